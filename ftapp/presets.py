@@ -1,0 +1,60 @@
+"""The URIs of presets (pretrained models), read and checked without importing Keras.
+
+    vgg_16_imagenet   hf://google-bert/bert-base-uncased   ./my_preset   assets:gpt2_mini   pypi://FILE/MEMBER#sha256=HEX
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+from pathlib import Path
+
+from ftapp.artifacts import Artifact
+from ftapp.errors import nearest
+
+_PACKAGE = Path(__file__).parent
+
+
+def resources(name: str) -> Path:
+    """The folder `recipes` or `assets`: inside the package when installed from a wheel, beside it in a checkout."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+@functools.cache
+def hub_names() -> tuple[str, ...]:
+    """The preset names of the installed KerasHub, read from its source text since importing it takes seconds."""
+    spec = importlib.util.find_spec("keras_hub")
+    if spec is None or spec.origin is None:
+        return ()
+    tables = Path(spec.origin).parent.glob("src/models/*/*_presets.py")
+    return tuple(
+        sorted({name for table in tables for name in re.findall(r'^    "(\w+)": \{', table.read_text("utf-8"), re.M)})
+    )
+
+
+def is_path(preset: str) -> bool:
+    """Whether a preset is written as a path to a folder."""
+    return preset.startswith((".", "/", "~")) or (":" not in preset and "/" in preset)
+
+
+def checked(preset: str) -> str:
+    """The preset with a local path made absolute. Raises ValueError when it cannot name a preset."""
+    if preset.startswith("pypi://"):
+        Artifact.parse(preset)
+    elif preset.startswith("assets:"):
+        names = [path.parent.name for path in resources("assets").glob("*/config.json")]
+        if preset.removeprefix("assets:") not in names:
+            raise ValueError(f"unknown preset '{preset}'; {nearest(preset, [f'assets:{name}' for name in names])}")
+    elif preset.startswith(("hf://", "kaggle://")):
+        if not re.fullmatch(r"(hf|kaggle)://[\w.-]+(/[\w.-]+)+", preset):
+            raise ValueError(f"a preset on a hub is hf://OWNER/MODEL or kaggle://OWNER/FAMILY/keras/NAME; got '{preset}'")
+    elif is_path(preset):
+        path = Path(preset).expanduser().absolute()
+        if not (path / "config.json").is_file():
+            raise ValueError(f"a local preset is a folder that holds config.json; got '{preset}'")
+        return str(path)
+    elif preset not in hub_names():
+        raise ValueError(f"unknown preset '{preset}'; {nearest(preset, hub_names())}")
+    return preset

@@ -1,0 +1,364 @@
+"""Recipes: what a run does, in names and numbers. Read from TOML, overridden by a profile and by --set, checked at once.
+
+Nothing here imports Keras, so that a bad recipe is refused in a fraction of a second and the TUI can edit recipes.
+"""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import tomli_w
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ftapp import presets, sources
+from ftapp.errors import Problem, RecipeError, nearest
+from ftapp.rules import parse_rule
+
+Task = Literal["image-classification", "text-classification", "causal-lm"]
+Head = Literal["softmax", "one-vs-rest", "linear-svm"]
+Pooling = Literal["average", "max", "flatten"]
+Backend = Literal["tensorflow", "jax", "torch"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Split = Literal["validation", "test"]
+FillMode = Literal["nearest", "reflect", "wrap", "constant"]
+Optimizer = Literal["adam", "adamw", "sgd", "rmsprop", "lion"]
+Schedule = Literal["constant", "linear", "cosine"]
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _checked_size(size: float) -> float:
+    if size < 0 or (size >= 1 and size != int(size)):
+        raise ValueError(f"a split is a share below 1 or a whole number of examples; got {size}")
+    return size
+
+
+def _checked_rule(text: str) -> str:
+    parse_rule(text)
+    return text
+
+
+SplitSize = Annotated[float, AfterValidator(_checked_size)]
+
+
+class Section(BaseModel):
+    """A table of a recipe. Unknown keys are errors; values are never converted from one type to another."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Model(Section):
+    """The pretrained model and the new layers on top of it.
+
+    `features` names the layer of the backbone whose output feeds the head; without it, the backbone's own output does.
+    `hidden` lists the widths of new fully connected ReLU layers between the backbone and the classifier.
+    """
+
+    preset: Annotated[str, AfterValidator(presets.checked)]
+    image_size: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=2, max_length=2)] | None = None
+    sequence_length: Annotated[int, Field(ge=4)] | None = None
+    features: str | None = None
+    pooling: Pooling = "average"
+    hidden: list[Annotated[int, Field(ge=1)]] = []
+    dropout: Share = 0.0
+    head: Head = "softmax"
+
+
+class Data(Section):
+    """Where examples come from and how they are split.
+
+    `validation` and `test` are shares of the examples (below 1) or numbers of examples. `limit` draws that many examples
+    (seeded, balanced as the source is) before splitting.
+    """
+
+    source: Annotated[str, AfterValidator(sources.checked)]
+    text_column: str = "text"
+    label_column: str = "label"
+    classes: list[str] | None = None
+    limit: Annotated[int, Field(ge=2)] | None = None
+    validation: SplitSize = 0.1
+    test: SplitSize = 0.2
+
+
+class Augment(Section):
+    """Random changes to the training images. A step draws them anew from the run's seed; evaluation sees none.
+
+    rotation: at most so many degrees either way; zoom: at most this share in or out; crop: the share of each side that a
+    random crop keeps before it is resized back; translation: at most this share of [width, height] either way.
+    `fill_mode` says what appears beyond the edge: the nearest pixels, the mirrored or the repeated image, or `fill_value` (0 to 255).
+    """
+
+    flip: Literal["horizontal", "vertical", "both"] | None = None
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    zoom: Share = 0.0
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    translation: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.0]
+    fill_mode: FillMode = "reflect"
+    fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
+
+
+class Phase(Section):
+    """A stretch of training with one choice of frozen layers and one optimizer.
+
+    `layers` are rules as `ftapp.rules` describes them. Its length is `epochs` or `steps`. `warmup` is the share of the phase in
+    which the learning rate rises to its value; `schedule` is its course afterwards.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    layers: list[Annotated[str, AfterValidator(_checked_rule)]] = []
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    optimizer: Optimizer = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    schedule: Schedule = "constant"
+    warmup: Share = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Phase:
+        if (self.epochs is None) == (self.steps is None):
+            arrived = "neither" if self.epochs is None else f"epochs = {self.epochs} and steps = {self.steps}"
+            raise ValueError(f"a phase has either 'epochs' or 'steps'; got {arrived}")
+        return self
+
+
+class Evaluate(Section):
+    """When and on what the run evaluates: every so many steps (without `every`, after each epoch), on at most `examples`
+    of the split. The result at the end of the run is always that of the whole test split."""
+
+    every: Annotated[int, Field(ge=1)] | None = None
+    split: Split = "validation"
+    examples: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 64
+
+
+class Samples(Section):
+    """Texts that a causal language model continues before and after the training."""
+
+    prompts: Annotated[list[str], Field(min_length=1)]
+    tokens: Annotated[int, Field(ge=1)] = 48
+    temperature: Annotated[float, Field(gt=0)] = 0.8
+    top_k: Annotated[int, Field(ge=1)] = 40
+
+
+class Recipe(Section):
+    """A resolved recipe: one job, with its profile and overrides applied."""
+
+    title: str
+    summary: str
+    task: Task
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    backend: Backend = "tensorflow"
+    precision: Precision = "auto"
+    model: Model
+    data: Data
+    augment: Augment | None = None
+    phase: Annotated[list[Phase], Field(min_length=1)]
+    evaluate: Evaluate = Evaluate()
+    samples: Samples | None = None
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text that reads back to the same recipe."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def find(name: str) -> Path:
+    """The file of a recipe: a path to a TOML file, or the name of a recipe that comes with ftapp.
+
+    Raises RecipeError when there is none, naming the nearest.
+    """
+    if name.endswith(".toml") or "/" in name:
+        path = Path(name).expanduser()
+        if path.is_file():
+            return path
+        siblings = [str(path.parent / other.name) for other in path.parent.glob("*.toml")]
+        raise RecipeError([Problem("", "", f"a recipe is a TOML file or a name; there is no file '{name}'; "
+                                           + nearest(name, siblings or bundled()))])
+    if name in bundled():
+        return bundled()[name]
+    raise RecipeError([Problem("", "", f"there is no recipe '{name}'; {nearest(name, bundled())}")])
+
+
+def bundled() -> dict[str, Path]:
+    """The recipes that come with ftapp, by name."""
+    return {path.stem: path for path in sorted(presets.resources("recipes").glob("*.toml"))}
+
+
+def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, apply a profile and `key=value` overrides, and check everything.
+
+    Raises RecipeError with all problems at once.
+    """
+    raw = read(path)
+    problems: list[Problem] = []
+    named = raw.pop("profile", {})
+    stages = [(str(path), raw)]
+    if profile is not None and profile not in named:
+        problems.append(Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}"))
+    changes = [(f"{path} [profile.{profile}]", named[profile])] if profile in named else []
+    for override in overrides:
+        try:
+            changes.append((f"--set {override}", _parse_override(override)))
+        except ValueError as error:
+            problems.append(Problem("--set", "", str(error)))
+    for place, change in changes:
+        try:
+            stages.append((place, _merged(stages[-1][1], change)))
+        except ValueError as error:
+            problems.append(Problem(place, "phase", str(error)))
+    return _check(stages, problems)
+
+
+def profiles(path: Path) -> list[str]:
+    """The names of the profiles in a recipe file. Raises RecipeError when it is not readable as TOML."""
+    return list(read(path).get("profile", {}))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError([Problem(str(path), "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")]) from error
+
+
+def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it; tables merge, other values replace, phases are found by name or number."""
+    result = copy.copy(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        if isinstance(value, Mapping) and isinstance(old, list) and key == "phase":
+            result[key] = _merged_phases(old, value)
+        elif isinstance(value, Mapping) and (isinstance(old, dict) or old is None):
+            result[key] = _merged(old or {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _merged_phases(phases: list[Any], changes: Mapping[str, Any]) -> list[Any]:
+    names = [str(phase.get("name", index)) for index, phase in enumerate(phases)]
+    result = list(phases)
+    for name, change in changes.items():
+        if name not in names:
+            raise ValueError(f"there is no phase '{name}'; {nearest(name, names)}")
+        index = names.index(name)
+        result[index] = _merged(phases[index], change)
+    return result
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ValueError(f"an override is key=value, such as data.limit=1000; got '{text}'")
+    try:
+        parsed = tomllib.loads(f"value = {value.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in reversed(parts):
+        parsed = {part: parsed}
+    return parsed
+
+
+def _check(stages: list[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe:
+    """The recipe that the last stage holds. A problem is laid at the first stage that shows it."""
+    found = [_validate(raw) for _, raw in stages]
+    recipe, final = found[-1]
+    for key, message in final:
+        origin = next(place for (place, _), (_, seen) in zip(stages, found, strict=True) if (key, message) in seen)
+        problems.append(Problem(origin, key, message))
+    if problems or recipe is None:
+        raise RecipeError(problems)
+    return recipe
+
+
+def _validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]:
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as error:
+        names = [phase.get("name") if isinstance(phase, dict) else None for phase in raw.get("phase", [])]
+        return None, list(dict.fromkeys(_explained(item, names) for item in error.errors()))
+    return recipe, list(_conflicts(recipe))
+
+
+def _explained(error: Mapping[str, Any], phase_names: list[str | None]) -> tuple[str, str]:
+    """Pydantic's error in our words: the key, and the rule, what arrived and the nearest valid choice."""
+    path, fields = _walk(error["loc"])
+    if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
+        path[1] = phase_names[int(path[1])] or path[1]
+    key, arrived, kind = ".".join(path), error["input"], error["type"]
+    if kind == "extra_forbidden":
+        return key, f"unknown key; {nearest(path[-1], fields)}"
+    if kind == "missing":
+        return key, "this key is required and is missing"
+    if kind == "literal_error":
+        choices = [choice.strip().strip("'") for choice in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
+        return key, f"unknown value {arrived!r}; {nearest(str(arrived), choices)}"
+    if kind == "value_error":
+        return key, str(error["ctx"]["error"])
+    rule = error["msg"].removeprefix("Input ")
+    return key, f"{rule}; got {arrived!r}"
+
+
+def _walk(location: Sequence[str | int]) -> tuple[list[str], list[str]]:
+    """The readable path of an error, without the branches of unions, and the keys valid beside its last part."""
+    section: type[Section] | None = Recipe
+    path: list[str] = []
+    fields: list[str] = []
+    for part in location:
+        if isinstance(part, str) and section is None:
+            continue
+        if isinstance(part, str) and section is not None:
+            fields = list(section.model_fields)
+            field = section.model_fields.get(part)
+            section = next(_sections(field.annotation), None) if field else None
+        path.append(str(part))
+    return path, fields
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections(argument)
+
+
+def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Keys that are valid alone and not together."""
+    is_image, is_lm = recipe.task == "image-classification", recipe.task == "causal-lm"
+    model = recipe.model
+    needed = "image_size" if is_image else "sequence_length"
+    if getattr(model, needed) is None:
+        yield f"model.{needed}", f"this key is required for {recipe.task} and is missing"
+    given = model.model_fields_set
+    foreign = {"sequence_length"} if is_image else {"image_size", "features"}
+    foreign |= {"hidden", "head", "dropout", "features", "pooling"} if is_lm else set()
+    foreign |= {"pooling"} if not is_image else set()
+    for key in sorted(foreign & {name for name in given if getattr(model, name) is not None}):
+        yield f"model.{key}", f"this key does not go with task = '{recipe.task}'"
+    if recipe.augment is not None and not is_image:
+        yield "augment", f"augmentation is for images; the task is '{recipe.task}'"
+    if recipe.samples is not None and not is_lm:
+        yield "samples", f"only a causal language model writes samples; the task is '{recipe.task}'"
+    if not recipe.data.test:
+        yield "data.test", "the result needs a test split, so this is above 0; got 0"
+    if recipe.evaluate.split == "validation" and not recipe.data.validation:
+        yield "evaluate.split", "there is no validation split, since data.validation = 0; did you mean 'test'?"
+    shares = [size for size in (recipe.data.validation, recipe.data.test) if size < 1]
+    if sum(shares) >= 1:
+        yield "data.test", f"validation and test leave nothing to train on; got {' + '.join(map(str, shares))}"
+    names = [phase.name for phase in recipe.phase]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"phase.{name}", "phases have different names; got this one twice"
+    yield from sources.conflicts(recipe.task, recipe.data.source)

@@ -1,0 +1,139 @@
+"""The language of `layers` in a recipe's phase: which layers are frozen and which train.
+
+A phase starts with everything trainable and applies its rules in order, so that later rules override earlier ones:
+
+    layers = ["freeze all", "train attention & last:4", "train head"]
+
+A rule is `freeze` or `train` and one or more selections with commas between them. A selection is one or more terms joined
+by `&` (all must hold), and a term may be negated by `!`:
+
+    all backbone head embeddings attention mlp norms pooler   component groups
+    blocks[0:6]  blocks[3]  first:2  last:4                    ranges of the backbone's repeated blocks, in order, from 0
+    block5  transformer_layer_0  *_conv1  */query              names and globs on layer paths
+
+A name matches a layer if it is a part of the layer's path, or begins one and is followed by `_` (`block5` matches
+`block5_conv1`). A glob is compared with the whole path and with its last part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ftapp.errors import nearest
+
+GROUPS = ("all", "backbone", "head", "embeddings", "attention", "mlp", "norms", "pooler")
+
+_ENDS = re.compile(r"(first|last):(\d+)")
+_BLOCKS = re.compile(r"blocks\[(?:(?P<index>-?\d+)|(?P<start>-?\d*):(?P<stop>-?\d*))\]")
+_NAME = re.compile(r"[A-Za-z0-9_*?./\[\]-]+")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A layer that holds weights of its own, as the rules see it.
+
+    path: names from the top of the model down, joined by "/"; groups: those of GROUPS it belongs to;
+    block: index of the repeated block it lies in, None outside of them; blocks: how many blocks the model has.
+    """
+
+    path: str
+    groups: frozenset[str]
+    block: int | None
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Term:
+    """One condition on a unit."""
+
+    text: str
+    negated: bool
+
+    def matches(self, unit: Unit) -> bool:
+        return self._holds(unit) is not self.negated
+
+    def _holds(self, unit: Unit) -> bool:
+        if self.text in GROUPS:
+            return self.text == "all" or self.text in unit.groups
+        if ends := _ENDS.fullmatch(self.text):
+            count = min(int(ends[2]), unit.blocks)
+            chosen = range(count) if ends[1] == "first" else range(unit.blocks - count, unit.blocks)
+            return unit.block in chosen
+        if span := _BLOCKS.fullmatch(self.text):
+            every = range(unit.blocks)
+            if span["index"]:
+                index = int(span["index"])
+                return unit.block is not None and unit.block == (index + unit.blocks if index < 0 else index)
+            start, stop = (int(span[end]) if span[end] else None for end in ("start", "stop"))
+            return unit.block in every[start:stop]
+        parts = unit.path.split("/")
+        if set("*?[") & set(self.text):
+            return fnmatchcase(unit.path, self.text) or fnmatchcase(parts[-1], self.text)
+        return self.text == unit.path or any(part == self.text or part.startswith(self.text + "_") for part in parts)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`freeze` or `train` applied to every unit that one of the selections matches.
+
+    selections: each a tuple of terms that must all hold.
+    """
+
+    text: str
+    trainable: bool
+    selections: tuple[tuple[Term, ...], ...]
+
+    def matches(self, unit: Unit) -> bool:
+        return any(all(term.matches(unit) for term in selection) for selection in self.selections)
+
+
+def parse_rule(text: str) -> Rule:
+    """Read one rule. Raises ValueError with the rule, what arrived and the nearest valid choice."""
+    verb, _, rest = text.strip().partition(" ")
+    if verb not in ("freeze", "train"):
+        raise ValueError(f"a rule begins with 'freeze' or 'train'; got '{text}'; {nearest(verb, ('freeze', 'train'))}")
+    if not rest.strip():
+        raise ValueError(f"a rule names what it is about; got '{text}'; for example '{verb} attention & last:4'")
+    selections = tuple(
+        tuple(_parse_term(term.strip(), text) for term in selection.split("&")) for selection in rest.split(",")
+    )
+    return Rule(text=text.strip(), trainable=verb == "train", selections=selections)
+
+
+def _parse_term(text: str, rule: str) -> Term:
+    negated = text.startswith("!")
+    name = text.removeprefix("!").strip()
+    if not name:
+        raise ValueError(f"every ',' and '&' of a rule stands between two selections; got '{rule}'")
+    if ":" in name and not (_ENDS.fullmatch(name) or _BLOCKS.fullmatch(name)):
+        raise ValueError(f"a range is first:N, last:N or blocks[A:B]; got '{name}' in '{rule}'")
+    if not _NAME.fullmatch(name.replace(":", "")):
+        raise ValueError(f"a selection is a group, a range of blocks or a layer's name or glob; got '{name}' in '{rule}'")
+    return Term(name, negated)
+
+
+def decide(rules: Sequence[Rule], units: Sequence[Unit]) -> tuple[list[bool], list[Rule | None]]:
+    """For each unit: whether it trains, and the rule that decided it (None where no rule matched: it trains)."""
+    trainable = [True] * len(units)
+    deciding: list[Rule | None] = [None] * len(units)
+    for rule in rules:
+        for index, unit in enumerate(units):
+            if rule.matches(unit):
+                trainable[index], deciding[index] = rule.trainable, rule
+    return trainable, deciding
+
+
+def unmatched(rules: Sequence[Rule], units: Sequence[Unit]) -> list[str]:
+    """A message for each selection that matches no unit, with the nearest names."""
+    names = dict.fromkeys(GROUPS) | dict.fromkeys(part for unit in units for part in unit.path.split("/"))
+    messages = []
+    for rule in rules:
+        for selection in rule.selections:
+            if not any(all(term.matches(unit) for term in selection) for unit in units):
+                alone = [term for term in selection if not any(term.matches(unit) for unit in units)]
+                subject = alone[0].text if alone else " & ".join(term.text for term in selection)
+                messages.append(f"'{subject}' matches no layer of this model, in '{rule.text}'; {nearest(subject, names)}")
+    return messages
