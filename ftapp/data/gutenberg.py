@@ -1,0 +1,40 @@
+"""`gutenberg:NUMBER`: a book of Project Gutenberg, fetched once and kept in the cache."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ftapp import fetch
+from ftapp.data.examples import Findings, Texts
+from ftapp.data.texts import decoded, normalised
+from ftapp.fetch import Progress
+from ftapp.recipe import Data
+from ftapp.sources import Source
+
+_START = re.compile(r"^\*\*\*\s*START OF .*?\*\*\*[^\S\n]*\n", re.MULTILINE | re.DOTALL)
+_END = re.compile(r"^\*\*\*\s*END OF ", re.MULTILINE)
+
+
+def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Texts:
+    """The book as one text. FTAPP_GUTENBERG names another server, a mirror with the same paths.
+
+    Raises RunError when it cannot be fetched, RecipeError when what is behind the number is no text.
+    """
+    server = os.environ.get("FTAPP_GUTENBERG") or "https://www.gutenberg.org"
+    number = source.name
+    path = fetch.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
+    findings = Findings()
+    text = without_frame(normalised(decoded(path, findings)))
+    if not text and not findings.problems:
+        findings.add(path, f"a book has words; number {number} is empty")
+    findings.check()
+    return Texts([text])
+
+
+def without_frame(text: str) -> str:
+    """The book without the licence that stands before and behind it; all of the text when there is no frame."""
+    start, end = _START.search(text), None
+    begin = start.end() if start else 0
+    end = _END.search(text, begin)
+    return text[begin : end.start() if end else len(text)].strip()

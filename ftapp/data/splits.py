@@ -1,0 +1,204 @@
+"""Which examples train, which are watched and which judge: without duplicates, stratified, repeatable from the seed.
+
+Duplicates go before the split, so that none sits on both sides. Of equal examples the first is kept; when they carry
+different labels all of them go, since no answer to them is right. Where the source itself has a test split, that stays
+whole and what it shares with the rest is dropped from the rest; so too for a validation split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.data.examples import TEST, TRAIN, VALIDATION, DocumentSplits, Examples, Splits, Subset, Texts
+from ftapp.errors import Problem, RecipeError
+from ftapp.recipe import Data
+
+Indices = NDArray[np.int64]
+
+_FEW = 20  # documents; fewer are taken for books, and each is cut by position
+
+
+def split(examples: Examples, spec: Data, seed: int) -> Splits:
+    """Divide the examples of a source as the recipe says.
+
+    Duplicates go, then `limit` draws from the rest, then sizes below 1 are shares of what it drew. Where the source has
+    a test or validation split of its own, a share means all of that split and a number so many of it; `limit` is then
+    the size of all splits together. Every class is in `train`, and in the others if they have room for it.
+    Raises RecipeError for sizes that cannot be met and for a class with too few examples.
+    """
+    generator = np.random.default_rng(seed)
+    labels = examples.labels
+    (train, validation, test), duplicates = _without_duplicates(examples)
+    total = len(train) + len(validation) + len(test)
+    needed = 1 if len(test) else 2
+    _check_classes(examples, train, needed)
+
+    has_validation, has_test = len(validation) > 0, len(test) > 0
+    scale = min(1.0, (spec.limit or total) / total)
+    kept_test = _kept(spec.test, len(test), scale, "test")
+    kept_validation = _kept(spec.validation, len(validation), scale, "validation")
+    kept_train = min(len(train), (spec.limit or total) - kept_test - kept_validation)
+    if spec.limit is not None and kept_train < (least := needed * max(1, len(examples.classes))):
+        rest = f" beside {kept_test + kept_validation} for the given splits" if has_test or has_validation else ""
+        raise _problem(
+            "data.limit", f"a limit leaves {needed} of each class, so at least {least}{rest}; got {spec.limit}"
+        )
+    test, _ = _draw(labels, test, kept_test, generator)
+    validation, _ = _draw(labels, validation, kept_validation, generator)
+    train, _ = _draw(labels, train, kept_train, generator, least=needed)
+
+    whole = len(train)
+    if not has_test:
+        test, train = _carved(labels, train, spec.test, whole, "test", generator)
+    if not has_validation:
+        validation, train = _carved(labels, train, spec.validation, whole, "validation", generator)
+    parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
+    return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates)
+
+
+def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
+    """Divide texts for a language model: many documents as `split` does, few by position.
+
+    Fewer than 20 are books: the first part of each trains, the next is for validation, the last for the test, cut at
+    the end of a paragraph near the share. Raises RecipeError for sizes that cannot be met.
+    """
+    if len(texts) >= _FEW:
+        parts = split(texts, spec, seed)
+        train, validation, test = (
+            [texts[int(index)] for index in part.indices] for part in (parts.train, parts.validation, parts.test)
+        )
+        return DocumentSplits(train, validation, test, parts.duplicates)
+    (train_indices, _, _), duplicates = _without_duplicates(texts)
+    for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
+        if size >= 1:
+            message = f"the split of fewer than {_FEW} texts is a share of each, below 1; got {size:.0f}"
+            raise _problem(key, f"{message} with {len(texts)} text{'s' if len(texts) > 1 else ''}")
+    kept = np.sort(np.random.default_rng(seed).permutation(train_indices)[: spec.limit])
+    pieces = [_cut(texts[int(index)], 1 - spec.validation - spec.test, 1 - spec.test) for index in kept]
+    train, validation, test = ([piece[part] for piece in pieces if piece[part]] for part in range(3))
+    for key, size, part in (("test", spec.test, test), ("validation", spec.validation, validation), ("test", 1, train)):
+        if size and not part:
+            length = sum(len(texts[int(index)]) for index in kept)
+            raise _problem(f"data.{key}", f"each split has text; {length} characters are too few to cut in shares")
+    return DocumentSplits(train, validation, test, duplicates)
+
+
+def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int]:
+    """The indices of the train, validation and test splits, each ascending, and how many examples were dropped."""
+    given = examples.given_split
+    membership = np.full(len(examples), TRAIN, np.int8) if given is None else given
+    held_out: set[bytes] = set()
+    parts: dict[int, list[int]] = {TRAIN: [], VALIDATION: [], TEST: []}
+    for part in (TEST, VALIDATION):
+        found = {int(index): examples.digest(int(index)) for index in np.flatnonzero(membership == part)}
+        parts[part] = [index for index, digest in found.items() if digest not in held_out]
+        held_out.update(found.values())
+    first: dict[bytes, int] = {}
+    disputed: set[bytes] = set()
+    for index in map(int, np.flatnonzero(membership == TRAIN)):
+        digest = examples.digest(index)
+        if digest in held_out:
+            continue
+        kept = first.setdefault(digest, index)
+        if examples.labels[kept] != examples.labels[index]:
+            disputed.add(digest)
+    parts[TRAIN] = sorted(index for digest, index in first.items() if digest not in disputed)
+    arrays = tuple(np.array(parts[part], np.int64) for part in (TRAIN, VALIDATION, TEST))
+    return (arrays[0], arrays[1], arrays[2]), len(examples) - sum(map(len, arrays))
+
+
+def _check_classes(examples: Examples, pool: Indices, needed: int) -> None:
+    uses = "to train on" if needed == 1 else "to train on and one to test on"
+    if not examples.classes:
+        if len(pool) < needed:
+            raise _problem("data.source", f"a split needs one text {uses}; got {len(pool)}, without duplicates")
+        return
+    counts = np.bincount(examples.labels[pool], minlength=len(examples.classes))
+    short = [f"'{name}' has {count}" for name, count in zip(examples.classes, counts, strict=True) if count < needed]
+    if short:
+        listed = ", ".join(short[:10]) + (f" and {len(short) - 10} more have too few" if len(short) > 10 else "")
+        raise _problem("data.source", f"each class needs one example {uses}; without duplicates, {listed}")
+
+
+def _kept(size: float, available: int, scale: float, part: str) -> int:
+    """How many examples of a split that the source gives are used."""
+    if size >= 1 and available:
+        if size > available:
+            rule = f"the {part} split of this source has {available} examples, without duplicates"
+            raise _problem(f"data.{part}", f"{rule}; got {size:.0f}")
+        return int(size)
+    return round(available * scale) if size else 0
+
+
+def _carved(
+    labels: NDArray[np.int32], pool: Indices, size: float, whole: int, part: str, generator: np.random.Generator
+) -> tuple[Indices, Indices]:
+    """(split, rest): a stratified split of `size` examples, or that share of `whole`, out of `pool`."""
+    count = int(size) if size >= 1 else max(1, round(size * whole)) if size else 0
+    room = len(pool) - len(np.unique(labels[pool]))
+    if count > room:
+        rule = f"each class keeps an example to train on, which leaves at most {max(room, 0)} for the {part} split"
+        raise _problem(f"data.{part}", f"{rule}; got {count} of {len(pool)} examples")
+    return _draw(labels, pool, count, generator, least=1, left=1)
+
+
+def _draw(
+    labels: NDArray[np.int32],
+    pool: Indices,
+    count: int,
+    generator: np.random.Generator,
+    least: int = 0,
+    left: int = 0,
+) -> tuple[Indices, Indices]:
+    """(drawn, rest): `count` of `pool`, each class in proportion, rounded so that the sum is met.
+
+    `least` of each class are drawn if the count allows it, `left` of each class stay in any case.
+    """
+    if count == len(pool):
+        return pool, pool[:0]
+    names, counts = np.unique(labels[pool], return_counts=True)
+    high = counts - left
+    low = np.minimum(least, high)
+    if low.sum() > count:
+        low = np.zeros_like(low)
+    ideal = counts * (count / len(pool))
+    quota = np.clip(np.floor(ideal).astype(np.int64), low, high)
+    while quota.sum() < count:
+        quota[np.argmax(np.where(quota < high, ideal - quota, -np.inf))] += 1
+    while quota.sum() > count:
+        quota[np.argmax(np.where(quota > low, quota - ideal, -np.inf))] -= 1
+    drawn = np.concatenate(
+        [generator.permutation(pool[labels[pool] == name])[:number] for name, number in zip(names, quota, strict=True)]
+    )
+    return np.sort(drawn), np.setdiff1d(pool, drawn)
+
+
+def _cut(text: str, *shares: float) -> list[str]:
+    """The pieces of a text between positions given as shares of its length, each moved to a boundary nearby."""
+    ends = [_boundary(text, round(share * len(text))) for share in shares]
+    return [text[start:end].strip("\n") for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
+
+
+def _boundary(text: str, position: int) -> int:
+    """The end of the paragraph nearest to a position, of the line if that is too far, of the word if that is too."""
+    reach = max(200, len(text) // 50)
+    for separator in ("\n\n", "\n", " "):
+        found = [at for at in _around(text, separator, position) if abs(at - position) <= reach]
+        if found:
+            return min(found, key=lambda at: abs(at - position))
+    return position
+
+
+def _around(text: str, separator: str, position: int) -> Iterator[int]:
+    before, after = text.rfind(separator, 0, position), text.find(separator, position)
+    if before >= 0:
+        yield before + len(separator)
+    if after >= 0:
+        yield after + len(separator)
+
+
+def _problem(key: str, message: str) -> RecipeError:
+    return RecipeError([Problem("", key, message)])
