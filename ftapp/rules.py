@@ -111,7 +111,9 @@ def _parse_term(text: str, rule: str) -> Term:
     if ":" in name and not (_ENDS.fullmatch(name) or _BLOCKS.fullmatch(name)):
         raise ValueError(f"a range is first:N, last:N or blocks[A:B]; got '{name}' in '{rule}'")
     if not _NAME.fullmatch(name.replace(":", "")):
-        raise ValueError(f"a selection is a group, a range of blocks or a layer's name or glob; got '{name}' in '{rule}'")
+        raise ValueError(
+            f"a selection is a group, a range of blocks or a layer's name or glob; got '{name}' in '{rule}'"
+        )
     return Term(name, negated)
 
 
@@ -135,5 +137,7 @@ def unmatched(rules: Sequence[Rule], units: Sequence[Unit]) -> list[str]:
             if not any(all(term.matches(unit) for term in selection) for unit in units):
                 alone = [term for term in selection if not any(term.matches(unit) for unit in units)]
                 subject = alone[0].text if alone else " & ".join(term.text for term in selection)
-                messages.append(f"'{subject}' matches no layer of this model, in '{rule.text}'; {nearest(subject, names)}")
+                messages.append(
+                    f"'{subject}' matches no layer of this model, in '{rule.text}'; {nearest(subject, names)}"
+                )
     return messages

@@ -61,7 +61,7 @@ def parse(uri: str) -> Source:
             raise ValueError(f"data in a package is a .csv, .jsonl or .txt file; got '{artifact.member}'")
         return Source(_SUFFIXES[suffix], "", artifact, dict(parse_qsl(query)))
     scheme, colon, name = uri.partition(":")
-    if not colon or scheme not in (schemes := [*_LOCAL, *_NAMED]):
+    if not colon or scheme not in _LOCAL | _NAMED:
         raise ValueError(
             f"a source is SCHEME:NAME; got '{uri}'; "
             + nearest(f"{scheme}:", [*(f"{choice}:" for choice in [*_LOCAL, *_NAMED]), "pypi://"])
@@ -103,8 +103,16 @@ def checked(uri: str) -> str:
     return absolute
 
 
+def on_hub(uri: str) -> bool:
+    """Whether a source is downloaded from a host other than a package index."""
+    return uri.startswith(("tfds:", "gutenberg:"))
+
+
 def conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:
     """What stands between a task and a source, as (key, message)."""
     kind = parse(uri).kind
     if task not in _TASKS[kind]:
-        yield "data.source", f"a source of {kind} serves {' and '.join(_TASKS[kind])}; the task is '{task}'; got '{uri}'"
+        yield (
+            "data.source",
+            f"a source of {kind} serves {' and '.join(_TASKS[kind])}; the task is '{task}'; got '{uri}'",
+        )

@@ -1,0 +1,51 @@
+"""Augmentation: a recipe's `[augment]` table as Keras image layers, drawn anew for each step from the run's seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.recipe import Augment
+
+
+class Augmenter:
+    """Applies random changes to batches of images; equal keys give equal changes."""
+
+    def __init__(self, spec: Augment, image_size: Sequence[int]) -> None:
+        """image_size: (height, width) of the images, which the result keeps."""
+        self._layers = _layers(spec, image_size)
+
+    def __call__(self, images: NDArray[np.float32], key: Sequence[int]) -> NDArray[np.float32]:
+        """images: (batch, height, width, 3), float32 in 0..255. key: whole numbers that decide what is drawn."""
+        x: Any = images
+        for index, layer in enumerate(self._layers):
+            if hasattr(layer, "generator"):
+                state = np.random.SeedSequence([*key, index]).generate_state(2, dtype=np.uint32)
+                layer.generator.state.assign(state)
+            x = layer(x, training=True) if hasattr(layer, "generator") else layer(x)
+        return np.asarray(keras.ops.convert_to_numpy(x), dtype=np.float32)
+
+
+def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer]:
+    height, width = image_size
+    filling = {"fill_mode": spec.fill_mode, "fill_value": spec.fill_value, "data_format": "channels_last"}
+    layers: list[keras.layers.Layer] = []
+    if spec.flip:
+        mode = "horizontal_and_vertical" if spec.flip == "both" else spec.flip
+        layers.append(keras.layers.RandomFlip(mode, data_format="channels_last"))
+    if spec.rotation:
+        layers.append(keras.layers.RandomRotation(spec.rotation / 360, **filling))  # Keras counts in whole turns
+    if spec.zoom:
+        layers.append(keras.layers.RandomZoom(spec.zoom, **filling))
+    if any(spec.translation):
+        across, down = spec.translation
+        layers.append(keras.layers.RandomTranslation(down, across, **filling))
+    if spec.crop < 1:
+        cropped = (max(1, round(height * spec.crop)), max(1, round(width * spec.crop)))
+        layers.append(keras.layers.RandomCrop(*cropped, data_format="channels_last"))
+        layers.append(keras.layers.Resizing(height, width, data_format="channels_last"))
+    return layers

@@ -1,0 +1,207 @@
+"""Batches of model inputs, in an order that is a pure function of seed, phase and epoch.
+
+Nothing here keeps a position: any step's batch can be made at any time, which is what paired arms and resuming need.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.augment import Augmenter
+from ftapp.data import Subset
+
+Batch = tuple[Any, NDArray[np.int32]]
+_Key = TypeVar("_Key")
+_Made = TypeVar("_Made")
+
+# Texts are padded to the longest of their batch, rounded up to this many tokens: compiled backends compile once for each length.
+_LENGTH_STEP = 64
+# Batches are made of texts of like length taken from this many batches' worth of shuffled texts, so little is padding and order stays random.
+_BUCKETS = 32
+_TEXTS_AT_ONCE = 1024
+_PREFETCHED = 2
+
+
+class Dataset(Protocol):
+    """Encoded examples of one split.
+
+    lengths: tokens of each example, where examples differ in length, else None.
+    """
+
+    @property
+    def lengths(self) -> NDArray[np.int64] | None: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: NDArray[np.int64], key: Sequence[int] | None) -> Batch:
+        """Inputs and targets of these examples. key: decides the augmentation; None for none."""
+        ...
+
+
+class Images:
+    """Images, decoded when asked for, resized and scaled as the preset wants."""
+
+    lengths = None
+
+    def __init__(self, subset: Subset, preprocessor: Any, augmenter: Augmenter | None) -> None:
+        self._subset, self._preprocessor, self._augmenter = subset, preprocessor, augmenter
+
+    def __len__(self) -> int:
+        return len(self._subset)
+
+    def batch(self, indices: NDArray[np.int64], key: Sequence[int] | None) -> Batch:
+        images = resize_images([self._subset[int(index)] for index in indices], self._preprocessor)
+        if self._augmenter is not None and key is not None:
+            images = self._augmenter(images, key)
+        return scale_images(images, self._preprocessor), self._subset.labels[indices]
+
+
+class LabelledTexts:
+    """Texts, tokenized once: 12 bytes a token."""
+
+    def __init__(self, subset: Subset, preprocessor: Any, progress: Callable[[int, int], None] | None = None) -> None:
+        self._labels = subset.labels
+        self._inputs = encode_texts([str(subset[index]) for index in range(len(subset))], preprocessor, progress)
+        self.lengths: NDArray[np.int64] = self._inputs["padding_mask"].sum(axis=1).astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def batch(self, indices: NDArray[np.int64], key: Sequence[int] | None) -> Batch:
+        width = self._inputs["padding_mask"].shape[1]
+        longest = int(self.lengths[indices].max())
+        padded = min(width, -(-longest // _LENGTH_STEP) * _LENGTH_STEP)
+        return {name: values[indices, :padded] for name, values in self._inputs.items()}, self._labels[indices]
+
+
+class Sequences:
+    """Documents joined into one stream of tokens and cut into sequences, each token but the last of which predicts its next."""
+
+    lengths = None
+
+    def __init__(self, documents: Sequence[str], preprocessor: Any) -> None:
+        length = preprocessor.sequence_length
+        stream = encode_stream(documents, preprocessor.tokenizer)
+        starts = np.arange(max(0, (len(stream) - 1) // length))[:, None] * length
+        self._windows = stream[starts + np.arange(length + 1)]
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def batch(self, indices: NDArray[np.int64], key: Sequence[int] | None) -> Batch:
+        windows = self._windows[indices]
+        inputs = windows[:, :-1]
+        return {"token_ids": inputs, "padding_mask": np.ones(inputs.shape, bool)}, windows[:, 1:]
+
+
+def epoch_order(
+    size: int, batch_size: int, key: Sequence[int], lengths: NDArray[np.int64] | None = None
+) -> list[NDArray[np.int64]]:
+    """The batches of one epoch: each example once, the last batch perhaps smaller. key: (seed, phase, epoch).
+
+    With lengths, examples of like length share a batch (bucketing), and the batches come in random order.
+    """
+    random = np.random.default_rng(list(key))
+    order = random.permutation(size)
+    if lengths is None:
+        return _cut(order, batch_size)
+    buckets = [bucket[np.argsort(lengths[bucket], kind="stable")] for bucket in _cut(order, batch_size * _BUCKETS)]
+    batches = _cut(np.concatenate(buckets), batch_size)
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def evaluation_order(
+    size: int, batch_size: int, limit: int | None, seed: int, lengths: NDArray[np.int64] | None = None
+) -> list[NDArray[np.int64]]:
+    """Batches of all examples, or of `limit` that the seed draws, the same each time; by length where they have lengths."""
+    chosen = np.arange(size)
+    if limit is not None and limit < size:
+        chosen = np.sort(np.random.default_rng(seed).permutation(size)[:limit])
+    if lengths is not None:
+        chosen = chosen[np.argsort(lengths[chosen], kind="stable")]
+    return _cut(chosen, batch_size)
+
+
+def prefetched(make: Callable[[_Key], _Made], keys: Iterator[_Key]) -> Iterator[_Made]:
+    """`make` of each key in turn, worked out ahead on another thread while the caller computes."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
+        waiting: deque[Future[_Made]] = deque()
+        try:
+            for key in keys:
+                waiting.append(pool.submit(make, key))
+                if len(waiting) > _PREFETCHED:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def encode_texts(
+    texts: Sequence[str], preprocessor: Any, progress: Callable[[int, int], None] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Token ids and masks, each (texts, sequence length): what the preset's preprocessor makes, as int32 and bool."""
+    chunks = []
+    for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE):
+        if progress:
+            progress(start, len(texts))
+        encoded = preprocessor(list(texts[start : start + _TEXTS_AT_ONCE]) or [""])
+        chunks.append({name: _to_numpy(values) for name, values in encoded.items()})
+    return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(texts)] for name in chunks[0]}
+
+
+def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]:
+    """The tokens of all documents in a row, (tokens,) int32, with the tokenizer's end token after each."""
+    parts = []
+    for document in documents:
+        # Whole lines of about 2,000 characters at a time: KerasHub's byte-pair encoder slows down on long strings.
+        pieces, size = [[""]], 0
+        for line in document.splitlines(keepends=True):
+            if size + len(line) > 2000 and size:
+                pieces.append([])
+                size = 0
+            pieces[-1].append(line)
+            size += len(line)
+        for tokens in tokenizer(["".join(piece) for piece in pieces]):
+            parts.append(_to_numpy(tokens))
+        if tokenizer.end_token_id is not None:
+            parts.append(np.array([tokenizer.end_token_id], np.int32))
+    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+
+def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
+    """Images of any sizes, (height, width, 3) in 0..255, as the model takes them: (images, height, width, 3), float32."""
+    return scale_images(resize_images(images, preprocessor), preprocessor)
+
+
+def resize_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
+    """Images of any sizes, resized as the preset's converter does it, still in 0..255."""
+    resizing = preprocessor.image_converter.resizing
+    return np.stack([_to_numpy(resizing(image[None].astype(np.float32)))[0] for image in images])
+
+
+def scale_images(images: NDArray[np.float32], preprocessor: Any) -> NDArray[np.float32]:
+    """Pixel values brought from 0..255 into the range that the preset's weights were trained on."""
+    converter = preprocessor.image_converter
+    if converter.scale is not None:
+        images = images * np.asarray(converter.scale, np.float32)
+    if converter.offset is not None:
+        images = images + np.asarray(converter.offset, np.float32)
+    return images
+
+
+def _cut(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _to_numpy(values: Any) -> NDArray[Any]:
+    array = np.asarray(keras.ops.convert_to_numpy(values))
+    return array.astype(np.int32) if array.dtype == np.int64 else array

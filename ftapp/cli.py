@@ -1,0 +1,254 @@
+"""The command line: results on stdout, narration on stderr, exit codes 0 done, 1 failed, 2 bad recipe or arguments, 130 interrupted.
+
+Everything but Typer is imported where it is used, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
+
+app = typer.Typer(
+    name="ftapp",
+    help="Fine-tune pretrained Keras models from the terminal: choose a recipe, see what is frozen, watch it learn.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 130 interrupted.",
+)
+
+_debug = False
+
+
+class Backend(StrEnum):
+    tensorflow = "tensorflow"
+    jax = "jax"
+    torch = "torch"
+
+
+class Precision(StrEnum):
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+def _complete_recipe(incomplete: str) -> list[str]:
+    from ftapp import recipe
+
+    return [name for name in recipe.bundled() if name.startswith(incomplete)]
+
+
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe's name or a TOML file.", autocompletion=_complete_recipe)
+]
+ProfileOption = Annotated[str | None, typer.Option("--profile", "-p", metavar="P", help="A profile of the recipe.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="Override a key, such as data.source=csv:mine.csv. Repeatable."
+    ),
+]
+RunsDirOption = Annotated[
+    Path | None, typer.Option("--runs-dir", metavar="DIR", help="Where runs are kept. [env: FTAPP_RUNS]")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    global _debug
+    _debug = debug
+
+
+@app.command()
+def run(
+    recipes: Annotated[
+        list[str],
+        typer.Argument(metavar="RECIPE...", help="Names of recipes or TOML files.", autocompletion=_complete_recipe),
+    ],
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    backend: Annotated[Backend | None, typer.Option(help="What Keras computes with.")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="auto takes bfloat16 where the hardware has it.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every random choice.")] = None,
+    runs_dir: RunsDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a run on stdout.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Make no network call; use what is cached.")] = False,
+) -> None:
+    """Train recipes one after another, each in a process of its own."""
+    from ftapp import headless
+
+    given = {"backend": backend, "precision": precision, "seed": seed}
+    chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
+    code = headless.run_all(
+        recipes, profile, [*(overrides or []), *chosen], runs_dir, as_json=as_json, offline=offline, debug=_debug
+    )
+    raise typer.Exit(code)
+
+
+@app.command(name="recipes")
+def list_recipes(as_json: JsonOption = False) -> None:
+    """List the recipes that come with ftapp."""
+    from ftapp import recipe
+
+    with _refusals():
+        rows = []
+        for name, path in recipe.bundled().items():
+            loaded = recipe.load(path)
+            rows.append({"name": name, "task": loaded.task, "title": loaded.title, "profiles": recipe.profiles(path)})
+    if as_json:
+        print(json.dumps(rows))
+        return
+    _table(
+        ["recipe", "task", "what it does", "profiles"],
+        [[*map(str, list(row.values())[:3]), ", ".join(row["profiles"])] for row in rows],
+    )
+
+
+@app.command()
+def show(recipe_name: RecipeArgument, profile: ProfileOption = None, overrides: SetOption = None) -> None:
+    """Print a recipe as TOML with its profile and overrides applied."""
+    print(_load(recipe_name, profile, overrides).to_toml(), end="")
+
+
+@app.command()
+def copy(
+    recipe_name: RecipeArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; never over another file.")],
+) -> None:
+    """Copy a recipe with its comments, as a start for your own."""
+    from ftapp import recipe
+
+    with _refusals():
+        path = recipe.find(recipe_name)
+    if file.suffix != ".toml":
+        _refuse(f"a recipe's file ends in .toml; got '{file}'; did you mean '{file.with_suffix('.toml')}'?")
+    try:
+        with file.open("x", encoding="utf-8") as target:
+            target.write(path.read_text("utf-8"))
+    except FileExistsError:
+        _refuse(f"copy writes a new file; '{file}' exists")
+    except OSError as error:
+        _refuse(f"'{file}' cannot be written: {error.strerror}")
+    print(file)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="TOML files or names of recipes.")],
+) -> None:
+    """Check recipes and all their profiles, without running them."""
+    from ftapp import recipe
+    from ftapp.errors import RecipeError
+
+    wrong = []
+    for name in files:
+        problems = {}
+        try:
+            path = recipe.find(name)
+            for profile in (None, *recipe.profiles(path)):
+                try:
+                    recipe.load(path, profile)
+                except RecipeError as error:
+                    problems |= dict.fromkeys(map(str, error.problems))
+        except RecipeError as error:
+            problems |= dict.fromkeys(map(str, error.problems))
+        wrong += problems
+        if not problems:
+            print(f"{name}: valid")
+    for problem in wrong:
+        print(problem, file=sys.stderr)
+    raise typer.Exit(2 if wrong else 0)
+
+
+@app.command()
+def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
+    """List runs, the newest first: running, done, failed, refused, interrupted or crashed."""
+    from ftapp import runs as folders
+    from ftapp.events import read
+    from ftapp.history import History
+
+    rows = []
+    for one in folders.list_runs(folders.runs_dir(runs_dir)):
+        history = History.of(read(one.events_file))
+        rows.append({"run": one.folder.name, "status": one.status(history), **history.summary()})
+    if as_json:
+        print(json.dumps([{**row, "run": str(folders.runs_dir(runs_dir) / row["run"])} for row in rows]))
+        return
+    _table(
+        ["run", "status", "steps", "loss", "accuracy", "seconds"],
+        [[str(row["run"]), str(row["status"]), str(row["steps"]), *_numbers(row)] for row in rows],
+    )
+
+
+def main() -> None:
+    """The program `ftapp`."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    except Exception as error:
+        if _debug:
+            raise
+        print(f"ftapp: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _load(name: str, profile: str | None, overrides: list[str] | None) -> Recipe:
+    from ftapp import recipe
+
+    with _refusals():
+        return recipe.load(recipe.find(name), profile, overrides or [])
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn a bad recipe into its problems on stderr and exit code 2."""
+    from ftapp.errors import RecipeError
+
+    try:
+        yield
+    except RecipeError as error:
+        _refuse(str(error))
+
+
+def _refuse(message: str) -> None:
+    print(message, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+def _numbers(row: dict[str, object]) -> list[str]:
+    metrics = row["metrics"]
+    assert isinstance(metrics, dict)
+    shown = [f"{metrics[key]:.4f}" if key in metrics else "" for key in ("loss", "accuracy")]
+    return [*shown, f"{row['seconds']:.1f}" if row["seconds"] is not None else ""]
+
+
+def _table(header: list[str], rows: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The typed events of a run, and how they become JSON lines and come back.
+
+Everything that shows a run (the progress bar, the result, panes, comparisons) is made from these and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+
+Status = Literal["done", "failed", "interrupted", "refused"]
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_defaults=True):
+    """time: seconds since the Unix epoch, at which it happened."""
+
+    time: float
+
+
+class RunStarted(Event, frozen=True, tag="run-started"):
+    """device: in words; precision: the one in force, with `reason` saying what chose it."""
+
+    recipe: str
+    profile: str | None = None
+    seed: int
+    backend: str
+    device: str
+    precision: str
+    reason: str
+
+
+class Progressed(Event, frozen=True, tag="progressed"):
+    """Work before and after training: a download, reading the data, saving. `total` is None when unknown."""
+
+    activity: str
+    done: int = 0
+    total: int | None = None
+
+
+class DataLoaded(Event, frozen=True, tag="data-loaded"):
+    """Numbers of examples (for language models: of sequences) in each split, and of duplicates that were dropped."""
+
+    train: int
+    validation: int
+    test: int
+    classes: list[str]
+    duplicates: int
+
+
+class ModelBuilt(Event, frozen=True, tag="model-built"):
+    """parameters: of the model as trained; layers: how many hold weights."""
+
+    parameters: int
+    layers: int
+
+
+class PhaseStarted(Event, frozen=True, tag="phase-started"):
+    """trainable: parameters that train, of the model's `parameters`; first_step, steps: the phase's place in the run."""
+
+    phase: str
+    first_step: int
+    steps: int
+    epochs: float
+    trainable: int
+    parameters: int
+    trainable_layers: list[str]
+
+
+class Stepped(Event, frozen=True, tag="step"):
+    """One optimizer step, counted from 1 over the whole run. loss and accuracy are those of its batch.
+
+    rate: learning rate; seconds: wall time of the step with its wait for data; memory: resident bytes of the process.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float | None = None
+    rate: float
+    seconds: float
+    memory: int
+
+
+class Evaluated(Event, frozen=True, tag="evaluated"):
+    """Metrics of held-out examples after `step` steps. final: the result on the whole test split."""
+
+    step: int
+    split: str
+    examples: int
+    loss: float
+    accuracy: float | None = None
+    seconds: float
+    final: bool = False
+
+
+class Sampled(Event, frozen=True, tag="sampled"):
+    """Text that the model wrote after `step` steps."""
+
+    step: int
+    prompt: str
+    text: str
+
+
+class ModelSaved(Event, frozen=True, tag="model-saved"):
+    """folder: relative to the run's."""
+
+    folder: str
+
+
+class RunEnded(Event, frozen=True, tag="run-ended"):
+    """The last event of a run that ended by itself. error: a message for its user; problems: of a refused recipe."""
+
+    status: Status
+    steps: int
+    seconds: float
+    error: str | None = None
+    problems: list[tuple[str, str, str]] = []
+
+
+AnyEvent = (
+    RunStarted
+    | Progressed
+    | DataLoaded
+    | ModelBuilt
+    | PhaseStarted
+    | Stepped
+    | Evaluated
+    | Sampled
+    | ModelSaved
+    | RunEnded
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+class EventLog:
+    """Appends events to a file, each a whole line that is in the file when `write` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("ab", buffering=0)
+
+    def write(self, event: Event) -> None:
+        self._file.write(_encoder.encode(event) + b"\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class EventReader:
+    """Reads a file of events as it grows. A last line without its end is left for the next call; a damaged line is skipped."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> Iterator[AnyEvent]:
+        """The events that have come since the last call. None while the file does not exist."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        end = data.rfind(b"\n") + 1
+        self._offset += end
+        for line in data[:end].splitlines():
+            try:
+                yield _decoder.decode(line)
+            except msgspec.DecodeError:
+                continue
+
+
+def read(path: Path) -> list[AnyEvent]:
+    """All events of a file."""
+    return list(EventReader(path).read())

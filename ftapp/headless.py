@@ -1,0 +1,216 @@
+"""`ftapp run`: starts each recipe's process, narrates it on stderr from its events, and prints the result on stdout."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ftapp import backend, recipe, runs
+from ftapp.errors import Problem, RecipeError
+from ftapp.events import AnyEvent, DataLoaded, Evaluated, PhaseStarted, Progressed, RunStarted, Stepped
+from ftapp.history import History
+from ftapp.recipe import Recipe
+from ftapp.runs import EXIT_CODES, Run
+
+_LINE_SECONDS = 10.0
+
+
+def run_all(
+    names: Sequence[str],
+    profile: str | None,
+    overrides: Sequence[str],
+    runs_dir: Path | None,
+    *,
+    as_json: bool,
+    offline: bool,
+    debug: bool,
+) -> int:
+    """Run recipes one after another and return the exit code.
+
+    All are checked before the first one starts; those that are refused are left out and the others run. The code is 130 if interrupted, else 1 if any
+    failed, else 2 if any was refused, else 0.
+    """
+    loaded: dict[str, tuple[Path, Recipe] | None] = {}
+    for name in dict.fromkeys(names):
+        try:
+            path = recipe.find(name)
+            loaded[name] = path, recipe.load(path, profile, overrides)
+            backend.check_installed(loaded[name][1].backend)
+        except RecipeError as error:
+            loaded[name] = None
+            print(error, file=sys.stderr)
+    codes = []
+    for name in names:
+        if (found := loaded[name]) is None:
+            outcome: dict[str, Any] = {"recipe": name, "run": None, "status": "refused"}
+        else:
+            path, resolved = found
+            outcome = _run_one(path, resolved, profile, runs.runs_dir(runs_dir), offline=offline, debug=debug)
+        codes.append(EXIT_CODES[outcome["status"]])
+        if as_json:
+            print(json.dumps(outcome), flush=True)
+        elif found is not None:
+            _print_result(outcome)
+        if outcome["status"] == "interrupted":
+            break
+    return next((code for code in (130, 1, 2) if code in codes), 0)
+
+
+def _run_one(
+    path: Path, resolved: Recipe, profile: str | None, folder: Path, *, offline: bool, debug: bool
+) -> dict[str, Any]:
+    facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path)}
+    try:
+        run = runs.create(resolved, path.stem, profile, folder, **facts)
+    except OSError as error:
+        message = f"runs are kept in {folder}, which cannot be written: {error.strerror}"
+        raise RecipeError([Problem("", "--runs-dir", message)]) from error
+    history = History()
+    with _Narrator(run) as narrator:
+        process = runs.launch(run, backend.environment(resolved.backend, offline=offline))
+
+        def forward(number: int, frame: FrameType | None) -> None:
+            narrator.say("ending after this step and saving; once more to end at once")
+            runs.interrupt(process)
+
+        former = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for event in runs.follow(run, process):
+                if event is not None:
+                    history.apply(event)
+                    narrator.tell(event, history)
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+    outcome = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)} | history.summary()
+    if outcome["status"] in ("failed", "crashed", "refused"):
+        _explain(run, history, outcome["status"], debug=debug)
+    return outcome
+
+
+class _Narrator:
+    """Tells a run on stderr: a progress bar with live metrics on a terminal, plain lines now and then elsewhere."""
+
+    def __init__(self, run: Run) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+        self._last_line = 0.0
+        self.say(f"run {run.folder}")
+        if self._console.is_terminal:
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[metrics]}"),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._bar.add_task("starting", total=None, metrics="")
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._console.print(escape(text), soft_wrap=True)
+
+    def tell(self, event: AnyEvent, history: History) -> None:
+        """Show what one event changes."""
+        match event:
+            case RunStarted():
+                self.say(f"{event.backend} on {event.device}; {event.precision}: {event.reason}")
+            case DataLoaded():
+                dropped = f", {event.duplicates} duplicates dropped" if event.duplicates else ""
+                classes = f", {len(event.classes)} classes" if event.classes else ""
+                self.say(
+                    f"data: {event.train} train, {event.validation} validation, {event.test} test{classes}{dropped}"
+                )
+            case PhaseStarted():
+                share = event.trainable / event.parameters
+                self.say(
+                    f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
+                    f"train, R = {share:.1%}"
+                )
+                self._show(f"phase {event.phase}", 0, event.steps)
+            case Progressed():
+                self._show(event.activity, event.done, event.total)
+            case Stepped():
+                phase = history.phases[-1]
+                self._show(
+                    f"phase {phase.phase}", event.step - phase.first_step + 1, phase.steps, _metrics(event, history)
+                )
+            case Evaluated():
+                kind = "result" if event.final else f"step {event.step}"
+                accuracy = "" if event.accuracy is None else f", accuracy {event.accuracy:.4f}"
+                self.say(f"{kind}: {event.split} loss {event.loss:.4f}{accuracy} on {event.examples} examples")
+
+    def _show(self, activity: str, done: int, total: int | None, metrics: str = "") -> None:
+        if self._bar:
+            self._bar.update(self._task, description=activity, completed=done, total=total or None, metrics=metrics)
+        elif time.monotonic() - self._last_line >= _LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self.say(f"{activity}{f' {done}/{total}' if total else ''} {metrics}".rstrip())
+
+
+def _metrics(event: Stepped, history: History) -> str:
+    accuracy = "" if event.accuracy is None else f" accuracy {event.accuracy:.3f}"
+    speed = history.steps_per_second
+    rate = f" {speed:.2f} steps/s" if speed else ""
+    return f"loss {event.loss:.4f}{accuracy}{rate} lr {event.rate:.2g} {event.memory / 2**30:.1f} GiB"
+
+
+def _explain(run: Run, history: History, status: str, *, debug: bool) -> None:
+    """Say on stderr why a run did not end well."""
+    ended = history.ended
+    if ended is not None and ended.problems:
+        for parts in ended.problems:
+            print(Problem(*parts), file=sys.stderr)
+    elif ended is not None:
+        print(f"{status}: {ended.error}", file=sys.stderr)
+    else:
+        print("crashed: the run's process ended without a word; the last lines of its log:", file=sys.stderr)
+    if debug or ended is None:
+        print("\n".join(run.last_log_lines(60 if debug else 12)), file=sys.stderr)
+    elif status == "failed":
+        print(f"its log: {run.log_file}", file=sys.stderr)
+
+
+def _print_result(outcome: dict[str, Any]) -> None:
+    """The result of one run as a table on stdout."""
+    table = Table(title=f"{outcome['recipe']}: {outcome['status']}", box=box.SIMPLE_HEAD, show_header=False)
+    rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
+    rows |= {
+        f"R, phase {phase['name']}": f"{phase['trainable_share']:.2%} of parameters train"
+        for phase in outcome["phases"]
+    }
+    rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
+    if outcome["status"] in ("done", "interrupted") and Path(outcome["run"], "model").is_dir():
+        rows["model"] = f"{outcome['run']}/model"
+    for name, value in rows.items():
+        table.add_row(name, escape(value))
+    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    console.print(table)
+    for sample in outcome["samples"]:
+        console.print(f"after {sample['step']} steps: {escape(sample['text'])}\n", soft_wrap=True)

@@ -1,0 +1,73 @@
+"""Classifier heads: the layers on top of a backbone, and the loss that goes with each form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from ftapp.recipe import Head, Model
+
+# The weight of a linear SVM's squared norm beside its hinge loss; 1e-3 suits some hundred to some thousand examples (C = 1 / (n * 2e-3)).
+_SVM_L2 = 1e-3
+
+
+def add_head(features: Any, spec: Model, classes: int) -> Any:
+    """New layers on a backbone's features, in float32 whatever the backbone computes in.
+
+    features: a tensor (batch, height, width, channels), (batch, tokens, width) or (batch, width).
+    Returns scores (batch, classes), float32: probabilities that sum to 1 (softmax), a probability for each class against all others (one-vs-rest), or
+    signed distances to each class's hyperplane (linear-svm).
+    """
+    x = features
+    if len(x.shape) == 4:
+        x = _POOLINGS[spec.pooling](dtype="float32", name="head_pooling")(x)
+    elif len(x.shape) == 3:
+        x = x[:, 0]
+    for index, width in enumerate(spec.hidden):
+        x = keras.layers.Dense(width, activation="relu", dtype="float32", name=f"head_dense_{index}")(x)
+    if spec.dropout:
+        x = keras.layers.Dropout(spec.dropout, dtype="float32", name="head_dropout")(x)
+    activation = {"softmax": "softmax", "one-vs-rest": "sigmoid", "linear-svm": None}[spec.head]
+    penalty = keras.regularizers.L2(_SVM_L2) if spec.head == "linear-svm" else None
+    return keras.layers.Dense(
+        classes, activation=activation, kernel_regularizer=penalty, dtype="float32", name="classifier"
+    )(x)
+
+
+def loss_for(head: Head) -> keras.losses.Loss:
+    """The loss for labels (batch,) of class numbers and scores (batch, classes)."""
+    return {
+        "softmax": keras.losses.SparseCategoricalCrossentropy,
+        "one-vs-rest": OneVsRest,
+        "linear-svm": OneVsRestHinge,
+    }[head]()
+
+
+class OneVsRest(keras.losses.Loss):
+    """Binary cross-entropy of each class's unit against all other classes, averaged over the classes."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """y_true: class numbers (batch,) or (batch, 1); y_pred: probabilities (batch, classes). Returns (batch,)."""
+        return keras.losses.binary_crossentropy(_one_hot(y_true, y_pred), y_pred)
+
+
+class OneVsRestHinge(keras.losses.Loss):
+    """Hinge loss max(0, 1 - t * score) with t = 1 for the class and -1 for each other, averaged over the classes (Cortes & Vapnik 1995;
+    one-vs-rest as scikit-learn's LinearSVC)."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """y_true: class numbers (batch,) or (batch, 1); y_pred: scores (batch, classes). Returns (batch,)."""
+        return keras.losses.hinge(2 * _one_hot(y_true, y_pred) - 1, y_pred)
+
+
+def _one_hot(labels: Any, scores: Any) -> Any:
+    labels = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
+    return keras.ops.one_hot(labels, scores.shape[-1], dtype=scores.dtype)
+
+
+_POOLINGS = {
+    "average": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+    "flatten": keras.layers.Flatten,
+}

@@ -1,0 +1,166 @@
+"""From a preset to the model that trains, and from a trained model to files that load again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_hub
+
+from ftapp import presets, weights
+from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.fetch import Progress
+from ftapp.heads import add_head
+from ftapp.recipe import Recipe
+
+_DESCRIPTION = "ftapp.json"
+_PREPROCESSORS = {
+    "image-classification": keras_hub.models.ImageClassifierPreprocessor,
+    "text-classification": keras_hub.models.TextClassifierPreprocessor,
+    "causal-lm": keras_hub.models.CausalLMPreprocessor,
+}
+
+
+class HubError(RunError):
+    """A preset or data set that could not be fetched from a hub."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a preset holds.
+
+    backbone: the pretrained model without a head; preprocessor: turns texts into token ids or says how images are scaled;
+    causal_lm: the whole language model for the task causal-lm, else None.
+    """
+
+    backbone: Any
+    preprocessor: Any
+    causal_lm: Any | None
+
+
+def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrained:
+    """Fetch the preset and build it with its weights, as the recipe's task needs it.
+
+    Raises RecipeError when preset, image size or sequence length do not fit; HubError when a hub cannot be reached.
+    """
+    preset = recipe.model.preset
+    place = weights.resolve(preset, progress)
+    options: dict[str, Any] = {}
+    if recipe.task == "image-classification":
+        assert recipe.model.image_size is not None
+        options["image_shape"] = (*recipe.model.image_size, 3)
+    try:
+        preprocessor = _PREPROCESSORS[recipe.task].from_preset(place)
+        if recipe.task == "causal-lm":
+            causal_lm = keras_hub.models.CausalLM.from_preset(place, preprocessor=preprocessor)
+            backbone = causal_lm.backbone
+        else:
+            causal_lm = None
+            backbone = keras_hub.models.Backbone.from_preset(place, **options)
+    except Exception as error:
+        raise _explained(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
+    if recipe.task == "image-classification":
+        preprocessor.image_size = tuple(recipe.model.image_size or ())
+    else:
+        _check_sequence_length(recipe, backbone)
+        preprocessor.sequence_length = recipe.model.sequence_length
+    return Pretrained(backbone, preprocessor, causal_lm)
+
+
+def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
+    """The Functional model that trains: from preprocessed inputs to the head's scores or the next token's logits.
+
+    classes: how many the head tells apart; not used for language models. Raises RecipeError when `model.features` is no layer.
+    """
+    if pretrained.causal_lm is not None:
+        return keras.Model(pretrained.causal_lm.input, pretrained.causal_lm.output, name="causal_lm")
+    backbone = pretrained.backbone
+    features = backbone.output
+    if recipe.model.features is not None:
+        names = [layer.name for layer in backbone.layers]
+        if recipe.model.features not in names:
+            message = f"the backbone has no layer '{recipe.model.features}'; {nearest(recipe.model.features, names)}"
+            raise RecipeError([Problem("", "model.features", message)])
+        features = backbone.get_layer(recipe.model.features).output
+    if isinstance(features, dict):
+        # A backbone that pools its tokens itself, as BERT does, was trained to put a text's meaning there.
+        features = features.get("pooled_output", features.get("sequence_output"))
+    return keras.Model(backbone.input, add_head(features, recipe.model, classes), name="classifier_model")
+
+
+def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
+    """Write `preset/` (a KerasHub preset), `model.keras` (the whole model, without its optimizer) and what `load` needs."""
+    folder.mkdir(parents=True)
+    owner = pretrained.causal_lm or pretrained.backbone
+    owner.save_to_preset(str(folder / "preset"))
+    if pretrained.causal_lm is None:
+        pretrained.preprocessor.save_to_preset(str(folder / "preset"))
+    keras.Model(model.input, model.output, name=model.name).save(folder / "model.keras")
+    description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head}
+    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model read back from a run's `model` folder. classes: by the number that the head gives them."""
+
+    task: str
+    classes: tuple[str, ...]
+    model: Any
+    preprocessor: Any
+    causal_lm: Any | None
+
+    def predict(self, examples: Sequence[Any]) -> Any:
+        """Scores (examples, classes), float32, of texts or of RGB images (height, width, 3) in 0..255."""
+        from ftapp.batches import encode_images, encode_texts
+
+        if self.task == "image-classification":
+            return self.model.predict(encode_images(examples, self.preprocessor), verbose=0)
+        return self.model.predict(encode_texts(examples, self.preprocessor), verbose=0)
+
+    def generate(self, prompts: Sequence[str], tokens: int) -> list[str]:
+        """Each prompt with up to `tokens` tokens in all, written greedily."""
+        if self.causal_lm is None:
+            raise ValueError(f"only a causal language model generates; this one's task is '{self.task}'")
+        return list(self.causal_lm.generate(list(prompts), max_length=tokens))
+
+
+def load(folder: Path) -> Trained:
+    """Read a `model` folder that `save` has written."""
+    from ftapp import heads  # noqa: F401  (registers the losses)
+
+    description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+    task = description["task"]
+    preset = str(folder / "preset")
+    preprocessor = _PREPROCESSORS[task].from_preset(preset)
+    causal_lm = keras_hub.models.CausalLM.from_preset(preset) if task == "causal-lm" else None
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    return Trained(task, tuple(description["classes"]), model, preprocessor, causal_lm)
+
+
+def _check_sequence_length(recipe: Recipe, backbone: Any) -> None:
+    longest, wanted = getattr(backbone, "max_sequence_length", None), recipe.model.sequence_length
+    if longest is not None and wanted is not None and wanted > longest:
+        message = f"this model reads at most {longest} tokens; got {wanted}; the nearest valid choice is {longest}"
+        raise RecipeError([Problem("", "model.sequence_length", message)])
+
+
+def _explained(error: Exception, recipe: Recipe, *, is_local: bool) -> Exception:
+    """What a failure to load a preset means for the user; the error itself when it is not known."""
+    if isinstance(error, RunError | RecipeError):
+        return error
+    preset, text = recipe.model.preset, str(error).strip()
+    if recipe.model.image_size is not None and ("negative dimension" in text or "output size" in text.lower()):
+        message = f"the images are too small for this model's pooling; got {recipe.model.image_size}"
+        return RecipeError([Problem("", "model.image_size", message)])
+    if is_local and isinstance(error, ValueError | TypeError | FileNotFoundError):
+        first = text.splitlines()[0] if text else type(error).__name__
+        message = f"'{preset}' does not serve task = '{recipe.task}': {first}"
+        return RecipeError([Problem("", "model.preset", message)])
+    hub = "Hugging Face" if preset.startswith("hf://") else "Kaggle"
+    first = text.splitlines()[0] if text else type(error).__name__
+    return HubError(f"the preset '{preset}' could not be fetched from {hub} ({first[:200]})")

@@ -1,0 +1,183 @@
+"""Run folders: create, launch, follow, interrupt, list. One run is one process and one folder; its files are the interface.
+
+recipe.toml   the resolved recipe             environment.json   versions, machine, command
+events.jsonl  what happened, one event a line  control.jsonl      commands to the run
+train.log     the process's stdout and stderr  run.lock           locked while the process lives
+model/        the trained model
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from ftapp.events import AnyEvent, EventReader, read
+from ftapp.history import History
+from ftapp.recipe import Recipe
+
+EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "interrupted": 130}
+_PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder. Everything asked of it is read from its files."""
+
+    folder: Path
+
+    @property
+    def events_file(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.folder / "recipe.toml"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "train.log"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.folder / "run.lock"
+
+    @property
+    def model_folder(self) -> Path:
+        return self.folder / "model"
+
+    def environment(self) -> dict[str, Any]:
+        """What `create` wrote down of the machine and the command; empty when it is not readable."""
+        try:
+            return dict(json.loads((self.folder / "environment.json").read_text("utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def alive(self) -> bool:
+        """Whether the run's process lives: it holds the lock until it ends, however it ends."""
+        try:
+            with self.lock_file.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def status(self, history: History | None = None) -> str:
+        """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
+        history = history or History.of(read(self.events_file))
+        if history.ended:
+            return history.ended.status
+        return "running" if self.alive() else "crashed"
+
+    def last_log_lines(self, count: int = 12) -> list[str]:
+        """The end of the process's own output."""
+        try:
+            return self.log_file.read_text("utf-8", errors="replace").splitlines()[-count:]
+        except OSError:
+            return []
+
+
+def runs_dir(chosen: Path | None = None) -> Path:
+    """Where runs live: `chosen`, else FTAPP_RUNS, else the user's data folder."""
+    return chosen or Path(os.environ.get("FTAPP_RUNS") or platformdirs.user_data_path("ftapp") / "runs")
+
+
+def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts: Any) -> Run:
+    """Make a new run's folder with its recipe and environment. The folder's name begins with the local time, so they sort.
+
+    facts: what else to write down in `environment.json`.
+    """
+    label = "-".join([time.strftime("%Y%m%d-%H%M%S"), name, *([profile] if profile else []), secrets.token_hex(2)])
+    run = Run((folder / label).absolute())
+    run.folder.mkdir(parents=True)
+    run.recipe_file.write_text(recipe.to_toml(), encoding="utf-8")
+    environment = {
+        "recipe": name,
+        "profile": profile,
+        **facts,
+        "created": time.time(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "packages": {package: version for package in _PACKAGES if (version := _version(package))},
+    }
+    (run.folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+    return run
+
+
+def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the run's process, in a session of its own so that it outlives the terminal that started it.
+
+    environment: variables added to this process's own. The child's output goes to `train.log`. It inherits the lock, so the run counts as alive
+    from the moment it is started.
+    """
+    with run.lock_file.open("wb") as lock, run.log_file.open("ab") as log:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return subprocess.Popen(
+            [sys.executable, "-m", "ftapp.worker", str(run.folder)],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock.fileno()],
+        )
+
+
+def follow(run: Run, process: subprocess.Popen[bytes] | None = None) -> Iterator[AnyEvent | None]:
+    """The run's events as they come, until it ends; None between them every tenth of a second, so that callers can breathe.
+
+    process: the run's process when the caller started it (its end must be collected), None for runs of others.
+    """
+    reader = EventReader(run.events_file)
+    while True:
+        living = process.poll() is None if process else run.alive()
+        yield from reader.read()
+        if not living:
+            return
+        yield None
+        time.sleep(_POLL_SECONDS)
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Ask a run to end after its current step and save."""
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+
+
+def list_runs(folder: Path) -> list[Run]:
+    """The runs in a folder, newest first."""
+    return [Run(path.parent) for path in sorted(folder.glob("*/recipe.toml"), reverse=True)]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

@@ -1,0 +1,329 @@
+"""The job of a run, read top to bottom: load the model, load the data, fit the phases, save."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from ftapp import backend, batches, data, freeze, heads, models
+from ftapp.augment import Augmenter
+from ftapp.batches import Dataset
+from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.events import (
+    DataLoaded,
+    Evaluated,
+    EventLog,
+    ModelBuilt,
+    ModelSaved,
+    PhaseStarted,
+    Progressed,
+    RunStarted,
+    Sampled,
+    Stepped,
+)
+from ftapp.models import HubError, Pretrained
+from ftapp.optimizers import make_optimizer
+from ftapp.recipe import Phase, Recipe
+from ftapp.runs import Run
+from ftapp.schedule import rate_at
+from ftapp.worker import Interruption
+
+_PROGRESS_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The encoded examples of a run."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    classes: tuple[str, ...]
+
+
+def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -> int:
+    """Do the whole job and return the number of steps done. Everything worth knowing goes to `log`.
+
+    Raises RecipeError when the recipe does not fit its model or data, RunError when the run cannot go on.
+    """
+    device = backend.device()
+    precision, reason = backend.choose_precision(recipe.precision)
+    facts = run.environment()
+    log.write(
+        RunStarted(
+            time=time.time(),
+            recipe=facts.get("recipe", run.folder.name),
+            profile=facts.get("profile"),
+            seed=recipe.seed,
+            backend=recipe.backend,
+            device=device,
+            precision=precision,
+            reason=reason,
+        )
+    )
+    keras.utils.set_random_seed(recipe.seed)
+    progress = _Progress(log)
+    try:
+        pretrained = models.load_pretrained(recipe, progress)
+        splits = load_data(recipe, pretrained, log, progress)
+    except HubError as error:
+        raise RunError(f"{error}; {_way_out(facts.get('hubless_profiles', []))}") from error
+    model = models.build(recipe, pretrained, len(splits.classes))
+    check_phases(recipe, model, pretrained.backbone)
+    log.write(
+        ModelBuilt(
+            time=time.time(),
+            parameters=model.count_params(),
+            layers=len(freeze.units(model, pretrained.backbone)[0]),
+        )
+    )
+    job = Job(recipe, pretrained, model, splits, log, interruption)
+    interruption.can_wait = True
+    job.sample()
+    for index in range(len(recipe.phase)):
+        job.fit(index)
+    job.conclude()
+    job.save(run)
+    return job.step
+
+
+def load_data(recipe: Recipe, pretrained: Pretrained, log: EventLog, progress: _Progress) -> Splits:
+    """Read, split and encode the recipe's data."""
+    preprocessor, seed = pretrained.preprocessor, recipe.seed
+    names = ("train", "validation", "test")
+    encoded: dict[str, Dataset] = {}
+    if recipe.task == "causal-lm":
+        documents = data.documents(recipe.data, seed, progress)
+        classes, duplicates = (), documents.duplicates
+        for name in names:
+            progress(f"tokenizing the {name} split", 0, None)
+            encoded[name] = batches.Sequences(getattr(documents, name), preprocessor)
+    else:
+        splits = data.load(recipe.data, recipe.task, seed, progress)
+        classes, duplicates = splits.classes, splits.duplicates
+        for name in names:
+            subset = getattr(splits, name)
+            if recipe.task == "text-classification":
+                told = functools.partial(progress, f"tokenizing the {name} split")
+                encoded[name] = batches.LabelledTexts(subset, preprocessor, told)
+            else:
+                encoded[name] = batches.Images(subset, preprocessor, _augmenter(recipe))
+    for name in {"train", "test", recipe.evaluate.split}:
+        if not len(encoded[name]):
+            message = f"there is too little data for the {name} split; give it a larger share, or more data"
+            raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
+    sizes = {name: len(dataset) for name, dataset in encoded.items()}
+    log.write(DataLoaded(time=time.time(), **sizes, classes=list(classes), duplicates=duplicates))
+    return Splits(**encoded, classes=classes)
+
+
+def _augmenter(recipe: Recipe) -> Augmenter | None:
+    if recipe.augment is None or recipe.model.image_size is None:
+        return None
+    return Augmenter(recipe.augment, recipe.model.image_size)
+
+
+def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
+    """Raises RecipeError with all that stands against the phases' rules on this model."""
+    problems = [
+        Problem("", f"phase.{phase.name}.layers", message)
+        for phase in recipe.phase
+        for message in freeze.problems(model, backbone, phase.layers)
+    ]
+    if problems:
+        raise RecipeError(problems)
+
+
+class Job:
+    """The state of a run's training: the model, and how many steps it has behind it."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pretrained: Pretrained,
+        model: keras.Model,
+        splits: Splits,
+        log: EventLog,
+        interruption: Interruption,
+    ) -> None:
+        self.step = 0
+        self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
+        self._log, self._interruption = log, interruption
+        self._memory = psutil.Process()
+
+    def fit(self, index: int) -> None:
+        """Train one phase, with its own frozen layers and optimizer."""
+        if self._interruption.wanted:
+            return
+        phase = self._recipe.phase[index]
+        per_epoch = math.ceil(len(self._splits.train) / phase.batch_size)
+        steps = phase.steps or (phase.epochs or 0) * per_epoch
+        self._start(phase, steps, steps / per_epoch)
+        if self.step == 0:
+            self.evaluate()
+        keys = self._batch_keys(index, phase, steps, per_epoch)
+        rate = math.nan
+        begun = time.perf_counter()
+        for number, (x, y) in enumerate(batches.prefetched(lambda key: self._splits.train.batch(*key), keys)):
+            if number % per_epoch == 0:
+                self._seed_layers(index, number // per_epoch)
+            if rate != (wanted := rate_at(phase, number, steps)):
+                self._model.optimizer.learning_rate = rate = wanted
+            self._model.reset_metrics()
+            metrics = self._model.train_on_batch(x, y, return_dict=True)
+            self._report(metrics, number // per_epoch + 1, rate, time.perf_counter() - begun)
+            every = self._recipe.evaluate.every or per_epoch
+            if self._interruption.wanted:
+                return
+            if self.step % every == 0 or (number + 1 == steps and self._recipe.evaluate.every is None):
+                self.evaluate()
+            begun = time.perf_counter()
+
+    def evaluate(self) -> None:
+        """Measure the held-out split that the recipe names."""
+        spec = self._recipe.evaluate
+        self._measure(spec.split, spec.examples, final=False)
+
+    def conclude(self) -> None:
+        """Measure the whole test split and write samples, unless the run was interrupted."""
+        if not self._interruption.wanted:
+            self._measure("test", None, final=True)
+            self.sample()
+
+    def sample(self) -> None:
+        """Let a language model continue the recipe's prompts, with the same draws each time."""
+        spec, causal_lm = self._recipe.samples, self._pretrained.causal_lm
+        if spec is None or causal_lm is None:
+            return
+        sampler = keras_hub.samplers.TopKSampler(k=spec.top_k, temperature=spec.temperature, seed=self._recipe.seed)
+        causal_lm.compile(sampler=sampler, jit_compile=backend.jit_compile())
+        longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(spec.prompts))
+        limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
+        for prompt, text in zip(spec.prompts, causal_lm.generate(spec.prompts, max_length=limit), strict=True):
+            self._log.write(Sampled(time=time.time(), step=self.step, prompt=prompt, text=text))
+
+    def save(self, run: Run) -> None:
+        """Write the model into the run's folder, whole or not at all."""
+        self._log.write(Progressed(time=time.time(), activity="saving the model"))
+        scratch = run.folder / "model.tmp"
+        models.save(scratch, self._recipe, self._pretrained, self._model, self._splits.classes)
+        scratch.rename(run.model_folder)
+        self._log.write(ModelSaved(time=time.time(), folder=run.model_folder.name))
+
+    def _start(self, phase: Phase, steps: int, epochs: float) -> None:
+        decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
+        freeze.apply(self._model, decisions)
+        classifies = self._recipe.task != "causal-lm"
+        self._model.compile(
+            optimizer=make_optimizer(phase),
+            loss=heads.loss_for(self._recipe.model.head)
+            if classifies
+            else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if classifies else None,
+            jit_compile=backend.jit_compile(),
+        )
+        self._log.write(
+            PhaseStarted(
+                time=time.time(),
+                phase=phase.name,
+                first_step=self.step + 1,
+                steps=steps,
+                epochs=epochs,
+                trainable=sum(decision.parameters for decision in decisions if decision.trainable),
+                parameters=sum(decision.parameters for decision in decisions),
+                trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
+            )
+        )
+
+    def _batch_keys(
+        self, index: int, phase: Phase, steps: int, per_epoch: int
+    ) -> Iterator[tuple[NDArray[np.int64], tuple[int, ...]]]:
+        """For each step of a phase: its examples, and the key of their augmentation."""
+        dataset, seed = self._splits.train, self._recipe.seed
+        for epoch in range(math.ceil(steps / per_epoch)):
+            order = batches.epoch_order(len(dataset), phase.batch_size, (seed, index, epoch), dataset.lengths)
+            for number, examples in enumerate(order[: steps - epoch * per_epoch]):
+                yield examples, (seed, index, epoch, number)
+
+    def _seed_layers(self, phase: int, epoch: int) -> None:
+        """Start the random numbers of dropout anew from (seed, phase, epoch); within an epoch they count its steps."""
+        generators = [
+            generator for layer in self._model._flatten_layers() for generator in getattr(layer, "_seed_generators", ())
+        ]
+        for index, generator in enumerate(generators):
+            key = [self._recipe.seed, phase, epoch, index]
+            generator.state.assign(np.array([np.random.SeedSequence(key).generate_state(1)[0], 0], np.uint32))
+
+    def _report(self, metrics: dict[str, Any], epoch: int, rate: float, seconds: float) -> None:
+        self.step += 1
+        loss = float(metrics["loss"])
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the loss has to stay finite; it was {loss} at step {self.step} with learning rate {rate:g}; try a learning "
+                "rate ten times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
+            )
+        accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
+        self._log.write(
+            Stepped(
+                time=time.time(),
+                step=self.step,
+                epoch=epoch,
+                loss=loss,
+                accuracy=accuracy,
+                rate=rate,
+                seconds=seconds,
+                memory=self._memory.memory_info().rss,
+            )
+        )
+
+    def _measure(self, split: str, limit: int | None, *, final: bool) -> None:
+        dataset: Dataset = getattr(self._splits, split)
+        begun = time.perf_counter()
+        order = batches.evaluation_order(
+            len(dataset), self._recipe.evaluate.batch_size, limit, self._recipe.seed, dataset.lengths
+        )
+        self._model.reset_metrics()
+        metrics: dict[str, Any] = {}
+        for x, y in batches.prefetched(lambda examples: dataset.batch(examples, None), iter(order)):
+            metrics = self._model.test_on_batch(x, y, return_dict=True)
+        self._log.write(
+            Evaluated(
+                time=time.time(),
+                step=self.step,
+                split=split,
+                examples=sum(map(len, order)),
+                loss=float(metrics["loss"]),
+                accuracy=float(metrics["accuracy"]) if "accuracy" in metrics else None,
+                seconds=time.perf_counter() - begun,
+                final=final,
+            )
+        )
+
+
+class _Progress:
+    """Tells the log of downloads and preparations, not more often than eyes can follow."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log, self._label, self._told = log, "", 0.0
+
+    def __call__(self, activity: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if activity != self._label or now - self._told >= _PROGRESS_SECONDS or done == total:
+            self._label, self._told = activity, now
+            self._log.write(Progressed(time=time.time(), activity=activity, done=done, total=total))
+
+
+def _way_out(profiles: list[str]) -> str:
+    if not profiles:
+        return "a preset in a local folder works without a hub"
+    return f"'--profile {profiles[0]}' works without it"
