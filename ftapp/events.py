@@ -20,7 +20,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_d
     time: float
 
 
-class RunStarted(Event, frozen=True, tag="run-started"):
+class RunStarted(Event, frozen=True, kw_only=True, tag="run-started"):
     """device: in words; precision: the one in force, with `reason` saying what chose it."""
 
     recipe: str
@@ -32,7 +32,7 @@ class RunStarted(Event, frozen=True, tag="run-started"):
     reason: str
 
 
-class Progressed(Event, frozen=True, tag="progressed"):
+class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
     """Work before and after training: a download, reading the data, saving. `total` is None when unknown."""
 
     activity: str
@@ -40,7 +40,7 @@ class Progressed(Event, frozen=True, tag="progressed"):
     total: int | None = None
 
 
-class DataLoaded(Event, frozen=True, tag="data-loaded"):
+class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
     """Numbers of examples (for language models: of sequences) in each split, and of duplicates that were dropped."""
 
     train: int
@@ -50,14 +50,14 @@ class DataLoaded(Event, frozen=True, tag="data-loaded"):
     duplicates: int
 
 
-class ModelBuilt(Event, frozen=True, tag="model-built"):
+class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
     """parameters: of the model as trained; layers: how many hold weights."""
 
     parameters: int
     layers: int
 
 
-class PhaseStarted(Event, frozen=True, tag="phase-started"):
+class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
     """trainable: parameters that train, of the model's `parameters`; first_step, steps: the phase's place in the run."""
 
     phase: str
@@ -69,7 +69,7 @@ class PhaseStarted(Event, frozen=True, tag="phase-started"):
     trainable_layers: list[str]
 
 
-class Stepped(Event, frozen=True, tag="step"):
+class Stepped(Event, frozen=True, kw_only=True, tag="step"):
     """One optimizer step, counted from 1 over the whole run. loss and accuracy are those of its batch.
 
     rate: learning rate; seconds: wall time of the step with its wait for data; memory: resident bytes of the process.
@@ -84,7 +84,7 @@ class Stepped(Event, frozen=True, tag="step"):
     memory: int
 
 
-class Evaluated(Event, frozen=True, tag="evaluated"):
+class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     """Metrics of held-out examples after `step` steps. final: the result on the whole test split."""
 
     step: int
@@ -96,7 +96,7 @@ class Evaluated(Event, frozen=True, tag="evaluated"):
     final: bool = False
 
 
-class Sampled(Event, frozen=True, tag="sampled"):
+class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     """Text that the model wrote after `step` steps."""
 
     step: int
@@ -104,13 +104,13 @@ class Sampled(Event, frozen=True, tag="sampled"):
     text: str
 
 
-class ModelSaved(Event, frozen=True, tag="model-saved"):
+class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
     """folder: relative to the run's."""
 
     folder: str
 
 
-class RunEnded(Event, frozen=True, tag="run-ended"):
+class RunEnded(Event, frozen=True, kw_only=True, tag="run-ended"):
     """The last event of a run that ended by itself. error: a message for its user; problems: of a refused recipe."""
 
     status: Status
