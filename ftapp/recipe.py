@@ -28,6 +28,8 @@ FillMode = Literal["nearest", "reflect", "wrap", "constant"]
 Optimizer = Literal["adam", "adamw", "sgd", "rmsprop", "lion"]
 Schedule = Literal["constant", "linear", "cosine"]
 
+_LENGTHS = {"epochs", "steps"}
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -274,7 +276,9 @@ def _merged_phases(phases: list[Any], changes: Mapping[str, Any]) -> list[Any]:
         if name not in names:
             raise ValueError(f"there is no phase '{name}'; {nearest(name, names)}")
         index = names.index(name)
-        result[index] = _merged(phases[index], change)
+        # A phase's length is epochs or steps, so the one that is laid over takes the other's place.
+        kept = {key: old for key, old in phases[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
+        result[index] = _merged(kept, change)
     return result
 
 
