@@ -102,6 +102,15 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
     return _entry(folder, name, fill, progress) / name
 
 
+def reach(address: str, label: str) -> None:
+    """Raises RunError when the server behind an address, where `label` comes from, does not answer in seconds."""
+    try:
+        with _get(_Remote(address), {}):
+            pass
+    except _UnreachableError as error:
+        raise RunError(f"{label} comes from {_Remote(address).host}, which {error}") from error
+
+
 @dataclass(frozen=True)
 class _Remote:
     """An address with what a request for it needs: the certificates to trust and a user with password."""
@@ -392,8 +401,8 @@ def _get(remote: _Remote, headers: dict[str, str]) -> Iterator[requests.Response
     except requests.exceptions.Timeout as error:
         raise _UnreachableError(f"stopped answering for {_TIMEOUT[1]:.0f} s", transient=True) from error
     except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-        reason = "has a name that does not resolve" if "resolve" in str(error) else "broke or refused the connection"
-        raise _UnreachableError(f"cannot be reached: it {reason}", transient=True) from error
+        reason = "its name does not resolve" if "resolve" in str(error) else "it broke or refused the connection"
+        raise _UnreachableError(f"cannot be reached: {reason}", transient=True) from error
     except requests.RequestException as error:
         raise _UnreachableError(f"cannot be asked: {type(error).__name__}") from error
     except OSError as error:

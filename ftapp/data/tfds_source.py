@@ -1,0 +1,176 @@
+"""`tfds:NAME`: a data set of TensorFlow Datasets, also with a configuration and a version: `tfds:NAME/CONFIG:VERSION`.
+
+It is prepared once in the cache, or where TFDS_DATA_DIR says, in a format with random access, so that images stay on
+disk until they are asked for. What another program prepared there in TFDS's own format is read as well; its images are
+then kept in memory as they are stored, compressed.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp import fetch
+from ftapp.data import images, labels
+from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, Texts, content_hash
+from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.fetch import Progress
+from ftapp.recipe import Data
+from ftapp.sources import Source
+
+_SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+
+Record = Mapping[str, Any]
+
+
+class _Images(Examples):
+    """Images uint8 [height, width, 3], decoded when they are asked for. Equal images have equal stored bytes."""
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        column: str,
+        targets: NDArray[np.int32],
+        classes: tuple[str, ...],
+        given_split: NDArray[np.int8] | None,
+    ) -> None:
+        self._records = records
+        self._column = column
+        self.labels = targets
+        self.classes = classes
+        self.given_split = given_split
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return images.rgb(self._records[index][self._column])
+
+    def digest(self, index: int) -> bytes:
+        return content_hash(self._records[index][self._column])
+
+
+class _Joined(Sequence[Record]):
+    """The records of several splits, one after the other."""
+
+    def __init__(self, parts: Sequence[Sequence[Record]]) -> None:
+        self._parts = parts
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: Any) -> Any:
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        return self._parts[part][int(index) - (int(self._ends[part - 1]) if part else 0)]
+
+
+def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Examples:
+    """The examples of a data set, with its own splits `train`, `validation` and `test` as far as it has them.
+
+    Raises RecipeError for a name or version that TFDS does not know and for a data set without the features that the
+    task needs; RunError when it cannot be fetched.
+    """
+    builder = _prepared(source.name, progress)
+    features = dict(builder.info.features)
+    is_image = task == "image-classification"
+    if is_image:
+        column = _column(source.name, features, "Image", "image", "data.source")
+    else:
+        column = _column(source.name, features, "Text", spec.text_column, "data.text_column")
+    label = None
+    if task != "causal-lm":
+        label = _column(source.name, features, "ClassLabel", spec.label_column, "data.label_column")
+    names = [name for name in _SPLITS if name in builder.info.splits] or sorted(builder.info.splits)[:1]
+    parts = [_records(builder, name, column if is_image else None) for name in names]
+    records = _Joined(parts)
+    membership = np.repeat([_SPLITS.get(name, TRAIN) for name in names], [len(part) for part in parts]).astype(np.int8)
+    given = membership if "train" in names and len(names) > 1 else None
+    targets = np.zeros(len(records), np.int32)
+    classes: tuple[str, ...] = ()
+    if label is not None:
+        classes, known = _classes(list(features[label].names), spec)
+        targets = np.array([known[int(record[label])] for record in records], np.int32)
+    if is_image:
+        return _Images(records, column, targets, classes, given)
+    texts = [record[column] for record in records]
+    return Texts([text.decode("utf-8") if isinstance(text, bytes) else text for text in texts], targets, classes, given)
+
+
+def _prepared(name: str, progress: Progress | None) -> Any:
+    """The builder of a data set that is on disk, after downloading it if need be."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tensorflow_datasets as tfds
+
+    folder = os.environ.get("TFDS_DATA_DIR") or str(fetch.cache_dir() / "tfds")
+    try:
+        builder = tfds.builder(name, data_dir=folder)
+    except (
+        ValueError,
+        AssertionError,
+    ) as error:  # what TFDS raises for unknown names, and for configurations and versions
+        project = name.partition(":")[0].partition("/")[0]
+        prepared = [path.name for path in Path(folder).glob("*/")]
+        known = [*tfds.list_builders(with_community_datasets=False), *prepared]
+        rule = f"TensorFlow Datasets has no '{name}'"
+        hint = str(error).partition("\n")[0].partition('}": ')[2] if project in known else nearest(project, known)
+        raise RecipeError([Problem("", "data.source", f"{rule}; {hint}")]) from error
+    if builder.is_prepared():
+        return builder
+    if fetch.offline():
+        raise RunError(
+            f"with --offline everything comes from the cache, and tfds:{name} is not prepared in {folder}; "
+            "run once without --offline to fetch it"
+        )
+    # TFDS itself tries an unreachable server for over three minutes.
+    for address in list(builder.url_infos)[:1]:
+        fetch.reach(address, f"tfds:{name}")
+    if progress:
+        progress(f"preparing tfds:{name}", 0, None)
+    try:
+        builder.download_and_prepare(file_format="array_record")
+    except (
+        Exception
+    ) as error:  # anything: each data set has code of its own, and it needs packages and hosts of its own
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise RunError(f"tfds:{name} comes from its author's server and could not be prepared: {reason}") from error
+    return builder
+
+
+def _records(builder: Any, split: str, encoded: str | None) -> Sequence[Record]:
+    """The records of a split; the images in feature `encoded` stay as they are stored."""
+    import tensorflow_datasets as tfds
+
+    decoders = {encoded: tfds.decode.SkipDecoding()} if encoded else None
+    try:
+        return cast(Sequence[Record], builder.as_data_source(split, decoders=decoders))
+    except NotImplementedError:  # prepared by someone else, in a format that is read from the start only
+        return list(tfds.as_numpy(builder.as_dataset(split, decoders=decoders, shuffle_files=False)))
+
+
+def _column(source: str, features: Mapping[str, Any], kind: str, named: str, key: str) -> str:
+    """The feature of a kind: the one the recipe names, or else the only one there is."""
+    fitting = [name for name, feature in features.items() if type(feature).__name__ == kind]
+    if named in fitting:
+        return named
+    if len(fitting) == 1:
+        return fitting[0]
+    rule = f"a {kind} feature of tfds:{source} is needed here, and '{named}' is none"
+    raise RecipeError([Problem("", key, f"{rule}; {nearest(named, fitting)}")])
+
+
+def _classes(names: list[str], spec: Data) -> tuple[tuple[str, ...], list[int]]:
+    """The classes in order, and TFDS's number of a class -> its position there."""
+    classes = tuple(spec.classes or names)
+    known = labels.positions(names, classes)
+    findings = Findings()
+    for name in names:
+        if name not in known:
+            message = f"data.classes names every class of the source, and '{name}' is missing; {nearest(name, classes)}"
+            findings.add("", message, "data.classes")
+    findings.check()
+    return classes, [known[name] for name in names]
