@@ -1,0 +1,421 @@
+"""Downloads, against a real package index served on the loopback interface."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ftapp import fetch
+from ftapp.artifacts import Artifact
+from ftapp.errors import RunError
+
+WHEEL = "tiny_data-1.0-py3-none-any.whl"
+SDIST = "tiny_data-1.0.tar.gz"
+ALICE = Artifact(
+    "brotli-1.2.1.tar.gz",
+    "brotli-1.2.1/tests/testdata/alice29.txt",
+    "02b2f7b5a83485efe448a44ddf7983def05c3bb1dcf917d4f7154070260e13de",
+)
+
+
+def wheel(members: dict[str, bytes], link: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        if link:
+            info = zipfile.ZipInfo(link)
+            info.external_attr = 0o120777 << 16
+            archive.writestr(info, "/etc/hostname")
+    return buffer.getvalue()
+
+
+def sdist(members: dict[str, bytes], link: str | None = None) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        if link:
+            info = tarfile.TarInfo(link)
+            info.type, info.linkname = tarfile.SYMTYPE, "/etc/hostname"
+            archive.addfile(info)
+    return buffer.getvalue()
+
+
+class Index(ThreadingHTTPServer):
+    """A package index of one project. What it serves, and how badly, is set by the test."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, bytes] = {}
+        self.digests: dict[str, str] = {}
+        self.failures = 0  # answers of 503 still to give
+        self.drops = 0  # downloads still to break off midway
+        self.trickle = 0.0  # seconds before each of the pieces of a download
+        self.requests: list[tuple[str, str | None]] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @property
+    def downloads(self) -> int:
+        return sum(path.startswith("/files/") for path, _ in self.requests)
+
+    def add(self, name: str, content: bytes) -> str:
+        self.files[name] = content
+        return hashlib.sha256(content).hexdigest()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Index
+
+    def do_GET(self) -> None:
+        self.server.requests.append((self.path, self.headers.get("Authorization")))
+        name = self.path.rpartition("/")[2]
+        if self.server.failures:
+            self.server.failures -= 1
+            self.send_error(503)
+        elif self.path == "/simple/tiny-data/":
+            listed = [
+                {"filename": name, "url": f"/files/{name}", "hashes": {"sha256": digest} if digest else {}}
+                for name in self.server.files
+                for digest in [self.server.digests.get(name)]
+            ]
+            page = {"meta": {"api-version": "1.0"}, "name": "tiny-data", "files": listed}
+            self._send(json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
+        elif self.path == "/html/tiny-data/":
+            self._send(b"<!DOCTYPE html><title>Welcome</title>", "application/x-welcome")
+        elif self.path.startswith("/files/") and name in self.server.files:
+            self._send(self.server.files[name], "application/octet-stream")
+        else:
+            self.send_error(404)
+
+    def _send(self, content: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if kind.endswith("octet-stream") and self.server.drops:
+            self.server.drops -= 1
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
+            return
+        pieces = 20 if self.server.trickle else 1
+        step = -(-len(content) // pieces)
+        for start in range(0, len(content), step):
+            time.sleep(self.server.trickle)
+            try:
+                self.wfile.write(content[start : start + step])
+                self.wfile.flush()
+            except OSError:
+                return
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
+    """An index that pip is configured for, and an empty cache."""
+    server = Index()
+    monkeypatch.setenv("PIP_INDEX_URL", f"{server.address}/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", (tmp_path / "absent").as_uri())
+    monkeypatch.setenv("PIP_CERT", "")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
+    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(fetch, "_pip_config", dict)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def cached() -> list[str]:
+    """What the cache holds but for lock files."""
+    return [path.name for path in (fetch.cache_dir() / "artifacts").glob("*") if path.suffix != ".lock"]
+
+
+@pytest.mark.parametrize(("name", "pack"), [(WHEEL, wheel), (SDIST, sdist)])
+def test_a_file_and_a_folder_arrive_once(index: Index, name: str, pack: Callable[..., bytes]) -> None:
+    digest = index.add(name, pack({"data/a.txt": b"a", "data/deep/b.txt": b"", "other.txt": b"no", "database": b"no"}))
+    told: list[tuple[str, int, int | None]] = []
+    file = fetch.artifact(Artifact(name, "data/a.txt", digest), lambda *report: told.append(report))
+    assert file.read_bytes() == b"a"
+    assert told[-1] == (name, len(index.files[name]), len(index.files[name]))
+    folder = fetch.artifact(Artifact(name, "data", digest))
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt")) == ["a.txt", "deep/b.txt"]
+    before = index.downloads
+    assert fetch.artifact(Artifact(name, "data/a.txt", digest)) == file
+    assert index.downloads == before
+    assert len(cached()) == 2
+
+
+def test_a_broken_entry_is_fetched_again(index: Index) -> None:
+    spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel({"data/a": b"a", "data/b": b"b"})))
+    folder = fetch.artifact(spec)
+    for damage in (
+        lambda: (folder / "a").write_bytes(b"x"),
+        (folder / "b").unlink,
+        lambda: _manifest(folder).write_text("{"),
+    ):
+        damage()
+        assert (fetch.artifact(spec) / "a").read_bytes() == b"a"
+        assert (fetch.artifact(spec) / "b").read_bytes() == b"b"
+    assert index.downloads == 4
+    assert len(cached()) == 1
+
+
+def _manifest(folder: Path) -> Path:
+    return folder.parent / fetch._MANIFEST
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_another_sha256_is_refused(index: Index, listed: bool) -> None:
+    arrived = index.add(WHEEL, wheel({"a": b"a"}))
+    if listed:
+        index.digests[WHEEL] = arrived
+    with pytest.raises(RunError) as caught:
+        fetch.artifact(Artifact(WHEEL, "a", "0" * 64))
+    assert "0" * 64 in str(caught.value)
+    assert arrived in str(caught.value)
+    assert index.downloads == (0 if listed else 1)
+    assert cached() == []
+
+
+def test_transient_failures_are_retried(index: Index) -> None:
+    spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a" * 200_000})))
+    index.failures, index.drops = 2, 2
+    assert fetch.artifact(spec).stat().st_size == 200_000
+    assert index.downloads == 3
+
+
+def test_a_connection_that_keeps_breaking_is_an_error(index: Index) -> None:
+    spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a" * 200_000})))
+    index.drops = 3
+    with pytest.raises(RunError, match=r"comes from 127\.0\.0\.1, which cannot be reached"):
+        fetch.artifact(spec)
+    assert cached() == []
+
+
+def test_errors_of_an_index(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = index.add(WHEEL, wheel({"a": b"a"}))
+    with pytest.raises(RunError, match=f"did you mean '{WHEEL}'"):
+        fetch.artifact(Artifact("tiny_data-1.1-py3-none-any.whl", "a", digest))
+    with pytest.raises(RunError, match="there is no package 'other'"):
+        fetch.artifact(Artifact("other-1.0.tar.gz", "a", digest))
+    index.failures = 3
+    with pytest.raises(RunError, match="answered 503"):
+        fetch.artifact(Artifact(WHEEL, "a", digest))
+    monkeypatch.setenv("PIP_INDEX_URL", f"{index.address}/html")
+    with pytest.raises(RunError, match="no page of a package index"):
+        fetch.artifact(Artifact(WHEEL, "a", digest))
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    with pytest.raises(RunError, match=r"127\.0\.0\.1 cannot be reached"):
+        fetch.artifact(Artifact(WHEEL, "a", digest))
+
+
+def test_indexes_without_the_file_are_passed_over(
+    index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    digest = index.add(WHEEL, wheel({"a": b"a"}))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.setenv("PIP_INDEX_URL", f"{empty.as_uri()}\n{index.address}/none")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"http://127.0.0.1:9/simple {index.address}/simple")
+    assert fetch.artifact(Artifact(WHEEL, "a", digest)).read_bytes() == b"a"
+
+
+def test_an_index_in_a_folder(index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    project = tmp_path / "an index" / "tiny-data"
+    project.mkdir(parents=True)
+    content = wheel({"a": b"a"})
+    (project / WHEEL).write_bytes(content)
+    (project / "index.html").write_text(f'<a href="{WHEEL}">{WHEEL}</a>')
+    monkeypatch.setenv("PIP_INDEX_URL", project.parent.as_uri())
+    assert fetch.artifact(Artifact(WHEEL, "a", hashlib.sha256(content).hexdigest())).read_bytes() == b"a"
+
+
+def test_the_password_of_an_index_stays_with_its_host(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = index.add(WHEEL, wheel({"a": b"a"}))
+    monkeypatch.setenv("PIP_INDEX_URL", f"{index.address.replace('//', '//user:secret@')}/simple")
+    fetch.artifact(Artifact(WHEEL, "a", digest))
+    assert all(authorization for _, authorization in index.requests)
+    elsewhere = fetch._beside(fetch._Remote("http://user:secret@127.0.0.1/simple"), "http://localhost/files/a")
+    assert elsewhere.auth is None
+    with pytest.raises(RunError) as caught:
+        fetch.artifact(Artifact("other-1.0.tar.gz", "a", "0" * 64))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "pack"), [(WHEEL, wheel), (SDIST, sdist)])
+def test_unsafe_members_are_refused(
+    index: Index, name: str, pack: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = index.add(name, pack({"data/../data/../../escape": b"x", "data/a": b"a"}, link="data/link"))
+    with pytest.raises(RunError, match="only plain files"):
+        fetch.artifact(Artifact(name, "data", digest))
+    with pytest.raises(RunError, match="there is no"):
+        fetch.artifact(Artifact(name, "escape", digest))
+    assert fetch.artifact(Artifact(name, "data/a", digest)).read_bytes() == b"a"
+    monkeypatch.setattr(fetch, "_MAX_UNPACKED", 10)
+    digest = index.add(name, pack({"big/a": b"a" * 6, "big/b": b"b" * 6}))
+    with pytest.raises(RunError, match="at most"):
+        fetch.artifact(Artifact(name, "big", digest))
+
+
+def test_errors_of_an_archive(index: Index) -> None:
+    digest = index.add(WHEEL, wheel({"data/reviews.csv": b"a"}))
+    with pytest.raises(RunError, match=r"did you mean 'data/reviews\.csv'"):
+        fetch.artifact(Artifact(WHEEL, "data/review.csv", digest))
+    digest = index.add(WHEEL, b"no archive at all")
+    with pytest.raises(RunError, match="cannot be read"):
+        fetch.artifact(Artifact(WHEEL, "a", digest))
+    digest = index.add(SDIST, sdist({"a": os.urandom(5000)})[:3000])
+    with pytest.raises(RunError, match="cannot be read"):
+        fetch.artifact(Artifact(SDIST, "a", digest))
+
+
+def test_offline_uses_the_cache_alone(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"})))
+    monkeypatch.setenv("FTAPP_OFFLINE", "1")
+    with pytest.raises(RunError, match=f"with --offline .* {WHEEL}"):
+        fetch.artifact(spec)
+    assert index.requests == []
+    monkeypatch.delenv("FTAPP_OFFLINE")
+    path = fetch.artifact(spec)
+    asked = len(index.requests)
+    monkeypatch.setenv("FTAPP_OFFLINE", "1")
+    assert fetch.artifact(spec) == path
+    assert len(index.requests) == asked
+
+
+def _start(spec: Artifact) -> subprocess.Popen[str]:
+    """The same download in a process of its own."""
+    code = f"from ftapp import fetch, artifacts; print(fetch.artifact(artifacts.{spec!r}))"
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_download_leaves_nothing(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CERT", os.devnull)  # so that the child does not ask pip
+    spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": os.urandom(2_000_000)})))
+    index.trickle = 0.2
+    child = _start(spec)
+    deadline = time.monotonic() + 30
+    while not any(path.stat().st_size for path in fetch.cache_dir().glob("artifacts/*.tmp/archive")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert [name for name in cached() if not name.endswith(".tmp")] == []
+    index.trickle = 0
+    assert fetch.artifact(spec).stat().st_size == 2_000_000
+    assert len(cached()) == 1
+
+
+def test_processes_and_threads_at_once_download_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CERT", os.devnull)
+    spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a" * 100_000})))
+    index.trickle = 0.05
+    children = [_start(spec) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        paths = set(pool.map(lambda _: str(fetch.artifact(spec)), range(4)))
+    paths |= {child.communicate()[0].strip() for child in children}
+    assert len(paths) == 1
+    assert index.downloads == 1
+    assert len(cached()) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(
+    index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "file"))
+    with pytest.raises(RunError, match="cannot be written"):
+        fetch.artifact(Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"}))))
+
+
+def test_a_url_keeps_the_hash_it_had_at_first(index: Index) -> None:
+    index.add("book.txt", b"once upon a time")
+    address = f"{index.address}/files/book.txt"
+    path = fetch.url(address, "book.txt")
+    assert path == fetch.cache_dir() / "books" / "book" / "book.txt"
+    assert fetch.url(address, "book.txt").read_bytes() == b"once upon a time"
+    assert index.downloads == 1
+    path.write_bytes(b"once")
+    assert fetch.url(address, "book.txt").read_bytes() == b"once upon a time"
+    path.write_bytes(b"once")
+    index.add("book.txt", b"another edition")
+    with pytest.raises(RunError, match="does not change"):
+        fetch.url(address, "book.txt")
+    with pytest.raises(RunError, match="answered 404"):
+        fetch.url(f"{index.address}/files/none.txt", "none.txt")
+
+
+def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for variable in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(variable)
+    config = tmp_path / "pip.conf"
+    config.write_text(
+        "[global]\nindex-url = https://one.example/simple\ncert = /certificates.pem\n"
+        "extra-index-url =\n    https://two.example/simple\n    https://three.example/simple\n"
+        "[install]\nindex-url = https://zero.example/simple\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    hosts = ["zero", "two", "three"]
+    assert fetch._indexes() == ([f"https://{host}.example/simple" for host in hosts], "/certificates.pem")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://four.example/simple")
+    assert fetch._indexes()[0][0] == "https://four.example/simple"
+    monkeypatch.delenv("PIP_INDEX_URL")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert fetch._indexes() == (["https://pypi.org/simple"], True)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "main=https://five.example/simple?a=b")
+    monkeypatch.setenv("UV_INDEX", "https://six.example/simple seven=https://seven.example/simple")
+    assert fetch._indexes()[0] == [
+        "https://five.example/simple?a=b",
+        "https://six.example/simple",
+        "https://seven.example/simple",
+    ]
+
+
+def test_fetching_needs_neither_keras_nor_requests_at_import() -> None:
+    code = (
+        "import sys, ftapp.fetch; print([name for name in ('keras', 'requests', 'pypi_simple') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.network
+def test_alice_from_the_real_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FTAPP_CACHE", str(tmp_path))
+    monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
+    indexes, verify = fetch._indexes()
+    try:
+        reached = [fetch._project_page(fetch._Remote(index, verify), ALICE.project) for index in indexes[:1]]
+    except fetch._UnreachableError as error:
+        pytest.skip(f"no package index is reachable: {error}")
+    assert reached
+    path = fetch.artifact(ALICE)
+    expected = "7467306ee0feed4971260f3c87421154a05be571d944e9cb021a5713700c38f0"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == expected
