@@ -1,0 +1,238 @@
+"""Tables, plain texts and books: what is read, and what is said about files that cannot be."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ftapp import data, sources
+from ftapp.data import gutenberg
+from ftapp.errors import RecipeError, RunError
+from ftapp.recipe import Data
+
+ROWS = [(f"review number {number}", "good" if number % 2 else "bad") for number in range(20)]
+
+
+def spec(source: str, **keys: object) -> Data:
+    return Data.model_validate({"source": source, **keys})
+
+
+def write_csv(path: Path, rows: Sequence[tuple[str, ...]], header: str = "text,label") -> str:
+    path.write_text("\n".join([header, *(",".join(row) for row in rows)]) + "\n", encoding="utf-8")
+    return f"csv:{path}"
+
+
+def write_jsonl(path: Path, rows: list[dict[str, object]]) -> str:
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return f"jsonl:{path}"
+
+
+def problems(source: str, task: str = "text-classification", **keys: object) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        data.load(spec(source, **keys), task, 0)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def texts(splits: data.Splits) -> dict[object, str]:
+    """Text -> name of its class, over all splits."""
+    return {
+        part[position]: splits.classes[part.labels[position]]
+        for part in (splits.train, splits.validation, splits.test)
+        for position in range(len(part))
+    }
+
+
+def test_csv(tmp_path: Path) -> None:
+    splits = data.load(spec(write_csv(tmp_path / "reviews.csv", ROWS)), "text-classification", 0)
+    assert splits.classes == ("bad", "good")
+    assert texts(splits) == dict(ROWS)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [14, 2, 4]
+
+
+def test_jsonl_with_numbers_truth_values_and_names_of_its_own(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"body": f"text {number}", "stars": number % 3 + 9} for number in range(20)]
+    source = write_jsonl(tmp_path / "a.jsonl", rows)
+    splits = data.load(spec(source, text_column="body", label_column="stars"), "text-classification", 0)
+    assert splits.classes == ("9", "10", "11")
+    rows = [{"text": f"text {number}", "label": number % 2 == 0} for number in range(20)]
+    source = write_jsonl(tmp_path / "b.jsonl", rows)
+    assert data.load(spec(source), "text-classification", 0).classes == ("false", "true")
+
+
+def test_byte_order_mark_quotes_long_fields_and_tags(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    long = "word " * 100_000
+    rows = [f'"a, ""quoted""\ntext {number}<br /><br/>end",{number % 2}' for number in range(10)] + [f"{long},1"]
+    path.write_text("text,label\r\n" + "\r\n".join(rows), encoding="utf-8-sig", newline="")
+    found = texts(data.load(spec(f"csv:{path}"), "text-classification", 0))
+    assert found['a, "quoted"\ntext 3  end'] == "1"
+    assert found[long] == "1"
+
+
+def test_filters(tmp_path: Path) -> None:
+    rows = [(*row, "imdb" if number < 10 else "other") for number, row in enumerate(ROWS)]
+    source = write_csv(tmp_path / "mixed.csv", rows, "text,label,source")
+    assert texts(data.load(spec(f"{source}?source=imdb"), "text-classification", 0)) == dict(ROWS[:10])
+    assert "did you mean 'imdb'" in problems(f"{source}?source=imbd")[0]
+    assert "there is no column 'sauce'; did you mean 'source'" in problems(f"{source}?sauce=imdb")[0]
+
+
+def test_classes_of_the_recipe(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "reviews.csv", ROWS)
+    assert data.load(spec(source, classes=["good", "bad"]), "text-classification", 0).classes == ("good", "bad")
+    message = problems(source, classes=["good", "bat"])[0]
+    assert "row 2: a label is one of data.classes; got 'bad'; did you mean 'bat'?" in message
+    numbered = write_csv(tmp_path / "numbered.csv", [(text, str(len(label) - 3)) for text, label in ROWS])
+    splits = data.load(spec(numbered, classes=["bad", "good"]), "text-classification", 0)
+    assert texts(splits) == dict(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,lable\na,1\nb,2", "data.label_column: there is no column 'label'; did you mean 'lable'?"),
+        ("text,label\na,1\n,2", "row 3: a text has words"),
+        ("text,label\na,1\n<br />,2", "row 3: a text has words"),
+        ("text,label\na,1\nb,", "row 3: a label is a name or a whole number; got nothing"),
+        ("text,label\na,1\nb,2,3", "row 3: a row has as many fields as the header, 2; got 3"),
+        ('text,label\na,1\n"b,2\n', "row 3, line 3: fields are separated by commas"),
+        ("text,label\na,1\nb,1", "at least two classes; every label is '1'"),
+        ("text,label\n", "a table has a row for each example; this one has none"),
+        ("", "a table has a row for each example; this one has none"),
+    ],
+)
+def test_what_is_wrong_with_a_csv_file(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    found = problems(f"csv:{path}")
+    assert message in found[0]
+    assert found[0].startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": "b", "label": 1', "line 2: a line is a JSON object; Expecting"),
+        ('["b", 1]', 'line 2: a line is a JSON object, {...}; got ["b", 1]'),
+        ('{"text": "b"}', "line 2: a label is a name or a whole number; got nothing"),
+        ('{"text": "b", "label": 1.5}', "line 2: a label is a name or a whole number; got 1.5"),
+        ('{"text": null, "label": 1}', "line 2: a text is a string; got nothing"),
+        ('{"text": ["b"], "label": 1}', "line 2: a text is a string; got ['b']"),
+    ],
+)
+def test_what_is_wrong_with_a_json_line(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text(f'{{"text": "a", "label": 0}}\n{line}\n')
+    assert message in problems(f"jsonl:{path}")[0]
+
+
+def test_text_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("text,label\na,1\ncafé,2\n".encode("latin-1"))
+    assert "text is UTF-8; byte 18 (0xe9, line 3) is not" in problems(f"csv:{path}")[0]
+
+
+def test_problems_are_reported_together_and_in_moderation(tmp_path: Path) -> None:
+    found = problems(write_csv(tmp_path / "bad.csv", [("", "1")] * 30))
+    assert len(found) == 11
+    assert "and 20 more problems" in found[-1]
+
+
+def test_a_language_model_reads_tables_without_labels(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"text": text} for text, _ in ROWS]
+    documents = data.documents(spec(write_jsonl(tmp_path / "a.jsonl", rows), test=0.25), 0)
+    assert [len(part) for part in (documents.train, documents.validation, documents.test)] == [13, 2, 5]
+    assert sorted(documents.train + documents.validation + documents.test) == sorted(text for text, _ in ROWS)
+
+
+BOOK = "\r\n\r\n".join(f"Paragraph {number} has\r\nseveral words in it." for number in range(200))
+
+
+def test_a_book_is_cut_at_paragraphs_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    path.write_bytes(BOOK.encode() + b"\x1a")
+    documents = data.documents(spec(f"text:{path}", validation=0.1, test=0.2), 0)
+    parts = [documents.train, documents.validation, documents.test]
+    assert [len(part) for part in parts] == [1, 1, 1]
+    assert "\n\n".join(part[0] for part in parts) == BOOK.replace("\r\n", "\n")
+    shares = [len(part[0]) / len(BOOK.replace("\r", "")) for part in parts]
+    assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.03)
+    assert all(part[0].startswith("Paragraph") and part[0].endswith(".") for part in parts)
+
+
+def test_a_folder_and_a_pattern_of_texts(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for number in range(50):
+        (tmp_path / ("deep" if number % 2 else ".") / f"{number}.txt").write_text(f"text {number % 49}")
+    whole = data.documents(spec(f"text:{tmp_path}"), 0)
+    assert whole.duplicates == 1
+    assert len(whole.train + whole.validation + whole.test) == 49
+    pattern = sources.checked(f"text:{tmp_path}/deep/*.txt")
+    assert len(data.documents(spec(pattern), 0).train) == 18
+    with pytest.raises(ValueError, match="a pattern of texts matches at least one file"):
+        sources.checked(f"text:{tmp_path}/none*.txt")
+
+
+def test_what_is_wrong_with_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(" \n")
+    with pytest.raises(RecipeError, match=r"a\.txt: data\.source: a text has words"):
+        data.documents(spec(f"text:{tmp_path}"), 0)
+    (tmp_path / "a.txt").write_text("words " * 100)
+    with pytest.raises(RecipeError, match=r"data\.test: .* is a share of each, below 1; got 5"):
+        data.documents(spec(f"text:{tmp_path}", test=5), 0)
+    (tmp_path / "a.txt").write_text("word")
+    with pytest.raises(RecipeError, match="too few to cut"):
+        data.documents(spec(f"text:{tmp_path}"), 0)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(RecipeError, match=r"a source of texts has \.txt files; there is none"):
+        data.documents(spec(f"text:{empty}"), 0)
+
+
+FRAMED = f"""The Project Gutenberg eBook of Words
+
+*** START OF THE PROJECT GUTENBERG EBOOK
+WORDS ***
+
+{BOOK}
+
+*** END OF THE PROJECT GUTENBERG EBOOK WORDS ***
+Licence
+"""
+
+
+def test_a_book_of_gutenberg_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "server" / "cache" / "epub" / "7"
+    folder.mkdir(parents=True)
+    (folder / "pg7.txt").write_bytes(b"\xef\xbb\xbf" + FRAMED.encode())
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(tmp_path / "server"))  # type: ignore[arg-type]
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FTAPP_GUTENBERG", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
+    first = data.documents(spec("gutenberg:7"), 0)
+    with pytest.raises(RunError, match="answered 404"):
+        data.documents(spec("gutenberg:8"), 0)
+    server.shutdown()
+    server.server_close()
+    assert data.documents(spec("gutenberg:7"), 0) == first
+    assert first.train[0].startswith("Paragraph 0 has\nseveral")
+    assert first.test[0].endswith("Paragraph 199 has\nseveral words in it.")
+
+
+def test_a_book_without_a_frame_stays_whole() -> None:
+    assert gutenberg.without_frame(" All of it. ") == "All of it."
