@@ -7,6 +7,7 @@ are then taken as they are. Images are decoded when they are asked for; only the
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,6 +58,9 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     """
     root = Path(source.name).expanduser().absolute()
     findings = Findings()
+    if not root.is_dir():
+        findings.add(root, "images are in a folder; there is none of this name")
+        findings.check()
     split_folders = _split_folders(root)
     classes = _classes(root, split_folders, spec, findings)
     findings.check()
@@ -129,7 +133,7 @@ def _checked(paths: list[Path], findings: Findings, progress: Progress | None) -
     """
     if not paths:
         return []
-    done, total = 0, sum(path.stat().st_size for path in paths)
+    done, total, told = 0, sum(path.stat().st_size for path in paths), 0.0
     digests: list[bytes] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, (digest, size, problem) in zip(paths, pool.map(_examined, paths), strict=True):
@@ -137,7 +141,8 @@ def _checked(paths: list[Path], findings: Findings, progress: Progress | None) -
             done += size
             if problem:
                 findings.add(path, problem)
-            if progress:
+            if progress and (time.monotonic() - told > 0.1 or len(digests) == len(paths)):
+                told = time.monotonic()
                 progress("checking images", done, total)
     return digests
 

@@ -12,6 +12,10 @@ from PIL import Image, ImageOps
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
+# Odd EXIF fields and large pictures are no news to someone who trains. Set once: threads share the filters.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What PIL raises for files that are broken in one way or another, or that unpack to more than 179 million pixels."""
 
@@ -22,11 +26,8 @@ def rgb(content: bytes) -> NDArray[np.uint8]:
     Grey and palette become RGB, transparency shows white, 16 bits keep their upper 8; of an animation, the first frame.
     Raises one of BROKEN.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd EXIF fields and large pictures are no news to someone who trains
-        with Image.open(io.BytesIO(content)) as opened:
-            image = ImageOps.exif_transpose(opened)
-            return np.array(_converted(image), np.uint8)
+    with Image.open(io.BytesIO(content)) as image:
+        return np.array(_converted(ImageOps.exif_transpose(image)), np.uint8)
 
 
 def check(content: bytes) -> None:
@@ -34,11 +35,9 @@ def check(content: bytes) -> None:
 
     Raises one of BROKEN when it is no image, corrupt or truncated.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(content)) as image:
-            image.draft("RGB", (1, 1))
-            image.load()
+    with Image.open(io.BytesIO(content)) as image:
+        image.draft("RGB", (1, 1))
+        image.load()
 
 
 def _converted(image: Image.Image) -> Image.Image:

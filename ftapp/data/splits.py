@@ -60,12 +60,12 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
 
 
 def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
-    """Divide texts for a language model: many documents as `split` does, few by position.
+    """Divide texts for a language model: many documents, or given splits, as `split` does, few by position.
 
     Fewer than 20 are books: the first part of each trains, the next is for validation, the last for the test, cut at
     the end of a paragraph near the share. Raises RecipeError for sizes that cannot be met.
     """
-    if len(texts) >= _FEW:
+    if len(texts) >= _FEW or texts.given_split is not None:
         parts = split(texts, spec, seed)
         train, validation, test = (
             [texts[int(index)] for index in part.indices] for part in (parts.train, parts.validation, parts.test)

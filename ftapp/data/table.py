@@ -1,8 +1,7 @@
 """`csv:` and `jsonl:`: a text, and for classification a label, in each row of a table.
 
 Rows are numbered as a spreadsheet shows them: the header of a CSV file is row 1. Lines of a JSON lines file count from
-1. Texts stay as they are but for `<br />` tags, which reviews scraped from web pages carry: they become a space, since
-a tokenizer would make four meaningless tokens of each.
+1. Texts stay as they are but for `<br />` tags, which become a space.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,13 +18,12 @@ import numpy as np
 from ftapp import fetch
 from ftapp.data import labels
 from ftapp.data.examples import Findings, Texts
-from ftapp.data.texts import decoded
+from ftapp.data.texts import decoded, without_breaks
 from ftapp.errors import nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
 
-_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _MAX_FIELD = 1 << 30  # bytes; the csv module's own limit of 128 KiB is less than a chapter
 
 Row = tuple[str, dict[str, Any]]
@@ -46,10 +43,10 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     labelled = task != "causal-lm"
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
     _check_columns(path, rows, {**dict.fromkeys(source.where, "data.source"), **wanted}, findings)
-    kept = [row for row in rows if all(str(row[1].get(key)) == value for key, value in source.where.items())]
+    kept = [row for row in rows if all(_plain(row[1].get(key)) == value for key, value in source.where.items())]
     if rows and not kept and not findings.problems:
         column, value = next(iter(source.where.items()), ("", ""))
-        found = sorted({str(row.get(column)) for _, row in rows})
+        found = sorted({_plain(row.get(column)) for _, row in rows})
         findings.add(path, f"no row has {column} = '{value}'; {nearest(value, found)}")
     if not rows and not findings.problems:
         findings.add(path, "a table has a row for each example; this one has none")
@@ -125,7 +122,7 @@ def _text(path: Path, place: str, value: object, findings: Findings) -> str:
     if not isinstance(value, str):
         findings.add(path, f"{place}: a text is a string; got {'nothing' if value is None else repr(value)[:40]}")
         return ""
-    text = _BREAK.sub(" ", value)
+    text = without_breaks(value)
     if not text.strip():
         findings.add(path, f"{place}: a text has words; got an empty one")
     return text
@@ -133,10 +130,13 @@ def _text(path: Path, place: str, value: object, findings: Findings) -> str:
 
 def _label(path: Path, place: str, value: object, findings: Findings) -> str:
     """The name of a label: a string, or a whole number or truth value of JSON; "" and a finding for anything else."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | int) and str(value).strip():
-        return str(value).strip()
+    if isinstance(value, str | int) and _plain(value):
+        return _plain(value)
     arrived = "nothing" if value is None or isinstance(value, str) else repr(value)[:40]
     findings.add(path, f"{place}: a label is a name or a whole number; got {arrived}")
     return ""
+
+
+def _plain(value: object) -> str:
+    """A value as labels and filters write it: truth values as in JSON, other values without space around them."""
+    return (str(value).lower() if isinstance(value, bool) else str(value)).strip()

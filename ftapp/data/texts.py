@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ftapp import fetch
@@ -9,6 +10,8 @@ from ftapp.data.examples import Findings, Texts
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
+
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Texts:
@@ -59,3 +62,8 @@ def decoded(path: Path, findings: Findings) -> str:
 def normalised(text: str) -> str:
     """With line ends of one character, and without the end-of-file mark of old systems."""
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")
+
+
+def without_breaks(text: str) -> str:
+    """With a space for each `<br />`. Reviews from web pages carry them, and a tokenizer makes four tokens of each."""
+    return _BREAK.sub(" ", text)

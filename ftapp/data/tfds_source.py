@@ -8,7 +8,6 @@ then kept in memory as they are stored, compressed.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from ftapp import fetch
 from ftapp.data import images, labels
 from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, Texts, content_hash
+from ftapp.data.texts import without_breaks
 from ftapp.errors import Problem, RecipeError, RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
@@ -89,30 +89,26 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     records = _Joined(parts)
     membership = np.repeat([_SPLITS.get(name, TRAIN) for name in names], [len(part) for part in parts]).astype(np.int8)
     given = membership if "train" in names and len(names) > 1 else None
+    classes, known = _classes(list(features[label].names), spec) if label else ((), [])
     targets = np.zeros(len(records), np.int32)
-    classes: tuple[str, ...] = ()
-    if label is not None:
-        classes, known = _classes(list(features[label].names), spec)
-        targets = np.array([known[int(record[label])] for record in records], np.int32)
-    if is_image:
-        return _Images(records, column, targets, classes, given)
-    texts = [record[column] for record in records]
-    return Texts([text.decode("utf-8") if isinstance(text, bytes) else text for text in texts], targets, classes, given)
+    texts: list[str] = []
+    for index, record in enumerate(records):
+        if label:
+            targets[index] = known[int(record[label])]
+        if not is_image:
+            text = record[column]
+            texts.append(without_breaks(text.decode("utf-8") if isinstance(text, bytes) else text))
+    return _Images(records, column, targets, classes, given) if is_image else Texts(texts, targets, classes, given)
 
 
 def _prepared(name: str, progress: Progress | None) -> Any:
     """The builder of a data set that is on disk, after downloading it if need be."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import tensorflow_datasets as tfds
+    import tensorflow_datasets as tfds
 
     folder = os.environ.get("TFDS_DATA_DIR") or str(fetch.cache_dir() / "tfds")
     try:
         builder = tfds.builder(name, data_dir=folder)
-    except (
-        ValueError,
-        AssertionError,
-    ) as error:  # what TFDS raises for unknown names, and for configurations and versions
+    except (ValueError, AssertionError) as error:  # a name or configuration, or a version, that TFDS does not know
         project = name.partition(":")[0].partition("/")[0]
         prepared = [path.name for path in Path(folder).glob("*/")]
         known = [*tfds.list_builders(with_community_datasets=False), *prepared]
@@ -133,9 +129,7 @@ def _prepared(name: str, progress: Progress | None) -> Any:
         progress(f"preparing tfds:{name}", 0, None)
     try:
         builder.download_and_prepare(file_format="array_record")
-    except (
-        Exception
-    ) as error:  # anything: each data set has code of its own, and it needs packages and hosts of its own
+    except Exception as error:  # a data set runs code of its own, which needs packages and servers of its own
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise RunError(f"tfds:{name} comes from its author's server and could not be prepared: {reason}") from error
     return builder
