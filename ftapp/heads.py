@@ -12,6 +12,10 @@ from ftapp.recipe import Head, Model
 _SVM_L2 = 1e-3
 
 
+# Keras's default of 0.99 forgets its start only after some hundred steps, which is longer than a head may train.
+_NORMALIZE_MOMENTUM = 0.9
+
+
 def add_head(features: Any, spec: Model, classes: int) -> Any:
     """New layers on a backbone's features, in float32 whatever the backbone computes in.
 
@@ -24,6 +28,10 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
         x = _POOLINGS[spec.pooling](dtype="float32", name="head_pooling")(x)
     elif len(x.shape) == 3:
         x = x[:, 0]
+    if spec.normalize:
+        x = keras.layers.BatchNormalization(
+            center=False, scale=False, momentum=_NORMALIZE_MOMENTUM, dtype="float32", name="head_normalization"
+        )(x)
     for index, width in enumerate(spec.hidden):
         x = keras.layers.Dense(width, activation="relu", dtype="float32", name=f"head_dense_{index}")(x)
     if spec.dropout:

@@ -57,6 +57,8 @@ class Model(Section):
     """The pretrained model and the new layers on top of it.
 
     `features` names the layer of the backbone whose output feeds the head; without it, the backbone's own output does.
+    `normalize` brings each feature to mean 0 and variance 1 before the new layers, by batch normalization without an affine part (He et al. 2022,
+    Masked Autoencoders, appendix A.1), so that one learning rate suits the features of any layer.
     `hidden` lists the widths of new fully connected ReLU layers between the backbone and the classifier.
     """
 
@@ -65,6 +67,7 @@ class Model(Section):
     sequence_length: Annotated[int, Field(ge=4)] | None = None
     features: str | None = None
     pooling: Pooling = "average"
+    normalize: bool = False
     hidden: list[Annotated[int, Field(ge=1)]] = []
     dropout: Share = 0.0
     head: Head = "softmax"
@@ -149,6 +152,14 @@ class Samples(Section):
     top_k: Annotated[int, Field(ge=1)] = 40
 
 
+# Keys of [model] that mean nothing to a task.
+_FOREIGN: dict[Task, tuple[str, ...]] = {
+    "image-classification": ("sequence_length",),
+    "text-classification": ("image_size", "features", "pooling"),
+    "causal-lm": ("image_size", "features", "pooling", "normalize", "hidden", "dropout", "head"),
+}
+
+
 class Recipe(Section):
     """A resolved recipe: one job, with its profile and overrides applied."""
 
@@ -166,8 +177,11 @@ class Recipe(Section):
     samples: Samples | None = None
 
     def to_toml(self) -> str:
-        """The recipe as TOML text that reads back to the same recipe."""
-        return tomli_w.dumps(self.model_dump(exclude_none=True))
+        """The recipe as TOML text, defaults included, that reads back to the same recipe."""
+        tables = self.model_dump(exclude_none=True)
+        for key in _FOREIGN[self.task]:
+            tables["model"].pop(key, None)
+        return tomli_w.dumps(tables)
 
 
 def find(name: str) -> Path:
@@ -366,12 +380,9 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     needed = "image_size" if is_image else "sequence_length"
     if getattr(model, needed) is None:
         yield f"model.{needed}", f"this key is required for {recipe.task} and is missing"
-    given = model.model_fields_set
-    foreign = {"sequence_length"} if is_image else {"image_size", "features"}
-    foreign |= {"hidden", "head", "dropout", "features", "pooling"} if is_lm else set()
-    foreign |= {"pooling"} if not is_image else set()
-    for key in sorted(foreign & {name for name in given if getattr(model, name) is not None}):
-        yield f"model.{key}", f"this key does not go with task = '{recipe.task}'"
+    for key in _FOREIGN[recipe.task]:
+        if key in model.model_fields_set:
+            yield f"model.{key}", f"this key does not go with task = '{recipe.task}'"
     if recipe.augment is not None and not is_image:
         yield "augment", f"augmentation is for images; the task is '{recipe.task}'"
     if recipe.samples is not None and not is_lm:

@@ -179,7 +179,6 @@ class Job:
                 self._seed_layers(index, number // per_epoch)
             if rate != (wanted := rate_at(phase, number, steps)):
                 self._model.optimizer.learning_rate = rate = wanted
-            self._model.reset_metrics()
             metrics = self._model.train_on_batch(x, y, return_dict=True)
             self._report(metrics, number // per_epoch + 1, rate, time.perf_counter() - begun)
             every = self._recipe.evaluate.every or per_epoch
@@ -292,18 +291,21 @@ class Job:
         order = batches.evaluation_order(
             len(dataset), self._recipe.evaluate.batch_size, limit, self._recipe.seed, dataset.lengths
         )
-        self._model.reset_metrics()
-        metrics: dict[str, Any] = {}
+        totals: dict[str, float] = {}
         for x, y in batches.prefetched(lambda examples: dataset.batch(examples, None), iter(order)):
-            metrics = self._model.test_on_batch(x, y, return_dict=True)
+            # Keras resets its metrics at each call, so the mean over the split is made here, in double precision.
+            for name, value in self._model.test_on_batch(x, y, return_dict=True).items():
+                totals[name] = totals.get(name, 0.0) + float(value) * len(y)
+        examples = sum(map(len, order))
+        metrics = {name: total / examples for name, total in totals.items()}
         self._log.write(
             Evaluated(
                 time=time.time(),
                 step=self.step,
                 split=split,
-                examples=sum(map(len, order)),
-                loss=float(metrics["loss"]),
-                accuracy=float(metrics["accuracy"]) if "accuracy" in metrics else None,
+                examples=examples,
+                loss=metrics["loss"],
+                accuracy=metrics.get("accuracy"),
                 seconds=time.perf_counter() - begun,
                 final=final,
             )
