@@ -249,7 +249,9 @@ def _indexes() -> tuple[list[str], str | bool]:
     def setting(name: str) -> str:
         return environment.get(f"PIP_{name.upper().replace('-', '_')}") or config.get(name) or ""
 
-    indexes = (setting("index-url") or "https://pypi.org/simple").split() + setting("extra-index-url").split()
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    indexes = (setting("index-url") or PYPI_SIMPLE_ENDPOINT).split() + setting("extra-index-url").split()
     return list(dict.fromkeys(indexes)), setting("cert") or True
 
 

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from ftapp import fetch
 from ftapp.artifacts import Artifact
@@ -389,7 +390,7 @@ def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert fetch._indexes()[0][0] == "https://four.example/simple"
     monkeypatch.delenv("PIP_INDEX_URL")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert fetch._indexes() == (["https://pypi.org/simple"], True)
+    assert fetch._indexes() == ([PYPI_SIMPLE_ENDPOINT], True)
     monkeypatch.setenv("UV_DEFAULT_INDEX", "main=https://five.example/simple?a=b")
     monkeypatch.setenv("UV_INDEX", "https://six.example/simple seven=https://seven.example/simple")
     assert fetch._indexes()[0] == [
