@@ -34,7 +34,7 @@ def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer
     height, width = image_size
     filling = {"fill_mode": spec.fill_mode, "fill_value": spec.fill_value, "data_format": "channels_last"}
     layers: list[keras.layers.Layer] = []
-    if spec.flip:
+    if spec.flip != "none":
         mode = "horizontal_and_vertical" if spec.flip == "both" else spec.flip
         layers.append(keras.layers.RandomFlip(mode, data_format="channels_last"))
     if spec.rotation:

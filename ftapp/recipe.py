@@ -97,7 +97,7 @@ class Augment(Section):
     `fill_mode` says what appears beyond the edge: the nearest pixels, the mirrored or the repeated image, or `fill_value` (0 to 255).
     """
 
-    flip: Literal["horizontal", "vertical", "both"] | None = None
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
     zoom: Share = 0.0
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
