@@ -1,5 +1,6 @@
-"""The command line: results on stdout, narration on stderr, exit codes 0 done, 1 failed, 2 bad recipe or arguments, 130 interrupted.
+"""The command line: results on stdout, narration on stderr.
 
+Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 130 interrupted.
 Everything but Typer is imported where it is used, so that --help answers at once.
 """
 
@@ -23,6 +24,8 @@ app = typer.Typer(
     help="Fine-tune pretrained Keras models from the terminal: choose a recipe, see what is frozen, watch it learn.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Help in plain text: importing Rich for it would take longer than all the rest of `ftapp --help`.
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 130 interrupted.",
 )

@@ -62,7 +62,7 @@ def run_all(
         if as_json:
             print(json.dumps(outcome), flush=True)
         elif found is not None:
-            _print_result(outcome)
+            print_result(outcome, Console(soft_wrap=not sys.stdout.isatty(), highlight=False))
         if outcome["status"] == "interrupted":
             break
     return next((code for code in (130, 1, 2) if code in codes), 0)
@@ -78,7 +78,7 @@ def _run_one(
         message = f"runs are kept in {folder}, which cannot be written: {error.strerror}"
         raise RecipeError([Problem("", "--runs-dir", message)]) from error
     history = History()
-    with _Narrator(run) as narrator:
+    with Narrator(run, Console(stderr=True, highlight=False)) as narrator:
         process = runs.launch(run, backend.environment(resolved.backend, offline=offline))
 
         def forward(number: int, frame: FrameType | None) -> None:
@@ -95,16 +95,17 @@ def _run_one(
             for number, handler in former.items():
                 signal.signal(number, handler)
     outcome = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)} | history.summary()
+    outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):
         _explain(run, history, outcome["status"], debug=debug)
     return outcome
 
 
-class _Narrator:
-    """Tells a run on stderr: a progress bar with live metrics on a terminal, plain lines now and then elsewhere."""
+class Narrator:
+    """Tells a run: by a progress bar with live metrics on a terminal, by plain lines now and then elsewhere."""
 
-    def __init__(self, run: Run) -> None:
-        self._console = Console(stderr=True, highlight=False)
+    def __init__(self, run: Run, console: Console) -> None:
+        self._console = console
         self._bar: Progress | None = None
         self._last_line = 0.0
         self.say(f"run {run.folder}")
@@ -197,8 +198,8 @@ def _explain(run: Run, history: History, status: str, *, debug: bool) -> None:
         print(f"its log: {run.log_file}", file=sys.stderr)
 
 
-def _print_result(outcome: dict[str, Any]) -> None:
-    """The result of one run as a table on stdout."""
+def print_result(outcome: dict[str, Any], console: Console) -> None:
+    """The result of one run as a table, and the samples that it wrote."""
     table = Table(title=f"{outcome['recipe']}: {outcome['status']}", box=box.SIMPLE_HEAD, show_header=False)
     rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
     rows |= {
@@ -206,11 +207,10 @@ def _print_result(outcome: dict[str, Any]) -> None:
         for phase in outcome["phases"]
     }
     rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
-    if outcome["status"] in ("done", "interrupted") and Path(outcome["run"], "model").is_dir():
-        rows["model"] = f"{outcome['run']}/model"
+    if outcome["model"]:
+        rows["model"] = outcome["model"]
     for name, value in rows.items():
         table.add_row(name, escape(value))
-    console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
     console.print(table)
     for sample in outcome["samples"]:
         console.print(f"after {sample['step']} steps: {escape(sample['text'])}\n", soft_wrap=True)
