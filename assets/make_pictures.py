@@ -28,12 +28,9 @@ RUNS_SHOWN = Path("~/.local/share/ftapp/runs")
 WIDTH = 104
 
 # Foreground on background has a contrast of 12:1, readable on the light and the dark page of a forge.
-THEME = TerminalTheme(
-    (30, 32, 38),
-    (222, 224, 228),
-    [(62, 66, 76), (224, 108, 117), (126, 200, 140), (229, 192, 123), (97, 175, 239), (198, 140, 221), (86, 182, 194)]
-    + [(222, 224, 228)],
-)
+_PAPER, _INK = (30, 32, 38), (222, 224, 228)
+_COLORS = [(62, 66, 76), (224, 108, 117), (126, 200, 140), (229, 192, 123), (97, 175, 239), (198, 140, 221)]
+THEME = TerminalTheme(_PAPER, _INK, [*_COLORS, (86, 182, 194), _INK])
 
 
 def draw(run: Run) -> str:
