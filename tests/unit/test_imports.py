@@ -1,0 +1,91 @@
+"""What is imported when: commands answer before anything heavy is loaded, and Keras stays in a run's own process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import ftapp
+
+KERAS = {"jax", "keras", "keras_hub", "tensorflow", "torch"}
+HEAVY = KERAS | {"PIL", "grain", "numpy", "onnx", "pandas", "safetensors", "scipy", "sklearn", "tensorflow_datasets"}
+
+LIGHT_MODULES = [
+    "artifacts",
+    "backend",
+    "cli",
+    "errors",
+    "events",
+    "fetch",
+    "headless",
+    "history",
+    "presets",
+    "recipe",
+    "rules",
+    "runs",
+    "schedule",
+    "sources",
+    "weights",
+    "worker",
+]
+
+
+_PROBE = """
+import json, sys
+try:
+    exec(sys.argv.pop(1))
+except SystemExit as end:
+    assert not end.code, end.code
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+
+
+def loaded(code: str, arguments: Sequence[str] = ()) -> set[str]:
+    """The top-level modules in `sys.modules` of a fresh interpreter at the end of `code`."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, code, *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def loaded_by_command(*arguments: str) -> set[str]:
+    return loaded("from ftapp.cli import main\nmain()", arguments)
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_light_modules_import_nothing_heavy(module: str) -> None:
+    assert not loaded(f"import ftapp.{module}") & HEAVY
+
+
+def test_data_needs_no_keras() -> None:
+    names = [path.stem for path in Path(ftapp.__file__).parent.glob("data/[!_]*.py")]
+    assert not loaded("\n".join(f"import ftapp.data.{name}" for name in names)) & KERAS
+
+
+def test_help_imports_little_but_typer() -> None:
+    assert not loaded_by_command("--help") & (HEAVY | {"msgspec", "pydantic", "requests", "rich"})
+
+
+def test_help_of_a_command_imports_nothing_heavy() -> None:
+    # Typer itself reads a command's options with Pydantic, where it is installed.
+    assert not loaded_by_command("run", "--help") & (HEAVY | {"msgspec", "requests", "rich"})
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["recipes"],
+        ["show", "bert-full", "--profile", "quick"],
+        ["validate", "vgg16-two-phase", "bert-full", "gpt2-full"],
+        ["runs", "--runs-dir", "no-such-folder"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_commands_about_recipes_and_runs_import_nothing_heavy(command: list[str]) -> None:
+    assert not loaded_by_command(*command) & HEAVY
