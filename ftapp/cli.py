@@ -30,6 +30,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 130 interrupted.",
 )
 
+_UNLIMITED = 10_000  # columns
+
 _debug = False
 
 
@@ -155,9 +157,9 @@ def validate(
     from ftapp import recipe
     from ftapp.errors import RecipeError
 
-    wrong = []
+    wrong: list[str] = []
     for name in files:
-        problems = {}
+        problems: dict[str, None] = {}
         try:
             path = recipe.find(name)
             for profile in (None, *recipe.profiles(path)):
@@ -246,11 +248,14 @@ def _table(header: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*header, box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for index, name in enumerate(header):
+        # Names stay whole, since they are copied into the next command.
+        table.add_column(name, no_wrap=index == 0, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    console.print(table)
+    # In a file or a pipe there is no edge to wrap lines at.
+    Console(width=None if sys.stdout.isatty() else _UNLIMITED).print(table)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
 
 _LINE_SECONDS = 10.0
+_UNLIMITED = 10_000  # columns of a result in a file or a pipe, where there is no edge to wrap lines at
 
 
 def run_all(
@@ -46,8 +47,9 @@ def run_all(
     for name in dict.fromkeys(names):
         try:
             path = recipe.find(name)
-            loaded[name] = path, recipe.load(path, profile, overrides)
-            backend.check_installed(loaded[name][1].backend)
+            resolved = recipe.load(path, profile, overrides)
+            backend.check_installed(resolved.backend)
+            loaded[name] = path, resolved
         except RecipeError as error:
             loaded[name] = None
             print(error, file=sys.stderr)
@@ -62,7 +64,7 @@ def run_all(
         if as_json:
             print(json.dumps(outcome), flush=True)
         elif found is not None:
-            print_result(outcome, Console(soft_wrap=not sys.stdout.isatty(), highlight=False))
+            print_result(outcome, Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False))
         if outcome["status"] == "interrupted":
             break
     return next((code for code in (130, 1, 2) if code in codes), 0)
