@@ -1,0 +1,152 @@
+"""The README holds: its commands run, its recipes are those that ship, its code reads a trained model."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from ftapp import cli, recipe, rules
+from ftapp.history import History
+from ftapp.runs import EXIT_CODES
+from tests.conftest import Do
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks in a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every command line that begins with ftapp, also as the last part of the set-up's."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [line.split(" && ")[-1].removeprefix(".venv/bin/") for line in lines if "ftapp " in line]
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def after(mark: str) -> str:
+    """The first line of the code block that follows a comment; .ci/run looks for it in the same way."""
+    found = re.search(rf"^<!-- {mark} -->\n```sh\n(.+)\n```$", README, re.MULTILINE)
+    assert found, mark
+    return found[1]
+
+
+def test_two_commands_do_all_set_up() -> None:
+    programs = [part.split()[0] for part in after("set-up").split(" && ")]
+    assert programs == ["python3", ".venv/bin/pip", ".venv/bin/ftapp"]
+    assert after("test") == ".venv/bin/pytest"
+
+
+def test_table_has_every_recipe() -> None:
+    listed = re.findall(r"^\| `([\w-]+)` \|", README, re.MULTILINE)
+    assert sorted(listed) == sorted(recipe.bundled())
+
+
+def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    made = {}
+    tried = set()
+    for line in commands():
+        arguments = shlex.split(line)[1:]
+        if arguments[0] == "run":
+            continue
+        if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
+            file.unlink()  # The README copies into one name more than once.
+        result = invoke(*arguments)
+        assert result.exit_code == 0, (line, result.output)
+        made[line] = result.output
+        tried.add(arguments[0])
+    assert tried == {"recipes", "show", "copy", "validate", "runs"}
+    assert all(name in made["ftapp recipes"] for name in recipe.bundled())
+
+
+def test_commands_are_all_in_the_readme() -> None:
+    names = {command.name or getattr(command.callback, "__name__", "") for command in cli.app.registered_commands}
+    assert names == {shlex.split(line)[1] for line in commands()}
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp run ")])
+def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("PATH").mkdir()
+    Path("FILE").touch()
+    assert invoke("copy", "bert-clip-schedule", "mine.toml").exit_code == 0
+    seen: list[tuple[object, ...]] = []
+
+    def run_all(*arguments: object, **options: object) -> int:
+        seen.append(arguments)
+        return 0
+
+    monkeypatch.setattr("ftapp.headless.run_all", run_all)
+    assert invoke(*shlex.split(line)[1:]).exit_code == 0
+    names, profile, overrides, _ = seen[0]
+    assert isinstance(names, list)
+    assert isinstance(overrides, list)
+    assert profile == "quick"
+    for name in names:
+        loaded = recipe.load(recipe.find(name), profile, overrides)
+        changed = [override for override in overrides if override.startswith("data.source=")]
+        assert all(loaded.data.source == _absolute(override) for override in changed)
+
+
+def _absolute(override: str) -> str:
+    scheme, _, name = override.removeprefix("data.source=").partition(":")
+    return f"{scheme}:{Path(name).absolute()}"
+
+
+def test_rules_parse() -> None:
+    layers = [rule for block in blocks("toml") for rule in tomllib.loads(block)["layers"]]
+    assert layers
+    for rule in layers:
+        rules.parse_rule(rule)
+    section = README.partition("## Which layers train")[2].partition("\n## ")[0]
+    listed = re.findall(r"`([^`\n]+)`", section.partition("- groups:")[2].partition("A rule that")[0])
+    assert set(rules.GROUPS) <= set(listed)
+    for selection in listed:
+        rules.parse_rule(f"train {selection}")
+
+
+def test_exit_codes() -> None:
+    assert set(map(int, re.findall(r"^\| (\d+) \|", README, re.MULTILINE))) == set(EXIT_CODES.values())
+
+
+def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> None:
+    code, _, run = do(image_recipe, "phase.head.epochs=1")
+    assert code == 0
+    section = README.partition("## What a run leaves")[2]
+    for name in re.findall(r"^\| `([\w./]+)` \|", section.partition("To use")[0], re.MULTILINE):
+        if name != "train.log":  # what `ftapp run` makes of the process's output; this process has none of its own
+            assert (run.folder / name).exists(), name
+    examples = [np.zeros((16, 16, 3), np.uint8)]
+    for block in blocks("python"):
+        exec(block.replace("RUN", str(run.folder)), {"examples": examples})
+
+
+def test_keys_of_the_json_result() -> None:
+    text = README.partition("`--json` prints one object")[2].partition("```")[0]
+    keys = set(re.findall(r"`(\w+)`", text))
+    assert keys == {"recipe", "run", "model", "status"} | set(History().summary())
+
+
+def test_links_and_pictures_are_there() -> None:
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert "assets/run.svg" in targets
+    for target in targets:
+        assert (ROOT / target).is_file(), target
+
+
+def test_files_that_are_named_exist() -> None:
+    for name in re.findall(r"`((?:assets|tests|\.ci)/[\w./-]+)`", README):
+        assert (ROOT / name).exists(), name
