@@ -18,25 +18,34 @@ class Augmenter:
     def __init__(self, spec: Augment, image_size: Sequence[int]) -> None:
         """image_size: (height, width) of the images, which the result keeps."""
         self._layers = _layers(spec, image_size)
+        self._resize = keras.layers.Resizing(*image_size, data_format="channels_last")
 
     def __call__(self, images: NDArray[np.float32], key: Sequence[int]) -> NDArray[np.float32]:
         """images: (batch, height, width, 3), float32 in 0..255. key: whole numbers that decide what is drawn."""
         x: Any = images
         for index, layer in enumerate(self._layers):
-            if hasattr(layer, "generator"):
-                state = np.random.SeedSequence([*key, index]).generate_state(2, dtype=np.uint32)
-                layer.generator.state.assign(state)
-            x = layer(x, training=True) if hasattr(layer, "generator") else layer(x)
+            state = np.random.SeedSequence([*key, index]).generate_state(2, dtype=np.uint32)
+            layer.generator.state.assign(state)
+            # Keras draws one window for a whole batch of crops, so images go through it one at a time.
+            x = np.stack([self._crop(layer, image) for image in x]) if _is_crop(layer) else layer(x, training=True)
         return np.asarray(keras.ops.convert_to_numpy(x), dtype=np.float32)
+
+    def _crop(self, layer: keras.layers.Layer, image: Any) -> NDArray[np.float32]:
+        return np.asarray(keras.ops.convert_to_numpy(self._resize(layer(image, training=True))), dtype=np.float32)
+
+
+def _is_crop(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.RandomCrop)
 
 
 def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer]:
     height, width = image_size
     filling = {"fill_mode": spec.fill_mode, "fill_value": spec.fill_value, "data_format": "channels_last"}
     layers: list[keras.layers.Layer] = []
-    if spec.flip != "none":
-        mode = "horizontal_and_vertical" if spec.flip == "both" else spec.flip
-        layers.append(keras.layers.RandomFlip(mode, data_format="channels_last"))
+    # Two layers for both directions: Keras's "horizontal_and_vertical" turns an image both ways at once or not at all.
+    for direction in ("horizontal", "vertical"):
+        if spec.flip in (direction, "both"):
+            layers.append(keras.layers.RandomFlip(direction, data_format="channels_last"))
     if spec.rotation:
         layers.append(keras.layers.RandomRotation(spec.rotation / 360, **filling))  # Keras counts in whole turns
     if spec.zoom:
@@ -47,5 +56,4 @@ def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer
     if spec.crop < 1:
         cropped = (max(1, round(height * spec.crop)), max(1, round(width * spec.crop)))
         layers.append(keras.layers.RandomCrop(*cropped, data_format="channels_last"))
-        layers.append(keras.layers.Resizing(height, width, data_format="channels_last"))
     return layers

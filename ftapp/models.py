@@ -76,9 +76,11 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
 
     classes: how many the head tells apart; not used for language models. Raises RecipeError when `model.features` is no layer.
     """
-    if pretrained.causal_lm is not None:
-        return keras.Model(pretrained.causal_lm.input, pretrained.causal_lm.output, name="causal_lm")
     backbone = pretrained.backbone
+    if pretrained.causal_lm is not None:
+        # As KerasHub's language models do it, but as one flat graph: a nested backbone would be saved without the tie between its embedding and the logits.
+        logits = backbone.token_embedding(backbone.output, reverse=True)
+        return keras.Model(backbone.input, logits, name="causal_lm")
     features = backbone.output
     if recipe.model.features is not None:
         names = [layer.name for layer in backbone.layers]

@@ -258,15 +258,28 @@ def hubless_profiles(path: Path) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(
-            [Problem(str(path), "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")]
-        ) from error
+        message = f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}"
+        raise RecipeError([Problem(str(path), "", message)]) from error
+    named = raw.get("profile", {})
+    wrong = [each for each in (named.values() if isinstance(named, dict) else [named]) if not isinstance(each, dict)]
+    if wrong:
+        message = f"profiles are tables such as [profile.quick]; got {wrong[0]!r}"
+        raise RecipeError([Problem(str(path), "profile", message)])
+    return raw
+
+
+def _phase_names(raw: Mapping[str, Any]) -> list[str]:
+    """The names of a raw recipe's phases; their numbers where they have none."""
+    phases = raw.get("phase")
+    if not isinstance(phases, list):
+        return []
+    return [str(phase.get("name", index) if isinstance(phase, dict) else index) for index, phase in enumerate(phases)]
 
 
 def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,7 +288,7 @@ def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
         old = result.get(key)
         if isinstance(value, Mapping) and isinstance(old, list) and key == "phase":
-            result[key] = _merged_phases(old, value)
+            result[key] = _merged_phases(old, _phase_names(base), value)
         elif isinstance(value, Mapping) and (isinstance(old, dict) or old is None):
             result[key] = _merged(old or {}, value)
         else:
@@ -283,11 +296,10 @@ def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _merged_phases(phases: list[Any], changes: Mapping[str, Any]) -> list[Any]:
-    names = [str(phase.get("name", index)) for index, phase in enumerate(phases)]
+def _merged_phases(phases: list[Any], names: list[str], changes: Mapping[str, Any]) -> list[Any]:
     result = list(phases)
     for name, change in changes.items():
-        if name not in names:
+        if name not in names or not isinstance(change, Mapping):
             raise ValueError(f"there is no phase '{name}'; {nearest(name, names)}")
         index = names.index(name)
         # A phase's length is epochs or steps, so the one that is laid over takes the other's place.
@@ -326,16 +338,15 @@ def _validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        names = [phase.get("name") if isinstance(phase, dict) else None for phase in raw.get("phase", [])]
-        return None, list(dict.fromkeys(_explained(item, names) for item in error.errors()))
+        return None, list(dict.fromkeys(_explained(item, _phase_names(raw)) for item in error.errors()))
     return recipe, list(_conflicts(recipe))
 
 
-def _explained(error: Mapping[str, Any], phase_names: list[str | None]) -> tuple[str, str]:
+def _explained(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
     """Pydantic's error in our words: the key, and the rule, what arrived and the nearest valid choice."""
     path, fields = _walk(error["loc"])
     if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
-        path[1] = phase_names[int(path[1])] or path[1]
+        path[1] = phase_names[int(path[1])]
     key, arrived, kind = ".".join(path), error["input"], error["type"]
     if kind == "extra_forbidden":
         return key, f"unknown key; {nearest(path[-1], fields)}"

@@ -71,13 +71,14 @@ def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -
             reason=reason,
         )
     )
-    keras.utils.set_random_seed(recipe.seed)
     progress = _Progress(log)
     try:
         pretrained = models.load_pretrained(recipe, progress)
         splits = load_data(recipe, pretrained, log, progress)
     except HubError as error:
         raise RunError(f"{error}; {_way_out(facts.get('hubless_profiles', []))}") from error
+    # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
+    keras.utils.set_random_seed(recipe.seed)
     model = models.build(recipe, pretrained, len(splits.classes))
     check_phases(recipe, model, pretrained.backbone)
     log.write(

@@ -1,0 +1,239 @@
+"""Tiny real presets and data: two blocks, a few words, kilobytes. Each is built once a session."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Before anything imports Keras: the tests' own process computes on TensorFlow, without its start-up notices.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from ftapp import recipe, runs
+from ftapp.events import read
+from ftapp.history import History
+from ftapp.runs import Run
+
+GOOD = ["good", "great", "fine", "lovely", "superb"]
+BAD = ["bad", "awful", "poor", "dull", "dreadful"]
+OTHER = ["the", "film", "was", "a", "plot", "with", "and", "very", "actor", "scene", "in", "it", "i", "found"]
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Folders of tiny presets and files of tiny data."""
+
+    vgg: Path
+    bert: Path
+    gpt2: Path
+    reviews: Path
+    book: Path
+    photos: Path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    folder = tmp_path_factory.mktemp("tiny")
+    made = Tiny(*(folder / name for name in ("vgg", "bert", "gpt2", "reviews.csv", "book.txt", "photos")))
+    _save_vgg(made.vgg)
+    _save_bert(made.bert)
+    _save_gpt2(made.gpt2)
+    random = np.random.default_rng(0)
+    _write_reviews(made.reviews, random)
+    _write_book(made.book, random)
+    _write_photos(made.photos, random)
+    return made
+
+
+@pytest.fixture
+def image_recipe(tiny: Tiny) -> str:
+    return f"""
+title = "tiny images"
+summary = "Two classes of stripes."
+task = "image-classification"
+[model]
+preset = "{tiny.vgg}"
+image_size = [16, 16]
+[data]
+source = "folder:{tiny.photos}"
+validation = 0.2
+test = 0.25
+[[phase]]
+name = "head"
+layers = ["freeze all", "train head"]
+epochs = 3
+batch_size = 8
+learning_rate = 0.01
+"""
+
+
+@pytest.fixture
+def text_recipe(tiny: Tiny) -> str:
+    return f"""
+title = "tiny reviews"
+summary = "Good and bad words."
+task = "text-classification"
+[model]
+preset = "{tiny.bert}"
+sequence_length = 16
+dropout = 0.1
+[data]
+source = "csv:{tiny.reviews}"
+validation = 0.1
+test = 0.25
+[[phase]]
+name = "finetune"
+layers = ["freeze embeddings", "freeze attention"]
+steps = 12
+batch_size = 8
+learning_rate = 0.003
+[evaluate]
+every = 4
+split = "test"
+"""
+
+
+@pytest.fixture
+def lm_recipe(tiny: Tiny) -> str:
+    return f"""
+title = "tiny book"
+summary = "A sentence again and again."
+task = "causal-lm"
+[model]
+preset = "{tiny.gpt2}"
+sequence_length = 16
+[data]
+source = "text:{tiny.book}"
+validation = 0.1
+test = 0.2
+[[phase]]
+name = "finetune"
+layers = ["freeze all", "train attention & last:1"]
+epochs = 1
+batch_size = 8
+learning_rate = 0.003
+[samples]
+prompts = ["the cat"]
+tokens = 6
+"""
+
+
+Do = Callable[..., tuple[int, History, Run]]
+
+
+@pytest.fixture
+def do(tmp_path: Path) -> Iterator[Do]:
+    """Run a recipe's text in this process, as a run's own process would: (exit code, history, run)."""
+    import keras
+
+    from ftapp import worker
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def do(text: str, *overrides: str) -> tuple[int, History, Run]:
+        file = tmp_path / "tiny.toml"
+        file.write_text(text, encoding="utf-8")
+        loaded = recipe.load(file, None, overrides)
+        run = runs.create(loaded, "tiny", None, tmp_path / "runs")
+        code = worker.main(run.folder)
+        return code, History.of(read(run.events_file)), run
+
+    yield do
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    keras.config.set_dtype_policy("float32")
+
+
+def set_weights(model: Any, seed: int) -> None:
+    """Weights that are the same on every backend, where Keras's own initializers differ."""
+    random = np.random.default_rng(seed)
+    for variable in model.weights:
+        if variable.path.endswith(("gamma", "moving_variance")):
+            value = np.ones(variable.shape)
+        elif variable.path.endswith(("bias", "beta", "moving_mean")):
+            value = np.zeros(variable.shape)
+        else:
+            fan_in = max(1, int(np.prod(variable.shape[:-1])) if "embedding" not in variable.path else 50)
+            value = random.normal(0, fan_in**-0.5, variable.shape)
+        variable.assign(value.astype("float32"))
+
+
+def _save_vgg(folder: Path) -> None:
+    import keras_hub
+
+    backbone = keras_hub.models.VGGBackbone(
+        stackwise_num_repeats=[1, 2], stackwise_num_filters=[4, 6], image_shape=(None, None, 3)
+    )
+    set_weights(backbone, 1)
+    backbone.save_to_preset(str(folder))
+    converter = keras_hub.layers.VGGImageConverter(image_size=(16, 16), scale=1 / 255)
+    keras_hub.models.VGGImageClassifierPreprocessor(converter).save_to_preset(str(folder))
+
+
+def _save_bert(folder: Path) -> None:
+    import keras_hub
+
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *OTHER]
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=len(vocabulary),
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=16,
+        max_sequence_length=32,
+    )
+    set_weights(backbone, 2)
+    backbone.save_to_preset(str(folder))
+    tokenizer = keras_hub.models.BertTokenizer(vocabulary=vocabulary, lowercase=True)
+    keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=16).save_to_preset(str(folder))
+
+
+def _save_gpt2(folder: Path) -> None:
+    import keras_hub
+
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    # GPT-2's own spelling of bytes: those without a printable sign are moved behind 255 (Radford et al. 2019, encoder.py).
+    signs = [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
+    words = [*signs, "th", "the", "<|endoftext|>"]
+    tokenizer = keras_hub.models.GPT2Tokenizer(
+        vocabulary={word: index for index, word in enumerate(words)}, merges=["t h", "th e"]
+    )
+    backbone = keras_hub.models.GPT2Backbone(
+        vocabulary_size=len(words), num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=32
+    )
+    set_weights(backbone, 3)
+    preprocessor = keras_hub.models.GPT2CausalLMPreprocessor(tokenizer, sequence_length=16)
+    keras_hub.models.GPT2CausalLM(backbone, preprocessor).save_to_preset(str(folder))
+
+
+def _write_reviews(file: Path, random: np.random.Generator) -> None:
+    rows = []
+    for index in range(80):
+        words = [*random.choice(OTHER, 6), *random.choice(GOOD if index % 2 else BAD, 3), f"n{index}"]
+        rows.append(f"{' '.join(random.permutation(words))},{'positive' if index % 2 else 'negative'}")
+    file.write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _write_book(file: Path, random: np.random.Generator) -> None:
+    nouns, verbs = ["cat", "dog", "queen", "king"], ["sees", "hears", "likes"]
+    lines = [f"the {random.choice(nouns)} {random.choice(verbs)} the {random.choice(nouns)}." for _ in range(150)]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _write_photos(folder: Path, random: np.random.Generator) -> None:
+    from PIL import Image
+
+    for name, axis in (("across", 0), ("down", 1)):
+        (folder / name).mkdir(parents=True)
+        for index in range(20):
+            stripes = np.indices((20, 24))[axis] // 2 % 2 * 180
+            noise = random.integers(0, 70, (20, 24, 3))
+            Image.fromarray((stripes[..., None] + noise).astype(np.uint8)).save(folder / name / f"{index}.png")

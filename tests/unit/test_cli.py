@@ -1,0 +1,95 @@
+"""The commands that run nothing: what they print and how they exit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ftapp import recipe, runs
+from ftapp.events import EventLog, RunEnded
+
+
+def ftapp(*arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, "-m", "ftapp.cli", *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_recipes_are_listed() -> None:
+    code, stdout, _ = ftapp("recipes", "--json")
+    assert code == 0
+    rows = json.loads(stdout)
+    assert {row["name"] for row in rows} == set(recipe.bundled())
+    code, stdout, _ = ftapp("recipes")
+    assert code == 0
+    assert all(name in stdout for name in recipe.bundled())
+
+
+def test_show_prints_a_resolved_recipe_that_is_toml() -> None:
+    code, stdout, _ = ftapp("show", "gpt2-targeted", "--profile", "quick", "--set", "seed=7")
+    assert code == 0
+    shown = tomllib.loads(stdout)
+    assert shown["seed"] == 7
+    assert shown["model"]["preset"] == "assets:gpt2_mini"
+    assert "profile" not in shown
+
+
+def test_copy_keeps_comments_and_never_overwrites(tmp_path: Path) -> None:
+    target = tmp_path / "mine.toml"
+    assert ftapp("copy", "bert-full", str(target))[0] == 0
+    assert target.read_text("utf-8") == recipe.find("bert-full").read_text("utf-8")
+    code, _, stderr = ftapp("copy", "bert-head-only", str(target))
+    assert code == 2
+    assert "exists" in stderr
+    assert ftapp("validate", str(target))[0] == 0
+
+
+def test_validate_checks_all_files_and_profiles(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    text = recipe.find("bert-full").read_text("utf-8").replace("data.limit =", "data.limt =")
+    bad.write_text(text, encoding="utf-8")
+    code, stdout, stderr = ftapp("validate", "bert-full", str(bad), "no-such-recipe")
+    assert code == 2
+    assert "bert-full: valid" in stdout
+    assert "[profile.quick]: data.limt: unknown key; did you mean 'limit'?" in stderr
+    assert "there is no recipe 'no-such-recipe'" in stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "no-such-recipe"),
+        ("run", "bert-full", "--profile", "quik"),
+        ("run", "bert-full", "--set", "x"),
+        ("run", "bert-full", "--backend", "theano"),
+        ("run", "bert-full", "--seed", "-1"),
+        ("show", "bert-ful"),
+        ("show",),
+        ("validate",),
+        ("no-such-command",),
+    ],
+)
+def test_bad_arguments_exit_with_2_and_no_traceback(arguments: tuple[str, ...]) -> None:
+    code, stdout, stderr = ftapp(*arguments)
+    assert code == 2
+    assert stdout == ""
+    assert stderr
+    assert "Traceback" not in stderr
+
+
+def test_runs_are_listed_with_their_status(tmp_path: Path) -> None:
+    loaded = recipe.load(recipe.find("bert-full"), "quick")
+    done = runs.create(loaded, "bert-full", "quick", tmp_path)
+    EventLog(done.events_file).write(RunEnded(time=1.0, status="done", steps=3, seconds=2.0))
+    crashed = runs.create(loaded, "bert-full", None, tmp_path)
+    code, stdout, _ = ftapp("runs", "--runs-dir", str(tmp_path), "--json")
+    assert code == 0
+    statuses = {row["run"]: row["status"] for row in json.loads(stdout)}
+    assert statuses == {str(done.folder): "done", str(crashed.folder): "crashed"}
+    code, stdout, _ = ftapp("runs", "--runs-dir", str(tmp_path / "none"))
+    assert code == 0

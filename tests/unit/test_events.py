@@ -1,0 +1,105 @@
+"""Events as lines of a file, and what a history makes of them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ftapp.events import (
+    Evaluated,
+    EventLog,
+    EventReader,
+    PhaseStarted,
+    RunEnded,
+    Sampled,
+    Stepped,
+    read,
+)
+from ftapp.history import History
+from ftapp.runs import Run
+
+STEP = Stepped(time=1.0, step=1, epoch=1, loss=0.5, accuracy=0.25, rate=1e-3, seconds=0.1, memory=2**30)
+PHASE = PhaseStarted(
+    time=0.5,
+    phase="head",
+    first_step=1,
+    steps=4,
+    epochs=2.0,
+    trainable=25,
+    parameters=100,
+    trainable_layers=["classifier"],
+)
+
+
+def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    ended = RunEnded(time=2.0, status="refused", steps=0, seconds=1.5, error="no", problems=[("f", "k", "m")])
+    for event in (PHASE, STEP, ended):
+        log.write(event)
+    log.close()
+    assert read(tmp_path / "events.jsonl") == [PHASE, STEP, ended]
+
+
+def test_a_growing_file_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    reader = EventReader(path)
+    assert list(reader.read()) == []
+    log = EventLog(path)
+    log.write(STEP)
+    assert list(reader.read()) == [STEP]
+    with path.open("ab") as file:
+        file.write(b'{"event":"step","ti')
+    assert list(reader.read()) == []
+    with path.open("ab") as file:
+        file.write(b'me":"damaged"}\n')
+    log.write(PHASE)
+    assert list(reader.read()) == [PHASE]
+    assert list(reader.read()) == []
+
+
+def test_events_of_a_kind_that_is_not_known_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"event":"from-the-future","time":1}\n')
+    EventLog(path).write(STEP)
+    assert read(path) == [STEP]
+
+
+def test_a_history_is_what_the_events_tell() -> None:
+    evaluations = [
+        Evaluated(time=1, step=0, split="validation", examples=9, loss=0.7, accuracy=0.5, seconds=1.0),
+        Evaluated(time=3, step=4, split="test", examples=30, loss=0.3, accuracy=0.9, seconds=1.0, final=True),
+    ]
+    steps = [
+        Stepped(time=2, step=n, epoch=1, loss=1 / n, rate=1e-3, seconds=s, memory=1)
+        for n, s in enumerate((9, 0.5, 0.5), 1)
+    ]
+    sample = Sampled(time=4, step=4, prompt="a", text="a b")
+    ended = RunEnded(time=5, status="done", steps=4, seconds=4.5)
+    history = History.of([PHASE, evaluations[0], *steps, evaluations[1], sample, ended])
+    assert history.trainable_share == 0.25
+    assert history.steps_per_second == 2.0
+    assert history.result == evaluations[1]
+    summary = history.summary()
+    assert summary["metrics"] == {"loss": 0.3, "accuracy": 0.9}
+    assert summary["history"][0] == {"step": 0, "split": "validation", "loss": 0.7, "accuracy": 0.5}
+    assert (summary["steps"], summary["seconds"], summary["trainable_share"]) == (4, 4.5, 0.25)
+    assert summary["samples"] == [{"step": 4, "prompt": "a", "text": "a b"}]
+
+
+def test_a_history_of_nothing_has_a_summary() -> None:
+    summary = History().summary()
+    assert (summary["metrics"], summary["steps"], summary["trainable_share"]) == ({}, 0, None)
+
+
+def test_a_run_that_never_started_counts_as_crashed(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.status() == "crashed"
+    assert run.last_log_lines() == []
+    assert run.environment() == {}
+
+
+def test_events_are_in_the_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.write(Stepped(time=time.time(), step=1, epoch=1, loss=1.0, rate=1.0, seconds=1.0, memory=1))
+    assert path.read_bytes().endswith(b"}\n")

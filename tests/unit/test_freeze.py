@@ -1,0 +1,130 @@
+"""Groups, blocks and trainable flags on real tiny backbones of several families."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import keras_hub
+import pytest
+
+from ftapp import freeze
+
+
+def bert() -> Any:
+    return keras_hub.models.BertBackbone(50, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
+
+
+def gpt2() -> Any:
+    return keras_hub.models.GPT2Backbone(50, num_layers=3, num_heads=2, hidden_dim=8, intermediate_dim=16)
+
+
+def vgg() -> Any:
+    return keras_hub.models.VGGBackbone([1, 2, 1], [4, 4, 4], image_shape=(16, 16, 3))
+
+
+def resnet() -> Any:
+    return keras_hub.models.ResNetBackbone([64], [7], [64, 64], [1, 2], [1, 2], "basic_block", image_shape=(32, 32, 3))
+
+
+def vit() -> Any:
+    return keras_hub.models.ViTBackbone((16, 16, 3), 4, 2, 2, 8, 16)
+
+
+def roberta() -> Any:
+    return keras_hub.models.RobertaBackbone(50, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16)
+
+
+def with_head(backbone: Any) -> keras.Model:
+    features = backbone.output["pooled_output"] if isinstance(backbone.output, dict) else backbone.output
+    return keras.Model(backbone.input, keras.layers.Dense(2, name="classifier")(features))
+
+
+def names(backbone: Any, *rules: str) -> set[str]:
+    return {
+        decision.unit.path for decision in freeze.decide(with_head(backbone), backbone, rules) if decision.trainable
+    }
+
+
+@pytest.mark.parametrize("make", [bert, gpt2, vgg, resnet, vit, roberta])
+def test_every_weight_belongs_to_one_layer(make: Any) -> None:
+    backbone = make()
+    model = with_head(backbone)
+    decisions = freeze.decide(model, backbone, [])
+    assert sum(decision.parameters for decision in decisions) == model.count_params()
+    paths = [decision.unit.path for decision in decisions]
+    assert len(set(paths)) == len(paths)
+    assert {"head"} == set.union(*(set(d.unit.groups) for d in decisions if d.unit.path == "classifier"))
+
+
+@pytest.mark.parametrize(("make", "blocks"), [(bert, 3), (gpt2, 3), (vgg, 3), (resnet, 3), (vit, 2), (roberta, 2)])
+def test_blocks_are_found(make: Any, blocks: int) -> None:
+    backbone = make()
+    found, _ = freeze.units(with_head(backbone), backbone)
+    assert {unit.blocks for unit in found} == {blocks}
+    assert {unit.block for unit in found} - {None} == set(range(blocks))
+
+
+@pytest.mark.parametrize("make", [bert, gpt2, vit, roberta])
+def test_transformers_have_their_groups(make: Any) -> None:
+    backbone = make()
+    found, _ = freeze.units(with_head(backbone), backbone)
+    size = {group: sum(group in unit.groups for unit in found) for group in ("attention", "mlp", "norms", "embeddings")}
+    blocks = found[0].blocks
+    assert size["attention"] == 4 * blocks
+    assert size["mlp"] == 2 * blocks
+    assert size["norms"] >= 2 * blocks
+    assert size["embeddings"] >= 1
+
+
+def test_bert_with_frozen_attention_trains_mlp_norms_pooler_and_head() -> None:
+    trains = names(bert(), "freeze embeddings", "freeze attention")
+    parts = {path.split("/", 1)[-1] for path in trains}
+    assert parts == {
+        "self_attention_layer_norm",
+        "feedforward_layer_norm",
+        "feedforward_intermediate_dense",
+        "feedforward_output_dense",
+        "pooled_dense",
+        "classifier",
+    }
+
+
+def test_bert_base_trains_about_half_when_attention_is_frozen() -> None:
+    backbone = keras_hub.models.BertBackbone(30522, num_layers=12, num_heads=12, hidden_dim=768, intermediate_dim=3072)
+    decisions = freeze.decide(with_head(backbone), backbone, ["freeze embeddings", "freeze attention"])
+    share = sum(d.parameters for d in decisions if d.trainable) / sum(d.parameters for d in decisions)
+    assert share == pytest.approx(0.52, abs=0.005)
+
+
+def test_flags_reach_the_weights_and_nothing_else_changes() -> None:
+    backbone = gpt2()
+    model = with_head(backbone)
+    freeze.apply(model, freeze.decide(model, backbone, ["freeze all", "train attention & last:1"]))
+    trainable = {variable.path for variable in model.trainable_variables}
+    assert len(trainable) == 8
+    assert all(path.startswith("transformer_layer_2/self_attention/") for path in trainable)
+    freeze.apply(model, freeze.decide(model, backbone, []))
+    assert model.non_trainable_weights == []
+
+
+def test_frozen_batch_normalization_keeps_its_statistics() -> None:
+    backbone = resnet()
+    model = with_head(backbone)
+    freeze.apply(model, freeze.decide(model, backbone, ["freeze backbone"]))
+    statistics = [keras.ops.convert_to_numpy(v) for v in backbone.non_trainable_variables if "moving" in v.path]
+    model.compile("sgd", "mse")
+    model.train_on_batch(
+        keras.random.normal((4, 32, 32, 3)), keras.ops.zeros((4, 1, 1, 2)) + keras.ops.zeros(model.output_shape[1:])
+    )
+    after = [keras.ops.convert_to_numpy(v) for v in backbone.non_trainable_variables if "moving" in v.path]
+    assert statistics
+    assert all((one == other).all() for one, other in zip(statistics, after, strict=True))
+
+
+def test_problems_name_what_matches_nothing_and_what_trains_nothing() -> None:
+    backbone = vgg()
+    model = with_head(backbone)
+    assert "did you mean 'block2_conv" in freeze.problems(model, backbone, ["freeze block2_conv9"])[0]
+    assert "at least one layer" in freeze.problems(model, backbone, ["freeze all"])[0]
+    assert freeze.problems(model, backbone, ["freeze all", "train block3"]) == []

@@ -1,0 +1,192 @@
+"""Recipes: what is read, what is laid over, and what is refused with which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ftapp import recipe
+from ftapp.errors import RecipeError
+from ftapp.recipe import Recipe
+
+MINIMAL = """
+title = "t"
+summary = "s"
+task = "text-classification"
+[model]
+preset = "bert_base_en_uncased"
+sequence_length = 64
+[data]
+source = "tfds:imdb_reviews"
+[[phase]]
+name = "head"
+layers = ["freeze all", "train head"]
+epochs = 3
+[[phase]]
+name = "finetune"
+steps = 10
+[profile.small]
+data.limit = 100
+phase.finetune = { epochs = 1, learning_rate = 1e-5 }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL, encoding="utf-8")
+    return path
+
+
+def problems(file: Path, *overrides: str, profile: str | None = None) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        recipe.load(file, profile, overrides)
+    return [str(problem).replace(str(file), "mine.toml") for problem in caught.value.problems]
+
+
+def edited(file: Path, old: str, new: str) -> Path:
+    assert old in MINIMAL
+    file.write_text(MINIMAL.replace(old, new), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("name", list(recipe.bundled()))
+def test_bundled_recipes_and_their_profiles_are_valid(name: str) -> None:
+    path = recipe.find(name)
+    assert "quick" in recipe.profiles(path)
+    for profile in (None, *recipe.profiles(path)):
+        assert recipe.load(path, profile).title
+    assert "quick" in recipe.hubless_profiles(path)
+
+
+def test_a_profile_is_laid_over_and_overrides_over_that(file: Path) -> None:
+    loaded = recipe.load(file, "small", ["data.limit=50", "phase.head.batch_size=4", "model.head=one-vs-rest"])
+    assert loaded.data.limit == 50
+    assert (loaded.phase[0].batch_size, loaded.phase[0].epochs) == (4, 3)
+    assert (loaded.phase[1].epochs, loaded.phase[1].steps, loaded.phase[1].learning_rate) == (1, None, 1e-5)
+    assert loaded.model.head == "one-vs-rest"
+
+
+def test_a_resolved_recipe_reads_back_the_same(file: Path, tmp_path: Path) -> None:
+    loaded = recipe.load(file, "small")
+    copy = tmp_path / "copy.toml"
+    copy.write_text(loaded.to_toml(), encoding="utf-8")
+    assert recipe.load(copy) == loaded
+
+
+@pytest.mark.parametrize("name", list(recipe.bundled()))
+def test_bundled_recipes_read_back_the_same(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.toml"
+    loaded = recipe.load(recipe.find(name), "quick")
+    copy.write_text(loaded.to_toml(), encoding="utf-8")
+    assert recipe.load(copy) == loaded
+
+
+def test_all_errors_come_at_once(file: Path) -> None:
+    text = (
+        MINIMAL.replace("epochs = 3", "epoch = 3")
+        .replace("tfds:imdb", "tdfs:imdb")
+        .replace("bert_base_en_un", "brt_base_en_un")
+    )
+    file.write_text(text.replace('"train head"', '"trian head"'), encoding="utf-8")
+    assert problems(file, "data.test=lots") == [
+        "mine.toml: model.preset: unknown preset 'brt_base_en_uncased'; did you mean 'bert_base_en_uncased'?",
+        "mine.toml: data.source: a source is SCHEME:NAME; got 'tdfs:imdb_reviews'; did you mean 'tfds:'?",
+        "--set data.test=lots: data.test: should be a valid number; got 'lots'",
+        "mine.toml: phase.head.layers.1: a rule begins with 'freeze' or 'train'; got 'trian head'; did you mean 'train'?",
+        "mine.toml: phase.head.epoch: unknown key; did you mean 'epochs'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("modl.preset=x", "modl: unknown key; did you mean 'model'?"),
+        ("task=text-clasification", "task: unknown value 'text-clasification'; did you mean 'text-classification'?"),
+        ("phase.finetun.steps=3", "phase: there is no phase 'finetun'; did you mean 'finetune'?"),
+        ("phase.head.learning_rate=-1", "phase.head.learning_rate: should be greater than 0; got -1"),
+        ("phase.head.optimizer=adamm", "phase.head.optimizer: unknown value 'adamm'; did you mean 'adam'?"),
+        ("seed=1.5", "seed: should be a valid integer; got 1.5"),
+        ("data.test=1.5", "data.test: a split is a share below 1 or a whole number of examples; got 1.5"),
+        ("data.test=0", "data.test: the result needs a test split, so this is above 0; got 0"),
+        (
+            "data.validation=0",
+            "evaluate.split: there is no validation split, since data.validation = 0; did you mean 'test'?",
+        ),
+        ("data.validation=0.9", "data.test: validation and test leave nothing to train on; got 0.9 + 0.2"),
+        ("model.pooling=max", "model.pooling: this key does not go with task = 'text-classification'"),
+        ("augment.rotation=3.0", "augment: augmentation is for images; the task is 'text-classification'"),
+        ("data.source=sklearn:digts", "data.source: unknown data set 'digts' of scikit-learn; did you mean 'digits'?"),
+        ("data.source=sklearn:digits", "data.source: a source of images serves image-classification; the task is"),
+        (
+            "model.preset=assets:nothing",
+            "model.preset: unknown preset 'assets:nothing'; did you mean 'assets:gpt2_mini'?",
+        ),
+        ("model.preset=./nowhere", "model.preset: a local preset is a folder that holds config.json; got './nowhere'"),
+        (
+            "model.preset=pypi://x.whl/y",
+            "model.preset: a file of a package index is pypi://FILE/MEMBER#sha256=HEX; got",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key_and_the_nearest_choice(file: Path, override: str, message: str) -> None:
+    found = problems(file, override)
+    assert len(found) == 1
+    assert found[0].startswith(f"--set {override}: {message}")
+
+
+def test_a_local_file_that_is_missing_is_refused_with_its_nearest_neighbour(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "reviews.csv").touch()
+    missing = tmp_path / "review.csv"
+    assert problems(file, f"data.source=csv:{missing}")[0].endswith(
+        f"there is no file '{missing}'; did you mean 'reviews.csv'?"
+    )
+
+
+def test_a_phase_has_one_length(file: Path) -> None:
+    assert problems(edited(file, "steps = 10", "steps = 10\nepochs = 2")) == [
+        "mine.toml: phase.finetune: a phase has either 'epochs' or 'steps'; got epochs = 2 and steps = 10"
+    ]
+
+
+def test_an_error_is_laid_at_the_profile_that_made_it(file: Path) -> None:
+    edited(file, "data.limit = 100", "data.limit = 1")
+    assert problems(file, profile="small") == [
+        "mine.toml [profile.small]: data.limit: should be greater than or equal to 2; got 1"
+    ]
+    assert (
+        problems(file, profile="smal")[0]
+        == "mine.toml: profile: there is no profile 'smal' here; did you mean 'small'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"title = ", "a recipe is TOML; invalid value"),
+        (b"title = '\xff'", "a recipe is UTF-8 text; byte 9 is not"),
+        (b"profile = 3", "profiles are tables such as [profile.quick]; got 3"),
+        (b"phase = 3", "phase: should be a valid list; got 3"),
+        (b"phase = [3]", "phase.0: should be a valid dictionary"),
+        (b"[profile]\nquick = 3", "profiles are tables such as [profile.quick]; got 3"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(file: Path, content: bytes, message: str) -> None:
+    file.write_bytes(content)
+    profile = "quick" if b"quick" in content else None
+    assert any(message in problem for problem in problems(file, profile=profile))
+
+
+def test_names_and_files_are_found_or_the_nearest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="there is no recipe 'bert-ful'; did you mean 'bert-full'?"):
+        recipe.find("bert-ful")
+    with pytest.raises(RecipeError, match="there is no file"):
+        recipe.find(str(tmp_path / "x.toml"))
+
+
+def test_paths_are_absolute_in_a_resolved_recipe(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reviews.csv").touch()
+    loaded: Recipe = recipe.load(file, None, ["data.source=csv:reviews.csv?stars=5"])
+    assert loaded.data.source == f"csv:{tmp_path}/reviews.csv?stars=5"

@@ -1,0 +1,35 @@
+"""The course of the learning rate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from ftapp.recipe import Phase
+from ftapp.schedule import rate_at
+
+
+def rates(steps: int, **keys: Any) -> list[float]:
+    phase = Phase(name="p", steps=steps, learning_rate=1.0, **keys)
+    return [rate_at(phase, step, steps) for step in range(steps)]
+
+
+def test_constant() -> None:
+    assert rates(5) == [1.0] * 5
+
+
+def test_warm_up_rises_to_the_whole_rate() -> None:
+    assert rates(10, warmup=0.4) == pytest.approx([0.25, 0.5, 0.75, 1.0] + [1.0] * 6)
+
+
+def test_linear_falls_in_equal_steps() -> None:
+    assert rates(4, schedule="linear") == pytest.approx([1.0, 0.75, 0.5, 0.25])
+
+
+def test_cosine_is_half_way_down_in_the_middle() -> None:
+    course = rates(8, schedule="cosine")
+    assert course[0] == 1.0
+    assert course[4] == pytest.approx(0.5)
+    assert course[7] == pytest.approx((1 + math.cos(math.pi * 7 / 8)) / 2)
