@@ -80,7 +80,7 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks
 def run(
     recipes: Annotated[
         list[str],
-        typer.Argument(metavar="RECIPE...", help="Names of recipes or TOML files.", autocompletion=_complete_recipe),
+        typer.Argument(metavar="RECIPE", help="Names of recipes or TOML files.", autocompletion=_complete_recipe),
     ],
     profile: ProfileOption = None,
     overrides: SetOption = None,
@@ -151,7 +151,7 @@ def copy(
 
 @app.command()
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="TOML files or names of recipes.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="TOML files or names of recipes.")],
 ) -> None:
     """Check recipes and all their profiles, without running them."""
     from ftapp import recipe
