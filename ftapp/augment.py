@@ -43,9 +43,8 @@ def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer
     filling = {"fill_mode": spec.fill_mode, "fill_value": spec.fill_value, "data_format": "channels_last"}
     layers: list[keras.layers.Layer] = []
     # Two layers for both directions: Keras's "horizontal_and_vertical" turns an image both ways at once or not at all.
-    for direction in ("horizontal", "vertical"):
-        if spec.flip in (direction, "both"):
-            layers.append(keras.layers.RandomFlip(direction, data_format="channels_last"))
+    directions = [direction for direction in ("horizontal", "vertical") if spec.flip in (direction, "both")]
+    layers += [keras.layers.RandomFlip(direction, data_format="channels_last") for direction in directions]
     if spec.rotation:
         layers.append(keras.layers.RandomRotation(spec.rotation / 360, **filling))  # Keras counts in whole turns
     if spec.zoom:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
-# Processor features of Linux's /proc/cpuinfo that mean bfloat16 products in hardware: Intel from Cooper Lake, AMD from Zen 4, Arm from v8.6.
+# Processor features of Linux's /proc/cpuinfo that mean bfloat16 products in hardware: Intel from Cooper Lake, AMD
+# from Zen 4, Arm from v8.6.
 _BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -41,7 +42,7 @@ def environment(backend: Backend, *, offline: bool) -> dict[str, str]:
 
 
 def device() -> str:
-    """The device that Keras computes on, in words. Keeps TensorFlow, which tokenizers need, off the GPU of another backend."""
+    """The device that Keras computes on, in words. Keeps the tokenizers' TensorFlow off another backend's GPU."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -55,8 +56,9 @@ def device() -> str:
 def choose_precision(wanted: Precision) -> tuple[str, str]:
     """The precision in force (a key of POLICIES) and the reason for it, and set it as Keras's policy.
 
-    `auto` takes bfloat16 where the hardware multiplies it natively, by what the device says of itself. A timing would be more
-    telling but could choose differently from one run to the next, and runs with one seed must give the same losses.
+    `auto` takes bfloat16 where the hardware multiplies it natively, by what the device says of itself. A timing would
+    be more telling but could choose differently from one run to the next, and runs with one seed must give the same
+    losses.
     """
     import keras
 
@@ -73,8 +75,9 @@ def choose_precision(wanted: Precision) -> tuple[str, str]:
 def jit_compile() -> bool:
     """Whether a model's steps go through XLA or torch.compile.
 
-    On TensorFlow's CPU it stays off: a step of a 6-layer encoder was 14% faster with it, and compiling took 11 s longer for each shape, more than a run
-    of some hundred steps wins back. JAX always compiles; torch runs eagerly, as Keras recommends.
+    On TensorFlow's CPU it stays off: a step of a 6-layer encoder was 14% faster with it, and compiling took 11 s
+    longer for each shape, more than a run of some hundred steps wins back. JAX always compiles; torch runs eagerly,
+    as Keras recommends.
     """
     import keras
 

@@ -21,9 +21,11 @@ Batch = tuple[Any, NDArray[np.int32]]
 _Key = TypeVar("_Key")
 _Made = TypeVar("_Made")
 
-# Texts are padded to the longest of their batch, rounded up to this many tokens: compiled backends compile once for each length.
+# Texts are padded to the longest of their batch, rounded up to this many tokens: compiled backends compile once for
+# each length.
 _LENGTH_STEP = 64
-# Batches are made of texts of like length taken from this many batches' worth of shuffled texts, so little is padding and order stays random.
+# Batches are made of texts of like length taken from this many batches' worth of shuffled texts, so little is padding
+# and order stays random.
 _BUCKETS = 32
 _TEXTS_AT_ONCE = 1024
 _PREFETCHED = 2
@@ -82,7 +84,7 @@ class LabelledTexts:
 
 
 class Sequences:
-    """Documents joined into one stream of tokens and cut into sequences, each token but the last of which predicts its next."""
+    """Documents joined into one stream of tokens and cut into sequences, in which each token predicts its next."""
 
     lengths = None
 
@@ -120,7 +122,7 @@ def epoch_order(
 def evaluation_order(
     size: int, batch_size: int, limit: int | None, seed: int, lengths: NDArray[np.int64] | None = None
 ) -> list[NDArray[np.int64]]:
-    """Batches of all examples, or of `limit` that the seed draws, the same each time; by length where they have lengths."""
+    """Batches of all examples, or of `limit` that the seed draws, the same each time; sorted by length if given."""
     chosen = np.arange(size)
     if limit is not None and limit < size:
         chosen = np.sort(np.random.default_rng(seed).permutation(size)[:limit])
@@ -170,15 +172,14 @@ def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]
                 size = 0
             pieces[-1].append(line)
             size += len(line)
-        for tokens in tokenizer(["".join(piece) for piece in pieces]):
-            parts.append(_to_numpy(tokens))
+        parts += [_to_numpy(tokens) for tokens in tokenizer(["".join(piece) for piece in pieces])]
         if tokenizer.end_token_id is not None:
             parts.append(np.array([tokenizer.end_token_id], np.int32))
     return np.concatenate(parts) if parts else np.zeros(0, np.int32)
 
 
 def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
-    """Images of any sizes, (height, width, 3) in 0..255, as the model takes them: (images, height, width, 3), float32."""
+    """Images of any sizes, (height, width, 3) in 0..255, as the model takes them: (n, height, width, 3), float32."""
     return scale_images(resize_images(images, preprocessor), preprocessor)
 
 

@@ -58,7 +58,7 @@ class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
 
 
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
-    """trainable: parameters that train, of the model's `parameters`; first_step, steps: the phase's place in the run."""
+    """trainable: how many of the model's `parameters` train; first_step, steps: the phase's place in the run."""
 
     phase: str
     first_step: int
@@ -151,7 +151,7 @@ class EventLog:
 
 
 class EventReader:
-    """Reads a file of events as it grows. A last line without its end is left for the next call; a damaged line is skipped."""
+    """Reads a file of events as it grows. A line without its end waits for the next call; a damaged one is skipped."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Which layers of a model train: its layers as units of the rules' language, and the rules applied to `layer.trainable`."""
+"""Which layers of a model train: its layers as the rules' language sees them, and `layer.trainable` set by rules."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from ftapp import rules
 from ftapp.rules import Rule, Unit
 
-# Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG), block2a (EfficientNet),
-# transformer_layer_3 (BERT, GPT-2), transformer_block_3 (ViT).
+# Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG),
+# block2a (EfficientNet), transformer_layer_3 (BERT, GPT-2), transformer_block_3 (ViT).
 _BLOCK_NAMES = (
     re.compile(r"stack\d+_block\d+"),
     re.compile(r"block\d+[a-z]?(?=_|$)"),
@@ -35,12 +35,12 @@ class Decision:
 
 
 def own_variables(layer: Any) -> list[Any]:
-    """The weights that belong to the layer itself, not to layers inside of it. Seeds of random layers are not weights."""
+    """The weights that belong to the layer itself, not to layers inside of it. Random layers' seeds are not weights."""
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
 def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """(path, layer, enclosing layers) of each layer of a Functional model that holds weights of its own, parents before children."""
+    """(path, layer, enclosing layers) of each layer that holds weights of its own, parents before children."""
     seen: set[int] = set()
 
     def walk(layer: Any, path: tuple[str, ...], parents: tuple[Any, ...]) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
@@ -100,8 +100,8 @@ def problems(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[str]
 def apply(model: Any, decisions: Sequence[Decision]) -> None:
     """Set `layer.trainable` on the model and all its layers as decided. The model must be compiled anew afterwards.
 
-    Enclosing layers are trainable, since a frozen one would freeze all in it; BatchNormalization that is frozen runs in inference mode
-    and keeps its moving statistics (Keras's own rule).
+    Enclosing layers are trainable, since a frozen one would freeze all in it; BatchNormalization that is frozen runs
+    in inference mode and keeps its moving statistics (Keras's own rule).
     """
     model.trainable = True
     for decision in decisions:

@@ -40,8 +40,8 @@ def run_all(
 ) -> int:
     """Run recipes one after another and return the exit code.
 
-    All are checked before the first one starts; those that are refused are left out and the others run. The code is 130 if interrupted, else 1 if any
-    failed, else 2 if any was refused, else 0.
+    All are checked before the first one starts; those that are refused are left out and the others run. The code is
+    130 if interrupted, else 1 if any failed, else 2 if any was refused, else 0.
     """
     loaded: dict[str, tuple[Path, Recipe] | None] = {}
     for name in dict.fromkeys(names):

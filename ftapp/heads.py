@@ -8,7 +8,8 @@ import keras
 
 from ftapp.recipe import Head, Model
 
-# The weight of a linear SVM's squared norm beside its hinge loss; 1e-3 suits some hundred to some thousand examples (C = 1 / (n * 2e-3)).
+# The weight of a linear SVM's squared norm beside its hinge loss; 1e-3 suits some hundred to some thousand examples
+# (C = 1 / (n * 2e-3)).
 _SVM_L2 = 1e-3
 
 
@@ -20,8 +21,8 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
     """New layers on a backbone's features, in float32 whatever the backbone computes in.
 
     features: a tensor (batch, height, width, channels), (batch, tokens, width) or (batch, width).
-    Returns scores (batch, classes), float32: probabilities that sum to 1 (softmax), a probability for each class against all others (one-vs-rest), or
-    signed distances to each class's hyperplane (linear-svm).
+    Returns scores (batch, classes), float32: probabilities that sum to 1 (softmax), a probability for each class
+    against all others (one-vs-rest), or signed distances to each class's hyperplane (linear-svm).
     """
     x = features
     if len(x.shape) == 4:
@@ -61,8 +62,9 @@ class OneVsRest(keras.losses.Loss):
 
 
 class OneVsRestHinge(keras.losses.Loss):
-    """Hinge loss max(0, 1 - t * score) with t = 1 for the class and -1 for each other, averaged over the classes (Cortes & Vapnik 1995;
-    one-vs-rest as scikit-learn's LinearSVC)."""
+    """Hinge loss max(0, 1 - t * score) with t = 1 for the class and -1 for each other, averaged over the classes
+    (Cortes & Vapnik 1995; one-vs-rest as scikit-learn's LinearSVC).
+    """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """y_true: class numbers (batch,) or (batch, 1); y_pred: scores (batch, classes). Returns (batch,)."""

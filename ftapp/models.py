@@ -33,8 +33,8 @@ class HubError(RunError):
 class Pretrained:
     """What a preset holds.
 
-    backbone: the pretrained model without a head; preprocessor: turns texts into token ids or says how images are scaled;
-    causal_lm: the whole language model for the task causal-lm, else None.
+    backbone: the pretrained model without a head; preprocessor: turns texts into token ids or says how images are
+    scaled; causal_lm: the whole language model for the task causal-lm, else None.
     """
 
     backbone: Any
@@ -74,11 +74,13 @@ def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrai
 def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
     """The Functional model that trains: from preprocessed inputs to the head's scores or the next token's logits.
 
-    classes: how many the head tells apart; not used for language models. Raises RecipeError when `model.features` is no layer.
+    classes: how many the head tells apart; not used for language models. Raises RecipeError when `model.features` is
+    no layer.
     """
     backbone = pretrained.backbone
     if pretrained.causal_lm is not None:
-        # As KerasHub's language models do it, but as one flat graph: a nested backbone would be saved without the tie between its embedding and the logits.
+        # As KerasHub's language models do it, but as one flat graph: a nested backbone would be saved without the tie
+        # between its embedding and the logits.
         logits = backbone.token_embedding(backbone.output, reverse=True)
         return keras.Model(backbone.input, logits, name="causal_lm")
     features = backbone.output
@@ -95,7 +97,7 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
 
 
 def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
-    """Write `preset/` (a KerasHub preset), `model.keras` (the whole model, without its optimizer) and what `load` needs."""
+    """Write `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer) and `ftapp.json`."""
     folder.mkdir(parents=True)
     owner = pretrained.causal_lm or pretrained.backbone
     owner.save_to_preset(str(folder / "preset"))

@@ -17,15 +17,17 @@ VERSION = 1
 """Rises when `convert` gives another result, so that folders of earlier conversions are not used."""
 
 _CONVOLUTION = re.compile(r"(?:.*/)?block(\d+)_conv(\d+)\w*/")
-# Caffe's preprocessing: the mean of the ImageNet training images for red, green and blue, in 0..255 (Simonyan & Zisserman 2015).
+# Caffe's preprocessing: the mean of the ImageNet training images for red, green and blue, in 0..255 (Simonyan &
+# Zisserman 2015).
 _MEANS = (123.68, 116.779, 103.939)
 
 
 def convert(file: Path, folder: Path) -> None:
     """Write the VGG base in an ONNX `file` as a KerasHub preset into `folder`: backbone and image preprocessing.
 
-    The file's kernels are (out, in, height, width) and expect blue, green, red; Keras's are (height, width, in, out), and turning the first
-    one's input channels around lets the preset take RGB. Raises RunError when the file holds no VGG base.
+    The file's kernels are (out, in, height, width) and expect blue, green, red; Keras's are (height, width, in, out),
+    and turning the first one's input channels around lets the preset take RGB. Raises RunError when the file holds no
+    VGG base.
     """
     import keras_hub
     import onnx

@@ -1,4 +1,4 @@
-"""Recipes: what a run does, in names and numbers. Read from TOML, overridden by a profile and by --set, checked at once.
+"""Recipes: what a run does, in names and numbers. Read from TOML, overridden by a profile and --set, and checked.
 
 Nothing here imports Keras, so that a bad recipe is refused in a fraction of a second and the TUI can edit recipes.
 """
@@ -57,9 +57,9 @@ class Model(Section):
     """The pretrained model and the new layers on top of it.
 
     `features` names the layer of the backbone whose output feeds the head; without it, the backbone's own output does.
-    `normalize` brings each feature to mean 0 and variance 1 before the new layers, by batch normalization without an affine part (He et al. 2022,
-    Masked Autoencoders, appendix A.1), so that one learning rate suits the features of any layer.
-    `hidden` lists the widths of new fully connected ReLU layers between the backbone and the classifier.
+    `normalize` brings each feature to mean 0 and variance 1 before the new layers, by batch normalization without an
+    affine part (He et al. 2022, Masked Autoencoders, appendix A.1), so that one learning rate suits the features of
+    any layer. `hidden` lists the widths of new fully connected ReLU layers between the backbone and the classifier.
     """
 
     preset: Annotated[str, AfterValidator(presets.checked)]
@@ -76,8 +76,8 @@ class Model(Section):
 class Data(Section):
     """Where examples come from and how they are split.
 
-    `validation` and `test` are shares of the examples (below 1) or numbers of examples. `limit` draws that many examples
-    (seeded, balanced as the source is) before splitting.
+    `validation` and `test` are shares of the examples (below 1) or numbers of examples. `limit` draws that many
+    examples (seeded, balanced as the source is) before splitting.
     """
 
     source: Annotated[str, AfterValidator(sources.checked)]
@@ -92,9 +92,10 @@ class Data(Section):
 class Augment(Section):
     """Random changes to the training images. A step draws them anew from the run's seed; evaluation sees none.
 
-    rotation: at most so many degrees either way; zoom: at most this share in or out; crop: the share of each side that a
-    random crop keeps before it is resized back; translation: at most this share of [width, height] either way.
-    `fill_mode` says what appears beyond the edge: the nearest pixels, the mirrored or the repeated image, or `fill_value` (0 to 255).
+    rotation: at most so many degrees either way; zoom: at most this share in or out; crop: the share of each side
+    that a random crop keeps before it is resized back; translation: at most this share of [width, height] either way.
+    `fill_mode` says what appears beyond the edge: the nearest pixels, the mirrored or the repeated image, or
+    `fill_value` (0 to 255).
     """
 
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
@@ -109,8 +110,8 @@ class Augment(Section):
 class Phase(Section):
     """A stretch of training with one choice of frozen layers and one optimizer.
 
-    `layers` are rules as `ftapp.rules` describes them. Its length is `epochs` or `steps`. `warmup` is the share of the phase in
-    which the learning rate rises to its value; `schedule` is its course afterwards.
+    `layers` are rules as `ftapp.rules` describes them. Its length is `epochs` or `steps`. `warmup` is the share of
+    the phase in which the learning rate rises to its value; `schedule` is its course afterwards.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
@@ -134,8 +135,9 @@ class Phase(Section):
 
 
 class Evaluate(Section):
-    """When and on what the run evaluates: every so many steps (without `every`, after each epoch), on at most `examples`
-    of the split. The result at the end of the run is always that of the whole test split."""
+    """When and on what the run evaluates: every so many steps (without `every`, after each epoch), on at most
+    `examples` of the split. The result at the end of the run is always that of the whole test split.
+    """
 
     every: Annotated[int, Field(ge=1)] | None = None
     split: Split = "validation"
@@ -258,7 +260,7 @@ def hubless_profiles(path: Path) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:

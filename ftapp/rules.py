@@ -4,12 +4,12 @@ A phase starts with everything trainable and applies its rules in order, so that
 
     layers = ["freeze all", "train attention & last:4", "train head"]
 
-A rule is `freeze` or `train` and one or more selections with commas between them. A selection is one or more terms joined
-by `&` (all must hold), and a term may be negated by `!`:
+A rule is `freeze` or `train` and one or more selections with commas between them. A selection is one or more terms
+joined by `&` (all must hold), and a term may be negated by `!`:
 
     all backbone head embeddings attention mlp norms pooler   component groups
-    blocks[0:6]  blocks[3]  first:2  last:4                    ranges of the backbone's repeated blocks, in order, from 0
-    block5  transformer_layer_0  *_conv1  */query              names and globs on layer paths
+    blocks[0:6]  blocks[3]  first:2  last:4     ranges of the backbone's repeated blocks, in order, from 0
+    block5  transformer_layer_0  *_conv1  */query                     names and globs on layer paths
 
 A name matches a layer if it is a part of the layer's path, or begins one and is followed by `_` (`block5` matches
 `block5_conv1`). A glob is compared with the whole path and with its last part.

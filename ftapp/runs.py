@@ -1,4 +1,4 @@
-"""Run folders: create, launch, follow, interrupt, list. One run is one process and one folder; its files are the interface.
+"""Run folders: create, launch, follow, interrupt, list. One run is one process and one folder of files.
 
 recipe.toml   the resolved recipe             environment.json   versions, machine, command
 events.jsonl  what happened, one event a line  control.jsonl      commands to the run
@@ -100,7 +100,7 @@ def runs_dir(chosen: Path | None = None) -> Path:
 
 
 def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts: Any) -> Run:
-    """Make a new run's folder with its recipe and environment. The folder's name begins with the local time, so they sort.
+    """Make a new run's folder with its recipe and environment. Folders are named by local time, so that they sort.
 
     facts: what else to write down in `environment.json`.
     """
@@ -126,8 +126,8 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
 def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the run's process, in a session of its own so that it outlives the terminal that started it.
 
-    environment: variables added to this process's own. The child's output goes to `train.log`. It inherits the lock, so the run counts as alive
-    from the moment it is started.
+    environment: variables added to this process's own. The child's output goes to `train.log`. It inherits the lock,
+    so the run counts as alive from the moment it is started.
     """
     with run.lock_file.open("wb") as lock, run.log_file.open("ab") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -143,7 +143,7 @@ def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
 
 
 def follow(run: Run, process: subprocess.Popen[bytes] | None = None) -> Iterator[AnyEvent | None]:
-    """The run's events as they come, until it ends; None between them every tenth of a second, so that callers can breathe.
+    """The run's events as they come, until it ends, and None every tenth of a second, so that callers can breathe.
 
     process: the run's process when the caller started it (its end must be collected), None for runs of others.
     """

@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step, so that it can be drawn, replayed and resumed without an optimizer."""
+"""The learning rate as a pure function of the step: to be drawn, replayed and resumed without an optimizer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from ftapp.recipe import Phase
 def rate_at(phase: Phase, step: int, steps: int) -> float:
     """The learning rate of step `step` (from 0) of a phase of `steps` steps.
 
-    It rises linearly from one share to the whole of `learning_rate` in the warm-up, and then stays (constant), falls in a straight line (linear) or along
-    half a cosine (cosine; Loshchilov & Hutter 2017, SGDR) towards zero at the end of the phase.
+    It rises linearly from one share to the whole of `learning_rate` in the warm-up, and then stays (constant), falls
+    in a straight line (linear) or along half a cosine (cosine; Loshchilov & Hutter 2017, SGDR) towards zero at the
+    end of the phase.
     """
     warmup = round(phase.warmup * steps)
     if step < warmup:

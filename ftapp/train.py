@@ -103,9 +103,10 @@ def load_data(recipe: Recipe, pretrained: Pretrained, log: EventLog, progress: _
     preprocessor, seed = pretrained.preprocessor, recipe.seed
     names = ("train", "validation", "test")
     encoded: dict[str, Dataset] = {}
+    classes: tuple[str, ...] = ()
     if recipe.task == "causal-lm":
         documents = data.documents(recipe.data, seed, progress)
-        classes, duplicates = (), documents.duplicates
+        duplicates = documents.duplicates
         for name in names:
             progress(f"tokenizing the {name} split", 0, None)
             encoded[name] = batches.Sequences(getattr(documents, name), preprocessor)
@@ -269,8 +270,8 @@ class Job:
         loss = float(metrics["loss"])
         if not math.isfinite(loss):
             raise RunError(
-                f"the loss has to stay finite; it was {loss} at step {self.step} with learning rate {rate:g}; try a learning "
-                "rate ten times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
+                f"the loss has to stay finite; it was {loss} at step {self.step} with learning rate {rate:g}; try a "
+                "learning rate ten times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
             )
         accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
         self._log.write(

@@ -1,4 +1,4 @@
-"""From a preset's URI to what KerasHub's `from_preset` takes: a name it knows, or a local folder with everything in it."""
+"""From a preset's URI to what KerasHub's `from_preset` takes: a name that it knows, or a local folder."""
 
 from __future__ import annotations
 

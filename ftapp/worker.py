@@ -17,7 +17,7 @@ from ftapp.runs import EXIT_CODES, Run
 
 
 class Interruption:
-    """SIGINT and SIGTERM, turned into a wish to end after the current step, or at once while there is nothing to lose."""
+    """SIGINT and SIGTERM as a wish to end after the current step, or at once while there is nothing to lose."""
 
     def __init__(self) -> None:
         self.wanted = False

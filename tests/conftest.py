@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,7 +200,8 @@ def _save_gpt2(folder: Path) -> None:
 
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
-    # GPT-2's own spelling of bytes: those without a printable sign are moved behind 255 (Radford et al. 2019, encoder.py).
+    # GPT-2's own spelling of bytes: those without a printable sign are moved behind 255 (Radford et al. 2019,
+    # encoder.py).
     signs = [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
     words = [*signs, "th", "the", "<|endoftext|>"]
     tokenizer = keras_hub.models.GPT2Tokenizer(

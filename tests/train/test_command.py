@@ -19,8 +19,8 @@ import pytest
 from ftapp.events import Stepped, read
 from ftapp.runs import Run
 
-# Losses of the first three steps of each tiny recipe, from real runs; by task and backend, since each backend draws a head's first weights
-# its own way. FTAPP_RECORD_GOLDEN=1 records those of this machine instead of comparing.
+# Losses of the first three steps of each tiny recipe, from real runs; by task and backend, since each backend draws a
+# head's first weights its own way. FTAPP_RECORD_GOLDEN=1 records those of this machine instead of comparing.
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden_losses.json"
 BACKENDS = [
     pytest.param(

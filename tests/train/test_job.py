@@ -103,7 +103,8 @@ def test_features_of_an_early_layer_leave_out_the_later_ones(do: Do, image_recip
 
 
 def test_phases_follow_each_other_with_their_own_layers(do: Do, image_recipe: str) -> None:
-    second = '\n[[phase]]\nname = "block"\nlayers = ["freeze all", "train block2", "train head"]\nsteps = 4\nbatch_size = 12\n'
+    layers = 'layers = ["freeze all", "train block2", "train head"]'
+    second = f'[[phase]]\nname = "block"\n{layers}\nsteps = 4\nbatch_size = 12\n'
     _, history, _ = do(image_recipe + second, "model.hidden=[5]", "model.dropout=0.2", "phase.head.epochs=1")
     head, block = history.phases
     assert head.trainable_layers == ["head_dense_0", "classifier"]

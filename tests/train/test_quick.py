@@ -1,4 +1,4 @@
-"""The quick recipes on real weights and real data, as their users run them. Skipped only where no package index is reachable."""
+"""The quick recipes on real weights and real data. Skipped only where no package index is reachable."""
 
 from __future__ import annotations
 

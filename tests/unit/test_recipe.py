@@ -94,7 +94,8 @@ def test_all_errors_come_at_once(file: Path) -> None:
         "mine.toml: model.preset: unknown preset 'brt_base_en_uncased'; did you mean 'bert_base_en_uncased'?",
         "mine.toml: data.source: a source is SCHEME:NAME; got 'tdfs:imdb_reviews'; did you mean 'tfds:'?",
         "--set data.test=lots: data.test: should be a valid number; got 'lots'",
-        "mine.toml: phase.head.layers.1: a rule begins with 'freeze' or 'train'; got 'trian head'; did you mean 'train'?",
+        "mine.toml: phase.head.layers.1: a rule begins with 'freeze' or 'train'; got 'trian head'; "
+        "did you mean 'train'?",
         "mine.toml: phase.head.epoch: unknown key; did you mean 'epochs'?",
     ]
 
@@ -179,7 +180,7 @@ def test_what_is_no_recipe_is_refused(file: Path, content: bytes, message: str) 
 
 
 def test_names_and_files_are_found_or_the_nearest_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="there is no recipe 'bert-ful'; did you mean 'bert-full'?"):
+    with pytest.raises(RecipeError, match="there is no recipe 'bert-ful'; did you mean 'bert-full'"):
         recipe.find("bert-ful")
     with pytest.raises(RecipeError, match="there is no file"):
         recipe.find(str(tmp_path / "x.toml"))
