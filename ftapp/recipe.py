@@ -301,9 +301,11 @@ def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
 def _merged_phases(phases: list[Any], names: list[str], changes: Mapping[str, Any]) -> list[Any]:
     result = list(phases)
     for name, change in changes.items():
-        if name not in names or not isinstance(change, Mapping):
+        if name not in names:
             raise ValueError(f"there is no phase '{name}'; {nearest(name, names)}")
         index = names.index(name)
+        if not isinstance(phases[index], dict) or not isinstance(change, Mapping):
+            raise ValueError(f"a phase is a table of keys such as phase.{name}.epochs; got {change!r}")
         # A phase's length is epochs or steps, so the one that is laid over takes the other's place.
         kept = {key: old for key, old in phases[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
         result[index] = _merged(kept, change)
@@ -319,9 +321,10 @@ def _parse_override(text: str) -> dict[str, Any]:
         parsed = tomllib.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value
-    for part in reversed(parts):
-        parsed = {part: parsed}
-    return parsed
+    nested: dict[str, Any] = {parts[-1]: parsed}
+    for part in reversed(parts[:-1]):
+        nested = {part: nested}
+    return nested
 
 
 def _check(stages: list[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe:

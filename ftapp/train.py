@@ -165,7 +165,7 @@ class Job:
 
     def fit(self, index: int) -> None:
         """Train one phase, with its own frozen layers and optimizer."""
-        if self._interruption.wanted:
+        if self._interruption.wanted():
             return
         phase = self._recipe.phase[index]
         per_epoch = math.ceil(len(self._splits.train) / phase.batch_size)
@@ -184,7 +184,7 @@ class Job:
             metrics = self._model.train_on_batch(x, y, return_dict=True)
             self._report(metrics, number // per_epoch + 1, rate, time.perf_counter() - begun)
             every = self._recipe.evaluate.every or per_epoch
-            if self._interruption.wanted:
+            if self._interruption.wanted():
                 return
             if self.step % every == 0 or (number + 1 == steps and self._recipe.evaluate.every is None):
                 self.evaluate()
@@ -197,7 +197,7 @@ class Job:
 
     def conclude(self) -> None:
         """Measure the whole test split and write samples, unless the run was interrupted."""
-        if not self._interruption.wanted:
+        if not self._interruption.wanted():
             self._measure("test", None, final=True)
             self.sample()
 

@@ -20,15 +20,19 @@ class Interruption:
     """SIGINT and SIGTERM as a wish to end after the current step, or at once while there is nothing to lose."""
 
     def __init__(self) -> None:
-        self.wanted = False
+        self._wanted = False
         self.can_wait = False
         signal.signal(signal.SIGINT, self._arrived)
         signal.signal(signal.SIGTERM, self._arrived)
 
+    def wanted(self) -> bool:
+        """Whether the run should end after its current step."""
+        return self._wanted
+
     def _arrived(self, number: int, frame: FrameType | None) -> None:
-        if self.wanted or not self.can_wait:
+        if self._wanted or not self.can_wait:
             raise KeyboardInterrupt
-        self.wanted = True
+        self._wanted = True
 
 
 def main(folder: Path) -> int:
@@ -44,7 +48,7 @@ def main(folder: Path) -> int:
         from ftapp import train
 
         steps = train.train(recipe, run, log, interruption)
-        status = "interrupted" if interruption.wanted else "done"
+        status = "interrupted" if interruption.wanted() else "done"
     except KeyboardInterrupt:
         status, error = "interrupted", "interrupted before there was anything to save"
     except RecipeError as raised:
