@@ -36,6 +36,10 @@ class RunError(Exception):
     """A run that failed for a reason that its user can act on. Exit code 1, shown without a traceback."""
 
 
+class HubError(RunError):
+    """A preset or data set that could not be had from its hub or server; a profile may do without it."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """A clause that names the closest of `choices` to `word`, or all of them when none is close and they are few."""
     choices = list(dict.fromkeys(choices))

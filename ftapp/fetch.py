@@ -34,7 +34,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from ftapp.artifacts import Artifact
-from ftapp.errors import RunError, nearest
+from ftapp.errors import HubError, RunError, nearest
 
 if TYPE_CHECKING:
     import pypi_simple
@@ -103,12 +103,12 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
 
 
 def reach(address: str, label: str) -> None:
-    """Raises RunError when the server behind an address, where `label` comes from, does not answer in seconds."""
+    """Raises HubError when the server behind an address, where `label` comes from, does not answer in seconds."""
     try:
         with _get(_Remote(address), {}):
             pass
     except _UnreachableError as error:
-        raise RunError(f"{label} comes from {_Remote(address).host}, which {error}") from error
+        raise HubError(f"{label} comes from {_Remote(address).host}, which {error}") from error
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,7 @@ def _download(remote: _Remote, target: Path, label: str, progress: Progress | No
     try:
         return _retried(lambda: _stream(remote, target, label, progress))
     except _UnreachableError as error:
-        raise RunError(f"{label} comes from {remote.host}, which {error}") from error
+        raise HubError(f"{label} comes from {remote.host}, which {error}") from error
 
 
 def _stream(remote: _Remote, target: Path, label: str, progress: Progress | None) -> str:

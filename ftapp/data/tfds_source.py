@@ -19,7 +19,7 @@ from ftapp import fetch
 from ftapp.data import images, labels
 from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, Texts, content_hash
 from ftapp.data.texts import without_breaks
-from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.errors import HubError, Problem, RecipeError, nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
@@ -72,7 +72,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     """The examples of a data set, with its own splits `train`, `validation` and `test` as far as it has them.
 
     Raises RecipeError for a name or version that TFDS does not know and for a data set without the features that the
-    task needs; RunError when it cannot be fetched.
+    task needs; HubError when it cannot be fetched.
     """
     builder = _prepared(source.name, progress)
     features = dict(builder.info.features)
@@ -118,7 +118,7 @@ def _prepared(name: str, progress: Progress | None) -> Any:
     if builder.is_prepared():
         return builder
     if fetch.offline():
-        raise RunError(
+        raise HubError(
             f"with --offline everything comes from the cache, and tfds:{name} is not prepared in {folder}; "
             "run once without --offline to fetch it"
         )
@@ -131,7 +131,7 @@ def _prepared(name: str, progress: Progress | None) -> Any:
         builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # a data set runs code of its own, which needs packages and servers of its own
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise RunError(f"tfds:{name} comes from its author's server and could not be prepared: {reason}") from error
+        raise HubError(f"tfds:{name} comes from its author's server and could not be prepared: {reason}") from error
     return builder
 
 

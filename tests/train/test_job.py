@@ -145,7 +145,6 @@ def test_a_loss_that_is_not_finite_ends_the_run(do: Do, text_recipe: str) -> Non
     [
         ('phase.finetune.layers=["freeze attentoin"]', "phase.finetune.layers", "did you mean 'attention'?"),
         ('phase.finetune.layers=["freeze all"]', "phase.finetune.layers", "trains at least one layer"),
-        ("model.sequence_length=999", "model.sequence_length", "at most 32 tokens; got 999"),
         ("data.label_column=lable", "data.label_column", "'label'"),
     ],
 )

@@ -145,6 +145,17 @@ def test_a_local_file_that_is_missing_is_refused_with_its_nearest_neighbour(file
     )
 
 
+def test_a_sequence_too_long_for_a_local_preset_is_refused(file: Path, tmp_path: Path) -> None:
+    preset = tmp_path / "preset"
+    preset.mkdir()
+    for config in ('{"config": {"max_sequence_length": 32}}', '{"max_position_embeddings": 32}'):
+        (preset / "config.json").write_text(config, encoding="utf-8")
+        assert problems(file, f"model.preset={preset}") == [
+            f"--set model.preset={preset}: model.sequence_length: "
+            "this model reads at most 32 tokens; got 64; the nearest valid choice is 32"
+        ]
+
+
 def test_a_phase_has_one_length(file: Path) -> None:
     assert problems(edited(file, "steps = 10", "steps = 10\nepochs = 2")) == [
         "mine.toml: phase.finetune: a phase has either 'epochs' or 'steps'; got epochs = 2 and steps = 10"
