@@ -53,7 +53,7 @@ def local_folder(preset: str) -> Path | None:
 
 
 def max_sequence_length(preset: str) -> int | None:
-    """How many tokens a local preset reads at most, by its config.json; None when that cannot be told without loading it."""
+    """How many tokens a local preset reads at most, by its config.json; None where that does not say."""
     folder = local_folder(preset)
     try:
         config = json.loads((folder / "config.json").read_text("utf-8")) if folder else {}
