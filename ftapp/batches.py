@@ -5,17 +5,23 @@ Nothing here keeps a position: any step's batch can be made at any time, which i
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp import data
 from ftapp.augment import Augmenter
 from ftapp.data import Subset
+from ftapp.errors import Problem, RecipeError
+from ftapp.fetch import Progress
+from ftapp.recipe import Recipe
 
 Batch = tuple[Any, NDArray[np.int32]]
 _Key = TypeVar("_Key")
@@ -101,6 +107,52 @@ class Sequences:
         windows = self._windows[indices]
         inputs = windows[:, :-1]
         return {"token_ids": inputs, "padding_mask": np.ones(inputs.shape, bool)}, windows[:, 1:]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The encoded examples of a run, the names of their classes, and how many duplicates were dropped."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    classes: tuple[str, ...]
+    duplicates: int
+
+
+def load(recipe: Recipe, preprocessor: Any, progress: Progress) -> Splits:
+    """Read, split and encode the recipe's data. Raises RecipeError when a split that is needed is empty."""
+    seed = recipe.seed
+    names = ("train", "validation", "test")
+    encoded: dict[str, Dataset] = {}
+    classes: tuple[str, ...] = ()
+    if recipe.task == "causal-lm":
+        documents = data.documents(recipe.data, seed, progress)
+        duplicates = documents.duplicates
+        for name in names:
+            progress(f"tokenizing the {name} split", 0, None)
+            encoded[name] = Sequences(getattr(documents, name), preprocessor)
+    else:
+        splits = data.load(recipe.data, recipe.task, seed, progress)
+        classes, duplicates = splits.classes, splits.duplicates
+        for name in names:
+            subset = getattr(splits, name)
+            if recipe.task == "text-classification":
+                told = functools.partial(progress, f"tokenizing the {name} split")
+                encoded[name] = LabelledTexts(subset, preprocessor, told)
+            else:
+                encoded[name] = Images(subset, preprocessor, _augmenter(recipe))
+    for name in {"train", "test", recipe.evaluate.split}:
+        if not len(encoded[name]):
+            message = f"there is too little data for the {name} split; give it a larger share, or more data"
+            raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
+    return Splits(**encoded, classes=classes, duplicates=duplicates)
+
+
+def _augmenter(recipe: Recipe) -> Augmenter | None:
+    if recipe.augment is None or recipe.model.image_size is None:
+        return None
+    return Augmenter(recipe.augment, recipe.model.image_size)
 
 
 def epoch_order(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, time
 from typing import BinaryIO, Literal
 
 import msgspec
@@ -148,6 +149,22 @@ class EventLog:
 
     def close(self) -> None:
         self._file.close()
+
+
+class ProgressLog:
+    """Tells an event log of downloads and preparations, not more often than eyes can follow."""
+
+    _SECONDS = 0.2
+
+    def __init__(self, log: EventLog) -> None:
+        self._log, self._label, self._told = log, "", 0.0
+
+    def __call__(self, activity: str, done: int, total: int | None) -> None:
+        """activity: what is being done, in words; done and total: in any unit, total None when unknown."""
+        now = monotonic()
+        if activity != self._label or now - self._told >= self._SECONDS or done == total:
+            self._label, self._told = activity, now
+            self._log.write(Progressed(time=time(), activity=activity, done=done, total=total))
 
 
 class EventReader:

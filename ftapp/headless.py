@@ -154,7 +154,7 @@ class Narrator:
                 share = event.trainable / event.parameters
                 self.say(
                     f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
-                    f"train, R = {share:.1%}"
+                    f"train, R = {share:.2%}"
                 )
                 self._show(f"phase {event.phase}", 0, event.steps)
             case Progressed():

@@ -6,19 +6,19 @@ import functools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import keras_hub
+import msgspec
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp import backend, batches, data, freeze, heads, models
-from ftapp.augment import Augmenter
-from ftapp.batches import Dataset
+from ftapp import backend, batches, freeze, heads, models
+from ftapp.batches import Dataset, Splits
 from ftapp.errors import HubError, Problem, RecipeError, RunError
+from ftapp.evaluate import measure
 from ftapp.events import (
     DataLoaded,
     Evaluated,
@@ -27,6 +27,7 @@ from ftapp.events import (
     ModelSaved,
     PhaseStarted,
     Progressed,
+    ProgressLog,
     RunStarted,
     Sampled,
     Stepped,
@@ -37,18 +38,6 @@ from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run
 from ftapp.schedule import rate_at
 from ftapp.worker import Interruption
-
-_PROGRESS_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Splits:
-    """The encoded examples of a run."""
-
-    train: Dataset
-    validation: Dataset
-    test: Dataset
-    classes: tuple[str, ...]
 
 
 def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -> int:
@@ -71,12 +60,22 @@ def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -
             reason=reason,
         )
     )
-    progress = _Progress(log)
+    progress = ProgressLog(log)
     try:
         pretrained = models.load_pretrained(recipe, progress)
-        splits = load_data(recipe, pretrained, log, progress)
+        splits = batches.load(recipe, pretrained.preprocessor, progress)
     except HubError as error:
         raise RunError(f"{error}; {_way_out(facts.get('hubless_profiles', []))}") from error
+    log.write(
+        DataLoaded(
+            time=time.time(),
+            train=len(splits.train),
+            validation=len(splits.validation),
+            test=len(splits.test),
+            classes=list(splits.classes),
+            duplicates=splits.duplicates,
+        )
+    )
     # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
     keras.utils.set_random_seed(recipe.seed)
     model = models.build(recipe, pretrained, len(splits.classes))
@@ -96,43 +95,6 @@ def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -
     job.conclude()
     job.save(run)
     return job.step
-
-
-def load_data(recipe: Recipe, pretrained: Pretrained, log: EventLog, progress: _Progress) -> Splits:
-    """Read, split and encode the recipe's data."""
-    preprocessor, seed = pretrained.preprocessor, recipe.seed
-    names = ("train", "validation", "test")
-    encoded: dict[str, Dataset] = {}
-    classes: tuple[str, ...] = ()
-    if recipe.task == "causal-lm":
-        documents = data.documents(recipe.data, seed, progress)
-        duplicates = documents.duplicates
-        for name in names:
-            progress(f"tokenizing the {name} split", 0, None)
-            encoded[name] = batches.Sequences(getattr(documents, name), preprocessor)
-    else:
-        splits = data.load(recipe.data, recipe.task, seed, progress)
-        classes, duplicates = splits.classes, splits.duplicates
-        for name in names:
-            subset = getattr(splits, name)
-            if recipe.task == "text-classification":
-                told = functools.partial(progress, f"tokenizing the {name} split")
-                encoded[name] = batches.LabelledTexts(subset, preprocessor, told)
-            else:
-                encoded[name] = batches.Images(subset, preprocessor, _augmenter(recipe))
-    for name in {"train", "test", recipe.evaluate.split}:
-        if not len(encoded[name]):
-            message = f"there is too little data for the {name} split; give it a larger share, or more data"
-            raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
-    sizes = {name: len(dataset) for name, dataset in encoded.items()}
-    log.write(DataLoaded(time=time.time(), **sizes, classes=list(classes), duplicates=duplicates))
-    return Splits(**encoded, classes=classes)
-
-
-def _augmenter(recipe: Recipe) -> Augmenter | None:
-    if recipe.augment is None or recipe.model.image_size is None:
-        return None
-    return Augmenter(recipe.augment, recipe.model.image_size)
 
 
 def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
@@ -162,6 +124,8 @@ class Job:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
         self._log, self._interruption = log, interruption
         self._memory = psutil.Process()
+        self._progress = ProgressLog(log)
+        self._measured: Evaluated | None = None
 
     def fit(self, index: int) -> None:
         """Train one phase, with its own frozen layers and optimizer."""
@@ -199,6 +163,7 @@ class Job:
         """Measure the whole test split and write samples, unless the run was interrupted."""
         if not self._interruption.wanted():
             self._measure("test", None, final=True)
+        if not self._interruption.wanted():
             self.sample()
 
     def sample(self) -> None:
@@ -288,43 +253,34 @@ class Job:
         )
 
     def _measure(self, split: str, limit: int | None, *, final: bool) -> None:
-        dataset: Dataset = getattr(self._splits, split)
         begun = time.perf_counter()
-        order = batches.evaluation_order(
-            len(dataset), self._recipe.evaluate.batch_size, limit, self._recipe.seed, dataset.lengths
+        dataset: Dataset = getattr(self._splits, split)
+        size = min(limit or len(dataset), len(dataset))
+        last = self._measured
+        if last and (last.step, last.split, last.examples) == (self.step, split, size):
+            # The same weights on the same examples: known already.
+            self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
+            return
+        batch_size, seed = self._recipe.evaluate.batch_size, self._recipe.seed
+        order = batches.evaluation_order(len(dataset), batch_size, limit, seed, dataset.lengths)
+        metrics = measure(self._model, dataset, order, functools.partial(self._goes_on, split))
+        if metrics is None:
+            return
+        self._measured = Evaluated(
+            time=time.time(),
+            step=self.step,
+            split=split,
+            examples=size,
+            loss=metrics["loss"],
+            accuracy=metrics.get("accuracy"),
+            seconds=time.perf_counter() - begun,
+            final=final,
         )
-        totals: dict[str, float] = {}
-        for x, y in batches.prefetched(lambda examples: dataset.batch(examples, None), iter(order)):
-            # Keras resets its metrics at each call, so the mean over the split is made here, in double precision.
-            for name, value in self._model.test_on_batch(x, y, return_dict=True).items():
-                totals[name] = totals.get(name, 0.0) + float(value) * len(y)
-        examples = sum(map(len, order))
-        metrics = {name: total / examples for name, total in totals.items()}
-        self._log.write(
-            Evaluated(
-                time=time.time(),
-                step=self.step,
-                split=split,
-                examples=examples,
-                loss=metrics["loss"],
-                accuracy=metrics.get("accuracy"),
-                seconds=time.perf_counter() - begun,
-                final=final,
-            )
-        )
+        self._log.write(self._measured)
 
-
-class _Progress:
-    """Tells the log of downloads and preparations, not more often than eyes can follow."""
-
-    def __init__(self, log: EventLog) -> None:
-        self._log, self._label, self._told = log, "", 0.0
-
-    def __call__(self, activity: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        if activity != self._label or now - self._told >= _PROGRESS_SECONDS or done == total:
-            self._label, self._told = activity, now
-            self._log.write(Progressed(time=time.time(), activity=activity, done=done, total=total))
+    def _goes_on(self, split: str, done: int, total: int) -> bool:
+        self._progress(f"evaluating the {split} split", done, total)
+        return not self._interruption.wanted()
 
 
 def _way_out(profiles: list[str]) -> str:
