@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
+import numpy as np
 
 from ftapp.recipe import Head, Model
 
@@ -15,6 +17,7 @@ _SVM_L2 = 1e-3
 
 # Keras's default of 0.99 forgets its start only after some hundred steps, which is longer than a head may train.
 _NORMALIZE_MOMENTUM = 0.9
+_NORMALIZATION = "head_normalization"
 
 
 def add_head(features: Any, spec: Model, classes: int) -> Any:
@@ -31,7 +34,7 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
         x = x[:, 0]
     if spec.normalize:
         x = keras.layers.BatchNormalization(
-            center=False, scale=False, momentum=_NORMALIZE_MOMENTUM, dtype="float32", name="head_normalization"
+            center=False, scale=False, momentum=_NORMALIZE_MOMENTUM, dtype="float32", name=_NORMALIZATION
         )(x)
     for index, width in enumerate(spec.hidden):
         x = keras.layers.Dense(width, activation="relu", dtype="float32", name=f"head_dense_{index}")(x)
@@ -42,6 +45,22 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
     return keras.layers.Dense(
         classes, activation=activation, kernel_regularizer=penalty, dtype="float32", name="classifier"
     )(x)
+
+
+def calibrate(model: Any, inputs: Iterable[Any]) -> None:
+    """Give the normalization of a new head, if it has one, the mean and variance of the features of some batches.
+
+    Without it the first evaluations would see features that are not normalized. inputs: what the model takes, a few
+    batches of it; training goes on from these statistics.
+    """
+    found = [layer for layer in model.layers if layer.name == _NORMALIZATION]
+    if not found:
+        return
+    features = keras.Model(model.input, found[0].input)
+    values = np.concatenate([keras.ops.convert_to_numpy(features(batch, training=False)) for batch in inputs])
+    axes = tuple(range(values.ndim - 1))
+    found[0].moving_mean.assign(values.mean(axis=axes))
+    found[0].moving_variance.assign(values.var(axis=axes))
 
 
 def loss_for(head: Head) -> keras.losses.Loss:

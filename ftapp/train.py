@@ -6,7 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_hub
@@ -37,7 +37,6 @@ from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run
 from ftapp.schedule import rate_at
-from ftapp.worker import Interruption
 
 
 def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -> int:
@@ -80,6 +79,8 @@ def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -
     keras.utils.set_random_seed(recipe.seed)
     model = models.build(recipe, pretrained, len(splits.classes))
     check_phases(recipe, model, pretrained.backbone)
+    first = batches.epoch_order(len(splits.train), recipe.phase[0].batch_size, (recipe.seed, 0, 0))[:_CALIBRATION]
+    heads.calibrate(model, (splits.train.batch(indices, None)[0] for indices in first))
     log.write(
         ModelBuilt(
             time=time.time(),
@@ -106,6 +107,13 @@ def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
     ]
     if problems:
         raise RecipeError(problems)
+
+
+if TYPE_CHECKING:
+    from ftapp.worker import Interruption
+
+# Batches whose features give a new head's normalization its first statistics.
+_CALIBRATION = 4
 
 
 class Job:

@@ -166,9 +166,9 @@ def test_one_bad_recipe_does_not_stop_the_others(
 
 
 def test_a_failure_while_running_does_not_stop_the_others(
-    image_recipe: str, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    image_recipe: str, text_recipe: str, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    failing = image_recipe.replace("learning_rate = 0.01", 'learning_rate = 1e38\noptimizer = "sgd"')
+    failing = text_recipe.replace("learning_rate = 0.003", 'learning_rate = 1e30\noptimizer = "sgd"')
     first = written(tmp_path, "failing.toml", failing)
     good = written(tmp_path, "good.toml", image_recipe.replace("epochs = 3", "epochs = 1"))
     code, results, stderr = finish(start(first, good, "--json"))

@@ -24,7 +24,7 @@ def weights_by_path(model: Any) -> dict[str, Any]:
 
 
 def test_features_are_learned(do: Do, image_recipe: str) -> None:
-    code, history, _ = do(image_recipe, "phase.head.epochs=12")
+    code, history, _ = do(image_recipe, "phase.head.epochs=12", "phase.head.learning_rate=0.1")
     assert code == 0
     assert history.result is not None
     assert history.result.accuracy is not None
@@ -93,6 +93,12 @@ def test_every_head_learns(do: Do, image_recipe: str, head: str) -> None:
     assert history.result is not None
     assert history.result.accuracy is not None
     assert history.result.accuracy >= 0.8
+
+
+def test_normalized_features_are_normal_before_the_first_step(do: Do, image_recipe: str) -> None:
+    # Pixels in 0..255 instead of 0..1 make the features large; without statistics the first loss would be as large.
+    _, history, _ = do(image_recipe, "model.normalize=true", "phase.head.epochs=1")
+    assert history.evaluations[0].loss < 3
 
 
 def test_features_of_an_early_layer_leave_out_the_later_ones(do: Do, image_recipe: str) -> None:

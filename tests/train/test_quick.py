@@ -29,6 +29,8 @@ def downloads() -> None:
                 try:
                     fetch.artifact(Artifact.parse(address + ("#" + rest.partition("#")[2] if rest else "")))
                 except RunError as error:
+                    if "cannot be reached" not in str(error):
+                        raise
                     pytest.skip(f"no package index is reachable and the cache is empty: {error}")
 
 
