@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -53,13 +55,19 @@ def run_all(
         except RecipeError as error:
             loaded[name] = None
             print(error, file=sys.stderr)
+    folder = runs.runs_dir(runs_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
     codes = []
     for name in names:
         if (found := loaded[name]) is None:
             outcome: dict[str, Any] = {"recipe": name, "run": None, "status": "refused"}
         else:
             path, resolved = found
-            outcome = _run_one(path, resolved, profile, runs.runs_dir(runs_dir), offline=offline, debug=debug)
+            outcome = _run_one(path, resolved, profile, folder, offline=offline, debug=debug)
         codes.append(EXIT_CODES[outcome["status"]])
         if as_json:
             print(json.dumps(outcome), flush=True)
@@ -74,33 +82,36 @@ def _run_one(
     path: Path, resolved: Recipe, profile: str | None, folder: Path, *, offline: bool, debug: bool
 ) -> dict[str, Any]:
     facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path)}
-    try:
-        run = runs.create(resolved, path.stem, profile, folder, **facts)
-    except OSError as error:
-        message = f"runs are kept in {folder}, which cannot be written: {error.strerror}"
-        raise RecipeError([Problem("", "--runs-dir", message)]) from error
+    run = runs.create(resolved, path.stem, profile, folder, **facts)
     history = History()
     with Narrator(run, Console(stderr=True, highlight=False)) as narrator:
         process = runs.launch(run, backend.environment(resolved.backend, offline=offline))
-
-        def forward(number: int, frame: FrameType | None) -> None:
-            narrator.say("ending after this step and saving; once more to end at once")
-            runs.interrupt(process)
-
-        former = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with _forwarded_signals(process, narrator):
             for event in runs.follow(run, process):
                 if event is not None:
                     history.apply(event)
                     narrator.tell(event, history)
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
     outcome = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)} | history.summary()
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):
         _explain(run, history, outcome["status"], debug=debug)
     return outcome
+
+
+@contextmanager
+def _forwarded_signals(process: subprocess.Popen[bytes], narrator: Narrator) -> Iterator[None]:
+    """Hand Ctrl-C and SIGTERM on to the run, which ends by itself, instead of leaving it behind."""
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        narrator.say("ending after this step and saving; once more to end at once")
+        runs.interrupt(process)
+
+    former = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 class Narrator:

@@ -1,6 +1,6 @@
 """The URIs of presets (pretrained models), read and checked without importing Keras.
 
-vgg_16_imagenet   hf://google-bert/bert-base-uncased   ./my_preset   assets:gpt2_mini   pypi://FILE/MEMBER#sha256=HEX
+    vgg_16_imagenet   hf://google-bert/bert-base-uncased   ./my_preset   assets:gpt2_mini   pypi://FILE/MEMBER#sha256=HEX
 """
 
 from __future__ import annotations

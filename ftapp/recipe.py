@@ -250,11 +250,15 @@ def profiles(path: Path) -> list[str]:
 
 def hubless_profiles(path: Path) -> list[str]:
     """The profiles of a recipe file whose preset and data need no model or data hub."""
-    return [
-        name
-        for name in profiles(path)
-        if not presets.on_hub((recipe := load(path, name)).model.preset) and not sources.on_hub(recipe.data.source)
-    ]
+
+    def is_hubless(name: str) -> bool:
+        try:
+            loaded = load(path, name)
+        except RecipeError:
+            return False
+        return not presets.on_hub(loaded.model.preset) and not sources.on_hub(loaded.data.source)
+
+    return [name for name in profiles(path) if is_hubless(name)]
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """Run folders: create, launch, follow, interrupt, list. One run is one process and one folder of files.
 
-recipe.toml   the resolved recipe             environment.json   versions, machine, command
-events.jsonl  what happened, one event a line  control.jsonl      commands to the run
-train.log     the process's stdout and stderr  run.lock           locked while the process lives
-model/        the trained model
+recipe.toml   the resolved recipe              environment.json  versions, machine, command
+events.jsonl  what happened, one event a line  train.log         the process's stdout and stderr
+model/        the trained model                run.lock          locked while the process lives
 """
 
 from __future__ import annotations
