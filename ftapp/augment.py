@@ -18,7 +18,7 @@ class Augmenter:
     def __init__(self, spec: Augment, image_size: Sequence[int]) -> None:
         """image_size: (height, width) of the images, which the result keeps."""
         self._layers = _layers(spec, image_size)
-        self._resize = keras.layers.Resizing(*image_size, data_format="channels_last")
+        self._resize = keras.layers.Resizing(*image_size, data_format="channels_last", dtype="float32")
 
     def __call__(self, images: NDArray[np.float32], key: Sequence[int]) -> NDArray[np.float32]:
         """images: (batch, height, width, 3), float32 in 0..255. key: whole numbers that decide what is drawn."""
@@ -40,11 +40,12 @@ def _is_crop(layer: keras.layers.Layer) -> bool:
 
 def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer]:
     height, width = image_size
-    filling = {"fill_mode": spec.fill_mode, "fill_value": spec.fill_value, "data_format": "channels_last"}
+    options: dict[str, Any] = {"data_format": "channels_last", "dtype": "float32"}
+    filling = {**options, "fill_mode": spec.fill_mode, "fill_value": spec.fill_value}
     layers: list[keras.layers.Layer] = []
     # Two layers for both directions: Keras's "horizontal_and_vertical" turns an image both ways at once or not at all.
     directions = [direction for direction in ("horizontal", "vertical") if spec.flip in (direction, "both")]
-    layers += [keras.layers.RandomFlip(direction, data_format="channels_last") for direction in directions]
+    layers += [keras.layers.RandomFlip(direction, **options) for direction in directions]
     if spec.rotation:
         layers.append(keras.layers.RandomRotation(spec.rotation / 360, **filling))  # Keras counts in whole turns
     if spec.zoom:
@@ -54,5 +55,5 @@ def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer
         layers.append(keras.layers.RandomTranslation(down, across, **filling))
     if spec.crop < 1:
         cropped = (max(1, round(height * spec.crop)), max(1, round(width * spec.crop)))
-        layers.append(keras.layers.RandomCrop(*cropped, data_format="channels_last"))
+        layers.append(keras.layers.RandomCrop(*cropped, **options))
     return layers

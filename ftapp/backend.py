@@ -22,7 +22,7 @@ _BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
 def check_installed(backend: Backend) -> None:
     """Raises RecipeError when the backend's package is not installed; imports nothing."""
     if importlib.util.find_spec(backend) is None:
-        message = f"the backend '{backend}' is not installed; install it with: pip install 'ftapp[{backend}]'"
+        message = f"the backend '{backend}' is not installed; in ftapp's checkout: pip install -e '.[{backend}]'"
         raise RecipeError([Problem("", "backend", message)])
 
 

@@ -138,7 +138,8 @@ def copy(
     with _refusals():
         path = recipe.find(recipe_name)
     if file.suffix != ".toml":
-        _refuse(f"a recipe's file ends in .toml; got '{file}'; did you mean '{file.with_suffix('.toml')}'?")
+        hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
+        _refuse(f"a recipe's file ends in .toml; got '{file}'{hint}")
     try:
         with file.open("x", encoding="utf-8") as target:
             target.write(path.read_text("utf-8"))
@@ -209,7 +210,7 @@ def main() -> None:
     except Exception as error:
         if _debug:
             raise
-        print(f"ftapp: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        print(f"ftapp: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)", file=sys.stderr)
         raise SystemExit(1) from None
 
 

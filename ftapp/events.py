@@ -145,10 +145,9 @@ class EventLog:
         self._file: BinaryIO = path.open("ab", buffering=0)
 
     def write(self, event: Event) -> None:
-        self._file.write(_encoder.encode(event) + b"\n")
-
-    def close(self) -> None:
-        self._file.close()
+        line = memoryview(_encoder.encode(event) + b"\n")
+        while line:  # a nearly full disk takes part of a line
+            line = line[self._file.write(line) :]
 
 
 class ProgressLog:
@@ -175,12 +174,12 @@ class EventReader:
         self._offset = 0
 
     def read(self) -> Iterator[AnyEvent]:
-        """The events that have come since the last call. None while the file does not exist."""
+        """The events that have come since the last call; none while the file cannot be read."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 data = file.read()
-        except FileNotFoundError:
+        except OSError:
             return
         end = data.rfind(b"\n") + 1
         self._offset += end

@@ -91,7 +91,10 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
     folder = cache_dir() / "books" / name.partition(".")[0]
 
     def fill(scratch: Path, content: Path) -> None:
-        arrived = _download(_Remote(address), content / name, name, progress)
+        try:
+            arrived = _download(_Remote(address), content / name, name, progress)
+        except _UnreachableError as error:
+            raise HubError(f"{name} comes from {_Remote(address).host}, which {error}") from error
         recorded = _manifest(folder).get(name, arrived)
         if arrived != recorded:
             raise RunError(
@@ -225,7 +228,12 @@ def _from_indexes(spec: Artifact, target: Path, progress: Progress | None) -> No
             continue
         offered = (found.digests or {}).get("sha256", spec.sha256)
         if offered == spec.sha256:
-            offered = _download(_beside(remote, found.url), target, spec.file, progress)
+            file = _beside(remote, found.url)
+            try:
+                offered = _download(file, target, spec.file, progress)
+            except _UnreachableError as error:
+                failures.append(f"{file.host} {error}")
+                continue
         if offered == spec.sha256:
             return
         failures.append(f"{remote.host} has it with sha256 {offered}, and the pinned one is {spec.sha256}")
@@ -339,11 +347,8 @@ def _retried(call: Callable[[], _Result]) -> _Result:
 
 
 def _download(remote: _Remote, target: Path, label: str, progress: Progress | None) -> str:
-    """Stream `remote` into `target` and return its sha256. Raises RunError after a few tries."""
-    try:
-        return _retried(lambda: _stream(remote, target, label, progress))
-    except _UnreachableError as error:
-        raise HubError(f"{label} comes from {remote.host}, which {error}") from error
+    """Stream `remote` into `target` and return its sha256. Raises _UnreachableError after a few tries."""
+    return _retried(lambda: _stream(remote, target, label, progress))
 
 
 def _stream(remote: _Remote, target: Path, label: str, progress: Progress | None) -> str:

@@ -20,6 +20,10 @@ _BLOCK_NAMES = (
 )
 
 
+# Endings of classes that are whole blocks, even where their names speak of attention (DeBERTa).
+_BLOCK_KINDS = ("Encoder", "Decoder", "Layer", "Block")
+
+
 @dataclass(frozen=True)
 class Decision:
     """What the rules made of one layer: whether it trains, and the rule that said so (None: no rule spoke of it)."""
@@ -31,7 +35,17 @@ class Decision:
 
     @property
     def parameters(self) -> int:
-        return sum(math.prod(variable.shape) for variable in own_variables(self.layer))
+        """How many parameters the layer has, moving statistics included."""
+        return _size(own_variables(self.layer))
+
+    @property
+    def trainable_parameters(self) -> int:
+        """How many of them the optimizer changes: none when frozen, and never moving statistics."""
+        return _size(self.layer._trainable_variables) if self.trainable else 0
+
+
+def _size(variables: Sequence[Any]) -> int:
+    return sum(math.prod(variable.shape) for variable in variables)
 
 
 def own_variables(layer: Any) -> list[Any]:
@@ -87,10 +101,10 @@ def decide(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[Decisi
 
 def problems(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[str]:
     """Why a phase cannot train this model with these rules: selections that match nothing, or nothing that trains."""
+    decisions = decide(model, backbone, phase_rules)
     parsed = [rules.parse_rule(text) for text in phase_rules]
-    found, _ = units(model, backbone)
-    messages = rules.unmatched(parsed, found)
-    if not messages and not any(rules.decide(parsed, found)[0]):
+    messages = rules.unmatched(parsed, [decision.unit for decision in decisions])
+    if not messages and not any(decision.trainable_parameters for decision in decisions):
         messages.append(
             f"a phase trains at least one layer; {list(phase_rules)} freeze all; add for example 'train head'"
         )
@@ -128,7 +142,7 @@ def _groups(path: str, layer: Any, parents: tuple[Any, ...], pretrained: bool, i
         yield "norms"
         if "embeddings" in path:
             yield "embeddings"
-    elif any("Attention" in kind for kind in kinds):
+    elif any("Attention" in kind and not kind.endswith(_BLOCK_KINDS) for kind in kinds):
         yield "attention"
     elif any("Embedding" in kind for kind in kinds) or "embedding" in name:
         yield "embeddings"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -15,9 +16,9 @@ from typing import Any, Self
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from ftapp import backend, recipe, runs
 from ftapp.errors import Problem, RecipeError
@@ -56,18 +57,17 @@ def run_all(
             loaded[name] = None
             print(error, file=sys.stderr)
     folder = runs.runs_dir(runs_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
-        return 2
     codes = []
     for name in names:
         if (found := loaded[name]) is None:
-            outcome: dict[str, Any] = {"recipe": name, "run": None, "status": "refused"}
+            outcome = _refused(name)
         else:
             path, resolved = found
-            outcome = _run_one(path, resolved, profile, folder, offline=offline, debug=debug)
+            try:
+                outcome = _run_one(path, resolved, profile, folder, offline=offline, debug=debug)
+            except OSError as error:
+                print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
+                outcome, found = _refused(name), None
         codes.append(EXIT_CODES[outcome["status"]])
         if as_json:
             print(json.dumps(outcome), flush=True)
@@ -85,8 +85,8 @@ def _run_one(
     run = runs.create(resolved, path.stem, profile, folder, **facts)
     history = History()
     with Narrator(run, Console(stderr=True, highlight=False)) as narrator:
-        process = runs.launch(run, backend.environment(resolved.backend, offline=offline))
-        with _forwarded_signals(process, narrator):
+        environment = backend.environment(resolved.backend, offline=offline)
+        with _launched(run, environment, narrator) as process:
             for event in runs.follow(run, process):
                 if event is not None:
                     history.apply(event)
@@ -98,17 +98,25 @@ def _run_one(
     return outcome
 
 
+def _refused(name: str) -> dict[str, Any]:
+    """The outcome of a recipe that was not run."""
+    return {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None} | History().summary()
+
+
 @contextmanager
-def _forwarded_signals(process: subprocess.Popen[bytes], narrator: Narrator) -> Iterator[None]:
-    """Hand Ctrl-C and SIGTERM on to the run, which ends by itself, instead of leaving it behind."""
+def _launched(run: Run, environment: Mapping[str, str], narrator: Narrator) -> Iterator[subprocess.Popen[bytes]]:
+    """The run's process, to which Ctrl-C and SIGTERM are handed on: it ends by itself and is not left behind."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, runs.STOP_SIGNALS)
+    process = runs.launch(run, environment)
 
     def forward(number: int, frame: FrameType | None) -> None:
         narrator.say("ending after this step and saving; once more to end at once")
         runs.interrupt(process)
 
-    former = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: signal.signal(number, forward) for number in runs.STOP_SIGNALS}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, runs.STOP_SIGNALS)
     try:
-        yield
+        yield process
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
@@ -147,8 +155,11 @@ class Narrator:
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
-        self._console.print(escape(text), soft_wrap=True)
+        """Print a line that stays. When nobody reads any more, the run goes on untold."""
+        try:
+            self._console.print(Text(text), soft_wrap=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
     def tell(self, event: AnyEvent, history: History) -> None:
         """Show what one event changes."""
@@ -213,7 +224,7 @@ def _explain(run: Run, history: History, status: str, *, debug: bool) -> None:
 
 def print_result(outcome: dict[str, Any], console: Console) -> None:
     """The result of one run as a table, and the samples that it wrote."""
-    table = Table(title=f"{outcome['recipe']}: {outcome['status']}", box=box.SIMPLE_HEAD, show_header=False)
+    table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
     rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
     rows |= {
         f"R, phase {phase['name']}": f"{phase['trainable_share']:.2%} of parameters train"
@@ -223,7 +234,7 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     if outcome["model"]:
         rows["model"] = outcome["model"]
     for name, value in rows.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, Text(value))
     console.print(table)
     for sample in outcome["samples"]:
-        console.print(f"after {sample['step']} steps: {escape(sample['text'])}\n", soft_wrap=True)
+        console.print(Text(f"after {sample['step']} steps: {sample['text']}\n"), soft_wrap=True)

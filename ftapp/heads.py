@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from ftapp.recipe import Head, Model
 
@@ -57,10 +58,14 @@ def calibrate(model: Any, inputs: Iterable[Any]) -> None:
     if not found:
         return
     features = keras.Model(model.input, found[0].input)
-    values = np.concatenate([keras.ops.convert_to_numpy(features(batch, training=False)) for batch in inputs])
+    values = np.concatenate([_float32(features(batch, training=False)) for batch in inputs])
     axes = tuple(range(values.ndim - 1))
     found[0].moving_mean.assign(values.mean(axis=axes))
     found[0].moving_variance.assign(values.var(axis=axes))
+
+
+def _float32(values: Any) -> NDArray[np.float32]:
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(values, "float32")))
 
 
 def loss_for(head: Head) -> keras.losses.Loss:

@@ -98,7 +98,7 @@ class History:
                 for phase in self.phases
             ],
             "trainable_share": self.trainable_share,
-            "steps": ended.steps if ended else len(self.steps),
+            "steps": len(self.steps),
             "seconds": round(ended.seconds, 3) if ended else None,
             "steps_per_second": self.steps_per_second,
             "peak_memory": max((step.memory for step in self.steps), default=None),

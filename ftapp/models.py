@@ -97,6 +97,7 @@ def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Mode
     folder.mkdir(parents=True)
     owner = pretrained.causal_lm or pretrained.backbone
     owner.save_to_preset(str(folder / "preset"))
+    _forget_precision(folder / "preset" / "config.json")
     if pretrained.causal_lm is None:
         pretrained.preprocessor.save_to_preset(str(folder / "preset"))
     keras.Model(model.input, model.output, name=model.name).save(folder / "model.keras")
@@ -131,15 +132,26 @@ class Trained:
 
 def load(folder: Path) -> Trained:
     """Read a `model` folder that `save` has written."""
-    from ftapp import heads  # noqa: F401  (registers the losses)
-
     description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
     task = description["task"]
     preset = str(folder / "preset")
     preprocessor = _PREPROCESSORS[task].from_preset(preset)
-    causal_lm = keras_hub.models.CausalLM.from_preset(preset) if task == "causal-lm" else None
+    causal_lm = None
+    if task == "causal-lm":
+        causal_lm = keras_hub.models.CausalLM.from_preset(preset)
+        causal_lm.compile(sampler="greedy")
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     return Trained(task, tuple(description["classes"]), model, preprocessor, causal_lm)
+
+
+def _forget_precision(config: Path) -> None:
+    """Name float32, which the weights are stored in, as a preset's precision, so that it loads at any.
+
+    KerasHub's language models refuse a stored mixed policy ("Invalid dtype: mixed_bfloat16").
+    """
+    stored = json.loads(config.read_text("utf-8"))
+    stored["config"]["dtype"]["config"]["name"] = "float32"
+    config.write_text(json.dumps(stored, indent=4), encoding="utf-8")
 
 
 def _check_sequence_length(recipe: Recipe, backbone: Any) -> None:
@@ -156,10 +168,18 @@ def _explained(error: Exception, recipe: Recipe, *, is_local: bool) -> Exception
     if recipe.model.image_size is not None and ("negative dimension" in text or "output size" in text.lower()):
         message = f"the images are too small for this model's pooling; got {recipe.model.image_size}"
         return RecipeError([Problem("", "model.image_size", message)])
-    if is_local and isinstance(error, ValueError | TypeError | FileNotFoundError):
+    if is_local or not _is_download_error(error):
         first = text.splitlines()[0] if text else type(error).__name__
         message = f"'{preset}' does not serve task = '{recipe.task}': {first}"
         return RecipeError([Problem("", "model.preset", message)])
     hub = "Hugging Face" if preset.startswith("hf://") else "Kaggle"
-    first = text.splitlines()[0] if text else type(error).__name__
-    return HubError(f"the preset '{preset}' could not be fetched from {hub} ({first[:200]})")
+    if "resolve" in text:
+        return HubError(f"the preset '{preset}' comes from {hub}, which cannot be reached: its name does not resolve")
+    if "roxy" in text or "refused" in text or "timed out" in text:
+        return HubError(f"the preset '{preset}' comes from {hub}, which cannot be reached: no connection")
+    return HubError(f"the preset '{preset}' could not be fetched from {hub}: {text.partition(chr(10))[0][:200]}")
+
+
+def _is_download_error(error: Exception) -> bool:
+    """Whether a hub's client failed, not the building of what it brought: its errors are OSErrors or tell of HTTP."""
+    return isinstance(error, OSError) or "Client Error" in str(error) or "Server Error" in str(error)

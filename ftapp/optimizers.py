@@ -24,7 +24,8 @@ def make_optimizer(phase: Phase) -> keras.optimizers.Optimizer:
     Its learning rate is set anew at each step (`ftapp.schedule`).
     """
     options: dict[str, Any] = {"learning_rate": phase.learning_rate, "global_clipnorm": phase.clip_norm}
-    if phase.weight_decay:
+    # AdamW alone has a decay of its own, 0.004, when it is given none.
+    if phase.weight_decay or phase.optimizer == "adamw":
         options["weight_decay"] = phase.weight_decay
     if phase.optimizer == "sgd":
         options["momentum"] = _SGD_MOMENTUM

@@ -1,6 +1,6 @@
 """The URIs of presets (pretrained models), read and checked without importing Keras.
 
-    vgg_16_imagenet   hf://google-bert/bert-base-uncased   ./my_preset   assets:gpt2_mini   pypi://FILE/MEMBER#sha256=HEX
+vgg_16_imagenet   hf://google-bert/bert-base-uncased   ./my_preset   assets:gpt2_mini   pypi://FILE/MEMBER#sha256=HEX
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ def hub_names() -> tuple[str, ...]:
     if spec is None or spec.origin is None:
         return ()
     tables = Path(spec.origin).parent.glob("src/models/*/*_presets.py")
-    return tuple(
-        sorted({name for table in tables for name in re.findall(r'^    "(\w+)": \{', table.read_text("utf-8"), re.M)})
-    )
+    entry = re.compile(r'^    "([^"\n]+)": \{', re.MULTILINE)
+    return tuple(sorted({name for table in tables for name in entry.findall(table.read_text("utf-8"))}))
 
 
 def is_path(preset: str) -> bool:
@@ -65,6 +64,13 @@ def max_sequence_length(preset: str) -> int | None:
 
 def checked(preset: str) -> str:
     """The preset with a local path made absolute. Raises ValueError when it cannot name a preset."""
+    try:
+        return _checked(preset)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"a preset is a name or a folder that can be read; got '{preset}': {error}") from error
+
+
+def _checked(preset: str) -> str:
     if preset.startswith("pypi://"):
         Artifact.parse(preset)
     elif preset.startswith("assets:"):

@@ -50,7 +50,7 @@ SplitSize = Annotated[float, AfterValidator(_checked_size)]
 class Section(BaseModel):
     """A table of a recipe. Unknown keys are errors; values are never converted from one type to another."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -192,9 +192,12 @@ def find(name: str) -> Path:
     Raises RecipeError when there is none, naming the nearest.
     """
     if name.endswith(".toml") or "/" in name:
-        path = Path(name).expanduser()
-        if path.is_file():
-            return path
+        try:
+            path = Path(name).expanduser()
+            if path.is_file():
+                return path
+        except (OSError, RuntimeError) as error:
+            raise RecipeError([Problem(name, "", f"a recipe is a TOML file that can be read: {error}")]) from error
         siblings = [str(path.parent / other.name) for other in path.parent.glob("*.toml")]
         raise RecipeError(
             [
@@ -264,12 +267,12 @@ def hubless_profiles(path: Path) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
     try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         message = f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}"
         raise RecipeError([Problem(str(path), "", message)]) from error
     named = raw.get("profile", {})
@@ -289,7 +292,7 @@ def _phase_names(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it; tables merge, other values replace, phases are found by name or number."""
+    """`base` with `changes` laid over it; tables merge, other values replace, phases are found by name."""
     result = copy.copy(base)
     for key, value in changes.items():
         old = result.get(key)
@@ -317,6 +320,8 @@ def _merged_phases(phases: list[Any], names: list[str], changes: Mapping[str, An
 
 
 def _parse_override(text: str) -> dict[str, Any]:
+    if not text.isprintable():
+        raise ValueError(f"an override is one line of UTF-8 text; got {text!r}")
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):

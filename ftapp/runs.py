@@ -31,6 +31,7 @@ from ftapp.recipe import Recipe
 
 EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "interrupted": 130}
 _PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_SECONDS = 0.1
 
 
@@ -71,7 +72,7 @@ class Run:
         """Whether the run's process lives: it holds the lock until it ends, however it ends."""
         try:
             with self.lock_file.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:
@@ -81,9 +82,11 @@ class Run:
     def status(self, history: History | None = None) -> str:
         """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
         history = history or History.of(read(self.events_file))
-        if history.ended:
-            return history.ended.status
-        return "running" if self.alive() else "crashed"
+        if not history.ended and self.alive():
+            return "running"
+        if not history.ended:  # it may have come to its end since its events were read
+            history = History.of(read(self.events_file))
+        return history.ended.status if history.ended else "crashed"
 
     def last_log_lines(self, count: int = 12) -> list[str]:
         """The end of the process's own output."""
@@ -130,15 +133,20 @@ def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """
     with run.lock_file.open("wb") as lock, run.log_file.open("ab") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return subprocess.Popen(
-            [sys.executable, "-m", "ftapp.worker", str(run.folder)],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            pass_fds=[lock.fileno()],
-        )
+        # The child inherits the mask and lifts it when it can answer signals.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", "ftapp.worker", str(run.folder)],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[lock.fileno()],
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def follow(run: Run, process: subprocess.Popen[bytes] | None = None) -> Iterator[AnyEvent | None]:

@@ -85,6 +85,13 @@ def checked(uri: str) -> str:
 
     Raises ValueError when it is no source or names a local file or folder that does not exist.
     """
+    try:
+        return _checked(uri)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"a source is a file or folder that can be read; got '{uri}': {error}") from error
+
+
+def _checked(uri: str) -> str:
     source = parse(uri)
     if source.scheme not in _LOCAL or source.artifact:
         return uri

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,15 @@ from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run
 from ftapp.schedule import rate_at
 
+if TYPE_CHECKING:
+    from ftapp.worker import Control
 
-def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -> int:
-    """Do the whole job and return the number of steps done. Everything worth knowing goes to `log`.
+# Batches whose features give a new head's normalization its first statistics.
+_CALIBRATION = 4
+
+
+def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
+    """Do the whole job. Everything worth knowing goes to `log`.
 
     Raises RecipeError when the recipe does not fit its model or data, RunError when the run cannot go on.
     """
@@ -88,14 +95,13 @@ def train(recipe: Recipe, run: Run, log: EventLog, interruption: Interruption) -
             layers=len(freeze.units(model, pretrained.backbone)[0]),
         )
     )
-    job = Job(recipe, pretrained, model, splits, log, interruption)
-    interruption.can_wait = True
+    job = Job(recipe, pretrained, model, splits, log, control)
+    control.can_wait = True
     job.sample()
     for index in range(len(recipe.phase)):
         job.fit(index)
     job.conclude()
     job.save(run)
-    return job.step
 
 
 def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
@@ -109,13 +115,6 @@ def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
         raise RecipeError(problems)
 
 
-if TYPE_CHECKING:
-    from ftapp.worker import Interruption
-
-# Batches whose features give a new head's normalization its first statistics.
-_CALIBRATION = 4
-
-
 class Job:
     """The state of a run's training: the model, and how many steps it has behind it."""
 
@@ -126,24 +125,23 @@ class Job:
         model: keras.Model,
         splits: Splits,
         log: EventLog,
-        interruption: Interruption,
+        control: Control,
     ) -> None:
-        self.step = 0
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
-        self._log, self._interruption = log, interruption
+        self._log, self._control = log, control
         self._memory = psutil.Process()
         self._progress = ProgressLog(log)
         self._measured: Evaluated | None = None
 
     def fit(self, index: int) -> None:
         """Train one phase, with its own frozen layers and optimizer."""
-        if self._interruption.wanted():
+        if self._control.wanted():
             return
         phase = self._recipe.phase[index]
         per_epoch = math.ceil(len(self._splits.train) / phase.batch_size)
         steps = phase.steps or (phase.epochs or 0) * per_epoch
         self._start(phase, steps, steps / per_epoch)
-        if self.step == 0:
+        if self._control.steps == 0:
             self.evaluate()
         keys = self._batch_keys(index, phase, steps, per_epoch)
         rate = math.nan
@@ -155,10 +153,11 @@ class Job:
                 self._model.optimizer.learning_rate = rate = wanted
             metrics = self._model.train_on_batch(x, y, return_dict=True)
             self._report(metrics, number // per_epoch + 1, rate, time.perf_counter() - begun)
-            every = self._recipe.evaluate.every or per_epoch
-            if self._interruption.wanted():
+            if self._control.wanted():
                 return
-            if self.step % every == 0 or (number + 1 == steps and self._recipe.evaluate.every is None):
+            every = self._recipe.evaluate.every
+            ends_epoch = (number + 1) % per_epoch == 0 or number + 1 == steps
+            if self._control.steps % every == 0 if every else ends_epoch:
                 self.evaluate()
             begun = time.perf_counter()
 
@@ -169,9 +168,9 @@ class Job:
 
     def conclude(self) -> None:
         """Measure the whole test split and write samples, unless the run was interrupted."""
-        if not self._interruption.wanted():
+        if not self._control.wanted():
             self._measure("test", None, final=True)
-        if not self._interruption.wanted():
+        if not self._control.wanted():
             self.sample()
 
     def sample(self) -> None:
@@ -184,14 +183,17 @@ class Job:
         longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(spec.prompts))
         limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
         for prompt, text in zip(spec.prompts, causal_lm.generate(spec.prompts, max_length=limit), strict=True):
-            self._log.write(Sampled(time=time.time(), step=self.step, prompt=prompt, text=text))
+            self._log.write(Sampled(time=time.time(), step=self._control.steps, prompt=prompt, text=text))
 
     def save(self, run: Run) -> None:
         """Write the model into the run's folder, whole or not at all."""
         self._log.write(Progressed(time=time.time(), activity="saving the model"))
         scratch = run.folder / "model.tmp"
-        models.save(scratch, self._recipe, self._pretrained, self._model, self._splits.classes)
-        scratch.rename(run.model_folder)
+        try:
+            models.save(scratch, self._recipe, self._pretrained, self._model, self._splits.classes)
+            scratch.rename(run.model_folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
         self._log.write(ModelSaved(time=time.time(), folder=run.model_folder.name))
 
     def _start(self, phase: Phase, steps: int, epochs: float) -> None:
@@ -210,10 +212,10 @@ class Job:
             PhaseStarted(
                 time=time.time(),
                 phase=phase.name,
-                first_step=self.step + 1,
+                first_step=self._control.steps + 1,
                 steps=steps,
                 epochs=epochs,
-                trainable=sum(decision.parameters for decision in decisions if decision.trainable),
+                trainable=sum(decision.trainable_parameters for decision in decisions),
                 parameters=sum(decision.parameters for decision in decisions),
                 trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
             )
@@ -239,18 +241,13 @@ class Job:
             generator.state.assign(np.array([np.random.SeedSequence(key).generate_state(1)[0], 0], np.uint32))
 
     def _report(self, metrics: dict[str, Any], epoch: int, rate: float, seconds: float) -> None:
-        self.step += 1
-        loss = float(metrics["loss"])
-        if not math.isfinite(loss):
-            raise RunError(
-                f"the loss has to stay finite; it was {loss} at step {self.step} with learning rate {rate:g}; try a "
-                "learning rate ten times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
-            )
+        self._control.steps += 1
+        loss = self._finite(float(metrics["loss"]))
         accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
         self._log.write(
             Stepped(
                 time=time.time(),
-                step=self.step,
+                step=self._control.steps,
                 epoch=epoch,
                 loss=loss,
                 accuracy=accuracy,
@@ -265,7 +262,7 @@ class Job:
         dataset: Dataset = getattr(self._splits, split)
         size = min(limit or len(dataset), len(dataset))
         last = self._measured
-        if last and (last.step, last.split, last.examples) == (self.step, split, size):
+        if last and (last.step, last.split, last.examples) == (self._control.steps, split, size):
             # The same weights on the same examples: known already.
             self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
             return
@@ -274,9 +271,10 @@ class Job:
         metrics = measure(self._model, dataset, order, functools.partial(self._goes_on, split))
         if metrics is None:
             return
+        self._finite(metrics["loss"])
         self._measured = Evaluated(
             time=time.time(),
-            step=self.step,
+            step=self._control.steps,
             split=split,
             examples=size,
             loss=metrics["loss"],
@@ -286,12 +284,19 @@ class Job:
         )
         self._log.write(self._measured)
 
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the loss has to stay finite; it was {loss} at step {self._control.steps}; try a learning rate ten "
+                "times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
+            )
+        return loss
+
     def _goes_on(self, split: str, done: int, total: int) -> bool:
         self._progress(f"evaluating the {split} split", done, total)
-        return not self._interruption.wanted()
+        return not self._control.wanted()
 
 
-def _way_out(profiles: list[str]) -> str:
-    if not profiles:
-        return "a preset in a local folder works without a hub"
-    return f"'--profile {profiles[0]}' works without it"
+def _way_out(facts: dict[str, Any]) -> str:
+    profiles = [name for name in facts.get("hubless_profiles", []) if name != facts.get("profile")]
+    return f"'--profile {profiles[0]}' works without it" if profiles else "local folders and files work without it"

@@ -13,17 +13,24 @@ from types import FrameType
 from ftapp import recipe as recipes
 from ftapp.errors import RecipeError, RunError
 from ftapp.events import EventLog, RunEnded, Status
-from ftapp.runs import EXIT_CODES, Run
+from ftapp.runs import EXIT_CODES, STOP_SIGNALS, Run
 
 
-class Interruption:
-    """SIGINT and SIGTERM as a wish to end after the current step, or at once while there is nothing to lose."""
+class Control:
+    """What the process and its job tell each other.
+
+    SIGINT and SIGTERM are a wish to end after the current step, or at once while there is nothing to lose; the job sets
+    `can_wait` when there is, and counts its `steps`.
+    """
 
     def __init__(self) -> None:
         self._wanted = False
         self.can_wait = False
-        signal.signal(signal.SIGINT, self._arrived)
-        signal.signal(signal.SIGTERM, self._arrived)
+        self.steps = 0
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._arrived)
+        # They were held back when the process was launched, so that none arrives before it can be answered.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def wanted(self) -> bool:
         """Whether the run should end after its current step."""
@@ -39,18 +46,18 @@ def main(folder: Path) -> int:
     """Do the run in `folder` and return its exit code. Every end but a killed process's writes a RunEnded event."""
     run, begun = Run(folder), time.monotonic()
     log = EventLog(run.events_file)
-    interruption = Interruption()
-    steps, error, problems = 0, None, []
+    control = Control()
+    error, problems = None, []
     status: Status
     try:
         recipe = recipes.load(run.recipe_file)
         # Imported here so that everything that can go wrong with it, an interruption included, ends in an event too.
         from ftapp import train
 
-        steps = train.train(recipe, run, log, interruption)
-        status = "interrupted" if interruption.wanted() else "done"
+        train.train(recipe, run, log, control)
+        status = "interrupted" if control.wanted() else "done"
     except KeyboardInterrupt:
-        status, error = "interrupted", "interrupted before there was anything to save"
+        status, error = "interrupted", "interrupted before the model was saved"
     except RecipeError as raised:
         status, error = "refused", str(raised)
         problems = [(problem.file, problem.key, problem.message) for problem in raised.problems]
@@ -59,16 +66,18 @@ def main(folder: Path) -> int:
     except Exception as raised:
         traceback.print_exc()
         status, error = "failed", f"{type(raised).__name__}: {str(raised).strip()}"
-    log.write(
-        RunEnded(
-            time=time.time(),
-            status=status,
-            steps=steps,
-            seconds=time.monotonic() - begun,
-            error=error,
-            problems=problems,
-        )
+    ended = RunEnded(
+        time=time.time(),
+        status=status,
+        steps=control.steps,
+        seconds=time.monotonic() - begun,
+        error=error,
+        problems=problems,
     )
+    try:
+        log.write(ended)
+    except OSError as raised:  # a full disk, most likely; train.log may be on another one
+        print(f"the end of the run could not be written: {raised}; it was {ended}", file=sys.stderr)
     return EXIT_CODES[status]
 
 

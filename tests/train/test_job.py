@@ -12,6 +12,8 @@ import pytest
 
 from ftapp import data, models, recipe
 from ftapp.history import History
+from ftapp.optimizers import make_optimizer
+from ftapp.recipe import Phase
 from tests.conftest import Do, Tiny
 
 
@@ -117,6 +119,8 @@ def test_phases_follow_each_other_with_their_own_layers(do: Do, image_recipe: st
     assert block.trainable_layers == ["block2_conv1", "block2_conv2", "head_dense_0", "classifier"]
     assert (head.first_step, head.steps, block.first_step, block.steps, block.epochs) == (1, 3, 4, 4, 2.0)
     assert [step.epoch for step in history.steps] == [1, 1, 1, 1, 1, 2, 2]
+    # After each epoch of each phase, whatever the other phase's length was, and once for the result.
+    assert [evaluation.step for evaluation in history.evaluations] == [0, 3, 5, 7, 7]
 
 
 def test_one_seed_gives_the_same_losses_and_another_does_not(do: Do, image_recipe: str) -> None:
@@ -142,8 +146,25 @@ def test_a_loss_that_is_not_finite_ends_the_run(do: Do, text_recipe: str) -> Non
     assert history.ended is not None
     assert history.ended.status == "failed"
     assert history.ended.error is not None
-    assert f"at step {len(history.steps) + 1} with learning rate 1e+30" in history.ended.error
+    assert f"at step {len(history.steps) + 1};" in history.ended.error
     assert "clip_norm" in history.ended.error
+
+
+def test_a_model_that_diverged_in_its_last_step_fails(do: Do, image_recipe: str) -> None:
+    sets = ("phase.head.steps=1", "phase.head.learning_rate=1e38", "model.hidden=[8, 8]")
+    code, history, run = do(image_recipe, *sets)
+    assert code == 1
+    assert history.ended is not None
+    assert "the loss has to stay finite" in str(history.ended.error)
+    assert not run.model_folder.exists()
+
+
+def test_weight_decay_is_what_the_recipe_says() -> None:
+    for name in ("adam", "adamw", "sgd"):
+        none = Phase(name="p", steps=1, optimizer=name)
+        some = Phase(name="p", steps=1, optimizer=name, weight_decay=0.1)
+        assert not make_optimizer(none).weight_decay
+        assert make_optimizer(some).weight_decay == 0.1
 
 
 @pytest.mark.parametrize(
@@ -191,6 +212,16 @@ def test_schedule_and_clipping_are_in_force(do: Do, text_recipe: str) -> None:
     assert rates[:4] == pytest.approx([0.001, 0.002, 0.003, 0.003])
     assert rates[4:] == sorted(rates[4:], reverse=True)
     assert rates[-1] < 0.0002
+
+
+def test_a_language_model_in_lower_precision_loads_again(do: Do, lm_recipe: str) -> None:
+    code, _, run = do(lm_recipe, "precision=bfloat16")
+    assert code == 0
+    keras.config.set_dtype_policy("float32")
+    trained = models.load(run.model_folder)
+    assert trained.generate(["the cat"], 8) == trained.generate(["the cat"], 8)
+    # And it is a preset for another run.
+    assert do(lm_recipe, f"model.preset={run.model_folder / 'preset'}")[0] == 0
 
 
 def test_lower_precision_keeps_the_head_in_float32(do: Do, text_recipe: str) -> None:

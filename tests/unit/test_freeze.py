@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -95,6 +96,29 @@ def test_bert_base_trains_about_half_when_attention_is_frozen() -> None:
     decisions = freeze.decide(with_head(backbone), backbone, ["freeze embeddings", "freeze attention"])
     share = sum(d.parameters for d in decisions if d.trainable) / sum(d.parameters for d in decisions)
     assert share == pytest.approx(0.52, abs=0.005)
+
+
+def deberta() -> Any:
+    return keras_hub.models.DebertaV3Backbone(50, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16)
+
+
+def test_a_block_named_after_attention_is_not_all_attention() -> None:
+    backbone = deberta()
+    found, _ = freeze.units(keras.Model(backbone.input, backbone.output), backbone)
+    mlp = {unit.path.rsplit("/", 1)[-1] for unit in found if "mlp" in unit.groups}
+    assert mlp == {"feedforward_intermediate_dense", "feedforward_output_dense"}
+    assert not any({"mlp", "attention"} <= unit.groups for unit in found)
+
+
+@pytest.mark.parametrize("make", [bert, resnet])
+@pytest.mark.parametrize("rules", [[], ["freeze backbone"], ["freeze all", "train norms"]])
+def test_trainable_parameters_are_those_that_the_optimizer_gets(make: Any, rules: list[str]) -> None:
+    backbone = make()
+    model = with_head(backbone)
+    decisions = freeze.decide(model, backbone, rules)
+    freeze.apply(model, decisions)
+    expected = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    assert sum(decision.trainable_parameters for decision in decisions) == expected
 
 
 def test_flags_reach_the_weights_and_nothing_else_changes() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ftapp import recipe
+from ftapp import presets, recipe
 from ftapp.errors import RecipeError
 from ftapp.recipe import Recipe
 
@@ -108,6 +109,10 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("phase.finetun.steps=3", "phase: there is no phase 'finetun'; did you mean 'finetune'?"),
         ("phase.head.learning_rate=-1", "phase.head.learning_rate: should be greater than 0; got -1"),
         ("phase.head.optimizer=adamm", "phase.head.optimizer: unknown value 'adamm'; did you mean 'adam'?"),
+        ("data.validation=inf", "data.validation: should be a finite number; got inf"),
+        ("phase.head.learning_rate=nan", "phase.head.learning_rate: should be a finite number; got nan"),
+        ("model.preset=~nobody-here/x", "model.preset: a preset is a name or a folder that can be read; got"),
+        ("data.source=csv:~nobody-here/x", "data.source: a source is a file or folder that can be read; got"),
         ("seed=1.5", "seed: should be a valid integer; got 1.5"),
         ("data.test=1.5", "data.test: a split is a share below 1 or a whole number of examples; got 1.5"),
         ("data.test=0", "data.test: the result needs a test split, so this is above 0; got 0"),
@@ -188,6 +193,43 @@ def test_what_is_no_recipe_is_refused(file: Path, content: bytes, message: str) 
     file.write_bytes(content)
     profile = "quick" if b"quick" in content else None
     assert any(message in problem for problem in problems(file, profile=profile))
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_read(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
+    assert recipe.load(file).title == "t"
+
+
+def test_a_name_too_long_for_a_file_is_refused(file: Path) -> None:
+    long = "x" * 5000
+    assert "File name too long" in problems(file, f"data.source=csv:{long}")[0]
+    with pytest.raises(RecipeError):
+        recipe.find(f"{long}.toml")
+
+
+def test_whatever_is_in_a_recipe_nothing_but_a_refusal_comes_of_it(file: Path) -> None:
+    random = np.random.default_rng(0)
+    words = ["", "0", "-1", "nan", "1e999", "[]", "{}", "[[]]", "true", "~", "phase", "a.b", "'x", '"', "\n", "\ud800"]
+    keys = ["data.source", "phase.head.layers", "phase", "model", "profile", "seed", "", "model.preset.x"]
+    refused = 0
+    for _ in range(400):
+        text = bytearray(MINIMAL.encode())
+        for _ in range(random.integers(0, 4)):
+            start, length = int(random.integers(len(text))), int(random.integers(0, 12))
+            text[start : start + length] = str(random.choice(words)).encode("utf-8", "surrogatepass")
+        file.write_bytes(bytes(text))
+        override = f"{random.choice(keys)}={random.choice(words)}"
+        try:
+            recipe.load(file, str(random.choice(["small", "none"])), [override])
+        except RecipeError:
+            refused += 1
+    assert refused > 300
+
+
+def test_every_preset_of_keras_hub_is_known() -> None:
+    import keras_hub
+
+    assert set(keras_hub.models.Backbone.presets) <= set(presets.hub_names())
 
 
 def test_names_and_files_are_found_or_the_nearest_is_named(tmp_path: Path) -> None:
