@@ -97,9 +97,10 @@ def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Mode
     folder.mkdir(parents=True)
     owner = pretrained.causal_lm or pretrained.backbone
     owner.save_to_preset(str(folder / "preset"))
-    _forget_precision(folder / "preset" / "config.json")
     if pretrained.causal_lm is None:
         pretrained.preprocessor.save_to_preset(str(folder / "preset"))
+    else:
+        _forget_precision(folder / "preset" / "config.json")
     keras.Model(model.input, model.output, name=model.name).save(folder / "model.keras")
     description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head}
     (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
@@ -145,9 +146,9 @@ def load(folder: Path) -> Trained:
 
 
 def _forget_precision(config: Path) -> None:
-    """Name float32, which the weights are stored in, as a preset's precision, so that it loads at any.
+    """Name float32, which the weights are stored in, as a language model's precision, so that it loads at any.
 
-    KerasHub's language models refuse a stored mixed policy ("Invalid dtype: mixed_bfloat16").
+    KerasHub refuses a stored mixed policy ("Invalid dtype: mixed_bfloat16").
     """
     stored = json.loads(config.read_text("utf-8"))
     stored["config"]["dtype"]["config"]["name"] = "float32"
