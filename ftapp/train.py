@@ -71,7 +71,7 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
         pretrained = models.load_pretrained(recipe, progress)
         splits = batches.load(recipe, pretrained.preprocessor, progress)
     except HubError as error:
-        raise RunError(f"{error}; {_way_out(facts.get('hubless_profiles', []))}") from error
+        raise RunError(f"{error}; {_way_out(facts)}") from error
     log.write(
         DataLoaded(
             time=time.time(),
