@@ -26,16 +26,15 @@ class Augmenter:
         for index, layer in enumerate(self._layers):
             state = np.random.SeedSequence([*key, index]).generate_state(2, dtype=np.uint32)
             layer.generator.state.assign(state)
-            # Keras draws one window for a whole batch of crops, so images go through it one at a time.
-            x = np.stack([self._crop(layer, image) for image in x]) if _is_crop(layer) else layer(x, training=True)
+            if isinstance(layer, keras.layers.RandomCrop):
+                # Keras draws one window for a whole batch of crops, so images go through it one at a time.
+                x = np.stack([self._crop(layer, image) for image in x])
+            else:
+                x = layer(x, training=True)
         return np.asarray(keras.ops.convert_to_numpy(x), dtype=np.float32)
 
     def _crop(self, layer: keras.layers.Layer, image: Any) -> NDArray[np.float32]:
         return np.asarray(keras.ops.convert_to_numpy(self._resize(layer(image, training=True))), dtype=np.float32)
-
-
-def _is_crop(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.RandomCrop)
 
 
 def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer]:

@@ -102,8 +102,7 @@ def decide(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[Decisi
 def problems(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[str]:
     """Why a phase cannot train this model with these rules: selections that match nothing, or nothing that trains."""
     decisions = decide(model, backbone, phase_rules)
-    parsed = [rules.parse_rule(text) for text in phase_rules]
-    messages = rules.unmatched(parsed, [decision.unit for decision in decisions])
+    messages = rules.unmatched([rules.parse_rule(text) for text in phase_rules], [each.unit for each in decisions])
     if not messages and not any(decision.trainable_parameters for decision in decisions):
         messages.append(
             f"a phase trains at least one layer; {list(phase_rules)} freeze all; add for example 'train head'"

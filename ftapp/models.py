@@ -12,6 +12,7 @@ import keras
 import keras_hub
 
 from ftapp import presets, weights
+from ftapp.batches import encode_images, encode_texts
 from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.heads import add_head
@@ -118,8 +119,6 @@ class Trained:
 
     def predict(self, examples: Sequence[Any]) -> Any:
         """Scores (examples, classes), float32, of texts or of RGB images (height, width, 3) in 0..255."""
-        from ftapp.batches import encode_images, encode_texts
-
         if self.task == "image-classification":
             return self.model.predict(encode_images(examples, self.preprocessor), verbose=0)
         return self.model.predict(encode_texts(examples, self.preprocessor), verbose=0)
@@ -151,7 +150,10 @@ def _forget_precision(config: Path) -> None:
     KerasHub refuses a stored mixed policy ("Invalid dtype: mixed_bfloat16").
     """
     stored = json.loads(config.read_text("utf-8"))
-    stored["config"]["dtype"]["config"]["name"] = "float32"
+    policy = stored["config"].get("dtype")
+    if not isinstance(policy, dict) or "name" not in policy.get("config", {}):
+        return  # a backbone that stores no precision, or one for each layer
+    policy["config"]["name"] = "float32"
     config.write_text(json.dumps(stored, indent=4), encoding="utf-8")
 
 
