@@ -59,7 +59,11 @@ class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
 
 
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
-    """trainable: how many of the model's `parameters` train; first_step, steps: the phase's place in the run."""
+    """trainable: how many of the model's `parameters` train; first_step, steps: the phase's place in the run.
+
+    cached: whether the outputs of the frozen layers at the bottom are kept, `cut` those layers, `cache_reason` why,
+    and `cache_bytes` what they take for all examples of the phase.
+    """
 
     phase: str
     first_step: int
@@ -68,6 +72,42 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
     trainable: int
     parameters: int
     trainable_layers: list[str]
+    cached: bool = False
+    cache_reason: str = ""
+    cut: list[str] = []
+    cache_bytes: int = 0
+
+
+class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
+    """Kept features of `examples` were computed anew; difference: the largest, as a share of the largest feature."""
+
+    phase: str
+    examples: int
+    difference: float
+
+
+class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
+    """What a phase took, and the freeze proof: what it did to the weights.
+
+    seconds: wall time in all; preparing: of these, for features to keep; training: for steps with their wait for data;
+    evaluating: for held-out metrics.
+    frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
+    not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
+    stuck: those among these that had a gradient to move them, which is a fault.
+    """
+
+    phase: str
+    steps: int
+    seconds: float
+    preparing: float
+    training: float
+    evaluating: float
+    frozen: int
+    digest: str
+    changed: list[str] = []
+    moved: int
+    still: list[str] = []
+    stuck: list[str] = []
 
 
 class Stepped(Event, frozen=True, kw_only=True, tag="step"):
@@ -127,6 +167,8 @@ AnyEvent = (
     | DataLoaded
     | ModelBuilt
     | PhaseStarted
+    | CacheVerified
+    | PhaseEnded
     | Stepped
     | Evaluated
     | Sampled

@@ -8,10 +8,12 @@ from typing import Any
 
 from ftapp.events import (
     AnyEvent,
+    CacheVerified,
     DataLoaded,
     Evaluated,
     ModelBuilt,
     ModelSaved,
+    PhaseEnded,
     PhaseStarted,
     Progressed,
     RunEnded,
@@ -30,6 +32,8 @@ class History:
     data: DataLoaded | None = None
     model: ModelBuilt | None = None
     phases: list[PhaseStarted] = field(default_factory=list)
+    ended_phases: list[PhaseEnded] = field(default_factory=list)
+    verified: list[CacheVerified] = field(default_factory=list)
     steps: list[Stepped] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
@@ -61,6 +65,10 @@ class History:
                 self.model = event
             case PhaseStarted():
                 self.phases.append(event)
+            case PhaseEnded():
+                self.ended_phases.append(event)
+            case CacheVerified():
+                self.verified.append(event)
             case Sampled():
                 self.samples.append(event)
             case ModelSaved():
@@ -94,7 +102,7 @@ class History:
                 for evaluation in self.evaluations
             ],
             "phases": [
-                {"name": phase.phase, "steps": phase.steps, "trainable_share": phase.trainable / phase.parameters}
+                _phase(phase, next((ended for ended in self.ended_phases if ended.phase == phase.phase), None))
                 for phase in self.phases
             ],
             "trainable_share": self.trainable_share,
@@ -107,6 +115,26 @@ class History:
             "precision": self.started.precision if self.started else None,
             "error": ended.error if ended else None,
         }
+
+
+def _phase(started: PhaseStarted, ended: PhaseEnded | None) -> dict[str, Any]:
+    """What a phase was to be, and, once it is over, what it took and the freeze proof."""
+    told = {
+        "name": started.phase,
+        "steps": started.steps,
+        "trainable_share": started.trainable / started.parameters,
+        "cache": {
+            "used": started.cached,
+            "reason": started.cache_reason,
+            "layers": started.cut,
+            "bytes": started.cache_bytes,
+        },
+    }
+    if ended is None:
+        return told
+    spent = {name: round(getattr(ended, name), 3) for name in ("seconds", "preparing", "training", "evaluating")}
+    proof = {name: getattr(ended, name) for name in ("frozen", "digest", "changed", "moved", "still", "stuck")}
+    return told | {"spent": spent, "proof": proof}
 
 
 def _accuracy(evaluation: Evaluated) -> dict[str, float]:

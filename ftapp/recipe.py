@@ -90,7 +90,10 @@ class Data(Section):
 
 
 class Augment(Section):
-    """Random changes to the training images. A step draws them anew from the run's seed; evaluation sees none.
+    """Random changes to the training images, which follow from the run's seed; evaluation sees none.
+
+    Each step draws them anew, except where the outputs of frozen layers are kept (`frozen.cache`): `views` augmented
+    views of each image are kept then, and the epochs take turns at them.
 
     rotation: at most so many degrees either way; zoom: at most this share in or out; crop: the share of each side
     that a random crop keeps before it is resized back; translation: at most this share of [width, height] either way.
@@ -105,6 +108,20 @@ class Augment(Section):
     translation: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.0]
     fill_mode: FillMode = "reflect"
     fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
+    views: Annotated[int, Field(ge=1)] = 4
+
+
+class Frozen(Section):
+    """How the frozen layers at the bottom of the model are computed: those that no trained layer feeds.
+
+    `cache`: their outputs are computed once, kept on disk and read in each epoch, where that saves time. `dtype`: what
+    the outputs are kept in; `auto` is what they are computed in, which loses nothing. `dropout`: whether dropout in
+    these layers stays on; their outputs then differ from step to step and are not kept.
+    """
+
+    cache: bool = True
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dropout: bool = False
 
 
 class Phase(Section):
@@ -174,6 +191,7 @@ class Recipe(Section):
     model: Model
     data: Data
     augment: Augment | None = None
+    frozen: Frozen = Frozen()
     phase: Annotated[list[Phase], Field(min_length=1)]
     evaluate: Evaluate = Evaluate()
     samples: Samples | None = None
