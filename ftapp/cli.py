@@ -7,6 +7,7 @@ Everything but Typer is imported where it is used, so that --help answers at onc
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,7 @@ SetOption = Annotated[
 RunsDirOption = Annotated[
     Path | None, typer.Option("--runs-dir", metavar="DIR", help="Where runs are kept. [env: FTAPP_RUNS]")
 ]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Make no network call; use what is cached.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -89,13 +91,18 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Decides every random choice.")] = None,
     runs_dir: RunsDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a run on stdout.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Make no network call; use what is cached.")] = False,
+    offline: OfflineOption = False,
+    verify_cache: Annotated[
+        bool, typer.Option("--verify-cache", help="Compute some of the kept features anew and compare.")
+    ] = False,
 ) -> None:
     """Train recipes one after another, each in a process of its own."""
     from ftapp import headless
 
     given = {"backend": backend, "precision": precision, "seed": seed}
     chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
+    if verify_cache:
+        os.environ["FTAPP_VERIFY_CACHE"] = "1"
     code = headless.run_all(
         recipes, profile, [*(overrides or []), *chosen], runs_dir, as_json=as_json, offline=offline, debug=_debug
     )
@@ -176,6 +183,81 @@ def validate(
     for problem in wrong:
         print(problem, file=sys.stderr)
     raise typer.Exit(2 if wrong else 0)
+
+
+@app.command()
+def plan(
+    recipe_name: RecipeArgument,
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Say what a recipe will train and cost, phase by phase, without training it."""
+    import subprocess
+    import tempfile
+
+    from ftapp import backend
+
+    resolved = _load(recipe_name, profile, overrides)
+    with _refusals():
+        backend.check_installed(resolved.backend)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
+        file.write(resolved.to_toml())
+        file.flush()
+        done = subprocess.run(
+            [sys.executable, "-m", "ftapp.planner", file.name],
+            env={**os.environ, **backend.environment(resolved.backend, offline=offline)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    if as_json:
+        print(done.stdout, end="")
+        return
+    from rich.console import Console
+
+    from ftapp.outline import rendered
+
+    Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False).print(rendered(json.loads(done.stdout)))
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that no run uses.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the features of frozen layers that are kept on disk, those used last first."""
+    from datetime import datetime
+
+    from ftapp import cache as features
+    from ftapp.errors import RunError
+
+    try:
+        limit = features.quota()
+    except RunError as error:
+        _refuse(str(error))
+    entries = features.entries()
+    if clear:
+        kept = [entry for entry in entries if not features.remove(entry)]
+        for entry in kept:
+            print(f"a run uses {entry.label}", file=sys.stderr)
+        entries = kept
+    if as_json:
+        rows = [{"label": e.label, "folder": str(e.folder), "bytes": e.size, "used": e.used} for e in entries]
+        print(json.dumps({"folder": str(features.folder()), "quota": limit, "entries": rows}))
+        return
+    _table(
+        ["features of", "MiB", "used"],
+        [
+            [e.label, f"{e.size / 2**20:,.1f}", datetime.fromtimestamp(e.used).isoformat(" ", "minutes")]
+            for e in entries
+        ],
+    )
+    taken = sum(entry.size for entry in entries)
+    print(f"{taken / 2**30:.2f} of {limit / 2**30:.2f} GiB in {features.folder()}")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,13 +195,9 @@ class Features:
         """The features of these examples, with those of the model's inputs that the rest needs too."""
         inputs = self._store.read(self._keys(indices, draw), self._dataset.width(indices))
         for column in self._store.columns:
-            wanted = _DTYPES[keras.backend.standardize_dtype(self._cut.frozen.output[column.name].dtype)]
+            wanted = _DTYPES[self._cut.frozen.output[column.name].dtype]
             inputs[column.name] = inputs[column.name].astype(wanted, copy=False)
-        if self._cut.passed:
-            given = self._dataset.inputs(indices, self._view(draw))
-            named = given if isinstance(given, dict) else {self._cut.frozen.inputs[0].name: given}
-            inputs |= {name: named[name] for name in self._cut.passed}
-        return inputs
+        return inputs | self._passed(indices, draw)
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         return self._dataset.targets(indices)
@@ -231,6 +228,31 @@ class Features:
                     return False
         return True
 
+    def missing(self, indices: NDArray[np.int64], draw: Draw | None) -> int:
+        """How many of these examples' features are still to be computed."""
+        return len(self._missing(indices, draw))
+
+    def seconds(self, indices: NDArray[np.int64], draw: Draw | None) -> float:
+        """Seconds that the features of one example take, by a probe on some: of at most two batches after a first."""
+        sample = [int(index) for index in indices[: 3 * _AT_ONCE]]
+        times = [time.perf_counter()]
+        sizes = []
+        for batch, _ in self._computed(sample, draw):
+            times.append(time.perf_counter())
+            sizes.append(len(batch))
+        if len(sizes) < 2:  # too few to leave out the first, which compiles
+            return (times[-1] - times[0]) / len(sample)
+        return (times[-1] - times[1]) / sum(sizes[1:])
+
+    def blank(self, indices: NDArray[np.int64]) -> dict[str, Any]:
+        """Inputs of the size that `inputs` gives, with zeros for features: for a probe of a step's time."""
+        width = self._dataset.width(indices)
+        blank: dict[str, Any] = {}
+        for column in self._store.columns:
+            shape = (len(indices), *((width or 0,) if column.by_token else ()), *column.shape)
+            blank[column.name] = np.zeros(shape, _DTYPES[self._cut.frozen.output[column.name].dtype])
+        return blank | self._passed(indices, None)
+
     def verify(self, indices: NDArray[np.int64], draw: Draw | None) -> float:
         """Compute features that are kept once more, and compare.
 
@@ -255,6 +277,14 @@ class Features:
                         "'ftapp cache --clear' removes what is kept"
                     )
         return worst
+
+    def _passed(self, indices: NDArray[np.int64], draw: Draw | None) -> dict[str, Any]:
+        """Those of the model's own inputs that the rest needs too."""
+        if not self._cut.passed:
+            return {}
+        given = self._dataset.inputs(indices, self._view(draw))
+        named = given if isinstance(given, dict) else {self._cut.frozen.inputs[0].name: given}
+        return {name: named[name] for name in self._cut.passed}
 
     def _missing(self, indices: NDArray[np.int64], draw: Draw | None) -> list[tuple[int, bytes]]:
         """Index and key of each example that is not kept yet, one for each key."""

@@ -25,10 +25,12 @@ from ftapp.errors import Problem, RecipeError
 from ftapp.events import (
     AnyEvent,
     CacheVerified,
+    Choice,
     DataLoaded,
     Evaluated,
     PhaseEnded,
     PhaseStarted,
+    PhaseTimed,
     Progressed,
     RunStarted,
     Stepped,
@@ -188,8 +190,11 @@ class Narrator:
                     f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
                     f"train, R = {share:.2%}"
                 )
-                self.say(_cache_line(event))
+                if event.cache:
+                    self.say(_cache_line(event.cache))
                 self._show(f"phase {event.phase}", 0, event.steps)
+            case PhaseTimed():
+                self.say(f"phase {event.phase} is going to take about {event.seconds:.0f} s in all")
             case PhaseEnded():
                 self.say(_proof_line(event))
             case CacheVerified():
@@ -217,12 +222,12 @@ class Narrator:
             self.say(f"{activity}{f' {done}/{total}' if total else ''} {metrics}".rstrip())
 
 
-def _cache_line(event: PhaseStarted) -> str:
-    if not event.cached:
-        return f"no features are kept: {event.cache_reason}"
+def _cache_line(choice: Choice) -> str:
+    if not choice.cached:
+        return f"no features are kept: {choice.reason}"
     return (
-        f"features of {event.cut[0]} to {event.cut[-1]} are kept, {event.cache_bytes / 2**20:,.1f} MiB: "
-        f"{event.cache_reason}"
+        f"features of {choice.layers[0]} to {choice.layers[-1]} are kept, {choice.size / 2**20:,.1f} MiB: "
+        f"{choice.reason}"
     )
 
 

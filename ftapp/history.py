@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from ftapp.events import (
     AnyEvent,
@@ -15,12 +17,15 @@ from ftapp.events import (
     ModelSaved,
     PhaseEnded,
     PhaseStarted,
+    PhaseTimed,
     Progressed,
     RunEnded,
     RunStarted,
     Sampled,
     Stepped,
 )
+
+_Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
 
 
 @dataclass
@@ -33,6 +38,7 @@ class History:
     model: ModelBuilt | None = None
     phases: list[PhaseStarted] = field(default_factory=list)
     ended_phases: list[PhaseEnded] = field(default_factory=list)
+    timed: list[PhaseTimed] = field(default_factory=list)
     verified: list[CacheVerified] = field(default_factory=list)
     steps: list[Stepped] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
@@ -67,6 +73,8 @@ class History:
                 self.phases.append(event)
             case PhaseEnded():
                 self.ended_phases.append(event)
+            case PhaseTimed():
+                self.timed.append(event)
             case CacheVerified():
                 self.verified.append(event)
             case Sampled():
@@ -101,10 +109,7 @@ class History:
                 {"step": evaluation.step, "split": evaluation.split, "loss": evaluation.loss} | _accuracy(evaluation)
                 for evaluation in self.evaluations
             ],
-            "phases": [
-                _phase(phase, next((ended for ended in self.ended_phases if ended.phase == phase.phase), None))
-                for phase in self.phases
-            ],
+            "phases": [_phase(phase, _of(phase, self.timed), _of(phase, self.ended_phases)) for phase in self.phases],
             "trainable_share": self.trainable_share,
             "steps": len(self.steps),
             "seconds": round(ended.seconds, 3) if ended else None,
@@ -117,24 +122,29 @@ class History:
         }
 
 
-def _phase(started: PhaseStarted, ended: PhaseEnded | None) -> dict[str, Any]:
-    """What a phase was to be, and, once it is over, what it took and the freeze proof."""
+def _of(phase: PhaseStarted, events: Iterable[_Event]) -> _Event | None:
+    """The event that is about a phase, if there is one yet."""
+    return next((event for event in events if event.phase == phase.phase), None)
+
+
+def _phase(started: PhaseStarted, timed: PhaseTimed | None, ended: PhaseEnded | None) -> dict[str, Any]:
+    """What a phase was expected to be and, once it is over, what it took and the freeze proof."""
+    expected = msgspec.structs.asdict(started.estimate) if started.estimate else {}
     told = {
         "name": started.phase,
         "steps": started.steps,
         "trainable_share": started.trainable / started.parameters,
-        "cache": {
-            "used": started.cached,
-            "reason": started.cache_reason,
-            "layers": started.cut,
-            "bytes": started.cache_bytes,
-        },
+        "cache": msgspec.structs.asdict(started.cache) if started.cache else None,
+        "estimate": expected | {"seconds": timed.seconds if timed else None},
     }
     if ended is None:
         return told
-    spent = {name: round(getattr(ended, name), 3) for name in ("seconds", "preparing", "training", "evaluating")}
-    proof = {name: getattr(ended, name) for name in ("frozen", "digest", "changed", "moved", "still", "stuck")}
-    return told | {"spent": spent, "proof": proof}
+    spent = ("steps", "seconds", "preparing", "training", "evaluating", "memory")
+    proof = ("frozen", "digest", "changed", "moved", "still", "stuck")
+    return told | {
+        "outcome": {name: getattr(ended, name) for name in spent},
+        "proof": {name: getattr(ended, name) for name in proof},
+    }
 
 
 def _accuracy(evaluation: Evaluated) -> dict[str, float]:

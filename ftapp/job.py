@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 import os
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -18,24 +19,26 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp import backend, batches, freeze, heads
+from ftapp import backend, batches, freeze, heads, plan
 from ftapp.batches import Draw, Splits
 from ftapp.errors import RunError
 from ftapp.evaluate import measure
-from ftapp.events import CacheVerified, Evaluated, EventLog, PhaseEnded, PhaseStarted, ProgressLog, Stepped
+from ftapp.events import CacheVerified, Evaluated, EventLog, PhaseEnded, PhaseStarted, PhaseTimed, ProgressLog, Stepped
 from ftapp.freeze import Decision
 from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
 from ftapp.schedule import rate_at
-from ftapp.stage import Stage, epochs, staged
+from ftapp.stage import Stage, epochs, staged, views_of
 
 if TYPE_CHECKING:
     from ftapp.worker import Control
 
 # Batches whose features give a new head's normalization its first statistics.
 _CALIBRATION = 4
+# Steps after which the phase's duration is told.
+_TIMED = 8
 
 
 class Job:
@@ -59,6 +62,9 @@ class Job:
         self._stage: Stage | None = None
         self._spent = {"preparing": 0.0, "training": 0.0, "evaluating": 0.0}
         self._since = 0.0
+        self._begun = 0.0
+        self._peak = 0
+        self._seconds: list[float] = []
 
     def __enter__(self) -> Self:
         return self
@@ -75,14 +81,14 @@ class Job:
         """
         if self._control.wanted():
             return
-        begun, first = time.perf_counter(), self._control.steps
+        self._begun, first = time.perf_counter(), self._control.steps
         phase = self._recipe.phase[index]
-        self._spent = dict.fromkeys(self._spent, 0.0)
+        self._spent, self._seconds, self._peak = dict.fromkeys(self._spent, 0.0), [], 0
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         stage = self._start(phase, decisions)
         proof = Proof(decisions)
         self._train(index, phase, stage)
-        self._conclude(phase, stage, proof, self._control.steps - first, begun)
+        self._conclude(phase, stage, proof, self._control.steps - first)
 
     def conclude(self) -> None:
         """Measure the whole test split, unless the run was interrupted."""
@@ -97,7 +103,7 @@ class Job:
             staged(self._recipe, phase, self._model, self._splits, _label(self._recipe.model.preset))
         )
         self._stage = stage
-        self._compile(phase, stage)
+        compiled(self._recipe, phase, stage.model)
         steps, per_epoch = epochs(phase, len(self._splits.train))
         self._log.write(
             PhaseStarted(
@@ -109,24 +115,13 @@ class Job:
                 trainable=sum(decision.trainable_parameters for decision in decisions),
                 parameters=sum(decision.parameters for decision in decisions),
                 trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
-                cached=stage.choice.cached,
-                cache_reason=stage.choice.reason,
-                cut=list(stage.choice.layers),
-                cache_bytes=stage.choice.size,
+                cache=stage.choice,
+                estimate=plan.estimate(
+                    self._recipe, phase, self._model, decisions, stage.halves, cached=stage.choice.cached
+                ),
             )
         )
         return stage
-
-    def _compile(self, phase: Phase, stage: Stage) -> None:
-        classifies = self._recipe.task != "causal-lm"
-        stage.model.compile(
-            optimizer=make_optimizer(phase),
-            loss=heads.loss_for(self._recipe.model.head)
-            if classifies
-            else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if classifies else None,
-            jit_compile=backend.jit_compile(),
-        )
 
     def _train(self, index: int, phase: Phase, stage: Stage) -> None:
         steps, per_epoch = epochs(phase, len(self._splits.train))
@@ -148,6 +143,8 @@ class Job:
                 stage.model.optimizer.learning_rate = rate = wanted
             metrics = stage.model.train_on_batch(x, y, return_dict=True)
             self._report(metrics, number // per_epoch + 1, rate)
+            if number + 1 == _TIMED < steps:
+                self._foretell(phase, stage)
             if self._control.wanted():
                 return
             every = self._recipe.evaluate.every
@@ -200,8 +197,10 @@ class Job:
         self._control.steps += 1
         loss = self._finite(float(metrics["loss"]))
         accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
-        seconds = time.perf_counter() - self._since
+        seconds, memory = time.perf_counter() - self._since, self._memory.memory_info().rss
+        self._peak = max(self._peak, memory)
         self._spent["training"] += seconds
+        self._seconds.append(seconds)
         self._log.write(
             Stepped(
                 time=time.time(),
@@ -211,9 +210,24 @@ class Job:
                 accuracy=accuracy,
                 rate=rate,
                 seconds=seconds,
-                memory=self._memory.memory_info().rss,
+                memory=memory,
             )
         )
+
+    def _foretell(self, phase: Phase, stage: Stage) -> None:
+        """Tell how long the phase will take, by the median of its first steps and what else has been done so far."""
+        steps, per_epoch = epochs(phase, len(self._splits.train))
+        evaluations = steps // (self._recipe.evaluate.every or per_epoch)
+        evaluated = self._measured.seconds if self._measured else 0.0
+        views = len(stage.features) and views_of(self._recipe, phase, self._splits)
+        seconds = (
+            time.perf_counter()
+            - self._begun
+            + (steps - _TIMED) * statistics.median(self._seconds)
+            + evaluations * evaluated
+            + max(0, views - 1) * self._spent["preparing"]
+        )
+        self._log.write(PhaseTimed(time=time.time(), phase=phase.name, seconds=seconds))
 
     def _evaluate(self) -> None:
         """Measure the held-out split that the recipe names."""
@@ -255,7 +269,7 @@ class Job:
         )
         self._log.write(self._measured)
 
-    def _conclude(self, phase: Phase, stage: Stage, proof: Proof, steps: int, begun: float) -> None:
+    def _conclude(self, phase: Phase, stage: Stage, proof: Proof, steps: int) -> None:
         """Write what the phase took and what it did to the weights, and stand up for it."""
         found = proof.finding()
         stuck: list[str] = []
@@ -265,14 +279,15 @@ class Job:
             indices, draw = next(self._draws(self._recipe.phase.index(phase), phase, stage))
             data = stage.data["train"]
             stuck = proof.movable(found.still, stage.model, data.inputs(indices, draw), data.targets(indices), rate)
-            self._compile(phase, stage)
+            compiled(self._recipe, phase, stage.model)
         self._log.write(
             PhaseEnded(
                 time=time.time(),
                 phase=phase.name,
                 steps=steps,
-                seconds=time.perf_counter() - begun,
+                seconds=time.perf_counter() - self._begun,
                 **self._spent,
+                memory=self._peak,
                 frozen=found.frozen,
                 digest=found.digest,
                 changed=list(found.changed),
@@ -301,6 +316,19 @@ class Job:
     def _goes_on(self, activity: str, done: int, total: int) -> bool:
         self._progress(activity, done, total)
         return not self._control.wanted()
+
+
+def compiled(recipe: Recipe, phase: Phase, model: keras.Model) -> None:
+    """Compile a phase's model with its optimizer, and the loss and metrics of the recipe's task."""
+    classifies = recipe.task != "causal-lm"
+    model.compile(
+        optimizer=make_optimizer(phase),
+        loss=heads.loss_for(recipe.model.head)
+        if classifies
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if classifies else None,
+        jit_compile=backend.jit_compile(),
+    )
 
 
 def _label(preset: str) -> str:

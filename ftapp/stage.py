@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import cache, features
+from ftapp import cache, features, plan
 from ftapp.batches import Dataset, Draw, Encoded, Splits
+from ftapp.events import Choice
 from ftapp.features import Column, Features, Store, Told
 from ftapp.prefix import Cut, cut
 from ftapp.recipe import Phase, Recipe
@@ -25,44 +28,33 @@ _VERIFIED = 16  # examples
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Whether the outputs of the frozen layers at the bottom are kept, and why, in words.
-
-    layers: those layers, from the bottom up; size: bytes that their outputs take for all examples of the phase.
-    """
-
-    cached: bool
-    reason: str
-    layers: tuple[str, ...] = ()
-    size: int = 0
-
-
-@dataclass(frozen=True)
 class Stage:
     """A phase's model, still to be compiled, and its data, by the names of the splits.
 
-    bare: the Functional graph that holds the head, which takes the same inputs as `model` does.
+    bare: the Functional graph that holds the head, which takes the same inputs as `model` does; halves: where the
+    whole model is cut, if it can be; features: the data of a phase that keeps features, else empty.
     """
 
     model: keras.Model
     bare: keras.Model
     data: dict[str, Dataset]
     choice: Choice
-    _features: dict[str, Features] = field(default_factory=dict)
+    halves: Cut | None = None
+    features: dict[str, Features] = field(default_factory=dict)
 
     def prepare(self, split: str, indices: NDArray[Any], draw: Draw | None, told: Told) -> bool:
         """Compute what is not kept yet of these examples' features. False when `told` gave up (see `Features`)."""
-        return not self._features or self._features[split].prepare(indices, draw, told)
+        return not self.features or self.features[split].prepare(indices, draw, told)
 
     def verify(self, split: str, indices: NDArray[Any], draw: Draw | None) -> tuple[int, float] | None:
         """Compare some of what is kept with what comes out anew: (examples, largest difference as a share).
 
         None when nothing is kept. Raises RunError when they differ by more than rounding.
         """
-        if not self._features:
+        if not self.features:
             return None
         sample = indices[:: max(1, len(indices) // _VERIFIED)][:_VERIFIED]
-        return len(sample), self._features[split].verify(sample, draw)
+        return len(sample), self.features[split].verify(sample, draw)
 
 
 def epochs(phase: Phase, examples: int) -> tuple[int, int]:
@@ -82,39 +74,47 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits, lab
     choice = choose(recipe, phase, halves, splits)
     if isinstance(halves, str) or not choice.cached:
         # The frozen half runs in inference mode, cached or not, so that both give the same.
-        whole = model if isinstance(halves, str) or recipe.frozen.dropout else halves.joined()
-        yield Stage(whole, model, data, choice)
+        known = None if isinstance(halves, str) else halves
+        whole = known.joined() if known and not recipe.frozen.dropout else model
+        yield Stage(whole, model, data, choice, known)
         return
     kept = features.columns(halves, recipe.frozen.dtype)
     key = features.key_of(halves, recipe.frozen.dtype)
     with cache.used(key, f"{label}: {halves.layers[0]} to {halves.layers[-1]}") as folder:
         if refused := cache.make_room(choice.size):
-            yield Stage(halves.joined(), model, data, Choice(False, refused, choice.layers, choice.size))
+            yield Stage(
+                halves.joined(), model, data, msgspec.structs.replace(choice, cached=False, reason=refused), halves
+            )
             return
         store = Store(folder, kept)
-        views = _views(recipe, phase, splits)
+        views = views_of(recipe, phase, splits)
         made = {name: Features(getattr(splits, name), halves, store, views) for name in data}
-        yield Stage(halves.rest, halves.rest, dict(made), choice, made)
+        yield Stage(halves.rest, halves.rest, dict(made), choice, halves, made)
 
 
 def choose(recipe: Recipe, phase: Phase, halves: Cut | str, splits: Splits) -> Choice:
     """Whether to keep the outputs of the frozen layers at the bottom. halves: the cut, or why there is none."""
     if isinstance(halves, str):
-        return Choice(False, halves)
-    size = _size(recipe, phase, features.columns(halves, recipe.frozen.dtype), splits)
+        return Choice(cached=False, reason=halves)
+    columns = features.columns(halves, recipe.frozen.dtype)
+    choice = functools.partial(Choice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
     if not recipe.frozen.cache:
-        return Choice(False, "the recipe says so (frozen.cache = false)", halves.layers, size)
+        return choice(cached=False, reason="the recipe says so (frozen.cache = false)")
     steps, per_epoch = epochs(phase, len(splits.train))
-    views = _views(recipe, phase, splits)
-    if steps <= per_epoch * max(1, views):
-        what = "augmented view of each example" if views else "example"
-        return Choice(False, f"the phase sees each {what} once", halves.layers, size)
+    views = views_of(recipe, phase, splits)
+    what = "augmented view of each example" if views else "example"
     uses = steps / per_epoch / max(1, views)
-    seen = f"{views} augmented views of each example, each used" if views else "each example is used"
-    return Choice(True, f"computed once for all epochs; {seen} {uses:.3g} times", halves.layers, size)
+    if uses <= 1:
+        return choice(cached=False, reason=f"the phase sees each {what} once")
+    tokens = recipe.model.sequence_length or 1
+    put_out = sum(column.size * (tokens if column.by_token else 1) for column in columns)
+    if plan.frozen_flops(recipe, halves) < _WORTH * put_out:
+        return choice(cached=False, reason="to compute them again is as fast as to read them")
+    each = f"{views} augmented views of each example are kept, each" if views else "each example"
+    return choice(cached=True, reason=f"computed once for all epochs; {each} is used {uses:.3g} times")
 
 
-def _views(recipe: Recipe, phase: Phase, splits: Splits) -> int:
+def views_of(recipe: Recipe, phase: Phase, splits: Splits) -> int:
     """How many augmented views of each training example a phase uses; 0 without augmentation."""
     if recipe.augment is None:
         return 0
@@ -126,7 +126,7 @@ def _size(recipe: Recipe, phase: Phase, columns: tuple[Column, ...], splits: Spl
     """Bytes of the features of all examples that a phase trains on and of those that it is measured on."""
     steps, _ = epochs(phase, len(splits.train))
     trained = min(len(splits.train), steps * phase.batch_size)
-    total = max(1, _views(recipe, phase, splits)) * _bytes(splits.train, trained, columns)
+    total = max(1, views_of(recipe, phase, splits)) * _bytes(splits.train, trained, columns)
     total += _bytes(splits.test, len(splits.test), columns)
     if recipe.evaluate.split == "validation":
         limit = min(recipe.evaluate.examples or len(splits.validation), len(splits.validation))
