@@ -11,6 +11,7 @@ joined by `&` (all must hold), and a term may be negated by `!`:
     blocks[0:6]  blocks[3]  first:2  last:4     ranges of the backbone's repeated blocks, in order, from 0
     block5  transformer_layer_0  *_conv1  */query                     names and globs on layer paths
 
+Blocks are counted through the towers of a model in the order of its network: a vision encoder's, then the decoder's.
 A name matches a layer if it is a part of the layer's path, or begins one and is followed by `_` (`block5` matches
 `block5_conv1`). A glob is compared with the whole path and with its last part.
 """
