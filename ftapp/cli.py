@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -194,34 +194,20 @@ def plan(
     offline: OfflineOption = False,
 ) -> None:
     """Say what a recipe will train and cost, phase by phase, without training it."""
-    import subprocess
-    import tempfile
-
     from ftapp import backend
 
     resolved = _load(recipe_name, profile, overrides)
     with _refusals():
         backend.check_installed(resolved.backend)
-    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
-        file.write(resolved.to_toml())
-        file.flush()
-        done = subprocess.run(
-            [sys.executable, "-m", "ftapp.planner", file.name],
-            env={**os.environ, **backend.environment(resolved.backend, offline=offline)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise typer.Exit(done.returncode)
+    made = _planned(resolved, backend.environment(resolved.backend, offline=offline))
     if as_json:
-        print(done.stdout, end="")
+        print(json.dumps(made))
         return
     from rich.console import Console
 
     from ftapp.outline import rendered
 
-    Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False).print(rendered(json.loads(done.stdout)))
+    Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False).print(rendered(made))
 
 
 @app.command()
@@ -301,6 +287,37 @@ def _load(name: str, profile: str | None, overrides: list[str] | None) -> Recipe
 
     with _refusals():
         return recipe.load(recipe.find(name), profile, overrides or [])
+
+
+def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:
+    """The plan of a recipe, made by a process of its own since that takes Keras."""
+    import subprocess
+    import tempfile
+
+    told: dict[str, Any] = {}
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file,
+        tempfile.TemporaryFile("w+") as log,
+    ):
+        file.write(resolved.to_toml())
+        file.flush()
+        command = [sys.executable, "-m", "ftapp.planner", file.name]
+        environment = {**os.environ, **environment}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process:
+            assert process.stdout
+            for line in process.stdout:
+                told |= json.loads(line)
+                if "progress" in told:
+                    print(told.pop("progress"), file=sys.stderr)
+        log.seek(0)
+        if _debug or not told:
+            print(log.read(), file=sys.stderr)
+    if "error" in told:
+        print(told["error"], file=sys.stderr)
+    if process.returncode or "plan" not in told:
+        raise typer.Exit(process.returncode if process.returncode in (1, 2) else 1)
+    plan: dict[str, Any] = told["plan"]
+    return plan
 
 
 @contextmanager

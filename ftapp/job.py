@@ -99,9 +99,7 @@ class Job:
         """Freeze what the phase freezes, cut the model, and compile what trains."""
         freeze.apply(self._model, decisions)
         self._held.close()
-        stage = self._held.enter_context(
-            staged(self._recipe, phase, self._model, self._splits, _label(self._recipe.model.preset))
-        )
+        stage = self._held.enter_context(staged(self._recipe, phase, self._model, self._splits))
         self._stage = stage
         compiled(self._recipe, phase, stage.model)
         steps, per_epoch = epochs(phase, len(self._splits.train))
@@ -329,11 +327,6 @@ def compiled(recipe: Recipe, phase: Phase, model: keras.Model) -> None:
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if classifies else None,
         jit_compile=backend.jit_compile(),
     )
-
-
-def _label(preset: str) -> str:
-    """A preset's name without the hash of where it comes from."""
-    return preset.partition("#")[0].rpartition("/")[2] or preset
 
 
 def _some(names: Sequence[str]) -> str:

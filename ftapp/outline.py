@@ -46,7 +46,7 @@ def _phase(phase: Mapping[str, Any]) -> list[Any]:
     memory = sum(costs[name] for name in ("weights", "gradients", "optimizer", "activations"))
     rows = {
         "length": f"{phase['steps']:,} steps, {phase['epochs']:.3g} epochs",
-        "a step": f"{costs['flops'] / 1e9:,.2f} GFLOPs" + (f", {saved:.0%} saved by the cache" if saved else ""),
+        "a step": f"{costs['flops'] / 1e9:,.3g} GFLOPs" + (f", {saved:.0%} saved by the cache" if saved else ""),
         "memory": f"{_bytes(memory)}: weights {_bytes(costs['weights'])}, gradients {_bytes(costs['gradients'])}, "
         f"optimizer {_bytes(costs['optimizer'])}, activations {_bytes(costs['activations'])}",
         "cache": f"{_bytes(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"

@@ -1,7 +1,6 @@
 """The process behind `ftapp plan`: loads a recipe's model and data, probes each phase, and prints the plan as JSON.
 
-It takes the recipe's TOML file as its argument. Nothing is trained to keep; features that the probe of a later run may
-use are not kept either.
+It takes the recipe's TOML file as its argument. What the probe trains and computes is not kept.
 """
 
 from __future__ import annotations
@@ -26,16 +25,24 @@ _WARM_UP, _TIMED = 2, 3  # calls
 
 
 def main(file: Path) -> int:
-    """Print the plan of the recipe in `file` on stdout and return the exit code; problems go to stderr."""
+    """Print the plan of the recipe in `file`, and return the exit code.
+
+    Each line of stdout is a JSON object with one key: `progress`, in words; at the end `plan`, or `error` with what
+    is wrong with the recipe (exit code 2) or cannot be had (1).
+    """
     try:
-        print(json.dumps(plan(recipes.load(file))))
+        _print("plan", plan(recipes.load(file)))
     except RecipeError as error:
-        print(error, file=sys.stderr)
+        _print("error", str(error))
         return 2
     except RunError as error:
-        print(error, file=sys.stderr)
+        _print("error", str(error))
         return 1
     return 0
+
+
+def _print(key: str, value: Any) -> None:
+    print(json.dumps({key: value}), flush=True)
 
 
 def plan(recipe: Recipe) -> dict[str, Any]:
@@ -52,7 +59,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     precision, reason = backend.choose_precision(recipe.precision)
 
     def told(activity: str, done: int, total: int | None) -> None:
-        print(f"{activity}{f' {done}/{total}' if total else ''}", file=sys.stderr)
+        _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
 
     pretrained = models.load_pretrained(recipe, told)
     splits = batches.load(recipe, pretrained.preprocessor, told)
@@ -73,7 +80,7 @@ def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any)
     decisions = freeze.decide(model, backbone, phase.layers)
     freeze.apply(model, decisions)
     steps, per_epoch = epochs(phase, len(splits.train))
-    with staged(recipe, phase, model, splits, "a plan") as stage:
+    with staged(recipe, phase, model, splits) as stage:
         estimate = costs.estimate(recipe, phase, model, decisions, stage.halves, cached=stage.choice.cached)
         compiled(recipe, phase, stage.model)
         seconds = _probe(recipe, phase, stage, splits)

@@ -37,10 +37,21 @@ class Cut:
         Takes what the model itself takes.
         """
         inputs = {tensor.name: tensor for tensor in self.frozen.inputs}
-        features = self.frozen(self.frozen.input, training=False)
+        features = _Inference(self.frozen)(self.frozen.input)
         return keras.Model(
             self.frozen.input, self.rest(features | {name: inputs[name] for name in self.passed}), name=self.rest.name
         )
+
+
+class _Inference(keras.layers.Layer):
+    """A model in inference mode, also while the layers around it train (Keras hands `training` on to all of a graph)."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(name=model.name)
+        self._model = model
+
+    def call(self, inputs: Any) -> Any:
+        return self._model(inputs, training=False)
 
 
 def cut(model: keras.Model, *, dropout: bool) -> Cut | str:

@@ -64,10 +64,10 @@ def epochs(phase: Phase, examples: int) -> tuple[int, int]:
 
 
 @contextmanager
-def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits, label: str) -> Iterator[Stage]:
+def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> Iterator[Stage]:
     """The stage of a phase, whose kept features nobody removes until the context ends.
 
-    model: whole, with its `layer.trainable` flags set; label: names the model where `ftapp cache` lists it.
+    model: whole, with its `layer.trainable` flags set.
     """
     data: dict[str, Dataset] = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     halves = cut(model, dropout=recipe.frozen.dropout)
@@ -80,7 +80,9 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits, lab
         return
     kept = features.columns(halves, recipe.frozen.dtype)
     key = features.key_of(halves, recipe.frozen.dtype)
-    with cache.used(key, f"{label}: {halves.layers[0]} to {halves.layers[-1]}") as folder:
+    # For `ftapp cache` to list: the preset without the hash of where it comes from.
+    preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
+    with cache.used(key, f"{preset}: {halves.layers[0]} to {halves.layers[-1]}") as folder:
         if refused := cache.make_room(choice.size):
             yield Stage(
                 halves.joined(), model, data, msgspec.structs.replace(choice, cached=False, reason=refused), halves
