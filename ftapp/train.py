@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp import backend, batches, freeze, heads, models
+from ftapp import backend, batches, freeze, heads, models, rates
 from ftapp.batches import Dataset, Splits
 from ftapp.errors import HubError, Problem, RecipeError, RunError
 from ftapp.evaluate import measure
@@ -105,11 +105,16 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
 
 
 def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
-    """Raises RecipeError with all that stands against the phases' rules on this model."""
+    """Raises RecipeError with all that stands against the phases' rules and learning rates on this model."""
     problems = [
         Problem("", f"phase.{phase.name}.layers", message)
         for phase in recipe.phase
         for message in freeze.problems(model, backbone, phase.layers)
+    ]
+    problems += [
+        Problem("", f"phase.{phase.name}.learning_rate", message)
+        for phase in recipe.phase
+        for message in rates.problems(phase, freeze.decide(model, backbone, phase.layers))
     ]
     if problems:
         raise RecipeError(problems)
@@ -132,6 +137,7 @@ class Job:
         self._memory = psutil.Process()
         self._progress = ProgressLog(log)
         self._measured: Evaluated | None = None
+        self._optimizer: Any = None  # the last phase's
 
     def fit(self, index: int) -> None:
         """Train one phase, with its own frozen layers and optimizer."""
@@ -199,9 +205,11 @@ class Job:
     def _start(self, phase: Phase, steps: int, epochs: float) -> None:
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         freeze.apply(self._model, decisions)
+        multipliers = rates.multipliers(phase, decisions)
+        self._optimizer = make_optimizer(phase, self._model.trainable_variables, multipliers, self._optimizer)
         classifies = self._recipe.task != "causal-lm"
         self._model.compile(
-            optimizer=make_optimizer(phase),
+            optimizer=self._optimizer,
             loss=heads.loss_for(self._recipe.model.head)
             if classifies
             else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
