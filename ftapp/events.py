@@ -143,7 +143,8 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
 class Stepped(Event, frozen=True, kw_only=True, tag="step"):
     """One optimizer step, counted from 1 over the whole run. loss and accuracy are those of its batch.
 
-    rate: learning rate; seconds: wall time of the step with its wait for data; memory: resident bytes of the process.
+    rate: base learning rate (`Phase.base_rate` on its course); seconds: wall time of the step with its wait for data;
+    memory: resident bytes of the process.
     """
 
     step: int

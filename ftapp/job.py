@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp import backend, batches, freeze, heads, plan
+from ftapp import backend, batches, freeze, heads, plan, rates
 from ftapp.batches import Draw, Splits
 from ftapp.errors import RunError
 from ftapp.evaluate import measure
@@ -60,6 +60,7 @@ class Job:
         self._measured: Evaluated | None = None
         self._held = ExitStack()
         self._stage: Stage | None = None
+        self._optimizer: Any = None  # the last phase's
         self._spent = {"preparing": 0.0, "training": 0.0, "evaluating": 0.0}
         self._since = 0.0
         self._begun = 0.0
@@ -88,7 +89,7 @@ class Job:
         stage = self._start(phase, decisions)
         proof = Proof(decisions)
         self._train(index, phase, stage)
-        self._conclude(phase, stage, proof, self._control.steps - first)
+        self._conclude(phase, stage, decisions, proof, self._control.steps - first)
 
     def conclude(self) -> None:
         """Measure the whole test split, unless the run was interrupted."""
@@ -101,7 +102,8 @@ class Job:
         self._held.close()
         stage = self._held.enter_context(staged(self._recipe, phase, self._model, self._splits))
         self._stage = stage
-        compiled(self._recipe, phase, stage.model)
+        compiled(self._recipe, phase, stage.model, decisions, self._optimizer)
+        self._optimizer = stage.model.optimizer
         steps, per_epoch = epochs(phase, len(self._splits.train))
         self._log.write(
             PhaseStarted(
@@ -267,7 +269,7 @@ class Job:
         )
         self._log.write(self._measured)
 
-    def _conclude(self, phase: Phase, stage: Stage, proof: Proof, steps: int) -> None:
+    def _conclude(self, phase: Phase, stage: Stage, decisions: list[Decision], proof: Proof, steps: int) -> None:
         """Write what the phase took and what it did to the weights, and stand up for it."""
         found = proof.finding()
         stuck: list[str] = []
@@ -277,7 +279,7 @@ class Job:
             indices, draw = next(self._draws(self._recipe.phase.index(phase), phase, stage))
             data = stage.data["train"]
             stuck = proof.movable(found.still, stage.model, data.inputs(indices, draw), data.targets(indices), rate)
-            compiled(self._recipe, phase, stage.model)
+            compiled(self._recipe, phase, stage.model, decisions)
         self._log.write(
             PhaseEnded(
                 time=time.time(),
@@ -316,11 +318,17 @@ class Job:
         return not self._control.wanted()
 
 
-def compiled(recipe: Recipe, phase: Phase, model: keras.Model) -> None:
-    """Compile a phase's model with its optimizer, and the loss and metrics of the recipe's task."""
+def compiled(
+    recipe: Recipe, phase: Phase, model: keras.Model, decisions: Sequence[Decision], former: Any = None
+) -> None:
+    """Compile a phase's model with its optimizer, and the loss and metrics of the recipe's task.
+
+    former: the optimizer of the phase before, of which moments are carried over.
+    """
     classifies = recipe.task != "causal-lm"
+    multipliers = rates.multipliers(phase, decisions)
     model.compile(
-        optimizer=make_optimizer(phase),
+        optimizer=make_optimizer(phase, model.trainable_variables, multipliers, former),
         loss=heads.loss_for(recipe.model.head)
         if classifies
         else keras.losses.SparseCategoricalCrossentropy(from_logits=True),

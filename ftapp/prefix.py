@@ -44,7 +44,7 @@ class Cut:
 
 
 class _Inference(keras.layers.Layer):
-    """A model in inference mode, also while the layers around it train (Keras hands `training` on to all of a graph)."""
+    """A model in inference mode, also while the layers around it train: Keras hands `training` on to a whole graph."""
 
     def __init__(self, model: keras.Model) -> None:
         super().__init__(name=model.name)

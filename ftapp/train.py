@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import keras_hub
 
-from ftapp import backend, batches, freeze, models
+from ftapp import backend, batches, freeze, models, rates
 from ftapp.errors import HubError, Problem, RecipeError, RunError
 from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, ProgressLog, RunStarted, Sampled
 from ftapp.job import Job
@@ -83,11 +83,16 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
 
 
 def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
-    """Raises RecipeError with all that stands against the phases' rules on this model."""
+    """Raises RecipeError with all that stands against the phases' rules and learning rates on this model."""
     problems = [
         Problem("", f"phase.{phase.name}.layers", message)
         for phase in recipe.phase
         for message in freeze.problems(model, backbone, phase.layers)
+    ]
+    problems += [
+        Problem("", f"phase.{phase.name}.learning_rate", message)
+        for phase in recipe.phase
+        for message in rates.problems(phase, freeze.decide(model, backbone, phase.layers))
     ]
     if problems:
         raise RecipeError(problems)

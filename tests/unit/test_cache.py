@@ -67,7 +67,9 @@ def test_what_a_run_uses_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
-    code = "import os\nfrom ftapp import cache\nwith cache.used('a', 'x') as f, cache.filled(f): os.kill(os.getpid(), 9)"
+    code = (
+        "import os\nfrom ftapp import cache\nwith cache.used('a', 'x') as f, cache.filled(f): os.kill(os.getpid(), 9)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     (entry,) = cache.entries()
     with cache.filled(entry.folder):

@@ -133,7 +133,9 @@ def test_features_are_computed_once_and_are_those_of_the_frozen_half(
     assert made.prepare(np.arange(20), None, go_on)
     assert half.calls == 3  # batches of 8
     found = made.inputs(np.array([3, 0, 10]), None)["features_0"]
-    expected = keras.ops.convert_to_numpy(half.cut.frozen(half.dataset.inputs(np.array([3, 0, 10]), None))["features_0"])
+    expected = keras.ops.convert_to_numpy(
+        half.cut.frozen(half.dataset.inputs(np.array([3, 0, 10]), None))["features_0"]
+    )
     assert np.allclose(found, expected, atol=1e-6)
     assert made.targets(np.array([3, 0])).tolist() == [1, 0]
     # Another run, with other examples among the same.
