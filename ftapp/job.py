@@ -170,6 +170,8 @@ class Job:
     def _prepare(self, split: str, indices: NDArray[np.int64], draw: Draw | None) -> bool:
         """Have the features of these examples, if the phase keeps any. False when the run is to end."""
         assert self._stage is not None
+        if not self._stage.features:
+            return True
         begun = time.perf_counter()
         ready = self._stage.prepare(
             split, indices, draw, functools.partial(self._goes_on, f"features of the {split} split")
@@ -278,7 +280,7 @@ class Job:
             rate = sum(rate_at(phase, step, total) for step in range(steps))
             indices, draw = next(self._draws(self._recipe.phase.index(phase), phase, stage))
             data = stage.data["train"]
-            stuck = proof.movable(found.still, stage.model, data.inputs(indices, draw), data.targets(indices), rate)
+            stuck = proof.stuck(found.still, stage.model, data.inputs(indices, draw), data.targets(indices), rate)
             compiled(self._recipe, phase, stage.model, decisions)
         self._log.write(
             PhaseEnded(

@@ -12,7 +12,6 @@ from typing import Any
 
 import keras
 
-from ftapp import backend
 from ftapp.freeze import own_variables
 
 
@@ -52,6 +51,9 @@ class _Inference(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return self._model(inputs, training=False)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return self._model.compute_output_spec(inputs)
 
 
 def cut(model: keras.Model, *, dropout: bool) -> Cut | str:
@@ -149,10 +151,8 @@ def _halves(model: keras.Model, nodes: Sequence[Any], below: Sequence[Any], cros
         known |= {id(old): new for old, new in zip(node.outputs, made, strict=True)}
     outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
     holding = [node.operation.name for node in below if any(own_variables(layer) for layer in _layers(node))]
-    frozen = keras.Model(model.input, features, name="frozen")
-    frozen.compile(jit_compile=backend.jit_compile())
     return Cut(
-        frozen=frozen,
+        frozen=keras.Model(model.input, features, name="frozen"),
         rest=keras.Model({**fresh, **passed}, outputs, name=model.name),
         passed=tuple(passed),
         layers=tuple(dict.fromkeys(holding)),

@@ -61,13 +61,14 @@ class Proof:
             still=still,
         )
 
-    def movable(self, names: Sequence[str], model: keras.Model, x: Any, y: Any, rate: float) -> list[str]:
-        """Those of the named weights that a plain gradient step of this rate on a batch would have moved.
+    def stuck(self, names: Sequence[str], model: keras.Model, x: Any, y: Any, rate: float) -> list[str]:
+        """Those of the named weights, which did not move, that should have.
 
         A weight that no gradient reaches (behind a unit that is always off, or a bias that softmax cancels) may stay
-        still; one that a gradient would move and that did not is a fault. The model needs compiling anew afterwards;
-        its weights are put back.
+        still. It is a fault when the model does not train a weight at all, or when a plain gradient step of this rate
+        on a batch moves it. The model needs compiling anew afterwards; its weights are put back.
         """
+        trains = {id(variable) for variable in model.trainable_variables}
         variables = list(model.variables)
         kept = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
         before = _hashed({name: self._trained[name] for name in names})
@@ -76,7 +77,7 @@ class Proof:
         after = _hashed({name: self._trained[name] for name in names})
         for variable, value in zip(variables, kept, strict=True):
             variable.assign(value)
-        return [name for name in names if after[name] != before[name]]
+        return [name for name in names if after[name] != before[name] or id(self._trained[name]) not in trains]
 
 
 def digests(model: keras.Model) -> dict[str, bytes]:

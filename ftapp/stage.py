@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import cache, features, plan
+from ftapp import backend, cache, features, plan
 from ftapp.batches import Dataset, Draw, Encoded, Splits
 from ftapp.events import Choice
 from ftapp.features import Column, Features, Store, Told
@@ -88,6 +88,7 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
                 halves.joined(), model, data, msgspec.structs.replace(choice, cached=False, reason=refused), halves
             )
             return
+        halves.frozen.compile(jit_compile=backend.jit_compile())
         store = Store(folder, kept)
         views = views_of(recipe, phase, splits)
         made = {name: Features(getattr(splits, name), halves, store, views) for name in data}

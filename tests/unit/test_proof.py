@@ -66,12 +66,12 @@ def test_a_trained_weight_that_did_not_move_is_named_and_told_from_one_without_a
     found = proof.finding()
     assert set(found.still) == {"norm/gamma", "norm/beta", "classifier/kernel", "classifier/bias"}
     before = digests(model)
-    assert set(proof.movable(found.still, model, *data(), rate=0.1)) == set(found.still)
+    assert set(proof.stuck(found.still, model, *data(), rate=0.1)) == set(found.still)
     assert digests(model) == before  # the weights are put back, statistics too
     # Behind a scale of zero nothing of the classifier's kernel has a gradient.
     model.get_layer("norm").gamma.assign(np.zeros(5))
     model.get_layer("norm").beta.assign(np.zeros(5))
-    assert "classifier/kernel" not in proof.movable(["classifier/kernel", "classifier/bias"], model, *data(), rate=0.1)
+    assert "classifier/kernel" not in proof.stuck(["classifier/kernel", "classifier/bias"], model, *data(), rate=0.1)
 
 
 def test_digests_name_every_weight_once() -> None:

@@ -1,0 +1,205 @@
+"""Frozen layers paid once: runs that keep their outputs train as those that do not, share them, and survive a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftapp import cache, freeze
+from ftapp.history import History
+from tests.conftest import Do, Tiny, set_weights
+
+LAST_BLOCK = 'phase.finetune.layers=["freeze all", "train last:1, pooler, head"]'
+
+
+def losses(history: History) -> list[float]:
+    return [step.loss for step in history.steps] + [one.loss for one in history.evaluations]
+
+
+def resnet_recipe(recipe: str, tiny: Tiny, folder: Path) -> str:
+    """The image recipe on a small network with skips and batch normalization, of which the last block trains."""
+    import keras_hub
+
+    backbone = keras_hub.models.ResNetBackbone(
+        [64], [7], [64, 64], [1, 2], [1, 2], "basic_block", image_shape=(None, None, 3)
+    )
+    set_weights(backbone, 4)
+    backbone.save_to_preset(str(folder))
+    converter = keras_hub.layers.ResNetImageConverter(image_size=(32, 32), scale=1 / 255)
+    keras_hub.models.ResNetImageClassifierPreprocessor(converter).save_to_preset(str(folder))
+    changed = recipe.replace(str(tiny.vgg), str(folder)).replace("[16, 16]", "[32, 32]")
+    return changed.replace('"train head"', '"train last:1, head"').replace("0.01", "0.001")
+
+
+@pytest.mark.parametrize("kind", ["vgg", "bert", "gpt2", "resnet"])
+def test_results_with_and_without_the_cache_agree(
+    kind: str, do: Do, tiny: Tiny, image_recipe: str, text_recipe: str, lm_recipe: str, tmp_path: Path
+) -> None:
+    text, overrides = {
+        "vgg": (image_recipe, ["model.normalize=true"]),
+        "bert": (text_recipe, [LAST_BLOCK, "phase.finetune.steps=24"]),
+        "gpt2": (lm_recipe, ["phase.finetune.epochs=2"]),
+        "resnet": (image_recipe, []),
+    }[kind]
+    if kind == "resnet":
+        text = resnet_recipe(text, tiny, tmp_path / "resnet")
+    kept, computed = (do(text, *overrides, *more)[1] for more in ([], ["frozen.cache=false"]))
+    for history, cached in ((kept, True), (computed, False)):
+        choice = history.phases[0].cache
+        assert choice is not None
+        assert choice.cached is cached
+        assert (history.ended_phases[0].preparing > 0) is cached
+    assert kept.phases[0].cache is not None
+    assert kept.phases[0].cache.layers[0] in ("block1_conv1", "token_embedding", "conv1_conv")
+    assert losses(kept) == pytest.approx(losses(computed), rel=1e-4)
+    assert kept.ended_phases[0].digest == computed.ended_phases[0].digest
+    # The second run finds everything there, and its losses are the same bit by bit.
+    again = do(text, *overrides)[1]
+    assert losses(again) == losses(kept)
+
+
+def test_a_run_ends_with_a_proof_for_each_phase(do: Do, image_recipe: str) -> None:
+    second = '[[phase]]\nname = "block"\nlayers = ["freeze all", "train block2, head"]\nsteps = 12\nbatch_size = 8\n'
+    code, history, _ = do(image_recipe + second)
+    assert code == 0
+    head, block = history.ended_phases
+    assert (head.frozen, head.changed, head.moved, head.still) == (6, [], 2, [])
+    assert (block.frozen, block.changed, block.moved, block.still) == (2, [], 6, [])
+    assert head.seconds >= head.preparing + head.training + head.evaluating
+    cut = [phase.cache.layers for phase in history.phases if phase.cache]
+    assert cut == [["block1_conv1", "block2_conv1", "block2_conv2"], ["block1_conv1"]]
+    proof = history.summary()["phases"][0]["proof"]
+    assert proof["digest"] == head.digest
+
+
+def test_a_frozen_weight_that_moves_fails_the_run(do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = freeze.apply
+
+    def forgetful(model: Any, decisions: Any) -> None:
+        apply(model, decisions)
+        model.get_layer("block2_conv2").trainable = True
+
+    monkeypatch.setattr(freeze, "apply", forgetful)
+    code, history, run = do(image_recipe)
+    assert code == 1
+    assert history.ended_phases[0].changed == ["block2_conv2/kernel", "block2_conv2/bias"]
+    assert history.ended is not None
+    assert history.ended.error is not None
+    assert "frozen weights stay bitwise as they were; in phase 'head' block2_conv2/kernel" in history.ended.error
+    assert not run.model_folder.exists()
+
+
+def test_a_weight_that_does_not_train_fails_the_run(do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = freeze.apply
+
+    def overzealous(model: Any, decisions: Any) -> None:
+        apply(model, decisions)
+        model.get_layer("block2_conv2").trainable = False
+
+    monkeypatch.setattr(freeze, "apply", overzealous)
+    code, history, _ = do(image_recipe, 'phase.head.layers=["freeze all", "train block2_conv2, head"]')
+    assert code == 1
+    assert history.ended is not None
+    assert history.ended_phases[0].still == ["block2_conv2/kernel", "block2_conv2/bias"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        (["frozen.cache=false"], "the recipe says so"),
+        (['phase.finetune.layers=["train all"]'], "nothing is frozen at the bottom: token_embedding trains"),
+        (["phase.finetune.steps=4", LAST_BLOCK], "the phase sees each example once"),
+        (["phase.finetune.steps=24"], "to compute them again is as fast as to read them"),
+        (["phase.finetune.steps=24", LAST_BLOCK, "frozen.dropout=true"], "to compute them again is as fast"),
+    ],
+)
+def test_it_says_why_nothing_is_kept(do: Do, text_recipe: str, overrides: list[str], reason: str) -> None:
+    code, history, _ = do(text_recipe, *overrides)
+    assert code == 0
+    choice = history.phases[0].cache
+    assert choice is not None
+    assert not choice.cached
+    assert reason in choice.reason
+
+
+def test_a_quota_that_is_too_small_is_told_and_the_run_goes_on(
+    do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FTAPP_FEATURES_GIB", "0")
+    code, history, _ = do(image_recipe)
+    assert code == 0
+    assert history.phases[0].cache is not None
+    assert "the quota is 0.00" in history.phases[0].cache.reason
+
+
+def test_phases_with_other_cuts_and_augmented_views(do: Do, image_recipe: str) -> None:
+    text = image_recipe + "[augment]\nrotation = 90.0\nviews = 2\n"
+    code, history, _ = do(text, "phase.head.epochs=4")
+    assert code == 0
+    assert history.phases[0].cache is not None
+    assert "2 augmented views of each example are kept, each is used 2 times" in history.phases[0].cache.reason
+    assert losses(do(text, "phase.head.epochs=4")[1]) == losses(history)
+    once = do(text, "phase.head.epochs=2")[1]
+    assert once.phases[0].cache is not None
+    assert "sees each augmented view of each example once" in once.phases[0].cache.reason
+
+
+def test_a_checked_cache_tells_what_it_found(do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_VERIFY_CACHE", "1")
+    _, history, _ = do(image_recipe)
+    assert [one.examples for one in history.verified] == [16]
+    assert history.verified[0].difference < 1e-5
+    (entry,) = cache.entries()
+    kept = entry.folder / "features_0"
+    kept.write_bytes(bytes(len(kept.read_bytes())))
+    code, history, _ = do(image_recipe)
+    assert code == 1
+    assert history.ended is not None
+    assert history.ended.error is not None
+    assert "'ftapp cache --clear' removes what is kept" in history.ended.error
+
+
+def start(recipe: Path, runs: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "ftapp.cli", "run", str(recipe), "--runs-dir", str(runs), "--json", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def result(process: subprocess.Popen[str]) -> dict[str, Any]:
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    told: dict[str, Any] = json.loads(stdout)
+    return told
+
+
+def test_a_kill_in_the_middle_and_two_runs_at_once(image_recipe: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "many.toml"
+    recipe.write_text(image_recipe.replace("[16, 16]", "[256, 256]"), encoding="utf-8")
+    process = start(recipe, tmp_path / "killed")
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        if any(path.stat().st_size for path in cache.folder().glob("*/index")):
+            break
+        time.sleep(0.005)
+    for child in subprocess.run(
+        ["pgrep", "-f", str(tmp_path / "killed")], capture_output=True, text=True
+    ).stdout.split():
+        if int(child) != os.getpid():
+            os.kill(int(child), signal.SIGKILL)
+    process.communicate()
+    (entry,) = cache.entries()
+    assert 0 < (entry.folder / "index").stat().st_size < 40 * 32
+    runs = [start(recipe, tmp_path / name, "--verify-cache") for name in ("first", "second")]
+    first, second = map(result, runs)
+    assert first["history"] == second["history"]
+    assert first["phases"][0]["cache"]["cached"]
+    assert len(cache.entries()) == 1
+    alone = result(start(recipe, tmp_path / "third", "--set", "frozen.cache=false"))
+    assert alone["metrics"]["loss"] == pytest.approx(first["metrics"]["loss"], rel=1e-4)
