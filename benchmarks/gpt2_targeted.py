@@ -167,8 +167,8 @@ def text_of(args: argparse.Namespace) -> Path:
 
 def prepare(args: argparse.Namespace) -> Figures:
     """Make the preset and the text."""
-    # A window of 128 tokens also has the token after it, and the cut for the test is at the end of a line.
-    make_text(text_of(args), (args.batches * BATCH + 1) * LENGTH + _TEST_BYTES)
+    # Half a sequence more, since the cut for the test is at the end of a line nearby; what is left over goes.
+    make_text(text_of(args), args.batches * BATCH * LENGTH + LENGTH // 2 + _TEST_BYTES)
     if not preset_of(args).exists():
         make_preset(preset_of(args), TINY if args.quick else BASE)
     return {}
@@ -177,7 +177,7 @@ def prepare(args: argparse.Namespace) -> Figures:
 def main() -> None:
     parser = common.arguments(__doc__ or "", rounds=3)
     parser.add_argument("--epochs", type=int, default=3, help="default 3")
-    parser.add_argument("--batches", type=int, default=16, help="about so many in an epoch (default 16)")
+    parser.add_argument("--batches", type=int, default=16, help="of an epoch (default 16)")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="which to measure (default all)")
     args = parser.parse_args()
     if args.quick:
