@@ -17,6 +17,7 @@ class Augmenter:
 
     def __init__(self, spec: Augment, image_size: Sequence[int]) -> None:
         """image_size: (height, width) of the images, which the result keeps."""
+        self._spec = spec
         self._layers = _layers(spec, image_size)
         self._resize = keras.layers.Resizing(*image_size, data_format="channels_last", dtype="float32")
 
@@ -32,6 +33,10 @@ class Augmenter:
             else:
                 x = layer(x, training=True)
         return np.asarray(keras.ops.convert_to_numpy(x), dtype=np.float32)
+
+    def __repr__(self) -> str:
+        """The changes it makes, the same in every process."""
+        return f"Augmenter({self._spec!r})"
 
     def _crop(self, layer: keras.layers.Layer, image: Any) -> NDArray[np.float32]:
         return np.asarray(keras.ops.convert_to_numpy(self._resize(layer(image, training=True))), dtype=np.float32)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 import os
+import statistics
+import time
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftapp import fetch
 from ftapp.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
@@ -17,6 +24,10 @@ POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixe
 # Processor features of Linux's /proc/cpuinfo that mean bfloat16 products in hardware: Intel from Cooper Lake, AMD
 # from Zen 4, Arm from v8.6.
 _BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
+_PROCESSOR = "the processor"
+# How much faster bfloat16 has to be to be worth its rounding and the casts around it.
+_WORTH_BFLOAT16 = 1.2
+_ROUNDS = 9
 
 
 def check_installed(backend: Backend) -> None:
@@ -56,18 +67,22 @@ def device() -> str:
 def choose_precision(wanted: Precision) -> tuple[str, str]:
     """The precision in force (a key of POLICIES) and the reason for it, and set it as Keras's policy.
 
-    `auto` takes bfloat16 where the hardware multiplies it natively, by what the device says of itself. A timing would
-    be more telling but could choose differently from one run to the next, and runs with one seed must give the same
-    losses.
+    `auto` takes bfloat16 where the hardware multiplies it natively, by what the device says of itself, and on a
+    processor where a probe finds it faster too: some list the instructions and run them slower than those of float32.
+    The probe's result is kept, so that all runs on one machine choose the same.
     """
     import keras
 
     if wanted != "auto":
         precision, reason = wanted, "as the recipe says"
-    elif native := _native_bfloat16():
+    elif not (native := _native_bfloat16()):
+        precision, reason = "float32", "this hardware does not multiply bfloat16 natively"
+    elif native != _PROCESSOR:
         precision, reason = "bfloat16", f"{native} multiplies bfloat16 natively"
     else:
-        precision, reason = "float32", "this hardware does not multiply bfloat16 natively"
+        speed = _kept_bfloat16_speed()
+        precision = "bfloat16" if speed >= _WORTH_BFLOAT16 else "float32"
+        reason = f"{native} multiplies bfloat16 at {speed:.1f} times the speed of float32"
     keras.config.set_dtype_policy(POLICIES[precision])
     return precision, reason
 
@@ -117,12 +132,52 @@ def _native_bfloat16() -> str | None:
             return "the TPU"
         if chip.platform == "gpu":
             return "the GPU" if float(getattr(chip, "compute_capability", "0")) >= 8 else None
-    return "the processor" if _BFLOAT16_FEATURES & _processor_features() else None
+    return _PROCESSOR if _BFLOAT16_FEATURES & _processor("flags", "Features") else None
 
 
-def _processor_features() -> set[str]:
+def _kept_bfloat16_speed() -> float:
+    """The probe's result for this processor and backend, measured when there is none yet."""
+    import keras
+
+    name = keras.backend.backend()
+    facts = [name, metadata.version(name), os.cpu_count(), sorted(_processor("model", "flags", "Features"))]
+    key = hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
+    file = fetch.cache_dir() / f"bfloat16-{key}.json"
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return float(json.loads(file.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        speed = _bfloat16_speed()
+    with suppress(OSError):  # a cache that cannot be written costs another probe next time
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_suffix(f".{os.getpid()}")
+        scratch.write_text(json.dumps(speed), encoding="utf-8")
+        scratch.replace(file)
+    return speed
+
+
+def _bfloat16_speed() -> float:
+    """How many times faster than in float32 the backend multiplies matrices in bfloat16: the median of some rounds.
+
+    A product of 2 * 1024^3 operations takes some 10 ms; all of the probe about half a second.
+    """
+    import keras
+
+    factors = {dtype: keras.ops.ones((1024, 1024), dtype) for dtype in ("float32", "bfloat16")}
+
+    def seconds(dtype: str) -> float:
+        begun = time.perf_counter()
+        product = keras.ops.matmul(factors[dtype], factors[dtype])
+        float(keras.ops.cast(keras.ops.max(product), "float32"))  # waits for the device
+        return time.perf_counter() - begun
+
+    rounds = [seconds("float32") / seconds("bfloat16") for _ in range(2 + _ROUNDS)]
+    return statistics.median(rounds[2:])  # the first rounds load code
+
+
+def _processor(*lines: str) -> set[str]:
+    """The words of the lines of Linux's /proc/cpuinfo that begin in one of these ways; empty elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:
         return set()
-    return {word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":", 1)[1].split()}
+    return {word for line in text.splitlines() if line.startswith(lines) for word in line.split(":", 1)[1].split()}

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from ftapp import data
 from ftapp.augment import Augmenter
 from ftapp.data import Subset
+from ftapp.data.examples import content_hash
 from ftapp.errors import Problem, RecipeError
 from ftapp.fetch import Progress
 from ftapp.recipe import Recipe
 
-Batch = tuple[Any, NDArray[np.int32]]
 _Key = TypeVar("_Key")
 _Made = TypeVar("_Made")
 
@@ -37,8 +37,24 @@ _TEXTS_AT_ONCE = 1024
 _PREFETCHED = 2
 
 
+class Draw(NamedTuple):
+    """A step of training, from whose numbers the augmentation of its batch follows."""
+
+    seed: int
+    phase: int
+    epoch: int
+    step: int
+
+
+class View(NamedTuple):
+    """One of the augmented views that are kept of each example; the augmentation follows from it and the example."""
+
+    seed: int
+    number: int
+
+
 class Dataset(Protocol):
-    """Encoded examples of one split.
+    """Examples as a model takes them.
 
     lengths: tokens of each example, where examples differ in length, else None.
     """
@@ -48,8 +64,26 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: NDArray[np.int64], key: Sequence[int] | None) -> Batch:
-        """Inputs and targets of these examples. key: decides the augmentation; None for none."""
+    def inputs(self, indices: NDArray[np.int64], draw: Draw | None) -> Any:
+        """What the model takes for these examples. draw: decides the augmentation; None for none."""
+        ...
+
+    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Class numbers (examples,), or the next token at each position (examples, tokens)."""
+        ...
+
+
+class Encoded(Dataset, Protocol):
+    """The encoded examples of one split of the data."""
+
+    def inputs(self, indices: NDArray[np.int64], draw: Draw | View | None) -> Any: ...
+
+    def width(self, indices: NDArray[np.int64]) -> int | None:
+        """To how many tokens `inputs` pads these examples; None for images."""
+        ...
+
+    def keys(self, indices: NDArray[np.int64], view: View | None) -> list[bytes]:
+        """A hash of 16 bytes for each example of all that decides its inputs, padding aside."""
         ...
 
 
@@ -60,15 +94,37 @@ class Images:
 
     def __init__(self, subset: Subset, preprocessor: Any, augmenter: Augmenter | None) -> None:
         self._subset, self._preprocessor, self._augmenter = subset, preprocessor, augmenter
+        converter = preprocessor.image_converter
+        self._recipe = repr((converter.resizing.get_config(), converter.scale, converter.offset)).encode()
 
     def __len__(self) -> int:
         return len(self._subset)
 
-    def batch(self, indices: NDArray[np.int64], key: Sequence[int] | None) -> Batch:
+    def inputs(self, indices: NDArray[np.int64], draw: Draw | View | None) -> NDArray[np.float32]:
         images = resize_images([self._subset[int(index)] for index in indices], self._preprocessor)
-        if self._augmenter is not None and key is not None:
-            images = self._augmenter(images, key)
-        return scale_images(images, self._preprocessor), self._subset.labels[indices]
+        if self._augmenter is not None and isinstance(draw, View):
+            # Each image for itself, so that a view does not depend on what else is in its batch.
+            ids = [int.from_bytes(self._digest(int(index)), "big") for index in indices]
+            images = np.concatenate(
+                [self._augmenter(image[None], (*draw, id)) for image, id in zip(images, ids, strict=True)]
+            )
+        elif self._augmenter is not None and draw is not None:
+            images = self._augmenter(images, draw)
+        return scale_images(images, self._preprocessor)
+
+    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        return self._subset.labels[indices]
+
+    def width(self, indices: NDArray[np.int64]) -> int | None:
+        return None
+
+    def keys(self, indices: NDArray[np.int64], view: View | None) -> list[bytes]:
+        view = view if self._augmenter is not None else None
+        made = self._recipe + (b"" if view is None else repr((view, self._augmenter)).encode())
+        return [content_hash(self._digest(int(index)) + made) for index in indices]
+
+    def _digest(self, index: int) -> bytes:
+        return self._subset.examples.digest(int(self._subset.indices[index]))
 
 
 class LabelledTexts:
@@ -82,11 +138,24 @@ class LabelledTexts:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def batch(self, indices: NDArray[np.int64], key: Sequence[int] | None) -> Batch:
-        width = self._inputs["padding_mask"].shape[1]
+    def inputs(self, indices: NDArray[np.int64], draw: Draw | View | None) -> dict[str, NDArray[Any]]:
+        width = self.width(indices)
+        return {name: values[indices, :width] for name, values in self._inputs.items()}
+
+    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        return self._labels[indices]
+
+    def width(self, indices: NDArray[np.int64]) -> int:
         longest = int(self.lengths[indices].max())
-        padded = min(width, -(-longest // _LENGTH_STEP) * _LENGTH_STEP)
-        return {name: values[indices, :padded] for name, values in self._inputs.items()}, self._labels[indices]
+        return min(int(self._inputs["padding_mask"].shape[1]), -(-longest // _LENGTH_STEP) * _LENGTH_STEP)
+
+    def keys(self, indices: NDArray[np.int64], view: View | None) -> list[bytes]:
+        # The width too, since long texts are cut at it and attention sums over it.
+        parts = [
+            [self.width(np.array([index])), *(values[index, : self.lengths[index]] for values in self._inputs.values())]
+            for index in indices
+        ]
+        return [content_hash(b"".join(np.asarray(part).tobytes() for part in each)) for each in parts]
 
 
 class Sequences:
@@ -98,24 +167,33 @@ class Sequences:
         length = preprocessor.sequence_length
         stream = encode_stream(documents, preprocessor.tokenizer)
         starts = np.arange(max(0, (len(stream) - 1) // length))[:, None] * length
-        self._windows = stream[starts + np.arange(length + 1)]
+        self._windows: NDArray[np.int32] = stream[starts + np.arange(length + 1)]
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    def batch(self, indices: NDArray[np.int64], key: Sequence[int] | None) -> Batch:
-        windows = self._windows[indices]
-        inputs = windows[:, :-1]
-        return {"token_ids": inputs, "padding_mask": np.ones(inputs.shape, bool)}, windows[:, 1:]
+    def inputs(self, indices: NDArray[np.int64], draw: Draw | View | None) -> dict[str, NDArray[Any]]:
+        tokens = self._windows[indices, :-1]
+        return {"token_ids": tokens, "padding_mask": np.ones(tokens.shape, bool)}
+
+    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        targets: NDArray[np.int32] = self._windows[indices, 1:]
+        return targets
+
+    def width(self, indices: NDArray[np.int64]) -> int:
+        return int(self._windows.shape[1]) - 1
+
+    def keys(self, indices: NDArray[np.int64], view: View | None) -> list[bytes]:
+        return [content_hash(self._windows[index, :-1].tobytes()) for index in indices]
 
 
 @dataclass(frozen=True)
 class Splits:
     """The encoded examples of a run, the names of their classes, and how many duplicates were dropped."""
 
-    train: Dataset
-    validation: Dataset
-    test: Dataset
+    train: Encoded
+    validation: Encoded
+    test: Encoded
     classes: tuple[str, ...]
     duplicates: int
 
@@ -124,7 +202,7 @@ def load(recipe: Recipe, preprocessor: Any, progress: Progress) -> Splits:
     """Read, split and encode the recipe's data. Raises RecipeError when a split that is needed is empty."""
     seed = recipe.seed
     names = ("train", "validation", "test")
-    encoded: dict[str, Dataset] = {}
+    encoded: dict[str, Encoded] = {}
     classes: tuple[str, ...] = ()
     if recipe.task == "causal-lm":
         documents = data.documents(recipe.data, seed, progress)

@@ -7,12 +7,13 @@ Everything but Typer is imported where it is used, so that --help answers at onc
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -67,6 +68,7 @@ SetOption = Annotated[
 RunsDirOption = Annotated[
     Path | None, typer.Option("--runs-dir", metavar="DIR", help="Where runs are kept. [env: FTAPP_RUNS]")
 ]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Make no network call; use what is cached.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -89,13 +91,18 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Decides every random choice.")] = None,
     runs_dir: RunsDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a run on stdout.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Make no network call; use what is cached.")] = False,
+    offline: OfflineOption = False,
+    verify_cache: Annotated[
+        bool, typer.Option("--verify-cache", help="Compute some of the kept features anew and compare.")
+    ] = False,
 ) -> None:
     """Train recipes one after another, each in a process of its own."""
     from ftapp import headless
 
     given = {"backend": backend, "precision": precision, "seed": seed}
     chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
+    if verify_cache:
+        os.environ["FTAPP_VERIFY_CACHE"] = "1"
     code = headless.run_all(
         recipes, profile, [*(overrides or []), *chosen], runs_dir, as_json=as_json, offline=offline, debug=_debug
     )
@@ -179,6 +186,67 @@ def validate(
 
 
 @app.command()
+def plan(
+    recipe_name: RecipeArgument,
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Say what a recipe will train and cost, phase by phase, without training it."""
+    from ftapp import backend
+
+    resolved = _load(recipe_name, profile, overrides)
+    with _refusals():
+        backend.check_installed(resolved.backend)
+    made = _planned(resolved, backend.environment(resolved.backend, offline=offline))
+    if as_json:
+        print(json.dumps(made))
+        return
+    from rich.console import Console
+
+    from ftapp.outline import rendered
+
+    Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False).print(rendered(made))
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that no run uses.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the features of frozen layers that are kept on disk, those used last first."""
+    from datetime import datetime
+
+    from ftapp import cache as features
+    from ftapp.errors import RunError
+
+    try:
+        limit = features.quota()
+    except RunError as error:
+        _refuse(str(error))
+    entries = features.entries()
+    if clear:
+        kept = [entry for entry in entries if not features.remove(entry)]
+        for entry in kept:
+            print(f"a run uses {entry.label}", file=sys.stderr)
+        entries = kept
+    if as_json:
+        rows = [{"label": e.label, "folder": str(e.folder), "bytes": e.size, "used": e.used} for e in entries]
+        print(json.dumps({"folder": str(features.folder()), "quota": limit, "entries": rows}))
+        return
+    _table(
+        ["features of", "MiB", "used"],
+        [
+            [e.label, f"{e.size / 2**20:,.1f}", datetime.fromtimestamp(e.used).isoformat(" ", "minutes")]
+            for e in entries
+        ],
+    )
+    taken = sum(entry.size for entry in entries)
+    print(f"{taken / 2**30:.2f} of {limit / 2**30:.2f} GiB in {features.folder()}")
+
+
+@app.command()
 def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
     """List runs, the newest first: running, done, failed, refused, interrupted or crashed."""
     from ftapp import runs as folders
@@ -219,6 +287,37 @@ def _load(name: str, profile: str | None, overrides: list[str] | None) -> Recipe
 
     with _refusals():
         return recipe.load(recipe.find(name), profile, overrides or [])
+
+
+def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:
+    """The plan of a recipe, made by a process of its own since that takes Keras."""
+    import subprocess
+    import tempfile
+
+    told: dict[str, Any] = {}
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file,
+        tempfile.TemporaryFile("w+") as log,
+    ):
+        file.write(resolved.to_toml())
+        file.flush()
+        command = [sys.executable, "-m", "ftapp.planner", file.name]
+        environment = {**os.environ, **environment}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process:
+            assert process.stdout
+            for line in process.stdout:
+                told |= json.loads(line)
+                if "progress" in told:
+                    print(told.pop("progress"), file=sys.stderr)
+        log.seek(0)
+        if _debug or not told:
+            print(log.read(), file=sys.stderr)
+    if "error" in told:
+        print(told["error"], file=sys.stderr)
+    if process.returncode or "plan" not in told:
+        raise typer.Exit(process.returncode if process.returncode in (1, 2) else 1)
+    plan: dict[str, Any] = told["plan"]
+    return plan
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def measure(
     """
     examples, measured = sum(map(len, order)), 0
     totals: dict[str, float] = {}
-    for x, y in prefetched(lambda indices: dataset.batch(indices, None), iter(order)):
+    for x, y in prefetched(lambda indices: (dataset.inputs(indices, None), dataset.targets(indices)), iter(order)):
         for name, value in model.test_on_batch(x, y, return_dict=True).items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(y)
         measured += len(y)

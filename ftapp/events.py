@@ -58,6 +58,34 @@ class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
     layers: int
 
 
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step is expected to cost, each example at its largest size.
+
+    flops: of forward and backward pass, a multiply-add counted as 2; flops_uncut: the same if the frozen layers at the
+    bottom were computed in each step. In bytes: weights, gradients, the optimizer's slots, and the activations that
+    are kept for the backward pass.
+    """
+
+    flops: int
+    flops_uncut: int
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the outputs of the frozen layers at the bottom are kept, and why, in words.
+
+    layers: those layers, from the bottom up; size: bytes that their outputs take for all examples of the phase.
+    """
+
+    cached: bool
+    reason: str
+    layers: list[str] = []
+    size: int = 0
+
+
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
     """trainable: how many of the model's `parameters` train; first_step, steps: the phase's place in the run."""
 
@@ -68,12 +96,55 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
     trainable: int
     parameters: int
     trainable_layers: list[str]
+    cache: Choice | None = None
+    estimate: Estimate | None = None
+
+
+class PhaseTimed(Event, frozen=True, kw_only=True, tag="phase-timed"):
+    """How long a phase is going to take in all, in seconds, by its first steps and what came before them."""
+
+    phase: str
+    seconds: float
+
+
+class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
+    """Kept features of `examples` were computed anew; difference: the largest, as a share of the largest feature."""
+
+    phase: str
+    examples: int
+    difference: float
+
+
+class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
+    """What a phase took, and the freeze proof: what it did to the weights.
+
+    seconds: wall time in all; preparing: of these, for features to keep; training: for steps with their wait for data;
+    evaluating: for held-out metrics. memory: the most resident bytes of the process at the end of a step.
+    frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
+    not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
+    stuck: those among these that had a gradient to move them, which is a fault.
+    """
+
+    phase: str
+    steps: int
+    seconds: float
+    preparing: float
+    training: float
+    evaluating: float
+    memory: int
+    frozen: int
+    digest: str
+    changed: list[str] = []
+    moved: int
+    still: list[str] = []
+    stuck: list[str] = []
 
 
 class Stepped(Event, frozen=True, kw_only=True, tag="step"):
     """One optimizer step, counted from 1 over the whole run. loss and accuracy are those of its batch.
 
-    rate: learning rate; seconds: wall time of the step with its wait for data; memory: resident bytes of the process.
+    rate: base learning rate (`Phase.base_rate` on its course); seconds: wall time of the step with its wait for data;
+    memory: resident bytes of the process.
     """
 
     step: int
@@ -127,6 +198,9 @@ AnyEvent = (
     | DataLoaded
     | ModelBuilt
     | PhaseStarted
+    | PhaseTimed
+    | CacheVerified
+    | PhaseEnded
     | Stepped
     | Evaluated
     | Sampled

@@ -8,20 +8,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+
 from ftapp import rules
 from ftapp.rules import Rule, Unit
 
-# Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG),
-# block2a (EfficientNet), transformer_layer_3 (BERT, GPT-2), transformer_block_3 (ViT).
-_BLOCK_NAMES = (
-    re.compile(r"stack\d+_block\d+"),
-    re.compile(r"block\d+[a-z]?(?=_|$)"),
-    re.compile(r"\w*(?:layer|block)_\d+(?=_|$)"),
+# Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG), block2a
+# (EfficientNet), transformer_layer_3 (BERT, GPT-2), decoder_block_3 (Gemma), blocks_0 (Swin), block_2_1 (MobileNet's
+# stage and block), stage_0_block_1 (CSPNet), hierarchical_encoder_0_1 (MiT), conformer_0 (audio encoders).
+_BLOCK_NAME = re.compile(
+    r"stack\d+_block\d+|block\d+[^_\d]?(?=_|$)|\w*?(?:layer|blocks?|conformer|encoder_\d+)(?:_\d+)+(?=_|$)"
 )
+# Classes that are blocks where they stand in a model itself: MobileNetV5 leaves it to Keras to name its blocks.
+_BLOCK_CLASS = re.compile(r"Residual|MobileAttention")
 
-
-# Endings of classes that are whole blocks, even where their names speak of attention (DeBERTa).
-_BLOCK_KINDS = ("Encoder", "Decoder", "Layer", "Block")
+# What names and classes say of the layers in a block. RWKV's time mixing stands in the place of attention and its
+# channel mixing in that of the feed-forward network (Peng et al. 2023).
+_ATTENTION = re.compile(r"attention|attn|mha|time_?mix", re.IGNORECASE)
+_FEED_FORWARD = re.compile(r"mlp|ffn|ffw|feed_?forward|moe|expert|router|channel_?mix", re.IGNORECASE)
+# Dense layers of blocks that are neither: Gemma's inputs per layer and low-rank residuals, conformers' convolutions.
+_BESIDE = re.compile(r"per_layer|altup|laurel|lconv", re.IGNORECASE)
+# Not what leads out of an embedding, nor the stem of a convolution net.
+_EMBEDDING = re.compile(r"(?<!un)embed(?!\w*stem)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,13 @@ def own_variables(layer: Any) -> list[Any]:
 
 
 def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """(path, layer, enclosing layers) of each layer that holds weights of its own, parents before children."""
+    """(path, layer, enclosing layers) of each layer that holds weights of its own, parents before children.
+
+    A layer with layers inside that the model calls itself goes by its own place there, even where another layer holds
+    it too, as Gemma 3n's embeddings hold its decoder.
+    """
     seen: set[int] = set()
+    called = {id(layer) for layer in model.layers if layer._layers}
 
     def walk(layer: Any, path: tuple[str, ...], parents: tuple[Any, ...]) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
         if id(layer) in seen:
@@ -64,7 +77,8 @@ def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
         if own_variables(layer):
             yield "/".join(path), layer, parents
         for child in layer._layers:
-            yield from walk(child, (*path, child.name), (*parents, layer))
+            if id(child) not in called:
+                yield from walk(child, (*path, child.name), (*parents, layer))
 
     for layer in model.layers:
         yield from walk(layer, (layer.name,), ())
@@ -77,16 +91,16 @@ def units(model: Any, backbone: Any) -> tuple[list[Unit], list[Any]]:
     """
     pretrained = {id(layer) for layer in backbone._flatten_layers()}
     found = list(weighted_layers(model))
-    names = [_block_name(path) if id(layer) in pretrained else None for path, layer, _ in found]
-    blocks = list(dict.fromkeys(name for name in names if name is not None))
+    blocks = [_block((*parents, layer)) if id(layer) in pretrained else None for _, layer, parents in found]
+    order = list(dict.fromkeys(block.path for block in blocks if block is not None))
     made = [
         Unit(
             path=path,
-            groups=frozenset(_groups(path, layer, parents, id(layer) in pretrained, name is not None)),
-            block=None if name is None else blocks.index(name),
-            blocks=len(blocks),
+            groups=frozenset(_groups((*parents, layer), block) if id(layer) in pretrained else ["head"]),
+            block=None if block is None else order.index(block.path),
+            blocks=len(order),
         )
-        for (path, layer, parents), name in zip(found, names, strict=True)
+        for (path, layer, parents), block in zip(found, blocks, strict=True)
     ]
     return made, [layer for _, layer, _ in found]
 
@@ -121,31 +135,54 @@ def apply(model: Any, decisions: Sequence[Decision]) -> None:
         decision.layer.trainable = decision.trainable
 
 
-def _block_name(path: str) -> str | None:
-    for part in path.split("/"):
-        for pattern in _BLOCK_NAMES:
-            if match := pattern.match(part):
-                return match[0]
+@dataclass(frozen=True)
+class _Block:
+    """A repeated block. path: its own; depth: which of a layer and those around it is the block or a part of it."""
+
+    path: str
+    depth: int
+
+
+def _block(lineage: Sequence[Any]) -> _Block | None:
+    """The block that a layer lies in, the outermost if blocks are nested; None outside of blocks.
+
+    lineage: the layer and those around it, outermost first.
+    """
+    for depth, layer in enumerate(lineage):
+        name = _BLOCK_NAME.match(layer.name)
+        in_model = depth == 0 or isinstance(lineage[depth - 1], keras.Model)
+        if name or (in_model and _BLOCK_CLASS.search(type(layer).__name__)):
+            around = [each.name for each in lineage[:depth]]
+            return _Block("/".join([*around, name[0] if name else layer.name]), depth)
     return None
 
 
-def _groups(path: str, layer: Any, parents: tuple[Any, ...], pretrained: bool, in_block: bool) -> Iterator[str]:
-    """The component groups of a layer, by the names and classes that KerasHub and Keras use."""
-    if not pretrained:
-        yield "head"
-        return
+def _groups(lineage: Sequence[Any], block: _Block | None) -> Iterator[str]:
+    """The component groups of a pretrained layer, by the names and classes that KerasHub and Keras use.
+
+    lineage: the layer and those around it, outermost first; block: the one it lies in.
+    """
     yield "backbone"
-    kinds = [type(each).__name__ for each in (*parents, layer)]
-    name = path.rsplit("/", 1)[-1]
-    if "Norm" in kinds[-1]:
+    layer, kind = lineage[-1], type(lineage[-1]).__name__
+    # What a block or a tower is called says nothing of its parts: DeBERTa's blocks are named after attention.
+    parts = lineage[-2:] if block is None else lineage[block.depth + 1 :]
+    words = [f"{part.name} {type(part).__name__}" for part in parts]
+    feed_forward = ("Dense" in kind or _any(_FEED_FORWARD, words)) and not _any(_BESIDE, words)
+    is_norm = "Norm" in kind
+    if is_norm:
         yield "norms"
-        if "embeddings" in path:
-            yield "embeddings"
-    elif any("Attention" in kind and not kind.endswith(_BLOCK_KINDS) for kind in kinds):
-        yield "attention"
-    elif any("Embedding" in kind for kind in kinds) or "embedding" in name:
+    # A norm is named after what it stands beside (self_attention_layer_norm), so what it lies in tells: norms of
+    # queries, keys or heads are part of the attention, those in a wrapper around an attention are not.
+    if _any(_ATTENTION, words[:-1] if is_norm else words):
+        if not (is_norm and any("Attention" in type(each).__name__ for each in lineage[-2]._layers)):
+            yield "attention"
+    elif _any(_EMBEDDING, [*words[-2:], *(variable.name for variable in own_variables(layer))]):
         yield "embeddings"
-    elif "pooled" in name or "pooler" in name:
+    elif "pool" in layer.name:
         yield "pooler"
-    elif in_block and ("Dense" in kinds[-1] or any("MLP" in kind.upper() for kind in kinds)):
+    elif block is not None and parts and not is_norm and feed_forward:
         yield "mlp"
+
+
+def _any(pattern: re.Pattern[str], words: Sequence[str]) -> bool:
+    return any(pattern.search(word) for word in words)

@@ -22,7 +22,19 @@ from rich.text import Text
 
 from ftapp import backend, recipe, runs
 from ftapp.errors import Problem, RecipeError
-from ftapp.events import AnyEvent, DataLoaded, Evaluated, PhaseStarted, Progressed, RunStarted, Stepped
+from ftapp.events import (
+    AnyEvent,
+    CacheVerified,
+    Choice,
+    DataLoaded,
+    Evaluated,
+    PhaseEnded,
+    PhaseStarted,
+    PhaseTimed,
+    Progressed,
+    RunStarted,
+    Stepped,
+)
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
@@ -178,7 +190,18 @@ class Narrator:
                     f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
                     f"train, R = {share:.2%}"
                 )
+                if event.cache:
+                    self.say(_cache_line(event.cache))
                 self._show(f"phase {event.phase}", 0, event.steps)
+            case PhaseTimed():
+                self.say(f"phase {event.phase} is going to take about {event.seconds:.0f} s in all")
+            case PhaseEnded():
+                self.say(_proof_line(event))
+            case CacheVerified():
+                self.say(
+                    f"cache verified: the features of {event.examples} examples, computed anew, differ by at most "
+                    f"{event.difference:.2g} of the largest"
+                )
             case Progressed():
                 self._show(event.activity, event.done, event.total)
             case Stepped():
@@ -197,6 +220,25 @@ class Narrator:
         elif time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
             self.say(f"{activity}{f' {done}/{total}' if total else ''} {metrics}".rstrip())
+
+
+def _cache_line(choice: Choice) -> str:
+    if not choice.cached:
+        return f"no features are kept: {choice.reason}"
+    return (
+        f"features of {choice.layers[0]} to {choice.layers[-1]} are kept, {choice.size / 2**20:,.1f} MiB: "
+        f"{choice.reason}"
+    )
+
+
+def _proof_line(event: PhaseEnded) -> str:
+    """The freeze proof in words."""
+    kept = f"{len(event.changed)} frozen weights changed"
+    if not event.changed:
+        kept = f"all {event.frozen} frozen weights are bitwise as they were" if event.frozen else "nothing is frozen"
+    trained = event.moved + len(event.still)
+    moved = f"all {trained} that train moved" if not event.still else f"{event.moved} of {trained} that train moved"
+    return f"phase {event.phase} in {event.seconds:.1f} s: {kept}, {moved}"
 
 
 def _metrics(event: Stepped, history: History) -> str:
@@ -222,6 +264,13 @@ def _explain(run: Run, history: History, status: str, *, debug: bool) -> None:
         print(f"its log: {run.log_file}", file=sys.stderr)
 
 
+def _proof_row(proof: dict[str, Any]) -> str:
+    frozen = f"{len(proof['changed'])} of {proof['frozen']} frozen weights changed"
+    if not proof["changed"]:
+        frozen = f"{proof['frozen']} frozen weights bitwise unchanged" if proof["frozen"] else "nothing frozen"
+    return f"{frozen}, {proof['moved']} of {proof['moved'] + len(proof['still'])} trained ones moved"
+
+
 def print_result(outcome: dict[str, Any], console: Console) -> None:
     """The result of one run as a table, and the samples that it wrote."""
     table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
@@ -229,6 +278,9 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     rows |= {
         f"R, phase {phase['name']}": f"{phase['trainable_share']:.2%} of parameters train"
         for phase in outcome["phases"]
+    }
+    rows |= {
+        f"freeze proof, {phase['name']}": _proof_row(phase["proof"]) for phase in outcome["phases"] if "proof" in phase
     }
     rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
     if outcome["model"]:

@@ -51,17 +51,22 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
 def calibrate(model: Any, inputs: Iterable[Any]) -> None:
     """Give the normalization of a new head, if it has one, the mean and variance of the features of some batches.
 
-    Without it the first evaluations would see features that are not normalized. inputs: what the model takes, a few
-    batches of it; training goes on from these statistics.
+    Without it the first evaluations would see features that are not normalized. model: the Functional model with the
+    head, or the half of it that holds the head; inputs: what it takes, a few batches of it; training goes on from these
+    statistics.
     """
-    found = [layer for layer in model.layers if layer.name == _NORMALIZATION]
+    nodes = [node for each in model._nodes_by_depth.values() for node in each]
+    found = [node for node in nodes if node.operation.name == _NORMALIZATION]
     if not found:
         return
-    features = keras.Model(model.input, found[0].input)
-    values = np.concatenate([_float32(features(batch, training=False)) for batch in inputs])
+    layer, features = found[0].operation, keras.Model(model.input, found[0].input_tensors[0])
+    computed = [_float32(features(batch, training=False)) for batch in inputs]
+    if not computed:  # the run was interrupted before there were any
+        return
+    values = np.concatenate(computed)
     axes = tuple(range(values.ndim - 1))
-    found[0].moving_mean.assign(values.mean(axis=axes))
-    found[0].moving_variance.assign(values.var(axis=axes))
+    layer.moving_mean.assign(values.mean(axis=axes))
+    layer.moving_variance.assign(values.var(axis=axes))
 
 
 def _float32(values: Any) -> NDArray[np.float32]:

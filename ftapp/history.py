@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from ftapp.events import (
     AnyEvent,
+    CacheVerified,
     DataLoaded,
     Evaluated,
     ModelBuilt,
     ModelSaved,
+    PhaseEnded,
     PhaseStarted,
+    PhaseTimed,
     Progressed,
     RunEnded,
     RunStarted,
     Sampled,
     Stepped,
 )
+
+_Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
 
 
 @dataclass
@@ -30,6 +37,9 @@ class History:
     data: DataLoaded | None = None
     model: ModelBuilt | None = None
     phases: list[PhaseStarted] = field(default_factory=list)
+    ended_phases: list[PhaseEnded] = field(default_factory=list)
+    timed: list[PhaseTimed] = field(default_factory=list)
+    verified: list[CacheVerified] = field(default_factory=list)
     steps: list[Stepped] = field(default_factory=list)
     evaluations: list[Evaluated] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
@@ -61,6 +71,12 @@ class History:
                 self.model = event
             case PhaseStarted():
                 self.phases.append(event)
+            case PhaseEnded():
+                self.ended_phases.append(event)
+            case PhaseTimed():
+                self.timed.append(event)
+            case CacheVerified():
+                self.verified.append(event)
             case Sampled():
                 self.samples.append(event)
             case ModelSaved():
@@ -93,10 +109,7 @@ class History:
                 {"step": evaluation.step, "split": evaluation.split, "loss": evaluation.loss} | _accuracy(evaluation)
                 for evaluation in self.evaluations
             ],
-            "phases": [
-                {"name": phase.phase, "steps": phase.steps, "trainable_share": phase.trainable / phase.parameters}
-                for phase in self.phases
-            ],
+            "phases": [_phase(phase, _of(phase, self.timed), _of(phase, self.ended_phases)) for phase in self.phases],
             "trainable_share": self.trainable_share,
             "steps": len(self.steps),
             "seconds": round(ended.seconds, 3) if ended else None,
@@ -107,6 +120,31 @@ class History:
             "precision": self.started.precision if self.started else None,
             "error": ended.error if ended else None,
         }
+
+
+def _of(phase: PhaseStarted, events: Iterable[_Event]) -> _Event | None:
+    """The event that is about a phase, if there is one yet."""
+    return next((event for event in events if event.phase == phase.phase), None)
+
+
+def _phase(started: PhaseStarted, timed: PhaseTimed | None, ended: PhaseEnded | None) -> dict[str, Any]:
+    """What a phase was expected to be and, once it is over, what it took and the freeze proof."""
+    expected = msgspec.structs.asdict(started.estimate) if started.estimate else {}
+    told = {
+        "name": started.phase,
+        "steps": started.steps,
+        "trainable_share": started.trainable / started.parameters,
+        "cache": msgspec.structs.asdict(started.cache) if started.cache else None,
+        "estimate": expected | {"seconds": timed.seconds if timed else None},
+    }
+    if ended is None:
+        return told
+    spent = ("steps", "seconds", "preparing", "training", "evaluating", "memory")
+    proof = ("frozen", "digest", "changed", "moved", "still", "stuck")
+    return told | {
+        "outcome": {name: getattr(ended, name) for name in spent},
+        "proof": {name: getattr(ended, name) for name in proof},
+    }
 
 
 def _accuracy(evaluation: Evaluated) -> dict[str, float]:

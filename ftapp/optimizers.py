@@ -1,7 +1,9 @@
-"""Optimizers by the names that recipes use."""
+"""Optimizers by the names that recipes use, with learning rates by group and moments that outlast a phase."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -15,18 +17,131 @@ _CLASSES = {
     "rmsprop": keras.optimizers.RMSprop,
     "lion": keras.optimizers.Lion,
 }
+# Where these keep what they remember of each weight: lists in the order of the weights that they were built for.
+_MOMENTS = {
+    "adam": ("_momentums", "_velocities"),
+    "adamw": ("_momentums", "_velocities"),
+    "sgd": ("momentums",),
+    "rmsprop": ("_velocities",),
+    "lion": ("_momentums",),
+}
 _SGD_MOMENTUM = 0.9
 
 
-def make_optimizer(phase: Phase) -> keras.optimizers.Optimizer:
+@dataclass(frozen=True)
+class Group:
+    """How an optimizer treats some of its weights.
+
+    multiplier: their learning rate as a multiple of the optimizer's; lead: how many steps their moments have behind
+    them from former phases.
+    """
+
+    multiplier: float = 1.0
+    lead: int = 0
+
+
+def make_optimizer(
+    phase: Phase,
+    variables: Sequence[Any] = (),
+    multipliers: Sequence[tuple[Any, float]] = (),
+    former: Any = None,
+) -> keras.optimizers.Optimizer:
     """The phase's optimizer: decoupled weight decay, gradients clipped to a global norm if the recipe says so.
 
-    Its learning rate is set anew at each step (`ftapp.schedule`).
+    variables: those that train, in the model's order; multipliers: some of them, or all, with their learning rate as
+    a multiple of the optimizer's, which is set anew at each step (`ftapp.schedule`); former: the optimizer of the
+    phase before, None at the start.
+
+    Weights that trained in the phase before and go on training keep their moments, and the count of steps that Adam
+    corrects their bias by (Kingma & Ba 2015, section 3), if both phases have the same kind of optimizer: a second
+    phase with the same weights and rates then continues the first as if there were no boundary. All other weights
+    start from zero, as with a new optimizer; so do those that paused for a phase, since their moments tell of a loss
+    that has moved on. The momentum of SGD is a distance, gathered at the rates of the phase before; it dies away
+    within some ten steps.
     """
-    options: dict[str, Any] = {"learning_rate": phase.learning_rate, "global_clipnorm": phase.clip_norm}
+    by_id = {id(variable): multiplier for variable, multiplier in multipliers}
+    leads = _leads(former, phase.optimizer)
+    groups = [Group(by_id.get(id(variable), 1.0), leads.get(id(variable), 0)) for variable in variables]
+    options: dict[str, Any] = {
+        "name": phase.optimizer,
+        "learning_rate": phase.base_rate,
+        "global_clipnorm": phase.clip_norm,
+    }
     # AdamW alone has a decay of its own, 0.004, when it is given none.
     if phase.weight_decay or phase.optimizer == "adamw":
         options["weight_decay"] = phase.weight_decay
     if phase.optimizer == "sgd":
         options["momentum"] = _SGD_MOMENTUM
-    return _CLASSES[phase.optimizer](**options)
+    plain = _CLASSES[phase.optimizer](**options)
+    if all(group == Group() for group in groups):
+        return plain
+    # On torch Keras puts a class of its own, which updates many weights at once, in the place of the one asked for.
+    optimizer = _grouped(type(plain))(**options)
+    optimizer.build(list(variables))
+    optimizer.groups = tuple(groups)
+    for variable in variables:
+        if id(variable) in leads:
+            _copy_moments(former, optimizer, variable)
+    return optimizer
+
+
+def _leads(former: Any, kind: str) -> dict[int, int]:
+    """How many steps the moments of each weight of a former optimizer have behind them, by the weight's id."""
+    if former is None or former.name != kind or not former.built:
+        return {}
+    steps = int(keras.ops.convert_to_numpy(former.iterations))
+    groups = getattr(former, "groups", None) or [Group()] * len(former._trainable_variables)
+    return {
+        id(variable): steps + group.lead
+        for variable, group in zip(former._trainable_variables, groups, strict=True)
+        if steps + group.lead
+    }
+
+
+def _copy_moments(former: Any, optimizer: Any, variable: Any) -> None:
+    for name in _MOMENTS[optimizer.name]:
+        old, new = (getattr(each, name)[each._get_variable_index(variable)] for each in (former, optimizer))
+        new.assign(keras.ops.copy(old))
+
+
+def _grouped(base: Any) -> Any:
+    """`base`, a Keras optimizer class, with a group for each of the weights that it is built for, in their order."""
+
+    class Grouped(base):
+        groups: tuple[Group, ...] = ()
+        _active = Group()
+
+        # What Keras reads wherever it computes an update, weight decay included.
+
+        @property
+        def iterations(self) -> Any:
+            return super().iterations + self._active.lead if self._active.lead else super().iterations
+
+        def _get_current_learning_rate(self) -> Any:
+            rate = super()._get_current_learning_rate()
+            return rate * self._active.multiplier if self._active.multiplier != 1.0 else rate
+
+        # Called once each for all weights in every step, after the clipping, which sees all groups together.
+
+        def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+            for members in self._each_group(variables):
+                super()._apply_weight_decay([variables[index] for index in members])
+
+        def _backend_update_step(self, grads: Sequence[Any], variables: Sequence[Any], _: Any) -> None:
+            for members in self._each_group(variables):
+                super()._backend_update_step(
+                    [grads[index] for index in members], [variables[index] for index in members], self.learning_rate
+                )
+
+        def _each_group(self, variables: Sequence[Any]) -> Iterator[list[int]]:
+            """Where the members of each group stand in `variables`, with that group in force meanwhile."""
+            members: dict[Group, list[int]] = {}
+            for index, variable in enumerate(variables):
+                members.setdefault(self.groups[self._get_variable_index(variable)], []).append(index)
+            try:
+                for self._active, indices in members.items():
+                    yield indices
+            finally:
+                self._active = Group()
+
+    return Grouped

@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from ftapp import presets, sources
 from ftapp.errors import Problem, RecipeError, nearest
-from ftapp.rules import parse_rule
+from ftapp.rules import parse_rule, parse_selections
 
 Task = Literal["image-classification", "text-classification", "causal-lm"]
 Head = Literal["softmax", "one-vs-rest", "linear-svm"]
@@ -44,7 +53,32 @@ def _checked_rule(text: str) -> str:
     return text
 
 
+def _checked_selections(text: str) -> str:
+    parse_selections(text)
+    return text
+
+
 SplitSize = Annotated[float, AfterValidator(_checked_size)]
+
+# What pydantic puts into an error's location beside the recipe's own keys: which form of the learning rate was tried,
+# and that it is about a table's key.
+_NUMBER, _TABLE, _KEY = "<number>", "<table>", "[key]"
+
+
+def _form_of_rate(value: Any) -> str | None:
+    return _TABLE if isinstance(value, dict) else _NUMBER if isinstance(value, int | float) else None
+
+
+Rate = Annotated[float, Field(gt=0)]
+Rates = Annotated[dict[Annotated[str, AfterValidator(_checked_selections)], Rate], Field(min_length=1)]
+LearningRate = Annotated[
+    Annotated[Rate, Tag(_NUMBER)] | Annotated[Rates, Tag(_TABLE)],
+    Discriminator(
+        _form_of_rate,
+        custom_error_type="learning_rate",
+        custom_error_message="should be a number or a table of numbers such as { backbone = 1e-5, head = 1e-3 }",
+    ),
+]
 
 
 class Section(BaseModel):
@@ -90,7 +124,10 @@ class Data(Section):
 
 
 class Augment(Section):
-    """Random changes to the training images. A step draws them anew from the run's seed; evaluation sees none.
+    """Random changes to the training images, which follow from the run's seed; evaluation sees none.
+
+    Each step draws them anew, except where the outputs of frozen layers are kept (`frozen.cache`): `views` augmented
+    views of each image are kept then, and the epochs take turns at them.
 
     rotation: at most so many degrees either way; zoom: at most this share in or out; crop: the share of each side
     that a random crop keeps before it is resized back; translation: at most this share of [width, height] either way.
@@ -105,6 +142,20 @@ class Augment(Section):
     translation: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.0]
     fill_mode: FillMode = "reflect"
     fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
+    views: Annotated[int, Field(ge=1)] = 4
+
+
+class Frozen(Section):
+    """How the frozen layers at the bottom of the model are computed: those that no trained layer feeds.
+
+    `cache`: their outputs are computed once, kept on disk and read in each epoch, where that saves time. `dtype`: what
+    the outputs are kept in; `auto` is what they are computed in, which loses nothing. `dropout`: whether dropout in
+    these layers stays on; their outputs then differ from step to step and are not kept.
+    """
+
+    cache: bool = True
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dropout: bool = False
 
 
 class Phase(Section):
@@ -112,6 +163,11 @@ class Phase(Section):
 
     `layers` are rules as `ftapp.rules` describes them. Its length is `epochs` or `steps`. `warmup` is the share of
     the phase in which the learning rate rises to its value; `schedule` is its course afterwards.
+
+    `learning_rate` is a number, or a table of numbers by selections of the rules' language, such as
+    { backbone = 1e-5, head = 1e-3, "attention & last:2" = 3e-5 }, of which later ones override earlier ones.
+    `layer_decay` multiplies the rate of a layer once more for each block that lies above it (`ftapp.rates`). Moments
+    of the former phase's optimizer are kept where it was of the same kind (`ftapp.optimizers`).
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
@@ -120,11 +176,17 @@ class Phase(Section):
     steps: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] = 32
     optimizer: Optimizer = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: LearningRate = 1e-3
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     schedule: Schedule = "constant"
     warmup: Share = 0.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def base_rate(self) -> float:
+        """The highest learning rate of the phase, before `layer_decay`; the other rates are relative to it."""
+        return max(self.learning_rate.values()) if isinstance(self.learning_rate, dict) else self.learning_rate
 
     @model_validator(mode="after")
     def _one_length(self) -> Phase:
@@ -174,6 +236,7 @@ class Recipe(Section):
     model: Model
     data: Data
     augment: Augment | None = None
+    frozen: Frozen = Frozen()
     phase: Annotated[list[Phase], Field(min_length=1)]
     evaluate: Evaluate = Evaluate()
     samples: Samples | None = None
@@ -376,12 +439,12 @@ def _explained(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, s
 
 
 def _walk(location: Sequence[str | int]) -> tuple[list[str], list[str]]:
-    """The readable path of an error, without the branches of unions, and the keys valid beside its last part."""
+    """The readable path of an error, without pydantic's own marks, and the keys valid beside its last part."""
     section: type[Section] | None = Recipe
     path: list[str] = []
     fields: list[str] = []
     for part in location:
-        if isinstance(part, str) and section is None:
+        if part in (_NUMBER, _TABLE, _KEY):
             continue
         if isinstance(part, str) and section is not None:
             fields = list(section.model_fields)

@@ -11,6 +11,9 @@ joined by `&` (all must hold), and a term may be negated by `!`:
     blocks[0:6]  blocks[3]  first:2  last:4     ranges of the backbone's repeated blocks, in order, from 0
     block5  transformer_layer_0  *_conv1  */query                     names and globs on layer paths
 
+Blocks are counted through the towers of a model in the order of its network: a vision encoder's, then the decoder's.
+Selections alone are the keys of a table of learning rates (`ftapp.rates`).
+
 A name matches a layer if it is a part of the layer's path, or begins one and is followed by `_` (`block5` matches
 `block5_conv1`). A glob is compared with the whole path and with its last part.
 """
@@ -76,18 +79,24 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """`freeze` or `train` applied to every unit that one of the selections matches.
+class Selections:
+    """One or more selections, as they were written; a unit matches if one of them matches it.
 
     selections: each a tuple of terms that must all hold.
     """
 
     text: str
-    trainable: bool
     selections: tuple[tuple[Term, ...], ...]
 
     def matches(self, unit: Unit) -> bool:
         return any(all(term.matches(unit) for term in selection) for selection in self.selections)
+
+
+@dataclass(frozen=True)
+class Rule(Selections):
+    """`freeze` or `train` applied to every unit that one of the selections matches."""
+
+    trainable: bool
 
 
 def parse_rule(text: str) -> Rule:
@@ -97,22 +106,30 @@ def parse_rule(text: str) -> Rule:
         raise ValueError(f"a rule begins with 'freeze' or 'train'; got '{text}'; {nearest(verb, ('freeze', 'train'))}")
     if not rest.strip():
         raise ValueError(f"a rule names what it is about; got '{text}'; for example '{verb} attention & last:4'")
-    selections = tuple(
-        tuple(_parse_term(term.strip(), text) for term in selection.split("&")) for selection in rest.split(",")
+    return Rule(text=text.strip(), trainable=verb == "train", selections=_parse_all(rest, text))
+
+
+def parse_selections(text: str) -> Selections:
+    """Read selections without a verb. Raises ValueError as `parse_rule` does."""
+    return Selections(text=text.strip(), selections=_parse_all(text, text))
+
+
+def _parse_all(text: str, whole: str) -> tuple[tuple[Term, ...], ...]:
+    return tuple(
+        tuple(_parse_term(term.strip(), whole) for term in selection.split("&")) for selection in text.split(",")
     )
-    return Rule(text=text.strip(), trainable=verb == "train", selections=selections)
 
 
-def _parse_term(text: str, rule: str) -> Term:
+def _parse_term(text: str, whole: str) -> Term:
     negated = text.startswith("!")
     name = text.removeprefix("!").strip()
     if not name:
-        raise ValueError(f"every ',' and '&' of a rule stands between two selections; got '{rule}'")
+        raise ValueError(f"every ',' and '&' of a rule stands between two selections; got '{whole}'")
     if ":" in name and not (_ENDS.fullmatch(name) or _BLOCKS.fullmatch(name)):
-        raise ValueError(f"a range is first:N, last:N or blocks[A:B]; got '{name}' in '{rule}'")
+        raise ValueError(f"a range is first:N, last:N or blocks[A:B]; got '{name}' in '{whole}'")
     if not _NAME.fullmatch(name.replace(":", "")):
         raise ValueError(
-            f"a selection is a group, a range of blocks or a layer's name or glob; got '{name}' in '{rule}'"
+            f"a selection is a group, a range of blocks or a layer's name or glob; got '{name}' in '{whole}'"
         )
     return Term(name, negated)
 
@@ -128,7 +145,7 @@ def decide(rules: Sequence[Rule], units: Sequence[Unit]) -> tuple[list[bool], li
     return trainable, deciding
 
 
-def unmatched(rules: Sequence[Rule], units: Sequence[Unit]) -> list[str]:
+def unmatched(rules: Sequence[Selections], units: Sequence[Unit]) -> list[str]:
     """A message for each selection that matches no unit, with the nearest names."""
     names = dict.fromkeys(GROUPS) | dict.fromkeys(part for unit in units for part in unit.path.split("/"))
     messages = []
@@ -137,7 +154,6 @@ def unmatched(rules: Sequence[Rule], units: Sequence[Unit]) -> list[str]:
             if not any(all(term.matches(unit) for term in selection) for unit in units):
                 alone = [term for term in selection if not any(term.matches(unit) for unit in units)]
                 subject = alone[0].text if alone else " & ".join(term.text for term in selection)
-                messages.append(
-                    f"'{subject}' matches no layer of this model, in '{rule.text}'; {nearest(subject, names)}"
-                )
+                place = f", in '{rule.text}'" if subject != rule.text else ""
+                messages.append(f"'{subject}' matches no layer of this model{place}; {nearest(subject, names)}")
     return messages

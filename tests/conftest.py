@@ -52,6 +52,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return made
 
 
+@pytest.fixture(autouse=True)
+def no_features_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache of its own for each test, but for those that need real downloads and keep these for the next time."""
+    if "network" not in request.keywords:
+        monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def image_recipe(tiny: Tiny) -> str:
     return f"""

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe, rules
 from ftapp.history import History
+from ftapp.recipe import Phase
 from ftapp.runs import EXIT_CODES
 from tests.conftest import Do
 
@@ -106,11 +107,14 @@ def _absolute(override: str) -> str:
     return f"{scheme}:{Path(name).absolute()}"
 
 
+def test_pieces_of_a_phase_are_valid() -> None:
+    pieces = [tomllib.loads(block) for block in blocks("toml")]
+    for piece in pieces:
+        Phase.model_validate({"name": "p", "steps": 1, **piece})
+    assert {key for piece in pieces for key in piece} == {"layers", "learning_rate", "layer_decay"}
+
+
 def test_rules_parse() -> None:
-    layers = [rule for block in blocks("toml") for rule in tomllib.loads(block)["layers"]]
-    assert layers
-    for rule in layers:
-        rules.parse_rule(rule)
     section = README.partition("## Which layers train")[2].partition("\n## ")[0]
     listed = re.findall(r"`([^`\n]+)`", section.partition("- groups:")[2].partition("A rule that")[0])
     assert set(rules.GROUPS) <= set(listed)

@@ -84,6 +84,44 @@ def test_bundled_recipes_read_back_the_same(name: str, tmp_path: Path) -> None:
     assert recipe.load(copy) == loaded
 
 
+def test_a_table_of_learning_rates_keeps_its_order_and_reads_back_the_same(file: Path, tmp_path: Path) -> None:
+    table = '{ backbone = 1e-5, head = 1e-3, "attention & last:2" = 3e-5, "*_conv1, norms" = 1 }'
+    edited(file, "steps = 10", f"steps = 10\nlearning_rate = {table}\nlayer_decay = 0.5")
+    loaded = recipe.load(file)
+    rates = loaded.phase[1].learning_rate
+    assert isinstance(rates, dict)
+    assert list(rates.items()) == [
+        ("backbone", 1e-5),
+        ("head", 1e-3),
+        ("attention & last:2", 3e-5),
+        ("*_conv1, norms", 1.0),
+    ]
+    copy = tmp_path / "copy.toml"
+    copy.write_text(loaded.to_toml(), encoding="utf-8")
+    again = recipe.load(copy)
+    assert again == loaded
+    assert isinstance(again.phase[1].learning_rate, dict)
+    assert list(again.phase[1].learning_rate) == list(rates)
+
+
+def test_rates_are_laid_over_key_by_key_and_by_a_number_as_a_whole(file: Path) -> None:
+    def rates(*overrides: str) -> object:
+        return recipe.load(file, None, overrides).phase[0].learning_rate
+
+    edited(file, "epochs = 3", "epochs = 3\nlearning_rate = { all = 1e-4, head = 1e-3 }")
+    assert rates("phase.head.learning_rate.all=2e-4", "phase.head.learning_rate.last:2=5e-4") == {
+        "all": 2e-4,
+        "head": 1e-3,
+        "last:2": 5e-4,
+    }
+    assert rates("phase.head.learning_rate=0.5") == 0.5
+    file.write_text(MINIMAL, encoding="utf-8")
+    assert rates("phase.head.learning_rate={ all = 1e-4 }", "phase.head.learning_rate.head=1e-2") == {
+        "all": 1e-4,
+        "head": 1e-2,
+    }
+
+
 def test_all_errors_come_at_once(file: Path) -> None:
     text = (
         MINIMAL.replace("epochs = 3", "epoch = 3")
@@ -108,6 +146,25 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("task=text-clasification", "task: unknown value 'text-clasification'; did you mean 'text-classification'?"),
         ("phase.finetun.steps=3", "phase: there is no phase 'finetun'; did you mean 'finetune'?"),
         ("phase.head.learning_rate=-1", "phase.head.learning_rate: should be greater than 0; got -1"),
+        (
+            "phase.head.learning_rate=fast",
+            "phase.head.learning_rate: should be a number or a table of numbers such as "
+            "{ backbone = 1e-5, head = 1e-3 }; got 'fast'",
+        ),
+        ("phase.head.learning_rate=true", "phase.head.learning_rate: should be a valid number; got True"),
+        ("phase.head.learning_rate={}", "phase.head.learning_rate: Dictionary should have at least 1 item"),
+        ("phase.head.learning_rate.head=0", "phase.head.learning_rate.head: should be greater than 0; got 0"),
+        ("phase.head.learning_rate={head = 'x'}", "phase.head.learning_rate.head: should be a valid number; got 'x'"),
+        (
+            "phase.head.learning_rate={'lst:2' = 1e-3}",
+            "phase.head.learning_rate.lst:2: a range is first:N, last:N or blocks[A:B]; got 'lst:2' in 'lst:2'",
+        ),
+        (
+            "phase.head.learning_rate={'attention & ' = 1e-3}",
+            "phase.head.learning_rate.attention & : every ',' and '&' of a rule stands between two selections; got",
+        ),
+        ("phase.head.layer_decay=0", "phase.head.layer_decay: should be greater than 0; got 0"),
+        ("phase.head.layer_decay=1.5", "phase.head.layer_decay: should be less than or equal to 1; got 1.5"),
         ("phase.head.optimizer=adamm", "phase.head.optimizer: unknown value 'adamm'; did you mean 'adam'?"),
         ("data.validation=inf", "data.validation: should be a finite number; got inf"),
         ("phase.head.learning_rate=nan", "phase.head.learning_rate: should be a finite number; got nan"),
@@ -209,8 +266,36 @@ def test_a_name_too_long_for_a_file_is_refused(file: Path) -> None:
 
 def test_whatever_is_in_a_recipe_nothing_but_a_refusal_comes_of_it(file: Path) -> None:
     random = np.random.default_rng(0)
-    words = ["", "0", "-1", "nan", "1e999", "[]", "{}", "[[]]", "true", "~", "phase", "a.b", "'x", '"', "\n", "\ud800"]
-    keys = ["data.source", "phase.head.layers", "phase", "model", "profile", "seed", "", "model.preset.x"]
+    words = [
+        "",
+        "{'' = 1}",
+        "0",
+        "-1",
+        "nan",
+        "1e999",
+        "[]",
+        "{}",
+        "[[]]",
+        "true",
+        "~",
+        "phase",
+        "a.b",
+        "'x",
+        '"',
+        "\n",
+        "\ud800",
+    ]
+    keys = [
+        "data.source",
+        "phase.head.layers",
+        "phase.head.learning_rate",
+        "phase",
+        "model",
+        "profile",
+        "seed",
+        "",
+        "model.preset.x",
+    ]
     refused = 0
     for _ in range(400):
         text = bytearray(MINIMAL.encode())

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ftapp.rules import Unit, decide, parse_rule, unmatched
+from ftapp.rules import Unit, decide, parse_rule, parse_selections, unmatched
 
 UNITS = [
     Unit("token_embedding", frozenset({"backbone", "embeddings"}), None, 4),
@@ -97,3 +97,16 @@ def test_selections_that_match_nothing_are_told_with_the_nearest() -> None:
     assert first == "'atention' matches no layer of this model, in 'freeze atention'; did you mean 'attention'?"
     assert second.startswith("'pooler' matches no layer of this model, in 'train pooler & last:1'")
     assert unmatched([parse_rule("train head & last:1")], UNITS)[0].startswith("'head & last:1' matches no layer")
+
+
+def test_selections_alone_are_read_as_those_of_a_rule() -> None:
+    for text in ("head", "attention & !last:3", "layer_norm, head"):
+        assert parse_selections(text).selections == parse_rule(f"train {text}").selections
+    with pytest.raises(
+        ValueError, match=re.escape("a range is first:N, last:N or blocks[A:B]; got 'lst:4' in 'lst:4'")
+    ):
+        parse_selections("lst:4")
+    with pytest.raises(ValueError, match="stands between two selections; got ''"):
+        parse_selections("")
+    (message,) = unmatched([parse_selections("atention")], UNITS)
+    assert message == "'atention' matches no layer of this model; did you mean 'attention'?"

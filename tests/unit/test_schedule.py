@@ -12,7 +12,7 @@ from ftapp.schedule import rate_at
 
 
 def rates(steps: int, **keys: Any) -> list[float]:
-    phase = Phase(name="p", steps=steps, learning_rate=1.0, **keys)
+    phase = Phase.model_validate({"name": "p", "steps": steps, "learning_rate": 1.0, **keys})
     return [rate_at(phase, step, steps) for step in range(steps)]
 
 
@@ -26,6 +26,12 @@ def test_warm_up_rises_to_the_whole_rate() -> None:
 
 def test_linear_falls_in_equal_steps() -> None:
     assert rates(4, schedule="linear") == pytest.approx([1.0, 0.75, 0.5, 0.25])
+
+
+def test_of_a_table_it_is_the_highest_rate() -> None:
+    table = {"all": 0.1, "head": 2.0, "last:2": 0.5}
+    assert rates(4, learning_rate=table, schedule="linear") == pytest.approx([2.0, 1.5, 1.0, 0.5])
+    assert rates(2, learning_rate=table, layer_decay=0.5) == [2.0, 2.0]
 
 
 def test_cosine_is_half_way_down_in_the_middle() -> None:

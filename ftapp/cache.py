@@ -1,0 +1,125 @@
+"""The cache of features on disk: its entries, who uses them, and what is removed when they outgrow the quota.
+
+An entry is a folder of files that `ftapp.features` reads and writes. Locks die with their process: whoever uses an
+entry shares its `.used` lock, so that no other process removes it; whoever adds to it holds its `.filled` lock alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ftapp import fetch
+from ftapp.errors import RunError
+
+_QUOTA_GIB = 20.0
+_DESCRIPTION = "description.json"
+
+
+def folder() -> Path:
+    """Where entries are kept, beside the downloads. It need not exist yet."""
+    return fetch.cache_dir() / "features"
+
+
+def quota() -> int:
+    """How many bytes all entries may take: FTAPP_FEATURES_GIB, 20 GiB if it is not set. Raises RunError."""
+    given = os.environ.get("FTAPP_FEATURES_GIB")
+    try:
+        gib = float(given) if given else _QUOTA_GIB
+        if not 0 <= gib < float("inf"):
+            raise ValueError
+    except ValueError as error:
+        raise RunError(f"FTAPP_FEATURES_GIB is a number of GiB from 0 up; got '{given}'") from error
+    return int(gib * 2**30)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The features of one frozen half of a model.
+
+    label: the model and its frozen layers, in words; size: bytes on disk; used: seconds since the Unix epoch.
+    """
+
+    folder: Path
+    label: str
+    size: int
+    used: float
+
+
+def entries() -> list[Entry]:
+    """All entries, the one used last first."""
+    found = []
+    for file in folder().glob(f"*/{_DESCRIPTION}"):
+        try:
+            label = str(json.loads(file.read_text("utf-8"))["label"])
+            size = sum(part.stat().st_blocks * 512 for part in file.parent.iterdir())
+            found.append(Entry(file.parent, label, size, file.stat().st_mtime))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # it is being removed, or was left by another version
+    return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+
+@contextmanager
+def used(key: str, label: str) -> Iterator[Path]:
+    """The folder of an entry, made if need be, which nobody removes until the context ends."""
+    place = folder() / key
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(place.with_suffix(".used"), fcntl.LOCK_SH):
+        place.mkdir(exist_ok=True)
+        description = place / _DESCRIPTION
+        scratch = place / f"{_DESCRIPTION}.{os.getpid()}"
+        scratch.write_text(json.dumps({"label": label}), encoding="utf-8")
+        scratch.replace(description)  # whole or not at all; its time says when the entry was used last
+        yield place
+
+
+@contextmanager
+def filled(place: Path) -> Iterator[None]:
+    """While the context lasts nobody else adds to the entry in the folder `place`."""
+    with _locked(place.with_suffix(".filled"), fcntl.LOCK_EX):
+        yield
+
+
+def make_room(size: int) -> str | None:
+    """Remove entries that nobody uses, the one used last longest ago first, until `size` more bytes fit.
+
+    Returns None when they do, else why they do not: the quota, the disk, or entries in use.
+    """
+    limit = quota()
+    if size > limit:
+        return f"it would take {size / 2**30:.2f} GiB, and the quota is {limit / 2**30:.2f} (FTAPP_FEATURES_GIB)"
+    folder().mkdir(parents=True, exist_ok=True)
+    kept = entries()
+    while True:
+        taken, free = sum(entry.size for entry in kept), shutil.disk_usage(folder()).free
+        if taken + size <= limit and size <= free:
+            return None
+        removed = next((entry for entry in reversed(kept) if remove(entry)), None)
+        if removed is None:
+            short = "the disk is full" if size > free else "other runs use what the quota allows"
+            return f"it would take {size / 2**30:.2f} GiB, and {short}"
+        kept.remove(removed)
+
+
+def remove(entry: Entry) -> bool:
+    """Remove an entry unless a run uses it; whether it is gone."""
+    try:
+        with _locked(entry.folder.with_suffix(".used"), fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(entry.folder, ignore_errors=True)
+            return not entry.folder.exists()
+    except BlockingIOError:
+        return False
+
+
+@contextmanager
+def _locked(path: Path, kind: int) -> Iterator[IO[bytes]]:
+    with path.open("ab") as file:
+        fcntl.flock(file, kind)
+        yield file

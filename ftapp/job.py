@@ -1,0 +1,343 @@
+"""The training of a run: its phases, each with its own frozen layers, data and optimizer, and its measurements."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import os
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import keras
+import msgspec
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from ftapp import backend, batches, freeze, heads, plan, rates
+from ftapp.batches import Draw, Splits
+from ftapp.errors import RunError
+from ftapp.evaluate import measure
+from ftapp.events import CacheVerified, Evaluated, EventLog, PhaseEnded, PhaseStarted, PhaseTimed, ProgressLog, Stepped
+from ftapp.freeze import Decision
+from ftapp.models import Pretrained
+from ftapp.optimizers import make_optimizer
+from ftapp.proof import Proof
+from ftapp.recipe import Phase, Recipe
+from ftapp.schedule import rate_at
+from ftapp.stage import Stage, epochs, staged, views_of
+
+if TYPE_CHECKING:
+    from ftapp.worker import Control
+
+# Batches whose features give a new head's normalization its first statistics.
+_CALIBRATION = 4
+# Steps after which the phase's duration is told.
+_TIMED = 8
+
+
+class Job:
+    """The state of a run's training. A context: the features that it keeps on disk are held until its end."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pretrained: Pretrained,
+        model: keras.Model,
+        splits: Splits,
+        log: EventLog,
+        control: Control,
+    ) -> None:
+        self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
+        self._log, self._control = log, control
+        self._memory = psutil.Process()
+        self._progress = ProgressLog(log)
+        self._measured: Evaluated | None = None
+        self._held = ExitStack()
+        self._stage: Stage | None = None
+        self._optimizer: Any = None  # the last phase's
+        self._spent = {"preparing": 0.0, "training": 0.0, "evaluating": 0.0}
+        self._since = 0.0
+        self._begun = 0.0
+        self._peak = 0
+        self._seconds: list[float] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._held.close()
+
+    def fit(self, index: int) -> None:
+        """Train one phase, and prove what it did to the weights.
+
+        Raises RunError when the loss is not finite, and when a frozen weight changed or a trained one did not.
+        """
+        if self._control.wanted():
+            return
+        self._begun, first = time.perf_counter(), self._control.steps
+        phase = self._recipe.phase[index]
+        self._spent, self._seconds, self._peak = dict.fromkeys(self._spent, 0.0), [], 0
+        decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
+        stage = self._start(phase, decisions)
+        proof = Proof(decisions)
+        self._train(index, phase, stage)
+        self._conclude(phase, stage, decisions, proof, self._control.steps - first)
+
+    def conclude(self) -> None:
+        """Measure the whole test split, unless the run was interrupted."""
+        if not self._control.wanted():
+            self._measure("test", None, final=True)
+
+    def _start(self, phase: Phase, decisions: list[Decision]) -> Stage:
+        """Freeze what the phase freezes, cut the model, and compile what trains."""
+        freeze.apply(self._model, decisions)
+        self._held.close()
+        stage = self._held.enter_context(staged(self._recipe, phase, self._model, self._splits))
+        self._stage = stage
+        compiled(self._recipe, phase, stage.model, decisions, self._optimizer)
+        self._optimizer = stage.model.optimizer
+        steps, per_epoch = epochs(phase, len(self._splits.train))
+        self._log.write(
+            PhaseStarted(
+                time=time.time(),
+                phase=phase.name,
+                first_step=self._control.steps + 1,
+                steps=steps,
+                epochs=steps / per_epoch,
+                trainable=sum(decision.trainable_parameters for decision in decisions),
+                parameters=sum(decision.parameters for decision in decisions),
+                trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
+                cache=stage.choice,
+                estimate=plan.estimate(
+                    self._recipe, phase, self._model, decisions, stage.halves, cached=stage.choice.cached
+                ),
+            )
+        )
+        return stage
+
+    def _train(self, index: int, phase: Phase, stage: Stage) -> None:
+        steps, per_epoch = epochs(phase, len(self._splits.train))
+        data = stage.data["train"]
+        if self._control.steps == 0:
+            first = itertools.islice(self._draws(index, phase, stage), _CALIBRATION)
+            heads.calibrate(stage.bare, (data.inputs(*key) for key in first))
+            self._evaluate()
+
+        def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any]:
+            return data.inputs(*key), data.targets(key[0])
+
+        rate = math.nan
+        self._since = time.perf_counter()
+        for number, (x, y) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
+            if number % per_epoch == 0:
+                self._seed_layers(index, number // per_epoch)
+            if rate != (wanted := rate_at(phase, number, steps)):
+                stage.model.optimizer.learning_rate = rate = wanted
+            metrics = stage.model.train_on_batch(x, y, return_dict=True)
+            self._report(metrics, number // per_epoch + 1, rate)
+            if number + 1 == _TIMED < steps:
+                self._foretell(phase, stage)
+            if self._control.wanted():
+                return
+            every = self._recipe.evaluate.every
+            ends_epoch = (number + 1) % per_epoch == 0 or number + 1 == steps
+            if self._control.steps % every == 0 if every else ends_epoch:
+                self._evaluate()
+            self._since = time.perf_counter()
+
+    def _draws(self, index: int, phase: Phase, stage: Stage) -> Iterator[tuple[NDArray[np.int64], Draw]]:
+        """For each step of a phase its examples, and the key of their augmentation. Their features are kept by then."""
+        dataset, seed = self._splits.train, self._recipe.seed
+        steps, per_epoch = epochs(phase, len(dataset))
+        for epoch in range(math.ceil(steps / per_epoch)):
+            order = batches.epoch_order(len(dataset), phase.batch_size, (seed, index, epoch), dataset.lengths)
+            order = order[: steps - epoch * per_epoch]
+            if not self._prepare("train", np.concatenate(order), Draw(seed, index, epoch, 0)):
+                return
+            if epoch == 0:
+                self._verify(phase, stage, np.concatenate(order), Draw(seed, index, epoch, 0))
+            for number, examples in enumerate(order):
+                yield examples, Draw(seed, index, epoch, number)
+
+    def _prepare(self, split: str, indices: NDArray[np.int64], draw: Draw | None) -> bool:
+        """Have the features of these examples, if the phase keeps any. False when the run is to end."""
+        assert self._stage is not None
+        begun = time.perf_counter()
+        ready = self._stage.prepare(
+            split, indices, draw, functools.partial(self._goes_on, f"features of the {split} split")
+        )
+        seconds = time.perf_counter() - begun
+        self._spent["preparing"] += seconds
+        self._since += seconds
+        return ready
+
+    def _verify(self, phase: Phase, stage: Stage, indices: NDArray[np.int64], draw: Draw) -> None:
+        """Compare some kept features with what comes out anew, if the run was asked to (`--verify-cache`)."""
+        if os.environ.get("FTAPP_VERIFY_CACHE") == "1" and (found := stage.verify("train", indices, draw)):
+            self._log.write(CacheVerified(time=time.time(), phase=phase.name, examples=found[0], difference=found[1]))
+
+    def _seed_layers(self, phase: int, epoch: int) -> None:
+        """Start the random numbers of dropout anew from (seed, phase, epoch); within an epoch they count its steps."""
+        generators = [
+            generator for layer in self._model._flatten_layers() for generator in getattr(layer, "_seed_generators", ())
+        ]
+        for index, generator in enumerate(generators):
+            key = [self._recipe.seed, phase, epoch, index]
+            generator.state.assign(np.array([np.random.SeedSequence(key).generate_state(1)[0], 0], np.uint32))
+
+    def _report(self, metrics: dict[str, Any], epoch: int, rate: float) -> None:
+        self._control.steps += 1
+        loss = self._finite(float(metrics["loss"]))
+        accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
+        seconds, memory = time.perf_counter() - self._since, self._memory.memory_info().rss
+        self._peak = max(self._peak, memory)
+        self._spent["training"] += seconds
+        self._seconds.append(seconds)
+        self._log.write(
+            Stepped(
+                time=time.time(),
+                step=self._control.steps,
+                epoch=epoch,
+                loss=loss,
+                accuracy=accuracy,
+                rate=rate,
+                seconds=seconds,
+                memory=memory,
+            )
+        )
+
+    def _foretell(self, phase: Phase, stage: Stage) -> None:
+        """Tell how long the phase will take, by the median of its first steps and what else has been done so far."""
+        steps, per_epoch = epochs(phase, len(self._splits.train))
+        evaluations = steps // (self._recipe.evaluate.every or per_epoch)
+        evaluated = self._measured.seconds if self._measured else 0.0
+        views = len(stage.features) and views_of(self._recipe, phase, self._splits)
+        seconds = (
+            time.perf_counter()
+            - self._begun
+            + (steps - _TIMED) * statistics.median(self._seconds)
+            + evaluations * evaluated
+            + max(0, views - 1) * self._spent["preparing"]
+        )
+        self._log.write(PhaseTimed(time=time.time(), phase=phase.name, seconds=seconds))
+
+    def _evaluate(self) -> None:
+        """Measure the held-out split that the recipe names."""
+        spec = self._recipe.evaluate
+        self._measure(spec.split, spec.examples, final=False)
+
+    def _measure(self, split: str, limit: int | None, *, final: bool) -> None:
+        assert self._stage is not None
+        begun = time.perf_counter()
+        dataset = self._stage.data[split]
+        size = min(limit or len(dataset), len(dataset))
+        last = self._measured
+        if last and (last.step, last.split, last.examples) == (self._control.steps, split, size):
+            # The same weights on the same examples: known already.
+            self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
+            return
+        batch_size, seed = self._recipe.evaluate.batch_size, self._recipe.seed
+        order = batches.evaluation_order(len(dataset), batch_size, limit, seed, dataset.lengths)
+        if not self._prepare(split, np.concatenate(order), None):
+            return
+        preparing = time.perf_counter() - begun
+        metrics = measure(
+            self._stage.model, dataset, order, functools.partial(self._goes_on, f"evaluating the {split} split")
+        )
+        if metrics is None:
+            return
+        self._finite(metrics["loss"])
+        seconds = time.perf_counter() - begun - preparing
+        self._spent["evaluating"] += seconds
+        self._measured = Evaluated(
+            time=time.time(),
+            step=self._control.steps,
+            split=split,
+            examples=size,
+            loss=metrics["loss"],
+            accuracy=metrics.get("accuracy"),
+            seconds=seconds,
+            final=final,
+        )
+        self._log.write(self._measured)
+
+    def _conclude(self, phase: Phase, stage: Stage, decisions: list[Decision], proof: Proof, steps: int) -> None:
+        """Write what the phase took and what it did to the weights, and stand up for it."""
+        found = proof.finding()
+        stuck: list[str] = []
+        if found.still and steps:
+            total, _ = epochs(phase, len(self._splits.train))
+            rate = sum(rate_at(phase, step, total) for step in range(steps))
+            indices, draw = next(self._draws(self._recipe.phase.index(phase), phase, stage))
+            data = stage.data["train"]
+            stuck = proof.movable(found.still, stage.model, data.inputs(indices, draw), data.targets(indices), rate)
+            compiled(self._recipe, phase, stage.model, decisions)
+        self._log.write(
+            PhaseEnded(
+                time=time.time(),
+                phase=phase.name,
+                steps=steps,
+                seconds=time.perf_counter() - self._begun,
+                **self._spent,
+                memory=self._peak,
+                frozen=found.frozen,
+                digest=found.digest,
+                changed=list(found.changed),
+                moved=found.moved,
+                still=list(found.still),
+                stuck=stuck,
+            )
+        )
+        if found.changed:
+            raise RunError(
+                f"frozen weights stay bitwise as they were; in phase '{phase.name}' {_some(found.changed)} changed"
+            )
+        if stuck:
+            raise RunError(
+                f"what trains moves; in phase '{phase.name}' {_some(stuck)} did not, with a gradient to move it"
+            )
+
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the loss has to stay finite; it was {loss} at step {self._control.steps}; try a learning rate ten "
+                "times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
+            )
+        return loss
+
+    def _goes_on(self, activity: str, done: int, total: int) -> bool:
+        self._progress(activity, done, total)
+        return not self._control.wanted()
+
+
+def compiled(
+    recipe: Recipe, phase: Phase, model: keras.Model, decisions: Sequence[Decision], former: Any = None
+) -> None:
+    """Compile a phase's model with its optimizer, and the loss and metrics of the recipe's task.
+
+    former: the optimizer of the phase before, of which moments are carried over.
+    """
+    classifies = recipe.task != "causal-lm"
+    multipliers = rates.multipliers(phase, decisions)
+    model.compile(
+        optimizer=make_optimizer(phase, model.trainable_variables, multipliers, former),
+        loss=heads.loss_for(recipe.model.head)
+        if classifies
+        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if classifies else None,
+        jit_compile=backend.jit_compile(),
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Some names in words."""
+    rest = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")

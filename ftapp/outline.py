@@ -1,0 +1,88 @@
+"""A plan as its readers see it: a tree of layers with what trains, and the cost of each phase, in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+@dataclass
+class _Node:
+    """A layer, or a layer with those inside: the rows of the plan that lie in it."""
+
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    children: dict[str, _Node] = field(default_factory=dict)
+
+
+def rendered(plan: Mapping[str, Any]) -> Group:
+    """The whole plan, as `ftapp.planner` prints it in JSON."""
+    examples = ", ".join(f"{count:,} {name}" for name, count in plan["examples"].items())
+    head = Text(f"{plan['precision']}: {plan['reason']}\nexamples: {examples}")
+    return Group(head, *(part for phase in plan["phases"] for part in _phase(phase)))
+
+
+def _phase(phase: Mapping[str, Any]) -> list[Any]:
+    share = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train, R = {phase['trainable_share']:.2%}"
+    tree = Tree(Text.assemble("\n", (f"phase {phase['name']}", "bold"), f": {share}"))
+    top = _Node()
+    for row in phase["layers"]:
+        node = top
+        node.rows.append(row)
+        for part in row["path"].split("/"):
+            node = node.children.setdefault(part, _Node())
+            node.rows.append(row)
+    _grow(tree, top)
+    costs, cache = phase["estimate"], phase["cache"]
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
+    memory = sum(costs[name] for name in ("weights", "gradients", "optimizer", "activations"))
+    rows = {
+        "length": f"{phase['steps']:,} steps, {phase['epochs']:.3g} epochs",
+        "a step": f"{costs['flops'] / 1e9:,.3g} GFLOPs" + (f", {saved:.0%} saved by the cache" if saved else ""),
+        "memory": f"{_bytes(memory)}: weights {_bytes(costs['weights'])}, gradients {_bytes(costs['gradients'])}, "
+        f"optimizer {_bytes(costs['optimizer'])}, activations {_bytes(costs['activations'])}",
+        "cache": f"{_bytes(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
+        if cache["cached"]
+        else f"none: {cache['reason']}",
+        "time": f"about {_time(costs['seconds'])}: features {_time(costs['features_seconds'])}, "
+        f"a step {_time(costs['step_seconds'])}, an evaluation {_time(costs['evaluation_seconds'])}",
+    }
+    for name, value in rows.items():
+        table.add_row(Text(name), Text(value))
+    return [tree, table]
+
+
+def _grow(tree: Tree, node: _Node) -> None:
+    """Hang the children of a node into a tree; those of one decision throughout stay closed."""
+    for name, child in node.children.items():
+        decided = {(row["trainable"], row["rule"]) for row in child.rows}
+        size = sum(row["parameters"] for row in child.rows)
+        if len(decided) == 1:
+            trains, rule = decided.pop()
+            style = "green" if trains else "dim"
+            label = Text.assemble((f"{'trains' if trains else 'frozen'}  {name}", style), f"  {size:,}")
+            tree.add(label.append(f"  {rule or 'no rule'}", "dim italic"))
+        else:
+            _grow(tree.add(Text.assemble((name, "bold"), f"  {size:,}")), child)
+
+
+def _bytes(count: float) -> str:
+    for unit in _UNITS[:-1]:
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} {_UNITS[-1]}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

@@ -1,0 +1,60 @@
+"""What a phase will cost, from the shapes of its model: operations of a step, memory, and room on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from ftapp import costs
+from ftapp.costs import Call
+from ftapp.events import Estimate
+from ftapp.freeze import Decision
+from ftapp.prefix import Cut
+from ftapp.recipe import Phase, Recipe
+
+_SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 1, "lion": 1}
+"""How many values of the size of a weight each optimizer keeps for it."""
+_WEIGHT = 4  # bytes: weights, gradients and slots are float32 in any precision
+
+
+def example_size(recipe: Recipe) -> tuple[int, ...]:
+    """The dimensions that the recipe gives to an example: (height, width), or (tokens,) of the longest."""
+    if recipe.model.image_size is not None:
+        return tuple(recipe.model.image_size)
+    assert recipe.model.sequence_length is not None
+    return (recipe.model.sequence_length,)
+
+
+def frozen_flops(recipe: Recipe, halves: Cut) -> int:
+    """FLOPs that the frozen half takes for one example of the largest size."""
+    return sum(call.cost.flops for call in costs.measure(halves.frozen, example_size(recipe)))
+
+
+def estimate(
+    recipe: Recipe, phase: Phase, model: keras.Model, decisions: Sequence[Decision], halves: Cut | None, *, cached: bool
+) -> Estimate:
+    """The cost of a phase's steps, each example at its largest size.
+
+    model: whole; halves: where it is cut, if it is; cached: whether the frozen half is computed once and not in steps.
+    """
+    size = example_size(recipe)
+    calls = costs.measure(model, size)
+    below = costs.measure(halves.frozen, size) if halves else []
+    trainable = [decision.layer for decision in decisions if decision.trainable]
+    per_example = costs.training_flops(calls, trainable)
+    frozen = sum(call.cost.flops for call in below)
+    trained = sum(decision.trainable_parameters for decision in decisions)
+    width = 2 if keras.config.dtype_policy().compute_dtype in ("bfloat16", "float16") else 4
+    return Estimate(
+        flops=phase.batch_size * (per_example - (frozen if cached else 0)),
+        flops_uncut=phase.batch_size * per_example,
+        weights=_WEIGHT * sum(decision.parameters for decision in decisions),
+        gradients=_WEIGHT * trained,
+        optimizer=_WEIGHT * _SLOTS[phase.optimizer] * trained,
+        activations=width * phase.batch_size * (_activations(calls) - _activations(below)),
+    )
+
+
+def _activations(calls: Sequence[Call]) -> int:
+    return sum(call.cost.activations for call in calls)

@@ -1,0 +1,161 @@
+"""The process behind `ftapp plan`: loads a recipe's model and data, probes each phase, and prints the plan as JSON.
+
+It takes the recipe's TOML file as its argument. What the probe trains and computes is not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp import recipe as recipes
+from ftapp.errors import RecipeError, RunError
+from ftapp.recipe import Phase, Recipe
+
+_WARM_UP, _TIMED = 2, 3  # calls
+
+
+def main(file: Path) -> int:
+    """Print the plan of the recipe in `file`, and return the exit code.
+
+    Each line of stdout is a JSON object with one key: `progress`, in words; at the end `plan`, or `error` with what
+    is wrong with the recipe (exit code 2) or cannot be had (1).
+    """
+    try:
+        _print("plan", plan(recipes.load(file)))
+    except RecipeError as error:
+        _print("error", str(error))
+        return 2
+    except RunError as error:
+        _print("error", str(error))
+        return 1
+    return 0
+
+
+def _print(key: str, value: Any) -> None:
+    print(json.dumps({key: value}), flush=True)
+
+
+def plan(recipe: Recipe) -> dict[str, Any]:
+    """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
+
+    Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
+    """
+    import keras
+
+    from ftapp import backend, batches, models
+    from ftapp.train import check_phases
+
+    backend.device()
+    precision, reason = backend.choose_precision(recipe.precision)
+
+    def told(activity: str, done: int, total: int | None) -> None:
+        _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
+
+    pretrained = models.load_pretrained(recipe, told)
+    splits = batches.load(recipe, pretrained.preprocessor, told)
+    keras.utils.set_random_seed(recipe.seed)
+    model = models.build(recipe, pretrained, len(splits.classes))
+    check_phases(recipe, model, pretrained.backbone)
+    sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+    phases = [_phase(recipe, phase, model, pretrained.backbone, splits) for phase in recipe.phase]
+    return {"precision": precision, "reason": reason, "examples": sizes, "phases": phases}
+
+
+def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any) -> dict[str, Any]:
+    from ftapp import freeze
+    from ftapp import plan as costs
+    from ftapp.job import compiled
+    from ftapp.stage import epochs, staged
+
+    decisions = freeze.decide(model, backbone, phase.layers)
+    freeze.apply(model, decisions)
+    steps, per_epoch = epochs(phase, len(splits.train))
+    with staged(recipe, phase, model, splits) as stage:
+        estimate = costs.estimate(recipe, phase, model, decisions, stage.halves, cached=stage.choice.cached)
+        compiled(recipe, phase, stage.model, decisions)
+        seconds = _probe(recipe, phase, stage, splits)
+    parameters = sum(decision.parameters for decision in decisions)
+    trainable = sum(decision.trainable_parameters for decision in decisions)
+    return {
+        "name": phase.name,
+        "steps": steps,
+        "epochs": steps / per_epoch,
+        "parameters": parameters,
+        "trainable": trainable,
+        "trainable_share": trainable / parameters,
+        "cache": msgspec.structs.asdict(stage.choice),
+        "estimate": msgspec.structs.asdict(estimate) | seconds,
+        "layers": [
+            {
+                "path": decision.unit.path,
+                "parameters": decision.parameters,
+                "trainable": decision.trainable,
+                "rule": decision.rule.text if decision.rule else None,
+            }
+            for decision in decisions
+        ],
+    }
+
+
+def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, float]:
+    """Seconds of the phase by timing a few calls: for features still to be computed, for steps, for evaluations."""
+    from ftapp import batches
+    from ftapp.batches import Draw
+    from ftapp.stage import epochs, views_of
+
+    train, held_out = splits.train, getattr(splits, recipe.evaluate.split)
+    steps, per_epoch = epochs(phase, len(train))
+    order = batches.epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
+    lengths = [train.width(indices) or 0 for indices in order]
+    batch = order[int(np.argsort(lengths)[len(lengths) // 2])]
+    measured = batches.evaluation_order(
+        len(held_out), recipe.evaluate.batch_size, recipe.evaluate.examples, recipe.seed, held_out.lengths
+    )
+    features = 0.0
+    if stage.features:
+        everything = np.arange(len(train))
+        draws = [Draw(recipe.seed, 0, view, 0) for view in range(max(1, views_of(recipe, phase, splits)))]
+        missing = sum(stage.features["train"].missing(everything, draw) for draw in draws)
+        missing += stage.features[recipe.evaluate.split].missing(np.concatenate(measured), None)
+        features = missing and missing * stage.features["train"].seconds(batch, draws[0])
+
+    def inputs(split: str, indices: NDArray[np.int64]) -> Any:
+        return stage.features[split].blank(indices) if stage.features else stage.data[split].inputs(indices, None)
+
+    x, y = inputs("train", batch), train.targets(batch)
+    step = _median(lambda: stage.model.train_on_batch(x, y))
+    middle = measured[len(measured) // 2]
+    held, wanted = inputs(recipe.evaluate.split, middle), held_out.targets(middle)
+    evaluation = _median(lambda: stage.model.test_on_batch(held, wanted)) * len(measured)
+    evaluations = 1 + steps // (recipe.evaluate.every or per_epoch)
+    return {
+        "features_seconds": features,
+        "step_seconds": step,
+        "evaluation_seconds": evaluation,
+        "seconds": features + steps * step + evaluations * evaluation,
+    }
+
+
+def _median(call: Callable[[], Any]) -> float:
+    times: Sequence[float] = [_seconds(call) for _ in range(_WARM_UP + _TIMED)]
+    return statistics.median(times[_WARM_UP:])
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

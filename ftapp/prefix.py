@@ -1,0 +1,169 @@
+"""A model cut in two: the frozen layers at the bottom, which compute the same at each step, and the rest, which trains.
+
+The cut is the deepest one that the graph of a Functional model allows: a layer is above it if it trains, or if what it
+reads is above it. Tensors that skip ahead, such as masks, cross the cut beside the features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from ftapp import backend
+from ftapp.freeze import own_variables
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A model in two halves that share its layers and weights.
+
+    frozen: from the model's inputs to a dict of features, each (batch, ...) or (batch, tokens, ...).
+    rest: from a dict of the features and of those of the model's inputs that it needs too (`passed`) to the model's
+    output.
+    layers: the names of the frozen half's layers that hold weights, from the bottom up.
+    """
+
+    frozen: keras.Model
+    rest: keras.Model
+    passed: tuple[str, ...]
+    layers: tuple[str, ...]
+
+    def joined(self) -> keras.Model:
+        """Both halves in a row, the frozen one in inference mode also while the rest trains: no dropout, no updates.
+
+        Takes what the model itself takes.
+        """
+        inputs = {tensor.name: tensor for tensor in self.frozen.inputs}
+        features = _Inference(self.frozen)(self.frozen.input)
+        return keras.Model(
+            self.frozen.input, self.rest(features | {name: inputs[name] for name in self.passed}), name=self.rest.name
+        )
+
+
+class _Inference(keras.layers.Layer):
+    """A model in inference mode, also while the layers around it train: Keras hands `training` on to a whole graph."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(name=model.name)
+        self._model = model
+
+    def call(self, inputs: Any) -> Any:
+        return self._model(inputs, training=False)
+
+
+def cut(model: keras.Model, *, dropout: bool) -> Cut | str:
+    """The model cut above its frozen layers, or why it stays whole.
+
+    model: a Functional model whose `layer.trainable` flags are set. dropout: whether dropout in frozen layers stays
+    on; such layers compute something else at each step, so they are above the cut.
+    """
+    if not hasattr(model, "_nodes_by_depth"):
+        return "the model is not Functional, so it has no graph to cut"
+    nodes = [node for _, each in sorted(model._nodes_by_depth.items(), reverse=True) for node in each]
+    banned: set[int] = set()
+    while True:
+        below, obstacle = _below(nodes, banned, dropout=dropout)
+        if not any(own_variables(layer) for node in below for layer in _layers(node)):
+            return f"nothing is frozen at the bottom: {obstacle}"
+        crossing = _crossing(nodes, below, model.outputs)
+        awkward = [node for node in below if any(id(t) in crossing and not _is_row(t) for t in node.outputs)]
+        if not awkward:
+            return _halves(model, nodes, below, crossing)
+        # What varies in more than its number of tokens cannot be kept as rows, so the cut moves below it.
+        banned |= {id(node) for node in awkward}
+
+
+def _below(nodes: Sequence[Any], banned: set[int], *, dropout: bool) -> tuple[list[Any], str]:
+    """The frozen nodes that only frozen nodes feed, in the graph's order, and what the first other node is about."""
+    known: set[int] = set()
+    below, obstacle = [], ""
+    for node in nodes:
+        if not node.is_input:
+            reason = _obstacle(node, dropout=dropout) or ("its output has no fixed size" if id(node) in banned else "")
+            if reason or not all(id(tensor) in known for tensor in node.input_tensors):
+                obstacle = obstacle or f"{node.operation.name} {reason}"
+                continue
+            below.append(node)
+        known |= {id(tensor) for tensor in node.outputs}
+    return below, obstacle
+
+
+def _obstacle(node: Any, *, dropout: bool) -> str:
+    """Why a node is no part of the frozen half; empty when it may be."""
+    if any(layer.trainable and own_variables(layer) for layer in _layers(node)):
+        return "trains"
+    if dropout and any(getattr(layer, "_seed_generators", ()) for layer in _layers(node)):
+        return "is random, since dropout stays on in frozen layers (frozen.dropout)"
+    return ""
+
+
+def _layers(node: Any) -> Iterable[Any]:
+    """The layer of a node with all layers inside; nothing for a bare operation."""
+    return node.operation._flatten_layers() if isinstance(node.operation, keras.Layer) else ()
+
+
+def _crossing(nodes: Sequence[Any], below: Sequence[Any], outputs: Sequence[Any]) -> set[int]:
+    """The ids of the tensors that go from `below` to the other nodes and have to be kept.
+
+    What follows from the inputs without any weights (masks, casts) is not kept but computed anew in the rest.
+    """
+    inside = {id(node) for node in below}
+    weightless = {id(tensor) for node in nodes if node.is_input for tensor in node.outputs}
+    for node in below:
+        if not any(own_variables(layer) for layer in _layers(node)) and all(
+            id(tensor) in weightless for tensor in node.input_tensors
+        ):
+            weightless |= {id(tensor) for tensor in node.outputs}
+    made = {id(tensor) for node in below for tensor in node.outputs} - weightless
+    read = {
+        id(tensor) for node in nodes if not node.is_input and id(node) not in inside for tensor in node.input_tensors
+    }
+    return made & (read | {id(tensor) for tensor in outputs})
+
+
+def _is_row(tensor: Any) -> bool:
+    """Whether an example's part of a tensor has a fixed size, or a fixed size a token."""
+    return None not in tensor.shape[2:]
+
+
+def _halves(model: keras.Model, nodes: Sequence[Any], below: Sequence[Any], crossing: set[int]) -> Cut:
+    kept = [tensor for node in below for tensor in node.outputs if id(tensor) in crossing]
+    features = {f"features_{index}": tensor for index, tensor in enumerate(kept)}
+    fresh = {
+        name: keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=name)
+        for name, tensor in features.items()
+    }
+    known = {id(tensor): fresh[name] for name, tensor in features.items()}
+    passed: dict[str, Any] = {}
+    wanted = list(_feeding(nodes, model.outputs, set(known)))
+    for tensor in model.inputs:
+        if any(id(tensor) == id(each) for node in wanted for each in node.input_tensors):
+            passed[tensor.name] = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+            known[id(tensor)] = passed[tensor.name]
+    for node in wanted:
+        args, kwargs = node.arguments.fill_in(known)
+        made = keras.tree.flatten(node.operation(*args, **kwargs))
+        known |= {id(old): new for old, new in zip(node.outputs, made, strict=True)}
+    outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
+    holding = [node.operation.name for node in below if any(own_variables(layer) for layer in _layers(node))]
+    frozen = keras.Model(model.input, features, name="frozen")
+    frozen.compile(jit_compile=backend.jit_compile())
+    return Cut(
+        frozen=frozen,
+        rest=keras.Model({**fresh, **passed}, outputs, name=model.name),
+        passed=tuple(passed),
+        layers=tuple(dict.fromkeys(holding)),
+    )
+
+
+def _feeding(nodes: Sequence[Any], outputs: Sequence[Any], known: set[int]) -> Iterator[Any]:
+    """The nodes that lead from `known` tensors and the model's inputs to the outputs, in the graph's order."""
+    needed, chosen = {id(tensor) for tensor in outputs} - known, set()
+    for node in reversed(nodes):
+        if not node.is_input and any(id(tensor) in needed for tensor in node.outputs):
+            chosen.add(id(node))
+            needed |= {id(tensor) for tensor in node.input_tensors} - known
+    return (node for node in nodes if id(node) in chosen)

@@ -1,0 +1,115 @@
+"""The freeze proof: hashes of every weight before and after a phase show what moved and what did not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.freeze import Decision, own_variables, weighted_layers
+
+_DIGEST = 16  # bytes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a phase did to the weights, each named by its layer's path and its own name.
+
+    frozen: how many weights and statistics were to stay as they were; digest: a hash of all of these, in hex;
+    changed: those among them that did not stay; moved: how many of the weights that train changed; still: the others.
+    """
+
+    frozen: int
+    digest: str
+    changed: tuple[str, ...]
+    moved: int
+    still: tuple[str, ...]
+
+
+class Proof:
+    """Remembers the weights at a phase's start by their hashes, and compares them at its end."""
+
+    def __init__(self, decisions: Sequence[Decision]) -> None:
+        """decisions: what trains and what is frozen. Hashing takes about a second for each GB of weights."""
+        self._frozen: dict[str, Any] = {}
+        self._trained: dict[str, Any] = {}
+        for decision in decisions:
+            for variable in own_variables(decision.layer):
+                name = _free(f"{decision.unit.path}/{variable.name}", self._frozen | self._trained)
+                if not decision.trainable:
+                    self._frozen[name] = variable
+                elif any(variable is each for each in decision.layer._trainable_variables):
+                    self._trained[name] = variable
+                # Moving statistics of a layer that trains follow the data; nothing is claimed of them.
+        self._before = _hashed(self._frozen | self._trained)
+
+    def finding(self) -> Finding:
+        """Compare the weights as they are now with those at the start."""
+        after = _hashed(self._frozen | self._trained)
+        still = tuple(name for name in self._trained if after[name] == self._before[name])
+        return Finding(
+            frozen=len(self._frozen),
+            digest=combined({name: after[name] for name in self._frozen}),
+            changed=tuple(name for name in self._frozen if after[name] != self._before[name]),
+            moved=len(self._trained) - len(still),
+            still=still,
+        )
+
+    def movable(self, names: Sequence[str], model: keras.Model, x: Any, y: Any, rate: float) -> list[str]:
+        """Those of the named weights that a plain gradient step of this rate on a batch would have moved.
+
+        A weight that no gradient reaches (behind a unit that is always off, or a bias that softmax cancels) may stay
+        still; one that a gradient would move and that did not is a fault. The model needs compiling anew afterwards;
+        its weights are put back.
+        """
+        variables = list(model.variables)
+        kept = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+        before = _hashed({name: self._trained[name] for name in names})
+        model.compile(optimizer=keras.optimizers.SGD(rate), loss=model.loss, jit_compile=model.jit_compile)
+        model.train_on_batch(x, y)
+        after = _hashed({name: self._trained[name] for name in names})
+        for variable, value in zip(variables, kept, strict=True):
+            variable.assign(value)
+        return [name for name in names if after[name] != before[name]]
+
+
+def digests(model: keras.Model) -> dict[str, bytes]:
+    """A hash of each weight and statistic of a model, by the path of its layer and its own name."""
+    variables: dict[str, Any] = {}
+    for path, layer, _ in weighted_layers(model):
+        for variable in own_variables(layer):
+            variables[_free(f"{path}/{variable.name}", variables)] = variable
+    return _hashed(variables)
+
+
+def combined(hashes: dict[str, bytes]) -> str:
+    """One hash, in hex, of many by name."""
+    whole = hashlib.blake2b(digest_size=_DIGEST)
+    for name, digest in sorted(hashes.items()):
+        whole.update(name.encode() + b"\0" + digest)
+    return whole.hexdigest()
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """The name, with primes behind it if it is taken: nothing keeps a layer from giving two weights one name."""
+    while name in taken:
+        name += "'"
+    return name
+
+
+def _hashed(variables: dict[str, Any]) -> dict[str, bytes]:
+    with ThreadPoolExecutor() as pool:  # hashlib works outside of the interpreter lock
+        return dict(zip(variables, pool.map(_hash, variables.values()), strict=True))
+
+
+def _hash(variable: Any) -> bytes:
+    value: NDArray[Any] = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+    whole = hashlib.blake2b(f"{value.dtype}{value.shape}".encode() + b"\0", digest_size=_DIGEST)
+    whole.update(value.reshape(-1).view(np.uint8).data)
+    return whole.digest()

@@ -1,0 +1,144 @@
+"""What a phase works on: the model whole, or cut above its frozen layers with their outputs kept on disk."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp import cache, features, plan
+from ftapp.batches import Dataset, Draw, Encoded, Splits
+from ftapp.events import Choice
+from ftapp.features import Column, Features, Store, Told
+from ftapp.prefix import Cut, cut
+from ftapp.recipe import Phase, Recipe
+
+# Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
+# a core multiplies at some 50 GFLOP/s and copies from memory-mapped files at about 1 GB/s.
+_WORTH = 50
+_VERIFIED = 16  # examples
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A phase's model, still to be compiled, and its data, by the names of the splits.
+
+    bare: the Functional graph that holds the head, which takes the same inputs as `model` does; halves: where the
+    whole model is cut, if it can be; features: the data of a phase that keeps features, else empty.
+    """
+
+    model: keras.Model
+    bare: keras.Model
+    data: dict[str, Dataset]
+    choice: Choice
+    halves: Cut | None = None
+    features: dict[str, Features] = field(default_factory=dict)
+
+    def prepare(self, split: str, indices: NDArray[Any], draw: Draw | None, told: Told) -> bool:
+        """Compute what is not kept yet of these examples' features. False when `told` gave up (see `Features`)."""
+        return not self.features or self.features[split].prepare(indices, draw, told)
+
+    def verify(self, split: str, indices: NDArray[Any], draw: Draw | None) -> tuple[int, float] | None:
+        """Compare some of what is kept with what comes out anew: (examples, largest difference as a share).
+
+        None when nothing is kept. Raises RunError when they differ by more than rounding.
+        """
+        if not self.features:
+            return None
+        sample = indices[:: max(1, len(indices) // _VERIFIED)][:_VERIFIED]
+        return len(sample), self.features[split].verify(sample, draw)
+
+
+def epochs(phase: Phase, examples: int) -> tuple[int, int]:
+    """(steps of the phase, steps of an epoch) on so many training examples."""
+    per_epoch = math.ceil(examples / phase.batch_size)
+    return phase.steps or (phase.epochs or 0) * per_epoch, per_epoch
+
+
+@contextmanager
+def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> Iterator[Stage]:
+    """The stage of a phase, whose kept features nobody removes until the context ends.
+
+    model: whole, with its `layer.trainable` flags set.
+    """
+    data: dict[str, Dataset] = {name: getattr(splits, name) for name in ("train", "validation", "test")}
+    halves = cut(model, dropout=recipe.frozen.dropout)
+    choice = choose(recipe, phase, halves, splits)
+    if isinstance(halves, str) or not choice.cached:
+        # The frozen half runs in inference mode, cached or not, so that both give the same.
+        known = None if isinstance(halves, str) else halves
+        whole = known.joined() if known and not recipe.frozen.dropout else model
+        yield Stage(whole, model, data, choice, known)
+        return
+    kept = features.columns(halves, recipe.frozen.dtype)
+    key = features.key_of(halves, recipe.frozen.dtype)
+    # For `ftapp cache` to list: the preset without the hash of where it comes from.
+    preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
+    with cache.used(key, f"{preset}: {halves.layers[0]} to {halves.layers[-1]}") as folder:
+        if refused := cache.make_room(choice.size):
+            yield Stage(
+                halves.joined(), model, data, msgspec.structs.replace(choice, cached=False, reason=refused), halves
+            )
+            return
+        store = Store(folder, kept)
+        views = views_of(recipe, phase, splits)
+        made = {name: Features(getattr(splits, name), halves, store, views) for name in data}
+        yield Stage(halves.rest, halves.rest, dict(made), choice, halves, made)
+
+
+def choose(recipe: Recipe, phase: Phase, halves: Cut | str, splits: Splits) -> Choice:
+    """Whether to keep the outputs of the frozen layers at the bottom. halves: the cut, or why there is none."""
+    if isinstance(halves, str):
+        return Choice(cached=False, reason=halves)
+    columns = features.columns(halves, recipe.frozen.dtype)
+    choice = functools.partial(Choice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
+    if not recipe.frozen.cache:
+        return choice(cached=False, reason="the recipe says so (frozen.cache = false)")
+    steps, per_epoch = epochs(phase, len(splits.train))
+    views = views_of(recipe, phase, splits)
+    what = "augmented view of each example" if views else "example"
+    uses = steps / per_epoch / max(1, views)
+    if uses <= 1:
+        return choice(cached=False, reason=f"the phase sees each {what} once")
+    tokens = recipe.model.sequence_length or 1
+    put_out = sum(column.size * (tokens if column.by_token else 1) for column in columns)
+    if plan.frozen_flops(recipe, halves) < _WORTH * put_out:
+        return choice(cached=False, reason="to compute them again is as fast as to read them")
+    each = f"{views} augmented views of each example are kept, each" if views else "each example"
+    return choice(cached=True, reason=f"computed once for all epochs; {each} is used {uses:.3g} times")
+
+
+def views_of(recipe: Recipe, phase: Phase, splits: Splits) -> int:
+    """How many augmented views of each training example a phase uses; 0 without augmentation."""
+    if recipe.augment is None:
+        return 0
+    steps, per_epoch = epochs(phase, len(splits.train))
+    return min(recipe.augment.views, math.ceil(steps / per_epoch))
+
+
+def _size(recipe: Recipe, phase: Phase, columns: tuple[Column, ...], splits: Splits) -> int:
+    """Bytes of the features of all examples that a phase trains on and of those that it is measured on."""
+    steps, _ = epochs(phase, len(splits.train))
+    trained = min(len(splits.train), steps * phase.batch_size)
+    total = max(1, views_of(recipe, phase, splits)) * _bytes(splits.train, trained, columns)
+    total += _bytes(splits.test, len(splits.test), columns)
+    if recipe.evaluate.split == "validation":
+        limit = min(recipe.evaluate.examples or len(splits.validation), len(splits.validation))
+        total += _bytes(splits.validation, limit, columns)
+    return total
+
+
+def _bytes(dataset: Encoded, examples: int, columns: tuple[Column, ...]) -> int:
+    if not len(dataset):
+        return 0
+    width = dataset.width(np.arange(1))
+    tokens = float(width or 0) if dataset.lengths is None else float(dataset.lengths.mean())
+    return round(examples * sum(column.size * (tokens if column.by_token else 1) for column in columns))

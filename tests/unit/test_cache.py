@@ -1,0 +1,92 @@
+"""The cache's quota and locks: what is removed, in which order, and what is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftapp import cache
+from ftapp.errors import RunError
+
+MIB = 2**20
+
+
+def make(key: str, mib: int, used: float) -> None:
+    with cache.used(key, f"label of {key}") as folder:
+        (folder / "features").write_bytes(b"x" * mib * MIB)
+    os.utime(folder / "description.json", (used, used))
+
+
+def keys() -> list[str]:
+    return [entry.folder.name for entry in cache.entries()]
+
+
+def test_entries_are_listed_with_the_one_used_last_first() -> None:
+    make("a", 1, 100)
+    make("b", 2, 200)
+    found = cache.entries()
+    assert [entry.label for entry in found] == ["label of b", "label of a"]
+    assert 2 * MIB <= found[0].size < 2.1 * MIB
+    with cache.used("a", "label of a"):
+        assert keys() == ["a", "b"]
+
+
+def test_what_was_used_longest_ago_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_FEATURES_GIB", str(6 / 1024))
+    for number, key in enumerate("abc"):
+        make(key, 2, 100 + number)
+    assert cache.make_room(3 * MIB) is None
+    assert keys() == ["c"]
+    assert cache.make_room(MIB) is None
+    assert keys() == ["c"]
+
+
+def test_what_is_larger_than_the_quota_is_declined_and_nothing_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    make("a", 1, 100)
+    monkeypatch.setenv("FTAPP_FEATURES_GIB", str(2 / 1024))
+    reason = cache.make_room(3 * MIB)
+    assert reason is not None
+    assert "the quota is 0.00 (FTAPP_FEATURES_GIB)" in reason
+    assert keys() == ["a"]
+
+
+def test_what_a_run_uses_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_FEATURES_GIB", str(4 / 1024))
+    make("a", 2, 100)
+    make("b", 1, 200)
+    with cache.used("a", "label of a"):
+        assert cache.make_room(3 * MIB) == "it would take 0.00 GiB, and other runs use what the quota allows"
+        assert not cache.remove(cache.entries()[0])
+        assert keys() == ["a"]
+    assert cache.make_room(3 * MIB) is None
+    assert keys() == []
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
+    code = (
+        "import os\nfrom ftapp import cache\nwith cache.used('a', 'x') as f, cache.filled(f): os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    (entry,) = cache.entries()
+    with cache.filled(entry.folder):
+        pass
+    assert cache.remove(entry)
+
+
+@pytest.mark.parametrize("given", ["many", "-1", "inf"])
+def test_a_quota_is_a_number(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("FTAPP_FEATURES_GIB", given)
+    with pytest.raises(RunError, match=f"from 0 up; got '{given}'"):
+        cache.quota()
+
+
+def test_a_folder_that_is_no_entry_is_passed_over(tmp_path: Path) -> None:
+    make("a", 1, 100)
+    broken = cache.folder() / "b"
+    broken.mkdir()
+    (broken / "description.json").write_text("{")
+    assert keys() == ["a"]

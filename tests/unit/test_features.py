@@ -1,0 +1,226 @@
+"""Features on disk: what is written is read again, by other processes too, and what was half-written is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ftapp import cache, features, freeze
+from ftapp.augment import Augmenter
+from ftapp.batches import Draw, Images, View
+from ftapp.data.examples import Examples, Subset, content_hash
+from ftapp.errors import RunError
+from ftapp.features import Column, Features, Store
+from ftapp.prefix import Cut, cut
+from ftapp.recipe import Augment
+
+COLUMNS = (Column("pooled", (3,), False, "float32"), Column("tokens", (2,), True, "bfloat16"))
+
+
+def keys(*names: str) -> list[bytes]:
+    return [content_hash(name.encode()) for name in names]
+
+
+def write(store: Store, names: str, counts: Sequence[int], value: float) -> None:
+    pooled = np.full((len(names), 3), value, np.float32)
+    tokens = np.full((len(names), 8, 2), value, np.float32)
+    store.append(keys(*names), counts, {"pooled": pooled, "tokens": tokens})
+
+
+def test_what_is_written_is_read_padded_with_zeros(tmp_path: Path) -> None:
+    store = Store(tmp_path, COLUMNS)
+    write(store, "ab", [2, 5], 1.5)
+    write(store, "c", [3], 2.5)
+    read = store.read(keys("c", "a", "c"), 4)
+    assert read["pooled"].tolist() == [[2.5] * 3, [1.5] * 3, [2.5] * 3]
+    assert read["tokens"].shape == (3, 4, 2)
+    assert read["tokens"][:, :, 0].astype(float).tolist() == [[2.5, 2.5, 2.5, 0], [1.5, 1.5, 0, 0], [2.5, 2.5, 2.5, 0]]
+    assert keys("d")[0] not in store
+
+
+def test_another_process_finds_it_and_goes_on(tmp_path: Path) -> None:
+    store, other = Store(tmp_path, COLUMNS), Store(tmp_path, COLUMNS)
+    write(store, "ab", [2, 5], 1.5)
+    assert keys("a")[0] not in other
+    other.refresh()
+    write(other, "c", [3], 2.5)
+    store.refresh()
+    assert store.read(keys("c"), 3)["tokens"].astype(float).tolist() == [[[2.5, 2.5]] * 3]
+
+
+def test_what_a_killed_process_left_behind_is_written_over(tmp_path: Path) -> None:
+    write(Store(tmp_path, COLUMNS), "a", [2], 1.5)
+    with (tmp_path / "index").open("ab") as index, (tmp_path / "tokens").open("ab") as tokens:
+        index.write(b"half of a record")
+        tokens.write(b"half of an example")
+    store = Store(tmp_path, COLUMNS)
+    write(store, "b", [3], 2.5)
+    again = Store(tmp_path, COLUMNS)
+    assert again.read(keys("a", "b"), 3)["tokens"][:, :, 0].astype(float).tolist() == [[1.5, 1.5, 0], [2.5] * 3]
+
+
+class Noise(Examples):
+    """Random images of 16x16; some are alike."""
+
+    classes = ("a", "b")
+
+    def __init__(self, count: int) -> None:
+        self.labels = np.arange(count, dtype=np.int32) % 2
+        self._images = np.random.default_rng(0).integers(0, 255, (count, 16, 16, 3)).astype(np.uint8)
+        self._images[count // 2] = self._images[0]
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return np.asarray(self._images[index])
+
+    def digest(self, index: int) -> bytes:
+        return content_hash(self._images[index].tobytes())
+
+
+class Half:
+    """A cut model with its data, of which `calls` counts how often the frozen half was asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int = 20, augment: Augment | None = None) -> None:
+        keras.utils.set_random_seed(0)
+        backbone = keras_hub.models.VGGBackbone([1, 1], [4, 4], image_shape=(16, 16, 3))
+        pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
+        model = keras.Model(backbone.input, keras.layers.Dense(2, name="classifier")(pooled))
+        freeze.apply(model, freeze.decide(model, backbone, ["freeze all", "train head"]))
+        halves = cut(model, dropout=False)
+        assert isinstance(halves, Cut)
+        self.cut = halves
+        converter = keras_hub.layers.VGGImageConverter(image_size=(16, 16), scale=1 / 255)
+        preprocessor = keras_hub.models.VGGImageClassifierPreprocessor(converter)
+        augmenter = Augmenter(augment, (16, 16)) if augment else None
+        self.examples = Noise(count)
+        self.dataset = Images(Subset(self.examples, np.arange(count)), preprocessor, augmenter)
+        self.views = augment.views if augment else 0
+        self.calls = 0
+        predict = halves.frozen.predict_on_batch
+
+        def counted(inputs: Any) -> Any:
+            self.calls += 1
+            return predict(inputs)
+
+        monkeypatch.setattr(halves.frozen, "predict_on_batch", counted)
+
+    def features(self, folder: Path) -> Features:
+        return Features(self.dataset, self.cut, Store(folder, features.columns(self.cut, "auto")), self.views)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with cache.used("entry", "a label") as place:
+        return place
+
+
+def go_on(done: int, total: int) -> bool:
+    return True
+
+
+def test_features_are_computed_once_and_are_those_of_the_frozen_half(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = Half(monkeypatch)
+    made = half.features(folder)
+    assert made.missing(np.arange(20), None) == 19  # two are alike
+    assert made.prepare(np.arange(20), None, go_on)
+    assert half.calls == 3  # batches of 8
+    found = made.inputs(np.array([3, 0, 10]), None)["features_0"]
+    expected = keras.ops.convert_to_numpy(
+        half.cut.frozen(half.dataset.inputs(np.array([3, 0, 10]), None))["features_0"]
+    )
+    assert np.allclose(found, expected, atol=1e-6)
+    assert made.targets(np.array([3, 0])).tolist() == [1, 0]
+    # Another run, with other examples among the same.
+    again = half.features(folder)
+    assert again.prepare(np.array([1, 2]), None, go_on)
+    assert half.calls == 3
+
+
+def test_features_do_not_depend_on_who_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = Half(monkeypatch)
+    found = []
+    for key, orders in (("x", [range(20)]), ("y", [[19, 4], range(10), range(19, 9, -1)])):
+        with cache.used(key, key) as place:
+            made = half.features(place)
+            for order in orders:
+                assert made.prepare(np.array(order), None, go_on)
+            found.append(made.inputs(np.arange(20), None)["features_0"])
+    assert (found[0] == found[1]).all()
+
+
+def test_an_interrupted_computation_keeps_what_it_has(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = Half(monkeypatch)
+    assert not half.features(folder).prepare(np.arange(20), None, lambda done, total: done < 8)
+    assert half.calls == 1
+    assert half.features(folder).missing(np.arange(20), None) == 11
+    assert half.features(folder).prepare(np.arange(20), None, go_on)
+    assert half.calls == 3
+
+
+def test_views_take_turns_and_follow_from_the_example_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = Half(monkeypatch, augment=Augment(flip="both", rotation=90.0, views=2))
+    made = half.features(folder)
+    draws = [Draw(seed=7, phase=0, epoch=epoch, step=epoch) for epoch in range(4)]
+    for draw in draws:
+        assert made.prepare(np.arange(20), draw, go_on)
+    assert half.calls == 2 * 3
+    first, second, third, fourth = (made.inputs(np.arange(20), draw)["features_0"] for draw in draws)
+    assert not np.allclose(first, second)
+    assert (first == third).all()
+    assert (second == fourth).all()
+    alone = half.dataset.inputs(np.array([5]), View(7, 0))
+    assert np.allclose(alone[0], half.dataset.inputs(np.array([2, 5]), View(7, 0))[1])
+    assert made.missing(np.arange(20), None) == 19  # held-out metrics see no augmentation
+    assert made.missing(np.arange(20), draws[0]._replace(seed=8)) == 19
+
+
+def test_verification_finds_a_flipped_bit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = Half(monkeypatch)
+    made = half.features(folder)
+    made.prepare(np.arange(20), None, go_on)
+    assert made.verify(np.arange(0, 20, 4), None) < 1e-6
+    stored = np.memmap(folder / "features_0", np.float32, "r+", shape=(19, 4))
+    stored[4] *= 1.01
+    stored.flush()
+    with pytest.raises(RunError, match="features that are kept equal those computed anew"):
+        half.features(folder).verify(np.arange(0, 20, 4), None)
+
+
+def test_lower_precision_on_disk_stays_within_its_rounding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = Half(monkeypatch)
+    columns = features.columns(half.cut, "float16")
+    made = Features(half.dataset, half.cut, Store(folder, columns), 0)
+    made.prepare(np.arange(20), None, go_on)
+    assert (folder / "features_0").stat().st_size == 19 * 4 * 2
+    assert made.inputs(np.arange(4), None)["features_0"].dtype == np.float32
+    assert 0 < made.verify(np.arange(20), None) < 1e-3
+
+
+def test_the_entry_follows_from_weights_graph_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    half, other = Half(monkeypatch), Half(monkeypatch)
+    key = features.key_of(half.cut, "auto")
+    assert features.key_of(other.cut, "auto") == key
+    assert features.key_of(half.cut, "float16") != key
+    kernel = other.cut.frozen.get_layer("block2_conv1").kernel
+    kernel.assign(kernel + 1e-6 * keras.ops.ones_like(kernel))
+    assert features.key_of(other.cut, "auto") != key
+
+
+def test_keys_follow_from_the_picture_and_its_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = Half(monkeypatch)
+    (key,) = half.dataset.keys(np.array([3]), None)
+    assert half.dataset.keys(np.array([3, 4]), None)[0] == key
+    assert half.dataset.keys(np.array([4]), None) != [key]
+    converter = keras_hub.layers.VGGImageConverter(image_size=(16, 16), scale=1 / 127)
+    scaled = Images(
+        Subset(half.examples, np.arange(20)), keras_hub.models.VGGImageClassifierPreprocessor(converter), None
+    )
+    assert scaled.keys(np.array([3]), None) != [key]

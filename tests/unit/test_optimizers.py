@@ -1,0 +1,217 @@
+"""Learning rates by group, and moments that go on from phase to phase, on a tiny model and on each backend."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import keras
+import numpy as np
+import pytest
+
+from ftapp.optimizers import make_optimizer
+from ftapp.recipe import Optimizer, Phase
+
+KINDS = get_args(Optimizer)
+# Targets so far from what the model gives that the gradients are always longer than 0.1, the norm to clip to.
+RANDOM = np.random.default_rng(0)
+X, Y = RANDOM.normal(0, 1, (16, 4)).astype("float32"), RANDOM.normal(0, 3, (16, 2)).astype("float32")
+
+
+def model() -> keras.Model:
+    """Three dense layers: below, middle, above."""
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(3, activation="tanh", name="below")(inputs)
+    x = keras.layers.Dense(3, activation="tanh", name="middle")(x)
+    made = keras.Model(inputs, keras.layers.Dense(2, name="above")(x))
+    random = np.random.default_rng(1)
+    for variable in made.weights:
+        variable.assign(random.normal(0, 0.5, variable.shape).astype("float32"))
+    return made
+
+
+def phase(kind: str, **keys: Any) -> Phase:
+    return Phase.model_validate({"name": "p", "steps": 1, "optimizer": kind, "learning_rate": 0.01, **keys})
+
+
+def train(
+    trained: keras.Model,
+    spec: Phase,
+    steps: range,
+    former: Any = None,
+    rates: dict[str, float] | None = None,
+    frozen: str = "",
+    *,
+    compiled: bool = False,
+) -> Any:
+    """Train on one slice of the data after another, with rates by layer as multiples; gives the optimizer.
+
+    compiled: as a graph, as runs do it. That takes TensorFlow a second each time, so that most tests do without; JAX
+    compiles in any case, since it takes longer without.
+    """
+    for layer in trained.layers:
+        layer.trainable = layer.name not in frozen.split()
+    multipliers = [(v, rate) for name, rate in (rates or {}).items() for v in trained.get_layer(name).trainable_weights]
+    optimizer = make_optimizer(spec, trained.trainable_variables, multipliers, former)
+    eagerly = keras.backend.backend() == "tensorflow" and not compiled
+    trained.compile(optimizer, "mse", jit_compile=False, run_eagerly=eagerly)
+    for step in steps:
+        rows = slice(step % 8 * 2, step % 8 * 2 + 2)
+        trained.train_on_batch(X[rows], Y[rows])
+    return optimizer
+
+
+def weights(trained: keras.Model, *names: str) -> list[Any]:
+    layers = [trained.get_layer(name) for name in names or ("below", "middle", "above")]
+    return [keras.ops.convert_to_numpy(variable) for layer in layers for variable in layer.weights]
+
+
+def slots(optimizer: Any) -> int:
+    """How many variables an optimizer has beside its count of steps and its learning rate."""
+    return len(optimizer.variables) - 2
+
+
+def changes(spec: Phase, rates: dict[str, float] | None = None, steps: int = 1) -> list[Any]:
+    trained = model()
+    before = weights(trained)
+    train(trained, spec, range(steps), rates=rates)
+    return [after - old for after, old in zip(weights(trained), before, strict=True)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_phases_with_the_same_weights_are_one(kind: str) -> None:
+    whole, parts = model(), model()
+    spec = phase(kind, weight_decay=0.1, clip_norm=0.1)
+    compiled = kind == "adamw"
+    train(whole, spec, range(9), compiled=compiled)
+    former = train(parts, spec, range(4), compiled=compiled)
+    former = train(parts, spec, range(4, 6), former, compiled=compiled)
+    train(parts, spec, range(6, 9), former, compiled=compiled)
+    for one, other in zip(weights(whole), weights(parts), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+    # Starting anew leads elsewhere, so that the comparison can fail.
+    anew = model()
+    train(anew, spec, range(4))
+    train(anew, spec, range(4, 9))
+    assert max(np.abs(one - other).max() for one, other in zip(weights(whole), weights(anew), strict=True)) > 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rates_are_multiples_for_the_update_and_for_the_decay(kind: str) -> None:
+    rates = {"below": 0.25, "middle": 0.5}
+    spec = phase(kind, weight_decay=0.5, clip_norm=0.1)
+    same, scaled = changes(spec), changes(spec, rates)
+    for index, (one, other) in enumerate(zip(same, scaled, strict=True)):
+        np.testing.assert_allclose(other, one * (0.25, 0.5, 1.0)[index // 2], rtol=1e-3, atol=1e-6)
+
+
+def test_gradients_are_clipped_by_the_norm_of_all_groups_together() -> None:
+    spec = phase("sgd", learning_rate=1.0, clip_norm=0.1)
+    rates = {"below": 0.5, "middle": 0.25}
+    unscaled = [change / (0.5, 0.25, 1.0)[index // 2] for index, change in enumerate(changes(spec, rates))]
+    assert np.sqrt(sum(np.square(change).sum() for change in unscaled)) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_the_rate_that_is_read_and_set_is_the_base_rate() -> None:
+    trained = model()
+    optimizer = train(trained, phase("adam"), range(2), rates={"below": 0.1})
+    assert float(optimizer.learning_rate) == pytest.approx(0.01)
+    before = weights(trained)
+    optimizer.learning_rate = 0.0
+    trained.train_on_batch(X, Y)
+    assert all((one == other).all() for one, other in zip(weights(trained), before, strict=True))
+
+
+def test_without_groups_and_without_a_past_it_is_the_plain_optimizer_of_keras() -> None:
+    trained = model()
+    every = [(variable, 1.0) for variable in trained.trainable_variables]
+    made = make_optimizer(phase("adam"), trained.trainable_variables, every)
+    assert type(made) is type(keras.optimizers.Adam())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_join_take_the_first_step_of_a_new_optimizer(kind: str) -> None:
+    joined, fresh = model(), model()
+    former = train(joined, phase(kind), range(12), frozen="below middle")
+    fresh.set_weights(joined.get_weights())
+    train(joined, phase(kind), range(12, 13), former, frozen="below")
+    train(fresh, phase(kind), range(12, 13), frozen="below")
+    for one, other in zip(weights(joined, "middle"), weights(fresh, "middle"), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+    above = zip(weights(joined, "above"), weights(fresh, "above"), strict=True)
+    assert any(np.abs(one - other).max() > 1e-6 for one, other in above)
+
+
+def test_weights_that_paused_start_anew() -> None:
+    paused, fresh = model(), model()
+    former = train(paused, phase("adam"), range(8))
+    former = train(paused, phase("adam"), range(8, 10), former, frozen="middle")
+    fresh.set_weights(paused.get_weights())
+    train(paused, phase("adam"), range(10, 11), former)
+    train(fresh, phase("adam"), range(10, 11))
+    for one, other in zip(weights(paused, "middle"), weights(fresh, "middle"), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
+def test_another_kind_of_optimizer_starts_anew() -> None:
+    trained = model()
+    former = train(trained, phase("adam"), range(3))
+    made = make_optimizer(phase("adamw"), trained.trainable_variables, (), former)
+    assert type(made) is type(keras.optimizers.AdamW())
+
+
+def test_steps_before_a_phase_are_counted_for_each_weight() -> None:
+    trained = model()
+    former = train(trained, phase("adam"), range(5), frozen="below middle")
+    former = train(trained, phase("adam"), range(3), former, frozen="below", rates={"middle": 0.1})
+    last = train(trained, phase("adam"), range(1), former)
+    by_name = {v.path: group for v, group in zip(trained.trainable_variables, last.groups, strict=True)}
+    assert {path.split("/")[0]: group.lead for path, group in by_name.items()} == {"below": 0, "middle": 3, "above": 8}
+
+
+def test_frozen_weights_have_no_moments() -> None:
+    trained = model()
+    former = train(trained, phase("adam"), range(1))
+    assert slots(former) == 2 * 6
+    former = train(trained, phase("adam"), range(1), former, frozen="below", rates={"middle": 0.1})
+    assert slots(former) == 2 * 4
+    last = train(trained, phase("adam"), range(1), former, frozen="below middle")
+    assert slots(last) == 2 * 2
+
+
+def test_moments_go_on_under_a_loss_scale() -> None:
+    # float16 makes Keras wrap the optimizer; the one that is remembered is the inner one.
+    trained = model()
+    former = None
+    for _ in range(2):
+        former = last = make_optimizer(phase("adam"), trained.trainable_variables, (), former)
+        trained.compile(keras.optimizers.LossScaleOptimizer(last), "mse", jit_compile=False)
+        trained.train_on_batch(X, Y)
+    assert {group.lead for group in last.groups} == {1}
+    assert int(last.iterations) == 1
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_all_of_this_holds_on_the_other_backends(backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    # Not the backends' tests themselves, which would go on for ever.
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not backends",
+        str(Path(__file__)),
+    ]
+    done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
