@@ -27,9 +27,9 @@ from ftapp.recipe import Recipe
 _Key = TypeVar("_Key")
 _Made = TypeVar("_Made")
 
-# Texts are padded to the longest of their batch, rounded up to this many tokens: compiled backends compile once for
-# each length.
-_LENGTH_STEP = 64
+# Texts are padded to the longest of their batch, rounded up to this many tokens. JAX compiles once for each length;
+# TensorFlow and torch take any.
+_LENGTH_STEP = 64 if keras.backend.backend() == "jax" else 16
 # Batches are made of texts of like length taken from this many batches' worth of shuffled texts, so little is padding
 # and order stays random.
 _BUCKETS = 32

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +134,27 @@ def apply(model: Any, decisions: Sequence[Decision]) -> None:
     model.trainable = True
     for decision in decisions:
         decision.layer.trainable = decision.trainable
+
+
+@contextmanager
+def quiet(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
+    """While the context lasts, dropout in frozen layers is off: they compute in training what they do in inference.
+
+    These are the layers that hold weights, none of which train, with all layers inside of them (an attention with the
+    dropout of its scores), and those of `below`, layers without weights among frozen ones. A model that trains in the
+    context must be compiled in it.
+    """
+    frozen = [layer for layer in model._flatten_layers() if layer is not model and layer.weights]
+    frozen = [layer for layer in frozen if not layer.trainable_weights]
+    inside = {id(part): part for layer in (*frozen, *below) for part in layer._flatten_layers()}
+    rates = [(part, part.rate) for part in inside.values() if isinstance(part, keras.layers.Dropout)]
+    try:
+        for part, _ in rates:
+            part.rate = 0.0
+        yield
+    finally:
+        for part, rate in rates:
+            part.rate = rate
 
 
 @dataclass(frozen=True)

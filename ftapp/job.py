@@ -128,7 +128,7 @@ class Job:
         data = stage.data["train"]
         if self._control.steps == 0:
             first = itertools.islice(self._draws(index, phase, stage), _CALIBRATION)
-            heads.calibrate(stage.bare, (data.inputs(*key) for key in first))
+            heads.calibrate(stage.model, (data.inputs(*key) for key in first))
             self._evaluate()
 
         def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any]:

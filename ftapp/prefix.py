@@ -22,38 +22,14 @@ class Cut:
     frozen: from the model's inputs to a dict of features, each (batch, ...) or (batch, tokens, ...).
     rest: from a dict of the features and of those of the model's inputs that it needs too (`passed`) to the model's
     output.
-    layers: the names of the frozen half's layers that hold weights, from the bottom up.
+    layers: the names of the frozen half's layers that hold weights, from the bottom up; plain: those without.
     """
 
     frozen: keras.Model
     rest: keras.Model
     passed: tuple[str, ...]
     layers: tuple[str, ...]
-
-    def joined(self) -> keras.Model:
-        """Both halves in a row, the frozen one in inference mode also while the rest trains: no dropout, no updates.
-
-        Takes what the model itself takes.
-        """
-        inputs = {tensor.name: tensor for tensor in self.frozen.inputs}
-        features = _Inference(self.frozen)(self.frozen.input)
-        return keras.Model(
-            self.frozen.input, self.rest(features | {name: inputs[name] for name in self.passed}), name=self.rest.name
-        )
-
-
-class _Inference(keras.layers.Layer):
-    """A model in inference mode, also while the layers around it train: Keras hands `training` on to a whole graph."""
-
-    def __init__(self, model: keras.Model) -> None:
-        super().__init__(name=model.name)
-        self._model = model
-
-    def call(self, inputs: Any) -> Any:
-        return self._model(inputs, training=False)
-
-    def compute_output_spec(self, inputs: Any) -> Any:
-        return self._model.compute_output_spec(inputs)
+    plain: tuple[Any, ...]
 
 
 def cut(model: keras.Model, *, dropout: bool) -> Cut | str:
@@ -151,11 +127,17 @@ def _halves(model: keras.Model, nodes: Sequence[Any], below: Sequence[Any], cros
         known |= {id(old): new for old, new in zip(node.outputs, made, strict=True)}
     outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
     holding = [node.operation.name for node in below if any(own_variables(layer) for layer in _layers(node))]
+    plain = [
+        node.operation
+        for node in below
+        if isinstance(node.operation, keras.layers.Layer) and not node.operation.weights and not node.is_input
+    ]
     return Cut(
         frozen=keras.Model(model.input, features, name="frozen"),
         rest=keras.Model({**fresh, **passed}, outputs, name=model.name),
         passed=tuple(passed),
         layers=tuple(dict.fromkeys(holding)),
+        plain=tuple(plain),
     )
 
 

@@ -146,11 +146,12 @@ class Augment(Section):
 
 
 class Frozen(Section):
-    """How the frozen layers at the bottom of the model are computed: those that no trained layer feeds.
+    """How frozen layers are computed.
 
-    `cache`: their outputs are computed once, kept on disk and read in each epoch, where that saves time. `dtype`: what
-    the outputs are kept in; `auto` is what they are computed in, which loses nothing. `dropout`: whether dropout in
-    these layers stays on; their outputs then differ from step to step and are not kept.
+    `cache`: the outputs of those at the bottom, which no trained layer feeds, are computed once, kept on disk and read
+    in each epoch, where that saves time. `dtype`: what they are kept in; `auto` is what they are computed in, which
+    loses nothing. `dropout`: whether dropout in frozen layers stays on; their outputs then differ from step to step and
+    are not kept.
     """
 
     cache: bool = True

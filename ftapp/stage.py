@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend, cache, features, plan
+from ftapp import backend, cache, features, freeze, plan
 from ftapp.batches import Dataset, Draw, Encoded, Splits
 from ftapp.events import Choice
 from ftapp.features import Column, Features, Store, Told
@@ -31,12 +31,10 @@ _VERIFIED = 16  # examples
 class Stage:
     """A phase's model, still to be compiled, and its data, by the names of the splits.
 
-    bare: the Functional graph that holds the head, which takes the same inputs as `model` does; halves: where the
-    whole model is cut, if it can be; features: the data of a phase that keeps features, else empty.
+    halves: where the whole model is cut, if it can be; features: the data of a phase that keeps features, else empty.
     """
 
     model: keras.Model
-    bare: keras.Model
     data: dict[str, Dataset]
     choice: Choice
     halves: Cut | None = None
@@ -71,28 +69,26 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
     """
     data: dict[str, Dataset] = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     halves = cut(model, dropout=recipe.frozen.dropout)
+    known = None if isinstance(halves, str) else halves
     choice = choose(recipe, phase, halves, splits)
-    if isinstance(halves, str) or not choice.cached:
-        # The frozen half runs in inference mode, cached or not, so that both give the same.
-        known = None if isinstance(halves, str) else halves
-        whole = known.joined() if known and not recipe.frozen.dropout else model
-        yield Stage(whole, model, data, choice, known)
-        return
-    kept = features.columns(halves, recipe.frozen.dtype)
-    key = features.key_of(halves, recipe.frozen.dtype)
-    # For `ftapp cache` to list: the preset without the hash of where it comes from.
-    preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
-    with cache.used(key, f"{preset}: {halves.layers[0]} to {halves.layers[-1]}") as folder:
-        if refused := cache.make_room(choice.size):
-            yield Stage(
-                halves.joined(), model, data, msgspec.structs.replace(choice, cached=False, reason=refused), halves
-            )
+    with ExitStack() as stack:
+        if not recipe.frozen.dropout:
+            stack.enter_context(freeze.quiet(model, known.plain if known else ()))
+        if known is None or not choice.cached:
+            yield Stage(model, data, choice, known)
             return
-        halves.frozen.compile(jit_compile=backend.jit_compile())
-        store = Store(folder, kept)
-        views = views_of(recipe, phase, splits)
-        made = {name: Features(getattr(splits, name), halves, store, views) for name in data}
-        yield Stage(halves.rest, halves.rest, dict(made), choice, halves, made)
+        columns = features.columns(known, recipe.frozen.dtype)
+        # For `ftapp cache` to list: the preset without the hash of where it comes from.
+        preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
+        label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
+        folder = stack.enter_context(cache.used(features.key_of(known, recipe.frozen.dtype), label))
+        if refused := cache.make_room(choice.size):
+            yield Stage(model, data, msgspec.structs.replace(choice, cached=False, reason=refused), known)
+            return
+        known.frozen.compile(jit_compile=backend.jit_compile())
+        store, views = Store(folder, columns), views_of(recipe, phase, splits)
+        made = {name: Features(getattr(splits, name), known, store, views) for name in data}
+        yield Stage(known.rest, dict(made), choice, known, made)
 
 
 def choose(recipe: Recipe, phase: Phase, halves: Cut | str, splits: Splits) -> Choice:

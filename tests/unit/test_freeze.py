@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import keras_hub
+import numpy as np
 import pytest
 
 from ftapp import freeze
@@ -152,3 +153,30 @@ def test_problems_name_what_matches_nothing_and_what_trains_nothing() -> None:
     assert "did you mean 'block2_conv" in freeze.problems(model, backbone, ["freeze block2_conv9"])[0]
     assert "at least one layer" in freeze.problems(model, backbone, ["freeze all"])[0]
     assert freeze.problems(model, backbone, ["freeze all", "train block3"]) == []
+
+
+def test_dropout_in_frozen_layers_is_off_for_as_long_as_they_are_quiet() -> None:
+    backbone = keras_hub.models.BertBackbone(
+        50, num_layers=2, num_heads=2, hidden_dim=8, intermediate_dim=16, dropout=0.5
+    )
+    model = with_head(backbone)
+    freeze.apply(model, freeze.decide(model, backbone, ["freeze attention"]))
+    rates = {layer: layer.rate for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)}
+    embedded, block = backbone.get_layer("embeddings_dropout"), backbone.get_layer("transformer_layer_0")
+    scores = block._self_attention_layer._dropout_layer
+    assert {embedded, scores, block._feedforward_dropout} <= set(rates)
+    assert set(rates.values()) == {0.5}
+    with freeze.quiet(model):
+        # That of the scores belongs to the frozen attention, the others to no frozen layer.
+        assert scores.rate == 0.0
+        assert (embedded.rate, block._feedforward_dropout.rate) == (0.5, 0.5)
+    assert {layer.rate for layer in rates} == {0.5}
+    freeze.apply(model, freeze.decide(model, backbone, ["freeze backbone"]))
+    with freeze.quiet(model, [embedded]):
+        x = {
+            "token_ids": np.ones((1, 4), int),
+            "segment_ids": np.zeros((1, 4), int),
+            "padding_mask": np.ones((1, 4), bool),
+        }
+        training, inference = (keras.ops.convert_to_numpy(model(x, training=each)) for each in (True, False))
+        assert (training == inference).all()
