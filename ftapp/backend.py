@@ -37,8 +37,8 @@ def check_installed(backend: Backend) -> None:
         raise RecipeError([Problem("", "backend", message)])
 
 
-def environment(backend: Backend, *, offline: bool) -> dict[str, str]:
-    """The variables that must be set before a run's process imports Keras."""
+def environment(backend: Backend, *, offline: bool, verify_cache: bool = False) -> dict[str, str]:
+    """The variables that must be set before a run's process imports Keras, and those that say how it goes about it."""
     variables = {
         "KERAS_BACKEND": backend,
         # TensorFlow's start-up notices would fill train.log; errors still show.
@@ -49,6 +49,8 @@ def environment(backend: Backend, *, offline: bool) -> dict[str, str]:
     }
     if offline:
         variables |= {"FTAPP_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+    if verify_cache:
+        variables["FTAPP_VERIFY_CACHE"] = "1"
     return variables
 
 

@@ -101,10 +101,15 @@ def run(
 
     given = {"backend": backend, "precision": precision, "seed": seed}
     chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
-    if verify_cache:
-        os.environ["FTAPP_VERIFY_CACHE"] = "1"
     code = headless.run_all(
-        recipes, profile, [*(overrides or []), *chosen], runs_dir, as_json=as_json, offline=offline, debug=_debug
+        recipes,
+        profile,
+        [*(overrides or []), *chosen],
+        runs_dir,
+        as_json=as_json,
+        offline=offline,
+        verify_cache=verify_cache,
+        debug=_debug,
     )
     raise typer.Exit(code)
 

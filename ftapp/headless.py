@@ -51,6 +51,7 @@ def run_all(
     *,
     as_json: bool,
     offline: bool,
+    verify_cache: bool,
     debug: bool,
 ) -> int:
     """Run recipes one after another and return the exit code.
@@ -76,7 +77,8 @@ def run_all(
         else:
             path, resolved = found
             try:
-                outcome = _run_one(path, resolved, profile, folder, offline=offline, debug=debug)
+                environment = backend.environment(resolved.backend, offline=offline, verify_cache=verify_cache)
+                outcome = _run_one(path, resolved, profile, folder, environment, debug=debug)
             except OSError as error:
                 print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
                 outcome, found = _refused(name), None
@@ -91,18 +93,19 @@ def run_all(
 
 
 def _run_one(
-    path: Path, resolved: Recipe, profile: str | None, folder: Path, *, offline: bool, debug: bool
+    path: Path, resolved: Recipe, profile: str | None, folder: Path, environment: Mapping[str, str], *, debug: bool
 ) -> dict[str, Any]:
     facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path)}
     run = runs.create(resolved, path.stem, profile, folder, **facts)
     history = History()
-    with Narrator(run, Console(stderr=True, highlight=False)) as narrator:
-        environment = backend.environment(resolved.backend, offline=offline)
-        with _launched(run, environment, narrator) as process:
-            for event in runs.follow(run, process):
-                if event is not None:
-                    history.apply(event)
-                    narrator.tell(event, history)
+    with (
+        Narrator(run, Console(stderr=True, highlight=False)) as narrator,
+        _launched(run, environment, narrator) as process,
+    ):
+        for event in runs.follow(run, process):
+            if event is not None:
+                history.apply(event)
+                narrator.tell(event, history)
     outcome = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)} | history.summary()
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):

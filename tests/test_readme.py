@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe, rules
 from ftapp.history import History
-from ftapp.recipe import Phase
+from ftapp.recipe import Augment, Frozen, Phase
 from ftapp.runs import EXIT_CODES
 from tests.conftest import Do
 
@@ -61,7 +61,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     tried = set()
     for line in commands():
         arguments = shlex.split(line)[1:]
-        if arguments[0] == "run":
+        if arguments[0] in ("run", "plan"):
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
             file.unlink()  # The README copies into one name more than once.
@@ -69,8 +69,21 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         assert result.exit_code == 0, (line, result.output)
         made[line] = result.output
         tried.add(arguments[0])
-    assert tried == {"recipes", "show", "copy", "validate", "runs"}
+    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache"}
     assert all(name in made["ftapp recipes"] for name in recipe.bundled())
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp plan ")])
+def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[recipe.Recipe] = []
+
+    def planned(resolved: recipe.Recipe, environment: dict[str, str]) -> dict[str, object]:
+        seen.append(resolved)
+        return {"precision": "float32", "reason": "", "examples": {}, "phases": []}
+
+    monkeypatch.setattr(cli, "_planned", planned)
+    assert invoke(*shlex.split(line)[1:]).exit_code == 0
+    assert len(seen) == 1
 
 
 def test_commands_are_all_in_the_readme() -> None:
@@ -107,11 +120,16 @@ def _absolute(override: str) -> str:
     return f"{scheme}:{Path(name).absolute()}"
 
 
-def test_pieces_of_a_phase_are_valid() -> None:
+def test_pieces_of_recipes_are_valid() -> None:
     pieces = [tomllib.loads(block) for block in blocks("toml")]
+    tables = {"augment": Augment, "frozen": Frozen}
     for piece in pieces:
-        Phase.model_validate({"name": "p", "steps": 1, **piece})
-    assert {key for piece in pieces for key in piece} == {"layers", "learning_rate", "layer_decay"}
+        for name in tables.keys() & piece.keys():
+            tables[name].model_validate(piece[name])
+        Phase.model_validate({"name": "p", "steps": 1} | {key: piece[key] for key in piece.keys() - tables.keys()})
+    assert {key for piece in pieces for key in piece} == {*tables, "layers", "learning_rate", "layer_decay"}
+    shown = next(piece["frozen"] for piece in pieces if "frozen" in piece)
+    assert shown == Frozen().model_dump()
 
 
 def test_rules_parse() -> None:

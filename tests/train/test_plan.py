@@ -1,0 +1,74 @@
+"""`ftapp plan` on tiny recipes, in real processes: what it foretells is what the run then does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Do
+
+
+def planned(folder: Path, recipe: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    file = folder / "planned.toml"
+    file.write_text(recipe, encoding="utf-8")
+    command = [sys.executable, "-m", "ftapp.cli", "plan", str(file), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_it_foretells_what_the_run_does(image_recipe: str, do: Do, tmp_path: Path) -> None:
+    second = '[[phase]]\nname = "block"\nlayers = ["freeze all", "train block2, head"]\nsteps = 12\nbatch_size = 8\n'
+    done = planned(tmp_path, image_recipe + second, "--json")
+    assert done.returncode == 0, done.stderr
+    plan: dict[str, Any] = json.loads(done.stdout)
+    _, history, _ = do(image_recipe + second)
+    assert history.data is not None
+    assert plan["examples"] == {"train": history.data.train, "validation": 8, "test": 10}
+    for phase, told in zip(plan["phases"], history.summary()["phases"], strict=True):
+        assert phase["name"] == told["name"]
+        assert phase["steps"] == told["steps"] == told["outcome"]["steps"]
+        assert phase["trainable_share"] == told["trainable_share"]
+        assert phase["cache"] == told["cache"]
+        expected = {name: value for name, value in told["estimate"].items() if name != "seconds"}
+        assert expected.items() <= phase["estimate"].items()
+        assert phase["estimate"]["seconds"] > 0
+    head, block = plan["phases"]
+    assert head["cache"]["layers"] == ["block1_conv1", "block2_conv1", "block2_conv2"]
+    assert [row["path"] for row in head["layers"] if row["trainable"]] == ["classifier"]
+    rules = {row["path"]: row["rule"] for row in block["layers"]}
+    assert rules["block1_conv1"] == "freeze all"
+    assert rules["block2_conv1"] == rules["classifier"] == "train block2, head"
+    # Adam's two slots; and the head's 4 * 2 + 2 weights.
+    assert head["estimate"]["gradients"] == 4 * 14
+    assert head["estimate"]["optimizer"] == 2 * head["estimate"]["gradients"]
+    assert head["estimate"]["flops"] < head["estimate"]["flops_uncut"] / 100
+
+
+def test_it_draws_a_tree(lm_recipe: str, tmp_path: Path) -> None:
+    done = planned(tmp_path, lm_recipe)
+    assert done.returncode == 0, done.stderr
+    assert "phase finetune:" in done.stdout
+    assert "frozen  token_embedding" in done.stdout
+    assert "trains  self_attention" in done.stdout
+    assert "train attention & last:1" in done.stdout
+    assert "none: the phase sees each example once" in done.stdout
+    assert "WARNING" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"train head"', '"train haed"', "did you mean 'head'?"),
+        ("epochs = 3", "epoch = 3", "did you mean 'epochs'?"),
+    ],
+)
+def test_a_bad_recipe_is_refused(image_recipe: str, tmp_path: Path, old: str, new: str, message: str) -> None:
+    done = planned(tmp_path, image_recipe.replace(old, new))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
