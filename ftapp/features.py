@@ -31,10 +31,13 @@ Told = Callable[[int, int], bool]
 # Examples in a batch of the frozen half: enough for two cores, and few are computed in vain to fill the last one.
 _AT_ONCE = 8
 _RECORD = np.dtype([("key", "V16"), ("start", "<i8"), ("count", "<i8")])
-_DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 # How far features computed anew may be from those kept, as a share of their largest: rounding in the dtype they are
 # kept in, and products that are summed in another order.
 _TOLERANCES = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
+
+
+def _numpy(dtype: str) -> np.dtype[Any]:
+    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Column:
     @property
     def size(self) -> int:
         """Bytes of an example, or of a token."""
-        return math.prod(self.shape) * int(np.dtype(_DTYPES[self.dtype]).itemsize)
+        return math.prod(self.shape) * _numpy(self.dtype).itemsize
 
 
 def columns(cut: Cut, dtype: str) -> tuple[Column, ...]:
@@ -57,7 +60,7 @@ def columns(cut: Cut, dtype: str) -> tuple[Column, ...]:
     made = []
     for name, tensor in cut.frozen.output.items():
         by_token = None in tensor.shape[1:]
-        kept = tensor.dtype if dtype == "auto" else dtype
+        kept = dtype if dtype != "auto" and tensor.dtype in _TOLERANCES else tensor.dtype
         made.append(Column(name, tuple(tensor.shape[2 if by_token else 1 :]), by_token, kept))
     return tuple(made)
 
@@ -129,7 +132,7 @@ class Store:
             if column.by_token:
                 rows = np.concatenate([row[:count] for row, count in zip(rows, counts, strict=True)])
             offset = (int(starts[0]) if column.by_token else len(self._known)) * column.size
-            _write(self.folder / column.name, offset, np.ascontiguousarray(rows, _DTYPES[column.dtype]))
+            _write(self.folder / column.name, offset, np.ascontiguousarray(rows, _numpy(column.dtype)))
         records = np.zeros(len(keys), _RECORD)
         records["key"], records["start"], records["count"] = [np.void(key) for key in keys], starts, counts
         _write(self._index, len(self._known) * _RECORD.itemsize, records)
@@ -158,7 +161,7 @@ class Store:
         length = self._tokens if column.by_token else len(self._known)
         mapped = self._maps.get(column.name)
         if mapped is None or len(mapped) < length:
-            mapped = np.memmap(self.folder / column.name, _DTYPES[column.dtype], "r", shape=(length, *column.shape))
+            mapped = np.memmap(self.folder / column.name, _numpy(column.dtype), "r", shape=(length, *column.shape))
             self._maps[column.name] = mapped
         return mapped
 
@@ -195,7 +198,7 @@ class Features:
         """The features of these examples, with those of the model's inputs that the rest needs too."""
         inputs = self._store.read(self._keys(indices, draw), self._dataset.width(indices))
         for column in self._store.columns:
-            wanted = _DTYPES[self._cut.frozen.output[column.name].dtype]
+            wanted = _numpy(self._cut.frozen.output[column.name].dtype)
             inputs[column.name] = inputs[column.name].astype(wanted, copy=False)
         return inputs | self._passed(indices, draw)
 
@@ -250,7 +253,7 @@ class Features:
         blank: dict[str, Any] = {}
         for column in self._store.columns:
             shape = (len(indices), *((width or 0,) if column.by_token else ()), *column.shape)
-            blank[column.name] = np.zeros(shape, _DTYPES[self._cut.frozen.output[column.name].dtype])
+            blank[column.name] = np.zeros(shape, _numpy(self._cut.frozen.output[column.name].dtype))
         return blank | self._passed(indices, None)
 
     def verify(self, indices: NDArray[np.int64], draw: Draw | None) -> float:
@@ -270,10 +273,11 @@ class Features:
                         row[count:] = 0
                 difference = float(np.abs(fresh - old).max(initial=0) / max(float(np.abs(fresh).max(initial=0)), 1e-30))
                 worst = max(worst, difference)
-                if not difference <= _TOLERANCES[column.dtype]:
+                allowed = _TOLERANCES.get(column.dtype, 0.0)
+                if not difference <= allowed:
                     raise RunError(
                         f"features that are kept equal those computed anew; {column.name} in {self._store.folder} "
-                        f"differs by {difference:.2g} of the largest, more than {_TOLERANCES[column.dtype]:.0e}; "
+                        f"differs by {difference:.2g} of the largest, more than {allowed:.0e}; "
                         "'ftapp cache --clear' removes what is kept"
                     )
         return worst

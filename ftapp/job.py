@@ -126,6 +126,8 @@ class Job:
     def _train(self, index: int, phase: Phase, stage: Stage) -> None:
         steps, per_epoch = epochs(phase, len(self._splits.train))
         data = stage.data["train"]
+        if os.environ.get("FTAPP_VERIFY_CACHE") == "1":
+            self._verify(index, phase, stage)
         if self._control.steps == 0:
             first = itertools.islice(self._draws(index, phase, stage), _CALIBRATION)
             heads.calibrate(stage.model, (data.inputs(*key) for key in first))
@@ -162,8 +164,6 @@ class Job:
             order = order[: steps - epoch * per_epoch]
             if not self._prepare("train", np.concatenate(order), Draw(seed, index, epoch, 0)):
                 return
-            if epoch == 0:
-                self._verify(phase, stage, np.concatenate(order), Draw(seed, index, epoch, 0))
             for number, examples in enumerate(order):
                 yield examples, Draw(seed, index, epoch, number)
 
@@ -181,10 +181,14 @@ class Job:
         self._since += seconds
         return ready
 
-    def _verify(self, phase: Phase, stage: Stage, indices: NDArray[np.int64], draw: Draw) -> None:
-        """Compare some kept features with what comes out anew, if the run was asked to (`--verify-cache`)."""
-        if os.environ.get("FTAPP_VERIFY_CACHE") == "1" and (found := stage.verify("train", indices, draw)):
-            self._log.write(CacheVerified(time=time.time(), phase=phase.name, examples=found[0], difference=found[1]))
+    def _verify(self, index: int, phase: Phase, stage: Stage) -> None:
+        """Compare the kept features of the first batch with what comes out anew."""
+        if stage.features and (first := next(self._draws(index, phase, stage), None)):
+            examples, draw = first
+            difference = stage.features["train"].verify(examples, draw)
+            self._log.write(
+                CacheVerified(time=time.time(), phase=phase.name, examples=len(examples), difference=difference)
+            )
 
     def _seed_layers(self, phase: int, epoch: int) -> None:
         """Start the random numbers of dropout anew from (seed, phase, epoch); within an epoch they count its steps."""

@@ -24,7 +24,6 @@ from ftapp.recipe import Phase, Recipe
 # Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
 # a core multiplies at some 50 GFLOP/s and copies from memory-mapped files at about 1 GB/s.
 _WORTH = 50
-_VERIFIED = 16  # examples
 
 
 @dataclass(frozen=True)
@@ -43,16 +42,6 @@ class Stage:
     def prepare(self, split: str, indices: NDArray[Any], draw: Draw | None, told: Told) -> bool:
         """Compute what is not kept yet of these examples' features. False when `told` gave up (see `Features`)."""
         return not self.features or self.features[split].prepare(indices, draw, told)
-
-    def verify(self, split: str, indices: NDArray[Any], draw: Draw | None) -> tuple[int, float] | None:
-        """Compare some of what is kept with what comes out anew: (examples, largest difference as a share).
-
-        None when nothing is kept. Raises RunError when they differ by more than rounding.
-        """
-        if not self.features:
-            return None
-        sample = indices[:: max(1, len(indices) // _VERIFIED)][:_VERIFIED]
-        return len(sample), self.features[split].verify(sample, draw)
 
 
 def epochs(phase: Phase, examples: int) -> tuple[int, int]:
@@ -82,7 +71,8 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
         folder = stack.enter_context(cache.used(features.key_of(known, recipe.frozen.dtype), label))
-        if refused := cache.make_room(choice.size):
+        there = sum(entry.size for entry in cache.entries() if entry.folder == folder)
+        if refused := cache.make_room(max(0, choice.size - there)):
             yield Stage(model, data, msgspec.structs.replace(choice, cached=False, reason=refused), known)
             return
         known.frozen.compile(jit_compile=backend.jit_compile())

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe, rules
 from ftapp.history import History
-from ftapp.recipe import Augment, Frozen, Phase
+from ftapp.recipe import Augment, Frozen, Phase, Section
 from ftapp.runs import EXIT_CODES
 from tests.conftest import Do
 
@@ -122,7 +122,7 @@ def _absolute(override: str) -> str:
 
 def test_pieces_of_recipes_are_valid() -> None:
     pieces = [tomllib.loads(block) for block in blocks("toml")]
-    tables = {"augment": Augment, "frozen": Frozen}
+    tables: dict[str, type[Section]] = {"augment": Augment, "frozen": Frozen}
     for piece in pieces:
         for name in tables.keys() & piece.keys():
             tables[name].model_validate(piece[name])

@@ -18,12 +18,14 @@ HEAVY = KERAS | {"PIL", "grain", "numpy", "onnx", "pandas", "safetensors", "scip
 LIGHT_MODULES = [
     "artifacts",
     "backend",
+    "cache",
     "cli",
     "errors",
     "events",
     "fetch",
     "headless",
     "history",
+    "outline",
     "presets",
     "recipe",
     "rules",
@@ -84,6 +86,7 @@ def test_help_of_a_command_imports_nothing_heavy() -> None:
         ["show", "bert-full", "--profile", "quick"],
         ["validate", "vgg16-two-phase", "bert-full", "gpt2-full"],
         ["runs", "--runs-dir", "no-such-folder"],
+        ["cache"],
     ],
     ids=lambda command: command[0],
 )

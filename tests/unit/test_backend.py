@@ -1,0 +1,43 @@
+"""Precision by what the hardware is worth, and the same for all runs on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import keras
+import pytest
+
+from ftapp import backend, fetch
+
+
+@pytest.fixture(autouse=True)
+def policy() -> Iterator[None]:
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize(("speed", "expected"), [(1.9, "bfloat16"), (1.1, "float32"), (0.6, "float32")])
+def test_auto_takes_bfloat16_where_it_is_faster(monkeypatch: pytest.MonkeyPatch, speed: float, expected: str) -> None:
+    monkeypatch.setattr(backend, "_native_bfloat16", lambda: "the processor")
+    monkeypatch.setattr(backend, "_bfloat16_speed", lambda: speed)
+    precision, reason = backend.choose_precision("auto")
+    assert precision == expected
+    assert f"at {speed} times the speed of float32" in reason
+    # Kept: a second probe, on a busier machine, has no say.
+    monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 3.0 - speed)
+    assert backend.choose_precision("auto") == (precision, reason)
+    assert len(list(fetch.cache_dir().glob("bfloat16-*.json"))) == 1
+
+
+def test_auto_takes_float32_without_hardware_for_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "_native_bfloat16", lambda: None)
+    assert backend.choose_precision("auto")[0] == "float32"
+
+
+def test_the_recipe_has_the_last_word() -> None:
+    assert backend.choose_precision("bfloat16") == ("bfloat16", "as the recipe says")
+    assert keras.config.dtype_policy().name == "mixed_bfloat16"
+
+
+def test_the_probe_times_this_machine() -> None:
+    assert 0.01 < backend._bfloat16_speed() < 100
