@@ -95,7 +95,9 @@ class Images:
     def __init__(self, subset: Subset, preprocessor: Any, augmenter: Augmenter | None) -> None:
         self._subset, self._preprocessor, self._augmenter = subset, preprocessor, augmenter
         converter = preprocessor.image_converter
-        self._recipe = repr((converter.resizing.get_config(), converter.scale, converter.offset)).encode()
+        resizing = {key: value for key, value in converter.resizing.get_config().items() if key != "name"}
+        self._recipe = repr((resizing, converter.scale, converter.offset)).encode()
+        self._digests: dict[int, bytes] = {}  # some sources read an image to hash it
 
     def __len__(self) -> int:
         return len(self._subset)
@@ -124,7 +126,9 @@ class Images:
         return [content_hash(self._digest(int(index)) + made) for index in indices]
 
     def _digest(self, index: int) -> bytes:
-        return self._subset.examples.digest(int(self._subset.indices[index]))
+        if index not in self._digests:
+            self._digests[index] = self._subset.examples.digest(int(self._subset.indices[index]))
+        return self._digests[index]
 
 
 class LabelledTexts:

@@ -136,6 +136,11 @@ def apply(model: Any, decisions: Sequence[Decision]) -> None:
         decision.layer.trainable = decision.trainable
 
 
+def drops(layer: Any) -> bool:
+    """Whether a layer leaves out random parts of what it gets while the model trains: dropout, or a dropped path."""
+    return "Drop" in type(layer).__name__ and bool(getattr(layer, "rate", 0))
+
+
 @contextmanager
 def quiet(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
     """While the context lasts, dropout in frozen layers is off: they compute in training what they do in inference.
@@ -147,7 +152,7 @@ def quiet(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
     frozen = [layer for layer in model._flatten_layers() if layer is not model and layer.weights]
     frozen = [layer for layer in frozen if not layer.trainable_weights]
     inside = {id(part): part for layer in (*frozen, *below) for part in layer._flatten_layers()}
-    rates = [(part, part.rate) for part in inside.values() if isinstance(part, keras.layers.Dropout)]
+    rates = [(part, part.rate) for part in inside.values() if drops(part)]
     try:
         for part, _ in rates:
             part.rate = 0.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from ftapp.freeze import own_variables
+from ftapp.freeze import drops, own_variables
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _obstacle(node: Any, *, dropout: bool) -> str:
     """Why a node is no part of the frozen half; empty when it may be."""
     if any(layer.trainable and own_variables(layer) for layer in _layers(node)):
         return "trains"
-    if dropout and any(getattr(layer, "_seed_generators", ()) for layer in _layers(node)):
+    if dropout and any(map(drops, _layers(node))):
         return "is random, since dropout stays on in frozen layers (frozen.dropout)"
     return ""
 
