@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe, rules
-from ftapp.history import History
 from ftapp.recipe import Augment, Frozen, Phase, Section
 from ftapp.runs import EXIT_CODES
 from tests.conftest import Do
@@ -156,10 +155,12 @@ def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> N
         exec(block.replace("RUN", str(run.folder)), {"examples": examples})
 
 
-def test_keys_of_the_json_result() -> None:
-    text = README.partition("`--json` prints one object")[2].partition("```")[0]
-    keys = set(re.findall(r"`(\w+)`", text))
-    assert keys == {"recipe", "run", "model", "status"} | set(History().summary())
+def test_keys_of_the_json_result(do: Do, image_recipe: str) -> None:
+    text, _, phases = README.partition("`--json` prints one object")[2].partition("```")[0].partition("Each of the")
+    _, history, _ = do(image_recipe, "phase.head.epochs=1")
+    summary = history.summary()
+    assert set(re.findall(r"`(\w+)`", text)) == {"recipe", "run", "model", "status"} | set(summary)
+    assert set(re.findall(r"`(\w+)`", phases)) == set(summary["phases"][0]) - {"name", "steps", "trainable_share"}
 
 
 def test_links_and_pictures_are_there() -> None:
