@@ -41,20 +41,21 @@ def _phase(phase: Mapping[str, Any]) -> list[Any]:
             node.rows.append(row)
     _grow(tree, top)
     costs, cache = phase["estimate"], phase["cache"]
+    rows = {"length": f"{phase['steps']:,} steps, {phase['epochs']:.3g} epochs"}
+    if "flops" in costs:
+        saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
+        parts = {name: costs[name] for name in ("weights", "gradients", "optimizer", "activations")}
+        listed = ", ".join(f"{name} {_bytes(size)}" for name, size in parts.items())
+        rows["a step"] = f"{costs['flops'] / 1e9:,.3g} GFLOPs" + (f", {saved:.0%} saved by the cache" if saved else "")
+        rows["memory"] = f"{_bytes(sum(parts.values()))}: {listed}"
+    rows["cache"] = f"none: {cache['reason']}"
+    if cache["cached"]:
+        rows["cache"] = f"{_bytes(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
+    rows["time"] = (
+        f"about {_time(costs['seconds'])}: features {_time(costs['features_seconds'])}, "
+        f"a step {_time(costs['step_seconds'])}, an evaluation {_time(costs['evaluation_seconds'])}"
+    )
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
-    memory = sum(costs[name] for name in ("weights", "gradients", "optimizer", "activations"))
-    rows = {
-        "length": f"{phase['steps']:,} steps, {phase['epochs']:.3g} epochs",
-        "a step": f"{costs['flops'] / 1e9:,.3g} GFLOPs" + (f", {saved:.0%} saved by the cache" if saved else ""),
-        "memory": f"{_bytes(memory)}: weights {_bytes(costs['weights'])}, gradients {_bytes(costs['gradients'])}, "
-        f"optimizer {_bytes(costs['optimizer'])}, activations {_bytes(costs['activations'])}",
-        "cache": f"{_bytes(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
-        if cache["cached"]
-        else f"none: {cache['reason']}",
-        "time": f"about {_time(costs['seconds'])}: features {_time(costs['features_seconds'])}, "
-        f"a step {_time(costs['step_seconds'])}, an evaluation {_time(costs['evaluation_seconds'])}",
-    }
     for name, value in rows.items():
         table.add_row(Text(name), Text(value))
     return [tree, table]

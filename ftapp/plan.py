@@ -26,28 +26,39 @@ def example_size(recipe: Recipe) -> tuple[int, ...]:
     return (recipe.model.sequence_length,)
 
 
-def frozen_flops(recipe: Recipe, halves: Cut) -> int:
-    """FLOPs that the frozen half takes for one example of the largest size."""
-    return sum(call.cost.flops for call in costs.measure(halves.frozen, example_size(recipe)))
+def calls_of(recipe: Recipe, model: keras.Model) -> list[Call] | None:
+    """What the model does for one example of the largest size; None when Keras cannot tell from shapes alone.
+
+    That is so for a few of KerasHub's families (GPT-NeoX, models of several kinds of input), each with an error of its
+    own; a run goes on without an estimate.
+    """
+    try:
+        return costs.measure(model, example_size(recipe))
+    except Exception:
+        return None
+
+
+def flops(calls: Sequence[Call]) -> int:
+    """FLOPs of the forward pass."""
+    return sum(call.cost.flops for call in calls)
 
 
 def estimate(
     recipe: Recipe, phase: Phase, model: keras.Model, decisions: Sequence[Decision], halves: Cut | None, *, cached: bool
-) -> Estimate:
-    """The cost of a phase's steps, each example at its largest size.
+) -> Estimate | None:
+    """The cost of a phase's steps, each example at its largest size; None when it cannot be told.
 
     model: whole; halves: where it is cut, if it is; cached: whether the frozen half is computed once and not in steps.
     """
-    size = example_size(recipe)
-    calls = costs.measure(model, size)
-    below = costs.measure(halves.frozen, size) if halves else []
+    calls, below = calls_of(recipe, model), calls_of(recipe, halves.frozen) if halves else []
+    if calls is None or below is None:
+        return None
     trainable = [decision.layer for decision in decisions if decision.trainable]
     per_example = costs.training_flops(calls, trainable)
-    frozen = sum(call.cost.flops for call in below)
     trained = sum(decision.trainable_parameters for decision in decisions)
     width = 2 if keras.config.dtype_policy().compute_dtype in ("bfloat16", "float16") else 4
     return Estimate(
-        flops=phase.batch_size * (per_example - (frozen if cached else 0)),
+        flops=phase.batch_size * (per_example - (flops(below) if cached else 0)),
         flops_uncut=phase.batch_size * per_example,
         weights=_WEIGHT * sum(decision.parameters for decision in decisions),
         gradients=_WEIGHT * trained,

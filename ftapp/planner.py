@@ -94,7 +94,7 @@ def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any)
         "trainable": trainable,
         "trainable_share": trainable / parameters,
         "cache": msgspec.structs.asdict(stage.choice),
-        "estimate": msgspec.structs.asdict(estimate) | seconds,
+        "estimate": (msgspec.structs.asdict(estimate) if estimate else {}) | seconds,
         "layers": [
             {
                 "path": decision.unit.path,

@@ -97,7 +97,8 @@ def choose(recipe: Recipe, phase: Phase, halves: Cut | str, splits: Splits) -> C
         return choice(cached=False, reason=f"the phase sees each {what} once")
     tokens = recipe.model.sequence_length or 1
     put_out = sum(column.size * (tokens if column.by_token else 1) for column in columns)
-    if plan.frozen_flops(recipe, halves) < _WORTH * put_out:
+    calls = plan.calls_of(recipe, halves.frozen)
+    if calls is not None and plan.flops(calls) < _WORTH * put_out:
         return choice(cached=False, reason="to compute them again is as fast as to read them")
     each = f"{views} augmented views of each example are kept, each" if views else "each example"
     return choice(cached=True, reason=f"computed once for all epochs; {each} is used {uses:.3g} times")

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from ftapp import plan, recipe
 from tests.conftest import Do
+from tests.unit.test_families import FAMILIES
 
 
-def planned(folder: Path, recipe: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def planned(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     file = folder / "planned.toml"
-    file.write_text(recipe, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "ftapp.cli", "plan", str(file), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
@@ -24,11 +26,11 @@ def test_it_foretells_what_the_run_does(image_recipe: str, do: Do, tmp_path: Pat
     second = '[[phase]]\nname = "block"\nlayers = ["freeze all", "train block2, head"]\nsteps = 12\nbatch_size = 8\n'
     done = planned(tmp_path, image_recipe + second, "--json")
     assert done.returncode == 0, done.stderr
-    plan: dict[str, Any] = json.loads(done.stdout)
+    made: dict[str, Any] = json.loads(done.stdout)
     _, history, _ = do(image_recipe + second)
     assert history.data is not None
-    assert plan["examples"] == {"train": history.data.train, "validation": 8, "test": 10}
-    for phase, told in zip(plan["phases"], history.summary()["phases"], strict=True):
+    assert made["examples"] == {"train": history.data.train, "validation": 8, "test": 10}
+    for phase, told in zip(made["phases"], history.summary()["phases"], strict=True):
         assert phase["name"] == told["name"]
         assert phase["steps"] == told["steps"] == told["outcome"]["steps"]
         assert phase["trainable_share"] == told["trainable_share"]
@@ -36,7 +38,7 @@ def test_it_foretells_what_the_run_does(image_recipe: str, do: Do, tmp_path: Pat
         expected = {name: value for name, value in told["estimate"].items() if name != "seconds"}
         assert expected.items() <= phase["estimate"].items()
         assert phase["estimate"]["seconds"] > 0
-    head, block = plan["phases"]
+    head, block = made["phases"]
     assert head["cache"]["layers"] == ["block1_conv1", "block2_conv1", "block2_conv2"]
     assert [row["path"] for row in head["layers"] if row["trainable"]] == ["classifier"]
     rules = {row["path"]: row["rule"] for row in block["layers"]}
@@ -72,3 +74,8 @@ def test_a_bad_recipe_is_refused(image_recipe: str, tmp_path: Path, old: str, ne
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def test_a_model_whose_shapes_cannot_be_told_has_no_estimate() -> None:
+    neox = FAMILIES["GPTNeoXBackbone"].make()
+    assert plan.calls_of(recipe.load(recipe.bundled()["gpt2-targeted"], "quick"), neox) is None
