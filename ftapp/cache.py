@@ -87,25 +87,27 @@ def filled(place: Path) -> Iterator[None]:
         yield
 
 
-def make_room(size: int) -> str | None:
-    """Remove entries that nobody uses, the one used last longest ago first, until `size` more bytes fit.
+def make_room(size: int, place: Path | None = None) -> str | None:
+    """Remove entries that nobody uses, the one used last longest ago first, until one of `size` bytes fits.
 
-    Returns None when they do, else why they do not: the quota, the disk, or entries in use.
+    place: the folder of that entry, which stays; what it holds already is a part of `size`.
+    Returns None when it fits, else why it does not: the quota, the disk, or entries in use.
     """
     limit = quota()
     if size > limit:
         return f"it would take {size / 2**30:.2f} GiB, and the quota is {limit / 2**30:.2f} (FTAPP_FEATURES_GIB)"
     folder().mkdir(parents=True, exist_ok=True)
-    kept = entries()
+    own = sum(entry.size for entry in entries() if entry.folder == place)
+    others = [entry for entry in entries() if entry.folder != place]
     while True:
-        taken, free = sum(entry.size for entry in kept), shutil.disk_usage(folder()).free
-        if taken + size <= limit and size <= free:
+        taken, free = sum(entry.size for entry in others), shutil.disk_usage(folder()).free
+        if taken + max(size, own) <= limit and size - own <= free:
             return None
-        removed = next((entry for entry in reversed(kept) if remove(entry)), None)
+        removed = next((entry for entry in reversed(others) if remove(entry)), None)
         if removed is None:
-            short = "the disk is full" if size > free else "other runs use what the quota allows"
+            short = "the disk is full" if size - own > free else "other runs use what the quota allows"
             return f"it would take {size / 2**30:.2f} GiB, and {short}"
-        kept.remove(removed)
+        others.remove(removed)
 
 
 def remove(entry: Entry) -> bool:

@@ -71,8 +71,7 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
         folder = stack.enter_context(cache.used(features.key_of(known, recipe.frozen.dtype), label))
-        there = sum(entry.size for entry in cache.entries() if entry.folder == folder)
-        if refused := cache.make_room(max(0, choice.size - there)):
+        if refused := cache.make_room(choice.size, folder):
             yield Stage(model, data, msgspec.structs.replace(choice, cached=False, reason=refused), known)
             return
         known.frozen.compile(jit_compile=backend.jit_compile())

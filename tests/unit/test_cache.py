@@ -54,6 +54,16 @@ def test_what_is_larger_than_the_quota_is_declined_and_nothing_is_removed(monkey
     assert keys() == ["a"]
 
 
+def test_an_entry_that_is_there_already_needs_no_room_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_FEATURES_GIB", str(6 / 1024))
+    make("a", 2, 100)
+    make("b", 3, 200)
+    assert cache.make_room(2 * MIB, cache.folder() / "a") is None
+    assert keys() == ["b", "a"]
+    assert cache.make_room(4 * MIB, cache.folder() / "a") is None
+    assert keys() == ["a"]
+
+
 def test_what_a_run_uses_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_FEATURES_GIB", str(4 / 1024))
     make("a", 2, 100)
