@@ -100,7 +100,7 @@ def choose(recipe: Recipe, phase: Phase, halves: Cut | str, splits: Splits) -> C
     if calls is not None and plan.flops(calls) < _WORTH * put_out:
         return choice(cached=False, reason="to compute them again is as fast as to read them")
     each = f"{views} augmented views of each example are kept, each" if views else "each example"
-    return choice(cached=True, reason=f"computed once for all epochs; {each} is used {uses:.3g} times")
+    return choice(cached=True, reason=f"{each} is used {uses:.3g} times")
 
 
 def views_of(recipe: Recipe, phase: Phase, splits: Splits) -> int:
