@@ -117,7 +117,7 @@ class Job:
                 trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
                 cache=stage.choice,
                 estimate=plan.estimate(
-                    self._recipe, phase, self._model, decisions, stage.halves, cached=stage.choice.cached
+                    self._recipe, phase, self._model, decisions, stage.below, cached=stage.choice.cached
                 ),
             )
         )
@@ -173,9 +173,8 @@ class Job:
         if not self._stage.features:
             return True
         begun = time.perf_counter()
-        ready = self._stage.prepare(
-            split, indices, draw, functools.partial(self._goes_on, f"features of the {split} split")
-        )
+        told = functools.partial(self._goes_on, f"features of the {split} split")
+        ready = self._stage.features[split].prepare(indices, draw, told)
         seconds = time.perf_counter() - begun
         self._spent["preparing"] += seconds
         self._since += seconds

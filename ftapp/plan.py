@@ -10,7 +10,6 @@ from ftapp import costs
 from ftapp.costs import Call
 from ftapp.events import Estimate
 from ftapp.freeze import Decision
-from ftapp.prefix import Cut
 from ftapp.recipe import Phase, Recipe
 
 _SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 1, "lion": 1}
@@ -44,13 +43,20 @@ def flops(calls: Sequence[Call]) -> int:
 
 
 def estimate(
-    recipe: Recipe, phase: Phase, model: keras.Model, decisions: Sequence[Decision], halves: Cut | None, *, cached: bool
+    recipe: Recipe,
+    phase: Phase,
+    model: keras.Model,
+    decisions: Sequence[Decision],
+    below: Sequence[Call] | None,
+    *,
+    cached: bool,
 ) -> Estimate | None:
     """The cost of a phase's steps, each example at its largest size; None when it cannot be told.
 
-    model: whole; halves: where it is cut, if it is; cached: whether the frozen half is computed once and not in steps.
+    model: whole; below: what its frozen layers at the bottom do, None where that cannot be told; cached: whether these
+    are computed once and not in steps.
     """
-    calls, below = calls_of(recipe, model), calls_of(recipe, halves.frozen) if halves else []
+    calls = calls_of(recipe, model)
     if calls is None or below is None:
         return None
     trainable = [decision.layer for decision in decisions if decision.trainable]

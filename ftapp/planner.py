@@ -81,7 +81,7 @@ def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any)
     freeze.apply(model, decisions)
     steps, per_epoch = epochs(phase, len(splits.train))
     with staged(recipe, phase, model, splits) as stage:
-        estimate = costs.estimate(recipe, phase, model, decisions, stage.halves, cached=stage.choice.cached)
+        estimate = costs.estimate(recipe, phase, model, decisions, stage.below, cached=stage.choice.cached)
         compiled(recipe, phase, stage.model, decisions)
         seconds = _probe(recipe, phase, stage, splits)
     parameters = sum(decision.parameters for decision in decisions)

@@ -7,17 +7,16 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from ftapp import backend, cache, features, freeze, plan
-from ftapp.batches import Dataset, Draw, Encoded, Splits
+from ftapp.batches import Dataset, Encoded, Splits
+from ftapp.costs import Call
 from ftapp.events import Choice
-from ftapp.features import Column, Features, Store, Told
+from ftapp.features import Column, Features, Store
 from ftapp.prefix import Cut, cut
 from ftapp.recipe import Phase, Recipe
 
@@ -30,18 +29,15 @@ _WORTH = 50
 class Stage:
     """A phase's model, still to be compiled, and its data, by the names of the splits.
 
-    halves: where the whole model is cut, if it can be; features: the data of a phase that keeps features, else empty.
+    below: what the frozen layers at the bottom do for one example, empty where there are none and None where that
+    cannot be told (`plan.calls_of`); features: the data of a phase that keeps features, else empty.
     """
 
     model: keras.Model
     data: dict[str, Dataset]
     choice: Choice
-    halves: Cut | None = None
+    below: list[Call] | None
     features: dict[str, Features] = field(default_factory=dict)
-
-    def prepare(self, split: str, indices: NDArray[Any], draw: Draw | None, told: Told) -> bool:
-        """Compute what is not kept yet of these examples' features. False when `told` gave up (see `Features`)."""
-        return not self.features or self.features[split].prepare(indices, draw, told)
 
 
 def epochs(phase: Phase, examples: int) -> tuple[int, int]:
@@ -59,12 +55,13 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
     data: dict[str, Dataset] = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     halves = cut(model, dropout=recipe.frozen.dropout)
     known = None if isinstance(halves, str) else halves
-    choice = choose(recipe, phase, halves, splits)
+    below = plan.calls_of(recipe, known.frozen) if known else []
+    choice = choose(recipe, phase, halves, below, splits)
     with ExitStack() as stack:
         if not recipe.frozen.dropout:
             stack.enter_context(freeze.quiet(model, known.plain if known else ()))
         if known is None or not choice.cached:
-            yield Stage(model, data, choice, known)
+            yield Stage(model, data, choice, below)
             return
         columns = features.columns(known, recipe.frozen.dtype)
         # For `ftapp cache` to list: the preset without the hash of where it comes from.
@@ -72,16 +69,19 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
         folder = stack.enter_context(cache.used(features.key_of(known, recipe.frozen.dtype), label))
         if refused := cache.make_room(choice.size, folder):
-            yield Stage(model, data, msgspec.structs.replace(choice, cached=False, reason=refused), known)
+            yield Stage(model, data, msgspec.structs.replace(choice, cached=False, reason=refused), below)
             return
         known.frozen.compile(jit_compile=backend.jit_compile())
         store, views = Store(folder, columns), views_of(recipe, phase, splits)
         made = {name: Features(getattr(splits, name), known, store, views) for name in data}
-        yield Stage(known.rest, dict(made), choice, known, made)
+        yield Stage(known.rest, dict(made), choice, below, made)
 
 
-def choose(recipe: Recipe, phase: Phase, halves: Cut | str, splits: Splits) -> Choice:
-    """Whether to keep the outputs of the frozen layers at the bottom. halves: the cut, or why there is none."""
+def choose(recipe: Recipe, phase: Phase, halves: Cut | str, below: list[Call] | None, splits: Splits) -> Choice:
+    """Whether to keep the outputs of the frozen layers at the bottom.
+
+    halves: the cut, or why there is none; below: what its frozen half does, None where that cannot be told.
+    """
     if isinstance(halves, str):
         return Choice(cached=False, reason=halves)
     columns = features.columns(halves, recipe.frozen.dtype)
@@ -94,10 +94,7 @@ def choose(recipe: Recipe, phase: Phase, halves: Cut | str, splits: Splits) -> C
     uses = steps / per_epoch / max(1, views)
     if uses <= 1:
         return choice(cached=False, reason=f"the phase sees each {what} once")
-    tokens = recipe.model.sequence_length or 1
-    put_out = sum(column.size * (tokens if column.by_token else 1) for column in columns)
-    calls = plan.calls_of(recipe, halves.frozen)
-    if calls is not None and plan.flops(calls) < _WORTH * put_out:
+    if below is not None and plan.flops(below) < _WORTH * _put_out(columns, recipe.model.sequence_length or 0):
         return choice(cached=False, reason="to compute them again is as fast as to read them")
     each = f"{views} augmented views of each example are kept, each" if views else "each example"
     return choice(cached=True, reason=f"{each} is used {uses:.3g} times")
@@ -128,4 +125,9 @@ def _bytes(dataset: Encoded, examples: int, columns: tuple[Column, ...]) -> int:
         return 0
     width = dataset.width(np.arange(1))
     tokens = float(width or 0) if dataset.lengths is None else float(dataset.lengths.mean())
-    return round(examples * sum(column.size * (tokens if column.by_token else 1) for column in columns))
+    return round(examples * _put_out(columns, tokens))
+
+
+def _put_out(columns: tuple[Column, ...], tokens: float) -> float:
+    """Bytes of the features of one example of so many tokens."""
+    return sum(column.size * (tokens if column.by_token else 1) for column in columns)

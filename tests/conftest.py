@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -20,6 +21,18 @@ from ftapp import recipe, runs
 from ftapp.events import read
 from ftapp.history import History
 from ftapp.runs import Run
+
+# For tests in processes of their own, one on each backend.
+BACKENDS = [
+    pytest.param(
+        name,
+        marks=[
+            pytest.mark.backends,
+            pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed"),
+        ],
+    )
+    for name in ("tensorflow", "jax", "torch")
+]
 
 GOOD = ["good", "great", "fine", "lovely", "superb"]
 BAD = ["bad", "awful", "poor", "dull", "dreadful"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -17,20 +16,11 @@ import pytest
 
 from ftapp.events import Stepped, read
 from ftapp.runs import Run
+from tests.conftest import BACKENDS
 
 # Losses of the first three steps of each tiny recipe, from real runs; by task and backend, since each backend draws a
 # head's first weights its own way. FTAPP_RECORD_GOLDEN=1 records those of this machine instead of comparing.
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden_losses.json"
-BACKENDS = [
-    pytest.param(
-        name,
-        marks=[
-            pytest.mark.backends,
-            pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed"),
-        ],
-    )
-    for name in ("tensorflow", "jax", "torch")
-]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,17 +16,7 @@ import pytest
 
 from ftapp import costs, freeze
 from ftapp.costs import Call, Cost
-
-BACKENDS = [
-    pytest.param(
-        name,
-        marks=[
-            pytest.mark.backends,
-            pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"{name} is not installed"),
-        ],
-    )
-    for name in ("tensorflow", "jax", "torch")
-]
+from tests.conftest import BACKENDS
 
 
 def bert() -> Any:
