@@ -1,0 +1,151 @@
+"""The app behind `ftapp`: screens, themes, what starts runs, and what the screens ask of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual.screen import Screen
+
+from ftapp import runs
+from ftapp.runs import Run
+from ftapp.tui.settings import Settings
+from ftapp.tui.themes import THEMES
+
+if TYPE_CHECKING:
+    from ftapp.tui.draft import Draft
+
+_LIVE_SECONDS = 2.0
+
+
+class FtApp(App[None]):
+    """The interface. Screens reach each other through its methods.
+
+    live_runs: how many runs in the folder go on, whoever started them.
+    """
+
+    TITLE = "ftapp"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "show('recipes')", "Recipes", show=False),
+        Binding("2", "show('runs')", "Runs", show=False),
+        Binding("question_mark", "help", "Help"),
+        Binding("ctrl+p", "command_palette", "Commands"),
+        Binding("q", "leave", "Quit"),
+        Binding("ctrl+q", "leave", "Quit", show=False),
+        Binding("ctrl+c", "leave", "Quit", show=False),
+    ]
+
+    live_runs = reactive(0)
+
+    def __init__(self, runs_dir: Path | None = None, *, offline: bool = False) -> None:
+        """runs_dir: where runs are kept, as `ftapp.runs.runs_dir` has it; offline: runs make no network call."""
+        super().__init__()
+        self.runs_dir = runs.runs_dir(runs_dir)
+        self.offline = offline
+        self.settings = Settings.load()
+        for theme in THEMES:
+            self.register_theme(theme)
+        if self.settings.theme in self.available_themes:
+            self.theme = self.settings.theme
+
+    def on_mount(self) -> None:
+        from ftapp.tui.screens.recipes import RecipesScreen
+
+        self.push_screen(RecipesScreen())
+        self.set_interval(_LIVE_SECONDS, self._count_live)
+        self.call_after_refresh(self._count_live)
+        self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
+        yield SystemCommand("Runs", "All runs, live and ended", lambda: self.action_show("runs"))
+
+    def action_show(self, place: str) -> None:
+        """Go to the recipes or to the runs; what lies above them is closed."""
+        from ftapp.tui.screens.recipes import RecipesScreen
+        from ftapp.tui.screens.runs import RunsScreen
+
+        while not isinstance(self.screen, RecipesScreen):
+            self.pop_screen()
+        if place == "runs":
+            self.push_screen(RunsScreen())
+
+    def action_help(self) -> None:
+        """Show what the screen is for and its keys."""
+        from ftapp.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.screen))
+
+    def action_leave(self) -> None:
+        """Close the interface; runs go on, and if any do, that is said first."""
+        from ftapp.tui.screens.dialog import Dialog
+
+        if not self.live_runs:
+            self.exit()
+            return
+        count = "A run goes" if self.live_runs == 1 else f"{self.live_runs} runs go"
+        dialog = Dialog(
+            "Close the interface?",
+            f"{count} on without it. ftapp shows it again under Runs, from any terminal.",
+            ["Close", "Stay"],
+        )
+        self.push_screen(dialog, lambda choice: self.exit() if choice == "Close" else None)
+
+    def configure(self, draft: Draft) -> None:
+        """Open a recipe to look at and change before it runs."""
+        from ftapp.tui.screens.configure import ConfigureScreen
+
+        self.push_screen(ConfigureScreen(draft))
+
+    def start(self, draft: Draft) -> None:
+        """Start the run of a draft, detached from the interface, and show it; or say what is wrong with it."""
+        from ftapp.errors import RecipeError
+
+        try:
+            run = draft.start(self.runs_dir, offline=self.offline)
+        except RecipeError as error:
+            self.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)
+        except OSError as error:
+            self.notify(f"{self.runs_dir} cannot be written: {error.strerror}", severity="error")
+        else:
+            self._count_live()
+            self.open_run(run)
+
+    def open_run(self, run: Run) -> None:
+        """Show a run, live or ended."""
+        from ftapp.tui.screens.run import RunScreen
+
+        self.push_screen(RunScreen(run))
+
+    def compare(self, chosen: Sequence[Run]) -> None:
+        """Show two or more runs beside each other."""
+        from ftapp.tui.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(list(chosen)))
+
+    def try_model(self, run: Run) -> None:
+        """Use the model that a run has left."""
+        from ftapp.tui.screens.try_it import TryScreen
+
+        self.push_screen(TryScreen(run))
+
+    def _count_live(self) -> None:
+        self.live_runs = sum(run.alive() for run in runs.list_runs(self.runs_dir))
+
+    def _remember_theme(self, name: str) -> None:
+        self.settings.theme = name
+        self.settings.save()
+
+
+def run_app(runs_dir: Path | None, *, offline: bool) -> None:
+    """Open the interface and return when it is closed."""
+    os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
+    FtApp(runs_dir, offline=offline).run()

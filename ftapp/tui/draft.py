@@ -1,0 +1,103 @@
+"""A recipe that is being changed: its file, a profile and the changes to them, as `ftapp run` would be given them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ftapp import backend, recipe, runs
+from ftapp.errors import Problem, RecipeError
+from ftapp.recipe import Recipe
+from ftapp.runs import Run
+
+
+@dataclass(frozen=True)
+class Draft:
+    """path: the recipe's file; profile: one of its profiles, or None; changes: values by dotted key, laid over both in
+    their order, such as {"data.limit": 500, "phase.head.epochs": 3}.
+    """
+
+    path: Path
+    profile: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What `ftapp run` takes for it: a name that comes with ftapp, or a path."""
+        return self.path.stem if recipe.bundled().get(self.path.stem) == self.path else str(self.path)
+
+    @property
+    def overrides(self) -> list[str]:
+        """The changes as `--set` takes them."""
+        return [f"{key}={_text(value)}" for key, value in self.changes.items()]
+
+    def load(self) -> Recipe:
+        """The recipe with profile and changes applied. Raises RecipeError with all problems at once."""
+        return recipe.load(self.path, self.profile, self.overrides)
+
+    def problems(self) -> list[Problem]:
+        """What is wrong with it, in the words of `ftapp validate`."""
+        try:
+            self.load()
+        except RecipeError as error:
+            return error.problems
+        return []
+
+    def changed(self, key: str, value: Any) -> Draft:
+        """The draft with one more change; a change of the same key is replaced, and comes last."""
+        return replace(self, changes={**self.unchanged(key).changes, key: value})
+
+    def unchanged(self, key: str) -> Draft:
+        """The draft without a change of this key."""
+        return replace(self, changes={other: value for other, value in self.changes.items() if other != key})
+
+    def command(self) -> str:
+        """The equivalent command line."""
+        words = ["ftapp", "run", self.name, *(["--profile", self.profile] if self.profile else [])]
+        return shlex.join([*words, *(word for override in self.overrides for word in ("--set", override))])
+
+    def start(self, runs_dir: Path, *, offline: bool) -> Run:
+        """Start its run, which goes on without this process.
+
+        Raises RecipeError when it is not valid or its backend is not installed, OSError when no folder can be made.
+        """
+        resolved = self.load()
+        backend.check_installed(resolved.backend)
+        facts = {"command": shlex.split(self.command()), "hubless_profiles": recipe.hubless_profiles(self.path)}
+        run = runs.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
+        runs.launch(run, backend.environment(resolved.backend, offline=offline))
+        return run
+
+    def save(self, file: Path) -> None:
+        """Write it as a recipe of its own, with all keys. Raises RecipeError, and FileExistsError or OSError."""
+        text = self.load().to_toml()
+        with file.open("x", encoding="utf-8") as target:
+            target.write(text)
+
+
+def _text(value: Any) -> str:
+    """A value as `--set` reads it back: text as it is where it cannot be taken for anything else, else TOML."""
+    literal = _toml(value)
+    if not isinstance(value, str):
+        return literal
+    try:
+        tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return value if value == value.strip() and value.isprintable() else literal
+    return literal
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(str(key))} = {_toml(part)}" for key, part in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,42 @@
+"""A question with a few answers, asked only where something would be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Label, Static
+
+
+class Dialog(ModalScreen[str]):
+    """Its result is the text of the chosen answer; Escape chooses the last. The first answer has the focus."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "last", "Cancel", show=False),
+        Binding("left", "app.focus_previous", show=False),
+        Binding("right", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, title: str, text: str, answers: Sequence[str]) -> None:
+        super().__init__()
+        self._title, self._text, self._answers = title, text, list(answers)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Label(self._title, id="dialog-title")
+            yield Static(self._text, markup=False)
+            with Horizontal(id="dialog-answers"):
+                for index, answer in enumerate(self._answers):
+                    yield Button(answer, variant="primary" if index == 0 else "default", compact=True)
+
+    @on(Button.Pressed)
+    def _answer(self, event: Button.Pressed) -> None:
+        self.dismiss(str(event.button.label))
+
+    def action_last(self) -> None:
+        self.dismiss(self._answers[-1])

@@ -1,0 +1,43 @@
+"""What all full screens have: the bar at the top, the keys at the bottom, and help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from ftapp.tui.widgets.top_bar import TopBar
+
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
+
+
+class Page(Screen[None]):
+    """A full screen. Subclasses yield their widgets in `body`.
+
+    PLACE: the part of the interface that the top bar marks: recipes or runs; HELP: Markdown that `?` shows above the
+    keys. Sizes are classes for the stylesheet: -narrow, -medium (from 100 columns), -wide (from 160); -short and -tall
+    (from 30 rows).
+    """
+
+    PLACE: ClassVar[str] = "recipes"
+    HELP: ClassVar[str | None] = None
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (30, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    app: FtApp
+
+    def compose(self) -> ComposeResult:
+        yield TopBar(self.PLACE)
+        yield from self.body()
+        yield Footer(show_command_palette=False)
+
+    def body(self) -> Iterable[Widget]:
+        """The screen's own widgets, from top to bottom."""
+        raise NotImplementedError

@@ -1,0 +1,51 @@
+"""What the interface remembers from one time to the next: the theme, hidden panes, recipes used last."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+_RECENT = 12
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """theme: its name in Textual; profile: the one chosen last; hidden: panes of the run screen that are off, by name;
+    recent: paths of own recipes, the one used last first.
+    """
+
+    theme: str = "ftapp-dark"
+    profile: str | None = None
+    hidden: list[str] = []
+    recent: list[str] = []
+
+    @classmethod
+    def load(cls) -> Settings:
+        """The settings kept on disk, or the first ones where there are none that can be read."""
+        try:
+            return msgspec.json.decode(_file().read_bytes(), type=cls)
+        except (OSError, msgspec.MsgspecError):
+            return cls()
+
+    def save(self) -> None:
+        """Keep the settings. Where the disk takes nothing, they last as long as the interface."""
+        file = _file()
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            scratch = file.with_suffix(f".{os.getpid()}")
+            scratch.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
+            scratch.replace(file)
+
+    def use_recipe(self, path: Path) -> None:
+        """Remember a recipe of the user's own as the one used last."""
+        name = str(path.absolute())
+        self.recent = [name, *(other for other in self.recent if other != name)][:_RECENT]
+        self.save()
+
+
+def _file() -> Path:
+    folder = os.environ.get("FTAPP_CONFIG") or platformdirs.user_config_path("ftapp")
+    return Path(folder) / "interface.json"
