@@ -216,11 +216,12 @@ def variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
     return interval(ratio, [np.stack([each - _trend(each) for each in pair]) for pair in pairs])
 
 
-def difference_of_shares(right: tuple[int, int], of: tuple[int, int]) -> Interval:
+def difference_of_shares(right: tuple[int, int], of: tuple[int, int], repeats: int = 1) -> Interval:
     """Share of B minus share of A, such as accuracies on so many examples.
 
-    right: how many A and B have right; of: out of how many. By Newcombe 1998, "Interval estimation for the difference
-    between independent proportions", method 10, of Wilson's intervals. Wider than need be on the same examples.
+    right: how many A and B have right; of: out of how many; repeats: in how many runs of each. By Newcombe 1998,
+    "Interval estimation for the difference between independent proportions", method 10, of Wilson's intervals. Wider
+    than need be on the same examples.
     """
     bounds = [
         stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
@@ -229,7 +230,7 @@ def difference_of_shares(right: tuple[int, int], of: tuple[int, int]) -> Interva
     a, b = (count / total for count, total in zip(right, of, strict=True))
     low = b - a - math.hypot(b - bounds[1].low, bounds[0].high - a)
     high = b - a + math.hypot(bounds[1].high - b, a - bounds[0].low)
-    return Interval(b - a, float(low), float(high))
+    return Interval(b - a, float(low), float(high), repeats)
 
 
 def verdict(a: str, b: str, what: str, found: Interval, *, digits: int = 3, percent: bool = False) -> str:
@@ -261,6 +262,16 @@ def verdict_on_time(a: str, b: str, found: Interval) -> str:
         )
     told = f"saves {found.estimate:.0%} of" if found.estimate > 0 else f"takes {-found.estimate:.0%} more than"
     return f"{b} {told} the training time of {a}{_where(found)} ({bounds})."
+
+
+def verdict_on_variance(a: str, b: str, found: Interval) -> str:
+    """One sentence about how unsteady B's loss is against A's at the beginning; `found` is a ratio of variances."""
+    bounds = f"variance ratio {found.estimate:.2f}, 95% interval {found.low:.2f} to {found.high:.2f}"
+    if found.contains(1):
+        return f"Whether {b} or {a} is steadier at the beginning cannot be told{_where(found)}: {bounds}."
+    return (
+        f"{b} is {'steadier' if found.high < 1 else 'less steady'} than {a} at the beginning{_where(found)} ({bounds})."
+    )
 
 
 def _where(found: Interval) -> str:

@@ -270,6 +270,75 @@ def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
     )
 
 
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN", help="Folders of runs, names that `ftapp runs` shows or beginnings of these, or last."
+    ),
+]
+
+
+@app.command()
+def report(
+    runs: RunsArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page to write, in place of the default.")
+    ] = None,
+    runs_dir: RunsDirOption = None,
+) -> None:
+    """Write a run's report and model card into its folder, or one page about several runs, and print its path."""
+    from ftapp import compare
+    from ftapp.report import comparison
+    from ftapp.report import run as single
+
+    found = _find_runs(runs, runs_dir)
+    try:
+        if len(found) == 1:
+            path = single.write(compare.record(found[0]), output)
+        else:
+            path = comparison.write(compare.records(found), output or Path("comparison.html"))
+    except OSError as error:
+        _refuse(f"the report cannot be written: {error}")
+    print(path)
+
+
+@app.command(name="compare")
+def compare_runs(
+    runs: RunsArgument,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each run as CSV.")] = False,
+    runs_dir: RunsDirOption = None,
+) -> None:
+    """Compare runs with the first one: results, differences of their recipes, and what can be told of them."""
+    from ftapp import compare
+    from ftapp.report import comparison
+
+    if as_json and as_csv:
+        _refuse("a comparison is printed as --json or as --csv; got both")
+    if len(runs) < 2:
+        _refuse(f"a comparison is of two runs or more; got {len(runs)}")
+    records = compare.records(_find_runs(runs, runs_dir))
+    if as_json:
+        print(json.dumps(compare.told(records)))
+        return
+    if as_csv:
+        comparison.write_csv(records, sys.stdout)
+        return
+    names = [each.name for each in records]
+    _table(["", *names], comparison.metric_rows(records))
+    if rows := comparison.difference_rows(records):
+        _table(["recipe", *names], rows)
+    for line in comparison.sentences(records):
+        print(line)
+
+
+def _find_runs(names: list[str], runs_dir: Path | None) -> list[Any]:
+    from ftapp import runs as folders
+
+    with _refusals():
+        return [folders.find(name, folders.runs_dir(runs_dir)) for name in names]
+
+
 def main() -> None:
     """The program `ftapp`."""
     try:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from ftapp import cli, recipe, rules
 from ftapp.recipe import Augment, Frozen, Phase, Section
 from ftapp.runs import EXIT_CODES
-from tests.conftest import Do
+from tests.conftest import Do, record_run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -56,6 +56,9 @@ def test_table_has_every_recipe() -> None:
 def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    for folder in ("RUN", "OTHER"):
+        record_run(tmp_path / "runs").folder.rename(tmp_path / folder)
+    record_run(tmp_path / "runs")
     made = {}
     tried = set()
     for line in commands():
@@ -68,7 +71,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         assert result.exit_code == 0, (line, result.output)
         made[line] = result.output
         tried.add(arguments[0])
-    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache"}
+    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache", "report", "compare"}
     assert all(name in made["ftapp recipes"] for name in recipe.bundled())
 
 
