@@ -190,14 +190,15 @@ def shown(value: object) -> str:
 
 
 def samples(found: Sequence[Record]) -> list[str]:
-    """What the language models among the runs wrote last, beside each other."""
-    cards = [
-        f"<figure><h3>{escape(each.name)}, after {sample.step:,} steps</h3>"
-        f"<blockquote>{escape(sample.text)}</blockquote></figure>"
-        for each in found
-        for sample in each.history.samples
-        if sample.step == each.history.samples[-1].step
-    ]
+    """What the language models among the runs wrote last to each prompt, beside each other."""
+    by_prompt: dict[str, list[tuple[str, str]]] = {}
+    for each in found:
+        for sample in each.history.samples:
+            if sample.step == each.history.samples[-1].step:
+                by_prompt.setdefault(sample.prompt, []).append(
+                    (f"{each.name}, after {sample.step:,} steps", sample.text)
+                )
+    cards = [page.quotes(f"“{prompt} …”", texts) for prompt, texts in by_prompt.items()]
     return [page.heading("Samples"), page.grid(cards)] if cards else []
 
 

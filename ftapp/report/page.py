@@ -46,6 +46,14 @@ def figure(title: str, plot: str, caption: str = "", legend: Sequence[tuple[str,
     )
 
 
+def quotes(title: str, texts: Sequence[tuple[str, str]]) -> str:
+    """Texts below each other under one title: (whose or when, text)."""
+    told = "".join(
+        f'<p class="soft">{escape(whose)}</p><blockquote>{escape(text.strip())}</blockquote>' for whose, text in texts
+    )
+    return f"<figure><h3>{escape(title)}</h3>{told}</figure>"
+
+
 def grid(parts: Iterable[str]) -> str:
     """Figures beside each other where there is room."""
     return f'<div class="grid">{"".join(parts)}</div>'

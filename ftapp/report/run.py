@@ -121,12 +121,11 @@ def _curves(one: Record) -> list[str]:
 
 
 def _samples(one: Record) -> str:
-    cards = [
-        f"<figure><h3>After {sample.step:,} steps</h3><blockquote>{escape(sample.text)}</blockquote>"
-        f"<figcaption>continues “{escape(sample.prompt)}”</figcaption></figure>"
-        for sample in one.history.samples
-    ]
-    return page.grid(cards)
+    by_prompt: dict[str, list[tuple[str, str]]] = {}
+    for sample in one.history.samples:
+        when = f"After {sample.step:,} steps" if sample.step else "Before training"
+        by_prompt.setdefault(sample.prompt, []).append((when, sample.text))
+    return page.grid(page.quotes(f"“{prompt} …”", texts) for prompt, texts in by_prompt.items())
 
 
 def _text(path: Path) -> str:
