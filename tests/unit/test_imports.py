@@ -25,6 +25,7 @@ LIGHT_MODULES = [
     "fetch",
     "headless",
     "history",
+    "narration",
     "outline",
     "presets",
     "recipe",
