@@ -32,6 +32,7 @@ LIGHT_MODULES = [
     "runs",
     "schedule",
     "sources",
+    "summary",
     "weights",
     "worker",
 ]
