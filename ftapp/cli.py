@@ -245,12 +245,11 @@ def cache(
 def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
     """List runs, the newest first: running, done, failed, refused, interrupted or crashed."""
     from ftapp import runs as folders
-    from ftapp.events import read
     from ftapp.history import History
 
     rows = []
     for one in folders.list_runs(folders.runs_dir(runs_dir)):
-        history = History.of(read(one.events_file))
+        history = History.of_file(one.events_file)
         rows.append({"run": one.folder.name, "status": one.status(history), **history.summary()})
     if as_json:
         print(json.dumps([{**row, "run": str(folders.runs_dir(runs_dir) / row["run"])} for row in rows]))

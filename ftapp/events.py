@@ -5,7 +5,9 @@ Everything that shows a run (the progress bar, the result, panes, comparisons) i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, time
 from typing import BinaryIO, Literal
@@ -15,8 +17,11 @@ import msgspec
 Status = Literal["done", "failed", "interrupted", "refused"]
 
 
-class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_defaults=True):
-    """time: seconds since the Unix epoch, at which it happened."""
+class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_defaults=True, gc=False):
+    """time: seconds since the Unix epoch, at which it happened.
+
+    gc=False: events hold no cycles, and Python's collector would walk a million of them again and again.
+    """
 
     time: float
 
@@ -208,6 +213,8 @@ AnyEvent = (
     | RunEnded
 )
 
+PIECE = 2**18  # bytes: about 1,300 steps, which stay in a processor's cache and take some 2 ms
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
 
@@ -241,29 +248,65 @@ class ProgressLog:
 
 
 class EventReader:
-    """Reads a file of events as it grows. A line without its end waits for the next call; a damaged one is skipped."""
+    """Reads a file of events as it grows, in bounded pieces.
+
+    A line without its end waits for the next call, a damaged one is skipped, and a file that cannot be read has
+    nothing new. restarts: how often the file was found to be another one, or shorter than before. It is then read
+    from its beginning, and what was read before is void (`ftapp.history.Follower` sees to it).
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offset = 0
+        self._offset, self._inode = 0, 0
+        self.restarts = 0
+        self.caught_up = False
 
-    def read(self) -> Iterator[AnyEvent]:
-        """The events that have come since the last call; none while the file cannot be read."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:
-            return
+    def read(self, limit: int = PIECE) -> list[AnyEvent]:
+        """The next events, from at most `limit` bytes (or one line, if that is longer).
+
+        It may be empty although there is more; `caught_up` says whether the end of the file was reached.
+        """
+        data = self._next(limit)
         end = data.rfind(b"\n") + 1
         self._offset += end
-        for line in data[:end].splitlines():
-            try:
-                yield _decoder.decode(line)
-            except msgspec.DecodeError:
-                continue
+        try:
+            return _decoder.decode_lines(data[:end])
+        except msgspec.DecodeError:
+            return list(_undamaged(data[:end]))
+
+    def pieces(self, limit: int = PIECE) -> Iterator[list[AnyEvent]]:
+        """All that has come since the last call, piece by piece."""
+        while True:
+            yield self.read(limit)
+            if self.caught_up:
+                return
+
+    def _next(self, limit: int) -> bytes:
+        self.caught_up = True
+        try:
+            with self._path.open("rb", buffering=0) as file:
+                found = os.fstat(file.fileno())
+                if self._inode and (found.st_ino != self._inode or found.st_size < self._offset):
+                    self.restarts += 1
+                    self._offset = 0
+                self._inode = found.st_ino
+                file.seek(self._offset)
+                data = part = file.read(limit)
+                while part and b"\n" not in part:
+                    part = file.read(limit)
+                    data += part
+        except OSError:
+            return b""
+        self.caught_up = self._offset + len(data) >= found.st_size
+        return data
+
+
+def _undamaged(lines: bytes) -> Iterator[AnyEvent]:
+    for line in lines.splitlines():
+        with suppress(msgspec.DecodeError):
+            yield _decoder.decode(line)
 
 
 def read(path: Path) -> list[AnyEvent]:
-    """All events of a file."""
-    return list(EventReader(path).read())
+    """All events of a file. `History.of_file` takes a fraction of the time and memory for a long one."""
+    return [event for piece in EventReader(path).pieces() for event in piece]

@@ -25,7 +25,7 @@ from typing import Any
 
 import platformdirs
 
-from ftapp.events import AnyEvent, EventReader, read
+from ftapp.events import AnyEvent, EventReader
 from ftapp.history import History
 from ftapp.recipe import Recipe
 
@@ -81,11 +81,11 @@ class Run:
 
     def status(self, history: History | None = None) -> str:
         """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
-        history = history or History.of(read(self.events_file))
+        history = history or History.of_file(self.events_file)
         if not history.ended and self.alive():
             return "running"
         if not history.ended:  # it may have come to its end since its events were read
-            history = History.of(read(self.events_file))
+            history = History.of_file(self.events_file)
         return history.ended.status if history.ended else "crashed"
 
     def last_log_lines(self, count: int = 12) -> list[str]:
@@ -157,7 +157,8 @@ def follow(run: Run, process: subprocess.Popen[bytes] | None = None) -> Iterator
     reader = EventReader(run.events_file)
     while True:
         living = process.poll() is None if process else run.alive()
-        yield from reader.read()
+        for piece in reader.pieces():
+            yield from piece
         if not living:
             return
         yield None
