@@ -33,6 +33,7 @@ LIGHT_MODULES = [
     "runs",
     "schedule",
     "sources",
+    "summary",
     "weights",
     "worker",
 ]
