@@ -148,17 +148,7 @@ def copy(
     from ftapp import recipe
 
     with _refusals():
-        path = recipe.find(recipe_name)
-    if file.suffix != ".toml":
-        hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
-        _refuse(f"a recipe's file ends in .toml; got '{file}'{hint}")
-    try:
-        with file.open("x", encoding="utf-8") as target:
-            target.write(path.read_text("utf-8"))
-    except FileExistsError:
-        _refuse(f"copy writes a new file; '{file}' exists")
-    except OSError as error:
-        _refuse(f"'{file}' cannot be written: {error.strerror}")
+        recipe.copy_to(recipe.find(recipe_name), file)
     print(file)
 
 

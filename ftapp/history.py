@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from array import array
@@ -173,6 +174,13 @@ class History:
                 self.saved = event
             case RunEnded():
                 self.ended = event
+
+    def happened(self) -> list[AnyEvent]:
+        """All but steps and progress, in the order of time."""
+        single = [self.started, self.data, self.model, self.saved, self.ended]
+        lists: list[Any] = [self.phases, self.ended_phases, self.timed, self.verified, self.evaluations, self.samples]
+        events: list[Any] = [event for event in single if event is not None]
+        return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
 
     @property
     def result(self) -> Evaluated | None:

@@ -5,9 +5,10 @@ Nothing here imports Keras, so that a bad recipe is refused in a fraction of a s
 
 from __future__ import annotations
 
-import copy
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -38,6 +39,12 @@ Optimizer = Literal["adam", "adamw", "sgd", "rmsprop", "lion"]
 Schedule = Literal["constant", "linear", "cosine"]
 
 _LENGTHS = {"epochs", "steps"}
+# Lists of tables that are found by their names, and how their keys are written.
+_NAMED = {
+    "phase": "a phase is a table of keys such as phase.{name}.epochs",
+    "arm": "an arm is a table of keys such as arm.{name}.seed",
+}
+_ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+_-]{0,39}")
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -283,31 +290,124 @@ def bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(presets.resources("recipes").glob("*.toml"))}
 
 
+def copy_to(path: Path, file: Path) -> None:
+    """Copy a recipe with its comments. Raises RecipeError when the new file exists, cannot be written or has no name
+    for a recipe.
+    """
+    message = misnamed(file)
+    if message is None:
+        try:
+            with file.open("x", encoding="utf-8") as target:
+                target.write(path.read_text("utf-8"))
+        except OSError as error:
+            message = f"'{file}' cannot be written: {error.strerror}"
+    if message is not None:
+        raise RecipeError([Problem("", "", message)])
+
+
+def misnamed(file: Path) -> str | None:
+    """What is wrong with a path as that of a new recipe, or None."""
+    if file.suffix != ".toml":
+        hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
+        return f"a recipe's file ends in .toml; got '{file}'{hint}"
+    return f"copy writes a new file; '{file}' exists" if file.exists() else None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe with its arms, the variants of one job that are to be compared.
+
+    base: the recipe without them; arms: each arm's resolved recipe by its name, in order, empty where there are none;
+    changes: the keys that each arm overrides, as they stand in the recipe.
+    """
+
+    base: Recipe
+    arms: dict[str, Recipe]
+    changes: dict[str, dict[str, Any]]
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text with its arms, that reads back to the same experiment."""
+        arms = [{"name": name} | change for name, change in self.changes.items()]
+        return self.base.to_toml() + (f"\n{tomli_w.dumps({'arm': arms})}" if arms else "")
+
+
 def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, apply a profile and `key=value` overrides, and check everything.
+    """Read a recipe file, apply a profile and `key=value` overrides, and check everything, its arms included.
 
     Raises RecipeError with all problems at once.
+    """
+    return load_experiment(path, profile, overrides).base
+
+
+def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
+    """The same with the recipe's arms: an arm overrides the recipe and its profile, and `overrides` override arms.
+
+    Raises RecipeError with all problems of the recipe and of every arm at once.
     """
     raw = read(path)
     problems: list[Problem] = []
     named = raw.pop("profile", {})
-    stages = [(str(path), raw)]
     if profile is not None and profile not in named:
         problems.append(
             Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}")
         )
     changes = [(f"{path} [profile.{profile}]", named[profile])] if profile in named else []
+    last: list[tuple[str, dict[str, Any]]] = []
     for override in overrides:
         try:
-            changes.append((f"--set {override}", _parse_override(override)))
+            change = _parse_override(override)
         except ValueError as error:
             problems.append(Problem("--set", "", str(error)))
+            continue
+        (changes if "arm" in change else last).append((f"--set {override}", change))
+    stages = _staged([(str(path), raw)], changes, problems)
+    arms = _arms(stages, problems)
+    stages = [(place, {key: value for key, value in each.items() if key != "arm"}) for place, each in stages]
+    base = _check(_staged(stages, last, problems), problems)
+    resolved = {
+        name: _check(_staged(stages, [(f"{path} [arm.{name}]", change), *last], problems), problems)
+        for name, change in arms.items()
+    }
+    if problems or base is None:
+        raise RecipeError(list(dict.fromkeys(problems)))
+    return Experiment(base, {name: arm for name, arm in resolved.items() if arm is not None}, arms)
+
+
+def _staged(
+    stages: Sequence[tuple[str, dict[str, Any]]],
+    changes: Sequence[tuple[str, Mapping[str, Any]]],
+    problems: list[Problem],
+) -> list[tuple[str, dict[str, Any]]]:
+    """The stages and, for each change, one more with it laid over the last. Adds what cannot be to `problems`."""
+    made = list(stages)
     for place, change in changes:
         try:
-            stages.append((place, _merged(stages[-1][1], change)))
+            made.append((place, _merged(made[-1][1], change)))
         except ValueError as error:
-            problems.append(Problem(place, "phase", str(error)))
-    return _check(stages, problems)
+            problems.append(Problem(place, next(key for key in (*_NAMED, "") if key in change or not key), str(error)))
+    return made
+
+
+def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> dict[str, dict[str, Any]]:
+    """What each arm overrides, by its name. Adds what is wrong with the list of arms to `problems`."""
+    place, tables = stages[0][0], stages[-1][1].get("arm", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        problems.append(Problem(place, "arm", f"arms are tables such as [[arm]]; got {tables!r}"))
+        return {}
+    if len(tables) == 1:
+        problems.append(Problem(place, "arm", "a comparison has two arms or more; got 1"))
+    arms: dict[str, dict[str, Any]] = {}
+    for number, table in enumerate(tables):
+        name = table.get("name")
+        if not isinstance(name, str) or not _ARM_NAME.fullmatch(name):
+            arrived = "none" if name is None else repr(name)
+            message = f"an arm has a name of letters, digits, spaces and .+_- such as 'A full'; got {arrived}"
+            problems.append(Problem(place, f"arm.{number}.name", message))
+        elif name in arms:
+            problems.append(Problem(place, f"arm.{name}", "arms have different names; got this one twice"))
+        else:
+            arms[name] = {key: value for key, value in table.items() if key != "name"}
+    return arms
 
 
 def profiles(path: Path) -> list[str]:
@@ -347,21 +447,20 @@ def read(path: Path) -> dict[str, Any]:
     return raw
 
 
-def _phase_names(raw: Mapping[str, Any]) -> list[str]:
-    """The names of a raw recipe's phases; their numbers where they have none."""
-    phases = raw.get("phase")
-    if not isinstance(phases, list):
+def _names(tables: Any) -> list[str]:
+    """The names of a raw recipe's phases or arms; their numbers where they have none."""
+    if not isinstance(tables, list):
         return []
-    return [str(phase.get("name", index) if isinstance(phase, dict) else index) for index, phase in enumerate(phases)]
+    return [str(table.get("name", index) if isinstance(table, dict) else index) for index, table in enumerate(tables)]
 
 
-def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it; tables merge, other values replace, phases are found by name."""
-    result = copy.copy(base)
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it; tables merge, other values replace, phases and arms are found by name."""
+    result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
-        if isinstance(value, Mapping) and isinstance(old, list) and key == "phase":
-            result[key] = _merged_phases(old, _phase_names(base), value)
+        if isinstance(value, Mapping) and isinstance(old, list) and key in _NAMED:
+            result[key] = _merged_list(key, old, value)
         elif isinstance(value, Mapping) and (isinstance(old, dict) or old is None):
             result[key] = _merged(old or {}, value)
         else:
@@ -369,16 +468,16 @@ def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _merged_phases(phases: list[Any], names: list[str], changes: Mapping[str, Any]) -> list[Any]:
-    result = list(phases)
+def _merged_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> list[Any]:
+    result, names = list(tables), _names(tables)
     for name, change in changes.items():
         if name not in names:
-            raise ValueError(f"there is no phase '{name}'; {nearest(name, names)}")
+            raise ValueError(f"there is no {kind} '{name}'; {nearest(name, names)}")
         index = names.index(name)
-        if not isinstance(phases[index], dict) or not isinstance(change, Mapping):
-            raise ValueError(f"a phase is a table of keys such as phase.{name}.epochs; got {change!r}")
+        if not isinstance(tables[index], dict) or not isinstance(change, Mapping):
+            raise ValueError(f"{_NAMED[kind].format(name=name)}; got {change!r}")
         # A phase's length is epochs or steps, so the one that is laid over takes the other's place.
-        kept = {key: old for key, old in phases[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
+        kept = {key: old for key, old in tables[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
         result[index] = _merged(kept, change)
     return result
 
@@ -400,15 +499,13 @@ def _parse_override(text: str) -> dict[str, Any]:
     return nested
 
 
-def _check(stages: list[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe:
-    """The recipe that the last stage holds. A problem is laid at the first stage that shows it."""
+def _check(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe | None:
+    """The recipe that the last stage holds. Adds its problems, each laid at the first stage that shows it."""
     found = [_validate(raw) for _, raw in stages]
     recipe, final = found[-1]
     for key, message in final:
         origin = next(place for (place, _), (_, seen) in zip(stages, found, strict=True) if (key, message) in seen)
         problems.append(Problem(origin, key, message))
-    if problems or recipe is None:
-        raise RecipeError(problems)
     return recipe
 
 
@@ -416,7 +513,7 @@ def _validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        return None, list(dict.fromkeys(_explained(item, _phase_names(raw)) for item in error.errors()))
+        return None, list(dict.fromkeys(_explained(item, _names(raw.get("phase"))) for item in error.errors()))
     return recipe, list(_conflicts(recipe))
 
 
