@@ -83,11 +83,13 @@ def block_length(series: Series) -> float:
     return float(np.clip(max(length, n ** (1 / 3)), 1.0, n / _FEWEST_BLOCKS))
 
 
-def interval(statistic: Statistic, repeats: Sequence[NDArray[np.float64]], *, seed: int = 0) -> Interval:
+def interval(
+    statistic: Statistic, repeats: Sequence[NDArray[np.float64]], *, level: bool = False, seed: int = 0
+) -> Interval:
     """A statistic of paired series with its interval.
 
-    repeats: for each repeat an array (series, steps), the series paired step by step. Raises ValueError when there is
-    none, or one without steps.
+    repeats: for each repeat an array (series, steps), the series paired step by step; level: whether they have no
+    course, but a level. Raises ValueError when there is no repeat, or one without steps.
     """
     if not repeats or not all(each.ndim == 2 and each.shape[1] for each in repeats):
         raise ValueError(
@@ -98,7 +100,7 @@ def interval(statistic: Statistic, repeats: Sequence[NDArray[np.float64]], *, se
     if len(values) >= SEEDS:
         return of_repeats(values)
     random = np.random.default_rng(seed)
-    drawn, degrees = zip(*(_bootstrapped(statistic, each, random) for each in repeats), strict=True)
+    drawn, degrees = zip(*(_bootstrapped(statistic, each, level, random) for each in repeats), strict=True)
     # A percentile interval, its tails widened for how few blocks there are (Hesterberg 2015, "What Teachers Should Know
     # About the Bootstrap", section 5.3).
     tail = stats.norm.cdf(stats.t.ppf((1 - CONFIDENCE) / 2, min(degrees)))
@@ -116,13 +118,14 @@ def of_repeats(values: Sequence[float] | Series) -> Interval:
 
 
 def _bootstrapped(
-    statistic: Statistic, series: NDArray[np.float64], random: np.random.Generator
+    statistic: Statistic, series: NDArray[np.float64], level: bool, random: np.random.Generator
 ) -> tuple[NDArray[np.float64], float]:
     """The statistic of resampled series (draws,), and how many degrees of freedom these have."""
-    trend = np.stack([_trend(each) for each in series])
+    n = series.shape[1]
+    fitted = 1 if level else _fitted(n)
+    trend = np.stack([_trend(each, fitted) for each in series])
     rest = series - trend
     length = max(block_length(each) for each in rest)
-    n, fitted = series.shape[1], _fitted(series.shape[1])
     blocks = n / length
     degrees = max(1.0, blocks - fitted)
     rest = rest * math.sqrt(blocks / degrees)
@@ -146,14 +149,14 @@ def _resampled(n: int, length: float, draws: int, random: np.random.Generator) -
 
 def _fitted(n: int) -> int:
     """How many numbers the course of a series of n steps has."""
-    return 1 + (_DEGREE if n >= 10 * (_DEGREE + 1) else 0)
+    return 1 + (_DEGREE if n >= 10 * (_DEGREE + 1) else 1 if n >= _FEWEST_BLOCKS else 0)
 
 
-def _trend(series: Series) -> Series:
-    """The course of a series: its mean, or a cubic where it is long enough for one."""
-    basis = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(series)), _fitted(len(series)) - 1)
-    fitted: Series = basis @ np.linalg.lstsq(basis, series, rcond=None)[0]
-    return fitted
+def _trend(series: Series, fitted: int) -> Series:
+    """The course of a series: a cubic where it is long enough for one, else a straight line, or its mean."""
+    basis = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(series)), fitted - 1)
+    course: Series = basis @ np.linalg.lstsq(basis, series, rcond=None)[0]
+    return course
 
 
 def _thinned(series: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -186,7 +189,7 @@ def saved(pairs: Sequence[tuple[Series, Series]], once: tuple[float, float] = (0
         return r
 
     steps = pairs[0][0].shape[0]
-    return interval(share, [np.stack(pair) for pair in pairs])
+    return interval(share, [np.stack(pair) for pair in pairs], level=True)
 
 
 def windowed_variance(series: Series, window: int) -> tuple[Series, Series]:
@@ -213,7 +216,7 @@ def variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
         ratios: NDArray[np.float64] = np.divide(b, a, out=np.ones_like(a), where=a > 0)
         return ratios
 
-    return interval(ratio, [np.stack([each - _trend(each) for each in pair]) for pair in pairs])
+    return interval(ratio, [np.stack([each - _trend(each, _fitted(len(each))) for each in pair]) for pair in pairs])
 
 
 def difference_of_shares(right: tuple[int, int], of: tuple[int, int], repeats: int = 1) -> Interval:
@@ -246,7 +249,7 @@ def verdict(a: str, b: str, what: str, found: Interval, *, digits: int = 3, perc
     unit = " points" if percent else ""
     bounds = f"95% interval {number(found.low)} to {number(found.high)}{unit}"
     if found.low == found.high == 0:
-        return f"{b} and {a} have the same {what}, number for number{_where(found)}."
+        return f"{b} and {a} have the same {what}, number for number,{_where(found)}."
     if found.contains(0):
         return f"Which of {b} and {a} has the lower {what} cannot be told{_where(found)}: {bounds}, with zero inside."
     way = "higher" if found.estimate > 0 else "lower"
@@ -256,12 +259,15 @@ def verdict(a: str, b: str, what: str, found: Interval, *, digits: int = 3, perc
 def verdict_on_time(a: str, b: str, found: Interval) -> str:
     """One sentence about the time that B saves against A."""
     bounds = f"95% interval {found.low:.0%} to {found.high:.0%}"
+    if not found.of_seeds:
+        bounds += ", without how a machine changes from run to run"
     if found.contains(0):
         return (
             f"Whether {b} takes less time than {a} cannot be told{_where(found)}: r = {found.estimate:.0%}, {bounds}."
         )
-    told = f"saves {found.estimate:.0%} of" if found.estimate > 0 else f"takes {-found.estimate:.0%} more than"
-    return f"{b} {told} the training time of {a}{_where(found)} ({bounds})."
+    if found.estimate > 0:
+        return f"{b} saves {found.estimate:.0%} of the training time of {a}{_where(found)} ({bounds})."
+    return f"{b} takes {-found.estimate:.0%} more training time than {a}{_where(found)} ({bounds})."
 
 
 def verdict_on_variance(a: str, b: str, found: Interval) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import string
 import tomllib
 from collections.abc import Sequence
@@ -10,14 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ftapp import analysis
 from ftapp.analysis import Interval, Series
+from ftapp.experiments import Experiment
 from ftapp.history import History
 from ftapp.runs import Run
 
 WARM_UP = 3
 """Steps at the beginning of each phase, in which functions are compiled, that no comparison of times counts."""
+
+# Nor steps that took so many times the median: something was compiled anew, as for the first batch of another shape.
+_COMPILED = 8.0
 
 # Keys of a recipe, as `settings` names them, that have a say in which examples are in which batch.
 _BATCHES = ("seed", "data.", "model.image_size", "model.sequence_length", "augment.")
@@ -56,13 +60,29 @@ def record(run: Run, name: str | None = None) -> Record:
     return Record(name or run.folder.name, run, run.status(history), history, _settings(run), run.environment())
 
 
-def records(found: Sequence[Run]) -> list[Record]:
-    """Runs to be compared, called by letters and what they are: the arm, or the recipe."""
+@dataclass(frozen=True)
+class Arm:
+    """One of the things that are compared: a run, or the runs of an experiment's arm, one a repeat."""
+
+    name: str
+    records: tuple[Record, ...]
+
+
+def of_runs(found: Sequence[Run]) -> list[Arm]:
+    """Runs as arms of their own, called by letters and what they are: the arm, or the recipe."""
     letters = string.ascii_uppercase
-    return [
-        record(run, f"{letters[index % 26] * (index // 26 + 1)} {_label(run)}".rstrip())
-        for index, run in enumerate(found)
-    ]
+    names = [f"{letters[index % 26] * (index // 26 + 1)} {_label(run)}" for index, run in enumerate(found)]
+    return [Arm(name, (record(run, name),)) for name, run in zip(names, found, strict=True)]
+
+
+def of_experiment(experiment: Experiment) -> list[Arm]:
+    """The arms of an experiment with the runs of the repeats that all of them have."""
+    arms = []
+    for name, found in experiment.arms().items():
+        several = len(found) > 1
+        records = [record(run, f"{name}, repeat {number}" if several else name) for number, run in enumerate(found, 1)]
+        arms.append(Arm(name, tuple(records)))
+    return arms
 
 
 def _label(run: Run) -> str:
@@ -89,8 +109,12 @@ def _flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def differences(found: Sequence[Record]) -> dict[str, list[Any]]:
-    """The keys in which the runs' recipes differ, with each run's value, None where it has none. Titles apart."""
+def differences(arms: Sequence[Arm]) -> dict[str, list[Any]]:
+    """The keys in which the arms' recipes differ, with each arm's value, None where it has none. Titles apart."""
+    return _differences([arm.records[0] for arm in arms])
+
+
+def _differences(found: Sequence[Record]) -> dict[str, list[Any]]:
     keys = dict.fromkeys(key for each in found for key in each.settings if key not in ("title", "summary"))
     values = {key: [each.settings.get(key) for each in found] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
@@ -102,7 +126,7 @@ def metrics(one: Record) -> dict[str, float | int | str | None]:
     Times are in seconds, `step_seconds` is the median without the first steps of each phase, memory is in bytes.
     """
     history, result = one.history, one.history.result
-    seconds = [float(value) for value in one.column("seconds")[_warm(one)]]
+    seconds = one.column("seconds")[_warm(one)]
     spent = {
         name: sum(getattr(phase, name) for phase in history.ended_phases) if history.ended_phases else None
         for name in ("preparing", "training", "evaluating")
@@ -115,7 +139,7 @@ def metrics(one: Record) -> dict[str, float | int | str | None]:
         "steps": len(history.steps),
         "seconds": history.ended.seconds if history.ended else None,
         **spent,
-        "step_seconds": statistics.median(seconds) if seconds else None,
+        "step_seconds": float(np.median(seconds)) if len(seconds) else None,
         "peak_memory": max(history.steps.memory, default=None),
         "seed": history.started.seed if history.started else None,
         "backend": history.started.backend if history.started else None,
@@ -123,12 +147,17 @@ def metrics(one: Record) -> dict[str, float | int | str | None]:
     }
 
 
-def _warm(one: Record) -> Any:
-    """Which steps are not the first of a phase: bool (steps,)."""
-    steps = one.column("step")
+def _warm(one: Record) -> NDArray[np.bool_]:
+    """Which steps compiled nothing: bool (steps,)."""
+    steps, seconds = one.column("step"), one.column("seconds")
     warm = np.ones(len(steps), bool)
     for phase in one.history.phases:
-        warm &= (steps < phase.first_step) | (steps >= phase.first_step + WARM_UP)
+        inside = (steps >= phase.first_step) & (steps < phase.first_step + phase.steps)
+        begins = inside & (steps < phase.first_step + WARM_UP)
+        rest = inside & ~begins
+        if rest.any():
+            warm &= ~(rest & (seconds > _COMPILED * np.median(seconds[rest])))
+        warm &= ~begins
     return warm
 
 
@@ -165,13 +194,9 @@ class Comparison:
         }
 
 
-def compared(a: Sequence[Record], b: Sequence[Record], names: tuple[str, str] | None = None) -> Comparison:
-    """B against A. a, b: the runs of each arm, one a repeat, the repeats of both in the same order.
-
-    names: what to call the arms, else the names of their first runs.
-    """
-    pairs = list(zip(a, b, strict=True))
-    name_a, name_b = names or (a[0].name, b[0].name)
+def compared(a: Arm, b: Arm) -> Comparison:
+    """B against A, whose runs are paired in their order. Raises ValueError when one has more of them."""
+    pairs = list(zip(a.records, b.records, strict=True))
     reasons: dict[str, str] = {}
     verdicts: list[str] = []
     loss = under = variance = saved = accuracy = None
@@ -180,19 +205,19 @@ def compared(a: Sequence[Record], b: Sequence[Record], names: tuple[str, str] | 
     else:
         series = [_same_steps(one.column("loss"), other.column("loss")) for one, other in pairs]
         loss, under = analysis.difference(series), analysis.under_line(series)
-        verdicts.append(analysis.verdict(name_a, name_b, "training loss", loss))
+        verdicts.append(analysis.verdict(a.name, b.name, "training loss", loss))
         early = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
-        if min(len(one) for one, _ in early) >= 2:
+        identical = loss.low == loss.high == 0
+        if min(len(one) for one, _ in early) >= 2 and not identical:
             variance = analysis.variance_ratio(early)
-            verdicts.append(analysis.verdict_on_variance(name_a, name_b, variance))
+            verdicts.append(analysis.verdict_on_variance(a.name, b.name, variance))
     if reason := next((found for pair in pairs if (found := _other_machine(*pair))), None):
         reasons["saved"] = reason
     else:
-        timed = [_same_steps(*(each.column("seconds")[_warm(each)] for each in pair)) for pair in pairs]
+        timed = [_timed(*pair) for pair in pairs]
         if all(len(one) for one, _ in timed):
-            once = [statistics.fmean(_preparing(each) for each in arm) for arm in (a, b)]
-            saved = analysis.saved(timed, (once[0], once[1]))
-            verdicts.append(analysis.verdict_on_time(name_a, name_b, saved))
+            saved = analysis.saved(timed, _once(a, b))
+            verdicts.append(analysis.verdict_on_time(a.name, b.name, saved))
         else:
             reasons["saved"] = f"there are no steps after the first {WARM_UP} of a phase"
     results = [(one.history.result, other.history.result) for one, other in pairs]
@@ -204,8 +229,8 @@ def compared(a: Sequence[Record], b: Sequence[Record], names: tuple[str, str] | 
     elif (shares := _shares(results)) is not None:
         accuracy = analysis.difference_of_shares(*shares, repeats=len(pairs))
     if accuracy is not None:
-        verdicts.append(analysis.verdict(name_a, name_b, "test accuracy", accuracy, percent=True))
-    return Comparison(name_a, name_b, loss, under, variance, saved, accuracy, reasons, verdicts)
+        verdicts.append(analysis.verdict(a.name, b.name, "test accuracy", accuracy, percent=True))
+    return Comparison(a.name, b.name, loss, under, variance, saved, accuracy, reasons, verdicts)
 
 
 def _shares(results: Sequence[tuple[Any, Any]]) -> tuple[tuple[int, int], tuple[int, int]] | None:
@@ -222,15 +247,42 @@ def _same_steps(a: Series, b: Series) -> tuple[Series, Series]:
     return a[:n], b[:n]
 
 
-def _preparing(one: Record) -> float:
-    return sum(phase.preparing for phase in one.history.ended_phases)
+def _timed(a: Record, b: Record) -> tuple[Series, Series]:
+    """Seconds of the steps of both runs: of the same steps, where they have as many in each phase."""
+    warm_a, warm_b = _warm(a), _warm(b)
+    if _lengths(a) == _lengths(b) and len(warm_a) == len(warm_b):
+        warm_a = warm_b = warm_a & warm_b
+    return _same_steps(a.column("seconds")[warm_a], b.column("seconds")[warm_b])
+
+
+def _lengths(one: Record) -> list[int]:
+    return [phase.steps for phase in one.history.phases]
+
+
+def _once(a: Arm, b: Arm) -> tuple[float, float]:
+    """Seconds that A and B need for features that are kept, as if each had none.
+
+    One run computes them and the others find them there, so each is charged what any run took for the same ones.
+    """
+    took: dict[tuple[str, ...], float] = {}
+    uses: list[list[tuple[str, ...]]] = [[], []]
+    for used, arm in zip(uses, (a, b), strict=True):
+        for number, each in enumerate(arm.records):
+            for phase, ended in zip(each.history.phases, each.history.ended_phases, strict=False):
+                key = (
+                    tuple(phase.cache.layers) if phase.cache and phase.cache.cached else ("none", arm.name, phase.phase)
+                )
+                took[key] = max(took.get(key, 0.0), ended.preparing)
+                if number == 0 and key not in used:
+                    used.append(key)
+    return sum(took[key] for key in uses[0]), sum(took[key] for key in uses[1])
 
 
 def _other_batches(a: Record, b: Record) -> str | None:
     """Why the losses of two runs cannot be paired; None when they can."""
     if not len(a.history.steps) or not len(b.history.steps):
         return "a run made no steps"
-    if differing := [key for key in differences([a, b]) if _decides_batches(key)]:
+    if differing := [key for key in _differences([a, b]) if _decides_batches(key)]:
         return f"the runs did not see the same batches: {', '.join(differing)} differ"
     if a.settings.get("model.head") != b.settings.get("model.head"):
         return "the runs have losses of different kinds: model.head differs"
@@ -243,16 +295,31 @@ def _decides_batches(key: str) -> bool:
 
 def _other_machine(a: Record, b: Record) -> str | None:
     """Why the times of two runs cannot be compared; None when they can."""
+    if max(_together(a), _together(b)) > 1:
+        return "the runs went on beside others, which took turns at the machine (--jobs)"
     for name in ("processor", "cores", "platform"):
         if a.facts.get(name) != b.facts.get(name):
             return f"the runs are from different machines: {a.facts.get(name)} and {b.facts.get(name)}"
     return None
 
 
-def told(found: Sequence[Record]) -> dict[str, Any]:
-    """Runs side by side as JSON has it: each run's metrics, differing keys, and each later run against the first."""
+def _together(one: Record) -> int:
+    """How many runs of its experiment went on at once."""
+    jobs = one.facts.get("jobs", 1)
+    return jobs if isinstance(jobs, int) else 1
+
+
+def all_compared(arms: Sequence[Arm]) -> list[Comparison]:
+    """Each later arm against the first."""
+    return [compared(arms[0], arm) for arm in arms[1:]]
+
+
+def told(arms: Sequence[Arm]) -> dict[str, Any]:
+    """Arms side by side as JSON has it: each run's metrics, differing keys, and each later arm against the first."""
     return {
-        "runs": [{"name": each.name, "run": str(each.run.folder)} | metrics(each) for each in found],
-        "differences": differences(found),
-        "comparisons": [compared([found[0]], [each]).table() for each in found[1:]],
+        "runs": [
+            {"name": arm.name, "run": str(each.run.folder)} | metrics(each) for arm in arms for each in arm.records
+        ],
+        "differences": differences(arms),
+        "comparisons": [each.table() for each in all_compared(arms)],
     }

@@ -249,12 +249,16 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate()
     samples: Samples | None = None
 
-    def to_toml(self) -> str:
-        """The recipe as TOML text, defaults included, that reads back to the same recipe."""
+    def tables(self) -> dict[str, Any]:
+        """The recipe as the tables that TOML has it in, defaults included."""
         tables = self.model_dump(exclude_none=True)
         for key in _FOREIGN[self.task]:
             tables["model"].pop(key, None)
-        return tomli_w.dumps(tables)
+        return tables
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text, defaults included, that reads back to the same recipe."""
+        return tomli_w.dumps(self.tables())
 
 
 def find(name: str) -> Path:
@@ -328,7 +332,7 @@ class Experiment:
     def to_toml(self) -> str:
         """The recipe as TOML text with its arms, that reads back to the same experiment."""
         arms = [{"name": name} | change for name, change in self.changes.items()]
-        return self.base.to_toml() + (f"\n{tomli_w.dumps({'arm': arms})}" if arms else "")
+        return tomli_w.dumps(self.base.tables() | ({"arm": arms} if arms else {}))
 
 
 def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import statistics
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -11,69 +12,76 @@ from typing import Any, TextIO
 import numpy as np
 
 from ftapp.analysis import Interval
-from ftapp.compare import Comparison, Record, compared, differences, metrics
+from ftapp.compare import Arm, Comparison, all_compared, differences, metrics
 from ftapp.report import page, pieces, svg
 from ftapp.units import duration, size
 
 
-def write(found: Sequence[Record], path: Path) -> Path:
-    """Write the report of runs, each against the first, and return its path. Raises OSError."""
-    title = " against ".join(dict.fromkeys(each.title for each in found))
-    path.write_text(page.page(title, body(found, title)), encoding="utf-8")
+def write(arms: Sequence[Arm], path: Path, title: str | None = None, facts: Sequence[str] = ()) -> Path:
+    """Write the report of arms, each against the first, and return its path. Raises OSError.
+
+    title: else those of the runs; facts: what else to say at the top, in sentences.
+    """
+    title = title or " against ".join(dict.fromkeys(arm.records[0].title for arm in arms))
+    path.write_text(page.page(title, body(arms, title, facts)), encoding="utf-8")
     return path
 
 
-def write_csv(found: Sequence[Record], file: TextIO) -> None:
+def write_csv(arms: Sequence[Arm], file: TextIO) -> None:
     """A row for each run: its metrics, and the keys in which the recipes differ."""
-    keys = differences(found)
+    keys = differences(arms)
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["name", "run", *metrics(found[0]), *keys])
-    for index, each in enumerate(found):
+    writer.writerow(["name", "run", *metrics(arms[0].records[0]), *keys])
+    for index, arm in enumerate(arms):
         values = [value if value is None else shown(value) for value in (row[index] for row in keys.values())]
-        writer.writerow([each.name, str(each.run.folder), *metrics(each).values(), *values])
+        for each in arm.records:
+            writer.writerow([arm.name, str(each.run.folder), *metrics(each).values(), *values])
 
 
-def sentences(found: Sequence[Record]) -> list[str]:
-    """What can be told of each later run against the first, and what cannot and why."""
-    made = [compared([found[0]], [each]) for each in found[1:]]
-    return [line for each in made for line in (*each.verdicts, *_reasons(each))]
+def sentences(arms: Sequence[Arm]) -> list[str]:
+    """What can be told of each later arm against the first, and what cannot and why."""
+    return [line for each in all_compared(arms) for line in (*each.verdicts, *_reasons(each))]
 
 
-def body(found: Sequence[Record], title: str) -> list[str]:
+def body(arms: Sequence[Arm], title: str, facts: Sequence[str] = ()) -> list[str]:
     """The page of a comparison, section by section."""
-    made = [compared([found[0]], [each]) for each in found[1:]]
-    rows = difference_rows(found)
-    names = [each.name for each in found]
+    made, rows, names = all_compared(arms), difference_rows(arms), [arm.name for arm in arms]
+    commands = dict.fromkeys(line for arm in arms for each in arm.records for line in pieces.reproduce(each)[:1])
+    notes = [*facts, *(line for each in made for line in _reasons(each))]
     return [
-        _header(found, title),
+        _header(arms, title),
         page.items("verdicts", [verdict for each in made for verdict in each.verdicts]),
-        "".join(f'<p class="soft">{escape(line)}</p>' for each in made for line in _reasons(each)),
-        page.grid([*curves(found), *scatters(found), *forests(made), times(found)]),
+        "".join(f'<p class="soft">{escape(line)}</p>' for line in notes),
+        page.grid([*curves(arms), *scatters(arms), *forests(made), times(arms)]),
         page.heading("Results"),
-        page.table(["", *names], metric_rows(found)),
+        page.table(["", *names], metric_rows(arms)),
         page.heading("Where the recipes differ"),
         page.table(["key", *names], rows) if rows else "<p>They are the same.</p>",
-        *samples(found),
+        *samples(arms),
         page.heading("To do it again"),
-        page.code("\n".join(dict.fromkeys(line for each in found for line in pieces.reproduce(each)[:1])), wrap=True),
-        page.details("Freeze proofs", _proofs(found)),
-        page.details("Machine and versions", pieces.environment(found[0].facts)),
+        page.code("\n".join(commands), wrap=True),
+        page.details("Freeze proofs", _proofs(arms)),
+        page.details("Machine and versions", pieces.environment(arms[0].records[0].facts)),
         f"<footer>{escape(METHOD)}</footer>",
     ]
 
+
+_RAW = 3
+"""Up to so many runs are drawn with the values of each batch."""
 
 METHOD = (
     "Intervals are at 95% confidence. With fewer than three repeats they come from a stationary block bootstrap of the "
     "steps around their smooth course and speak of these runs; with three or more from Student's t over the repeats, "
     "and speak of seeds. Intervals of accuracies with fewer than three repeats are Newcombe's. Times leave out the "
-    "first three steps of each phase, in which functions are compiled, and all evaluations; features that are kept "
-    "count."
+    "first three steps of each phase, in which functions are compiled, and all evaluations. Features that are kept "
+    "count once for each arm, at what a run took for them; those that were on disk before cost nothing."
 )
 
 
-def _header(found: Sequence[Record], title: str) -> str:
-    told = "".join(f"<span>{escape(each.name)}: {escape(each.status)}</span>" for each in found)
-    return f'<header><h1>{escape(title)}</h1><div class="facts">{told}</div></header>'
+def _header(arms: Sequence[Arm], title: str) -> str:
+    told = [f"{arm.name}: {', '.join(dict.fromkeys(each.status for each in arm.records))}" for arm in arms]
+    spans = "".join(f"<span>{escape(text)}</span>" for text in told)
+    return f'<header><h1>{escape(title)}</h1><div class="facts">{spans}</div></header>'
 
 
 def _reasons(made: Comparison) -> list[str]:
@@ -81,36 +89,41 @@ def _reasons(made: Comparison) -> list[str]:
     return [f"Not compared, {made.b} with {made.a}: {why}." for why in dict.fromkeys(made.reasons.values())]
 
 
-def curves(found: Sequence[Record]) -> list[str]:
-    """Losses and accuracies of the runs over each other."""
+def curves(arms: Sequence[Arm]) -> list[str]:
+    """Losses and accuracies of the arms over each other, a line for each run."""
     made = []
-    legend = [(each.name, tone) for tone, each in enumerate(found)]
-    borders = pieces.borders(found[0].history)
+    legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
+    toned = [(each, tone) for tone, arm in enumerate(arms) for each in arm.records]
+    borders = pieces.borders(arms[0].records[0].history)
     for what in ("loss", "accuracy"):
-        drawn = [each for each in found if not np.isnan(each.column(what)).all()]
+        drawn = [(each, tone) for each, tone in toned if not np.isnan(each.column(what)).all()]
         if not drawn:
             continue
-        plot = svg.lines(pieces.training_lines(found, what, raw=len(found) <= 3), "step", borders=borders)
-        made.append(page.figure(f"Training {what}", plot, "Smoothed; of each batch, faint.", legend))
+        raw = len(drawn) <= _RAW
+        plot = svg.lines(pieces.training_lines(drawn, what, raw=raw), "step", borders=borders)
+        caption = "Smoothed; each batch behind it." if raw else "Smoothed."
+        made.append(page.figure(f"Training {what}", plot, caption, legend))
         held = [
             pieces.evaluation_line(f"{each.name}, {split}", evaluations, what, tone)
-            for tone, each in enumerate(found)
+            for each, tone in drawn
             for split, evaluations in list(pieces.held_out(each.history).items())[:1]
         ]
         made.append(page.figure(f"Held-out {what}", svg.lines(held, "step", borders=borders), legend=legend))
     return made
 
 
-def scatters(found: Sequence[Record]) -> list[str]:
-    """The losses of each later run against the first's on the same steps."""
-    made = []
-    for other in found[1:]:
-        n = min(len(found[0].history.steps), len(other.history.steps))
-        if n:
-            x, y = (each.column("loss")[:n] for each in (other, found[0]))
-            plot = svg.scatter(x, y, f"loss of {other.name}", f"loss of {found[0].name}")
-            caption = f"A point is a step, later ones stronger. Under the line {found[0].name} has the lower loss."
-            made.append(page.figure(f"{other.name} against {found[0].name}", plot, caption))
+def scatters(arms: Sequence[Arm]) -> list[str]:
+    """The losses of each later arm against the first's on the same steps."""
+    made, first = [], arms[0]
+    for arm in arms[1:]:
+        x, y = [], []
+        for one, other in zip(first.records, arm.records, strict=True):
+            n = min(len(one.history.steps), len(other.history.steps))
+            x.append(other.column("loss")[:n])
+            y.append(one.column("loss")[:n])
+        plot = svg.scatter(np.concatenate(x), np.concatenate(y), f"loss of {arm.name}", f"loss of {first.name}")
+        caption = f"A point is a step, later ones stronger. Under the line {first.name} has the lower loss."
+        made.append(page.figure(f"{arm.name} against {first.name}", plot, caption))
     return made
 
 
@@ -141,13 +154,17 @@ def forests(made: Sequence[Comparison]) -> list[str]:
     return figures
 
 
-def times(found: Sequence[Record]) -> str:
-    """Where the time of each run went."""
-    rows = [
-        (each.name, np.sum([pieces.spent(phase) for phase in each.history.ended_phases], axis=0).tolist())
-        for each in found
-        if each.history.ended_phases
-    ]
+def times(arms: Sequence[Arm]) -> str:
+    """Where the time of each arm went, by the mean of its runs."""
+    rows = []
+    for arm in arms:
+        spent = [
+            np.sum([pieces.spent(phase) for phase in each.history.ended_phases], axis=0)
+            for each in arm.records
+            if each.history.ended_phases
+        ]
+        if spent:
+            rows.append((arm.name, np.mean(spent, axis=0).tolist()))
     return pieces.time_bars(rows)
 
 
@@ -155,7 +172,7 @@ _FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "test_loss": ("test loss", "{:.4f}".format),
     "test_accuracy": ("test accuracy", "{:.2%}".format),
     "trainable_share": ("R, last phase", "{:.2%}".format),
-    "steps": ("steps", "{:,}".format),
+    "steps": ("steps", "{:,.0f}".format),
     "seconds": ("time in all", duration),
     "preparing": ("features", duration),
     "training": ("training", duration),
@@ -165,21 +182,31 @@ _FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 
 
-def metric_rows(found: Sequence[Record]) -> list[list[str]]:
-    """What the runs gave, a row for each metric that one of them has: its name, then each run's in words."""
-    all_of_them = [metrics(each) for each in found]
+def metric_rows(arms: Sequence[Arm]) -> list[list[str]]:
+    """What the arms gave, a row for each metric that one of them has: its name, then each arm's in words.
+
+    Of several runs of an arm these are the mean and the standard deviation, or all that came.
+    """
+    all_of_them = [[metrics(each) for each in arm.records] for arm in arms]
     rows = []
-    for key in all_of_them[0]:
+    for key in all_of_them[0][0]:
         name, told = _FORMATS.get(key, (key, str))
-        values = [each[key] for each in all_of_them]
-        if any(value is not None for value in values):
-            rows.append([name, *("" if value is None else told(value) for value in values)])
+        cells = [_cell([each[key] for each in found], told) for found in all_of_them]
+        if any(cells):
+            rows.append([name, *cells])
     return rows
 
 
-def difference_rows(found: Sequence[Record]) -> list[list[str]]:
-    """The keys in which the recipes differ: a key's name, then each run's value in words."""
-    return [[key, *map(shown, values)] for key, values in differences(found).items()]
+def _cell(values: Sequence[Any], told: Callable[[Any], str]) -> str:
+    known = [value for value in values if value is not None]
+    if len(set(known)) <= 1 or told is str:
+        return ", ".join(told(value) for value in dict.fromkeys(known))
+    return f"{told(statistics.fmean(known))} ± {told(statistics.stdev(known))}"
+
+
+def difference_rows(arms: Sequence[Arm]) -> list[list[str]]:
+    """The keys in which the recipes differ: a key's name, then each arm's value in words."""
+    return [[key, *map(shown, values)] for key, values in differences(arms).items()]
 
 
 def shown(value: object) -> str:
@@ -189,22 +216,24 @@ def shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def samples(found: Sequence[Record]) -> list[str]:
-    """What the language models among the runs wrote last to each prompt, beside each other."""
+def samples(arms: Sequence[Arm]) -> list[str]:
+    """What the language models among the arms wrote last to each prompt, in the first repeat, beside each other."""
     by_prompt: dict[str, list[tuple[str, str]]] = {}
-    for each in found:
-        for sample in each.history.samples:
-            if sample.step == each.history.samples[-1].step:
+    for arm in arms:
+        written = arm.records[0].history.samples
+        for sample in written:
+            if sample.step == written[-1].step:
                 by_prompt.setdefault(sample.prompt, []).append(
-                    (f"{each.name}, after {sample.step:,} steps", sample.text)
+                    (f"{arm.name}, after {sample.step:,} steps", sample.text)
                 )
     cards = [page.quotes(f"“{prompt} …”", texts) for prompt, texts in by_prompt.items()]
     return [page.heading("Samples"), page.grid(cards)] if cards else []
 
 
-def _proofs(found: Sequence[Record]) -> str:
+def _proofs(arms: Sequence[Arm]) -> str:
     return "".join(
         f"<p>{escape(each.name)}, {escape(pieces.proof(phase))}</p>"
-        for each in found
+        for arm in arms
+        for each in arm.records
         for phase in each.history.ended_phases
     )

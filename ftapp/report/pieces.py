@@ -36,10 +36,13 @@ def smoothed(values: Series) -> Series:
     return means
 
 
-def training_lines(found: Sequence[Record], what: str, *, raw: bool) -> list[Line]:
-    """Curves of `loss` or `accuracy` of the runs' batches, smoothed. raw: with the values of each step behind them."""
+def training_lines(found: Sequence[tuple[Record, int]], what: str, *, raw: bool) -> list[Line]:
+    """Curves of `loss` or `accuracy` of the runs' batches, smoothed. raw: with the values of each step behind them.
+
+    found: runs with their tones.
+    """
     made = []
-    for tone, one in enumerate(found):
+    for one, tone in found:
         x, y = one.column("step"), one.column(what)
         if raw:
             made.append(Line(f"{one.name}, each batch", x, y, tone, "faint"))

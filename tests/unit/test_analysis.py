@@ -30,7 +30,7 @@ def test_identical_arms_differ_by_nothing() -> None:
     assert analysis.under_line([(losses, losses)]).estimate == 0
     assert analysis.saved([(losses, losses)]).contains(0)
     assert analysis.variance_ratio([(losses, losses)]).contains(1)
-    assert "number for number in this pair of runs" in analysis.verdict("A", "A again", "training loss", found)
+    assert "number for number, in this pair of runs" in analysis.verdict("A", "A again", "training loss", found)
 
 
 def test_arms_that_differ_by_noise_alone_cannot_be_told_apart() -> None:
@@ -99,7 +99,7 @@ def test_time_saved_counts_what_is_spent_once() -> None:
     assert found.high - found.low < 0.02
     assert analysis.saved([(a, b)], once=(0.0, float(a.sum() - b.sum()))).estimate == pytest.approx(0)
     assert "saves 50% of the training time of A" in analysis.verdict_on_time("A", "B", found)
-    assert "more than the training time of B" in analysis.verdict_on_time("B", "A", analysis.saved([(b, a)]))
+    assert "more training time than B" in analysis.verdict_on_time("B", "A", analysis.saved([(b, a)]))
 
 
 def test_variance_in_windows_with_and_without_the_fall() -> None:

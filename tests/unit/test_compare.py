@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli, compare, runs
-from ftapp.compare import Comparison
+from ftapp.compare import Arm, Comparison
 from ftapp.errors import RecipeError
 from ftapp.report import comparison
 from ftapp.runs import Run
@@ -23,12 +23,12 @@ FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(
 
 def against(a: Run, b: Run) -> Comparison:
     """B against A, a run each."""
-    one, other = compare.records([a, b])
-    return compare.compared([one], [other])
+    one, other = compare.of_runs([a, b])
+    return compare.compared(one, other)
 
 
 def test_recipes_that_differ_are_told_apart_by_key(tmp_path: Path) -> None:
-    found = compare.records([record_run(tmp_path), record_run(tmp_path, "phase.finetune.learning_rate=1e-4")])
+    found = compare.of_runs([record_run(tmp_path), record_run(tmp_path, "phase.finetune.learning_rate=1e-4")])
     assert [each.name for each in found] == ["A bert-full", "B bert-full"]
     assert compare.differences(found) == {"phase.finetune.learning_rate": [3e-5, 1e-4]}
 
@@ -89,8 +89,8 @@ def test_three_repeats_speak_of_seeds(tmp_path: Path) -> None:
             record_run(tmp_path, f"seed={seed}", losses=[x + shift + shift * seed / 10 for x in FALLING])
             for seed in range(3)
         ]
-        arms.append(compare.records(repeats))
-    found = compare.compared(arms[0], arms[1], ("A", "B"))
+        arms.append(Arm("A" if not shift else "B", tuple(map(compare.record, repeats))))
+    found = compare.compared(*arms)
     assert found.loss is not None
     assert found.loss.of_seeds
     assert found.loss.estimate == pytest.approx(0.22)
@@ -102,8 +102,8 @@ def test_a_run_that_crashed_or_never_trained_is_compared_as_far_as_it_goes(tmp_p
     empty = record_run(tmp_path)
     empty.events_file.write_bytes(b"")
     (empty.folder / "recipe.toml").write_text("not toml", encoding="utf-8")
-    found = compare.records([whole, crashed, empty])
-    assert [each.status for each in found] == ["done", "crashed", "crashed"]
+    found = compare.of_runs([whole, crashed, empty])
+    assert [arm.records[0].status for arm in found] == ["done", "crashed", "crashed"]
     made = compare.told(found)
     assert made["comparisons"][1]["reasons"]["loss"] == "a run made no steps"
     assert comparison.write(found, tmp_path / "page.html").is_file()

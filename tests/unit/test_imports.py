@@ -16,12 +16,14 @@ KERAS = {"jax", "keras", "keras_hub", "tensorflow", "torch"}
 HEAVY = KERAS | {"PIL", "grain", "numpy", "onnx", "pandas", "safetensors", "scipy", "sklearn", "tensorflow_datasets"}
 
 LIGHT_MODULES = [
+    "arms",
     "artifacts",
     "backend",
     "cache",
     "cli",
     "errors",
     "events",
+    "experiments",
     "fetch",
     "headless",
     "history",

@@ -106,7 +106,7 @@ def test_report_of_several_runs(tmp_path: Path) -> None:
 
 
 def test_comparison_of_many(tmp_path: Path) -> None:
-    found = compare.records([record_run(tmp_path) for _ in range(10)])
+    found = compare.of_runs([record_run(tmp_path) for _ in range(10)])
     assert "J bert-full" in checked(comparison.write(found, tmp_path / "page.html"))
 
 

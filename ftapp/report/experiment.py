@@ -1,0 +1,34 @@
+"""The result of an experiment: its arms compared, as JSON and as a page in its folder."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ftapp import compare
+from ftapp.compare import Arm
+from ftapp.experiments import Experiment
+from ftapp.report import comparison
+
+
+def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
+    """Compare the arms, write `report.html` and `result.json`, and return the arms and the result.
+
+    Without a repeat that all arms have there are no arms, and no report. Raises OSError.
+    """
+    arms, facts = compare.of_experiment(experiment), experiment.facts
+    result: dict[str, Any] = {name: facts.get(name) for name in ("recipe", "profile", "repeats", "jobs")}
+    result |= {"experiment": str(experiment.folder), "report": None}
+    if arms:
+        result |= compare.told(arms)
+        title = f"{arms[0].records[0].title}: {' · '.join(arm.name for arm in arms)}"
+        result["report"] = str(comparison.write(arms, experiment.report_file, title, _facts(arms)))
+    experiment.result_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return arms, result
+
+
+def _facts(arms: list[Arm]) -> list[str]:
+    """How the arms were run, in sentences."""
+    repeats = len(arms[0].records)
+    told = "once" if repeats == 1 else f"{repeats} times, each time with another seed that all arms shared"
+    return [f"Each of {len(arms)} arms was run {told}, a run at a time in a process of its own, in alternating order."]
