@@ -20,6 +20,7 @@ LIGHT_MODULES = [
     "backend",
     "cache",
     "cli",
+    "control",
     "errors",
     "events",
     "fetch",
@@ -32,6 +33,7 @@ LIGHT_MODULES = [
     "runs",
     "schedule",
     "sources",
+    "tail",
     "weights",
     "worker",
 ]
