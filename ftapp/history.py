@@ -14,9 +14,10 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 from ftapp.events import (
-    PIECE,
     AnyEvent,
     CacheVerified,
+    Checkpointed,
+    Controlled,
     DataLoaded,
     Evaluated,
     EventReader,
@@ -31,6 +32,7 @@ from ftapp.events import (
     Sampled,
     Stepped,
 )
+from ftapp.tail import PIECE
 
 _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
 
@@ -117,6 +119,8 @@ class History:
     steps: Steps = field(default_factory=Steps)
     evaluations: list[Evaluated] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
+    controlled: list[Controlled] = field(default_factory=list)
+    checkpoints: list[Checkpointed] = field(default_factory=list)
     saved: ModelSaved | None = None
     ended: RunEnded | None = None
 
@@ -170,6 +174,10 @@ class History:
                 self.verified.append(event)
             case Sampled():
                 self.samples.append(event)
+            case Controlled():
+                self.controlled.append(event)
+            case Checkpointed():
+                self.checkpoints.append(event)
             case ModelSaved():
                 self.saved = event
             case RunEnded():
@@ -186,6 +194,13 @@ class History:
     def result(self) -> Evaluated | None:
         """The final evaluation on the whole test split, once there is one."""
         return next((evaluation for evaluation in reversed(self.evaluations) if evaluation.final), None)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run waits for a command to go on."""
+        told = (each.command for each in reversed(self.controlled) if each.applied)
+        last = next((command for command in told if command in ("pause", "resume", "stop")), None)
+        return last == "pause" and self.ended is None
 
     @property
     def trainable_share(self) -> float | None:
@@ -214,6 +229,7 @@ class History:
             "steps_per_second": self.steps_per_second,
             "peak_memory": max(self.steps.memory, default=None),
             "samples": [{"step": sample.step, "prompt": sample.prompt, "text": sample.text} for sample in self.samples],
+            "checkpoints": [{"step": saved.step, "folder": saved.folder} for saved in self.checkpoints],
             "backend": self.started.backend if self.started else None,
             "precision": self.started.precision if self.started else None,
             "error": ended.error if ended else None,

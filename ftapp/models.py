@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,20 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
 
 
 def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
-    """Write `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer) and `ftapp.json`."""
+    """Write a folder, whole or not at all, which did not exist.
+
+    It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer) and `ftapp.json`.
+    Raises OSError when it cannot be written.
+    """
+    scratch = folder.with_name(f"{folder.name}.tmp")
+    try:
+        _write(scratch, recipe, pretrained, model, classes)
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
     folder.mkdir(parents=True)
     owner = pretrained.causal_lm or pretrained.backbone
     owner.save_to_preset(str(folder / "preset"))

@@ -20,6 +20,7 @@ LIGHT_MODULES = [
     "backend",
     "cache",
     "cli",
+    "control",
     "errors",
     "events",
     "fetch",
@@ -34,6 +35,7 @@ LIGHT_MODULES = [
     "schedule",
     "sources",
     "summary",
+    "tail",
     "weights",
     "worker",
 ]
