@@ -88,10 +88,7 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
     """
     backbone = pretrained.backbone
     if pretrained.causal_lm is not None:
-        # As KerasHub's language models do it, but as one flat graph: a nested backbone would be saved without the tie
-        # between its embedding and the logits.
-        logits = backbone.token_embedding(backbone.output, reverse=True)
-        return keras.Model(backbone.input, logits, name="causal_lm")
+        return _language_model(backbone)
     features = backbone.output
     if recipe.model.features is not None:
         names = [layer.name for layer in backbone.layers]
@@ -103,6 +100,14 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
         # A backbone that pools its tokens itself, as BERT does, was trained to put a text's meaning there.
         features = features.get("pooled_output", features.get("sequence_output"))
     return keras.Model(backbone.input, add_head(features, recipe.model, classes), name="classifier_model")
+
+
+def _language_model(backbone: Any) -> keras.Model:
+    """As KerasHub's language models do it, but as one flat graph: a nested backbone would be saved without the tie
+    between its embedding and the logits.
+    """
+    logits = backbone.token_embedding(backbone.output, reverse=True)
+    return keras.Model(backbone.input, logits, name="causal_lm")
 
 
 def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
@@ -124,6 +129,7 @@ class Trained:
     """A trained model read back from a run's `model` folder. classes: by the number that the head gives them."""
 
     task: str
+    head: str
     classes: tuple[str, ...]
     model: Any
     preprocessor: Any
@@ -148,12 +154,13 @@ def load(folder: Path) -> Trained:
     task = description["task"]
     preset = str(folder / "preset")
     preprocessor = _PREPROCESSORS[task].from_preset(preset)
-    causal_lm = None
     if task == "causal-lm":
         causal_lm = keras_hub.models.CausalLM.from_preset(preset)
         causal_lm.compile(sampler="greedy")
-    model = keras.saving.load_model(folder / "model.keras", compile=False)
-    return Trained(task, tuple(description["classes"]), model, preprocessor, causal_lm)
+        model = _language_model(causal_lm.backbone)  # which holds what model.keras does
+    else:
+        causal_lm, model = None, keras.saving.load_model(folder / "model.keras", compile=False)
+    return Trained(task, description["head"], tuple(description["classes"]), model, preprocessor, causal_lm)
 
 
 def _forget_precision(config: Path) -> None:
