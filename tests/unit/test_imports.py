@@ -16,15 +16,18 @@ KERAS = {"jax", "keras", "keras_hub", "tensorflow", "torch"}
 HEAVY = KERAS | {"PIL", "grain", "numpy", "onnx", "pandas", "safetensors", "scipy", "sklearn", "tensorflow_datasets"}
 
 LIGHT_MODULES = [
+    "answers",
     "artifacts",
     "backend",
     "cache",
     "cli",
     "control",
+    "clients",
     "errors",
     "events",
     "fetch",
     "headless",
+    "inspector",
     "history",
     "narration",
     "outline",
@@ -33,9 +36,11 @@ LIGHT_MODULES = [
     "rules",
     "runs",
     "schedule",
+    "service",
     "sources",
     "summary",
     "tail",
+    "structures",
     "weights",
     "worker",
 ]
