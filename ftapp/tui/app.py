@@ -33,7 +33,7 @@ class FtApp(App[None]):
     """
 
     TITLE = "ftapp"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "show('recipes')", "Recipes", show=False),
