@@ -107,10 +107,13 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     def on_mount(self) -> None:
         self.set_interval(_REREAD_SECONDS, self._reread)
-        self.watch(self.app, "live_runs", lambda: self._reread_runs())
+        self.watch(self.app, "live_runs", self._runs_changed)
 
     def on_screen_resume(self) -> None:
         self._reread()
+        self._reread_runs()
+
+    def _runs_changed(self) -> None:
         self._reread_runs()
 
     @property
