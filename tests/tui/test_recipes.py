@@ -10,31 +10,12 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from ftapp import recipe
-from ftapp.runs import Run
-from ftapp.tui.app import FtApp
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.facts import Facts
 from tests.tui.conftest import Write
-
-SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
-
-
-class Opened(FtApp):
-    """Keeps what the screen asks to open or to start, instead of opening it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.configured: list[Draft] = []
-        self.started: list[Draft] = []
-        self.shown: list[Run] = []
-
-    def configure(self, draft: Draft) -> None:
-        self.configured.append(draft)
-
-    def start(self, draft: Draft) -> None:
-        self.started.append(draft)
+from tests.tui.harness import SIZES, Opened, until
 
 
 async def ready(pilot: Pilot[None]) -> RecipesScreen:
@@ -44,14 +25,6 @@ async def ready(pilot: Pilot[None]) -> RecipesScreen:
     await until(pilot, lambda: screen.entry is not None)
     await pilot.pause()
     return screen
-
-
-async def until(pilot: Pilot[None], holds: object) -> None:
-    for _ in range(400):
-        if holds():  # type: ignore[operator]
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it has not come about")
 
 
 def names(screen: RecipesScreen) -> list[str]:
