@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,13 +23,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from ftapp.errors import RunError
 from ftapp.events import AnyEvent, EventReader
 from ftapp.history import History
-from ftapp.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
 
 EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "interrupted": 130}
 _PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
@@ -183,6 +187,13 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
 def list_runs(folder: Path) -> list[Run]:
     """The runs in a folder, newest first."""
     return [Run(path.parent) for path in sorted(folder.glob("*/recipe.toml"), reverse=True)]
+
+
+def delete(run: Run) -> None:
+    """Remove a run's folder with all that is in it. Raises RunError when the run goes on, and OSError."""
+    if run.alive():
+        raise RunError(f"a run that goes on cannot be deleted; stop it first; got {run.folder.name}")
+    shutil.rmtree(run.folder)
 
 
 def _version(package: str) -> str | None:
