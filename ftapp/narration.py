@@ -5,7 +5,9 @@ from __future__ import annotations
 from ftapp.events import (
     AnyEvent,
     CacheVerified,
+    Checkpointed,
     Choice,
+    Controlled,
     DataLoaded,
     Evaluated,
     PhaseEnded,
@@ -45,6 +47,12 @@ def lines(event: AnyEvent) -> list[str]:
             kind = "result" if event.final else f"step {event.step}"
             accuracy = "" if event.accuracy is None else f", accuracy {event.accuracy:.4f}"
             return [f"{kind}: {event.split} loss {event.loss:.4f}{accuracy} on {event.examples} examples"]
+        case Controlled():
+            refused = "" if event.applied else f" was refused: {event.reason}"
+            rate = "" if event.rate is None else f" {event.rate:.3g}"
+            return [f"step {event.step}: {event.command}{rate}{refused}"]
+        case Checkpointed():
+            return [f"step {event.step}: the model was saved in {event.folder}"]
         case _:
             return []
 
