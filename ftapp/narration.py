@@ -48,11 +48,10 @@ def lines(event: AnyEvent) -> list[str]:
             accuracy = "" if event.accuracy is None else f", accuracy {event.accuracy:.4f}"
             return [f"{kind}: {event.split} loss {event.loss:.4f}{accuracy} on {event.examples} examples"]
         case Controlled():
-            refused = "" if event.applied else f" was refused: {event.reason}"
-            rate = "" if event.rate is None else f" {event.rate:.3g}"
-            return [f"step {event.step}: {event.command}{rate}{refused}"]
+            what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
+            return [f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")]
         case Checkpointed():
-            return [f"step {event.step}: the model was saved in {event.folder}"]
+            return [f"the model of step {event.step} is saved in {event.folder}"]
         case _:
             return []
 

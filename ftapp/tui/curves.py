@@ -79,6 +79,6 @@ def smoothed(y: Floats) -> Floats:
     """The mean of each point and those right before it, `window` in all, fewer at the start. (points,), as `y` is."""
     width = window(len(y))
     sums = np.cumsum(y)
-    means = sums / np.minimum(np.arange(1.0, len(y) + 1), width)
+    means: Floats = sums / np.minimum(np.arange(1.0, len(y) + 1), width)
     means[width:] -= sums[:-width] / width
     return means
