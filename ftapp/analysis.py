@@ -50,7 +50,8 @@ class Interval:
     of_seeds: bool = False
 
     def contains(self, value: float) -> bool:
-        return self.low <= value <= self.high
+        rounding = 1e-9 * max(1.0, abs(value))
+        return self.low - rounding <= value <= self.high + rounding
 
 
 def block_length(series: Series) -> float:

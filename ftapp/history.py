@@ -14,10 +14,13 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 from ftapp.events import (
-    PIECE,
     AnyEvent,
     CacheVerified,
+    Checkpointed,
+    Confused,
+    Controlled,
     DataLoaded,
+    Drifted,
     Evaluated,
     EventReader,
     ModelBuilt,
@@ -31,6 +34,7 @@ from ftapp.events import (
     Sampled,
     Stepped,
 )
+from ftapp.tail import PIECE
 
 _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
 
@@ -116,7 +120,11 @@ class History:
     verified: list[CacheVerified] = field(default_factory=list)
     steps: Steps = field(default_factory=Steps)
     evaluations: list[Evaluated] = field(default_factory=list)
+    confusions: list[Confused] = field(default_factory=list)
+    drifts: list[Drifted] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
+    controlled: list[Controlled] = field(default_factory=list)
+    checkpoints: list[Checkpointed] = field(default_factory=list)
     saved: ModelSaved | None = None
     ended: RunEnded | None = None
 
@@ -168,8 +176,16 @@ class History:
                 self.timed.append(event)
             case CacheVerified():
                 self.verified.append(event)
+            case Confused():
+                self.confusions.append(event)
+            case Drifted():
+                self.drifts.append(event)
             case Sampled():
                 self.samples.append(event)
+            case Controlled():
+                self.controlled.append(event)
+            case Checkpointed():
+                self.checkpoints.append(event)
             case ModelSaved():
                 self.saved = event
             case RunEnded():
@@ -179,6 +195,7 @@ class History:
         """All but steps and progress, in the order of time."""
         single = [self.started, self.data, self.model, self.saved, self.ended]
         lists: list[Any] = [self.phases, self.ended_phases, self.timed, self.verified, self.evaluations, self.samples]
+        lists += [self.controlled, self.checkpoints]
         events: list[Any] = [event for event in single if event is not None]
         return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
 
@@ -186,6 +203,13 @@ class History:
     def result(self) -> Evaluated | None:
         """The final evaluation on the whole test split, once there is one."""
         return next((evaluation for evaluation in reversed(self.evaluations) if evaluation.final), None)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run waits for a command to go on."""
+        told = (each.command for each in reversed(self.controlled) if each.applied)
+        last = next((command for command in told if command in ("pause", "resume", "stop")), None)
+        return last == "pause" and self.ended is None
 
     @property
     def trainable_share(self) -> float | None:
@@ -207,6 +231,7 @@ class History:
                 {"step": evaluation.step, "split": evaluation.split, "loss": evaluation.loss} | _accuracy(evaluation)
                 for evaluation in self.evaluations
             ],
+            "confusion": next((each.counts for each in self.confusions if each.final), None),
             "phases": [_phase(phase, _of(phase, self.timed), _of(phase, self.ended_phases)) for phase in self.phases],
             "trainable_share": self.trainable_share,
             "steps": len(self.steps),
@@ -214,6 +239,7 @@ class History:
             "steps_per_second": self.steps_per_second,
             "peak_memory": max(self.steps.memory, default=None),
             "samples": [{"step": sample.step, "prompt": sample.prompt, "text": sample.text} for sample in self.samples],
+            "checkpoints": [{"step": saved.step, "folder": saved.folder} for saved in self.checkpoints],
             "backend": self.started.backend if self.started else None,
             "precision": self.started.precision if self.started else None,
             "error": ended.error if ended else None,

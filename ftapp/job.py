@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import keras
 import msgspec
@@ -19,21 +19,35 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp import backend, batches, freeze, heads, plan, rates
+from ftapp import backend, batches, freeze, heads, models, plan, rates
 from ftapp.batches import Draw, Splits
+from ftapp.control import AnyCommand, Checkpoint, Control, Rate
 from ftapp.errors import RunError
 from ftapp.evaluate import measure
-from ftapp.events import CacheVerified, Evaluated, EventLog, PhaseEnded, PhaseStarted, PhaseTimed, ProgressLog, Stepped
+from ftapp.events import (
+    CacheVerified,
+    Checkpointed,
+    Confused,
+    Drifted,
+    Evaluated,
+    EventLog,
+    PhaseEnded,
+    PhaseStarted,
+    PhaseTimed,
+    ProgressLog,
+    Stepped,
+)
 from ftapp.freeze import Decision
+from ftapp.instrument import values
+from ftapp.measures.drift import Drift
 from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
+from ftapp.runs import Run
+from ftapp.samples import Writer
 from ftapp.schedule import rate_at
 from ftapp.stage import Stage, epochs, staged, views_of
-
-if TYPE_CHECKING:
-    from ftapp.worker import Control
 
 # Batches whose features give a new head's normalization its first statistics.
 _CALIBRATION = 4
@@ -50,14 +64,21 @@ class Job:
         pretrained: Pretrained,
         model: keras.Model,
         splits: Splits,
+        run: Run,
         log: EventLog,
         control: Control,
     ) -> None:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
-        self._log, self._control = log, control
+        self._run, self._log, self._control = run, log, control
+        self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if freeze.drops(layer)]
         self._memory = psutil.Process()
         self._progress = ProgressLog(log)
         self._measured: Evaluated | None = None
+        self._confused: Confused | None = None
+        self._drift = Drift()
+        self._drifted = 0  # the step that the drift was last measured after
+        self._writer = Writer(recipe, pretrained, log)
+        self._sampled = -1  # the step that samples were last written after
         self._held = ExitStack()
         self._stage: Stage | None = None
         self._optimizer: Any = None  # the last phase's
@@ -66,6 +87,10 @@ class Job:
         self._begun = 0.0
         self._peak = 0
         self._seconds: list[float] = []
+        self._phase: Phase = recipe.phase[0]
+        self._left = 0  # steps of the phase
+        self._factor = 1.0  # of the phase's learning rate, as commanded
+        self._moved = 0.0  # learning rates of the phase's steps, summed
 
     def __enter__(self) -> Self:
         return self
@@ -82,8 +107,10 @@ class Job:
         """
         if self._control.wanted():
             return
-        self._begun, first = time.perf_counter(), self._control.steps
-        phase = self._recipe.phase[index]
+        self._begun, first = self._control.clock(), self._control.steps
+        phase = self._phase = self._recipe.phase[index]
+        self._left, _ = epochs(phase, len(self._splits.train))
+        self._factor, self._moved = 1.0, 0.0
         self._spent, self._seconds, self._peak = dict.fromkeys(self._spent, 0.0), [], 0
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         stage = self._start(phase, decisions)
@@ -91,10 +118,16 @@ class Job:
         self._train(index, phase, stage)
         self._conclude(phase, stage, decisions, proof, self._control.steps - first)
 
+    def begin(self) -> None:
+        """Write the samples of the model as it comes."""
+        self._sample()
+
     def conclude(self) -> None:
-        """Measure the whole test split, unless the run was interrupted."""
+        """Measure the whole test split and write the last samples, unless the run was interrupted."""
         if not self._control.wanted():
             self._measure("test", None, final=True)
+        if not self._control.wanted():
+            self._sample()
 
     def _start(self, phase: Phase, decisions: list[Decision]) -> Stage:
         """Freeze what the phase freezes, cut the model, and compile what trains."""
@@ -104,6 +137,8 @@ class Job:
         self._stage = stage
         compiled(self._recipe, phase, stage.model, decisions, self._optimizer)
         self._optimizer = stage.model.optimizer
+        self._drift.begin_phase(decisions)
+        self._writer = Writer(self._recipe, self._pretrained, self._log)
         steps, per_epoch = epochs(phase, len(self._splits.train))
         self._log.write(
             PhaseStarted(
@@ -117,7 +152,11 @@ class Job:
                 trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
                 cache=stage.choice,
                 estimate=plan.estimate(
-                    self._recipe, phase, self._model, decisions, stage.below, cached=stage.choice.cached
+                    phase,
+                    plan.calls_of(self._recipe, self._model),
+                    decisions,
+                    stage.below,
+                    cached=stage.choice.cached,
                 ),
             )
         )
@@ -137,23 +176,42 @@ class Job:
             return data.inputs(*key), data.targets(key[0])
 
         rate = math.nan
-        self._since = time.perf_counter()
+        if not self._control.heed(self._obey):
+            return
+        self._since = self._control.clock()
         for number, (x, y) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
             if number % per_epoch == 0:
                 self._seed_layers(index, number // per_epoch)
-            if rate != (wanted := rate_at(phase, number, steps)):
+            if rate != (wanted := self._factor * rate_at(phase, number, steps)):
                 stage.model.optimizer.learning_rate = rate = wanted
-            metrics = stage.model.train_on_batch(x, y, return_dict=True)
+            is_measured = self._is_measured(number + 1, steps, per_epoch)
+            if is_measured:
+                begun = self._control.clock()
+                self._drift.begin_step()
+                self._since += self._control.clock() - begun
+            metrics, _ = values(stage.model.train_on_batch(x, y, return_dict=True))
+            self._left -= 1
+            self._moved += rate
             self._report(metrics, number // per_epoch + 1, rate)
             if number + 1 == _TIMED < steps:
                 self._foretell(phase, stage)
             if self._control.wanted():
                 return
-            every = self._recipe.evaluate.every
-            ends_epoch = (number + 1) % per_epoch == 0 or number + 1 == steps
-            if self._control.steps % every == 0 if every else ends_epoch:
+            if is_measured:
                 self._evaluate()
-            self._since = time.perf_counter()
+                self._tell_drift()
+            every = self._recipe.samples.every if self._recipe.samples else None
+            if every and self._control.steps % every == 0:
+                self._sample()
+            if not self._control.heed(self._obey):
+                return
+            self._since = self._control.clock()
+
+    def _is_measured(self, done: int, steps: int, per_epoch: int) -> bool:
+        """Whether an evaluation follows the next step, after which `done` steps of the phase are done."""
+        if every := self._recipe.evaluate.every:
+            return (self._control.steps + 1) % every == 0
+        return done % per_epoch == 0 or done == steps
 
     def _draws(self, index: int, phase: Phase, stage: Stage) -> Iterator[tuple[NDArray[np.int64], Draw]]:
         """For each step of a phase its examples, and the key of their augmentation. Their features are kept by then."""
@@ -172,10 +230,10 @@ class Job:
         assert self._stage is not None
         if not self._stage.features:
             return True
-        begun = time.perf_counter()
+        begun = self._control.clock()
         told = functools.partial(self._goes_on, f"features of the {split} split")
         ready = self._stage.features[split].prepare(indices, draw, told)
-        seconds = time.perf_counter() - begun
+        seconds = self._control.clock() - begun
         self._spent["preparing"] += seconds
         self._since += seconds
         return ready
@@ -202,7 +260,7 @@ class Job:
         self._control.steps += 1
         loss = self._finite(float(metrics["loss"]))
         accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
-        seconds, memory = time.perf_counter() - self._since, self._memory.memory_info().rss
+        seconds, memory = self._control.clock() - self._since, self._memory.memory_info().rss
         self._peak = max(self._peak, memory)
         self._spent["training"] += seconds
         self._seconds.append(seconds)
@@ -226,7 +284,7 @@ class Job:
         evaluated = self._measured.seconds if self._measured else 0.0
         views = len(stage.features) and views_of(self._recipe, phase, self._splits)
         seconds = (
-            time.perf_counter()
+            self._control.clock()
             - self._begun
             + (steps - _TIMED) * statistics.median(self._seconds)
             + evaluations * evaluated
@@ -241,26 +299,28 @@ class Job:
 
     def _measure(self, split: str, limit: int | None, *, final: bool) -> None:
         assert self._stage is not None
-        begun = time.perf_counter()
+        begun = self._control.clock()
         dataset = self._stage.data[split]
         size = min(limit or len(dataset), len(dataset))
         last = self._measured
         if last and (last.step, last.split, last.examples) == (self._control.steps, split, size):
             # The same weights on the same examples: known already.
             self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
+            if self._confused:
+                self._log.write(msgspec.structs.replace(self._confused, time=time.time(), final=final))
             return
         batch_size, seed = self._recipe.evaluate.batch_size, self._recipe.seed
         order = batches.evaluation_order(len(dataset), batch_size, limit, seed, dataset.lengths)
         if not self._prepare(split, np.concatenate(order), None):
             return
-        preparing = time.perf_counter() - begun
-        metrics = measure(
-            self._stage.model, dataset, order, functools.partial(self._goes_on, f"evaluating the {split} split")
-        )
-        if metrics is None:
+        preparing = self._control.clock() - begun
+        told = functools.partial(self._goes_on, f"evaluating the {split} split")
+        found = measure(self._stage.model, dataset, order, len(self._splits.classes), told)
+        if found is None:
             return
+        metrics = found.metrics
         self._finite(metrics["loss"])
-        seconds = time.perf_counter() - begun - preparing
+        seconds = self._control.clock() - begun - preparing
         self._spent["evaluating"] += seconds
         self._measured = Evaluated(
             time=time.time(),
@@ -273,24 +333,52 @@ class Job:
             final=final,
         )
         self._log.write(self._measured)
+        if found.confusion is not None:
+            counts = found.confusion.tolist()
+            self._confused = Confused(
+                time=time.time(), step=self._control.steps, split=split, counts=counts, final=final
+            )
+            self._log.write(self._confused)
+
+    def _tell_drift(self) -> None:
+        """Write how far the weights have gone, once for a step."""
+        if self._drifted == self._control.steps:
+            return
+        self._drifted = self._control.steps
+        self._log.write(
+            Drifted(
+                time=time.time(),
+                step=self._control.steps,
+                phase=self._phase.name,
+                since_start=self._drift.since_start(),
+                last_step=self._drift.step(),
+            )
+        )
+
+    def _sample(self) -> None:
+        """Write the samples, once for a step."""
+        if self._sampled != self._control.steps:
+            self._sampled = self._control.steps
+            self._writer.write(self._control.steps)
 
     def _conclude(self, phase: Phase, stage: Stage, decisions: list[Decision], proof: Proof, steps: int) -> None:
         """Write what the phase took and what it did to the weights, and stand up for it."""
+        self._tell_drift()
         found = proof.finding()
         stuck: list[str] = []
         if found.still and steps:
-            total, _ = epochs(phase, len(self._splits.train))
-            rate = sum(rate_at(phase, step, total) for step in range(steps))
             indices, draw = next(self._draws(self._recipe.phase.index(phase), phase, stage))
             data = stage.data["train"]
-            stuck = proof.stuck(found.still, stage.model, data.inputs(indices, draw), data.targets(indices), rate)
+            stuck = proof.stuck(
+                found.still, stage.model, data.inputs(indices, draw), data.targets(indices), self._moved
+            )
             compiled(self._recipe, phase, stage.model, decisions)
         self._log.write(
             PhaseEnded(
                 time=time.time(),
                 phase=phase.name,
                 steps=steps,
-                seconds=time.perf_counter() - self._begun,
+                seconds=self._control.clock() - self._begun,
                 **self._spent,
                 memory=self._peak,
                 frozen=found.frozen,
@@ -320,7 +408,32 @@ class Job:
 
     def _goes_on(self, activity: str, done: int, total: int) -> bool:
         self._progress(activity, done, total)
-        return not self._control.wanted()
+        return self._control.heed(self._obey)
+
+    def _obey(self, command: AnyCommand) -> str | None:
+        """Carry out a command between steps, and return None, or why not."""
+        match command:
+            case Rate():
+                if not self._left:
+                    return f"phase '{self._phase.name}' has no step left"
+                self._factor = command.base / self._phase.base_rate
+            case Checkpoint():
+                return self._checkpoint()
+        return None
+
+    def _checkpoint(self) -> str | None:
+        folder = self._run.checkpoint_folder(self._control.steps)
+        if folder.exists():
+            return f"the model of step {self._control.steps} is saved already"
+        try:
+            with freeze.dropping(self._dropout):
+                models.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes)
+        except OSError as error:
+            return f"{folder} cannot be written: {error.strerror or error}"
+        self._log.write(
+            Checkpointed(time=time.time(), step=self._control.steps, folder=str(folder.relative_to(self._run.folder)))
+        )
+        return None
 
 
 def compiled(

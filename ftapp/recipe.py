@@ -216,12 +216,15 @@ class Evaluate(Section):
 
 
 class Samples(Section):
-    """Texts that a causal language model continues before and after the training."""
+    """Texts that a causal language model continues before and after the training and, with `every`, every so many
+    steps of it.
+    """
 
     prompts: Annotated[list[str], Field(min_length=1)]
     tokens: Annotated[int, Field(ge=1)] = 48
     temperature: Annotated[float, Field(gt=0)] = 0.8
     top_k: Annotated[int, Field(ge=1)] = 40
+    every: Annotated[int, Field(ge=1)] | None = None
 
 
 # Keys of [model] that mean nothing to a task.
@@ -414,6 +417,19 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
     return arms
 
 
+def parse(text: str) -> Recipe:
+    """A resolved recipe, without profiles, from TOML text. Raises RecipeError with all problems at once."""
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError([_not_toml("", error)]) from error
+    problems: list[Problem] = []
+    recipe = _check([("", raw)], problems)
+    if problems or recipe is None:
+        raise RecipeError(problems)
+    return recipe
+
+
 def profiles(path: Path) -> list[str]:
     """The names of the profiles in a recipe file. Raises RecipeError when it is not readable as TOML."""
     return list(read(path).get("profile", {}))
@@ -441,14 +457,17 @@ def read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        message = f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}"
-        raise RecipeError([Problem(str(path), "", message)]) from error
+        raise RecipeError([_not_toml(str(path), error)]) from error
     named = raw.get("profile", {})
     wrong = [each for each in (named.values() if isinstance(named, dict) else [named]) if not isinstance(each, dict)]
     if wrong:
         message = f"profiles are tables such as [profile.quick]; got {wrong[0]!r}"
         raise RecipeError([Problem(str(path), "profile", message)])
     return raw
+
+
+def _not_toml(place: str, error: Exception) -> Problem:
+    return Problem(place, "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")
 
 
 def _names(tables: Any) -> list[str]:

@@ -55,3 +55,12 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} TiB"
+
+
+def number(value: float) -> str:
+    """A loss or a rate in at most seven signs: 0.693, 12.3, 1234, 1.2e-05, nan."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return str(value)
+    if value and not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.1e}"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"

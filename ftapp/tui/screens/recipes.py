@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from ftapp.tui.draft import Draft
 
 _REREAD_SECONDS = 2.0
+_MUTED = "$foreground-muted"  # $text-muted is a colour for a background that is not known here
 _WELCOME = (
-    "[b]Welcome.[/b] Pick a recipe with the arrow keys, or click it. [b]r[/b] runs it at once with the profile that is "
-    "marked below; quick ones end within minutes on a processor. [b]Enter[/b] first shows its layers, data and "
-    "training, where all of it can be changed. [b]?[/b] tells all keys."
+    "[b]Welcome.[/b] Choose a recipe with ↑ and ↓. [b]r[/b] runs it at once, with the profile that is marked; "
+    "[b]Enter[/b] shows its layers, data and training first. [b]?[/b] tells all keys."
 )
 
 
@@ -59,12 +59,12 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     DEFAULT_CSS = """
     RecipesScreen #columns { height: 1fr; }
     RecipesScreen #choose { width: 34; }
-    RecipesScreen.-narrow #choose { width: 29; }
+    RecipesScreen.-narrow #choose { width: 31; }
     RecipesScreen.-wide #choose { width: 44; }
     RecipesScreen #about { width: 1fr; }
     RecipesScreen #menu { height: 1fr; margin-top: 1; }
     RecipesScreen.-short #menu { margin-top: 0; }
-    RecipesScreen #menu > .option-list--option-disabled { color: $text-muted; }
+    RecipesScreen #menu > .option-list--option-disabled { color: $foreground-muted; }
     RecipesScreen #about > * { width: 1fr; max-width: 100; height: auto; margin-bottom: 1; }
     RecipesScreen #welcome { background: $surface; border-left: thick $primary; padding: 0 1; display: none; }
     RecipesScreen #welcome.-shown { display: block; }
@@ -84,6 +84,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         super().__init__()
         self._catalog: Catalog | None = None
         self._entries: list[Entry] = []
+        self._wanted: Path | None = None  # the recipe to go to when it is there
         self._last: dict[tuple[str, str | None], Summary] | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -98,16 +99,21 @@ recipe as a start for one of your own; a file that is changed in an editor is re
                 yield Static(_WELCOME, id="welcome")
                 yield Static(id="title", markup=False)
                 yield Static(id="problems", markup=False)
-                yield Static(id="profiles")
+                profiles = Static(id="profiles")
+                profiles.auto_links = False  # its colours tell what is chosen
+                yield profiles
                 yield Facts()
                 yield Static(id="comment", markup=False)
 
     def on_mount(self) -> None:
         self.set_interval(_REREAD_SECONDS, self._reread)
-        self.watch(self.app, "live_runs", lambda: self._reread_runs())
+        self.watch(self.app, "live_runs", self._runs_changed)
 
     def on_screen_resume(self) -> None:
         self._reread()
+        self._reread_runs()
+
+    def _runs_changed(self) -> None:
         self._reread_runs()
 
     @property
@@ -122,12 +128,12 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         return self.entry.profile(self.app.settings.profile) if self.entry else None
 
     @work(exclusive=True, group="entries")
-    async def _reread(self, highlight: Path | None = None) -> None:
-        """Show what has changed in the recipes' files. highlight: the recipe to go to."""
+    async def _reread(self) -> None:
+        """Show what has changed in the recipes' files."""
         entries = await asyncio.to_thread(self._read)
         if self._entries != entries:
             self._entries = entries
-            self._fill_menu(highlight)
+            self._fill_menu()
 
     def _read(self) -> list[Entry]:
         # In a thread, the import of the recipes' schema too, so that the first frame waits for neither.
@@ -150,11 +156,11 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             last.setdefault((summary.recipe, summary.profile), summary)
         return last
 
-    def _fill_menu(self, highlight: Path | None = None) -> None:
+    def _fill_menu(self) -> None:
         menu = self.query_one("#menu", OptionList)
         query = self.query_one(SearchLine).value
         entry = self.entry
-        wanted = str(highlight or (entry.path if entry else ""))
+        wanted = str(self._wanted or (entry.path if entry else ""))
         options: list[Option | None] = []
         group = None
         for entry in self._entries:
@@ -164,7 +170,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
                 if group is not None:
                     options.append(Option("", disabled=True))
                 group = entry.group
-                options.append(Option(Content.styled(group, "$text-muted"), disabled=True))
+                options.append(Option(Content.styled(group, _MUTED), disabled=True))
             label = Content.assemble("  ", entry.path.stem if entry.bundled else entry.name)
             broken = Content.styled("  broken", "$error") if entry.problems else ""
             options.append(Option(Content.assemble(label, broken), id=str(entry.path)))
@@ -174,6 +180,8 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         menu.set_options(options)
         if ids:
             menu.highlighted = menu.get_option_index(wanted if wanted in ids else ids[0])
+        if wanted in ids:
+            self._wanted = None
         self._show_entry()
 
     @on(Input.Changed, "#search")
@@ -242,7 +250,8 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             self.app.settings.use_recipe(file)
         self.query_one(SearchLine).value = ""
         self.notify(str(file), title="Copied")
-        self._reread(file)
+        self._wanted = file
+        self._reread()
 
     def _choose(self, profile: str | None) -> None:
         self.app.settings.profile = profile or ""
@@ -281,7 +290,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         last = self._last.get((entry.path.stem, profile)) if self._last else None
         recipe = entry.recipes.get(profile)
         self.query_one(Facts).rows = [*_facts(recipe), _outcome(last, time.time())] if recipe else []
-        self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), "$text-muted"))
+        self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
 
 
 def _here() -> Path:
@@ -302,12 +311,12 @@ def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
     """The choice of profiles, on one line, each to be clicked."""
     shown = []
     for choice in choices:
-        mark, style = ("●", "$primary bold") if choice == chosen else ("○", "$text-muted")
+        mark, style = ("●", "$primary bold") if choice == chosen else ("○", _MUTED)
         action = f"screen.choose_profile({choice or ''!r})"
         shown.append(
             Content(f"{mark} {choice or 'standard'}").stylize(style).stylize(Style.from_meta({"@click": action}))
         )
-    return Content.assemble(("Profile   ", "$text-muted"), Content("   ").join(shown))
+    return Content.assemble(("Profile   ", _MUTED), Content("   ").join(shown))
 
 
 def _facts(recipe: Recipe) -> list[Fact]:
@@ -326,31 +335,36 @@ def _model(model: Model) -> Content:
     from ftapp.tui import catalog
 
     name, place = catalog.model_words(model.preset)
-    return Content.assemble(name, (f"  {place}\n", "$text-muted"), (catalog.head_words(model), "$text-muted"))
+    return Content.assemble(name, (f"  {place}\n", _MUTED), (catalog.head_words(model), _MUTED))
 
 
 def _data(data: Data) -> Content:
     from ftapp.tui import catalog
 
     name, place = catalog.data_words(data.source)
-    return Content.assemble(name, (f"  {place}\n", "$text-muted"), (catalog.split_words(data), "$text-muted"))
+    return Content.assemble(name, (f"  {place}\n", _MUTED), (catalog.split_words(data), _MUTED))
 
 
 def _phase(phase: Phase) -> Content:
     """A phase with its rules: what trains in the colour of that, what is frozen at rest."""
     from ftapp.tui import catalog
 
-    parts: list[Content | tuple[str, str]] = [(f"{phase.name}  ", "b"), (catalog.length_words(phase), "$text-muted")]
-    rules = phase.layers or ["train all"]
-    parts += [(f"\n{rule}", "$primary" if rule.startswith("train") else "$text-muted") for rule in rules]
-    parts.append((f"\n{catalog.rate_words(phase)}", "$text-muted"))
-    return Content.assemble(*parts)
+    rules = [
+        Content.styled(rule, "$primary" if rule.startswith("train") else _MUTED)
+        for rule in phase.layers or ["train all"]
+    ]
+    return Content.assemble(
+        (f"{phase.name}  ", "b"),
+        (f"{catalog.length_words(phase)}\n", _MUTED),
+        Content.styled(" · ", _MUTED).join(rules),
+        (f"\n{catalog.rate_words(phase)}", _MUTED),
+    )
 
 
 def _outcome(last: Summary | None, now: float) -> Fact:
     """What the last run of the recipe with this profile gave on this machine."""
     if last is None:
-        return "Last run", Content.styled("not run on this machine yet", "$text-muted")
+        return "Last run", Content.styled("not run on this machine yet", _MUTED)
     parts = [last.status]
     if last.accuracy is not None:
         parts.append(f"accuracy {last.accuracy:.1%}")
@@ -361,4 +375,4 @@ def _outcome(last: Summary | None, now: float) -> Fact:
     if last.seconds is not None:
         parts.append(f"in {words.duration(last.seconds)}")
     made = f", {words.when(last.created, now)}" if last.created else ""
-    return "Last run", Content.assemble(", ".join(parts), (made, "$text-muted"))
+    return "Last run", Content.assemble(", ".join(parts), (made, _MUTED))

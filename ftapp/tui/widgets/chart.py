@@ -118,6 +118,9 @@ class Chart(PlotWidget):
         # Otherwise the canvas asks for a repaint at each character.
         with self.query_one("#plot", Canvas).batch_refresh():
             super()._render_plot()
+            if not any(len(curve.x) for curve in self._curves):  # no axes around nothing
+                for canvas in self.query(Canvas):
+                    canvas.reset()
 
     def _range(self) -> tuple[float, float]:
         """The part of the x axis that is in sight."""

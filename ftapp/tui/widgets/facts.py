@@ -33,5 +33,5 @@ class Facts(Widget):
         for label, value in self.rows:
             for index, line in enumerate(value.wrap(max(8, width - edge))):
                 head = (label if index == 0 else "").ljust(edge)
-                lines.append(Content.assemble((head, "$text-muted"), line))
+                lines.append(Content.assemble((head, "$foreground-muted"), line))
         return lines
