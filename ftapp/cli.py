@@ -189,7 +189,7 @@ def _conclude(experiment: Experiment, *, as_json: bool) -> None:
         print(json.dumps(result), flush=True)
     elif arms:
         _print_comparison(arms)
-        print(result["report"])
+        print("\n".join((*result["notes"], result["report"])))
     if not arms:
         print("the arms are not compared: there is no repeat that all of them have", file=sys.stderr)
 

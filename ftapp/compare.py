@@ -282,11 +282,70 @@ def _other_batches(a: Record, b: Record) -> str | None:
     """Why the losses of two runs cannot be paired; None when they can."""
     if not len(a.history.steps) or not len(b.history.steps):
         return "a run made no steps"
-    if differing := [key for key in _differences([a, b]) if _decides_batches(key)]:
-        return f"the runs did not see the same batches: {', '.join(differing)} differ"
     if a.settings.get("model.head") != b.settings.get("model.head"):
         return "the runs have losses of different kinds: model.head differs"
+    differing = [key for key in _differences([a, b]) if _decides_batches(key)]
+    seen = _batches(a), _batches(b)
+    if None in seen:  # a run that goes on, or was killed: its recipe has to do
+        return f"the runs did not see the same batches: {', '.join(differing)} differ" if differing else None
+    if seen[0] != seen[1]:
+        why = f": {', '.join(differing)} differ" if differing else ""
+        return f"the runs did not see the same batches{why}"
     return None
+
+
+def _batches(one: Record) -> list[str] | None:
+    """Hashes of what a run saw in each phase; None when it did not come to tell."""
+    ended = one.history.ended_phases
+    if len(ended) < len(one.history.phases) or not all(phase.batches for phase in ended):
+        return None
+    return [phase.batches for phase in ended]
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """Whether the arms of an experiment are comparable, and by which hashes.
+
+    weights, batches: for each repeat the hashes that its runs told, of their first weights and of their examples in
+    order: one hash where they are the same in all arms. None for runs that did not come to tell.
+    """
+
+    weights: list[list[str | None]]
+    batches: list[list[str | None]]
+
+    def sentences(self) -> list[str]:
+        """What the hashes show."""
+        return [
+            self._told(self.weights, "began from bitwise the same weights", "did not begin from the same weights"),
+            self._told(
+                self.batches,
+                "saw the same examples in the same order",
+                "did not see the same examples in the same order",
+            ),
+        ]
+
+    @staticmethod
+    def _told(repeats: list[list[str | None]], same: str, other: str) -> str:
+        if any(None in each for each in repeats):
+            return f"Whether all arms {same} is not known: a run ended before it told."
+        differ = [number for number, each in enumerate(repeats, 1) if len(each) > 1]
+        if differ:
+            where = "" if len(repeats) == 1 else f" in repeat {', '.join(map(str, differ))}"
+            return f"The arms {other}{where}."
+        hashes = ", ".join(str(each[0])[:12] for each in repeats)
+        return f"All arms {same} ({'hash' if len(repeats) == 1 else 'hashes, one a repeat:'} {hashes})."
+
+
+def fairness(arms: Sequence[Arm]) -> Fairness:
+    """Compare the hashes of all arms, repeat by repeat."""
+    weights: list[list[str | None]] = []
+    batches: list[list[str | None]] = []
+    for runs in zip(*(arm.records for arm in arms), strict=True):
+        models = [each.history.model for each in runs]
+        seen = [_batches(each) for each in runs]
+        weights.append(list(dict.fromkeys(model.digest if model and model.digest else None for model in models)))
+        batches.append(list(dict.fromkeys("+".join(each) if each else None for each in seen)))
+    return Fairness(weights, batches)
 
 
 def _decides_batches(key: str) -> bool:

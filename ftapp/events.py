@@ -58,10 +58,11 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
 
 
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
-    """parameters: of the model as trained; layers: how many hold weights."""
+    """parameters: of the model as trained; layers: how many hold weights; digest: a hash of all weights at first."""
 
     parameters: int
     layers: int
+    digest: str = ""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +130,8 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     step.
     frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
     not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
-    stuck: those among these that had a gradient to move them, which is a fault.
+    stuck: those among these that had a gradient to move them, which is a fault. batches: a hash of the examples of all
+    steps in their order.
     """
 
     phase: str
@@ -145,6 +147,7 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     moved: int
     still: list[str] = []
     stuck: list[str] = []
+    batches: str = ""
 
 
 class Stepped(Event, frozen=True, kw_only=True, tag="step"):

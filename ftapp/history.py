@@ -284,7 +284,7 @@ def _phase(started: PhaseStarted, timed: PhaseTimed | None, ended: PhaseEnded | 
     if ended is None:
         return told
     spent = ("steps", "seconds", "preparing", "training", "evaluating", "memory")
-    proof = ("frozen", "digest", "changed", "moved", "still", "stuck")
+    proof = ("frozen", "digest", "changed", "moved", "still", "stuck", "batches")
     return told | {
         "outcome": {name: getattr(ended, name) for name in spent},
         "proof": {name: getattr(ended, name) for name in proof},

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
 
@@ -91,6 +92,7 @@ class Job:
         self._left = 0  # steps of the phase
         self._factor = 1.0  # of the phase's learning rate, as commanded
         self._moved = 0.0  # learning rates of the phase's steps, summed
+        self._seen = blake2b(digest_size=16)  # the examples of the phase's steps
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +112,7 @@ class Job:
         self._begun, first = self._control.clock(), self._control.steps
         phase = self._phase = self._recipe.phase[index]
         self._left, _ = epochs(phase, len(self._splits.train))
-        self._factor, self._moved = 1.0, 0.0
+        self._factor, self._moved, self._seen = 1.0, 0.0, blake2b(digest_size=16)
         self._spent, self._seconds, self._peak = dict.fromkeys(self._spent, 0.0), [], 0
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         stage = self._start(phase, decisions)
@@ -172,14 +174,14 @@ class Job:
             heads.calibrate(stage.model, (data.inputs(*key) for key in first))
             self._evaluate()
 
-        def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any]:
-            return data.inputs(*key), data.targets(key[0])
+        def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any, bytes]:
+            return data.inputs(*key), data.targets(key[0]), b"".join(self._splits.train.keys(key[0], None))
 
         rate = math.nan
         if not self._control.heed(self._obey):
             return
         self._since = self._control.clock()
-        for number, (x, y) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
+        for number, (x, y, examples) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
             if number % per_epoch == 0:
                 self._seed_layers(index, number // per_epoch)
             if rate != (wanted := self._factor * rate_at(phase, number, steps)):
@@ -190,6 +192,7 @@ class Job:
                 self._drift.begin_step()
                 self._since += self._control.clock() - begun
             metrics, _ = values(stage.model.train_on_batch(x, y, return_dict=True))
+            self._seen.update(examples)
             self._left -= 1
             self._moved += rate
             self._report(metrics, number // per_epoch + 1, rate)
@@ -387,6 +390,7 @@ class Job:
                 moved=found.moved,
                 still=list(found.still),
                 stuck=stuck,
+                batches=self._seen.hexdigest(),
             )
         )
         if found.changed:

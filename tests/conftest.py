@@ -290,6 +290,8 @@ def record_run(
     seconds: float = 0.2,
     accuracy: float | None = 0.8,
     status: Status | None = "done",
+    batches: str = "",
+    digest: str = "",
 ) -> Run:
     """A run's folder as a run of the recipe that made these losses would have left it; no status: it crashed."""
     run = runs.create(
@@ -300,7 +302,7 @@ def record_run(
         RunStarted(time=0, recipe=name, seed=0, backend="tensorflow", device="cpu", precision="float32", reason="asked")
     )
     log.write(DataLoaded(time=1, train=80, validation=0, test=100, classes=["bad", "good"], duplicates=2))
-    log.write(ModelBuilt(time=1, parameters=1000, layers=9))
+    log.write(ModelBuilt(time=1, parameters=1000, layers=9, digest=digest))
     phase = PhaseStarted(
         time=2,
         phase="finetune",
@@ -348,6 +350,7 @@ def record_run(
                 frozen=4,
                 digest="0123abcd",
                 moved=6,
+                batches=batches,
             )
         )
         log.write(RunEnded(time=end, status=status, steps=len(losses), seconds=training + 3))

@@ -20,15 +20,19 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     result: dict[str, Any] = {name: facts.get(name) for name in ("recipe", "profile", "repeats", "jobs")}
     result |= {"experiment": str(experiment.folder), "report": None}
     if arms:
-        result |= compare.told(arms)
+        fair = compare.fairness(arms)
         title = f"{arms[0].records[0].title}: {' · '.join(arm.name for arm in arms)}"
-        result["report"] = str(comparison.write(arms, experiment.report_file, title, _facts(arms)))
+        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences()]
+        result |= {"weights": fair.weights, "batches": fair.batches, "notes": notes, **compare.told(arms)}
+        result["report"] = str(comparison.write(arms, experiment.report_file, title, notes))
     experiment.result_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return arms, result
 
 
-def _facts(arms: list[Arm]) -> list[str]:
-    """How the arms were run, in sentences."""
+def _conditions(arms: list[Arm], jobs: int) -> str:
+    """How the arms were run, in a sentence."""
     repeats = len(arms[0].records)
     told = "once" if repeats == 1 else f"{repeats} times, each time with another seed that all arms shared"
-    return [f"Each of {len(arms)} arms was run {told}, a run at a time in a process of its own, in alternating order."]
+    lanes = "one after another" if jobs == 1 else f"{jobs} at once"
+    turned = ", every other repeat in the opposite order" if repeats > 1 else ""
+    return f"Each of {len(arms)} arms was run {told}, in a process of its own, {lanes}{turned}."
