@@ -22,7 +22,9 @@ from ftapp import recipe, runs
 from ftapp.control import AnyCommand
 from ftapp.events import (
     Choice,
+    Confused,
     DataLoaded,
+    Drifted,
     Estimate,
     Evaluated,
     EventLog,
@@ -335,6 +337,10 @@ def record_run(
         final=True,
     )
     log.write(final)
+    log.write(Confused(time=end, step=len(losses), split="test", counts=[[35, 15], [5, 45]], final=True))
+    for step in (1, len(losses)):
+        moved = [0.01 * step, 0.02 * step]
+        log.write(Drifted(time=end, step=step, phase="finetune", since_start=[*moved], last_step=moved))
     if status is not None:
         training = seconds * len(losses)
         log.write(

@@ -14,6 +14,7 @@ import numpy as np
 from ftapp.analysis import Interval
 from ftapp.compare import Arm, Comparison, all_compared, differences, metrics
 from ftapp.report import page, pieces, svg
+from ftapp.report.svg import Line
 from ftapp.units import duration, size
 
 
@@ -52,7 +53,7 @@ def body(arms: Sequence[Arm], title: str, facts: Sequence[str] = ()) -> list[str
         _header(arms, title),
         page.items("verdicts", [verdict for each in made for verdict in each.verdicts]),
         "".join(f'<p class="soft">{escape(line)}</p>' for line in notes),
-        page.grid([*curves(arms), *scatters(arms), *forests(made), times(arms)]),
+        page.grid([*curves(arms), *scatters(arms), *forests(made), *drifts(arms), times(arms)]),
         page.heading("Results"),
         page.table(["", *names], metric_rows(arms)),
         page.heading("Where the recipes differ"),
@@ -109,6 +110,30 @@ def curves(arms: Sequence[Arm]) -> list[str]:
             for split, evaluations in list(pieces.held_out(each.history).items())[:1]
         ]
         made.append(page.figure(f"Held-out {what}", svg.lines(held, "step", borders=borders), legend=legend))
+    return made
+
+
+def drifts(arms: Sequence[Arm]) -> list[str]:
+    """The change of a step and the drift since the start, the mean of the layers that train in all arms."""
+    made = []
+    titles = {
+        "last_step": ("Change in a step", "‖W_t − W_(t−1)‖"),
+        "since_start": ("Drift since the start", "‖W_t − W_0‖ / ‖W_0‖"),
+    }
+    for what, (title, formula) in titles.items():
+        found = [
+            (each, tone, *pieces.drift(each.history, what)) for tone, arm in enumerate(arms) for each in arm.records
+        ]
+        shared = set.intersection(*(set(layers) for _, _, layers, _, _ in found))
+        if not shared:
+            continue
+        drawn = []
+        for each, tone, layers, steps, values in found:
+            rows = [index for index, name in enumerate(layers) if name in shared]
+            drawn.append(Line(each.name, steps, values[rows].mean(axis=0), tone, "marks"))
+        caption = f"{formula}, the mean over the {len(shared)} layers that train in all arms."
+        legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
+        made.append(page.figure(title, svg.lines(drawn, "step"), caption, legend))
     return made
 
 

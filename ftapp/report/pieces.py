@@ -14,6 +14,7 @@ from ftapp.analysis import Series
 from ftapp.compare import Record
 from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
 from ftapp.history import History
+from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
 from ftapp.units import duration, size
@@ -68,6 +69,45 @@ def evaluation_line(name: str, evaluations: Sequence[Evaluated], what: str, tone
         tone,
         "marks",
     )
+
+
+def drift(history: History, what: str) -> tuple[list[str], Series, Series]:
+    """How far each layer's weights have gone: layers (n,), steps (m,), and values (n, m), NaN where there is none.
+
+    what: `since_start` or `last_step`, as in `Drifted`.
+    """
+    layers = {phase.phase: phase.trainable_layers for phase in history.phases}
+    names = list(dict.fromkeys(name for phase in history.phases for name in phase.trainable_layers))
+    told = [each for each in history.drifts if getattr(each, what) is not None]
+    values = np.full((len(names), len(told)), np.nan)
+    place = {name: index for index, name in enumerate(names)}
+    for column, each in enumerate(told):
+        for name, value in zip(layers.get(each.phase, []), getattr(each, what), strict=False):
+            values[place[name], column] = math.nan if value is None else value
+    known = ~np.isnan(values).all(axis=1)
+    steps = np.array([each.step for each in told], np.float64)
+    return [name for name, is_known in zip(names, known, strict=True) if is_known], steps, values[known]
+
+
+def confusion(history: History) -> list[str]:
+    """The confusion matrix of the result, and each class's scores; nothing for a run that has none."""
+    found = next((each for each in reversed(history.confusions) if each.final), None)
+    classes = history.data.classes if history.data else []
+    if found is None or len(found.counts) != len(classes):
+        return []
+    counts = np.array(found.counts, np.int64)
+    made = scores(counts)
+    rows = [
+        [name, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", f"{examples:,}"]
+        for name, precision, recall, f1, examples in zip(
+            classes, made.precision, made.recall, made.f1, made.examples, strict=True
+        )
+    ]
+    rows.append(["mean of classes", *(f"{value:.3f}" for value in made.mean()), f"{made.examples.sum():,}"])
+    return [
+        page.figure(f"Confusion matrix, {found.split} split", svg.matrix(counts, classes)),
+        page.figure("By class", page.table(["class", "precision", "recall", "F1", "examples"], rows)),
+    ]
 
 
 def borders(history: History) -> list[tuple[float, str]]:

@@ -108,6 +108,12 @@ def _curves(one: Record) -> list[str]:
         made.append(
             page.figure(what.capitalize(), svg.lines([*training, *marks], "step", borders=borders), legend=legend)
         )
+    made += pieces.confusion(history)
+    layers, steps, values = pieces.drift(history, "since_start")
+    if values.size:
+        plot = svg.heat(values, layers, steps, "step", "drift")
+        caption = f"‖W_t − W_0‖ / ‖W_0‖ of each layer that trains, from 0 to {np.nanmax(values):.3g}."
+        made.append(page.figure("Drift of the weights", plot, caption))
     rates = one.column("rate")
     if len(set(rates.tolist())) > 1:
         rate = Line("learning rate", one.column("step"), rates, 0)

@@ -82,6 +82,11 @@ def test_data_needs_no_keras() -> None:
     assert not loaded("\n".join(f"import ftapp.data.{name}" for name in names)) & KERAS
 
 
+def test_reports_need_no_keras() -> None:
+    names = ("card", "comparison", "experiment", "run")
+    assert not loaded("\n".join(f"import ftapp.report.{name}" for name in names)) & KERAS
+
+
 def test_help_imports_little_but_typer() -> None:
     assert not loaded_by_command("--help") & (HEAVY | {"msgspec", "pydantic", "requests", "rich"})
 

@@ -73,6 +73,9 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     ):
         assert told in text, told
     assert "pooled_dense" in text
+    # 35 of 50 of the first class and 45 of 50 of the second; 40 and 60 were taken for them
+    assert "bad0.8750.7000.77850good0.7500.9000.81850mean of classes0.8120.8000.798100" in text
+    assert "from 0 to 0.12" in text
     assert "learning_rate = 3e-05" in text
     written = (made.folder / "MODEL_CARD.md").read_text("utf-8")
     assert "Accuracy: 80.00%" in written
@@ -103,6 +106,7 @@ def test_report_of_several_runs(tmp_path: Path) -> None:
     assert "B bert-full has a higher training loss than A bert-full" in text
     assert '<b>bold</b> & "quoted"' in text
     assert "1.0000" in text
+    assert "the mean over the 2 layers that train in all arms" in text
 
 
 def test_comparison_of_many(tmp_path: Path) -> None:
