@@ -184,13 +184,13 @@ def saved(pairs: Sequence[tuple[Series, Series]], once: tuple[float, float] = (0
     once: seconds that A and B spend beside their steps, such as for features that are computed once.
     """
 
-    def share(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    def saving(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         a, b = (drawn[:, arm].mean(axis=1) * steps + beside for arm, beside in enumerate(once))
         r: NDArray[np.float64] = 1 - b / a
         return r
 
     steps = pairs[0][0].shape[0]
-    return interval(share, [np.stack(pair) for pair in pairs], level=True)
+    return interval(saving, [np.stack(pair) for pair in pairs], level=True)
 
 
 def windowed_variance(series: Series, window: int) -> tuple[Series, Series]:
@@ -227,14 +227,26 @@ def difference_of_shares(right: tuple[int, int], of: tuple[int, int], repeats: i
     "Interval estimation for the difference between independent proportions", method 10, of Wilson's intervals. Wider
     than need be on the same examples.
     """
-    bounds = [
-        stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
-        for count, total in zip(right, of, strict=True)
-    ]
-    a, b = (count / total for count, total in zip(right, of, strict=True))
-    low = b - a - math.hypot(b - bounds[1].low, bounds[0].high - a)
-    high = b - a + math.hypot(bounds[1].high - b, a - bounds[0].low)
-    return Interval(b - a, float(low), float(high), repeats)
+    a, b = (share(count, total) for count, total in zip(right, of, strict=True))
+    difference = b.estimate - a.estimate
+    low = difference - math.hypot(b.estimate - b.low, a.high - a.estimate)
+    high = difference + math.hypot(b.high - b.estimate, a.estimate - a.low)
+    return Interval(difference, low, high, repeats)
+
+
+def share(right: int, of: int, repeats: int = 1) -> Interval:
+    """A share of so many examples, such as an accuracy, with Wilson's interval."""
+    bounds = stats.binomtest(right, of).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(right / of, float(bounds.low), float(bounds.high), repeats)
+
+
+def difference_of_means(before: Sequence[float], after: Sequence[float]) -> Interval:
+    """Mean of `after` minus mean of `before`, two samples of two values or more, with Welch's t interval."""
+    found = stats.ttest_ind(after, before, equal_var=False).confidence_interval(CONFIDENCE)
+    difference = float(np.mean(after) - np.mean(before))
+    if not math.isfinite(found.low):  # neither of them scatters
+        return Interval(difference, difference, difference)
+    return Interval(difference, float(found.low), float(found.high))
 
 
 def verdict(a: str, b: str, what: str, found: Interval, *, digits: int = 3, percent: bool = False) -> str:

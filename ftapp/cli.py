@@ -189,6 +189,9 @@ def _conclude(experiment: Experiment, *, as_json: bool) -> None:
         print(json.dumps(result), flush=True)
     elif arms:
         _print_comparison(arms)
+        if result["findings"]:
+            rows = [[row["says"], row["lesson"], row["told"], row["holds"]] for row in result["findings"]]
+            _table(["finding", "lesson's value", "ours (95% interval)", "holds?"], rows)
         print("\n".join((*result["notes"], result["report"])))
     if not arms:
         print("the arms are not compared: there is no repeat that all of them have", file=sys.stderr)

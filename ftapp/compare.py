@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 import tomllib
 from collections.abc import Sequence
@@ -136,6 +137,8 @@ def metrics(one: Record) -> dict[str, float | int | str | None]:
         "test_loss": result.loss if result else None,
         "test_accuracy": result.accuracy if result else None,
         "trainable_share": history.trainable_share,
+        "token_share_before": _mean_share(history, 0),
+        "token_share_after": _mean_share(history, -1),
         "steps": len(history.steps),
         "seconds": history.ended.seconds if history.ended else None,
         **spent,
@@ -145,6 +148,43 @@ def metrics(one: Record) -> dict[str, float | int | str | None]:
         "backend": history.started.backend if history.started else None,
         "precision": history.started.precision if history.started else None,
     }
+
+
+def _mean_share(history: History, place: int) -> float | None:
+    if len(history.token_shares) < 2:
+        return None
+    known = [share for share in history.token_shares[place].shares if share is not None]
+    return float(np.mean(known)) if known else None
+
+
+def drift(history: History, what: str) -> tuple[list[str], Series, Series]:
+    """How far each layer's weights have gone: layers (n,), steps (m,), and values (n, m), NaN where there is none.
+
+    what: `since_start` or `last_step`, as in `Drifted`.
+    """
+    layers = {phase.phase: phase.trainable_layers for phase in history.phases}
+    names = list(dict.fromkeys(name for phase in history.phases for name in phase.trainable_layers))
+    told = [each for each in history.drifts if getattr(each, what) is not None]
+    values = np.full((len(names), len(told)), np.nan)
+    place = {name: index for index, name in enumerate(names)}
+    for column, each in enumerate(told):
+        for name, value in zip(layers.get(each.phase, []), getattr(each, what), strict=False):
+            values[place[name], column] = math.nan if value is None else value
+    known = ~np.isnan(values).all(axis=1)
+    steps = np.array([each.step for each in told], np.float64)
+    return [name for name, is_known in zip(names, known, strict=True) if is_known], steps, values[known]
+
+
+def token_share_gain(one: Record) -> Interval | None:
+    """How much the share p of common tokens in what a run wrote grew over its training; None where it was not measured.
+
+    The interval is Welch's over the texts.
+    """
+    told = one.history.token_shares
+    if len(told) < 2:
+        return None
+    before, after = ([share for share in each.shares if share is not None] for each in (told[0], told[-1]))
+    return analysis.difference_of_means(before, after) if min(len(before), len(after)) >= 2 else None
 
 
 def _warm(one: Record) -> NDArray[np.bool_]:
@@ -203,7 +243,7 @@ def compared(a: Arm, b: Arm) -> Comparison:
     if reason := next((found for pair in pairs if (found := _other_batches(*pair))), None):
         reasons["loss"] = reasons["under"] = reasons["variance"] = reason
     else:
-        series = [_same_steps(one.column("loss"), other.column("loss")) for one, other in pairs]
+        series = paired_losses(a, b)
         loss, under = analysis.difference(series), analysis.under_line(series)
         verdicts.append(analysis.verdict(a.name, b.name, "training loss", loss))
         early = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
@@ -231,6 +271,14 @@ def compared(a: Arm, b: Arm) -> Comparison:
     if accuracy is not None:
         verdicts.append(analysis.verdict(a.name, b.name, "test accuracy", accuracy, percent=True))
     return Comparison(a.name, b.name, loss, under, variance, saved, accuracy, reasons, verdicts)
+
+
+def paired_losses(a: Arm, b: Arm) -> list[tuple[Series, Series]]:
+    """The training losses of A and B on the same batches, a pair a repeat; none where they did not see the same."""
+    pairs = list(zip(a.records, b.records, strict=True))
+    if any(_other_batches(*pair) for pair in pairs):
+        return []
+    return [_same_steps(one.column("loss"), other.column("loss")) for one, other in pairs]
 
 
 def _shares(results: Sequence[tuple[Any, Any]]) -> tuple[tuple[int, int], tuple[int, int]] | None:

@@ -212,6 +212,18 @@ class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     text: str
 
 
+class TokensShared(Event, frozen=True, kw_only=True, tag="tokens-shared"):
+    """The share of common tokens in texts that the model wrote after `step` steps.
+
+    common: so many most frequent tokens of the training text are common; shares: one for each text, all prompts' first
+    ones, then all prompts' second ones and so on; None of a text without a token.
+    """
+
+    step: int
+    common: int
+    shares: list[float | None]
+
+
 class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
     """The run's answer to a command (`ftapp.control`) after `step` steps.
 
@@ -267,6 +279,7 @@ AnyEvent = (
     | Confused
     | Drifted
     | Sampled
+    | TokensShared
     | Controlled
     | Checkpointed
     | ModelSaved

@@ -49,6 +49,10 @@ class Experiment:
             return {}
 
     @property
+    def recipe_file(self) -> Path:
+        return self.folder / "recipe.toml"
+
+    @property
     def report_file(self) -> Path:
         return self.folder / "report.html"
 
@@ -103,7 +107,7 @@ def create(
     label = "-".join([time.strftime("%Y%m%d-%H%M%S"), name, *([profile] if profile else []), secrets.token_hex(2)])
     made = Experiment((runs_dir / _FOLDER / label).absolute())
     made.folder.mkdir(parents=True)
-    (made.folder / "recipe.toml").write_text(text, encoding="utf-8")
+    made.recipe_file.write_text(text, encoding="utf-8")
     made._write(
         {
             "recipe": name,

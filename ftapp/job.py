@@ -41,6 +41,7 @@ from ftapp.events import (
 from ftapp.freeze import Decision
 from ftapp.instrument import values
 from ftapp.measures.drift import Drift
+from ftapp.measures.token_share import common_tokens
 from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
@@ -78,7 +79,11 @@ class Job:
         self._confused: Confused | None = None
         self._drift = Drift()
         self._drifted = 0  # the step that the drift was last measured after
-        self._writer = Writer(recipe, pretrained, log)
+        self._common: NDArray[np.int64] | None = None
+        if recipe.samples and recipe.samples.common:
+            tokens = splits.train.targets(np.arange(len(splits.train)))
+            self._common = common_tokens(tokens, recipe.samples.common)
+        self._writer = Writer(recipe, pretrained, log, self._common)
         self._sampled = -1  # the step that samples were last written after
         self._held = ExitStack()
         self._stage: Stage | None = None
@@ -140,7 +145,7 @@ class Job:
         compiled(self._recipe, phase, stage.model, decisions, self._optimizer)
         self._optimizer = stage.model.optimizer
         self._drift.begin_phase(decisions)
-        self._writer = Writer(self._recipe, self._pretrained, self._log)
+        self._writer = Writer(self._recipe, self._pretrained, self._log, self._common)
         steps, per_epoch = epochs(phase, len(self._splits.train))
         self._log.write(
             PhaseStarted(

@@ -218,6 +218,9 @@ class Evaluate(Section):
 class Samples(Section):
     """Texts that a causal language model continues before and after the training and, with `every`, every so many
     steps of it.
+
+    With `common`, the share of what it writes that is among so many of the most frequent tokens of the training text is
+    measured too, over `draws` texts for each prompt.
     """
 
     prompts: Annotated[list[str], Field(min_length=1)]
@@ -225,6 +228,54 @@ class Samples(Section):
     temperature: Annotated[float, Field(gt=0)] = 0.8
     top_k: Annotated[int, Field(ge=1)] = 40
     every: Annotated[int, Field(ge=1)] | None = None
+    common: Annotated[int, Field(ge=1)] | None = None
+    draws: Annotated[int, Field(ge=1)] = 16
+
+
+Measure = Literal[
+    "loss",
+    "accuracy",
+    "accuracy-after",
+    "time-saved",
+    "early-variance",
+    "variance",
+    "drift",
+    "drift-course",
+    "common-tokens",
+    "trainable-share",
+]
+_OF_TWO_ARMS = {"loss", "accuracy", "time-saved", "early-variance", "variance", "drift"}
+
+
+class Finding(Section):
+    """What an experiment is expected to show, to be set beside what it does show (`ftapp.findings`).
+
+    says: in words; lesson: the value that was reported elsewhere, in words; measure: what is measured of `arm`, for
+    most of them `against` another arm; step: after which `accuracy-after` is measured. It holds where the measure is at
+    least and at most so much.
+    """
+
+    says: str
+    lesson: str
+    measure: Measure
+    arm: str
+    against: str | None = None
+    step: Annotated[int, Field(ge=0)] | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Finding:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a finding has 'at_least', 'at_most' or both; got neither")
+        if (self.measure in _OF_TWO_ARMS) != (self.against is not None):
+            rule = (
+                "is of an arm 'against' another" if self.against is None else "is of one arm alone, without 'against'"
+            )
+            raise ValueError(f"'{self.measure}' {rule}")
+        if (self.measure == "accuracy-after") != (self.step is not None):
+            raise ValueError("'step' goes with 'accuracy-after', and with no other measure")
+        return self
 
 
 # Keys of [model] that mean nothing to a task.
@@ -251,12 +302,15 @@ class Recipe(Section):
     phase: Annotated[list[Phase], Field(min_length=1)]
     evaluate: Evaluate = Evaluate()
     samples: Samples | None = None
+    finding: list[Finding] = []
 
     def tables(self) -> dict[str, Any]:
         """The recipe as the tables that TOML has it in, defaults included."""
         tables = self.model_dump(exclude_none=True)
         for key in _FOREIGN[self.task]:
             tables["model"].pop(key, None)
+        if not self.finding:
+            del tables["finding"]
         return tables
 
     def to_toml(self) -> str:
@@ -375,6 +429,11 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
         name: _check(_staged(stages, [(f"{path} [arm.{name}]", change), *last], problems), problems)
         for name, change in arms.items()
     }
+    for number, finding in enumerate(base.finding if base else []):
+        for key, arm in (("arm", finding.arm), ("against", finding.against)):
+            if arm is not None and arm not in arms:
+                message = f"a finding is of the recipe's arms; got '{arm}'; {nearest(arm, arms)}"
+                problems.append(Problem(str(path), f"finding.{number}.{key}", message))
     if problems or base is None:
         raise RecipeError(list(dict.fromkeys(problems)))
     return Experiment(base, {name: arm for name, arm in resolved.items() if arm is not None}, arms)

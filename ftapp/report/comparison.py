@@ -12,19 +12,27 @@ from typing import Any, TextIO
 import numpy as np
 
 from ftapp.analysis import Interval
-from ftapp.compare import Arm, Comparison, all_compared, differences, metrics
+from ftapp.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
+from ftapp.findings import HEADER
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.units import duration, size
 
 
-def write(arms: Sequence[Arm], path: Path, title: str | None = None, facts: Sequence[str] = ()) -> Path:
+def write(
+    arms: Sequence[Arm],
+    path: Path,
+    title: str | None = None,
+    facts: Sequence[str] = (),
+    findings: Sequence[Sequence[str]] = (),
+) -> Path:
     """Write the report of arms, each against the first, and return its path. Raises OSError.
 
-    title: else those of the runs; facts: what else to say at the top, in sentences.
+    title: else those of the runs; facts: what else to say at the top, in sentences; findings: rows of
+    `ftapp.findings.HEADER`.
     """
     title = title or " against ".join(dict.fromkeys(arm.records[0].title for arm in arms))
-    path.write_text(page.page(title, body(arms, title, facts)), encoding="utf-8")
+    path.write_text(page.page(title, body(arms, title, facts, findings)), encoding="utf-8")
     return path
 
 
@@ -44,16 +52,19 @@ def sentences(arms: Sequence[Arm]) -> list[str]:
     return [line for each in all_compared(arms) for line in (*each.verdicts, *_reasons(each))]
 
 
-def body(arms: Sequence[Arm], title: str, facts: Sequence[str] = ()) -> list[str]:
+def body(
+    arms: Sequence[Arm], title: str, facts: Sequence[str] = (), findings: Sequence[Sequence[str]] = ()
+) -> list[str]:
     """The page of a comparison, section by section."""
     made, rows, names = all_compared(arms), difference_rows(arms), [arm.name for arm in arms]
     commands = dict.fromkeys(line for arm in arms for each in arm.records for line in pieces.reproduce(each)[:1])
     notes = [*facts, *(line for each in made for line in _reasons(each))]
     return [
         _header(arms, title),
+        page.heading("Findings") + page.table(HEADER, findings) if findings else "",
         page.items("verdicts", [verdict for each in made for verdict in each.verdicts]),
         "".join(f'<p class="soft">{escape(line)}</p>' for line in notes),
-        page.grid([*curves(arms), *scatters(arms), *forests(made), *drifts(arms), times(arms)]),
+        page.grid([*curves(arms), *scatters(arms), *forests(made), *drifts(arms), *token_shares(arms), times(arms)]),
         page.heading("Results"),
         page.table(["", *names], metric_rows(arms)),
         page.heading("Where the recipes differ"),
@@ -121,9 +132,7 @@ def drifts(arms: Sequence[Arm]) -> list[str]:
         "since_start": ("Drift since the start", "‖W_t − W_0‖ / ‖W_0‖"),
     }
     for what, (title, formula) in titles.items():
-        found = [
-            (each, tone, *pieces.drift(each.history, what)) for tone, arm in enumerate(arms) for each in arm.records
-        ]
+        found = [(each, tone, *drift(each.history, what)) for tone, arm in enumerate(arms) for each in arm.records]
         shared = set.intersection(*(set(layers) for _, _, layers, _, _ in found))
         if not shared:
             continue
@@ -179,6 +188,16 @@ def forests(made: Sequence[Comparison]) -> list[str]:
     return figures
 
 
+def token_shares(arms: Sequence[Arm]) -> list[str]:
+    """How much the share of common tokens in what the models write grew, with intervals."""
+    gains = [(each.name, token_share_gain(each)) for arm in arms for each in arm.records]
+    rows = [(name, found.estimate, found.low, found.high) for name, found in gains if found is not None]
+    if not rows:
+        return []
+    caption = "Δp, after minus before: the share of the training text's most frequent tokens in what a model writes."
+    return [page.figure("Common tokens", svg.intervals(rows, "Δp"), caption)]
+
+
 def times(arms: Sequence[Arm]) -> str:
     """Where the time of each arm went, by the mean of its runs."""
     rows = []
@@ -196,6 +215,8 @@ def times(arms: Sequence[Arm]) -> str:
 _FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "test_loss": ("test loss", "{:.4f}".format),
     "test_accuracy": ("test accuracy", "{:.2%}".format),
+    "token_share_before": ("common tokens, before", "{:.1%}".format),
+    "token_share_after": ("common tokens, after", "{:.1%}".format),
     "trainable_share": ("R, last phase", "{:.2%}".format),
     "steps": ("steps", "{:,.0f}".format),
     "seconds": ("time in all", duration),

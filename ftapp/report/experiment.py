@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ftapp import compare
+from ftapp import analysis, compare, findings, recipe
 from ftapp.compare import Arm
 from ftapp.experiments import Experiment
 from ftapp.report import comparison
@@ -23,8 +23,14 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
         fair = compare.fairness(arms)
         title = f"{arms[0].records[0].title}: {' · '.join(arm.name for arm in arms)}"
         notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences()]
+        rows = findings.rows(recipe.load(experiment.recipe_file).finding, arms)
         result |= {"weights": fair.weights, "batches": fair.batches, "notes": notes, **compare.told(arms)}
-        result["report"] = str(comparison.write(arms, experiment.report_file, title, notes))
+        result["findings"] = [
+            row.finding.model_dump(exclude_none=True)
+            | {"ours": analysis.table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
+            for row in rows
+        ]
+        result["report"] = str(comparison.write(arms, experiment.report_file, title, notes, findings.table(rows)))
     experiment.result_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return arms, result
 

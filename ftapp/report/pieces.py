@@ -71,24 +71,6 @@ def evaluation_line(name: str, evaluations: Sequence[Evaluated], what: str, tone
     )
 
 
-def drift(history: History, what: str) -> tuple[list[str], Series, Series]:
-    """How far each layer's weights have gone: layers (n,), steps (m,), and values (n, m), NaN where there is none.
-
-    what: `since_start` or `last_step`, as in `Drifted`.
-    """
-    layers = {phase.phase: phase.trainable_layers for phase in history.phases}
-    names = list(dict.fromkeys(name for phase in history.phases for name in phase.trainable_layers))
-    told = [each for each in history.drifts if getattr(each, what) is not None]
-    values = np.full((len(names), len(told)), np.nan)
-    place = {name: index for index, name in enumerate(names)}
-    for column, each in enumerate(told):
-        for name, value in zip(layers.get(each.phase, []), getattr(each, what), strict=False):
-            values[place[name], column] = math.nan if value is None else value
-    known = ~np.isnan(values).all(axis=1)
-    steps = np.array([each.step for each in told], np.float64)
-    return [name for name, is_known in zip(names, known, strict=True) if is_known], steps, values[known]
-
-
 def confusion(history: History) -> list[str]:
     """The confusion matrix of the result, and each class's scores; nothing for a run that has none."""
     found = next((each for each in reversed(history.confusions) if each.final), None)

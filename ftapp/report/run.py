@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ftapp.compare import Record, metrics
+from ftapp.compare import Record, drift, metrics, token_share_gain
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.units import duration, size
@@ -80,6 +80,9 @@ def _figures(one: Record) -> str:
         last = one.history.phases[-1]
         note = f"{last.trainable:,} of {last.parameters:,} parameters, phase {last.phase}"
         values.append(("Trainable share R", f"{last.trainable / last.parameters:.1%}", note))
+    if (gain := token_share_gain(one)) is not None:
+        note = f"from {found['token_share_before']:.1%}; Δp {gain.low:+.3f} to {gain.high:+.3f} at 95%"
+        values.append(("Common tokens", f"{found['token_share_after']:.1%}", note))
     if (seconds := found["seconds"]) is not None:
         values.append(("Time in all", duration(float(seconds)), f"{found['steps']:,} steps"))
     if (seconds := found["step_seconds"]) is not None:
@@ -109,7 +112,7 @@ def _curves(one: Record) -> list[str]:
             page.figure(what.capitalize(), svg.lines([*training, *marks], "step", borders=borders), legend=legend)
         )
     made += pieces.confusion(history)
-    layers, steps, values = pieces.drift(history, "since_start")
+    layers, steps, values = drift(history, "since_start")
     if values.size:
         plot = svg.heat(values, layers, steps, "step", "drift")
         caption = f"‖W_t − W_0‖ / ‖W_0‖ of each layer that trains, from 0 to {np.nanmax(values):.3g}."

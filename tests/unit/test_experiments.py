@@ -21,7 +21,8 @@ LOSSES = [3.0, 2.5, 2.2, 2.0, 1.9, 1.8, 1.7, 1.6]
 def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", weights: str = "w") -> Experiment:
     """An experiment of three arms, the second of which is the first again; the third sees `batches` from `weights`."""
     arms = {"A": (0.0, "b", "w"), "A again": (0.0, "b", "w"), "B": (0.5, batches, weights)}
-    experiment = experiments.create("mine", "quick", "", list(arms), repeats, jobs, folder, command=["ftapp"])
+    text = recipe.load(recipe.find("bert-full")).to_toml()
+    experiment = experiments.create("mine", "quick", text, list(arms), repeats, jobs, folder, command=["ftapp"])
     for repeat, arm in experiments.schedule(list(arms), repeats):
         shift, seen, digest = arms[arm]
         losses = [loss + shift * (1 + repeat / 10) for loss in LOSSES]
