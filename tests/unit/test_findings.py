@@ -104,7 +104,7 @@ def test_what_a_run_does_not_tell_is_not_measured(measure: Measure, keys: dict[s
     [
         ({"at_least": None}, "a finding has 'at_least', 'at_most' or both; got neither"),
         ({}, "'loss' is of an arm 'against' another"),
-        ({"measure": "trainable-share", "against": "A"}, "'trainable-share' is of one arm, without 'against'"),
+        ({"measure": "trainable-share", "against": "A"}, "'trainable-share' is of one arm alone, without 'against'"),
         ({"measure": "accuracy-after"}, "'step' goes with 'accuracy-after'"),
     ],
 )
