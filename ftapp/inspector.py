@@ -6,6 +6,7 @@ the last recipe it keeps, so that toggling layers costs milliseconds. Keras is l
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -129,6 +130,7 @@ class Inspector:
         import numpy as np
 
         from ftapp import backend, freeze, plan, stage
+        from ftapp.instrument import values
         from ftapp.job import compiled
         from ftapp.planner import median
 
@@ -155,7 +157,8 @@ class Inspector:
                     cached = made.choice.cached
                     compiled(parsed, spec, made.model, decisions)
                     given = made.features["train"].blank(batch) if made.features else inputs
-                    step = median(lambda: made.model.train_on_batch(given, targets), warm_up=1, timed=2)
+                    once = functools.partial(made.model.train_on_batch, given, targets, return_dict=True)
+                    step = median(lambda: values(once()), warm_up=1, timed=2)
                     estimate = plan.estimate(spec, held.calls, decisions, made.below, cached=cached)
             finally:
                 # Later cuts find kept features by the weights below them.
