@@ -29,6 +29,7 @@ LIGHT_MODULES = [
     "inspector",
     "history",
     "outline",
+    "predictor",
     "presets",
     "recipe",
     "rules",
