@@ -100,6 +100,8 @@ class Predictor:
     ) -> Generated:
         from ftapp import generation
 
+        request.progress("reading the prompt")
+
         def told(piece: str) -> None:
             if piece:
                 request.say(piece=piece)
