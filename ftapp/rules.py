@@ -147,7 +147,8 @@ def decide(rules: Sequence[Rule], units: Sequence[Unit]) -> tuple[list[bool], li
 
 def unmatched(rules: Sequence[Selections], units: Sequence[Unit]) -> list[str]:
     """A message for each selection that matches no unit, with the nearest names."""
-    names = dict.fromkeys(GROUPS) | dict.fromkeys(part for unit in units for part in unit.path.split("/"))
+    groups = [group for group in GROUPS if group == "all" or any(group in unit.groups for unit in units)]
+    names = dict.fromkeys([*groups, *(part for unit in units for part in unit.path.split("/"))])
     messages = []
     for rule in rules:
         for selection in rule.selections:

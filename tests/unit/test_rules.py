@@ -110,3 +110,9 @@ def test_selections_alone_are_read_as_those_of_a_rule() -> None:
         parse_selections("")
     (message,) = unmatched([parse_selections("atention")], UNITS)
     assert message == "'atention' matches no layer of this model; did you mean 'attention'?"
+
+
+def test_a_group_that_a_model_lacks_is_not_its_own_nearest_choice() -> None:
+    (message,) = unmatched([parse_rule("train head")], UNITS[:-1])
+    assert "'head' matches no layer of this model" in message
+    assert "did you mean 'head'" not in message
