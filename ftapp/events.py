@@ -5,7 +5,6 @@ Everything that shows a run (the progress bar, the result, panes, comparisons) i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,8 @@ from time import monotonic, time
 from typing import BinaryIO, Literal
 
 import msgspec
+
+from ftapp.tail import PIECE, Tail
 
 Status = Literal["done", "failed", "interrupted", "refused"]
 
@@ -123,8 +124,9 @@ class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
 class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     """What a phase took, and the freeze proof: what it did to the weights.
 
-    seconds: wall time in all; preparing: of these, for features to keep; training: for steps with their wait for data;
-    evaluating: for held-out metrics. memory: the most resident bytes of the process at the end of a step.
+    seconds: wall time in all, without pauses; preparing: of these, for features to keep; training: for steps with their
+    wait for data; evaluating: for held-out metrics. memory: the most resident bytes of the process at the end of a
+    step.
     frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
     not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
     stuck: those among these that had a gradient to move them, which is a fault.
@@ -181,6 +183,28 @@ class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     text: str
 
 
+class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
+    """The run's answer to a command (`ftapp.control`) after `step` steps.
+
+    id: the command's; applied: whether it was carried out; reason: why not, in words; rate: the base learning rate that
+    a command asked for.
+    """
+
+    id: str
+    command: str
+    applied: bool
+    reason: str | None = None
+    step: int
+    rate: float | None = None
+
+
+class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
+    """The model after `step` steps was saved while the run went on. folder: relative to the run's."""
+
+    step: int
+    folder: str
+
+
 class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
     """folder: relative to the run's."""
 
@@ -188,7 +212,10 @@ class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run-ended"):
-    """The last event of a run that ended by itself. error: a message for its user; problems: of a refused recipe."""
+    """The last event of a run that ended by itself.
+
+    seconds: wall time without pauses; error: a message for its user; problems: of a refused recipe.
+    """
 
     status: Status
     steps: int
@@ -209,11 +236,11 @@ AnyEvent = (
     | Stepped
     | Evaluated
     | Sampled
+    | Controlled
+    | Checkpointed
     | ModelSaved
     | RunEnded
 )
-
-PIECE = 2**18  # bytes: about 1,300 steps, which stay in a processor's cache and take some 2 ms
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
@@ -248,31 +275,31 @@ class ProgressLog:
 
 
 class EventReader:
-    """Reads a file of events as it grows, in bounded pieces.
-
-    A line without its end waits for the next call, a damaged one is skipped, and a file that cannot be read has
-    nothing new. restarts: how often the file was found to be another one, or shorter than before. It is then read
-    from its beginning, and what was read before is void (`ftapp.history.Follower` sees to it).
-    """
+    """Reads a file of events as it grows, in bounded pieces (`ftapp.tail.Tail`); damaged lines are skipped."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset, self._inode = 0, 0
-        self.restarts = 0
-        self.caught_up = False
+        self._tail = Tail(path)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last call reached the end of the file."""
+        return self._tail.caught_up
+
+    @property
+    def restarts(self) -> int:
+        """How often another file, or a shorter one, was found in its place and read from its beginning.
+
+        What was read before is then void (`ftapp.history.Follower` sees to it).
+        """
+        return self._tail.restarts
 
     def read(self, limit: int = PIECE) -> list[AnyEvent]:
-        """The next events, from at most `limit` bytes (or one line, if that is longer).
-
-        It may be empty although there is more; `caught_up` says whether the end of the file was reached.
-        """
-        data = self._next(limit)
-        end = data.rfind(b"\n") + 1
-        self._offset += end
+        """The next events, from at most `limit` bytes; it may be empty although there are more."""
+        lines = self._tail.read(limit)
         try:
-            return _decoder.decode_lines(data[:end])
+            return _decoder.decode_lines(lines)
         except msgspec.DecodeError:
-            return list(_undamaged(data[:end]))
+            return list(_undamaged(lines))
 
     def pieces(self, limit: int = PIECE) -> Iterator[list[AnyEvent]]:
         """All that has come since the last call, piece by piece."""
@@ -280,25 +307,6 @@ class EventReader:
             yield self.read(limit)
             if self.caught_up:
                 return
-
-    def _next(self, limit: int) -> bytes:
-        self.caught_up = True
-        try:
-            with self._path.open("rb", buffering=0) as file:
-                found = os.fstat(file.fileno())
-                if self._inode and (found.st_ino != self._inode or found.st_size < self._offset):
-                    self.restarts += 1
-                    self._offset = 0
-                self._inode = found.st_ino
-                file.seek(self._offset)
-                data = part = file.read(limit)
-                while part and b"\n" not in part:
-                    part = file.read(limit)
-                    data += part
-        except OSError:
-            return b""
-        self.caught_up = self._offset + len(data) >= found.st_size
-        return data
 
 
 def _undamaged(lines: bytes) -> Iterator[AnyEvent]:

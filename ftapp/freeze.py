@@ -45,15 +45,16 @@ class Decision:
     @property
     def parameters(self) -> int:
         """How many parameters the layer has, moving statistics included."""
-        return _size(own_variables(self.layer))
+        return size_of(own_variables(self.layer))
 
     @property
     def trainable_parameters(self) -> int:
         """How many of them the optimizer changes: none when frozen, and never moving statistics."""
-        return _size(self.layer._trainable_variables) if self.trainable else 0
+        return size_of(self.layer._trainable_variables) if self.trainable else 0
 
 
-def _size(variables: Sequence[Any]) -> int:
+def size_of(variables: Sequence[Any]) -> int:
+    """How many numbers some weights hold."""
     return sum(math.prod(variable.shape) for variable in variables)
 
 
@@ -152,14 +153,22 @@ def quiet(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
     frozen = [layer for layer in model._flatten_layers() if layer is not model and layer.weights]
     frozen = [layer for layer in frozen if not layer.trainable_weights]
     inside = {id(part): part for layer in (*frozen, *below) for part in layer._flatten_layers()}
-    rates = [(part, part.rate) for part in inside.values() if drops(part)]
+    with dropping((part, 0.0) for part in inside.values() if drops(part)):
+        yield
+
+
+@contextmanager
+def dropping(rates: Iterable[tuple[Any, float]]) -> Iterator[None]:
+    """While the context lasts, these layers drop at these rates."""
+    wanted = list(rates)
+    former = [(layer, layer.rate) for layer, _ in wanted]
     try:
-        for part, _ in rates:
-            part.rate = 0.0
+        for layer, rate in wanted:
+            layer.rate = rate
         yield
     finally:
-        for part, rate in rates:
-            part.rate = rate
+        for layer, rate in former:
+            layer.rate = rate
 
 
 @dataclass(frozen=True)

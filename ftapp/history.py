@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from array import array
@@ -13,9 +14,10 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 from ftapp.events import (
-    PIECE,
     AnyEvent,
     CacheVerified,
+    Checkpointed,
+    Controlled,
     DataLoaded,
     Evaluated,
     EventReader,
@@ -30,6 +32,7 @@ from ftapp.events import (
     Sampled,
     Stepped,
 )
+from ftapp.tail import PIECE
 
 _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
 
@@ -116,6 +119,8 @@ class History:
     steps: Steps = field(default_factory=Steps)
     evaluations: list[Evaluated] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
+    controlled: list[Controlled] = field(default_factory=list)
+    checkpoints: list[Checkpointed] = field(default_factory=list)
     saved: ModelSaved | None = None
     ended: RunEnded | None = None
 
@@ -169,15 +174,33 @@ class History:
                 self.verified.append(event)
             case Sampled():
                 self.samples.append(event)
+            case Controlled():
+                self.controlled.append(event)
+            case Checkpointed():
+                self.checkpoints.append(event)
             case ModelSaved():
                 self.saved = event
             case RunEnded():
                 self.ended = event
 
+    def happened(self) -> list[AnyEvent]:
+        """All but steps and progress, in the order of time."""
+        single = [self.started, self.data, self.model, self.saved, self.ended]
+        lists: list[Any] = [self.phases, self.ended_phases, self.timed, self.verified, self.evaluations, self.samples]
+        events: list[Any] = [event for event in single if event is not None]
+        return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
+
     @property
     def result(self) -> Evaluated | None:
         """The final evaluation on the whole test split, once there is one."""
         return next((evaluation for evaluation in reversed(self.evaluations) if evaluation.final), None)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run waits for a command to go on."""
+        told = (each.command for each in reversed(self.controlled) if each.applied)
+        last = next((command for command in told if command in ("pause", "resume", "stop")), None)
+        return last == "pause" and self.ended is None
 
     @property
     def trainable_share(self) -> float | None:
@@ -206,6 +229,7 @@ class History:
             "steps_per_second": self.steps_per_second,
             "peak_memory": max(self.steps.memory, default=None),
             "samples": [{"step": sample.step, "prompt": sample.prompt, "text": sample.text} for sample in self.samples],
+            "checkpoints": [{"step": saved.step, "folder": saved.folder} for saved in self.checkpoints],
             "backend": self.started.backend if self.started else None,
             "precision": self.started.precision if self.started else None,
             "error": ended.error if ended else None,

@@ -1,8 +1,9 @@
 """Run folders: create, launch, follow, interrupt, list. One run is one process and one folder of files.
 
 recipe.toml   the resolved recipe              environment.json  versions, machine, command
-events.jsonl  what happened, one event a line  train.log         the process's stdout and stderr
-model/        the trained model                run.lock          locked while the process lives
+events.jsonl  what happened, one event a line  control.jsonl     commands to the run, one a line
+train.log     the process's stdout and stderr  run.lock          locked while the process lives
+model/        the trained model                checkpoints/      the model as it was at some steps
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class Run:
         return self.folder / "events.jsonl"
 
     @property
+    def control_file(self) -> Path:
+        return self.folder / "control.jsonl"
+
+    @property
     def recipe_file(self) -> Path:
         return self.folder / "recipe.toml"
 
@@ -64,6 +69,10 @@ class Run:
     @property
     def model_folder(self) -> Path:
         return self.folder / "model"
+
+    def checkpoint_folder(self, step: int) -> Path:
+        """Where the model is saved after so many steps, if it is; names sort by step."""
+        return self.folder / "checkpoints" / f"step-{step:06}"
 
     def environment(self) -> dict[str, Any]:
         """What `create` wrote down of the machine and the command; empty when it is not readable."""

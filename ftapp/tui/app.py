@@ -35,6 +35,9 @@ class FtApp(App[None]):
     TITLE = "ftapp"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
+    # Sizes of the terminal as classes that stylesheets use.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "show('recipes')", "Recipes", show=False),
         Binding("2", "show('runs')", "Runs", show=False),

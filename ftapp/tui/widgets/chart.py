@@ -15,7 +15,7 @@ from textual.geometry import Offset
 from textual.reactive import reactive
 from textual_hires_canvas import Canvas, HiResMode
 from textual_plot import PlotWidget
-from textual_plot.axis_formatter import AxisFormatter, NumericAxisFormatter
+from textual_plot.axis_formatter import AxisFormatter
 
 from ftapp.tui.curves import Curve, Floats, smoothed, thin, window
 
@@ -28,10 +28,10 @@ class Chart(PlotWidget):
     BINDING_GROUP_TITLE = "Chart"
     DEFAULT_CSS = """
     Chart {
-        & > .plot--axis { color: $border; }
-        &:focus > .plot--axis { color: $border; }
-        & > .plot--tick { color: $text-muted; text-style: none; }
-        & > .plot--label { color: $text-muted; text-style: none; }
+        & > .plot--axis { color: $surface; }
+        &:focus > .plot--axis { color: $surface; }
+        & > .plot--tick { color: $secondary; text-style: none; }
+        & > .plot--label { color: $secondary; text-style: none; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,11 +43,18 @@ class Chart(PlotWidget):
         Binding("r", "reset_scales", "Whole chart", show=False),
         Binding("+", "zoom_in", "Zoom in", show=False),
         Binding("-", "zoom_out", "Zoom out", show=False),
+        Binding("left", "pan_left", "Pan left", show=False),
+        Binding("right", "pan_right", "Pan right", show=False),
+        Binding("up", "pan_up", "Pan up", show=False),
+        Binding("down", "pan_down", "Pan down", show=False),
     ]
 
     smooth = reactive(True)
-    log = reactive(False)
+    logarithmic = reactive(False)
     at: reactive[float | None] = reactive(None)
+
+    _x_formatter: _Ticks
+    _y_formatter: _Ticks
 
     def __init__(self, title: str, *, id: str | None = None, x_name: str = "step", smooth: bool = True) -> None:
         """title: what the y axis shows; x_name: what the x axis counts."""
@@ -55,9 +62,10 @@ class Chart(PlotWidget):
         self._title, self._x_name = title, x_name
         self._curves: list[Curve] = []
         self._marks: list[float] = []
+        self._flat = False
         self.set_reactive(Chart.smooth, smooth)
-        self._x_formatter = _Short()
-        self._y_formatter = _Short()
+        self._x_formatter = _Ticks()
+        self._y_formatter = _Ticks()
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -73,9 +81,12 @@ class Chart(PlotWidget):
     def redraw(self) -> None:
         """Draw the curves anew for the size, scales and theme of the moment."""
         low, high = self._range()
+        width, height = self.size.width - self.margin_left, self.size.height - self.margin_bottom
+        self._x_formatter.room, self._y_formatter.room = max(1, width // 10), max(1, height // 3)
+        self._open_flat()
         self.clear()
         mode = HiResMode.BRAILLE if self.app.console.encoding.startswith("utf") else None
-        buckets = max(8, self.size.width - self.margin_left)
+        buckets = max(8, width)
         for curve in self._curves:
             color = self._color(curve.color)
             y = self._scaled(curve.y)
@@ -94,10 +105,22 @@ class Chart(PlotWidget):
             self.add_v_line(self.at, line_style=self._color("foreground").hex)
         self._label()
 
+    def _open_flat(self) -> None:
+        """Give curves that are all one value, such as a constant learning rate, room around it."""
+        if not (self._auto_y_min and self._auto_y_max) and not self._flat:
+            return  # somebody zoomed
+        values = [end for curve in self._curves if len(curve.y) for end in (curve.y.min(), curve.y.max())]
+        self._flat = bool(values) and min(values) == max(values) and not self.logarithmic
+        margin = 0.1 * abs(values[0]) or 1.0 if self._flat else 0.0
+        self.set_ylimits(*((values[0] - margin, values[0] + margin) if self._flat else (None, None)))
+
     def _render_plot(self) -> None:
         # Otherwise the canvas asks for a repaint at each character.
         with self.query_one("#plot", Canvas).batch_refresh():
             super()._render_plot()
+            if not any(len(curve.x) for curve in self._curves):  # no axes around nothing
+                for canvas in self.query(Canvas):
+                    canvas.reset()
 
     def _range(self) -> tuple[float, float]:
         """The part of the x axis that is in sight."""
@@ -107,7 +130,7 @@ class Chart(PlotWidget):
         return (float(min(ends)), float(max(ends))) if ends else (0.0, 1.0)
 
     def _scaled(self, y: Floats) -> Floats:
-        if not self.log:
+        if not self.logarithmic:
             return y
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(np.log10(y), np.float64)
@@ -133,15 +156,15 @@ class Chart(PlotWidget):
             noisy = [window(len(curve.y)) for curve in self._curves if curve.noisy]
             if self.smooth and noisy and max(noisy) > 1:
                 parts.append(f"mean of {max(noisy)} {self._x_name}s")
-            if self.log:
+            if self.logarithmic:
                 parts.append("log scale")
         self.border_subtitle = "  ".join(parts)
 
     def watch_smooth(self) -> None:
         self._changed()
 
-    def watch_log(self) -> None:
-        self.set_y_formatter(_LogShort() if self.log else _Short())
+    def watch_logarithmic(self) -> None:
+        self.set_y_formatter(_LogTicks() if self.logarithmic else _Ticks())
         self.set_ylimits(None, None)
         self._changed()
 
@@ -184,7 +207,7 @@ class Chart(PlotWidget):
 
     def action_toggle_log(self) -> None:
         """Switch between a linear and a logarithmic y axis."""
-        self.log = not self.log
+        self.logarithmic = not self.logarithmic
 
     def action_cursor(self, direction: int) -> None:
         """Move the cursor by a column, from the right edge at first."""
@@ -211,25 +234,35 @@ def _short(value: float) -> str:
     return f"{value:.4g}"
 
 
-class _Short(NumericAxisFormatter):
-    """Ticks at 1, 2, 5 times powers of ten, labelled in few characters."""
+class _Ticks(AxisFormatter):
+    """Ticks at 1, 2, 5 times powers of ten, labelled in few characters. room: how many fit."""
+
+    def __init__(self) -> None:
+        self.room = 5
+
+    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        least = (max_ - min_) / self.room
+        power = 10.0 ** math.floor(math.log10(least))
+        interval = next(step * power for step in (1, 2, 5, 10) if step * power >= least)
+        first, last = math.ceil(min_ / interval - 1e-9), math.floor(max_ / interval + 1e-9)
+        # Divided where that is exact, since products such as 3 * 0.1 are not.
+        return [i / round(1 / interval) if interval < 1 else i * interval for i in range(first, last + 1)]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        # Sums of an interval such as 0.1 leave 5.6e-17 where 0 is meant.
-        size = max(map(abs, ticks), default=0.0)
-        return [_short(0.0 if abs(tick) < 1e-9 * size else tick) for tick in ticks]
+        return list(map(_short, ticks))
 
 
-class _LogShort(AxisFormatter):
+class _LogTicks(_Ticks):
     """Ticks of a logarithmic axis, whose coordinates are base-10 logarithms."""
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        ticks: list[float] = []
         for steps in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))):
             powers = range(math.floor(min_), math.ceil(max_) + 1)
             ticks = [tick for power in powers for step in steps if min_ <= (tick := power + math.log10(step)) <= max_]
             if len(ticks) >= 3:
-                return ticks[:: max(1, -(-len(ticks) // max_ticks))]
-        return ticks or [(min_ + max_) / 2]
+                break
+        return ticks[:: max(1, -(-len(ticks) // (self.room + 1)))] or [(min_ + max_) / 2]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         return [_short(float(f"{10**tick:.2g}")) for tick in ticks]
