@@ -16,7 +16,8 @@ from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from ftapp.events import AnyEvent, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
+from ftapp.events import AnyEvent, Controlled, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
+from ftapp.history import History
 from ftapp.runs import Run
 
 _END = 2**16  # bytes read at either end of a file of events: some 300 steps
@@ -34,7 +35,7 @@ class Summary:
     status: as `Run.status` has it, or "damaged", with the reason in `error`. created and seconds: when it was made, in
     seconds since the Unix epoch, and how long it took or has taken so far. steps: those done; first_step, last_step:
     those of the phase it is in. loss and accuracy: of the latest held-out evaluation, which is the result if `final`,
-    and of the latest step before there is one. share: R of the latest phase.
+    and of the latest step before there is one. share: R of the latest phase. paused: whether it waits for a command.
     """
 
     run: Run
@@ -52,6 +53,7 @@ class Summary:
     accuracy: float | None = None
     final: bool = False
     share: float | None = None
+    paused: bool = False
     error: str | None = None
 
     @property
@@ -153,6 +155,7 @@ def summarize(run: Run) -> Summary:
         accuracy=shown.accuracy if shown else None,
         final=evaluation is not None and evaluation.final,
         share=phase.trainable / phase.parameters if phase and phase.parameters else None,
+        paused=living and History.of(event for event in events if isinstance(event, Controlled | RunEnded)).paused,
         error=_reason(ended) if ended else damaged,
     )
 

@@ -323,7 +323,7 @@ def _facts(recipe: Recipe) -> list[Fact]:
     """What a recipe does, in rows."""
     from ftapp.tui import catalog
 
-    rows = [("Model", _model(recipe.model)), ("Data", _data(recipe.data))]
+    rows: list[Fact] = [("Model", _model(recipe.model)), ("Data", _data(recipe.data))]
     if recipe.augment is not None:
         rows.append(("Augment", Content(catalog.augment_words(recipe.augment))))
     for index, phase in enumerate(recipe.phase):
