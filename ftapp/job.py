@@ -27,6 +27,8 @@ from ftapp.evaluate import measure
 from ftapp.events import (
     CacheVerified,
     Checkpointed,
+    Confused,
+    Drifted,
     Evaluated,
     EventLog,
     PhaseEnded,
@@ -36,11 +38,14 @@ from ftapp.events import (
     Stepped,
 )
 from ftapp.freeze import Decision
+from ftapp.instrument import values
+from ftapp.measures.drift import Drift
 from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run
+from ftapp.samples import Writer
 from ftapp.schedule import rate_at
 from ftapp.stage import Stage, epochs, staged, views_of
 
@@ -69,6 +74,11 @@ class Job:
         self._memory = psutil.Process()
         self._progress = ProgressLog(log)
         self._measured: Evaluated | None = None
+        self._confused: Confused | None = None
+        self._drift = Drift()
+        self._drifted = 0  # the step that the drift was last measured after
+        self._writer = Writer(recipe, pretrained, log)
+        self._sampled = -1  # the step that samples were last written after
         self._held = ExitStack()
         self._stage: Stage | None = None
         self._optimizer: Any = None  # the last phase's
@@ -108,10 +118,16 @@ class Job:
         self._train(index, phase, stage)
         self._conclude(phase, stage, decisions, proof, self._control.steps - first)
 
+    def begin(self) -> None:
+        """Write the samples of the model as it comes."""
+        self._sample()
+
     def conclude(self) -> None:
-        """Measure the whole test split, unless the run was interrupted."""
+        """Measure the whole test split and write the last samples, unless the run was interrupted."""
         if not self._control.wanted():
             self._measure("test", None, final=True)
+        if not self._control.wanted():
+            self._sample()
 
     def _start(self, phase: Phase, decisions: list[Decision]) -> Stage:
         """Freeze what the phase freezes, cut the model, and compile what trains."""
@@ -121,6 +137,8 @@ class Job:
         self._stage = stage
         compiled(self._recipe, phase, stage.model, decisions, self._optimizer)
         self._optimizer = stage.model.optimizer
+        self._drift.begin_phase(decisions)
+        self._writer = Writer(self._recipe, self._pretrained, self._log)
         steps, per_epoch = epochs(phase, len(self._splits.train))
         self._log.write(
             PhaseStarted(
@@ -166,7 +184,12 @@ class Job:
                 self._seed_layers(index, number // per_epoch)
             if rate != (wanted := self._factor * rate_at(phase, number, steps)):
                 stage.model.optimizer.learning_rate = rate = wanted
-            metrics = stage.model.train_on_batch(x, y, return_dict=True)
+            is_measured = self._is_measured(number + 1, steps, per_epoch)
+            if is_measured:
+                begun = self._control.clock()
+                self._drift.begin_step()
+                self._since += self._control.clock() - begun
+            metrics, _ = values(stage.model.train_on_batch(x, y, return_dict=True))
             self._left -= 1
             self._moved += rate
             self._report(metrics, number // per_epoch + 1, rate)
@@ -174,13 +197,21 @@ class Job:
                 self._foretell(phase, stage)
             if self._control.wanted():
                 return
-            every = self._recipe.evaluate.every
-            ends_epoch = (number + 1) % per_epoch == 0 or number + 1 == steps
-            if self._control.steps % every == 0 if every else ends_epoch:
+            if is_measured:
                 self._evaluate()
+                self._tell_drift()
+            every = self._recipe.samples.every if self._recipe.samples else None
+            if every and self._control.steps % every == 0:
+                self._sample()
             if not self._control.heed(self._obey):
                 return
             self._since = self._control.clock()
+
+    def _is_measured(self, done: int, steps: int, per_epoch: int) -> bool:
+        """Whether an evaluation follows the next step, after which `done` steps of the phase are done."""
+        if every := self._recipe.evaluate.every:
+            return (self._control.steps + 1) % every == 0
+        return done % per_epoch == 0 or done == steps
 
     def _draws(self, index: int, phase: Phase, stage: Stage) -> Iterator[tuple[NDArray[np.int64], Draw]]:
         """For each step of a phase its examples, and the key of their augmentation. Their features are kept by then."""
@@ -275,17 +306,19 @@ class Job:
         if last and (last.step, last.split, last.examples) == (self._control.steps, split, size):
             # The same weights on the same examples: known already.
             self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
+            if self._confused:
+                self._log.write(msgspec.structs.replace(self._confused, time=time.time(), final=final))
             return
         batch_size, seed = self._recipe.evaluate.batch_size, self._recipe.seed
         order = batches.evaluation_order(len(dataset), batch_size, limit, seed, dataset.lengths)
         if not self._prepare(split, np.concatenate(order), None):
             return
         preparing = self._control.clock() - begun
-        metrics = measure(
-            self._stage.model, dataset, order, functools.partial(self._goes_on, f"evaluating the {split} split")
-        )
-        if metrics is None:
+        told = functools.partial(self._goes_on, f"evaluating the {split} split")
+        found = measure(self._stage.model, dataset, order, len(self._splits.classes), told)
+        if found is None:
             return
+        metrics = found.metrics
         self._finite(metrics["loss"])
         seconds = self._control.clock() - begun - preparing
         self._spent["evaluating"] += seconds
@@ -300,9 +333,37 @@ class Job:
             final=final,
         )
         self._log.write(self._measured)
+        if found.confusion is not None:
+            counts = found.confusion.tolist()
+            self._confused = Confused(
+                time=time.time(), step=self._control.steps, split=split, counts=counts, final=final
+            )
+            self._log.write(self._confused)
+
+    def _tell_drift(self) -> None:
+        """Write how far the weights have gone, once for a step."""
+        if self._drifted == self._control.steps:
+            return
+        self._drifted = self._control.steps
+        self._log.write(
+            Drifted(
+                time=time.time(),
+                step=self._control.steps,
+                phase=self._phase.name,
+                since_start=self._drift.since_start(),
+                last_step=self._drift.step(),
+            )
+        )
+
+    def _sample(self) -> None:
+        """Write the samples, once for a step."""
+        if self._sampled != self._control.steps:
+            self._sampled = self._control.steps
+            self._writer.write(self._control.steps)
 
     def _conclude(self, phase: Phase, stage: Stage, decisions: list[Decision], proof: Proof, steps: int) -> None:
         """Write what the phase took and what it did to the weights, and stand up for it."""
+        self._tell_drift()
         found = proof.finding()
         stuck: list[str] = []
         if found.still and steps:

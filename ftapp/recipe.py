@@ -209,12 +209,15 @@ class Evaluate(Section):
 
 
 class Samples(Section):
-    """Texts that a causal language model continues before and after the training."""
+    """Texts that a causal language model continues before and after the training and, with `every`, every so many
+    steps of it.
+    """
 
     prompts: Annotated[list[str], Field(min_length=1)]
     tokens: Annotated[int, Field(ge=1)] = 48
     temperature: Annotated[float, Field(gt=0)] = 0.8
     top_k: Annotated[int, Field(ge=1)] = 40
+    every: Annotated[int, Field(ge=1)] | None = None
 
 
 # Keys of [model] that mean nothing to a task.

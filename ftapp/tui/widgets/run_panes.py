@@ -65,6 +65,8 @@ class Headline(Static):
         """Tell the run's standing. status: as `Run.status` has it."""
         muted = _color(self, "secondary")
         started = history.started
+        if status == "running" and history.paused:
+            status = "paused"
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("● ", _color(self, STATUS_COLORS.get(status, "foreground")))
         text.append(status, "bold").append("  ")
@@ -78,7 +80,7 @@ class Headline(Static):
                 parts.append(f"test loss {result.loss:.4f}")
                 if result.accuracy is not None:
                     parts.append(f"test accuracy {result.accuracy:.2%}")
-        elif status == "running":
+        elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))
         if started:
             parts.append(f"{started.backend} {started.precision}")
