@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ftapp import recipe
-from ftapp.events import Evaluated, PhaseStarted, RunEnded, RunStarted, Stepped
+from ftapp.events import AnyEvent, Evaluated, PhaseStarted, RunEnded, RunStarted, Stepped
 from ftapp.history import History
 from ftapp.tui.comparison import differences, paired_losses, results, thinned
 
@@ -61,7 +61,7 @@ def test_bundled_recipes_differ_in_what_they_say_they_do() -> None:
 
 
 def test_results_of_an_ended_run() -> None:
-    events = [
+    events: list[AnyEvent] = [
         RunStarted(time=9.0, recipe="r", seed=0, backend="jax", device="cpu", precision="float32", reason="so"),
         PhaseStarted(
             time=9.0, phase="p", first_step=1, steps=2, epochs=1, trainable=5, parameters=20, trainable_layers=[]
