@@ -114,3 +114,9 @@ def test_numbers_shares_and_sizes() -> None:
         "<0.01%",
     ]
     assert [words.size(value) for value in (5, 2048, 3 * 2**30)] == ["5 B", "2.0 KiB", "3.0 GiB"]
+    assert [words.count(value) for value in (512, 1500, 22_713_986, 1_500_000_000)] == [
+        "512",
+        "1.5 k",
+        "22.7 M",
+        "1.5 B",
+    ]
