@@ -95,8 +95,12 @@ def _text(value: Any) -> str:
 def paired_losses(first: History, second: History) -> tuple[Floats, Floats]:
     """The losses of two runs at the steps that both have taken, in order: two arrays (steps,)."""
     one, two = first.steps, second.steps
+    x, y = np.array(one.loss, np.float64), np.array(two.loss, np.float64)
+    common = min(len(x), len(y))
+    if one.step[:common] == two.step[:common]:  # as is nearly always so; the general way sorts
+        return x[:common], y[:common]
     _, left, right = np.intersect1d(np.array(one.step), np.array(two.step), return_indices=True)
-    return np.array(one.loss, np.float64)[left], np.array(two.loss, np.float64)[right]
+    return x[left], y[right]
 
 
 def thinned(x: Floats, y: Floats, columns: int, rows: int) -> tuple[Floats, Floats]:

@@ -23,7 +23,7 @@ from ftapp.runs import Run
 from ftapp.summary import Summary, summarize
 from ftapp.tui import comparison, words
 from ftapp.tui.comparison import Results
-from ftapp.tui.curves import Curve
+from ftapp.tui.curves import Curve, Floats
 from ftapp.tui.run_columns import status_words
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.chart import Chart
@@ -33,6 +33,7 @@ from ftapp.tui.widgets.scatter import Scatter
 _REFRESH_SECONDS = 0.5
 _SHARE_OF_CORE = 0.06  # that drawing live runs may take: long ones are drawn less often
 _COLORS = ("primary", "accent", "success", "error", "#b083d8", "#37a6a6", "#c98a5e", "secondary")
+Pair = tuple[int, int, Floats, Floats]  # which runs, and their losses at equal steps
 _MUTED = "$foreground-muted"
 
 
@@ -87,6 +88,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         self._summaries: list[Summary] = []
         self._pairs = list(combinations(range(len(self.runs)), 2))
         self._pair = 0
+        self._reading = asyncio.Lock()  # histories are read and looked at in threads
 
     @property
     def histories(self) -> list[History]:
@@ -115,9 +117,12 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         self._recipes = await asyncio.to_thread(lambda: [_recipe(run) for run in self.runs])
         self._show_differences()
         while True:
-            more = await asyncio.to_thread(self._advance)
-            begun = time.perf_counter()
-            self._draw()
+            async with self._reading:
+                more = await asyncio.to_thread(self._advance)
+                begun = time.perf_counter()
+                curves, found, pair = await asyncio.to_thread(self._prepare)
+            self._draw(curves, found)
+            self._show_pair(pair)
             if not more and all(summary.status != "running" for summary in self._summaries):
                 return
             spent = time.perf_counter() - begun
@@ -126,26 +131,34 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
     def _advance(self) -> bool:
         """Take in new events for a while, and return whether there are more already."""
         begun = time.perf_counter()
-        summaries = [summarize(run) for run in self.runs]  # before the events, so that no last ones are missed
+        self._summaries = [summarize(run) for run in self.runs]  # first, so that the end of a run finds all its events
         more = True
         while more and time.perf_counter() - begun < _REFRESH_SECONDS:
             left = [follower.advance() for follower in self._followers]
             more = any(left)
-        self._summaries = summaries
         return more
 
-    def _draw(self) -> None:
-        """Show the histories as they are now."""
-        histories = self.histories
+    def _prepare(self) -> tuple[dict[str, list[Curve]], list[Results], Pair]:
+        """What is to be drawn, for which long runs take a while."""
+        histories = list(enumerate(self.histories))
+        curves = {
+            "loss": [_training(index, history) for index, history in histories],
+            "held-out": [_held_out(index, history, "loss") for index, history in histories],
+            "accuracy": [_held_out(index, history, "accuracy") for index, history in histories],
+        }
+        return curves, [comparison.results(history) for _, history in histories], self._paired()
+
+    def _paired(self) -> Pair:
+        first, second = self._pairs[self._pair]
+        return first, second, *comparison.paired_losses(self.histories[first], self.histories[second])
+
+    def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[Results]) -> None:
         now = time.time()
         self.query_one("#who", Static).update(
             Content("\n").join(_who(index, summary, now) for index, summary in enumerate(self._summaries))
         )
-        self._plot("loss", [_training(index, history) for index, history in enumerate(histories)])
-        self._plot("held-out", [_held_out(index, history, "loss") for index, history in enumerate(histories)])
-        self._plot("accuracy", [_held_out(index, history, "accuracy") for index, history in enumerate(histories)])
-        self._show_pair()
-        found = [comparison.results(history) for history in histories]
+        for name, drawn in curves.items():
+            self._plot(name, drawn)
         self.query_one("#results Facts", Facts).rows = _result_rows(found)
         self.query_one("#results").border_subtitle = _saved(found)
 
@@ -154,9 +167,8 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         chart.set_class(name != "loss" and not any(len(curve.x) for curve in curves), "-empty")
         chart.show(curves)
 
-    def _show_pair(self) -> None:
-        first, second = self._pairs[self._pair]
-        x, y = comparison.paired_losses(self.histories[first], self.histories[second])
+    def _show_pair(self, pair: Pair) -> None:
+        first, second, x, y = pair
         self.query_one(Scatter).show_pair(x, y, (_letter(first), _letter(second)))
 
     def _show_differences(self) -> None:
@@ -176,10 +188,13 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         elif self.focused:
             self.maximize(self.focused)
 
-    def action_next_pair(self) -> None:
+    @work(exclusive=True, group="pair")
+    async def action_next_pair(self) -> None:
         """Show the losses of the next two runs against each other."""
-        self._pair = (self._pair + 1) % len(self._pairs)
-        self._show_pair()
+        async with self._reading:
+            self._pair = (self._pair + 1) % len(self._pairs)
+            pair = await asyncio.to_thread(self._paired)
+        self._show_pair(pair)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "next_pair" or len(self._pairs) > 1
