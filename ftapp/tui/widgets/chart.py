@@ -173,6 +173,7 @@ class Chart(PlotWidget):
 
     def watch_at(self) -> None:
         self._changed()
+        self.refresh_bindings()
 
     def _changed(self) -> None:
         if self.is_mounted:
@@ -221,6 +222,9 @@ class Chart(PlotWidget):
     def action_leave_cursor(self) -> None:
         """Hide the cursor."""
         self.at = None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "leave_cursor" or self.at is not None  # without a cursor, Escape is the screen's
 
     def _point(self, x: float) -> None:
         """Put the cursor on the point nearest to x of the curve that has most of them."""
