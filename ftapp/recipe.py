@@ -204,7 +204,7 @@ class Phase(Section):
     """Multiplies the rate of a layer once more for each block that lies above it, so that lower layers learn more
     slowly; 1 changes nothing."""
     schedule: Schedule = "constant"
-    """The course of the learning rate after the warm-up: constant, falling in a straight line, or along half a cosine."""
+    """The course of the learning rate after the warm-up: constant, or falling in a straight line or along a cosine."""
     warmup: Share = 0.0
     """The share of the phase in which the learning rate rises to its value."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0

@@ -160,6 +160,11 @@ def unmatched(rules: Sequence[Selections], units: Sequence[Unit]) -> list[str]:
     return messages
 
 
+def nothing_trains(rules: Sequence[str]) -> str:
+    """What to say of a phase whose rules freeze everything."""
+    return f"a phase trains at least one layer; {list(rules)} freeze all; add for example 'train head'"
+
+
 def naming(path: str, units: Sequence[Unit]) -> str:
     """The most readable selection of the layer at `path` with all that lies in it, and of nothing else; "" is all.
 
