@@ -204,31 +204,35 @@ class Splits:
 
 def load(recipe: Recipe, preprocessor: Any, progress: Progress) -> Splits:
     """Read, split and encode the recipe's data. Raises RecipeError when a split that is needed is empty."""
-    seed = recipe.seed
-    names = ("train", "validation", "test")
-    encoded: dict[str, Encoded] = {}
-    classes: tuple[str, ...] = ()
+    return encode(recipe, read(recipe, progress), preprocessor, progress)
+
+
+def read(recipe: Recipe, progress: Progress) -> data.Splits | data.DocumentSplits:
+    """The recipe's data as its source has it, split."""
     if recipe.task == "causal-lm":
-        documents = data.documents(recipe.data, seed, progress)
-        duplicates = documents.duplicates
-        for name in names:
+        return data.documents(recipe.data, recipe.seed, progress)
+    return data.load(recipe.data, recipe.task, recipe.seed, progress)
+
+
+def encode(recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocessor: Any, progress: Progress) -> Splits:
+    """The recipe's data as its model takes it. Raises RecipeError when a split that is needed is empty."""
+    encoded: dict[str, Encoded] = {}
+    for name in ("train", "validation", "test"):
+        part = getattr(found, name)
+        if recipe.task == "causal-lm":
             progress(f"tokenizing the {name} split", 0, None)
-            encoded[name] = Sequences(getattr(documents, name), preprocessor)
-    else:
-        splits = data.load(recipe.data, recipe.task, seed, progress)
-        classes, duplicates = splits.classes, splits.duplicates
-        for name in names:
-            subset = getattr(splits, name)
-            if recipe.task == "text-classification":
-                told = functools.partial(progress, f"tokenizing the {name} split")
-                encoded[name] = LabelledTexts(subset, preprocessor, told)
-            else:
-                encoded[name] = Images(subset, preprocessor, _augmenter(recipe))
+            encoded[name] = Sequences(part, preprocessor)
+        elif recipe.task == "text-classification":
+            told = functools.partial(progress, f"tokenizing the {name} split")
+            encoded[name] = LabelledTexts(part, preprocessor, told)
+        else:
+            encoded[name] = Images(part, preprocessor, _augmenter(recipe))
     for name in {"train", "test", recipe.evaluate.split}:
         if not len(encoded[name]):
             message = f"there is too little data for the {name} split; give it a larger share, or more data"
             raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
-    return Splits(**encoded, classes=classes, duplicates=duplicates)
+    classes = found.classes if isinstance(found, data.Splits) else ()
+    return Splits(**encoded, classes=classes, duplicates=found.duplicates)
 
 
 def _augmenter(recipe: Recipe) -> Augmenter | None:

@@ -93,9 +93,9 @@ def make_room(size: int, place: Path | None = None) -> str | None:
     place: the folder of that entry, which stays; what it holds already is a part of `size`.
     Returns None when it fits, else why it does not: the quota, the disk, or entries in use.
     """
+    if refused := beyond_quota(size):
+        return refused
     limit = quota()
-    if size > limit:
-        return f"it would take {size / 2**30:.2f} GiB, and the quota is {limit / 2**30:.2f} (FTAPP_FEATURES_GIB)"
     folder().mkdir(parents=True, exist_ok=True)
     own = sum(entry.size for entry in entries() if entry.folder == place)
     others = [entry for entry in entries() if entry.folder != place]
@@ -108,6 +108,14 @@ def make_room(size: int, place: Path | None = None) -> str | None:
             short = "the disk is full" if size - own > free else "other runs use what the quota allows"
             return f"it would take {size / 2**30:.2f} GiB, and {short}"
         others.remove(removed)
+
+
+def beyond_quota(size: int) -> str | None:
+    """Why an entry of `size` bytes does not fit even if it were alone; None when it does."""
+    limit = quota()
+    if size <= limit:
+        return None
+    return f"it would take {size / 2**30:.2f} GiB, and the quota is {limit / 2**30:.2f} (FTAPP_FEATURES_GIB)"
 
 
 def remove(entry: Entry) -> bool:

@@ -36,13 +36,15 @@ class Call:
     """One call of a layer, or of an operation of the model's graph (a slice, a sum), for one example.
 
     weighted: whether the layer holds weights of its own; begun: how many calls had ended when this one began. In a
-    list of calls ordered by their ends, those inside the call at index i are then the ones at begun to i - 1.
+    list of calls ordered by their ends, those inside the call at index i are then the ones at begun to i - 1. shape: of
+    an example in the first tensor that it put out, None where it put out none.
     """
 
     layer: Any
     cost: Cost
     weighted: bool
     begun: int
+    shape: tuple[int, ...] | None
 
 
 def measure(model: Any, size: Sequence[int]) -> list[Call]:
@@ -73,6 +75,15 @@ def measure(model: Any, size: Sequence[int]) -> list[Call]:
     with _recorded(model, calls):
         probe.compute_output_spec(inputs)
     return [call for call, _ in calls]
+
+
+def outermost(calls: Sequence[Call]) -> list[range]:
+    """The calls that lie in no other, in the order of their ends: for each the indices of those inside, and its own."""
+    found, index = [], len(calls) - 1
+    while index >= 0:
+        found.append(range(calls[index].begun, index + 1))
+        index = calls[index].begun - 1
+    return found[::-1]
 
 
 def by_layer(calls: Iterable[Call]) -> dict[Any, Cost]:
@@ -157,7 +168,8 @@ def _recording(operation: Any, call: Any, calls: list[tuple[Call, list[Any]]]) -
         result = call(*args, **kwargs)
         inputs, outputs = _tensors((args, kwargs)), _tensors(result)
         cost = _cost(operation, inputs, outputs, list(_inner(calls, begun)))
-        calls.append((Call(operation, cost, weighted, begun), outputs))
+        shape = tuple(outputs[0].shape[1:]) if outputs else None
+        calls.append((Call(operation, cost, weighted, begun, shape), outputs))
         return result
 
     return recording

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ftapp import cache, proof
 from ftapp.batches import Draw, Encoded, View, prefetched
 from ftapp.errors import RunError
-from ftapp.prefix import Cut
+from ftapp.prefix import Boundary, Cut
 
 Told = Callable[[int, int], bool]
 
@@ -55,10 +55,10 @@ class Column:
         return math.prod(self.shape) * _numpy(self.dtype).itemsize
 
 
-def columns(cut: Cut, dtype: str) -> tuple[Column, ...]:
+def columns(cut: Cut | Boundary, dtype: str) -> tuple[Column, ...]:
     """The tensors that cross a cut. dtype: what to keep floats in; `auto` for the one they are computed in."""
     made = []
-    for name, tensor in cut.frozen.output.items():
+    for name, tensor in cut.features.items():
         by_token = None in tensor.shape[1:]
         kept = dtype if dtype != "auto" and tensor.dtype in _TOLERANCES else tensor.dtype
         made.append(Column(name, tuple(tensor.shape[2 if by_token else 1 :]), by_token, kept))

@@ -45,15 +45,16 @@ class Decision:
     @property
     def parameters(self) -> int:
         """How many parameters the layer has, moving statistics included."""
-        return _size(own_variables(self.layer))
+        return size_of(own_variables(self.layer))
 
     @property
     def trainable_parameters(self) -> int:
         """How many of them the optimizer changes: none when frozen, and never moving statistics."""
-        return _size(self.layer._trainable_variables) if self.trainable else 0
+        return size_of(self.layer._trainable_variables) if self.trainable else 0
 
 
-def _size(variables: Sequence[Any]) -> int:
+def size_of(variables: Sequence[Any]) -> int:
+    """How many numbers some weights hold."""
     return sum(math.prod(variable.shape) for variable in variables)
 
 

@@ -117,7 +117,11 @@ class Job:
                 trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
                 cache=stage.choice,
                 estimate=plan.estimate(
-                    self._recipe, phase, self._model, decisions, stage.below, cached=stage.choice.cached
+                    phase,
+                    plan.calls_of(self._recipe, self._model),
+                    decisions,
+                    stage.below,
+                    cached=stage.choice.cached,
                 ),
             )
         )

@@ -45,13 +45,13 @@ def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrai
     Raises RecipeError when preset, image size or sequence length do not fit; HubError when a hub cannot be reached.
     """
     preset = recipe.model.preset
+    preprocessor = load_preprocessor(recipe, progress)
     place = weights.resolve(preset, progress)
     options: dict[str, Any] = {}
     if recipe.task == "image-classification":
         assert recipe.model.image_size is not None
         options["image_shape"] = (*recipe.model.image_size, 3)
     try:
-        preprocessor = _PREPROCESSORS[recipe.task].from_preset(place)
         if recipe.task == "causal-lm":
             causal_lm = keras_hub.models.CausalLM.from_preset(place, preprocessor=preprocessor)
             backbone = causal_lm.backbone
@@ -60,12 +60,24 @@ def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrai
             backbone = keras_hub.models.Backbone.from_preset(place, **options)
     except Exception as error:
         raise _explained(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
+    if recipe.task != "image-classification":
+        _check_sequence_length(recipe, backbone)
+    return Pretrained(backbone, preprocessor, causal_lm)
+
+
+def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:
+    """The preset's preprocessor alone, set to the recipe's image size or sequence length. Raises as above."""
+    preset = recipe.model.preset
+    place = weights.resolve(preset, progress)
+    try:
+        preprocessor = _PREPROCESSORS[recipe.task].from_preset(place)
+    except Exception as error:
+        raise _explained(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
     if recipe.task == "image-classification":
         preprocessor.image_size = tuple(recipe.model.image_size or ())
     else:
-        _check_sequence_length(recipe, backbone)
         preprocessor.sequence_length = recipe.model.sequence_length
-    return Pretrained(backbone, preprocessor, causal_lm)
+    return preprocessor
 
 
 def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:

@@ -43,9 +43,8 @@ def flops(calls: Sequence[Call]) -> int:
 
 
 def estimate(
-    recipe: Recipe,
     phase: Phase,
-    model: keras.Model,
+    calls: Sequence[Call] | None,
     decisions: Sequence[Decision],
     below: Sequence[Call] | None,
     *,
@@ -53,10 +52,9 @@ def estimate(
 ) -> Estimate | None:
     """The cost of a phase's steps, each example at its largest size; None when it cannot be told.
 
-    model: whole; below: what its frozen layers at the bottom do, None where that cannot be told; cached: whether these
-    are computed once and not in steps.
+    calls: of the whole model; below: of its frozen layers at the bottom; each None where that cannot be told. cached:
+    whether these layers are computed once and not in steps.
     """
-    calls = calls_of(recipe, model)
     if calls is None or below is None:
         return None
     trainable = [decision.layer for decision in decisions if decision.trainable]

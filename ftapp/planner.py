@@ -21,8 +21,6 @@ from ftapp import recipe as recipes
 from ftapp.errors import RecipeError, RunError
 from ftapp.recipe import Phase, Recipe
 
-_WARM_UP, _TIMED = 2, 3  # calls
-
 
 def main(file: Path) -> int:
     """Print the plan of the recipe in `file`, and return the exit code.
@@ -81,7 +79,8 @@ def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any)
     freeze.apply(model, decisions)
     steps, per_epoch = epochs(phase, len(splits.train))
     with staged(recipe, phase, model, splits) as stage:
-        estimate = costs.estimate(recipe, phase, model, decisions, stage.below, cached=stage.choice.cached)
+        calls = costs.calls_of(recipe, model)
+        estimate = costs.estimate(phase, calls, decisions, stage.below, cached=stage.choice.cached)
         compiled(recipe, phase, stage.model, decisions)
         seconds = _probe(recipe, phase, stage, splits)
     parameters = sum(decision.parameters for decision in decisions)
@@ -133,10 +132,10 @@ def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, f
         return stage.features[split].blank(indices) if stage.features else stage.data[split].inputs(indices, None)
 
     x, y = inputs("train", batch), train.targets(batch)
-    step = _median(lambda: stage.model.train_on_batch(x, y))
+    step = median(lambda: stage.model.train_on_batch(x, y))
     middle = measured[len(measured) // 2]
     held, wanted = inputs(recipe.evaluate.split, middle), held_out.targets(middle)
-    evaluation = _median(lambda: stage.model.test_on_batch(held, wanted)) * len(measured)
+    evaluation = median(lambda: stage.model.test_on_batch(held, wanted)) * len(measured)
     evaluations = 1 + steps // (recipe.evaluate.every or per_epoch)
     return {
         "features_seconds": features,
@@ -146,9 +145,10 @@ def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, f
     }
 
 
-def _median(call: Callable[[], Any]) -> float:
-    times: Sequence[float] = [_seconds(call) for _ in range(_WARM_UP + _TIMED)]
-    return statistics.median(times[_WARM_UP:])
+def median(call: Callable[[], Any], warm_up: int = 2, timed: int = 3) -> float:
+    """Seconds of a call, the median of `timed` ones after `warm_up` others."""
+    times: Sequence[float] = [_seconds(call) for _ in range(warm_up + timed)]
+    return statistics.median(times[warm_up:])
 
 
 def _seconds(call: Callable[[], Any]) -> float:

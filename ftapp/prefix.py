@@ -6,13 +6,26 @@ reads is above it. Tensors that skip ahead, such as masks, cross the cut beside 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 from ftapp.freeze import drops, own_variables
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Where a model can be cut.
+
+    features: the tensors that cross it, to be kept, by the names that the halves give them; layers: the names of the
+    layers below that hold weights, from the bottom up; below: the nodes of the model's graph that lie there.
+    """
+
+    features: dict[str, Any]
+    layers: tuple[str, ...]
+    below: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,12 @@ class Cut:
     layers: tuple[str, ...]
     plain: tuple[Any, ...]
 
+    @property
+    def features(self) -> dict[str, Any]:
+        """The tensors that the frozen half puts out, by name."""
+        outputs: dict[str, Any] = self.frozen.output
+        return outputs
+
 
 def cut(model: keras.Model, *, dropout: bool) -> Cut | str:
     """The model cut above its frozen layers, or why it stays whole.
@@ -38,29 +57,55 @@ def cut(model: keras.Model, *, dropout: bool) -> Cut | str:
     model: a Functional model whose `layer.trainable` flags are set. dropout: whether dropout in frozen layers stays
     on; such layers compute something else at each step, so they are above the cut.
     """
+    trained = {id(layer) for layer in model._flatten_layers() if layer.trainable}
+    found = boundary(model, trained, dropout=dropout)
+    return found if isinstance(found, str) else _halves(model, found)
+
+
+def boundary(model: keras.Model, trained: Set[int], *, dropout: bool) -> Boundary | str:
+    """Where `cut` cuts, or why it does not, without building the halves. trained: ids of the layers that train."""
     if not hasattr(model, "_nodes_by_depth"):
         return "the model is not Functional, so it has no graph to cut"
-    nodes = [node for _, each in sorted(model._nodes_by_depth.items(), reverse=True) for node in each]
+    nodes = graph(model)
     banned: set[int] = set()
     while True:
-        below, obstacle = _below(nodes, banned, dropout=dropout)
+        below, obstacle = _below(nodes, trained, banned, dropout=dropout)
         if not any(own_variables(layer) for node in below for layer in _layers(node)):
             return f"nothing is frozen at the bottom: {obstacle}"
         crossing = _crossing(nodes, below, model.outputs)
         awkward = [node for node in below if any(id(t) in crossing and not _is_row(t) for t in node.outputs)]
         if not awkward:
-            return _halves(model, nodes, below, crossing)
+            break
         # What varies in more than its number of tokens cannot be kept as rows, so the cut moves below it.
         banned |= {id(node) for node in awkward}
+    kept = [tensor for node in below for tensor in node.outputs if id(tensor) in crossing]
+    holding = [node.operation.name for node in below if any(own_variables(layer) for layer in _layers(node))]
+    return Boundary(
+        features={f"features_{index}": tensor for index, tensor in enumerate(kept)},
+        layers=tuple(dict.fromkeys(holding)),
+        below=tuple(below),
+    )
 
 
-def _below(nodes: Sequence[Any], banned: set[int], *, dropout: bool) -> tuple[list[Any], str]:
+def graph(model: keras.Model) -> list[Any]:
+    """The nodes of a Functional model's graph, inputs among them, in the order in which it calls them."""
+    return [node for _, each in sorted(model._nodes_by_depth.items(), reverse=True) for node in each]
+
+
+def feeding(model: keras.Model, found: Boundary) -> list[Any]:
+    """The nodes that the features are made by: the frozen half's graph, without inputs, in order."""
+    return list(_feeding(graph(model), list(found.features.values()), set()))
+
+
+def _below(nodes: Sequence[Any], trained: Set[int], banned: set[int], *, dropout: bool) -> tuple[list[Any], str]:
     """The frozen nodes that only frozen nodes feed, in the graph's order, and what the first other node is about."""
     known: set[int] = set()
     below, obstacle = [], ""
     for node in nodes:
         if not node.is_input:
-            reason = _obstacle(node, dropout=dropout) or ("its output has no fixed size" if id(node) in banned else "")
+            reason = _obstacle(node, trained, dropout=dropout) or (
+                "its output has no fixed size" if id(node) in banned else ""
+            )
             if reason or not all(id(tensor) in known for tensor in node.input_tensors):
                 obstacle = obstacle or f"{node.operation.name} {reason}"
                 continue
@@ -69,9 +114,9 @@ def _below(nodes: Sequence[Any], banned: set[int], *, dropout: bool) -> tuple[li
     return below, obstacle
 
 
-def _obstacle(node: Any, *, dropout: bool) -> str:
+def _obstacle(node: Any, trained: Set[int], *, dropout: bool) -> str:
     """Why a node is no part of the frozen half; empty when it may be."""
-    if any(layer.trainable and own_variables(layer) for layer in _layers(node)):
+    if any(id(layer) in trained and own_variables(layer) for layer in _layers(node)):
         return "trains"
     if dropout and any(map(drops, _layers(node))):
         return "is random, since dropout stays on in frozen layers (frozen.dropout)"
@@ -107,16 +152,15 @@ def _is_row(tensor: Any) -> bool:
     return None not in tensor.shape[2:]
 
 
-def _halves(model: keras.Model, nodes: Sequence[Any], below: Sequence[Any], crossing: set[int]) -> Cut:
-    kept = [tensor for node in below for tensor in node.outputs if id(tensor) in crossing]
-    features = {f"features_{index}": tensor for index, tensor in enumerate(kept)}
+def _halves(model: keras.Model, found: Boundary) -> Cut:
+    features = found.features
     fresh = {
         name: keras.Input(batch_shape=(None, *tensor.shape[1:]), dtype=tensor.dtype, name=name)
         for name, tensor in features.items()
     }
     known = {id(tensor): fresh[name] for name, tensor in features.items()}
     passed: dict[str, Any] = {}
-    wanted = list(_feeding(nodes, model.outputs, set(known)))
+    wanted = list(_feeding(graph(model), model.outputs, set(known)))
     for tensor in model.inputs:
         if any(id(tensor) == id(each) for node in wanted for each in node.input_tensors):
             passed[tensor.name] = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
@@ -126,17 +170,16 @@ def _halves(model: keras.Model, nodes: Sequence[Any], below: Sequence[Any], cros
         made = keras.tree.flatten(node.operation(*args, **kwargs))
         known |= {id(old): new for old, new in zip(node.outputs, made, strict=True)}
     outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
-    holding = [node.operation.name for node in below if any(own_variables(layer) for layer in _layers(node))]
     plain = [
         node.operation
-        for node in below
+        for node in found.below
         if isinstance(node.operation, keras.layers.Layer) and not node.operation.weights and not node.is_input
     ]
     return Cut(
         frozen=keras.Model(model.input, features, name="frozen"),
         rest=keras.Model({**fresh, **passed}, outputs, name=model.name),
         passed=tuple(passed),
-        layers=tuple(dict.fromkeys(holding)),
+        layers=found.layers,
         plain=tuple(plain),
     )
 

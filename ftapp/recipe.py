@@ -366,6 +366,15 @@ def _stages(
     return stages, problems
 
 
+def parse(text: str) -> Recipe:
+    """A resolved recipe, without profiles, from TOML text. Raises RecipeError with all problems at once."""
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError([_not_toml("", error)]) from error
+    return _check([("", raw)], [])
+
+
 def profiles(path: Path) -> list[str]:
     """The names of the profiles in a recipe file. Raises RecipeError when it is not readable as TOML."""
     return list(read(path).get("profile", {}))
@@ -393,14 +402,17 @@ def read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        message = f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}"
-        raise RecipeError([Problem(str(path), "", message)]) from error
+        raise RecipeError([_not_toml(str(path), error)]) from error
     named = raw.get("profile", {})
     wrong = [each for each in (named.values() if isinstance(named, dict) else [named]) if not isinstance(each, dict)]
     if wrong:
         message = f"profiles are tables such as [profile.quick]; got {wrong[0]!r}"
         raise RecipeError([Problem(str(path), "profile", message)])
     return raw
+
+
+def _not_toml(place: str, error: Exception) -> Problem:
+    return Problem(place, "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")
 
 
 def _phase_names(raw: Mapping[str, Any]) -> list[str]:

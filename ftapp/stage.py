@@ -17,7 +17,7 @@ from ftapp.batches import Dataset, Encoded, Splits
 from ftapp.costs import Call
 from ftapp.events import Choice
 from ftapp.features import Column, Features, Store
-from ftapp.prefix import Cut, cut
+from ftapp.prefix import Boundary, Cut, cut
 from ftapp.recipe import Phase, Recipe
 
 # Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
@@ -77,10 +77,13 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         yield Stage(known.rest, dict(made), choice, below, made)
 
 
-def choose(recipe: Recipe, phase: Phase, halves: Cut | str, below: list[Call] | None, splits: Splits) -> Choice:
+def choose(
+    recipe: Recipe, phase: Phase, halves: Cut | Boundary | str, below: list[Call] | None, splits: Splits
+) -> Choice:
     """Whether to keep the outputs of the frozen layers at the bottom.
 
-    halves: the cut, or why there is none; below: what its frozen half does, None where that cannot be told.
+    halves: the cut or where it lies, or why there is none; below: what its frozen half does, None where that cannot be
+    told.
     """
     if isinstance(halves, str):
         return Choice(cached=False, reason=halves)

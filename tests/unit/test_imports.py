@@ -16,14 +16,17 @@ KERAS = {"jax", "keras", "keras_hub", "tensorflow", "torch"}
 HEAVY = KERAS | {"PIL", "grain", "numpy", "onnx", "pandas", "safetensors", "scipy", "sklearn", "tensorflow_datasets"}
 
 LIGHT_MODULES = [
+    "answers",
     "artifacts",
     "backend",
     "cache",
     "cli",
+    "clients",
     "errors",
     "events",
     "fetch",
     "headless",
+    "inspector",
     "history",
     "outline",
     "presets",
@@ -31,7 +34,9 @@ LIGHT_MODULES = [
     "rules",
     "runs",
     "schedule",
+    "service",
     "sources",
+    "structures",
     "weights",
     "worker",
 ]

@@ -1,0 +1,144 @@
+"""The light ends of the helper processes, for the interface: what it asks of them, with types. Imports no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from ftapp import backend, fetch, structures
+from ftapp.answers import Costs, Generated, Grid, Loaded, Prediction, Preview, Structure, Timing, Tokens
+from ftapp.recipe import Backend, Recipe
+from ftapp.service import Line, Service
+
+_Answer = TypeVar("_Answer")
+
+Told = Callable[[str, int, int | None], None]
+"""Called with what is going on in words, how much of it is done, and of how much, where that is known."""
+
+
+class _Client:
+    """A helper process by its module; each backend has a process of its own, since Keras binds it for good."""
+
+    def __init__(self, module: str, *, offline: bool) -> None:
+        self._module, self._offline = module, offline
+        self._service: Service | None = None
+        self._environment: dict[str, str] = {}
+
+    async def _ask(
+        self, chosen: Backend, answer: type[_Answer], kind: str, told: Told | None, **parameters: object
+    ) -> _Answer:
+        service = await self._served(chosen)
+        found = await service.ask(kind, told and _telling(told), **parameters)
+        return msgspec.convert(found, answer)
+
+    async def _served(self, chosen: Backend) -> Service:
+        """The process with this backend; one with another is ended."""
+        environment = backend.environment(chosen, offline=self._offline)
+        if self._service is None or environment != self._environment:
+            log = fetch.cache_dir() / "logs" / f"{self._module.rpartition('.')[2]}.log"
+            former, self._service = self._service, Service(self._module, log, environment)
+            self._environment = environment
+            if former:
+                await former.close()
+        return self._service
+
+    async def close(self) -> None:
+        """End the process, if there is one."""
+        service, self._service = self._service, None
+        if service:
+            await service.close()
+
+
+class Inspector(_Client):
+    """Structures, costs and previews for a recipe that is being edited (`ftapp.inspector`).
+
+    Each method raises RecipeError when the recipe does not fit its model or data, RunError when something cannot be
+    had, SupersededError when a newer call of the same method has taken its place, CrashedError when the process ended;
+    the next call starts another.
+    """
+
+    def __init__(self, *, offline: bool = False) -> None:
+        super().__init__("ftapp.inspector", offline=offline)
+
+    async def structure(self, recipe: Recipe, told: Told | None = None) -> Structure:
+        """The layers of the model; from the cache on disk, without the process, when it was asked for before."""
+        if kept := structures.load(recipe):
+            return kept
+        return await self._ask(recipe.backend, Structure, "structure", told, recipe=recipe.to_toml())
+
+    async def costs(
+        self, recipe: Recipe, phase: int, layers: Sequence[str] | None = None, told: Told | None = None
+    ) -> Costs:
+        """What a phase, by its index, costs. layers: rules in place of those that the recipe gives it."""
+        parameters = {"recipe": recipe.to_toml(), "phase": phase, "layers": layers and list(layers)}
+        return await self._ask(recipe.backend, Costs, "costs", told, **parameters)
+
+    async def timing(self, recipe: Recipe, phase: int, told: Told | None = None) -> Timing:
+        """Time real steps of a phase: three, and two forward passes. Costs are told meanwhile, and lean on it after."""
+        return await self._ask(recipe.backend, Timing, "timing", told, recipe=recipe.to_toml(), phase=phase)
+
+    async def data(self, recipe: Recipe, examples: int = 8, told: Told | None = None) -> Preview:
+        """Splits, classes and the first training examples. Needs no Keras."""
+        return await self._ask(recipe.backend, Preview, "data", told, recipe=recipe.to_toml(), examples=examples)
+
+    async def tokens(self, recipe: Recipe, examples: int = 8, told: Told | None = None) -> Tokens:
+        """Token counts of the texts that `data` shows."""
+        return await self._ask(recipe.backend, Tokens, "tokens", told, recipe=recipe.to_toml(), examples=examples)
+
+    async def augment(self, recipe: Recipe, images: int = 3, views: int = 4, told: Told | None = None) -> Grid:
+        """A grid of augmented training images; without [augment] the images alone."""
+        parameters = {"recipe": recipe.to_toml(), "images": images, "views": views}
+        return await self._ask(recipe.backend, Grid, "augment", told, **parameters)
+
+
+class Predictor(_Client):
+    """A finished run's model, to try it (`ftapp.predictor`). Methods raise as Inspector's do.
+
+    folder: of the run, where its recipe and `model` folder are.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, *, offline: bool = False) -> None:
+        super().__init__("ftapp.predictor", offline=offline)
+        self._backend, self._run = recipe.backend, str(folder.absolute())
+
+    async def load(self, told: Told | None = None) -> Loaded:
+        """Load the trained model ahead of the first question."""
+        return await self._ask(self._backend, Loaded, "load", told, run=self._run)
+
+    async def classify(
+        self, *, text: str | None = None, image: Path | None = None, told: Told | None = None
+    ) -> Prediction:
+        """What the classifier makes of a text or of an image file, whichever its task takes."""
+        parameters = {"run": self._run, "text": text, "image": image and str(image)}
+        return await self._ask(self._backend, Prediction, "classify", told, **parameters)
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        model: Literal["trained", "base"] = "trained",
+        tokens: int = 64,
+        temperature: float = 0.8,
+        top_k: int = 40,
+        seed: int = 0,
+        told: Told | None = None,
+    ) -> AsyncGenerator[str | Generated, None]:
+        """Pieces of text as they are written, and the whole continuation at the end. Close it to stop it."""
+        service = await self._served(self._backend)
+        parameters = {"run": self._run, "prompt": prompt, "tokens": tokens, "temperature": temperature}
+        async with aclosing(service.stream(f"generate-{model}", top_k=top_k, seed=seed, **parameters)) as lines:
+            async for line in lines:
+                if "piece" in line:
+                    yield str(line["piece"])
+                elif "answer" in line:
+                    yield msgspec.convert(line["answer"], Generated)
+                elif told:
+                    _telling(told)(line)
+
+
+def _telling(told: Told) -> Callable[[Line], None]:
+    return lambda line: told(line["progress"], line["done"], line["total"])

@@ -1,0 +1,472 @@
+"""The process behind the Configure screen: structures, costs and previews for recipes as they are edited.
+
+It answers the requests of `ftapp.clients.Inspector`, each with the recipe as TOML text. What it has read and built for
+the last recipe it keeps, so that toggling layers costs milliseconds. Keras is loaded when a request first needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from ftapp import recipe as recipes
+from ftapp import service, sources, structures
+from ftapp.answers import Costs, Grid, Layer, Preview, Structure, Timing, Tokens
+from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.recipe import Phase, Recipe
+from ftapp.rules import Unit, parse_rule
+from ftapp.service import Request
+
+if TYPE_CHECKING:
+    from ftapp import batches
+    from ftapp.costs import Call
+    from ftapp.data import DocumentSplits, Splits, Subset
+    from ftapp.models import Pretrained
+    from ftapp.prefix import Boundary
+
+_LARGEST_VIEW = 224  # pixels of the longer side of an augmented preview
+_GRIDS = 2  # whose files stay
+_SAMPLE = 64  # texts by whose lengths those of all are told
+
+_Value = TypeVar("_Value")
+
+
+class _Last(Generic[_Value]):
+    """The last value that was made, by its key. Whoever asks while it is being made waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: Hashable = None
+        self._value: _Value | None = None
+
+    def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        with self._lock:
+            if self._value is None or key != self._key:
+                self._value = None  # two large models need not fit into memory at once
+                self._value, self._key = make(), key
+            return self._value
+
+    def ready(self, key: Hashable) -> _Value | None:
+        """The value if it has been made; never waits."""
+        return self._value if key == self._key else None
+
+
+class _Held:
+    """A model in memory, with what costs are told from. Its flags and weights are used under `lock` alone."""
+
+    def __init__(self, pretrained: Pretrained, model: Any, calls: list[Call] | None) -> None:
+        self.pretrained, self.model, self.calls = pretrained, model, calls
+        self.lock = threading.Lock()
+        self.timed: dict[Hashable, Timing] = {}
+
+    def below(self, boundary: Boundary) -> list[Call] | None:
+        """What the frozen half does: the whole model's calls for the nodes that make the features."""
+        from ftapp import costs, prefix
+
+        if self.calls is None:
+            return None
+        nodes = [node for node in prefix.graph(self.model) if not node.is_input]
+        inside = dict(zip(map(id, nodes), costs.outermost(self.calls), strict=True))
+        made = prefix.feeding(self.model, boundary)
+        return [self.calls[index] for node in made for index in inside[id(node)]]
+
+
+class Inspector:
+    """The handlers of the process. folder: for previews."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._data: _Last[Splits | DocumentSplits] = _Last()
+        self._preprocessor: _Last[Any] = _Last()
+        self._encoded: _Last[batches.Splits] = _Last()
+        self._model: _Last[_Held] = _Last()
+        self._images: _Last[tuple[Any, list[int]]] = _Last()
+        self._grids = 0
+
+    def structure(self, request: Request, recipe: str) -> Structure:
+        parsed = recipes.parse(recipe)
+        classes = self._classes(parsed, request)  # first, so that previews of the data need not wait for Keras
+        _begin(parsed, request)
+        held = self._held(parsed, request, classes)
+        made = _structure(held, classes)
+        structures.keep(parsed, made)
+        return made
+
+    def costs(self, request: Request, recipe: str, phase: int, layers: Sequence[str] | None) -> Costs:
+        parsed = recipes.parse(recipe)
+        spec = _phase(parsed, phase, layers)
+        classes = self._classes(parsed, request)
+        precision = _begin(parsed, request)
+        held = self._held(parsed, request, classes)
+        from ftapp import cache, freeze, plan, prefix, stage
+
+        _check(spec, freeze.problems(held.model, held.pretrained.backbone, spec.layers))
+        decisions = freeze.decide(held.model, held.pretrained.backbone, spec.layers)
+        trained = {id(decision.layer) for decision in decisions if decision.trainable}
+        found = prefix.boundary(held.model, trained, dropout=parsed.frozen.dropout)
+        below = [] if isinstance(found, str) else held.below(found)
+        choice, examples, steps, epochs, error = None, None, None, None, None
+        try:
+            splits = self._splits(parsed, request, held.pretrained.preprocessor)
+            choice = stage.choose(parsed, spec, found, below, splits)
+            if choice.cached and (refused := cache.beyond_quota(choice.size)):
+                choice = msgspec.structs.replace(choice, cached=False, reason=refused)
+            examples = len(splits.train)
+            steps, per_epoch = stage.epochs(spec, examples)
+            epochs = steps / per_epoch
+        except (RecipeError, RunError) as raised:
+            error = str(raised)
+        cached = choice is not None and choice.cached
+        estimate = plan.estimate(spec, held.calls, decisions, below, cached=cached)
+        timed = _configuration(spec, decisions, precision, cached=cached)
+        step = held.timed.get(timed)
+        derived = _derived(held, estimate.flops) if estimate else None
+        return Costs(
+            parameters=sum(decision.parameters for decision in decisions),
+            trainable=sum(decision.trainable_parameters for decision in decisions),
+            estimate=estimate,
+            choice=choice,
+            data_error=error,
+            examples=examples,
+            steps=steps,
+            epochs=epochs,
+            step=step.step if step else derived,
+            basis="measured" if step else "derived" if derived else None,
+        )
+
+    def timing(self, request: Request, recipe: str, phase: int) -> Timing:
+        parsed = recipes.parse(recipe)
+        spec = _phase(parsed, phase, None)
+        classes = self._classes(parsed, request)
+        precision = _begin(parsed, request)
+        held = self._held(parsed, request, classes)
+        import numpy as np
+
+        from ftapp import backend, freeze, plan, stage
+        from ftapp.job import compiled
+        from ftapp.planner import median
+
+        backbone = held.pretrained.backbone
+        _check(spec, freeze.problems(held.model, backbone, spec.layers))
+        splits = self._splits(parsed, request, held.pretrained.preprocessor)
+        decisions = freeze.decide(held.model, backbone, spec.layers)
+        lengths = splits.train.lengths
+        order = np.arange(len(splits.train) if lengths is None else len(lengths))
+        if lengths is not None:
+            order = np.argsort(lengths, kind="stable")  # batches are of texts of like length; one from the middle
+        start = max(0, (len(order) - spec.batch_size) // 2)
+        batch = order[start : start + spec.batch_size]
+        with held.lock:
+            request.progress("timing a few steps")
+            held.model.compile(jit_compile=backend.jit_compile())
+            inputs, targets = splits.train.inputs(batch, None), splits.train.targets(batch)
+            forward = median(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
+            freeze.apply(held.model, decisions)
+            training = [decision.layer for decision in decisions if decision.trainable]
+            weights = [(each, each.numpy()) for layer in training for each in freeze.own_variables(layer)]
+            try:
+                with stage.staged(parsed, spec, held.model, splits) as made:
+                    cached = made.choice.cached
+                    compiled(parsed, spec, made.model, decisions)
+                    given = made.features["train"].blank(batch) if made.features else inputs
+                    step = median(lambda: made.model.train_on_batch(given, targets), warm_up=1, timed=2)
+                    estimate = plan.estimate(spec, held.calls, decisions, made.below, cached=cached)
+            finally:
+                # Later cuts find kept features by the weights below them.
+                for variable, value in weights:
+                    variable.assign(value)
+        timing = Timing(
+            step=step,
+            step_flops=estimate.flops if estimate else None,
+            forward=forward,
+            forward_flops=spec.batch_size * plan.flops(held.calls) if held.calls else None,
+        )
+        held.timed[_configuration(spec, decisions, precision, cached=cached)] = timing
+        return timing
+
+    def data(self, request: Request, recipe: str, examples: int) -> Preview:
+        parsed = recipes.parse(recipe)
+        found = self._read(parsed, request)
+        from ftapp import data, preview
+
+        if isinstance(found, data.DocumentSplits):
+            return preview.of_documents(found, examples)
+        return preview.of_examples(found, examples, self._folder)
+
+    def tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
+        parsed = recipes.parse(recipe)
+        if parsed.task == "image-classification":
+            raise RunError("tokens are of texts; this recipe's task is 'image-classification'")
+        _begin(parsed, request)
+        found = self._read(parsed, request)
+        preprocessor = self._preprocessed(parsed, request)
+        from ftapp import batches, data
+
+        length = preprocessor.sequence_length
+        if isinstance(found, data.DocumentSplits):
+            splits = self._splits(parsed, request, preprocessor)
+            sequences = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+            counts = [len(batches.encode_stream([text], preprocessor.tokenizer)) for text in found.train[:examples]]
+            return Tokens(counts=tuple(counts), length=length, sequences=sequences)
+        texts = [str(found.train[index]) for index in range(min(examples, len(found.train)))]
+        special = int(batches.encode_texts([""], preprocessor)["padding_mask"].sum())
+        counts = [len(tokens) + special for tokens in preprocessor.tokenizer(texts)]
+        return Tokens(counts=tuple(counts), length=length, sequences=None)
+
+    def augment(self, request: Request, recipe: str, images: int, views: int) -> Grid:
+        parsed = recipes.parse(recipe)
+        if parsed.model.image_size is None:
+            raise RunError(f"augmentation is for images; this recipe's task is '{parsed.task}'")
+        _begin(parsed, request)
+        found = self._read(parsed, request)
+        height, width = parsed.model.image_size
+        scale = min(1.0, _LARGEST_VIEW / max(height, width))
+        size = (max(8, round(height * scale)), max(8, round(width * scale)))
+        import numpy as np
+
+        from ftapp import batches, data, preview
+        from ftapp.augment import Augmenter
+
+        assert isinstance(found, data.Splits)
+
+        def resized() -> tuple[Any, list[int]]:
+            preprocessor = self._preprocessed(parsed, request)
+            chosen = range(min(images, len(found.train)))
+            preprocessor.image_size = size
+            try:
+                pixels = batches.resize_images([found.train[index] for index in chosen], preprocessor)
+            finally:
+                preprocessor.image_size = (height, width)
+            return pixels, [int(found.train.labels[index]) for index in chosen]
+
+        pixels, labels = self._images.get(repr((_data_key(parsed), parsed.model.preset, size, images)), resized)
+        columns = [pixels]
+        if parsed.augment:
+            # One batch, drawn as a step of the training draws it: a call takes some 50 ms, whatever its size.
+            drawn = Augmenter(parsed.augment, size)(
+                np.concatenate([pixels] * views), batches.Draw(parsed.seed, 0, 0, 0)
+            )
+            columns += np.split(drawn, views)
+        self._grids += 1
+        place = self._folder / f"grid-{self._grids}"
+        place.mkdir()
+        rows = []
+        for row in range(len(labels)):
+            files = [place / f"{row}-{column}.png" for column in range(len(columns))]
+            for made, file in zip(columns, files, strict=True):
+                preview.thumbnail(made[row].round().clip(0, 255).astype(np.uint8), file)
+            rows.append(tuple(map(str, files)))
+        shutil.rmtree(self._folder / f"grid-{self._grids - _GRIDS}", ignore_errors=True)
+        return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
+
+    def _read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:
+        """The recipe's data, split."""
+        if recipe.task == "causal-lm":
+            from ftapp.data import documents
+
+            make: Callable[[], Any] = lambda: documents(recipe.data, recipe.seed, request.progress)  # noqa: E731
+        else:
+            from ftapp.data import load
+
+            make = lambda: load(recipe.data, recipe.task, recipe.seed, request.progress)  # noqa: E731
+        request.progress("reading the data")
+        return self._data.get(_data_key(recipe), make)
+
+    def _classes(self, recipe: Recipe, request: Request) -> int | None:
+        """How many classes the head tells apart; None for language models, and where it would take a hub to know."""
+        if recipe.task == "causal-lm":
+            return None
+        if recipe.data.classes:
+            return len(recipe.data.classes)
+        known = self._data.ready(_data_key(recipe))
+        if known is None and sources.on_hub(recipe.data.source):
+            return None
+        try:
+            return len(getattr(known or self._read(recipe, request), "classes", ()))
+        except (RecipeError, RunError):
+            return None
+
+    def _preprocessed(self, recipe: Recipe, request: Request) -> Any:
+        from ftapp import models
+
+        key = repr((recipe.task, recipe.model.preset, recipe.model.image_size, recipe.model.sequence_length))
+        return self._preprocessor.get(key, lambda: models.load_preprocessor(recipe, request.progress))
+
+    def _held(self, recipe: Recipe, request: Request, classes: int | None) -> _Held:
+        import keras
+
+        from ftapp import models, plan
+
+        def make() -> _Held:
+            request.progress("loading the model")
+            pretrained = models.load_pretrained(recipe, request.progress)
+            keras.utils.set_random_seed(recipe.seed)
+            model = models.build(recipe, pretrained, classes or 2)
+            return _Held(pretrained, model, plan.calls_of(recipe, model))
+
+        key = repr((recipe.task, recipe.model, recipe.precision, recipe.seed, classes))
+        return self._model.get(key, make)
+
+    def _splits(self, recipe: Recipe, request: Request, preprocessor: Any) -> batches.Splits:
+        """The data as the model takes it, of labelled texts only the first ones of each split: they take 10 ms each."""
+        from ftapp import batches, data
+
+        found = self._read(recipe, request)
+
+        def make() -> batches.Splits:
+            if recipe.task != "text-classification":
+                return batches.encode(recipe, found, preprocessor, request.progress)
+            assert isinstance(found, data.Splits)
+            size = max(_SAMPLE, *(phase.batch_size for phase in recipe.phase))
+            first = batches.LabelledTexts(_first(found.train, size), preprocessor)
+            parts = {}
+            for name in ("train", "validation", "test"):
+                part = getattr(found, name)
+                few = batches.LabelledTexts(part, preprocessor) if name != "train" and len(part) <= size else first
+                parts[name] = _Sample(few, len(part))
+            return batches.Splits(**parts, classes=found.classes, duplicates=found.duplicates)
+
+        batch_sizes = [phase.batch_size for phase in recipe.phase]
+        key = repr((_data_key(recipe), recipe.model, recipe.augment, recipe.evaluate.split, batch_sizes))
+        return self._encoded.get(key, make)
+
+
+class _Sample:
+    """The encoded first texts of a split: as many as it has for all who ask, and of lengths like all of its texts."""
+
+    def __init__(self, first: batches.LabelledTexts, size: int) -> None:
+        self._first, self._size = first, size
+        self.lengths = first.lengths
+        self.inputs, self.targets, self.width, self.keys = first.inputs, first.targets, first.width, first.keys
+
+    def __len__(self) -> int:
+        return self._size
+
+
+def _first(part: Subset, size: int) -> Subset:
+    from ftapp.data import Subset
+
+    return Subset(part.examples, part.indices[:size])
+
+
+def _begin(recipe: Recipe, request: Request) -> str:
+    """Load Keras if need be, and set the precision, which each thread has for itself. Returns it."""
+    from ftapp import backend
+
+    if "keras_hub" not in sys.modules:
+        request.progress("loading Keras")
+    backend.device()
+    precision, _ = backend.choose_precision(recipe.precision)
+    return precision
+
+
+def _data_key(recipe: Recipe) -> str:
+    return repr((structures.data_identity(recipe), recipe.seed))
+
+
+def _phase(recipe: Recipe, index: int, layers: Sequence[str] | None) -> Phase:
+    if not 0 <= index < len(recipe.phase):
+        raise RunError(f"a recipe's phases are numbered from 0 to {len(recipe.phase) - 1}; got {index}")
+    phase = recipe.phase[index]
+    if layers is None:
+        return phase
+    problems = []
+    for text in layers:
+        try:
+            parse_rule(text)
+        except ValueError as error:
+            problems.append(str(error))
+    _check(phase, problems)
+    return phase.model_copy(update={"layers": list(layers)})
+
+
+def _check(phase: Phase, messages: Sequence[str]) -> None:
+    if messages:
+        raise RecipeError([Problem("", f"phase.{phase.name}.layers", message) for message in messages])
+
+
+def _configuration(phase: Phase, decisions: Sequence[Any], precision: str, *, cached: bool) -> Hashable:
+    """What the time of a step follows from, beside the model and its data."""
+    trains = tuple(decision.trainable for decision in decisions)
+    return trains, phase.batch_size, phase.optimizer, precision, cached
+
+
+def _derived(held: _Held, flops: int) -> float | None:
+    """Seconds of so many FLOPs, on the line through the cheapest and the dearest that were timed.
+
+    The line's slope is the machine's speed, and where it begins is what a step costs beside its operations.
+    """
+    points = [(timing.step_flops, timing.step) for timing in held.timed.values() if timing.step_flops]
+    points += [(timing.forward_flops, timing.forward) for timing in held.timed.values() if timing.forward_flops]
+    if len(points) < 2:
+        return None
+    (few, quick), (many, slow) = min(points), max(points)
+    if many == few or slow <= quick:
+        return slow * flops / many
+    return max(quick * min(1.0, flops / few), quick + (flops - few) * (slow - quick) / (many - few))
+
+
+def _structure(held: _Held, classes: int | None) -> Structure:
+    """The model's layers as the interface draws them."""
+    from ftapp import costs, freeze
+
+    units, _ = freeze.units(held.model, held.pretrained.backbone)
+    shapes: dict[int, tuple[int, ...] | None] = {}
+    for call in held.calls or ():
+        shapes.setdefault(id(call.layer), call.shape)
+    flops = {id(layer): cost.flops for layer, cost in costs.by_layer(held.calls or ()).items()}
+    layers: list[Layer] = []
+    places: dict[int, int] = {}  # of layers in the list
+    inside: dict[int, set[int | None]] = {}  # blocks of the weighted layers in a container
+
+    def add(path: str, layer: Any, unit: Unit | None) -> None:
+        places[id(layer)] = len(layers)
+        layers.append(
+            Layer(
+                path=path,
+                kind=type(layer).__name__,
+                parameters=freeze.size_of(freeze.own_variables(layer)) if unit else 0,
+                trainable=freeze.size_of(layer._trainable_variables) if unit else 0,
+                weighted=unit is not None,
+                shape=shapes.get(id(layer)),
+                flops=flops.get(id(layer), 0) if held.calls is not None else None,
+                groups=tuple(sorted(unit.groups)) if unit else (),
+                block=unit.block if unit else None,
+            )
+        )
+
+    for unit, (path, layer, parents) in zip(units, freeze.weighted_layers(held.model), strict=True):
+        for depth, parent in enumerate(parents, start=1):
+            if id(parent) not in places:
+                add("/".join(path.split("/")[:depth]), parent, None)
+            inside.setdefault(places[id(parent)], set()).add(unit.block)
+        add(path, layer, unit)
+    for place, blocks in inside.items():
+        if len(blocks) == 1 and not layers[place].weighted:
+            layers[place] = msgspec.structs.replace(layers[place], block=blocks.pop())
+    return Structure(layers=tuple(layers), blocks=units[0].blocks if units else 0, classes=classes)
+
+
+def main() -> None:
+    """Answer until stdin ends, and leave no files behind."""
+    folder = Path(tempfile.mkdtemp(prefix="ftapp-"))
+    handlers = Inspector(folder)
+    names = ("structure", "costs", "timing", "data", "tokens", "augment")
+    try:
+        service.serve({name: getattr(handlers, name) for name in names})
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
+    # Backends' threads and requests that nobody waits for would only delay the end.
+    os._exit(0)

@@ -1,0 +1,73 @@
+"""Previews of a recipe's data: sizes, classes and the first training examples, images as files. Needs no Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ftapp.answers import Example, Preview
+from ftapp.data import DocumentSplits, Splits
+
+THUMBNAIL = 256
+"""Pixels of the longer side of a thumbnail at most."""
+_EXCERPT = 2000  # characters of a text
+_NAMES = ("train", "validation", "test")
+
+
+def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
+    """A preview of labelled texts or images, with the first `count` training examples.
+
+    folder: for thumbnails; those of the same images are written once.
+    """
+    parts = {name: getattr(splits, name) for name in _NAMES}
+    train = splits.train
+    examples = []
+    for position in range(min(count, len(train))):
+        label, example = splits.classes[int(train.labels[position])], train[position]
+        if isinstance(example, str):
+            examples.append(_text(example, label))
+        else:
+            file = folder / f"{train.examples.digest(int(train.indices[position])).hex()}.png"
+            if not file.exists():
+                thumbnail(example, file)
+            height, width = example.shape[:2]
+            examples.append(Example(label=label, file=str(file), size=(width, height)))
+    return Preview(
+        sizes={name: len(part) for name, part in parts.items()},
+        classes=splits.classes,
+        counts={name: _counts(part.labels, len(splits.classes)) for name, part in parts.items()},
+        characters=None,
+        duplicates=splits.duplicates,
+        examples=tuple(examples),
+    )
+
+
+def of_documents(splits: DocumentSplits, count: int) -> Preview:
+    """A preview of texts for a language model, with the first `count` training documents."""
+    parts: dict[str, list[str]] = {name: getattr(splits, name) for name in _NAMES}
+    return Preview(
+        sizes={name: len(part) for name, part in parts.items()},
+        classes=(),
+        counts={},
+        characters={name: sum(map(len, part)) for name, part in parts.items()},
+        duplicates=splits.duplicates,
+        examples=tuple(_text(text, None) for text in splits.train[:count]),
+    )
+
+
+def thumbnail(image: NDArray[np.uint8], file: Path) -> None:
+    """Write an RGB image, uint8 [height, width, 3], as a PNG of at most THUMBNAIL pixels a side."""
+    small = Image.fromarray(image)
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    small.save(file, compress_level=1)
+
+
+def _text(text: str, label: str | None) -> Example:
+    return Example(label=label, text=text[:_EXCERPT], characters=len(text))
+
+
+def _counts(labels: NDArray[np.int32], classes: int) -> tuple[int, ...]:
+    return tuple(int(count) for count in np.bincount(labels, minlength=classes))

@@ -1,0 +1,76 @@
+"""The structures of models on disk, so that a model that was looked at once is shown again without Keras.
+
+A structure lies under a hash of all that it follows from: [model], the task, versions, the configuration of a local
+preset, and for classifiers what the number of their classes follows from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ftapp import fetch, presets, sources
+from ftapp.answers import Structure
+from ftapp.recipe import Recipe
+
+_PACKAGES = ("ftapp", "keras", "keras-hub")
+
+
+def load(recipe: Recipe) -> Structure | None:
+    """The structure that is kept for a recipe's model; None when there is none."""
+    try:
+        return msgspec.json.decode(_file(recipe).read_bytes(), type=Structure)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def keep(recipe: Recipe, structure: Structure) -> None:
+    """Keep a structure, unless its number of classes was assumed. A cache that cannot be written is no error."""
+    if structure.classes is None and recipe.task != "causal-lm":
+        return
+    file = _file(recipe)
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_suffix(f".{os.getpid()}")
+        scratch.write_bytes(msgspec.json.encode(structure))
+        scratch.replace(file)  # whole or not at all
+
+
+def data_identity(recipe: Recipe) -> Any:
+    """What tells one state of a recipe's data from another: its keys, and of local files sizes and times."""
+    source = sources.parse(recipe.data.source)
+    stats: list[Any] = []
+    if source.name and source.scheme in ("csv", "jsonl", "text", "folder"):
+        path = Path(source.name).expanduser()
+        found = [path, *(each for each in sorted(path.rglob("*")) if each.is_dir())] if path.is_dir() else [path]
+        for each in found:
+            with suppress(OSError):
+                stat = each.stat()
+                stats.append((str(each), stat.st_size, stat.st_mtime_ns))
+    return [recipe.task, recipe.data.model_dump(), stats]
+
+
+def _file(recipe: Recipe) -> Path:
+    facts: list[Any] = [recipe.task, recipe.model.model_dump(), [metadata.version(name) for name in _PACKAGES]]
+    if folder := presets.local_folder(recipe.model.preset):
+        facts += [(file.name, file.read_bytes()) for file in sorted(folder.glob("*.json"))]
+    if recipe.task != "causal-lm":
+        facts.append(_classes(recipe))
+    key = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
+    return fetch.cache_dir() / "structures" / f"{key}.json"
+
+
+def _classes(recipe: Recipe) -> Any:
+    """What the number of classes follows from."""
+    source = sources.parse(recipe.data.source)
+    if source.scheme == "folder":
+        root = Path(source.name).expanduser()
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_dir())
+    keys = recipe.data.model_dump(include={"source", "classes", "label_column"})
+    return [keys, data_identity(recipe)[-1]]
