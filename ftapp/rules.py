@@ -21,7 +21,7 @@ A name matches a layer if it is a part of the layer's path, or begins one and is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -165,12 +165,13 @@ def nothing_trains(rules: Sequence[str]) -> str:
     return f"a phase trains at least one layer; {list(rules)} freeze all; add for example 'train head'"
 
 
-def naming(path: str, units: Sequence[Unit]) -> str:
-    """The most readable selection of the layer at `path` with all that lies in it, and of nothing else; "" is all.
+def naming(path: str, inside: Collection[int], units: Sequence[Unit]) -> str:
+    """The most readable selection of a layer and all that lies in it, and of nothing else.
 
-    A group where one is just that, else the layer's name, its name in its block, or its path.
+    A group where one is just that, else the layer's name, its name in its block, or its path. inside: indices of the
+    units that are meant.
     """
-    wanted = [not path or unit.path == path or unit.path.startswith(f"{path}/") for unit in units]
+    wanted = [index in inside for index in range(len(units))]
     chosen = [unit for unit, holds in zip(units, wanted, strict=True) if holds]
     name = path.rpartition("/")[2]
     candidates = [*GROUPS, name, f"{name} & !{name}_*"]

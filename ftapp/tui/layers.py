@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -22,15 +23,19 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Node:
-    """A layer of the tree. units: indices of the structure's units that lie in it, its own included; parameters: of
-    all of them; layer: None for the whole model.
+    """A layer of the tree, or layers that make up a block and have none around them.
+
+    path: of the layer, or the name that the layers of a block begin with; units: indices of the structure's units that
+    lie in it, its own included; parameters: of all of them; shape: of what it puts out, without the batch, None where
+    that is not known; block: the one that all of it lies in.
     """
 
     path: str
-    layer: Layer | None
     children: tuple[Node, ...]
     units: tuple[int, ...]
     parameters: int
+    shape: tuple[int, ...] | None
+    block: int | None
 
     @property
     def name(self) -> str:
@@ -45,17 +50,31 @@ def grow(structure: Structure) -> Node:
     index = {layer.path: number for number, layer in enumerate(structure.weighted)}
 
     def node(path: str, layer: Layer | None) -> Node:
-        children = tuple(node(child.path, child) for child in below.get(path, ()))
+        children = tuple(_blocks([node(child.path, child) for child in below.get(path, ())]))
         own = (index[path],) if path in index else ()
         return Node(
             path=path,
-            layer=layer,
             children=children,
             units=(*own, *(unit for child in children for unit in child.units)),
             parameters=(layer.parameters if layer else 0) + sum(child.parameters for child in children),
+            shape=layer.shape if layer else None,
+            block=layer.block if layer else None,
         )
 
     return node("", None)
+
+
+def _blocks(siblings: Sequence[Node]) -> Iterator[Node]:
+    """The siblings, with neighbours of one block put together where their names begin alike, as block1_conv1 does."""
+    for block, group in itertools.groupby(siblings, key=lambda node: node.block):
+        nodes = list(group)
+        words = zip(*(node.path.split("_") for node in nodes), strict=False)
+        common = "_".join(each[0] for each in itertools.takewhile(lambda each: len(set(each)) == 1, words))
+        if block is None or len(nodes) < 2 or not common:
+            yield from nodes
+            continue
+        units = tuple(unit for node in nodes for unit in node.units)
+        yield Node(common, tuple(nodes), units, sum(node.parameters for node in nodes), nodes[-1].shape, block)
 
 
 @dataclass(frozen=True)
@@ -89,7 +108,7 @@ class Choice:
 
     def toggled(self, node: Node) -> list[str]:
         """The rules that freeze a layer with all in it where all of it trains, else train it."""
-        return self._turned(node.units, rules.naming(node.path, self.structure.units))
+        return self._turned(node.units, rules.naming(node.path, node.units, self.structure.units))
 
     def group_toggled(self, group: str) -> list[str] | None:
         """The same for a component group; None where no layer belongs to it."""

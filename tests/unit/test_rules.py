@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -33,6 +34,10 @@ UNITS = [
 def training(*rules: str) -> list[str]:
     flags, _ = decide([parse_rule(rule) for rule in rules], UNITS)
     return [unit.path for unit, trains in zip(UNITS, flags, strict=True) if trains]
+
+
+def inside(path: str, units: Sequence[Unit]) -> list[int]:
+    return [index for index, unit in enumerate(units) if not path or f"{unit.path}/".startswith(f"{path}/")]
 
 
 def query(*blocks: int) -> list[str]:
@@ -135,7 +140,7 @@ def test_selections_alone_are_read_as_those_of_a_rule() -> None:
     ],
 )
 def test_a_layer_is_named_by_the_most_readable_selection_of_it_alone(path: str, selection: str) -> None:
-    assert naming(path, UNITS) == selection
+    assert naming(path, inside(path, UNITS), UNITS) == selection
 
 
 def test_a_name_that_begins_another_one_is_told_apart_by_a_longer_selection() -> None:
@@ -144,10 +149,8 @@ def test_a_name_that_begins_another_one_is_told_apart_by_a_longer_selection() ->
         for path in ("dense", "dense_1", "tower/odd name", "tower/norm/scale", "tower/norm")
     ]
     for path in ("dense", "tower", "tower/odd name", "tower/norm", "tower/norm/scale"):
-        rule = parse_rule(f"train {naming(path, units)}")
-        inside = [unit.path for unit in units if f"{unit.path}/".startswith(f"{path}/")]
-        matched = [unit.path for unit in units if rule.matches(unit)]
-        assert matched == inside, path
+        rule = parse_rule(f"train {naming(path, inside(path, units), units)}")
+        assert [index for index, unit in enumerate(units) if rule.matches(unit)] == inside(path, units), path
 
 
 @pytest.mark.parametrize(

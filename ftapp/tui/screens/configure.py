@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.css.query import NoMatches
+from textual.events import Click
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static, Tab, Tabs, TextArea
 
@@ -49,6 +51,7 @@ _NO_PROFILE = ""
 class ConfigureScreen(Page):
     """Changes a draft, shows what it comes to, saves it and starts its run."""
 
+    AUTO_FOCUS = ""  # the tree takes the focus when it is there
     HELP = """
 ## Configure
 
@@ -64,7 +67,7 @@ Nothing is written before you save. A run that is started goes on without this w
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "Run", tooltip="Start the run"),
         Binding("ctrl+s", "save", "Save", tooltip="Save as a recipe of your own"),
-        Binding("y", "copy", "Copy command", tooltip="Copy the command that runs this"),
+        Binding("y", "copy", "Copy", tooltip="Copy the command that runs this"),
         Binding("left_square_bracket", "step_phase(-1)", "Former phase", show=False),
         Binding("right_square_bracket", "step_phase(1)", "Next phase", show=False),
         Binding("g", "fetch", "Fetch", tooltip="Fetch the model and the data from their hub"),
@@ -82,10 +85,12 @@ Nothing is written before you save. A run that is started goes on without this w
     ConfigureScreen #choices { height: 1; padding: 0 1; }
     ConfigureScreen #choices Label { color: $text-muted; margin-right: 1; }
     ConfigureScreen #profile { width: 18; margin-right: 2; }
-    ConfigureScreen #profile SelectCurrent { padding: 0 1; background: $surface; }
+    ConfigureScreen #profile > SelectCurrent { padding: 0 1; background: $surface; }
     ConfigureScreen #profile:focus SelectCurrent { background: $panel; background-tint: $background 0%; }
     ConfigureScreen #profile SelectOverlay { border: none; background: $panel; padding: 0; }
-    ConfigureScreen #phases { width: auto; max-width: 60%; }
+    ConfigureScreen #phases { width: auto; max-width: 60%; height: 1; }
+    ConfigureScreen .phase { width: auto; padding: 0 1; color: $text-muted; }
+    ConfigureScreen .phase.-here { color: $primary; text-style: bold; background: $surface; }
     ConfigureScreen #changes { width: 1fr; text-align: right; color: $text-muted; }
     ConfigureScreen #tabs { height: 1; padding: 0 1; margin-top: 1; }
     ConfigureScreen.-short #tabs { margin-top: 0; }
@@ -94,11 +99,15 @@ Nothing is written before you save. A run that is started goes on without this w
     ConfigureScreen #tabs Tab.-active { color: $primary; text-style: bold; background: $surface; }
     ConfigureScreen #tabs Tab.-wrong { color: $error; }
     ConfigureScreen #panes { height: 1fr; layout: horizontal; }
+    ConfigureScreen #panes > .pane { scrollbar-size-vertical: 1; }
     ConfigureScreen #panes > .pane { display: none; width: 1fr; height: 100%; }
     ConfigureScreen #panes > .pane.-active { display: block; }
     ConfigureScreen.-medium #panes > #layers { display: block; width: 11fr; }
     ConfigureScreen.-medium #panes > .pane.-beside { display: block; width: 9fr; }
     ConfigureScreen.-medium #panes > .pane.-active.-beside { display: block; }
+    ConfigureScreen.-short #bar { display: none; }
+    ConfigureScreen.-short #cost { margin-bottom: 0; max-height: 2; }
+    ConfigureScreen.-short #rules { max-height: 3; margin-top: 0; }
     ConfigureScreen.-wide #tabs { display: none; }
     ConfigureScreen.-wide #panes { layout: grid; grid-size: 3 2; grid-columns: 6fr 4fr 5fr; grid-rows: 1fr 1fr; }
     ConfigureScreen.-wide #panes > .pane { display: block; width: 100%; }
@@ -123,7 +132,7 @@ Nothing is written before you save. A run that is started goes on without this w
         with Horizontal(id="choices"):
             yield Label("Profile")
             yield Select[str]([("none", _NO_PROFILE)], id="profile", allow_blank=False, compact=True)
-            yield Static(id="phases")
+            yield Horizontal(id="phases")
             yield Static(id="changes", markup=False)
         yield Tabs(*(Tab(label, id=name) for name, label in _PANES.items()), id="tabs")
         with Container(id="panes"):
@@ -146,7 +155,7 @@ Nothing is written before you save. A run that is started goes on without this w
             select.set_options([*((name, name) for name in (*profiles, *unknown)), ("none", _NO_PROFILE)])
             select.value = chosen
         self._go_to("layers")
-        self._take(draft)
+        self.call_after_refresh(self._take, draft)
 
     async def on_unmount(self) -> None:
         await self._inspector.close()
@@ -164,25 +173,27 @@ Nothing is written before you save. A run that is started goes on without this w
 
     def _show(self) -> None:
         form = self.form
-        name = Content.assemble((form.draft.path.stem, "bold"), (f"  {form.tables.get('title', '')}", "$text-muted"))
+        name = Content.assemble(
+            (form.draft.path.stem, "bold"), (f"  {form.tables.get('title', '')}", "$foreground 60%")
+        )
         self.query_one("#title", Static).update(name)
         count = len(form.draft.changes)
         self.query_one("#changes", Static).update(f"{count} change{'' if count == 1 else 's'}" if count else "")
-        self.query_one("#phases", Static).update(self._phase_words())
+        self._show_phases()
         for line in self.query(FieldLine):
             line.show(form.value(form.key(line.field.key)))
         for pane in (LayersPane, TrainingPane, DataPane, AugmentPane):
             self.query_one(pane).show(form)
         self._complain()
 
-    def _phase_words(self) -> Content:
-        if len(self.form.phases) < 2:
-            return Content("")
-        parts = [Content.styled("Phase ", "$text-muted")]
-        for index, name in enumerate(self.form.phases):
-            style = "bold $primary" if name == self.form.phase else "$text-muted"
-            parts.append(Content.styled(f" {name} ", style).stylize(f"@click=screen.choose_phase({index})"))
-        return Content("").join(parts)
+    def _show_phases(self) -> None:
+        """Name the phases, if there are several, so that a click chooses one."""
+        place, names = self.query_one("#phases"), self.form.phases if len(self.form.phases) > 1 else []
+        if [chip.phase for chip in place.query(_PhaseChip)] != names:
+            place.remove_children()
+            place.mount_all([*[Label("Phase")] * bool(names), *map(_PhaseChip, names)])
+        for chip in place.query(_PhaseChip):
+            chip.set_class(chip.phase == self.form.phase, "-here")
 
     def _complain(self) -> None:
         """Show each problem where it belongs, and all of them in a few words at the bottom."""
@@ -269,8 +280,10 @@ Nothing is written before you save. A run that is started goes on without this w
     def _tab_chosen(self, event: Tabs.TabActivated) -> None:
         self._go_to(event.tab.id or "layers")
 
-    def action_choose_phase(self, index: int) -> None:
-        self._take(self.form.draft, self.form.phases[index])
+    @on(Click, ".phase")
+    def _phase_clicked(self, event: Click) -> None:
+        if isinstance(event.widget, _PhaseChip):
+            self._take(self.form.draft, event.widget.phase)
 
     def action_step_phase(self, by: int) -> None:
         names = self.form.phases
@@ -301,7 +314,7 @@ Nothing is written before you save. A run that is started goes on without this w
         if problems := self.problems:
             self.notify("\n".join(map(_in_short, problems)), title="This recipe cannot run", severity="error")
             return
-        self.run_worker(self._inspector.close())  # the run needs the memory
+        self.run_worker(self._inspector.close)  # the run needs the memory
         self._asked.pop("costs", None)
         self.app.start(self.form.draft)
 
@@ -390,7 +403,7 @@ Nothing is written before you save. A run that is started goes on without this w
         for kind, (key, learn) in wanted.items():
             if self._asked.get(kind) != repr(key):
                 self._asked[kind] = repr(key)
-                self.run_worker(learn(resolved), group=kind, exclusive=True, exit_on_error=False)
+                self.run_worker(partial(learn, resolved), group=kind, exclusive=True, exit_on_error=False)
 
     def _may(self, resolved: Recipe) -> tuple[bool, bool]:
         """Whether the model and the data may be fetched without being asked to: nothing of a hub is."""
@@ -510,7 +523,8 @@ Nothing is written before you save. A run that is started goes on without this w
         resolved = self.form.recipe
         if resolved and self._structure and all(self._may(resolved)):
             phase = self.form.phases.index(self.form.phase)
-            self.run_worker(self._time(resolved, phase), group="timing", exclusive=True, exit_on_error=False)
+            work = partial(self._time, resolved, phase)
+            self.run_worker(work, group="timing", exclusive=True, exit_on_error=False)
         else:
             self.notify("Steps can be timed once the model and the data are there.")
 
@@ -523,6 +537,14 @@ Nothing is written before you save. A run that is started goes on without this w
                     show(f"{activity}{f', {done / total:.0%}' if total else ''} ...")
 
         return told
+
+
+class _PhaseChip(Static):
+    """The name of a phase."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(phase, classes="phase", markup=False)
+        self.phase = phase
 
 
 def _in_short(problem: Problem) -> str:

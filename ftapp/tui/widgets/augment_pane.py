@@ -39,8 +39,12 @@ class AugmentPane(VerticalScroll, can_focus=False):
     AugmentPane.-none > #why-none { display: block; }
     AugmentPane > #use { height: 1; }
     AugmentPane > #use Label { width: 15; color: $text-muted; }
-    AugmentPane > #use Switch { border: none; padding: 0; height: 1; background: $background; }
-    AugmentPane > #use Switch:focus { background-tint: $foreground 15%; }
+    AugmentPane > #use Switch, AugmentPane > #use Switch:focus {
+        border: none; padding: 0 1; height: 1; background: $surface;
+    }
+    AugmentPane > #use Switch:focus { background: $panel; background-tint: $background 0%; }
+    AugmentPane > #use .switch--slider { color: $foreground 40%; background: $border; }
+    AugmentPane > #use .-on .switch--slider { color: $primary; }
     AugmentPane > Vertical { height: auto; }
     AugmentPane.-off > #augment-fields { display: none; }
     AugmentPane > #grid-state { color: $text-muted; height: auto; margin: 1 0; }

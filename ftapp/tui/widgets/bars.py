@@ -37,15 +37,15 @@ class Bars(Widget):
             numbers = f"{count:>8,} {count / max(1, total):>6.1%}"
             lines.append(
                 Content.assemble(
-                    (f"{name.ljust(edge)} ", "$text-muted"),
+                    (f"{name.ljust(edge)} ", "$foreground 60%"),
                     ("━" * length, "$primary"),
                     (" " * (room - length), ""),
-                    (numbers, "$text-muted"),
+                    (numbers, "$foreground 60%"),
                 )
             )
         if rest := [count for _, count in self.counts[_MOST:]]:
             words = f"and {len(rest):,} more of {min(rest):,} to {max(rest):,}"
-            lines.append(Content.styled(words, "$text-muted"))
+            lines.append(Content.styled(words, "$foreground 60%"))
         return Content("\n").join(lines)
 
     def _shown(self) -> Sequence[tuple[str, int]]:

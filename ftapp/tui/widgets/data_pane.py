@@ -16,7 +16,7 @@ from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, columns
 
 _TEXT = 240  # characters of an example that are shown
-_PICTURE = 18  # columns of a picture at most
+_PICTURE = 14  # columns of a picture at most
 
 
 class DataPane(VerticalScroll, can_focus=False):
@@ -125,9 +125,9 @@ def _sizes(preview: Preview, tokens: Tokens | None) -> Content:
             more = f" ({tokens.sequences[name]:,} sequences)"
         else:
             more = f" ({preview.characters[name]:,} characters)" if preview.characters else ""
-        parts.append(Content.assemble((f"{size:,}", "bold"), (f" {name}{more}", "$text-muted")))
+        parts.append(Content.assemble((f"{size:,}", "bold"), (f" {name}{more}", "$foreground 60%")))
     dropped = f"{preview.duplicates:,} duplicate{'' if preview.duplicates == 1 else 's'} dropped"
-    return Content.styled(" · ", "$text-muted").join([*parts, Content.styled(dropped, "$text-muted")])
+    return Content.styled(" · ", "$foreground 60%").join([*parts, Content.styled(dropped, "$foreground 60%")])
 
 
 def _text(example: Example, tokens: int | None, limit: int | None) -> Content:
@@ -139,5 +139,5 @@ def _text(example: Example, tokens: int | None, limit: int | None) -> Content:
     elif example.characters:
         facts.append(f"{example.characters:,} characters")
     label = (f"{example.label}  " if example.label else "", "bold")
-    head = Content.assemble(label, (" ".join(facts), "$text-muted"))
+    head = Content.assemble(label, (" ".join(facts), "$foreground 60%"))
     return Content("\n").join([head, Content(text[:_TEXT] + ("…" if cut else ""))])

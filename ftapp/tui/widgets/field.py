@@ -23,10 +23,12 @@ class FieldLine(Vertical):
     FieldLine Label { width: 15; color: $text-muted; }
     FieldLine:focus-within Label { color: $foreground; }
     FieldLine Input, FieldLine Select { width: 1fr; }
-    FieldLine Switch { border: none; padding: 0; height: 1; background: $background; }
-    FieldLine Switch:focus { border: none; background-tint: $foreground 15%; }
-    FieldLine SelectCurrent { padding: 0 1; background: $surface; }
-    FieldLine Select:focus > SelectCurrent { background: $panel; background-tint: $background 0%; }
+    FieldLine Switch, FieldLine Switch:focus { border: none; padding: 0 1; height: 1; background: $surface; }
+    FieldLine Switch:focus { background: $panel; background-tint: $background 0%; }
+    FieldLine Switch .switch--slider { color: $foreground 40%; background: $border; }
+    FieldLine Switch.-on .switch--slider { color: $primary; }
+    FieldLine Select.-textual-compact > SelectCurrent { padding: 0 1; background: $surface; }
+    FieldLine Select.-textual-compact:focus > SelectCurrent { background: $panel; background-tint: $background 0%; }
     FieldLine SelectOverlay, FieldLine SelectOverlay:focus { border: none; background: $panel; padding: 0; }
     FieldLine > .wrong { display: none; height: auto; padding-left: 15; color: $error; }
     FieldLine.-wrong > .wrong { display: block; }

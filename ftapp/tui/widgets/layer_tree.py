@@ -16,7 +16,8 @@ from ftapp.tui.layers import Choice, Node, State
 
 _MARKS = {State.TRAINS: "● ", State.PARTLY: "◐ ", State.FROZEN: "○ "}
 _SIZE, _SHAPE = 9, 14  # columns
-_WITH_SHAPE, _WITH_RULE = 54, 84  # columns of the tree from which there is room for more than names and sizes
+_WITH_SHAPE, _WITH_RULE = 54, 76  # columns of the tree from which there is room for more than names and sizes
+_SMALL = 24  # layers with weights, up to which all of the tree begins open
 _GROUPS = {
     "a": "attention",
     "m": "mlp",
@@ -32,23 +33,21 @@ _GROUPS = {
 class LayerTree(Tree[Node]):
     """Posts what the user wants to toggle; `show` then gives it what the rules have become."""
 
-    ICON_NODE = "▸ "
-    ICON_NODE_EXPANDED = "▾ "
     COMPONENT_CLASSES: ClassVar[set[str]] = {"layer--trains", "layer--frozen", "layer--aside"}
     DEFAULT_CSS = """
-    LayerTree { scrollbar-size-horizontal: 0; }
+    LayerTree { scrollbar-size: 0 1; }
+    LayerTree:focus { background-tint: $background 0%; }
     LayerTree > .layer--trains { color: $primary; }
-    LayerTree > .layer--frozen { color: $text-muted; }
-    LayerTree > .layer--aside { color: $text-muted; }
+    LayerTree > .layer--frozen, LayerTree > .layer--aside { color: $foreground 50%; }
     LayerTree > .tree--guides, LayerTree:focus > .tree--guides { color: $border; }
     LayerTree > .tree--guides-selected, LayerTree:focus > .tree--guides-selected { color: $border; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "toggle_layer", "Train or freeze", tooltip="Train or freeze the layer"),
+        Binding("space", "toggle_layer", "Toggle", tooltip="Train or freeze the layer"),
         Binding("enter", "toggle_node", "Open or close", show=False),
         Binding("right", "open", "Open", show=False),
         Binding("left", "close", "Close", show=False),
-        Binding("a", "toggle_group('attention')", "Attention", key_display="a m e h", tooltip="Attention"),
+        Binding("a", "toggle_group('attention')", "Groups", key_display="a m e h", tooltip="Attention"),
         *(
             Binding(key, f"toggle_group('{group}')", group.capitalize(), show=False)
             for key, group in _GROUPS.items()
@@ -102,14 +101,14 @@ class LayerTree(Tree[Node]):
 
     def _hang(self, root: Node) -> None:
         self.reset(root.name, root)
+        small = len(root.units) <= _SMALL
 
         def grow(tree: TreeNode[Node], node: Node) -> None:
             for child in node.children:
                 if child.children:
-                    # Blocks and what else has no blocks inside begin closed.
-                    holds_blocks = any(inside.layer and inside.layer.block is not None for inside in child.children)
-                    is_block = child.layer is not None and child.layer.block is not None
-                    grow(tree.add(child.name, child, expand=holds_blocks and not is_block), child)
+                    # What holds blocks begins open, the blocks themselves closed.
+                    holds_blocks = child.block is None and any(each.block is not None for each in child.children)
+                    grow(tree.add(child.name, child, expand=small or holds_blocks), child)
                 else:
                     tree.add_leaf(child.name, child)
 
@@ -121,9 +120,10 @@ class LayerTree(Tree[Node]):
         if layer is None or choice is None:
             return Text(str(node.label), style)
         state = choice.state(layer.units)
-        aside = style + self.get_component_rich_style("layer--aside", partial=True)
-        frozen = style + self.get_component_rich_style("layer--frozen", partial=True)
-        trains = style + self.get_component_rich_style("layer--trains", partial=True)
+        aside, frozen, trains = (
+            style + Style(color=self.get_component_rich_style(f"layer--{name}").color)
+            for name in ("aside", "frozen", "trains")
+        )
         icon = "  " if not node.allow_expand else self.ICON_NODE_EXPANDED if node.is_expanded else self.ICON_NODE
         depth = -1
         parent: TreeNode[Node] | None = node
@@ -132,8 +132,7 @@ class LayerTree(Tree[Node]):
         width = max(24, self.scrollable_content_region.width - self.guide_depth * depth)
         columns: list[tuple[str, Style]] = [(f"{layer.parameters:,}".rjust(_SIZE + 3), aside)]
         if self.scrollable_content_region.width >= _WITH_SHAPE:
-            shape = layer.layer.shape if layer.layer else None
-            columns.append(("×".join(map(str, shape or ())).rjust(_SHAPE), aside))
+            columns.append(("×".join(map(str, layer.shape or ())).rjust(_SHAPE), aside))
         if self.scrollable_content_region.width >= _WITH_RULE:
             columns.append(("  " + _fit(choice.rule(layer.units), 26), aside))
         room = width - sum(len(text) for text, _ in columns) - len(icon) - 2

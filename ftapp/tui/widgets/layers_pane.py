@@ -24,14 +24,11 @@ class LayersPane(Vertical):
     LayersPane > #share { height: 1; }
     LayersPane > #bar { height: 1; margin-bottom: 1; }
     LayersPane > #cost { height: auto; color: $text-muted; margin-bottom: 1; }
-    .-short LayersPane > #bar { display: none; }
-    .-short LayersPane > #cost { margin-bottom: 0; }
     LayersPane > #waiting { height: 1fr; color: $text-muted; }
     LayersPane > LayerTree { height: 1fr; display: none; }
     LayersPane.-known > #waiting { display: none; }
     LayersPane.-known > LayerTree { display: block; }
     LayersPane > #rules { height: auto; max-height: 6; margin-top: 1; background: $surface; padding: 0 1; }
-    .-short LayersPane > #rules { max-height: 3; margin-top: 0; }
     LayersPane > #rules:focus { background: $panel; }
     LayersPane > #rules-wrong { height: auto; color: $error; display: none; padding: 0 1; }
     LayersPane.-wrong > #rules-wrong { display: block; }
@@ -114,9 +111,9 @@ class LayersPane(Vertical):
         self.choice = choice
         self.query_one(LayerTree).show(self._root, choice)
         share = Content.assemble(
-            ("R ", "$text-muted"),
+            ("R ", "$foreground 60%"),
             (words.share(choice.share), "bold $primary"),
-            (f"   {choice.trained:,} of {choice.structure.parameters:,} parameters train", "$text-muted"),
+            (f"   {choice.trained:,} of {choice.structure.parameters:,} parameters train", "$foreground 60%"),
         )
         self.query_one("#share", Static).update(share)
         self.call_after_refresh(self._draw_bar)
