@@ -433,7 +433,7 @@ Nothing is written before you save. A run that is started goes on without this w
             self._forget(f"{resolved.model.preset} comes from a hub. g fetches it and shows its layers.")
             return
         try:
-            known = kept or await self._inspector.structure(resolved, self._telling(pane.wait, self._structure is None))
+            known = kept or await self._inspector.structure(resolved, self._telling(pane.wait if self._structure is None else pane.timing))
         except SupersededError:
             return
         except (RecipeError, RunError, OSError) as error:
@@ -492,7 +492,7 @@ Nothing is written before you save. A run that is started goes on without this w
             return
         phase = self.form.phases.index(self.form.phase)
         try:
-            told = await self._inspector.costs(resolved, phase, told=self._telling(pane.cost, pane.choice is None))
+            told = await self._inspector.costs(resolved, phase, told=self._telling(pane.timing))
         except SupersededError:
             return
         except (RecipeError, RunError, OSError) as error:
@@ -528,11 +528,11 @@ Nothing is written before you save. A run that is started goes on without this w
         else:
             self.notify("Steps can be timed once the model and the data are there.")
 
-    def _telling(self, show: Callable[[str], None], wanted: bool = True) -> Callable[[str, int, int | None], None]:
+    def _telling(self, show: Callable[[str], None]) -> Callable[[str, int, int | None], None]:
         """What shows the helper's progress in words, while the screen is there."""
 
         def told(activity: str, done: int, total: int | None) -> None:
-            if wanted and self.is_mounted:
+            if self.is_mounted:
                 with suppress(NoMatches):
                     show(f"{activity}{f', {done / total:.0%}' if total else ''} ...")
 

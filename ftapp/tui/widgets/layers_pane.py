@@ -110,6 +110,7 @@ class LayersPane(Vertical):
             return  # a rule that is being typed; the tree shows the last that could be read
         self.choice = choice
         self.query_one(LayerTree).show(self._root, choice)
+        self._tell_rule()
         share = Content.assemble(
             ("R ", "$foreground 60%"),
             (words.share(choice.share), "bold $primary"),
@@ -127,6 +128,15 @@ class LayersPane(Vertical):
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw_bar)
+
+    @on(LayerTree.NodeHighlighted)
+    def _tell_rule(self) -> None:
+        """Say which rule has decided about the layer under the cursor."""
+        node = self.query_one(LayerTree).node
+        if node and self.choice:
+            rule = self.choice.rule(node.units)
+            several = len({id(self.choice.deciding[unit]) for unit in node.units}) > 1
+            self.border_subtitle = f"{node.name}: {rule or ('several rules' if several else 'no rule, it trains')}"
 
     @on(LayerTree.Toggled)
     def _toggle(self, event: LayerTree.Toggled) -> None:

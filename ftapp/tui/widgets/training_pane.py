@@ -28,7 +28,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     TrainingPane .section { color: $foreground; text-style: bold; margin-top: 1; height: 1; }
     TrainingPane > #phase-title { margin-top: 0; }
-    TrainingPane #phase-buttons { height: 1; margin-bottom: 1; }
+    TrainingPane #phase-buttons { height: 1; margin-top: 1; }
     TrainingPane #phase-buttons Button { margin-right: 2; min-width: 8; }
     TrainingPane Curve { height: 6; margin: 1 0; }
     TrainingPane > .for-images, TrainingPane > .for-texts { display: none; height: auto; }
