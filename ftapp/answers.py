@@ -10,6 +10,8 @@ import msgspec
 from ftapp.events import Choice, Estimate
 from ftapp.rules import Unit
 
+Meaning = Literal["probabilities", "one-vs-rest", "decision values"]
+
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A layer that holds weights, of its own (it is a unit of the rules then) or in layers inside of it (a container).
@@ -153,15 +155,12 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A run's model that is ready. base: whether there is a model before training to compare with, None where `why_not`
-    says why there is none.
-    """
+    """A run's model that is ready. no_base: why there is none from before training to compare with, else None."""
 
     task: str
     classes: tuple[str, ...]
     head: str
-    base: bool
-    why_not: str | None
+    no_base: str | None
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,18 +173,20 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
     classes: tuple[str, ...]
     scores: tuple[float, ...]
-    meaning: Literal["probabilities", "one-vs-rest", "decision values"]
+    meaning: Meaning
     tokens: int | None = None
     length: int | None = None
 
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True):
-    """A continuation. text: without the prompt; tokens: how many were written; seconds: what they took, the reading of
-    the prompt included; ended: whether the model wrote its end token; limit: how many the model reads in all.
+    """A continuation.
+
+    text: without the prompt; tokens: how many were written; seconds: what they took, with the reading of the prompt;
+    ended: whether the model wrote its end token; limit: how many tokens the model reads in all, None for any number.
     """
 
     text: str
     tokens: int
     seconds: float
     ended: bool
-    limit: int
+    limit: int | None

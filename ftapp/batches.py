@@ -298,6 +298,12 @@ def encode_texts(
     return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(texts)] for name in chunks[0]}
 
 
+def count_tokens(texts: Sequence[str], preprocessor: Any) -> list[int]:
+    """How many tokens each text has, the special ones around it included, before it is cut."""
+    special = int(encode_texts([""], preprocessor)["padding_mask"].sum())
+    return [len(tokens) + special for tokens in preprocessor.tokenizer(list(texts))]
+
+
 def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]:
     """The tokens of all documents in a row, (tokens,) int32, with the tokenizer's end token after each."""
     parts = []

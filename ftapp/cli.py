@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="ftapp",
-    help="Fine-tune pretrained Keras models from the terminal: choose a recipe, see what is frozen, watch it learn.",
-    no_args_is_help=True,
+    help="Fine-tune pretrained Keras models from the terminal.",
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     # Help in plain text: importing Rich for it would take longer than all the rest of `ftapp --help`.
     rich_markup_mode=None,
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 
 _UNLIMITED = 10_000  # columns
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _debug = False
 
@@ -73,9 +74,26 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout."
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+def options(
+    context: typer.Context,
+    runs_dir: RunsDirOption = None,
+    offline: OfflineOption = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Without a command, open the terminal interface: choose a recipe, see what is frozen, watch it learn."""
     global _debug
     _debug = debug
+    if context.invoked_subcommand is not None:
+        for name, given in (("--runs-dir", runs_dir), ("--offline", offline)):
+            if given:
+                _refuse(f"{name} before a command is for the interface; got it before '{context.invoked_subcommand}'")
+        return
+    if not (sys.stdout.isatty() or "TEXTUAL_DRIVER" in os.environ):  # the latter is how `ftapp serve` opens it
+        print(context.get_help())
+        return
+    from ftapp.tui.app import run_app
+
+    run_app(runs_dir, offline=offline)
 
 
 @app.command()
@@ -148,17 +166,7 @@ def copy(
     from ftapp import recipe
 
     with _refusals():
-        path = recipe.find(recipe_name)
-    if file.suffix != ".toml":
-        hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
-        _refuse(f"a recipe's file ends in .toml; got '{file}'{hint}")
-    try:
-        with file.open("x", encoding="utf-8") as target:
-            target.write(path.read_text("utf-8"))
-    except FileExistsError:
-        _refuse(f"copy writes a new file; '{file}' exists")
-    except OSError as error:
-        _refuse(f"'{file}' cannot be written: {error.strerror}")
+        recipe.copy_to(recipe.find(recipe_name), file)
     print(file)
 
 
@@ -255,12 +263,11 @@ def cache(
 def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
     """List runs, the newest first: running, done, failed, refused, interrupted or crashed."""
     from ftapp import runs as folders
-    from ftapp.events import read
     from ftapp.history import History
 
     rows = []
     for one in folders.list_runs(folders.runs_dir(runs_dir)):
-        history = History.of(read(one.events_file))
+        history = History.of_file(one.events_file)
         rows.append({"run": one.folder.name, "status": one.status(history), **history.summary()})
     if as_json:
         print(json.dumps([{**row, "run": str(folders.runs_dir(runs_dir) / row["run"])} for row in rows]))
@@ -269,6 +276,29 @@ def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
         ["run", "status", "steps", "loss", "accuracy", "seconds"],
         [[str(row["run"]), str(row["status"]), str(row["steps"]), *_numbers(row)] for row in rows],
     )
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "localhost",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    runs_dir: RunsDirOption = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Offer the terminal interface to a browser, on this machine only unless --host says otherwise."""
+    import shlex
+
+    from textual_serve.server import Server
+
+    if host not in _LOOPBACK:
+        print(f"whoever reaches {host}:{port} can start runs and read files here", file=sys.stderr)
+    words = [sys.executable, "-m", "ftapp.cli"]
+    words += ["--runs-dir", str(runs_dir.absolute())] if runs_dir else []
+    words += ["--offline"] if offline else []
+    try:
+        Server(shlex.join(words), host=host, port=port, title="ftapp").serve()
+    except OSError as error:
+        _refuse(f"{host}:{port} cannot be listened on: {error.strerror or error}")
 
 
 def main() -> None:

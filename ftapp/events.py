@@ -6,17 +6,23 @@ Everything that shows a run (the progress bar, the result, panes, comparisons) i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, time
 from typing import BinaryIO, Literal
 
 import msgspec
 
+from ftapp.tail import PIECE, Tail
+
 Status = Literal["done", "failed", "interrupted", "refused"]
 
 
-class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_defaults=True):
-    """time: seconds since the Unix epoch, at which it happened."""
+class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_defaults=True, gc=False):
+    """time: seconds since the Unix epoch, at which it happened.
+
+    gc=False: events hold no cycles, and Python's collector would walk a million of them again and again.
+    """
 
     time: float
 
@@ -118,8 +124,9 @@ class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
 class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     """What a phase took, and the freeze proof: what it did to the weights.
 
-    seconds: wall time in all; preparing: of these, for features to keep; training: for steps with their wait for data;
-    evaluating: for held-out metrics. memory: the most resident bytes of the process at the end of a step.
+    seconds: wall time in all, without pauses; preparing: of these, for features to keep; training: for steps with their
+    wait for data; evaluating: for held-out metrics. memory: the most resident bytes of the process at the end of a
+    step.
     frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
     not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
     stuck: those among these that had a gradient to move them, which is a fault.
@@ -176,6 +183,28 @@ class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     text: str
 
 
+class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
+    """The run's answer to a command (`ftapp.control`) after `step` steps.
+
+    id: the command's; applied: whether it was carried out; reason: why not, in words; rate: the base learning rate that
+    a command asked for.
+    """
+
+    id: str
+    command: str
+    applied: bool
+    reason: str | None = None
+    step: int
+    rate: float | None = None
+
+
+class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
+    """The model after `step` steps was saved while the run went on. folder: relative to the run's."""
+
+    step: int
+    folder: str
+
+
 class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
     """folder: relative to the run's."""
 
@@ -183,7 +212,10 @@ class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run-ended"):
-    """The last event of a run that ended by itself. error: a message for its user; problems: of a refused recipe."""
+    """The last event of a run that ended by itself.
+
+    seconds: wall time without pauses; error: a message for its user; problems: of a refused recipe.
+    """
 
     status: Status
     steps: int
@@ -204,6 +236,8 @@ AnyEvent = (
     | Stepped
     | Evaluated
     | Sampled
+    | Controlled
+    | Checkpointed
     | ModelSaved
     | RunEnded
 )
@@ -241,29 +275,46 @@ class ProgressLog:
 
 
 class EventReader:
-    """Reads a file of events as it grows. A line without its end waits for the next call; a damaged one is skipped."""
+    """Reads a file of events as it grows, in bounded pieces (`ftapp.tail.Tail`); damaged lines are skipped."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
+        self._tail = Tail(path)
 
-    def read(self) -> Iterator[AnyEvent]:
-        """The events that have come since the last call; none while the file cannot be read."""
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last call reached the end of the file."""
+        return self._tail.caught_up
+
+    @property
+    def restarts(self) -> int:
+        """How often another file, or a shorter one, was found in its place and read from its beginning.
+
+        What was read before is then void (`ftapp.history.Follower` sees to it).
+        """
+        return self._tail.restarts
+
+    def read(self, limit: int = PIECE) -> list[AnyEvent]:
+        """The next events, from at most `limit` bytes; it may be empty although there are more."""
+        lines = self._tail.read(limit)
         try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:
-            return
-        end = data.rfind(b"\n") + 1
-        self._offset += end
-        for line in data[:end].splitlines():
-            try:
-                yield _decoder.decode(line)
-            except msgspec.DecodeError:
-                continue
+            return _decoder.decode_lines(lines)
+        except msgspec.DecodeError:
+            return list(_undamaged(lines))
+
+    def pieces(self, limit: int = PIECE) -> Iterator[list[AnyEvent]]:
+        """All that has come since the last call, piece by piece."""
+        while True:
+            yield self.read(limit)
+            if self.caught_up:
+                return
+
+
+def _undamaged(lines: bytes) -> Iterator[AnyEvent]:
+    for line in lines.splitlines():
+        with suppress(msgspec.DecodeError):
+            yield _decoder.decode(line)
 
 
 def read(path: Path) -> list[AnyEvent]:
-    """All events of a file."""
-    return list(EventReader(path).read())
+    """All events of a file. `History.of_file` takes a fraction of the time and memory for a long one."""
+    return [event for piece in EventReader(path).pieces() for event in piece]

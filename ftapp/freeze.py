@@ -151,14 +151,22 @@ def quiet(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
     frozen = [layer for layer in model._flatten_layers() if layer is not model and layer.weights]
     frozen = [layer for layer in frozen if not layer.trainable_weights]
     inside = {id(part): part for layer in (*frozen, *below) for part in layer._flatten_layers()}
-    rates = [(part, part.rate) for part in inside.values() if drops(part)]
+    with dropping((part, 0.0) for part in inside.values() if drops(part)):
+        yield
+
+
+@contextmanager
+def dropping(rates: Iterable[tuple[Any, float]]) -> Iterator[None]:
+    """While the context lasts, these layers drop at these rates."""
+    wanted = list(rates)
+    former = [(layer, layer.rate) for layer, _ in wanted]
     try:
-        for part, _ in rates:
-            part.rate = 0.0
+        for layer, rate in wanted:
+            layer.rate = rate
         yield
     finally:
-        for part, rate in rates:
-            part.rate = rate
+        for layer, rate in former:
+            layer.rate = rate
 
 
 @dataclass(frozen=True)

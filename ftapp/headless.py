@@ -25,7 +25,9 @@ from ftapp.errors import Problem, RecipeError
 from ftapp.events import (
     AnyEvent,
     CacheVerified,
+    Checkpointed,
     Choice,
+    Controlled,
     DataLoaded,
     Evaluated,
     PhaseEnded,
@@ -205,6 +207,10 @@ class Narrator:
                     f"cache verified: the features of {event.examples} examples, computed anew, differ by at most "
                     f"{event.difference:.2g} of the largest"
                 )
+            case Controlled():
+                self.say(_control_line(event))
+            case Checkpointed():
+                self.say(f"the model of step {event.step} is saved in {event.folder}")
             case Progressed():
                 self._show(event.activity, event.done, event.total)
             case Stepped():
@@ -242,6 +248,12 @@ def _proof_line(event: PhaseEnded) -> str:
     trained = event.moved + len(event.still)
     moved = f"all {trained} that train moved" if not event.still else f"{event.moved} of {trained} that train moved"
     return f"phase {event.phase} in {event.seconds:.1f} s: {kept}, {moved}"
+
+
+def _control_line(event: Controlled) -> str:
+    """A command and what became of it, in words."""
+    what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
+    return f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")
 
 
 def _metrics(event: Stepped, history: History) -> str:

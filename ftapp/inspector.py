@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,28 +35,6 @@ if TYPE_CHECKING:
 _LARGEST_VIEW = 224  # pixels of the longer side of an augmented preview
 _GRIDS = 2  # whose files stay
 _SAMPLE = 64  # texts by whose lengths those of all are told
-
-_Value = TypeVar("_Value")
-
-
-class _Last(Generic[_Value]):
-    """The last value that was made, by its key. Whoever asks while it is being made waits for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._key: Hashable = None
-        self._value: _Value | None = None
-
-    def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
-        with self._lock:
-            if self._value is None or key != self._key:
-                self._value = None  # two large models need not fit into memory at once
-                self._value, self._key = make(), key
-            return self._value
-
-    def ready(self, key: Hashable) -> _Value | None:
-        """The value if it has been made; never waits."""
-        return self._value if key == self._key else None
 
 
 class _Held:
@@ -84,11 +62,11 @@ class Inspector:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._data: _Last[Splits | DocumentSplits] = _Last()
-        self._preprocessor: _Last[Any] = _Last()
-        self._encoded: _Last[batches.Splits] = _Last()
-        self._model: _Last[_Held] = _Last()
-        self._images: _Last[tuple[Any, list[int]]] = _Last()
+        self._data: service.Last[Splits | DocumentSplits] = service.Last()
+        self._preprocessor: service.Last[Any] = service.Last()
+        self._encoded: service.Last[batches.Splits] = service.Last()
+        self._model: service.Last[_Held] = service.Last()
+        self._images: service.Last[tuple[Any, list[int]]] = service.Last()
         self._grids = 0
 
     def structure(self, request: Request, recipe: str) -> Structure:
@@ -195,9 +173,9 @@ class Inspector:
     def data(self, request: Request, recipe: str, examples: int) -> Preview:
         parsed = recipes.parse(recipe)
         found = self._read(parsed, request)
-        from ftapp import data, preview
+        from ftapp import preview
 
-        if isinstance(found, data.DocumentSplits):
+        if isinstance(found, DocumentSplits):
             return preview.of_documents(found, examples)
         return preview.of_examples(found, examples, self._folder)
 
@@ -208,17 +186,16 @@ class Inspector:
         _begin(parsed, request)
         found = self._read(parsed, request)
         preprocessor = self._preprocessed(parsed, request)
-        from ftapp import batches, data
+        from ftapp import batches
 
         length = preprocessor.sequence_length
-        if isinstance(found, data.DocumentSplits):
+        if isinstance(found, DocumentSplits):
             splits = self._splits(parsed, request, preprocessor)
             sequences = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
             counts = [len(batches.encode_stream([text], preprocessor.tokenizer)) for text in found.train[:examples]]
             return Tokens(counts=tuple(counts), length=length, sequences=sequences)
         texts = [str(found.train[index]) for index in range(min(examples, len(found.train)))]
-        special = int(batches.encode_texts([""], preprocessor)["padding_mask"].sum())
-        counts = [len(tokens) + special for tokens in preprocessor.tokenizer(texts)]
+        counts = batches.count_tokens(texts, preprocessor)
         return Tokens(counts=tuple(counts), length=length, sequences=None)
 
     def augment(self, request: Request, recipe: str, images: int, views: int) -> Grid:
@@ -232,10 +209,10 @@ class Inspector:
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
         import numpy as np
 
-        from ftapp import batches, data, preview
+        from ftapp import batches, preview
         from ftapp.augment import Augmenter
 
-        assert isinstance(found, data.Splits)
+        assert isinstance(found, Splits)
 
         def resized() -> tuple[Any, list[int]]:
             preprocessor = self._preprocessed(parsed, request)
@@ -317,14 +294,14 @@ class Inspector:
 
     def _splits(self, recipe: Recipe, request: Request, preprocessor: Any) -> batches.Splits:
         """The data as the model takes it, of labelled texts only the first ones of each split: they take 10 ms each."""
-        from ftapp import batches, data
+        from ftapp import batches
 
         found = self._read(recipe, request)
 
         def make() -> batches.Splits:
             if recipe.task != "text-classification":
                 return batches.encode(recipe, found, preprocessor, request.progress)
-            assert isinstance(found, data.Splits)
+            assert isinstance(found, Splits)
             size = max(_SAMPLE, *(phase.batch_size for phase in recipe.phase))
             first = batches.LabelledTexts(_first(found.train, size), preprocessor)
             parts = {}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import keras
 import msgspec
@@ -19,21 +19,30 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp import backend, batches, freeze, heads, plan, rates
+from ftapp import backend, batches, freeze, heads, models, plan, rates
 from ftapp.batches import Draw, Splits
+from ftapp.control import AnyCommand, Checkpoint, Control, Rate
 from ftapp.errors import RunError
 from ftapp.evaluate import measure
-from ftapp.events import CacheVerified, Evaluated, EventLog, PhaseEnded, PhaseStarted, PhaseTimed, ProgressLog, Stepped
+from ftapp.events import (
+    CacheVerified,
+    Checkpointed,
+    Evaluated,
+    EventLog,
+    PhaseEnded,
+    PhaseStarted,
+    PhaseTimed,
+    ProgressLog,
+    Stepped,
+)
 from ftapp.freeze import Decision
 from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
+from ftapp.runs import Run
 from ftapp.schedule import rate_at
 from ftapp.stage import Stage, epochs, staged, views_of
-
-if TYPE_CHECKING:
-    from ftapp.worker import Control
 
 # Batches whose features give a new head's normalization its first statistics.
 _CALIBRATION = 4
@@ -50,11 +59,13 @@ class Job:
         pretrained: Pretrained,
         model: keras.Model,
         splits: Splits,
+        run: Run,
         log: EventLog,
         control: Control,
     ) -> None:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
-        self._log, self._control = log, control
+        self._run, self._log, self._control = run, log, control
+        self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if freeze.drops(layer)]
         self._memory = psutil.Process()
         self._progress = ProgressLog(log)
         self._measured: Evaluated | None = None
@@ -66,6 +77,10 @@ class Job:
         self._begun = 0.0
         self._peak = 0
         self._seconds: list[float] = []
+        self._phase: Phase = recipe.phase[0]
+        self._left = 0  # steps of the phase
+        self._factor = 1.0  # of the phase's learning rate, as commanded
+        self._moved = 0.0  # learning rates of the phase's steps, summed
 
     def __enter__(self) -> Self:
         return self
@@ -82,8 +97,10 @@ class Job:
         """
         if self._control.wanted():
             return
-        self._begun, first = time.perf_counter(), self._control.steps
-        phase = self._recipe.phase[index]
+        self._begun, first = self._control.clock(), self._control.steps
+        phase = self._phase = self._recipe.phase[index]
+        self._left, _ = epochs(phase, len(self._splits.train))
+        self._factor, self._moved = 1.0, 0.0
         self._spent, self._seconds, self._peak = dict.fromkeys(self._spent, 0.0), [], 0
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         stage = self._start(phase, decisions)
@@ -141,13 +158,17 @@ class Job:
             return data.inputs(*key), data.targets(key[0])
 
         rate = math.nan
-        self._since = time.perf_counter()
+        if not self._control.heed(self._obey):
+            return
+        self._since = self._control.clock()
         for number, (x, y) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
             if number % per_epoch == 0:
                 self._seed_layers(index, number // per_epoch)
-            if rate != (wanted := rate_at(phase, number, steps)):
+            if rate != (wanted := self._factor * rate_at(phase, number, steps)):
                 stage.model.optimizer.learning_rate = rate = wanted
             metrics = stage.model.train_on_batch(x, y, return_dict=True)
+            self._left -= 1
+            self._moved += rate
             self._report(metrics, number // per_epoch + 1, rate)
             if number + 1 == _TIMED < steps:
                 self._foretell(phase, stage)
@@ -157,7 +178,9 @@ class Job:
             ends_epoch = (number + 1) % per_epoch == 0 or number + 1 == steps
             if self._control.steps % every == 0 if every else ends_epoch:
                 self._evaluate()
-            self._since = time.perf_counter()
+            if not self._control.heed(self._obey):
+                return
+            self._since = self._control.clock()
 
     def _draws(self, index: int, phase: Phase, stage: Stage) -> Iterator[tuple[NDArray[np.int64], Draw]]:
         """For each step of a phase its examples, and the key of their augmentation. Their features are kept by then."""
@@ -176,10 +199,10 @@ class Job:
         assert self._stage is not None
         if not self._stage.features:
             return True
-        begun = time.perf_counter()
+        begun = self._control.clock()
         told = functools.partial(self._goes_on, f"features of the {split} split")
         ready = self._stage.features[split].prepare(indices, draw, told)
-        seconds = time.perf_counter() - begun
+        seconds = self._control.clock() - begun
         self._spent["preparing"] += seconds
         self._since += seconds
         return ready
@@ -206,7 +229,7 @@ class Job:
         self._control.steps += 1
         loss = self._finite(float(metrics["loss"]))
         accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
-        seconds, memory = time.perf_counter() - self._since, self._memory.memory_info().rss
+        seconds, memory = self._control.clock() - self._since, self._memory.memory_info().rss
         self._peak = max(self._peak, memory)
         self._spent["training"] += seconds
         self._seconds.append(seconds)
@@ -230,7 +253,7 @@ class Job:
         evaluated = self._measured.seconds if self._measured else 0.0
         views = len(stage.features) and views_of(self._recipe, phase, self._splits)
         seconds = (
-            time.perf_counter()
+            self._control.clock()
             - self._begun
             + (steps - _TIMED) * statistics.median(self._seconds)
             + evaluations * evaluated
@@ -245,7 +268,7 @@ class Job:
 
     def _measure(self, split: str, limit: int | None, *, final: bool) -> None:
         assert self._stage is not None
-        begun = time.perf_counter()
+        begun = self._control.clock()
         dataset = self._stage.data[split]
         size = min(limit or len(dataset), len(dataset))
         last = self._measured
@@ -257,14 +280,14 @@ class Job:
         order = batches.evaluation_order(len(dataset), batch_size, limit, seed, dataset.lengths)
         if not self._prepare(split, np.concatenate(order), None):
             return
-        preparing = time.perf_counter() - begun
+        preparing = self._control.clock() - begun
         metrics = measure(
             self._stage.model, dataset, order, functools.partial(self._goes_on, f"evaluating the {split} split")
         )
         if metrics is None:
             return
         self._finite(metrics["loss"])
-        seconds = time.perf_counter() - begun - preparing
+        seconds = self._control.clock() - begun - preparing
         self._spent["evaluating"] += seconds
         self._measured = Evaluated(
             time=time.time(),
@@ -283,18 +306,18 @@ class Job:
         found = proof.finding()
         stuck: list[str] = []
         if found.still and steps:
-            total, _ = epochs(phase, len(self._splits.train))
-            rate = sum(rate_at(phase, step, total) for step in range(steps))
             indices, draw = next(self._draws(self._recipe.phase.index(phase), phase, stage))
             data = stage.data["train"]
-            stuck = proof.stuck(found.still, stage.model, data.inputs(indices, draw), data.targets(indices), rate)
+            stuck = proof.stuck(
+                found.still, stage.model, data.inputs(indices, draw), data.targets(indices), self._moved
+            )
             compiled(self._recipe, phase, stage.model, decisions)
         self._log.write(
             PhaseEnded(
                 time=time.time(),
                 phase=phase.name,
                 steps=steps,
-                seconds=time.perf_counter() - self._begun,
+                seconds=self._control.clock() - self._begun,
                 **self._spent,
                 memory=self._peak,
                 frozen=found.frozen,
@@ -324,7 +347,32 @@ class Job:
 
     def _goes_on(self, activity: str, done: int, total: int) -> bool:
         self._progress(activity, done, total)
-        return not self._control.wanted()
+        return self._control.heed(self._obey)
+
+    def _obey(self, command: AnyCommand) -> str | None:
+        """Carry out a command between steps, and return None, or why not."""
+        match command:
+            case Rate():
+                if not self._left:
+                    return f"phase '{self._phase.name}' has no step left"
+                self._factor = command.base / self._phase.base_rate
+            case Checkpoint():
+                return self._checkpoint()
+        return None
+
+    def _checkpoint(self) -> str | None:
+        folder = self._run.checkpoint_folder(self._control.steps)
+        if folder.exists():
+            return f"the model of step {self._control.steps} is saved already"
+        try:
+            with freeze.dropping(self._dropout):
+                models.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes)
+        except OSError as error:
+            return f"{folder} cannot be written: {error.strerror or error}"
+        self._log.write(
+            Checkpointed(time=time.time(), step=self._control.steps, folder=str(folder.relative_to(self._run.folder)))
+        )
+        return None
 
 
 def compiled(

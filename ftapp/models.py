@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,10 +89,7 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
     """
     backbone = pretrained.backbone
     if pretrained.causal_lm is not None:
-        # As KerasHub's language models do it, but as one flat graph: a nested backbone would be saved without the tie
-        # between its embedding and the logits.
-        logits = backbone.token_embedding(backbone.output, reverse=True)
-        return keras.Model(backbone.input, logits, name="causal_lm")
+        return _language_model(backbone)
     features = backbone.output
     if recipe.model.features is not None:
         names = [layer.name for layer in backbone.layers]
@@ -105,8 +103,29 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
     return keras.Model(backbone.input, add_head(features, recipe.model, classes), name="classifier_model")
 
 
+def _language_model(backbone: Any) -> keras.Model:
+    """As KerasHub's language models do it, but as one flat graph: a nested backbone would be saved without the tie
+    between its embedding and the logits.
+    """
+    logits = backbone.token_embedding(backbone.output, reverse=True)
+    return keras.Model(backbone.input, logits, name="causal_lm")
+
+
 def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
-    """Write `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer) and `ftapp.json`."""
+    """Write a folder, whole or not at all, which did not exist.
+
+    It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer) and `ftapp.json`.
+    Raises OSError when it cannot be written.
+    """
+    scratch = folder.with_name(f"{folder.name}.tmp")
+    try:
+        _write(scratch, recipe, pretrained, model, classes)
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _write(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
     folder.mkdir(parents=True)
     owner = pretrained.causal_lm or pretrained.backbone
     owner.save_to_preset(str(folder / "preset"))
@@ -124,6 +143,7 @@ class Trained:
     """A trained model read back from a run's `model` folder. classes: by the number that the head gives them."""
 
     task: str
+    head: str
     classes: tuple[str, ...]
     model: Any
     preprocessor: Any
@@ -148,12 +168,13 @@ def load(folder: Path) -> Trained:
     task = description["task"]
     preset = str(folder / "preset")
     preprocessor = _PREPROCESSORS[task].from_preset(preset)
-    causal_lm = None
     if task == "causal-lm":
         causal_lm = keras_hub.models.CausalLM.from_preset(preset)
         causal_lm.compile(sampler="greedy")
-    model = keras.saving.load_model(folder / "model.keras", compile=False)
-    return Trained(task, tuple(description["classes"]), model, preprocessor, causal_lm)
+        model = _language_model(causal_lm.backbone)  # which holds what model.keras does
+    else:
+        causal_lm, model = None, keras.saving.load_model(folder / "model.keras", compile=False)
+    return Trained(task, description["head"], tuple(description["classes"]), model, preprocessor, causal_lm)
 
 
 def _forget_precision(config: Path) -> None:

@@ -323,6 +323,29 @@ def bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(presets.resources("recipes").glob("*.toml"))}
 
 
+def copy_to(path: Path, file: Path) -> None:
+    """Copy a recipe with its comments. Raises RecipeError when the new file exists, cannot be written or has no name
+    for a recipe.
+    """
+    message = misnamed(file)
+    if message is None:
+        try:
+            with file.open("x", encoding="utf-8") as target:
+                target.write(path.read_text("utf-8"))
+        except OSError as error:
+            message = f"'{file}' cannot be written: {error.strerror}"
+    if message is not None:
+        raise RecipeError([Problem("", "", message)])
+
+
+def misnamed(file: Path) -> str | None:
+    """What is wrong with a path as that of a new recipe, or None."""
+    if file.suffix != ".toml":
+        hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
+        return f"a recipe's file ends in .toml; got '{file}'{hint}"
+    return f"copy writes a new file; '{file}' exists" if file.exists() else None
+
+
 def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, apply a profile and `key=value` overrides, and check everything.
 

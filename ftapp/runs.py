@@ -1,8 +1,9 @@
 """Run folders: create, launch, follow, interrupt, list. One run is one process and one folder of files.
 
 recipe.toml   the resolved recipe              environment.json  versions, machine, command
-events.jsonl  what happened, one event a line  train.log         the process's stdout and stderr
-model/        the trained model                run.lock          locked while the process lives
+events.jsonl  what happened, one event a line  control.jsonl     commands to the run, one a line
+train.log     the process's stdout and stderr  run.lock          locked while the process lives
+model/        the trained model                checkpoints/      the model as it was at some steps
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,13 +23,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from ftapp.events import AnyEvent, EventReader, read
+from ftapp.errors import RunError
+from ftapp.events import AnyEvent, EventReader
 from ftapp.history import History
-from ftapp.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
 
 EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "interrupted": 130}
 _PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
@@ -46,6 +51,10 @@ class Run:
         return self.folder / "events.jsonl"
 
     @property
+    def control_file(self) -> Path:
+        return self.folder / "control.jsonl"
+
+    @property
     def recipe_file(self) -> Path:
         return self.folder / "recipe.toml"
 
@@ -60,6 +69,10 @@ class Run:
     @property
     def model_folder(self) -> Path:
         return self.folder / "model"
+
+    def checkpoint_folder(self, step: int) -> Path:
+        """Where the model is saved after so many steps, if it is; names sort by step."""
+        return self.folder / "checkpoints" / f"step-{step:06}"
 
     def environment(self) -> dict[str, Any]:
         """What `create` wrote down of the machine and the command; empty when it is not readable."""
@@ -81,11 +94,11 @@ class Run:
 
     def status(self, history: History | None = None) -> str:
         """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
-        history = history or History.of(read(self.events_file))
+        history = history or History.of_file(self.events_file)
         if not history.ended and self.alive():
             return "running"
         if not history.ended:  # it may have come to its end since its events were read
-            history = History.of(read(self.events_file))
+            history = History.of_file(self.events_file)
         return history.ended.status if history.ended else "crashed"
 
     def last_log_lines(self, count: int = 12) -> list[str]:
@@ -157,7 +170,8 @@ def follow(run: Run, process: subprocess.Popen[bytes] | None = None) -> Iterator
     reader = EventReader(run.events_file)
     while True:
         living = process.poll() is None if process else run.alive()
-        yield from reader.read()
+        for piece in reader.pieces():
+            yield from piece
         if not living:
             return
         yield None
@@ -173,6 +187,13 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
 def list_runs(folder: Path) -> list[Run]:
     """The runs in a folder, newest first."""
     return [Run(path.parent) for path in sorted(folder.glob("*/recipe.toml"), reverse=True)]
+
+
+def delete(run: Run) -> None:
+    """Remove a run's folder with all that is in it. Raises RunError when the run goes on, and OSError."""
+    if run.alive():
+        raise RunError(f"a run that goes on cannot be deleted; stop it first; got {run.folder.name}")
+    shutil.rmtree(run.folder)
 
 
 def _version(package: str) -> str | None:

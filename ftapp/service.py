@@ -18,10 +18,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -33,6 +33,8 @@ _LARGEST_LOG = 1 << 20  # bytes, after which a log begins anew
 _LAST_LINES = 12
 
 Line = dict[str, Any]
+
+_Value = TypeVar("_Value")
 
 
 class CancelledError(Exception):
@@ -66,8 +68,7 @@ class Request:
 
     def say(self, **line: Any) -> None:
         """Write a line about this request. Raises CancelledError when nobody wants it any more."""
-        if self.cancelled:
-            raise CancelledError
+        self.check()
         self._write({"id": self._number, **line})
 
     def progress(self, activity: str, done: int = 0, total: int | None = None) -> None:
@@ -76,15 +77,19 @@ class Request:
         if activity != self._activity or now - self._told >= _TOLD_SECONDS or done == total:
             self._activity, self._told = activity, now
             self.say(progress=activity, done=done, total=total)
-        elif self.cancelled:
+        else:
+            self.check()
+
+    def check(self) -> None:
+        """Raises CancelledError as `say` does."""
+        if self.cancelled:
             raise CancelledError
 
     def answer(self, handler: Callable[..., Any]) -> None:
         """Let the handler answer, and write its answer or what went wrong, in words."""
         last: Line
         try:
-            if self.cancelled:
-                raise CancelledError
+            self.check()
             try:
                 inspect.signature(handler).bind(self, **self.parameters)
             except TypeError as error:
@@ -154,6 +159,26 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
         requests = {key: known for key, known in requests.items() if not known.finished}
         requests[number] = Request(number, kind, parameters, write)
         queues[kind].put(requests[number])
+
+
+class Last(Generic[_Value]):
+    """The last value that was made, by its key. Whoever asks while it is being made waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: Hashable = None
+        self._value: _Value | None = None
+
+    def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        with self._lock:
+            if self._value is None or key != self._key:
+                self._value = None  # two large models need not fit into memory at once
+                self._value, self._key = make(), key
+            return self._value
+
+    def ready(self, key: Hashable) -> _Value | None:
+        """The value if it has been made; never waits."""
+        return self._value if key == self._key else None
 
 
 class Service:

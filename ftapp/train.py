@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import keras_hub
 
 from ftapp import backend, batches, freeze, models, rates
+from ftapp.control import Control
 from ftapp.errors import HubError, Problem, RecipeError, RunError
 from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, ProgressLog, RunStarted, Sampled
 from ftapp.job import Job
 from ftapp.models import Pretrained
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
-
-if TYPE_CHECKING:
-    from ftapp.worker import Control
 
 
 def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
@@ -42,7 +38,13 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
             reason=reason,
         )
     )
-    progress = ProgressLog(log)
+    told = ProgressLog(log)
+
+    def progress(activity: str, done: int, total: int | None) -> None:
+        told(activity, done, total)
+        if control.wanted():
+            raise KeyboardInterrupt  # there is nothing to lose yet
+
     try:
         pretrained = models.load_pretrained(recipe, progress)
         splits = batches.load(recipe, pretrained.preprocessor, progress)
@@ -71,14 +73,14 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
     )
     control.can_wait = True
     sample(recipe, pretrained, log, control.steps)
-    with Job(recipe, pretrained, model, splits, log, control) as job:
+    with Job(recipe, pretrained, model, splits, run, log, control) as job:
         for index in range(len(recipe.phase)):
             job.fit(index)
         job.conclude()
     if not control.wanted():
         sample(recipe, pretrained, log, control.steps)
     log.write(Progressed(time=time.time(), activity="saving the model"))
-    save(recipe, pretrained, model, splits.classes, run)
+    models.save(run.model_folder, recipe, pretrained, model, splits.classes)
     log.write(ModelSaved(time=time.time(), folder=run.model_folder.name))
 
 
@@ -109,16 +111,6 @@ def sample(recipe: Recipe, pretrained: Pretrained, log: EventLog, step: int) -> 
     limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
     for prompt, text in zip(spec.prompts, causal_lm.generate(spec.prompts, max_length=limit), strict=True):
         log.write(Sampled(time=time.time(), step=step, prompt=prompt, text=text))
-
-
-def save(recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str], run: Run) -> None:
-    """Write the model into the run's folder, whole or not at all."""
-    scratch = run.folder / "model.tmp"
-    try:
-        models.save(scratch, recipe, pretrained, model, classes)
-        scratch.rename(run.model_folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _way_out(facts: dict[str, Any]) -> str:

@@ -3,50 +3,24 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 import traceback
 from pathlib import Path
-from types import FrameType
 
 from ftapp import recipe as recipes
+from ftapp.control import Control
 from ftapp.errors import RecipeError, RunError
 from ftapp.events import EventLog, RunEnded, Status
-from ftapp.runs import EXIT_CODES, STOP_SIGNALS, Run
-
-
-class Control:
-    """What the process and its job tell each other.
-
-    SIGINT and SIGTERM are a wish to end after the current step, or at once while there is nothing to lose; the job sets
-    `can_wait` when there is, and counts its `steps`.
-    """
-
-    def __init__(self) -> None:
-        self._wanted = False
-        self.can_wait = False
-        self.steps = 0
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._arrived)
-        # They were held back when the process was launched, so that none arrives before it can be answered.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-
-    def wanted(self) -> bool:
-        """Whether the run should end after its current step."""
-        return self._wanted
-
-    def _arrived(self, number: int, frame: FrameType | None) -> None:
-        if self._wanted or not self.can_wait:
-            raise KeyboardInterrupt
-        self._wanted = True
+from ftapp.runs import EXIT_CODES, Run
 
 
 def main(folder: Path) -> int:
     """Do the run in `folder` and return its exit code. Every end but a killed process's writes a RunEnded event."""
-    run, begun = Run(folder), time.monotonic()
+    run = Run(folder)
     log = EventLog(run.events_file)
-    control = Control()
+    control = Control(run, log)
+    begun = control.clock()
     error, problems = None, []
     status: Status
     try:
@@ -55,7 +29,7 @@ def main(folder: Path) -> int:
         from ftapp import train
 
         train.train(recipe, run, log, control)
-        status = "interrupted" if control.wanted() else "done"
+        status = "interrupted" if control.stopping else "done"
     except KeyboardInterrupt:
         status, error = "interrupted", "interrupted before the model was saved"
     except RecipeError as raised:
@@ -70,11 +44,12 @@ def main(folder: Path) -> int:
         time=time.time(),
         status=status,
         steps=control.steps,
-        seconds=time.monotonic() - begun,
+        seconds=control.clock() - begun,
         error=error,
         problems=problems,
     )
     try:
+        control.close()
         log.write(ended)
     except OSError as raised:  # a full disk, most likely; train.log may be on another one
         print(f"the end of the run could not be written: {raised}; it was {ended}", file=sys.stderr)

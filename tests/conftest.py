@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import msgspec
 import numpy as np
 import pytest
 
 from ftapp import recipe, runs
+from ftapp.control import AnyCommand
 from ftapp.events import read
 from ftapp.history import History
 from ftapp.runs import Run
@@ -150,18 +152,23 @@ Do = Callable[..., tuple[int, History, Run]]
 
 @pytest.fixture
 def do(tmp_path: Path) -> Iterator[Do]:
-    """Run a recipe's text in this process, as a run's own process would: (exit code, history, run)."""
+    """Run a recipe's text in this process, as a run's own process would: (exit code, history, run).
+
+    commands: what lies in the run's control file when it starts.
+    """
     import keras
 
     from ftapp import worker
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def do(text: str, *overrides: str) -> tuple[int, History, Run]:
+    def do(text: str, *overrides: str, commands: Sequence[AnyCommand] = ()) -> tuple[int, History, Run]:
         file = tmp_path / "tiny.toml"
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, overrides)
         run = runs.create(loaded, "tiny", None, tmp_path / "runs")
+        if commands:
+            run.control_file.write_bytes(b"".join(msgspec.json.encode(command) + b"\n" for command in commands))
         code = worker.main(run.folder)
         return code, History.of(read(run.events_file)), run
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
@@ -14,6 +16,7 @@ from textual.screen import Screen
 
 from ftapp import runs
 from ftapp.runs import Run
+from ftapp.summary import Summaries
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
@@ -30,8 +33,11 @@ class FtApp(App[None]):
     """
 
     TITLE = "ftapp"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
+    # Sizes of the terminal as classes that stylesheets use.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "show('recipes')", "Recipes", show=False),
         Binding("2", "show('runs')", "Runs", show=False),
@@ -48,6 +54,7 @@ class FtApp(App[None]):
         """runs_dir: where runs are kept, as `ftapp.runs.runs_dir` has it; offline: runs make no network call."""
         super().__init__()
         self.runs_dir = runs.runs_dir(runs_dir)
+        self.summaries = Summaries(self.runs_dir)
         self.offline = offline
         self.settings = Settings.load()
         for theme in THEMES:
@@ -137,8 +144,9 @@ class FtApp(App[None]):
 
         self.push_screen(TryScreen(run))
 
-    def _count_live(self) -> None:
-        self.live_runs = sum(run.alive() for run in runs.list_runs(self.runs_dir))
+    @work(exclusive=True, group="live")
+    async def _count_live(self) -> None:
+        self.live_runs = await asyncio.to_thread(lambda: sum(run.alive() for run in runs.list_runs(self.runs_dir)))
 
     def _remember_theme(self, name: str) -> None:
         self.settings.theme = name

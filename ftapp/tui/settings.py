@@ -13,8 +13,8 @@ _RECENT = 12
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """theme: its name in Textual; profile: the one chosen last; hidden: panes of the run screen that are off, by name;
-    recent: paths of own recipes, the one used last first.
+    """theme: its name in Textual; profile: the one chosen last, "" for a recipe's own values; hidden: panes of the run
+    screen that are off, by name; recent: paths of own recipes, the one used last first.
     """
 
     theme: str = "ftapp-dark"

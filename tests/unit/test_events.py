@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
+
 from ftapp.events import (
     Evaluated,
     EventLog,
@@ -61,6 +63,52 @@ def test_events_of_a_kind_that_is_not_known_are_passed_over(tmp_path: Path) -> N
     path.write_bytes(b'{"event":"from-the-future","time":1}\n')
     EventLog(path).write(STEP)
     assert read(path) == [STEP]
+
+
+def test_long_files_are_read_in_bounded_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    steps = [msgspec.structs.replace(STEP, step=number) for number in range(1, 51)]
+    for step in steps:
+        log.write(step)
+    length = path.stat().st_size // len(steps)
+    reader = EventReader(path)
+    found = reader.read(10 * length)
+    assert 0 < len(found) < 12
+    assert reader.caught_up is False
+    found += [event for piece in reader.pieces() for event in piece]
+    assert found == steps
+    assert (reader.caught_up, reader.read()) == (True, [])
+    assert [event for piece in EventReader(path).pieces(7) for event in piece] == steps  # less than a line
+
+
+def test_damaged_lines_are_skipped_among_many(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.write(STEP)
+    with path.open("ab") as file:
+        file.write(b'\xff\xfe{"event":"step"}\n\n[1]\n\x00\x00\n{"event":"step","step":"a"}\r\n')
+    log.write(PHASE)
+    assert read(path) == [STEP, PHASE]
+
+
+def test_a_file_that_is_replaced_or_cut_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    for event in (PHASE, STEP, STEP):
+        log.write(event)
+    reader = EventReader(path)
+    assert reader.read() == [PHASE, STEP, STEP]
+    path.rename(tmp_path / "former.jsonl")
+    assert reader.read() == []
+    EventLog(path).write(STEP)
+    assert reader.read() == [STEP]
+    assert reader.restarts == 1
+    path.write_bytes(b"")
+    assert reader.read() == []
+    EventLog(path).write(PHASE)
+    assert reader.read() == [PHASE]
+    assert reader.restarts == 2
 
 
 def test_a_history_is_what_the_events_tell() -> None:

@@ -21,14 +21,11 @@ class Page(Screen[None]):
     """A full screen. Subclasses yield their widgets in `body`.
 
     PLACE: the part of the interface that the top bar marks: recipes or runs; HELP: Markdown that `?` shows above the
-    keys. Sizes are classes for the stylesheet: -narrow, -medium (from 100 columns), -wide (from 160); -short and -tall
-    (from 30 rows).
+    keys.
     """
 
     PLACE: ClassVar[str] = "recipes"
     HELP: ClassVar[str | None] = None
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (30, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = []
 
     app: FtApp

@@ -1,0 +1,226 @@
+"""Commands to a run that goes on: how they are sent to it, and how its process takes them.
+
+They are lines appended to the run's `control.jsonl`. The run carries each out once, at the boundary of a step, and
+answers it by a `Controlled` event with the command's id.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+import msgspec
+
+from ftapp.errors import RunError
+from ftapp.events import Controlled, EventLog
+from ftapp.runs import STOP_SIGNALS, Run
+from ftapp.tail import Tail
+
+# What a run cannot do while it goes on, and why, for those who would offer it.
+UNSUPPORTED = {
+    "layers": "which layers train is fixed for a phase: its optimizer, its kept features and its freeze proof are made "
+    "for them at its start"
+}
+
+_WAIT_SECONDS = 0.1
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="command", kw_only=True):
+    """id: by which the run answers."""
+
+    id: str = msgspec.field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def name(self) -> str:
+        """The word for it, as in the file and in the run's answer."""
+        return str(self.__struct_config__.tag)
+
+
+class Pause(Command, frozen=True, kw_only=True, tag="pause"):
+    """Wait before the next step."""
+
+
+class Resume(Command, frozen=True, kw_only=True, tag="resume"):
+    """Go on after a pause."""
+
+
+class Stop(Command, frozen=True, kw_only=True, tag="stop"):
+    """End after the current step and save the model, as SIGINT does."""
+
+
+class Checkpoint(Command, frozen=True, kw_only=True, tag="checkpoint"):
+    """Save the model as it is now, and go on."""
+
+
+class Rate(Command, frozen=True, kw_only=True, tag="rate"):
+    """From the next step to the end of the phase, put `base` in the place of the phase's base learning rate.
+
+    The schedule, the warm-up and the rates of single layers stay in proportion to it. Raises ValueError unless it is
+    finite and above 0.
+    """
+
+    base: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.base) and self.base > 0):
+            raise ValueError(f"a learning rate is above 0; got {self.base}")
+
+
+AnyCommand = Pause | Resume | Stop | Checkpoint | Rate
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyCommand)
+
+
+class _Unknown(msgspec.Struct):
+    id: str
+    command: str
+
+
+def send(run: Run, command: AnyCommand) -> None:
+    """Append a command to the run's file. Raises RunError when the run has ended or its folder cannot be written."""
+    if not run.alive():
+        raise RunError(f"only a run that goes on takes commands; this one's status is '{run.status()}'")
+    line = _encoder.encode(command) + b"\n"
+    try:
+        with run.control_file.open("ab", buffering=0) as file:
+            written = file.write(line)
+    except OSError as error:
+        raise RunError(f"commands are written to {run.control_file}, which cannot be written: {error}") from error
+    if written != len(line):
+        raise RunError(f"commands are written to {run.control_file}, and the disk is full")
+
+
+class Control:
+    """What a run's process takes from outside, and what it and its job tell each other.
+
+    SIGINT, SIGTERM and the command Stop are a wish to end after the current step; the signals, while there is nothing
+    to lose or when one comes again, to end at once. The job sets `can_wait` when there is something to lose, and counts
+    its `steps`. stopping: whether the run is to end after its current step.
+    """
+
+    def __init__(self, run: Run, log: EventLog) -> None:
+        self._log = log
+        self._file, self._tail, self._size = run.control_file, Tail(run.control_file), 0
+        self._seen: set[str] = set()
+        self._orders: deque[AnyCommand] = deque()
+        self._paused = False
+        self._stood = 0.0
+        self.stopping = False
+        self.can_wait = False
+        self.steps = 0
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._arrived)
+        # They were held back when the process was launched, so that none arrives before it can be answered.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+    def wanted(self) -> bool:
+        """Whether the run should end after its current step."""
+        self._read()
+        return self.stopping
+
+    def heed(self, obey: Callable[[AnyCommand], str | None]) -> bool:
+        """Have the commands that have come carried out, and wait while the run is paused. Returns whether it goes on.
+
+        obey: carries out a command that is not for this object and returns None, or the reason why not, in words. To
+        be called between steps; costs a look at the file's size when nothing has come.
+        """
+        self._read()
+        if self._orders or self._paused:
+            begun = time.perf_counter()
+            while True:
+                while self._orders:
+                    command = self._orders.popleft()
+                    self._answer(command, self._carry_out(command, obey))
+                if not self._paused or self.stopping:
+                    break
+                time.sleep(_WAIT_SECONDS)
+                self._read()
+            self._stood += time.perf_counter() - begun
+        return not self.stopping
+
+    def clock(self) -> float:
+        """Seconds on a clock that stands still while the run is paused and while commands are carried out."""
+        return time.perf_counter() - self._stood
+
+    def close(self) -> None:
+        """Answer the commands that came too late."""
+        self._read()
+        while self._orders:
+            self._answer(self._orders.popleft(), "the run has no step left")
+
+    def _carry_out(self, command: AnyCommand, obey: Callable[[AnyCommand], str | None]) -> str | None:
+        match command:
+            case Pause():
+                reason = "it is paused already" if self._paused else "it is ending" if self.stopping else None
+                self._paused = self._paused or not reason
+            case Resume():
+                reason = None if self._paused else "it is not paused"
+                self._paused = False
+            case _:
+                reason = obey(command)
+        return reason
+
+    def _read(self) -> None:
+        """Take what has come to the file: stops at once, the rest when it is heeded."""
+        try:
+            size = os.stat(self._file).st_size  # noqa: PTH116 - a third of the time of Path.stat, at each step
+        except OSError:
+            return
+        if size == self._size:
+            return
+        self._size = size
+        for line in self._tail.read().splitlines():
+            try:
+                command = _decoder.decode(line)
+            except msgspec.DecodeError as error:
+                self._refuse(line, str(error))
+                continue
+            if command.id in self._seen:
+                continue
+            self._seen.add(command.id)
+            if isinstance(command, Stop):
+                self._answer(command, "it is ending already" if self.stopping else None)
+                self.stopping = True
+            else:
+                self._orders.append(command)
+
+    def _refuse(self, line: bytes, reason: str) -> None:
+        """Answer a line that is no command, if it says whom to answer."""
+        with suppress(msgspec.DecodeError):
+            unknown = msgspec.json.decode(line, type=_Unknown)
+            self._log.write(
+                Controlled(
+                    time=time.time(),
+                    id=unknown.id,
+                    command=unknown.command,
+                    applied=False,
+                    reason=reason,
+                    step=self.steps,
+                )
+            )
+
+    def _answer(self, command: AnyCommand, reason: str | None) -> None:
+        self._log.write(
+            Controlled(
+                time=time.time(),
+                id=command.id,
+                command=command.name,
+                applied=reason is None,
+                reason=reason,
+                step=self.steps,
+                rate=command.base if isinstance(command, Rate) else None,
+            )
+        )
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        if self.stopping or not self.can_wait:
+            raise KeyboardInterrupt
+        self.stopping = True

@@ -1,0 +1,77 @@
+"""A run's events in words, one line each, as `ftapp run` tells them and the interface's log shows them."""
+
+from __future__ import annotations
+
+from ftapp.events import (
+    AnyEvent,
+    CacheVerified,
+    Checkpointed,
+    Choice,
+    Controlled,
+    DataLoaded,
+    Evaluated,
+    PhaseEnded,
+    PhaseStarted,
+    PhaseTimed,
+    RunStarted,
+)
+
+
+def lines(event: AnyEvent) -> list[str]:
+    """What there is to say of an event: nothing of steps and progress, which are shown and not told."""
+    match event:
+        case RunStarted():
+            return [f"{event.backend} on {event.device}; {event.precision}: {event.reason}"]
+        case DataLoaded():
+            dropped = f", {event.duplicates} duplicates dropped" if event.duplicates else ""
+            classes = f", {len(event.classes)} classes" if event.classes else ""
+            sizes = f"{event.train} train, {event.validation} validation, {event.test} test"
+            return [f"data: {sizes}{classes}{dropped}"]
+        case PhaseStarted():
+            share = event.trainable / event.parameters
+            begun = (
+                f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
+                f"train, R = {share:.2%}"
+            )
+            return [begun, *([cache(event.cache)] if event.cache else [])]
+        case PhaseTimed():
+            return [f"phase {event.phase} is going to take about {event.seconds:.0f} s in all"]
+        case PhaseEnded():
+            return [f"phase {event.phase} in {event.seconds:.1f} s: {_proof(event)}"]
+        case CacheVerified():
+            return [
+                f"cache verified: the features of {event.examples} examples, computed anew, differ by at most "
+                f"{event.difference:.2g} of the largest"
+            ]
+        case Evaluated():
+            kind = "result" if event.final else f"step {event.step}"
+            accuracy = "" if event.accuracy is None else f", accuracy {event.accuracy:.4f}"
+            return [f"{kind}: {event.split} loss {event.loss:.4f}{accuracy} on {event.examples} examples"]
+        case Controlled():
+            refused = "" if event.applied else f" was refused: {event.reason}"
+            rate = "" if event.rate is None else f" {event.rate:.3g}"
+            return [f"step {event.step}: {event.command}{rate}{refused}"]
+        case Checkpointed():
+            return [f"step {event.step}: the model was saved in {event.folder}"]
+        case _:
+            return []
+
+
+def cache(choice: Choice) -> str:
+    """Whether and why the outputs of frozen layers are kept."""
+    if not choice.cached:
+        return f"no features are kept: {choice.reason}"
+    return (
+        f"features of {choice.layers[0]} to {choice.layers[-1]} are kept, {choice.size / 2**20:,.1f} MiB: "
+        f"{choice.reason}"
+    )
+
+
+def _proof(event: PhaseEnded) -> str:
+    """The freeze proof."""
+    kept = f"{len(event.changed)} frozen weights changed"
+    if not event.changed:
+        kept = f"all {event.frozen} frozen weights are bitwise as they were" if event.frozen else "nothing is frozen"
+    trained = event.moved + len(event.still)
+    moved = f"all {trained} that train moved" if not event.still else f"{event.moved} of {trained} that train moved"
+    return f"{kept}, {moved}"

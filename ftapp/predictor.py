@@ -1,0 +1,161 @@
+"""The process behind Try it: answers with a finished run's model, and with the model before training beside it.
+
+It answers the requests of `ftapp.clients.Predictor`, each with the run's folder, and keeps the models of the last run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftapp import recipe as recipes
+from ftapp import service
+from ftapp.answers import Generated, Loaded, Meaning, Prediction
+from ftapp.errors import RunError
+from ftapp.runs import Run
+from ftapp.service import Request
+
+if TYPE_CHECKING:
+    from ftapp.models import Trained
+
+_MEANINGS: dict[str, Meaning] = {
+    "softmax": "probabilities",
+    "one-vs-rest": "one-vs-rest",
+    "linear-svm": "decision values",
+}
+
+
+class Predictor:
+    """The handlers of the process."""
+
+    def __init__(self) -> None:
+        self._trained: service.Last[Trained] = service.Last()
+        self._base: service.Last[Any] = service.Last()
+        self._lock = threading.Lock()
+
+    def load(self, request: Request, run: str) -> Loaded:
+        trained = self._load(request, run)
+        return Loaded(
+            task=trained.task,
+            classes=trained.classes,
+            head=trained.head,
+            no_base=None
+            if trained.causal_lm is not None
+            else "before training a classifier's head is random, so there is nothing to compare with",
+        )
+
+    def classify(self, request: Request, run: str, text: str | None, image: str | None) -> Prediction:
+        trained = self._load(request, run)
+        if trained.causal_lm is not None:
+            raise RunError("this run's model writes text and does not classify")
+        wants_image = trained.task == "image-classification"
+        given = image if wants_image else text
+        if given is None:
+            raise RunError(f"this run's model classifies {'image files' if wants_image else 'texts'}")
+        example: Any = _pixels(given) if wants_image else given
+        tokens, length = None, None
+        if not wants_image:
+            from ftapp import batches
+
+            if not given.strip():
+                raise RunError("a text to classify has words; got an empty one")
+            length = trained.preprocessor.sequence_length
+            tokens = batches.count_tokens([given], trained.preprocessor)[0]
+        with self._lock:
+            scores = trained.predict([example])[0]
+        return Prediction(
+            classes=trained.classes,
+            scores=tuple(map(float, scores)),
+            meaning=_MEANINGS[trained.head],
+            tokens=tokens,
+            length=length,
+        )
+
+    def generate_trained(self, request: Request, run: str, **parameters: Any) -> Generated:
+        trained = self._load(request, run)
+        if trained.causal_lm is None:
+            raise RunError(f"only a causal language model writes text; this run's task is '{trained.task}'")
+        return self._generate(request, trained.causal_lm, **parameters)
+
+    def generate_base(self, request: Request, run: str, **parameters: Any) -> Generated:
+        recipe = recipes.load(Run(Path(run)).recipe_file)
+        if recipe.task != "causal-lm":
+            raise RunError(f"only a causal language model writes text; this run's task is '{recipe.task}'")
+        _begin(request)
+        from ftapp import models
+
+        base = self._base.get(run, lambda: models.load_pretrained(recipe, request.progress).causal_lm)
+        return self._generate(request, base, **parameters)
+
+    def _generate(
+        self, request: Request, causal_lm: Any, prompt: str, tokens: int, temperature: float, top_k: int, seed: int
+    ) -> Generated:
+        from ftapp import generation
+
+        def told(piece: str) -> None:
+            if piece:
+                request.say(piece=piece)
+            else:
+                request.check()
+
+        return generation.stream(
+            causal_lm, prompt, told, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
+        )
+
+    def _load(self, request: Request, run: str) -> Trained:
+        folder = Run(Path(run)).model_folder
+        if not (folder / "ftapp.json").is_file():
+            raise RunError(f"a model is tried once its run has saved it; there is none in {folder}")
+        _begin(request)
+        from ftapp import backend, models
+
+        def make() -> Trained:
+            request.progress("loading the trained model")
+            trained = models.load(folder)
+            if trained.model is not None:
+                trained.model.compile(jit_compile=backend.jit_compile())
+            return trained
+
+        return self._trained.get((run, (folder / "ftapp.json").stat().st_mtime_ns), make)
+
+
+def _begin(request: Request) -> None:
+    if "keras_hub" not in sys.modules:
+        request.progress("loading Keras")
+    from ftapp import backend
+
+    backend.device()
+
+
+def _pixels(file: str) -> Any:
+    """The RGB image in a file, uint8 [height, width, 3]."""
+    from ftapp.data import images
+
+    path = Path(file).expanduser()
+    try:
+        return images.rgb(path.read_bytes())
+    except images.BROKEN as error:
+        reason = getattr(error, "strerror", None) or str(error).partition(" <_io")[0]
+        raise RunError(f"an image is a JPEG, PNG, WebP, BMP or GIF file; '{file}' is none: {reason}") from error
+
+
+def main() -> None:
+    """Answer until stdin ends."""
+    handlers = Predictor()
+    service.serve(
+        {
+            "load": handlers.load,
+            "classify": handlers.classify,
+            "generate-trained": handlers.generate_trained,
+            "generate-base": handlers.generate_base,
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
+    # Backends' threads and requests that nobody waits for would only delay the end.
+    os._exit(0)

@@ -1,0 +1,250 @@
+"""What a list of runs shows of each, read from the two ends of its events, so that a long run costs no more than a
+short one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from ftapp.events import AnyEvent, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
+from ftapp.runs import Run
+
+_END = 2**16  # bytes read at either end of a file of events: some 300 steps
+_NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
+
+_Event = TypeVar("_Event", RunStarted, RunEnded, PhaseStarted, Stepped, Evaluated)
+
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run in a line.
+
+    status: as `Run.status` has it, or "damaged", with the reason in `error`. created and seconds: when it was made, in
+    seconds since the Unix epoch, and how long it took or has taken so far. steps: those done; first_step, last_step:
+    those of the phase it is in. loss and accuracy: of the latest held-out evaluation, which is the result if `final`,
+    and of the latest step before there is one. share: R of the latest phase.
+    """
+
+    run: Run
+    status: str
+    recipe: str
+    profile: str | None = None
+    created: float | None = None
+    seconds: float | None = None
+    steps: int = 0
+    phase: str | None = None
+    first_step: int = 1
+    last_step: int | None = None
+    activity: str | None = None
+    loss: float | None = None
+    accuracy: float | None = None
+    final: bool = False
+    share: float | None = None
+    error: str | None = None
+
+    @property
+    def progress(self) -> float | None:
+        """The share of the current phase's steps that are done."""
+        if self.last_step is None:
+            return None
+        return (self.steps - self.first_step + 1) / (self.last_step - self.first_step + 1)
+
+
+class Summaries:
+    """The runs of a folder, summed up. What cannot have changed since the last time is not read again.
+
+    Several threads may read at once.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """folder: that of all runs; it need not exist."""
+        self._folder = folder
+        self._known: dict[str, tuple[tuple[int, ...], Summary]] = {}
+
+    def read(self) -> Iterator[Summary]:
+        """All runs, the newest first, each as soon as it is read."""
+        names = folders(self._folder)
+        for name in set(self._known) - set(names):
+            self._known.pop(name, None)
+        for name in names:
+            run = Run((self._folder / name).absolute())
+            signature = _signature(run)
+            known = self._known.get(name)
+            if known is None or known[0] != signature or known[1].status in ("running", "crashed"):
+                known = self._known[name] = signature, summarize(run)
+            yield known[1]
+
+
+def folders(folder: Path) -> list[str]:
+    """The names of the runs' folders, newest first: those named as runs are, whatever they hold, and those that hold a
+    recipe and events.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_dir() and _is_run(entry)]
+    except OSError:
+        return []
+    return sorted(names, reverse=True)
+
+
+def _is_run(entry: os.DirEntry[str]) -> bool:
+    return bool(_NAME.fullmatch(entry.name)) or (Path(entry) / "recipe.toml").is_file()
+
+
+def _signature(run: Run) -> tuple[int, ...]:
+    """Changes when the run's events do, or when its folder does."""
+    found = []
+    for path in (run.events_file, run.folder):
+        with suppress(OSError):
+            status = path.stat()
+            found += [status.st_mtime_ns, status.st_size]
+    return tuple(found)
+
+
+def summarize(run: Run) -> Summary:
+    """Sum a run up from its environment and the two ends of its events. What is missing or damaged is said in it."""
+    living = run.alive()  # asked first: a run that ends in between has told its end
+    events, unreadable = _ends(run.events_file)
+    environment = run.environment()
+    started = _last(events, RunStarted)
+    ended, phase, step = _last(events, RunEnded), _last(events, PhaseStarted), _last(events, Stepped)
+    evaluation, activity = _last(events, Evaluated), events[-1] if events else None
+    shown = evaluation or step
+    damaged = unreadable
+    if not run.recipe_file.is_file():
+        damaged = damaged or "its recipe.toml is missing"
+    named, created = _named(run.folder)
+    created = _number(environment.get("created")) or (started.time if started else created)
+    last_time = events[-1].time if events else None
+    return Summary(
+        run=run,
+        status=ended.status if ended else "running" if living else "damaged" if damaged else "crashed",
+        recipe=str(environment.get("recipe") or (started.recipe if started else named)),
+        profile=_text(environment.get("profile")) or (started.profile if started else None),
+        created=created,
+        seconds=ended.seconds if ended else last_time - created if last_time and created else None,
+        steps=step.step if step else ended.steps if ended else 0,
+        phase=phase.phase if phase else None,
+        first_step=phase.first_step if phase else 1,
+        last_step=phase.first_step + phase.steps - 1 if phase else None,
+        activity=activity.activity if isinstance(activity, Progressed) else None,
+        loss=shown.loss if shown else None,
+        accuracy=shown.accuracy if shown else None,
+        final=evaluation is not None and evaluation.final,
+        share=phase.trainable / phase.parameters if phase and phase.parameters else None,
+        error=_reason(ended) if ended else damaged,
+    )
+
+
+def _reason(ended: RunEnded) -> str | None:
+    return ended.error or "; ".join(": ".join(filter(None, parts)) for parts in ended.problems) or None
+
+
+def _last(events: Sequence[AnyEvent], kind: type[_Event]) -> _Event | None:
+    return next((event for event in reversed(events) if isinstance(event, kind)), None)
+
+
+def _ends(path: Path) -> tuple[list[AnyEvent], str | None]:
+    """The events at both ends of a file, with the phases between them, or why there are none, in words.
+
+    Of a long file, evaluations at its beginning are left out, since they say nothing of how the run stands.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= 2 * _END:
+                events = [event for _, event in _decoded(file.read(), 0)]
+                return events, "its events.jsonl holds no event that can be read" if size and not events else None
+            head = [event for _, event in _window(file, 0) if not isinstance(event, Evaluated)]
+            tail = [event for _, event in _window(file, size - _END)]
+            return [*head, *_phases(file, size, tail), *tail], None
+    except FileNotFoundError:
+        return [], None
+    except OSError as error:
+        return [], f"its events.jsonl cannot be read: {error.strerror}"
+
+
+def _phases(file: BinaryIO, size: int, tail: Sequence[AnyEvent]) -> Iterator[PhaseStarted]:
+    """The phases that a long file tells of, to that of the last step. Steps ascend, so each is found by bisection."""
+    step = _last(tail, Stepped)
+    offset, reached = 0, 0
+    while step is not None and step.step > reached:
+        found = _next_phase(file, offset, size, reached)
+        if found is None:
+            return
+        offset, phase = found
+        yield phase
+        reached = phase.first_step + phase.steps - 1
+        end = size
+        while end - offset > _END:
+            middle = (offset + end) // 2
+            number = _next_step(file, middle, end)
+            offset, end = (middle, end) if number is not None and number <= reached else (offset, middle)
+
+
+def _next_phase(file: BinaryIO, offset: int, size: int, reached: int) -> tuple[int, PhaseStarted] | None:
+    """The first phase behind an offset and where the line after it begins; None where a step beyond comes first."""
+    while offset < size:
+        window = _window(file, offset)
+        for end, event in window:
+            if isinstance(event, PhaseStarted) and event.first_step > reached:
+                return end, event
+            if isinstance(event, Stepped) and event.step > reached:
+                return None
+        offset = window[-1][0] if window else offset + _END
+    return None
+
+
+def _next_step(file: BinaryIO, offset: int, end: int) -> int | None:
+    """The number of the first step behind an offset."""
+    while offset < end:
+        for _, event in _window(file, offset):
+            if isinstance(event, Stepped):
+                return event.step
+        offset += _END
+    return None
+
+
+def _window(file: BinaryIO, offset: int) -> list[tuple[int, AnyEvent]]:
+    """The events of the lines that begin at an offset or behind it, in one read, each with where its line ends."""
+    file.seek(max(0, offset - 1))
+    data = file.read(_END + 1)
+    first = data.find(b"\n") + 1 if offset else 0  # the line before ends here, or the one that is cut
+    return list(_decoded(data[first:], max(0, offset - 1) + first))
+
+
+def _decoded(data: bytes, offset: int) -> Iterator[tuple[int, AnyEvent]]:
+    for line in data.splitlines(keepends=True):
+        offset += len(line)
+        if line.endswith(b"\n"):
+            with suppress(msgspec.DecodeError):
+                yield offset, _decoder.decode(line)
+
+
+def _named(folder: Path) -> tuple[str, float | None]:
+    """Recipe and time of making, as far as a folder's name tells."""
+    match = _NAME.fullmatch(folder.name)
+    if not match:
+        return folder.name, None
+    with suppress(ValueError, OverflowError):
+        return match["rest"], time.mktime(time.strptime(match["created"], "%Y%m%d-%H%M%S"))
+    return match["rest"], None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

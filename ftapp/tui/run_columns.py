@@ -1,0 +1,150 @@
+"""The columns of the list of runs: what stands in them, how they sort, and which fit a width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from textual.content import Content
+
+from ftapp.summary import Summary
+from ftapp.tui import words
+
+GAP = 2  # cells between columns
+_LONGEST = 40  # cells for a recipe's name
+_MUTED = "$foreground-muted"
+_STYLES = {"running": "$primary", "failed": "$error", "crashed": "$error", "damaged": "$error", "refused": "$error"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. width: in cells; key: what rows are sorted by, None for what a run does not have, which sorts last.
+
+    descending: whether the first sort by it puts the largest first; right: whether it is aligned to the right.
+    """
+
+    name: str
+    width: int
+    cell: Callable[[Summary, float], Content]
+    key: Callable[[Summary], Any]
+    descending: bool = False
+    right: bool = False
+
+
+def _status(summary: Summary, now: float) -> Content:
+    text = summary.status
+    if text == "running" and summary.progress is not None:
+        text = f"running {summary.progress:.0%}"
+    return Content.styled(text, _STYLES.get(summary.status, _MUTED if summary.status == "interrupted" else ""))
+
+
+def _held_out(value: str, summary: Summary) -> Content:
+    """A metric; one that is not the result on the whole test split is at rest."""
+    return Content.styled(value, "" if summary.final else _MUTED)
+
+
+def _loss(summary: Summary, now: float) -> Content:
+    return _held_out("" if summary.loss is None else words.number(summary.loss), summary)
+
+
+def _accuracy(summary: Summary, now: float) -> Content:
+    return _held_out("" if summary.accuracy is None else f"{summary.accuracy:.1%}", summary)
+
+
+COLUMNS = {
+    "status": Column("status", 11, _status, lambda summary: summary.status),
+    "recipe": Column("recipe", 16, lambda summary, now: Content(summary.recipe), lambda summary: summary.recipe),
+    "profile": Column(
+        "profile",
+        8,
+        lambda summary, now: Content.styled(summary.profile or "", _MUTED),
+        lambda summary: summary.profile,
+    ),
+    "started": Column(
+        "started",
+        15,
+        lambda summary, now: Content(words.when(summary.created, now) if summary.created else ""),
+        lambda summary: summary.created,
+        descending=True,
+    ),
+    "duration": Column(
+        "took",
+        11,
+        lambda summary, now: Content("" if summary.seconds is None else words.duration(summary.seconds)),
+        lambda summary: summary.seconds,
+        descending=True,
+        right=True,
+    ),
+    "steps": Column(
+        "steps",
+        7,
+        lambda summary, now: Content(f"{summary.steps:,}" if summary.steps < 10**6 else f"{summary.steps:.1e}"),
+        lambda summary: summary.steps,
+        descending=True,
+        right=True,
+    ),
+    "loss": Column("loss", 7, _loss, lambda summary: summary.loss, right=True),
+    "accuracy": Column(
+        "accuracy",
+        9,
+        _accuracy,
+        lambda summary: summary.accuracy,
+        descending=True,
+        right=True,
+    ),
+    "share": Column(
+        "R",
+        6,
+        lambda summary, now: Content("" if summary.share is None else words.share(summary.share)),
+        lambda summary: summary.share,
+        right=True,
+    ),
+}
+_IMPORTANCE = ("status", "recipe", "accuracy", "loss", "started", "duration", "profile", "steps", "share")
+
+
+def fitting(width: int) -> dict[str, Column]:
+    """The most important columns that fit a width in cells, in their order; names of recipes take what room is left."""
+    chosen: set[str] = set()
+    left = width + GAP
+    for name in _IMPORTANCE:
+        if left < COLUMNS[name].width + GAP:
+            break
+        left -= COLUMNS[name].width + GAP
+        chosen.add(name)
+    columns = {name: column for name, column in COLUMNS.items() if name in chosen}
+    if "recipe" in columns:
+        columns["recipe"] = replace(columns["recipe"], width=min(_LONGEST, columns["recipe"].width + left))
+    return columns
+
+
+def sort(summaries: Iterable[Summary], column: str, descending: bool) -> list[Summary]:
+    """The runs in the order of a column; where they are equal, as they were; those without a value last."""
+    key = COLUMNS[column].key
+    having: list[Summary] = []
+    lacking: list[Summary] = []
+    for summary in summaries:
+        (lacking if key(summary) is None else having).append(summary)
+    return [*sorted(having, key=key, reverse=descending), *lacking]
+
+
+def matching(summaries: Iterable[Summary], query: str) -> list[Summary]:
+    """The runs in which each word of a query is found: in recipe, profile, status or the folder's name."""
+    wanted = query.casefold().split()
+
+    def holds(summary: Summary) -> bool:
+        text = f"{summary.recipe} {summary.profile or 'standard'} {summary.status} {summary.run.folder.name}".casefold()
+        return all(word in text for word in wanted)
+
+    return [summary for summary in summaries if holds(summary)] if wanted else list(summaries)
+
+
+def line(cells: Sequence[tuple[Content, int, bool]]) -> Content:
+    """Cells of given widths as one line, each cut with an ellipsis or filled up."""
+    parts = []
+    for content, width, right in cells:
+        cut = content.truncate(width, ellipsis=True)
+        space = Content(" " * (width - cut.cell_length))
+        parts.append(space + cut if right else cut + space)
+    return Content(" " * GAP).join(parts)

@@ -1,0 +1,378 @@
+"""Home: the recipes to choose from, and what the highlighted one does and costs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.style import Style
+from textual.widget import Widget
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from ftapp.tui import words
+from ftapp.tui.screens.page import Page
+from ftapp.tui.widgets.facts import Fact, Facts
+from ftapp.tui.widgets.search_line import SearchLine
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Data, Model, Phase, Recipe
+    from ftapp.summary import Summary
+    from ftapp.tui.catalog import Catalog, Entry
+    from ftapp.tui.draft import Draft
+
+_REREAD_SECONDS = 2.0
+_MUTED = "$foreground-muted"  # $text-muted is a colour for a background that is not known here
+_WELCOME = (
+    "[b]Welcome.[/b] Choose a recipe with ↑ and ↓. [b]r[/b] runs it at once, with the profile that is marked; "
+    "[b]Enter[/b] shows its layers, data and training first. [b]?[/b] tells all keys."
+)
+
+
+class Menu(OptionList):
+    """The list of recipes, whose Enter is in the footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Configure")]
+
+
+class RecipesScreen(Page):
+    """The menu of recipes."""
+
+    PLACE = "recipes"
+    HELP = """
+# Recipes
+
+A recipe says which model is trained on which data, which layers are frozen, and how the others train. Its *profiles*
+fit it to a smaller machine: `quick` ends within minutes on two processor cores and needs no model hub. `standard`
+stands for the recipe's own values.
+
+Your own recipes, TOML files in the folder that `ftapp` was started in and those used lately, come first. `c` copies a
+recipe as a start for one of your own; a file that is changed in an editor is read again by itself.
+"""
+    DEFAULT_CSS = """
+    RecipesScreen #columns { height: 1fr; }
+    RecipesScreen #choose { width: 34; }
+    RecipesScreen.-narrow #choose { width: 31; }
+    RecipesScreen.-wide #choose { width: 44; }
+    RecipesScreen #about { width: 1fr; }
+    RecipesScreen #menu { height: 1fr; margin-top: 1; }
+    RecipesScreen.-short #menu { margin-top: 0; }
+    RecipesScreen #menu > .option-list--option-disabled { color: $foreground-muted; }
+    RecipesScreen #about > * { width: 1fr; max-width: 100; height: auto; margin-bottom: 1; }
+    RecipesScreen #welcome { background: $surface; border-left: thick $primary; padding: 0 1; display: none; }
+    RecipesScreen #welcome.-shown { display: block; }
+    RecipesScreen #problems { color: $error; display: none; }
+    RecipesScreen #problems.-shown { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "configure", "Configure"),
+        Binding("r", "run", "Run"),
+        Binding("p", "next_profile", "Profile", tooltip="Next profile"),
+        Binding("c", "copy", "Copy", tooltip="Copy as a recipe of your own"),
+        Binding("slash", "search", "Search"),
+    ]
+    AUTO_FOCUS = "#menu"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._catalog: Catalog | None = None
+        self._entries: list[Entry] = []
+        self._wanted: Path | None = None  # the recipe to go to when it is there
+        self._last: dict[tuple[str, str | None], Summary] | None = None
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="columns"):
+            choose = Vertical(id="choose", classes="pane")
+            choose.border_title = "Recipes"
+            with choose:
+                yield SearchLine("/ to search")
+                yield Menu(id="menu")
+            about = VerticalScroll(id="about", classes="pane")
+            with about:
+                yield Static(_WELCOME, id="welcome")
+                yield Static(id="title", markup=False)
+                yield Static(id="problems", markup=False)
+                profiles = Static(id="profiles")
+                profiles.auto_links = False  # its colours tell what is chosen
+                yield profiles
+                yield Facts()
+                yield Static(id="comment", markup=False)
+
+    def on_mount(self) -> None:
+        self.set_interval(_REREAD_SECONDS, self._reread)
+        self.watch(self.app, "live_runs", self._runs_changed)
+
+    def on_screen_resume(self) -> None:
+        self._reread()
+        self._reread_runs()
+
+    def _runs_changed(self) -> None:
+        self._reread_runs()
+
+    @property
+    def entry(self) -> Entry | None:
+        """The highlighted recipe."""
+        option = self.query_one("#menu", OptionList).highlighted_option
+        return next((entry for entry in self._entries if option and str(entry.path) == option.id), None)
+
+    @property
+    def profile(self) -> str | None:
+        """The profile that the highlighted recipe runs with."""
+        return self.entry.profile(self.app.settings.profile) if self.entry else None
+
+    @work(exclusive=True, group="entries")
+    async def _reread(self) -> None:
+        """Show what has changed in the recipes' files."""
+        entries = await asyncio.to_thread(self._read)
+        if self._entries != entries:
+            self._entries = entries
+            self._fill_menu()
+
+    def _read(self) -> list[Entry]:
+        # In a thread, the import of the recipes' schema too, so that the first frame waits for neither.
+        from ftapp.tui.catalog import Catalog
+
+        self._catalog = self._catalog or Catalog()
+        return self._catalog.read(_here(), self.app.settings.recent)
+
+    @work(exclusive=True, group="runs")
+    async def _reread_runs(self) -> None:
+        """Find the last run of each recipe with each profile."""
+        last = await asyncio.to_thread(self._read_runs)
+        if self._last != last:
+            self._last = last
+            self._show_entry()
+
+    def _read_runs(self) -> dict[tuple[str, str | None], Summary]:
+        last: dict[tuple[str, str | None], Summary] = {}
+        for summary in self.app.summaries.read():
+            last.setdefault((summary.recipe, summary.profile), summary)
+        return last
+
+    def _fill_menu(self) -> None:
+        menu = self.query_one("#menu", OptionList)
+        query = self.query_one(SearchLine).value
+        entry = self.entry
+        wanted = str(self._wanted or (entry.path if entry else ""))
+        options: list[Option | None] = []
+        group = None
+        for entry in self._entries:
+            if not entry.matches(query):
+                continue
+            if entry.group != group:
+                if group is not None:
+                    options.append(Option("", disabled=True))
+                group = entry.group
+                options.append(Option(Content.styled(group, _MUTED), disabled=True))
+            label = Content.assemble("  ", entry.path.stem if entry.bundled else entry.name)
+            broken = Content.styled("  broken", "$error") if entry.problems else ""
+            options.append(Option(Content.assemble(label, broken), id=str(entry.path)))
+        ids = [option.id for option in options if option and option.id]
+        if not ids:
+            options = [Option(Content("  Nothing matches." if self._entries else "  No recipes."), disabled=True)]
+        menu.set_options(options)
+        if ids:
+            menu.highlighted = menu.get_option_index(wanted if wanted in ids else ids[0])
+        if wanted in ids:
+            self._wanted = None
+        self._show_entry()
+
+    @on(Input.Changed, "#search")
+    def _filter(self) -> None:
+        self._fill_menu()
+
+    @on(SearchLine.Left)
+    def _to_menu(self) -> None:
+        self.query_one("#menu").focus()
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self) -> None:
+        self._show_entry()
+        self.query_one("#about").scroll_home(animate=False)
+
+    @on(OptionList.OptionSelected)
+    def _selected(self) -> None:
+        self.action_configure()
+
+    def action_search(self) -> None:
+        self.query_one(SearchLine).focus()
+
+    def action_configure(self) -> None:
+        """Open the recipe with its layers, data and training."""
+        if draft := self._draft():
+            self.app.configure(draft)
+
+    def action_run(self) -> None:
+        """Run the recipe at once, with the profile that is marked."""
+        if draft := self._draft():
+            self.app.start(draft)
+
+    def action_next_profile(self) -> None:
+        if entry := self.entry:
+            choices = entry.choices
+            self._choose(choices[(choices.index(self.profile) + 1) % len(choices)])
+
+    def action_choose_profile(self, profile: str) -> None:
+        """profile: a name, or "" for the recipe's own values."""
+        self._choose(profile or None)
+
+    def action_copy(self) -> None:
+        """Copy the recipe as a file of one's own."""
+        from ftapp.tui.screens.ask import Ask
+
+        if entry := self.entry:
+            taken = {path.name for path in _here().glob("*.toml")}
+            names = (f"my-{entry.path.stem}{number}.toml" for number in ("", *range(2, 1000)))
+            name = next(name for name in names if name not in taken)
+            self.app.push_screen(Ask(f"Copy {entry.path.stem} to", name, _wrong_name), self._copy_to)
+
+    def _copy_to(self, name: str | None) -> None:
+        from ftapp import recipe
+        from ftapp.errors import RecipeError
+
+        entry = self.entry
+        if not name or entry is None:
+            return
+        file = _here() / Path(name).expanduser()
+        try:
+            recipe.copy_to(entry.path, file)
+        except RecipeError as error:
+            self.notify(str(error), title="Not copied", severity="error")
+            return
+        if file.parent != _here():
+            self.app.settings.use_recipe(file)
+        self.query_one(SearchLine).value = ""
+        self.notify(str(file), title="Copied")
+        self._wanted = file
+        self._reread()
+
+    def _choose(self, profile: str | None) -> None:
+        self.app.settings.profile = profile or ""
+        self.app.settings.save()
+        self._show_entry()
+
+    def _draft(self) -> Draft | None:
+        """The highlighted recipe with its profile; None where it is broken, which is told."""
+        from ftapp.tui.draft import Draft
+
+        entry, profile = self.entry, self.profile
+        if entry is None:
+            return None
+        if profile not in entry.recipes:
+            self.notify("\n".join(entry.problems), title=f"{entry.name} cannot run", severity="error", timeout=12)
+            return None
+        if not entry.bundled:
+            self.app.settings.use_recipe(entry.path)
+        return Draft(entry.path, profile)
+
+    def _show_entry(self) -> None:
+        """Tell what the highlighted recipe does and costs."""
+        about, entry = self.query_one("#about"), self.entry
+        about.border_title = entry.name if entry else None
+        self.query_one("#welcome").set_class(self._last == {}, "-shown")
+        for widget in self.query("#title, #profiles, Facts, #comment"):
+            widget.display = entry is not None
+        self.query_one("#problems").set_class(bool(entry and entry.problems), "-shown")
+        if entry is None:
+            return
+        profile = self.profile
+        title = Content.styled(entry.title, "b")
+        self.query_one("#title", Static).update(Content("\n").join(part for part in (title, entry.summary) if part))
+        self.query_one("#problems", Static).update("\n".join(entry.problems))
+        self.query_one("#profiles", Static).update(_profiles(entry.choices, profile))
+        last = self._last.get((entry.path.stem, profile)) if self._last else None
+        recipe = entry.recipes.get(profile)
+        self.query_one(Facts).rows = [*_facts(recipe), _outcome(last, time.time())] if recipe else []
+        self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
+
+
+def _here() -> Path:
+    """The current folder; the home folder where that is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path.home()
+
+
+def _wrong_name(name: str) -> str | None:
+    from ftapp import recipe
+
+    return recipe.misnamed(_here() / Path(name).expanduser())
+
+
+def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
+    """The choice of profiles, on one line, each to be clicked."""
+    shown = []
+    for choice in choices:
+        mark, style = ("●", "$primary bold") if choice == chosen else ("○", _MUTED)
+        action = f"screen.choose_profile({choice or ''!r})"
+        shown.append(
+            Content(f"{mark} {choice or 'standard'}").stylize(style).stylize(Style.from_meta({"@click": action}))
+        )
+    return Content.assemble(("Profile   ", _MUTED), Content("   ").join(shown))
+
+
+def _facts(recipe: Recipe) -> list[Fact]:
+    """What a recipe does, in rows."""
+    from ftapp.tui import catalog
+
+    rows = [("Model", _model(recipe.model)), ("Data", _data(recipe.data))]
+    if recipe.augment is not None:
+        rows.append(("Augment", Content(catalog.augment_words(recipe.augment))))
+    for index, phase in enumerate(recipe.phase):
+        rows += [("Phases" if index == 0 else "", _phase(phase))]
+    return rows
+
+
+def _model(model: Model) -> Content:
+    from ftapp.tui import catalog
+
+    name, place = catalog.model_words(model.preset)
+    return Content.assemble(name, (f"  {place}\n", _MUTED), (catalog.head_words(model), _MUTED))
+
+
+def _data(data: Data) -> Content:
+    from ftapp.tui import catalog
+
+    name, place = catalog.data_words(data.source)
+    return Content.assemble(name, (f"  {place}\n", _MUTED), (catalog.split_words(data), _MUTED))
+
+
+def _phase(phase: Phase) -> Content:
+    """A phase with its rules: what trains in the colour of that, what is frozen at rest."""
+    from ftapp.tui import catalog
+
+    rules = [
+        Content.styled(rule, "$primary" if rule.startswith("train") else _MUTED)
+        for rule in phase.layers or ["train all"]
+    ]
+    return Content.assemble(
+        (f"{phase.name}  ", "b"),
+        (f"{catalog.length_words(phase)}\n", _MUTED),
+        Content.styled(" · ", _MUTED).join(rules),
+        (f"\n{catalog.rate_words(phase)}", _MUTED),
+    )
+
+
+def _outcome(last: Summary | None, now: float) -> Fact:
+    """What the last run of the recipe with this profile gave on this machine."""
+    if last is None:
+        return "Last run", Content.styled("not run on this machine yet", _MUTED)
+    parts = [last.status]
+    if last.accuracy is not None:
+        parts.append(f"accuracy {last.accuracy:.1%}")
+    if last.loss is not None:
+        parts.append(f"loss {last.loss:.3g}")
+    if last.share is not None:
+        parts.append(f"R = {words.share(last.share)}")
+    if last.seconds is not None:
+        parts.append(f"in {words.duration(last.seconds)}")
+    made = f", {words.when(last.created, now)}" if last.created else ""
+    return "Last run", Content.assemble(", ".join(parts), (made, _MUTED))

@@ -1,0 +1,291 @@
+"""A run, live or ended: its curves, phases, layers, examples and log, and the commands that steer it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterable
+from typing import ClassVar
+
+import numpy as np
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from ftapp import control
+from ftapp import recipe as recipes
+from ftapp.errors import RecipeError, RunError
+from ftapp.history import Follower, History
+from ftapp.recipe import Recipe
+from ftapp.runs import Run
+from ftapp.tui.curves import Curve
+from ftapp.tui.screens.ask import Ask
+from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.screens.page import Page
+from ftapp.tui.widgets.chart import Chart
+from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
+
+_REFRESH_SECONDS = 0.5
+_SHARE_OF_CORE = 0.06  # that drawing a live run may take: a long run is drawn less often
+
+PANES = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "rate": "Learning rate",
+    "speed": "Steps a second",
+    "memory": "Memory",
+    "phases": "Phases",
+    "layers": "Layers that train",
+    "examples": "Samples or confusion",
+    "log": "Log",
+}
+
+
+_COMMANDS = {"pause", "stop", "checkpoint", "rate"}
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+class RunScreen(Page):
+    """Follows one run's files."""
+
+    PLACE = "runs"
+    HELP = """
+# A run
+
+All that is shown comes from the files in the run's folder. An ended run looks as it did live, and a live one goes on
+when this screen or the interface is closed. Commands are carried out at the end of a step.
+"""
+    DEFAULT_CSS = """
+    RunScreen {
+        Headline { height: 1; padding: 0 1; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        &.-short Headline { margin-bottom: 0; }
+        #panes { height: 1fr; }
+        #charts { width: 2fr; }
+        #facts { width: 1fr; min-width: 40; max-width: 72; }
+        #loss, #accuracy { height: 2fr; min-height: 7; }
+        #details { height: 1fr; min-height: 7; }
+        #details Chart { width: 1fr; height: 100%; }
+        #phases { height: auto; max-height: 50%; }
+        #layers, #examples { height: 1fr; min-height: 4; }
+        #log { height: 1fr; min-height: 5; }
+        &.-narrow #panes { layout: vertical; overflow-y: auto; }
+        &.-narrow #charts, &.-narrow #facts { width: 100%; max-width: 100%; height: auto; }
+        &.-narrow #loss, &.-narrow #accuracy { height: 13; }
+        &.-narrow #details { height: auto; layout: vertical; }
+        &.-narrow #details Chart { width: 100%; height: 9; }
+        &.-narrow #facts > * { height: auto; max-height: 14; }
+        .-off, .-empty { display: none; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "Back"),
+        Binding("space", "pause", "Pause", tooltip="Wait before the next step, or go on"),
+        Binding("x", "stop", "Stop", tooltip="End after the current step and keep the model"),
+        Binding("k", "checkpoint", "Checkpoint", tooltip="Save the model as it is now, and go on"),
+        Binding("e", "rate", "Rate", tooltip="Change the learning rate from the next step on"),
+        Binding("f", "layers", "Layers", tooltip=_upper(control.UNSUPPORTED["layers"])),
+        Binding("m", "maximize_pane", "Maximize"),
+        Binding("v", "choose_panes", "Panes"),
+        Binding("t", "try_model", "Try it"),
+    ]
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+        self._follower = Follower(run.events_file)
+        self._status = "running"
+        self._recipe: Recipe | None = None
+        self._sent: dict[str, str] = {}  # names of commands that wait for an answer, by id
+
+    @property
+    def history(self) -> History:
+        """What is known of the run so far."""
+        return self._follower.history
+
+    def body(self) -> Iterable[Widget]:
+        yield Headline()
+        yield Trouble()
+        with Horizontal(id="panes"):
+            with Vertical(id="charts"):
+                yield Chart("Loss", id="loss")
+                yield Chart("Accuracy", id="accuracy")
+                with Horizontal(id="details"):
+                    yield Chart("Learning rate", id="rate", smooth=False)
+                    yield Chart("Steps a second", id="speed")
+                    yield Chart("Memory, GiB", id="memory", smooth=False)
+            with Vertical(id="facts"):
+                yield PhasesPane(id="phases")
+                yield LayersPane(id="layers")
+                yield ExamplesPane(id="examples")
+                yield LogPane(self.run, id="log")
+
+    def on_mount(self) -> None:
+        self._show_panes()
+        self.query_one("#loss").focus()
+        self._follow()
+
+    @work(exclusive=True)
+    async def _follow(self) -> None:
+        """Read and draw, over and over, until the run has ended and all is drawn."""
+        self._recipe = await asyncio.to_thread(self._read_recipe)
+        while True:
+            if await asyncio.to_thread(self._advance):  # a long history: its charts are drawn once it is read
+                self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
+                continue
+            begun = time.perf_counter()
+            self._draw()
+            if self._status != "running":
+                return
+            spent = time.perf_counter() - begun
+            await asyncio.sleep(max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
+
+    def _read_recipe(self) -> Recipe | None:
+        try:
+            return recipes.load(self.run.recipe_file)
+        except RecipeError:  # a folder that was tampered with, or is of another version
+            return None
+
+    def _advance(self) -> bool:
+        """Take in new events for a while, and return whether there are more already."""
+        living, begun = self.run.alive(), time.perf_counter()
+        while more := self._follower.advance():
+            if time.perf_counter() - begun > _REFRESH_SECONDS:
+                break
+        ended = self.history.ended
+        self._status = ended.status if ended else "running" if living or more else "crashed"
+        return more
+
+    def _draw(self) -> None:
+        """Show the history as it is now."""
+        history, steps = self.history, self.history.steps
+        self.query_one(Headline).show(self.run, history, self._recipe, self._status)
+        self.query_one(Trouble).show(self.run, history, self._status)
+        self.query_one(PhasesPane).show(history, self._recipe)
+        self.query_one(LayersPane).show(history)
+        self.query_one(ExamplesPane).show(history)
+        self.query_one(LogPane).show(history)
+        at_step = np.asarray(steps.step, np.float64)
+        held_out = [each for each in history.evaluations if not each.final]
+        at = [each.step for each in held_out]
+        self._plot(
+            "loss",
+            Curve.of("train", at_step, steps.loss, "primary", noisy=True),
+            Curve.of("held out", at, [each.loss for each in held_out], "accent", dots=True),
+        )
+        known = [math.nan if each.accuracy is None else each.accuracy for each in held_out]
+        self._plot(
+            "accuracy",
+            Curve.of("train", at_step, steps.accuracy, "primary", noisy=True),
+            Curve.of("held out", at, known, "accent", dots=True),
+        )
+        self._plot("rate", Curve.of("", at_step, steps.rate, "primary"))
+        with np.errstate(divide="ignore"):
+            pace = 1 / np.asarray(steps.seconds)
+        self._plot("speed", Curve.of("", at_step, pace, "primary", noisy=True))
+        memory = np.asarray(steps.memory) / 2**30
+        self._plot("memory", Curve.of("", at_step, memory, "primary"))
+        classifies = self._recipe is None or self._recipe.task != "causal-lm"
+        self.query_one("#accuracy").set_class(not classifies, "-empty")
+        self._answered()
+        self.refresh_bindings()
+
+    def _plot(self, name: str, *curves: Curve) -> None:
+        chart = self.query_one(f"#{name}", Chart)
+        if chart.display:
+            chart.show(curves, [phase.first_step for phase in self.history.phases[1:]])
+
+    def _show_panes(self) -> None:
+        """Hide the panes that are switched off, and the groups in which none is left."""
+        for name in PANES:
+            self.query_one(f"#{name}").set_class(name in self.app.settings.hidden, "-off")
+        for group in map(self.query_one, ("#details", "#charts", "#facts")):
+            group.set_class(not [pane for pane in group.query(".pane") if not pane.has_class("-off")], "-off")
+
+    def action_maximize_pane(self) -> None:
+        """Give the focused pane the whole screen, or take it back."""
+        if self.maximized:
+            self.minimize()
+        elif self.focused:
+            self.maximize(self.focused)
+
+    def action_choose_panes(self) -> None:
+        """Choose which panes are shown; the choice is remembered."""
+        from ftapp.tui.screens.choose_panes import ChoosePanes
+
+        def chosen(hidden: list[str] | None) -> None:
+            if hidden is not None:
+                self.app.settings.hidden = hidden
+                self.app.settings.save()
+                self._show_panes()
+                self._draw()
+
+        self.app.push_screen(ChoosePanes(PANES, self.app.settings.hidden), chosen)
+
+    def action_try_model(self) -> None:
+        """Use the model that the run has saved."""
+        self.app.try_model(self.run)
+
+    def action_pause(self) -> None:
+        """Pause the run, or let it go on."""
+        self._send(control.Resume() if self.history.paused else control.Pause())
+
+    def action_checkpoint(self) -> None:
+        """Have the model saved as it is."""
+        self._send(control.Checkpoint())
+
+    def action_stop(self) -> None:
+        """End the run after its step; the steps to come are lost, so that is asked first."""
+
+        def answered(choice: str | None) -> None:
+            if choice == "Stop":
+                self._send(control.Stop())
+
+        text = "It ends after the current step and keeps the model. It cannot go on from there."
+        self.app.push_screen(Dialog("Stop this run?", text, ["Stop", "Go on"]), answered)
+
+    def action_rate(self) -> None:
+        """Change the base learning rate."""
+
+        def wrong(text: str) -> str | None:
+            try:
+                control.Rate(base=float(text))
+            except ValueError:
+                return f"a learning rate is a number above 0, such as 1e-4; got '{text}'"
+            return None
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self._send(control.Rate(base=float(text)))
+
+        now = f"{self.history.steps.rate[-1]:.3g}" if len(self.history.steps) else ""
+        self.app.push_screen(Ask("Learning rate from the next step on", now, wrong), answered)
+
+    def _send(self, command: control.AnyCommand) -> None:
+        try:
+            control.send(self.run, command)
+        except RunError as error:
+            self.notify(str(error), severity="error")
+        else:
+            self._sent[command.id] = command.name
+
+    def _answered(self) -> None:
+        """Tell what the run made of the commands that were sent from here."""
+        for event in self.history.controlled:
+            if name := self._sent.pop(event.id, None):
+                refused = f"{name} was refused: {event.reason}"
+                text = refused if not event.applied else f"{name}: done at step {event.step}"
+                self.notify(text, severity="information" if event.applied else "warning", timeout=4)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in _COMMANDS:
+            return True if self._status == "running" else None
+        if action == "layers":
+            return None
+        if action == "try_model":
+            return True if self.history.saved else None
+        return True

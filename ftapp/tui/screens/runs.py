@@ -1,0 +1,268 @@
+"""All runs, live and ended: to open, to compare, to try, to delete."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from ftapp import runs
+from ftapp.errors import RunError
+from ftapp.summary import Summary
+from ftapp.tui import desktop, run_columns
+from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.screens.page import Page
+from ftapp.tui.widgets.run_table import RunTable
+from ftapp.tui.widgets.search_line import SearchLine
+
+_REREAD_SECONDS = 1.0
+_REST = 10.0  # how many times as long as a reading took there is none, so that thousands of runs leave a core alone
+_PIECE = 100  # runs read before those so far are shown
+
+
+class RunsScreen(Page):
+    """The history of runs."""
+
+    PLACE = "runs"
+    HELP = """
+# Runs
+
+Every run on this machine, whoever started it; those that go on move by themselves. Loss and accuracy are those of the
+whole test split where they stand out, and of the latest evaluation or step where they are grey.
+
+Mark two or more with the space bar and compare them. Words typed after `/` filter by recipe, profile, status and
+folder; `s` and `S`, or a click on a column's head, sort.
+"""
+    DEFAULT_CSS = """
+    RunsScreen #list { height: 1fr; }
+    RunsScreen RunTable { margin-top: 1; }
+    RunsScreen.-short RunTable { margin-top: 0; }
+    RunsScreen #told { height: auto; min-height: 1; max-height: 3; padding: 0 2; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "Mark", tooltip="Mark for comparing or deleting"),
+        Binding("c", "compare", "Compare", tooltip="Compare the marked runs"),
+        Binding("t", "try_model", "Try", tooltip="Try the model"),
+        Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
+        Binding("S", "reverse", "Reverse the order", show=False),
+        Binding("e", "report", "Report", tooltip="Open the report"),
+        Binding("o", "folder", "Folder", tooltip="Open the folder"),
+        Binding("d", "delete", "Delete", tooltip="Delete the run, or the marked ones"),
+        Binding("slash", "search", "Search"),
+        Binding("escape", "unmark", "Remove all marks", show=False),
+    ]
+    AUTO_FOCUS = "RunTable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: list[Summary] | None = None
+
+    def body(self) -> Iterable[Widget]:
+        pane = Vertical(id="list", classes="pane")
+        pane.border_title = "Runs"
+        with pane:
+            yield SearchLine("/ to search")
+            yield RunTable()
+        yield Static(id="told")
+
+    def on_mount(self) -> None:
+        self._follow()
+
+    @property
+    def table(self) -> RunTable:
+        return self.query_one(RunTable)
+
+    @property
+    def marked(self) -> list[Summary]:
+        """The marked runs, the oldest first."""
+        found = [summary for summary in self._runs or () if summary.run.folder.name in self.table.marked]
+        return sorted(found, key=lambda summary: summary.created or 0)
+
+    @work
+    async def _follow(self) -> None:
+        """Show the runs, and what changes in them, as long as the screen is there."""
+        while True:
+            begun = time.monotonic()
+            if self.is_current or self._runs is None:
+                await self._reread()
+            await asyncio.sleep(max(_REREAD_SECONDS, _REST * (time.monotonic() - begun)))
+
+    async def _reread(self) -> None:
+        reading = self.app.summaries.read()
+        found: list[Summary] = []
+        while piece := await asyncio.to_thread(lambda: list(islice(reading, _PIECE))):
+            found += piece
+            if len(found) > len(self._runs or ()):
+                self._take(found)
+        self._take(found)
+
+    def _take(self, found: Sequence[Summary]) -> None:
+        if self._runs != found:
+            self._runs = list(found)
+            names = {summary.run.folder.name for summary in found}
+            self.table.marked = self.table.marked & names
+            self._fill()
+
+    def _fill(self) -> None:
+        """Show the runs that match, in their order."""
+        everything = self._runs or []
+        shown = run_columns.matching(everything, self.query_one(SearchLine).value)
+        self.table.show(run_columns.sort(shown, *self.table.sorted_by))
+        none = "Nothing matches." if everything else "There are no runs yet. 1 shows the recipes, and r runs one."
+        self.table.none = none if self._runs is not None else ""
+        self._count()
+
+    def _count(self) -> None:
+        shown, everything, marked = len(self.table.rows), len(self._runs or ()), len(self.table.marked)
+        count = f"{shown:,}" if shown == everything else f"{shown:,} of {everything:,}"
+        self.query_one("#list").border_subtitle = f"{count}{f', {marked} marked' if marked else ''}"
+
+    @on(Input.Changed, "#search")
+    def _filter(self) -> None:
+        self._fill()
+
+    @on(SearchLine.Left)
+    def _to_table(self) -> None:
+        self.table.focus()
+
+    @on(RunTable.Highlighted)
+    def _tell(self) -> None:
+        """Say below the list what it has no room for."""
+        summary = self.table.current
+        told = Content("")
+        if summary is not None:
+            told = Content.styled(str(summary.run.folder), "$foreground-muted")
+            if summary.error:
+                told = Content.assemble((summary.error, "$error"), "\n", told)
+            elif summary.status == "crashed":
+                told = Content.assemble(("its process ended without a word; open it for its log", "$error"), "\n", told)
+            elif summary.status == "running" and (summary.activity or summary.phase):
+                told = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", told)
+        self.query_one("#told", Static).update(told)
+
+    @on(RunTable.HeaderClicked)
+    def _sort_by(self, event: RunTable.HeaderClicked) -> None:
+        column, descending = self.table.sorted_by
+        first = run_columns.COLUMNS[event.column].descending
+        self._sort(event.column, not descending if event.column == column else first)
+
+    def action_sort(self) -> None:
+        names = list(run_columns.fitting(self.table.size.width))
+        column = self.table.sorted_by[0]
+        following = names[(names.index(column) + 1) % len(names)] if column in names else names[0]
+        self._sort(following, run_columns.COLUMNS[following].descending)
+
+    def action_reverse(self) -> None:
+        column, descending = self.table.sorted_by
+        self._sort(column, not descending)
+
+    def _sort(self, column: str, descending: bool) -> None:
+        self.table.sorted_by = column, descending
+        self._fill()
+
+    def action_search(self) -> None:
+        self.query_one(SearchLine).focus()
+
+    @on(RunTable.Opened)
+    def _open(self) -> None:
+        if current := self.table.current:
+            self.app.open_run(current.run)
+
+    def action_mark(self) -> None:
+        if current := self.table.current:
+            self.table.marked = self.table.marked ^ {current.run.folder.name}
+            self.table.action_move(1)
+            self._count()
+
+    def action_unmark(self) -> None:
+        self.table.marked = frozenset()
+        self._count()
+
+    def action_compare(self) -> None:
+        marked = self.marked
+        if len(marked) < 2:
+            have = "none is marked" if not marked else "one is marked"
+            self.notify(f"Comparing takes two runs or more; {have}. The space bar marks the one under the cursor.")
+        else:
+            self.app.compare([summary.run for summary in marked])
+
+    def action_try_model(self) -> None:
+        current = self.table.current
+        if current is None:
+            return
+        if (current.run.model_folder / "ftapp.json").is_file():
+            self.app.try_model(current.run)
+        elif current.status == "running":
+            self.notify(f"{current.recipe} goes on; its model can be tried when it has ended.")
+        else:
+            self.notify(f"{current.recipe} has left no model; the run is {current.status}.", severity="warning")
+
+    def action_folder(self) -> None:
+        if current := self.table.current:
+            self._open_path(current.run.folder)
+
+    def action_report(self) -> None:
+        current = self.table.current
+        if current is None:
+            return
+        report = current.run.folder / "report.html"
+        if report.is_file():
+            self._open_path(report)
+        else:
+            self.notify(
+                f"{current.recipe} has no report yet; make one with: ftapp report {current.run.folder.name}",
+                severity="warning",
+            )
+
+    def _open_path(self, path: Path) -> None:
+        if not desktop.open_path(path):
+            self.app.copy_to_clipboard(str(path))
+            self.notify(str(path), title="Copied: there is no desktop to open it with")
+
+    def action_delete(self) -> None:
+        """Ask, and delete the marked runs, or the one under the cursor when none is marked."""
+        current = self.table.current
+        chosen = self.marked or ([current] if current else [])
+        live = [summary for summary in chosen if summary.status == "running"]
+        if live:
+            self.notify(
+                f"A run that goes on cannot be deleted; {live[0].recipe} does. Open it and stop it first.",
+                severity="warning",
+            )
+        elif chosen:
+            names = "\n".join(summary.run.folder.name for summary in chosen[:8])
+            more = f"\nand {len(chosen) - 8} more" if len(chosen) > 8 else ""
+            title = "Delete this run?" if len(chosen) == 1 else f"Delete these {len(chosen)} runs?"
+            what = (
+                "Its events, its model and all else in its folder are lost:"
+                if len(chosen) == 1
+                else ("Their events, their models and all else in their folders are lost:")
+            )
+            dialog = Dialog(title, f"{what}\n\n{names}{more}", ["Delete", "Keep"])
+
+            def answered(answer: str | None) -> None:
+                if answer == "Delete":
+                    self._delete(chosen)
+
+            self.app.push_screen(dialog, answered)
+
+    @work
+    async def _delete(self, chosen: Sequence[Summary]) -> None:
+        for summary in chosen:
+            try:
+                await asyncio.to_thread(runs.delete, summary.run)
+            except RunError as error:
+                self.notify(str(error), severity="warning")
+            except OSError as error:
+                self.notify(f"{summary.run.folder} is not deleted: {error.strerror}", severity="error")
+        await self._reread()

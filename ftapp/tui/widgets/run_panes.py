@@ -1,0 +1,257 @@
+"""The panes of a run beside its charts: thin views of its history."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import RichLog, Static
+
+from ftapp import narration
+from ftapp.events import Choice, PhaseEnded
+from ftapp.history import History
+from ftapp.recipe import Recipe
+from ftapp.runs import Run
+from ftapp.tui import outlook
+from ftapp.tui.outlook import PhaseOutlook, duration
+
+STATUS_COLORS = {
+    "running": "primary",
+    "paused": "warning",
+    "done": "success",
+    "interrupted": "warning",
+    "failed": "error",
+    "crashed": "error",
+    "refused": "error",
+}
+_LOG_LINES, _LOG_BYTES = 500, 100_000
+
+
+class Pane(VerticalScroll, can_focus=True):
+    """A titled box with text in it, which scrolls."""
+
+    def __init__(self, title: str, *, id: str | None = None) -> None:
+        super().__init__(id=id, classes="pane")
+        self.border_title = title
+        self._text = Static()
+
+    def compose(self) -> ComposeResult:
+        yield self._text
+
+    def put(self, content: RenderableType) -> None:
+        """Show this in place of what was there."""
+        self._text.update(content)
+
+    def color(self, name: str) -> str:
+        """A colour of the theme, as Rich takes it."""
+        return _color(self, name)
+
+
+def _color(widget: Widget, name: str) -> str:
+    value = widget.app.theme_variables.get(name, "")
+    return value if value.startswith("#") else "default"
+
+
+class Headline(Static):
+    """One or two lines: which run this is, how it stands, and how long it has to go."""
+
+    def show(self, run: Run, history: History, recipe: Recipe | None, status: str) -> None:
+        """Tell the run's standing. status: as `Run.status` has it."""
+        muted = _color(self, "secondary")
+        started = history.started
+        if status == "running" and history.paused:
+            status = "paused"
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append("● ", _color(self, STATUS_COLORS.get(status, "foreground")))
+        text.append(status, "bold").append("  ")
+        text.append(started.recipe if started else run.folder.name, "bold")
+        if started and started.profile:
+            text.append(f" {started.profile}")
+        parts = []
+        if history.ended:
+            parts.append(f"{history.ended.steps} steps in {duration(history.ended.seconds)}")
+            if result := history.result:
+                parts.append(f"test loss {result.loss:.4f}")
+                if result.accuracy is not None:
+                    parts.append(f"test accuracy {result.accuracy:.2%}")
+        elif status in ("running", "paused"):
+            parts += list(self._live(history, recipe))
+        if started:
+            parts.append(f"{started.backend} {started.precision}")
+        self.update(text.append("   " + "  ·  ".join(parts), muted))
+
+    def _live(self, history: History, recipe: Recipe | None) -> Iterator[str]:
+        if recipe and history.phases and len(history.steps):
+            total = sum(phase.total or 0 for phase in outlook.phases(history, recipe))
+            yield f"step {len(history.steps)} of {total}"
+            if (left := outlook.remaining(history, recipe)) is not None:
+                yield f"about {duration(left)} to go"
+            if speed := history.steps_per_second:
+                yield f"{speed:.3g} steps/s"
+        elif activity := history.activity:
+            yield activity.activity + (f" {activity.done}/{activity.total}" if activity.total else "")
+        else:
+            yield "starting"
+
+
+class Trouble(Static):
+    """Why a run did not end well, with the last lines of its log. Not there for other runs."""
+
+    DEFAULT_CSS = """
+    Trouble {
+        display: none; height: auto; max-height: 12; margin: 0 1; padding: 0 1;
+        border-left: thick $error; background: $error 8%;
+    }
+    """
+
+    def show(self, run: Run, history: History, status: str) -> None:
+        """Tell what is wrong, if anything is."""
+        self.display = status in ("failed", "crashed", "refused")
+        if not self.display:
+            return
+        ended = history.ended
+        reason = "the run's process ended without a word" if ended is None else ended.error or ""
+        text = Text(reason, "bold")
+        lines = run.last_log_lines(6 if self.app.size.height > 30 else 3) if status != "refused" else []
+        if lines:
+            text.append("\n" + "\n".join(lines), f"not bold {_color(self, 'text-muted')}")
+        if not lines and ended is None:
+            text.append("\nits log is empty or gone", "not bold")
+        self.update(text)
+
+
+class PhasesPane(Pane):
+    """Each phase: its progress, R, whether features are kept, and the freeze proof."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__("Phases", id=id)
+
+    def show(self, history: History, recipe: Recipe | None) -> None:
+        """Show the phases as they stand."""
+        if recipe is None:
+            self.put(Text("the run's recipe cannot be read", self.color("secondary")))
+            return
+        self.put(Group(*(part for phase in outlook.phases(history, recipe) for part in self._lines(phase))))
+
+    def _lines(self, phase: PhaseOutlook) -> Iterator[RenderableType]:
+        muted = self.color("secondary")
+        total = phase.total or 0
+        over = phase.ended is not None
+        sign, style = ("✓", "success") if over else ("▸", "primary") if phase.started else ("·", "secondary")
+        head = Text.assemble((f"{sign} ", self.color(style)), (phase.name, "bold"))
+        head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
+        if phase.ended:
+            head.append(f" in {duration(phase.ended.seconds)}", muted)
+        yield head
+        if phase.started:
+            if not over:
+                width = max(8, self.size.width - 6)
+                filled = round(width * phase.done / total) if total else 0
+                yield Text.assemble(
+                    "  ", ("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel"))
+                )
+            started = phase.started
+            share = started.trainable / started.parameters
+            yield Text(f"  R {share:.2%}  {started.trainable:,} of {started.parameters:,} train", muted)
+            if started.cache:
+                yield Text("  " + _cache(started.cache), muted)
+        if phase.ended:
+            yield self._proof(phase.ended)
+
+    def _proof(self, ended: PhaseEnded) -> Text:
+        if ended.changed or ended.stuck:
+            wrong = f"{len(ended.changed)} frozen weights changed, {len(ended.stuck)} trained ones stuck"
+            return Text(f"  freeze proof: {wrong}", self.color("error"))
+        kept = f"{ended.frozen} frozen weights bitwise unchanged" if ended.frozen else "nothing frozen"
+        return Text(f"  freeze proof: {kept}, {ended.moved} moved", self.color("secondary"))
+
+
+def _cache(choice: Choice) -> str:
+    if not choice.cached:
+        return f"no features kept: {choice.reason}"
+    return f"features up to {choice.layers[-1]} kept, {choice.size / 2**20:,.0f} MiB"
+
+
+class LayersPane(Pane):
+    """Which layers train and how far each has moved from where it began."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__("Layers that train", id=id)
+        self._shown: object = None
+
+    def show(self, history: History) -> None:
+        """Show the latest phase's layers."""
+        if not history.phases:
+            return
+        phase = history.phases[-1]
+        if self._shown == phase.phase:
+            return
+        self._shown = phase.phase
+        count = history.model.layers if history.model else None
+        frozen = f", {count - len(phase.trainable_layers)} frozen" if count else ""
+        self.border_subtitle = f"{len(phase.trainable_layers)} train{frozen}"
+        self.put(Text("\n".join(phase.trainable_layers)))
+
+
+class ExamplesPane(Pane):
+    """What a language model wrote."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__("Samples", id=id)
+        self._count = -1
+
+    def show(self, history: History) -> None:
+        """Show the samples, the newest first."""
+        self.set_class(not history.samples, "-empty")
+        if len(history.samples) == self._count:
+            return
+        self._count = len(history.samples)
+        parts: list[RenderableType] = []
+        for sample in reversed(history.samples):
+            text = Text(f"after {sample.step} steps  ", self.color("secondary"))
+            text.append(sample.prompt, f"bold {self.color('foreground')}")
+            text.append(sample.text.removeprefix(sample.prompt), self.color("foreground"))
+            parts += [text, Text()]
+        self.put(Group(*parts))
+
+
+class LogPane(RichLog):
+    """What the run told, with the time of day, and what its process printed."""
+
+    def __init__(self, run: Run, *, id: str) -> None:
+        super().__init__(id=id, classes="pane", max_lines=_LOG_LINES, min_width=0, wrap=True, markup=False)
+        self.border_title = "Log"
+        self._run = run
+        self._told = 0
+        self._printed = 0  # bytes of train.log
+
+    def show(self, history: History) -> None:
+        """Add what has come since the last time."""
+        muted = _color(self, "secondary")
+        for line in self._new_output():
+            self.write(Text(line, muted))
+        happened = history.happened()
+        for event in happened[self._told :]:
+            clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S ")
+            for line in narration.lines(event):
+                self.write(Text.assemble((clock, muted), line))
+        self._told = len(happened)
+
+    def _new_output(self) -> list[str]:
+        """The lines that the process has printed since the last time; of a long log only the end."""
+        try:
+            with self._run.log_file.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self._printed, size - _LOG_BYTES))
+                data = file.read()
+        except OSError:
+            return []
+        end = data.rfind(b"\n") + 1
+        self._printed = size - len(data) + end
+        return data[:end].decode("utf-8", errors="replace").splitlines()

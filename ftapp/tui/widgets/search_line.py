@@ -1,0 +1,31 @@
+"""A line to type a search into, above the list that it filters."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input
+
+
+class SearchLine(Input):
+    """`Input.Changed` tells each change. Enter and the arrow down leave it for its list, Escape empties it first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,enter", "leave", "To the list"),
+        Binding("escape", "clear", "Clear"),
+    ]
+
+    class Left(Message):
+        """The line was left for the list that it filters."""
+
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(placeholder=placeholder, id="search", compact=True)
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
+    def action_clear(self) -> None:
+        self.value = ""
+        self.post_message(self.Left())

@@ -1,0 +1,66 @@
+"""Times and sizes as people say them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def duration(seconds: float) -> str:
+    """A length of time, in two units at most: 0.4 s, 48 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    for unit, name, part, part_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= unit:
+            rest = whole % unit // part
+            return f"{whole // unit} {name} {rest} {part_name}" if rest else f"{whole // unit} {name}"
+    return f"{whole} s"
+
+
+def when(moment: float, now: float) -> str:
+    """A moment in local time, seen from `now`, both in seconds since the Unix epoch: 3 min ago, today 14:05,
+    yesterday 09:30, Mon 14:05, 3 May 14:05, 2025-05-03.
+    """
+    if 0 <= now - moment < 60:
+        return "just now"
+    if 0 <= now - moment < 3600:
+        return f"{int((now - moment) // 60)} min ago"
+    try:
+        then, today = datetime.fromtimestamp(moment), datetime.fromtimestamp(now)
+    except (OverflowError, ValueError, OSError):
+        return "at an unknown time"
+    days = (today.date() - then.date()).days
+    clock = f"{then:%H:%M}"
+    if days in (0, 1):
+        return f"{('today', 'yesterday')[days]} {clock}"
+    if 0 < days < 7:
+        return f"{then:%a} {clock}"
+    return f"{then.day} {then:%b} {clock}" if then.year == today.year else f"{then:%Y-%m-%d}"
+
+
+def share(value: float) -> str:
+    """A share in percent, with digits enough to tell a small one from none: 31.9%, 0.032%, 100%."""
+    percent = 100 * value
+    if percent in (0, 100):
+        return f"{percent:.0f}%"
+    if percent < 0.01:
+        return "<0.01%"
+    return f"{percent:.3f}%" if percent < 0.1 else f"{percent:.2f}%" if percent < 1 else f"{percent:.1f}%"
+
+
+def size(count: float) -> str:
+    """A number of bytes: 512 B, 1.5 GiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def number(value: float) -> str:
+    """A loss or a rate in at most seven signs: 0.693, 12.3, 1234, 1.2e-05, nan."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return str(value)
+    if value and not 1e-3 <= abs(value) < 1e5:
+        return f"{value:.1e}"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"

@@ -1,0 +1,163 @@
+"""Commands to real runs: pause, resume, checkpoint, learning rate, stop, and signals to a paused run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+import pytest
+
+from ftapp import backend, control, models, recipe, runs
+from ftapp.control import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
+from ftapp.errors import RunError
+from ftapp.history import Follower, History
+from ftapp.runs import Run
+from tests.conftest import Do
+
+Start = Callable[[str], tuple[Run, subprocess.Popen[bytes]]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a recipe's text as a run of so many steps that it is still going on when the test is through."""
+    processes = []
+
+    def start(text: str) -> tuple[Run, subprocess.Popen[bytes]]:
+        file = tmp_path / "long.toml"
+        file.write_text(text, encoding="utf-8")
+        loaded = recipe.load(file, None, ["phase.finetune.steps=1000000", "evaluate.every=1000000"])
+        run = runs.create(loaded, "long", None, tmp_path / "runs")
+        process = runs.launch(run, backend.environment(loaded.backend, offline=True))
+        processes.append(process)
+        return run, process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def wait(run: Run, ready: Callable[[History], bool]) -> History:
+    """The run's history once it is ready."""
+    follower = Follower(run.events_file)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        while follower.advance():
+            pass
+        if ready(follower.history):
+            return follower.history
+        time.sleep(0.05)
+    raise AssertionError(f"{run.folder} did not come to this: {follower.history.summary()}")
+
+
+def answered(run: Run, command: AnyCommand) -> History:
+    """Send a command, and the run's history once it has answered."""
+    control.send(run, command)
+    return wait(run, lambda history: any(each.id == command.id for each in history.controlled))
+
+
+def test_a_run_obeys(text_recipe: str, start: Start) -> None:
+    run, process = start(text_recipe)
+    wait(run, lambda history: len(history.steps) >= 3)
+    history = answered(run, Pause())
+    assert history.paused
+    assert run.status() == "running"
+    step = history.controlled[0].step
+    assert history.steps[-1].step == step
+    living = psutil.Process(process.pid)
+    busy = living.cpu_times()
+    time.sleep(2)
+    idle = living.cpu_times()
+    # Two threads of two cores would have done 4 s of work.
+    assert idle.user + idle.system - busy.user - busy.system < 1
+    assert len(History.of_file(run.events_file).steps) == step
+
+    answered(run, Checkpoint())
+    history = answered(run, Checkpoint())
+    assert [each.applied for each in history.controlled] == [True, True, False]
+    assert "is saved already" in str(history.controlled[-1].reason)
+    assert [saved.step for saved in history.checkpoints] == [step]
+    folder = run.folder / history.checkpoints[0].folder
+    assert folder == run.checkpoint_folder(step)
+    assert not list(run.folder.glob("checkpoints/*.tmp"))
+    answered(run, Rate(base=0.0625))
+    answered(run, Resume())
+    history = wait(run, lambda history: len(history.steps) >= step + 3)
+    assert not history.paused
+    assert history.steps.step[step] == step + 1  # none is lost or done twice
+    assert set(history.steps.rate[:step]) == {0.003}
+    assert set(history.steps.rate[step:]) == {0.0625}
+    # The pause is no step's time.
+    assert history.steps[step].seconds < 2
+
+    answered(run, Stop())
+    assert process.wait(240) == 130
+    history = History.of_file(run.events_file)
+    assert history.ended is not None
+    assert history.ended.status == "interrupted"
+    assert history.ended.seconds < history.ended.time - run.environment()["created"] - 2
+    assert history.ended_phases[0].seconds < history.ended.seconds
+    assert not history.ended_phases[0].changed
+    with pytest.raises(RunError, match="this one's status is 'interrupted'"):
+        control.send(run, Pause())
+    kept, last = models.load(folder), models.load(run.model_folder)
+    assert kept.classes == last.classes
+    assert {path.name for path in folder.iterdir()} == {path.name for path in run.model_folder.iterdir()}
+    texts = ["good great film", "bad awful film"]
+    assert not np.array_equal(kept.predict(texts), last.predict(texts))
+    rates = [
+        [layer.rate for layer in trained.model._flatten_layers() if hasattr(layer, "rate")] for trained in (kept, last)
+    ]
+    # Dropout that is off in frozen layers while the phase goes on is in the model as it was built.
+    assert rates[0] == rates[1]
+    assert all(rates[0])
+
+
+def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start) -> None:
+    run, process = start(text_recipe)
+    control.send(run, Pause())  # before the first step
+    history = wait(run, lambda history: history.paused)
+    assert not history.steps
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(240) == 130
+    history = History.of_file(run.events_file)
+    assert history.ended is not None
+    assert history.ended.status == "interrupted"
+    assert not history.paused
+    assert (run.model_folder / "model.keras").is_file()
+
+
+def test_a_checkpoint_changes_nothing(do: Do, image_recipe: str) -> None:
+    sets = ("model.dropout=0.3", "model.hidden=[6]")
+    plain, (_, saved, run) = do(image_recipe, *sets)[1], do(image_recipe, *sets, commands=[Checkpoint()])
+    assert [step.loss for step in saved.steps] == [step.loss for step in plain.steps]
+    assert [one.loss for one in saved.evaluations] == [one.loss for one in plain.evaluations]
+    assert saved.summary()["checkpoints"] == [{"step": 0, "folder": "checkpoints/step-000000"}]
+    start = keras.saving.load_model(run.checkpoint_folder(0) / "model.keras", compile=False)
+    end = keras.saving.load_model(run.model_folder / "model.keras", compile=False)
+    moved = [not np.array_equal(*pair) for pair in zip(start.get_weights(), end.get_weights(), strict=True)]
+    assert any(moved)
+    assert not all(moved)
+
+
+def test_a_rate_follows_the_schedule_to_the_end_of_its_phase(do: Do, image_recipe: str) -> None:
+    second = '[[phase]]\nname = "again"\nlayers = ["freeze all", "train head"]\nsteps = 2\nlearning_rate = 0.5\n'
+    sets = ("phase.head.steps=4", "phase.head.schedule=linear")
+    rates = do(image_recipe + second, *sets, commands=[Rate(base=0.08)])[1].steps.rate
+    assert list(rates) == pytest.approx([0.08, 0.06, 0.04, 0.02, 0.5, 0.5])
+
+
+def test_a_stop_before_the_first_step_saves_the_model(do: Do, image_recipe: str) -> None:
+    code, history, run = do(image_recipe, commands=[Stop()])
+    assert code == 130
+    assert len(history.steps) == 0
+    assert history.ended is not None
+    assert history.ended.status == "interrupted"
+    assert not run.model_folder.exists()  # it had not begun to train

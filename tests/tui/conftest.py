@@ -1,0 +1,125 @@
+"""An interface with settings and runs of its own, in a folder of its own, and runs made of written events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ftapp.events import Evaluated, Event, EventLog, PhaseStarted, RunEnded, RunStarted, Status, Stepped
+from ftapp.runs import Run
+
+RECIPE = """
+title = "A small run"
+summary = "Two words."
+task = "text-classification"
+seed = {seed}
+[model]
+preset = "bert_base_en_uncased"
+sequence_length = 16
+[data]
+source = "tfds:imdb_reviews"
+[[phase]]
+name = "finetune"
+layers = ["freeze attention"]
+steps = {steps}
+learning_rate = {rate}
+"""
+
+Write = Callable[..., Run]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings, runs and current folder of a test."""
+    monkeypatch.setenv("FTAPP_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture
+def write_run(tmp_path: Path) -> Write:
+    """Writes the folder of a run as `ftapp.runs` and a run's process do."""
+
+    def write(
+        name: str = "small",
+        *,
+        status: Status | None = "done",
+        profile: str | None = None,
+        steps: int = 10,
+        total: int | None = None,
+        loss: float = 0.5,
+        accuracy: float = 0.8,
+        rate: float = 0.001,
+        seed: int = 0,
+        age: float = 3600.0,
+        error: str | None = None,
+    ) -> Run:
+        """status: None for a run that has not told its end; age: seconds ago that it started; loss: the final one."""
+        start = time.time() - age
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(start))
+        run = Run(tmp_path / "runs" / f"{stamp}-{name}-{seed:04x}")
+        run.folder.mkdir(parents=True)
+        run.recipe_file.write_text(RECIPE.format(steps=total or steps, rate=rate, seed=seed))
+        environment = {"recipe": name, "profile": profile, "created": start}
+        (run.folder / "environment.json").write_text(json.dumps(environment))
+        log = EventLog(run.events_file)
+        events: list[Event] = [
+            RunStarted(
+                time=start,
+                recipe=name,
+                profile=profile,
+                seed=seed,
+                backend="tensorflow",
+                device="a processor",
+                precision="float32",
+                reason="a test",
+            ),
+            PhaseStarted(
+                time=start,
+                phase="finetune",
+                first_step=1,
+                steps=total or steps,
+                epochs=1.0,
+                trainable=250,
+                parameters=1000,
+                trainable_layers=["head"],
+            ),
+            *(
+                Stepped(
+                    time=start + number,
+                    step=number,
+                    epoch=1,
+                    loss=loss + 1 / number,
+                    accuracy=accuracy,
+                    rate=rate,
+                    seconds=0.1,
+                    memory=2**30,
+                )
+                for number in range(1, steps + 1)
+            ),
+        ]
+        if status == "done":
+            events.append(
+                Evaluated(
+                    time=start + steps,
+                    step=steps,
+                    split="test",
+                    examples=50,
+                    loss=loss,
+                    accuracy=accuracy,
+                    seconds=0.1,
+                    final=True,
+                )
+            )
+        if status is not None:
+            events.append(RunEnded(time=start + steps, status=status, steps=steps, seconds=float(steps), error=error))
+        for event in events:
+            log.write(event)
+        return run
+
+    return write

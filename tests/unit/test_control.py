@@ -1,0 +1,157 @@
+"""Commands as lines of a file: how they are sent, carried out and answered, without a model."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ftapp import control
+from ftapp.control import AnyCommand, Checkpoint, Control, Pause, Rate, Resume, Stop
+from ftapp.errors import RunError
+from ftapp.events import Controlled, EventLog, RunEnded, read
+from ftapp.history import History
+from ftapp.runs import STOP_SIGNALS, Run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """A folder whose lock is held, as by a run's process."""
+    run = Run(tmp_path)
+    with run.lock_file.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield run
+
+
+@pytest.fixture
+def taken(run: Run) -> Iterator[Control]:
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield Control(run, EventLog(run.events_file))
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def answers(run: Run) -> list[tuple[str, bool, str | None]]:
+    told = [event for event in read(run.events_file) if isinstance(event, Controlled)]
+    return [(event.command, event.applied, event.reason) for event in told]
+
+
+def refuse(command: AnyCommand) -> str | None:
+    return f"no {command.name} here"
+
+
+def test_commands_are_carried_out_once_and_in_order(run: Run, taken: Control) -> None:
+    done: list[AnyCommand] = []
+
+    def obey(command: AnyCommand) -> str | None:
+        done.append(command)
+        return None
+
+    assert taken.heed(obey)
+    commands: list[AnyCommand] = [Checkpoint(), Rate(base=0.25), Checkpoint()]
+    for command in commands:
+        control.send(run, command)
+    control.send(run, commands[1])  # the same once more
+    taken.steps = 7
+    assert taken.heed(obey)
+    assert taken.heed(obey)
+    assert done == commands
+    told = [event for event in read(run.events_file) if isinstance(event, Controlled)]
+    assert [event.id for event in told] == [command.id for command in commands]
+    assert {event.step for event in told} == {7}
+    assert told[1].rate == 0.25
+    assert answers(run) == [("checkpoint", True, None), ("rate", True, None), ("checkpoint", True, None)]
+
+
+def test_what_is_not_done_is_answered_with_the_reason(run: Run, taken: Control) -> None:
+    control.send(run, Checkpoint())
+    control.send(run, Resume())
+    with run.control_file.open("ab") as file:
+        file.write(b'{"command":"dance","id":"a"}\n\xff{\n{"command":"rate","id":"b","base":-1}\n')
+    assert taken.heed(refuse)
+    control.send(run, Checkpoint())
+    taken.close()
+    found = answers(run)
+    assert ("checkpoint", False, "no checkpoint here") in found
+    assert ("resume", False, "it is not paused") in found
+    assert found[-1] == ("checkpoint", False, "the run has no step left")
+    reasons = {command: reason for command, _, reason in found}
+    assert "dance" in str(reasons["dance"])
+    assert "a learning rate is above 0; got -1" in str(reasons["rate"])
+    assert not any(applied for _, applied, _ in found)
+
+
+def test_half_a_line_waits_for_its_end(run: Run, taken: Control) -> None:
+    run.control_file.write_bytes(b'{"command":"stop",')
+    assert not taken.wanted()
+    with run.control_file.open("ab") as file:
+        file.write(b'"id":"a"}\n')
+    assert taken.wanted()
+    assert answers(run) == [("stop", True, None)]
+
+
+@pytest.mark.parametrize("way_out", ["resume", "stop", "signal"])
+def test_a_pause_lasts_until_a_command_or_a_signal(run: Run, taken: Control, way_out: str) -> None:
+    taken.can_wait = True
+    control.send(run, Pause())
+    control.send(run, Pause())
+
+    def end() -> None:
+        while ("pause", True, None) not in answers(run):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        if way_out == "signal":
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            control.send(run, Resume() if way_out == "resume" else Stop())
+
+    other = threading.Thread(target=end)
+    before, begun = taken.clock(), time.perf_counter()
+    other.start()
+    goes_on = taken.heed(refuse)
+    other.join()
+    assert goes_on == (way_out == "resume")
+    assert answers(run)[:2] == [("pause", True, None), ("pause", False, "it is paused already")]
+    # The run's clock stood still, in which nothing else happened.
+    assert time.perf_counter() - begun >= 0.3
+    assert taken.clock() - before < time.perf_counter() - begun - 0.25
+
+
+def test_a_stop_is_a_wish_that_is_known_at_once(run: Run, taken: Control) -> None:
+    control.send(run, Stop())
+    control.send(run, Stop())
+    assert taken.wanted()
+    assert answers(run) == [("stop", True, None), ("stop", False, "it is ending already")]
+    assert not taken.heed(refuse)
+
+
+def test_a_run_that_has_ended_takes_no_commands(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    EventLog(run.events_file).write(RunEnded(time=1, status="done", steps=1, seconds=1))
+    with pytest.raises(RunError, match="only a run that goes on takes commands; this one's status is 'done'"):
+        control.send(run, Pause())
+    assert not run.control_file.exists()
+
+
+@pytest.mark.parametrize("base", [0.0, -1e-3, float("nan"), float("inf")])
+def test_a_rate_is_above_zero(base: float) -> None:
+    with pytest.raises(ValueError, match=f"a learning rate is above 0; got {base}"):
+        Rate(base=base)
+
+
+def test_a_history_knows_whether_its_run_is_paused() -> None:
+    def answer(command: str, applied: bool = True) -> Controlled:
+        return Controlled(time=1, id="a", command=command, applied=applied, step=1)
+
+    history = History.of([answer("pause"), answer("rate"), answer("resume", applied=False)])
+    assert history.paused
+    assert not History.of([answer("pause"), answer("resume")]).paused
+    assert not History.of([answer("pause"), answer("stop")]).paused
+    assert len(history.controlled) == 3
+    ended = RunEnded(time=1, status="interrupted", steps=1, seconds=1)
+    assert not History.of([*history.controlled, ended]).paused

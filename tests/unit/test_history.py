@@ -1,0 +1,113 @@
+"""A history's columns of steps, and histories that follow their files."""
+
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from pathlib import Path
+
+from ftapp.events import AnyEvent, Evaluated, EventLog, PhaseStarted, RunEnded, Stepped
+from ftapp.history import Follower, History, Steps
+
+
+def step(number: int, accuracy: float | None = None) -> Stepped:
+    return Stepped(
+        time=1000.0 + number,
+        step=number,
+        epoch=1 + number // 10,
+        loss=1 / number,
+        accuracy=accuracy,
+        rate=1e-3,
+        seconds=0.01 * number,
+        memory=2**33 + number,
+    )
+
+
+def evaluation(number: int) -> Evaluated:
+    return Evaluated(time=1.0, step=number, split="test", examples=9, loss=0.5, seconds=1.0)
+
+
+def test_steps_come_back_as_they_were() -> None:
+    events = [step(1), step(2, 0.0), step(3, 0.75), step(4)]
+    steps = Steps()
+    steps.append(events[0])
+    steps.extend(events[1:])
+    assert list(steps) == events
+    assert (len(steps), steps[0], steps[-1]) == (4, events[0], events[-1])
+    assert steps[1:3] == events[1:3]
+    assert steps[-10:] == events
+    assert steps[::-2] == [events[3], events[1]]
+    assert not steps[9:]
+
+
+def test_columns_hold_what_the_events_do() -> None:
+    steps = Steps()
+    steps.extend([step(1), step(2, 0.25)])
+    assert steps.step == array("q", [1, 2])
+    assert steps.memory == array("q", [2**33 + 1, 2**33 + 2])
+    assert steps.loss == array("d", [1.0, 0.5])
+    assert math.isnan(steps.accuracy[0])
+    assert steps.accuracy[1] == 0.25
+    for name in ("time", "epoch", "rate", "seconds"):
+        assert list(getattr(steps, name)) == [getattr(step(1), name), getattr(step(2), name)]
+
+
+def test_a_column_in_use_stays_as_it_is_while_steps_come() -> None:
+    steps = Steps()
+    steps.extend([step(1), step(2)])
+    with memoryview(steps.loss) as view:
+        steps.append(step(3))
+        assert list(view) == [1.0, 0.5]
+    assert list(steps) == [step(1), step(2), step(3)]
+
+
+def test_events_together_tell_the_same_as_one_by_one() -> None:
+    events: list[AnyEvent] = [step(number, random.Random(number).random()) for number in range(1, 40)]
+    for place in (0, 7, 30):
+        events.insert(place, evaluation(place))
+    ended = RunEnded(time=2.0, status="done", steps=39, seconds=3.0)
+    phase = PhaseStarted(
+        time=0.0, phase="p", first_step=1, steps=39, epochs=4, trainable=1, parameters=2, trainable_layers=[]
+    )
+    one_by_one = History()
+    for event in [phase, *events, ended]:
+        one_by_one.apply(event)
+    together = History.of([phase, *events, ended])
+    assert list(together.steps) == list(one_by_one.steps)
+    assert together.evaluations == one_by_one.evaluations
+    assert together.summary() == one_by_one.summary()
+    assert together.summary()["peak_memory"] == 2**33 + 39
+
+
+def test_a_follower_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    follower = Follower(path)
+    assert not follower.advance()
+    log = EventLog(path)
+    for number in range(1, 101):
+        log.write(step(number))
+    assert follower.advance(limit=1000)
+    assert 0 < len(follower.history.steps) < 20
+    while follower.advance(limit=1000):
+        pass
+    assert list(follower.history.steps.step) == list(range(1, 101))
+    log.write(step(101))
+    log.write(evaluation(101))
+    assert not follower.advance()
+    assert follower.history.steps[-1] == step(101)
+    assert follower.history.evaluations == [evaluation(101)]
+    assert list(History.of_file(path).steps) == list(follower.history.steps)
+
+
+def test_a_follower_of_a_file_that_is_replaced_forgets_the_former_one(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    follower = Follower(path)
+    log = EventLog(path)
+    log.write(step(1))
+    log.write(step(2))
+    follower.advance()
+    path.unlink()
+    EventLog(path).write(step(7))
+    follower.advance()
+    assert list(follower.history.steps) == [step(7)]

@@ -1,0 +1,230 @@
+"""Runs summed up from the two ends of their events."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from ftapp import summary
+from ftapp.events import (
+    AnyEvent,
+    Evaluated,
+    Event,
+    EventLog,
+    PhaseEnded,
+    PhaseStarted,
+    Progressed,
+    RunEnded,
+    RunStarted,
+    Stepped,
+)
+from ftapp.runs import Run
+from ftapp.summary import Summaries, summarize
+
+STARTED = RunStarted(
+    time=100.0, recipe="small", profile="quick", seed=0, backend="jax", device="cpu", precision="float32", reason="so"
+)
+
+
+def phase(name: str, first: int, steps: int, trainable: int) -> PhaseStarted:
+    return PhaseStarted(
+        time=101.0,
+        phase=name,
+        first_step=first,
+        steps=steps,
+        epochs=1.0,
+        trainable=trainable,
+        parameters=1000,
+        trainable_layers=[],
+    )
+
+
+def step(number: int, loss: float = 1.0) -> Stepped:
+    return Stepped(time=102.0 + number, step=number, epoch=1, loss=loss, rate=0.1, seconds=0.5, memory=1)
+
+
+def evaluated(number: int, loss: float, *, final: bool = False) -> Evaluated:
+    return Evaluated(
+        time=102.0 + number, step=number, split="test", examples=9, loss=loss, accuracy=0.9, seconds=1.0, final=final
+    )
+
+
+def ended(number: int) -> RunEnded:
+    return RunEnded(time=500.0, status="done", steps=number, seconds=400.0)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    made = Run(tmp_path / "runs" / "20260102-030405-small-quick-00ff")
+    made.folder.mkdir(parents=True)
+    made.recipe_file.write_text("")
+    (made.folder / "environment.json").write_text(json.dumps({"recipe": "named", "profile": "quick", "created": 90.0}))
+    return made
+
+
+def write(run: Run, *events: Event) -> None:
+    log = EventLog(run.events_file)
+    for event in events:
+        log.write(event)
+
+
+def test_an_ended_run(run: Run) -> None:
+    write(run, STARTED, phase("head", 1, 2, 10), step(1), step(2), evaluated(2, 0.25, final=True), ended(2))
+    found = summarize(run)
+    assert (found.status, found.recipe, found.profile, found.steps) == ("done", "named", "quick", 2)
+    assert (found.created, found.seconds, found.loss, found.accuracy, found.final) == (90.0, 400.0, 0.25, 0.9, True)
+    assert (found.share, found.progress) == (0.01, 1.0)
+
+
+def test_a_live_run_tells_its_progress_and_its_last_loss(run: Run) -> None:
+    write(run, STARTED, phase("head", 1, 2, 10), step(1), step(2), phase("all", 3, 10, 1000), step(3), step(4, 0.4))
+    with run.lock_file.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = summarize(run)
+        assert (found.status, found.phase, found.progress, found.loss) == ("running", "all", 0.2, 0.4)
+        assert not found.final
+        assert found.seconds == pytest.approx(106.0 - 90.0)
+    assert summarize(run).status == "crashed"
+
+
+def test_a_live_run_tells_its_activity(run: Run) -> None:
+    write(run, STARTED, Progressed(time=101.0, activity="downloading"))
+    assert summarize(run).activity == "downloading"
+
+
+def test_a_refused_run_says_why(run: Run) -> None:
+    problems = [("recipe.toml", "model.preset", "unknown preset")]
+    write(run, RunEnded(time=101.0, status="refused", steps=0, seconds=1.0, problems=problems))
+    assert summarize(run).error == "recipe.toml: model.preset: unknown preset"
+
+
+@pytest.mark.parametrize("steps", [(40, 3000, 5000), (9000, 1, 9000), (2, 2, 20000)])
+def test_a_long_run_is_read_at_its_ends_only(run: Run, steps: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = [STARTED]
+    first = 1
+    for index, count in enumerate(steps):
+        events += [Progressed(time=101.0, activity="keeping features", done=n, total=400) for n in range(400)]
+        events += [phase(f"p{index}", first, count, 100 * (index + 1)), evaluated(first, 5.0)]
+        events += [step(number) for number in range(first, first + count)]
+        first += count
+    write(run, *events)
+    reads: list[int] = []
+    window = summary._window
+
+    def counted(file: BinaryIO, offset: int) -> list[tuple[int, AnyEvent]]:
+        reads.append(offset)
+        return window(file, offset)
+
+    monkeypatch.setattr(summary, "_END", 4096)
+    monkeypatch.setattr(summary, "_window", counted)
+    found = summarize(run)
+    assert (found.phase, found.share) == ("p2", pytest.approx(0.3))
+    assert found.steps == sum(steps)
+    assert found.progress == 1.0
+    assert found.loss == 1.0  # the last step's: evaluations were long ago
+    assert len(reads) * 4096 < run.events_file.stat().st_size / 3
+
+
+def test_a_long_run_of_one_phase_with_its_end(run: Run) -> None:
+    steps = [step(number) for number in range(1, 4001)]
+    proof = PhaseEnded(
+        time=400.0,
+        phase="head",
+        steps=4000,
+        seconds=1.0,
+        preparing=0.0,
+        training=1.0,
+        evaluating=0.0,
+        memory=1,
+        frozen=1,
+        digest="",
+        moved=1,
+    )
+    write(run, STARTED, phase("head", 1, 4000, 10), *steps, proof, evaluated(4000, 0.1, final=True), ended(4000))
+    found = summarize(run)
+    assert (found.status, found.steps, found.loss, found.phase, found.share) == ("done", 4000, 0.1, "head", 0.01)
+
+
+def test_a_half_written_line_and_damaged_ones_are_passed_over(run: Run) -> None:
+    write(run, STARTED, phase("head", 1, 2, 10), step(1))
+    with run.events_file.open("ab") as file:
+        file.write(b'\xff\xfe\n{"event":"step"}\n{"event":"step","step":2')
+    assert summarize(run).steps == 1
+
+
+@pytest.mark.parametrize(
+    "damage", ["no folder", "no recipe", "no events", "bad events", "folder of events", "bad environment"]
+)
+def test_damaged_folders_say_so(run: Run, damage: str) -> None:
+    expected = {
+        "no folder": ("damaged", "recipe.toml is missing"),
+        "no recipe": ("damaged", "recipe.toml is missing"),
+        "no events": ("crashed", None),
+        "bad events": ("damaged", "no event that can be read"),
+        "folder of events": ("damaged", "cannot be read"),
+        "bad environment": ("crashed", None),
+    }[damage]
+    match damage:
+        case "no folder":
+            for path in run.folder.iterdir():
+                path.unlink()
+            run.folder.rmdir()
+        case "no recipe":
+            run.recipe_file.unlink()
+        case "bad events":
+            run.events_file.write_bytes(os.urandom(3000) + b"\n")
+        case "folder of events":
+            run.events_file.mkdir()
+        case "bad environment":
+            (run.folder / "environment.json").write_text("{")
+    found = summarize(run)
+    assert found.status == expected[0]
+    assert (expected[1] is None) == (found.error is None)
+    assert expected[1] is None or expected[1] in str(found.error)
+    assert found.recipe in ("named", "small-quick")
+    assert found.created is not None
+
+
+def test_ended_runs_are_read_once_and_changed_ones_again(run: Run) -> None:
+    summaries = Summaries(run.folder.parent)
+    write(run, STARTED, phase("head", 1, 2, 10), step(1))
+    before = list(summaries.read())
+    write(run, ended(1))
+    after = list(summaries.read())
+    assert [one.status for one in before + after] == ["crashed", "done"]
+    assert next(iter(summaries.read())) is after[0]
+
+
+def test_runs_come_newest_first_and_other_folders_not_at_all(tmp_path: Path) -> None:
+    for name in ("20250101-000000-a-0000", "20260101-000000-b-0001", "notes", "by-hand"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "by-hand" / "recipe.toml").write_text("")
+    (tmp_path / "20270101-000000-file-0002").write_text("")
+    assert [one.run.folder.name for one in Summaries(tmp_path).read()] == [
+        "by-hand",
+        "20260101-000000-b-0001",
+        "20250101-000000-a-0000",
+    ]
+    assert list(Summaries(tmp_path / "no such").read()) == []
+
+
+def test_a_folder_that_is_deleted_is_forgotten(run: Run) -> None:
+    summaries = Summaries(run.folder.parent)
+    write(run, STARTED, ended(1))
+    assert len(list(summaries.read())) == 1
+    run.folder.rename(run.folder.parent.parent / "elsewhere")
+    assert list(summaries.read()) == []
+
+
+def test_the_name_of_a_folder_tells_its_time(tmp_path: Path) -> None:
+    folder = tmp_path / "20260102-030405-my-recipe-quick-00ff"
+    folder.mkdir()
+    found = summarize(Run(folder))
+    assert found.recipe == "my-recipe-quick"
+    assert found.created == time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1))
