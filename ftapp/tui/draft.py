@@ -78,10 +78,13 @@ class Draft:
         runs.launch(run, backend.environment(resolved.backend, offline=offline))
         return run
 
-    def save(self, file: Path) -> None:
-        """Write it as a recipe of its own, with all keys. Raises RecipeError, and FileExistsError or OSError."""
-        text = self.load().totoml()
-        with file.open("x", encoding="utf-8") as target:
+    def save(self, file: Path, *, replace: bool = False) -> None:
+        """Write it as a recipe of its own, with all keys. replace: whether in the place of a file that is there.
+
+        Raises RecipeError, and FileExistsError or OSError.
+        """
+        text = self.load().to_toml()
+        with file.open("w" if replace else "x", encoding="utf-8") as target:
             target.write(text)
 
 
@@ -93,7 +96,7 @@ def _text(value: Any) -> str:
     try:
         tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        return value if value == value.strip() and value.isprintable() else literal
+        return value if value and value == value.strip() and value.isprintable() else literal
     return literal
 
 

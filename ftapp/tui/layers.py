@@ -50,11 +50,13 @@ def grow(structure: Structure) -> Node:
     index = {layer.path: number for number, layer in enumerate(structure.weighted)}
 
     def node(path: str, layer: Layer | None) -> Node:
-        children = tuple(_blocks([node(child.path, child) for child in below.get(path, ())]))
+        children = [node(child.path, child) for child in below.get(path, ())]
+        if layer is None or layer.block is None:
+            children = list(_blocks(children, path))
         own = (index[path],) if path in index else ()
         return Node(
             path=path,
-            children=children,
+            children=tuple(children),
             units=(*own, *(unit for child in children for unit in child.units)),
             parameters=(layer.parameters if layer else 0) + sum(child.parameters for child in children),
             shape=layer.shape if layer else None,
@@ -64,17 +66,21 @@ def grow(structure: Structure) -> Node:
     return node("", None)
 
 
-def _blocks(siblings: Sequence[Node]) -> Iterator[Node]:
-    """The siblings, with neighbours of one block put together where their names begin alike, as block1_conv1 does."""
+def _blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
+    """The siblings, with neighbours of one block put together where their names begin alike, as block1_conv1 does.
+
+    path: of the layer around them.
+    """
     for block, group in itertools.groupby(siblings, key=lambda node: node.block):
         nodes = list(group)
-        words = zip(*(node.path.split("_") for node in nodes), strict=False)
+        words = zip(*(node.name.split("_") for node in nodes), strict=False)
         common = "_".join(each[0] for each in itertools.takewhile(lambda each: len(set(each)) == 1, words))
         if block is None or len(nodes) < 2 or not common:
             yield from nodes
             continue
         units = tuple(unit for node in nodes for unit in node.units)
-        yield Node(common, tuple(nodes), units, sum(node.parameters for node in nodes), nodes[-1].shape, block)
+        parameters = sum(node.parameters for node in nodes)
+        yield Node(f"{path}/{common}".lstrip("/"), tuple(nodes), units, parameters, nodes[-1].shape, block)
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Choice:
 
     def rule(self, units: Sequence[int]) -> str:
         """The rule that decided about all of these units; "" where none did or several."""
-        decided = {self.deciding[unit].text if self.deciding[unit] else "" for unit in units}
+        decided = {rule.text if (rule := self.deciding[unit]) else "" for unit in units}
         return decided.pop() if len(decided) == 1 else ""
 
     def toggled(self, node: Node) -> list[str]:

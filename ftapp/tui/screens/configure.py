@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.events import Click
 from textual.widget import Widget
-from textual.widgets import Button, Input, Label, Select, Static, Tab, Tabs, TextArea
+from textual.widgets import Button, Input, Label, Static, Tab, Tabs, TextArea
 
 from ftapp import presets, recipe, sources, structures
 from ftapp.answers import Structure
@@ -33,6 +32,7 @@ from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.meaning import MeaningScreen
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.augment_pane import VIEWS, AugmentPane
+from ftapp.tui.widgets.choice import Choice
 from ftapp.tui.widgets.data_pane import DataPane
 from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.layer_tree import LayerTree
@@ -45,7 +45,8 @@ _TYPING = 0.3  # seconds of rest after which what was typed is worth a preview
 _TOGGLING = 0.1
 _RESTING = 1.5  # seconds without a change before a few steps are timed
 _IMAGES = 3  # rows of the augmentation's preview
-_NO_PROFILE = ""
+_NO_PROFILE = "none"
+_KINDS = ("structure", "data", "augment", "costs", "timing")  # of what the helper process is asked for
 
 
 class ConfigureScreen(Page):
@@ -85,9 +86,6 @@ Nothing is written before you save. A run that is started goes on without this w
     ConfigureScreen #choices { height: 1; padding: 0 1; }
     ConfigureScreen #choices Label { color: $text-muted; margin-right: 1; }
     ConfigureScreen #profile { width: 18; margin-right: 2; }
-    ConfigureScreen #profile > SelectCurrent { padding: 0 1; background: $surface; }
-    ConfigureScreen #profile:focus SelectCurrent { background: $panel; background-tint: $background 0%; }
-    ConfigureScreen #profile SelectOverlay { border: none; background: $panel; padding: 0; }
     ConfigureScreen #phases { width: auto; max-width: 60%; height: 1; }
     ConfigureScreen .phase { width: auto; padding: 0 1; color: $text-muted; }
     ConfigureScreen .phase.-here { color: $primary; text-style: bold; background: $surface; }
@@ -131,7 +129,7 @@ Nothing is written before you save. A run that is started goes on without this w
             yield Button("Run", id="run", variant="primary", compact=True)
         with Horizontal(id="choices"):
             yield Label("Profile")
-            yield Select[str]([("none", _NO_PROFILE)], id="profile", allow_blank=False, compact=True)
+            yield Choice([_NO_PROFILE], id="profile")
             yield Horizontal(id="phases")
             yield Static(id="changes", markup=False)
         yield Tabs(*(Tab(label, id=name) for name, label in _PANES.items()), id="tabs")
@@ -148,14 +146,14 @@ Nothing is written before you save. A run that is started goes on without this w
         profiles: list[str] = []
         with suppress(RecipeError):
             profiles = recipe.profiles(draft.path)
-        chosen = draft.profile or _NO_PROFILE
-        unknown = [chosen] if chosen and chosen not in profiles else []
-        select = self.query_one("#profile", Select)
-        with self.prevent(Select.Changed):
-            select.set_options([*((name, name) for name in (*profiles, *unknown)), ("none", _NO_PROFILE)])
-            select.value = chosen
+        self._offer_profiles(profiles)
         self._go_to("layers")
         self.call_after_refresh(self._take, draft)
+
+    def _offer_profiles(self, names: Sequence[str]) -> None:
+        choice = self.query_one("#profile", Choice)
+        choice.choices = (*names, _NO_PROFILE)
+        choice.value = self.form.draft.profile or _NO_PROFILE
 
     async def on_unmount(self) -> None:
         await self._inspector.close()
@@ -176,15 +174,23 @@ Nothing is written before you save. A run that is started goes on without this w
         name = Content.assemble(
             (form.draft.path.stem, "bold"), (f"  {form.tables.get('title', '')}", "$foreground 60%")
         )
-        self.query_one("#title", Static).update(name)
         count = len(form.draft.changes)
-        self.query_one("#changes", Static).update(f"{count} change{'' if count == 1 else 's'}" if count else "")
+        self._tell("#title", name)
+        self._tell("#changes", f"{count} change{'' if count == 1 else 's'}" if count else "")
         self._show_phases()
         for line in self.query(FieldLine):
             line.show(form.value(form.key(line.field.key)))
-        for pane in (LayersPane, TrainingPane, DataPane, AugmentPane):
-            self.query_one(pane).show(form)
+        self.query_one(LayersPane).show(form)
+        self.query_one(TrainingPane).show(form)
+        self.query_one(DataPane).show(form)
+        self.query_one(AugmentPane).show(form)
         self._complain()
+
+    def _tell(self, selector: str, text: str | Content) -> None:
+        """Put a text where it belongs, unless it stands there already: each time costs a layout of the screen."""
+        place = self.query_one(selector, Static)
+        if place.content != text:
+            place.update(text)
 
     def _show_phases(self) -> None:
         """Name the phases, if there are several, so that a click chooses one."""
@@ -212,10 +218,10 @@ Nothing is written before you save. A run that is started goes on without this w
             wrong = any(line.has_class("-wrong") for line in pane.query(FieldLine)) or pane.has_class("-wrong")
             self.query_one("#tabs", Tabs).query_one(f"Tab#{name}").set_class(wrong, "-wrong")
         self.set_class(bool(problems), "-invalid")
-        self.query_one("#problems", Static).update("\n".join(_in_short(problem) for problem in problems))
+        self._tell("#problems", "\n".join(map(_in_short, problems)))
         button = self.query_one("#run", Button)
         button.disabled = bool(problems)
-        button.tooltip = "\n".join(_in_short(problem) for problem in problems) or "Start the run (ctrl+r)"
+        button.tooltip = "\n".join(map(_in_short, problems)) or "Start the run (ctrl+r)"
 
     @property
     def problems(self) -> list[Problem]:
@@ -270,11 +276,10 @@ Nothing is written before you save. A run that is started goes on without this w
     def _phase_removed(self) -> None:
         self._take(edits.phase_removed(self.form.draft, self.form.phase))
 
-    @on(Select.Changed, "#profile")
-    def _profile_chosen(self, event: Select.Changed) -> None:
-        profile = str(event.value) or None
-        if event.value == event.select.value and profile != self.form.draft.profile:
-            self._take(replace(self.form.draft, profile=profile))
+    @on(Choice.Changed, "#profile")
+    def _profile_chosen(self, event: Choice.Changed) -> None:
+        profile = None if event.value == _NO_PROFILE else event.value
+        self._take(replace(self.form.draft, profile=profile))
 
     @on(Tabs.TabActivated)
     def _tab_chosen(self, event: Tabs.TabActivated) -> None:
@@ -314,9 +319,20 @@ Nothing is written before you save. A run that is started goes on without this w
         if problems := self.problems:
             self.notify("\n".join(map(_in_short, problems)), title="This recipe cannot run", severity="error")
             return
-        self.run_worker(self._inspector.close)  # the run needs the memory
-        self._asked.pop("costs", None)
+        # The run needs the memory. What is told here is asked for again when one comes back.
+        for kind in _KINDS:
+            self.workers.cancel_group(self, kind)
+        self._asked.clear()
+        self._rest()
         self.app.start(self.form.draft)
+
+    @work
+    async def _rest(self) -> None:
+        await self._inspector.close()
+
+    def on_screen_resume(self) -> None:
+        if self.form.tables:
+            self._ask()
 
     def action_copy(self) -> None:
         command = self.form.draft.command()
@@ -351,11 +367,8 @@ Nothing is written before you save. A run that is started goes on without this w
             return
         self.app.settings.use_recipe(path)
         self._saved = Draft(path)
-        select = self.query_one("#profile", Select)
-        with self.prevent(Select.Changed):
-            select.set_options([("none", _NO_PROFILE)])
-            select.value = _NO_PROFILE
         self._take(self._saved)
+        self._offer_profiles([])
         self.notify(str(path), title="Saved", markup=False)
 
     def action_back(self) -> None:
@@ -369,7 +382,11 @@ Nothing is written before you save. A run that is started goes on without this w
             count = len(self.form.draft.changes)
             text = f"{count} change{' is' if count == 1 else 's are'} not saved." if count else "Changes are not saved."
             dialog = Dialog("Leave without saving?", text, ["Leave", "Stay"])
-            self.app.push_screen(dialog, lambda answer: self.dismiss() if answer == "Leave" else None)
+            self.app.push_screen(dialog, self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "Leave":
+            self.dismiss()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "run" and self.is_mounted:
@@ -393,7 +410,7 @@ Nothing is written before you save. A run that is started goes on without this w
         model, data = resolved.model, resolved.data
         image = resolved.task == "image-classification"
         where = (resolved.backend, resolved.task, self._may(resolved))
-        wanted: dict[str, tuple[object, Callable[[Recipe], Awaitable[None]]]] = {
+        wanted: dict[str, tuple[object, Callable[[Recipe], object]]] = {
             "structure": ((where, model, data.source, data.classes, data.label_column), self._learn_structure),
             "data": ((where, data, resolved.seed), self._learn_data),
             "costs": ((where, resolved, self.form.phase), self._learn_costs),
@@ -403,7 +420,7 @@ Nothing is written before you save. A run that is started goes on without this w
         for kind, (key, learn) in wanted.items():
             if self._asked.get(kind) != repr(key):
                 self._asked[kind] = repr(key)
-                self.run_worker(partial(learn, resolved), group=kind, exclusive=True, exit_on_error=False)
+                learn(resolved)
 
     def _may(self, resolved: Recipe) -> tuple[bool, bool]:
         """Whether the model and the data may be fetched without being asked to: nothing of a hub is."""
@@ -425,6 +442,7 @@ Nothing is written before you save. A run that is started goes on without this w
         self._fetched.update(self._missing())
         self._ask()
 
+    @work(group="structure", exclusive=True)
     async def _learn_structure(self, resolved: Recipe) -> None:
         pane = self.query_one(LayersPane)
         await asyncio.sleep(_TYPING if self._structure else 0)
@@ -433,7 +451,8 @@ Nothing is written before you save. A run that is started goes on without this w
             self._forget(f"{resolved.model.preset} comes from a hub. g fetches it and shows its layers.")
             return
         try:
-            known = kept or await self._inspector.structure(resolved, self._telling(pane.wait if self._structure is None else pane.timing))
+            show = pane.timing if self._structure else pane.wait
+            known = kept or await self._inspector.structure(resolved, self._telling(show))
         except SupersededError:
             return
         except (RecipeError, RunError, OSError) as error:
@@ -451,6 +470,7 @@ Nothing is written before you save. A run that is started goes on without this w
         self.query_one(LayersPane).wait(message)
         self._complain()
 
+    @work(group="data", exclusive=True)
     async def _learn_data(self, resolved: Recipe) -> None:
         pane = self.query_one(DataPane)
         await asyncio.sleep(_TYPING if self._structure else 0)
@@ -469,6 +489,7 @@ Nothing is written before you save. A run that is started goes on without this w
             if pane.has_class("-waiting"):
                 pane.wait(str(error))
 
+    @work(group="augment", exclusive=True)
     async def _learn_augment(self, resolved: Recipe) -> None:
         pane = self.query_one(AugmentPane)
         await asyncio.sleep(_TYPING)
@@ -484,6 +505,7 @@ Nothing is written before you save. A run that is started goes on without this w
             return
         await pane.know(grid)
 
+    @work(group="costs", exclusive=True)
     async def _learn_costs(self, resolved: Recipe) -> None:
         pane = self.query_one(LayersPane)
         await asyncio.sleep(_TOGGLING)
@@ -518,13 +540,16 @@ Nothing is written before you save. A run that is started goes on without this w
         self._asked.pop("costs", None)
         self._ask()
 
+    @work(group="timing", exclusive=True)
+    async def _time_now(self, resolved: Recipe, phase: int) -> None:
+        await self._time(resolved, phase)
+
     def action_time(self) -> None:
         """Time a few steps of the phase as it is."""
         resolved = self.form.recipe
         if resolved and self._structure and all(self._may(resolved)):
             phase = self.form.phases.index(self.form.phase)
-            work = partial(self._time, resolved, phase)
-            self.run_worker(work, group="timing", exclusive=True, exit_on_error=False)
+            self._time_now(resolved, phase)
         else:
             self.notify("Steps can be timed once the model and the data are there.")
 

@@ -77,7 +77,9 @@ class AugmentPane(VerticalScroll, can_focus=False):
         """Show which fields there are, or why there are none."""
         self.set_class(form.task != "image-classification", "-none")
         what = {"text-classification": "learns from texts", "causal-lm": "learns to write"}.get(form.task, "does not")
-        self.query_one("#why-none", Static).update(f"Augmentation changes images; this recipe {what}.")
+        why = f"Augmentation changes images; this recipe {what}."
+        if self.query_one("#why-none", Static).content != why:
+            self.query_one("#why-none", Static).update(why)
         used = form.value("augment") is not None
         self.set_class(not used, "-off")
         with self.prevent(Switch.Changed):

@@ -99,7 +99,8 @@ class LayersPane(Vertical):
     def complain(self, message: str | None) -> None:
         """Show what is wrong with the rules."""
         self.set_class(message is not None, "-wrong")
-        self.query_one("#rules-wrong", Static).update(message or "")
+        if self.query_one("#rules-wrong", Static).content != (message or ""):
+            self.query_one("#rules-wrong", Static).update(message or "")
 
     def _decide(self, wanted: list[str]) -> None:
         if self._structure is None or self._root is None:
@@ -108,6 +109,8 @@ class LayersPane(Vertical):
             choice = layers.choose(self._structure, wanted)
         except ValueError:
             return  # a rule that is being typed; the tree shows the last that could be read
+        if self.choice and (choice.structure, choice.layers) == (self.choice.structure, self.choice.layers):
+            return
         self.choice = choice
         self.query_one(LayerTree).show(self._root, choice)
         self._tell_rule()

@@ -115,7 +115,9 @@ class TrainingPane(VerticalScroll, can_focus=False):
         self.set_class(not is_lm, "-classes")
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
-        self.query_one("#phase-title", Static).update(f"Phase{of}")
+        title = self.query_one("#phase-title", Static)
+        if title.content != f"Phase{of}":
+            title.update(f"Phase{of}")
         self.query_one("#remove-phase", Button).disabled = len(form.phases) < 2
         self._draw()
 
