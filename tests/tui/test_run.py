@@ -94,8 +94,8 @@ async def test_damage_and_small_terminals_degrade(write_run: Write, size: tuple[
     async with FtApp().run_test(size=size) as pilot:
         screen = await opened(pilot, run)
         if damage == "folder gone":
-            for file in run.folder.iterdir():
-                file.unlink()
+            for each in run.folder.iterdir():
+                each.unlink()
             run.folder.rmdir()
         await pilot.press("tab", "m", "m", "v", "escape", "s", "l")
         await pilot.pause()
