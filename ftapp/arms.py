@@ -89,7 +89,7 @@ def run(
             if not lanes.free():
                 break
             # A repeat has a seed of its own, which all of its arms share.
-            resolved = arms[arm].model_copy(update={"seed": arms[arm].seed + repeat - 1, "finding": []})
+            resolved = arms[arm].model_copy(update={"seed": arms[arm].seed + repeat - 1})
             label = f"{path.stem}-{experiments.slug(arm)}"
             made = runs.create(
                 resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **facts

@@ -23,7 +23,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
         fair = compare.fairness(arms)
         title = f"{arms[0].records[0].title}: {' · '.join(arm.name for arm in arms)}"
         notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences()]
-        rows = findings.rows(recipe.load(experiment.recipe_file).finding, arms)
+        rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"weights": fair.weights, "batches": fair.batches, "notes": notes, **compare.told(arms)}
         result["findings"] = [
             row.finding.model_dump(exclude_none=True)

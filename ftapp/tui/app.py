@@ -146,7 +146,9 @@ class FtApp(App[None]):
 
     @work(exclusive=True, group="live")
     async def _count_live(self) -> None:
-        self.live_runs = await asyncio.to_thread(lambda: sum(run.alive() for run in runs.list_runs(self.runs_dir)))
+        self.live_runs = await asyncio.to_thread(
+            lambda: sum(summary.status == "running" for summary in self.summaries.read())
+        )
 
     def _remember_theme(self, name: str) -> None:
         self.settings.theme = name

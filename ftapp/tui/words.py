@@ -64,3 +64,11 @@ def number(value: float) -> str:
     if value and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.1e}"
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def count(value: int) -> str:
+    """A number of parameters: 512, 22.7 M, 1.5 B."""
+    for unit, size_of_unit in ((" B", 10**9), (" M", 10**6), (" k", 10**3)):
+        if value >= size_of_unit:
+            return f"{value / size_of_unit:.3g}{unit}"
+    return str(value)

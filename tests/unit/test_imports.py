@@ -33,6 +33,7 @@ LIGHT_MODULES = [
     "history",
     "narration",
     "outline",
+    "predictor",
     "presets",
     "recipe",
     "rules",
