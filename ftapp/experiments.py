@@ -67,14 +67,13 @@ class Experiment:
         return [member for member in found if member.run.recipe_file.is_file()]
 
     def arms(self) -> dict[str, list[Run]]:
-        """The runs of each arm by their repeats, in the recipe's order. Repeats that lack a run are left out."""
-        members = self.members()
-        names = [name for name in self.facts.get("arms", []) if any(member.arm == name for member in members)]
+        """The runs of each arm by their repeats, in the recipe's order. Repeats that lack an arm are left out."""
         by_repeat: dict[int, dict[str, Run]] = {}
-        for member in members:
+        for member in self.members():
             by_repeat.setdefault(member.repeat, {})[member.arm] = member.run
+        names = self.facts.get("arms", [])
         whole = [found for _, found in sorted(by_repeat.items()) if len(found) == len(names)]
-        return {name: [found[name] for found in whole] for name in names}
+        return {name: [found[name] for found in whole] for name in names} if whole else {}
 
     def add(self, arm: str, repeat: int, run: Run) -> None:
         """Write down that a run belongs to the experiment."""
