@@ -16,7 +16,6 @@ from typing import Any, Self
 import keras
 import msgspec
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from ftapp import backend, batches, freeze, heads, models, plan, rates
@@ -35,10 +34,8 @@ from ftapp.events import (
     PhaseStarted,
     PhaseTimed,
     ProgressLog,
-    Stepped,
 )
 from ftapp.freeze import Decision
-from ftapp.instrument import values
 from ftapp.measures.drift import Drift
 from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
@@ -48,6 +45,7 @@ from ftapp.runs import Run
 from ftapp.samples import Writer
 from ftapp.schedule import rate_at
 from ftapp.stage import Stage, epochs, staged, views_of
+from ftapp.steps import StepLog, finite
 
 # Batches whose features give a new head's normalization its first statistics.
 _CALIBRATION = 4
@@ -71,8 +69,8 @@ class Job:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
         self._run, self._log, self._control = run, log, control
         self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if freeze.drops(layer)]
-        self._memory = psutil.Process()
         self._progress = ProgressLog(log)
+        self._steps = StepLog(log, control, is_late=backend.computes_ahead())
         self._measured: Evaluated | None = None
         self._confused: Confused | None = None
         self._drift = Drift()
@@ -82,11 +80,8 @@ class Job:
         self._held = ExitStack()
         self._stage: Stage | None = None
         self._optimizer: Any = None  # the last phase's
-        self._spent = {"preparing": 0.0, "training": 0.0, "evaluating": 0.0}
-        self._since = 0.0
+        self._spent = {"preparing": 0.0, "evaluating": 0.0}
         self._begun = 0.0
-        self._peak = 0
-        self._seconds: list[float] = []
         self._phase: Phase = recipe.phase[0]
         self._left = 0  # steps of the phase
         self._factor = 1.0  # of the phase's learning rate, as commanded
@@ -111,11 +106,13 @@ class Job:
         phase = self._phase = self._recipe.phase[index]
         self._left, _ = epochs(phase, len(self._splits.train))
         self._factor, self._moved = 1.0, 0.0
-        self._spent, self._seconds, self._peak = dict.fromkeys(self._spent, 0.0), [], 0
+        self._spent = dict.fromkeys(self._spent, 0.0)
+        self._steps.begin_phase()
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         stage = self._start(phase, decisions)
         proof = Proof(decisions)
         self._train(index, phase, stage)
+        self._steps.flush()
         self._conclude(phase, stage, decisions, proof, self._control.steps - first)
 
     def begin(self) -> None:
@@ -175,10 +172,11 @@ class Job:
         def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any]:
             return data.inputs(*key), data.targets(key[0])
 
-        rate = math.nan
-        if not self._control.heed(self._obey):
+        rate, is_timed = math.nan, steps <= _TIMED
+        every = self._recipe.samples.every if self._recipe.samples else None
+        if not self._heed():
             return
-        self._since = self._control.clock()
+        self._steps.begin_step()
         for number, (x, y) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
             if number % per_epoch == 0:
                 self._seed_layers(index, number // per_epoch)
@@ -186,26 +184,29 @@ class Job:
                 stage.model.optimizer.learning_rate = rate = wanted
             is_measured = self._is_measured(number + 1, steps, per_epoch)
             if is_measured:
+                self._steps.flush()
                 begun = self._control.clock()
                 self._drift.begin_step()
-                self._since += self._control.clock() - begun
-            metrics, _ = values(stage.model.train_on_batch(x, y, return_dict=True))
+                self._steps.leave_out(self._control.clock() - begun)
+            results = stage.model.train_on_batch(x, y, return_dict=True)
             self._left -= 1
             self._moved += rate
-            self._report(metrics, number // per_epoch + 1, rate)
-            if number + 1 == _TIMED < steps:
+            self._steps.given(results, number // per_epoch + 1, rate)
+            if not is_timed and len(self._steps.seconds) >= _TIMED:
+                is_timed = True
                 self._foretell(phase, stage)
             if self._control.wanted():
                 return
             if is_measured:
+                self._steps.flush()
                 self._evaluate()
                 self._tell_drift()
-            every = self._recipe.samples.every if self._recipe.samples else None
             if every and self._control.steps % every == 0:
+                self._steps.flush()
                 self._sample()
-            if not self._control.heed(self._obey):
+            if not self._heed():
                 return
-            self._since = self._control.clock()
+            self._steps.begin_step()
 
     def _is_measured(self, done: int, steps: int, per_epoch: int) -> bool:
         """Whether an evaluation follows the next step, after which `done` steps of the phase are done."""
@@ -235,7 +236,7 @@ class Job:
         ready = self._stage.features[split].prepare(indices, draw, told)
         seconds = self._control.clock() - begun
         self._spent["preparing"] += seconds
-        self._since += seconds
+        self._steps.leave_out(seconds)
         return ready
 
     def _verify(self, index: int, phase: Phase, stage: Stage) -> None:
@@ -256,27 +257,6 @@ class Job:
             key = [self._recipe.seed, phase, epoch, index]
             generator.state.assign(np.array([np.random.SeedSequence(key).generate_state(1)[0], 0], np.uint32))
 
-    def _report(self, metrics: dict[str, Any], epoch: int, rate: float) -> None:
-        self._control.steps += 1
-        loss = self._finite(float(metrics["loss"]))
-        accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
-        seconds, memory = self._control.clock() - self._since, self._memory.memory_info().rss
-        self._peak = max(self._peak, memory)
-        self._spent["training"] += seconds
-        self._seconds.append(seconds)
-        self._log.write(
-            Stepped(
-                time=time.time(),
-                step=self._control.steps,
-                epoch=epoch,
-                loss=loss,
-                accuracy=accuracy,
-                rate=rate,
-                seconds=seconds,
-                memory=memory,
-            )
-        )
-
     def _foretell(self, phase: Phase, stage: Stage) -> None:
         """Tell how long the phase will take, by the median of its first steps and what else has been done so far."""
         steps, per_epoch = epochs(phase, len(self._splits.train))
@@ -286,7 +266,7 @@ class Job:
         seconds = (
             self._control.clock()
             - self._begun
-            + (steps - _TIMED) * statistics.median(self._seconds)
+            + (steps - _TIMED) * statistics.median(self._steps.seconds)
             + evaluations * evaluated
             + max(0, views - 1) * self._spent["preparing"]
         )
@@ -319,7 +299,7 @@ class Job:
         if found is None:
             return
         metrics = found.metrics
-        self._finite(metrics["loss"])
+        finite(metrics["loss"], self._control.steps)
         seconds = self._control.clock() - begun - preparing
         self._spent["evaluating"] += seconds
         self._measured = Evaluated(
@@ -380,7 +360,8 @@ class Job:
                 steps=steps,
                 seconds=self._control.clock() - self._begun,
                 **self._spent,
-                memory=self._peak,
+                training=sum(self._steps.seconds),
+                memory=self._steps.peak,
                 frozen=found.frozen,
                 digest=found.digest,
                 changed=list(found.changed),
@@ -398,16 +379,14 @@ class Job:
                 f"what trains moves; in phase '{phase.name}' {_some(stuck)} did not, with a gradient to move it"
             )
 
-    def _finite(self, loss: float) -> float:
-        if not math.isfinite(loss):
-            raise RunError(
-                f"the loss has to stay finite; it was {loss} at step {self._control.steps}; try a learning rate ten "
-                "times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
-            )
-        return loss
-
     def _goes_on(self, activity: str, done: int, total: int) -> bool:
         self._progress(activity, done, total)
+        return self._heed()
+
+    def _heed(self) -> bool:
+        """Have the commands that have come carried out, between steps. False when the run is to end."""
+        if self._control.called():
+            self._steps.flush()
         return self._control.heed(self._obey)
 
     def _obey(self, command: AnyCommand) -> str | None:

@@ -40,7 +40,7 @@ async def test_curves_results_and_differences_of_two_runs(write_run: Write) -> N
     second = write_run("frozen", steps=30, loss=1.5, accuracy=0.9, rate=0.01, seed=1)
     async with Opened().run_test(size=(120, 40)) as pilot:
         screen = await compared(pilot, first, second)
-        curves = screen.query_one("#loss", Chart)._curves
+        curves = screen.query_one("#loss", Chart).curves
         assert [(curve.label, len(curve.x)) for curve in curves] == [("A", 40), ("B", 30)]
         assert len({curve.color for curve in curves}) == 2
         assert table(screen, "results") == {

@@ -71,7 +71,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         #details { height: 1fr; min-height: 7; }
         #details Chart { width: 1fr; height: 100%; }
         #phases { height: auto; max-height: 50%; }
-        #layers, #examples { height: 1fr; min-height: 4; }
+        #layers, #examples { height: auto; min-height: 3; max-height: 40%; }
         #log { height: 1fr; min-height: 5; }
         &.-narrow #panes { layout: vertical; overflow-y: auto; }
         &.-narrow #charts, &.-narrow #facts { width: 100%; max-width: 100%; height: auto; }

@@ -1,0 +1,65 @@
+"""A file chosen from a tree of folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import DirectoryTree, Label, Static
+
+
+class _Files(DirectoryTree):
+    """Folders, and the files with some suffixes."""
+
+    ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "▸ ", "▾ ", "  "
+
+    def __init__(self, folder: Path, suffixes: Sequence[str]) -> None:
+        super().__init__(folder)
+        self._suffixes = suffixes
+
+    def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
+        shown = (path for path in paths if not path.name.startswith("."))
+        return (path for path in shown if path.suffix.lower() in self._suffixes or path.is_dir())
+
+
+class PickFile(ModalScreen[Path | None]):
+    """Its result is the file, or None after Escape."""
+
+    DEFAULT_CSS = """
+    PickFile #dialog { height: 80%; }
+    PickFile DirectoryTree, PickFile DirectoryTree:focus { background: $surface; height: 1fr; }
+    PickFile #folder, PickFile #keys { color: $text-muted; height: auto; }
+    PickFile #keys { margin-top: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", show=False),
+        Binding("backspace,left", "up", "To the folder above", show=False),
+    ]
+    AUTO_FOCUS = "DirectoryTree"
+
+    def __init__(self, title: str, folder: Path, suffixes: Sequence[str]) -> None:
+        """folder: where to begin; suffixes: of the files to choose from, in lower case with their dots."""
+        super().__init__()
+        self._title, self._folder, self._suffixes = title, folder.expanduser().absolute(), suffixes
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Label(self._title, id="dialog-title")
+            yield Static(str(self._folder), id="folder", markup=False)
+            yield _Files(self._folder, self._suffixes)
+            yield Static("Enter opens, Backspace goes up, Escape leaves", id="keys")
+
+    @on(DirectoryTree.FileSelected)
+    def _chosen(self, event: DirectoryTree.FileSelected) -> None:
+        self.dismiss(event.path)
+
+    def action_up(self) -> None:
+        self._folder = self._folder.parent
+        self.query_one("#folder", Static).update(str(self._folder))
+        self.query_one(_Files).path = self._folder

@@ -1,0 +1,189 @@
+"""Classes of a text or of an image, told while one types."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, OptionList, Static, TextArea
+from textual.widgets.option_list import Option
+
+from ftapp.answers import Prediction
+from ftapp.clients import Predictor
+from ftapp.errors import RecipeError, RunError
+from ftapp.tui.widgets.picture import Picture
+from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
+from ftapp.tui.widgets.scores import Scores
+
+_PAUSE_SECONDS = 0.25  # after the last key, before what is typed is classified
+_MUTED = "$foreground-muted"
+
+_MEANINGS = {
+    "probabilities": "Probabilities",
+    "one-vs-rest": "Each class against all others",
+    "decision values": "Distances from the margin",
+}
+
+
+class Classify(Container):
+    """What is typed at the left, the classes at the right, and below what was tried so far, with its best class."""
+
+    DEFAULT_CSS = """
+    Classify { layout: grid; grid-size: 2 2; grid-columns: 1fr 1fr; grid-rows: 2fr 1fr; height: 1fr; }
+    Classify .pane { height: 100%; }
+    Classify #tried { column-span: 2; text-wrap: nowrap; text-overflow: ellipsis; }
+    Classify #wrong { color: $error; height: auto; display: none; }
+    Classify #wrong.-shown { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+o", "pick", "Choose a file")]
+
+    def __init__(self, predictor: Predictor, *, images: bool, folder: Path) -> None:
+        """folder: where to look for images first."""
+        super().__init__()
+        self._predictor, self._images, self._folder = predictor, images, folder
+        self._ready, self._asking = asyncio.Event(), asyncio.Lock()
+        self._values: list[str] = []  # what was tried, in the order of the list
+
+    def compose(self) -> Iterable[Widget]:
+        given = Vertical(id="given", classes="pane")
+        given.border_title = "Image" if self._images else "Text"
+        with given:
+            if self._images:
+                yield PathLine("the path of an image file")
+                yield Picture()
+            else:
+                yield Prompt("Type a text, or paste one. Its classes follow as you type.")
+        classes = Vertical(id="classes", classes="pane")
+        classes.border_title = "Classes"
+        with classes:
+            yield Static(id="wrong", markup=False)
+            yield Scores()
+        tried = OptionList(id="tried", classes="pane")
+        tried.border_title = "Tried"
+        yield tried
+
+    @property
+    def prompt(self) -> Prompt | PathLine:
+        return self.query_one(PathLine) if self._images else self.query_one(Prompt)
+
+    @property
+    def value(self) -> str:
+        """What stands in the prompt."""
+        return self.prompt.value if isinstance(self.prompt, PathLine) else self.prompt.text
+
+    def start(self) -> None:
+        """The model is there: what has been typed meanwhile is classified, and from now on what is typed."""
+        self._ready.set()
+
+    def use(self, value: str) -> None:
+        """Put something into the prompt and try it."""
+        self.prompt.show(value)
+        self.prompt.focus()
+
+    @on(TextArea.Changed)
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self._follow(self.value)
+
+    @on(Tried)
+    def _submitted(self, event: Tried) -> None:
+        event.stop()
+        if event.value.strip():
+            self._keep(event.value)
+
+    @on(OptionList.OptionSelected)
+    def _again(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.use(self._values[event.option_index])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._images if action == "pick" else True
+
+    def action_pick(self) -> None:
+        """Choose an image file from a tree of folders."""
+        from ftapp.data.images import SUFFIXES
+        from ftapp.tui.screens.pick_file import PickFile
+
+        def chosen(file: Path | None) -> None:
+            if file is not None:
+                self._folder = file.parent
+                self.use(str(file))
+
+        self.app.push_screen(PickFile("Which image?", self._folder, SUFFIXES), chosen)
+
+    @work(exclusive=True, group="follow")
+    async def _follow(self, value: str) -> None:
+        """Show the classes of what is typed, when the keys rest."""
+        await asyncio.sleep(_PAUSE_SECONDS)
+        complete = await asyncio.to_thread(_is_file, value) if self._images else bool(value.strip())
+        if complete:
+            await self._try(value)
+        else:
+            self._show(None)
+
+    @work(group="keep")
+    async def _keep(self, value: str) -> None:
+        """Show the classes of something, and remember them."""
+        if found := await self._try(value):
+            self._remember(value, found)
+
+    async def _try(self, value: str) -> Prediction | None:
+        """The answer of the model, which is shown if the prompt is still the same; None where it has none."""
+        found, wrong = None, ""
+        await self._ready.wait()
+        async with self._asking:
+            try:
+                if self._images:
+                    file = Path(value.strip()).expanduser()
+                    found = await self._predictor.classify(image=file, told=self._tell)
+                    self.query_one("#given").border_subtitle = await self.query_one(Picture).show(file)
+                else:
+                    found = await self._predictor.classify(text=value, told=self._tell)
+            except (RunError, RecipeError) as error:
+                wrong = str(error)
+            if value == self.value:
+                self._show(found, wrong)
+        return found
+
+    def _tell(self, activity: str, done: int, total: int | None) -> None:
+        self.query_one("#classes").border_subtitle = activity
+
+    def _show(self, found: Prediction | None, wrong: str = "") -> None:
+        self.query_one(Scores).prediction = found
+        self.query_one("#wrong", Static).update(wrong)
+        self.query_one("#wrong").set_class(bool(wrong), "-shown")
+        pane = self.query_one("#classes")
+        pane.border_title = _MEANINGS[found.meaning] if found else "Classes"
+        pane.border_subtitle = _length(found) if found else ""
+
+    def _remember(self, value: str, found: Prediction) -> None:
+        tried = self.query_one("#tried", OptionList)
+        best, score = max(zip(found.classes, found.scores, strict=True), key=lambda pair: pair[1])
+        number = f"{score:+.2f}" if found.meaning == "decision values" else f"{score:.1%}"
+        label = Content.assemble((f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (" ".join(value.split()), _MUTED))
+        self._values = [value, *self._values]
+        former = [option.prompt for option in tried.options]
+        tried.set_options([Option(label), *map(Option, former)])
+
+
+def _length(found: Prediction) -> str:
+    """How much of a text the model has read."""
+    if found.tokens is None or found.length is None:
+        return ""
+    if found.tokens > found.length:
+        return f"the first {found.length:,} of {found.tokens:,} tokens"
+    return f"{found.tokens:,} tokens"
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path.strip()).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, a null character, an unknown user's home
+        return False

@@ -1,0 +1,40 @@
+"""A picture from a file, as large as its place allows."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from PIL import Image
+from textual.containers import Center
+
+from ftapp.data import images
+from ftapp.tui import graphics
+
+_LARGEST = 1024  # pixels to a side: more than any terminal shows
+
+
+class Picture(Center):
+    """Shows one image file after another."""
+
+    DEFAULT_CSS = """
+    Picture { height: 1fr; align: center middle; }
+    """
+
+    async def show(self, file: Path) -> str:
+        """Show the file, and say its size in pixels. Raises one of `ftapp.data.images.BROKEN`."""
+        pixels, size = await asyncio.to_thread(_read, file)
+        image_class = await asyncio.to_thread(graphics.image_class, self.app)
+        image = image_class(pixels)
+        image.styles.width = image.styles.height = "auto"
+        await self.remove_children()
+        await self.mount(image)
+        return "{} x {}".format(*size)
+
+
+def _read(file: Path) -> tuple[Image.Image, tuple[int, int]]:
+    """What is in the file, no larger than needed, and its size in pixels, (width, height)."""
+    image = Image.fromarray(images.rgb(file.read_bytes()))
+    size = image.size
+    image.thumbnail((_LARGEST, _LARGEST))
+    return image, size

@@ -1,0 +1,146 @@
+"""Where one types what a model is to be tried on, with what was tried before."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Input, TextArea
+
+
+class Tried(Message):
+    """Enter was pressed: what stands in the prompt is to be tried."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__()
+        self.value = value
+
+
+class Former:
+    """What was tried before, the oldest first, to walk back and forth in."""
+
+    def __init__(self) -> None:
+        self._values: list[str] = []
+        self._place = 0
+        self._draft = ""
+
+    def add(self, value: str) -> None:
+        """Keep a value as the last one; it is kept once."""
+        self._values = [*(other for other in self._values if other != value), value]
+        self._place = len(self._values)
+
+    def step(self, by: int, current: str) -> str | None:
+        """The value before (-1) or after (1) the one shown; None at either end. `current` stands after the last."""
+        if self._place == len(self._values):
+            self._draft = current
+        place = self._place + by
+        if not 0 <= place <= len(self._values):
+            return None
+        self._place = place
+        return [*self._values, self._draft][place]
+
+
+class Prompt(TextArea):
+    """A text of any length. Enter hands it over; up and down, beyond its lines, bring back former ones."""
+
+    DEFAULT_CSS = """
+    Prompt, Prompt:focus { border: none; padding: 0; background: $background; height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Try", priority=True),
+        Binding("ctrl+j", "insert_line", "New line", show=False),
+    ]
+
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(compact=True, placeholder=placeholder, highlight_cursor_line=False)
+        self._former = Former()
+
+    def action_submit(self) -> None:
+        self._former.add(self.text)
+        self.post_message(Tried(self.text))
+
+    def action_insert_line(self) -> None:
+        self.insert("\n")
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        if select or not self.navigator.is_first_wrapped_line(self.cursor_location) or not self._walk(-1):
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        if select or not self.navigator.is_last_wrapped_line(self.cursor_location) or not self._walk(1):
+            super().action_cursor_down(select)
+
+    def show(self, text: str) -> None:
+        """Put a text there, with the cursor at its end."""
+        self.text = text
+        self.move_cursor(self.document.end)
+
+    def _walk(self, by: int) -> bool:
+        value = self._former.step(by, self.text)
+        if value is not None:
+            self.show(value)
+        return value is not None
+
+
+class PathLine(Input):
+    """The path of a file. Enter hands it over; up and down bring back former ones."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Try"),
+        Binding("up", "walk(-1)", show=False),
+        Binding("down", "walk(1)", show=False),
+    ]
+
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(compact=True, placeholder=placeholder, select_on_focus=False)
+        self._former = Former()
+
+    async def action_submit(self) -> None:
+        self._former.add(self.value)
+        self.post_message(Tried(self.value))
+
+    def action_walk(self, by: int) -> None:
+        if (value := self._former.step(by, self.value)) is not None:
+            self.show(value)
+
+    def show(self, text: str) -> None:
+        """Put a path there, with the cursor at its end."""
+        self.value = text
+        self.cursor_position = len(text)
+
+
+class Number(Input):
+    """A number in a few columns, which up and down change."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "step(1)", "More", show=False),
+        Binding("down", "step(-1)", "Less", show=False),
+    ]
+
+    def __init__(self, value: float, *, least: float, step: float, id: str) -> None:
+        """least: the smallest value; step: what up and down add and take; whole numbers for a whole step."""
+        self._whole = isinstance(step, int)
+        super().__init__(
+            f"{value:g}", compact=True, type="integer" if self._whole else "number", id=id, select_on_focus=False
+        )
+        self._least, self._step = least, step
+
+    @property
+    def number(self) -> float | None:
+        """What stands there; None where that is no number, or too small a one."""
+        try:
+            number = int(self.value) if self._whole else float(self.value)
+        except ValueError:
+            return None
+        return number if self._least <= number < float("inf") else None
+
+    @property
+    def rule(self) -> str:
+        """What a value has to be, in words."""
+        return f"{'a whole number' if self._whole else 'a number'} of at least {self._least:g}"
+
+    def action_step(self, by: int) -> None:
+        number = self._least if self.number is None else self.number
+        self.value = f"{max(self._least, round(number + by * self._step, 6)):.10g}"
+        self.cursor_position = len(self.value)

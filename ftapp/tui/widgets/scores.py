@@ -1,0 +1,82 @@
+"""The scores of classes as bars."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from ftapp.answers import Prediction
+
+_NUMBER = 8  # columns
+
+
+class Scores(Widget):
+    """prediction: drawn as a bar for each class, the best in the colour of what trains.
+
+    Classes keep their order where all fit, so that bars do not jump as one types; of more, the best are shown first.
+    Probabilities start at the left edge; decision values, which may be negative, in the middle.
+    """
+
+    DEFAULT_CSS = """
+    Scores { height: 1fr; }
+    """
+
+    prediction: reactive[Prediction | None] = reactive(None)
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        return container.width
+
+    def render(self) -> Content:
+        if self.prediction is None:
+            return Content("")
+        room = max(1, self.content_size.height)
+        ranked = sorted(zip(self.prediction.classes, self.prediction.scores, strict=True), key=lambda pair: -pair[1])
+        best = ranked[0][0]
+        if len(ranked) <= room:
+            order = {name: index for index, name in enumerate(self.prediction.classes)}
+            shown = sorted(ranked, key=lambda pair: order[pair[0]])
+        else:
+            shown = ranked[: max(1, room - 1)]
+        width = self.content_size.width
+        edge = min(max(len(name) for name, _ in shown), max(6, width // 3))
+        bars = max(1, width - edge - _NUMBER - 2)
+        signed = self.prediction.meaning == "decision values"
+        scale = max(abs(score) for _, score in ranked) or 1.0 if signed else 1.0
+        lines = []
+        for name, score in shown:
+            style = "$primary" if name == best else "$foreground 50%"
+            bar = _signed(score / scale, bars) if signed else _bar(score, bars)
+            lines.append(
+                Content.assemble(
+                    (_cut(name, edge).ljust(edge + 1), "$foreground" if name == best else "$foreground 60%"),
+                    (bar, style),
+                    (_number(score, signed).rjust(_NUMBER), "$foreground bold" if name == best else "$foreground 60%"),
+                )
+            )
+        if rest := len(ranked) - len(shown):
+            below = _number(ranked[len(shown)][1], signed)
+            lines.append(Content.styled(f"and {rest:,} more, none above {below}", "$foreground 60%"))
+        return Content("\n").join(lines)
+
+
+def _bar(share: float, width: int) -> str:
+    halves = round(2 * width * min(1.0, max(0.0, share)))
+    return ("━" * (halves // 2) + "╸" * (halves % 2)).ljust(width)
+
+
+def _signed(share: float, width: int) -> str:
+    """A bar from the middle, to the right for a positive share and to the left for a negative one."""
+    half = max(1, (width - 1) // 2)
+    length = round(half * abs(share))
+    left, right = ("", "━" * length) if share >= 0 else ("━" * length, "")
+    return f"{left.rjust(half)}│{right.ljust(half)}".ljust(width)
+
+
+def _number(score: float, signed: bool) -> str:
+    return f"{score:+.2f}" if signed else f"{score:.1%}"
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"

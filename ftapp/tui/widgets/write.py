@@ -1,0 +1,210 @@
+"""Text that a trained language model writes, beside what the model wrote before it was trained."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import aclosing
+from typing import ClassVar, Literal
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Label, Static
+from textual.worker import Worker
+
+from ftapp.answers import Generated
+from ftapp.clients import Predictor
+from ftapp.errors import RecipeError, RunError
+from ftapp.tui.widgets.prompt import Number, Prompt, Tried
+
+_TITLES = {"trained": "Fine-tuned", "base": "Before training"}
+
+
+class Continuation(VerticalScroll):
+    """A prompt and what one of the two models makes of it, token by token."""
+
+    DEFAULT_CSS = """
+    Continuation > Static { height: auto; }
+    #base.pane { border-title-color: $accent; }
+    #trained.pane { border-title-color: $primary; }
+    """
+
+    def __init__(self, predictor: Predictor, model: Literal["trained", "base"], ready: asyncio.Event) -> None:
+        """ready: set once the process can be asked."""
+        super().__init__(id=model, classes="pane")
+        self.border_title = _TITLES[model]
+        self._predictor, self._model, self._ready = predictor, model, ready
+        self._writing: Worker[None] | None = None
+
+    def compose(self) -> Iterable[Widget]:
+        yield Static()
+
+    @property
+    def writing(self) -> bool:
+        return self._writing is not None and not self._writing.is_finished
+
+    @property
+    def text(self) -> Static:
+        return self.query_one(Static)
+
+    def stop(self) -> None:
+        if self._writing:
+            self._writing.cancel()
+
+    def write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
+        """Begin anew, with `ftapp.clients.Predictor.generate`."""
+        self._writing = self._write(prompt, tokens, temperature, top_k, seed)
+
+    @work(exclusive=True)
+    async def _write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
+        written, count, begun = "", 0, time.monotonic()
+        self._show(prompt, written)
+        self.anchor()
+        self.border_subtitle = "waiting for the model"
+        try:
+            await self._ready.wait()
+            self.border_subtitle = "reading the prompt"
+            pieces = self._predictor.generate(
+                prompt,
+                model=self._model,
+                tokens=tokens,
+                temperature=temperature,
+                top_k=top_k,
+                seed=seed,
+                told=self._tell,
+            )
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    if isinstance(piece, Generated):
+                        self.border_subtitle = _ending(piece, tokens)
+                        continue
+                    count += 1
+                    written += piece
+                    self._show(prompt, written)
+                    self.border_subtitle = f"{time.monotonic() - begun:.0f} s"
+        except (RunError, RecipeError) as error:
+            self.text.update(Content.styled(str(error), "$error"))
+            self.border_subtitle = ""
+        except asyncio.CancelledError:
+            self.border_subtitle = "stopped"
+            raise
+
+    def _show(self, prompt: str, written: str) -> None:
+        self.text.update(Content.assemble((prompt, "$foreground-muted"), written))
+
+    def _tell(self, activity: str, done: int, total: int | None) -> None:
+        self.border_subtitle = activity
+
+
+class Write(Container):
+    """A prompt, how to draw the tokens, and the continuations of the two models."""
+
+    DEFAULT_CSS = """
+    Write { layout: vertical; height: 1fr; }
+    Write #given { height: 5; }
+    Write #drawing { height: 1; padding: 0 1; }
+    Write #drawing Label { color: $foreground-muted; margin-right: 1; }
+    Write #drawing Number { width: 7; margin-right: 3; }
+    Write #wrong { height: auto; padding: 0 1; color: $error; display: none; }
+    Write #wrong.-shown { display: block; }
+    Write #texts { height: 1fr; }
+    Write Continuation { width: 1fr; height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "another", "Another", tooltip="Write again with the next seed"),
+    ]
+
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__()
+        self._predictor = predictor
+        self._ready = asyncio.Event()
+
+    def compose(self) -> Iterable[Widget]:
+        given = Vertical(id="given", classes="pane")
+        given.border_title = "Prompt"
+        with given:
+            yield Prompt("How the text begins. Enter lets both models go on.")
+        with Horizontal(id="drawing"):
+            yield Label("temperature")
+            yield Number(0.8, least=0, step=0.1, id="temperature")
+            yield Label("top-k")
+            yield Number(40, least=1, step=1, id="top-k")
+            yield Label("length")
+            yield Number(64, least=1, step=16, id="length")
+            yield Label("seed")
+            yield Number(0, least=0, step=1, id="seed")
+        yield Static(id="wrong", markup=False)
+        with Horizontal(id="texts"):
+            yield Continuation(self._predictor, "trained", self._ready)
+            yield Continuation(self._predictor, "base", self._ready)
+
+    @property
+    def prompt(self) -> Prompt:
+        return self.query_one(Prompt)
+
+    @property
+    def writing(self) -> bool:
+        """Whether either model is still writing."""
+        return any(text.writing for text in self.query(Continuation))
+
+    def start(self) -> None:
+        """The trained model is there: what has been asked for meanwhile is written."""
+        self._ready.set()
+
+    def stop(self) -> None:
+        for text in self.query(Continuation):
+            text.stop()
+
+    @on(Tried)
+    @on(Input.Submitted)
+    def _submitted(self, event: Tried | Input.Submitted) -> None:
+        event.stop()
+        self._begin()
+
+    @on(Input.Changed)
+    def _changed(self) -> None:
+        self._check()
+
+    def action_another(self) -> None:
+        self.query_one("#seed", Number).action_step(1)
+        self._begin()
+
+    def _begin(self) -> None:
+        numbers = self._check()
+        if numbers is None:
+            return
+        for text in self.query(Continuation):
+            text.write(
+                self.prompt.text,
+                tokens=int(numbers["length"]),
+                temperature=numbers["temperature"],
+                top_k=int(numbers["top-k"]),
+                seed=int(numbers["seed"]),
+            )
+
+    def _check(self) -> dict[str, float] | None:
+        """The numbers by name; None where one is wrong, which is told."""
+        numbers, wrong = {}, []
+        for field in self.query(Number):
+            if field.number is None:
+                wrong.append(f"{field.id} is {field.rule}; got '{field.value}'")
+            else:
+                numbers[str(field.id)] = field.number
+        told = self.query_one("#wrong", Static)
+        told.update("\n".join(wrong))
+        told.set_class(bool(wrong), "-shown")
+        return None if wrong else numbers
+
+
+def _ending(made: Generated, tokens: int) -> str:
+    """How a continuation ended, and how fast it was."""
+    speed = f"{made.tokens} tokens, {made.tokens / made.seconds:.1f} a second" if made.seconds else ""
+    if made.ended:
+        return f"{speed}; it ended by itself"
+    if made.tokens < tokens and made.limit is not None:
+        return f"{speed}; it reads no more than {made.limit}"
+    return speed
