@@ -32,6 +32,7 @@ from ftapp.tui.widgets.scatter import Scatter
 
 _REFRESH_SECONDS = 0.5
 _SHARE_OF_CORE = 0.06  # that drawing live runs may take: long ones are drawn less often
+_PATIENCE = 5.0  # how many times as long as drawing took long files are read before what is there is drawn again
 _COLORS = ("primary", "accent", "success", "error", "#b083d8", "#37a6a6", "#c98a5e", "secondary")
 Pair = tuple[int, int, Floats, Floats]  # which runs, and their losses at equal steps
 _MUTED = "$foreground-muted"
@@ -116,9 +117,10 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         """Read and draw, over and over, until all runs have ended and all is drawn."""
         self._recipes = await asyncio.to_thread(lambda: [_recipe(run) for run in self.runs])
         self._show_differences()
+        spent = 0.0
         while True:
             async with self._reading:
-                more = await asyncio.to_thread(self._advance)
+                more = await asyncio.to_thread(self._advance, max(_REFRESH_SECONDS, _PATIENCE * spent))
                 begun = time.perf_counter()
                 curves, found, pair = await asyncio.to_thread(self._prepare)
             self._draw(curves, found)
@@ -128,12 +130,12 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
             spent = time.perf_counter() - begun
             await asyncio.sleep(0 if more else max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
 
-    def _advance(self) -> bool:
-        """Take in new events for a while, and return whether there are more already."""
+    def _advance(self, seconds: float) -> bool:
+        """Take in new events for at most so long, and return whether there are more already."""
         begun = time.perf_counter()
         self._summaries = [summarize(run) for run in self.runs]  # first, so that the end of a run finds all its events
         more = True
-        while more and time.perf_counter() - begun < _REFRESH_SECONDS:
+        while more and time.perf_counter() - begun < seconds:
             left = [follower.advance() for follower in self._followers]
             more = any(left)
         return more
