@@ -282,12 +282,15 @@ def paired_losses(a: Arm, b: Arm) -> list[tuple[Series, Series]]:
 
 
 def _shares(results: Sequence[tuple[Any, Any]]) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """How many test examples A and B had right, and out of how many, over all repeats."""
+    """How many test examples A and B had right by the mean of their repeats, and out of how many.
+
+    Repeats share test examples, so they do not count as more of these.
+    """
     if not all(each is not None and each.accuracy is not None for pair in results for each in pair):
         return None
-    right = [sum(round(pair[arm].accuracy * pair[arm].examples) for pair in results) for arm in (0, 1)]
-    of = [sum(pair[arm].examples for pair in results) for arm in (0, 1)]
-    return (right[0], right[1]), (of[0], of[1])
+    examples = min(each.examples for pair in results for each in pair)
+    right = [round(examples * float(np.mean([pair[arm].accuracy for pair in results]))) for arm in (0, 1)]
+    return (right[0], right[1]), (examples, examples)
 
 
 def _same_steps(a: Series, b: Series) -> tuple[Series, Series]:

@@ -146,11 +146,12 @@ def _gain(arm: Arm) -> Interval | None:
 
 
 def _accuracy(arm: Arm, step: int) -> Interval | None:
-    right = of = 0
+    found = []
     for each in arm.records:
-        there = [found for found in each.history.evaluations if found.step == step and found.accuracy is not None]
-        if not there or there[0].accuracy is None:
+        there = [told for told in each.history.evaluations if told.step == step and told.accuracy is not None]
+        if not there:
             return None
-        right += round(there[0].accuracy * there[0].examples)
-        of += there[0].examples
-    return analysis.share(right, of, len(arm.records))
+        found.append(there[0])
+    examples = min(told.examples for told in found)  # repeats share examples, so they do not count as more of these
+    mean = float(np.mean([told.accuracy for told in found if told.accuracy is not None]))
+    return analysis.share(round(mean * examples), examples, len(found))
