@@ -322,9 +322,15 @@ class Job:
         )
         self._log.write(self._measured)
         if found.confusion is not None:
-            counts = found.confusion.tolist()
+            is_probable = self._recipe.model.head != "linear-svm"
+            bins = found.calibration if is_probable else None
             self._confused = Confused(
-                time=time.time(), step=self._control.steps, split=split, counts=counts, final=final
+                time=time.time(),
+                step=self._control.steps,
+                split=split,
+                counts=found.confusion.tolist(),
+                calibration=[] if bins is None else bins.tolist(),
+                final=final,
             )
             self._log.write(self._confused)
 

@@ -337,7 +337,10 @@ def record_run(
         final=True,
     )
     log.write(final)
-    log.write(Confused(time=end, step=len(losses), split="test", counts=[[35, 15], [5, 45]], final=True))
+    bins = [*([[0.0, 0.0, 0.0]] * 8), [60.0, 51.0, 45.0], [40.0, 38.0, 35.0]]
+    log.write(
+        Confused(time=end, step=len(losses), split="test", counts=[[35, 15], [5, 45]], calibration=bins, final=True)
+    )
     for step in (1, len(losses)):
         moved = [0.01 * step, 0.02 * step]
         log.write(Drifted(time=end, step=step, phase="finetune", since_start=[*moved], last_step=moved))

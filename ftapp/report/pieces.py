@@ -14,6 +14,7 @@ from ftapp.analysis import Series
 from ftapp.compare import Record
 from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
 from ftapp.history import History
+from ftapp.measures.calibration import expected_error
 from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
@@ -72,7 +73,7 @@ def evaluation_line(name: str, evaluations: Sequence[Evaluated], what: str, tone
 
 
 def confusion(history: History) -> list[str]:
-    """The confusion matrix of the result, and each class's scores; nothing for a run that has none."""
+    """The confusion matrix of the result, each class's scores and calibration; nothing for a run that has none."""
     found = next((each for each in reversed(history.confusions) if each.final), None)
     classes = history.data.classes if history.data else []
     if found is None or len(found.counts) != len(classes):
@@ -86,9 +87,18 @@ def confusion(history: History) -> list[str]:
         )
     ]
     rows.append(["mean of classes", *(f"{value:.3f}" for value in made.mean()), f"{made.examples.sum():,}"])
+    bins = np.array(found.calibration, np.float64).reshape(-1, 3)
+    calibrated = []
+    if bins.any():
+        caption = (
+            f"Expected calibration error {expected_error(bins):.3f}: how far the share that is right lies from what the "
+            "model's probability says, on average. On the line they agree; larger points are more examples."
+        )
+        calibrated = [page.figure("Calibration", svg.reliability(bins), caption)]
     return [
         page.figure(f"Confusion matrix, {found.split} split", svg.matrix(counts, classes)),
         page.figure("By class", page.table(["class", "precision", "recall", "F1", "examples"], rows)),
+        *calibrated,
     ]
 
 

@@ -89,6 +89,26 @@ def scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
     return _svg(parts, _HEIGHT, f"{y_label} against {x_label} with the line y = x")
 
 
+def reliability(bins: Values) -> str:
+    """Accuracy against confidence, a point for each range of confidence, larger where there are more examples.
+
+    bins: (ranges, 3), as `ftapp.measures.calibration` has them.
+    """
+    filled = bins[bins[:, 0] > 0]
+    if not len(filled):
+        return _empty()
+    frame = _Frame((0.0, 1.0), (0.0, 1.0))
+    ends = f'x1="{frame.x(0):.1f}" y1="{frame.y(0):.1f}" x2="{frame.x(1):.1f}" y2="{frame.y(1):.1f}"'
+    parts = [*frame.axes("confidence", "share that is right"), f'<line class="diagonal" {ends}/>']
+    for count, confidence, right in filled:
+        x, y = confidence / count, right / count
+        title = f"<title>{count:.0f} examples: confidence {x:.2f}, right {y:.2f}</title>"
+        size = 3 + 9 * math.sqrt(count / filled[:, 0].max())
+        mark = f'<circle class="mark tone-0" fill-opacity="0.75" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" '
+        parts.append(f'{mark}r="{size:.1f}">{title}</circle>')
+    return _svg(parts, _HEIGHT, "share that is right against confidence")
+
+
 def bars(rows: Sequence[tuple[str, Sequence[float]]], parts_of: Sequence[str], told: Callable[[float], str]) -> str:
     """Horizontal bars, each a row's parts on end. parts_of: what the parts are; told: an amount in words."""
     largest = max((sum(values) for _, values in rows), default=0)
