@@ -15,10 +15,8 @@ def binned(confidence: NDArray[np.floating], is_right: NDArray[np.bool_]) -> NDA
     confidence: the probability of the predicted class (examples,). The parts of several batches add up.
     """
     place = np.clip((confidence.astype(np.float64) * BINS).astype(np.int64), 0, BINS - 1)
-    columns = (None, confidence, is_right)
-    return np.stack([np.bincount(place, weights=column, minlength=BINS) for column in columns], axis=1).astype(
-        np.float64
-    )
+    sums = [np.bincount(place, weights=column, minlength=BINS) for column in (None, confidence, is_right)]
+    return np.stack(sums, axis=1).astype(np.float64)
 
 
 def expected_error(bins: NDArray[np.float64]) -> float:

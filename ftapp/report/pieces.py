@@ -91,8 +91,8 @@ def confusion(history: History) -> list[str]:
     calibrated = []
     if bins.any():
         caption = (
-            f"Expected calibration error {expected_error(bins):.3f}: how far the share that is right lies from what the "
-            "model's probability says, on average. On the line they agree; larger points are more examples."
+            f"Expected calibration error {expected_error(bins):.3f}: how far the share that is right lies from what "
+            "the model's probability says, on average. On the line they agree; larger points are more examples."
         )
         calibrated = [page.figure("Calibration", svg.reliability(bins), caption)]
     return [

@@ -24,6 +24,9 @@ def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(do: Do, im
             assert counts.shape == (2, 2)
             assert counts.sum() == event.examples
             assert np.trace(counts) / event.examples == pytest.approx(event.accuracy)
+            examples, confidence, right = np.sum(confused.calibration, axis=0)
+            assert (examples, right) == (event.examples, np.trace(counts))
+            assert examples / 2 <= confidence <= examples
     assert len(history.confusions) == len(history.evaluations)
     assert history.summary()["confusion"] == history.confusions[-1].counts
     assert sum(history.confusions[-1].counts[0]) == 5  # half of the test split
