@@ -271,16 +271,18 @@ def verdict(a: str, b: str, what: str, found: Interval, *, digits: int = 3, perc
 
 def verdict_on_time(a: str, b: str, found: Interval) -> str:
     """One sentence about the time that B saves against A."""
-    bounds = f"95% interval {found.low:.0%} to {found.high:.0%}"
+    longer = found.high < 0  # then told as how much more it takes
+    low, high = (-found.high, -found.low) if longer else (found.low, found.high)
+    bounds = f"95% interval {low:.0%} to {high:.0%}"
     if not found.of_seeds:
         bounds += ", without how a machine changes from run to run"
     if found.contains(0):
         return (
             f"Whether {b} takes less time than {a} cannot be told{_where(found)}: r = {found.estimate:.0%}, {bounds}."
         )
-    if found.estimate > 0:
-        return f"{b} saves {found.estimate:.0%} of the training time of {a}{_where(found)} ({bounds})."
-    return f"{b} takes {-found.estimate:.0%} more training time than {a}{_where(found)} ({bounds})."
+    if longer:
+        return f"{b} takes {-found.estimate:.0%} more training time than {a}{_where(found)} ({bounds})."
+    return f"{b} saves {found.estimate:.0%} of the training time of {a}{_where(found)} ({bounds})."
 
 
 def verdict_on_variance(a: str, b: str, found: Interval) -> str:

@@ -99,7 +99,10 @@ def test_time_saved_counts_what_is_spent_once() -> None:
     assert found.high - found.low < 0.02
     assert analysis.saved([(a, b)], once=(0.0, float(a.sum() - b.sum()))).estimate == pytest.approx(0)
     assert "saves 50% of the training time of A" in analysis.verdict_on_time("A", "B", found)
-    assert "more training time than B" in analysis.verdict_on_time("B", "A", analysis.saved([(b, a)]))
+    assert (
+        "takes 101% more training time than B in this pair of runs (95% interval 100% to 101%"
+        in analysis.verdict_on_time("B", "A", analysis.saved([(b, a)]))
+    )
 
 
 def test_variance_in_windows_with_and_without_the_fall() -> None:
