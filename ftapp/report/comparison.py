@@ -61,7 +61,7 @@ def body(
     notes = [*facts, *(line for each in made for line in _reasons(each))]
     return [
         _header(arms, title),
-        page.heading("Findings") + page.table(HEADER, findings) if findings else "",
+        page.heading("Findings") + page.stacked(HEADER, findings) + page.heading("Compared") if findings else "",
         page.items("verdicts", [verdict for each in made for verdict in each.verdicts]),
         "".join(f'<p class="soft">{escape(line)}</p>' for line in notes),
         page.grid([*curves(arms), *scatters(arms), *forests(made), *drifts(arms), *token_shares(arms), times(arms)]),
@@ -125,14 +125,11 @@ def curves(arms: Sequence[Arm]) -> list[str]:
 
 
 def drifts(arms: Sequence[Arm]) -> list[str]:
-    """The change of a step and the drift since the start, the mean of the layers that train in all arms."""
+    """The change of a step in each later arm and in the first, the mean of the layers that train in both."""
     made = []
-    titles = {
-        "last_step": ("Change in a step", "‖W_t − W_(t−1)‖"),
-        "since_start": ("Drift since the start", "‖W_t − W_0‖ / ‖W_0‖"),
-    }
-    for what, (title, formula) in titles.items():
-        found = [(each, tone, *drift(each.history, what)) for tone, arm in enumerate(arms) for each in arm.records]
+    for number, arm in enumerate(arms[1:], 1):
+        toned = [(each, tone) for tone, one in ((0, arms[0]), (number, arm)) for each in one.records]
+        found = [(each, tone, *drift(each.history, "last_step")) for each, tone in toned]
         shared = set.intersection(*(set(layers) for _, _, layers, _, _ in found))
         if not shared:
             continue
@@ -140,9 +137,9 @@ def drifts(arms: Sequence[Arm]) -> list[str]:
         for each, tone, layers, steps, values in found:
             rows = [index for index, name in enumerate(layers) if name in shared]
             drawn.append(Line(each.name, steps, values[rows].mean(axis=0), tone, "marks"))
-        caption = f"{formula}, the mean over the {len(shared)} layers that train in all arms."
-        legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
-        made.append(page.figure(title, svg.lines(drawn, "step"), caption, legend))
+        caption = f"‖W_t − W_(t−1)‖, the mean over the {len(shared)} layers that train in both."
+        legend = [(arms[0].name, 0), (arm.name, number)]
+        made.append(page.figure("Change of the weights in a step", svg.lines(drawn, "step"), caption, legend))
     return made
 
 

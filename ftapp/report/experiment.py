@@ -21,7 +21,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     result |= {"experiment": str(experiment.folder), "report": None}
     if arms:
         fair = compare.fairness(arms)
-        title = f"{arms[0].records[0].title}: {' · '.join(arm.name for arm in arms)}"
+        title = arms[0].records[0].title
         notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences()]
         rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"weights": fair.weights, "batches": fair.batches, "notes": notes, **compare.told(arms)}

@@ -68,6 +68,21 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
+def stacked(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of plain texts whose rows become blocks of named lines where the page is narrow."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td data-name="{escape(name, quote=True)}">{escape(value)}</td>'
+            for name, value in zip(header, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f'<table class="stacked"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
 def pairs(values: Mapping[str, object]) -> str:
     """Names with their values, as a table of two columns."""
     rows = "".join(

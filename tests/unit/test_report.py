@@ -108,7 +108,7 @@ def test_report_of_several_runs(tmp_path: Path) -> None:
     assert "B bert-full has a higher training loss than A bert-full" in text
     assert '<b>bold</b> & "quoted"' in text
     assert "1.0000" in text
-    assert "the mean over the 2 layers that train in all arms" in text
+    assert "the mean over the 2 layers that train in both" in text
 
 
 def test_comparison_of_many(tmp_path: Path) -> None:
