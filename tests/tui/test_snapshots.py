@@ -1,7 +1,7 @@
 """How screens look, as text, for recorded runs at several sizes. FTAPP_RECORD_SNAPSHOTS=1 records those of now instead.
 
-The runs in tests/fixtures/recorded are real ones: events, recipe and environment as `ftapp run` left them. The clock stands
-at the end of the later one, in UTC.
+The runs in tests/fixtures/recorded are real ones: events, recipe and environment as `ftapp run` left them. Their times
+are shown in UTC.
 """
 
 from __future__ import annotations
