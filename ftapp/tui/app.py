@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,7 +19,7 @@ from textual.screen import Screen
 from ftapp import runs
 from ftapp.runs import Run
 from ftapp.summary import Summaries
-from ftapp.tui import no_color
+from ftapp.tui import no_color, plain_text
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
@@ -163,4 +164,5 @@ class FtApp(App[None]):
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     """Open the interface and return when it is closed."""
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
+    plain_text.prepare(sys.__stderr__)  # which Textual draws on
     FtApp(runs_dir, offline=offline).run()
