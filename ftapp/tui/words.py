@@ -64,3 +64,14 @@ def number(value: float) -> str:
     if value and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.1e}"
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def printable(text: str) -> str:
+    """Text that a terminal only shows: control characters, which could steer it, become signs for them."""
+    return "".join(char if char.isprintable() or char in "\n\t" else _sign(char) for char in text)
+
+
+def _sign(char: str) -> str:
+    if ord(char) < 0x20:
+        return chr(0x2400 + ord(char))
+    return " " if char.isspace() else "\ufffd"
