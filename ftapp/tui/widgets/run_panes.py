@@ -64,8 +64,8 @@ def _color(widget: Widget, name: str) -> str:
 class Headline(Static):
     """One or two lines: which run this is, how it stands, and how long it has to go."""
 
-    def show(self, run: Run, history: History, recipe: Recipe | None, status: str) -> None:
-        """Tell the run's standing. status: as `Run.status` has it."""
+    def show(self, name: str, history: History, recipe: Recipe | None, status: str) -> None:
+        """Tell the run's standing. name: its recipe's; status: as `Run.status` has it."""
         muted = _color(self, "secondary")
         started = history.started
         if status == "running" and history.paused:
@@ -73,7 +73,7 @@ class Headline(Static):
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("● ", _color(self, STATUS_COLORS.get(status, "foreground")))
         text.append(status, "bold").append("  ")
-        text.append(started.recipe if started else run.folder.name, "bold")
+        text.append(name, "bold")
         if started and started.profile:
             text.append(f" {started.profile}")
         parts = []
