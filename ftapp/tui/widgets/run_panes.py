@@ -208,13 +208,20 @@ class LayersPane(Pane):
         width = max(4, room - names - 10)
         table = Table.grid(padding=(0, 1, 0, 0))
         for path, value in zip(phase.trainable_layers, values, strict=True):
-            # The end of a path tells layers apart.
-            name = path if len(path) <= names else "…" + path[-names + 1 :]
             filled = 0 if value is None else round(width * value / most)
             bar = Text.assemble(("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel")))
             told = Text("" if value is None else f"{value:.2g}", self.color("secondary"), justify="right")
-            table.add_row(Text(name), *([bar, told] if drift else []))
+            table.add_row(Text(_short(path, names)), *([bar, told] if drift else []))
         self.put(table)
+
+
+def _short(path: str, width: int) -> str:
+    """A layer's path in at most so many characters: the ends of its first and of its last part tell layers apart."""
+    if len(path) <= width:
+        return path
+    first, *_, last = path.split("/") if "/" in path else ("", path)
+    room = width - len(last) - 2
+    return f"…{first[-room:]}/{last}" if first and room > 1 else "…" + path[-width + 1 :]
 
 
 class ExamplesPane(Pane):
@@ -241,7 +248,8 @@ class ExamplesPane(Pane):
         for sample in reversed(samples):
             text = Text(f"after {sample.step} steps  ", self.color("secondary"))
             text.append(sample.prompt, f"bold {self.color('foreground')}")
-            text.append(sample.text.removeprefix(sample.prompt), self.color("foreground"))
+            written = " ".join(sample.text.removeprefix(sample.prompt).split())
+            text.append(f" {written}", self.color("foreground"))
             parts += [text, Text()]
         self.put(Group(*parts))
 
