@@ -17,6 +17,7 @@ from textual.screen import Screen
 from ftapp import runs
 from ftapp.runs import Run
 from ftapp.summary import Summaries
+from ftapp.tui import graphics
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
@@ -156,4 +157,5 @@ class FtApp(App[None]):
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     """Open the interface and return when it is closed."""
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
+    graphics.ask()
     FtApp(runs_dir, offline=offline).run()
