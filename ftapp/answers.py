@@ -155,7 +155,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A run's model that is ready. no_base: why there is none from before training to compare with, else None."""
+    """A run's model that is ready. no_base: why there is none from before training beside it, else None."""
 
     task: str
     classes: tuple[str, ...]

@@ -102,6 +102,18 @@ def jit_compile() -> bool:
     return name == "jax" or (name == "tensorflow" and not keras.distribution.list_devices()[0].startswith("cpu"))
 
 
+def computes_ahead() -> bool:
+    """Whether Keras hands out results before they are computed: on JAX, and on GPUs.
+
+    On a processor TensorFlow and torch compute a step before they return from it.
+    """
+    import keras
+
+    name = keras.backend.backend()
+    kind = _torch_device() if name == "torch" else keras.distribution.list_devices()[0]
+    return name == "jax" or not kind.startswith("cpu")
+
+
 def _torch_device() -> str:
     import torch
 

@@ -126,6 +126,11 @@ class Control:
         self._read()
         return self.stopping
 
+    def called(self) -> bool:
+        """Whether there is something to heed."""
+        self._read()
+        return self.stopping or self._paused or bool(self._orders)
+
     def heed(self, obey: Callable[[AnyCommand], str | None]) -> bool:
         """Have the commands that have come carried out, and wait while the run is paused. Returns whether it goes on.
 

@@ -1,19 +1,35 @@
-"""Held-out metrics: a model's loss and accuracy, averaged over a split."""
+"""Held-out metrics: a model's loss and accuracy, averaged over a split, and which classes it takes for which."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.batches import Dataset, prefetched
+from ftapp.instrument import Instrumented, values
+from ftapp.measures.confusion import confusion
+
+
+@dataclass(frozen=True)
+class Measured:
+    """metrics: by name, `loss` among them; confusion: as in `ftapp.measures.confusion`, if the model predicts."""
+
+    metrics: dict[str, float]
+    confusion: NDArray[np.int64] | None
 
 
 def measure(
-    model: Any, dataset: Dataset, order: Sequence[NDArray[Any]], told: Callable[[int, int], bool]
-) -> dict[str, float] | None:
-    """The mean of each of the compiled model's metrics over the examples of `order`, by name; `loss` is among them.
+    model: Instrumented,
+    dataset: Dataset,
+    order: Sequence[NDArray[Any]],
+    classes: int,
+    told: Callable[[int, int], bool],
+) -> Measured | None:
+    """The mean of each of the compiled model's metrics over the examples of `order`, in one pass.
 
     told: called with the examples measured so far and in all after each batch; when it returns False the measurement
     is given up and the result is None. Keras resets its metrics at each batch, so the mean is made here, in double
@@ -21,10 +37,15 @@ def measure(
     """
     examples, measured = sum(map(len, order)), 0
     totals: dict[str, float] = {}
+    counts: NDArray[np.int64] | None = None
     for x, y in prefetched(lambda indices: (dataset.inputs(indices, None), dataset.targets(indices)), iter(order)):
-        for name, value in model.test_on_batch(x, y, return_dict=True).items():
-            totals[name] = totals.get(name, 0.0) + float(value) * len(y)
+        metrics, predicted = values(model.test_on_batch(x, y, return_dict=True))
+        for name, value in metrics.items():
+            totals[name] = totals.get(name, 0.0) + value * len(y)
+        if predicted is not None:
+            found = confusion(y, predicted, classes)
+            counts = found if counts is None else counts + found
         measured += len(y)
         if not told(measured, examples):
             return None
-    return {name: total / examples for name, total in totals.items()}
+    return Measured({name: total / examples for name, total in totals.items()}, counts)

@@ -175,6 +175,32 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     final: bool = False
 
 
+class Confused(Event, frozen=True, kw_only=True, tag="confused"):
+    """How often each class was taken for each in the evaluation that the event before told of.
+
+    counts: rows are the true classes, columns the predicted ones, both in the order of `DataLoaded.classes`.
+    """
+
+    step: int
+    split: str
+    counts: list[list[int]]
+    final: bool = False
+
+
+class Drifted(Event, frozen=True, kw_only=True, tag="drifted"):
+    """How far the weights of each layer that trains have gone after `step` steps, by Frobenius norms.
+
+    Values are in the order of the phase's `trainable_layers`; all other layers stay as they were. since_start:
+    ||W_t - W_0|| / ||W_0|| with W_0 from the start of the run, None where that is zero or the layer has no weights
+    that the optimizer changes. last_step: ||W_t - W_(t-1)||, None where that step was not watched.
+    """
+
+    step: int
+    phase: str
+    since_start: list[float | None]
+    last_step: list[float] | None = None
+
+
 class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     """Text that the model wrote after `step` steps."""
 
@@ -235,6 +261,8 @@ AnyEvent = (
     | PhaseEnded
     | Stepped
     | Evaluated
+    | Confused
+    | Drifted
     | Sampled
     | Controlled
     | Checkpointed

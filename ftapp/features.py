@@ -2,7 +2,8 @@
 
 The features of an example lie under a hash of all that went into them, in the entry of the frozen half that made them.
 So splits, epochs, seeds, arms and runs share them. Each example is computed in a batch of the same size, at its own
-length, so that its features are the same whoever asked for them first.
+length, so that its features are the same whoever asked for them first, but for the last digit: on some processors the
+place in the batch has a say in how sums are rounded.
 """
 
 from __future__ import annotations

@@ -120,9 +120,7 @@ def problems(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[str]
     decisions = decide(model, backbone, phase_rules)
     messages = rules.unmatched([rules.parse_rule(text) for text in phase_rules], [each.unit for each in decisions])
     if not messages and not any(decision.trainable_parameters for decision in decisions):
-        messages.append(
-            f"a phase trains at least one layer; {list(phase_rules)} freeze all; add for example 'train head'"
-        )
+        messages.append(rules.nothing_trains(phase_rules))
     return messages
 
 

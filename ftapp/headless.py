@@ -20,23 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import backend, recipe, runs
+from ftapp import backend, narration, recipe, runs
 from ftapp.errors import Problem, RecipeError
-from ftapp.events import (
-    AnyEvent,
-    CacheVerified,
-    Checkpointed,
-    Choice,
-    Controlled,
-    DataLoaded,
-    Evaluated,
-    PhaseEnded,
-    PhaseStarted,
-    PhaseTimed,
-    Progressed,
-    RunStarted,
-    Stepped,
-)
+from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
@@ -180,37 +166,11 @@ class Narrator:
 
     def tell(self, event: AnyEvent, history: History) -> None:
         """Show what one event changes."""
+        for line in narration.lines(event):
+            self.say(line)
         match event:
-            case RunStarted():
-                self.say(f"{event.backend} on {event.device}; {event.precision}: {event.reason}")
-            case DataLoaded():
-                dropped = f", {event.duplicates} duplicates dropped" if event.duplicates else ""
-                classes = f", {len(event.classes)} classes" if event.classes else ""
-                self.say(
-                    f"data: {event.train} train, {event.validation} validation, {event.test} test{classes}{dropped}"
-                )
             case PhaseStarted():
-                share = event.trainable / event.parameters
-                self.say(
-                    f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
-                    f"train, R = {share:.2%}"
-                )
-                if event.cache:
-                    self.say(_cache_line(event.cache))
                 self._show(f"phase {event.phase}", 0, event.steps)
-            case PhaseTimed():
-                self.say(f"phase {event.phase} is going to take about {event.seconds:.0f} s in all")
-            case PhaseEnded():
-                self.say(_proof_line(event))
-            case CacheVerified():
-                self.say(
-                    f"cache verified: the features of {event.examples} examples, computed anew, differ by at most "
-                    f"{event.difference:.2g} of the largest"
-                )
-            case Controlled():
-                self.say(_control_line(event))
-            case Checkpointed():
-                self.say(f"the model of step {event.step} is saved in {event.folder}")
             case Progressed():
                 self._show(event.activity, event.done, event.total)
             case Stepped():
@@ -218,10 +178,6 @@ class Narrator:
                 self._show(
                     f"phase {phase.phase}", event.step - phase.first_step + 1, phase.steps, _metrics(event, history)
                 )
-            case Evaluated():
-                kind = "result" if event.final else f"step {event.step}"
-                accuracy = "" if event.accuracy is None else f", accuracy {event.accuracy:.4f}"
-                self.say(f"{kind}: {event.split} loss {event.loss:.4f}{accuracy} on {event.examples} examples")
 
     def _show(self, activity: str, done: int, total: int | None, metrics: str = "") -> None:
         if self._bar:
@@ -229,31 +185,6 @@ class Narrator:
         elif time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
             self.say(f"{activity}{f' {done}/{total}' if total else ''} {metrics}".rstrip())
-
-
-def _cache_line(choice: Choice) -> str:
-    if not choice.cached:
-        return f"no features are kept: {choice.reason}"
-    return (
-        f"features of {choice.layers[0]} to {choice.layers[-1]} are kept, {choice.size / 2**20:,.1f} MiB: "
-        f"{choice.reason}"
-    )
-
-
-def _proof_line(event: PhaseEnded) -> str:
-    """The freeze proof in words."""
-    kept = f"{len(event.changed)} frozen weights changed"
-    if not event.changed:
-        kept = f"all {event.frozen} frozen weights are bitwise as they were" if event.frozen else "nothing is frozen"
-    trained = event.moved + len(event.still)
-    moved = f"all {trained} that train moved" if not event.still else f"{event.moved} of {trained} that train moved"
-    return f"phase {event.phase} in {event.seconds:.1f} s: {kept}, {moved}"
-
-
-def _control_line(event: Controlled) -> str:
-    """A command and what became of it, in words."""
-    what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
-    return f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")
 
 
 def _metrics(event: Stepped, history: History) -> str:

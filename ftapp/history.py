@@ -17,8 +17,10 @@ from ftapp.events import (
     AnyEvent,
     CacheVerified,
     Checkpointed,
+    Confused,
     Controlled,
     DataLoaded,
+    Drifted,
     Evaluated,
     EventReader,
     ModelBuilt,
@@ -118,6 +120,8 @@ class History:
     verified: list[CacheVerified] = field(default_factory=list)
     steps: Steps = field(default_factory=Steps)
     evaluations: list[Evaluated] = field(default_factory=list)
+    confusions: list[Confused] = field(default_factory=list)
+    drifts: list[Drifted] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
     controlled: list[Controlled] = field(default_factory=list)
     checkpoints: list[Checkpointed] = field(default_factory=list)
@@ -172,6 +176,10 @@ class History:
                 self.timed.append(event)
             case CacheVerified():
                 self.verified.append(event)
+            case Confused():
+                self.confusions.append(event)
+            case Drifted():
+                self.drifts.append(event)
             case Sampled():
                 self.samples.append(event)
             case Controlled():
@@ -187,6 +195,7 @@ class History:
         """All but steps and progress, in the order of time."""
         single = [self.started, self.data, self.model, self.saved, self.ended]
         lists: list[Any] = [self.phases, self.ended_phases, self.timed, self.verified, self.evaluations, self.samples]
+        lists += [self.controlled, self.checkpoints]
         events: list[Any] = [event for event in single if event is not None]
         return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
 
@@ -222,6 +231,7 @@ class History:
                 {"step": evaluation.step, "split": evaluation.split, "loss": evaluation.loss} | _accuracy(evaluation)
                 for evaluation in self.evaluations
             ],
+            "confusion": next((each.counts for each in self.confusions if each.final), None),
             "phases": [_phase(phase, _of(phase, self.timed), _of(phase, self.ended_phases)) for phase in self.phases],
             "trainable_share": self.trainable_share,
             "steps": len(self.steps),

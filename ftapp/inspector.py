@@ -6,6 +6,7 @@ the last recipe it keeps, so that toggling layers costs milliseconds. Keras is l
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -13,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -129,6 +130,7 @@ class Inspector:
         import numpy as np
 
         from ftapp import backend, freeze, plan, stage
+        from ftapp.instrument import values
         from ftapp.job import compiled
         from ftapp.planner import median
 
@@ -155,7 +157,8 @@ class Inspector:
                     cached = made.choice.cached
                     compiled(parsed, spec, made.model, decisions)
                     given = made.features["train"].blank(batch) if made.features else inputs
-                    step = median(lambda: made.model.train_on_batch(given, targets), warm_up=1, timed=2)
+                    once = functools.partial(made.model.train_on_batch, given, targets, return_dict=True)
+                    step = median(lambda: values(once()), warm_up=1, timed=2)
                     estimate = plan.estimate(spec, held.calls, decisions, made.below, cached=cached)
             finally:
                 # Later cuts find kept features by the weights below them.
@@ -175,26 +178,28 @@ class Inspector:
         found = self._read(parsed, request)
         from ftapp import preview
 
-        if isinstance(found, DocumentSplits):
-            return preview.of_documents(found, examples)
-        return preview.of_examples(found, examples, self._folder)
+        if parsed.task == "causal-lm":
+            return preview.of_documents(cast("DocumentSplits", found), examples)
+        return preview.of_examples(cast("Splits", found), examples, self._folder)
 
     def tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
         parsed = recipes.parse(recipe)
         if parsed.task == "image-classification":
             raise RunError("tokens are of texts; this recipe's task is 'image-classification'")
         _begin(parsed, request)
-        found = self._read(parsed, request)
+        found = self._read(parsed, request).train
         preprocessor = self._preprocessed(parsed, request)
         from ftapp import batches
 
         length = preprocessor.sequence_length
-        if isinstance(found, DocumentSplits):
+        if parsed.task == "causal-lm":
             splits = self._splits(parsed, request, preprocessor)
             sequences = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-            counts = [len(batches.encode_stream([text], preprocessor.tokenizer)) for text in found.train[:examples]]
+            counts = [
+                len(batches.encode_stream([text], preprocessor.tokenizer)) for text in cast(list[str], found)[:examples]
+            ]
             return Tokens(counts=tuple(counts), length=length, sequences=sequences)
-        texts = [str(found.train[index]) for index in range(min(examples, len(found.train)))]
+        texts = [str(found[index]) for index in range(min(examples, len(found)))]
         counts = batches.count_tokens(texts, preprocessor)
         return Tokens(counts=tuple(counts), length=length, sequences=None)
 
@@ -203,7 +208,7 @@ class Inspector:
         if parsed.model.image_size is None:
             raise RunError(f"augmentation is for images; this recipe's task is '{parsed.task}'")
         _begin(parsed, request)
-        found = self._read(parsed, request)
+        found = cast("Splits", self._read(parsed, request))
         height, width = parsed.model.image_size
         scale = min(1.0, _LARGEST_VIEW / max(height, width))
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
@@ -211,8 +216,6 @@ class Inspector:
 
         from ftapp import batches, preview
         from ftapp.augment import Augmenter
-
-        assert isinstance(found, Splits)
 
         def resized() -> tuple[Any, list[int]]:
             preprocessor = self._preprocessed(parsed, request)
@@ -296,12 +299,12 @@ class Inspector:
         """The data as the model takes it, of labelled texts only the first ones of each split: they take 10 ms each."""
         from ftapp import batches
 
-        found = self._read(recipe, request)
+        read = self._read(recipe, request)
 
         def make() -> batches.Splits:
             if recipe.task != "text-classification":
-                return batches.encode(recipe, found, preprocessor, request.progress)
-            assert isinstance(found, Splits)
+                return batches.encode(recipe, read, preprocessor, request.progress)
+            found = cast("Splits", read)
             size = max(_SAMPLE, *(phase.batch_size for phase in recipe.phase))
             first = batches.LabelledTexts(_first(found.train, size), preprocessor)
             parts = {}

@@ -16,7 +16,6 @@ from typing import Any, Self
 import keras
 import msgspec
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from ftapp import backend, batches, freeze, heads, models, plan, rates
@@ -27,22 +26,26 @@ from ftapp.evaluate import measure
 from ftapp.events import (
     CacheVerified,
     Checkpointed,
+    Confused,
+    Drifted,
     Evaluated,
     EventLog,
     PhaseEnded,
     PhaseStarted,
     PhaseTimed,
     ProgressLog,
-    Stepped,
 )
 from ftapp.freeze import Decision
+from ftapp.measures.drift import Drift
 from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run
+from ftapp.samples import Writer
 from ftapp.schedule import rate_at
 from ftapp.stage import Stage, epochs, staged, views_of
+from ftapp.steps import StepLog, finite
 
 # Batches whose features give a new head's normalization its first statistics.
 _CALIBRATION = 4
@@ -66,17 +69,19 @@ class Job:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
         self._run, self._log, self._control = run, log, control
         self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if freeze.drops(layer)]
-        self._memory = psutil.Process()
         self._progress = ProgressLog(log)
+        self._steps = StepLog(log, control, is_late=backend.computes_ahead())
         self._measured: Evaluated | None = None
+        self._confused: Confused | None = None
+        self._drift = Drift()
+        self._drifted = 0  # the step that the drift was last measured after
+        self._writer = Writer(recipe, pretrained, log)
+        self._sampled = -1  # the step that samples were last written after
         self._held = ExitStack()
         self._stage: Stage | None = None
         self._optimizer: Any = None  # the last phase's
-        self._spent = {"preparing": 0.0, "training": 0.0, "evaluating": 0.0}
-        self._since = 0.0
+        self._spent = {"preparing": 0.0, "evaluating": 0.0}
         self._begun = 0.0
-        self._peak = 0
-        self._seconds: list[float] = []
         self._phase: Phase = recipe.phase[0]
         self._left = 0  # steps of the phase
         self._factor = 1.0  # of the phase's learning rate, as commanded
@@ -101,17 +106,25 @@ class Job:
         phase = self._phase = self._recipe.phase[index]
         self._left, _ = epochs(phase, len(self._splits.train))
         self._factor, self._moved = 1.0, 0.0
-        self._spent, self._seconds, self._peak = dict.fromkeys(self._spent, 0.0), [], 0
+        self._spent = dict.fromkeys(self._spent, 0.0)
+        self._steps.begin_phase()
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         stage = self._start(phase, decisions)
         proof = Proof(decisions)
         self._train(index, phase, stage)
+        self._steps.flush()
         self._conclude(phase, stage, decisions, proof, self._control.steps - first)
 
+    def begin(self) -> None:
+        """Write the samples of the model as it comes."""
+        self._sample()
+
     def conclude(self) -> None:
-        """Measure the whole test split, unless the run was interrupted."""
+        """Measure the whole test split and write the last samples, unless the run was interrupted."""
         if not self._control.wanted():
             self._measure("test", None, final=True)
+        if not self._control.wanted():
+            self._sample()
 
     def _start(self, phase: Phase, decisions: list[Decision]) -> Stage:
         """Freeze what the phase freezes, cut the model, and compile what trains."""
@@ -121,6 +134,8 @@ class Job:
         self._stage = stage
         compiled(self._recipe, phase, stage.model, decisions, self._optimizer)
         self._optimizer = stage.model.optimizer
+        self._drift.begin_phase(decisions)
+        self._writer = Writer(self._recipe, self._pretrained, self._log)
         steps, per_epoch = epochs(phase, len(self._splits.train))
         self._log.write(
             PhaseStarted(
@@ -157,30 +172,47 @@ class Job:
         def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any]:
             return data.inputs(*key), data.targets(key[0])
 
-        rate = math.nan
-        if not self._control.heed(self._obey):
+        rate, is_timed = math.nan, steps <= _TIMED
+        every = self._recipe.samples.every if self._recipe.samples else None
+        if not self._heed():
             return
-        self._since = self._control.clock()
+        self._steps.begin_step()
         for number, (x, y) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
             if number % per_epoch == 0:
                 self._seed_layers(index, number // per_epoch)
             if rate != (wanted := self._factor * rate_at(phase, number, steps)):
                 stage.model.optimizer.learning_rate = rate = wanted
-            metrics = stage.model.train_on_batch(x, y, return_dict=True)
+            is_measured = self._is_measured(number + 1, steps, per_epoch)
+            if is_measured:
+                self._steps.flush()
+                begun = self._control.clock()
+                self._drift.begin_step()
+                self._steps.leave_out(self._control.clock() - begun)
+            results = stage.model.train_on_batch(x, y, return_dict=True)
             self._left -= 1
             self._moved += rate
-            self._report(metrics, number // per_epoch + 1, rate)
-            if number + 1 == _TIMED < steps:
+            self._steps.given(results, number // per_epoch + 1, rate)
+            if not is_timed and len(self._steps.seconds) >= _TIMED:
+                is_timed = True
                 self._foretell(phase, stage)
             if self._control.wanted():
                 return
-            every = self._recipe.evaluate.every
-            ends_epoch = (number + 1) % per_epoch == 0 or number + 1 == steps
-            if self._control.steps % every == 0 if every else ends_epoch:
+            if is_measured:
+                self._steps.flush()
                 self._evaluate()
-            if not self._control.heed(self._obey):
+                self._tell_drift()
+            if every and self._control.steps % every == 0:
+                self._steps.flush()
+                self._sample()
+            if not self._heed():
                 return
-            self._since = self._control.clock()
+            self._steps.begin_step()
+
+    def _is_measured(self, done: int, steps: int, per_epoch: int) -> bool:
+        """Whether an evaluation follows the next step, after which `done` steps of the phase are done."""
+        if every := self._recipe.evaluate.every:
+            return (self._control.steps + 1) % every == 0
+        return done % per_epoch == 0 or done == steps
 
     def _draws(self, index: int, phase: Phase, stage: Stage) -> Iterator[tuple[NDArray[np.int64], Draw]]:
         """For each step of a phase its examples, and the key of their augmentation. Their features are kept by then."""
@@ -204,7 +236,7 @@ class Job:
         ready = self._stage.features[split].prepare(indices, draw, told)
         seconds = self._control.clock() - begun
         self._spent["preparing"] += seconds
-        self._since += seconds
+        self._steps.leave_out(seconds)
         return ready
 
     def _verify(self, index: int, phase: Phase, stage: Stage) -> None:
@@ -225,27 +257,6 @@ class Job:
             key = [self._recipe.seed, phase, epoch, index]
             generator.state.assign(np.array([np.random.SeedSequence(key).generate_state(1)[0], 0], np.uint32))
 
-    def _report(self, metrics: dict[str, Any], epoch: int, rate: float) -> None:
-        self._control.steps += 1
-        loss = self._finite(float(metrics["loss"]))
-        accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
-        seconds, memory = self._control.clock() - self._since, self._memory.memory_info().rss
-        self._peak = max(self._peak, memory)
-        self._spent["training"] += seconds
-        self._seconds.append(seconds)
-        self._log.write(
-            Stepped(
-                time=time.time(),
-                step=self._control.steps,
-                epoch=epoch,
-                loss=loss,
-                accuracy=accuracy,
-                rate=rate,
-                seconds=seconds,
-                memory=memory,
-            )
-        )
-
     def _foretell(self, phase: Phase, stage: Stage) -> None:
         """Tell how long the phase will take, by the median of its first steps and what else has been done so far."""
         steps, per_epoch = epochs(phase, len(self._splits.train))
@@ -255,7 +266,7 @@ class Job:
         seconds = (
             self._control.clock()
             - self._begun
-            + (steps - _TIMED) * statistics.median(self._seconds)
+            + (steps - _TIMED) * statistics.median(self._steps.seconds)
             + evaluations * evaluated
             + max(0, views - 1) * self._spent["preparing"]
         )
@@ -275,18 +286,20 @@ class Job:
         if last and (last.step, last.split, last.examples) == (self._control.steps, split, size):
             # The same weights on the same examples: known already.
             self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
+            if self._confused:
+                self._log.write(msgspec.structs.replace(self._confused, time=time.time(), final=final))
             return
         batch_size, seed = self._recipe.evaluate.batch_size, self._recipe.seed
         order = batches.evaluation_order(len(dataset), batch_size, limit, seed, dataset.lengths)
         if not self._prepare(split, np.concatenate(order), None):
             return
         preparing = self._control.clock() - begun
-        metrics = measure(
-            self._stage.model, dataset, order, functools.partial(self._goes_on, f"evaluating the {split} split")
-        )
-        if metrics is None:
+        told = functools.partial(self._goes_on, f"evaluating the {split} split")
+        found = measure(self._stage.model, dataset, order, len(self._splits.classes), told)
+        if found is None:
             return
-        self._finite(metrics["loss"])
+        metrics = found.metrics
+        finite(metrics["loss"], self._control.steps)
         seconds = self._control.clock() - begun - preparing
         self._spent["evaluating"] += seconds
         self._measured = Evaluated(
@@ -300,9 +313,37 @@ class Job:
             final=final,
         )
         self._log.write(self._measured)
+        if found.confusion is not None:
+            counts = found.confusion.tolist()
+            self._confused = Confused(
+                time=time.time(), step=self._control.steps, split=split, counts=counts, final=final
+            )
+            self._log.write(self._confused)
+
+    def _tell_drift(self) -> None:
+        """Write how far the weights have gone, once for a step."""
+        if self._drifted == self._control.steps:
+            return
+        self._drifted = self._control.steps
+        self._log.write(
+            Drifted(
+                time=time.time(),
+                step=self._control.steps,
+                phase=self._phase.name,
+                since_start=self._drift.since_start(),
+                last_step=self._drift.step(),
+            )
+        )
+
+    def _sample(self) -> None:
+        """Write the samples, once for a step."""
+        if self._sampled != self._control.steps:
+            self._sampled = self._control.steps
+            self._writer.write(self._control.steps)
 
     def _conclude(self, phase: Phase, stage: Stage, decisions: list[Decision], proof: Proof, steps: int) -> None:
         """Write what the phase took and what it did to the weights, and stand up for it."""
+        self._tell_drift()
         found = proof.finding()
         stuck: list[str] = []
         if found.still and steps:
@@ -319,7 +360,8 @@ class Job:
                 steps=steps,
                 seconds=self._control.clock() - self._begun,
                 **self._spent,
-                memory=self._peak,
+                training=sum(self._steps.seconds),
+                memory=self._steps.peak,
                 frozen=found.frozen,
                 digest=found.digest,
                 changed=list(found.changed),
@@ -337,16 +379,14 @@ class Job:
                 f"what trains moves; in phase '{phase.name}' {_some(stuck)} did not, with a gradient to move it"
             )
 
-    def _finite(self, loss: float) -> float:
-        if not math.isfinite(loss):
-            raise RunError(
-                f"the loss has to stay finite; it was {loss} at step {self._control.steps}; try a learning rate ten "
-                "times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
-            )
-        return loss
-
     def _goes_on(self, activity: str, done: int, total: int) -> bool:
         self._progress(activity, done, total)
+        return self._heed()
+
+    def _heed(self) -> bool:
+        """Have the commands that have come carried out, between steps. False when the run is to end."""
+        if self._control.called():
+            self._steps.flush()
         return self._control.heed(self._obey)
 
     def _obey(self, command: AnyCommand) -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ftapp.events import (
     AnyEvent,
     CacheVerified,
+    Checkpointed,
     Choice,
+    Controlled,
     DataLoaded,
     Evaluated,
     PhaseEnded,
@@ -45,6 +47,11 @@ def lines(event: AnyEvent) -> list[str]:
             kind = "result" if event.final else f"step {event.step}"
             accuracy = "" if event.accuracy is None else f", accuracy {event.accuracy:.4f}"
             return [f"{kind}: {event.split} loss {event.loss:.4f}{accuracy} on {event.examples} examples"]
+        case Controlled():
+            what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
+            return [f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")]
+        case Checkpointed():
+            return [f"the model of step {event.step} is saved in {event.folder}"]
         case _:
             return []
 

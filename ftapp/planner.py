@@ -110,6 +110,7 @@ def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, f
     """Seconds of the phase by timing a few calls: for features still to be computed, for steps, for evaluations."""
     from ftapp import batches
     from ftapp.batches import Draw
+    from ftapp.instrument import values
     from ftapp.stage import epochs, views_of
 
     train, held_out = splits.train, getattr(splits, recipe.evaluate.split)
@@ -132,10 +133,10 @@ def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, f
         return stage.features[split].blank(indices) if stage.features else stage.data[split].inputs(indices, None)
 
     x, y = inputs("train", batch), train.targets(batch)
-    step = median(lambda: stage.model.train_on_batch(x, y))
+    step = median(lambda: values(stage.model.train_on_batch(x, y, return_dict=True)))
     middle = measured[len(measured) // 2]
     held, wanted = inputs(recipe.evaluate.split, middle), held_out.targets(middle)
-    evaluation = median(lambda: stage.model.test_on_batch(held, wanted)) * len(measured)
+    evaluation = median(lambda: values(stage.model.test_on_batch(held, wanted, return_dict=True))) * len(measured)
     evaluations = 1 + steps // (recipe.evaluate.every or per_epoch)
     return {
         "features_seconds": features,

@@ -85,15 +85,22 @@ class Predictor:
         if recipe.task != "causal-lm":
             raise RunError(f"only a causal language model writes text; this run's task is '{recipe.task}'")
         _begin(request)
-        from ftapp import models
+        from ftapp import generation, models
 
-        base = self._base.get(run, lambda: models.load_pretrained(recipe, request.progress).causal_lm)
-        return self._generate(request, base, **parameters)
+        def make() -> Any:
+            request.progress("loading the model before training")
+            base = models.load_pretrained(recipe, request.progress).causal_lm
+            generation.quicken(base)
+            return base
+
+        return self._generate(request, self._base.get(run, make), **parameters)
 
     def _generate(
         self, request: Request, causal_lm: Any, prompt: str, tokens: int, temperature: float, top_k: int, seed: int
     ) -> Generated:
         from ftapp import generation
+
+        request.progress("reading the prompt")
 
         def told(piece: str) -> None:
             if piece:
@@ -110,13 +117,14 @@ class Predictor:
         if not (folder / "ftapp.json").is_file():
             raise RunError(f"a model is tried once its run has saved it; there is none in {folder}")
         _begin(request)
-        from ftapp import backend, models
+        from ftapp import backend, generation, models
 
         def make() -> Trained:
             request.progress("loading the trained model")
             trained = models.load(folder)
-            if trained.model is not None:
-                trained.model.compile(jit_compile=backend.jit_compile())
+            trained.model.compile(jit_compile=backend.jit_compile())
+            if trained.causal_lm is not None:
+                generation.quicken(trained.causal_lm)
             return trained
 
         return self._trained.get((run, (folder / "ftapp.json").stat().st_mtime_ns), make)

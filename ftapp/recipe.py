@@ -82,45 +82,60 @@ LearningRate = Annotated[
 
 
 class Section(BaseModel):
-    """A table of a recipe. Unknown keys are errors; values are never converted from one type to another."""
+    """A table of a recipe. Unknown keys are errors; values are never converted from one type to another.
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    The text below a key is its description in the JSON schema and in the interface.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Model(Section):
-    """The pretrained model and the new layers on top of it.
-
-    `features` names the layer of the backbone whose output feeds the head; without it, the backbone's own output does.
-    `normalize` brings each feature to mean 0 and variance 1 before the new layers, by batch normalization without an
-    affine part (He et al. 2022, Masked Autoencoders, appendix A.1), so that one learning rate suits the features of
-    any layer. `hidden` lists the widths of new fully connected ReLU layers between the backbone and the classifier.
-    """
+    """The pretrained model and the new layers on top of it."""
 
     preset: Annotated[str, AfterValidator(presets.checked)]
+    """The pretrained model: a name of KerasHub's, hf://OWNER/MODEL, a folder, assets:NAME, or pypi://FILE/MEMBER."""
     image_size: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=2, max_length=2)] | None = None
+    """[height, width] in pixels to which images are resized. Cost grows with the area."""
     sequence_length: Annotated[int, Field(ge=4)] | None = None
+    """Tokens of an example; the rest of a longer text is cut off."""
     features: str | None = None
+    """The layer of the backbone whose output feeds the head; without it, the backbone's own output does."""
     pooling: Pooling = "average"
+    """How positions of the features become one vector: their average, their maximum, or all of them in a row."""
     normalize: bool = False
+    """Whether each feature is brought to mean 0 and variance 1 before the new layers, by batch normalization without an
+    affine part (He et al. 2022, Masked Autoencoders, appendix A.1), so that one learning rate suits the features of any
+    layer."""
     hidden: list[Annotated[int, Field(ge=1)]] = []
+    """Widths of new fully connected ReLU layers between the backbone and the classifier."""
     dropout: Share = 0.0
+    """The share of the classifier's inputs that is left out at random in training."""
     head: Head = "softmax"
+    """The classifier: softmax (one class of all), one-vs-rest (a logistic unit for each class against all others), or
+    linear-svm (hinge loss, a wide margin)."""
 
 
 class Data(Section):
-    """Where examples come from and how they are split.
-
-    `validation` and `test` are shares of the examples (below 1) or numbers of examples. `limit` draws that many
-    examples (seeded, balanced as the source is) before splitting.
-    """
+    """Where examples come from and how they are split."""
 
     source: Annotated[str, AfterValidator(sources.checked)]
+    """Where examples come from: folder:PATH (a sub-folder of images for each class), csv:FILE, jsonl:FILE, text:FILE,
+    tfds:NAME, sklearn:digits, gutenberg:NUMBER, or pypi://FILE/MEMBER."""
     text_column: str = "text"
+    """The column of a table that holds the text."""
     label_column: str = "label"
+    """The column of a table that holds the class."""
     classes: list[str] | None = None
+    """Names of the classes in the order of the model's outputs; without them, all that occur, in order."""
     limit: Annotated[int, Field(ge=2)] | None = None
+    """Draw so many examples before splitting, seeded and balanced as the source is; without it, all are used."""
     validation: SplitSize = 0.1
+    """Examples that the run is watched on: a share of all (below 1) or a number."""
     test: SplitSize = 0.2
+    """Examples that the result is measured on: a share of all (below 1) or a number."""
 
 
 class Augment(Section):
@@ -128,61 +143,74 @@ class Augment(Section):
 
     Each step draws them anew, except where the outputs of frozen layers are kept (`frozen.cache`): `views` augmented
     views of each image are kept then, and the epochs take turns at them.
-
-    rotation: at most so many degrees either way; zoom: at most this share in or out; crop: the share of each side
-    that a random crop keeps before it is resized back; translation: at most this share of [width, height] either way.
-    `fill_mode` says what appears beyond the edge: the nearest pixels, the mirrored or the repeated image, or
-    `fill_value` (0 to 255).
     """
 
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    """Mirror half of the images, left to right, top to bottom, or either."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Turn images by at most so many degrees either way."""
     zoom: Share = 0.0
+    """Scale images by at most this share, in or out."""
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The share of each side that a random crop keeps before it is resized back; 1 crops nothing."""
     translation: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.0]
+    """Move images by at most this share of [width, height] either way."""
     fill_mode: FillMode = "reflect"
+    """What appears beyond the edge: the nearest pixels, the mirrored image (reflect), the repeated image (wrap), or
+    `fill_value` (constant)."""
     fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
+    """The brightness beyond the edge with fill_mode = constant, from 0 (black) to 255 (white)."""
     views: Annotated[int, Field(ge=1)] = 4
+    """Augmented views of each image that are kept where the outputs of frozen layers are; epochs take turns at them."""
 
 
 class Frozen(Section):
-    """How frozen layers are computed.
-
-    `cache`: the outputs of those at the bottom, which no trained layer feeds, are computed once, kept on disk and read
-    in each epoch, where that saves time. `dtype`: what they are kept in; `auto` is what they are computed in, which
-    loses nothing. `dropout`: whether dropout in frozen layers stays on; their outputs then differ from step to step and
-    are not kept.
-    """
+    """How frozen layers are computed."""
 
     cache: bool = True
+    """Whether the outputs of the frozen layers at the bottom, which no trained layer feeds, are computed once, kept on
+    disk and read in each epoch, where that saves time."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What these outputs are kept in; auto is what they are computed in, which loses nothing."""
     dropout: bool = False
+    """Whether dropout in frozen layers stays on; their outputs then differ from step to step and are not kept."""
 
 
 class Phase(Section):
     """A stretch of training with one choice of frozen layers and one optimizer.
 
-    `layers` are rules as `ftapp.rules` describes them. Its length is `epochs` or `steps`. `warmup` is the share of
-    the phase in which the learning rate rises to its value; `schedule` is its course afterwards.
-
-    `learning_rate` is a number, or a table of numbers by selections of the rules' language, such as
-    { backbone = 1e-5, head = 1e-3, "attention & last:2" = 3e-5 }, of which later ones override earlier ones.
-    `layer_decay` multiplies the rate of a layer once more for each block that lies above it (`ftapp.rates`). Moments
-    of the former phase's optimizer are kept where it was of the same kind (`ftapp.optimizers`).
+    Its length is `epochs` or `steps`. Moments of the former phase's optimizer are kept where it was of the same kind
+    (`ftapp.optimizers`).
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    """What the phase is called: a letter, then letters, digits, - and _."""
     layers: list[Annotated[str, AfterValidator(_checked_rule)]] = []
+    """Rules, one a line, that say which layers train; everything does until one says otherwise, and later ones override
+    earlier ones. For example: freeze all; train attention & last:4; train head."""
     epochs: Annotated[int, Field(ge=1)] | None = None
+    """How many times the phase sees all training examples."""
     steps: Annotated[int, Field(ge=1)] | None = None
+    """How many batches the phase trains on."""
     batch_size: Annotated[int, Field(ge=1)] = 32
+    """Examples of a step. Memory grows with it; larger batches have a steadier gradient."""
     optimizer: Optimizer = "adam"
+    """What turns gradients into changes of the weights. Adam and AdamW keep two values for each weight that trains, the
+    others one."""
     learning_rate: LearningRate = 1e-3
+    """A number, or a table of numbers by selections of layers, such as { backbone = 1e-5, head = 1e-3,
+    "attention & last:2" = 3e-5 }, of which later ones override earlier ones."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Multiplies the rate of a layer once more for each block that lies above it, so that lower layers learn more
+    slowly; 1 changes nothing."""
     schedule: Schedule = "constant"
+    """The course of the learning rate after the warm-up: constant, or falling in a straight line or along a cosine."""
     warmup: Share = 0.0
+    """The share of the phase in which the learning rate rises to its value."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """How fast weights shrink towards 0, by the optimizer's own rule: regularisation."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Gradients longer than this are shortened to it; without it, none are."""
 
     @property
     def base_rate(self) -> float:
@@ -198,23 +226,33 @@ class Phase(Section):
 
 
 class Evaluate(Section):
-    """When and on what the run evaluates: every so many steps (without `every`, after each epoch), on at most
-    `examples` of the split. The result at the end of the run is always that of the whole test split.
-    """
+    """When and on what the run evaluates. The result at the end of the run is always that of the whole test split."""
 
     every: Annotated[int, Field(ge=1)] | None = None
+    """Evaluate every so many steps; without it, after each epoch."""
     split: Split = "validation"
+    """The split that is evaluated while the run trains."""
     examples: Annotated[int, Field(ge=1)] | None = None
+    """At most so many examples of the split; without it, all."""
     batch_size: Annotated[int, Field(ge=1)] = 64
+    """Examples that are evaluated together; it changes time and memory, not the result."""
 
 
 class Samples(Section):
-    """Texts that a causal language model continues before and after the training."""
+    """Texts that a causal language model continues before and after the training and, with `every`, every so many
+    steps of it.
+    """
 
     prompts: Annotated[list[str], Field(min_length=1)]
+    """Beginnings that the model continues."""
     tokens: Annotated[int, Field(ge=1)] = 48
+    """How many tokens it adds to each."""
     temperature: Annotated[float, Field(gt=0)] = 0.8
+    """How freely it chooses: towards 0 always the likeliest token, above 1 less likely ones more often."""
     top_k: Annotated[int, Field(ge=1)] = 40
+    """It chooses among so many of the likeliest tokens."""
+    every: Annotated[int, Field(ge=1)] | None = None
+    """Also samples every so many steps."""
 
 
 # Keys of [model] that mean nothing to a task.
@@ -229,11 +267,17 @@ class Recipe(Section):
     """A resolved recipe: one job, with its profile and overrides applied."""
 
     title: str
+    """What the recipe is called."""
     summary: str
+    """What it does, in a sentence or two."""
     task: Task
+    """What the model learns: to classify images or texts, or to write on."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Decides the new layers' first weights, the splits, the order of examples and all that is random."""
     backend: Backend = "tensorflow"
+    """What Keras computes with."""
     precision: Precision = "auto"
+    """What layers compute in; auto is bfloat16 where this machine is found to multiply it faster, else float32."""
     model: Model
     data: Data
     augment: Augment | None = None
@@ -311,6 +355,22 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
 
     Raises RecipeError with all problems at once.
     """
+    return _check(*_stages(path, profile, overrides))
+
+
+def tables(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The raw tables of a recipe file with what can be applied of a profile and overrides, unchecked.
+
+    Raises RecipeError when the file is not readable as TOML.
+    """
+    stages, _ = _stages(path, profile, overrides)
+    return stages[-1][1]
+
+
+def _stages(
+    path: Path, profile: str | None, overrides: Sequence[str]
+) -> tuple[list[tuple[str, dict[str, Any]]], list[Problem]]:
+    """The raw tables after each change to them, with the place of the change, and the problems of changing them."""
     raw = read(path)
     problems: list[Problem] = []
     named = raw.pop("profile", {})
@@ -330,7 +390,7 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
             stages.append((place, _merged(stages[-1][1], change)))
         except ValueError as error:
             problems.append(Problem(place, "phase", str(error)))
-    return _check(stages, problems)
+    return stages, problems
 
 
 def parse(text: str) -> Recipe:
@@ -391,14 +451,21 @@ def _phase_names(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it; tables merge, other values replace, phases are found by name."""
+    """`base` with `changes` laid over it; tables merge, other values replace, phases are found by name.
+
+    A value of None, which TOML does not have, takes its key away.
+    """
     result = copy.copy(base)
     for key, value in changes.items():
         old = result.get(key)
-        if isinstance(value, Mapping) and isinstance(old, list) and key == "phase":
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(old, list) and key == "phase":
             result[key] = _merged_phases(old, _phase_names(base), value)
         elif isinstance(value, Mapping) and (isinstance(old, dict) or old is None):
-            result[key] = _merged(old or {}, value)
+            merged = _merged(old or {}, value)
+            if merged or not value or old is not None:
+                result[key] = merged
         else:
             result[key] = value
     return result
@@ -418,6 +485,16 @@ def _merged_phases(phases: list[Any], names: list[str], changes: Mapping[str, An
     return result
 
 
+def parse_value(text: str) -> Any:
+    """What stands behind `key=` in an override: a value of TOML, else the text itself; None, no value, where empty."""
+    if not text.strip():
+        return None
+    try:
+        return tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 def _parse_override(text: str) -> dict[str, Any]:
     if not text.isprintable():
         raise ValueError(f"an override is one line of UTF-8 text; got {text!r}")
@@ -425,10 +502,7 @@ def _parse_override(text: str) -> dict[str, Any]:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise ValueError(f"an override is key=value, such as data.limit=1000; got '{text}'")
-    try:
-        parsed = tomllib.loads(f"value = {value.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
+    parsed = parse_value(value)
     nested: dict[str, Any] = {parts[-1]: parsed}
     for part in reversed(parts[:-1]):
         nested = {part: nested}

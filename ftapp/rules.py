@@ -21,7 +21,8 @@ A name matches a layer if it is a part of the layer's path, or begins one and is
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -147,7 +148,8 @@ def decide(rules: Sequence[Rule], units: Sequence[Unit]) -> tuple[list[bool], li
 
 def unmatched(rules: Sequence[Selections], units: Sequence[Unit]) -> list[str]:
     """A message for each selection that matches no unit, with the nearest names."""
-    names = dict.fromkeys(GROUPS) | dict.fromkeys(part for unit in units for part in unit.path.split("/"))
+    groups = [group for group in GROUPS if group == "all" or any(group in unit.groups for unit in units)]
+    names = dict.fromkeys([*groups, *(part for unit in units for part in unit.path.split("/"))])
     messages = []
     for rule in rules:
         for selection in rule.selections:
@@ -157,3 +159,104 @@ def unmatched(rules: Sequence[Selections], units: Sequence[Unit]) -> list[str]:
                 place = f", in '{rule.text}'" if subject != rule.text else ""
                 messages.append(f"'{subject}' matches no layer of this model{place}; {nearest(subject, names)}")
     return messages
+
+
+def nothing_trains(rules: Sequence[str]) -> str:
+    """What to say of a phase whose rules freeze everything."""
+    return f"a phase trains at least one layer; {list(rules)} freeze all; add for example 'train head'"
+
+
+def naming(path: str, inside: Collection[int], units: Sequence[Unit]) -> str:
+    """The most readable selection of a layer and all that lies in it, and of nothing else.
+
+    A group where one is just that, else the layer's name, its name in its block, or its path. inside: indices of the
+    units that are meant.
+    """
+    wanted = [index in inside for index in range(len(units))]
+    chosen = [unit for unit, holds in zip(units, wanted, strict=True) if holds]
+    name = path.rpartition("/")[2]
+    candidates = [*GROUPS, name, f"{name} & !{name}_*"]
+    if len(blocks := {unit.block for unit in chosen} - {None}) == 1:
+        candidates.append(f"blocks[{blocks.pop()}] & {name}")
+    candidates += [path, f"{path}/*", f"{path}, {path}/*"]
+    for text in candidates:
+        with suppress(ValueError):
+            selections = parse_selections(text)
+            if [selections.matches(unit) for unit in units] == wanted:
+                return text
+    # A name with signs that the language does not have; a `?` of a glob stands for any.
+    return ", ".join(re.sub(r"[^A-Za-z0-9_./-]", "?", unit.path) for unit in chosen)
+
+
+def added(rules: Sequence[str], rule: str, units: Sequence[Unit]) -> list[str]:
+    """The rules with one more laid over them, and without the selections that have no effect on these units then.
+
+    The earliest go first, so that what was said last stays. The new rule joins the last one where both say the same.
+    Raises ValueError as `parse_rule` does.
+    """
+    parsed = [parse_rule(text) for text in [*rules, rule]]
+    wanted, _ = decide(parsed, units)
+    atoms = [(number, atom) for number, each in enumerate(parsed) for atom in _atoms(each)]
+    index = 0
+    while index < len(atoms):
+        rest = atoms[:index] + atoms[index + 1 :]
+        if decide([atom for _, atom in rest], units)[0] == wanted:
+            atoms = rest
+        else:
+            index += 1
+    left = [[atom for owner, atom in atoms if owner == number] for number in range(len(parsed))]
+    kept = [_joined(each, parts) for each, parts in zip(parsed, left, strict=True) if parts]
+    if left[-1] and len(kept) > 1 and kept[-2].trainable == kept[-1].trainable:
+        kept[-2:] = [_joined(None, [*_atoms(kept[-2]), *_atoms(kept[-1])])]
+    return [each.text for each in kept]
+
+
+def last_blocks(rules: Sequence[str], units: Sequence[Unit]) -> int:
+    """How many blocks at the end train as a whole."""
+    trainable, _ = decide([parse_rule(text) for text in rules], units)
+    frozen = [
+        unit.block for unit, trains in zip(units, trainable, strict=True) if unit.block is not None and not trains
+    ]
+    blocks = units[0].blocks if units else 0
+    return blocks - 1 - max(frozen, default=-1)
+
+
+def with_last_blocks(rules: Sequence[str], count: int, units: Sequence[Unit]) -> list[str]:
+    """The rules changed so that of the blocks which train as a whole, `count` at the end go on or begin to.
+
+    Layers in other blocks and outside of them stay as they are. Raises ValueError as `parse_rule` does.
+    """
+    now = last_blocks(rules, units)
+    if count > now:
+        return added(rules, f"train last:{count}", units)
+    if count == now:
+        return list(rules)
+    blocks = units[0].blocks
+    trainable, _ = decide([parse_rule(text) for text in rules], units)
+    below = range(blocks - now)
+    frozen_below = not any(trains for unit, trains in zip(units, trainable, strict=True) if unit.block in below)
+    span = f"first:{blocks - count}" if frozen_below else f"blocks[{blocks - now}:{blocks - count}]"
+    longer = added(rules, f"freeze {span}", units)
+    # `last:4` with a smaller number reads better than a second rule, where it comes to the same.
+    shorter = [re.sub(rf"\blast:{now}\b", f"last:{count}", text) for text in rules]
+    if not count:
+        shorter = [text for text in shorter if "last:0" not in text]
+    states = [decide([parse_rule(text) for text in each], units)[0] for each in (longer, shorter)]
+    return shorter if states[0] == states[1] else longer
+
+
+def _atoms(rule: Rule) -> Iterator[Rule]:
+    """The rule as rules of one selection each."""
+    verb = "train" if rule.trainable else "freeze"
+    texts = rule.text.partition(" ")[2].split(",")
+    for text, selection in zip(texts, rule.selections, strict=True):
+        yield Rule(f"{verb} {text.strip()}", (selection,), rule.trainable)
+
+
+def _joined(rule: Rule | None, atoms: Sequence[Rule]) -> Rule:
+    """One rule of rules that say the same; `rule` itself, as it was written, where nothing is missing of it."""
+    if rule and len(rule.selections) == len(atoms):
+        return rule
+    verb = "train" if atoms[0].trainable else "freeze"
+    text = f"{verb} {', '.join(atom.text.partition(' ')[2] for atom in atoms)}"
+    return parse_rule(text)

@@ -21,7 +21,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +196,8 @@ def delete(run: Run) -> None:
 
 
 def _version(package: str) -> str | None:
+    from importlib import metadata  # here, since lists of runs, which are shown first, need none of it
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -17,6 +17,8 @@ from ftapp.batches import Dataset, Encoded, Splits
 from ftapp.costs import Call
 from ftapp.events import Choice
 from ftapp.features import Column, Features, Store
+from ftapp.instrument import Instrumented, instrumented
+from ftapp.measures.confusion import MOST_CLASSES
 from ftapp.prefix import Boundary, Cut, cut
 from ftapp.recipe import Phase, Recipe
 
@@ -33,7 +35,7 @@ class Stage:
     cannot be told (`plan.calls_of`); features: the data of a phase that keeps features, else empty.
     """
 
-    model: keras.Model
+    model: Instrumented
     data: dict[str, Dataset]
     choice: Choice
     below: list[Call] | None
@@ -53,6 +55,8 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
     model: whole, with its `layer.trainable` flags set.
     """
     data: dict[str, Dataset] = {name: getattr(splits, name) for name in ("train", "validation", "test")}
+    predicts = recipe.task != "causal-lm" and len(splits.classes) <= MOST_CLASSES
+    measured = functools.partial(instrumented, predicts=predicts)
     halves = cut(model, dropout=recipe.frozen.dropout)
     known = None if isinstance(halves, str) else halves
     below = plan.calls_of(recipe, known.frozen) if known else []
@@ -61,7 +65,7 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         if not recipe.frozen.dropout:
             stack.enter_context(freeze.quiet(model, known.plain if known else ()))
         if known is None or not choice.cached:
-            yield Stage(model, data, choice, below)
+            yield Stage(measured(model), data, choice, below)
             return
         columns = features.columns(known, recipe.frozen.dtype)
         # For `ftapp cache` to list: the preset without the hash of where it comes from.
@@ -69,12 +73,12 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
         folder = stack.enter_context(cache.used(features.key_of(known, recipe.frozen.dtype), label))
         if refused := cache.make_room(choice.size, folder):
-            yield Stage(model, data, msgspec.structs.replace(choice, cached=False, reason=refused), below)
+            yield Stage(measured(model), data, msgspec.structs.replace(choice, cached=False, reason=refused), below)
             return
         known.frozen.compile(jit_compile=backend.jit_compile())
         store, views = Store(folder, columns), views_of(recipe, phase, splits)
         made = {name: Features(getattr(splits, name), known, store, views) for name in data}
-        yield Stage(known.rest, dict(made), choice, below, made)
+        yield Stage(measured(known.rest), dict(made), choice, below, made)
 
 
 def choose(

@@ -48,8 +48,7 @@ def data_identity(recipe: Recipe) -> Any:
     stats: list[Any] = []
     if source.name and source.scheme in ("csv", "jsonl", "text", "folder"):
         path = Path(source.name).expanduser()
-        found = [path, *(each for each in sorted(path.rglob("*")) if each.is_dir())] if path.is_dir() else [path]
-        for each in found:
+        for each in (path, *_folders(path)):
             with suppress(OSError):
                 stat = each.stat()
                 stats.append((str(each), stat.st_size, stat.st_mtime_ns))
@@ -70,7 +69,18 @@ def _classes(recipe: Recipe) -> Any:
     """What the number of classes follows from."""
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder":
-        root = Path(source.name).expanduser()
-        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_dir())
+        return [str(path) for path in _folders(Path(source.name).expanduser())]
     keys = recipe.data.model_dump(include={"source", "classes", "label_column"})
     return [keys, data_identity(recipe)[-1]]
+
+
+def _folders(root: Path) -> list[Path]:
+    """The sub-folders of a folder, and theirs where it is divided into splits: those of classes are not looked into,
+    since they may hold very many files.
+    """
+    try:
+        inner = sorted(path for path in root.iterdir() if path.is_dir())
+        divided = {"train", "test"} <= {path.name for path in inner}
+        return inner + [path for each in inner if divided for path in sorted(each.iterdir()) if path.is_dir()]
+    except OSError:
+        return []

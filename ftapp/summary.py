@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from ftapp.events import AnyEvent, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
+from ftapp.events import AnyEvent, Controlled, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
+from ftapp.history import History
 from ftapp.runs import Run
 
 _END = 2**16  # bytes read at either end of a file of events: some 300 steps
@@ -33,7 +35,7 @@ class Summary:
     status: as `Run.status` has it, or "damaged", with the reason in `error`. created and seconds: when it was made, in
     seconds since the Unix epoch, and how long it took or has taken so far. steps: those done; first_step, last_step:
     those of the phase it is in. loss and accuracy: of the latest held-out evaluation, which is the result if `final`,
-    and of the latest step before there is one. share: R of the latest phase.
+    and of the latest step before there is one. share: R of the latest phase. paused: whether it waits for a command.
     """
 
     run: Run
@@ -51,6 +53,7 @@ class Summary:
     accuracy: float | None = None
     final: bool = False
     share: float | None = None
+    paused: bool = False
     error: str | None = None
 
     @property
@@ -69,7 +72,8 @@ class Summaries:
 
     def __init__(self, folder: Path) -> None:
         """folder: that of all runs; it need not exist."""
-        self._folder = folder
+        self._folder = folder.absolute()
+        self._reading = Lock()
         self._known: dict[str, tuple[tuple[int, ...], Summary]] = {}
 
     def read(self) -> Iterator[Summary]:
@@ -78,12 +82,14 @@ class Summaries:
         for name in set(self._known) - set(names):
             self._known.pop(name, None)
         for name in names:
-            run = Run((self._folder / name).absolute())
-            signature = _signature(run)
-            known = self._known.get(name)
-            if known is None or known[0] != signature or known[1].status in ("running", "crashed"):
-                known = self._known[name] = signature, summarize(run)
-            yield known[1]
+            yield self._summary(name)
+
+    def _summary(self, name: str) -> Summary:
+        with self._reading:  # so that two threads do not read the same run
+            signature, known = _signature(f"{self._folder}/{name}"), self._known.get(name)
+            if known is None or known[0] != signature or _lives_otherwise(known[1]):
+                known = self._known[name] = signature, summarize(Run(self._folder / name))
+            return known[1]
 
 
 def folders(folder: Path) -> list[str]:
@@ -102,12 +108,18 @@ def _is_run(entry: os.DirEntry[str]) -> bool:
     return bool(_NAME.fullmatch(entry.name)) or (Path(entry) / "recipe.toml").is_file()
 
 
-def _signature(run: Run) -> tuple[int, ...]:
-    """Changes when the run's events do, or when its folder does."""
+def _lives_otherwise(summary: Summary) -> bool:
+    """Whether a run that has not told its end lives although it did not when it was summed up, or the reverse."""
+    untold = summary.status in ("running", "crashed", "damaged")
+    return untold and summary.run.alive() is not (summary.status == "running")
+
+
+def _signature(folder: str) -> tuple[int, ...]:
+    """Changes when a run's events do, or when its folder does. On text: paths would take as long as the rest."""
     found = []
-    for path in (run.events_file, run.folder):
+    for path in (f"{folder}/events.jsonl", folder):
         with suppress(OSError):
-            status = path.stat()
+            status = os.stat(path)  # noqa: PTH116
             found += [status.st_mtime_ns, status.st_size]
     return tuple(found)
 
@@ -143,6 +155,7 @@ def summarize(run: Run) -> Summary:
         accuracy=shown.accuracy if shown else None,
         final=evaluation is not None and evaluation.final,
         share=phase.trainable / phase.parameters if phase and phase.parameters else None,
+        paused=living and History.of(event for event in events if isinstance(event, Controlled | RunEnded)).paused,
         error=_reason(ended) if ended else damaged,
     )
 

@@ -6,14 +6,12 @@ import time
 from typing import Any
 
 import keras
-import keras_hub
 
 from ftapp import backend, batches, freeze, models, rates
 from ftapp.control import Control
 from ftapp.errors import HubError, Problem, RecipeError, RunError
-from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, ProgressLog, RunStarted, Sampled
+from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, ProgressLog, RunStarted
 from ftapp.job import Job
-from ftapp.models import Pretrained
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 
@@ -72,13 +70,11 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
         )
     )
     control.can_wait = True
-    sample(recipe, pretrained, log, control.steps)
     with Job(recipe, pretrained, model, splits, run, log, control) as job:
+        job.begin()
         for index in range(len(recipe.phase)):
             job.fit(index)
         job.conclude()
-    if not control.wanted():
-        sample(recipe, pretrained, log, control.steps)
     log.write(Progressed(time=time.time(), activity="saving the model"))
     models.save(run.model_folder, recipe, pretrained, model, splits.classes)
     log.write(ModelSaved(time=time.time(), folder=run.model_folder.name))
@@ -98,19 +94,6 @@ def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
     ]
     if problems:
         raise RecipeError(problems)
-
-
-def sample(recipe: Recipe, pretrained: Pretrained, log: EventLog, step: int) -> None:
-    """Let a language model continue the recipe's prompts, with the same draws each time."""
-    spec, causal_lm = recipe.samples, pretrained.causal_lm
-    if spec is None or causal_lm is None:
-        return
-    sampler = keras_hub.samplers.TopKSampler(k=spec.top_k, temperature=spec.temperature, seed=recipe.seed)
-    causal_lm.compile(sampler=sampler, jit_compile=backend.jit_compile())
-    longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(spec.prompts))
-    limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
-    for prompt, text in zip(spec.prompts, causal_lm.generate(spec.prompts, max_length=limit), strict=True):
-        log.write(Sampled(time=time.time(), step=step, prompt=prompt, text=text))
 
 
 def _way_out(facts: dict[str, Any]) -> str:

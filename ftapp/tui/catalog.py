@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftapp import presets, recipe, sources
+from ftapp import presets, recipe, sources, structures
 from ftapp.artifacts import Artifact
 from ftapp.errors import RecipeError
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe
+from ftapp.rules import decide, parse_rule
 
 FOLDER, RECENT = "In this folder", "Used lately"
 _TASKS = {
@@ -20,6 +21,7 @@ _TASKS = {
 }
 _RECIPE = re.compile(r"^\s*(\[\s*(model|data)\s*\]|\[\[\s*phase\s*\]\]|task\s*=)", re.MULTILINE)
 """What tells a recipe, even a broken one, from another TOML file."""
+_INDEX = "from a package index"
 _LARGEST = 2**20  # bytes; no recipe comes near it
 
 
@@ -113,6 +115,27 @@ class Catalog:
         return entry
 
 
+@dataclass(frozen=True)
+class Size:
+    """How many parameters a recipe's model has, moving statistics included, and how many train in each phase."""
+
+    parameters: int
+    trainable: tuple[int, ...]
+
+
+def size(recipe: Recipe) -> Size | None:
+    """The size of a recipe's model, where its structure is kept on disk from an earlier look at it."""
+    structure = structures.load(recipe)
+    if structure is None:
+        return None
+    trainable = []
+    for phase in recipe.phase:
+        decided, _ = decide([parse_rule(rule) for rule in phase.layers], structure.units)
+        trains = zip(structure.weighted, decided, strict=True)
+        trainable.append(sum(layer.trainable for layer, does in trains if does))
+    return Size(structure.parameters, tuple(trainable))
+
+
 def _toml_files(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.glob("*.toml") if path.is_file())
@@ -169,7 +192,8 @@ def model_words(preset: str) -> tuple[str, str]:
     """A preset's short name, and where it comes from."""
     if preset.startswith("pypi://"):
         artifact = Artifact.parse(preset)
-        return Path(artifact.member).name if "." in Path(artifact.member).name else artifact.project, _index(artifact)
+        file = Path(artifact.member).name
+        return (file, _index(artifact)) if "." in file else (artifact.project, _INDEX)
     if preset.startswith("assets:"):
         return preset.removeprefix("assets:"), "comes with ftapp"
     if presets.is_path(preset):
@@ -196,7 +220,7 @@ def data_words(uri: str) -> tuple[str, str]:
 
 
 def _index(artifact: Artifact) -> str:
-    return f"from a package index, in {artifact.project}"
+    return f"{_INDEX}, in {artifact.project}"
 
 
 def length_words(phase: Phase) -> str:

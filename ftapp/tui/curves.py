@@ -29,10 +29,15 @@ class Curve:
 
     @classmethod
     def of(cls, label: str, x: object, y: object, color: str, *, noisy: bool = False, dots: bool = False) -> Curve:
-        """A curve of any two sequences of numbers, without the points whose y is not finite. They are copied."""
-        xs, ys = np.array(x, np.float64), np.array(y, np.float64)
+        """A curve of any two sequences of numbers, without the points whose y is not finite.
+
+        Arrays of 64-bit floats (NumPy's, or the standard library's, as in `ftapp.history.Steps`) are not copied.
+        """
+        xs, ys = np.asarray(x, np.float64), np.asarray(y, np.float64)
         kept = np.isfinite(ys)
-        return cls(label, xs[kept], ys[kept], color, noisy, dots)
+        if not kept.all():
+            xs, ys = xs[kept], ys[kept]
+        return cls(label, xs, ys, color, noisy, dots)
 
     def nearest(self, x: float) -> tuple[float, float] | None:
         """The point whose x is nearest; None for a curve without points."""
@@ -73,7 +78,7 @@ def window(points: int) -> int:
 def smoothed(y: Floats) -> Floats:
     """The mean of each point and those right before it, `window` in all, fewer at the start. (points,), as `y` is."""
     width = window(len(y))
-    sums = np.concatenate([[0.0], np.cumsum(y)])
-    ends = np.arange(1, len(y) + 1)
-    starts = np.maximum(0, ends - width)
-    return np.asarray((sums[ends] - sums[starts]) / (ends - starts), np.float64)
+    sums = np.cumsum(y)
+    means: Floats = sums / np.minimum(np.arange(1.0, len(y) + 1), width)
+    means[width:] -= sums[:-width] / width
+    return means

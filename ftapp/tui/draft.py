@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from ftapp.runs import Run
 @dataclass(frozen=True)
 class Draft:
     """path: the recipe's file; profile: one of its profiles, or None; changes: values by dotted key, laid over both in
-    their order, such as {"data.limit": 500, "phase.head.epochs": 3}.
+    their order, such as {"data.limit": 500, "phase.head.epochs": 3}; None takes a key away.
     """
 
     path: Path
@@ -34,11 +35,15 @@ class Draft:
     @property
     def overrides(self) -> list[str]:
         """The changes as `--set` takes them."""
-        return [f"{key}={_text(value)}" for key, value in self.changes.items()]
+        return [f"{key}={'' if value is None else _text(value)}" for key, value in self.changes.items()]
 
     def load(self) -> Recipe:
         """The recipe with profile and changes applied. Raises RecipeError with all problems at once."""
         return recipe.load(self.path, self.profile, self.overrides)
+
+    def tables(self) -> dict[str, Any]:
+        """The raw tables with profile and changes, valid or not. Raises RecipeError when the file cannot be read."""
+        return recipe.tables(self.path, self.profile, self.overrides)
 
     def problems(self) -> list[Problem]:
         """What is wrong with it, in the words of `ftapp validate`."""
@@ -73,31 +78,38 @@ class Draft:
         runs.launch(run, backend.environment(resolved.backend, offline=offline))
         return run
 
-    def save(self, file: Path) -> None:
-        """Write it as a recipe of its own, with all keys. Raises RecipeError, and FileExistsError or OSError."""
+    def save(self, file: Path, *, replace: bool = False) -> None:
+        """Write it as a recipe of its own, with all keys. replace: whether in the place of a file that is there.
+
+        Raises RecipeError, and FileExistsError or OSError.
+        """
         text = self.load().to_toml()
-        with file.open("x", encoding="utf-8") as target:
+        with file.open("w" if replace else "x", encoding="utf-8") as target:
             target.write(text)
 
 
 def _text(value: Any) -> str:
     """A value as `--set` reads it back: text as it is where it cannot be taken for anything else, else TOML."""
-    literal = _toml(value)
+    literal = toml(value)
     if not isinstance(value, str):
         return literal
     try:
         tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        return value if value == value.strip() and value.isprintable() else literal
+        return value if value and value == value.strip() and value.isprintable() else literal
     return literal
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
     """A value as TOML on one line."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(str(key))} = {_toml(part)}" for key, part in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {toml(part)}" for key, part in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, float):
         return repr(value)
     return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

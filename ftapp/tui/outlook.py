@@ -42,7 +42,7 @@ def phases(history: History, recipe: Recipe) -> Iterator[PhaseOutlook]:
 
 
 def remaining(history: History, recipe: Recipe) -> float | None:
-    """Seconds until the run's last step, at the pace of its last steps, evaluations among them included.
+    """Seconds until the run's last step, at the pace of its last steps, evaluations included and pauses left out.
 
     None before there is a pace, and when the run has ended.
     """
@@ -50,7 +50,19 @@ def remaining(history: History, recipe: Recipe) -> float | None:
     if history.ended or len(times) < 2:
         return None
     left = [(phase.total or 0) - phase.done for phase in phases(history, recipe) if not phase.ended]
-    return sum(left) * (times[-1] - times[0]) / (len(times) - 1)
+    taken = times[-1] - times[0] - _paused(history, times[0], times[-1])
+    return sum(left) * taken / (len(times) - 1)
+
+
+def _paused(history: History, start: float, end: float) -> float:
+    """Seconds between two points of time in which the run waited to be resumed."""
+    waited, since = 0.0, None
+    for event in history.controlled:
+        if event.applied and event.command in ("pause", "resume"):
+            if since is not None:
+                waited += max(0.0, min(event.time, end) - max(since, start))
+            since = event.time if event.command == "pause" else None
+    return waited
 
 
 def duration(seconds: float | None) -> str:

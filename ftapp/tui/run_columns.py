@@ -14,7 +14,14 @@ from ftapp.tui import words
 GAP = 2  # cells between columns
 _LONGEST = 40  # cells for a recipe's name
 _MUTED = "$foreground-muted"
-_STYLES = {"running": "$primary", "failed": "$error", "crashed": "$error", "damaged": "$error", "refused": "$error"}
+_STYLES = {
+    "interrupted": _MUTED,
+    "running": "$primary",
+    "failed": "$error",
+    "crashed": "$error",
+    "damaged": "$error",
+    "refused": "$error",
+}
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,15 @@ class Column:
     right: bool = False
 
 
+def status_words(summary: Summary) -> str:
+    """A run's status, with how far it is in its phase while it goes on."""
+    status = "paused" if summary.paused else summary.status
+    goes_on = summary.status == "running" and summary.progress is not None
+    return f"{status} {summary.progress:.0%}" if goes_on else status
+
+
 def _status(summary: Summary, now: float) -> Content:
-    text = summary.status
-    if text == "running" and summary.progress is not None:
-        text = f"running {summary.progress:.0%}"
-    return Content.styled(text, _STYLES.get(summary.status, _MUTED if summary.status == "interrupted" else ""))
+    return Content.styled(status_words(summary), "$warning" if summary.paused else _STYLES.get(summary.status, ""))
 
 
 def _held_out(value: str, summary: Summary) -> Content:

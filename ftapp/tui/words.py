@@ -66,6 +66,14 @@ def number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
 
 
+def count(value: int) -> str:
+    """A number of parameters: 512, 22.7 M, 1.5 B."""
+    for unit, size_of_unit in ((" B", 10**9), (" M", 10**6), (" k", 10**3)):
+        if value >= size_of_unit:
+            return f"{value / size_of_unit:.3g}{unit}"
+    return str(value)
+
+
 def printable(text: str) -> str:
     """Text that a terminal only shows: control characters, which could steer it, become signs for them."""
     return "".join(char if char.isprintable() or char in "\n\t" else _sign(char) for char in text)

@@ -53,6 +53,13 @@ def test_the_growth_of_the_cost_is_told_beside_the_first_run(tmp_path: Path) -> 
     assert doubled[1] == "epochs"
 
 
+@pytest.mark.slow
+def test_peak_memory_is_told_beside_that_of_a_forward_pass(tmp_path: Path) -> None:
+    rows = run("memory.py", tmp_path)
+    assert [row[0] for row in rows] == ["forward", "ftapp"]
+    assert all(float(row[1]) > 0 for row in rows)
+
+
 def run(script: str, scratch: Path, *options: str) -> list[list[str]]:
     """The cells of the table that a benchmark prints in its quick form, by row, without the header."""
     command = [sys.executable, str(BENCHMARKS / script), "--quick", "--scratch", str(scratch), *options]

@@ -74,6 +74,11 @@ def test_tiny_recipes_give_their_golden_losses(
     assert result["status"] == "done"
     assert result["backend"] == backend
     assert set(result["metrics"]) == ({"loss"} if task == "lm" else {"loss", "accuracy"})
+    if task != "lm":
+        counts = result["confusion"]
+        assert sum(counts[0]) == sum(counts[1]) == {"image": 5, "text": 10}[task]
+        right = counts[0][0] + counts[1][1]
+        assert result["metrics"]["accuracy"] == pytest.approx(right / {"image": 10, "text": 20}[task])
     assert 0 < result["trainable_share"] < 1
     assert result["history"][-1] == {"step": result["steps"], "split": "test"} | result["metrics"]
     assert result["seconds"] > 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from textual.pilot import Pilot
 
@@ -40,10 +42,18 @@ class Opened(FtApp):
         self.tried.append(run)
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float = 10) -> None:
     """Wait until something holds, for as long as a busy machine may take."""
-    for _ in range(500):
+    for _ in range(round(seconds / 0.02)):
         if holds():
             return
         await pilot.pause(0.02)
     raise AssertionError("it has not come about")
+
+
+@contextmanager
+def living(run: Run) -> Iterator[None]:
+    """The run counts as alive, as if it had a process."""
+    with run.lock_file.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

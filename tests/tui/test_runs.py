@@ -227,7 +227,12 @@ async def test_folder_and_report_without_a_desktop_are_copied(
 
 async def test_folder_and_report_open_on_a_desktop(write_run: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
-    monkeypatch.setattr(desktop, "open_path", lambda path: not opened.append(path))
+
+    def open_path(path: Path) -> bool:
+        opened.append(path)
+        return True
+
+    monkeypatch.setattr(desktop, "open_path", open_path)
     run = write_run()
     async with Opened().run_test() as pilot:
         await ready(pilot, 1)

@@ -153,7 +153,8 @@ def test_features_do_not_depend_on_who_asked_first(tmp_path: Path, monkeypatch: 
             for order in orders:
                 assert made.prepare(np.array(order), None, go_on)
             found.append(made.inputs(np.arange(20), None)["features_0"])
-    assert (found[0] == found[1]).all()
+    # Last digits differ on processors that sum by the place in a batch.
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
 
 
 def test_an_interrupted_computation_keeps_what_it_has(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ LIGHT_MODULES = [
     "history",
     "narration",
     "outline",
+    "predictor",
     "presets",
     "recipe",
     "rules",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,25 @@ def test_rates_are_laid_over_key_by_key_and_by_a_number_as_a_whole(file: Path) -
         "all": 1e-4,
         "head": 1e-2,
     }
+
+
+def test_an_override_without_a_value_takes_a_key_away(file: Path) -> None:
+    given = ["phase.finetune.clip_norm=1.0", "augment.rotation=10", "data.limit=100"]
+    assert "augment" in recipe.tables(file, None, given)
+    resolved = recipe.load(file, None, [*given, "phase.finetune.clip_norm=", "augment=", "data.limit="])
+    assert resolved == recipe.load(file)
+    assert (resolved.phase[-1].clip_norm, resolved.augment, resolved.data.limit) == (None, None, None)
+    assert "augment" not in recipe.tables(file, None, ["augment=", "augment.views="])
+
+
+def test_every_key_of_a_recipe_is_described() -> None:
+    def check(schema: dict[str, Any]) -> None:
+        for name, field in schema.get("properties", {}).items():
+            assert field.get("description") or "$ref" in str(field), name
+
+    schema = recipe.Recipe.model_json_schema()
+    for each in (schema, *schema["$defs"].values()):
+        check(each)
 
 
 def test_all_errors_come_at_once(file: Path) -> None:

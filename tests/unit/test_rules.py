@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
-from ftapp.rules import Unit, decide, parse_rule, parse_selections, unmatched
+from ftapp.rules import (
+    Unit,
+    added,
+    decide,
+    last_blocks,
+    naming,
+    parse_rule,
+    parse_selections,
+    unmatched,
+    with_last_blocks,
+)
 
 UNITS = [
     Unit("token_embedding", frozenset({"backbone", "embeddings"}), None, 4),
@@ -23,6 +34,10 @@ UNITS = [
 def training(*rules: str) -> list[str]:
     flags, _ = decide([parse_rule(rule) for rule in rules], UNITS)
     return [unit.path for unit, trains in zip(UNITS, flags, strict=True) if trains]
+
+
+def inside(path: str, units: Sequence[Unit]) -> list[int]:
+    return [index for index, unit in enumerate(units) if not path or f"{unit.path}/".startswith(f"{path}/")]
 
 
 def query(*blocks: int) -> list[str]:
@@ -110,3 +125,79 @@ def test_selections_alone_are_read_as_those_of_a_rule() -> None:
         parse_selections("")
     (message,) = unmatched([parse_selections("atention")], UNITS)
     assert message == "'atention' matches no layer of this model; did you mean 'attention'?"
+
+
+def test_a_group_that_a_model_lacks_is_not_its_own_nearest_choice() -> None:
+    (message,) = unmatched([parse_rule("train head")], UNITS[:-1])
+    assert "'head' matches no layer of this model" in message
+    assert "did you mean 'head'" not in message
+
+
+@pytest.mark.parametrize(
+    ("path", "selection"),
+    [
+        ("", "all"),
+        ("token_embedding", "embeddings"),
+        ("classifier", "head"),
+        ("layer_norm", "norms"),
+        ("transformer_layer_1", "transformer_layer_1"),
+        ("transformer_layer_1/self_attention", "blocks[1] & self_attention"),
+        ("transformer_layer_1/self_attention/query", "blocks[1] & query"),
+    ],
+)
+def test_a_layer_is_named_by_the_most_readable_selection_of_it_alone(path: str, selection: str) -> None:
+    assert naming(path, inside(path, UNITS), UNITS) == selection
+
+
+def test_a_name_that_begins_another_one_is_told_apart_by_a_longer_selection() -> None:
+    units = [
+        Unit(path, frozenset({"backbone"}), None, 0)
+        for path in ("dense", "dense_1", "tower/odd name", "tower/norm/scale", "tower/norm")
+    ]
+    for path in ("dense", "tower", "tower/odd name", "tower/norm", "tower/norm/scale"):
+        rule = parse_rule(f"train {naming(path, inside(path, units), units)}")
+        assert [index for index, unit in enumerate(units) if rule.matches(unit)] == inside(path, units), path
+
+
+@pytest.mark.parametrize(
+    ("rules", "rule", "expected"),
+    [
+        ([], "freeze attention", ["freeze attention"]),
+        (["freeze all", "train head"], "train attention", ["freeze all", "train head, attention"]),
+        (["freeze all", "train head, attention"], "freeze attention", ["freeze all", "train head"]),
+        (["freeze embeddings", "freeze attention"], "train attention", ["freeze embeddings"]),
+        (["freeze all", "train head", "train attention & last:2"], "train all", []),
+        (["freeze all", "train  last:1,head"], "train norms", ["freeze all", "train last:1, head, norms"]),
+        (["freeze mlp"], "freeze attention & last:2", ["freeze mlp, attention & last:2"]),
+        (["freeze mlp, attention & last:2"], "freeze attention", ["freeze mlp, attention"]),
+        (["train all"], "train head", []),
+    ],
+)
+def test_a_rule_is_added_and_what_has_no_effect_goes(rules: list[str], rule: str, expected: list[str]) -> None:
+    assert added(rules, rule, UNITS) == expected
+    assert training(*expected) == training(*rules, rule)
+
+
+def test_rules_stay_as_they_were_written_where_all_of_them_count() -> None:
+    written = ["freeze  embeddings,norms", "freeze attention & !last:1"]
+    assert added(written, "freeze attention & blocks[0]", UNITS) == written
+
+
+@pytest.mark.parametrize(
+    ("rules", "counts"),
+    [
+        (["freeze all", "train head"], {1: "train head, last:1", 2: "train head, last:2", 0: "train head"}),
+        (["freeze all", "train last:2"], {1: "train last:1", 3: "train last:3"}),
+        ([], {3: "freeze first:1", 2: "freeze first:2"}),
+        (["freeze attention"], {1: "train last:1"}),
+        (["freeze attention & first:2"], {1: "freeze attention & first:2, blocks[2:3]"}),
+    ],
+)
+def test_blocks_at_the_end_are_thawed_and_frozen_one_by_one(rules: list[str], counts: dict[int, str]) -> None:
+    before = training(*rules)
+    for count, last in counts.items():
+        rules = with_last_blocks(rules, count, UNITS)
+        assert rules[-1] == last
+        assert last_blocks(rules, UNITS) == count
+    outside = [path for path in before if not path.startswith("transformer")]
+    assert [path for path in training(*rules) if not path.startswith("transformer")] == outside

@@ -25,7 +25,7 @@ from ftapp.tui.widgets.search_line import SearchLine
 if TYPE_CHECKING:
     from ftapp.recipe import Data, Model, Phase, Recipe
     from ftapp.summary import Summary
-    from ftapp.tui.catalog import Catalog, Entry
+    from ftapp.tui.catalog import Catalog, Entry, Size
     from ftapp.tui.draft import Draft
 
 _REREAD_SECONDS = 2.0
@@ -84,6 +84,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         super().__init__()
         self._catalog: Catalog | None = None
         self._entries: list[Entry] = []
+        self._sizes: dict[tuple[Path, str | None], Size] = {}
         self._wanted: Path | None = None  # the recipe to go to when it is there
         self._last: dict[tuple[str, str | None], Summary] | None = None
 
@@ -110,6 +111,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         self.watch(self.app, "live_runs", self._runs_changed)
 
     def on_screen_resume(self) -> None:
+        self._show_entry()
         self._reread()
         self._reread_runs()
 
@@ -133,6 +135,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         entries = await asyncio.to_thread(self._read)
         if self._entries != entries:
             self._entries = entries
+            self._sizes.clear()
             self._fill_menu()
 
     def _read(self) -> list[Entry]:
@@ -288,9 +291,21 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         self.query_one("#problems", Static).update("\n".join(entry.problems))
         self.query_one("#profiles", Static).update(_profiles(entry.choices, profile))
         last = self._last.get((entry.path.stem, profile)) if self._last else None
-        recipe = entry.recipes.get(profile)
-        self.query_one(Facts).rows = [*_facts(recipe), _outcome(last, time.time())] if recipe else []
+        recipe, size = entry.recipes.get(profile), self._sizes.get((entry.path, profile))
+        self.query_one(Facts).rows = [*_facts(recipe, size), _outcome(last, time.time())] if recipe else []
         self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
+        if recipe and size is None:
+            self._find_size(recipe, (entry.path, profile))
+
+    @work(exclusive=True, group="size")
+    async def _find_size(self, recipe: Recipe, place: tuple[Path, str | None]) -> None:
+        """Tell how large the model is and how much of it trains, where that is known without Keras."""
+        from ftapp.tui import catalog
+
+        size = await asyncio.to_thread(catalog.size, recipe)
+        if size is not None:
+            self._sizes[place] = size
+            self._show_entry()
 
 
 def _here() -> Path:
@@ -319,23 +334,27 @@ def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
     return Content.assemble(("Profile   ", _MUTED), Content("   ").join(shown))
 
 
-def _facts(recipe: Recipe) -> list[Fact]:
+def _facts(recipe: Recipe, size: Size | None) -> list[Fact]:
     """What a recipe does, in rows."""
     from ftapp.tui import catalog
 
-    rows = [("Model", _model(recipe.model)), ("Data", _data(recipe.data))]
+    rows: list[Fact] = [("Model", _model(recipe.model, size)), ("Data", _data(recipe.data))]
     if recipe.augment is not None:
         rows.append(("Augment", Content(catalog.augment_words(recipe.augment))))
     for index, phase in enumerate(recipe.phase):
-        rows += [("Phases" if index == 0 else "", _phase(phase))]
+        share = size.trainable[index] / size.parameters if size and size.parameters else None
+        rows.append(("Phases" if index == 0 else "", _phase(phase, share)))
     return rows
 
 
-def _model(model: Model) -> Content:
+def _model(model: Model, size: Size | None) -> Content:
     from ftapp.tui import catalog
 
     name, place = catalog.model_words(model.preset)
-    return Content.assemble(name, (f"  {place}\n", _MUTED), (catalog.head_words(model), _MUTED))
+    told = catalog.head_words(model)
+    if size is not None:
+        told = f"{words.count(size.parameters)} parameters, {told}"
+    return Content.assemble(name, (f"  {place}\n", _MUTED), (told, _MUTED))
 
 
 def _data(data: Data) -> Content:
@@ -345,7 +364,7 @@ def _data(data: Data) -> Content:
     return Content.assemble(name, (f"  {place}\n", _MUTED), (catalog.split_words(data), _MUTED))
 
 
-def _phase(phase: Phase) -> Content:
+def _phase(phase: Phase, share: float | None) -> Content:
     """A phase with its rules: what trains in the colour of that, what is frozen at rest."""
     from ftapp.tui import catalog
 
@@ -355,7 +374,9 @@ def _phase(phase: Phase) -> Content:
     ]
     return Content.assemble(
         (f"{phase.name}  ", "b"),
-        (f"{catalog.length_words(phase)}\n", _MUTED),
+        (catalog.length_words(phase), _MUTED),
+        "" if share is None else f"  R = {words.share(share)}",
+        "\n",
         Content.styled(" · ", _MUTED).join(rules),
         (f"\n{catalog.rate_words(phase)}", _MUTED),
     )

@@ -11,15 +11,18 @@ from typing import ClassVar
 import numpy as np
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.widget import Widget
 
+from ftapp import control
 from ftapp import recipe as recipes
-from ftapp.errors import RecipeError
+from ftapp.errors import RecipeError, RunError
 from ftapp.history import Follower, History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 from ftapp.tui.curves import Curve
+from ftapp.tui.screens.ask import Ask
+from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
@@ -40,6 +43,13 @@ PANES = {
 }
 
 
+_COMMANDS = {"pause", "stop", "checkpoint", "rate"}
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 class RunScreen(Page):
     """Follows one run's files."""
 
@@ -48,25 +58,29 @@ class RunScreen(Page):
 # A run
 
 All that is shown comes from the files in the run's folder. An ended run looks as it did live, and a live one goes on
-when this screen or the interface is closed.
+when this screen or the interface is closed. Commands are carried out at the end of a step.
 """
     DEFAULT_CSS = """
     RunScreen {
         Headline { height: 1; padding: 0 1; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         &.-short Headline { margin-bottom: 0; }
-        #panes { height: 1fr; }
-        #charts { width: 2fr; }
-        #facts { width: 1fr; min-width: 40; max-width: 72; }
-        #loss, #accuracy { height: 2fr; min-height: 7; }
-        #details { height: 1fr; min-height: 7; }
+        #panes { layout: grid; grid-size: 2 2; grid-columns: 1fr 44; grid-rows: 4fr 1fr; height: 1fr; }
+        &.-wide #panes { grid-columns: 1fr 64; }
+        #facts { row-span: 2; }
+        #loss, #accuracy { height: 1fr; min-height: 7; }
         #details Chart { width: 1fr; height: 100%; }
-        #phases { height: auto; max-height: 50%; }
-        #layers, #examples { height: 1fr; min-height: 4; }
+        #phases { height: auto; max-height: 40%; }
+        #layers, #examples { height: auto; min-height: 3; max-height: 30%; }
         #log { height: 1fr; min-height: 5; }
+        #panes.-no-details { grid-size: 2 1; grid-rows: 1fr; }
+        #panes.-no-details #facts { row-span: 1; }
+        #panes.-no-facts { grid-size: 1; grid-columns: 1fr; }
+        #panes.-no-charts { grid-size: 1; grid-columns: 1fr; grid-rows: 3fr 1fr; }
+        #panes.-no-charts #facts { row-span: 1; }
         &.-narrow #panes { layout: vertical; overflow-y: auto; }
-        &.-narrow #charts, &.-narrow #facts { width: 100%; max-width: 100%; height: auto; }
+        &.-narrow #charts, &.-narrow #facts, &.-narrow #details { width: 100%; height: auto; }
         &.-narrow #loss, &.-narrow #accuracy { height: 13; }
-        &.-narrow #details { height: auto; layout: vertical; }
+        &.-narrow #details { layout: vertical; }
         &.-narrow #details Chart { width: 100%; height: 9; }
         &.-narrow #facts > * { height: auto; max-height: 14; }
         .-off, .-empty { display: none; }
@@ -74,6 +88,11 @@ when this screen or the interface is closed.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
+        Binding("space", "pause", "Pause", tooltip="Wait before the next step, or go on"),
+        Binding("x", "stop", "Stop", tooltip="End after the current step and keep the model"),
+        Binding("k", "checkpoint", "Checkpoint", tooltip="Save the model as it is now, and go on"),
+        Binding("e", "rate", "Rate", tooltip="Change the learning rate from the next step on"),
+        Binding("f", "layers", "Layers", tooltip=_upper(control.UNSUPPORTED["layers"])),
         Binding("m", "maximize_pane", "Maximize"),
         Binding("v", "choose_panes", "Panes"),
         Binding("t", "try_model", "Try it"),
@@ -85,6 +104,7 @@ when this screen or the interface is closed.
         self._follower = Follower(run.events_file)
         self._status = "running"
         self._recipe: Recipe | None = None
+        self._sent: dict[str, str] = {}  # names of commands that wait for an answer, by id
 
     @property
     def history(self) -> History:
@@ -94,19 +114,19 @@ when this screen or the interface is closed.
     def body(self) -> Iterable[Widget]:
         yield Headline()
         yield Trouble()
-        with Horizontal(id="panes"):
+        with Container(id="panes"):
             with Vertical(id="charts"):
                 yield Chart("Loss", id="loss")
                 yield Chart("Accuracy", id="accuracy")
-                with Horizontal(id="details"):
-                    yield Chart("Learning rate", id="rate", smooth=False)
-                    yield Chart("Steps a second", id="speed")
-                    yield Chart("Memory, GiB", id="memory", smooth=False)
             with Vertical(id="facts"):
                 yield PhasesPane(id="phases")
                 yield LayersPane(id="layers")
                 yield ExamplesPane(id="examples")
                 yield LogPane(self.run, id="log")
+            with Horizontal(id="details"):
+                yield Chart("Learning rate", id="rate", smooth=False)
+                yield Chart("Steps a second", id="speed")
+                yield Chart("Memory, GiB", id="memory", smooth=False)
 
     def on_mount(self) -> None:
         self._show_panes()
@@ -118,13 +138,15 @@ when this screen or the interface is closed.
         """Read and draw, over and over, until the run has ended and all is drawn."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
         while True:
-            more = await asyncio.to_thread(self._advance)
+            if await asyncio.to_thread(self._advance):  # a long history: its charts are drawn once it is read
+                self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
+                continue
             begun = time.perf_counter()
             self._draw()
-            if not more and self._status != "running":
+            if self._status != "running":
                 return
             spent = time.perf_counter() - begun
-            await asyncio.sleep(0 if more else max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
+            await asyncio.sleep(max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
 
     def _read_recipe(self) -> Recipe | None:
         try:
@@ -151,27 +173,29 @@ when this screen or the interface is closed.
         self.query_one(LayersPane).show(history)
         self.query_one(ExamplesPane).show(history)
         self.query_one(LogPane).show(history)
+        at_step = np.asarray(steps.step, np.float64)
         held_out = [each for each in history.evaluations if not each.final]
         at = [each.step for each in held_out]
         self._plot(
             "loss",
-            Curve.of("train", steps.step, steps.loss, "primary", noisy=True),
+            Curve.of("train", at_step, steps.loss, "primary", noisy=True),
             Curve.of("held out", at, [each.loss for each in held_out], "accent", dots=True),
         )
         known = [math.nan if each.accuracy is None else each.accuracy for each in held_out]
         self._plot(
             "accuracy",
-            Curve.of("train", steps.step, steps.accuracy, "primary", noisy=True),
+            Curve.of("train", at_step, steps.accuracy, "primary", noisy=True),
             Curve.of("held out", at, known, "accent", dots=True),
         )
-        self._plot("rate", Curve.of("", steps.step, steps.rate, "primary"))
+        self._plot("rate", Curve.of("", at_step, steps.rate, "primary"))
         with np.errstate(divide="ignore"):
-            pace = 1 / np.array(steps.seconds, np.float64)
-        self._plot("speed", Curve.of("", steps.step, pace, "primary", noisy=True))
-        memory = np.array(steps.memory, np.float64) / 2**30
-        self._plot("memory", Curve.of("", steps.step, memory, "primary"))
+            pace = 1 / np.asarray(steps.seconds)
+        self._plot("speed", Curve.of("", at_step, pace, "primary", noisy=True))
+        memory = np.asarray(steps.memory) / 2**30
+        self._plot("memory", Curve.of("", at_step, memory, "primary"))
         classifies = self._recipe is None or self._recipe.task != "causal-lm"
         self.query_one("#accuracy").set_class(not classifies, "-empty")
+        self._answered()
         self.refresh_bindings()
 
     def _plot(self, name: str, *curves: Curve) -> None:
@@ -183,8 +207,11 @@ when this screen or the interface is closed.
         """Hide the panes that are switched off, and the groups in which none is left."""
         for name in PANES:
             self.query_one(f"#{name}").set_class(name in self.app.settings.hidden, "-off")
-        for group in map(self.query_one, ("#details", "#charts", "#facts")):
-            group.set_class(not [pane for pane in group.query(".pane") if not pane.has_class("-off")], "-off")
+        for name in ("charts", "facts", "details"):
+            group = self.query_one(f"#{name}")
+            empty = all(pane.has_class("-off") for pane in group.children)
+            group.set_class(empty, "-off")
+            self.query_one("#panes").set_class(empty, f"-no-{name}")
 
     def action_maximize_pane(self) -> None:
         """Give the focused pane the whole screen, or take it back."""
@@ -210,7 +237,62 @@ when this screen or the interface is closed.
         """Use the model that the run has saved."""
         self.app.try_model(self.run)
 
+    def action_pause(self) -> None:
+        """Pause the run, or let it go on."""
+        self._send(control.Resume() if self.history.paused else control.Pause())
+
+    def action_checkpoint(self) -> None:
+        """Have the model saved as it is."""
+        self._send(control.Checkpoint())
+
+    def action_stop(self) -> None:
+        """End the run after its step; the steps to come are lost, so that is asked first."""
+
+        def answered(choice: str | None) -> None:
+            if choice == "Stop":
+                self._send(control.Stop())
+
+        text = "It ends after the current step and keeps the model. It cannot go on from there."
+        self.app.push_screen(Dialog("Stop this run?", text, ["Stop", "Go on"]), answered)
+
+    def action_rate(self) -> None:
+        """Change the base learning rate."""
+
+        def wrong(text: str) -> str | None:
+            try:
+                control.Rate(base=float(text))
+            except ValueError:
+                return f"a learning rate is a number above 0, such as 1e-4; got '{text}'"
+            return None
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self._send(control.Rate(base=float(text)))
+
+        now = f"{self.history.steps.rate[-1]:.3g}" if len(self.history.steps) else ""
+        self.app.push_screen(Ask("Learning rate from the next step on", now, wrong), answered)
+
+    def _send(self, command: control.AnyCommand) -> None:
+        try:
+            control.send(self.run, command)
+        except RunError as error:
+            self.notify(str(error), severity="error")
+        else:
+            self._sent[command.id] = command.name
+
+    def _answered(self) -> None:
+        """Tell what the run made of the commands that were sent from here."""
+        for event in self.history.controlled:
+            if name := self._sent.pop(event.id, None):
+                refused = f"{name} was refused: {event.reason}"
+                text = refused if not event.applied else f"{name}: done at step {event.step}"
+                self.notify(text, severity="information" if event.applied else "warning", timeout=4)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in _COMMANDS:
+            return True if self._status == "running" else None
+        if action == "layers":
+            return None
         if action == "try_model":
             return True if self.history.saved else None
         return True

@@ -26,7 +26,7 @@ from ftapp.tui.widgets.run_table import RunTable
 from ftapp.tui.widgets.search_line import SearchLine
 
 _REREAD_SECONDS = 1.0
-_REST = 10.0  # how many times as long as a reading took there is none, so that thousands of runs leave a core alone
+_REST = 20.0  # how many times as long as a reading took there is none, so that thousands of runs leave a core alone
 _PIECE = 100  # runs read before those so far are shown
 
 

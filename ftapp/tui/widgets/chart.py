@@ -23,7 +23,10 @@ _FAINT = 0.65  # how much of the background is in the colour of raw points under
 
 
 class Chart(PlotWidget):
-    """Draws curves in the colours of the theme. Its border's title is the legend, its subtitle the read-out."""
+    """Draws curves in the colours of the theme. Its border's title is the legend, its subtitle the read-out.
+
+    curves: those that are drawn; smooth, logarithmic: how; at: where the cursor is on the x axis, None for nowhere.
+    """
 
     BINDING_GROUP_TITLE = "Chart"
     DEFAULT_CSS = """
@@ -60,7 +63,7 @@ class Chart(PlotWidget):
         """title: what the y axis shows; x_name: what the x axis counts."""
         super().__init__(id=id, classes="pane")
         self._title, self._x_name = title, x_name
-        self._curves: list[Curve] = []
+        self.curves: list[Curve] = []
         self._marks: list[float] = []
         self._flat = False
         self.set_reactive(Chart.smooth, smooth)
@@ -74,7 +77,7 @@ class Chart(PlotWidget):
 
     def show(self, curves: Sequence[Curve], marks: Sequence[float] = ()) -> None:
         """Draw these curves. marks: where vertical lines stand, such as the first step of a phase."""
-        self._curves, self._marks = list(curves), list(marks)
+        self.curves, self._marks = list(curves), list(marks)
         if self.is_mounted:
             self.redraw()
 
@@ -82,12 +85,12 @@ class Chart(PlotWidget):
         """Draw the curves anew for the size, scales and theme of the moment."""
         low, high = self._range()
         width, height = self.size.width - self.margin_left, self.size.height - self.margin_bottom
-        self._x_formatter.room, self._y_formatter.room = max(1, width // 10), max(1, height // 3)
+        self._x_formatter.room, self._y_formatter.room = max(2, width // 9), max(2, height // 2)
         self._open_flat()
         self.clear()
         mode = HiResMode.BRAILLE if self.app.console.encoding.startswith("utf") else None
         buckets = max(8, width)
-        for curve in self._curves:
+        for curve in self.curves:
             color = self._color(curve.color)
             y = self._scaled(curve.y)
             x = curve.x[np.isfinite(y)]
@@ -109,7 +112,7 @@ class Chart(PlotWidget):
         """Give curves that are all one value, such as a constant learning rate, room around it."""
         if not (self._auto_y_min and self._auto_y_max) and not self._flat:
             return  # somebody zoomed
-        values = [end for curve in self._curves if len(curve.y) for end in (curve.y.min(), curve.y.max())]
+        values = [end for curve in self.curves if len(curve.y) for end in (curve.y.min(), curve.y.max())]
         self._flat = bool(values) and min(values) == max(values) and not self.logarithmic
         margin = 0.1 * abs(values[0]) or 1.0 if self._flat else 0.0
         self.set_ylimits(*((values[0] - margin, values[0] + margin) if self._flat else (None, None)))
@@ -118,7 +121,7 @@ class Chart(PlotWidget):
         # Otherwise the canvas asks for a repaint at each character.
         with self.query_one("#plot", Canvas).batch_refresh():
             super()._render_plot()
-            if not any(len(curve.x) for curve in self._curves):  # no axes around nothing
+            if not any(len(curve.x) for curve in self.curves):  # no axes around nothing
                 for canvas in self.query(Canvas):
                     canvas.reset()
 
@@ -126,7 +129,7 @@ class Chart(PlotWidget):
         """The part of the x axis that is in sight."""
         if not (self._auto_x_min and self._auto_x_max):
             return self._x_min, self._x_max
-        ends = [end for curve in self._curves if len(curve.x) for end in (curve.x[0], curve.x[-1])]
+        ends = [end for curve in self.curves if len(curve.x) for end in (curve.x[0], curve.x[-1])]
         return (float(min(ends)), float(max(ends))) if ends else (0.0, 1.0)
 
     def _scaled(self, y: Floats) -> Floats:
@@ -143,17 +146,17 @@ class Chart(PlotWidget):
 
     def _label(self) -> None:
         legend = Text(self._title)
-        named = [curve for curve in self._curves if curve.label]
+        named = [curve for curve in self.curves if curve.label]
         for curve in named:
             legend.append("  ━ ", self._color(curve.color).hex).append(curve.label)
         self.border_title = legend.markup
         parts = []
         if self.at is not None:
-            found = [(curve, curve.nearest(self.at)) for curve in self._curves]
+            found = [(curve, curve.nearest(self.at)) for curve in self.curves]
             parts = [f"{self._x_name} {_short(self.at)}"]
             parts += [f"{curve.label or self._title} {point[1]:.4g}" for curve, point in found if point]
         else:
-            noisy = [window(len(curve.y)) for curve in self._curves if curve.noisy]
+            noisy = [window(len(curve.y)) for curve in self.curves if curve.noisy]
             if self.smooth and noisy and max(noisy) > 1:
                 parts.append(f"mean of {max(noisy)} {self._x_name}s")
             if self.logarithmic:
@@ -170,6 +173,7 @@ class Chart(PlotWidget):
 
     def watch_at(self) -> None:
         self._changed()
+        self.refresh_bindings()
 
     def _changed(self) -> None:
         if self.is_mounted:
@@ -193,7 +197,7 @@ class Chart(PlotWidget):
         """The cursor follows the mouse inside the picture."""
         canvas = self.query_one("#plot", Canvas)
         offset = Offset(event.screen_x, event.screen_y) - canvas.region.offset
-        if self._curves and event.button == 0 and canvas.region.contains(event.screen_x, event.screen_y):
+        if self.curves and event.button == 0 and canvas.region.contains(event.screen_x, event.screen_y):
             self._point(self.get_coordinate_from_pixel(offset.x, offset.y)[0])
 
     @on(events.Leave)
@@ -219,9 +223,12 @@ class Chart(PlotWidget):
         """Hide the cursor."""
         self.at = None
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "leave_cursor" or self.at is not None  # without a cursor, Escape is the screen's
+
     def _point(self, x: float) -> None:
         """Put the cursor on the point nearest to x of the curve that has most of them."""
-        longest = max(self._curves, key=lambda curve: len(curve.x), default=None)
+        longest = max(self.curves, key=lambda curve: len(curve.x), default=None)
         point = longest.nearest(x) if longest else None
         self.at = point[0] if point else None
 
@@ -243,7 +250,7 @@ class _Ticks(AxisFormatter):
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
         least = (max_ - min_) / self.room
         power = 10.0 ** math.floor(math.log10(least))
-        interval = next(step * power for step in (1, 2, 5, 10) if step * power >= least)
+        interval = next(step * power for step in (1, 2, 5, 10) if step * power >= 0.999 * least)
         first, last = math.ceil(min_ / interval - 1e-9), math.floor(max_ / interval + 1e-9)
         # Divided where that is exact, since products such as 3 * 0.1 are not.
         return [i / round(1 / interval) if interval < 1 else i * interval for i in range(first, last + 1)]

@@ -1,19 +1,22 @@
-"""A table of facts: short labels, and beside them text that wraps in a column of its own."""
+"""A table of facts: short labels, and beside them texts that wrap, each in a column of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from textual.content import Content
 from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-Fact = tuple[str, Content]
+Fact = tuple[str, *tuple[Content, ...]]
+_GAP = 2
+_LEAST = 6  # cells of a column
 
 
 class Facts(Widget):
-    """rows: labels and values; a label may be empty, and its value then stands below the one before."""
+    """rows: a label and one or more values each; a label may be empty, and its values then stand below those before."""
 
     DEFAULT_CSS = """
     Facts { height: auto; }
@@ -28,10 +31,21 @@ class Facts(Widget):
         return Content("\n").join(self._lines(self.content_size.width))
 
     def _lines(self, width: int) -> list[Content]:
-        edge = max((len(label) for label, _ in self.rows), default=0) + 2
+        columns = max((len(row) - 1 for row in self.rows), default=0)
+        if not columns:
+            return []
+        edge = max(len(row[0]) for row in self.rows)
+        if columns > 1:
+            edge = min(edge, max(_LEAST, width // 2))
+        widths = [edge, *[max(_LEAST, (width - edge - columns * _GAP) // columns)] * columns]
         lines: list[Content] = []
-        for label, value in self.rows:
-            for index, line in enumerate(value.wrap(max(8, width - edge))):
-                head = (label if index == 0 else "").ljust(edge)
-                lines.append(Content.assemble((head, "$foreground-muted"), line))
+        for label, *values in self.rows:
+            cells = (Content.styled(label, "$foreground-muted"), *values)
+            wrapped = [cell.wrap(size) for cell, size in zip(cells, widths, strict=False)]
+            for parts in zip_longest(*wrapped, fillvalue=Content("")):
+                padded = [
+                    part.rstrip() + " " * max(0, size - part.rstrip().cell_length)
+                    for part, size in zip(parts, widths, strict=False)
+                ]
+                lines.append(Content(" " * _GAP).join(padded))
         return lines

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.color import Color
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
 from ftapp import narration
-from ftapp.events import Choice, PhaseEnded
+from ftapp.events import Choice, Confused, PhaseEnded, Sampled
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
@@ -31,6 +33,7 @@ STATUS_COLORS = {
     "refused": "error",
 }
 _LOG_LINES, _LOG_BYTES = 500, 100_000
+_NAME = 12  # characters of a class's name beside the confusion matrix
 
 
 class Pane(VerticalScroll, can_focus=True):
@@ -65,6 +68,8 @@ class Headline(Static):
         """Tell the run's standing. status: as `Run.status` has it."""
         muted = _color(self, "secondary")
         started = history.started
+        if status == "running" and history.paused:
+            status = "paused"
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("● ", _color(self, STATUS_COLORS.get(status, "foreground")))
         text.append(status, "bold").append("  ")
@@ -78,7 +83,7 @@ class Headline(Static):
                 parts.append(f"test loss {result.loss:.4f}")
                 if result.accuracy is not None:
                     parts.append(f"test accuracy {result.accuracy:.2%}")
-        elif status == "running":
+        elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))
         if started:
             parts.append(f"{started.backend} {started.precision}")
@@ -177,46 +182,120 @@ def _cache(choice: Choice) -> str:
 
 
 class LayersPane(Pane):
-    """Which layers train and how far each has moved from where it began."""
+    """Which layers train, and how far each has moved from where it began: ||W - W0|| / ||W0||."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("Layers that train", id=id)
         self._shown: object = None
 
     def show(self, history: History) -> None:
-        """Show the latest phase's layers."""
+        """Show the latest phase's layers, with their drift once it was measured."""
         if not history.phases:
             return
         phase = history.phases[-1]
-        if self._shown == phase.phase:
+        drift = next((each for each in reversed(history.drifts) if each.phase == phase.phase), None)
+        if self._shown == (shown := (phase.phase, drift and drift.step, self.size.width)):
             return
-        self._shown = phase.phase
-        count = history.model.layers if history.model else None
-        frozen = f", {count - len(phase.trainable_layers)} frozen" if count else ""
+        self._shown = shown
+        frozen = f", {history.model.layers - len(phase.trainable_layers)} frozen" if history.model else ""
+        self.border_title = "Drift of the layers that train" if drift else "Layers that train"
         self.border_subtitle = f"{len(phase.trainable_layers)} train{frozen}"
-        self.put(Text("\n".join(phase.trainable_layers)))
+        values = drift.since_start if drift else [None] * len(phase.trainable_layers)
+        most = max((value for value in values if value is not None), default=0.0) or 1.0
+        room = max(24, self.size.width - 4)
+        longest = max(map(len, phase.trainable_layers), default=0)
+        names = min(longest, room - 18)
+        width = max(4, room - names - 10)
+        table = Table.grid(padding=(0, 1, 0, 0))
+        for path, value in zip(phase.trainable_layers, values, strict=True):
+            filled = 0 if value is None else round(width * value / most)
+            bar = Text.assemble(("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel")))
+            told = Text("" if value is None else f"{value:.2g}", self.color("secondary"), justify="right")
+            table.add_row(Text(_short(path, names)), *([bar, told] if drift else []))
+        self.put(table)
+
+
+def _short(path: str, width: int) -> str:
+    """A layer's path in at most so many characters: the ends of its first and of its last part tell layers apart."""
+    if len(path) <= width:
+        return path
+    first, *_, last = path.split("/") if "/" in path else ("", path)
+    room = width - len(last) - 2
+    return f"…{first[-room:]}/{last}" if first and room > 1 else "…" + path[-width + 1 :]
 
 
 class ExamplesPane(Pane):
-    """What a language model wrote."""
+    """What a language model wrote, or which classes a classifier takes for which."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("Samples", id=id)
-        self._count = -1
+        self._shown: object = None
 
     def show(self, history: History) -> None:
-        """Show the samples, the newest first."""
-        self.set_class(not history.samples, "-empty")
-        if len(history.samples) == self._count:
+        """Show the samples, the newest first, or the latest confusion matrix."""
+        self.set_class(not (history.samples or history.confusions), "-empty")
+        if self._shown == (shown := (len(history.samples), len(history.confusions), self.size.width)):
             return
-        self._count = len(history.samples)
+        self._shown = shown
+        if history.confusions and history.data:
+            self._confusion(history.confusions[-1], history.data.classes)
+        else:
+            self._samples(history.samples)
+
+    def _samples(self, samples: Sequence[Sampled]) -> None:
+        self.border_title = "Samples"
         parts: list[RenderableType] = []
-        for sample in reversed(history.samples):
+        for sample in reversed(samples):
             text = Text(f"after {sample.step} steps  ", self.color("secondary"))
             text.append(sample.prompt, f"bold {self.color('foreground')}")
-            text.append(sample.text.removeprefix(sample.prompt), self.color("foreground"))
+            written = " ".join(sample.text.removeprefix(sample.prompt).split())
+            text.append(f" {written}", self.color("foreground"))
             parts += [text, Text()]
         self.put(Group(*parts))
+
+    def _confusion(self, event: Confused, classes: Sequence[str]) -> None:
+        """Rows are true classes, columns predicted ones; the darker the ground, the larger the row's share."""
+        self.border_title = "Confusion: rows true, columns predicted"
+        self.border_subtitle = f"{event.split}, step {event.step}"
+        names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in classes]
+        label, room = max(map(len, names)), self.size.width - 4
+        digits = max(len(str(count)) for row in event.counts for count in row)
+        # Whole names over the columns where there is room, else as much of them as the numbers leave.
+        fitting = [cell for cell in (label + 1, digits + 1) if cell > digits and label + 1 + cell * len(names) <= room]
+        if not fitting:
+            self.put(self._mistakes(event, classes))
+            return
+        cell = max(3, fitting[0])
+        ground, right, wrong = (Color.parse(self.color(name)) for name in ("background", "primary", "error"))
+        heads = [name[: cell - 1] for name in names]
+        text = Text(" " * (label + 1) + "".join(head.rjust(cell) for head in heads) + "\n", self.color("secondary"))
+        for index, (name, row) in enumerate(zip(names, event.counts, strict=True)):
+            text.append(name.rjust(label) + " ", self.color("secondary"))
+            for column, count in enumerate(row):
+                share = count / max(1, sum(row))
+                shade = ground.blend(right if column == index else wrong, 0.75 * share)
+                number = f"{count or '·'}".rjust(cell - 1) + " "
+                text.append(
+                    number, f"{shade.get_contrast_text().hex6 if count else self.color('panel')} on {shade.hex6}"
+                )
+            text.append("\n")
+        self.put(text)
+
+    def _mistakes(self, event: Confused, classes: Sequence[str]) -> RenderableType:
+        """The most frequent confusions, where there are too many classes for a matrix."""
+        found = sorted(
+            ((count, true, predicted) for true, row in enumerate(event.counts) for predicted, count in enumerate(row)),
+            reverse=True,
+        )
+        wrong = [each for each in found if each[1] != each[2] and each[0]][:_LOG_LINES]
+        right = sum(row[index] for index, row in enumerate(event.counts))
+        total = sum(map(sum, event.counts))
+        lines = [Text(f"{right} of {total} right; most often wrong:" if wrong else f"all {total} right")]
+        lines += [
+            Text.assemble((f"{count:>5}  ", self.color("error")), f"{classes[true]} taken for {classes[predicted]}")
+            for count, true, predicted in wrong
+        ]
+        return Group(*lines)
 
 
 class LogPane(RichLog):

@@ -1,0 +1,40 @@
+"""Models whose batches give their metrics without waiting for the device, and predicted classes with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Instrumented(keras.Model):
+    """A Functional model over another one's layers, for `train_on_batch` and `test_on_batch` with `return_dict`.
+
+    These give a dictionary for `values`: the metrics by name and, if `predicts` is set before the model is compiled,
+    the class of the highest score of each example from the same forward pass.
+    """
+
+    predicts = False
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
+        """What Keras hands out for a batch. It makes numbers of all but tuples, and would wait for the device."""
+        results = super().compute_metrics(x, y, y_pred, sample_weight)
+        if self.predicts:
+            results["predicted"] = keras.ops.argmax(y_pred, axis=-1)
+        return {name: (value,) for name, value in results.items()}
+
+
+def instrumented(model: keras.Model, *, predicts: bool) -> Instrumented:
+    """A model of the same layers and weights as this Functional one, to be compiled."""
+    made = Instrumented(model.input, model.output, name=model.name)
+    made.predicts = predicts
+    return made
+
+
+def values(results: dict[str, tuple[Any]]) -> tuple[dict[str, float], NDArray[np.integer] | None]:
+    """The metrics as numbers, and the predicted classes (examples,) if there are any. Waits for the device."""
+    arrays = {name: keras.ops.convert_to_numpy(value) for name, (value,) in results.items()}
+    predicted = arrays.pop("predicted", None)
+    return {name: float(value) for name, value in arrays.items()}, predicted

@@ -1,0 +1,103 @@
+"""The steps of a run as events, told once the device is through with them."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from ftapp.control import Control
+from ftapp.errors import RunError
+from ftapp.events import EventLog, Stepped
+from ftapp.instrument import values
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step that was given to the device. results: as `ftapp.instrument.values` takes them."""
+
+    number: int
+    epoch: int
+    rate: float
+    results: Any
+
+
+class StepLog:
+    """Counts a run's steps and writes their events in order.
+
+    is_late: a step's results are read, which waits for the device, when the next one was given to it, so that it never
+    waits for Python. A step's time is then the time between the ends of two steps. Otherwise they are read at once.
+    seconds: of each step of the phase that was told; peak: the most resident bytes at the end of one.
+    """
+
+    def __init__(self, log: EventLog, control: Control, *, is_late: bool) -> None:
+        self._log, self._control, self._is_late = log, control, is_late
+        self._process = psutil.Process()
+        self._waiting: _Step | None = None
+        self._since = 0.0
+        self.seconds: list[float] = []
+        self.peak = 0
+
+    def begin_phase(self) -> None:
+        """Forget the times of the phase before."""
+        self.seconds, self.peak = [], 0
+
+    def begin_step(self) -> None:
+        """Time a step from now, unless the one before is not told yet."""
+        if self._waiting is None:
+            self._since = self._control.clock()
+
+    def leave_out(self, seconds: float) -> None:
+        """Do not count these seconds, which have just passed, as a step's."""
+        self._since += seconds
+
+    def given(self, results: Any, epoch: int, rate: float) -> None:
+        """A step was given to the device.
+
+        Raises RunError when the loss of a step that is told now is not finite.
+        """
+        self._control.steps += 1
+        former, self._waiting = self._waiting, _Step(self._control.steps, epoch, rate, results)
+        if former:
+            self._tell(former)
+        if not self._is_late:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell all steps that were given to the device. Raises RunError when a loss is not finite."""
+        last, self._waiting = self._waiting, None
+        if last:
+            self._tell(last)
+
+    def _tell(self, step: _Step) -> None:
+        metrics, _ = values(step.results)
+        loss = finite(metrics["loss"], step.number)
+        now, memory = self._control.clock(), self._process.memory_info().rss
+        seconds, self._since = now - self._since, now
+        self.peak = max(self.peak, memory)
+        self.seconds.append(seconds)
+        self._log.write(
+            Stepped(
+                time=time.time(),
+                step=step.number,
+                epoch=step.epoch,
+                loss=loss,
+                accuracy=metrics.get("accuracy"),
+                rate=step.rate,
+                seconds=seconds,
+                memory=memory,
+            )
+        )
+
+
+def finite(loss: float, step: int) -> float:
+    """The loss. Raises RunError when it is not finite."""
+    if not math.isfinite(loss):
+        raise RunError(
+            f"the loss has to stay finite; it was {loss} at step {step}; try a learning rate ten "
+            "times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
+        )
+    return loss

@@ -1,0 +1,140 @@
+"""The tree of a model's layers with what trains in it: a pure view of a structure and a phase's rules."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from ftapp import rules
+from ftapp.answers import Layer, Structure
+from ftapp.rules import Rule
+
+
+class State(Enum):
+    """Of a layer with all that lies in it."""
+
+    TRAINS = "trains"
+    PARTLY = "trains partly"
+    FROZEN = "frozen"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer of the tree, or layers that make up a block and have none around them.
+
+    path: of the layer, or the name that the layers of a block begin with; units: indices of the structure's units that
+    lie in it, its own included; parameters: of all of them; shape: of what it puts out, without the batch, None where
+    that is not known; block: the one that all of it lies in.
+    """
+
+    path: str
+    children: tuple[Node, ...]
+    units: tuple[int, ...]
+    parameters: int
+    shape: tuple[int, ...] | None
+    block: int | None
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2] or "model"
+
+
+def grow(structure: Structure) -> Node:
+    """The whole model as a tree of its layers."""
+    below: dict[str, list[Layer]] = {}
+    for layer in structure.layers:
+        below.setdefault(layer.parent, []).append(layer)
+    index = {layer.path: number for number, layer in enumerate(structure.weighted)}
+
+    def node(path: str, layer: Layer | None) -> Node:
+        children = [node(child.path, child) for child in below.get(path, ())]
+        if layer is None or layer.block is None:
+            children = list(_blocks(children, path))
+        own = (index[path],) if path in index else ()
+        return Node(
+            path=path,
+            children=tuple(children),
+            units=(*own, *(unit for child in children for unit in child.units)),
+            parameters=(layer.parameters if layer else 0) + sum(child.parameters for child in children),
+            shape=layer.shape if layer else None,
+            block=layer.block if layer else None,
+        )
+
+    return node("", None)
+
+
+def _blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
+    """The siblings, with neighbours of one block put together where their names begin alike, as block1_conv1 does.
+
+    path: of the layer around them.
+    """
+    for block, group in itertools.groupby(siblings, key=lambda node: node.block):
+        nodes = list(group)
+        words = zip(*(node.name.split("_") for node in nodes), strict=False)
+        common = "_".join(each[0] for each in itertools.takewhile(lambda each: len(set(each)) == 1, words))
+        if block is None or len(nodes) < 2 or not common:
+            yield from nodes
+            continue
+        units = tuple(unit for node in nodes for unit in node.units)
+        parameters = sum(node.parameters for node in nodes)
+        yield Node(f"{path}/{common}".lstrip("/"), tuple(nodes), units, parameters, nodes[-1].shape, block)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the rules of a phase make of a structure. trainable, deciding: for each unit, as `ftapp.rules.decide`."""
+
+    structure: Structure
+    layers: tuple[str, ...]
+    trainable: tuple[bool, ...]
+    deciding: tuple[Rule | None, ...]
+
+    @functools.cached_property
+    def trained(self) -> int:
+        """How many parameters train."""
+        weighted = self.structure.weighted
+        return sum(layer.trainable for layer, trains in zip(weighted, self.trainable, strict=True) if trains)
+
+    @property
+    def share(self) -> float:
+        """R, the trainable share of all parameters."""
+        return self.trained / max(1, self.structure.parameters)
+
+    def state(self, units: Sequence[int]) -> State:
+        training = sum(self.trainable[unit] for unit in units)
+        return State.TRAINS if training == len(units) else State.PARTLY if training else State.FROZEN
+
+    def rule(self, units: Sequence[int]) -> str:
+        """The rule that decided about all of these units; "" where none did or several."""
+        decided = {rule.text if (rule := self.deciding[unit]) else "" for unit in units}
+        return decided.pop() if len(decided) == 1 else ""
+
+    def toggled(self, node: Node) -> list[str]:
+        """The rules that freeze a layer with all in it where all of it trains, else train it."""
+        return self._turned(node.units, rules.naming(node.path, node.units, self.structure.units))
+
+    def group_toggled(self, group: str) -> list[str] | None:
+        """The same for a component group; None where no layer belongs to it."""
+        units = [index for index, unit in enumerate(self.structure.units) if group == "all" or group in unit.groups]
+        return self._turned(units, group) if units else None
+
+    def problems(self) -> list[str]:
+        """Why a phase cannot train this model with these rules, in the words of a run."""
+        messages = rules.unmatched([rules.parse_rule(text) for text in self.layers], self.structure.units)
+        if not messages and not self.trained:
+            messages.append(rules.nothing_trains(self.layers))
+        return messages
+
+    def _turned(self, units: Sequence[int], selection: str) -> list[str]:
+        verb = "freeze" if self.state(units) is State.TRAINS else "train"
+        return rules.added(self.layers, f"{verb} {selection}", self.structure.units)
+
+
+def choose(structure: Structure, layers: Sequence[str]) -> Choice:
+    """What rules make of a structure. Raises ValueError when one cannot be read."""
+    parsed = [rules.parse_rule(text) for text in layers]
+    trainable, deciding = rules.decide(parsed, structure.units)
+    return Choice(structure, tuple(layers), tuple(trainable), tuple(deciding))

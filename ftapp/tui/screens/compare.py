@@ -1,0 +1,293 @@
+"""Runs beside each other: their curves, results, recipes, and losses step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any, ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from ftapp import recipe as recipes
+from ftapp.errors import RecipeError
+from ftapp.history import Follower, History
+from ftapp.runs import Run
+from ftapp.summary import Summary, summarize
+from ftapp.tui import comparison, words
+from ftapp.tui.comparison import Results
+from ftapp.tui.curves import Curve, Floats
+from ftapp.tui.run_columns import status_words
+from ftapp.tui.screens.page import Page
+from ftapp.tui.widgets.chart import Chart
+from ftapp.tui.widgets.facts import Fact, Facts
+from ftapp.tui.widgets.scatter import Scatter
+
+_REFRESH_SECONDS = 0.5
+_SHARE_OF_CORE = 0.06  # that drawing live runs may take: long ones are drawn less often
+_PATIENCE = 5.0  # how many times as long as drawing took long files are read before what is there is drawn again
+_COLORS = ("primary", "accent", "success", "error", "#b083d8", "#37a6a6", "#c98a5e", "secondary")
+Pair = tuple[int, int, Floats, Floats]  # which runs, and their losses at equal steps
+_MUTED = "$foreground-muted"
+
+
+class CompareScreen(Page):
+    """Follows the files of two runs or more. They are called A, B, C and so on, in the order given."""
+
+    PLACE = "runs"
+    HELP = """
+# Runs compared
+
+Loss and accuracy of the runs over their steps: of training batches, smoothed, and of held-out examples. *Losses at
+equal steps* has a point for each step that both runs have taken: under the line the second run's loss is the lower
+one. That pairing says most where both runs see the same batches, as runs of one recipe and seed do.
+
+Below the results stand the keys in which the recipes differ, as `--set` takes them.
+"""
+    DEFAULT_CSS = """
+    CompareScreen {
+        #legend { height: auto; max-height: 6; margin-bottom: 1; }
+        #who { height: auto; padding: 0 2; }
+        #who { text-wrap: nowrap; text-overflow: ellipsis; }
+        &.-short #legend { margin-bottom: 0; }
+        #parts { height: 1fr; }
+        #charts { width: 3fr; }
+        #charts Chart { height: 1fr; min-height: 7; }
+        #tables { width: 2fr; min-width: 44; }
+        #pairs { height: 1fr; min-height: 9; }
+        #results { height: auto; }
+        #differences { height: auto; min-height: 3; max-height: 1fr; }
+        #differences VerticalScroll { height: auto; }
+        &.-narrow #parts { layout: vertical; overflow-y: auto; }
+        &.-narrow #charts, &.-narrow #tables { width: 100%; height: auto; }
+        &.-narrow #charts Chart { height: 11; }
+        &.-narrow #pairs { height: 13; }
+        &.-narrow #differences { max-height: 100; }
+        .-empty { display: none; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "Back"),
+        Binding("m", "maximize_pane", "Maximize"),
+        Binding("x", "next_pair", "Next pair", tooltip="Losses of the next two runs"),
+    ]
+    AUTO_FOCUS = "#loss"
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        """runs: two or more."""
+        super().__init__()
+        self.runs = list(runs)
+        self._followers = [Follower(run.events_file) for run in self.runs]
+        self._recipes: list[Mapping[str, Any] | None] = [None] * len(self.runs)
+        self._summaries: list[Summary] = []
+        self._pairs = list(combinations(range(len(self.runs)), 2))
+        self._pair = 0
+        self._reading = asyncio.Lock()  # histories are read and looked at in threads
+
+    @property
+    def histories(self) -> list[History]:
+        """What is known of the runs so far."""
+        return [follower.history for follower in self._followers]
+
+    def body(self) -> Iterable[Widget]:
+        with VerticalScroll(id="legend", can_focus=False):
+            yield Static(id="who")
+        with Horizontal(id="parts"):
+            with Vertical(id="charts"):
+                yield Chart("Training loss", id="loss")
+                yield Chart("Held-out loss", id="held-out", smooth=False)
+                yield Chart("Held-out accuracy", id="accuracy", smooth=False)
+            with Vertical(id="tables"):
+                yield Scatter(id="pairs")
+                yield _titled("Results", Facts(), id="results")
+                yield _titled("Differences in the recipes", Facts(), id="differences")
+
+    def on_mount(self) -> None:
+        self._follow()
+
+    @work(exclusive=True)
+    async def _follow(self) -> None:
+        """Read and draw, over and over, until all runs have ended and all is drawn."""
+        self._recipes = await asyncio.to_thread(lambda: [_recipe(run) for run in self.runs])
+        self._show_differences()
+        spent = 0.0
+        while True:
+            async with self._reading:
+                more = await asyncio.to_thread(self._advance, max(_REFRESH_SECONDS, _PATIENCE * spent))
+                begun = time.perf_counter()
+                curves, found, pair = await asyncio.to_thread(self._prepare)
+            self._draw(curves, found)
+            self._show_pair(pair)
+            if not more and all(summary.status != "running" for summary in self._summaries):
+                return
+            spent = time.perf_counter() - begun
+            await asyncio.sleep(0 if more else max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
+
+    def _advance(self, seconds: float) -> bool:
+        """Take in new events for at most so long, and return whether there are more already."""
+        begun = time.perf_counter()
+        self._summaries = [summarize(run) for run in self.runs]  # first, so that the end of a run finds all its events
+        more = True
+        while more and time.perf_counter() - begun < seconds:
+            left = [follower.advance() for follower in self._followers]
+            more = any(left)
+        return more
+
+    def _prepare(self) -> tuple[dict[str, list[Curve]], list[Results], Pair]:
+        """What is to be drawn, for which long runs take a while."""
+        histories = list(enumerate(self.histories))
+        curves = {
+            "loss": [_training(index, history) for index, history in histories],
+            "held-out": [_held_out(index, history, "loss") for index, history in histories],
+            "accuracy": [_held_out(index, history, "accuracy") for index, history in histories],
+        }
+        return curves, [comparison.results(history) for _, history in histories], self._paired()
+
+    def _paired(self) -> Pair:
+        first, second = self._pairs[self._pair]
+        return first, second, *comparison.paired_losses(self.histories[first], self.histories[second])
+
+    def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[Results]) -> None:
+        now = time.time()
+        self.query_one("#who", Static).update(
+            Content("\n").join(_who(index, summary, now) for index, summary in enumerate(self._summaries))
+        )
+        for name, drawn in curves.items():
+            self._plot(name, drawn)
+        self.query_one("#results Facts", Facts).rows = _result_rows(found)
+        self.query_one("#results").border_subtitle = _saved(found)
+
+    def _plot(self, name: str, curves: Sequence[Curve]) -> None:
+        chart = self.query_one(f"#{name}", Chart)
+        chart.set_class(name != "loss" and not any(len(curve.x) for curve in curves), "-empty")
+        chart.show(curves)
+
+    def _show_pair(self, pair: Pair) -> None:
+        first, second, x, y = pair
+        self.query_one(Scatter).show_pair(x, y, (_letter(first), _letter(second)))
+
+    def _show_differences(self) -> None:
+        rows: list[Fact] = [(key, *map(Content, values)) for key, values in comparison.differences(self._recipes)]
+        unread = [_letter(index) for index, recipe in enumerate(self._recipes) if recipe is None]
+        pane = self.query_one("#differences")
+        if unread:
+            pane.border_subtitle = f"the recipe of {' and '.join(unread)} cannot be read"
+        self.query_one("#differences Facts", Facts).rows = (
+            [_heads(len(self.runs)), *rows] if rows else [("", Content.styled("There are none.", _MUTED))]
+        )
+
+    def action_maximize_pane(self) -> None:
+        """Give the focused pane the whole screen, or take it back."""
+        if self.maximized:
+            self.minimize()
+        elif self.focused:
+            self.maximize(self.focused)
+
+    @work(exclusive=True, group="pair")
+    async def action_next_pair(self) -> None:
+        """Show the losses of the next two runs against each other."""
+        async with self._reading:
+            self._pair = (self._pair + 1) % len(self._pairs)
+            pair = await asyncio.to_thread(self._paired)
+        self._show_pair(pair)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "next_pair" or len(self._pairs) > 1
+
+
+def _titled(title: str, content: Widget, *, id: str) -> VerticalScroll:
+    pane = VerticalScroll(content, id=id, classes="pane")
+    pane.border_title = title
+    return pane
+
+
+def _recipe(run: Run) -> Mapping[str, Any] | None:
+    try:
+        return recipes.read(run.recipe_file)
+    except RecipeError:
+        return None
+
+
+def _letter(index: int) -> str:
+    """A, B, C and so on to Z, then A2, B2."""
+    return chr(ord("A") + index % 26) + (str(index // 26 + 1) if index >= 26 else "")
+
+
+def _color(index: int) -> str:
+    return _COLORS[index % len(_COLORS)]
+
+
+def _style(index: int) -> str:
+    color = _color(index)
+    return color if color.startswith("#") else f"${color}"
+
+
+def _who(index: int, summary: Summary, now: float) -> Content:
+    """The legend's line about a run."""
+    made = f"  {words.when(summary.created, now)}" if summary.created else ""
+    return Content.assemble(
+        (f"━ {_letter(index)}  ", _style(index)),
+        f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
+        (f"  {status_words(summary)}{made}  {summary.run.folder.name}", _MUTED),
+    )
+
+
+def _training(index: int, history: History) -> Curve:
+    steps = history.steps
+    return Curve.of(_letter(index), steps.step, steps.loss, _color(index), noisy=True)
+
+
+def _held_out(index: int, history: History, metric: str) -> Curve:
+    """A metric of the evaluations in the course of the run."""
+    points = [each for each in history.evaluations if not each.final]
+    values = [math.nan if (value := getattr(each, metric)) is None else value for each in points]
+    return Curve.of(_letter(index), [each.step for each in points], values, _color(index), dots=True)
+
+
+def _heads(count: int) -> Fact:
+    return "", *(Content.styled(_letter(index), f"{_style(index)} bold") for index in range(count))
+
+
+def _result_rows(found: Sequence[Results]) -> list[Fact]:
+    """The results, a column a run; the best of a row is bold."""
+    rows: list[Fact] = [_heads(len(found))]
+
+    def add(label: str, values: Sequence[float | None], told: Sequence[str], best: Any = None) -> None:
+        known = [value for value in values if value is not None]
+        top = best(known) if best and len(set(known)) > 1 else None
+        styles = ["b" if top is not None and value == top else "" for value in values]
+        shown = zip(told, values, styles, strict=True)
+        rows.append((label, *(Content.styled("" if value is None else text, style) for text, value, style in shown)))
+
+    # A result on the whole test split stands for itself; others are marked as those of the way.
+    ways = ["" if each.final else " so far" for each in found]
+    loss, accuracy = [each.loss for each in found], [each.accuracy for each in found]
+    add("loss", loss, [f"{words.number(value or 0)}{way}" for value, way in zip(loss, ways, strict=True)], min)
+    if any(value is not None for value in accuracy):
+        add("accuracy", accuracy, [f"{value or 0:.2%}{way}" for value, way in zip(accuracy, ways, strict=True)], max)
+    shares = [each.share for each in found]
+    add("R", shares, [words.share(value or 0) for value in shares])
+    seconds = [each.seconds for each in found]
+    add("time", seconds, [words.duration(value or 0) for value in seconds], min)
+    add("steps", [each.steps for each in found], [f"{each.steps:,}" for each in found])
+    paces = [each.pace for each in found]
+    add("steps/s", paces, [words.number(value or 0) for value in paces], max)
+    memory = [each.memory for each in found]
+    add("memory", memory, [words.size(value or 0) for value in memory], min)
+    return rows
+
+
+def _saved(found: Sequence[Results]) -> str:
+    """What the second of two runs saves of the first one's time."""
+    times = [each.seconds for each in found]
+    if len(times) != 2 or not times[0] or times[1] is None:
+        return ""
+    saved = 1 - times[1] / times[0]
+    return f"B takes {abs(saved):.0%} {'less' if saved >= 0 else 'more'} time than A"

@@ -1,0 +1,596 @@
+"""Configure: one run before it starts, in four panes: its layers, training, data and augmentation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.content import Content
+from textual.css.query import NoMatches
+from textual.events import Click
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Static, Tab, Tabs, TextArea
+
+from ftapp import presets, recipe, sources, structures
+from ftapp.answers import Structure
+from ftapp.clients import Inspector
+from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.recipe import Recipe
+from ftapp.service import SupersededError
+from ftapp.tui import edits, layers
+from ftapp.tui.draft import Draft
+from ftapp.tui.edits import Form
+from ftapp.tui.screens.ask import Ask
+from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.screens.meaning import MeaningScreen
+from ftapp.tui.screens.page import Page
+from ftapp.tui.widgets.augment_pane import VIEWS, AugmentPane
+from ftapp.tui.widgets.choice import Choice
+from ftapp.tui.widgets.data_pane import DataPane
+from ftapp.tui.widgets.field import FieldLine
+from ftapp.tui.widgets.layer_tree import LayerTree
+from ftapp.tui.widgets.layers_pane import LayersPane
+from ftapp.tui.widgets.training_pane import TrainingPane
+
+_PANES = {"layers": "Layers", "training": "Training", "data": "Data", "augment": "Augmentation"}
+_KEYS = {"f2": "layers", "f3": "training", "f4": "data", "f5": "augment"}
+_TYPING = 0.3  # seconds of rest after which what was typed is worth a preview
+_TOGGLING = 0.1
+_RESTING = 1.5  # seconds without a change before a few steps are timed
+_IMAGES = 3  # rows of the augmentation's preview
+_NO_PROFILE = "none"
+_KINDS = ("structure", "data", "augment", "costs", "timing")  # of what the helper process is asked for
+
+
+class ConfigureScreen(Page):
+    """Changes a draft, shows what it comes to, saves it and starts its run."""
+
+    AUTO_FOCUS = ""  # the tree takes the focus when it is there
+    HELP = """
+## Configure
+
+Look at a run and change it before it starts. **R** is the share of the parameters that train.
+
+- **Layers**: ● trains, ◐ trains in part, ○ is frozen. Space toggles a layer with all in it, a letter toggles a group
+  wherever it is, `+` and `-` thaw and freeze the last blocks. The rules below the tree say the same as text.
+- **Training**, **Data**, **Augmentation**: every field is checked as you type. `F1`, or `?` where it is no part of the
+  value, tells what a field means. An empty field means the default, which stands there in grey.
+
+Nothing is written before you save. A run that is started goes on without this window.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "run", "Run", tooltip="Start the run"),
+        Binding("ctrl+s", "save", "Save", tooltip="Save as a recipe of your own"),
+        Binding("y", "copy", "Copy", tooltip="Copy the command that runs this"),
+        Binding("left_square_bracket", "step_phase(-1)", "Former phase", show=False),
+        Binding("right_square_bracket", "step_phase(1)", "Next phase", show=False),
+        Binding("g", "fetch", "Fetch", tooltip="Fetch the model and the data from their hub"),
+        Binding("t", "time", "Time", tooltip="Time a few steps"),
+        *(
+            Binding(key, f"pane('{name}')", _PANES[name], key_display="F2-F5", show=key == "f2", tooltip="Panes")
+            for key, name in _KEYS.items()
+        ),
+        Binding("escape", "back", "Back"),
+    ]
+    DEFAULT_CSS = """
+    ConfigureScreen #head { height: 1; padding: 0 1; }
+    ConfigureScreen #title { width: 1fr; }
+    ConfigureScreen #run { min-width: 12; height: 1; border: none; }
+    ConfigureScreen #choices { height: 1; padding: 0 1; }
+    ConfigureScreen #choices Label { color: $text-muted; margin-right: 1; }
+    ConfigureScreen #profile { width: 18; margin-right: 2; }
+    ConfigureScreen #phases { width: auto; max-width: 60%; height: 1; }
+    ConfigureScreen .phase { width: auto; padding: 0 1; color: $text-muted; }
+    ConfigureScreen .phase.-here { color: $primary; text-style: bold; background: $surface; }
+    ConfigureScreen #changes { width: 1fr; text-align: right; color: $text-muted; }
+    ConfigureScreen #tabs { height: 1; padding: 0 1; margin-top: 1; }
+    ConfigureScreen.-short #tabs { margin-top: 0; }
+    ConfigureScreen #tabs Underline { display: none; }
+    ConfigureScreen #tabs Tab { padding: 0 1; margin-right: 1; color: $text-muted; }
+    ConfigureScreen #tabs Tab.-active { color: $primary; text-style: bold; background: $surface; }
+    ConfigureScreen #tabs Tab.-wrong { color: $error; }
+    ConfigureScreen #panes { height: 1fr; layout: horizontal; }
+    ConfigureScreen #panes > .pane { scrollbar-size-vertical: 1; }
+    ConfigureScreen #panes > .pane { display: none; width: 1fr; height: 100%; }
+    ConfigureScreen #panes > .pane.-active { display: block; }
+    ConfigureScreen.-medium #panes > #layers { display: block; width: 11fr; }
+    ConfigureScreen.-medium #panes > .pane.-beside { display: block; width: 9fr; }
+    ConfigureScreen.-medium #panes > .pane.-active.-beside { display: block; }
+    ConfigureScreen.-short #bar { display: none; }
+    ConfigureScreen.-short #cost { margin-bottom: 0; max-height: 2; }
+    ConfigureScreen.-short #rules { max-height: 3; margin-top: 0; }
+    ConfigureScreen.-wide #tabs { display: none; }
+    ConfigureScreen.-wide #panes { layout: grid; grid-size: 3 2; grid-columns: 6fr 4fr 5fr; grid-rows: 1fr 1fr; }
+    ConfigureScreen.-wide #panes > .pane { display: block; width: 100%; }
+    ConfigureScreen.-wide #layers, ConfigureScreen.-wide #training { row-span: 2; }
+    ConfigureScreen #problems { height: auto; max-height: 4; padding: 0 1; color: $error; display: none; }
+    ConfigureScreen.-invalid #problems { display: block; }
+    """
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self._saved = draft
+        self.form = Form(draft, {}, None, (), "")
+        self._structure: Structure | None = None
+        self._asked: dict[str, str] = {}
+        self._fetched: set[str] = set()
+        self._timed = ""
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="head"):
+            yield Static(id="title")
+            yield Button("Run", id="run", variant="primary", compact=True)
+        with Horizontal(id="choices"):
+            yield Label("Profile")
+            yield Choice([_NO_PROFILE], id="profile")
+            yield Horizontal(id="phases")
+            yield Static(id="changes", markup=False)
+        yield Tabs(*(Tab(label, id=name) for name, label in _PANES.items()), id="tabs")
+        with Container(id="panes"):
+            yield LayersPane()
+            yield TrainingPane()
+            yield DataPane()
+            yield AugmentPane()
+        yield Static(id="problems", markup=False)
+
+    def on_mount(self) -> None:
+        self._inspector = Inspector(offline=self.app.offline)
+        draft = self.form.draft
+        profiles: list[str] = []
+        with suppress(RecipeError):
+            profiles = recipe.profiles(draft.path)
+        self._offer_profiles(profiles)
+        self._go_to("layers")
+        self.call_after_refresh(self._take, draft)
+
+    def _offer_profiles(self, names: Sequence[str]) -> None:
+        choice = self.query_one("#profile", Choice)
+        choice.choices = (*names, _NO_PROFILE)
+        choice.value = self.form.draft.profile or _NO_PROFILE
+
+    async def on_unmount(self) -> None:
+        await self._inspector.close()
+
+    # The draft and what the panes show of it
+
+    def _take(self, draft: Draft, phase: str | None = None) -> None:
+        """Make a draft the one that is shown."""
+        try:
+            self.form = Form.of(draft, phase or self.form.phase)
+        except RecipeError as error:
+            self.form = replace(self.form, draft=draft, recipe=None, problems=tuple(error.problems))
+        self._show()
+        self._ask()
+
+    def _show(self) -> None:
+        form = self.form
+        name = Content.assemble(
+            (form.draft.path.stem, "bold"), (f"  {form.tables.get('title', '')}", "$foreground 60%")
+        )
+        count = len(form.draft.changes)
+        self._tell("#title", name)
+        self._tell("#changes", f"{count} change{'' if count == 1 else 's'}" if count else "")
+        self._show_phases()
+        for line in self.query(FieldLine):
+            line.show(form.value(form.key(line.field.key)))
+        self.query_one(LayersPane).show(form)
+        self.query_one(TrainingPane).show(form)
+        self.query_one(DataPane).show(form)
+        self.query_one(AugmentPane).show(form)
+        self._complain()
+
+    def _tell(self, selector: str, text: str | Content) -> None:
+        """Put a text where it belongs, unless it stands there already: each time costs a layout of the screen."""
+        place = self.query_one(selector, Static)
+        if place.content != text:
+            place.update(text)
+
+    def _show_phases(self) -> None:
+        """Name the phases, if there are several, so that a click chooses one."""
+        place, names = self.query_one("#phases"), self.form.phases if len(self.form.phases) > 1 else []
+        if [chip.phase for chip in place.query(_PhaseChip)] != names:
+            place.remove_children()
+            place.mount_all([*[Label("Phase")] * bool(names), *map(_PhaseChip, names)])
+        for chip in place.query(_PhaseChip):
+            chip.set_class(chip.phase == self.form.phase, "-here")
+
+    def _complain(self) -> None:
+        """Show each problem where it belongs, and all of them in a few words at the bottom."""
+        form, problems = self.form, self.problems
+        lines = {form.key(line.field.key): line for line in self.query(FieldLine)}
+        rules_key, phase_key = form.key("phase.layers"), f"phase.{form.phase}"
+        messages, _ = edits.placed(problems, [*lines, rules_key, phase_key])
+        # What is wrong with a phase as a whole is its length.
+        if whole := messages.pop(phase_key, None):
+            messages.setdefault(form.key("phase.epochs"), whole)
+        for key, line in lines.items():
+            line.complain(messages.get(key))
+        self.query_one(LayersPane).complain(messages.get(rules_key))
+        for name in _PANES:
+            pane = self.query_one(f"#{name}")
+            wrong = any(line.has_class("-wrong") for line in pane.query(FieldLine)) or pane.has_class("-wrong")
+            self.query_one("#tabs", Tabs).query_one(f"Tab#{name}").set_class(wrong, "-wrong")
+        self.set_class(bool(problems), "-invalid")
+        self._tell("#problems", "\n".join(map(_in_short, problems)))
+        button = self.query_one("#run", Button)
+        button.disabled = bool(problems)
+        button.tooltip = "\n".join(map(_in_short, problems)) or "Start the run (ctrl+r)"
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Why the draft cannot run, as far as is known: its keys, and what the model has no layers for."""
+        found = list(self.form.problems)
+        if self._structure and self.form.recipe:
+            for phase in self.form.recipe.phase:
+                choice = layers.choose(self._structure, phase.layers)
+                found += [Problem("", f"phase.{phase.name}.layers", message) for message in choice.problems()]
+        return found
+
+    def _change(self, key: str, value: Any) -> None:
+        self._take(edits.changed(self.form.draft, key, value))
+
+    # What the user does
+
+    @on(FieldLine.Changed)
+    def _field_changed(self, event: FieldLine.Changed) -> None:
+        if event.line.field.key == "phase.name":
+            self._rename(event.line, event.value)
+        else:
+            self._change(self.form.key(event.line.field.key), event.value)
+
+    def _rename(self, line: FieldLine, name: Any) -> None:
+        form = self.form
+        if name == form.phase:
+            self._complain()
+            return
+        wrong = edits.wrong_name(name, form.phases)
+        if wrong:
+            line.complain(wrong)
+        else:
+            self._take(edits.phase_renamed(form.draft, form.phase, name), name)
+
+    @on(FieldLine.Explain)
+    def _explain(self, event: FieldLine.Explain) -> None:
+        self.app.push_screen(MeaningScreen(event.line.field))
+
+    @on(LayersPane.Changed)
+    def _rules_changed(self, event: LayersPane.Changed) -> None:
+        self._change(self.form.key("phase.layers"), event.rules)
+
+    @on(AugmentPane.Used)
+    def _augment_used(self, event: AugmentPane.Used) -> None:
+        self._take(edits.table_used(self.form.draft, "augment", event.used))
+
+    @on(TrainingPane.PhaseAdded)
+    def _phase_added(self) -> None:
+        self._take(*edits.phase_added(self.form.draft, self.form.phase))
+
+    @on(TrainingPane.PhaseRemoved)
+    def _phase_removed(self) -> None:
+        self._take(edits.phase_removed(self.form.draft, self.form.phase))
+
+    @on(Choice.Changed, "#profile")
+    def _profile_chosen(self, event: Choice.Changed) -> None:
+        profile = None if event.value == _NO_PROFILE else event.value
+        self._take(replace(self.form.draft, profile=profile))
+
+    @on(Tabs.TabActivated)
+    def _tab_chosen(self, event: Tabs.TabActivated) -> None:
+        self._go_to(event.tab.id or "layers")
+
+    @on(Click, ".phase")
+    def _phase_clicked(self, event: Click) -> None:
+        if isinstance(event.widget, _PhaseChip):
+            self._take(self.form.draft, event.widget.phase)
+
+    def action_step_phase(self, by: int) -> None:
+        names = self.form.phases
+        if len(names) > 1:
+            self._take(self.form.draft, names[(names.index(self.form.phase) + by) % len(names)])
+
+    def action_pane(self, name: str) -> None:
+        """Show a pane and put the focus into it."""
+        self._go_to(name)
+        pane = self.query_one(f"#{name}")
+        first: Iterable[Widget] = (widget for widget in self.focus_chain if pane in widget.ancestors)
+        if widget := next(iter(first), None):
+            widget.focus()
+
+    def _go_to(self, name: str) -> None:
+        for each in _PANES:
+            self.query_one(f"#panes > #{each}").set_class(each == name, "-active")
+        # Where there is room for two, the layers stay and one of the others stands beside them.
+        if name != "layers" or not self.query("#panes > .-beside"):
+            for each in _PANES:
+                beside = each == (name if name != "layers" else "training")
+                self.query_one(f"#panes > #{each}").set_class(beside, "-beside")
+        with self.prevent(Tabs.TabActivated):
+            self.query_one("#tabs", Tabs).active = name
+
+    @on(Button.Pressed, "#run")
+    def action_run(self) -> None:
+        if problems := self.problems:
+            self.notify("\n".join(map(_in_short, problems)), title="This recipe cannot run", severity="error")
+            return
+        # The run needs the memory. What is told here is asked for again when one comes back.
+        for kind in _KINDS:
+            self.workers.cancel_group(self, kind)
+        self._asked.clear()
+        self._rest()
+        self.app.start(self.form.draft)
+
+    @work
+    async def _rest(self) -> None:
+        await self._inspector.close()
+
+    def on_screen_resume(self) -> None:
+        if self.form.tables:
+            self._ask()
+
+    def action_copy(self) -> None:
+        command = self.form.draft.command()
+        self.app.copy_to_clipboard(command)
+        self.notify(command, title="Copied", markup=False, timeout=10)
+
+    def action_save(self) -> None:
+        draft = self.form.draft
+        if self.form.recipe is None:
+            self.notify("A recipe is saved once it is valid.", severity="warning")
+            return
+        bundled = draft.path in recipe.bundled().values()
+        name = f"my-{draft.path.stem}.toml" if bundled else str(draft.path)
+        self.app.push_screen(Ask("Save as", name, _wrong_file), self._save)
+
+    def _save(self, name: str | None) -> None:
+        if name is None:
+            return
+        path = _toml_path(name)
+        if path.exists():
+            text = f"{path} is there already. It is replaced as a whole, with its comments and profiles."
+            dialog = Dialog("Replace the file?", text, ["Replace", "Cancel"])
+            self.app.push_screen(dialog, lambda answer: self._write(path) if answer == "Replace" else None)
+        else:
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
+        try:
+            self.form.draft.save(path, replace=True)
+        except (OSError, RecipeError) as error:
+            self.notify(f"{path} cannot be written: {error}", severity="error", markup=False)
+            return
+        self.app.settings.use_recipe(path)
+        self._saved = Draft(path)
+        self._take(self._saved)
+        self._offer_profiles([])
+        self.notify(str(path), title="Saved", markup=False)
+
+    def action_back(self) -> None:
+        """Leave a text for the screen's keys, or the screen; where changes would be lost, ask first."""
+        if isinstance(self.focused, Input | TextArea):
+            tree = self.query_one(LayerTree)
+            (tree if tree.display and tree.region else self.query_one("#tabs", Tabs)).focus()
+        elif self.form.draft == self._saved:
+            self.dismiss()
+        else:
+            count = len(self.form.draft.changes)
+            text = f"{count} change{' is' if count == 1 else 's are'} not saved." if count else "Changes are not saved."
+            dialog = Dialog("Leave without saving?", text, ["Leave", "Stay"])
+            self.app.push_screen(dialog, self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "Leave":
+            self.dismiss()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "run" and self.is_mounted:
+            return None if self.problems else True
+        if action == "fetch":
+            return bool(self._missing())
+        return True
+
+    # What the helper process tells
+
+    def _ask(self) -> None:
+        """Ask for what has changed since it was asked for."""
+        self.refresh_bindings()
+        resolved = self.form.recipe
+        if resolved is None:
+            if self._structure is None:
+                message = "Structure, costs and previews follow once the recipe is valid."
+                self.query_one(LayersPane).wait(message)
+                self.query_one(DataPane).wait(message)
+            return
+        model, data = resolved.model, resolved.data
+        image = resolved.task == "image-classification"
+        where = (resolved.backend, resolved.task, self._may(resolved))
+        wanted: dict[str, tuple[object, Callable[[Recipe], object]]] = {
+            "structure": ((where, model, data.source, data.classes, data.label_column), self._learn_structure),
+            "data": ((where, data, resolved.seed), self._learn_data),
+            "costs": ((where, resolved, self.form.phase), self._learn_costs),
+        }
+        if image:
+            wanted["augment"] = ((where, data, resolved.seed, model, resolved.augment), self._learn_augment)
+        for kind, (key, learn) in wanted.items():
+            if self._asked.get(kind) != repr(key):
+                self._asked[kind] = repr(key)
+                learn(resolved)
+
+    def _may(self, resolved: Recipe) -> tuple[bool, bool]:
+        """Whether the model and the data may be fetched without being asked to: nothing of a hub is."""
+        missing = self._missing(resolved)
+        return resolved.model.preset not in missing, resolved.data.source not in missing
+
+    def _missing(self, resolved: Recipe | None = None) -> list[str]:
+        """What has to be fetched from a hub and the user has not asked for."""
+        resolved = resolved or self.form.recipe
+        if resolved is None or self.app.offline:
+            return []
+        preset, source = resolved.model.preset, resolved.data.source
+        on_hub = [*[preset] * presets.on_hub(preset), *[source] * sources.on_hub(source)]
+        return [uri for uri in on_hub if uri not in self._fetched]
+
+    @on(DataPane.Fetch)
+    def action_fetch(self) -> None:
+        """Fetch the model and the data of a hub."""
+        self._fetched.update(self._missing())
+        self._ask()
+
+    @work(group="structure", exclusive=True)
+    async def _learn_structure(self, resolved: Recipe) -> None:
+        pane = self.query_one(LayersPane)
+        await asyncio.sleep(_TYPING if self._structure else 0)
+        kept = await asyncio.to_thread(structures.load, resolved)
+        if kept is None and not self._may(resolved)[0]:
+            self._forget(f"{resolved.model.preset} comes from a hub. g fetches it and shows its layers.")
+            return
+        try:
+            show = pane.timing if self._structure else pane.wait
+            known = kept or await self._inspector.structure(resolved, self._telling(show))
+        except SupersededError:
+            return
+        except (RecipeError, RunError, OSError) as error:
+            self._forget(f"The model cannot be had. {error}\nRules can be written below; a run checks them.")
+            return
+        self._structure = known
+        pane.know(known)
+        self._complain()
+        self.refresh_bindings()
+        if self.focused is None:
+            self.query_one(LayerTree).focus()
+
+    def _forget(self, message: str) -> None:
+        self._structure = None
+        self.query_one(LayersPane).wait(message)
+        self._complain()
+
+    @work(group="data", exclusive=True)
+    async def _learn_data(self, resolved: Recipe) -> None:
+        pane = self.query_one(DataPane)
+        await asyncio.sleep(_TYPING if self._structure else 0)
+        if not self._may(resolved)[1]:
+            pane.wait(f"{resolved.data.source} is downloaded when it is asked for.", unfetched=True)
+            return
+        try:
+            preview = await self._inspector.data(resolved, told=self._telling(pane.wait))
+            await pane.know(preview)
+            self.query_one(TrainingPane).know(preview.sizes["train"])
+            if resolved.task != "image-classification" and self._may(resolved)[0]:
+                await pane.count(await self._inspector.tokens(resolved))
+        except SupersededError:
+            return
+        except (RecipeError, RunError, OSError) as error:
+            if pane.has_class("-waiting"):
+                pane.wait(str(error))
+
+    @work(group="augment", exclusive=True)
+    async def _learn_augment(self, resolved: Recipe) -> None:
+        pane = self.query_one(AugmentPane)
+        await asyncio.sleep(_TYPING)
+        if not all(self._may(resolved)):
+            pane.wait("Images are shown when model and data are there. g fetches them.")
+            return
+        try:
+            grid = await self._inspector.augment(resolved, _IMAGES, VIEWS, self._telling(pane.wait))
+        except SupersededError:
+            return
+        except (RecipeError, RunError, OSError) as error:
+            pane.wait(str(error))
+            return
+        await pane.know(grid)
+
+    @work(group="costs", exclusive=True)
+    async def _learn_costs(self, resolved: Recipe) -> None:
+        pane = self.query_one(LayersPane)
+        await asyncio.sleep(_TOGGLING)
+        if not all(self._may(resolved)):
+            pane.cost("What it costs follows from model and data. g fetches them.")
+            return
+        phase = self.form.phases.index(self.form.phase)
+        try:
+            told = await self._inspector.costs(resolved, phase, told=self._telling(pane.timing))
+        except SupersededError:
+            return
+        except (RecipeError, RunError, OSError) as error:
+            pane.cost(f"What it costs is not known: {error}" if pane.choice else "")
+            return
+        pane.cost(told)
+        about = repr((resolved.model, resolved.data, resolved.phase[phase].batch_size, resolved.precision))
+        if told.step is None and not told.data_error and self._timed != about and not self.app.live_runs:
+            await asyncio.sleep(_RESTING)
+            self._timed = about
+            await self._time(resolved, phase)
+
+    async def _time(self, resolved: Recipe, phase: int) -> None:
+        pane = self.query_one(LayersPane)
+        try:
+            await self._inspector.timing(resolved, phase, self._telling(pane.timing))
+        except SupersededError:
+            return
+        except (RecipeError, RunError, OSError) as error:
+            pane.timing(f"a step cannot be timed: {error}")
+            return
+        pane.timing("")
+        self._asked.pop("costs", None)
+        self._ask()
+
+    @work(group="timing", exclusive=True)
+    async def _time_now(self, resolved: Recipe, phase: int) -> None:
+        await self._time(resolved, phase)
+
+    def action_time(self) -> None:
+        """Time a few steps of the phase as it is."""
+        resolved = self.form.recipe
+        if resolved and self._structure and all(self._may(resolved)):
+            phase = self.form.phases.index(self.form.phase)
+            self._time_now(resolved, phase)
+        else:
+            self.notify("Steps can be timed once the model and the data are there.")
+
+    def _telling(self, show: Callable[[str], None]) -> Callable[[str, int, int | None], None]:
+        """What shows the helper's progress in words, while the screen is there."""
+
+        def told(activity: str, done: int, total: int | None) -> None:
+            if self.is_mounted:
+                with suppress(NoMatches):
+                    show(f"{activity}{f', {done / total:.0%}' if total else ''} ...")
+
+        return told
+
+
+class _PhaseChip(Static):
+    """The name of a phase."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(phase, classes="phase", markup=False)
+        self.phase = phase
+
+
+def _in_short(problem: Problem) -> str:
+    return f"{problem.key}: {problem.message}" if problem.key else problem.message
+
+
+def _toml_path(name: str) -> Path:
+    path = Path(name.strip()).expanduser()
+    return path if path.suffix == ".toml" else path.with_name(f"{path.name}.toml")
+
+
+def _wrong_file(name: str) -> str | None:
+    """What is wrong with the name of a file to save to."""
+    if not name.strip():
+        return "a recipe has a name, such as mine.toml"
+    try:
+        path = _toml_path(name)
+        if path.is_dir() or not path.parent.is_dir():
+            return f"there is no folder {path.parent}" if not path.is_dir() else f"{path} is a folder"
+        if recipe.bundled().get(path.stem) == path.absolute():
+            return "this is a recipe that comes with ftapp; it keeps its file"
+    except (OSError, RuntimeError, ValueError) as error:
+        return f"this is no name for a file: {error}"
+    return None

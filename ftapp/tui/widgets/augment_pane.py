@@ -1,0 +1,111 @@
+"""The pane of the augmentation: each transformation with its values, and what they make of images of the data."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Label, Static, Switch
+
+from ftapp.answers import Grid
+from ftapp.tui.edits import Form
+from ftapp.tui.widgets.field import FieldLine
+from ftapp.tui.widgets.pictures import Pictures, columns
+
+VIEWS = 4
+"""Augmented views of each image in the preview."""
+_PICTURE = 20  # columns of a picture at most
+
+
+class AugmentPane(VerticalScroll, can_focus=False):
+    """Fields of [augment], which a switch takes away as a whole, and a grid of images, the unchanged ones first."""
+
+    NAMES: ClassVar[tuple[str, ...]] = (
+        "flip",
+        "rotation",
+        "zoom",
+        "crop",
+        "translation",
+        "fill_mode",
+        "fill_value",
+        "views",
+    )
+    DEFAULT_CSS = """
+    AugmentPane > #why-none { display: none; color: $text-muted; }
+    AugmentPane.-none > * { display: none; }
+    AugmentPane.-none > #why-none { display: block; }
+    AugmentPane > #use { height: 1; }
+    AugmentPane > #use Label { width: 15; color: $text-muted; }
+    AugmentPane > #use Switch, AugmentPane > #use Switch:focus {
+        border: none; padding: 0 1; height: 1; background: $surface;
+    }
+    AugmentPane > #use Switch:focus { background: $panel; background-tint: $background 0%; }
+    AugmentPane > #use .switch--slider { color: $foreground 40%; background: $border; }
+    AugmentPane > #use .-on .switch--slider { color: $primary; }
+    AugmentPane > Vertical { height: auto; }
+    AugmentPane.-off > #augment-fields { display: none; }
+    AugmentPane > #grid-state { color: $text-muted; height: auto; margin: 1 0; }
+    """
+
+    class Used(Message):
+        """Augmentation is to be used, or not."""
+
+        def __init__(self, used: bool) -> None:
+            super().__init__()
+            self.used = used
+
+    def __init__(self) -> None:
+        super().__init__(id="augment", classes="pane")
+        self.border_title = "Augmentation"
+        self._grid: Grid | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="why-none", markup=False)
+        with Horizontal(id="use"):
+            yield Label("augment")
+            yield Switch(animate=False)
+        with Vertical(id="augment-fields"):
+            for name in self.NAMES:
+                yield FieldLine(f"augment.{name}")
+        yield Static(id="grid-state", markup=False)
+        yield Pictures()
+
+    def show(self, form: Form) -> None:
+        """Show which fields there are, or why there are none."""
+        self.set_class(form.task != "image-classification", "-none")
+        what = {"text-classification": "learns from texts", "causal-lm": "learns to write"}.get(form.task, "does not")
+        why = f"Augmentation changes images; this recipe {what}."
+        if self.query_one("#why-none", Static).content != why:
+            self.query_one("#why-none", Static).update(why)
+        used = form.value("augment") is not None
+        self.set_class(not used, "-off")
+        with self.prevent(Switch.Changed):
+            self.query_one(Switch).value = used
+
+    def wait(self, message: str) -> None:
+        """Say what is going on, or what is in the way; the last grid stays."""
+        self.query_one("#grid-state", Static).update(message)
+
+    async def know(self, grid: Grid) -> None:
+        """Show the images."""
+        self._grid = grid
+        views = len(grid.rows[0]) - 1 if grid.rows else 0
+        told = "As they are, and as they may look in training" if views else "As they are in training"
+        self.wait(told)
+        await self._draw()
+
+    async def _draw(self) -> None:
+        if self._grid and self._grid.rows:
+            width = columns(self, 1 + VIEWS, _PICTURE)
+            await self.query_one(Pictures).show([[(file, "") for file in row] for row in self._grid.rows], width)
+
+    async def on_resize(self) -> None:
+        await self._draw()
+
+    @on(Switch.Changed, "#use Switch")
+    def _use(self, event: Switch.Changed) -> None:
+        event.stop()
+        self.post_message(self.Used(event.value))

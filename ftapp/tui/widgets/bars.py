@@ -1,0 +1,52 @@
+"""Horizontal bars of counts, such as the examples of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.widget import Widget
+
+_MOST = 12  # bars; what is left is summed up in words
+
+
+class Bars(Widget):
+    """counts: labels with their counts, which are drawn as shares of the largest."""
+
+    DEFAULT_CSS = """
+    Bars { height: auto; }
+    """
+
+    counts: reactive[Sequence[tuple[str, int]]] = reactive(tuple, layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._shown()) + (len(self.counts) > _MOST)
+
+    def render(self) -> Content:
+        shown, total = self._shown(), sum(count for _, count in self.counts)
+        width = self.content_size.width
+        edge = min(max((len(label) for label, _ in shown), default=0), max(6, width // 3))
+        room = max(1, width - edge - 17)
+        largest = max((count for _, count in shown), default=1)
+        lines = []
+        for label, count in shown:
+            length = max(1 if count else 0, round(room * count / max(1, largest)))
+            name = label if len(label) <= edge else f"{label[: edge - 1]}…"
+            numbers = f"{count:>8,} {count / max(1, total):>6.1%}"
+            lines.append(
+                Content.assemble(
+                    (f"{name.ljust(edge)} ", "$foreground 60%"),
+                    ("━" * length, "$primary"),
+                    (" " * (room - length), ""),
+                    (numbers, "$foreground 60%"),
+                )
+            )
+        if rest := [count for _, count in self.counts[_MOST:]]:
+            words = f"and {len(rest):,} more of {min(rest):,} to {max(rest):,}"
+            lines.append(Content.styled(words, "$foreground 60%"))
+        return Content("\n").join(lines)
+
+    def _shown(self) -> Sequence[tuple[str, int]]:
+        return self.counts[:_MOST]

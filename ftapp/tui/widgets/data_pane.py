@@ -1,0 +1,143 @@
+"""The pane of the data: where they come from, how they are split, how classes are balanced, the first examples."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Static
+
+from ftapp.answers import Example, Preview, Tokens
+from ftapp.tui.edits import Form
+from ftapp.tui.widgets.bars import Bars
+from ftapp.tui.widgets.field import FieldLine
+from ftapp.tui.widgets.pictures import Pictures, columns
+
+_TEXT = 240  # characters of an example that are shown
+_PICTURE = 14  # columns of a picture at most
+
+
+class DataPane(VerticalScroll, can_focus=False):
+    """Fields of [data], and a preview once there is one. Fetch is posted when it is to be fetched from a hub."""
+
+    DEFAULT_CSS = """
+    DataPane > .for-tables { display: none; height: auto; }
+    DataPane.-tables > .for-tables { display: block; }
+    DataPane > #sizes, DataPane > #data-state { height: auto; margin-top: 1; }
+    DataPane > #data-state { color: $text-muted; }
+    DataPane > Bars { margin: 1 0; }
+    DataPane .example { height: auto; margin-bottom: 1; }
+    DataPane > #texts { height: auto; }
+    DataPane > #fetch-data { display: none; margin-top: 1; }
+    DataPane.-unfetched > #fetch-data { display: block; }
+    DataPane > #data-state { display: none; }
+    DataPane.-waiting > #data-state { display: block; }
+    DataPane.-waiting > .preview { display: none; }
+    """
+
+    class Fetch(Message):
+        """Data of a hub are wanted."""
+
+    def __init__(self) -> None:
+        super().__init__(id="data", classes="pane -waiting")
+        self.border_title = "Data"
+        self._preview: Preview | None = None
+        self._tokens: Tokens | None = None
+
+    def compose(self) -> ComposeResult:
+        yield FieldLine("data.source")
+        with Vertical(classes="for-tables"):
+            yield FieldLine("data.text_column")
+            yield FieldLine("data.label_column")
+        yield FieldLine("data.classes", empty="all that occur")
+        yield FieldLine("data.limit", empty="all examples")
+        yield FieldLine("data.validation")
+        yield FieldLine("data.test")
+        yield Static(id="sizes", classes="preview")
+        yield Static(id="data-state", markup=False)
+        yield Button("Fetch the data", id="fetch-data", compact=True)
+        yield Bars(classes="preview")
+        yield Pictures(classes="preview")
+        yield Vertical(id="texts", classes="preview")
+
+    def show(self, form: Form) -> None:
+        """Show which fields there are."""
+        self.set_class(form.task == "text-classification", "-tables")
+
+    def wait(self, message: str, *, unfetched: bool = False) -> None:
+        """There is no preview now: say why. unfetched: whether it takes the user to have it fetched."""
+        self._preview = None
+        self.add_class("-waiting")
+        self.set_class(unfetched, "-unfetched")
+        self.query_one("#data-state", Static).update(message)
+
+    async def know(self, preview: Preview) -> None:
+        """Show the preview of the form's data."""
+        self._preview, self._tokens = preview, None
+        self.query_one("#sizes", Static).update(_sizes(preview, None))
+        totals = [sum(counts) for counts in zip(*preview.counts.values(), strict=True)] if preview.classes else []
+        self.query_one(Bars).counts = tuple(zip(preview.classes, totals, strict=True))
+        self.query_one(Bars).display = bool(preview.classes)
+        self.remove_class("-waiting", "-unfetched")
+        await self._show_examples()
+
+    async def count(self, tokens: Tokens) -> None:
+        """Show the token counts of the texts that are shown."""
+        if self._preview:
+            self._tokens = tokens
+            self.query_one("#sizes", Static).update(_sizes(self._preview, tokens))
+            await self._show_examples()
+
+    async def _show_examples(self) -> None:
+        if self._preview is None:
+            return
+        examples = self._preview.examples
+        pictures = [(each.file, each.label or "") for each in examples if each.file]
+        self.query_one(Pictures).display = bool(pictures)
+        if pictures:
+            across = max(2, self.content_size.width // (_PICTURE + 1))
+            rows = [pictures[start : start + across] for start in range(0, len(pictures), across)]
+            await self.query_one(Pictures).show(rows, columns(self, across, _PICTURE))
+        texts = self.query_one("#texts", Vertical)
+        counts = self._tokens.counts if self._tokens else (None,) * len(examples)
+        limit = self._tokens.length if self._tokens else None
+        contents = [_text(each, count, limit) for each, count in zip(examples, counts, strict=False) if each.text]
+        if len(texts.children) != len(contents):
+            await texts.remove_children()
+            await texts.mount_all(Static(classes="example") for _ in contents)
+        for widget, content in zip(texts.query(Static), contents, strict=True):
+            widget.update(content)
+
+    async def on_resize(self) -> None:
+        await self._show_examples()
+
+    @on(Button.Pressed, "#fetch-data")
+    def _fetch(self) -> None:
+        self.post_message(self.Fetch())
+
+
+def _sizes(preview: Preview, tokens: Tokens | None) -> Content:
+    parts = []
+    for name, size in preview.sizes.items():
+        if tokens and tokens.sequences:
+            more = f" ({tokens.sequences[name]:,} sequences)"
+        else:
+            more = f" ({preview.characters[name]:,} characters)" if preview.characters else ""
+        parts.append(Content.assemble((f"{size:,}", "bold"), (f" {name}{more}", "$foreground 60%")))
+    dropped = f"{preview.duplicates:,} duplicate{'' if preview.duplicates == 1 else 's'} dropped"
+    return Content.styled(" · ", "$foreground 60%").join([*parts, Content.styled(dropped, "$foreground 60%")])
+
+
+def _text(example: Example, tokens: int | None, limit: int | None) -> Content:
+    text = " ".join((example.text or "").split())
+    cut = len(text) > _TEXT or (example.characters or 0) > len(example.text or "")
+    facts = []
+    if tokens is not None:
+        facts.append(f"{tokens:,} tokens" + (f", cut at {limit}" if limit and tokens > limit else ""))
+    elif example.characters:
+        facts.append(f"{example.characters:,} characters")
+    label = (f"{example.label}  " if example.label else "", "bold")
+    head = Content.assemble(label, (" ".join(facts), "$foreground 60%"))
+    return Content("\n").join([head, Content(text[:_TEXT] + ("…" if cut else ""))])

@@ -1,0 +1,135 @@
+"""A key of a recipe on one line of a form: its label, a control of its kind, and below it what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static, Switch
+
+from ftapp.tui.fields import Field, field
+from ftapp.tui.widgets.choice import Choice
+
+
+class FieldLine(Widget):
+    """Shows and changes one key; it posts Changed for what the user does, never for what it is told to show."""
+
+    DEFAULT_CSS = """
+    FieldLine { height: auto; color: $text-muted; }
+    FieldLine:focus-within { color: $foreground; }
+    FieldLine.-wrong { color: $error; }
+    FieldLine > * { margin-left: 15; width: 1fr; }
+    FieldLine > Switch, FieldLine > Switch:focus {
+        border: none; padding: 0 1; width: auto; height: 1; background: $surface;
+    }
+    FieldLine > Switch:focus { background: $panel; background-tint: $background 0%; }
+    FieldLine .switch--slider { color: $foreground 40%; background: $border; }
+    FieldLine .-on .switch--slider { color: $primary; }
+    FieldLine > .wrong { height: auto; color: $error; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "explain", "Meaning", tooltip="What this field means"),
+    ]
+
+    class Changed(Message):
+        """The user gave the key another value; None takes it away."""
+
+        def __init__(self, line: FieldLine, value: Any) -> None:
+            super().__init__()
+            self.line, self.value = line, value
+
+    class Explain(Message):
+        """The user asks what the key means."""
+
+        def __init__(self, line: FieldLine) -> None:
+            super().__init__()
+            self.line = line
+
+    def __init__(self, key: str, label: str | None = None, *, empty: str = "") -> None:
+        """key: as `fields.field` takes it; empty: what to show where there is no value and no default."""
+        super().__init__()
+        self.field: Field = field(key)
+        self.label = label or self.field.key.rpartition(".")[2].replace("_", " ")
+        self.message: str | None = None
+        self._shown: Any = None
+        self._empty = empty or self.field.write(self.field.default)
+
+    def compose(self) -> ComposeResult:
+        match self.field.kind:
+            case "choice":
+                yield Choice(self.field.choices)
+            case "switch":
+                yield Switch(animate=False)
+            case _:
+                yield _Text(placeholder=self._empty, questions=self.field.kind in ("text", "list"))
+
+    def render(self) -> Content:
+        """The label, to the left of the control."""
+        return Content(self.label)
+
+    def show(self, value: Any) -> None:
+        """Show a value, the default where it is None. What is being typed stays."""
+        shown = self.field.default if value is None else value
+        self._shown = shown
+        match self.field.kind:
+            case "choice":
+                self.query_one(Choice).value = str(shown)
+            case "switch":
+                with self.prevent(Switch.Changed):
+                    self.query_one(Switch).value = bool(shown)
+            case _:
+                text = self.query_one(_Text)
+                if not text.has_focus and self.field.read(text.value) != value:
+                    with self.prevent(Input.Changed):
+                        text.value = self.field.write(value)
+
+    def complain(self, message: str | None) -> None:
+        """Show what is wrong with the value, or None for nothing."""
+        if message == self.message:
+            return
+        self.message = message
+        self.set_class(message is not None, "-wrong")
+        for known in self.query(".wrong").results(Static):
+            known.remove()
+        if message is not None:
+            self.mount(Static(message, classes="wrong", markup=False))
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed(self, self.field.read(event.value)))
+
+    @on(Choice.Changed)
+    def _chosen(self, event: Choice.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed(self, event.value))
+
+    @on(Switch.Changed)
+    def _switched(self, event: Switch.Changed) -> None:
+        event.stop()
+        if event.value != self._shown:
+            self._shown = event.value
+            self.post_message(self.Changed(self, event.value))
+
+    def action_explain(self) -> None:
+        self.post_message(self.Explain(self))
+
+
+class _Text(Input):
+    """A line of text, in which a question mark asks for help where no value has one."""
+
+    def __init__(self, *, placeholder: str, questions: bool) -> None:
+        super().__init__(placeholder=placeholder, compact=True, select_on_focus=False)
+        self._questions = questions
+
+    def on_key(self, event: events.Key) -> None:
+        if event.character == "?" and not self._questions:
+            event.prevent_default()
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return (character != "?" or self._questions) and super().check_consume_key(key, character)

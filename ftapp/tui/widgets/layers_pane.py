@@ -1,0 +1,211 @@
+"""The pane of the layers: what share trains, what that costs, the tree to toggle, and the rules as text."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static, TextArea
+
+from ftapp import rules
+from ftapp.answers import Costs, Structure
+from ftapp.tui import layers, words
+from ftapp.tui.edits import Form
+from ftapp.tui.layers import Choice, Node
+from ftapp.tui.widgets.layer_tree import LayerTree
+
+
+class LayersPane(Vertical):
+    """Shows a form's layers once it has the model's structure; posts Changed with other rules for the phase."""
+
+    DEFAULT_CSS = """
+    LayersPane > #share { height: 1; }
+    LayersPane > #bar { height: 1; margin-bottom: 1; }
+    LayersPane > #cost { height: auto; color: $text-muted; margin-bottom: 1; }
+    LayersPane > #waiting { height: 1fr; color: $text-muted; }
+    LayersPane > LayerTree { height: 1fr; display: none; }
+    LayersPane.-known > #waiting { display: none; }
+    LayersPane.-known > LayerTree { display: block; }
+    LayersPane > #rules { height: auto; max-height: 6; margin-top: 1; background: $surface; padding: 0 1; }
+    LayersPane > #rules:focus { background: $panel; }
+    LayersPane > #rules-wrong { height: auto; color: $error; display: none; padding: 0 1; }
+    LayersPane.-wrong > #rules-wrong { display: block; }
+    """
+
+    class Changed(Message):
+        """The rules of the chosen phase are to be others."""
+
+        def __init__(self, rules: list[str]) -> None:
+            super().__init__()
+            self.rules = rules
+
+    def __init__(self) -> None:
+        super().__init__(id="layers", classes="pane")
+        self.border_title = "Layers"
+        self._structure: Structure | None = None
+        self._root: Node | None = None
+        self.choice: Choice | None = None
+        self._cost = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="share")
+        yield Static(id="bar")
+        yield Static(id="cost", markup=False)
+        yield Static(id="waiting", markup=False)
+        yield LayerTree()
+        yield TextArea(
+            id="rules",
+            compact=True,
+            highlight_cursor_line=False,
+            placeholder="Everything trains. A rule a line: freeze attention & first:4",
+        )
+        yield Static(id="rules-wrong", markup=False)
+
+    def show(self, form: Form) -> None:
+        """Show the rules of the form's phase, and what they make of the structure."""
+        area = self.query_one("#rules", TextArea)
+        if _lines(area.text) != form.layers and not area.has_focus:
+            with self.prevent(TextArea.Changed):
+                area.load_text("\n".join(form.layers))
+        self.border_title = f"Layers in phase {form.phase}" if len(form.phases) > 1 else "Layers"
+        self._decide(form.layers)
+
+    def know(self, structure: Structure) -> None:
+        """Take the structure of the form's model."""
+        if structure != self._structure:
+            self._structure, self._root = structure, layers.grow(structure)
+        self._decide(_lines(self.query_one("#rules", TextArea).text))
+        self.add_class("-known")
+
+    def wait(self, message: str) -> None:
+        """There is no structure now: say why."""
+        self._structure = self._root = self.choice = None
+        self.remove_class("-known")
+        self.query_one("#waiting", Static).update(message)
+        for name in ("#share", "#bar", "#cost"):
+            self.query_one(name, Static).update("")
+
+    def cost(self, told: Costs | str) -> None:
+        """Show what the phase costs, or why that is not known."""
+        self._cost = told if isinstance(told, str) else cost_words(told)
+        self.query_one("#cost", Static).update(self._cost)
+
+    def timing(self, message: str) -> None:
+        """Show beside the costs how the timing of steps goes."""
+        self.query_one("#cost", Static).update("\n".join(filter(None, (self._cost, message))))
+
+    def complain(self, message: str | None) -> None:
+        """Show what is wrong with the rules."""
+        self.set_class(message is not None, "-wrong")
+        if self.query_one("#rules-wrong", Static).content != (message or ""):
+            self.query_one("#rules-wrong", Static).update(message or "")
+
+    def _decide(self, wanted: list[str]) -> None:
+        if self._structure is None or self._root is None:
+            return
+        try:
+            choice = layers.choose(self._structure, wanted)
+        except ValueError:
+            return  # a rule that is being typed; the tree shows the last that could be read
+        if self.choice and (choice.structure, choice.layers) == (self.choice.structure, self.choice.layers):
+            return
+        self.choice = choice
+        self.query_one(LayerTree).show(self._root, choice)
+        self._tell_rule()
+        share = Content.assemble(
+            ("R ", "$foreground 60%"),
+            (words.share(choice.share), "bold $primary"),
+            (f"   {choice.trained:,} of {choice.structure.parameters:,} parameters train", "$foreground 60%"),
+        )
+        self.query_one("#share", Static).update(share)
+        self.call_after_refresh(self._draw_bar)
+
+    def _draw_bar(self) -> None:
+        bar = self.query_one("#bar", Static)
+        if self.choice:
+            trains = round(self.choice.share * bar.size.width)
+            trains = max(trains, 1 if self.choice.trained else 0)
+            bar.update(Content.assemble(("━" * trains, "$primary"), ("━" * (bar.size.width - trains), "$border")))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw_bar)
+
+    @on(LayerTree.NodeHighlighted)
+    def _tell_rule(self) -> None:
+        """Say which rule has decided about the layer under the cursor."""
+        node = self.query_one(LayerTree).node
+        if node and self.choice:
+            rule = self.choice.rule(node.units)
+            several = len({id(self.choice.deciding[unit]) for unit in node.units}) > 1
+            self.border_subtitle = f"{node.name}: {rule or ('several rules' if several else 'no rule, it trains')}"
+
+    @on(LayerTree.Toggled)
+    def _toggle(self, event: LayerTree.Toggled) -> None:
+        if self.choice:
+            self._change(self.choice.toggled(event.node))
+
+    @on(LayerTree.GroupToggled)
+    def _toggle_group(self, event: LayerTree.GroupToggled) -> None:
+        if self.choice:
+            changed = self.choice.group_toggled(event.group)
+            if changed is None:
+                self.notify(f"No layer of this model belongs to {event.group}.")
+            else:
+                self._change(changed)
+
+    @on(LayerTree.Deepened)
+    def _deepen(self, event: LayerTree.Deepened) -> None:
+        if not self.choice:
+            return
+        units = self.choice.structure.units
+        now, blocks = rules.last_blocks(self.choice.layers, units), self.choice.structure.blocks
+        if 0 <= now + event.by <= blocks:
+            self._change(rules.with_last_blocks(self.choice.layers, now + event.by, units))
+        elif not blocks:
+            self.notify("This model has no repeated blocks.")
+        else:
+            self.notify("All blocks train." if event.by > 0 else "The last block does not train as a whole.")
+
+    def _change(self, wanted: list[str]) -> None:
+        with self.prevent(TextArea.Changed):
+            self.query_one("#rules", TextArea).load_text("\n".join(wanted))
+        self.post_message(self.Changed(wanted))
+
+    @on(TextArea.Changed, "#rules")
+    def _typed(self, event: TextArea.Changed) -> None:
+        self.post_message(self.Changed(_lines(event.text_area.text)))
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def cost_words(costs: Costs) -> str:
+    """What a phase costs, in two lines: time and memory, and what of the frozen layers is kept."""
+    parts = []
+    if costs.step is not None:
+        about = "" if costs.basis == "measured" else "about "
+        parts.append(f"a step {about}{seconds(costs.step)}")
+        if costs.steps is not None:
+            parts.append(f"{costs.steps:,} steps {about}{words.duration(costs.step * costs.steps)}")
+    elif costs.estimate:
+        parts.append(f"a step {costs.estimate.flops / 1e9:,.3g} GFLOPs")
+    if costs.estimate:
+        estimate = costs.estimate
+        memory = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations
+        parts.append(f"memory {words.size(memory)}")
+    lines = [" · ".join(parts)] if parts else []
+    if costs.choice and costs.choice.cached:
+        kept = f"kept: output of {costs.choice.layers[-1]}, {words.size(costs.choice.size)}"
+        lines.append(f"{kept}; {costs.choice.reason}")
+    elif costs.choice:
+        lines.append(f"no outputs kept: {costs.choice.reason}")
+    elif costs.data_error:
+        lines.append("what is kept follows from the data, which are not there")
+    return "\n".join(lines)
+
+
+def seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

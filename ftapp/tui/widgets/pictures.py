@@ -1,0 +1,66 @@
+"""Pictures in rows with captions: real ones where the terminal shows some, else two pixels in a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image as Pixels
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+from textual_image.widget import HalfcellImage, Image
+from textual_image.widget._base import Image as BaseImage
+
+
+class Pictures(Vertical):
+    """Rows of pictures of one width; `show` changes files in place, so that nothing flickers."""
+
+    DEFAULT_CSS = """
+    Pictures { height: auto; }
+    Pictures > .row { height: auto; margin-bottom: 1; }
+    Pictures .picture { height: auto; margin-right: 1; }
+    Pictures .caption { color: $text-muted; height: 1; }
+    """
+
+    async def show(self, rows: Sequence[Sequence[tuple[str, str]]], width: int) -> None:
+        """rows: files with their captions, "" for none; width: of each picture, in columns.
+
+        A file that cannot be read leaves its place empty.
+        """
+        shape = [[bool(caption) for _, caption in row] for row in rows]
+        if shape != getattr(self, "_shape", None):
+            self._shape = shape
+            await self.remove_children()
+            await self.mount_all(Horizontal(*(_Picture(bool(c)) for _, c in row), classes="row") for row in rows)
+        for widget, (file, caption) in zip(self.query(_Picture), (each for row in rows for each in row), strict=True):
+            widget.show(file, caption, width)
+
+
+class _Picture(Vertical):
+    def __init__(self, captioned: bool) -> None:
+        super().__init__(classes="picture")
+        self._captioned = captioned
+
+    def compose(self) -> ComposeResult:
+        # A browser and a recording have no terminal behind them that could show more than characters.
+        yield HalfcellImage() if self.app.is_headless or self.app.is_web else Image()
+        if self._captioned:
+            yield Static(classes="caption", markup=False)
+
+    def show(self, file: str, caption: str, width: int) -> None:
+        image = self.query_one(BaseImage)
+        self.styles.width = image.styles.width = width
+        image.styles.height = "auto"
+        try:
+            with Pixels.open(file) as opened:
+                image.image = opened.convert("RGB")
+        except OSError:
+            image.image = None
+        if self._captioned:
+            self.query_one(".caption", Static).update(caption)
+
+
+def columns(widget: Widget, count: int, most: int) -> int:
+    """The width of each of so many pictures side by side in a widget, at most `most` columns."""
+    return max(4, min(most, widget.content_size.width // max(1, count) - 1))

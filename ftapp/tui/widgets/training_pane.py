@@ -1,0 +1,160 @@
+"""The pane of the training: phases, optimizer, the course of the learning rate, and the rest of a run's keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Button, Static
+
+from ftapp import schedule
+from ftapp.recipe import Phase
+from ftapp.tui.edits import Form
+from ftapp.tui.widgets.curve import Curve
+from ftapp.tui.widgets.field import FieldLine
+
+_POINTS = 240
+_NOMINAL = 1000  # steps to draw a phase of epochs with while the number of examples is not known
+
+
+class TrainingPane(VerticalScroll, can_focus=False):
+    """Fields of the chosen phase, of evaluation, frozen layers, model and run, and the curve of the learning rate."""
+
+    DEFAULT_CSS = """
+    TrainingPane .section { color: $foreground; text-style: bold; margin-top: 1; height: 1; }
+    TrainingPane > #phase-title { margin-top: 0; }
+    TrainingPane #phase-buttons { height: 1; margin-top: 1; }
+    TrainingPane #phase-buttons Button { margin-right: 2; min-width: 8; }
+    TrainingPane Curve { height: 6; margin: 1 0; }
+    TrainingPane > .for-images, TrainingPane > .for-texts { display: none; height: auto; }
+    TrainingPane > .for-classes, TrainingPane > .for-lm { display: none; height: auto; }
+    TrainingPane.-images > .for-images, TrainingPane.-texts > .for-texts { display: block; }
+    TrainingPane.-classes > .for-classes, TrainingPane.-lm > .for-lm { display: block; }
+    """
+
+    class PhaseAdded(Message):
+        """A copy of the chosen phase is wanted after it."""
+
+    class PhaseRemoved(Message):
+        """The chosen phase is to go."""
+
+    def __init__(self) -> None:
+        super().__init__(id="training", classes="pane")
+        self.border_title = "Training"
+        self._examples: int | None = None
+        self._form: Form | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("Phase", classes="section", id="phase-title")
+        yield FieldLine("phase.name")
+        yield FieldLine("phase.epochs", empty="none, steps count")
+        yield FieldLine("phase.steps", empty="none, epochs count")
+        yield FieldLine("phase.batch_size", "batch")
+        yield FieldLine("phase.optimizer")
+        yield FieldLine("phase.learning_rate")
+        yield FieldLine("phase.layer_decay")
+        yield FieldLine("phase.schedule")
+        yield FieldLine("phase.warmup", "warm-up")
+        yield Curve()
+        yield FieldLine("phase.weight_decay")
+        yield FieldLine("phase.clip_norm", "clipping", empty="none")
+        with Horizontal(id="phase-buttons"):
+            yield Button("Add phase", id="add-phase", compact=True)
+            yield Button("Remove", id="remove-phase", compact=True)
+        yield from _section("Run", FieldLine("precision"), FieldLine("backend"), FieldLine("seed"))
+        yield from _section(
+            "Evaluation",
+            FieldLine("evaluate.every", empty="each epoch"),
+            FieldLine("evaluate.split"),
+            FieldLine("evaluate.examples", empty="all"),
+            FieldLine("evaluate.batch_size", "batch"),
+        )
+        yield from _section(
+            "Frozen layers",
+            FieldLine("frozen.cache", "keep outputs"),
+            FieldLine("frozen.dtype", "kept in"),
+            FieldLine("frozen.dropout"),
+        )
+        yield from _section("Model", FieldLine("model.preset"))
+        yield Vertical(
+            FieldLine("model.image_size", "height, width"),
+            FieldLine("model.features", empty="the backbone's output"),
+            FieldLine("model.pooling"),
+            classes="for-images",
+        )
+        yield Vertical(FieldLine("model.sequence_length", "tokens"), classes="for-texts")
+        yield Vertical(
+            FieldLine("model.normalize"),
+            FieldLine("model.hidden", "hidden layers", empty="none"),
+            FieldLine("model.dropout"),
+            FieldLine("model.head"),
+            classes="for-classes",
+        )
+        with Vertical(classes="for-lm"):
+            yield from _section(
+                "Samples",
+                FieldLine("samples.prompts", empty="none"),
+                FieldLine("samples.tokens"),
+                FieldLine("samples.temperature"),
+                FieldLine("samples.top_k"),
+            )
+        yield from _section("About", FieldLine("title"), FieldLine("summary"))
+
+    def show(self, form: Form) -> None:
+        """Show what is not a field: which fields there are, and the course of the rate."""
+        self._form = form
+        is_image, is_lm = form.task == "image-classification", form.task == "causal-lm"
+        self.set_class(is_image, "-images")
+        self.set_class(not is_image, "-texts")
+        self.set_class(is_lm, "-lm")
+        self.set_class(not is_lm, "-classes")
+        number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
+        of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
+        title = self.query_one("#phase-title", Static)
+        if title.content != f"Phase{of}":
+            title.update(f"Phase{of}")
+        self.query_one("#remove-phase", Button).disabled = len(form.phases) < 2
+        self._draw()
+
+    def know(self, examples: int | None) -> None:
+        """Take the number of examples that train, from which the steps of an epoch follow."""
+        self._examples = examples
+        self._draw()
+
+    def _draw(self) -> None:
+        curve = self.query_one(Curve)
+        phase = next((each for each in _phases(self._form) if self._form and each.name == self._form.phase), None)
+        if phase is None:
+            curve.values = ()
+            return
+        per_epoch = math.ceil(self._examples / phase.batch_size) if self._examples else None
+        steps = phase.steps or (phase.epochs or 1) * (per_epoch or _NOMINAL)
+        count = min(steps, _POINTS)
+        at = [index * (steps - 1) // max(1, count - 1) for index in range(count)]
+        curve.values = tuple(schedule.rate_at(phase, step, steps) for step in at)
+        if phase.steps or per_epoch:
+            curve.ends = ("step 1", f"{steps:,}")
+        else:
+            curve.ends = ("start", f"epoch {phase.epochs}")
+
+    @on(Button.Pressed, "#add-phase")
+    def _add(self) -> None:
+        self.post_message(self.PhaseAdded())
+
+    @on(Button.Pressed, "#remove-phase")
+    def _remove(self) -> None:
+        self.post_message(self.PhaseRemoved())
+
+
+def _section(title: str, *lines: FieldLine) -> Iterator[Widget]:
+    yield Static(title, classes="section")
+    yield from lines
+
+
+def _phases(form: Form | None) -> list[Phase]:
+    return form.recipe.phase if form and form.recipe else []

@@ -1,0 +1,304 @@
+"""The process behind the Configure screen, on tiny recipes: what it tells is what runs and plans do."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from ftapp import batches, freeze, models, plan, recipe, rules, stage, structures
+from ftapp.answers import Structure
+from ftapp.clients import Inspector as Client
+from ftapp.errors import RecipeError, RunError
+from ftapp.inspector import Inspector
+from ftapp.recipe import Augment, Recipe
+from ftapp.service import Request
+from tests.conftest import Tiny
+from tests.unit.test_imports import KERAS, loaded
+
+
+class Asked:
+    """The handlers, called as the process calls them, in this one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.handlers = Inspector(folder)
+        self.lines: list[dict[str, Any]] = []
+
+    def __call__(self, kind: str, chosen: Recipe, **parameters: Any) -> Any:
+        request = Request(1, kind, {}, self.lines.append)
+        return getattr(self.handlers, kind)(request, chosen.to_toml(), **parameters)
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Asked]:
+    folder = tmp_path / "previews"
+    folder.mkdir()
+    yield Asked(folder)
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(params=["image_recipe", "text_recipe", "lm_recipe"])
+def each(request: pytest.FixtureRequest) -> Recipe:
+    return recipe.parse(request.getfixturevalue(request.param))
+
+
+def built(chosen: Recipe) -> tuple[models.Pretrained, Any]:
+    pretrained = models.load_pretrained(chosen)
+    return pretrained, models.build(chosen, pretrained, 2)
+
+
+def test_a_structure_is_what_rules_see(each: Recipe, asked: Asked) -> None:
+    structure = asked("structure", each)
+    pretrained, model = built(each)
+    units, _ = freeze.units(model, pretrained.backbone)
+    assert list(structure.units) == units
+    assert structure.blocks == units[0].blocks
+    assert structure.parameters == model.count_params()
+    for phase in each.phase:
+        decisions = freeze.decide(model, pretrained.backbone, phase.layers)
+        trains, deciding = rules.decide([rules.parse_rule(text) for text in phase.layers], structure.units)
+        assert trains == [decision.trainable for decision in decisions]
+        assert deciding == [decision.rule for decision in decisions]
+        share = sum(layer.trainable for layer, trained in zip(structure.weighted, trains, strict=True) if trained)
+        assert share == sum(decision.trainable_parameters for decision in decisions)
+    paths = [layer.path for layer in structure.layers]
+    assert all(paths.index(layer.parent) < paths.index(layer.path) for layer in structure.layers if layer.parent)
+
+
+def test_containers_shapes_and_statistics(text_recipe: str, image_recipe: str, asked: Asked) -> None:
+    structure = asked("structure", recipe.parse(text_recipe))
+    layers = {layer.path: layer for layer in structure.layers}
+    block = layers["transformer_layer_1"]
+    assert (block.kind, block.weighted, block.parameters, block.block) == ("TransformerEncoder", False, 0, 1)
+    assert block.shape == (16, 8)  # tokens, width
+    query = layers["transformer_layer_1/self_attention_layer/query"]
+    assert query.shape == (16, 2, 4)  # tokens, heads, their size
+    assert query.flops == 2 * 16 * 8 * 8
+    normalized = recipe.parse(image_recipe.replace("[data]", "normalize = true\n[data]"))
+    found = asked("structure", normalized)
+    norm = next(layer for layer in found.layers if layer.kind == "BatchNormalization")
+    assert (norm.parameters, norm.trainable) == (2 * 6, 0)  # means and variances
+    assert found.classes == 2
+
+
+def test_a_kept_structure_needs_no_keras(each: Recipe, asked: Asked, tmp_path: Path) -> None:
+    assert structures.load(each) is None
+    structure = asked("structure", each)
+    assert structures.load(each) == structure
+    file = tmp_path / "kept.toml"
+    file.write_text(each.to_toml(), encoding="utf-8")
+    code = f"""
+import asyncio
+from pathlib import Path
+from ftapp import recipe
+from ftapp.clients import Inspector
+inspector = Inspector()
+found = asyncio.run(inspector.structure(recipe.parse(Path({str(file)!r}).read_text("utf-8"))))
+assert len(found.layers) == {len(structure.layers)}
+assert inspector._service is None
+"""
+    assert not loaded(code) & (KERAS | {"numpy"})
+
+
+def test_another_model_has_another_structure(image_recipe: str, asked: Asked, tiny: Tiny) -> None:
+    asked("structure", recipe.parse(image_recipe))
+    assert structures.load(recipe.parse(image_recipe.replace("epochs = 3", "epochs = 4"))) is not None
+    assert structures.load(recipe.parse(image_recipe.replace("[data]", "hidden = [4]\n[data]"))) is None
+    (tiny.photos / "neither").mkdir()
+    try:
+        assert structures.load(recipe.parse(image_recipe)) is None
+    finally:
+        (tiny.photos / "neither").rmdir()
+
+
+def test_broken_data_spoils_no_structure(image_recipe: str, asked: Asked, tmp_path: Path, tiny: Tiny) -> None:
+    broken = tmp_path / "broken"
+    for name in ("a", "b"):
+        (broken / name).mkdir(parents=True)
+        (broken / name / "0.png").write_bytes(b"no image")
+    chosen = recipe.parse(image_recipe.replace(str(tiny.photos), str(broken)))
+    structure = asked("structure", chosen)
+    assert structure.classes is None
+    assert structures.load(chosen) is None
+    with pytest.raises(RecipeError, match=r"0\.png: .*an image can be decoded to its end"):
+        asked("data", chosen, examples=2)
+    costs = asked("costs", chosen, phase=0, layers=None)
+    assert "an image can be decoded" in costs.data_error
+    assert costs.choice is None
+    assert costs.estimate.flops > 0
+
+
+@pytest.mark.parametrize("layers", [None, ["freeze all", "train head"], ["train all"], ["freeze all", "train last:1"]])
+def test_costs_are_those_of_a_plan(each: Recipe, asked: Asked, layers: list[str] | None) -> None:
+    if layers and each.task == "causal-lm" and "train head" in layers:
+        pytest.skip("a language model has no new head")
+    costs = asked("costs", each, phase=0, layers=layers)
+    phase = each.phase[0].model_copy(update={"layers": layers if layers is not None else each.phase[0].layers})
+    pretrained, model = built(each)
+    splits = batches.load(each, pretrained.preprocessor, lambda *told: None)
+    decisions = freeze.decide(model, pretrained.backbone, phase.layers)
+    freeze.apply(model, decisions)
+    with stage.staged(each, phase, model, splits) as made:
+        assert costs.choice == made.choice
+        calls = plan.calls_of(each, model)
+        assert costs.estimate == plan.estimate(phase, calls, decisions, made.below, cached=made.choice.cached)
+    assert costs.examples == len(splits.train)
+    assert (costs.steps, costs.steps / costs.epochs) == stage.epochs(phase, len(splits.train))
+    assert costs.trainable == sum(decision.trainable_parameters for decision in decisions)
+    assert (costs.step, costs.basis) == (None, None)
+
+
+def test_rules_that_do_not_fit_are_told(image_recipe: str, asked: Asked) -> None:
+    chosen = recipe.parse(image_recipe)
+    for layers, message in (
+        (["freeze all", "train haed"], "did you mean 'head'?"),
+        (["freeze all"], "a phase trains at least one layer"),
+        (["fries all"], "did you mean 'freeze'?"),
+    ):
+        with pytest.raises(RecipeError, match=message.replace("?", r"\?")) as caught:
+            asked("costs", chosen, phase=0, layers=layers)
+        assert caught.value.problems[0].key == "phase.head.layers"
+    with pytest.raises(RunError, match="numbered from 0 to 0; got 1"):
+        asked("costs", chosen, phase=1, layers=None)
+
+
+def test_a_timed_step_is_measured_and_others_follow_from_it(each: Recipe, asked: Asked) -> None:
+    asked("structure", each)
+    held = asked.handlers._model._value
+    assert held is not None
+    before = [np.array(variable) for variable in held.model.weights]
+    timing = asked("timing", each, phase=0)
+    assert all((np.array(after) == old).all() for after, old in zip(held.model.weights, before, strict=True))
+    assert timing.step > 0
+    costs = asked("costs", each, phase=0, layers=None)
+    assert (costs.step, costs.basis) == (timing.step, "measured")
+    assert costs.estimate.flops == timing.step_flops
+    other = asked("costs", each, phase=0, layers=["train all"])
+    assert other.basis == "derived"
+    assert other.step > 0
+
+
+def test_previews_of_images(image_recipe: str, asked: Asked) -> None:
+    preview = asked("data", recipe.parse(image_recipe), examples=3)
+    assert preview.sizes == {"train": 22, "validation": 8, "test": 10}
+    assert preview.classes == ("across", "down")
+    assert {name: sum(counts) for name, counts in preview.counts.items()} == preview.sizes
+    assert len(preview.examples) == 3
+    for example in preview.examples:
+        assert example.label in preview.classes
+        assert example.size == (24, 20)
+        with Image.open(example.file) as image:
+            assert (image.mode, image.size) == ("RGB", (24, 20))
+
+
+def test_previews_of_texts(text_recipe: str, lm_recipe: str, asked: Asked, tiny: Tiny) -> None:
+    chosen = recipe.parse(text_recipe.replace("sequence_length = 16", "sequence_length = 8"))
+    preview, tokens = asked("data", chosen, examples=4), asked("tokens", chosen, examples=4)
+    rows = dict(row.split(",") for row in tiny.reviews.read_text("utf-8").splitlines()[1:])
+    assert [rows[example.text] for example in preview.examples] == [example.label for example in preview.examples]
+    # Nine words, one of them "n7", unknown as a whole; [CLS] and [SEP].
+    assert all(count >= 10 + 2 for count in tokens.counts)
+    assert tokens.length == 8
+    language = recipe.parse(lm_recipe)
+    book, tokens = asked("data", language, examples=4), asked("tokens", language, examples=4)
+    splits = batches.load(language, models.load_preprocessor(language), lambda *told: None)
+    assert tokens.sequences == {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+    assert tiny.book.read_text("utf-8").startswith(book.examples[0].text[:500])
+    assert book.characters["train"] == book.examples[0].characters
+
+
+def test_a_file_that_has_changed_is_read_again(text_recipe: str, asked: Asked, tiny: Tiny, tmp_path: Path) -> None:
+    file = tmp_path / "growing.csv"
+    rows = tiny.reviews.read_text("utf-8")
+    file.write_text(rows, encoding="utf-8")
+    chosen = recipe.parse(text_recipe.replace(str(tiny.reviews), str(file)))
+    before = asked("data", chosen, examples=1)
+    file.write_text(rows + "a film that i found very fine,positive\n", encoding="utf-8")
+    assert sum(asked("data", chosen, examples=1).sizes.values()) == sum(before.sizes.values()) + 1
+    file.write_text(rows + "one field\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="row 82: a row has as many fields as the header, 2; got 1"):
+        asked("data", chosen, examples=1)
+
+
+def test_a_grid_follows_the_values(image_recipe: str, asked: Asked) -> None:
+    chosen = recipe.parse(image_recipe)
+
+    def grid(augment: Augment | None) -> Any:
+        found = asked("augment", chosen.model_copy(update={"augment": augment}), images=2, views=3)
+        assert found.size == (16, 16)
+        assert set(found.labels) <= {"across", "down"}
+        return np.array([[np.asarray(Image.open(file)) for file in row] for row in found.rows])
+
+    plain = grid(None)
+    turned = grid(Augment(rotation=40.0))
+    again = grid(Augment(rotation=40.0))
+    further = grid(Augment(rotation=90.0, flip="both"))
+    assert plain.shape == (2, 1, 16, 16, 3)
+    assert turned.shape == (2, 4, 16, 16, 3)
+    assert (turned == again).all()
+    assert (turned[:, 0] == plain[:, 0]).all()
+    assert all((turned[:, view] != plain[:, 0]).any() for view in range(1, 4))
+    assert (turned[:, 1:] != further[:, 1:]).any()
+    assert len(list(asked.handlers._folder.glob("grid-*"))) == 2
+
+
+def test_a_large_image_is_augmented_small(image_recipe: str, asked: Asked) -> None:
+    large = recipe.parse(image_recipe.replace("[16, 16]", "[448, 224]"))
+    assert asked("augment", large, images=1, views=1).size == (112, 224)
+
+
+def test_in_its_own_process(image_recipe: str, tmp_path: Path) -> None:
+    """Data comes before Keras is loaded; what was asked at once comes too; no file stays behind."""
+    chosen = recipe.parse(image_recipe)
+
+    async def ask() -> tuple[Structure, list[str], str]:
+        client, told = Client(), list[str]()
+        structure = asyncio.create_task(client.structure(chosen, lambda activity, done, total: told.append(activity)))
+        preview = await client.data(chosen, examples=1)
+        grid, costs, again = await asyncio.gather(
+            client.augment(chosen), client.costs(chosen, 0), client.structure(chosen)
+        )
+        assert Path(grid.rows[0][0]).is_file()
+        assert preview.examples[0].file is not None
+        assert costs.examples == preview.sizes["train"]
+        assert again == await structure
+        await client.close()
+        return again, told, preview.examples[0].file
+
+    structure, told, file = asyncio.run(ask())
+    assert structures.load(chosen) == structure
+    assert told.index("reading the data") < told.index("loading Keras")
+    assert not Path(file).exists()
+
+
+def test_data_needs_no_keras_in_the_process(text_recipe: str, tmp_path: Path) -> None:
+    line = msgspec.json.encode({"id": 7, "kind": "data", "recipe": recipe.parse(text_recipe).to_toml(), "examples": 1})
+    code = f"""
+import os, sys, threading
+from pathlib import Path
+from ftapp import inspector, service
+from ftapp.service import Request
+lines = []
+handlers = inspector.Inspector(Path({str(tmp_path)!r}))
+import msgspec
+given = msgspec.json.decode({line!r})
+preview = handlers.data(Request(7, "data", {{}}, lines.append), given["recipe"], given["examples"])
+assert preview.sizes["train"] == 52
+"""
+    assert not loaded(code) & KERAS
+
+
+def test_it_leaves_nothing_when_its_stdin_ends(tmp_path: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "ftapp.inspector"], input="", capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")

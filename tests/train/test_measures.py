@@ -1,0 +1,63 @@
+"""What a run tells of its model while it trains: weight drift, confusion, samples."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from ftapp.control import Checkpoint
+from ftapp.events import Confused, Drifted, Evaluated, read
+from tests.conftest import Do
+
+
+def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(do: Do, image_recipe: str) -> None:
+    _, history, run = do(image_recipe)
+    events = read(run.events_file)
+    for place, event in enumerate(events):
+        if isinstance(event, Evaluated):
+            confused = events[place + 1]
+            assert isinstance(confused, Confused)
+            assert (confused.step, confused.split, confused.final) == (event.step, event.split, event.final)
+            counts = np.array(confused.counts)
+            assert counts.shape == (2, 2)
+            assert counts.sum() == event.examples
+            assert np.trace(counts) / event.examples == pytest.approx(event.accuracy)
+    assert len(history.confusions) == len(history.evaluations)
+    assert history.summary()["confusion"] == history.confusions[-1].counts
+    assert sum(history.confusions[-1].counts[0]) == 5  # half of the test split
+
+
+def test_drift_is_that_of_the_saved_weights(do: Do, image_recipe: str) -> None:
+    second = '[[phase]]\nname = "block"\nlayers = ["freeze all", "train block2", "train head"]\nsteps = 4\n'
+    _, history, run = do(image_recipe + second, "phase.head.epochs=2", commands=[Checkpoint()])
+    assert [(drift.step, drift.phase) for drift in history.drifts] == [
+        *((step, "head") for step in (3, 6)),
+        *((step, "block") for step in (7, 8, 9, 10)),
+    ]
+    assert all(drift.last_step for drift in history.drifts)
+    models = [run.checkpoint_folder(0), run.model_folder]
+    start, end = (keras.saving.load_model(folder / "model.keras", compile=False) for folder in models)
+    for path, drift in zip(history.phases[1].trainable_layers, history.drifts[-1].since_start, strict=True):
+        before, after = (
+            np.concatenate([value.ravel() for value in model.get_layer(path).get_weights()]) for model in (start, end)
+        )
+        assert drift is not None
+        assert drift == pytest.approx(np.linalg.norm(after - before) / np.linalg.norm(before), rel=1e-4)
+        assert drift > 0
+
+
+def test_a_phase_that_ends_between_evaluations_tells_its_drift(do: Do, image_recipe: str) -> None:
+    _, history, _ = do(image_recipe, "phase.head.steps=5", "evaluate.every=3")
+    assert [drift.step for drift in history.drifts] == [3, 5]
+    assert history.drifts[1].last_step is None
+    assert isinstance(history.drifts[1], Drifted)
+
+
+def test_a_language_model_writes_every_so_many_steps(do: Do, lm_recipe: str) -> None:
+    _, history, _ = do(lm_recipe, "phase.finetune.steps=6", "samples.every=2", "phase.finetune.learning_rate=1e-12")
+    assert [sample.step for sample in history.samples] == [0, 2, 4, 6]
+    # The draws are the same each time, and the weights have hardly moved.
+    assert len({sample.text for sample in history.samples}) == 1
+    assert not history.confusions
+    assert history.summary()["confusion"] is None

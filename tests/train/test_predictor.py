@@ -1,0 +1,160 @@
+"""The process behind Try it, on tiny runs of each task: what it answers is what the saved model computes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras_hub
+import numpy as np
+import pytest
+from PIL import Image
+
+from ftapp import generation, models, recipe
+from ftapp.answers import Generated
+from ftapp.clients import Predictor as Client
+from ftapp.errors import RunError
+from ftapp.predictor import Predictor
+from ftapp.runs import Run
+from ftapp.service import Request
+from tests.conftest import Do, Tiny
+
+
+def asked(handler: Callable[..., Any], run: Run, lines: list[Any] | None = None, **parameters: Any) -> Any:
+    request = Request(1, handler.__name__, {}, (lines if lines is not None else []).append)
+    return handler(request, str(run.folder), **parameters)
+
+
+def test_it_classifies_an_image_file(image_recipe: str, do: Do, tiny: Tiny, tmp_path: Path) -> None:
+    _, _, run = do(image_recipe)
+    handlers = Predictor()
+    ready = asked(handlers.load, run)
+    assert (ready.task, ready.classes, ready.head) == ("image-classification", ("across", "down"), "softmax")
+    assert "random" in ready.no_base
+    file = tiny.photos / "down" / "3.png"
+    found = asked(handlers.classify, run, text=None, image=str(file))
+    with Image.open(file) as image:
+        expected = models.load(run.model_folder).predict([np.asarray(image)])[0]
+    assert np.allclose(found.scores, expected, atol=1e-6)
+    assert sum(found.scores) == pytest.approx(1, abs=1e-5)
+    assert found.meaning == "probabilities"
+    (tmp_path / "text.png").write_text("no image", encoding="utf-8")
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"text": None, "image": str(tmp_path / "text.png")}, "an image is a JPEG, PNG"),
+        ({"text": None, "image": str(tmp_path / "none.png")}, "No such file"),
+        ({"text": "words", "image": None}, "classifies image files"),
+    ]
+    for given, message in wrong:
+        with pytest.raises(RunError, match=message):
+            asked(handlers.classify, run, **given)
+    with pytest.raises(RunError, match="only a causal language model writes text"):
+        asked(handlers.generate_base, run, prompt="the")
+
+
+def test_it_says_what_scores_are(text_recipe: str, do: Do) -> None:
+    _, _, run = do(text_recipe, "model.head=linear-svm", "phase.finetune.steps=2")
+    handlers = Predictor()
+    text = "the film was very very good and fine and i found it lovely in a superb plot with it"
+    found = asked(handlers.classify, run, text=text, image=None)
+    assert np.allclose(found.scores, models.load(run.model_folder).predict([text])[0], atol=1e-6)
+    assert found.meaning == "decision values"
+    assert found.classes == ("negative", "positive")
+    assert (found.tokens, found.length) == (19 + 2, 16)
+    with pytest.raises(RunError, match="got an empty one"):
+        asked(handlers.classify, run, text=" ", image=None)
+
+
+def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do) -> None:
+    _, _, run = do(lm_recipe)
+    handlers, lines = Predictor(), list[Any]()
+    options: dict[str, Any] = {"prompt": "the cat", "tokens": 9, "temperature": 0.7, "top_k": 5, "seed": 4}
+    told = asked(handlers.generate_trained, run, lines, **options)
+    pieces = [line["piece"] for line in lines if "piece" in line]
+    assert "".join(pieces) == told.text
+    assert len(pieces) > 1
+    assert told.tokens == 9 or told.ended
+    assert told.text == generated(models.load(run.model_folder).causal_lm)
+    base = asked(handlers.generate_base, run, **options)
+    assert base.text == generated(models.load_pretrained(recipe.load(run.recipe_file)).causal_lm)
+    assert base.text != told.text
+
+    def written(**changed: Any) -> str:
+        return str(asked(handlers.generate_trained, run, **options | changed).text)
+
+    assert written(temperature=0.0) == written(temperature=0.0, seed=9)
+    assert written() == told.text
+    assert written(top_k=200, temperature=2.0) != written(top_k=200, temperature=2.0, seed=1)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"tokens": 0}, "at least 1 token"),
+        ({"temperature": -1.0}, "temperature of 0 or above"),
+        ({"prompt": "the cat " * 30}, "leaves no room"),
+    ]
+    for changed, message in wrong:
+        with pytest.raises(RunError, match=message):
+            written(**changed)
+
+
+def generated(causal_lm: Any) -> str:
+    """The continuation that KerasHub's own generation draws with the options of the test above."""
+    causal_lm.compile(sampler=keras_hub.samplers.TopKSampler(k=5, temperature=0.7, seed=4))
+    mask = causal_lm.preprocessor.generate_preprocess(["the cat"], sequence_length=32)["padding_mask"]
+    return str(causal_lm.generate(["the cat"], max_length=int(np.asarray(mask).sum()) + 9)[0]).removeprefix("the cat")
+
+
+def test_characters_come_whole(tiny: Tiny) -> None:
+    """The tiny model knows bytes; told in any pieces, a character of three bytes comes in one."""
+    causal_lm = keras_hub.models.CausalLM.from_preset(str(tiny.gpt2))
+    ids = np.asarray(causal_lm.preprocessor.tokenizer("a東é🙂z"))
+    pieces: list[str] = []
+
+    def scripted(inputs: Any, stop_token_ids: Any) -> None:
+        for token in ids:
+            causal_lm.sampler._told(int(token))
+
+    causal_lm.generate_step = scripted
+    made = generation.stream(causal_lm, "the", pieces.append, tokens=20, temperature=1.0, top_k=1, seed=0)
+    assert [piece for piece in pieces if piece] == ["a", "東", "é", "🙂", "z"]
+    assert made.text == "a東é🙂z"
+    # Bytes that never make a character are told at the end.
+    ids, pieces = ids[:2], []
+    made = generation.stream(causal_lm, "the", pieces.append, tokens=20, temperature=1.0, top_k=1, seed=0)
+    assert "".join(pieces) == made.text
+    assert made.text.startswith("a")
+    assert len(made.text) > 1
+
+
+def test_a_run_without_a_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="once its run has saved it"):
+        asked(Predictor().load, Run(tmp_path))
+
+
+def test_in_its_own_process(lm_recipe: str, do: Do) -> None:
+    """Both models write at once; a text that nobody wants any more ends early, and the next one comes."""
+    _, _, run = do(lm_recipe)
+    client = Client(recipe.load(run.recipe_file), run.folder)
+
+    async def written(**options: Any) -> tuple[list[str], Generated]:
+        pieces: list[str] = []
+        async for each in client.generate("the", tokens=6, **options):
+            if isinstance(each, Generated):
+                return pieces, each
+            pieces.append(each)
+        raise AssertionError("no end")
+
+    async def ask() -> None:
+        ready = await client.load()
+        assert (ready.task, ready.no_base) == ("causal-lm", None)
+        for pieces, made in await asyncio.gather(written(), written(model="base")):
+            assert "".join(pieces) == made.text
+        endless = client.generate("the", tokens=20, temperature=2.0, top_k=250)
+        assert isinstance(await anext(endless), str)
+        await endless.aclose()
+        pieces, made = await written()
+        assert "".join(pieces) == made.text
+        with pytest.raises(RunError, match="does not classify"):
+            await client.classify(text="the")
+        await client.close()
+
+    asyncio.run(asyncio.wait_for(ask(), 300))

@@ -1,0 +1,159 @@
+"""The screen that compares runs: curves, results, recipes, and losses at equal steps."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from ftapp.events import Evaluated, EventLog, RunEnded, Stepped
+from ftapp.runs import Run
+from ftapp.tui.screens.compare import CompareScreen
+from ftapp.tui.widgets.chart import Chart
+from ftapp.tui.widgets.facts import Facts
+from ftapp.tui.widgets.scatter import Scatter
+from tests.tui.conftest import Write
+from tests.tui.harness import SIZES, Opened, until
+
+
+async def compared(pilot: Pilot[None], *runs: Run) -> CompareScreen:
+    """The screen, once it has drawn these runs."""
+    screen = CompareScreen(list(runs))
+    await pilot.app.push_screen(screen)
+    await until(pilot, lambda: screen.query_one("#results Facts", Facts).rows)
+    await until(pilot, lambda: screen.query_one("#differences Facts", Facts).rows)
+    await pilot.pause()
+    return screen
+
+
+def table(screen: CompareScreen, name: str) -> dict[str, list[str]]:
+    rows = screen.query_one(f"#{name} Facts", Facts).rows
+    return {label: [value.plain for value in values] for label, *values in rows}
+
+
+async def test_curves_results_and_differences_of_two_runs(write_run: Write) -> None:
+    first = write_run("full", steps=40, loss=2.0, accuracy=0.7)
+    second = write_run("frozen", steps=30, loss=1.5, accuracy=0.9, rate=0.01, seed=1)
+    async with Opened().run_test(size=(120, 40)) as pilot:
+        screen = await compared(pilot, first, second)
+        curves = screen.query_one("#loss", Chart).curves
+        assert [(curve.label, len(curve.x)) for curve in curves] == [("A", 40), ("B", 30)]
+        assert len({curve.color for curve in curves}) == 2
+        assert table(screen, "results") == {
+            "": ["A", "B"],
+            "loss": ["2.0000", "1.5000"],
+            "accuracy": ["70.00%", "90.00%"],
+            "R": ["25.0%", "25.0%"],
+            "time": ["40 s", "30 s"],
+            "steps": ["40", "30"],
+            "steps/s": ["10.00", "10.00"],
+            "memory": ["1.0 GiB", "1.0 GiB"],
+        }
+        assert "B takes 25% less time than A" in str(screen.query_one("#results").border_subtitle)
+        assert table(screen, "differences") == {
+            "": ["A", "B"],
+            "seed": ["0", "1"],
+            "phase.finetune.steps": ["40", "30"],
+            "phase.finetune.learning_rate": ["0.001", "0.01"],
+        }
+        legend = str(screen.query_one("#who", Static).visual)
+        assert "A  full" in legend
+        assert "B  frozen" in legend
+        assert "B lower at 100% of 30 steps" in str(screen.query_one(Scatter).border_subtitle)
+
+
+async def test_live_runs_move_and_the_rest_stays(write_run: Write) -> None:
+    done, live = write_run("done", steps=10), write_run("live", status=None, steps=3, total=10, age=5)
+    with live.lock_file.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        async with Opened().run_test(size=(120, 40)) as pilot:
+            screen = await compared(pilot, done, live)
+            assert "running 30%" in str(screen.query_one("#who", Static).visual)
+            assert not screen.query_one("#held-out").display
+            log = EventLog(live.events_file)
+            log.write(Stepped(time=time.time(), step=4, epoch=1, loss=0.1, rate=1.0, seconds=1.0, memory=1))
+            log.write(
+                Evaluated(time=time.time(), step=4, split="validation", examples=5, loss=0.4, accuracy=0.6, seconds=1)
+            )
+            await until(pilot, lambda: table(screen, "results")["steps"] == ["10", "4"])
+            assert table(screen, "results")["loss"][1] == "0.4000 so far"
+            assert screen.query_one("#held-out").display
+            log.write(RunEnded(time=time.time(), status="interrupted", steps=4, seconds=9.0))
+            await until(pilot, lambda: "interrupted" in str(screen.query_one("#who", Static).visual))
+
+
+async def test_losses_of_each_pair_in_turn(write_run: Write) -> None:
+    runs = [write_run(name, loss=loss, seed=seed) for seed, (name, loss) in enumerate((("a", 1), ("b", 2), ("c", 3)))]
+    async with Opened().run_test(size=(200, 60)) as pilot:
+        screen = await compared(pilot, *runs)
+        titles = []
+        for _ in range(4):
+            titles.append(str(screen.query_one(Scatter).border_title))
+            await pilot.press("x")
+        assert [title[-8:] for title in titles] == ["B over A", "C over A", "C over B", "B over A"]
+
+
+async def test_two_runs_have_one_pair(write_run: Write) -> None:
+    async with Opened().run_test() as pilot:
+        screen = await compared(pilot, write_run("a"), write_run("b", seed=1))
+        assert "x" not in screen.active_bindings
+
+
+async def test_a_pane_is_maximized_and_escape_goes_back(write_run: Write) -> None:
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await compared(pilot, write_run("a"), write_run("b", seed=1))
+        await pilot.press("m")
+        assert [widget.id for widget in (screen.maximized,) if widget] == ["loss"]
+        await pilot.press("m")
+        assert not screen.maximized
+        await pilot.press("escape")
+        assert app.screen is not screen
+
+
+async def test_recipes_that_are_the_same_or_cannot_be_read(write_run: Write) -> None:
+    one, two = write_run("a"), write_run("a", age=100)
+    async with Opened().run_test() as pilot:
+        screen = await compared(pilot, one, two)
+        assert table(screen, "differences") == {"": ["There are none."]}
+        two.recipe_file.write_text("=")
+        screen = await compared(pilot, one, two)
+        assert "recipe of B cannot be read" in str(screen.query_one("#differences").border_subtitle)
+
+
+async def test_a_run_whose_folder_is_gone(write_run: Write) -> None:
+    one, two = write_run("a"), write_run("b", seed=1)
+    shutil.rmtree(two.folder)
+    async with Opened().run_test() as pilot:
+        screen = await compared(pilot, one, two)
+        assert table(screen, "results")["loss"] == ["0.5000", ""]
+        assert "no step that both have taken" in str(screen.query_one(Scatter).border_subtitle)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("theme", ["ftapp-dark", "ftapp-light"])
+async def test_every_pane_can_be_reached_at_every_size(size: tuple[int, int], theme: str, write_run: Write) -> None:
+    app = Opened()
+    async with app.run_test(size=size) as pilot:
+        app.theme = theme
+        screen = await compared(pilot, write_run("a", steps=30), write_run("b", seed=1))
+        seen = set()
+        for _ in range(6):
+            assert screen.focused is not None
+            seen.add(screen.focused.id)
+            assert screen.focused.size.height >= 1
+            await pilot.press("tab")
+        assert {"loss", "pairs", "results", "differences"} <= seen
+
+
+async def test_runs_are_compared_without_colours(write_run: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with Opened().run_test(size=(60, 20)) as pilot:
+        screen = await compared(pilot, write_run("a", steps=30), write_run("b", seed=1))
+        for _ in range(6):
+            await pilot.press("tab")
+        assert table(screen, "results")["steps"] == ["30", "10"]

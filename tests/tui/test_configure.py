@@ -1,0 +1,531 @@
+"""The Configure screen: each key, fields that are checked as one types, and what the real helper process tells."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import Button, Input, Static, Switch, TextArea
+
+from ftapp import recipe, structures
+from ftapp.tui.draft import Draft
+from ftapp.tui.screens.ask import Ask
+from ftapp.tui.screens.configure import ConfigureScreen
+from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.screens.help import HelpScreen
+from ftapp.tui.screens.meaning import MeaningScreen
+from ftapp.tui.widgets.augment_pane import AugmentPane
+from ftapp.tui.widgets.bars import Bars
+from ftapp.tui.widgets.choice import Choice
+from ftapp.tui.widgets.curve import Curve
+from ftapp.tui.widgets.data_pane import DataPane
+from ftapp.tui.widgets.field import FieldLine
+from ftapp.tui.widgets.layer_tree import LayerTree
+from ftapp.tui.widgets.layers_pane import LayersPane
+from ftapp.tui.widgets.pictures import Pictures
+from tests.conftest import Tiny
+from tests.tui.harness import SIZES, Opened, until
+from tests.tui.structures import bert
+
+HUB = """
+title = "t"
+summary = "s"
+task = "text-classification"
+[model]
+preset = "bert_base_en_uncased"
+sequence_length = 16
+[data]
+source = "tfds:imdb_reviews"
+classes = ["bad", "good"]
+[[phase]]
+name = "head"
+layers = ["freeze all", "train head"]
+epochs = 3
+[[phase]]
+name = "finetune"
+layers = ["freeze embeddings", "freeze attention"]
+steps = 10
+learning_rate = 1e-4
+schedule = "cosine"
+[profile.small]
+data.limit = 100
+"""
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Draft:
+    """A recipe whose model and data a hub has, and whose structure is known from before: no process is needed."""
+    file = tmp_path / "hub.toml"
+    file.write_text(HUB, encoding="utf-8")
+    structures.keep(recipe.load(file), bert())
+    return Draft(file)
+
+
+@asynccontextmanager
+async def opened(
+    draft: Draft, size: tuple[int, int] = (120, 40), app: Opened | None = None
+) -> AsyncIterator[tuple[ConfigureScreen, Pilot[None]]]:
+    """The screen, once it shows the draft."""
+    app = app or Opened()
+    async with app.run_test(size=size) as pilot:
+        screen = ConfigureScreen(draft)
+        app.push_screen(screen)
+        await until(pilot, lambda: screen.form.tables or screen.form.problems)
+        await pilot.pause()
+        yield screen, pilot
+
+
+@asynccontextmanager
+async def with_layers(
+    draft: Draft, size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[tuple[ConfigureScreen, Pilot[None]]]:
+    """The screen, once the tree has the focus."""
+    async with opened(draft, size) as (screen, pilot):
+        await until(pilot, lambda: isinstance(screen.focused, LayerTree))
+        yield screen, pilot
+
+
+def line(screen: ConfigureScreen, key: str) -> FieldLine:
+    return next(each for each in screen.query(FieldLine) if each.field.key == key)
+
+
+async def fill(screen: ConfigureScreen, pilot: Pilot[None], key: str, text: str) -> FieldLine:
+    """Type a text into a field, in the place of what is there."""
+    found = line(screen, key)
+    box = found.query_one(Input)
+    box.focus()
+    await pilot.press("end", *["backspace"] * len(box.value), *text)
+    await pilot.pause()
+    return found
+
+
+def text_of(widget: Widget) -> str:
+    assert isinstance(widget, Static)
+    return str(widget.visual)
+
+
+def wrong(found: FieldLine) -> str | None:
+    return found.message
+
+
+def share(screen: ConfigureScreen) -> str:
+    return text_of(screen.query_one("#share"))
+
+
+def notes(pilot: Pilot[None]) -> str:
+    return "\n".join(note.message for note in pilot.app._notifications)
+
+
+# The layers
+
+
+async def test_space_and_letters_toggle_layers_and_the_share_changes_at_once(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        rules = screen.query_one("#rules", TextArea)
+        assert "10.0%" in share(screen)
+        course = [
+            ("a", ["freeze all", "train head, attention"], "32.5%"),
+            ("h", ["freeze all", "train attention"], "22.5%"),
+            ("a", ["freeze all"], "0%"),
+            ("m", ["freeze all", "train mlp"], "30.0%"),
+            ("e", ["freeze all", "train mlp, embeddings"], "67.5%"),
+            ("asterisk", [], "100%"),
+            ("b", ["freeze backbone"], "10.0%"),
+        ]
+        for key, expected, percent in course:
+            await pilot.press(key)
+            await pilot.pause()
+            assert screen.form.layers == rules.text.splitlines() == expected
+            assert percent in share(screen)
+        await pilot.press("p", "n")
+        assert "pooler" in notes(pilot)
+        assert "norms" in notes(pilot)
+        await pilot.press("down", "down", "space")  # the first block
+        await pilot.pause()
+        assert screen.form.layers == ["freeze backbone", "train transformer_layer_0"]
+        await pilot.press("right", "space")  # into it, its attention
+        await pilot.pause()
+        assert screen.form.layers[-1] == "freeze blocks[0] & self_attention"
+        assert "freeze blocks[0] & self_attention" in str(screen.query_one(LayersPane).border_subtitle)
+
+
+async def test_plus_and_minus_thaw_and_freeze_the_last_blocks(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        for key, last in [("plus", "last:1"), ("plus", "last:2"), ("minus", "last:1"), ("minus", "head")]:
+            await pilot.press(key)
+            await pilot.pause()
+            assert screen.form.layers[-1].endswith(last)
+        assert screen.form.draft.changes == {}
+        await pilot.press("minus")
+        assert "does not train as a whole" in notes(pilot)
+
+
+async def test_rules_are_edited_as_text_and_checked(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        pane, rules = screen.query_one(LayersPane), screen.query_one("#rules", TextArea)
+        rules.focus()
+        await pilot.press("ctrl+end", "enter", *"tran mlp")
+        await until(pilot, lambda: pane.has_class("-wrong"))
+        assert text_of(screen.query_one("#rules-wrong")) == screen.form.problems[0].message
+        assert "did you mean 'train'" in text_of(screen.query_one("#rules-wrong"))
+        assert screen.query_one("#run", Button).disabled
+        assert "10.0%" in share(screen)  # as it was
+        await pilot.press(*["left"] * 5, "i")
+        await until(pilot, lambda: not pane.has_class("-wrong"))
+        assert screen.form.layers[-1] == "train mlp"
+        assert "40.0%" in share(screen)
+        await pilot.press("end", *"x")
+        await until(pilot, lambda: pane.has_class("-wrong"))
+        assert "'mlpx' matches no layer" in text_of(screen.query_one("#rules-wrong"))
+        assert screen.query_one("#run", Button).disabled
+        await pilot.press("escape")
+        assert isinstance(screen.focused, LayerTree)
+
+
+async def test_a_click_on_a_mark_toggles_its_layer(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        tree = screen.query_one(LayerTree)
+        row = tree.render_line(1).text
+        await pilot.click(tree, offset=(row.index("○"), 1))
+        await pilot.pause()
+        assert screen.form.layers == ["freeze all", "train head, embeddings"]
+
+
+async def test_a_model_of_a_hub_waits_to_be_fetched_and_rules_can_be_written_meanwhile(draft: Draft) -> None:
+    other = draft.changed("model.preset", "bert_tiny_en_uncased")
+    async with opened(other) as (screen, pilot):
+        await until(pilot, lambda: "g fetches it" in text_of(screen.query_one("#waiting")))
+        assert screen.query_one(DataPane).has_class("-unfetched")
+        assert not screen.query_one("#run", Button).disabled
+        screen.query_one("#rules", TextArea).focus()
+        await pilot.press("ctrl+end", "enter", *"train mlp")
+        await until(pilot, lambda: len(screen.form.layers) == 3)
+
+
+# Fields
+
+
+async def test_a_field_is_checked_as_one_types_with_the_words_of_a_recipe(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        for key, text in [
+            ("phase.learning_rate", "fast"),
+            ("phase.batch_size", "0"),
+            ("data.limit", "1"),
+            ("data.source", "csv:nothing.csv"),
+            ("model.preset", "bert_base"),
+            ("data.test", "-1"),
+        ]:
+            before = screen.form
+            found = await fill(screen, pilot, key, text)
+            words = screen.form.draft.problems()[0].message
+            assert wrong(found) == words
+            assert text.rpartition(":")[2] in words
+            assert words in text_of(screen.query_one("#problems"))
+            assert screen.query_one("#run", Button).disabled
+            await fill(screen, pilot, key, found.field.write(before.value(before.key(key))))
+            assert wrong(found) is None
+            assert screen.form == before
+        assert not screen.query_one("#run", Button).disabled
+
+
+async def test_what_belongs_to_no_field_that_is_shown_stands_at_the_bottom(draft: Draft) -> None:
+    async with opened(draft.changed("phase.finetune.batch_size", -3)) as (screen, pilot):
+        assert screen.form.phase == "head"
+        assert "phase.finetune.batch_size" in text_of(screen.query_one("#problems"))
+        await pilot.press("ctrl+r")
+        assert "phase.finetune.batch_size" in notes(pilot)
+        await pilot.press("right_square_bracket")
+        assert wrong(line(screen, "phase.batch_size"))
+
+
+async def test_choices_and_switches_change_with_one_key(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        line(screen, "phase.optimizer").query_one(Choice).focus()
+        await pilot.press("right")
+        await pilot.pause()
+        assert screen.form.draft.changes == {"phase.head.optimizer": "adamw"}
+        await pilot.press("left")
+        await pilot.pause()
+        assert screen.form.draft == draft
+        line(screen, "frozen.cache").query_one(Switch).focus()
+        await pilot.press("space")
+        await pilot.pause()
+        assert screen.form.draft.changes == {"frozen.cache": False}
+        await pilot.press("f1")
+        assert isinstance(pilot.app.screen, MeaningScreen)
+
+
+async def test_question_mark_tells_what_a_field_means_unless_it_is_part_of_the_value(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await fill(screen, pilot, "phase.warmup", "0.1")
+        await pilot.press("question_mark")
+        assert isinstance(pilot.app.screen, MeaningScreen)
+        assert "rises to its value" in pilot.app.screen._text
+        await pilot.press("escape")
+        await fill(screen, pilot, "data.source", "text:a?")
+        assert screen.form.value("data.source") == "text:a?"
+        screen.query_one(LayerTree).focus()
+        await pilot.press("question_mark")
+        assert isinstance(pilot.app.screen, HelpScreen)
+
+
+async def test_the_course_of_the_rate_is_drawn_for_the_phase_that_is_chosen(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        curve = screen.query_one(Curve)
+        assert set(curve.values) == {1e-3}
+        await pilot.press("right_square_bracket")
+        assert curve.values[0] == 1e-4
+        assert list(curve.values) == sorted(curve.values, reverse=True)
+        assert len(curve.values) == 10
+        assert curve.ends == ("step 1", "10")
+
+
+async def test_a_profile_is_chosen_and_left(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        screen.query_one("#profile", Choice).focus()
+        await pilot.press("enter", "home", "enter")
+        await until(pilot, lambda: screen.form.draft.profile == "small")
+        assert line(screen, "data.limit").query_one(Input).value == "100"
+        await pilot.press("enter", "end", "enter")
+        await until(pilot, lambda: screen.form.draft.profile is None)
+        assert line(screen, "data.limit").query_one(Input).value == ""
+
+
+async def test_phases_are_chosen_added_renamed_and_removed(draft: Draft) -> None:
+    async with with_layers(draft, (200, 60)) as (screen, pilot):
+        await pilot.click(next(chip for chip in screen.query(".phase") if "finetune" in text_of(chip)))
+        assert screen.form.phase == "finetune"
+        assert line(screen, "phase.steps").query_one(Input).value == "10"
+        await pilot.click("#add-phase")
+        await pilot.pause()
+        assert screen.form.phases == ["head", "finetune", "phase-3"]
+        await fill(screen, pilot, "phase.name", "last")
+        assert screen.form.phases == ["head", "finetune", "last"]
+        found = await fill(screen, pilot, "phase.name", "last one")
+        assert "last one" in (wrong(found) or "")
+        assert screen.form.phase == "last"
+        await pilot.click("#remove-phase")
+        await pilot.pause()
+        assert screen.form.phases == ["head", "finetune"]
+        assert screen.form.draft == draft
+
+
+async def test_steps_take_the_place_of_epochs(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await fill(screen, pilot, "phase.steps", "25")
+        assert line(screen, "phase.epochs").query_one(Input).value == ""
+        assert screen.form.recipe
+        assert (screen.form.recipe.phase[0].epochs, screen.form.recipe.phase[0].steps) == (None, 25)
+        await fill(screen, pilot, "phase.steps", "")
+        assert "either 'epochs' or 'steps'" in (wrong(line(screen, "phase.epochs")) or "")
+
+
+async def test_texts_are_not_augmented(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("f5")
+        assert screen.query_one(AugmentPane).has_class("-none")
+        assert "learns from texts" in text_of(screen.query_one("#why-none"))
+
+
+# Saving, copying, starting, leaving
+
+
+async def test_a_draft_is_saved_as_a_recipe_and_never_over_another_unasked(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("a", "ctrl+s")
+        assert isinstance(pilot.app.screen, Ask)
+        pilot.app.screen.query_one(Input).value = "mine"
+        await pilot.press("enter")
+        saved = Path("mine.toml")
+        await until(pilot, saved.is_file)
+        assert recipe.load(saved).phase[0].layers == ["freeze all", "train head, attention"]
+        assert screen.form.draft == Draft(saved)
+        assert isinstance(pilot.app, Opened)
+        assert pilot.app.settings.recent == [str(saved.absolute())]
+        before = saved.read_text()
+        await pilot.press("m", "ctrl+s", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Dialog))
+        await pilot.press("escape")
+        assert saved.read_text() == before
+        await pilot.press("ctrl+s", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Dialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: saved.read_text() != before)
+        assert "mlp" in recipe.load(saved).phase[0].layers[1]
+
+
+async def test_a_name_that_cannot_be_saved_to_is_told(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("ctrl+s")
+        dialog = pilot.app.screen
+        for name, words in [("", "mine.toml"), ("no/such/folder/a.toml", "no folder"), ("..", "is a folder")]:
+            dialog.query_one(Input).value = name
+            await pilot.press("enter")
+            assert words in text_of(dialog.query_one("#wrong"))
+            assert pilot.app.screen is dialog
+        await pilot.press("escape")
+        assert screen.form.draft == draft
+
+
+async def test_the_command_is_copied_and_shown(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("a", "y")
+        command = screen.form.draft.command()
+        assert pilot.app.clipboard == command
+        assert command in notes(pilot)
+        assert command.endswith("""--set 'phase.head.layers=["freeze all", "train head, attention"]'""")
+
+
+async def test_a_run_is_started_with_the_draft(draft: Draft) -> None:
+    app = Opened()
+    async with opened(replace(draft, profile="small"), app=app) as (screen, pilot):
+        await until(pilot, lambda: isinstance(screen.focused, LayerTree))
+        await pilot.press("a", "ctrl+r")
+        await until(pilot, lambda: app.started)
+        await pilot.click("#run")
+        assert app.started == [screen.form.draft] * 2
+        assert app.started[0].profile == "small"
+        assert app.started[0].load().phase[0].layers == ["freeze all", "train head, attention"]
+
+
+async def test_leaving_asks_only_where_changes_would_be_lost(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("a", "escape")
+        assert isinstance(pilot.app.screen, Dialog)
+        await pilot.press("escape")
+        assert pilot.app.screen is screen
+        await pilot.press("a", "escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ConfigureScreen | Dialog))
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("a", "escape", "enter")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ConfigureScreen | Dialog))
+
+
+async def test_a_file_that_is_no_recipe_is_shown_as_such(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("title = ", encoding="utf-8")
+    for path in (broken, tmp_path / "gone.toml"):
+        async with opened(Draft(path)) as (screen, pilot):
+            assert "recipe" in text_of(screen.query_one("#problems"))
+            await pilot.press("ctrl+r", "f3", "f4", "escape", "escape")
+            assert "recipe" in notes(pilot)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("theme", ["ftapp-dark", "ftapp-light"])
+@pytest.mark.parametrize("size", SIZES)
+async def test_each_pane_has_room_at_each_size(draft: Draft, size: tuple[int, int], theme: str) -> None:
+    app = Opened()
+    app.theme = theme
+    async with opened(draft, size, app) as (screen, pilot):
+        await until(pilot, lambda: isinstance(screen.focused, LayerTree))
+        at_once = {60: 1, 80: 1, 120: 2, 200: 4}[size[0]]
+        for key, name in [("f3", "training"), ("f4", "data"), ("f5", "augment"), ("f2", "layers")]:
+            await pilot.press(key)
+            await pilot.pause()
+            panes = [pane for pane in screen.query("#panes > .pane") if pane.region.area]
+            assert len(panes) == at_once
+            pane = screen.query_one(f"#panes > #{name}")
+            assert pane in panes
+            assert screen.region.contains_region(pane.region)
+            assert pane.size.height >= (10 if size[1] > 20 else 7)
+        tree = screen.query_one(LayerTree)
+        assert "transformer_layer_2" in "\n".join(tree.render_line(y).text for y in range(tree.size.height))
+        await pilot.press("a")
+        assert "32.5%" in share(screen)
+
+
+# With the helper process
+
+
+async def told(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+    """Wait for the helper process, which loads Keras first."""
+    for _ in range(1200):
+        if holds():
+            return
+        await pilot.pause(0.1)
+    raise AssertionError("it has not come about")
+
+
+async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) -> None:
+    from ftapp import freeze, models
+
+    file = tmp_path / "tiny.toml"
+    file.write_text(text_recipe, encoding="utf-8")
+    async with opened(Draft(file)) as (screen, pilot):
+        pane, data = screen.query_one(LayersPane), screen.query_one(DataPane)
+        await told(pilot, lambda: pane.choice)
+        await until(pilot, lambda: isinstance(screen.focused, LayerTree))
+        await pilot.press("a")
+        await pilot.pause()
+        assert screen.form.layers == ["freeze embeddings"]
+        resolved = recipe.load(file)
+        pretrained = models.load_pretrained(resolved, lambda *_: None)
+        decisions = freeze.decide(models.build(resolved, pretrained, 2), pretrained.backbone, ["freeze embeddings"])
+        assert pane.choice
+        assert pane.choice.trained == sum(decision.trainable_parameters for decision in decisions)
+        assert pane.choice.structure.parameters == sum(decision.parameters for decision in decisions)
+        await told(pilot, lambda: "memory" in text_of(screen.query_one("#cost")))
+        assert "kept" in text_of(screen.query_one("#cost"))
+        await told(pilot, lambda: "12 steps" in text_of(screen.query_one("#cost")))  # a step has been timed
+        await told(pilot, lambda: "tokens" in " ".join(text_of(each) for each in data.query(".example")))
+        assert "52 train · 8 validation · 20 test · 0 duplicates dropped" in text_of(screen.query_one("#sizes"))
+        assert dict(data.query_one(Bars).counts) == {"negative": 40, "positive": 40}
+        assert len(data.query(".example")) == 8
+        await fill(screen, pilot, "data.test", "10")
+        await told(pilot, lambda: "10 test" in text_of(screen.query_one("#sizes")))
+        await fill(screen, pilot, "data.text_column", "body")
+        await told(pilot, lambda: data.has_class("-waiting"))
+        await told(pilot, lambda: "body" in text_of(screen.query_one("#data-state")))
+        await pilot.press("escape", "a")
+        await pilot.pause()
+        assert screen.form.layers == ["freeze embeddings, attention"]
+
+
+async def test_images_are_shown_as_they_are_and_augmented(image_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(image_recipe, encoding="utf-8")
+    async with opened(Draft(file), (200, 60)) as (screen, pilot):
+        data, augment = screen.query_one(DataPane), screen.query_one(AugmentPane)
+        await told(pilot, lambda: len(data.query_one(Pictures).query(".caption")) == 8)
+        assert {text_of(each) for each in data.query(".caption")} == {"across", "down"}
+        await told(pilot, lambda: len(augment.query(".picture")) == 3)
+        augment.query_one("#use Switch").focus()
+        await pilot.press("space")
+        await fill(screen, pilot, "augment.rotation", "45")
+        assert screen.form.draft.changes == {"augment": {}, "augment.rotation": 45}
+        await told(pilot, lambda: len(augment.query(".picture")) == 15)
+        before = augment._grid
+        line(screen, "augment.fill_mode").query_one(Choice).focus()
+        await pilot.press("right")
+        await told(pilot, lambda: augment._grid != before)
+        assert "may look" in text_of(screen.query_one("#grid-state"))
+        await pilot.press("escape")
+        screen.query_one("#use Switch").focus()
+        await pilot.press("space")
+        await pilot.pause()
+        assert screen.form.draft.changes == {}
+
+
+async def test_a_preset_that_cannot_be_had_is_told_and_the_rest_stays_usable(
+    text_recipe: str, tiny: Tiny, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    (odd / "config.json").write_text("{}", encoding="utf-8")
+    file = tmp_path / "tiny.toml"
+    file.write_text(text_recipe.replace(str(tiny.bert), str(odd)), encoding="utf-8")
+    async with opened(Draft(file)) as (screen, pilot):
+        await told(pilot, lambda: "cannot be had" in text_of(screen.query_one("#waiting")))
+        await told(pilot, lambda: "train" in text_of(screen.query_one("#sizes")))
+        await pilot.press("f3")
+        await fill(screen, pilot, "phase.batch_size", "4")
+        assert screen.form.draft.changes == {"phase.finetune.batch_size": 4}
+        assert not screen.query_one("#run", Button).disabled

@@ -1,0 +1,117 @@
+"""The tree of layers, what is toggled in it, and small drawings: all pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftapp.answers import Layer, Structure
+from ftapp.tui import layers
+from ftapp.tui.layers import Node, State
+from ftapp.tui.widgets.curve import blocks
+from tests.tui.structures import bert, layer
+
+
+def node(root: Node, path: str) -> Node:
+    found = [each for each in walk(root) if each.path == path]
+    assert len(found) == 1, path
+    return found[0]
+
+
+def walk(root: Node) -> list[Node]:
+    return [root, *(inside for child in root.children for inside in walk(child))]
+
+
+def test_the_tree_holds_every_layer_once_with_its_parameters() -> None:
+    structure = bert()
+    root = layers.grow(structure)
+    assert root.parameters == structure.parameters
+    assert sorted(root.units) == list(range(len(structure.units)))
+    block = node(root, "transformer_layer_1")
+    assert [child.name for child in block.children] == ["self_attention", "dense"]
+    assert (block.parameters, block.block) == (300 + 400, 1)
+    assert node(root, "transformer_layer_1/self_attention").shape == (16, 8)
+
+
+def test_layers_of_a_block_that_nothing_holds_together_are_put_together() -> None:
+    names = [("block1_conv1", 0), ("block1_conv2", 0), ("block2_conv1", 1), ("stem_a", None), ("stem_b", None)]
+    flat = Structure(layers=tuple(layer(name, 10, (), block) for name, block in names), blocks=2, classes=2)
+    root = layers.grow(flat)
+    assert [child.path for child in root.children] == ["block1", "block2_conv1", "stem_a", "stem_b"]
+    choice = layers.choose(flat, [])
+    assert choice.toggled(root.children[0]) == ["freeze block1"]
+    assert choice.toggled(root.children[0].children[1]) == ["freeze block1_conv2"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "state"),
+    [
+        ([], "", State.TRAINS),
+        (["freeze all"], "", State.FROZEN),
+        (["freeze attention"], "transformer_layer_0", State.PARTLY),
+        (["freeze attention"], "transformer_layer_0/self_attention", State.FROZEN),
+        (["freeze attention"], "transformer_layer_0/dense", State.TRAINS),
+    ],
+)
+def test_a_layer_has_one_of_three_states(rules: list[str], path: str, state: State) -> None:
+    structure = bert()
+    assert layers.choose(structure, rules).state(node(layers.grow(structure), path).units) is state
+
+
+def test_toggling_freezes_what_trains_as_a_whole_and_trains_the_rest() -> None:
+    structure = bert()
+    root = layers.grow(structure)
+    rules: list[str] = []
+    course = [
+        ("transformer_layer_1", ["freeze transformer_layer_1"]),
+        ("transformer_layer_1/dense", ["freeze transformer_layer_1", "train blocks[1] & dense"]),
+        ("transformer_layer_1", []),  # a part trained, so that all of it trains now
+        ("", ["freeze all"]),
+        ("classifier", ["freeze all", "train head"]),
+        ("classifier", ["freeze all"]),
+    ]
+    for path, expected in course:
+        rules = layers.choose(structure, rules).toggled(node(root, path))
+        assert rules == expected
+    assert layers.choose(structure, rules).group_toggled("attention") == ["freeze all", "train attention"]
+    assert layers.choose(structure, rules).group_toggled("pooler") is None
+
+
+def test_the_share_counts_weights_that_an_optimizer_changes() -> None:
+    normalized = Layer(
+        path="norm",
+        kind="BatchNormalization",
+        parameters=40,
+        trainable=20,
+        weighted=True,
+        shape=None,
+        flops=None,
+        groups=("backbone", "norms"),
+        block=None,
+    )
+    structure = Structure(layers=(normalized, layer("head", 60, ("head",), None)), blocks=0, classes=2)
+    assert layers.choose(structure, []).share == 80 / 100
+    assert layers.choose(structure, ["freeze norms"]).share == 60 / 100
+
+
+def test_rules_that_fit_no_layer_or_leave_nothing_are_problems() -> None:
+    structure = bert()
+    assert layers.choose(structure, ["freeze attention"]).problems() == []
+    assert "'poler' matches no layer" in layers.choose(structure, ["freeze poler"]).problems()[0]
+    assert "trains at least one layer" in layers.choose(structure, ["freeze all"]).problems()[0]
+    with pytest.raises(ValueError, match="'freeze' or 'train'"):
+        layers.choose(structure, ["thaw all"])
+
+
+def test_which_rule_decided_is_told_where_it_was_one() -> None:
+    structure = bert()
+    root = layers.grow(structure)
+    choice = layers.choose(structure, ["freeze attention", "train classifier"])
+    assert choice.rule(node(root, "transformer_layer_0/self_attention").units) == "freeze attention"
+    assert choice.rule(node(root, "transformer_layer_0").units) == ""
+    assert choice.rule(node(root, "classifier").units) == "train classifier"
+
+
+def test_a_curve_is_drawn_from_the_first_to_the_last_value() -> None:
+    assert blocks([0, 0.25, 0.5, 1], 4, 2) == ["   █", " ▄██"]
+    assert blocks([1.0], 3, 1) == ["███"]
+    assert len(blocks([index / 99 for index in range(100)], 20, 4)) == 4

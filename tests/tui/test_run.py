@@ -1,0 +1,262 @@
+"""A run's screen: what it shows of live and ended runs, its keys, and the commands it sends to a real run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, SelectionList, Static
+
+from ftapp import runs
+from ftapp.events import Confused, DataLoaded, Drifted, EventLog, ModelBuilt, ModelSaved, RunEnded, Sampled, Stepped
+from ftapp.runs import Run
+from ftapp.tui.app import FtApp
+from ftapp.tui.draft import Draft
+from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.screens.run import PANES, RunScreen
+from ftapp.tui.settings import Settings
+from ftapp.tui.widgets.chart import Chart
+from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
+from tests.tui.conftest import Write
+from tests.tui.harness import SIZES, living, until
+
+
+async def opened(pilot: Pilot[None], run: Run) -> RunScreen:
+    """The screen of a run, once it has drawn what there is."""
+    app = pilot.app
+    assert isinstance(app, FtApp)
+    app.open_run(run)
+    await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.history.started is not None)
+    await pilot.pause()
+    assert isinstance(app.screen, RunScreen)
+    return app.screen
+
+
+def text(widget: Static) -> str:
+    return str(widget.visual)
+
+
+def shown(screen: RunScreen, pane: type[PhasesPane] | type[LayersPane] | type[ExamplesPane]) -> str:
+    """What a pane says, as plain lines."""
+    content = screen.query_one(pane).query_one(Static)
+    return "\n".join(content.render_line(y).text.rstrip() for y in range(content.size.height))
+
+
+async def test_an_ended_run_shows_its_result_and_curves(write_run: Write) -> None:
+    run = write_run("small", profile="quick", steps=30)
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        headline = text(screen.query_one(Headline))
+        for part in ("done", "small quick", "30 steps in 0:30", "test loss 0.5000", "test accuracy 80.00%"):
+            assert part in headline
+        curves = screen.query_one("#loss", Chart).curves
+        assert [curve.label for curve in curves] == ["train", "held out"]
+        assert np.allclose(curves[0].y, [0.5 + 1 / number for number in range(1, 31)])
+        assert "30 of 30 steps" in shown(screen, PhasesPane)
+        assert "R 25.00%  250 of 1,000 train" in shown(screen, PhasesPane)
+        assert not screen.query_one(Trouble).display
+        assert not screen.query_one(ExamplesPane).display
+
+
+async def test_a_failed_run_says_why_with_the_end_of_its_log(write_run: Write) -> None:
+    run = write_run(status="failed", error="the loss has to stay finite")
+    run.log_file.write_text("first line\nlast line\n")
+    async with FtApp().run_test(size=(100, 40)) as pilot:
+        screen = await opened(pilot, run)
+        said = text(screen.query_one(Trouble))
+        assert "the loss has to stay finite" in said
+        assert "last line" in said
+
+
+async def test_a_crashed_run_says_so_even_without_a_log(write_run: Write) -> None:
+    run = write_run(status=None)
+    async with FtApp().run_test(size=(100, 40)) as pilot:
+        screen = await opened(pilot, run)
+        assert "crashed" in text(screen.query_one(Headline))
+        assert "ended without a word" in text(screen.query_one(Trouble))
+        assert "its log is empty or gone" in text(screen.query_one(Trouble))
+
+
+@pytest.mark.parametrize(
+    ("size", "damage"),
+    [(size, "none") for size in SIZES] + [((80, 24), damage) for damage in ("half a line", "no recipe", "folder gone")],
+)
+async def test_damage_and_small_terminals_degrade(write_run: Write, size: tuple[int, int], damage: str) -> None:
+    run = write_run(steps=25)
+    if damage == "half a line":
+        with run.events_file.open("ab") as file:
+            file.write(b'{"event":"step","time":1.0,"st')
+    elif damage == "no recipe":
+        run.recipe_file.write_text("title = 3")
+    async with FtApp().run_test(size=size) as pilot:
+        screen = await opened(pilot, run)
+        if damage == "folder gone":
+            for each in run.folder.iterdir():
+                each.unlink()
+            run.folder.rmdir()
+        await pilot.press("tab", "m", "m", "v", "escape", "s", "l")
+        await pilot.pause()
+        assert len(screen.history.steps) == 25
+        assert "small" in text(screen.query_one(Headline))
+
+
+async def test_a_live_run_is_followed_until_it_ends(write_run: Write) -> None:
+    run = write_run(status=None, steps=10, total=40)
+    with living(run):
+        async with FtApp().run_test(size=(120, 40)) as pilot:
+            screen = await opened(pilot, run)
+            assert "running" in text(screen.query_one(Headline))
+            assert "step 10 of 40" in text(screen.query_one(Headline))
+            assert "about 0:30 to go" in text(screen.query_one(Headline))
+            log = EventLog(run.events_file)
+            now = time.time()
+            log.write(Stepped(time=now, step=11, epoch=1, loss=0.25, rate=0.1, seconds=0.1, memory=1))
+            await until(pilot, lambda: len(screen.history.steps) == 11)
+            log.write(RunEnded(time=now, status="interrupted", steps=11, seconds=11.0))
+            await until(pilot, lambda: "interrupted" in text(screen.query_one(Headline)))
+            assert screen.query_one("#loss", Chart).curves[0].y[-1] == 0.25
+
+
+async def test_drift_confusion_and_samples(write_run: Write) -> None:
+    run = write_run(status=None)
+    log = EventLog(run.events_file)
+    now = time.time()
+    log.write(DataLoaded(time=now, train=1, validation=1, test=1, classes=["cat", "dog"], duplicates=0))
+    log.write(ModelBuilt(time=now, parameters=1000, layers=5))
+    log.write(Drifted(time=now, step=10, phase="finetune", since_start=[0.25]))
+    log.write(Confused(time=now, step=10, split="test", counts=[[8, 1], [2, 9]]))
+    log.write(RunEnded(time=now, status="done", steps=10, seconds=1.0))
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        layers = shown(screen, LayersPane)
+        assert "head" in layers
+        assert "0.25" in layers
+        assert "1 train, 4 frozen" in str(screen.query_one(LayersPane).border_subtitle)
+        rows = [line.split() for line in shown(screen, ExamplesPane).splitlines()]
+        assert rows[:3] == [["cat", "dog"], ["cat", "8", "1"], ["dog", "2", "9"]]
+
+
+async def test_a_language_models_samples_newest_first(write_run: Write) -> None:
+    run = write_run(status=None)
+    log = EventLog(run.events_file)
+    for step, words in ((0, "Alice looked at the at the"), (10, "Alice looked at the Queen")):
+        log.write(Sampled(time=time.time(), step=step, prompt="Alice looked", text=words))
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        said = shown(screen, ExamplesPane)
+        assert said.index("after 10 steps  Alice looked at the Queen") < said.index("after 0 steps")
+
+
+async def test_the_log_tells_the_run_and_what_its_process_printed(write_run: Write) -> None:
+    run = write_run()
+    run.log_file.write_text("a library's warning\n")
+    async with FtApp().run_test(size=(200, 60)) as pilot:
+        screen = await opened(pilot, run)
+        told = " ".join(strip.text.strip() for strip in screen.query_one(LogPane).lines)
+        assert told.startswith("a library's warning")
+        assert "result: test loss 0.5000, accuracy 0.8000 on 50 examples" in told
+
+
+async def test_panes_are_hidden_maximized_and_remembered(write_run: Write) -> None:
+    run = write_run(steps=30)
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        await pilot.press("v")
+        await until(pilot, lambda: bool(pilot.app.screen.query(SelectionList)))
+        chosen = pilot.app.screen.query_one(SelectionList)
+        for name in ("rate", "speed", "memory"):
+            chosen.deselect(name)
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert not screen.query_one("#details").display
+        assert screen.query_one("#loss").display
+        assert Settings.load().hidden == ["rate", "speed", "memory"]
+        screen.query_one("#loss").focus()
+        await pilot.press("m")
+        await until(pilot, lambda: screen.query_one("#loss").size.height > 30)
+        assert screen.maximized is screen.query_one("#loss")
+        await pilot.press("m")
+        assert screen.maximized is None
+    assert set(Settings.load().hidden) < set(PANES)
+
+
+async def test_commands_are_greyed_for_an_ended_run(write_run: Write) -> None:
+    run = write_run()
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        await pilot.pause()
+        enabled = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
+        for action in ("pause", "stop", "checkpoint", "rate", "layers", "try_model"):
+            assert enabled[action] is False, action
+        reason = next(each.tooltip for each in screen.active_bindings.values() if each.binding.action == "layers")
+        assert "fixed for a phase" in reason
+
+
+async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write) -> None:
+    run = write_run(status=None)
+    EventLog(run.events_file).write(ModelSaved(time=time.time(), folder="model"))
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        assert screen.check_action("try_model", ()) is True
+
+
+async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(text_recipe: str, tmp_path: Path) -> None:
+    file = tmp_path / "long.toml"
+    file.write_text(text_recipe)
+    draft = Draft(file, None, {"phase.finetune.steps": 100_000, "evaluate.every": 100_000})
+    app = FtApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.start(draft)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        screen = app.screen
+        assert isinstance(screen, RunScreen)
+        try:
+            await until(pilot, lambda: len(screen.history.steps) >= 3, seconds=120)
+            await pilot.press("space")
+            await until(pilot, lambda: screen.history.paused)
+            await until(pilot, lambda: "paused" in text(screen.query_one(Headline)))
+            await pilot.press("e")
+            await until(pilot, lambda: bool(app.screen.query("Ask Input")))
+            app.screen.query_one(Input).value = "none"
+            await pilot.press("enter")
+            assert "a learning rate is a number above 0" in text(app.screen.query_one("#wrong", Static))
+            app.screen.query_one(Input).value = "0.0005"
+            await pilot.press("enter")
+            await until(pilot, lambda: app.screen is screen)
+            await pilot.press("k", "space")
+            await until(pilot, lambda: bool(screen.history.checkpoints) and not screen.history.paused, seconds=60)
+            count = len(screen.history.steps)
+            await until(pilot, lambda: len(screen.history.steps) > count)
+            assert screen.history.steps[-1].rate == pytest.approx(0.0005)
+            assert app.live_runs == 1
+            await pilot.press("x")
+            await until(pilot, lambda: isinstance(app.screen, Dialog))
+            await pilot.click(Button)
+            await until(pilot, lambda: screen.history.ended is not None, seconds=60)
+            assert screen.run.status() == "interrupted"
+            assert (screen.run.model_folder / "model.keras").is_file()
+            saved = screen.run.folder / screen.history.checkpoints[0].folder
+            assert (saved / "model.keras").is_file()
+        finally:
+            if screen.run.alive():
+                await pilot.press("x", "enter")
+    assert [one.folder for one in runs.list_runs(app.runs_dir)] == [screen.run.folder]
+
+
+async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) -> None:
+    run = write_run(status=None, total=100)
+    app = FtApp()
+    with living(run):
+        async with app.run_test(size=(100, 30)) as pilot:
+            await until(pilot, lambda: app.live_runs == 1)
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(app.screen, Dialog))
+            assert "A run goes on without it" in text(app.screen.query_one("#dialog > Static", Static))
+            await pilot.press("escape")
+            assert app.is_running
+            await pilot.press("q", "enter")
+            await pilot.pause()
+    assert app.return_code == 0

@@ -1,0 +1,95 @@
+"""Measures of a model beside its loss: weight drift and confusion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from ftapp import freeze
+from ftapp.instrument import instrumented, values
+from ftapp.measures.confusion import confusion
+from ftapp.measures.drift import Drift
+
+
+def built() -> tuple[Any, Any]:
+    inputs = keras.Input((6,))
+    backbone = keras.Model(inputs, keras.layers.Dense(5, activation="relu", name="below")(inputs))
+    head = keras.layers.Dense(3, kernel_initializer="zeros", name="classifier")
+    return keras.Model(inputs, head(backbone.output)), backbone
+
+
+def moved(layer: Any, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    layer.set_weights([value + random.normal(0, 0.1, value.shape) for value in layer.get_weights()])
+
+
+def flat(layer: Any) -> Any:
+    return np.concatenate([value.ravel() for value in layer.get_weights()])
+
+
+def test_confusion_counts_each_pair() -> None:
+    truth, predicted = np.array([0, 0, 1, 2, 2, 2], np.int32), np.array([0, 1, 1, 2, 0, 2])
+    counts = confusion(truth, predicted, 4)
+    assert counts.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
+
+
+def test_drift_is_the_norm_of_the_change() -> None:
+    model, backbone = built()
+    drift = Drift()
+    drift.begin_phase(freeze.decide(model, backbone, []))
+    below, head = model.layers[1:]
+    start = flat(below)
+    assert drift.since_start() == [0.0, None]  # a head of zeros has no size to compare with
+    assert drift.step() is None
+    moved(below, 1)
+    former, former_head = flat(below), flat(head)
+    drift.begin_step()
+    moved(below, 2)
+    moved(head, 3)
+    assert drift.since_start()[0] == pytest.approx(np.linalg.norm(flat(below) - start) / np.linalg.norm(start), 1e-5)
+    expected = [np.linalg.norm(flat(below) - former), np.linalg.norm(flat(head) - former_head)]
+    assert drift.step() == pytest.approx(expected, 1e-5)
+    assert drift.step() is None
+
+
+def test_drift_goes_back_to_the_start_of_the_run_over_phases() -> None:
+    model, backbone = built()
+    below, head = model.layers[1:]
+    moved(head, 0)
+    start, start_head = flat(below), flat(head)
+    drift = Drift()
+    drift.begin_phase(freeze.decide(model, backbone, ["freeze all", "train head"]))
+    moved(head, 1)
+    assert len(drift.since_start()) == 1
+    drift.begin_phase(freeze.decide(model, backbone, ["train all"]))
+    moved(below, 2)
+    assert drift.since_start() == pytest.approx(
+        [
+            np.linalg.norm(flat(below) - start) / np.linalg.norm(start),
+            np.linalg.norm(flat(head) - start_head) / np.linalg.norm(start_head),
+        ],
+        1e-5,
+    )
+
+
+def test_an_instrumented_model_gives_what_the_plain_one_does_and_predictions() -> None:
+    model, _ = built()
+    moved(model.layers[-1], 1)
+    random = np.random.default_rng(0)
+    x, y = random.random((8, 6), np.float32), random.integers(0, 3, 8)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
+    plain = model.test_on_batch(x, y, return_dict=True)
+    for predicts in (True, False):
+        same = instrumented(model, predicts=predicts)
+        same.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
+        metrics, predicted = values(same.test_on_batch(x, y, return_dict=True))
+        assert metrics == {name: float(value) for name, value in plain.items()}
+        if predicts:
+            assert predicted is not None
+            np.testing.assert_array_equal(predicted, model.predict_on_batch(x).argmax(axis=1))
+        else:
+            assert predicted is None

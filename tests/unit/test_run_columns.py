@@ -1,0 +1,122 @@
+"""The columns of the list of runs, and how times and sizes are said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.content import Content
+
+from ftapp.runs import Run
+from ftapp.summary import Summary
+from ftapp.tui import words
+from ftapp.tui.run_columns import COLUMNS, GAP, fitting, line, matching, sort, status_words
+
+
+def one(name: str, **values: Any) -> Summary:
+    return Summary(run=Run(Path(f"/runs/{name}")), **{"status": "done", "recipe": name} | values)
+
+
+@pytest.mark.parametrize("width", range(0, 220, 7))
+def test_columns_fit_their_width(width: int) -> None:
+    chosen = fitting(width)
+    taken = sum(column.width for column in chosen.values()) + GAP * max(0, len(chosen) - 1)
+    assert taken <= width
+    assert list(chosen) == [name for name in COLUMNS if name in chosen]
+
+
+def test_a_wide_list_has_all_columns_and_a_narrow_one_the_most_important() -> None:
+    assert list(fitting(200)) == list(COLUMNS)
+    assert list(fitting(53)) == ["status", "recipe", "loss", "accuracy"]
+
+
+def test_sorting_puts_runs_without_a_value_last() -> None:
+    runs = [one("a", loss=2.0), one("b"), one("c", loss=1.0)]
+    assert [each.recipe for each in sort(runs, "loss", False)] == ["c", "a", "b"]
+    assert [each.recipe for each in sort(runs, "loss", True)] == ["a", "c", "b"]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_column_sorts_and_shows_what_is_missing(column: str) -> None:
+    runs = [one("a"), one("b", profile="quick", created=1.0, seconds=2.0, loss=1.0, accuracy=0.5, share=0.1, steps=3)]
+    assert len(sort(runs, column, True)) == 2
+    for each in runs:
+        assert isinstance(COLUMNS[column].cell(each, 100.0), Content)
+
+
+def test_searches_need_every_word() -> None:
+    runs = [one("bert-full", profile="quick"), one("bert-full", status="failed")]
+    assert matching(runs, "BERT failed") == runs[1:]
+    assert matching(runs, "standard") == runs[1:]
+    assert matching(runs, "") == runs
+
+
+def test_cells_are_cut_and_filled() -> None:
+    cells = [(Content("much too long"), 6, False), (Content("7"), 3, True)]
+    assert line(cells).plain == "much …    7"
+
+
+def test_status_in_words() -> None:
+    assert status_words(one("a", status="running")) == "running"
+    assert status_words(one("a", status="running", steps=5, first_step=1, last_step=10)) == "running 50%"
+    assert status_words(one("a", status="running", paused=True, steps=5, last_step=10)) == "paused 50%"
+    assert status_words(one("a", steps=10, last_step=10)) == "done"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (48, "48 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (273600, "3 d 4 h")],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ((2026, 5, 6, 11, 59, 30), "just now"),
+        ((2026, 5, 6, 11, 30), "30 min ago"),
+        ((2026, 5, 6, 0, 5), "today 00:05"),
+        ((2026, 5, 5, 23, 0), "yesterday 23:00"),
+        ((2026, 5, 3, 9, 30), "Sun 09:30"),
+        ((2026, 4, 3, 9, 30), "3 Apr 09:30"),
+        ((2025, 4, 3, 9, 30), "2025-04-03"),
+        ((2026, 5, 6, 13, 0), "today 13:00"),
+    ],
+)
+def test_moments(then: tuple[int, ...], said: str) -> None:
+    now = datetime(2026, 5, 6, 12).timestamp()
+    assert words.when(datetime(*then).timestamp(), now) == said  # type: ignore[arg-type]
+
+
+def test_moments_that_no_clock_knows() -> None:
+    assert words.when(1e20, 0.0) == "at an unknown time"
+
+
+def test_numbers_shares_and_sizes() -> None:
+    assert [words.number(value) for value in (0.0, 0.693147, 12.3456, 1234.5, 1.2e-5, 1e7, float("nan"))] == [
+        "0.0000",
+        "0.6931",
+        "12.35",
+        "1234",
+        "1.2e-05",
+        "1.0e+07",
+        "nan",
+    ]
+    assert [words.share(value) for value in (0, 1, 0.319, 0.0032, 0.00032, 1e-6)] == [
+        "0%",
+        "100%",
+        "31.9%",
+        "0.32%",
+        "0.032%",
+        "<0.01%",
+    ]
+    assert [words.size(value) for value in (5, 2048, 3 * 2**30)] == ["5 B", "2.0 KiB", "3.0 GiB"]
+    assert [words.count(value) for value in (512, 1500, 22_713_986, 1_500_000_000)] == [
+        "512",
+        "1.5 k",
+        "22.7 M",
+        "1.5 B",
+    ]
