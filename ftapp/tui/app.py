@@ -19,7 +19,7 @@ from textual.screen import Screen
 from ftapp import runs
 from ftapp.runs import Run
 from ftapp.summary import Summaries
-from ftapp.tui import no_color, plain_text
+from ftapp.tui import graphics, no_color, plain_text
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
@@ -165,4 +165,5 @@ def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     """Open the interface and return when it is closed."""
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
     plain_text.prepare(sys.__stderr__)  # which Textual draws on
+    graphics.ask()
     FtApp(runs_dir, offline=offline).run()

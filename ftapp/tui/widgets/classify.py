@@ -79,6 +79,11 @@ class Classify(Container):
         """What stands in the prompt."""
         return self.prompt.value if isinstance(self.prompt, PathLine) else self.prompt.text
 
+    @property
+    def ready(self) -> bool:
+        """Whether the model is there."""
+        return self._ready.is_set()
+
     def start(self) -> None:
         """The model is there: what has been typed meanwhile is classified, and from now on what is typed."""
         self._ready.set()

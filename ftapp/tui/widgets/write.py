@@ -152,6 +152,11 @@ class Write(Container):
         """Whether either model is still writing."""
         return any(text.writing for text in self.query(Continuation))
 
+    @property
+    def ready(self) -> bool:
+        """Whether the model is there."""
+        return self._ready.is_set()
+
     def start(self) -> None:
         """The trained model is there: what has been asked for meanwhile is written."""
         self._ready.set()
