@@ -1,31 +1,41 @@
-"""Draw the README's picture of a run from the run's own events, with the code that narrates runs.
+"""Draw the README's pictures: of the interface from the runs that the tests keep, of `ftapp run` from a run's events.
 
-    python assets/make_pictures.py RUN_FOLDER
+    python assets/make_pictures.py [RUN_FOLDER]
 
-Writes assets/run.svg. The picture holds what a terminal shows after `ftapp run`: the command, the narration and the
+Without a folder it writes assets/recipes.svg and assets/live.svg, the interface's screens. With the folder of a run
+that has ended it writes assets/run.svg, what a terminal shows after `ftapp run`: the command, the narration and the
 result. The folder of the runs is drawn as the default one, wherever the run lies.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import io
+import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
+from textual.pilot import Pilot
 
 from ftapp import headless
 from ftapp.events import read
 from ftapp.history import History
-from ftapp.runs import Run
+from ftapp.runs import Run, list_runs
+from ftapp.tui.app import FtApp
 
-TARGET = Path(__file__).parent / "run.svg"
+ASSETS = Path(__file__).parent
+RECORDED = ASSETS.parent / "tests" / "fixtures" / "recorded"
 RUNS_SHOWN = Path("~/.local/share/ftapp/runs")
+SHOWN_RECIPE = "gpt2-targeted"
 
 # Columns: the longest line names the run's folder and the model in it, with some 85 characters.
 WIDTH = 104
+SCREEN = (112, 36)
 
 # Foreground on background has a contrast of 12:1, readable on the light and the dark page of a forge.
 _PAPER, _INK = (30, 32, 38), (222, 224, 228)
@@ -49,16 +59,45 @@ def draw(run: Run) -> str:
     outcome = {"recipe": facts["recipe"], "run": str(shown.folder), "status": run.status(history)} | history.summary()
     outcome["model"] = str(shown.model_folder) if history.saved else None
     headless.print_result(outcome, console)
-    svg = console.export_svg(title="ftapp", theme=THEME, unique_id="run")
-    # Rich's template fetches its font from a content network; the reader's own monospaced font serves as well.
+    return plain(console.export_svg(title="ftapp", theme=THEME, unique_id="run"))
+
+
+async def draw_screens() -> None:
+    """Write the pictures of the interface."""
+    with tempfile.TemporaryDirectory() as scratch:
+        # Settings of its own, and no recipes or runs but those that come with ftapp and its tests.
+        os.environ |= {"FTAPP_CONFIG": scratch, "TZ": "UTC"}
+        os.chdir(scratch)
+        folder = Path(scratch) / "runs"
+        shutil.copytree(RECORDED, folder)
+        app = FtApp(folder)
+        async with app.run_test(size=SCREEN) as pilot:
+            await pilot.press("down")
+            await picture(pilot, "recipes")
+            app.open_run(next(run for run in list_runs(folder) if run.environment()["recipe"] == SHOWN_RECIPE))
+            await picture(pilot, "live")
+
+
+async def picture(pilot: Pilot[None], name: str) -> None:
+    """Write the screen as it is when it has come to rest."""
+    await pilot.pause(2)
+    (ASSETS / f"{name}.svg").write_text(plain(pilot.app.export_screenshot(title="ftapp")), encoding="utf-8")
+
+
+def plain(svg: str) -> str:
+    """An SVG of Rich's template without the font that it fetches: the reader's own monospaced font serves as well."""
     svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="the folder of a run that has ended")
-    TARGET.write_text(draw(Run(parser.parse_args().run)), encoding="utf-8")
+    parser.add_argument("run", type=Path, nargs="?", help="the folder of a run that has ended")
+    folder = parser.parse_args().run
+    if folder is None:
+        asyncio.run(draw_screens())
+    else:
+        (ASSETS / "run.svg").write_text(draw(Run(folder)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,6 @@ app = typer.Typer(
 )
 
 _UNLIMITED = 10_000  # columns
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _debug = False
 
@@ -446,17 +445,15 @@ def serve(
     offline: OfflineOption = False,
 ) -> None:
     """Offer the terminal interface to a browser, on this machine only unless --host says otherwise."""
-    import shlex
+    from ftapp.web import LOOPBACK, WebServer
 
-    from textual_serve.server import Server
-
-    if host not in _LOOPBACK:
+    if host not in LOOPBACK:
         print(f"whoever reaches {host}:{port} can start runs and read files here", file=sys.stderr)
     words = [sys.executable, "-m", "ftapp.cli"]
     words += ["--runs-dir", str(runs_dir.absolute())] if runs_dir else []
     words += ["--offline"] if offline else []
     try:
-        Server(shlex.join(words), host=host, port=port, title="ftapp").serve()
+        WebServer(words, host, port).serve()
     except OSError as error:
         _refuse(f"{host}:{port} cannot be listened on: {error.strerror or error}")
 

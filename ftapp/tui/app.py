@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.reactive import reactive
 from textual.screen import Screen
 
 from ftapp import runs
 from ftapp.runs import Run
 from ftapp.summary import Summaries
+from ftapp.tui import graphics, no_color, plain_text
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
@@ -69,6 +72,9 @@ class FtApp(App[None]):
         self.set_interval(_LIVE_SECONDS, self._count_live)
         self.call_after_refresh(self._count_live)
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return no_color.tolerant(super().get_line_filters())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
@@ -158,4 +164,6 @@ class FtApp(App[None]):
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     """Open the interface and return when it is closed."""
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
+    plain_text.prepare(sys.__stderr__)  # which Textual draws on
+    graphics.ask()
     FtApp(runs_dir, offline=offline).run()

@@ -72,3 +72,14 @@ def count(value: int) -> str:
         if value >= size_of_unit:
             return f"{value / size_of_unit:.3g}{unit}"
     return str(value)
+
+
+def printable(text: str) -> str:
+    """Text that a terminal only shows: control characters, which could steer it, become signs for them."""
+    return "".join(char if char.isprintable() or char in "\n\t" else _sign(char) for char in text)
+
+
+def _sign(char: str) -> str:
+    if ord(char) < 0x20:
+        return chr(0x2400 + ord(char))
+    return " " if char.isspace() else "\ufffd"

@@ -148,3 +148,12 @@ async def test_every_pane_can_be_reached_at_every_size(size: tuple[int, int], th
             assert screen.focused.size.height >= 1
             await pilot.press("tab")
         assert {"loss", "pairs", "results", "differences"} <= seen
+
+
+async def test_runs_are_compared_without_colours(write_run: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with Opened().run_test(size=(60, 20)) as pilot:
+        screen = await compared(pilot, write_run("a", steps=30), write_run("b", seed=1))
+        for _ in range(6):
+            await pilot.press("tab")
+        assert table(screen, "results")["steps"] == ["30", "10"]

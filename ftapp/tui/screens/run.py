@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.widget import Widget
 
 from ftapp import control
@@ -64,19 +64,23 @@ when this screen or the interface is closed. Commands are carried out at the end
     RunScreen {
         Headline { height: 1; padding: 0 1; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         &.-short Headline { margin-bottom: 0; }
-        #panes { height: 1fr; }
-        #charts { width: 2fr; }
-        #facts { width: 1fr; min-width: 40; max-width: 72; }
-        #loss, #accuracy { height: 2fr; min-height: 7; }
-        #details { height: 1fr; min-height: 7; }
+        #panes { layout: grid; grid-size: 2 2; grid-columns: 1fr 44; grid-rows: 4fr 1fr; height: 1fr; }
+        &.-wide #panes { grid-columns: 1fr 64; }
+        #facts { row-span: 2; }
+        #loss, #accuracy { height: 1fr; min-height: 7; }
         #details Chart { width: 1fr; height: 100%; }
-        #phases { height: auto; max-height: 50%; }
-        #layers, #examples { height: auto; min-height: 3; max-height: 40%; }
+        #phases { height: auto; max-height: 40%; }
+        #layers, #examples { height: auto; min-height: 3; max-height: 30%; }
         #log { height: 1fr; min-height: 5; }
+        #panes.-no-details { grid-size: 2 1; grid-rows: 1fr; }
+        #panes.-no-details #facts { row-span: 1; }
+        #panes.-no-facts { grid-size: 1; grid-columns: 1fr; }
+        #panes.-no-charts { grid-size: 1; grid-columns: 1fr; grid-rows: 3fr 1fr; }
+        #panes.-no-charts #facts { row-span: 1; }
         &.-narrow #panes { layout: vertical; overflow-y: auto; }
-        &.-narrow #charts, &.-narrow #facts { width: 100%; max-width: 100%; height: auto; }
+        &.-narrow #charts, &.-narrow #facts, &.-narrow #details { width: 100%; height: auto; }
         &.-narrow #loss, &.-narrow #accuracy { height: 13; }
-        &.-narrow #details { height: auto; layout: vertical; }
+        &.-narrow #details { layout: vertical; }
         &.-narrow #details Chart { width: 100%; height: 9; }
         &.-narrow #facts > * { height: auto; max-height: 14; }
         .-off, .-empty { display: none; }
@@ -100,6 +104,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         self._follower = Follower(run.events_file)
         self._status = "running"
         self._recipe: Recipe | None = None
+        self._recipe_name = run.folder.name
         self._sent: dict[str, str] = {}  # names of commands that wait for an answer, by id
 
     @property
@@ -110,19 +115,19 @@ when this screen or the interface is closed. Commands are carried out at the end
     def body(self) -> Iterable[Widget]:
         yield Headline()
         yield Trouble()
-        with Horizontal(id="panes"):
+        with Container(id="panes"):
             with Vertical(id="charts"):
                 yield Chart("Loss", id="loss")
                 yield Chart("Accuracy", id="accuracy")
-                with Horizontal(id="details"):
-                    yield Chart("Learning rate", id="rate", smooth=False)
-                    yield Chart("Steps a second", id="speed")
-                    yield Chart("Memory, GiB", id="memory", smooth=False)
             with Vertical(id="facts"):
                 yield PhasesPane(id="phases")
                 yield LayersPane(id="layers")
                 yield ExamplesPane(id="examples")
                 yield LogPane(self.run, id="log")
+            with Horizontal(id="details"):
+                yield Chart("Learning rate", id="rate", smooth=False)
+                yield Chart("Steps a second", id="speed")
+                yield Chart("Memory, GiB", id="memory", smooth=False)
 
     def on_mount(self) -> None:
         self._show_panes()
@@ -133,15 +138,16 @@ when this screen or the interface is closed. Commands are carried out at the end
     async def _follow(self) -> None:
         """Read and draw, over and over, until the run has ended and all is drawn."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
+        self._recipe_name = str(self.run.environment().get("recipe") or self.run.folder.name)
         while True:
             if await asyncio.to_thread(self._advance):  # a long history: its charts are drawn once it is read
                 self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
                 continue
-            begun = time.perf_counter()
+            begun = time.thread_time()
             self._draw()
             if self._status != "running":
                 return
-            spent = time.perf_counter() - begun
+            spent = time.thread_time() - begun
             await asyncio.sleep(max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
 
     def _read_recipe(self) -> Recipe | None:
@@ -163,7 +169,7 @@ when this screen or the interface is closed. Commands are carried out at the end
     def _draw(self) -> None:
         """Show the history as it is now."""
         history, steps = self.history, self.history.steps
-        self.query_one(Headline).show(self.run, history, self._recipe, self._status)
+        self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
         self.query_one(Trouble).show(self.run, history, self._status)
         self.query_one(PhasesPane).show(history, self._recipe)
         self.query_one(LayersPane).show(history)
@@ -203,8 +209,11 @@ when this screen or the interface is closed. Commands are carried out at the end
         """Hide the panes that are switched off, and the groups in which none is left."""
         for name in PANES:
             self.query_one(f"#{name}").set_class(name in self.app.settings.hidden, "-off")
-        for group in map(self.query_one, ("#details", "#charts", "#facts")):
-            group.set_class(not [pane for pane in group.query(".pane") if not pane.has_class("-off")], "-off")
+        for name in ("charts", "facts", "details"):
+            group = self.query_one(f"#{name}")
+            empty = all(pane.has_class("-off") for pane in group.children)
+            group.set_class(empty, "-off")
+            self.query_one("#panes").set_class(empty, f"-no-{name}")
 
     def action_maximize_pane(self) -> None:
         """Give the focused pane the whole screen, or take it back."""

@@ -92,6 +92,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
         self._open()
 
     async def on_unmount(self) -> None:
+        self.workers.cancel_node(self)  # nobody is left to be told that the process has ended
         if self._predictor:
             await self._predictor.close()
 

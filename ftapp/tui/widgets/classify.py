@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from ftapp.answers import Prediction
 from ftapp.clients import Predictor
 from ftapp.errors import RecipeError, RunError
+from ftapp.tui import words
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
 from ftapp.tui.widgets.scores import Scores
@@ -77,6 +78,11 @@ class Classify(Container):
     def value(self) -> str:
         """What stands in the prompt."""
         return self.prompt.value if isinstance(self.prompt, PathLine) else self.prompt.text
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model is there."""
+        return self._ready.is_set()
 
     def start(self) -> None:
         """The model is there: what has been typed meanwhile is classified, and from now on what is typed."""
@@ -167,7 +173,9 @@ class Classify(Container):
         tried = self.query_one("#tried", OptionList)
         best, score = max(zip(found.classes, found.scores, strict=True), key=lambda pair: pair[1])
         number = f"{score:+.2f}" if found.meaning == "decision values" else f"{score:.1%}"
-        label = Content.assemble((f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (" ".join(value.split()), _MUTED))
+        label = Content.assemble(
+            (f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (words.printable(" ".join(value.split())), _MUTED)
+        )
         self._values = [value, *self._values]
         former = [option.prompt for option in tried.options]
         tried.set_options([Option(label), *map(Option, former)])

@@ -56,8 +56,7 @@ class Scores(Widget):
                 )
             )
         if rest := len(ranked) - len(shown):
-            below = _number(ranked[len(shown)][1], signed)
-            lines.append(Content.styled(f"and {rest:,} more, none above {below}", "$foreground 60%"))
+            lines.append(Content.styled(f"and {rest:,} more below", "$foreground 60%"))
         return Content("\n").join(lines)
 
 

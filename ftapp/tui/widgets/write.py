@@ -19,9 +19,10 @@ from textual.worker import Worker
 from ftapp.answers import Generated
 from ftapp.clients import Predictor
 from ftapp.errors import RecipeError, RunError
+from ftapp.tui import words
 from ftapp.tui.widgets.prompt import Number, Prompt, Tried
 
-_TITLES = {"trained": "Fine-tuned", "base": "Before training"}
+_TITLES = {"trained": "[$primary]Fine-tuned[/]", "base": "[$accent]Before training[/]"}
 
 
 class Continuation(VerticalScroll):
@@ -29,8 +30,6 @@ class Continuation(VerticalScroll):
 
     DEFAULT_CSS = """
     Continuation > Static { height: auto; }
-    #base.pane { border-title-color: $accent; }
-    #trained.pane { border-title-color: $primary; }
     """
 
     def __init__(self, predictor: Predictor, model: Literal["trained", "base"], ready: asyncio.Event) -> None:
@@ -63,7 +62,6 @@ class Continuation(VerticalScroll):
     async def _write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
         written, count, begun = "", 0, time.monotonic()
         self._show(prompt, written)
-        self.anchor()
         self.border_subtitle = "waiting for the model"
         try:
             await self._ready.wait()
@@ -94,7 +92,10 @@ class Continuation(VerticalScroll):
             raise
 
     def _show(self, prompt: str, written: str) -> None:
-        self.text.update(Content.assemble((prompt, "$foreground-muted"), written))
+        at_end = self.is_vertical_scroll_end
+        self.text.update(Content.assemble((prompt, "$foreground-muted"), words.printable(written)))
+        if at_end:
+            self.scroll_end(animate=False)
 
     def _tell(self, activity: str, done: int, total: int | None) -> None:
         self.border_subtitle = activity
@@ -150,6 +151,11 @@ class Write(Container):
     def writing(self) -> bool:
         """Whether either model is still writing."""
         return any(text.writing for text in self.query(Continuation))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model is there."""
+        return self._ready.is_set()
 
     def start(self) -> None:
         """The trained model is there: what has been asked for meanwhile is written."""

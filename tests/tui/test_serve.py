@@ -1,0 +1,149 @@
+"""`ftapp serve` as a real process: the page, the interface behind it, and who is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+
+@dataclass
+class Served:
+    process: asyncio.subprocess.Process
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def interfaces(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    """A server on a free port, once it says that it is there."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ftapp.cli", "serve", "--port", str(port), stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr
+    line = (await process.stderr.readline()).decode()
+    assert f"http://localhost:{port}" in line
+    yield Served(process, port)
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def first_frame(socket: aiohttp.ClientWebSocketResponse, word: str) -> str:
+    """What the interface draws, up to a word."""
+    drawn = ""
+    async for message in socket:
+        if message.type is aiohttp.WSMsgType.BINARY:
+            drawn += message.data.decode(errors="replace")
+            if word in drawn:
+                return drawn
+    raise AssertionError(f"the interface ended; it had drawn: {drawn}")
+
+
+async def test_a_page_opens_an_interface_of_its_own(served: Served) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with session.get(served.url) as page:
+            assert page.status == 200
+            assert f"ws://localhost:{served.port}/ws" in await page.text()
+        # As through a forwarded port: the page comes back the way it came.
+        async with session.get(served.url, headers={"Host": "localhost:9"}) as page:
+            assert "ws://localhost:9/ws" in await page.text()
+        async with session.ws_connect(f"{served.url}/ws?width=100&height=30") as socket:
+            await first_frame(socket, "vgg16-feature-extractor")
+            assert served.interfaces()
+            await socket.send_json(["stdin", "q"])
+            closing = await socket.receive()
+            while closing.type is aiohttp.WSMsgType.BINARY:
+                closing = await socket.receive()
+            assert closing.type is aiohttp.WSMsgType.CLOSE
+        await gone(served.interfaces())
+
+
+async def test_an_interface_ends_with_its_page(served: Served) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(f"{served.url}/ws") as socket:
+            await first_frame(socket, "Recipes")
+            interfaces = served.interfaces()
+            assert interfaces
+        await gone(interfaces)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_signals_end_the_server_and_all_interfaces(served: Served, number: signal.Signals) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{served.url}/ws") as socket:
+        await first_frame(socket, "Recipes")
+        interfaces = served.interfaces()
+        assert interfaces
+        served.process.send_signal(number)
+        reading = asyncio.create_task(_drain(socket))
+        assert await served.process.wait() == 0
+        await reading
+        await gone(interfaces)
+
+
+async def test_it_is_not_reachable_from_other_machines(served: Served) -> None:
+    addresses = [
+        address.address
+        for each in psutil.net_if_addrs().values()
+        for address in each
+        if address.family is socket.AF_INET and not address.address.startswith("127.")
+    ]
+    if not addresses:
+        pytest.skip("this machine has no address but the loopback one")
+    for address in addresses:
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection((address, served.port), timeout=5)
+
+
+async def test_pages_of_others_are_refused(served: Served) -> None:
+    refused = [
+        {"Origin": "http://elsewhere.example"},
+        {"Host": "elsewhere.example", "Origin": "http://elsewhere.example"},
+    ]
+    async with aiohttp.ClientSession() as session:
+        for headers in refused:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                await session.ws_connect(f"{served.url}/ws", headers=headers)
+            assert caught.value.status == 403
+        async with session.get(served.url, headers={"Host": "elsewhere.example"}) as page:
+            assert page.status == 403
+    assert not served.interfaces()
+
+
+def test_a_port_that_is_taken_is_refused_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "ftapp.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ}, check=False)
+    assert done.returncode == 2
+    assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def _drain(socket: aiohttp.ClientWebSocketResponse) -> None:
+    async for _ in socket:
+        pass
+
+
+async def gone(processes: list[psutil.Process]) -> None:
+    """Wait until processes have ended."""
+    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=60)
+    assert not alive

@@ -1,0 +1,361 @@
+"""Trying real tiny models with the real process behind the screen."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.widgets import DirectoryTree, OptionList, Static
+
+from ftapp import recipe, runs
+from ftapp.answers import Prediction
+from ftapp.runs import Run
+from ftapp.tui import words
+from ftapp.tui.app import FtApp
+from ftapp.tui.screens.pick_file import PickFile
+from ftapp.tui.screens.try_it import TryScreen
+from ftapp.tui.widgets.classify import Classify
+from ftapp.tui.widgets.picture import Picture
+from ftapp.tui.widgets.prompt import Former, Number
+from ftapp.tui.widgets.scores import Scores
+from ftapp.tui.widgets.write import Continuation, Write
+from tests.conftest import Tiny
+from tests.tui.conftest import Write as WriteRun
+from tests.tui.harness import SIZES, until
+
+RECIPES = {
+    "text": """
+task = "text-classification"
+model = {{ preset = "{tiny.bert}", sequence_length = 16 }}
+data = {{ source = "csv:{tiny.reviews}", validation = 0.1, test = 0.25 }}
+""",
+    "image": """
+task = "image-classification"
+model = {{ preset = "{tiny.vgg}", image_size = [16, 16] }}
+data = {{ source = "folder:{tiny.photos}", validation = 0.2, test = 0.25 }}
+""",
+    "lm": """
+task = "causal-lm"
+model = {{ preset = "{tiny.gpt2}", sequence_length = 16 }}
+data = {{ source = "text:{tiny.book}", validation = 0.1, test = 0.2 }}
+""",
+}
+PHASE = """
+title = "tiny"
+summary = "Two steps."
+[[phase]]
+name = "finetune"
+steps = 2
+batch_size = 8
+learning_rate = 0.003
+"""
+
+Trained = Callable[[str], Run]
+
+
+@pytest.fixture(scope="session")
+def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Finished runs by their task, each trained once, as a run's own process would."""
+    folder, made = tmp_path_factory.mktemp("trained"), dict[str, Run]()
+
+    def train(task: str) -> Run:
+        import keras
+
+        from ftapp import worker
+
+        if task not in made:
+            file = folder / f"{task}.toml"
+            head, _, phase = PHASE.partition("[[")
+            file.write_text(f"{head}{RECIPES[task].format(tiny=tiny)}[[{phase}")
+            made[task] = runs.create(recipe.load(file), task, None, folder / "runs")
+            handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("FTAPP_CACHE", str(folder / "cache"))
+                assert worker.main(made[task].folder) == 0
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            keras.config.set_dtype_policy("float32")
+        return made[task]
+
+    return train
+
+
+async def opened(pilot: Pilot[None], run: Run) -> TryScreen:
+    """The screen, once its model is loaded."""
+    assert isinstance(pilot.app, FtApp)
+    pilot.app.try_model(run)
+    await pilot.pause()
+    screen = pilot.app.screen
+    assert isinstance(screen, TryScreen)
+    await until_loaded(pilot, screen)
+    return screen
+
+
+async def until_loaded(pilot: Pilot[None], screen: TryScreen) -> None:
+    told = set()
+    for _ in range(6000):
+        told.add(state(screen).partition(",")[0])
+        if screen.pane and screen.pane.ready:
+            assert "loading Keras" in told
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(told)
+
+
+async def long(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+    """Wait for a model, as long as a busy machine may take."""
+    for _ in range(8):
+        try:
+            await until(pilot, holds)
+        except AssertionError:
+            continue
+        return
+    raise AssertionError("it has not come about")
+
+
+def state(screen: TryScreen) -> str:
+    return str(screen.query_one("#state", Static).visual)
+
+
+def scores(screen: TryScreen) -> Prediction | None:
+    return screen.query_one(Scores).prediction
+
+
+def rows(screen: TryScreen) -> list[str]:
+    return [str(option.prompt) for option in screen.query_one("#tried", OptionList).options]
+
+
+def wrong(screen: TryScreen) -> str:
+    return str(screen.query_one("#wrong", Static).visual)
+
+
+async def type_text(pilot: Pilot[None], text: str) -> None:
+    await pilot.press(*("space" if char == " " else char for char in text))
+
+
+async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
+    from ftapp import models
+
+    run = trained("text")
+    app = FtApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        await type_text(pilot, "a great film")
+        await long(pilot, lambda: scores(screen))
+        shown = scores(screen)
+        assert shown
+        expected = models.load(run.model_folder).predict(["a great film"])[0]
+        assert shown.classes == ("negative", "positive")
+        assert shown.scores == pytest.approx(tuple(expected), abs=1e-4)
+        assert "5 tokens" in str(screen.query_one("#classes").border_subtitle)
+        await pilot.press("enter")
+        await long(pilot, lambda: rows(screen))
+        assert "a great film" in rows(screen)[0]
+        await pilot.press("ctrl+u")
+        await type_text(pilot, "so dull")
+        await pilot.press("enter")
+        await long(pilot, lambda: len(rows(screen)) == 2)
+        assert "so dull" in rows(screen)[0]
+        # Up and down walk through what was tried; choosing a row brings it back too.
+        await pilot.press("up", "up")
+        assert screen.pane
+        assert screen.pane.value == "a great film"
+        await pilot.press("down")
+        assert screen.pane.value == "so dull"
+        tried = screen.query_one("#tried", OptionList)
+        tried.focus()
+        tried.highlighted = 1
+        await pilot.press("enter")
+        assert screen.pane.value == "a great film"
+
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            assert screen.query_one("#given").region.right <= screen.query_one("#classes").region.x
+            assert screen.query_one("#tried").region.bottom <= size[1]
+
+        # A process that is killed is told or just started again; the last one ends with the screen.
+        [process] = psutil.Process().children()
+        process.kill()
+        await long(pilot, lambda: not process.is_running())
+        screen.pane.use("fine")
+        await pilot.press("enter")
+        await long(pilot, lambda: "fine" in rows(screen)[0] or "ended by signal 9" in wrong(screen))
+        screen.pane.use("fine plot")
+        await pilot.press("enter")
+        await long(pilot, lambda: "fine plot" in rows(screen)[0])
+        [process] = psutil.Process().children()
+        await pilot.press("escape")
+        await until(pilot, lambda: screen not in app.screen_stack)
+        await long(pilot, lambda: not process.is_running())
+
+
+async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, trained("image"))
+        assert isinstance(screen.pane, Classify)
+        file = tiny.photos / "across" / "0.png"
+        await type_text(pilot, str(file))
+        await long(pilot, lambda: scores(screen))
+        shown = scores(screen)
+        assert shown
+        assert shown.classes == ("across", "down")
+        assert sum(shown.scores) == pytest.approx(1, abs=1e-4)
+        await long(pilot, lambda: "24 x 20" in str(screen.query_one("#given").border_subtitle))
+        assert screen.query_one(Picture).children[0].region.width > 4
+        screen.pane.use(str(broken))
+        await pilot.press("enter")
+        await long(pilot, lambda: "broken.png" in wrong(screen))
+        assert scores(screen) is None
+        assert rows(screen) == []
+        # The tree of files begins where the run's images are.
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PickFile))
+        tree = pilot.app.screen.query_one(DirectoryTree)
+        await until(pilot, lambda: len(tree.root.children) == 2)
+        assert [str(node.label) for node in tree.root.children] == ["across", "down"]
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: tree.cursor_node and len(tree.cursor_node.children) == 20)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        await long(pilot, lambda: scores(screen))
+        assert screen.pane.value.startswith(str(tiny.photos / "down"))
+        await pilot.press("enter")
+        await long(pilot, lambda: rows(screen))
+
+
+async def test_both_models_write_until_they_are_stopped(trained: Trained) -> None:
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, trained("lm"))
+        assert isinstance(screen.pane, Write)
+        await type_text(pilot, "the cat")
+        await pilot.press("tab", "tab", "tab")
+        assert pilot.app.focused
+        assert pilot.app.focused.id == "length"
+        await pilot.press("backspace", "backspace", "8", "enter")
+        texts = list(screen.query(Continuation))
+        await long(pilot, lambda: all("8 tokens" in str(text.border_subtitle) for text in texts))
+        first = [str(text.text.visual) for text in texts]
+        assert all(written.startswith("the cat") and len(written) > len("the cat") for written in first)
+        await pilot.press("enter")
+        await pilot.pause()
+        await long(pilot, lambda: not screen.pane.writing)
+        assert [str(text.text.visual) for text in texts] == first
+        await pilot.press("ctrl+n")
+        await pilot.pause()
+        await long(pilot, lambda: not screen.pane.writing)
+        assert screen.query_one("#seed", Number).number == 1
+        assert [str(text.text.visual) for text in texts] != first
+
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            trained_text, base = (text.region for text in texts)
+            beside = trained_text.right <= base.x and trained_text.y == base.y
+            below = trained_text.bottom <= base.y and trained_text.x == base.x
+            assert beside if size[0] >= 100 else below
+            assert min(trained_text.height, base.height) >= 4
+            assert screen.query_one("#seed").region.right <= size[0]
+
+        # What is asked for comes in pieces, and ends where it is stopped.
+        screen.query_one("#length", Number).value = "64"
+        await pilot.press("ctrl+n")
+        await long(pilot, lambda: all(text.writing and len(str(text.text.visual)) > 8 for text in texts))
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen.pane.writing)
+        assert [str(text.border_subtitle) for text in texts] == ["stopped", "stopped"]
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+
+
+async def test_numbers_that_cannot_be_are_told(trained: Trained) -> None:
+    async with FtApp().run_test(size=(100, 30)) as pilot:
+        pilot.app.try_model(trained("lm"))
+        await until(pilot, lambda: pilot.app.screen.query(Write))
+        screen = pilot.app.screen
+        assert isinstance(screen, TryScreen)
+        await pilot.press("tab", "ctrl+u")
+        assert "temperature is a number of at least 0; got ''" in wrong(screen)
+        await pilot.press("enter")
+        assert screen.pane
+        assert isinstance(screen.pane, Write)
+        assert not screen.pane.writing
+        await pilot.press("up", "up", "tab", "down")
+        assert wrong(screen) == ""
+        assert screen.query_one("#temperature", Number).number == pytest.approx(0.2)
+        assert screen.query_one("#top-k", Number).number == 39
+
+
+async def test_a_run_without_a_model_says_why(write_run: WriteRun) -> None:
+    run = write_run("early", status="failed", error="the disk is full")
+    async with FtApp().run_test(size=(80, 24)) as pilot:
+        pilot.app.try_model(run)
+        await until(pilot, lambda: "the disk is full" in state(pilot.app.screen))
+        assert "no saved model; it is failed" in state(pilot.app.screen)
+        assert "again" in state(pilot.app.screen)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, TryScreen))
+
+
+async def test_a_live_run_is_waited_for(write_run: WriteRun, trained: Trained) -> None:
+    run = write_run("live", status=None, steps=3, total=10)
+    with run.lock_file.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        async with FtApp().run_test(size=(80, 24)) as pilot:
+            pilot.app.try_model(run)
+            await until(pilot, lambda: "goes on" in state(pilot.app.screen))
+            assert "3 steps" in state(pilot.app.screen)
+            shutil.copy(trained("text").recipe_file, run.recipe_file)
+            shutil.copytree(trained("text").model_folder, run.model_folder)
+            await until(pilot, lambda: pilot.app.screen.query(Classify))
+
+
+def test_former_values_keep_the_draft() -> None:
+    former = Former()
+    assert former.step(-1, "new") is None
+    former.add("one")
+    former.add("two")
+    former.add("one")
+    assert [former.step(by, "new") for by in (-1, -1, -1, 1, 1, 1)] == ["one", "two", None, "one", "new", None]
+
+
+def test_control_characters_are_shown_and_not_sent() -> None:
+    assert words.printable("a\x1b[2Jb\n\tc\x7f\u202e") == "a␛[2Jb\n\tc\ufffd\ufffd"
+
+
+async def test_scores_of_many_classes_and_of_margins() -> None:
+    class Shown(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Scores()
+
+    many = Prediction(
+        classes=tuple(f"class {index}" for index in range(50)),
+        scores=tuple((index + 1) / 1275 for index in range(50)),
+        meaning="probabilities",
+    )
+    margins = Prediction(classes=("left", "right"), scores=(-2.0, 1.0), meaning="decision values")
+    app = Shown()
+    async with app.run_test(size=(60, 10)) as pilot:
+        scores = app.query_one(Scores)
+        scores.prediction = many
+        await pilot.pause()
+        lines = str(scores.render()).splitlines()
+        assert len(lines) == 10
+        assert lines[0].startswith("class 49")
+        assert "41 more" in lines[-1]
+        scores.prediction = margins
+        await pilot.pause()
+        left, right = str(scores.render()).splitlines()
+        assert left.index("━") < left.index("│")
+        assert right.index("━") > right.index("│")
+        assert left.count("━") == pytest.approx(2 * right.count("━"), abs=1)
+        assert "-2.00" in left
