@@ -398,8 +398,11 @@ def find(name: str) -> Path:
 
 
 def bundled() -> dict[str, Path]:
-    """The recipes that come with ftapp, by name."""
-    return {path.stem: path for path in sorted(presets.resources("recipes").glob("*.toml"))}
+    """The recipes that come with ftapp, by name; those that compare arms last."""
+    paths = sorted(
+        presets.resources("recipes").glob("*.toml"), key=lambda path: (path.stem.startswith("lesson-"), path)
+    )
+    return {path.stem: path for path in paths}
 
 
 def copy_to(path: Path, file: Path) -> None:
