@@ -86,7 +86,7 @@ def confusion(history: History) -> list[str]:
             classes, made.precision, made.recall, made.f1, made.examples, strict=True
         )
     ]
-    rows.append(["mean of classes", *(f"{value:.3f}" for value in made.mean()), f"{made.examples.sum():,}"])
+    rows.append(["mean", *(f"{value:.3f}" for value in made.mean()), f"{made.examples.sum():,}"])
     bins = np.array(found.calibration, np.float64).reshape(-1, 3)
     calibrated = []
     if bins.any():
@@ -97,7 +97,7 @@ def confusion(history: History) -> list[str]:
         calibrated = [page.figure("Calibration", svg.reliability(bins), caption)]
     return [
         page.figure(f"Confusion matrix, {found.split} split", svg.matrix(counts, classes)),
-        page.figure("By class", page.table(["class", "precision", "recall", "F1", "examples"], rows)),
+        page.figure("By class", page.table(["class", "precision", "recall", "F1", "of"], rows)),
         *calibrated,
     ]
 

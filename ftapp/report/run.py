@@ -48,6 +48,7 @@ def body(one: Record) -> list[str]:
         page.heading("To do it again"),
         page.code("\n".join(pieces.reproduce(one)), wrap=True),
         '<p class="soft">The same recipe, seed, machine and backend give the same losses on a CPU.</p>',
+        *_drift_table(one),
         *(
             page.details(f"Layers that train in phase {phase.phase}", page.code("\n".join(phase.trainable_layers)))
             for phase in history.phases
@@ -127,6 +128,15 @@ def _curves(one: Record) -> list[str]:
     caption = "With the wait for data. The first steps of a phase compile what the others run."
     made.append(page.figure("Time of each step", svg.lines([seconds], "step", borders=borders, log=True), caption))
     return made
+
+
+def _drift_table(one: Record) -> list[str]:
+    layers, _, values = drift(one.history, "since_start")
+    if not values.size:
+        return []
+    last = [row[np.isfinite(row)][-1] for row in values]  # layers without a value are left out of them
+    rows = [[name, f"{value:.4f}"] for name, value in zip(layers, last, strict=True)]
+    return [page.details("Drift of each layer", page.table(["layer", "‖W_t − W_0‖ / ‖W_0‖ at the end"], rows))]
 
 
 def _samples(one: Record) -> str:

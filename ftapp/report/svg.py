@@ -163,24 +163,27 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str) -> 
 def heat(values: Values, rows: Sequence[str], x: Values, x_label: str, told: str) -> str:
     """A map of numbers from 0 up: (rows, columns), the strongest colour for the largest. x: the columns' places.
 
-    told: what a number is, for its title.
+    rows: their names, paths of which the first part stands once beside all rows that share it; told: what a number is,
+    for its title.
     """
     if not values.size:
         return _empty()
     most = int(_WIDTH // 4)
     if values.shape[1] > most:
-        groups = np.array_split(np.arange(values.shape[1]), most)
-        values = np.stack([values[:, group].mean(axis=1) for group in groups], axis=1)
-        x = np.array([x[group].mean() for group in groups])
-    row = max(7.0, min(18.0, 340 / len(rows)))
-    left, largest = _label_width(rows), float(np.nanmax(values)) or 1.0
+        pieces = np.array_split(np.arange(values.shape[1]), most)
+        values = np.stack([values[:, piece].mean(axis=1) for piece in pieces], axis=1)
+        x = np.array([x[piece].mean() for piece in pieces])
+    row = max(5.0, min(18.0, 300 / len(rows)))
+    groups = [name.partition("/")[0] for name in rows]
+    left, largest = _label_width(groups), float(np.nanmax(values)) or 1.0
     width = (_WIDTH - left - 4) / values.shape[1]
-    # Labels keep apart from each other where rows are narrower than text.
-    every = math.ceil(11 / row)
     parts = []
+    free = 0.0  # from here down there is room for a label
     for index, name in enumerate(rows):
-        if index % every == 0:
-            parts.append(_text(left - 6, index * row + row / 2 + 4, _shortened(name, left - 6), "end", name))
+        y = index * row + row / 2 + 4
+        if (not index or groups[index] != groups[index - 1]) and y >= free:
+            parts.append(_text(left - 6, max(y, 11.0), _shortened(groups[index], left - 6), "end", name))
+            free = y + 12
         for column, value in enumerate(values[index]):
             if not math.isfinite(value):
                 continue
@@ -203,7 +206,7 @@ def matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
     if not size:
         return _empty()
     left = _label_width(names)
-    cell = min(46.0, (_WIDTH - left - 4) / size)
+    cell = min(84.0, 230 / size, (_WIDTH - left - 4) / size)
     totals = np.maximum(1, counts.sum(axis=1))
     parts = []
     # Where columns are narrower than names, only the rows are named.

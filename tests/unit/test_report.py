@@ -74,7 +74,7 @@ def test_report_of_a_run(tmp_path: Path) -> None:
         assert told in text, told
     assert "pooled_dense" in text
     # 35 of 50 of the first class and 45 of 50 of the second; 40 and 60 were taken for them
-    assert "bad0.8750.7000.77850good0.7500.9000.81850mean of classes0.8120.8000.798100" in text
+    assert "bad0.8750.7000.77850good0.7500.9000.81850mean0.8120.8000.798100" in text
     assert "from 0 to 0.12" in text
     # |45 - 51| and |35 - 38| of 100 examples
     assert "Expected calibration error 0.090" in text
