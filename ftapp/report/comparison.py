@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ftapp.analysis import Interval
+from ftapp.analysis import Interval, windowed_variance
 from ftapp.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
 from ftapp.findings import HEADER
 from ftapp.report import page, pieces, svg
@@ -64,7 +64,17 @@ def body(
         page.heading("Findings") + page.stacked(HEADER, findings) + page.heading("Compared") if findings else "",
         page.items("verdicts", [verdict for each in made for verdict in each.verdicts]),
         "".join(f'<p class="soft">{escape(line)}</p>' for line in notes),
-        page.grid([*curves(arms), *scatters(arms), *forests(made), *drifts(arms), *token_shares(arms), times(arms)]),
+        page.grid(
+            [
+                *curves(arms),
+                *scatters(arms, made),
+                *variances(arms),
+                *forests(made),
+                *drifts(arms),
+                *token_shares(arms),
+                times(arms),
+            ]
+        ),
         page.heading("Results"),
         page.table(["", *names], metric_rows(arms)),
         page.heading("Where the recipes differ"),
@@ -78,6 +88,8 @@ def body(
     ]
 
 
+# Windows of variance: about so many, and of so many steps or more.
+_WINDOWS, _WINDOW = 12, 8
 _RAW = 3
 """Up to so many runs are drawn with the values of each batch."""
 
@@ -143,17 +155,35 @@ def drifts(arms: Sequence[Arm]) -> list[str]:
     return made
 
 
-def scatters(arms: Sequence[Arm]) -> list[str]:
-    """The losses of each later arm against the first's on the same steps."""
+def variances(arms: Sequence[Arm]) -> list[str]:
+    """How unsteady the losses are in windows of steps, around a straight line in each."""
+    drawn = []
+    for tone, arm in enumerate(arms):
+        for each in arm.records:
+            losses, steps = each.column("loss"), each.column("step")
+            window = max(_WINDOW, len(losses) // _WINDOWS)
+            _, values = windowed_variance(losses, window)
+            ends = steps[window - 1 :: window][: len(values)]
+            drawn.append(Line(each.name, ends, values, tone, "marks"))
+    if not any(len(line.x) for line in drawn):
+        return []
+    legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
+    caption = "In windows of steps, around a straight line through each, so that the fall of the loss does not count."
+    return [page.figure("Variance of the loss", svg.lines(drawn, "step", log=True), caption, legend)]
+
+
+def scatters(arms: Sequence[Arm], made_of: Sequence[Comparison]) -> list[str]:
+    """The losses of each later arm against the first's on the same steps. made_of: what is told of each."""
     made, first = [], arms[0]
-    for arm in arms[1:]:
+    for arm, told in zip(arms[1:], made_of, strict=True):
         x, y = [], []
         for one, other in zip(first.records, arm.records, strict=True):
             n = min(len(one.history.steps), len(other.history.steps))
             x.append(other.column("loss")[:n])
             y.append(one.column("loss")[:n])
         plot = svg.scatter(np.concatenate(x), np.concatenate(y), f"loss of {arm.name}", f"loss of {first.name}")
-        caption = f"A point is a step, later ones stronger. Under the line {first.name} has the lower loss."
+        caption = f"A point is a step, later ones stronger. Under the line {first.name} has the lower loss"
+        caption += f": {told.under.estimate:.0%} of the points." if told.under else "; the batches are not the same."
         made.append(page.figure(f"{arm.name} against {first.name}", plot, caption))
     return made
 

@@ -109,6 +109,7 @@ def test_report_of_several_runs(tmp_path: Path) -> None:
     assert '<b>bold</b> & "quoted"' in text
     assert "1.0000" in text
     assert "the mean over the 2 layers that train in both" in text
+    assert "A bert-full has the lower loss: 83% of the points" in text  # all but the first step
 
 
 def test_comparison_of_many(tmp_path: Path) -> None:
