@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import signal
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from ftapp.tui.widgets.scores import Scores
 from ftapp.tui.widgets.write import Continuation, Write
 from tests.conftest import Tiny
 from tests.tui.conftest import Write as WriteRun
-from tests.tui.harness import SIZES, until
+from tests.tui.harness import SIZES, living, until
 
 RECIPES = {
     "text": """
@@ -111,13 +110,7 @@ async def until_loaded(pilot: Pilot[None], screen: TryScreen) -> None:
 
 async def long(pilot: Pilot[None], holds: Callable[[], object]) -> None:
     """Wait for a model, as long as a busy machine may take."""
-    for _ in range(8):
-        try:
-            await until(pilot, holds)
-        except AssertionError:
-            continue
-        return
-    raise AssertionError("it has not come about")
+    await until(pilot, holds, seconds=120)
 
 
 def state(screen: TryScreen) -> str:
@@ -308,8 +301,7 @@ async def test_a_run_without_a_model_says_why(write_run: WriteRun) -> None:
 
 async def test_a_live_run_is_waited_for(write_run: WriteRun, trained: Trained) -> None:
     run = write_run("live", status=None, steps=3, total=10)
-    with run.lock_file.open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with living(run):
         async with FtApp().run_test(size=(80, 24)) as pilot:
             pilot.app.try_model(run)
             await until(pilot, lambda: "goes on" in state(pilot.app.screen))
