@@ -63,12 +63,3 @@ def _paused(history: History, start: float, end: float) -> float:
                 waited += max(0.0, min(event.time, end) - max(since, start))
             since = event.time if event.command == "pause" else None
     return waited
-
-
-def duration(seconds: float | None) -> str:
-    """A stretch of time in few characters: 0:42, 12:05, 3:07:12; empty for None."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -99,9 +99,14 @@ async def fill(screen: ConfigureScreen, pilot: Pilot[None], key: str, text: str)
     found = line(screen, key)
     box = found.query_one(Input)
     box.focus()
-    await pilot.press("end", *["backspace"] * len(box.value), *text)
+    await pilot.press("end", *["backspace"] * len(box.value), *typed(text))
     await pilot.pause()
     return found
+
+
+def typed(text: str) -> list[str]:
+    """The keys that type a text."""
+    return ["space" if sign == " " else sign for sign in text]
 
 
 def text_of(widget: Widget) -> str:
@@ -169,7 +174,7 @@ async def test_rules_are_edited_as_text_and_checked(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         pane, rules = screen.query_one(LayersPane), screen.query_one("#rules", TextArea)
         rules.focus()
-        await pilot.press("ctrl+end", "enter", *"tran mlp")
+        await pilot.press("ctrl+end", "enter", *typed("tran mlp"))
         await until(pilot, lambda: pane.has_class("-wrong"))
         assert text_of(screen.query_one("#rules-wrong")) == screen.form.problems[0].message
         assert "did you mean 'train'" in text_of(screen.query_one("#rules-wrong"))
@@ -179,7 +184,7 @@ async def test_rules_are_edited_as_text_and_checked(draft: Draft) -> None:
         await until(pilot, lambda: not pane.has_class("-wrong"))
         assert screen.form.layers[-1] == "train mlp"
         assert "40.0%" in share(screen)
-        await pilot.press("end", *"x")
+        await pilot.press("end", "x")
         await until(pilot, lambda: pane.has_class("-wrong"))
         assert "'mlpx' matches no layer" in text_of(screen.query_one("#rules-wrong"))
         assert screen.query_one("#run", Button).disabled
@@ -203,7 +208,7 @@ async def test_a_model_of_a_hub_waits_to_be_fetched_and_rules_can_be_written_mea
         assert screen.query_one(DataPane).has_class("-unfetched")
         assert not screen.query_one("#run", Button).disabled
         screen.query_one("#rules", TextArea).focus()
-        await pilot.press("ctrl+end", "enter", *"train mlp")
+        await pilot.press("ctrl+end", "enter", *typed("train mlp"))
         await until(pilot, lambda: len(screen.form.layers) == 3)
 
 

@@ -102,3 +102,7 @@ def test_help_of_a_command_imports_nothing_heavy() -> None:
 )
 def test_commands_about_recipes_and_runs_import_nothing_heavy(command: list[str]) -> None:
     assert not loaded_by_command(*command) & HEAVY
+
+
+def test_the_first_screen_of_the_interface_imports_little() -> None:
+    assert not loaded("import ftapp.tui.app, ftapp.tui.screens.recipes") & (HEAVY | {"pydantic", "textual_plot"})

@@ -8,7 +8,7 @@ from ftapp import recipe
 from ftapp.events import AnyEvent, Controlled, DataLoaded, PhaseEnded, PhaseStarted, RunEnded, Stepped
 from ftapp.history import History
 from ftapp.recipe import Recipe
-from ftapp.tui.outlook import duration, phases, remaining
+from ftapp.tui.outlook import phases, remaining
 
 
 @pytest.fixture
@@ -75,8 +75,3 @@ def test_pauses_are_no_part_of_the_pace(two_phases: Recipe) -> None:
     ]
     events = [LOADED, started("head", 1, 12), *slow, *paused]
     assert remaining(History.of(events), two_phases) == pytest.approx((9 + 8) * (20.0 - 8.0) / 2)
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(None, ""), (0.4, "0:00"), (65, "1:05"), (3723, "1:02:03")])
-def test_durations(seconds: float | None, words: str) -> None:
-    assert duration(seconds) == words

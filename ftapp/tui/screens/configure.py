@@ -111,7 +111,7 @@ Nothing is written before you save. A run that is started goes on without this w
     ConfigureScreen.-wide #panes > .pane { display: block; width: 100%; }
     ConfigureScreen.-wide #layers, ConfigureScreen.-wide #training { row-span: 2; }
     ConfigureScreen #problems { height: auto; max-height: 4; padding: 0 1; color: $error; display: none; }
-    ConfigureScreen.-invalid #problems { display: block; }
+    ConfigureScreen #problems.-any { display: block; }
     """
 
     def __init__(self, draft: Draft) -> None:
@@ -122,6 +122,7 @@ Nothing is written before you save. A run that is started goes on without this w
         self._asked: dict[str, str] = {}
         self._fetched: set[str] = set()
         self._timed = ""
+        self._able: tuple[bool, bool] | None = None
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="head"):
@@ -217,10 +218,14 @@ Nothing is written before you save. A run that is started goes on without this w
             pane = self.query_one(f"#{name}")
             wrong = any(line.has_class("-wrong") for line in pane.query(FieldLine)) or pane.has_class("-wrong")
             self.query_one("#tabs", Tabs).query_one(f"Tab#{name}").set_class(wrong, "-wrong")
-        self.set_class(bool(problems), "-invalid")
+        self.query_one("#problems").set_class(bool(problems), "-any")
         self._tell("#problems", "\n".join(map(_in_short, problems)))
         button = self.query_one("#run", Button)
         button.disabled = bool(problems)
+        able = (not problems, bool(self._missing()))
+        if able != self._able:
+            self._able = able
+            self.refresh_bindings()
         button.tooltip = "\n".join(map(_in_short, problems)) or "Start the run (ctrl+r)"
 
     @property
@@ -399,7 +404,6 @@ Nothing is written before you save. A run that is started goes on without this w
 
     def _ask(self) -> None:
         """Ask for what has changed since it was asked for."""
-        self.refresh_bindings()
         resolved = self.form.recipe
         if resolved is None:
             if self._structure is None:
@@ -440,6 +444,7 @@ Nothing is written before you save. A run that is started goes on without this w
     def action_fetch(self) -> None:
         """Fetch the model and the data of a hub."""
         self._fetched.update(self._missing())
+        self._complain()
         self._ask()
 
     @work(group="structure", exclusive=True)
@@ -461,7 +466,6 @@ Nothing is written before you save. A run that is started goes on without this w
         self._structure = known
         pane.know(known)
         self._complain()
-        self.refresh_bindings()
         if self.focused is None:
             self.query_one(LayerTree).focus()
 

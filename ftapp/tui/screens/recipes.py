@@ -108,12 +108,13 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     def on_mount(self) -> None:
         self.set_interval(_REREAD_SECONDS, self._reread)
-        self.watch(self.app, "live_runs", self._runs_changed)
+        self.watch(self.app, "live_runs", self._runs_changed, init=False)
 
     def on_screen_resume(self) -> None:
         self._show_entry()
-        self._reread()
-        self._reread_runs()
+        # The first frame first: what these import in threads would slow it down.
+        self.call_after_refresh(self._reread)
+        self.call_after_refresh(self._reread_runs)
 
     def _runs_changed(self) -> None:
         self._reread_runs()

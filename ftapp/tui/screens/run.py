@@ -104,6 +104,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         self._follower = Follower(run.events_file)
         self._status = "running"
         self._recipe: Recipe | None = None
+        self._recipe_name = run.folder.name
         self._sent: dict[str, str] = {}  # names of commands that wait for an answer, by id
 
     @property
@@ -137,15 +138,16 @@ when this screen or the interface is closed. Commands are carried out at the end
     async def _follow(self) -> None:
         """Read and draw, over and over, until the run has ended and all is drawn."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
+        self._recipe_name = str(self.run.environment().get("recipe") or self.run.folder.name)
         while True:
             if await asyncio.to_thread(self._advance):  # a long history: its charts are drawn once it is read
                 self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
                 continue
-            begun = time.perf_counter()
+            begun = time.thread_time()
             self._draw()
             if self._status != "running":
                 return
-            spent = time.perf_counter() - begun
+            spent = time.thread_time() - begun
             await asyncio.sleep(max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
 
     def _read_recipe(self) -> Recipe | None:
@@ -167,7 +169,7 @@ when this screen or the interface is closed. Commands are carried out at the end
     def _draw(self) -> None:
         """Show the history as it is now."""
         history, steps = self.history, self.history.steps
-        self.query_one(Headline).show(self.run, history, self._recipe, self._status)
+        self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
         self.query_one(Trouble).show(self.run, history, self._status)
         self.query_one(PhasesPane).show(history, self._recipe)
         self.query_one(LayersPane).show(history)

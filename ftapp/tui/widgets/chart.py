@@ -65,7 +65,7 @@ class Chart(PlotWidget):
         self._title, self._x_name = title, x_name
         self.curves: list[Curve] = []
         self._marks: list[float] = []
-        self._flat = False
+        self._flat_x, self._flat_y = False, False  # whether limits were set here, and not by somebody who zoomed
         self.set_reactive(Chart.smooth, smooth)
         self._x_formatter = _Ticks()
         self._y_formatter = _Ticks()
@@ -109,13 +109,14 @@ class Chart(PlotWidget):
         self._label()
 
     def _open_flat(self) -> None:
-        """Give curves that are all one value, such as a constant learning rate, room around it."""
-        if not (self._auto_y_min and self._auto_y_max) and not self._flat:
-            return  # somebody zoomed
-        values = [end for curve in self.curves if len(curve.y) for end in (curve.y.min(), curve.y.max())]
-        self._flat = bool(values) and min(values) == max(values) and not self.logarithmic
-        margin = 0.1 * abs(values[0]) or 1.0 if self._flat else 0.0
-        self.set_ylimits(*((values[0] - margin, values[0] + margin) if self._flat else (None, None)))
+        """Give curves that are all at one value, such as a constant learning rate, room around it."""
+        if (self._auto_y_min and self._auto_y_max) or self._flat_y:
+            self._flat_y, limits = _around([curve.y for curve in self.curves])
+            self._flat_y = self._flat_y and not self.logarithmic
+            self.set_ylimits(*(limits if self._flat_y else (None, None)))
+        if (self._auto_x_min and self._auto_x_max) or self._flat_x:
+            self._flat_x, limits = _around([curve.x for curve in self.curves])
+            self.set_xlimits(*(limits if self._flat_x else (None, None)))
 
     def _render_plot(self) -> None:
         # Otherwise the canvas asks for a repaint at each character.
@@ -214,10 +215,17 @@ class Chart(PlotWidget):
         self.logarithmic = not self.logarithmic
 
     def action_cursor(self, direction: int) -> None:
-        """Move the cursor by a column, from the right edge at first."""
+        """Move the cursor by a column, or to the next point where points are further apart; first to the right edge."""
         low, high = self._range()
-        step = (high - low) / max(1, self._scale_rectangle.width)
-        self._point(high if self.at is None else min(high, max(low, self.at + direction * step)))
+        if self.at is None:
+            self._point(high)
+            return
+        wanted = self.at + direction * (high - low) / max(1, self._scale_rectangle.width)
+        x = self._longest()
+        beyond = x[(x - self.at) * direction > 0] if x is not None else ()
+        if len(beyond):
+            following = float(beyond[0 if direction > 0 else -1])
+            self._point(min(high, max(low, max(wanted, following) if direction > 0 else min(wanted, following))))
 
     def action_leave_cursor(self) -> None:
         """Hide the cursor."""
@@ -226,11 +234,24 @@ class Chart(PlotWidget):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "leave_cursor" or self.at is not None  # without a cursor, Escape is the screen's
 
+    def _longest(self) -> Floats | None:
+        """The x of the curve that has most points."""
+        return max((curve.x for curve in self.curves), key=len, default=None)
+
     def _point(self, x: float) -> None:
         """Put the cursor on the point nearest to x of the curve that has most of them."""
-        longest = max(self.curves, key=lambda curve: len(curve.x), default=None)
-        point = longest.nearest(x) if longest else None
-        self.at = point[0] if point else None
+        places = self._longest()
+        if places is not None and len(places):
+            self.at = float(places[np.abs(places - x).argmin()])
+
+
+def _around(values: Sequence[Floats]) -> tuple[bool, tuple[float, float]]:
+    """Whether all values are one, and limits that leave room around it."""
+    ends = [float(end) for part in values if len(part) for end in (part.min(), part.max())]
+    if not ends or min(ends) != max(ends):
+        return False, (0.0, 1.0)
+    margin = 0.1 * abs(ends[0]) or 1.0
+    return True, (ends[0] - margin, ends[0] + margin)
 
 
 def _short(value: float) -> str:

@@ -119,7 +119,7 @@ class LayersPane(Vertical):
             (words.share(choice.share), "bold $primary"),
             (f"   {choice.trained:,} of {choice.structure.parameters:,} parameters train", "$foreground 60%"),
         )
-        self.query_one("#share", Static).update(share)
+        self.query_one("#share", Static).update(share, layout=False)
         self.call_after_refresh(self._draw_bar)
 
     def _draw_bar(self) -> None:
@@ -127,7 +127,8 @@ class LayersPane(Vertical):
         if self.choice:
             trains = round(self.choice.share * bar.size.width)
             trains = max(trains, 1 if self.choice.trained else 0)
-            bar.update(Content.assemble(("━" * trains, "$primary"), ("━" * (bar.size.width - trains), "$border")))
+            line = Content.assemble(("━" * trains, "$primary"), ("━" * (bar.size.width - trains), "$border"))
+            bar.update(line, layout=False)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw_bar)

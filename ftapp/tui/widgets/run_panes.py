@@ -20,8 +20,8 @@ from ftapp.events import Choice, Confused, PhaseEnded, Sampled
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
-from ftapp.tui import outlook
-from ftapp.tui.outlook import PhaseOutlook, duration
+from ftapp.tui import outlook, words
+from ftapp.tui.outlook import PhaseOutlook
 
 STATUS_COLORS = {
     "running": "primary",
@@ -64,8 +64,8 @@ def _color(widget: Widget, name: str) -> str:
 class Headline(Static):
     """One or two lines: which run this is, how it stands, and how long it has to go."""
 
-    def show(self, run: Run, history: History, recipe: Recipe | None, status: str) -> None:
-        """Tell the run's standing. status: as `Run.status` has it."""
+    def show(self, name: str, history: History, recipe: Recipe | None, status: str) -> None:
+        """Tell the run's standing. name: its recipe's; status: as `Run.status` has it."""
         muted = _color(self, "secondary")
         started = history.started
         if status == "running" and history.paused:
@@ -73,12 +73,12 @@ class Headline(Static):
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append("● ", _color(self, STATUS_COLORS.get(status, "foreground")))
         text.append(status, "bold").append("  ")
-        text.append(started.recipe if started else run.folder.name, "bold")
+        text.append(name, "bold")
         if started and started.profile:
             text.append(f" {started.profile}")
         parts = []
         if history.ended:
-            parts.append(f"{history.ended.steps} steps in {duration(history.ended.seconds)}")
+            parts.append(f"{history.ended.steps} steps in {words.duration(history.ended.seconds)}")
             if result := history.result:
                 parts.append(f"test loss {result.loss:.4f}")
                 if result.accuracy is not None:
@@ -94,7 +94,7 @@ class Headline(Static):
             total = sum(phase.total or 0 for phase in outlook.phases(history, recipe))
             yield f"step {len(history.steps)} of {total}"
             if (left := outlook.remaining(history, recipe)) is not None:
-                yield f"about {duration(left)} to go"
+                yield f"about {words.duration(left)} to go"
             if speed := history.steps_per_second:
                 yield f"{speed:.3g} steps/s"
         elif activity := history.activity:
@@ -150,7 +150,7 @@ class PhasesPane(Pane):
         head = Text.assemble((f"{sign} ", self.color(style)), (phase.name, "bold"))
         head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
         if phase.ended:
-            head.append(f" in {duration(phase.ended.seconds)}", muted)
+            head.append(f" in {words.duration(phase.ended.seconds)}", muted)
         yield head
         if phase.started:
             if not over:
@@ -161,7 +161,7 @@ class PhasesPane(Pane):
                 )
             started = phase.started
             share = started.trainable / started.parameters
-            yield Text(f"  R {share:.2%}  {started.trainable:,} of {started.parameters:,} train", muted)
+            yield Text(f"  R {words.share(share)}  {started.trainable:,} of {started.parameters:,} train", muted)
             if started.cache:
                 yield Text("  " + _cache(started.cache), muted)
         if phase.ended:
@@ -178,7 +178,7 @@ class PhasesPane(Pane):
 def _cache(choice: Choice) -> str:
     if not choice.cached:
         return f"no features kept: {choice.reason}"
-    return f"features up to {choice.layers[-1]} kept, {choice.size / 2**20:,.0f} MiB"
+    return f"features up to {choice.layers[-1]} kept, {words.size(choice.size)}"
 
 
 class LayersPane(Pane):
@@ -248,7 +248,7 @@ class ExamplesPane(Pane):
         for sample in reversed(samples):
             text = Text(f"after {sample.step} steps  ", self.color("secondary"))
             text.append(sample.prompt, f"bold {self.color('foreground')}")
-            written = " ".join(sample.text.removeprefix(sample.prompt).split())
+            written = " ".join(words.printable(sample.text.removeprefix(sample.prompt)).split())
             text.append(f" {written}", self.color("foreground"))
             parts += [text, Text()]
         self.put(Group(*parts))
@@ -312,7 +312,7 @@ class LogPane(RichLog):
         """Add what has come since the last time."""
         muted = _color(self, "secondary")
         for line in self._new_output():
-            self.write(Text(line, muted))
+            self.write(Text(words.printable(line), muted))
         happened = history.happened()
         for event in happened[self._told :]:
             clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S ")

@@ -23,7 +23,7 @@ _HEADER = 1  # lines
 _MARK = "■"
 
 
-class RunTable(ScrollView, can_focus=True):
+class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
     """rows: the runs in their order; marked: names of folders; sorted_by: a column's name and whether it descends;
     none: what to say where there are no rows.
     """

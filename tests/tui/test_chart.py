@@ -1,0 +1,119 @@
+"""Charts: what each key does to the picture, and that the picture follows new points unless somebody zoomed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from textual.app import App, ComposeResult
+from textual_plot.plot_widget import LinePlot
+
+from ftapp.tui.curves import Curve
+from ftapp.tui.themes import THEMES
+from ftapp.tui.widgets.chart import Chart
+
+
+class Charted(App[None]):
+    """One chart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = "ftapp-dark"
+
+    def compose(self) -> ComposeResult:
+        yield Chart("Loss", id="loss")
+
+
+def noisy(points: int) -> Curve:
+    x = np.arange(1.0, points + 1)
+    return Curve.of("train", x, 2 + np.cos(x), "primary", noisy=True)
+
+
+def lines(chart: Chart) -> list[LinePlot]:
+    return [each for each in chart._datasets if isinstance(each, LinePlot)]
+
+
+async def test_smoothing_draws_the_mean_over_the_points() -> None:
+    async with Charted().run_test() as pilot:
+        chart = pilot.app.query_one(Chart)
+        chart.show([noisy(400)])
+        assert len(lines(chart)) == 2
+        assert np.ptp(lines(chart)[1].y[20:]) < 0.5 < np.ptp(lines(chart)[0].y)
+        assert chart.border_subtitle == "mean of 10 steps"
+        await pilot.press("tab", "s")
+        assert len(lines(chart)) == 1
+        assert not chart.border_subtitle
+
+
+async def test_the_log_scale_draws_powers_of_ten_and_leaves_out_what_has_no_logarithm() -> None:
+    async with Charted().run_test() as pilot:
+        chart = pilot.app.query_one(Chart)
+        chart.show([Curve.of("", [1, 2, 3, 4], [1000, 10, 0, 0.1], "primary")])
+        await pilot.press("tab", "l")
+        assert lines(chart)[0].y.tolist() == pytest.approx([3, 1, -1])
+        labels = chart._y_formatter.get_ticks_and_labels(-1, 3)[1]
+        assert {"0.1", "1", "10"} <= set(labels)
+
+
+async def test_the_cursor_reads_out_the_nearest_points() -> None:
+    async with Charted().run_test() as pilot:
+        chart = pilot.app.query_one(Chart)
+        chart.show([Curve.of("train", [1, 2, 3], [9, 8, 7], "primary"), Curve.of("held out", [2], [5], "accent")])
+        await pilot.press("tab", "shift+left")
+        assert chart.border_subtitle == "step 3  train 7  held out 5"
+        await pilot.press("shift+left")
+        assert chart.border_subtitle.startswith("step 2  train 8")
+        await pilot.press("shift+left", "shift+left", "shift+right")
+        assert chart.border_subtitle.startswith("step 2  train 8")
+        await pilot.press("escape")
+        assert chart.at is None
+
+
+async def test_a_zoomed_chart_stays_where_it_is_when_points_come() -> None:
+    async with Charted().run_test() as pilot:
+        chart = pilot.app.query_one(Chart)
+        chart.show([noisy(100)])
+        await pilot.pause()
+        chart.show([noisy(200)])
+        await pilot.pause()
+        assert chart._x_max == 200
+        await pilot.press("tab", "+", "left")
+        await pilot.pause()
+        seen = chart._x_min, chart._x_max
+        assert seen[1] - seen[0] < 199
+        chart.show([noisy(300)])
+        await pilot.pause()
+        assert (chart._x_min, chart._x_max) == seen
+        await pilot.press("r")
+        await pilot.pause()
+        assert (chart._x_min, chart._x_max) == (1, 300)
+
+
+async def test_one_point_and_constant_curves_have_room_around_them() -> None:
+    async with Charted().run_test() as pilot:
+        chart = pilot.app.query_one(Chart)
+        chart.show([Curve.of("", [5], [0.01], "primary")])
+        await pilot.pause()
+        assert (chart._x_min, chart._x_max) == pytest.approx((4.5, 5.5))
+        assert (chart._y_min, chart._y_max) == pytest.approx((0.009, 0.011))
+        chart.show([Curve.of("", [5, 6], [0.01, 0.02], "primary")])
+        await pilot.pause()
+        assert (chart._x_min, chart._x_max, chart._y_min, chart._y_max) == (5, 6, 0.01, 0.02)
+
+
+@pytest.mark.parametrize("span", [(0, 1), (0.0113, 0.0114), (1, 1_000_000), (-3.5, 2.25), (5e-7, 9e-7)])
+@pytest.mark.parametrize("room", [2, 5, 12])
+def test_ticks_are_round_inside_and_fit(span: tuple[float, float], room: int) -> None:
+    from ftapp.tui.widgets.chart import _Ticks
+
+    ticks = _Ticks()
+    ticks.room = room
+    found = ticks.get_ticks(*span)
+    assert all(span[0] - 1e-9 <= tick <= span[1] * (1 + 1e-9) for tick in found)
+    assert len(found) <= room + 1
+    steps = np.diff(found)
+    if len(steps) > 1:
+        assert np.allclose(steps, steps[0])
+    if len(steps):
+        assert round(steps[0] / 10 ** np.floor(np.log10(steps[0]) + 1e-9), 6) in (1, 2, 5)
