@@ -80,7 +80,7 @@ def terminal() -> Iterator[Callable[[], Terminal]]:
     for run in runs.list_runs(runs.runs_dir()):
         if run.alive():
             control.send(run, control.Stop())
-            _wait(lambda run=run: not run.alive())
+            _wait_for_end(run)
 
 
 def test_a_recipe_is_chosen_run_and_left(own_recipe: Path, terminal: Callable[[], Terminal]) -> None:
@@ -127,6 +127,10 @@ def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: 
     again.until(lambda screen: "goes on" not in screen)
     again.leave()
     assert run.status() == "interrupted"
+
+
+def _wait_for_end(run: Run) -> None:
+    _wait(lambda: not run.alive())
 
 
 def _steps(run: Run) -> int:
