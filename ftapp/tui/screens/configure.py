@@ -321,9 +321,6 @@ Nothing is written before you save. A run that is started goes on without this w
 
     @on(Button.Pressed, "#run")
     def action_run(self) -> None:
-        if problems := self.problems:
-            self.notify("\n".join(map(_in_short, problems)), title="This recipe cannot run", severity="error")
-            return
         # The run needs the memory. What is told here is asked for again when one comes back.
         for kind in _KINDS:
             self.workers.cancel_group(self, kind)
