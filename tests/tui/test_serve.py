@@ -49,10 +49,10 @@ async def served() -> AsyncIterator[Served]:
 
 async def first_frame(socket: aiohttp.ClientWebSocketResponse, word: str) -> str:
     """What the interface draws, up to a word."""
-    drawn = ""
+    drawn: str = ""
     async for message in socket:
         if message.type is aiohttp.WSMsgType.BINARY:
-            drawn += message.data.decode(errors="replace")
+            drawn += str(message.data, errors="replace")
             if word in drawn:
                 return drawn
     raise AssertionError(f"the interface ended; it had drawn: {drawn}")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import DirectoryTree, OptionList, Static
 
 from ftapp import recipe, runs
@@ -23,12 +24,12 @@ from ftapp.tui.screens.pick_file import PickFile
 from ftapp.tui.screens.try_it import TryScreen
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.picture import Picture
-from ftapp.tui.widgets.prompt import Former, Number
+from ftapp.tui.widgets.prompt import Former, Number, Prompt
 from ftapp.tui.widgets.scores import Scores
 from ftapp.tui.widgets.write import Continuation, Write
 from tests.conftest import Tiny
 from tests.tui.conftest import Write as WriteRun
-from tests.tui.harness import SIZES, until
+from tests.tui.harness import SIZES, living, until
 
 RECIPES = {
     "text": """
@@ -87,10 +88,14 @@ def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train
 
 
+def app_of(pilot: Pilot[None]) -> FtApp:
+    assert isinstance(pilot.app, FtApp)
+    return pilot.app
+
+
 async def opened(pilot: Pilot[None], run: Run) -> TryScreen:
     """The screen, once its model is loaded."""
-    assert isinstance(pilot.app, FtApp)
-    pilot.app.try_model(run)
+    app_of(pilot).try_model(run)
     await pilot.pause()
     screen = pilot.app.screen
     assert isinstance(screen, TryScreen)
@@ -111,17 +116,12 @@ async def until_loaded(pilot: Pilot[None], screen: TryScreen) -> None:
 
 async def long(pilot: Pilot[None], holds: Callable[[], object]) -> None:
     """Wait for a model, as long as a busy machine may take."""
-    for _ in range(8):
-        try:
-            await until(pilot, holds)
-        except AssertionError:
-            continue
-        return
-    raise AssertionError("it has not come about")
+    await until(pilot, holds, seconds=120)
 
 
-def state(screen: TryScreen) -> str:
-    return str(screen.query_one("#state", Static).visual)
+def state(screen: Screen[Any]) -> str:
+    """What is said above the panes; nothing before the screen is made."""
+    return "".join(str(each.visual) for each in screen.query("#state").results(Static))
 
 
 def scores(screen: TryScreen) -> Prediction | None:
@@ -165,15 +165,16 @@ async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
         assert "so dull" in rows(screen)[0]
         # Up and down walk through what was tried; choosing a row brings it back too.
         await pilot.press("up", "up")
-        assert screen.pane
-        assert screen.pane.value == "a great film"
+        pane = screen.pane
+        assert isinstance(pane, Classify)
+        assert pane.value == "a great film"
         await pilot.press("down")
-        assert screen.pane.value == "so dull"
+        assert pane.value == "so dull"
         tried = screen.query_one("#tried", OptionList)
         tried.focus()
         tried.highlighted = 1
         await pilot.press("enter")
-        assert screen.pane.value == "a great film"
+        assert pane.value == "a great film"
 
         for size in SIZES:
             await pilot.resize_terminal(*size)
@@ -185,10 +186,10 @@ async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
         [process] = psutil.Process().children()
         process.kill()
         await long(pilot, lambda: not process.is_running())
-        screen.pane.use("fine")
+        pane.use("fine")
         await pilot.press("enter")
         await long(pilot, lambda: "fine" in rows(screen)[0] or "ended by signal 9" in wrong(screen))
-        screen.pane.use("fine plot")
+        pane.use("fine plot")
         await pilot.press("enter")
         await long(pilot, lambda: "fine plot" in rows(screen)[0])
         [process] = psutil.Process().children()
@@ -236,7 +237,8 @@ async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp
 async def test_both_models_write_until_they_are_stopped(trained: Trained) -> None:
     async with FtApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, trained("lm"))
-        assert isinstance(screen.pane, Write)
+        pane = screen.pane
+        assert isinstance(pane, Write)
         await type_text(pilot, "the cat")
         await pilot.press("tab", "tab", "tab")
         assert pilot.app.focused
@@ -248,11 +250,11 @@ async def test_both_models_write_until_they_are_stopped(trained: Trained) -> Non
         assert all(written.startswith("the cat") and len(written) > len("the cat") for written in first)
         await pilot.press("enter")
         await pilot.pause()
-        await long(pilot, lambda: not screen.pane.writing)
+        await long(pilot, lambda: not pane.writing)
         assert [str(text.text.visual) for text in texts] == first
         await pilot.press("ctrl+n")
         await pilot.pause()
-        await long(pilot, lambda: not screen.pane.writing)
+        await long(pilot, lambda: not pane.writing)
         assert screen.query_one("#seed", Number).number == 1
         assert [str(text.text.visual) for text in texts] != first
 
@@ -271,7 +273,7 @@ async def test_both_models_write_until_they_are_stopped(trained: Trained) -> Non
         await pilot.press("ctrl+n")
         await long(pilot, lambda: all(text.writing and len(str(text.text.visual)) > 8 for text in texts))
         await pilot.press("escape")
-        await until(pilot, lambda: not screen.pane.writing)
+        await until(pilot, lambda: not pane.writing)
         assert [str(text.border_subtitle) for text in texts] == ["stopped", "stopped"]
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is not screen)
@@ -279,17 +281,19 @@ async def test_both_models_write_until_they_are_stopped(trained: Trained) -> Non
 
 async def test_numbers_that_cannot_be_are_told(trained: Trained) -> None:
     async with FtApp().run_test(size=(100, 30)) as pilot:
-        pilot.app.try_model(trained("lm"))
-        await until(pilot, lambda: pilot.app.screen.query(Write))
+        app_of(pilot).try_model(trained("lm"))
+        await until(pilot, lambda: isinstance(pilot.app.focused, Prompt))
         screen = pilot.app.screen
         assert isinstance(screen, TryScreen)
         await pilot.press("tab", "ctrl+u")
+        await pilot.pause()
         assert "temperature is a number of at least 0; got ''" in wrong(screen)
         await pilot.press("enter")
         assert screen.pane
         assert isinstance(screen.pane, Write)
         assert not screen.pane.writing
         await pilot.press("up", "up", "tab", "down")
+        await pilot.pause()
         assert wrong(screen) == ""
         assert screen.query_one("#temperature", Number).number == pytest.approx(0.2)
         assert screen.query_one("#top-k", Number).number == 39
@@ -298,7 +302,7 @@ async def test_numbers_that_cannot_be_are_told(trained: Trained) -> None:
 async def test_a_run_without_a_model_says_why(write_run: WriteRun) -> None:
     run = write_run("early", status="failed", error="the disk is full")
     async with FtApp().run_test(size=(80, 24)) as pilot:
-        pilot.app.try_model(run)
+        app_of(pilot).try_model(run)
         await until(pilot, lambda: "the disk is full" in state(pilot.app.screen))
         assert "no saved model; it is failed" in state(pilot.app.screen)
         assert "again" in state(pilot.app.screen)
@@ -308,10 +312,9 @@ async def test_a_run_without_a_model_says_why(write_run: WriteRun) -> None:
 
 async def test_a_live_run_is_waited_for(write_run: WriteRun, trained: Trained) -> None:
     run = write_run("live", status=None, steps=3, total=10)
-    with run.lock_file.open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with living(run):
         async with FtApp().run_test(size=(80, 24)) as pilot:
-            pilot.app.try_model(run)
+            app_of(pilot).try_model(run)
             await until(pilot, lambda: "goes on" in state(pilot.app.screen))
             assert "3 steps" in state(pilot.app.screen)
             shutil.copy(trained("text").recipe_file, run.recipe_file)

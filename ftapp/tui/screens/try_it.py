@@ -80,13 +80,14 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
         super().__init__()
         self.run = run
         self._predictor: Predictor | None = None
+        self._panes = Container(id="panes")
         self._failed = False
         self._loading = ("", 0.0)  # what is going on, and since when
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="about")
         yield Static(id="state", markup=False)
-        yield Container(id="panes")
+        yield self._panes
 
     def on_mount(self) -> None:
         self._open()
@@ -99,14 +100,15 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
     @property
     def pane(self) -> Classify | Write | None:
         """What the model is tried with, once it is known what the model does."""
-        return next((child for child in self.query_one("#panes").children if isinstance(child, Classify | Write)), None)
+        return next((child for child in self._panes.children if isinstance(child, Classify | Write)), None)
 
     @work
     async def _open(self) -> None:
         """Wait for the run's model, if it is to come; then show what it is tried with, and load it."""
         while True:
             summary = await asyncio.to_thread(summarize, self.run)
-            self.query_one("#about", Static).update(_about(summary))
+            for about in self.query("#about").results(Static):
+                about.update(_about(summary))
             if (self.run.model_folder / "ftapp.json").is_file():
                 break
             self._say(_no_model(summary))
@@ -124,7 +126,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
         else:
             images = recipe.task == "image-classification"
             pane = Classify(self._predictor, images=images, folder=_folder(recipe))
-        await self.query_one("#panes").mount(pane)
+        await self._panes.mount(pane)
         pane.prompt.focus()
         self.action_load()
 
@@ -171,9 +173,9 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
         self._say(f"{activity}, {time.monotonic() - begun:.0f} s; you can type meanwhile")
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
-        state = self.query_one("#state", Static)
-        state.update(text)
-        state.set_class(bool(text), "-shown").set_class(wrong, "-wrong")
+        for state in self.query("#state").results(Static):  # none while the interface closes
+            state.update(text)
+            state.set_class(bool(text), "-shown").set_class(wrong, "-wrong")
 
 
 def _about(summary: Summary) -> Content:

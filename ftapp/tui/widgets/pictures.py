@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
-from textual_image.widget import HalfcellImage, Image
-from textual_image.widget._base import Image as BaseImage
+
+from ftapp.tui import graphics
 
 
 class Pictures(Vertical):
@@ -43,13 +43,13 @@ class _Picture(Vertical):
         self._captioned = captioned
 
     def compose(self) -> ComposeResult:
-        # A browser and a recording have no terminal behind them that could show more than characters.
-        yield HalfcellImage() if self.app.is_headless or self.app.is_web else Image()
+        self._image = graphics.image_class(self.app)()
+        yield self._image
         if self._captioned:
             yield Static(classes="caption", markup=False)
 
     def show(self, file: str, caption: str, width: int) -> None:
-        image = self.query_one(BaseImage)
+        image = self._image
         self.styles.width = image.styles.width = width
         image.styles.height = "auto"
         try:

@@ -1,0 +1,144 @@
+"""The interface in a real terminal: a recipe from the menu to its end, and a run that outlives the interface."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pexpect
+import psutil
+import pyte
+import pytest
+
+from ftapp import control, runs
+from ftapp.history import History
+from ftapp.runs import Run
+
+COLUMNS, ROWS = 120, 40
+_SECONDS = 240.0  # a run imports Keras, on a busy machine
+
+
+class Terminal:
+    """A process in a pseudo-terminal, and the screen that it draws."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+        self.process = pexpect.spawn(
+            sys.executable, ["-m", "ftapp.cli", "--offline"], env=environment, dimensions=(ROWS, COLUMNS), timeout=None
+        )
+        self._screen = pyte.Screen(COLUMNS, ROWS)
+        self._stream = pyte.ByteStream(self._screen)
+
+    def read(self) -> str:
+        """What the screen shows now."""
+        with suppress(pexpect.TIMEOUT, pexpect.EOF):
+            while True:
+                self._stream.feed(self.process.read_nonblocking(65536, timeout=0.05))
+        return "\n".join(self._screen.display)
+
+    def until(self, holds: Callable[[str], object]) -> str:
+        """Wait until the screen shows what is wanted."""
+        end = time.monotonic() + _SECONDS
+        while time.monotonic() < end:
+            shown = self.read()
+            if holds(shown):
+                return shown
+        raise AssertionError(f"it has not come about; the screen shows:\n{self.read()}")
+
+    def leave(self) -> None:
+        """Quit, and wait for the end."""
+        self.process.send("q")
+        self.until(lambda _: not self.process.isalive())
+        assert self.process.exitstatus == 0
+
+
+@pytest.fixture
+def own_recipe(text_recipe: str) -> Path:
+    """A recipe in the current folder, which is the test's own."""
+    file = Path("mine.toml")
+    file.write_text(text_recipe)
+    return file
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[[], Terminal]]:
+    """Opens the interface; what is left of it is ended, and so are the runs that it started."""
+    opened: list[Terminal] = []
+
+    def open_interface() -> Terminal:
+        opened.append(Terminal())
+        return opened[-1]
+
+    yield open_interface
+    for each in opened:
+        each.process.close(force=True)
+    for run in runs.list_runs(runs.runs_dir()):
+        if run.alive():
+            control.send(run, control.Stop())
+            _wait_for_end(run)
+
+
+def test_a_recipe_is_chosen_run_and_left(own_recipe: Path, terminal: Callable[[], Terminal]) -> None:
+    interface = terminal()
+    shown = interface.until(lambda screen: "tiny reviews" in screen)
+    assert "In this folder" in shown
+    interface.process.send("r")
+    interface.until(lambda screen: "done" in screen and "12 steps" in screen)
+    [run] = runs.list_runs(runs.runs_dir())
+    history = History.of_file(run.events_file)
+    assert run.status(history) == "done"
+    assert len(history.steps) == 12
+    assert (run.model_folder / "model.keras").is_file()
+    # Nothing goes on, so nothing is asked.
+    interface.until(lambda screen: "goes on" not in screen)
+    interface.leave()
+
+
+def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: Callable[[], Terminal]) -> None:
+    own_recipe.write_text(
+        own_recipe.read_text().replace("steps = 12", "steps = 100_000").replace("every = 4", "every = 50_000")
+    )
+    interface = terminal()
+    interface.until(lambda screen: "tiny reviews" in screen)
+    interface.process.send("r")
+    _wait(lambda: any(_steps(run) for run in runs.list_runs(runs.runs_dir())))
+    [run] = runs.list_runs(runs.runs_dir())
+    psutil.Process(interface.process.pid).send_signal(signal.SIGKILL)
+    interface.until(lambda _: not interface.process.isalive())
+    before = _steps(run)
+    assert run.alive()
+    _wait(lambda: _steps(run) > before)
+
+    again = terminal()
+    again.until(lambda screen: "tiny reviews" in screen and "1 run goes on" in screen)
+    again.process.send("2")
+    again.until(lambda screen: "running" in screen and "mine" in screen)
+    again.process.send("\r")
+    again.until(lambda screen: "of 100000" in screen.replace(",", ""))
+    before = _steps(run)
+    _wait(lambda: _steps(run) > before)
+    control.send(run, control.Stop())
+    again.until(lambda screen: "interrupted" in screen)
+    again.until(lambda screen: "goes on" not in screen)
+    again.leave()
+    assert run.status() == "interrupted"
+
+
+def _wait_for_end(run: Run) -> None:
+    _wait(lambda: not run.alive())
+
+
+def _steps(run: Run) -> int:
+    return len(History.of_file(run.events_file).steps)
+
+
+def _wait(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + _SECONDS
+    while not holds():
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.1)
