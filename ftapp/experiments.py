@@ -143,7 +143,12 @@ def schedule(arms: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
 def with_control(arms: dict[str, Recipe]) -> dict[str, Recipe]:
     """The arms, with the first a second time: an A/A control, whose difference is that of runs that do not differ."""
     first = next(iter(arms))
-    return {first: arms[first], f"{first} {_CONTROL}": arms[first]} | arms
+    return {first: arms[first], control_of(first): arms[first]} | arms
+
+
+def control_of(arm: str) -> str:
+    """What the control of an arm is called."""
+    return f"{arm} {_CONTROL}"
 
 
 def slug(arm: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ftapp import analysis, compare, findings, recipe
 from ftapp.compare import Arm
-from ftapp.experiments import Experiment
+from ftapp.experiments import Experiment, control_of
 from ftapp.report import comparison
 
 
@@ -22,7 +22,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     if arms:
         fair = compare.fairness(arms)
         title = arms[0].records[0].title
-        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences()]
+        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_noise(arms)]
         rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"weights": fair.weights, "batches": fair.batches, "notes": notes, **compare.told(arms)}
         result["findings"] = [
@@ -42,3 +42,19 @@ def _conditions(arms: list[Arm], jobs: int) -> str:
     lanes = "one after another" if jobs == 1 else f"{jobs} at once"
     turned = ", every other repeat in the opposite order" if repeats > 1 else ""
     return f"Each of {len(arms)} arms was run {told}, in a process of its own, {lanes}{turned}."
+
+
+def _noise(arms: list[Arm]) -> list[str]:
+    """What the control says of differences that mean nothing, in a sentence; nothing where there is none."""
+    control = next((arm for arm in arms if arm.name == control_of(arms[0].name)), None)
+    if control is None:
+        return []
+    found = compare.compared(arms[0], control)
+    told = [
+        *([f"{abs(found.loss.estimate):.3g} in loss"] if found.loss else []),
+        *([f"{100 * abs(found.accuracy.estimate):.1f} points in accuracy"] if found.accuracy else []),
+        *([f"{abs(found.saved.estimate):.0%} in time"] if found.saved else []),
+    ]
+    if not told:
+        return []
+    return [f"Noise: the control, {arms[0].name} again, differs from it by {', '.join(told)}."]

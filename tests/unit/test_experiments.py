@@ -59,6 +59,9 @@ def test_identical_arms_give_an_interval_that_contains_zero(tmp_path: Path) -> N
     assert result["weights"] == [["w1"]]
     assert result["batches"] == [["b1"]]
     assert "All arms began from bitwise the same weights (hash w1)." in result["notes"]
+    assert result["notes"][-1] == (
+        "Noise: the control, A again, differs from it by 0 in loss, 0.0 points in accuracy, 0% in time."
+    )
     folder = Path(result["experiment"])
     assert json.loads((folder / "result.json").read_text("utf-8"))["comparisons"] == result["comparisons"]
     assert "saw the same examples in the same order" in (folder / "report.html").read_text("utf-8")
