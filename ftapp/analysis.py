@@ -260,12 +260,14 @@ def verdict(a: str, b: str, what: str, found: Interval, *, digits: int = 3, perc
         return told.removeprefix("-") if float(told) == 0 else told
 
     unit = " points" if percent else ""
-    bounds = f"95% interval {number(found.low)} to {number(found.high)}{unit}"
+    lower = found.high < 0  # then told as how much lower it is
+    low, high = (-found.high, -found.low) if lower else (found.low, found.high)
+    bounds = f"95% interval {number(low)} to {number(high)}{unit}"
     if found.low == found.high == 0:
         return f"{b} and {a} have the same {what}, number for number,{_where(found)}."
     if found.contains(0):
         return f"Which of {b} and {a} has the lower {what} cannot be told{_where(found)}: {bounds}, with zero inside."
-    way = "higher" if found.estimate > 0 else "lower"
+    way = "lower" if lower else "higher"
     return f"{b} has a {way} {what} than {a}, by {number(abs(found.estimate))}{unit}{_where(found)} ({bounds})."
 
 

@@ -51,6 +51,7 @@ def test_a_difference_is_found_though_the_batches_scatter_more_than_it() -> None
     assert told.startswith("B targeted has a higher training loss than A full, by 0.0")
     lower = analysis.verdict("A", "B", "training loss", analysis.difference([(higher, losses)]))
     assert "B has a lower training loss than A, by 0.0" in lower
+    assert "interval 0.0" in lower
 
 
 @pytest.mark.parametrize(("phi", "least"), [(0.0, 0.88), (0.4, 0.82)])
