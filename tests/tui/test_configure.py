@@ -410,7 +410,7 @@ async def test_leaving_asks_only_where_changes_would_be_lost(draft: Draft) -> No
         await pilot.press("a", "escape")
         assert isinstance(pilot.app.screen, Dialog)
         await pilot.press("escape")
-        assert pilot.app.screen is screen
+        await until(pilot, lambda: pilot.app.screen is screen)
         await pilot.press("a", "escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ConfigureScreen | Dialog))
     async with with_layers(draft) as (screen, pilot):
