@@ -212,12 +212,19 @@ def windowed_variance(series: Series, window: int) -> tuple[Series, Series]:
 def variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
     """Variance of B over that of A around their smooth courses, over the steps that are given."""
 
-    def ratio(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    def logarithm(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         a, b = drawn[:, 0].var(axis=1), drawn[:, 1].var(axis=1)
-        ratios: NDArray[np.float64] = np.divide(b, a, out=np.ones_like(a), where=a > 0)
-        return ratios
+        ratios: NDArray[np.float64] = np.divide(b, a, out=np.ones_like(a), where=(a > 0) & (b > 0))
+        return np.log(ratios)
 
-    return interval(ratio, [np.stack([each - _trend(each, _fitted(len(each))) for each in pair]) for pair in pairs])
+    rests = [np.stack([each - _trend(each, _fitted(len(each))) for each in pair]) for pair in pairs]
+    return exponential(interval(logarithm, rests))
+
+
+def exponential(found: Interval) -> Interval:
+    """The interval of a ratio, from that of its logarithm."""
+    estimate, low, high = (math.exp(value) for value in (found.estimate, found.low, found.high))
+    return Interval(estimate, low, high, found.repeats, found.of_seeds)
 
 
 def difference_of_shares(right: tuple[int, int], of: tuple[int, int], repeats: int = 1) -> Interval:

@@ -120,7 +120,9 @@ def _drift(arm: Arm, against: Arm) -> Interval | None:
         if len(steps) < _LEAST:
             return None
         ratios.append(np.array([math.log(ours[step] / theirs[step]) for step in steps]))
-    return _exponential(analysis.interval(lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios]))
+    return analysis.exponential(
+        analysis.interval(lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios])
+    )
 
 
 def _course(arm: Arm) -> Interval | None:
@@ -128,13 +130,7 @@ def _course(arm: Arm) -> Interval | None:
     third = len(changes) // 3
     if third < _LEAST:
         return None
-    return _exponential(analysis.difference_of_means(changes[:third], changes[-third:]))
-
-
-def _exponential(found: Interval) -> Interval:
-    """The interval of a ratio, from that of its logarithm."""
-    estimate, low, high = (math.exp(value) for value in (found.estimate, found.low, found.high))
-    return Interval(estimate, low, high, found.repeats, found.of_seeds)
+    return analysis.exponential(analysis.difference_of_means(changes[:third], changes[-third:]))
 
 
 def _gain(arm: Arm) -> Interval | None:

@@ -122,6 +122,9 @@ def test_ratio_of_variances() -> None:
     a, b = falling(400) * 0 + random.normal(0, 2, 400), random.normal(0, 1, 400)
     found = analysis.variance_ratio([(a, b)])
     assert found.low < 0.25 < found.high < 1
+    several = analysis.variance_ratio([(random.normal(0, 1, 50), random.normal(0, 1, 50)) for _ in range(3)])
+    assert several.of_seeds
+    assert 0 < several.low < 1 < several.high
 
 
 def test_difference_of_accuracies_has_newcombes_interval() -> None:
