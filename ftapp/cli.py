@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ftapp.arms import Options
+    from ftapp.experiments import Experiment
     from ftapp.recipe import Recipe
 
 app = typer.Typer(
@@ -112,23 +114,86 @@ def run(
     verify_cache: Annotated[
         bool, typer.Option("--verify-cache", help="Compute some of the kept features anew and compare.")
     ] = False,
+    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at once.")] = 1,
+    control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to see the noise.")] = False,
 ) -> None:
-    """Train recipes one after another, each in a process of its own."""
-    from ftapp import headless
+    """Train recipes one after another, each in a process of its own. Those with arms are experiments."""
+    from ftapp import arms, headless
 
     given = {"backend": backend, "precision": precision, "seed": seed}
-    chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
-    code = headless.run_all(
-        recipes,
-        profile,
-        [*(overrides or []), *chosen],
-        runs_dir,
-        as_json=as_json,
-        offline=offline,
-        verify_cache=verify_cache,
-        debug=_debug,
-    )
-    raise typer.Exit(code)
+    chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    options = arms.Options(repeat, jobs, control)
+    how = {"offline": offline, "verify_cache": verify_cache, "debug": _debug}
+    if not options.given and not any(map(arms.has_arms, recipes)):
+        raise typer.Exit(headless.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, **how))
+    codes = []
+    for name, right in [(name, _is_right(name, profile, chosen)) for name in recipes]:
+        if not right:
+            codes.append(2)
+        elif not options.given and not arms.has_arms(name):
+            codes.append(headless.run_all([name], profile, chosen, runs_dir, as_json=as_json, **how))
+        else:
+            codes.append(_experiment(name, profile, chosen, runs_dir, options, how, as_json=as_json))
+        if codes[-1] == 130:
+            break
+    raise typer.Exit(next((code for code in (130, 1, 2) if code in codes), 0))
+
+
+def _is_right(name: str, profile: str | None, overrides: list[str]) -> bool:
+    """Whether a recipe can be run; says why not."""
+    from ftapp import recipe
+    from ftapp.errors import RecipeError
+
+    try:
+        recipe.load_experiment(recipe.find(name), profile, overrides)
+    except RecipeError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
+
+
+def _experiment(
+    name: str,
+    profile: str | None,
+    overrides: list[str],
+    runs_dir: Path | None,
+    options: Options,
+    how: dict[str, bool],
+    *,
+    as_json: bool,
+) -> int:
+    """Run a recipe with all its arms, and print how they compare."""
+    from ftapp import arms, runs
+    from ftapp.errors import RecipeError
+
+    folder = runs.runs_dir(runs_dir)
+    try:
+        experiment, code = arms.run(name, profile, overrides, folder, options, **how)
+        _conclude(experiment, as_json=as_json)
+    except RecipeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"runs are kept in {folder}, which cannot be written: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _conclude(experiment: Experiment, *, as_json: bool) -> None:
+    from ftapp.report.experiment import conclude
+
+    arms, result = conclude(experiment)
+    if as_json:
+        print(json.dumps(result), flush=True)
+    elif arms:
+        _print_comparison(arms)
+        if result["findings"]:
+            rows = [[row["says"], row["lesson"], row["told"], row["holds"]] for row in result["findings"]]
+            _table(["finding", "lesson's value", "ours (95% interval)", "holds?"], rows)
+        print("\n".join((*result["notes"], result["report"])))
+    if not arms:
+        print("the arms are not compared: there is no repeat that all of them have", file=sys.stderr)
 
 
 @app.command(name="recipes")
@@ -152,8 +217,12 @@ def list_recipes(as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(recipe_name: RecipeArgument, profile: ProfileOption = None, overrides: SetOption = None) -> None:
-    """Print a recipe as TOML with its profile and overrides applied."""
-    print(_load(recipe_name, profile, overrides).to_toml(), end="")
+    """Print a recipe as TOML with its profile and overrides applied, and what its arms override."""
+    from ftapp import recipe
+
+    with _refusals():
+        shown = recipe.load_experiment(recipe.find(recipe_name), profile, overrides or [])
+    print(shown.to_toml(), end="")
 
 
 @app.command()
@@ -275,6 +344,97 @@ def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
         ["run", "status", "steps", "loss", "accuracy", "seconds"],
         [[str(row["run"]), str(row["status"]), str(row["steps"]), *_numbers(row)] for row in rows],
     )
+
+
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN", help="Folders of runs, names that `ftapp runs` shows or beginnings of these, or last."
+    ),
+]
+
+
+@app.command()
+def report(
+    runs: RunsArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page to write, in place of the default.")
+    ] = None,
+    runs_dir: RunsDirOption = None,
+) -> None:
+    """Write a run's report and model card into its folder, or one page about several runs, and print its path.
+
+    Of an experiment, compare its arms anew.
+    """
+    from ftapp import compare
+    from ftapp.report import comparison
+    from ftapp.report import run as single
+
+    try:
+        if experiment := _find_experiment(runs, runs_dir):
+            _conclude(experiment, as_json=False)
+            return
+        found = _find_runs(runs, runs_dir)
+        if len(found) == 1:
+            path = single.write(compare.record(found[0]), output)
+        else:
+            path = comparison.write(compare.of_runs(found), output or Path("comparison.html"))
+    except OSError as error:
+        _refuse(f"the report cannot be written: {error}")
+    print(path)
+
+
+@app.command(name="compare")
+def compare_runs(
+    runs: RunsArgument,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each run as CSV.")] = False,
+    runs_dir: RunsDirOption = None,
+) -> None:
+    """Compare runs with the first one: results, differences of their recipes, and what can be told of them."""
+    from ftapp import compare
+    from ftapp.report import comparison
+
+    if as_json and as_csv:
+        _refuse("a comparison is printed as --json or as --csv; got both")
+    if experiment := _find_experiment(runs, runs_dir):
+        arms = compare.of_experiment(experiment)
+    else:
+        arms = compare.of_runs(_find_runs(runs, runs_dir))
+    if len(arms) < 2:
+        _refuse(f"a comparison is of two runs or more; got {len(arms)}")
+    if as_json:
+        print(json.dumps(compare.told(arms)))
+    elif as_csv:
+        comparison.write_csv(arms, sys.stdout)
+    else:
+        _print_comparison(arms)
+
+
+def _print_comparison(arms: list[Any]) -> None:
+    from ftapp.report import comparison
+
+    names = [arm.name for arm in arms]
+    _table(["", *names], comparison.metric_rows(arms))
+    if rows := comparison.difference_rows(arms):
+        _table(["recipe", *names], rows)
+    for line in comparison.sentences(arms):
+        print(line)
+
+
+def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | None:
+    """The experiment that a single name names, if it does."""
+    from ftapp import experiments
+    from ftapp import runs as folders
+
+    return experiments.find(names[0], folders.runs_dir(runs_dir)) if len(names) == 1 else None
+
+
+def _find_runs(names: list[str], runs_dir: Path | None) -> list[Any]:
+    from ftapp import runs as folders
+
+    with _refusals():
+        return [folders.find(name, folders.runs_dir(runs_dir)) for name in names]
 
 
 @app.command()

@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from ftapp.batches import Dataset, prefetched
 from ftapp.instrument import Instrumented, values
+from ftapp.measures.calibration import binned
 from ftapp.measures.confusion import confusion
 
 
 @dataclass(frozen=True)
 class Measured:
-    """metrics: by name, `loss` among them; confusion: as in `ftapp.measures.confusion`, if the model predicts."""
+    """metrics: by name, `loss` among them; confusion, calibration: as in `ftapp.measures`, if the model predicts."""
 
     metrics: dict[str, float]
     confusion: NDArray[np.int64] | None
+    calibration: NDArray[np.float64] | None
 
 
 def measure(
@@ -38,14 +40,16 @@ def measure(
     examples, measured = sum(map(len, order)), 0
     totals: dict[str, float] = {}
     counts: NDArray[np.int64] | None = None
+    bins: NDArray[np.float64] | None = None
     for x, y in prefetched(lambda indices: (dataset.inputs(indices, None), dataset.targets(indices)), iter(order)):
         metrics, predicted = values(model.test_on_batch(x, y, return_dict=True))
         for name, value in metrics.items():
             totals[name] = totals.get(name, 0.0) + value * len(y)
         if predicted is not None:
-            found = confusion(y, predicted, classes)
+            found, parts = confusion(y, predicted.classes, classes), binned(predicted.scores, predicted.classes == y)
             counts = found if counts is None else counts + found
+            bins = parts if bins is None else bins + parts
         measured += len(y)
         if not told(measured, examples):
             return None
-    return Measured({name: total / examples for name, total in totals.items()}, counts)
+    return Measured({name: total / examples for name, total in totals.items()}, counts, bins)

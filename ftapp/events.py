@@ -58,10 +58,11 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
 
 
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
-    """parameters: of the model as trained; layers: how many hold weights."""
+    """parameters: of the model as trained; layers: how many hold weights; digest: a hash of all weights at first."""
 
     parameters: int
     layers: int
+    digest: str = ""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +130,8 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     step.
     frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
     not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
-    stuck: those among these that had a gradient to move them, which is a fault.
+    stuck: those among these that had a gradient to move them, which is a fault. batches: a hash of the examples of all
+    steps in their order.
     """
 
     phase: str
@@ -145,6 +147,7 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     moved: int
     still: list[str] = []
     stuck: list[str] = []
+    batches: str = ""
 
 
 class Stepped(Event, frozen=True, kw_only=True, tag="step"):
@@ -179,11 +182,13 @@ class Confused(Event, frozen=True, kw_only=True, tag="confused"):
     """How often each class was taken for each in the evaluation that the event before told of.
 
     counts: rows are the true classes, columns the predicted ones, both in the order of `DataLoaded.classes`.
+    calibration: rows of `ftapp.measures.calibration`, empty where scores are no probabilities.
     """
 
     step: int
     split: str
     counts: list[list[int]]
+    calibration: list[list[float]] = []
     final: bool = False
 
 
@@ -207,6 +212,18 @@ class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     step: int
     prompt: str
     text: str
+
+
+class TokensShared(Event, frozen=True, kw_only=True, tag="tokens-shared"):
+    """The share of common tokens in texts that the model wrote after `step` steps.
+
+    common: so many most frequent tokens of the training text are common; shares: one for each text, all prompts' first
+    ones, then all prompts' second ones and so on; None of a text without a token.
+    """
+
+    step: int
+    common: int
+    shares: list[float | None]
 
 
 class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
@@ -264,6 +281,7 @@ AnyEvent = (
     | Confused
     | Drifted
     | Sampled
+    | TokensShared
     | Controlled
     | Checkpointed
     | ModelSaved

@@ -97,7 +97,7 @@ def _run_one(
     outcome = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)} | history.summary()
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):
-        _explain(run, history, outcome["status"], debug=debug)
+        explain(run, history, outcome["status"], debug=debug)
     return outcome
 
 
@@ -194,7 +194,7 @@ def _metrics(event: Stepped, history: History) -> str:
     return f"loss {event.loss:.4f}{accuracy}{rate} lr {event.rate:.2g} {event.memory / 2**30:.1f} GiB"
 
 
-def _explain(run: Run, history: History, status: str, *, debug: bool) -> None:
+def explain(run: Run, history: History, status: str, *, debug: bool) -> None:
     """Say on stderr why a run did not end well."""
     ended = history.ended
     if ended is not None and ended.problems:

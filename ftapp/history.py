@@ -33,6 +33,7 @@ from ftapp.events import (
     RunStarted,
     Sampled,
     Stepped,
+    TokensShared,
 )
 from ftapp.tail import PIECE
 
@@ -123,6 +124,7 @@ class History:
     confusions: list[Confused] = field(default_factory=list)
     drifts: list[Drifted] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
+    token_shares: list[TokensShared] = field(default_factory=list)
     controlled: list[Controlled] = field(default_factory=list)
     checkpoints: list[Checkpointed] = field(default_factory=list)
     saved: ModelSaved | None = None
@@ -182,6 +184,8 @@ class History:
                 self.drifts.append(event)
             case Sampled():
                 self.samples.append(event)
+            case TokensShared():
+                self.token_shares.append(event)
             case Controlled():
                 self.controlled.append(event)
             case Checkpointed():
@@ -284,7 +288,7 @@ def _phase(started: PhaseStarted, timed: PhaseTimed | None, ended: PhaseEnded | 
     if ended is None:
         return told
     spent = ("steps", "seconds", "preparing", "training", "evaluating", "memory")
-    proof = ("frozen", "digest", "changed", "moved", "still", "stuck")
+    proof = ("frozen", "digest", "changed", "moved", "still", "stuck", "batches")
     return told | {
         "outcome": {name: getattr(ended, name) for name in spent},
         "proof": {name: getattr(ended, name) for name in proof},

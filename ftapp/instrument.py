@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ class Instrumented(keras.Model):
     """A Functional model over another one's layers, for `train_on_batch` and `test_on_batch` with `return_dict`.
 
     These give a dictionary for `values`: the metrics by name and, if `predicts` is set before the model is compiled,
-    the class of the highest score of each example from the same forward pass.
+    the class of the highest score of each example, and that score, from the same forward pass.
     """
 
     predicts = False
@@ -23,6 +23,7 @@ class Instrumented(keras.Model):
         results = super().compute_metrics(x, y, y_pred, sample_weight)
         if self.predicts:
             results["predicted"] = keras.ops.argmax(y_pred, axis=-1)
+            results["confidence"] = keras.ops.max(y_pred, axis=-1)
         return {name: (value,) for name, value in results.items()}
 
 
@@ -33,8 +34,15 @@ def instrumented(model: keras.Model, *, predicts: bool) -> Instrumented:
     return made
 
 
-def values(results: dict[str, tuple[Any]]) -> tuple[dict[str, float], NDArray[np.integer] | None]:
-    """The metrics as numbers, and the predicted classes (examples,) if there are any. Waits for the device."""
+class Predicted(NamedTuple):
+    """classes: the class of the highest score of each example, int (examples,); scores: these scores, float."""
+
+    classes: NDArray[np.integer]
+    scores: NDArray[np.floating]
+
+
+def values(results: dict[str, tuple[Any]]) -> tuple[dict[str, float], Predicted | None]:
+    """The metrics as numbers, and what the model predicts, if it does. Waits for the device."""
     arrays = {name: keras.ops.convert_to_numpy(value) for name, (value,) in results.items()}
-    predicted = arrays.pop("predicted", None)
+    predicted = Predicted(arrays.pop("predicted"), arrays.pop("confidence")) if "predicted" in arrays else None
     return {name: float(value) for name, value in arrays.items()}, predicted

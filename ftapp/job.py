@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,6 +38,7 @@ from ftapp.events import (
 )
 from ftapp.freeze import Decision
 from ftapp.measures.drift import Drift
+from ftapp.measures.token_share import common_tokens
 from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
@@ -75,7 +77,11 @@ class Job:
         self._confused: Confused | None = None
         self._drift = Drift()
         self._drifted = 0  # the step that the drift was last measured after
-        self._writer = Writer(recipe, pretrained, log)
+        self._common: NDArray[np.int64] | None = None
+        if recipe.samples and recipe.samples.common:
+            tokens = splits.train.targets(np.arange(len(splits.train)))
+            self._common = common_tokens(tokens, recipe.samples.common)
+        self._writer = Writer(recipe, pretrained, log, self._common)
         self._sampled = -1  # the step that samples were last written after
         self._held = ExitStack()
         self._stage: Stage | None = None
@@ -86,6 +92,7 @@ class Job:
         self._left = 0  # steps of the phase
         self._factor = 1.0  # of the phase's learning rate, as commanded
         self._moved = 0.0  # learning rates of the phase's steps, summed
+        self._seen = blake2b(digest_size=16)  # the examples of the phase's steps
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +112,7 @@ class Job:
         self._begun, first = self._control.clock(), self._control.steps
         phase = self._phase = self._recipe.phase[index]
         self._left, _ = epochs(phase, len(self._splits.train))
-        self._factor, self._moved = 1.0, 0.0
+        self._factor, self._moved, self._seen = 1.0, 0.0, blake2b(digest_size=16)
         self._spent = dict.fromkeys(self._spent, 0.0)
         self._steps.begin_phase()
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
@@ -135,7 +142,7 @@ class Job:
         compiled(self._recipe, phase, stage.model, decisions, self._optimizer)
         self._optimizer = stage.model.optimizer
         self._drift.begin_phase(decisions)
-        self._writer = Writer(self._recipe, self._pretrained, self._log)
+        self._writer = Writer(self._recipe, self._pretrained, self._log, self._common)
         steps, per_epoch = epochs(phase, len(self._splits.train))
         self._log.write(
             PhaseStarted(
@@ -169,15 +176,15 @@ class Job:
             heads.calibrate(stage.model, (data.inputs(*key) for key in first))
             self._evaluate()
 
-        def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any]:
-            return data.inputs(*key), data.targets(key[0])
+        def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any, bytes]:
+            return data.inputs(*key), data.targets(key[0]), b"".join(self._splits.train.keys(key[0], None))
 
         rate, is_timed = math.nan, steps <= _TIMED
         every = self._recipe.samples.every if self._recipe.samples else None
         if not self._heed():
             return
         self._steps.begin_step()
-        for number, (x, y) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
+        for number, (x, y, examples) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
             if number % per_epoch == 0:
                 self._seed_layers(index, number // per_epoch)
             if rate != (wanted := self._factor * rate_at(phase, number, steps)):
@@ -189,6 +196,7 @@ class Job:
                 self._drift.begin_step()
                 self._steps.leave_out(self._control.clock() - begun)
             results = stage.model.train_on_batch(x, y, return_dict=True)
+            self._seen.update(examples)
             self._left -= 1
             self._moved += rate
             self._steps.given(results, number // per_epoch + 1, rate)
@@ -314,9 +322,15 @@ class Job:
         )
         self._log.write(self._measured)
         if found.confusion is not None:
-            counts = found.confusion.tolist()
+            is_probable = self._recipe.model.head != "linear-svm"
+            bins = found.calibration if is_probable else None
             self._confused = Confused(
-                time=time.time(), step=self._control.steps, split=split, counts=counts, final=final
+                time=time.time(),
+                step=self._control.steps,
+                split=split,
+                counts=found.confusion.tolist(),
+                calibration=[] if bins is None else bins.tolist(),
+                final=final,
             )
             self._log.write(self._confused)
 
@@ -368,6 +382,7 @@ class Job:
                 moved=found.moved,
                 still=list(found.still),
                 stuck=stuck,
+                batches=self._seen.hexdigest(),
             )
         )
         if found.changed:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+from ftapp.units import duration, size
 
 
 @dataclass
@@ -45,15 +45,15 @@ def _phase(phase: Mapping[str, Any]) -> list[Any]:
     if "flops" in costs:
         saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
         parts = {name: costs[name] for name in ("weights", "gradients", "optimizer", "activations")}
-        listed = ", ".join(f"{name} {_bytes(size)}" for name, size in parts.items())
+        listed = ", ".join(f"{name} {size(count)}" for name, count in parts.items())
         rows["a step"] = f"{costs['flops'] / 1e9:,.3g} GFLOPs" + (f", {saved:.0%} saved by the cache" if saved else "")
-        rows["memory"] = f"{_bytes(sum(parts.values()))}: {listed}"
+        rows["memory"] = f"{size(sum(parts.values()))}: {listed}"
     rows["cache"] = f"none: {cache['reason']}"
     if cache["cached"]:
-        rows["cache"] = f"{_bytes(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
+        rows["cache"] = f"{size(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
     rows["time"] = (
-        f"about {_time(costs['seconds'])}: features {_time(costs['features_seconds'])}, "
-        f"a step {_time(costs['step_seconds'])}, an evaluation {_time(costs['evaluation_seconds'])}"
+        f"about {duration(costs['seconds'])}: features {duration(costs['features_seconds'])}, "
+        f"a step {duration(costs['step_seconds'])}, an evaluation {duration(costs['evaluation_seconds'])}"
     )
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in rows.items():
@@ -65,25 +65,11 @@ def _grow(tree: Tree, node: _Node) -> None:
     """Hang the children of a node into a tree; those of one decision throughout stay closed."""
     for name, child in node.children.items():
         decided = {(row["trainable"], row["rule"]) for row in child.rows}
-        size = sum(row["parameters"] for row in child.rows)
+        count = sum(row["parameters"] for row in child.rows)
         if len(decided) == 1:
             trains, rule = decided.pop()
             style = "green" if trains else "dim"
-            label = Text.assemble((f"{'trains' if trains else 'frozen'}  {name}", style), f"  {size:,}")
+            label = Text.assemble((f"{'trains' if trains else 'frozen'}  {name}", style), f"  {count:,}")
             tree.add(label.append(f"  {rule or 'no rule'}", "dim italic"))
         else:
-            _grow(tree.add(Text.assemble((name, "bold"), f"  {size:,}")), child)
-
-
-def _bytes(count: float) -> str:
-    for unit in _UNITS[:-1]:
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} {_UNITS[-1]}"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+            _grow(tree.add(Text.assemble((name, "bold"), f"  {count:,}")), child)

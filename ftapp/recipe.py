@@ -5,9 +5,10 @@ Nothing here imports Keras, so that a bad recipe is refused in a fraction of a s
 
 from __future__ import annotations
 
-import copy
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -38,6 +39,13 @@ Optimizer = Literal["adam", "adamw", "sgd", "rmsprop", "lion"]
 Schedule = Literal["constant", "linear", "cosine"]
 
 _LENGTHS = {"epochs", "steps"}
+# Lists of tables that are found by their names, and how their keys are written.
+_NAMED = {
+    "phase": "a phase is a table of keys such as phase.{name}.epochs",
+    "arm": "an arm is a table of keys such as arm.{name}.seed",
+}
+_OF_ARMS = ("arm", "finding")
+_ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+_-]{0,39}")
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -241,6 +249,9 @@ class Evaluate(Section):
 class Samples(Section):
     """Texts that a causal language model continues before and after the training and, with `every`, every so many
     steps of it.
+
+    With `common`, the share of what it writes that is among so many of the most frequent tokens of the training text is
+    measured too, over `draws` texts for each prompt.
     """
 
     prompts: Annotated[list[str], Field(min_length=1)]
@@ -253,6 +264,62 @@ class Samples(Section):
     """It chooses among so many of the likeliest tokens."""
     every: Annotated[int, Field(ge=1)] | None = None
     """Also samples every so many steps."""
+    common: Annotated[int, Field(ge=1)] | None = None
+    """Also measure what share of it is among so many of the training text's most frequent tokens."""
+    draws: Annotated[int, Field(ge=1)] = 16
+    """Over so many texts for each prompt."""
+
+
+Measure = Literal[
+    "loss",
+    "accuracy",
+    "accuracy-after",
+    "time-saved",
+    "early-variance",
+    "variance",
+    "drift",
+    "drift-course",
+    "common-tokens",
+    "trainable-share",
+]
+_OF_TWO_ARMS = {"loss", "accuracy", "time-saved", "early-variance", "variance", "drift"}
+
+
+class Finding(Section):
+    """What an experiment is expected to show, to be set beside what it does show (`ftapp.findings`).
+
+    It holds where what is measured of `arm`, for most measures `against` another, is `at_least` and `at_most` so much.
+    """
+
+    says: str
+    """The finding in words."""
+    lesson: str
+    """The value that was reported elsewhere, in words."""
+    measure: Measure
+    """What is measured of it."""
+    arm: str
+    """Of which arm."""
+    against: str | None = None
+    """Against which other arm, for differences and ratios."""
+    step: Annotated[int, Field(ge=0)] | None = None
+    """After so many steps, for accuracy-after."""
+    at_least: float | None = None
+    """It holds from here up."""
+    at_most: float | None = None
+    """It holds up to here."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Finding:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a finding has 'at_least', 'at_most' or both; got neither")
+        if (self.measure in _OF_TWO_ARMS) != (self.against is not None):
+            rule = (
+                "is of an arm 'against' another" if self.against is None else "is of one arm alone, without 'against'"
+            )
+            raise ValueError(f"'{self.measure}' {rule}")
+        if (self.measure == "accuracy-after") != (self.step is not None):
+            raise ValueError("'step' goes with 'accuracy-after', and with no other measure")
+        return self
 
 
 # Keys of [model] that mean nothing to a task.
@@ -285,13 +352,21 @@ class Recipe(Section):
     phase: Annotated[list[Phase], Field(min_length=1)]
     evaluate: Evaluate = Evaluate()
     samples: Samples | None = None
+    finding: list[Finding] = []
+    """What the recipe's arms are expected to show."""
 
-    def to_toml(self) -> str:
-        """The recipe as TOML text, defaults included, that reads back to the same recipe."""
+    def tables(self) -> dict[str, Any]:
+        """The recipe as the tables that TOML has it in, defaults included."""
         tables = self.model_dump(exclude_none=True)
         for key in _FOREIGN[self.task]:
             tables["model"].pop(key, None)
-        return tomli_w.dumps(tables)
+        if not self.finding:
+            del tables["finding"]
+        return tables
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text, defaults included, that reads back to the same recipe."""
+        return tomli_w.dumps(self.tables())
 
 
 def find(name: str) -> Path:
@@ -323,8 +398,11 @@ def find(name: str) -> Path:
 
 
 def bundled() -> dict[str, Path]:
-    """The recipes that come with ftapp, by name."""
-    return {path.stem: path for path in sorted(presets.resources("recipes").glob("*.toml"))}
+    """The recipes that come with ftapp, by name; those that compare arms last."""
+    paths = sorted(
+        presets.resources("recipes").glob("*.toml"), key=lambda path: (path.stem.startswith("lesson-"), path)
+    )
+    return {path.stem: path for path in paths}
 
 
 def copy_to(path: Path, file: Path) -> None:
@@ -350,47 +428,129 @@ def misnamed(file: Path) -> str | None:
     return f"copy writes a new file; '{file}' exists" if file.exists() else None
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe with its arms, the variants of one job that are to be compared.
+
+    base: the recipe without them; arms: each arm's resolved recipe by its name, in order, empty where there are none;
+    changes: the keys that each arm overrides, as they stand in the recipe; findings: what arms are expected to show.
+    """
+
+    base: Recipe
+    arms: dict[str, Recipe]
+    changes: dict[str, dict[str, Any]]
+    findings: list[Finding]
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text with its arms, that reads back to the same experiment."""
+        arms = [{"name": name} | change for name, change in self.changes.items()]
+        findings = [finding.model_dump(exclude_none=True) for finding in self.findings]
+        lists = {"arm": arms, "finding": findings}
+        return tomli_w.dumps(self.base.tables() | {name: tables for name, tables in lists.items() if tables})
+
+
 def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, apply a profile and `key=value` overrides, and check everything.
+    """Read a recipe file, apply a profile and `key=value` overrides, and check everything, its arms included.
 
     Raises RecipeError with all problems at once.
     """
-    return _check(*_stages(path, profile, overrides))
+    return load_experiment(path, profile, overrides).base
 
 
 def tables(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The raw tables of a recipe file with what can be applied of a profile and overrides, unchecked.
+    """The raw tables of a recipe file with what can be applied of a profile and overrides, unchecked, without its arms.
 
     Raises RecipeError when the file is not readable as TOML.
     """
-    stages, _ = _stages(path, profile, overrides)
-    return stages[-1][1]
+    stages, last, problems = _stages(path, profile, overrides)
+    return {key: value for key, value in _staged(stages, last, problems)[-1][1].items() if key not in _OF_ARMS}
+
+
+def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
+    """The same with the recipe's arms: an arm overrides the recipe and its profile, and `overrides` override arms.
+
+    Raises RecipeError with all problems of the recipe and of every arm at once.
+    """
+    stages, last, problems = _stages(path, profile, overrides)
+    arms = _arms(stages, problems)
+    stages = [(place, {key: value for key, value in each.items() if key != "arm"}) for place, each in stages]
+    base = _check(_staged(stages, last, problems), problems)
+    resolved = {
+        name: _check(_staged(stages, [(f"{path} [arm.{name}]", change), *last], problems), problems)
+        for name, change in arms.items()
+    }
+    for number, finding in enumerate(base.finding if base else []):
+        for key, arm in (("arm", finding.arm), ("against", finding.against)):
+            if arm is not None and arm not in arms:
+                message = f"a finding is of the recipe's arms; got '{arm}'; {nearest(arm, arms)}"
+                problems.append(Problem(str(path), f"finding.{number}.{key}", message))
+    if problems or base is None:
+        raise RecipeError(list(dict.fromkeys(problems)))
+    alone: dict[str, Any] = {"finding": []}  # a run of one arm shows nothing of them
+    resolved_arms = {name: arm.model_copy(update=alone) for name, arm in resolved.items() if arm is not None}
+    return Experiment(base.model_copy(update=alone), resolved_arms, arms, base.finding)
 
 
 def _stages(
     path: Path, profile: str | None, overrides: Sequence[str]
-) -> tuple[list[tuple[str, dict[str, Any]]], list[Problem]]:
-    """The raw tables after each change to them, with the place of the change, and the problems of changing them."""
+) -> tuple[list[tuple[str, dict[str, Any]]], list[tuple[str, dict[str, Any]]], list[Problem]]:
+    """The raw tables after each change to them, with the place of the change, the overrides that are laid over arms
+    too, still to be applied, and the problems of changing them.
+    """
     raw = read(path)
     problems: list[Problem] = []
     named = raw.pop("profile", {})
-    stages = [(str(path), raw)]
     if profile is not None and profile not in named:
         problems.append(
             Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}")
         )
     changes = [(f"{path} [profile.{profile}]", named[profile])] if profile in named else []
+    last: list[tuple[str, dict[str, Any]]] = []
     for override in overrides:
         try:
-            changes.append((f"--set {override}", _parse_override(override)))
+            change = _parse_override(override)
         except ValueError as error:
             problems.append(Problem("--set", "", str(error)))
+            continue
+        (changes if "arm" in change else last).append((f"--set {override}", change))
+    return _staged([(str(path), raw)], changes, problems), last, problems
+
+
+def _staged(
+    stages: Sequence[tuple[str, dict[str, Any]]],
+    changes: Sequence[tuple[str, Mapping[str, Any]]],
+    problems: list[Problem],
+) -> list[tuple[str, dict[str, Any]]]:
+    """The stages and, for each change, one more with it laid over the last. Adds what cannot be to `problems`."""
+    made = list(stages)
     for place, change in changes:
         try:
-            stages.append((place, _merged(stages[-1][1], change)))
+            made.append((place, _merged(made[-1][1], change)))
         except ValueError as error:
-            problems.append(Problem(place, "phase", str(error)))
-    return stages, problems
+            problems.append(Problem(place, next(key for key in (*_NAMED, "") if key in change or not key), str(error)))
+    return made
+
+
+def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> dict[str, dict[str, Any]]:
+    """What each arm overrides, by its name. Adds what is wrong with the list of arms to `problems`."""
+    place, tables = stages[0][0], stages[-1][1].get("arm", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        problems.append(Problem(place, "arm", f"arms are tables such as [[arm]]; got {tables!r}"))
+        return {}
+    if len(tables) == 1:
+        problems.append(Problem(place, "arm", "a comparison has two arms or more; got 1"))
+    arms: dict[str, dict[str, Any]] = {}
+    for number, table in enumerate(tables):
+        name = table.get("name")
+        if not isinstance(name, str) or not _ARM_NAME.fullmatch(name):
+            arrived = "none" if name is None else repr(name)
+            message = f"an arm has a name of letters, digits, spaces and .+_- such as 'A full'; got {arrived}"
+            problems.append(Problem(place, f"arm.{number}.name", message))
+        elif name in arms:
+            problems.append(Problem(place, f"arm.{name}", "arms have different names; got this one twice"))
+        else:
+            arms[name] = {key: value for key, value in table.items() if key != "name"}
+    return arms
 
 
 def parse(text: str) -> Recipe:
@@ -399,7 +559,11 @@ def parse(text: str) -> Recipe:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError([_not_toml("", error)]) from error
-    return _check([("", raw)], [])
+    problems: list[Problem] = []
+    recipe = _check([("", raw)], problems)
+    if problems or recipe is None:
+        raise RecipeError(problems)
+    return recipe
 
 
 def profiles(path: Path) -> list[str]:
@@ -442,26 +606,25 @@ def _not_toml(place: str, error: Exception) -> Problem:
     return Problem(place, "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")
 
 
-def _phase_names(raw: Mapping[str, Any]) -> list[str]:
-    """The names of a raw recipe's phases; their numbers where they have none."""
-    phases = raw.get("phase")
-    if not isinstance(phases, list):
+def _names(tables: Any) -> list[str]:
+    """The names of a raw recipe's phases or arms; their numbers where they have none."""
+    if not isinstance(tables, list):
         return []
-    return [str(phase.get("name", index) if isinstance(phase, dict) else index) for index, phase in enumerate(phases)]
+    return [str(table.get("name", index) if isinstance(table, dict) else index) for index, table in enumerate(tables)]
 
 
-def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it; tables merge, other values replace, phases are found by name.
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it; tables merge, other values replace, phases and arms are found by name.
 
     A value of None, which TOML does not have, takes its key away.
     """
-    result = copy.copy(base)
+    result = dict(base)
     for key, value in changes.items():
         old = result.get(key)
         if value is None:
             result.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(old, list) and key == "phase":
-            result[key] = _merged_phases(old, _phase_names(base), value)
+        elif isinstance(value, Mapping) and isinstance(old, list) and key in _NAMED:
+            result[key] = _merged_list(key, old, value)
         elif isinstance(value, Mapping) and (isinstance(old, dict) or old is None):
             merged = _merged(old or {}, value)
             if merged or not value or old is not None:
@@ -471,16 +634,16 @@ def _merged(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _merged_phases(phases: list[Any], names: list[str], changes: Mapping[str, Any]) -> list[Any]:
-    result = list(phases)
+def _merged_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> list[Any]:
+    result, names = list(tables), _names(tables)
     for name, change in changes.items():
         if name not in names:
-            raise ValueError(f"there is no phase '{name}'; {nearest(name, names)}")
+            raise ValueError(f"there is no {kind} '{name}'; {nearest(name, names)}")
         index = names.index(name)
-        if not isinstance(phases[index], dict) or not isinstance(change, Mapping):
-            raise ValueError(f"a phase is a table of keys such as phase.{name}.epochs; got {change!r}")
+        if not isinstance(tables[index], dict) or not isinstance(change, Mapping):
+            raise ValueError(f"{_NAMED[kind].format(name=name)}; got {change!r}")
         # A phase's length is epochs or steps, so the one that is laid over takes the other's place.
-        kept = {key: old for key, old in phases[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
+        kept = {key: old for key, old in tables[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
         result[index] = _merged(kept, change)
     return result
 
@@ -509,15 +672,13 @@ def _parse_override(text: str) -> dict[str, Any]:
     return nested
 
 
-def _check(stages: list[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe:
-    """The recipe that the last stage holds. A problem is laid at the first stage that shows it."""
+def _check(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe | None:
+    """The recipe that the last stage holds. Adds its problems, each laid at the first stage that shows it."""
     found = [_validate(raw) for _, raw in stages]
     recipe, final = found[-1]
     for key, message in final:
         origin = next(place for (place, _), (_, seen) in zip(stages, found, strict=True) if (key, message) in seen)
         problems.append(Problem(origin, key, message))
-    if problems or recipe is None:
-        raise RecipeError(problems)
     return recipe
 
 
@@ -525,7 +686,7 @@ def _validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        return None, list(dict.fromkeys(_explained(item, _phase_names(raw)) for item in error.errors()))
+        return None, list(dict.fromkeys(_explained(item, _names(raw.get("phase"))) for item in error.errors()))
     return recipe, list(_conflicts(recipe))
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from ftapp.errors import RunError
+from ftapp.errors import Problem, RecipeError, RunError, nearest
 from ftapp.events import AnyEvent, EventReader
 from ftapp.history import History
 
@@ -186,6 +186,27 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
 def list_runs(folder: Path) -> list[Run]:
     """The runs in a folder, newest first."""
     return [Run(path.parent) for path in sorted(folder.glob("*/recipe.toml"), reverse=True)]
+
+
+def find(name: str, folder: Path) -> Run:
+    """A run by its folder, by its name in `folder` or the beginning of it, or `last` for the newest.
+
+    Raises RecipeError, naming the nearest, when there is none or more than one.
+    """
+    if (Path(name) / "recipe.toml").is_file():
+        return Run(Path(name).absolute())
+    found = list_runs(folder)
+    named = found[:1] if name == "last" else [run for run in found if run.folder.name == name]
+    named = named or [run for run in found if run.folder.name.startswith(name)]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        message = (
+            f"a run's name says which one; '{name}' is the beginning of {len(named)}, such as '{named[0].folder.name}'"
+        )
+    else:
+        message = f"there is no run '{name}' in {folder}; {nearest(name, [run.folder.name for run in found])}"
+    raise RecipeError([Problem("", "", message)])
 
 
 def delete(run: Run) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import keras_hub
 import numpy as np
+from numpy.typing import NDArray
 
 from ftapp import backend
-from ftapp.events import EventLog, Sampled
+from ftapp.events import EventLog, Sampled, TokensShared
+from ftapp.measures.token_share import token_share
 from ftapp.models import Pretrained
 from ftapp.recipe import Recipe
 
@@ -20,13 +22,17 @@ class Writer:
     It compiles the model's generation at its first use, for the layers that train then: a phase has its own.
     """
 
-    def __init__(self, recipe: Recipe, pretrained: Pretrained, log: EventLog) -> None:
+    def __init__(
+        self, recipe: Recipe, pretrained: Pretrained, log: EventLog, common: NDArray[np.int64] | None = None
+    ) -> None:
+        """common: ids of tokens whose share in the texts is measured, if any."""
         self._recipe, self._spec, self._causal_lm, self._log = recipe, recipe.samples, pretrained.causal_lm, log
+        self._common = common
         self._sampler: Any = None
         self._seed: Any = None
 
     def write(self, step: int) -> None:
-        """Write one event for each prompt."""
+        """Write an event for each prompt, and one for the share of common tokens if it is measured."""
         spec, causal_lm = self._spec, self._causal_lm
         if spec is None or causal_lm is None:
             return
@@ -39,5 +45,12 @@ class Writer:
         self._sampler.seed_generator.state.assign(self._seed)
         longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(spec.prompts))
         limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
-        for prompt, text in zip(spec.prompts, causal_lm.generate(spec.prompts, max_length=limit), strict=True):
+        draws = 1 if self._common is None else spec.draws
+        texts = causal_lm.generate(spec.prompts * draws, max_length=limit)
+        for prompt, text in zip(spec.prompts, texts, strict=False):
             self._log.write(Sampled(time=time.time(), step=step, prompt=prompt, text=text))
+        if self._common is not None:
+            written = [text.removeprefix(prompt) for prompt, text in zip(spec.prompts * draws, texts, strict=True)]
+            tokens = [np.asarray(causal_lm.preprocessor.tokenizer(text), np.int64) for text in written]
+            shares = [token_share(each, self._common) for each in tokens]
+            self._log.write(TokensShared(time=time.time(), step=step, common=len(self._common), shares=shares))

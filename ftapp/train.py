@@ -12,6 +12,7 @@ from ftapp.control import Control
 from ftapp.errors import HubError, Problem, RecipeError, RunError
 from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, ProgressLog, RunStarted
 from ftapp.job import Job
+from ftapp.proof import combined, digests
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 
@@ -67,6 +68,7 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
             time=time.time(),
             parameters=model.count_params(),
             layers=len(freeze.units(model, pretrained.backbone)[0]),
+            digest=combined(digests(model)),
         )
     )
     control.can_wait = True

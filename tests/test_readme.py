@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from ftapp import cli, recipe, rules
 from ftapp.recipe import Augment, Frozen, Phase, Section
 from ftapp.runs import EXIT_CODES
-from tests.conftest import Do
+from tests.conftest import Do, record_run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -56,6 +56,9 @@ def test_table_has_every_recipe() -> None:
 def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
+    for folder in ("RUN", "OTHER"):
+        record_run(tmp_path / "runs").folder.rename(tmp_path / folder)
+    record_run(tmp_path / "runs")
     made = {}
     tried = set()
     for line in commands():
@@ -68,7 +71,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         assert result.exit_code == 0, (line, result.output)
         made[line] = result.output
         tried.add(arguments[0])
-    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache"}
+    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache", "report", "compare"}
     assert all(name in made["ftapp recipes"] for name in recipe.bundled())
 
 
@@ -103,6 +106,7 @@ def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monkey
         return 0
 
     monkeypatch.setattr("ftapp.headless.run_all", run_all)
+    monkeypatch.setattr(cli, "_experiment", lambda name, *arguments, **options: run_all([name], *arguments[:3]))
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
     names, profile, overrides, _ = seen[0]
     assert isinstance(names, list)
@@ -120,7 +124,7 @@ def _absolute(override: str) -> str:
 
 
 def test_pieces_of_recipes_are_valid() -> None:
-    pieces = [tomllib.loads(block) for block in blocks("toml")]
+    pieces = [tomllib.loads(block) for block in blocks("toml") if "[[arm]]" not in block]
     tables: dict[str, type[Section]] = {"augment": Augment, "frozen": Frozen}
     for piece in pieces:
         for name in tables.keys() & piece.keys():
@@ -129,6 +133,15 @@ def test_pieces_of_recipes_are_valid() -> None:
     assert {key for piece in pieces for key in piece} == {*tables, "layers", "learning_rate", "layer_decay"}
     shown = next(piece["frozen"] for piece in pieces if "frozen" in piece)
     assert shown == Frozen().model_dump()
+
+
+def test_arms_are_valid(tmp_path: Path) -> None:
+    (arms,) = (block for block in blocks("toml") if "[[arm]]" in block)
+    file = tmp_path / "mine.toml"
+    file.write_text(recipe.find("gpt2-full").read_text("utf-8").partition("[profile.quick]")[0] + arms, "utf-8")
+    whole, quick = (recipe.load_experiment(file, profile).arms["B targeted"] for profile in (None, "quick"))
+    assert whole.phase[0].layers == ["freeze all", "train attention & last:4"]
+    assert quick.phase[0].layers == ["freeze all", "train attention & last:2"]
 
 
 def test_rules_parse() -> None:

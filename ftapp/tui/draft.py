@@ -69,8 +69,12 @@ class Draft:
     def start(self, runs_dir: Path, *, offline: bool) -> Run:
         """Start its run, which goes on without this process.
 
-        Raises RecipeError when it is not valid or its backend is not installed, OSError when no folder can be made.
+        Raises RecipeError when it is not valid, has arms or its backend is not installed, OSError when no folder can be
+        made.
         """
+        if recipe.load_experiment(self.path, self.profile, self.overrides).arms:
+            message = f"this recipe compares arms, and a run is one job; the command runs them all: {self.command()}"
+            raise RecipeError([Problem("", "", message)])
         resolved = self.load()
         backend.check_installed(resolved.backend)
         facts = {"command": shlex.split(self.command()), "hubless_profiles": recipe.hubless_profiles(self.path)}
@@ -83,7 +87,7 @@ class Draft:
 
         Raises RecipeError, and FileExistsError or OSError.
         """
-        text = self.load().to_toml()
+        text = recipe.load_experiment(self.path, self.profile, self.overrides).to_toml()
         with file.open("w" if replace else "x", encoding="utf-8") as target:
             target.write(text)
 

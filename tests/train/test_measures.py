@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 
 from ftapp.control import Checkpoint
 from ftapp.events import Confused, Drifted, Evaluated, read
-from tests.conftest import Do
+from tests.conftest import Do, Tiny
 
 
 def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(do: Do, image_recipe: str) -> None:
@@ -23,6 +24,9 @@ def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(do: Do, im
             assert counts.shape == (2, 2)
             assert counts.sum() == event.examples
             assert np.trace(counts) / event.examples == pytest.approx(event.accuracy)
+            examples, confidence, right = np.sum(confused.calibration, axis=0)
+            assert (examples, right) == (event.examples, np.trace(counts))
+            assert examples / 2 <= confidence <= examples
     assert len(history.confusions) == len(history.evaluations)
     assert history.summary()["confusion"] == history.confusions[-1].counts
     assert sum(history.confusions[-1].counts[0]) == 5  # half of the test split
@@ -61,3 +65,16 @@ def test_a_language_model_writes_every_so_many_steps(do: Do, lm_recipe: str) -> 
     assert len({sample.text for sample in history.samples}) == 1
     assert not history.confusions
     assert history.summary()["confusion"] is None
+
+
+def test_the_share_of_common_tokens_is_that_of_what_was_written(do: Do, lm_recipe: str, tiny: Tiny) -> None:
+    _, history, _ = do(lm_recipe, "samples.common=6", "samples.draws=3", "phase.finetune.steps=4")
+    assert [shared.step for shared in history.token_shares] == [0, 4]
+    assert all(len(shared.shares) == 3 for shared in history.token_shares)
+    tokenizer = keras_hub.models.GPT2Tokenizer.from_preset(str(tiny.gpt2))
+    # The book's text in order is its training split, and the six most frequent tokens of both are the same.
+    counts = np.bincount(np.asarray(tokenizer(tiny.book.read_text("utf-8"))))
+    common = set(np.argsort(-counts, kind="stable")[:6].tolist())
+    for sample, shared in zip(history.samples, history.token_shares, strict=True):
+        written = np.asarray(tokenizer(sample.text.removeprefix(sample.prompt))).tolist()
+        assert shared.shares[0] == pytest.approx(np.mean([token in common for token in written]))

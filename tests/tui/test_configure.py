@@ -174,7 +174,7 @@ async def test_rules_are_edited_as_text_and_checked(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         pane, rules = screen.query_one(LayersPane), screen.query_one("#rules", TextArea)
         rules.focus()
-        await pilot.press("ctrl+end", "enter", *typed("tran mlp"))
+        await pilot.press("down", "down", "end", "enter", *typed("tran mlp"))
         await until(pilot, lambda: pane.has_class("-wrong"))
         assert text_of(screen.query_one("#rules-wrong")) == screen.form.problems[0].message
         assert "did you mean 'train'" in text_of(screen.query_one("#rules-wrong"))
@@ -208,7 +208,7 @@ async def test_a_model_of_a_hub_waits_to_be_fetched_and_rules_can_be_written_mea
         assert screen.query_one(DataPane).has_class("-unfetched")
         assert not screen.query_one("#run", Button).disabled
         screen.query_one("#rules", TextArea).focus()
-        await pilot.press("ctrl+end", "enter", *typed("train mlp"))
+        await pilot.press("down", "down", "end", "enter", *typed("train mlp"))
         await until(pilot, lambda: len(screen.form.layers) == 3)
 
 
@@ -243,8 +243,11 @@ async def test_what_belongs_to_no_field_that_is_shown_stands_at_the_bottom(draft
         assert screen.form.phase == "head"
         assert "phase.finetune.batch_size" in text_of(screen.query_one("#problems"))
         await pilot.press("ctrl+r")
-        assert "phase.finetune.batch_size" in notes(pilot)
+        assert isinstance(pilot.app, Opened)
+        assert not pilot.app.started
+        assert not screen.active_bindings["ctrl+r"].enabled
         await pilot.press("right_square_bracket")
+        await pilot.pause()
         assert wrong(line(screen, "phase.batch_size"))
 
 
@@ -327,6 +330,9 @@ async def test_steps_take_the_place_of_epochs(draft: Draft) -> None:
         assert screen.form.recipe
         assert (screen.form.recipe.phase[0].epochs, screen.form.recipe.phase[0].steps) == (None, 25)
         await fill(screen, pilot, "phase.steps", "")
+        assert screen.form.draft == draft
+        assert line(screen, "phase.epochs").query_one(Input).value == "3"
+        await fill(screen, pilot, "phase.epochs", "")
         assert "either 'epochs' or 'steps'" in (wrong(line(screen, "phase.epochs")) or "")
 
 
@@ -367,6 +373,7 @@ async def test_a_draft_is_saved_as_a_recipe_and_never_over_another_unasked(draft
 async def test_a_name_that_cannot_be_saved_to_is_told(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         await pilot.press("ctrl+s")
+        await until(pilot, lambda: pilot.app.screen.query("#wrong"))
         dialog = pilot.app.screen
         for name, words in [("", "mine.toml"), ("no/such/folder/a.toml", "no folder"), ("..", "is a folder")]:
             dialog.query_one(Input).value = name
@@ -403,7 +410,7 @@ async def test_leaving_asks_only_where_changes_would_be_lost(draft: Draft) -> No
         await pilot.press("a", "escape")
         assert isinstance(pilot.app.screen, Dialog)
         await pilot.press("escape")
-        assert pilot.app.screen is screen
+        await until(pilot, lambda: pilot.app.screen is screen)
         await pilot.press("a", "escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ConfigureScreen | Dialog))
     async with with_layers(draft) as (screen, pilot):
@@ -418,14 +425,15 @@ async def test_a_file_that_is_no_recipe_is_shown_as_such(tmp_path: Path) -> None
         async with opened(Draft(path)) as (screen, pilot):
             assert "recipe" in text_of(screen.query_one("#problems"))
             await pilot.press("ctrl+r", "f3", "f4", "escape", "escape")
-            assert "recipe" in notes(pilot)
+            assert isinstance(pilot.app, Opened)
+            assert not pilot.app.started
+            await until(pilot, lambda: pilot.app.screen is not screen)
 
 
 # Sizes
 
 
-@pytest.mark.parametrize("theme", ["ftapp-dark", "ftapp-light"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("size", "theme"), zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True))
 async def test_each_pane_has_room_at_each_size(draft: Draft, size: tuple[int, int], theme: str) -> None:
     app = Opened()
     app.theme = theme
@@ -442,7 +450,9 @@ async def test_each_pane_has_room_at_each_size(draft: Draft, size: tuple[int, in
             assert screen.region.contains_region(pane.region)
             assert pane.size.height >= (10 if size[1] > 20 else 7)
         tree = screen.query_one(LayerTree)
-        assert "transformer_layer_2" in "\n".join(tree.render_line(y).text for y in range(tree.size.height))
+        drawn = "\n".join(tree.render_line(y).text for y in range(tree.size.height))
+        assert "transformer_layer_0" in drawn
+        assert ("train head" in drawn) is (size[0] in (80, 200))  # where there is room for the rules
         await pilot.press("a")
         assert "32.5%" in share(screen)
 
@@ -499,8 +509,9 @@ async def test_images_are_shown_as_they_are_and_augmented(image_recipe: str, tin
     file.write_text(image_recipe, encoding="utf-8")
     async with opened(Draft(file), (200, 60)) as (screen, pilot):
         data, augment = screen.query_one(DataPane), screen.query_one(AugmentPane)
-        await told(pilot, lambda: len(data.query_one(Pictures).query(".caption")) == 8)
-        assert {text_of(each) for each in data.query(".caption")} == {"across", "down"}
+        shown = data.query_one(Pictures)
+        await told(pilot, lambda: {text_of(each) for each in shown.query(".caption")} == {"across", "down"})
+        assert len(shown.query(".caption")) == 8
         await told(pilot, lambda: len(augment.query(".picture")) == 3)
         augment.query_one("#use Switch").focus()
         await pilot.press("space")
@@ -512,7 +523,6 @@ async def test_images_are_shown_as_they_are_and_augmented(image_recipe: str, tin
         await pilot.press("right")
         await told(pilot, lambda: augment._grid != before)
         assert "may look" in text_of(screen.query_one("#grid-state"))
-        await pilot.press("escape")
         screen.query_one("#use Switch").focus()
         await pilot.press("space")
         await pilot.pause()

@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from ftapp import recipe
+from ftapp.errors import RecipeError
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
@@ -109,7 +110,7 @@ async def test_search_finds_titles_summaries_and_tasks() -> None:
     async with Opened().run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("slash", *"causal")
-        assert names(screen) == ["gpt2-full", "gpt2-reversed", "gpt2-targeted"]
+        assert names(screen) == ["gpt2-full", "gpt2-reversed", "gpt2-targeted", "lesson-gpt2-targeted-freezing"]
         await pilot.press("escape", "slash", *"IMDB one wins")
         assert names(screen) == []
 
@@ -268,3 +269,11 @@ async def test_names_are_whole_at_every_size(size: tuple[int, int], theme: str) 
         menu = screen.query_one("#menu", OptionList)
         assert menu.scrollable_content_region.width >= len("  bert-gradual-unfreezing")
         assert screen.query_one("#about").size.width >= 20
+
+
+def test_a_recipe_with_arms_names_the_command_that_runs_them(tmp_path: Path) -> None:
+    draft = Draft(recipe.bundled()["lesson-gpt2-targeted-freezing"], "quick")
+    with pytest.raises(RecipeError, match="ftapp run lesson-gpt2-targeted-freezing --profile quick"):
+        draft.start(tmp_path, offline=True)
+    draft.save(tmp_path / "mine.toml")
+    assert list(recipe.load_experiment(tmp_path / "mine.toml").arms) == ["A full", "B targeted", "C reversed"]

@@ -17,6 +17,7 @@ HEAVY = KERAS | {"PIL", "grain", "numpy", "onnx", "pandas", "safetensors", "scip
 
 LIGHT_MODULES = [
     "answers",
+    "arms",
     "artifacts",
     "backend",
     "cache",
@@ -25,6 +26,7 @@ LIGHT_MODULES = [
     "clients",
     "errors",
     "events",
+    "experiments",
     "fetch",
     "headless",
     "inspector",
@@ -42,6 +44,7 @@ LIGHT_MODULES = [
     "summary",
     "tail",
     "structures",
+    "units",
     "weights",
     "worker",
 ]
@@ -78,6 +81,11 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
 def test_data_needs_no_keras() -> None:
     names = [path.stem for path in Path(ftapp.__file__).parent.glob("data/[!_]*.py")]
     assert not loaded("\n".join(f"import ftapp.data.{name}" for name in names)) & KERAS
+
+
+def test_reports_need_no_keras() -> None:
+    names = ("card", "comparison", "experiment", "run")
+    assert not loaded("\n".join(f"import ftapp.report.{name}" for name in names)) & KERAS
 
 
 def test_help_imports_little_but_typer() -> None:

@@ -90,6 +90,7 @@ def test_an_instrumented_model_gives_what_the_plain_one_does_and_predictions() -
         assert metrics == {name: float(value) for name, value in plain.items()}
         if predicts:
             assert predicted is not None
-            np.testing.assert_array_equal(predicted, model.predict_on_batch(x).argmax(axis=1))
+            np.testing.assert_array_equal(predicted.classes, model.predict_on_batch(x).argmax(axis=1))
+            np.testing.assert_allclose(predicted.scores, model.predict_on_batch(x).max(axis=1), rtol=1e-6)
         else:
             assert predicted is None

@@ -17,6 +17,7 @@ from textual.css.query import NoMatches
 from textual.events import Click
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static, Tab, Tabs, TextArea
+from textual.worker import Worker, WorkerState
 
 from ftapp import presets, recipe, sources, structures
 from ftapp.answers import Structure
@@ -157,6 +158,7 @@ Nothing is written before you save. A run that is started goes on without this w
         choice.value = self.form.draft.profile or _NO_PROFILE
 
     async def on_unmount(self) -> None:
+        self.workers.cancel_node(self)  # before they hear that the process has ended
         await self._inspector.close()
 
     # The draft and what the panes show of it
@@ -321,9 +323,6 @@ Nothing is written before you save. A run that is started goes on without this w
 
     @on(Button.Pressed, "#run")
     def action_run(self) -> None:
-        if problems := self.problems:
-            self.notify("\n".join(map(_in_short, problems)), title="This recipe cannot run", severity="error")
-            return
         # The run needs the memory. What is told here is asked for again when one comes back.
         for kind in _KINDS:
             self.workers.cancel_group(self, kind)
@@ -447,7 +446,7 @@ Nothing is written before you save. A run that is started goes on without this w
         self._complain()
         self._ask()
 
-    @work(group="structure", exclusive=True)
+    @work(group="structure", exclusive=True, exit_on_error=False)
     async def _learn_structure(self, resolved: Recipe) -> None:
         pane = self.query_one(LayersPane)
         await asyncio.sleep(_TYPING if self._structure else 0)
@@ -474,7 +473,7 @@ Nothing is written before you save. A run that is started goes on without this w
         self.query_one(LayersPane).wait(message)
         self._complain()
 
-    @work(group="data", exclusive=True)
+    @work(group="data", exclusive=True, exit_on_error=False)
     async def _learn_data(self, resolved: Recipe) -> None:
         pane = self.query_one(DataPane)
         await asyncio.sleep(_TYPING if self._structure else 0)
@@ -493,7 +492,7 @@ Nothing is written before you save. A run that is started goes on without this w
             if pane.has_class("-waiting"):
                 pane.wait(str(error))
 
-    @work(group="augment", exclusive=True)
+    @work(group="augment", exclusive=True, exit_on_error=False)
     async def _learn_augment(self, resolved: Recipe) -> None:
         pane = self.query_one(AugmentPane)
         await asyncio.sleep(_TYPING)
@@ -509,7 +508,7 @@ Nothing is written before you save. A run that is started goes on without this w
             return
         await pane.know(grid)
 
-    @work(group="costs", exclusive=True)
+    @work(group="costs", exclusive=True, exit_on_error=False)
     async def _learn_costs(self, resolved: Recipe) -> None:
         pane = self.query_one(LayersPane)
         await asyncio.sleep(_TOGGLING)
@@ -544,7 +543,7 @@ Nothing is written before you save. A run that is started goes on without this w
         self._asked.pop("costs", None)
         self._ask()
 
-    @work(group="timing", exclusive=True)
+    @work(group="timing", exclusive=True, exit_on_error=False)
     async def _time_now(self, resolved: Recipe, phase: int) -> None:
         await self._time(resolved, phase)
 
@@ -556,6 +555,12 @@ Nothing is written before you save. A run that is started goes on without this w
             self._time_now(resolved, phase)
         else:
             self.notify("Steps can be timed once the model and the data are there.")
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Tell what went wrong unforeseen; a screen that is being left has no widgets any more, which is nothing."""
+        error = event.worker.error
+        if event.state is WorkerState.ERROR and self.is_attached and not isinstance(error, NoMatches):
+            self.notify(f"{type(error).__name__}: {error}", severity="error", markup=False)
 
     def _telling(self, show: Callable[[str], None]) -> Callable[[str, int, int | None], None]:
         """What shows the helper's progress in words, while the screen is there."""
@@ -582,7 +587,7 @@ def _in_short(problem: Problem) -> str:
 
 def _toml_path(name: str) -> Path:
     path = Path(name.strip()).expanduser()
-    return path if path.suffix == ".toml" else path.with_name(f"{path.name}.toml")
+    return path if path.suffix == ".toml" or path.is_dir() else path.with_name(f"{path.name}.toml")
 
 
 def _wrong_file(name: str) -> str | None:

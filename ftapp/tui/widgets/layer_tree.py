@@ -15,8 +15,8 @@ from textual.widgets.tree import TreeNode
 from ftapp.tui.layers import Choice, Node, State
 
 _MARKS = {State.TRAINS: "● ", State.PARTLY: "◐ ", State.FROZEN: "○ "}
-_SIZE, _SHAPE = 9, 14  # columns
-_WITH_SHAPE, _WITH_RULE = 54, 76  # columns of the tree from which there is room for more than names and sizes
+_SIZE, _SHAPE, _RULE = 12, 14, 28  # columns
+_NAMES = 34  # columns that names are to have beside all others
 _SMALL = 24  # layers with weights, up to which all of the tree begins open
 _GROUPS = {
     "a": "attention",
@@ -129,12 +129,13 @@ class LayerTree(Tree[Node]):
         parent: TreeNode[Node] | None = node
         while parent is not None:
             depth, parent = depth + 1, parent.parent
-        width = max(24, self.scrollable_content_region.width - self.guide_depth * depth)
-        columns: list[tuple[str, Style]] = [(f"{layer.parameters:,}".rjust(_SIZE + 3), aside)]
-        if self.scrollable_content_region.width >= _WITH_SHAPE:
+        all_of_it = self.scrollable_content_region.width
+        width = max(24, all_of_it - self.guide_depth * depth)
+        columns: list[tuple[str, Style]] = [(f"{layer.parameters:,}".rjust(_SIZE), aside)]
+        if all_of_it >= _SIZE + _SHAPE + 28:
             columns.append(("×".join(map(str, layer.shape or ())).rjust(_SHAPE), aside))
-        if self.scrollable_content_region.width >= _WITH_RULE:
-            columns.append(("  " + _fit(choice.rule(layer.units), 26), aside))
+        if (spare := min(_RULE, all_of_it - _NAMES - _SIZE - _SHAPE)) >= _RULE // 2:
+            columns.append(("  " + _fit(choice.rule(layer.units), spare - 2), aside))
         room = width - sum(len(text) for text, _ in columns) - len(icon) - 2
         return Text.assemble(
             (icon, aside + Style(meta={"toggle": True})),

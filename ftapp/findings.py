@@ -1,0 +1,157 @@
+"""What an experiment was expected to show beside what it shows: does each finding hold?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ftapp import analysis, compare
+from ftapp.analysis import Interval, Series
+from ftapp.compare import Arm, Record
+from ftapp.recipe import Finding
+
+_SHARES = {"accuracy", "accuracy-after", "time-saved", "common-tokens", "trainable-share"}
+_LEAST = 2  # measured steps that a mean of drift rests on
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finding and what became of it. found: None where it could not be measured; holds: yes, no, or in words."""
+
+    finding: Finding
+    found: Interval | None
+    holds: str
+
+    @property
+    def ours(self) -> str:
+        """What was measured, in words."""
+        if self.found is None:
+            return "not measured"
+
+        def told(value: float) -> str:
+            return f"{value:.1%}" if self.finding.measure in _SHARES else f"{value:.3g}"
+
+        if self.found.low == self.found.high:
+            return told(self.found.estimate)
+        return f"{told(self.found.estimate)} ({told(self.found.low)} to {told(self.found.high)})"
+
+
+HEADER = ("finding", "lesson's value", "ours (95% interval)", "holds?")
+
+
+def table(rows: Sequence[Row]) -> list[list[str]]:
+    """The findings as rows of `HEADER`."""
+    return [[row.finding.says, row.finding.lesson, row.ours, row.holds] for row in rows]
+
+
+def rows(findings: Sequence[Finding], arms: Sequence[Arm]) -> list[Row]:
+    """Each finding with what these arms show of it."""
+    by_name = {arm.name: arm for arm in arms}
+    return [_row(finding, by_name) for finding in findings]
+
+
+def _row(finding: Finding, arms: Mapping[str, Arm]) -> Row:
+    arm, against = arms.get(finding.arm), arms.get(finding.against or finding.arm)
+    found = measured(finding, arm, against) if arm and against else None
+    return Row(finding, found, "not measured" if found is None else holds(finding, found))
+
+
+def holds(finding: Finding, found: Interval) -> str:
+    """Whether an interval lies within the finding's bounds: yes, no where it lies outside, else 'cannot be told'."""
+    low = -math.inf if finding.at_least is None else finding.at_least
+    high = math.inf if finding.at_most is None else finding.at_most
+    if low <= found.low and found.high <= high:
+        return "yes"
+    return "no" if found.high < low or found.low > high else "cannot be told"
+
+
+def measured(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
+    """The finding's measure of an arm, against another where it is of two. None where there is not enough to measure.
+
+    loss, accuracy: differences, of the training loss on the same batches and of the test split. time-saved: r.
+    variance, early-variance: ratios of the variances of the training loss around its course, over all steps and over
+    the first quarter. drift: ratio of the changes ||W_t - W_(t-1)|| of layers that train in both. drift-course: the
+    change in the last third of the measured steps over that in the first. common-tokens: the growth of their share in
+    what the model writes. accuracy-after: held-out accuracy after `step` steps. trainable-share: R of the last phase.
+    """
+    match finding.measure:
+        case "loss":
+            return compare.compared(against, arm).loss
+        case "accuracy":
+            return compare.compared(against, arm).accuracy
+        case "time-saved":
+            return compare.compared(against, arm).saved
+        case "early-variance":
+            return compare.compared(against, arm).variance
+        case "variance":
+            pairs = compare.paired_losses(against, arm)
+            return analysis.variance_ratio(pairs) if pairs else None
+        case "drift":
+            return _drift(arm, against)
+        case "drift-course":
+            return _course(arm)
+        case "common-tokens":
+            return _gain(arm)
+        case "accuracy-after":
+            assert finding.step is not None
+            return _accuracy(arm, finding.step)
+        case "trainable-share":
+            share = arm.records[0].history.trainable_share
+            return None if share is None else Interval(share, share, share)
+
+
+def _changes(one: Record, only: set[str] | None = None) -> dict[float, float]:
+    """The mean change of the layers in a step, by the step."""
+    layers, steps, values = compare.drift(one.history, "last_step")
+    kept = [index for index, name in enumerate(layers) if only is None or name in only]
+    means = values[kept].mean(axis=0) if kept else np.full(len(steps), np.nan)
+    return {float(step): float(mean) for step, mean in zip(steps, means, strict=True) if mean > 0}
+
+
+def _drift(arm: Arm, against: Arm) -> Interval | None:
+    ratios: list[Series] = []
+    for one, other in zip(arm.records, against.records, strict=True):
+        shared = set.intersection(*(set(compare.drift(each.history, "last_step")[0]) for each in (one, other)))
+        ours, theirs = _changes(one, shared), _changes(other, shared)
+        steps = sorted(ours.keys() & theirs.keys())
+        if len(steps) < _LEAST:
+            return None
+        ratios.append(np.array([math.log(ours[step] / theirs[step]) for step in steps]))
+    return _exponential(analysis.interval(lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios]))
+
+
+def _course(arm: Arm) -> Interval | None:
+    changes = [math.log(value) for _, value in sorted(_changes(arm.records[0]).items())]
+    third = len(changes) // 3
+    if third < _LEAST:
+        return None
+    return _exponential(analysis.difference_of_means(changes[:third], changes[-third:]))
+
+
+def _exponential(found: Interval) -> Interval:
+    """The interval of a ratio, from that of its logarithm."""
+    estimate, low, high = (math.exp(value) for value in (found.estimate, found.low, found.high))
+    return Interval(estimate, low, high, found.repeats, found.of_seeds)
+
+
+def _gain(arm: Arm) -> Interval | None:
+    gains = [compare.token_share_gain(each) for each in arm.records]
+    known = [gain for gain in gains if gain is not None]
+    if len(known) >= analysis.SEEDS:
+        return analysis.of_repeats([gain.estimate for gain in known])
+    return known[0] if known else None
+
+
+def _accuracy(arm: Arm, step: int) -> Interval | None:
+    found = []
+    for each in arm.records:
+        there = [told for told in each.history.evaluations if told.step == step and told.accuracy is not None]
+        if not there:
+            return None
+        found.append(there[0])
+    examples = min(told.examples for told in found)  # repeats share examples, so they do not count as more of these
+    mean = float(np.mean([told.accuracy for told in found if told.accuracy is not None]))
+    return analysis.share(round(mean * examples), examples, len(found))

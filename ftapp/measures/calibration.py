@@ -1,0 +1,28 @@
+"""Calibration: whether a classifier is right as often as its probabilities say."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 10
+"""Ranges of confidence of equal width, from 0 to 1."""
+
+
+def binned(confidence: NDArray[np.floating], is_right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(BINS, 3), float64: how many examples lie in each range, the sum of their confidences, and how many are right.
+
+    confidence: the probability of the predicted class (examples,). The parts of several batches add up.
+    """
+    place = np.clip((confidence.astype(np.float64) * BINS).astype(np.int64), 0, BINS - 1)
+    sums = [np.bincount(place, weights=column, minlength=BINS) for column in (None, confidence, is_right)]
+    return np.stack(sums, axis=1).astype(np.float64)
+
+
+def expected_error(bins: NDArray[np.float64]) -> float:
+    """The expected calibration error of `binned` examples, of which there is at least one.
+
+    The distance of accuracy and mean confidence in each range, averaged over examples (Guo et al. 2017, "On Calibration
+    of Modern Neural Networks", equation 5).
+    """
+    return float(np.abs(bins[:, 2] - bins[:, 1]).sum() / bins[:, 0].sum())

@@ -1,0 +1,18 @@
+"""The share of a text's tokens that are common ones: among the most frequent of the text that a model trains on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def common_tokens(tokens: NDArray[np.integer], count: int) -> NDArray[np.int64]:
+    """The ids of the `count` most frequent of these tokens, the most frequent first; of equals the lower id first."""
+    occurrences = np.bincount(tokens.reshape(-1).astype(np.int64))
+    order = np.argsort(-occurrences, kind="stable")[:count]
+    return order[occurrences[order] > 0]
+
+
+def token_share(tokens: NDArray[np.integer], common: NDArray[np.int64]) -> float | None:
+    """The share p of tokens (n,) that are among the common ones; None of no tokens."""
+    return float(np.isin(tokens, common).mean()) if len(tokens) else None

@@ -1,0 +1,99 @@
+"""The model card of a run, in Markdown: what the model is, what it was trained on, and what is known of it.
+
+After Mitchell et al. 2019, "Model Cards for Model Reporting": it states what the run measured, and says of what it did
+not measure that it did not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftapp.compare import Record
+from ftapp.report import pieces
+
+FILE = "MODEL_CARD.md"
+
+
+def write(one: Record) -> Path:
+    """Write the card into the run's folder and return its path."""
+    path = one.run.folder / FILE
+    path.write_text(card(one), encoding="utf-8")
+    return path
+
+
+def card(one: Record) -> str:
+    """The card's text."""
+    history, settings = one.history, one.settings
+    result, data = history.result, history.data
+    lines = [
+        f"# {one.title}",
+        "",
+        str(settings.get("summary", "")),
+        "",
+        "## Model",
+        "",
+        f"- Task: {settings.get('task', 'unknown')}",
+        f"- Fine-tuned from: `{settings.get('model.preset', 'unknown')}`, which keeps its own licence and limits",
+    ]
+    if history.model:
+        lines.append(f"- Parameters: {history.model.parameters:,}")
+    if data and data.classes:
+        lines.append(f"- Classes: {', '.join(data.classes)}")
+    if one.status != "done":
+        lines.append(f"- **The run is {one.status}: this is not a finished model.**")
+    lines += ["", "## Data", "", f"- Source: `{settings.get('data.source', 'unknown')}`"]
+    if data:
+        lines.append(f"- Examples: {data.train:,} to train, {data.validation:,} to validate, {data.test:,} to test")
+        lines.append(f"- Duplicates that were dropped: {data.duplicates:,}")
+    header, *rows = pieces.planned_and_spent(history)
+    lines += ["", "## Training", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += ["", *(f"- {pieces.proof(phase)}" for phase in history.ended_phases)]
+    lines += ["", "## Evaluation", ""]
+    if result:
+        lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")
+        lines += ["", f"- Loss: {result.loss:.4f}"]
+        if result.accuracy is not None:
+            lines.append(f"- Accuracy: {result.accuracy:.2%}")
+        lines += [
+            "",
+            "Nothing was measured on data of another source, on subgroups, or against misuse. Measure before you rely "
+            "on it there.",
+        ]
+    else:
+        lines.append("The run did not measure its test split.")
+    if history.samples:
+        lines += ["", "## Samples", ""]
+        for sample in history.samples:
+            text = sample.text.strip().replace("\n", "\n  > ")
+            lines += [f"- After {sample.step:,} steps:", "", f"  > {text}", ""]
+    lines += [
+        "",
+        "## To use it",
+        "",
+        *_use(one),
+        "",
+        "## To make it again",
+        "",
+        "```sh",
+        *pieces.reproduce(one),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _use(one: Record) -> list[str]:
+    asked = 'print(trained.generate(["Once upon a time"], tokens=40))'
+    if one.settings.get("task") != "causal-lm":
+        asked = "print(trained.predict(examples))  # texts, or RGB images in 0..255"
+    return [
+        "```python",
+        "from pathlib import Path",
+        "",
+        "from ftapp import models",
+        "",
+        f'trained = models.load(Path("{one.run.model_folder.name}"))',
+        asked,
+        "```",
+    ]

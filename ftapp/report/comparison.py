@@ -1,0 +1,282 @@
+"""The report of several runs: curves over each other, losses against y = x, times, and what can be told of them."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from ftapp.analysis import Interval
+from ftapp.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
+from ftapp.findings import HEADER
+from ftapp.report import page, pieces, svg
+from ftapp.report.svg import Line
+from ftapp.units import duration, size
+
+
+def write(
+    arms: Sequence[Arm],
+    path: Path,
+    title: str | None = None,
+    facts: Sequence[str] = (),
+    findings: Sequence[Sequence[str]] = (),
+) -> Path:
+    """Write the report of arms, each against the first, and return its path. Raises OSError.
+
+    title: else those of the runs; facts: what else to say at the top, in sentences; findings: rows of
+    `ftapp.findings.HEADER`.
+    """
+    title = title or " against ".join(dict.fromkeys(arm.records[0].title for arm in arms))
+    path.write_text(page.page(title, body(arms, title, facts, findings)), encoding="utf-8")
+    return path
+
+
+def write_csv(arms: Sequence[Arm], file: TextIO) -> None:
+    """A row for each run: its metrics, and the keys in which the recipes differ."""
+    keys = differences(arms)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["name", "run", *metrics(arms[0].records[0]), *keys])
+    for index, arm in enumerate(arms):
+        values = [value if value is None else shown(value) for value in (row[index] for row in keys.values())]
+        for each in arm.records:
+            writer.writerow([arm.name, str(each.run.folder), *metrics(each).values(), *values])
+
+
+def sentences(arms: Sequence[Arm]) -> list[str]:
+    """What can be told of each later arm against the first, and what cannot and why."""
+    return [line for each in all_compared(arms) for line in (*each.verdicts, *_reasons(each))]
+
+
+def body(
+    arms: Sequence[Arm], title: str, facts: Sequence[str] = (), findings: Sequence[Sequence[str]] = ()
+) -> list[str]:
+    """The page of a comparison, section by section."""
+    made, rows, names = all_compared(arms), difference_rows(arms), [arm.name for arm in arms]
+    commands = dict.fromkeys(line for arm in arms for each in arm.records for line in pieces.reproduce(each)[:1])
+    notes = [*facts, *(line for each in made for line in _reasons(each))]
+    return [
+        _header(arms, title),
+        page.heading("Findings") + page.stacked(HEADER, findings) + page.heading("Compared") if findings else "",
+        page.items("verdicts", [verdict for each in made for verdict in each.verdicts]),
+        "".join(f'<p class="soft">{escape(line)}</p>' for line in notes),
+        page.grid([*curves(arms), *scatters(arms), *forests(made), *drifts(arms), *token_shares(arms), times(arms)]),
+        page.heading("Results"),
+        page.table(["", *names], metric_rows(arms)),
+        page.heading("Where the recipes differ"),
+        page.table(["key", *names], rows) if rows else "<p>They are the same.</p>",
+        *samples(arms),
+        page.heading("To do it again"),
+        page.code("\n".join(commands), wrap=True),
+        page.details("Freeze proofs", _proofs(arms)),
+        page.details("Machine and versions", pieces.environment(arms[0].records[0].facts)),
+        f"<footer>{escape(METHOD)}</footer>",
+    ]
+
+
+_RAW = 3
+"""Up to so many runs are drawn with the values of each batch."""
+
+METHOD = (
+    "Intervals are at 95% confidence. With fewer than three repeats they come from a stationary block bootstrap of the "
+    "steps around their smooth course and speak of these runs; with three or more from Student's t over the repeats, "
+    "and speak of seeds. Intervals of accuracies with fewer than three repeats are Newcombe's. Times leave out the "
+    "first three steps of each phase, in which functions are compiled, and all evaluations. Features that are kept "
+    "count once for each arm, at what a run took for them; those that were on disk before cost nothing."
+)
+
+
+def _header(arms: Sequence[Arm], title: str) -> str:
+    told = [f"{arm.name}: {', '.join(dict.fromkeys(each.status for each in arm.records))}" for arm in arms]
+    spans = "".join(f"<span>{escape(text)}</span>" for text in told)
+    return f'<header><h1>{escape(title)}</h1><div class="facts">{spans}</div></header>'
+
+
+def _reasons(made: Comparison) -> list[str]:
+    """Why some things are not compared."""
+    return [f"Not compared, {made.b} with {made.a}: {why}." for why in dict.fromkeys(made.reasons.values())]
+
+
+def curves(arms: Sequence[Arm]) -> list[str]:
+    """Losses and accuracies of the arms over each other, a line for each run."""
+    made = []
+    legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
+    toned = [(each, tone) for tone, arm in enumerate(arms) for each in arm.records]
+    borders = pieces.borders(arms[0].records[0].history)
+    for what in ("loss", "accuracy"):
+        drawn = [(each, tone) for each, tone in toned if not np.isnan(each.column(what)).all()]
+        if not drawn:
+            continue
+        raw = len(drawn) <= _RAW
+        plot = svg.lines(pieces.training_lines(drawn, what, raw=raw), "step", borders=borders)
+        caption = "Smoothed; each batch behind it." if raw else "Smoothed."
+        made.append(page.figure(f"Training {what}", plot, caption, legend))
+        held = [
+            pieces.evaluation_line(f"{each.name}, {split}", evaluations, what, tone)
+            for each, tone in drawn
+            for split, evaluations in list(pieces.held_out(each.history).items())[:1]
+        ]
+        made.append(page.figure(f"Held-out {what}", svg.lines(held, "step", borders=borders), legend=legend))
+    return made
+
+
+def drifts(arms: Sequence[Arm]) -> list[str]:
+    """The change of a step in each later arm and in the first, the mean of the layers that train in both."""
+    made = []
+    for number, arm in enumerate(arms[1:], 1):
+        toned = [(each, tone) for tone, one in ((0, arms[0]), (number, arm)) for each in one.records]
+        found = [(each, tone, *drift(each.history, "last_step")) for each, tone in toned]
+        shared = set.intersection(*(set(layers) for _, _, layers, _, _ in found))
+        if not shared:
+            continue
+        drawn = []
+        for each, tone, layers, steps, values in found:
+            rows = [index for index, name in enumerate(layers) if name in shared]
+            drawn.append(Line(each.name, steps, values[rows].mean(axis=0), tone, "marks"))
+        caption = f"‖W_t − W_(t−1)‖, the mean over the {len(shared)} layers that train in both."
+        legend = [(arms[0].name, 0), (arm.name, number)]
+        made.append(page.figure("Change of the weights in a step", svg.lines(drawn, "step"), caption, legend))
+    return made
+
+
+def scatters(arms: Sequence[Arm]) -> list[str]:
+    """The losses of each later arm against the first's on the same steps."""
+    made, first = [], arms[0]
+    for arm in arms[1:]:
+        x, y = [], []
+        for one, other in zip(first.records, arm.records, strict=True):
+            n = min(len(one.history.steps), len(other.history.steps))
+            x.append(other.column("loss")[:n])
+            y.append(one.column("loss")[:n])
+        plot = svg.scatter(np.concatenate(x), np.concatenate(y), f"loss of {arm.name}", f"loss of {first.name}")
+        caption = f"A point is a step, later ones stronger. Under the line {first.name} has the lower loss."
+        made.append(page.figure(f"{arm.name} against {first.name}", plot, caption))
+    return made
+
+
+def forests(made: Sequence[Comparison]) -> list[str]:
+    """Differences with their intervals."""
+    if not made:
+        return []
+    titles = {
+        "loss": ("Difference of training losses", "loss, minus that of " + made[0].a),
+        "accuracy": ("Difference of test accuracies", "accuracy, minus that of " + made[0].a),
+        "saved": ("Training time saved", "r, against " + made[0].a),
+    }
+    figures = []
+    for name, (title, label) in titles.items():
+        rows: list[tuple[str, float, float, float]] = []
+        for each in made:
+            found: Interval | None = getattr(each, name)
+            if found is not None:
+                rows.append((each.b, found.estimate, found.low, found.high))
+        if rows:
+            figures.append(
+                page.figure(
+                    title,
+                    svg.intervals(rows, label),
+                    "95% intervals; what touches the line cannot be told from zero.",
+                )
+            )
+    return figures
+
+
+def token_shares(arms: Sequence[Arm]) -> list[str]:
+    """How much the share of common tokens in what the models write grew, with intervals."""
+    gains = [(each.name, token_share_gain(each)) for arm in arms for each in arm.records]
+    rows = [(name, found.estimate, found.low, found.high) for name, found in gains if found is not None]
+    if not rows:
+        return []
+    caption = "Δp, after minus before: the share of the training text's most frequent tokens in what a model writes."
+    return [page.figure("Common tokens", svg.intervals(rows, "Δp"), caption)]
+
+
+def times(arms: Sequence[Arm]) -> str:
+    """Where the time of each arm went, by the mean of its runs."""
+    rows = []
+    for arm in arms:
+        spent = [
+            np.sum([pieces.spent(phase) for phase in each.history.ended_phases], axis=0)
+            for each in arm.records
+            if each.history.ended_phases
+        ]
+        if spent:
+            rows.append((arm.name, np.mean(spent, axis=0).tolist()))
+    return pieces.time_bars(rows)
+
+
+_FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "test_loss": ("test loss", "{:.4f}".format),
+    "test_accuracy": ("test accuracy", "{:.2%}".format),
+    "token_share_before": ("common tokens, before", "{:.1%}".format),
+    "token_share_after": ("common tokens, after", "{:.1%}".format),
+    "trainable_share": ("R, last phase", "{:.2%}".format),
+    "steps": ("steps", "{:,.0f}".format),
+    "seconds": ("time in all", duration),
+    "preparing": ("features", duration),
+    "training": ("training", duration),
+    "evaluating": ("evaluation", duration),
+    "step_seconds": ("a step, median", duration),
+    "peak_memory": ("peak memory", size),
+}
+
+
+def metric_rows(arms: Sequence[Arm]) -> list[list[str]]:
+    """What the arms gave, a row for each metric that one of them has: its name, then each arm's in words.
+
+    Of several runs of an arm these are the mean and the standard deviation, or all that came.
+    """
+    all_of_them = [[metrics(each) for each in arm.records] for arm in arms]
+    rows = []
+    for key in all_of_them[0][0]:
+        name, told = _FORMATS.get(key, (key, str))
+        cells = [_cell([each[key] for each in found], told) for found in all_of_them]
+        if any(cells):
+            rows.append([name, *cells])
+    return rows
+
+
+def _cell(values: Sequence[Any], told: Callable[[Any], str]) -> str:
+    known = [value for value in values if value is not None]
+    if len(set(known)) <= 1 or told is str:
+        return ", ".join(told(value) for value in dict.fromkeys(known))
+    return f"{told(statistics.fmean(known))} ± {told(statistics.stdev(known))}"
+
+
+def difference_rows(arms: Sequence[Arm]) -> list[list[str]]:
+    """The keys in which the recipes differ: a key's name, then each arm's value in words."""
+    return [[key, *map(shown, values)] for key, values in differences(arms).items()]
+
+
+def shown(value: object) -> str:
+    """A value of a recipe in words."""
+    if value is None:
+        return "–"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def samples(arms: Sequence[Arm]) -> list[str]:
+    """What the language models among the arms wrote last to each prompt, in the first repeat, beside each other."""
+    by_prompt: dict[str, list[tuple[str, str]]] = {}
+    for arm in arms:
+        written = arm.records[0].history.samples
+        for sample in written:
+            if sample.step == written[-1].step:
+                by_prompt.setdefault(sample.prompt, []).append(
+                    (f"{arm.name}, after {sample.step:,} steps", sample.text)
+                )
+    cards = [page.quotes(f"“{prompt} …”", texts) for prompt, texts in by_prompt.items()]
+    return [page.heading("Samples"), page.grid(cards)] if cards else []
+
+
+def _proofs(arms: Sequence[Arm]) -> str:
+    return "".join(
+        f"<p>{escape(each.name)}, {escape(pieces.proof(phase))}</p>"
+        for arm in arms
+        for each in arm.records
+        for phase in each.history.ended_phases
+    )

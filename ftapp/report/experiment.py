@@ -1,0 +1,44 @@
+"""The result of an experiment: its arms compared, as JSON and as a page in its folder."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ftapp import analysis, compare, findings, recipe
+from ftapp.compare import Arm
+from ftapp.experiments import Experiment
+from ftapp.report import comparison
+
+
+def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
+    """Compare the arms, write `report.html` and `result.json`, and return the arms and the result.
+
+    Without a repeat that all arms have there are no arms, and no report. Raises OSError.
+    """
+    arms, facts = compare.of_experiment(experiment), experiment.facts
+    result: dict[str, Any] = {name: facts.get(name) for name in ("recipe", "profile", "repeats", "jobs")}
+    result |= {"experiment": str(experiment.folder), "report": None}
+    if arms:
+        fair = compare.fairness(arms)
+        title = arms[0].records[0].title
+        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences()]
+        rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
+        result |= {"weights": fair.weights, "batches": fair.batches, "notes": notes, **compare.told(arms)}
+        result["findings"] = [
+            row.finding.model_dump(exclude_none=True)
+            | {"ours": analysis.table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
+            for row in rows
+        ]
+        result["report"] = str(comparison.write(arms, experiment.report_file, title, notes, findings.table(rows)))
+    experiment.result_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return arms, result
+
+
+def _conditions(arms: list[Arm], jobs: int) -> str:
+    """How the arms were run, in a sentence."""
+    repeats = len(arms[0].records)
+    told = "once" if repeats == 1 else f"{repeats} times, each time with another seed that all arms shared"
+    lanes = "one after another" if jobs == 1 else f"{jobs} at once"
+    turned = ", every other repeat in the opposite order" if repeats > 1 else ""
+    return f"Each of {len(arms)} arms was run {told}, in a process of its own, {lanes}{turned}."

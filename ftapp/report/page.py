@@ -1,0 +1,108 @@
+"""The HTML page of a report, and the pieces that it is made of. It loads nothing: styles and plots are inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+_STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
+
+
+def page(title: str, body: Iterable[str]) -> str:
+    """A whole HTML document. title: plain text; body: HTML."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(body)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def heading(text: str) -> str:
+    """The title of a section. text: plain."""
+    return f"<h2>{escape(text)}</h2>"
+
+
+def figures(values: Sequence[tuple[str, str, str]]) -> str:
+    """Key figures: (what, value, what to add in small print or '')."""
+    cells = [
+        f"<div><dt>{escape(what)}</dt><dd>{escape(value)}{f'<small>{escape(note)}</small>' if note else ''}</dd></div>"
+        for what, value, note in values
+    ]
+    return f'<dl class="figures">{"".join(cells)}</dl>'
+
+
+def figure(title: str, plot: str, caption: str = "", legend: Sequence[tuple[str, int]] = ()) -> str:
+    """A plot with its title. plot: HTML; legend: names of series with their tones."""
+    keys = "".join(f'<span><i class="tone-{tone}"></i>{escape(name)}</span>' for name, tone in legend)
+    return (
+        f"<figure><h3>{escape(title)}</h3>"
+        + (f'<div class="legend">{keys}</div>' if keys else "")
+        + plot
+        + (f"<figcaption>{escape(caption)}</figcaption>" if caption else "")
+        + "</figure>"
+    )
+
+
+def quotes(title: str, texts: Sequence[tuple[str, str]]) -> str:
+    """Texts below each other under one title: (whose or when, text)."""
+    told = "".join(
+        f'<p class="soft">{escape(whose)}</p><blockquote>{escape(text.strip())}</blockquote>' for whose, text in texts
+    )
+    return f"<figure><h3>{escape(title)}</h3>{told}</figure>"
+
+
+def grid(parts: Iterable[str]) -> str:
+    """Figures beside each other where there is room."""
+    return f'<div class="grid">{"".join(parts)}</div>'
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of plain texts, the first of each row being its name."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(
+        f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(value)}</td>' for value in row[1:])}</tr>" for row in rows
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def stacked(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of plain texts whose rows become blocks of named lines where the page is narrow."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td data-name="{escape(name, quote=True)}">{escape(value)}</td>'
+            for name, value in zip(header, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f'<table class="stacked"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def pairs(values: Mapping[str, object]) -> str:
+    """Names with their values, as a table of two columns."""
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
+        for name, value in values.items()
+        if value not in (None, "")
+    )
+    return f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'
+
+
+def code(text: str, *, wrap: bool = False) -> str:
+    """Text as it is, such as a command or a file."""
+    return f"<pre{' class=wrap' if wrap else ''}>{escape(text)}</pre>"
+
+
+def details(title: str, inside: str) -> str:
+    """HTML that opens when asked for."""
+    return f"<details><summary>{escape(title)}</summary>{inside}</details>"
+
+
+def items(kind: str, texts: Iterable[str]) -> str:
+    """A list of sentences. kind: its class on the page."""
+    return f'<ul class="{kind}">{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ul>'

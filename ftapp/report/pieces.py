@@ -1,0 +1,203 @@
+"""What the pages of a run and of a comparison share: plots of runs, and how a run is told in facts and tables."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ftapp.analysis import Series
+from ftapp.compare import Record
+from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
+from ftapp.history import History
+from ftapp.measures.calibration import expected_error
+from ftapp.measures.scores import scores
+from ftapp.report import page, svg
+from ftapp.report.svg import Line
+from ftapp.units import duration, size
+
+PARTS = ("features", "training", "evaluation", "other")
+"""What the time of a phase goes into."""
+
+_SMOOTHED = 25  # of the steps, one part in so many
+
+
+def smoothed(values: Series) -> Series:
+    """The mean around each step, over about 4% of all steps; shorter at the ends."""
+    width = max(1, len(values) // _SMOOTHED) | 1
+    if width == 1:
+        return values
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    first, last = np.maximum(0, places - width // 2), np.minimum(len(values), places + width // 2 + 1)
+    means: Series = (sums[last] - sums[first]) / (last - first)
+    return means
+
+
+def training_lines(found: Sequence[tuple[Record, int]], what: str, *, raw: bool) -> list[Line]:
+    """Curves of `loss` or `accuracy` of the runs' batches, smoothed. raw: with the values of each step behind them.
+
+    found: runs with their tones.
+    """
+    made = []
+    for one, tone in found:
+        x, y = one.column("step"), one.column(what)
+        if raw:
+            made.append(Line(f"{one.name}, each batch", x, y, tone, "faint"))
+        made.append(Line(one.name, x, smoothed(y), tone))
+    return made
+
+
+def held_out(history: History) -> dict[str, list[Evaluated]]:
+    """The evaluations of each split, in order; the final one of the whole test split apart from partial ones."""
+    splits: dict[str, list[Evaluated]] = {}
+    for evaluation in history.evaluations:
+        splits.setdefault(evaluation.split, []).append(evaluation)
+    return splits
+
+
+def evaluation_line(name: str, evaluations: Sequence[Evaluated], what: str, tone: int) -> Line:
+    """A curve of held-out `loss` or `accuracy`."""
+    values = [getattr(each, what) for each in evaluations]
+    return Line(
+        name,
+        np.array([each.step for each in evaluations], np.float64),
+        np.array([math.nan if value is None else value for value in values], np.float64),
+        tone,
+        "marks",
+    )
+
+
+def confusion(history: History) -> list[str]:
+    """The confusion matrix of the result, each class's scores and calibration; nothing for a run that has none."""
+    found = next((each for each in reversed(history.confusions) if each.final), None)
+    classes = history.data.classes if history.data else []
+    if found is None or len(found.counts) != len(classes):
+        return []
+    counts = np.array(found.counts, np.int64)
+    made = scores(counts)
+    rows = [
+        [name, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", f"{examples:,}"]
+        for name, precision, recall, f1, examples in zip(
+            classes, made.precision, made.recall, made.f1, made.examples, strict=True
+        )
+    ]
+    rows.append(["mean of classes", *(f"{value:.3f}" for value in made.mean()), f"{made.examples.sum():,}"])
+    bins = np.array(found.calibration, np.float64).reshape(-1, 3)
+    calibrated = []
+    if bins.any():
+        caption = (
+            f"Expected calibration error {expected_error(bins):.3f}: how far the share that is right lies from what "
+            "the model's probability says, on average. On the line they agree; larger points are more examples."
+        )
+        calibrated = [page.figure("Calibration", svg.reliability(bins), caption)]
+    return [
+        page.figure(f"Confusion matrix, {found.split} split", svg.matrix(counts, classes)),
+        page.figure("By class", page.table(["class", "precision", "recall", "F1", "examples"], rows)),
+        *calibrated,
+    ]
+
+
+def borders(history: History) -> list[tuple[float, str]]:
+    """Where phases begin, for plots over steps; none where there is one phase."""
+    if len(history.phases) < 2:
+        return []
+    return [(float(phase.first_step), phase.phase) for phase in history.phases]
+
+
+def spent(phase: PhaseEnded) -> list[float]:
+    """Seconds of a phase by `PARTS`."""
+    known = [phase.preparing, phase.training, phase.evaluating]
+    return [*known, max(0.0, phase.seconds - sum(known))]
+
+
+def time_bars(rows: Sequence[tuple[str, Sequence[float]]]) -> str:
+    """Where time went, a bar a row. rows: (name, seconds by `PARTS`)."""
+    return page.figure(
+        "Where the time went",
+        svg.bars(rows, PARTS, duration),
+        legend=[(name, tone) for tone, name in enumerate(PARTS)],
+    )
+
+
+def planned_and_spent(history: History) -> list[list[str]]:
+    """A table: the names of the phases, then a row for each thing that was planned and measured."""
+    ended = {phase.phase: phase for phase in history.ended_phases}
+    timed = {phase.phase: phase.seconds for phase in history.timed}
+    columns = [_phase(phase, timed.get(phase.phase), ended.get(phase.phase)) for phase in history.phases]
+    rows = [[name, *(column[name] for column in columns)] for name in columns[0]] if columns else []
+    return [["", *(f"phase {phase.phase}" for phase in history.phases)], *rows]
+
+
+def _phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded | None) -> dict[str, str]:
+    estimate, unknown = phase.estimate, "–"
+    rows = {
+        "trainable share R": f"{phase.trainable / phase.parameters:.2%} of {phase.parameters:,}",
+        "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs",
+        "time, planned": duration(timed) if timed is not None else unknown,
+        "time, spent": duration(ended.seconds) if ended else unknown,
+        "a step, planned": f"{estimate.flops / 1e9:.3g} GFLOPs" if estimate else unknown,
+        "memory, planned": unknown,
+        "memory, peak of the process": size(ended.memory) if ended else unknown,
+        "kept features": unknown,
+    }
+    if estimate:
+        planned = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations
+        rows["memory, planned"] = f"{size(planned)} for weights, gradients, optimizer, activations"
+    if phase.cache:
+        kept = size(phase.cache.size) if phase.cache.cached else "none"
+        rows["kept features"] = f"{kept}: {phase.cache.reason}"
+    return rows
+
+
+def proof(phase: PhaseEnded) -> str:
+    """The freeze proof of a phase in a sentence."""
+    if phase.changed:
+        frozen = f"{len(phase.changed)} of {phase.frozen} frozen weights CHANGED: {', '.join(phase.changed)}"
+    elif phase.frozen:
+        frozen = f"all {phase.frozen} frozen weights are bitwise what they were (hash {phase.digest})"
+    else:
+        frozen = "nothing was frozen"
+    trained = phase.moved + len(phase.still)
+    still = f"; still: {', '.join(phase.still)}" if phase.still else ""
+    return f"{phase.phase}: {frozen}; {phase.moved} of {trained} trained weights moved{still}."
+
+
+def facts(one: Record) -> list[str]:
+    """What a run was, in a few words each."""
+    started, told = one.history.started, one.facts
+    created = told.get("created")
+    return [
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(created)) if isinstance(created, int | float) else "",
+        f"profile {told['profile']}" if told.get("profile") else "",
+        f"{started.backend}, {started.precision}" if started else "",
+        f"seed {started.seed}" if started else "",
+        str(one.settings.get("model.preset", "")).partition("#")[0].rpartition("/")[2],
+    ]
+
+
+def environment(told: Mapping[str, Any]) -> str:
+    """The machine and the versions of a run."""
+    packages = told.get("packages", {})
+    rows = {
+        "processor": f"{told.get('processor') or 'unknown'}, {told.get('cores')} cores",
+        "platform": told.get("platform"),
+        "Python": told.get("python"),
+        **(packages if isinstance(packages, dict) else {}),
+    }
+    return page.pairs(rows)
+
+
+def reproduce(one: Record) -> list[str]:
+    """The commands that give the run again: as it was started, and from its own folder."""
+    command = one.facts.get("command")
+    lines = []
+    if isinstance(command, list) and command:
+        lines.append(shlex.join(["ftapp", *map(str, command[1:])]))
+    precision = one.history.started.precision if one.history.started else "auto"
+    lines.append(shlex.join(["ftapp", "run", str(one.run.recipe_file), "--precision", precision]))
+    return lines

@@ -1,0 +1,344 @@
+"""Plots as SVG text for a page. Their colours are the page's CSS variables, so that one plot is light and dark.
+
+A plotting library would bake in colours, fonts and sizes, and weigh more than all of ftapp. Text is in the units of the
+drawing, about its size on the page: a plot is made for a column some 400 pixels wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+TONES = 8
+"""Colours that tell series apart: the page's variables --tone-0 to --tone-7."""
+
+_WIDTH, _HEIGHT = 420, 270
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 18, 38
+_MOST_POINTS = 400
+_ROW = 26
+_CHARACTER = 7.0  # mean width of a letter at the plots' text size
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series of a line plot. x, y: float64 (points,); tone: its colour.
+
+    style: 'line', 'faint' for raw values behind a smoothed line, or 'marks' for few points joined by a line.
+    """
+
+    name: str
+    x: Values
+    y: Values
+    tone: int = 0
+    style: Literal["line", "faint", "marks"] = "line"
+
+
+def lines(series: Sequence[Line], x_label: str, *, borders: Sequence[tuple[float, str]] = (), log: bool = False) -> str:
+    """Curves over one axis. borders: places on the x axis at which something begins, with its name."""
+    series = [Line(each.name, *_finite(each.x, each.y), each.tone, each.style) for each in series]
+    series = [each for each in series if len(each.x)]
+    if not series:
+        return _empty()
+    frame = _Frame.around([each.x for each in series], [each.y for each in series], log=log)
+    parts = [*frame.axes(x_label)]
+    for place, name in borders:
+        x = frame.x(place)
+        parts.append(f'<line class="border" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
+        parts.append(_text(x + 3, _TOP - 5, name, "start"))
+    for each in series:
+        points = [(frame.x(x), frame.y(y)) for x, y in zip(*_thinned(each.x, each.y), strict=True)]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        kind = "faint" if each.style == "faint" else "line"
+        parts.append(f'<polyline class="{kind} tone-{each.tone % TONES}" points="{path}"/>')
+        if each.style == "marks" or len(points) == 1:
+            for (x, y), value_x, value_y in zip(points, *_thinned(each.x, each.y), strict=True):
+                title = f"<title>{escape(each.name)}: {value_y:.4g} at {value_x:.6g}</title>"
+                mark = f'<circle class="mark tone-{each.tone % TONES}" cx="{x:.1f}" cy="{y:.1f}" r="2.8">'
+                parts.append(f"{mark}{title}</circle>")
+    return _svg(parts, _HEIGHT, f"{', '.join(each.name for each in series)} over {x_label}")
+
+
+def scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
+    """Points with the line y = x on axes of the same range. Later points are stronger."""
+    x, y = _finite(x, y)
+    if not len(x):
+        return _empty()
+    both = np.concatenate([x, y])
+    frame = _Frame.around([both], [both])
+    low, high = frame.x_range
+    parts = [
+        *frame.axes(x_label, y_label),
+        f'<line class="diagonal" x1="{frame.x(low):.1f}" y1="{frame.y(low):.1f}" x2="{frame.x(high):.1f}" '
+        f'y2="{frame.y(high):.1f}"/>',
+        _text(frame.x(high) - 4, frame.y(high) + 14, "y = x", "end"),
+    ]
+    # As many as are seen: chosen evenly, since a mean of neighbours would draw the cloud together.
+    for place in np.unique(np.linspace(0, len(x) - 1, min(len(x), 600)).astype(int)):
+        strength = 0.25 + 0.6 * place / max(1, len(x) - 1)
+        title = f"<title>point {place + 1}: {x[place]:.4g}, {y[place]:.4g}</title>"
+        mark = f'<circle class="mark tone-0" fill-opacity="{strength:.2f}" '
+        parts.append(f'{mark}cx="{frame.x(x[place]):.1f}" cy="{frame.y(y[place]):.1f}" r="2.8">{title}</circle>')
+    return _svg(parts, _HEIGHT, f"{y_label} against {x_label} with the line y = x")
+
+
+def reliability(bins: Values) -> str:
+    """Accuracy against confidence, a point for each range of confidence, larger where there are more examples.
+
+    bins: (ranges, 3), as `ftapp.measures.calibration` has them.
+    """
+    filled = bins[bins[:, 0] > 0]
+    if not len(filled):
+        return _empty()
+    frame = _Frame((0.0, 1.0), (0.0, 1.0))
+    ends = f'x1="{frame.x(0):.1f}" y1="{frame.y(0):.1f}" x2="{frame.x(1):.1f}" y2="{frame.y(1):.1f}"'
+    parts = [*frame.axes("confidence", "share that is right"), f'<line class="diagonal" {ends}/>']
+    for count, confidence, right in filled:
+        x, y = confidence / count, right / count
+        title = f"<title>{count:.0f} examples: confidence {x:.2f}, right {y:.2f}</title>"
+        size = 3 + 9 * math.sqrt(count / filled[:, 0].max())
+        mark = f'<circle class="mark tone-0" fill-opacity="0.75" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" '
+        parts.append(f'{mark}r="{size:.1f}">{title}</circle>')
+    return _svg(parts, _HEIGHT, "share that is right against confidence")
+
+
+def bars(rows: Sequence[tuple[str, Sequence[float]]], parts_of: Sequence[str], told: Callable[[float], str]) -> str:
+    """Horizontal bars, each a row's parts on end. parts_of: what the parts are; told: an amount in words."""
+    largest = max((sum(values) for _, values in rows), default=0)
+    if not largest:
+        return _empty()
+    left = _label_width([name for name, _ in rows])
+    right = max(len(told(sum(values))) for _, values in rows) * _CHARACTER + 8
+    scale = (_WIDTH - left - right) / largest
+    drawn = []
+    for index, (name, values) in enumerate(rows):
+        y, x = index * _ROW + 4, left
+        drawn.append(_text(left - 6, y + 13, _shortened(name, left - 6), "end", name))
+        for tone, (part, value) in enumerate(zip(parts_of, values, strict=True)):
+            if value > 0:
+                title = f"<title>{escape(name)}, {escape(part)}: {escape(told(value))}</title>"
+                width = max(0.8, value * scale)
+                box = f'<rect class="bar tone-{tone % TONES}" x="{x:.1f}" y="{y}" width="{width:.1f}" '
+                drawn.append(f'{box}height="{_ROW - 8}">{title}</rect>')
+                x += value * scale
+        drawn.append(_text(x + 5, y + 13, told(sum(values)), "start"))
+    return _svg(drawn, len(rows) * _ROW + 6, "bars: " + ", ".join(name for name, _ in rows))
+
+
+def intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str) -> str:
+    """Estimates with their intervals beside the line at zero: (name, estimate, low, high)."""
+    if not rows:
+        return _empty()
+    left, height = _label_width([row[0] for row in rows]), len(rows) * _ROW + 40
+    low, high = min(0.0, *(row[2] for row in rows)), max(0.0, *(row[3] for row in rows))
+    margin = 0.06 * (high - low) or 1.0
+    low, high = low - margin, high + margin
+    scale = (_WIDTH - left - _RIGHT) / (high - low)
+
+    def place(value: float) -> float:
+        return left + (value - low) * scale
+
+    bottom = len(rows) * _ROW + 4
+    parts = [f'<line class="diagonal" x1="{place(0):.1f}" x2="{place(0):.1f}" y1="0" y2="{bottom}"/>']
+    parts += [_text(place(value), bottom + 14, _number(value), "middle") for value in _ticks(low, high, 4)]
+    parts.append(_text((left + _WIDTH) / 2, height - 4, x_label, "middle"))
+    for index, (name, estimate, lowest, highest) in enumerate(rows):
+        y = index * _ROW + 15
+        title = f"<title>{escape(name)}: {estimate:.4g}, {lowest:.4g} to {highest:.4g}</title>"
+        parts += [
+            _text(left - 6, y + 4, _shortened(name, left - 6), "end", name),
+            f'<line class="line tone-0" x1="{place(lowest):.1f}" x2="{place(highest):.1f}" y1="{y}" y2="{y}"/>',
+            f'<circle class="mark tone-0" cx="{place(estimate):.1f}" cy="{y}" r="4">{title}</circle>',
+        ]
+    return _svg(parts, height, x_label)
+
+
+def heat(values: Values, rows: Sequence[str], x: Values, x_label: str, told: str) -> str:
+    """A map of numbers from 0 up: (rows, columns), the strongest colour for the largest. x: the columns' places.
+
+    told: what a number is, for its title.
+    """
+    if not values.size:
+        return _empty()
+    most = int(_WIDTH // 4)
+    if values.shape[1] > most:
+        groups = np.array_split(np.arange(values.shape[1]), most)
+        values = np.stack([values[:, group].mean(axis=1) for group in groups], axis=1)
+        x = np.array([x[group].mean() for group in groups])
+    row = max(7.0, min(18.0, 340 / len(rows)))
+    left, largest = _label_width(rows), float(np.nanmax(values)) or 1.0
+    width = (_WIDTH - left - 4) / values.shape[1]
+    # Labels keep apart from each other where rows are narrower than text.
+    every = math.ceil(11 / row)
+    parts = []
+    for index, name in enumerate(rows):
+        if index % every == 0:
+            parts.append(_text(left - 6, index * row + row / 2 + 4, _shortened(name, left - 6), "end", name))
+        for column, value in enumerate(values[index]):
+            if not math.isfinite(value):
+                continue
+            title = f"<title>{escape(name)}, {escape(x_label)} {x[column]:.4g}: {escape(told)} {value:.3g}</title>"
+            place = f'x="{left + column * width:.2f}" y="{index * row:.1f}"'
+            area = (
+                f'width="{width + 0.3:.2f}" height="{row - 1:.1f}" fill-opacity="{0.04 + 0.96 * value / largest:.3f}"'
+            )
+            parts.append(f'<rect class="heat" {place} {area}>{title}</rect>')
+    bottom = len(rows) * row + 14
+    parts.append(_text(left, bottom, _number(float(x[0])), "start"))
+    parts.append(_text(_WIDTH - 4, bottom, _number(float(x[-1])), "end"))
+    parts.append(_text((left + _WIDTH) / 2, bottom, x_label, "middle"))
+    return _svg(parts, bottom + 6, f"{told} over {x_label}")
+
+
+def matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
+    """A confusion matrix: (true, predicted), each row's colours by its shares."""
+    size = len(names)
+    if not size:
+        return _empty()
+    left = _label_width(names)
+    cell = min(46.0, (_WIDTH - left - 4) / size)
+    totals = np.maximum(1, counts.sum(axis=1))
+    parts = []
+    # Where columns are narrower than names, only the rows are named.
+    narrow = max(len(name) for name in names) * _CHARACTER > cell
+    top = 18 if narrow else 34
+    parts.append(_text(left, 11, "predicted, in the order of the rows" if narrow else "predicted", "start"))
+    for true, name in enumerate(names):
+        y = top + true * cell
+        parts.append(_text(left - 6, y + cell / 2 + 4, _shortened(name, left - 6), "end", name))
+        if not narrow:
+            parts.append(_text(left + (true + 0.5) * cell, 28, name, "middle"))
+        for predicted in range(size):
+            count, share = int(counts[true, predicted]), counts[true, predicted] / totals[true]
+            x = left + predicted * cell
+            title = f"<title>{escape(name)} taken for {escape(names[predicted])}: {count}, {share:.0%}</title>"
+            kind = "heat" if true == predicted else "wrong"
+            box = f'<rect class="{kind}" fill-opacity="{0.04 + 0.86 * share:.3f}" x="{x:.1f}" y="{y:.1f}" '
+            parts.append(f'{box}width="{cell - 1:.1f}" height="{cell - 1:.1f}">{title}</rect>')
+            if cell >= 18 and count:
+                strong = " on-strong" if share > 0.55 else ""
+                parts.append(
+                    f'<text class="count{strong}" text-anchor="middle" x="{x + cell / 2:.1f}" '
+                    f'y="{y + cell / 2 + 4:.1f}">{count}</text>'
+                )
+    return _svg(parts, top + size * cell + 4, "confusion matrix, true classes in rows")
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where values lie on a plot with two axes. Ranges are of values, y as its logarithm where `log`."""
+
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    log: bool = False
+
+    @classmethod
+    def around(cls, x: Sequence[Values], y: Sequence[Values], *, log: bool = False) -> _Frame:
+        every_x, every_y = np.concatenate(x), np.concatenate(y)
+        log = log and bool((every_y > 0).all())
+        if log:
+            every_y = np.log10(every_y)
+        return cls(_range(every_x, 0.0), _range(every_y, 0.04), log)
+
+    def x(self, value: float) -> float:
+        low, high = self.x_range
+        return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        low, high = self.y_range
+        place = math.log10(value) if self.log else value
+        return _HEIGHT - _BOTTOM - (place - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
+
+    def axes(self, x_label: str, y_label: str = "") -> Iterator[str]:
+        low, high = self.y_range
+        values = _decades(low, high) if self.log else list(_ticks(low, high, 5))
+        for value in values:
+            y = self.y(value)
+            yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            yield _text(_LEFT - 6, y + 4, _number(value), "end")
+        for value in _ticks(*self.x_range, 5):
+            yield _text(self.x(value), _HEIGHT - _BOTTOM + 17, _number(value), "middle")
+        yield _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, x_label, "middle")
+        middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+        if y_label:
+            turned = f'transform="translate(11 {middle:.0f}) rotate(-90)"'
+            yield f'<text text-anchor="middle" {turned}>{escape(y_label)}</text>'
+
+
+def _range(values: Values, margin: float) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        spread = abs(low) / 2 or 1.0
+        return low - spread, high + spread
+    return low - margin * (high - low), high + margin * (high - low)
+
+
+def _ticks(low: float, high: float, count: int) -> Iterator[float]:
+    """Round numbers in a range, about so many: multiples of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1):
+        yield index * step
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Round numbers between two logarithms: powers of ten, with 2 and 5 times these where they are few."""
+    factors = (1,) if high - low > 3 else (1, 2, 5) if high - low > 0.6 else (1, 1.5, 2, 3, 4, 5, 6, 8)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    return [factor * 10.0**power for power in powers for factor in factors if low <= math.log10(factor) + power <= high]
+
+
+def _finite(x: Values, y: Values) -> tuple[Values, Values]:
+    known = np.isfinite(x) & np.isfinite(y)
+    return x[known], y[known]
+
+
+def _thinned(x: Values, y: Values) -> tuple[Values, Values]:
+    """A curve of about `_MOST_POINTS` points: its ends, and the lowest and the highest value of each stretch."""
+    if len(x) <= _MOST_POINTS:
+        return x, y
+    kept = {0, len(x) - 1}
+    for stretch in np.array_split(np.arange(len(x)), _MOST_POINTS // 2):
+        kept |= {int(stretch[y[stretch].argmin()]), int(stretch[y[stretch].argmax()])}
+    places = sorted(kept)
+    return x[places], y[places]
+
+
+def _label_width(names: Sequence[str]) -> float:
+    return min(0.42 * _WIDTH, max(len(name) for name in names) * _CHARACTER + 12)
+
+
+def _shortened(name: str, width: float) -> str:
+    """A name that is no wider: its end, which tells layers apart, where it has to be cut."""
+    most = int(width / _CHARACTER)
+    return name if len(name) <= most else "…" + name[len(name) - most + 1 :]
+
+
+def _number(value: float) -> str:
+    if value and abs(value) >= 10_000:
+        return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value:.3g}"
+    if value and abs(value) < 1e-3:
+        return f"{value:.2g}".replace("e-0", "e-")
+    return f"{round(value, 10):g}"
+
+
+def _text(x: float, y: float, text: str, anchor: str, whole: str | None = None) -> str:
+    title = f"<title>{escape(whole)}</title>" if whole is not None and whole != text else ""
+    return f'<text text-anchor="{anchor}" x="{x:.1f}" y="{y:.1f}">{title}{escape(text)}</text>'
+
+
+def _svg(parts: Sequence[str], height: float, label: str) -> str:
+    box = f'viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(label, quote=True)}"'
+    return f'<svg class="plot" {box}>{"".join(parts)}</svg>'
+
+
+def _empty() -> str:
+    return '<p class="nothing">Nothing to draw.</p>'

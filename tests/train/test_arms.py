@@ -1,0 +1,98 @@
+"""`ftapp run` of a recipe with arms: real processes from the same weights on the same batches."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ftapp import runs
+from ftapp.experiments import Experiment
+from ftapp.history import History
+
+ARMS = """
+[[arm]]
+name = "A full"
+phase.finetune.layers = []
+[[arm]]
+name = "B targeted"
+"""
+
+
+@pytest.fixture
+def recipe_with_arms(lm_recipe: str, tmp_path: Path) -> Path:
+    file = tmp_path / "arms.toml"
+    file.write_text(lm_recipe.partition("[samples]")[0] + ARMS, encoding="utf-8")
+    return file
+
+
+def start(file: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ftapp.cli", "run", str(file), "--runs-dir", str(folder), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ.copy(),
+    )
+
+
+def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    stdout, stderr = (process := start(recipe_with_arms, folder, "--control", "--jobs", "3", "--json")).communicate()
+    assert process.returncode == 0, stderr
+    result = json.loads(stdout)
+    assert [len(each) for each in result["weights"]] == [1]
+    assert [len(each) for each in result["batches"]] == [1]
+    assert len(result["batches"][0][0]) == 32
+    control, targeted = result["comparisons"]
+    assert (control["b"], targeted["b"]) == ("A full again", "B targeted")
+    # On a CPU the control is the same run again, number for number.
+    assert (control["loss"]["low"], control["loss"]["high"]) == (0, 0)
+    assert targeted["loss"]["low"] > 0
+    assert targeted["under"]["estimate"] > 0.5
+    assert targeted["saved"] is None
+    assert Path(result["report"]).is_file()
+    found = runs.list_runs(folder)
+    assert sorted(run.environment()["arm"] for run in found) == ["A full", "A full again", "B targeted"]
+    # The same run under another seed starts from the same pretrained weights, but sees them in another order.
+    process = start(recipe_with_arms, folder, "--seed", "1", "--set", "arm.A full.phase.finetune.steps=3", "--json")
+    stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    other = json.loads(stdout)
+    assert len(other["batches"][0]) == 2
+    assert other["comparisons"][0]["loss"] is None
+    assert not set(other["batches"][0]) & set(result["batches"][0])
+
+
+def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    process = start(recipe_with_arms, folder, "--set", "phase.finetune.epochs=100000", "--set", "evaluate.every=100000")
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        if any(len(History.of_file(run.events_file).steps) for run in runs.list_runs(folder)):
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=240)
+    assert process.returncode == 130
+    assert "ending after this step" in stderr
+    assert "the arms are not compared" in stderr
+    (run,) = runs.list_runs(folder)
+    assert run.status() == "interrupted"
+    (experiment,) = (Experiment(path) for path in (folder / "experiments").iterdir())
+    assert [member.arm for member in experiment.members()] == ["A full"]
+
+
+def test_a_refused_arm_starts_nothing(recipe_with_arms: Path, tmp_path: Path) -> None:
+    process = start(recipe_with_arms, tmp_path / "runs", "--set", 'arm.B targeted.model.preset="nowhere"')
+    stdout, stderr = process.communicate()
+    assert process.returncode == 2
+    assert stdout == ""
+    assert "nowhere" in stderr
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,148 @@
+"""Intervals hold the truth as often as they say, and sentences claim no more than their interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ftapp import analysis
+from ftapp.analysis import Interval, Series
+
+
+def falling(steps: int = 120, seed: int = 0) -> Series:
+    """Losses that fall, with the noise of their batches."""
+    random = np.random.default_rng(seed)
+    losses: Series = 2 * np.exp(-np.linspace(0, 4, steps)) + 0.5 + random.normal(0, 0.2, steps)
+    return losses
+
+
+def correlated(steps: int, phi: float, random: np.random.Generator) -> Series:
+    noise = random.normal(size=steps + 50)
+    for step in range(1, len(noise)):
+        noise[step] += phi * noise[step - 1]
+    return noise[50:]
+
+
+def test_identical_arms_differ_by_nothing() -> None:
+    losses = falling()
+    found = analysis.difference([(losses, losses)])
+    assert (found.estimate, found.low, found.high) == (0, 0, 0)
+    assert analysis.under_line([(losses, losses)]).estimate == 0
+    assert analysis.saved([(losses, losses)]).contains(0)
+    assert analysis.variance_ratio([(losses, losses)]).contains(1)
+    assert "number for number, in this pair of runs" in analysis.verdict("A", "A again", "training loss", found)
+
+
+def test_arms_that_differ_by_noise_alone_cannot_be_told_apart() -> None:
+    random, losses = np.random.default_rng(1), falling()
+    found = analysis.difference([(losses, losses + random.normal(0, 0.05, len(losses)))])
+    assert found.contains(0)
+    assert found.high > found.low
+    assert "cannot be told" in analysis.verdict("A", "B", "training loss", found)
+
+
+def test_a_difference_is_found_though_the_batches_scatter_more_than_it() -> None:
+    losses = falling()
+    higher = losses + 0.02 + np.random.default_rng(2).normal(0, 0.01, len(losses))
+    found = analysis.difference([(losses, higher)])
+    assert found.low < 0.02 < found.high
+    assert found.low > 0.01
+    told = analysis.verdict("A full", "B targeted", "training loss", found)
+    assert told.startswith("B targeted has a higher training loss than A full, by 0.0")
+    lower = analysis.verdict("A", "B", "training loss", analysis.difference([(higher, losses)]))
+    assert "B has a lower training loss than A, by 0.0" in lower
+
+
+@pytest.mark.parametrize(("phi", "least"), [(0.0, 0.88), (0.4, 0.82)])
+def test_intervals_hold_the_truth(phi: float, least: float) -> None:
+    """Of the mean of a course that falls; 150 simulated runs of 100 steps, so 0.95 is seen as 0.91 to 0.99."""
+    random, course = np.random.default_rng(3), 2 * np.exp(-5 * np.linspace(0, 1, 100))
+    held = [
+        analysis.difference([(np.zeros(100), course + correlated(100, phi, random))]).contains(course.mean())
+        for _ in range(150)
+    ]
+    assert least <= np.mean(held) <= 0.995
+
+
+def test_blocks_are_longer_where_neighbours_depend_on_each_other() -> None:
+    random = np.random.default_rng(4)
+    independent, dependent = (
+        np.mean([analysis.block_length(correlated(400, phi, random)) for _ in range(20)]) for phi in (0.0, 0.8)
+    )
+    assert independent < 10 < dependent <= 50
+    assert analysis.block_length(np.ones(100)) == 1
+
+
+def test_three_repeats_speak_of_seeds() -> None:
+    """By hand: differences 1, 2, 3 have mean 2 and standard error 1/sqrt(3); t is 4.303 at two degrees of freedom."""
+    pairs = [(np.zeros(20), np.full(20, value)) for value in (1.0, 2.0, 3.0)]
+    found = analysis.difference(pairs)
+    assert found.of_seeds
+    assert (found.low, found.high) == pytest.approx((2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), abs=1e-3)
+    assert "over 3 seeds" in analysis.verdict("A", "B", "loss", found)
+    assert not analysis.difference(pairs[:2]).of_seeds
+
+
+def test_share_of_points_under_the_line() -> None:
+    a = np.zeros(100)
+    b = np.where(np.arange(100) % 4 == 0, -1.0, 1.0)
+    found = analysis.under_line([(a, b)])
+    assert found.estimate == 0.75
+    assert 0.5 < found.low < 0.75 < found.high < 0.95
+
+
+def test_time_saved_counts_what_is_spent_once() -> None:
+    random = np.random.default_rng(5)
+    a, b = 0.2 + 0.01 * random.random(100), 0.1 + 0.005 * random.random(100)
+    found = analysis.saved([(a, b)])
+    assert found.low < 0.5 < found.high
+    assert found.high - found.low < 0.02
+    assert analysis.saved([(a, b)], once=(0.0, float(a.sum() - b.sum()))).estimate == pytest.approx(0)
+    assert "saves 50% of the training time of A" in analysis.verdict_on_time("A", "B", found)
+    assert (
+        "takes 101% more training time than B in this pair of runs (95% interval 100% to 101%"
+        in analysis.verdict_on_time("B", "A", analysis.saved([(b, a)]))
+    )
+
+
+def test_variance_in_windows_with_and_without_the_fall() -> None:
+    straight = np.linspace(3, 0, 60)
+    plain, around = analysis.windowed_variance(straight, 20)
+    assert len(plain) == len(around) == 3
+    assert (plain > 0.01).all()
+    assert around == pytest.approx(np.zeros(3), abs=1e-20)
+    noise = np.random.default_rng(6).normal(0, 0.5, 4000)
+    _, around = analysis.windowed_variance(noise + np.linspace(9, 0, 4000), 50)
+    assert around.mean() == pytest.approx(0.25, rel=0.05)
+
+
+def test_ratio_of_variances() -> None:
+    random = np.random.default_rng(7)
+    a, b = falling(400) * 0 + random.normal(0, 2, 400), random.normal(0, 1, 400)
+    found = analysis.variance_ratio([(a, b)])
+    assert found.low < 0.25 < found.high < 1
+
+
+def test_difference_of_accuracies_has_newcombes_interval() -> None:
+    """The example of the paper: 56/70 against 48/80 gives 0.0524 to 0.3339 (Newcombe 1998, table II, method 10)."""
+    found = analysis.difference_of_shares((48, 56), (80, 70))
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    told = analysis.verdict("A", "B", "test accuracy", found, percent=True)
+    assert told == (
+        "B has a higher test accuracy than A, by 20.0 points in this pair of runs (95% interval 5.2 to 33.4 points)."
+    )
+
+
+def test_short_and_long_series() -> None:
+    assert analysis.difference([(np.zeros(1), np.ones(1))]).contains(1)
+    found = analysis.difference([(np.zeros(9001), np.random.default_rng(8).normal(1, 1, 9001))])
+    assert found.low < 1 < found.high
+    with pytest.raises(ValueError, match="one repeat or more"):
+        analysis.difference([])
+    with pytest.raises(ValueError, match=r"\(1, 0\)"):
+        analysis.difference([(np.zeros(0), np.zeros(0))])
+
+
+def test_a_sentence_never_says_minus_zero() -> None:
+    found = Interval(-1e-9, -2e-9, -1e-10)
+    assert "-0.0" not in analysis.verdict("A", "B", "accuracy", found, percent=True)

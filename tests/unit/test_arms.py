@@ -1,0 +1,146 @@
+"""Arms of a recipe: what they override, what overrides them, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ftapp import cli, recipe
+from ftapp.errors import RecipeError
+from ftapp.recipe import Experiment
+
+RECIPE = """
+title = "t"
+summary = "s"
+task = "text-classification"
+[model]
+preset = "bert_base_en_uncased"
+sequence_length = 64
+[data]
+source = "tfds:imdb_reviews"
+[[phase]]
+name = "finetune"
+steps = 10
+[[arm]]
+name = "A full"
+[[arm]]
+name = "B targeted"
+phase.finetune.layers = ["freeze all", "train attention & last:4"]
+[[arm]]
+name = "C two phases"
+[[arm.phase]]
+name = "head"
+epochs = 1
+layers = ["freeze all", "train head"]
+[[arm.phase]]
+name = "rest"
+steps = 5
+[profile.small]
+phase.finetune.epochs = 2
+arm."B targeted".phase.finetune.layers = ["freeze all", "train attention & last:2"]
+arm."C two phases".phase.rest.steps = 3
+"""
+
+
+def loaded(folder: Path, text: str = RECIPE, *overrides: str, profile: str | None = None) -> Experiment:
+    file = folder / "mine.toml"
+    file.write_text(text, encoding="utf-8")
+    return recipe.load_experiment(file, profile, overrides)
+
+
+def problems(folder: Path, text: str, *overrides: str) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        loaded(folder, text, *overrides)
+    return [str(problem).replace(str(folder / "mine.toml"), "mine.toml") for problem in caught.value.problems]
+
+
+def test_an_arm_is_the_recipe_with_its_keys_laid_over(tmp_path: Path) -> None:
+    made = loaded(tmp_path)
+    assert list(made.arms) == ["A full", "B targeted", "C two phases"]
+    assert made.arms["A full"] == made.base
+    assert made.arms["B targeted"].phase[0].layers == ["freeze all", "train attention & last:4"]
+    assert made.arms["B targeted"].phase[0].steps == 10
+    assert [phase.name for phase in made.arms["C two phases"].phase] == ["head", "rest"]
+
+
+def test_a_profile_overrides_arms_and_set_overrides_all(tmp_path: Path) -> None:
+    made = loaded(
+        tmp_path,
+        RECIPE,
+        "seed=7",
+        "data.limit=50",
+        "arm.A full.phase.finetune.batch_size=4",
+        profile="small",
+    )
+    assert {arm.seed for arm in made.arms.values()} == {7}
+    assert {arm.data.limit for arm in made.arms.values()} == {50}
+    assert made.arms["B targeted"].phase[0].layers == ["freeze all", "train attention & last:2"]
+    assert made.arms["B targeted"].phase[0].epochs == 2
+    assert made.arms["C two phases"].phase[1].steps == 3
+    assert [arm.phase[0].batch_size for arm in made.arms.values()] == [4, 32, 32]
+
+
+def test_set_overrides_what_an_arm_says(tmp_path: Path) -> None:
+    made = loaded(tmp_path, RECIPE.replace('name = "A full"', 'name = "A full"\nseed = 1'), "seed=2")
+    assert made.arms["A full"].seed == 2
+
+
+def test_all_that_is_wrong_with_all_arms_is_told_at_once(tmp_path: Path) -> None:
+    text = RECIPE.replace('name = "A full"', 'name = "A full"\nmodel.hed = "softmax"').replace(
+        'layers = ["freeze all", "train attention & last:4"]', 'layers = ["frieze all"]'
+    )
+    text = text.replace("steps = 5", "stepz = 5").replace('summary = "s"', "")
+    told = problems(tmp_path, text)
+    assert len(told) == 4
+    assert told[0] == "mine.toml: summary: this key is required and is missing"
+    assert told[1] == "mine.toml [arm.A full]: model.hed: unknown key; did you mean 'head'?"
+    assert told[2].startswith("mine.toml [arm.B targeted]: phase.finetune.layers.0: a rule begins with")
+    assert told[3] == "mine.toml [arm.C two phases]: phase.rest.stepz: unknown key; did you mean 'steps'?"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "A full"', "", "arm.0.name: an arm has a name of letters, digits, spaces and .+_- such as 'A full'"),
+        ('name = "A full"', 'name = "a/b"', "got 'a/b'"),
+        ('name = "A full"', 'name = "B targeted"', "arm.B targeted: arms have different names; got this one twice"),
+        (
+            "phase.finetune.layers",
+            "phase.finetun.layers",
+            "phase: there is no phase 'finetun'; did you mean 'finetune'?",
+        ),
+    ],
+)
+def test_arms_that_are_refused(old: str, new: str, told: str, tmp_path: Path) -> None:
+    assert any(told in problem for problem in problems(tmp_path, RECIPE.replace(old, new, 1)))
+
+
+def test_one_arm_is_no_comparison(tmp_path: Path) -> None:
+    text = RECIPE.partition("[[arm]]")[0] + '[[arm]]\nname = "A"\n'
+    assert problems(tmp_path, text) == ["mine.toml: arm: a comparison has two arms or more; got 1"]
+    assert problems(tmp_path, RECIPE.partition("[[arm]]")[0] + "[arm]\nname = 'A'\n")[0].startswith(
+        "mine.toml: arm: arms are tables such as [[arm]]"
+    )
+
+
+def test_an_arm_that_is_set_exists(tmp_path: Path) -> None:
+    told = problems(tmp_path, RECIPE, "arm.B target.seed=1")
+    assert told == ["--set arm.B target.seed=1: arm: there is no arm 'B target'; did you mean 'B targeted'?"]
+
+
+def test_show_prints_arms_that_read_back(tmp_path: Path) -> None:
+    made = loaded(tmp_path, profile="small")
+    shown = CliRunner().invoke(cli.app, ["show", str(tmp_path / "mine.toml"), "--profile", "small"])
+    assert shown.exit_code == 0
+    again = tmp_path / "again"
+    again.mkdir()
+    assert loaded(again, shown.stdout) == made
+
+
+def test_validate_checks_arms(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(RECIPE.replace("steps = 5", "steps = 0"), encoding="utf-8")
+    result = CliRunner().invoke(cli.app, ["validate", str(tmp_path / "mine.toml")])
+    assert result.exit_code == 2
+    assert "[arm.C two phases]: phase.rest.steps" in result.stderr

@@ -1,0 +1,32 @@
+"""The expected calibration error, by hand and on classifiers whose calibration is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ftapp.measures.calibration import binned, expected_error
+
+
+def test_by_hand() -> None:
+    bins = binned(np.array([0.55, 0.59, 0.95, 1.0], np.float32), np.array([True, False, True, True]))
+    assert bins[:, 0].tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
+    assert bins[5] == pytest.approx([2, 1.14, 1])
+    assert bins[9] == pytest.approx([2, 1.95, 2])
+    assert expected_error(bins) == pytest.approx((0.14 + 0.05) / 4)
+
+
+def test_one_that_knows_its_chances_has_no_error_and_one_that_boasts_has() -> None:
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.5, 1, 50_000)
+    is_right = random.random(50_000) < confidence
+    assert expected_error(binned(confidence, is_right)) < 0.02
+    boasts = (confidence + 1) / 2
+    assert expected_error(binned(boasts, is_right)) == pytest.approx(0.125, abs=0.01)
+
+
+def test_batches_add_up() -> None:
+    random = np.random.default_rng(1)
+    confidence, is_right = random.random(90), random.random(90) < 0.5
+    parts = sum(binned(confidence[start : start + 30], is_right[start : start + 30]) for start in (0, 30, 60))
+    assert parts == pytest.approx(binned(confidence, is_right))

@@ -1,0 +1,141 @@
+"""Runs side by side: which ones can be compared, what differs, and what is said of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ftapp import cli, compare, runs
+from ftapp.compare import Arm, Comparison
+from ftapp.errors import RecipeError
+from ftapp.report import comparison
+from ftapp.runs import Run
+from tests.conftest import record_run
+
+FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(0, 0.1, 60)).tolist()
+
+
+def against(a: Run, b: Run) -> Comparison:
+    """B against A, a run each."""
+    one, other = compare.of_runs([a, b])
+    return compare.compared(one, other)
+
+
+def test_recipes_that_differ_are_told_apart_by_key(tmp_path: Path) -> None:
+    found = compare.of_runs([record_run(tmp_path), record_run(tmp_path, "phase.finetune.learning_rate=1e-4")])
+    assert [each.name for each in found] == ["A bert-full", "B bert-full"]
+    assert compare.differences(found) == {"phase.finetune.learning_rate": [3e-5, 1e-4]}
+
+
+def test_runs_of_the_same_batches_are_compared_step_by_step(tmp_path: Path) -> None:
+    a = record_run(tmp_path, losses=FALLING, seconds=0.4)
+    b = record_run(
+        tmp_path,
+        'phase.finetune.layers=["freeze attention"]',
+        losses=[x + 0.5 for x in FALLING],
+        seconds=0.2,
+        accuracy=0.3,
+    )
+    found = against(a, b)
+    assert found.loss is not None
+    assert found.loss.low <= 0.5 <= found.loss.high
+    assert found.under is not None
+    assert found.under.estimate == 1
+    assert found.saved is not None
+    # 57 steps after the first three, at 0.4 and 0.2 s, and half a second for features in both
+    assert found.saved.estimate == pytest.approx(1 - (57 * 0.2 + 0.5) / (57 * 0.4 + 0.5))
+    assert found.accuracy is not None
+    assert found.accuracy.high < 0
+    assert [line.partition(" ")[0] for line in found.verdicts] == ["B", "Whether", "B", "B"]
+    assert found.reasons == {}
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("seed=1", "did not see the same batches: seed differ"),
+        ("data.limit=500", "did not see the same batches: data.limit differ"),
+        ("phase.finetune.batch_size=8", "phase.finetune.batch_size differ"),
+        ("model.head=linear-svm", "losses of different kinds"),
+    ],
+)
+def test_losses_of_other_batches_are_not_paired(override: str, reason: str, tmp_path: Path) -> None:
+    found = against(record_run(tmp_path), record_run(tmp_path, override))
+    assert found.loss is None
+    assert reason in found.reasons["loss"]
+    assert found.saved is not None
+    assert not any("training loss" in line for line in found.verdicts)
+
+
+def test_times_of_different_machines_are_not_compared(tmp_path: Path) -> None:
+    a, b = record_run(tmp_path), record_run(tmp_path)
+    file = b.folder / "environment.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"processor": "another"}), encoding="utf-8")
+    found = against(a, b)
+    assert found.saved is None
+    assert "different machines" in found.reasons["saved"]
+
+
+def test_three_repeats_speak_of_seeds(tmp_path: Path) -> None:
+    arms = []
+    for shift in (0.0, 0.2):
+        repeats = [
+            record_run(tmp_path, f"seed={seed}", losses=[x + shift + shift * seed / 10 for x in FALLING])
+            for seed in range(3)
+        ]
+        arms.append(Arm("A" if not shift else "B", tuple(map(compare.record, repeats))))
+    found = compare.compared(*arms)
+    assert found.loss is not None
+    assert found.loss.of_seeds
+    assert found.loss.estimate == pytest.approx(0.22)
+    assert "over 3 seeds" in found.verdicts[0]
+
+
+def test_a_run_that_crashed_or_never_trained_is_compared_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole, crashed = record_run(tmp_path), record_run(tmp_path, status=None, losses=[3.0])
+    empty = record_run(tmp_path)
+    empty.events_file.write_bytes(b"")
+    (empty.folder / "recipe.toml").write_text("not toml", encoding="utf-8")
+    found = compare.of_runs([whole, crashed, empty])
+    assert [arm.records[0].status for arm in found] == ["done", "crashed", "crashed"]
+    made = compare.told(found)
+    assert made["comparisons"][1]["reasons"]["loss"] == "a run made no steps"
+    assert comparison.write(found, tmp_path / "page.html").is_file()
+
+
+def test_runs_are_found_by_name_beginning_and_age(tmp_path: Path) -> None:
+    made = record_run(tmp_path)
+    name = made.folder.name
+    assert runs.find(name, tmp_path) == runs.find(name[:-2], tmp_path) == runs.find("last", tmp_path) == made
+    assert runs.find(str(made.folder), tmp_path / "elsewhere") == made
+    record_run(tmp_path)
+    with pytest.raises(RecipeError, match="is the beginning of 2"):
+        runs.find(name[:9], tmp_path)
+    with pytest.raises(RecipeError, match="there is no run 'x'"):
+        runs.find("x", tmp_path)
+
+
+def test_the_command_prints_a_table_json_and_csv(tmp_path: Path) -> None:
+    folders = [
+        str(record_run(tmp_path).folder),
+        str(record_run(tmp_path, 'phase.finetune.layers=["freeze attention"]', accuracy=0.9).folder),
+    ]
+    invoke = CliRunner().invoke
+    told = invoke(cli.app, ["compare", *folders])
+    assert told.exit_code == 0
+    assert "80.00%" in told.stdout
+    assert "freeze attention" in told.stdout
+    assert "B bert-full and A bert-full have the same training loss" in told.stdout
+    assert json.loads(invoke(cli.app, ["compare", *folders, "--json"]).stdout)["runs"][1]["test_accuracy"] == 0.9
+    rows = list(csv.DictReader(io.StringIO(invoke(cli.app, ["compare", *folders, "--csv"]).stdout)))
+    assert [row["test_accuracy"] for row in rows] == ["0.8", "0.9"]
+    assert rows[1]["phase.finetune.layers"] == "freeze attention"
+    assert invoke(cli.app, ["compare", folders[0]]).exit_code == 2
+    assert invoke(cli.app, ["compare", *folders, "--json", "--csv"]).exit_code == 2
+    assert invoke(cli.app, ["compare", folders[0], "nowhere"]).exit_code == 2

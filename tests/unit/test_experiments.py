@@ -1,0 +1,121 @@
+"""Experiments: the order of their runs, their folders, and whether their arms were treated alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ftapp import cli, compare, experiments, recipe
+from ftapp.arms import Options
+from ftapp.errors import RecipeError
+from ftapp.experiments import Experiment
+from ftapp.report.experiment import conclude
+from tests.conftest import record_run
+
+LOSSES = [3.0, 2.5, 2.2, 2.0, 1.9, 1.8, 1.7, 1.6]
+
+
+def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", weights: str = "w") -> Experiment:
+    """An experiment of three arms, the second of which is the first again; the third sees `batches` from `weights`."""
+    arms = {"A": (0.0, "b", "w"), "A again": (0.0, "b", "w"), "B": (0.5, batches, weights)}
+    text = recipe.load(recipe.find("bert-full")).to_toml()
+    experiment = experiments.create("mine", "quick", text, list(arms), repeats, jobs, folder, command=["ftapp"])
+    for repeat, arm in experiments.schedule(list(arms), repeats):
+        shift, seen, digest = arms[arm]
+        losses = [loss + shift * (1 + repeat / 10) for loss in LOSSES]
+        run = record_run(folder, f"seed={repeat}", losses=losses, batches=f"{seen}{repeat}", digest=f"{digest}{repeat}")
+        experiment.add(arm, repeat, run)
+    return experiment
+
+
+def test_arms_take_turns_at_being_first() -> None:
+    order = list(experiments.schedule(["A", "B", "C"], 2))
+    assert order == [(1, "A"), (1, "B"), (1, "C"), (2, "C"), (2, "B"), (2, "A")]
+
+
+def test_a_control_is_the_first_arm_again() -> None:
+    base = recipe.load(recipe.find("bert-full"))
+    other = base.model_copy(update={"seed": 5})
+    arms = experiments.with_control({"A": base, "B": other})
+    assert list(arms) == ["A", "A again", "B"]
+    assert arms["A again"] == base
+
+
+@pytest.mark.parametrize("options", [Options(repeats=0), Options(jobs=-1)])
+def test_options_are_numbers_of_runs(options: Options) -> None:
+    with pytest.raises(RecipeError, match="is 1 or more; got"):
+        options.check()
+
+
+def test_identical_arms_give_an_interval_that_contains_zero(tmp_path: Path) -> None:
+    arms, result = conclude(made(tmp_path))
+    assert [arm.name for arm in arms] == ["A", "A again", "B"]
+    control, other = result["comparisons"]
+    assert control["loss"]["low"] <= 0 <= control["loss"]["high"]
+    assert other["loss"]["low"] > 0
+    assert result["weights"] == [["w1"]]
+    assert result["batches"] == [["b1"]]
+    assert "All arms began from bitwise the same weights (hash w1)." in result["notes"]
+    folder = Path(result["experiment"])
+    assert json.loads((folder / "result.json").read_text("utf-8"))["comparisons"] == result["comparisons"]
+    assert "saw the same examples in the same order" in (folder / "report.html").read_text("utf-8")
+
+
+def test_repeats_are_paired_and_speak_of_seeds(tmp_path: Path) -> None:
+    _, result = conclude(made(tmp_path, repeats=3))
+    loss = result["comparisons"][1]["loss"]
+    assert loss["of_seeds"]
+    assert loss["estimate"] == pytest.approx(0.5 * 1.2)
+    assert result["weights"] == [["w1"], ["w2"], ["w3"]]
+    assert "every other repeat in the opposite order" in result["notes"][0]
+
+
+def test_arms_of_other_batches_or_weights_are_found_out(tmp_path: Path) -> None:
+    _, result = conclude(made(tmp_path, batches="x", weights="y"))
+    assert result["weights"] == [["w1", "y1"]]
+    assert "The arms did not begin from the same weights." in result["notes"]
+    assert result["comparisons"][1]["loss"] is None
+    assert result["comparisons"][1]["reasons"]["loss"] == "the runs did not see the same batches"
+
+
+def test_times_of_runs_that_went_on_at_once_are_not_compared(tmp_path: Path) -> None:
+    experiment = made(tmp_path, jobs=2)
+    for run in [run for found in experiment.arms().values() for run in found]:
+        file = run.folder / "environment.json"
+        file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"jobs": 2}), encoding="utf-8")
+    _, result = conclude(experiment)
+    assert result["comparisons"][0]["saved"] is None
+    assert "--jobs" in result["comparisons"][0]["reasons"]["saved"]
+
+
+def test_a_repeat_that_lacks_an_arm_is_left_out(tmp_path: Path) -> None:
+    experiment = made(tmp_path, repeats=2)
+    last = experiment.members()[-1].run
+    last.recipe_file.unlink()
+    assert {name: len(found) for name, found in experiment.arms().items()} == {"A": 1, "A again": 1, "B": 1}
+    for member in experiment.members():
+        member.run.recipe_file.unlink()
+    arms, result = conclude(experiment)
+    assert (arms, result["report"]) == ([], None)
+
+
+def test_features_that_arms_share_are_charged_to_each(tmp_path: Path) -> None:
+    """The recorded runs took half a second each for the same features, of which one run would pay."""
+    experiment = made(tmp_path)
+    first, again, _ = compare.of_experiment(experiment)
+    found = compare.compared(first, again).saved
+    assert found is not None
+    assert found.estimate == pytest.approx(0)
+
+
+def test_the_commands_take_experiments(tmp_path: Path) -> None:
+    experiment = made(tmp_path)
+    told = CliRunner().invoke(cli.app, ["report", experiment.folder.name, "--runs-dir", str(tmp_path)])
+    assert told.exit_code == 0
+    assert told.stdout.splitlines()[-1] == str(experiment.report_file)
+    assert experiment.report_file.is_file()
+    told = CliRunner().invoke(cli.app, ["compare", str(experiment.folder), "--json"])
+    assert [each["b"] for each in json.loads(told.stdout)["comparisons"]] == ["A again", "B"]

@@ -1,0 +1,142 @@
+"""Findings: what is measured of them, when they hold, and which are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ftapp import experiments, findings, recipe
+from ftapp.analysis import Interval
+from ftapp.compare import Arm, record
+from ftapp.errors import RecipeError
+from ftapp.recipe import Finding, Measure
+from ftapp.report.experiment import conclude
+from tests.conftest import record_run
+
+FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(0, 0.1, 60)).tolist()
+
+RECIPE = """
+[[arm]]
+name = "A"
+[[arm]]
+name = "B"
+phase.finetune.layers = ["freeze attention"]
+[[finding]]
+says = "the loss stays above"
+lesson = "L_B > L_A"
+measure = "loss"
+arm = "B"
+against = "A"
+at_least = 0.0
+[[finding]]
+says = "half of the parameters train"
+lesson = "R = 0.5"
+measure = "trainable-share"
+arm = "B"
+at_least = 0.9
+"""
+
+
+def finding(measure: Measure, **keys: object) -> Finding:
+    return Finding.model_validate({"says": "s", "lesson": "l", "measure": measure, "arm": "B", "at_least": 0.0} | keys)
+
+
+def arms(folder: Path) -> tuple[Arm, Arm]:
+    """A, and B with a loss that is half a point higher and steps that take half the time."""
+    a = record_run(folder, losses=FALLING, seconds=0.4)
+    b = record_run(folder, losses=[loss + 0.5 for loss in FALLING], seconds=0.2, accuracy=0.6)
+    return Arm("A", (record(a),)), Arm("B", (record(b),))
+
+
+@pytest.mark.parametrize(
+    ("found", "bounds", "told"),
+    [
+        ((0.1, 0.3), {"at_least": 0.0}, "yes"),
+        ((-0.1, 0.3), {"at_least": 0.0}, "cannot be told"),
+        ((-0.3, -0.1), {"at_least": 0.0}, "no"),
+        ((-0.05, 0.05), {"at_least": -0.1, "at_most": 0.1}, "yes"),
+        ((0.05, 0.2), {"at_least": -0.1, "at_most": 0.1}, "cannot be told"),
+        ((0.2, 0.3), {"at_least": -0.1, "at_most": 0.1}, "no"),
+    ],
+)
+def test_a_finding_holds_when_its_interval_does(
+    found: tuple[float, float], bounds: dict[str, float], told: str
+) -> None:
+    made = Finding.model_validate({"says": "s", "lesson": "l", "measure": "trainable-share", "arm": "B"} | bounds)
+    assert findings.holds(made, Interval(sum(found) / 2, *found)) == told
+
+
+@pytest.mark.parametrize(
+    ("measure", "keys", "value"),
+    [
+        ("loss", {"against": "A"}, 0.5),
+        ("accuracy", {"against": "A"}, -0.2),
+        ("time-saved", {"against": "A"}, 1 - (57 * 0.2 + 0.5) / (57 * 0.4 + 0.5)),
+        ("variance", {"against": "A"}, 1.0),
+        ("early-variance", {"against": "A"}, 1.0),
+        ("drift", {"against": "A"}, 1.0),
+        ("trainable-share", {}, 0.52),
+        ("accuracy-after", {"step": 60}, 0.6),
+    ],
+)
+def test_measures(measure: Measure, keys: dict[str, object], value: float, tmp_path: Path) -> None:
+    a, b = arms(tmp_path)
+    found = findings.measured(finding(measure, **keys), b, a)
+    assert found is not None
+    assert found.estimate == pytest.approx(value)
+    assert found.low <= found.estimate <= found.high
+
+
+@pytest.mark.parametrize(
+    ("measure", "keys"), [("common-tokens", {}), ("drift-course", {}), ("accuracy-after", {"step": 7})]
+)
+def test_what_a_run_does_not_tell_is_not_measured(measure: Measure, keys: dict[str, object], tmp_path: Path) -> None:
+    a, b = arms(tmp_path)
+    (row,) = findings.rows([finding(measure, **keys)], [a, b])
+    assert (row.ours, row.holds) == ("not measured", "not measured")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"at_least": None}, "a finding has 'at_least', 'at_most' or both; got neither"),
+        ({}, "'loss' is of an arm 'against' another"),
+        ({"measure": "trainable-share", "against": "A"}, "'trainable-share' is of one arm alone, without 'against'"),
+        ({"measure": "accuracy-after"}, "'step' goes with 'accuracy-after'"),
+    ],
+)
+def test_findings_that_are_refused(keys: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Finding.model_validate({**finding("loss", against="A").model_dump(), "against": None} | keys)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "mine.toml"
+    base = recipe.find("bert-full").read_text("utf-8").partition("[profile.quick]")[0]
+    file.write_text(base + text, encoding="utf-8")
+    return file
+
+
+def test_a_finding_is_of_arms_that_are_there(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"finding\.0\.against: a finding is of the recipe's arms; got 'C'"):
+        recipe.load(written(tmp_path, RECIPE.replace('against = "A"', 'against = "C"')))
+
+
+def test_an_experiment_tells_what_holds(tmp_path: Path) -> None:
+    loaded = recipe.load_experiment(written(tmp_path, RECIPE))
+    experiment = experiments.create("mine", None, loaded.to_toml(), ["A", "B"], 1, 1, tmp_path / "runs")
+    for arm, losses in (("A", FALLING), ("B", [loss + 0.5 for loss in FALLING])):
+        experiment.add(arm, 1, record_run(tmp_path / "runs", losses=losses, batches="b", digest="w"))
+    _, result = conclude(experiment)
+    assert [(row["says"], row["holds"]) for row in result["findings"]] == [
+        ("the loss stays above", "yes"),
+        ("half of the parameters train", "no"),
+    ]
+    assert result["findings"][1]["told"] == "52.0%"
+    assert json.loads(experiment.result_file.read_text("utf-8"))["findings"] == result["findings"]
+    page = experiment.report_file.read_text("utf-8")
+    assert "L_B &gt; L_A" in page
+    assert "holds?" in page

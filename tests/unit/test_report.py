@@ -1,0 +1,190 @@
+"""Reports are whole pages that load nothing, and their plots draw what they are given."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ftapp import cli, compare
+from ftapp.report import card, comparison, pieces, svg
+from ftapp.report import run as single
+from ftapp.report.svg import Line
+from tests.conftest import record_run
+
+VOID = {"meta", "br", "img", "link", "input"}
+
+
+class Checker(HTMLParser):
+    """Whether each tag is closed in its place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def checked(path: Path) -> str:
+    """The text of a page that is whole and loads nothing."""
+    page = path.read_text("utf-8")
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert not re.search(r"<script|src=|@import|url\(|<link", page)
+    assert "prefers-color-scheme: dark" in page
+    assert 'name="viewport"' in page
+    for plot in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        assert "nan" not in plot
+        ET.fromstring(plot)
+    return checker.text
+
+
+def drawn(plot: str) -> ET.Element:
+    return ET.fromstring(plot)
+
+
+def test_report_of_a_run(tmp_path: Path) -> None:
+    made = record_run(tmp_path)
+    result = CliRunner().invoke(cli.app, ["report", str(made.folder)])
+    assert result.exit_code == 0
+    assert result.stdout.strip() == str(made.folder / "report.html")
+    text = checked(made.folder / "report.html")
+    for told in (
+        "80.0%",
+        "52.00% of 1,000",
+        "all 4 frozen weights are bitwise",
+        "hash 0123abcd",
+        "ftapp run bert-full",
+    ):
+        assert told in text, told
+    assert "pooled_dense" in text
+    # 35 of 50 of the first class and 45 of 50 of the second; 40 and 60 were taken for them
+    assert "bad0.8750.7000.77850good0.7500.9000.81850mean of classes0.8120.8000.798100" in text
+    assert "from 0 to 0.12" in text
+    # |45 - 51| and |35 - 38| of 100 examples
+    assert "Expected calibration error 0.090" in text
+    assert "learning_rate = 3e-05" in text
+    written = (made.folder / "MODEL_CARD.md").read_text("utf-8")
+    assert "Accuracy: 80.00%" in written
+    assert "bert_base_en_uncased" in written
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", None])
+def test_report_of_a_run_that_did_not_end_well(status: str | None, tmp_path: Path) -> None:
+    made = record_run(tmp_path, status=status)  # type: ignore[arg-type]
+    one = compare.record(made)
+    assert (status or "crashed") in checked(single.write(one))
+    assert "not a finished model" in card.card(one)
+
+
+def test_report_of_a_run_without_events(tmp_path: Path) -> None:
+    made = record_run(tmp_path)
+    made.events_file.unlink()
+    assert "crashed" in checked(single.write(compare.record(made)))
+
+
+def test_report_of_several_runs(tmp_path: Path) -> None:
+    a = record_run(tmp_path, 'title=A <b>bold</b> & "quoted" title')
+    b = record_run(tmp_path, losses=[3.0, 2.5, 2.2, 2.1, 2.0, 1.9], accuracy=None)
+    file = tmp_path / "page.html"
+    result = CliRunner().invoke(cli.app, ["report", str(a.folder), str(b.folder), "-o", str(file)])
+    assert result.exit_code == 0
+    text = checked(file)
+    assert "B bert-full has a higher training loss than A bert-full" in text
+    assert '<b>bold</b> & "quoted"' in text
+    assert "1.0000" in text
+    assert "the mean over the 2 layers that train in both" in text
+
+
+def test_comparison_of_many(tmp_path: Path) -> None:
+    found = compare.of_runs([record_run(tmp_path) for _ in range(10)])
+    assert "J bert-full" in checked(comparison.write(found, tmp_path / "page.html"))
+
+
+def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    made = record_run(tmp_path)
+    result = CliRunner().invoke(cli.app, ["report", str(made.folder), "-o", str(tmp_path / "no" / "page.html")])
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+def test_a_line_goes_through_its_points_and_keeps_its_extremes() -> None:
+    x = np.arange(5000.0)
+    y = np.zeros(5000)
+    y[1234], y[4321] = 7.0, -3.0
+    plot = drawn(svg.lines([Line("loss", x, y)], "step"))
+    line = plot.find("polyline")
+    assert line is not None
+    points = np.array([list(map(float, point.split(","))) for point in line.attrib["points"].split()])
+    assert len(points) <= 402
+    top, bottom = points[:, 1].argmin(), points[:, 1].argmax()
+    share = (points[:, 0] - points[0, 0]) / (points[-1, 0] - points[0, 0])
+    assert share[top] == pytest.approx(1234 / 4999, abs=1e-3)
+    assert share[bottom] == pytest.approx(4321 / 4999, abs=1e-3)
+    assert (np.diff(points[:, 0]) >= 0).all()
+
+
+def test_plots_of_nothing_and_of_one_point() -> None:
+    empty = np.zeros(0)
+    assert "Nothing to draw" in svg.lines([Line("a", empty, empty)], "step")
+    assert "Nothing to draw" in svg.lines([Line("a", np.ones(3), np.full(3, np.nan))], "step")
+    assert "Nothing to draw" in svg.bars([], ["a"], str)
+    assert len(drawn(svg.lines([Line("a", np.ones(1), np.ones(1))], "step", log=True)).findall("circle")) == 1
+    assert len(drawn(svg.scatter(np.ones(1), np.ones(1), "x", "y")).findall("circle")) == 1
+
+
+def test_points_lie_on_their_side_of_the_line() -> None:
+    plot = drawn(svg.scatter(np.array([1.0, 2.0]), np.array([2.0, 1.0]), "loss of B", "loss of A"))
+    diagonal = next(line for line in plot.findall("line") if line.attrib["class"] == "diagonal")
+    x1, y1, x2, y2 = (float(diagonal.attrib[name]) for name in ("x1", "y1", "x2", "y2"))
+
+    def above(mark: ET.Element) -> bool:
+        x, y = float(mark.attrib["cx"]), float(mark.attrib["cy"])
+        return y < y1 + (x - x1) / (x2 - x1) * (y2 - y1)
+
+    assert [above(mark) for mark in plot.findall("circle")] == [True, False]
+
+
+def test_bars_are_as_long_as_their_amounts() -> None:
+    plot = drawn(svg.bars([("A", [1.0, 3.0]), ("B", [2.0, 0.0])], ["features", "training"], "{:.0f} s".format))
+    widths = [float(box.attrib["width"]) for box in plot.findall("rect")]
+    assert widths == pytest.approx([widths[0], 3 * widths[0], 2 * widths[0]], rel=0.02)
+    assert "4 s" in ["".join(text.itertext()) for text in plot.findall("text")]
+
+
+def test_heat_is_strongest_where_values_are_largest() -> None:
+    values = np.array([[0.0, 1.0], [4.0, 2.0]])
+    plot = drawn(svg.heat(values, ["a/query", "b/value"], np.array([1.0, 2.0]), "step", "drift"))
+    shades = [float(box.attrib["fill-opacity"]) for box in plot.findall("rect")]
+    assert np.argsort(shades).tolist() == [0, 1, 3, 2]
+
+
+def test_confusion_matrix_shows_its_counts() -> None:
+    plot = drawn(svg.matrix(np.array([[9, 1], [0, 5]]), ["cat", "dog"]))
+    told = ["".join(text.itertext()) for text in plot.findall("text")]
+    assert {"9", "1", "5", "cat", "dog"} <= set(told)
+    assert "0" not in told
+    titles = [title.text for title in plot.iter("title")]
+    assert "cat taken for dog: 1, 10%" in titles
+
+
+def test_smoothing_keeps_a_constant_and_the_mean_of_a_line() -> None:
+    assert pieces.smoothed(np.ones(1000)) == pytest.approx(np.ones(1000))
+    line = np.linspace(0, 1, 1001)
+    assert pieces.smoothed(line)[500] == pytest.approx(0.5)
+    assert np.std(pieces.smoothed(np.random.default_rng(0).normal(size=1000))) < 0.3
