@@ -83,7 +83,16 @@ class FtApp(App[None]):
         yield SystemCommand("Runs", "All runs, live and ended", lambda: self.action_show("runs"))
 
     def action_show(self, place: str) -> None:
-        """Go to the recipes or to the runs; what lies above them is closed."""
+        """Go to the recipes or to the runs; what lies above them is closed, after a question where that loses work."""
+        from ftapp.tui.screens.dialog import Dialog
+
+        if unsaved := self._unsaved():
+            dialog = Dialog("Leave without saving?", unsaved, ["Leave", "Stay"])
+            self.push_screen(dialog, lambda choice: self._show(place) if choice == "Leave" else None)
+        else:
+            self._show(place)
+
+    def _show(self, place: str) -> None:
         from ftapp.tui.screens.recipes import RecipesScreen
         from ftapp.tui.screens.runs import RunsScreen
 
@@ -92,6 +101,12 @@ class FtApp(App[None]):
         if place == "runs":
             self.push_screen(RunsScreen())
 
+    def _unsaved(self) -> str:
+        """What closing all screens would lose."""
+        from ftapp.tui.screens.page import Page
+
+        return " ".join(screen.unsaved for screen in self.screen_stack if isinstance(screen, Page) and screen.unsaved)
+
     def action_help(self) -> None:
         """Show what the screen is for and its keys."""
         from ftapp.tui.screens.help import HelpScreen
@@ -99,18 +114,17 @@ class FtApp(App[None]):
         self.push_screen(HelpScreen(self.screen))
 
     def action_leave(self) -> None:
-        """Close the interface; runs go on, and if any do, that is said first."""
+        """Close the interface. That runs go on is said first, and what would be lost is asked."""
         from ftapp.tui.screens.dialog import Dialog
 
-        if not self.live_runs:
+        said = [self._unsaved()]
+        if self.live_runs:
+            runs = "A run goes" if self.live_runs == 1 else f"{self.live_runs} runs go"
+            said.append(f"{runs} on without it. ftapp shows it again under Runs, from any terminal.")
+        if not any(said):
             self.exit()
             return
-        count = "A run goes" if self.live_runs == 1 else f"{self.live_runs} runs go"
-        dialog = Dialog(
-            "Close the interface?",
-            f"{count} on without it. ftapp shows it again under Runs, from any terminal.",
-            ["Close", "Stay"],
-        )
+        dialog = Dialog("Close the interface?", "\n".join(filter(None, said)), ["Close", "Stay"])
         self.push_screen(dialog, lambda choice: self.exit() if choice == "Close" else None)
 
     def configure(self, draft: Draft) -> None:

@@ -10,6 +10,7 @@ from textual_plot.plot_widget import LinePlot
 from ftapp.tui.curves import Curve
 from ftapp.tui.themes import THEMES
 from ftapp.tui.widgets.chart import Chart
+from ftapp.tui.widgets.plot import Ticks
 
 
 class Charted(App[None]):
@@ -105,9 +106,7 @@ async def test_one_point_and_constant_curves_have_room_around_them() -> None:
 @pytest.mark.parametrize("span", [(0, 1), (0.0113, 0.0114), (1, 1_000_000), (-3.5, 2.25), (5e-7, 9e-7)])
 @pytest.mark.parametrize("room", [2, 5, 12])
 def test_ticks_are_round_inside_and_fit(span: tuple[float, float], room: int) -> None:
-    from ftapp.tui.widgets.chart import _Ticks
-
-    ticks = _Ticks()
+    ticks = Ticks()
     ticks.room = room
     found = ticks.get_ticks(*span)
     assert all(span[0] - 1e-9 <= tick <= span[1] * (1 + 1e-9) for tick in found)

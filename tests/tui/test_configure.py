@@ -418,6 +418,19 @@ async def test_leaving_asks_only_where_changes_would_be_lost(draft: Draft) -> No
         await until(pilot, lambda: not isinstance(pilot.app.screen, ConfigureScreen | Dialog))
 
 
+@pytest.mark.parametrize("key", ["1", "2", "q"])
+async def test_other_ways_out_ask_too(draft: Draft, key: str) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("a", key)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Dialog))
+        assert "1 change is not saved." in text_of(pilot.app.screen.query_one("#dialog-text"))
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert screen.unsaved
+        await pilot.press("ctrl+r")
+        assert not screen.unsaved  # the run keeps it
+
+
 async def test_a_file_that_is_no_recipe_is_shown_as_such(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text("title = ", encoding="utf-8")

@@ -328,6 +328,7 @@ Nothing is written before you save. A run that is started goes on without this w
             self.workers.cancel_group(self, kind)
         self._asked.clear()
         self._rest()
+        self._saved = self.form.draft  # the run keeps it
         self.app.start(self.form.draft)
 
     @work
@@ -380,13 +381,18 @@ Nothing is written before you save. A run that is started goes on without this w
         if isinstance(self.focused, Input | TextArea):
             tree = self.query_one(LayerTree)
             (tree if tree.display and tree.region else self.query_one("#tabs", Tabs)).focus()
-        elif self.form.draft == self._saved:
+        elif not self.unsaved:
             self.dismiss()
         else:
-            count = len(self.form.draft.changes)
-            text = f"{count} change{' is' if count == 1 else 's are'} not saved." if count else "Changes are not saved."
-            dialog = Dialog("Leave without saving?", text, ["Leave", "Stay"])
+            dialog = Dialog("Leave without saving?", self.unsaved, ["Leave", "Stay"])
             self.app.push_screen(dialog, self._leave)
+
+    @property
+    def unsaved(self) -> str:
+        if self.form.draft == self._saved:
+            return ""
+        count = len(self.form.draft.changes)
+        return f"{count} change{' is' if count == 1 else 's are'} not saved." if count else "Changes are not saved."
 
     def _leave(self, answer: str | None) -> None:
         if answer == "Leave":

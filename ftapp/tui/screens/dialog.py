@@ -29,7 +29,7 @@ class Dialog(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Label(self._title, id="dialog-title")
-            yield Static(self._text, markup=False)
+            yield Static(self._text, id="dialog-text", markup=False)
             with Horizontal(id="dialog-answers"):
                 for index, answer in enumerate(self._answers):
                     yield Button(answer, variant="primary" if index == 0 else "default", compact=True)

@@ -35,6 +35,11 @@ class Page(Screen[None]):
         yield from self.body()
         yield Footer(show_command_palette=False, compact=True)
 
+    @property
+    def unsaved(self) -> str:
+        """What would be lost if the page were closed now, in a sentence; empty for nothing."""
+        return ""
+
     def body(self) -> Iterable[Widget]:
         """The screen's own widgets, from top to bottom."""
         raise NotImplementedError

@@ -58,8 +58,8 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 """
     DEFAULT_CSS = """
     RecipesScreen #columns { height: 1fr; }
-    RecipesScreen #choose { width: 34; }
-    RecipesScreen.-narrow #choose { width: 31; }
+    RecipesScreen #choose { width: 37; }
+    RecipesScreen.-narrow #choose { width: 36; }
     RecipesScreen.-wide #choose { width: 44; }
     RecipesScreen #about { width: 1fr; }
     RecipesScreen #menu { height: 1fr; margin-top: 1; }

@@ -127,6 +127,8 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
             images = recipe.task == "image-classification"
             pane = Classify(self._predictor, images=images, folder=_folder(recipe))
         await self._panes.mount(pane)
+        if not self.is_running:  # closed meanwhile
+            return
         pane.prompt.focus()
         self.action_load()
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from textual import events, on
 from textual.app import ComposeResult
 from textual.color import Color
 from textual.containers import VerticalScroll
@@ -302,7 +303,7 @@ class LogPane(RichLog):
     """What the run told, with the time of day, and what its process printed."""
 
     def __init__(self, run: Run, *, id: str) -> None:
-        super().__init__(id=id, classes="pane", max_lines=_LOG_LINES, min_width=0, wrap=True, markup=False)
+        super().__init__(id=id, classes="pane", max_lines=_LOG_LINES, min_width=0, wrap=True, auto_scroll=False)
         self.border_title = "Log"
         self._run = run
         self._told = 0
@@ -311,6 +312,7 @@ class LogPane(RichLog):
     def show(self, history: History) -> None:
         """Add what has come since the last time."""
         muted = _color(self, "secondary")
+        follows = self.is_vertical_scroll_end  # nobody has scrolled up to read
         for line in self._new_output():
             self.write(Text(words.printable(line), muted))
         happened = history.happened()
@@ -319,6 +321,12 @@ class LogPane(RichLog):
             for line in narration.lines(event):
                 self.write(Text.assemble((clock, muted), line))
         self._told = len(happened)
+        if follows:
+            self._to_end()
+
+    @on(events.Resize)
+    def _to_end(self) -> None:
+        self.call_after_refresh(self.scroll_end, animate=False)
 
     def _new_output(self) -> list[str]:
         """The lines that the process has printed since the last time; of a long log only the end."""

@@ -51,8 +51,10 @@ class Continuation(VerticalScroll):
         return self.query_one(Static)
 
     def stop(self) -> None:
-        if self._writing:
+        if self._writing and self.writing:
             self._writing.cancel()
+            self._writing = None
+            self.border_subtitle = "stopped"
 
     def write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
         """Begin anew, with `ftapp.clients.Predictor.generate`."""
@@ -87,9 +89,6 @@ class Continuation(VerticalScroll):
         except (RunError, RecipeError) as error:
             self.text.update(Content.styled(str(error), "$error"))
             self.border_subtitle = ""
-        except asyncio.CancelledError:
-            self.border_subtitle = "stopped"
-            raise
 
     def _show(self, prompt: str, written: str) -> None:
         at_end = self.is_vertical_scroll_end
