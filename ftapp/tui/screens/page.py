@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
+from ftapp.tui.widgets.keys import Keys
 from ftapp.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Page(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TopBar(self.PLACE)
         yield from self.body()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def body(self) -> Iterable[Widget]:
         """The screen's own widgets, from top to bottom."""
