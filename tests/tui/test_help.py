@@ -31,7 +31,7 @@ async def test_help_tells_the_keys_of_the_footer_first_and_common_ones_last() ->
         await until(pilot, lambda: isinstance(app.screen, RecipesScreen) and app.screen.entry)
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-        rows = [(row[0], str(row[1])) for row in app.screen.query_one(Facts).rows]
+        rows = [(label, *map(str, values)) for label, *values in app.screen.query_one(Facts).rows]
         assert rows[:2] == [("⏎", "Configure"), ("r", "Run")]
         assert ("↑", "Up") in rows
         assert rows[-3:-1] == [

@@ -206,6 +206,20 @@ async def test_commands_are_gone_for_an_ended_run_and_layers_are_greyed_for_a_li
             assert "fixed for a phase" in layers.tooltip
 
 
+async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:
+    run = write_run(status=None)
+    app = FtApp()
+    with living(run):
+        async with app.run_test(size=(120, 40)) as pilot:
+            screen = await opened(pilot, run)
+            following = [worker for worker in app.workers if worker.node is screen]
+            assert following
+            await pilot.press("1")
+            await until(pilot, lambda: not screen.is_attached)
+            assert all(worker.is_cancelled for worker in following)
+            assert not screen._draw()
+
+
 async def test_panes_of_an_ended_run_follow_the_terminals_width(write_run: Write) -> None:
     run = write_run()
     async with FtApp().run_test(size=(80, 24)) as pilot:
@@ -220,7 +234,7 @@ def test_short_names_of_layers_keep_the_block_and_the_end() -> None:
     query = "transformer_layer_2/self_attention/query"
     dense = "transformer_layer_0/feedforward_intermediate_dense"
     assert [_short(query, 12), _short(dense, 20), _short("classifier", 20)] == [
-        "…ayer_2/query",
+        "…yer_2/query",
         "…_0/…ermediate_dense",
         "classifier",
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.await_remove import AwaitRemove
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widget import Widget
@@ -34,6 +35,10 @@ class Page(Screen[None]):
         yield TopBar(self.PLACE)
         yield from self.body()
         yield Keys()
+
+    def remove(self) -> AwaitRemove:
+        self.workers.cancel_node(self)  # before the widgets go that they would show something on
+        return super().remove()
 
     def body(self) -> Iterable[Widget]:
         """The screen's own widgets, from top to bottom."""
