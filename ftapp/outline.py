@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ftapp.units import duration, size
+from ftapp.units import duration, flops, size
 
 
 @dataclass
@@ -46,7 +46,7 @@ def _phase(phase: Mapping[str, Any]) -> list[Any]:
         saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
         parts = {name: costs[name] for name in ("weights", "gradients", "optimizer", "activations")}
         listed = ", ".join(f"{name} {size(count)}" for name, count in parts.items())
-        rows["a step"] = f"{costs['flops'] / 1e9:,.3g} GFLOPs" + (f", {saved:.0%} saved by the cache" if saved else "")
+        rows["a step"] = flops(costs["flops"]) + (f", {saved:.0%} saved by the cache" if saved else "")
         rows["memory"] = f"{size(sum(parts.values()))}: {listed}"
     rows["cache"] = f"none: {cache['reason']}"
     if cache["cached"]:

@@ -1,4 +1,4 @@
-"""Sizes and durations in words."""
+"""Sizes, durations and operations in words."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} {_UNITS[-1]}"
+
+
+def flops(count: float) -> str:
+    """Floating-point operations, in three digits."""
+    for unit in ("", "k", "M", "G", "T"):
+        if count < 999.5 or unit == "T":
+            break
+        count /= 1000
+    return f"{count:,.3g} {unit}FLOPs" if count < 999.5 else f"{count:,.0f} {unit}FLOPs"
 
 
 def duration(seconds: float) -> str:

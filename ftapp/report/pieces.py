@@ -18,7 +18,7 @@ from ftapp.measures.calibration import expected_error
 from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
-from ftapp.units import duration, size
+from ftapp.units import duration, flops, size
 
 PARTS = ("features", "training", "evaluation", "other")
 """What the time of a phase goes into."""
@@ -140,7 +140,7 @@ def _phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded | None) -
         "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs",
         "time, planned": duration(timed) if timed is not None else unknown,
         "time, spent": duration(ended.seconds) if ended else unknown,
-        "a step, planned": f"{estimate.flops / 1e9:.3g} GFLOPs" if estimate else unknown,
+        "a step, planned": flops(estimate.flops) if estimate else unknown,
         "memory, planned": unknown,
         "memory, peak of the process": size(ended.memory) if ended else unknown,
         "kept features": unknown,

@@ -119,13 +119,18 @@ class FtApp(App[None]):
 
         said = [self._unsaved()]
         if self.live_runs:
-            runs = "A run goes" if self.live_runs == 1 else f"{self.live_runs} runs go"
-            said.append(f"{runs} on without it. ftapp shows it again under Runs, from any terminal.")
+            one = self.live_runs == 1
+            count, them = ("A run goes", "it") if one else (f"{self.live_runs} runs go", "them")
+            said.append(f"{count} on without it. ftapp shows {them} again under Runs, from any terminal.")
         if not any(said):
-            self.exit()
+            self._close()
             return
         dialog = Dialog("Close the interface?", "\n".join(filter(None, said)), ["Close", "Stay"])
-        self.push_screen(dialog, lambda choice: self.exit() if choice == "Close" else None)
+        self.push_screen(dialog, lambda choice: self._close() if choice == "Close" else None)
+
+    def _close(self) -> None:
+        self.workers.cancel_all()  # before the widgets go that they would show something on
+        self.exit()
 
     def configure(self, draft: Draft) -> None:
         """Open a recipe to look at and change before it runs."""

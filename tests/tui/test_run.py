@@ -19,7 +19,15 @@ from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.run import PANES, RunScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.chart import Chart
-from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
+from ftapp.tui.widgets.run_panes import (
+    ExamplesPane,
+    Headline,
+    LayersPane,
+    LogPane,
+    PhasesPane,
+    Trouble,
+    _short,
+)
 from tests.tui.conftest import Write
 from tests.tui.harness import SIZES, living, until
 
@@ -146,8 +154,8 @@ async def test_a_language_models_samples_newest_first(write_run: Write) -> None:
         log.write(Sampled(time=time.time(), step=step, prompt="Alice looked", text=words))
     async with FtApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
-        said = shown(screen, ExamplesPane)
-        assert said.index("after 10 steps  Alice looked at the Queen") < said.index("after 0 steps")
+        said = " ".join(shown(screen, ExamplesPane).split())
+        assert said.index("after 10 steps Alice looked at the Queen") < said.index("after 0 steps")
 
 
 async def test_the_log_tells_the_run_and_what_its_process_printed(write_run: Write) -> None:
@@ -183,16 +191,54 @@ async def test_panes_are_hidden_maximized_and_remembered(write_run: Write) -> No
     assert set(Settings.load().hidden) < set(PANES)
 
 
-async def test_commands_are_greyed_for_an_ended_run(write_run: Write) -> None:
-    run = write_run()
+async def test_commands_are_gone_for_an_ended_run_and_layers_are_greyed_for_a_live_one(write_run: Write) -> None:
     async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, write_run())
+        await until(pilot, lambda: "pause" not in {each.binding.action for each in screen.active_bindings.values()})
+        actions = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
+        assert not {"stop", "checkpoint", "rate", "layers"} & set(actions)
+        assert actions["try_model"] is False  # nothing is saved
+        live = write_run(status=None, seed=1)
+        with living(live):
+            screen = await opened(pilot, live)
+            layers = next(each for each in screen.active_bindings.values() if each.binding.action == "layers")
+            assert not layers.enabled
+            assert "fixed for a phase" in layers.tooltip
+
+
+async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:
+    run = write_run(status=None)
+    app = FtApp()
+    with living(run):
+        async with app.run_test(size=(120, 40)) as pilot:
+            screen = await opened(pilot, run)
+            following = [worker for worker in app.workers if worker.node is screen]
+            assert following
+            await pilot.press("1")
+            await until(pilot, lambda: not screen.is_attached)
+            assert all(worker.is_cancelled for worker in following)
+            assert not screen._draw()
+
+
+async def test_panes_of_an_ended_run_follow_the_terminals_width(write_run: Write) -> None:
+    run = write_run()
+    async with FtApp().run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot, run)
-        await pilot.pause()
-        enabled = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
-        for action in ("pause", "stop", "checkpoint", "rate", "layers", "try_model"):
-            assert enabled[action] is False, action
-        reason = next(each.tooltip for each in screen.active_bindings.values() if each.binding.action == "layers")
-        assert "fixed for a phase" in reason
+        log = screen.query_one(LogPane)
+        await until(pilot, lambda: log.lines)
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: max(line.cell_length for line in log.lines) <= log.scrollable_content_region.width)
+
+
+def test_short_names_of_layers_keep_the_block_and_the_end() -> None:
+    query = "transformer_layer_2/self_attention/query"
+    dense = "transformer_layer_0/feedforward_intermediate_dense"
+    assert [_short(query, 12), _short(dense, 20), _short("classifier", 20)] == [
+        "…yer_2/query",
+        "…_0/…ermediate_dense",
+        "classifier",
+    ]
+    assert all(len(_short(path, width)) <= width for path in (query, dense, "a" * 50) for width in range(8, 50))
 
 
 async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write) -> None:

@@ -208,6 +208,19 @@ async def test_all_marked_runs_are_deleted_at_once(write_run: Write) -> None:
         assert [run.folder.exists() for run in runs] == [False, False, True]
 
 
+async def test_a_run_that_somebody_else_has_deleted_is_gone_without_a_complaint(write_run: Write) -> None:
+    run = write_run("a", age=10)
+    write_run("b", age=20)
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        table = await ready(pilot, 2)
+        await pilot.press("d")
+        shutil.rmtree(run.folder)
+        await pilot.press("enter")
+        await until(pilot, lambda: names(table) == ["b"])
+        assert not notes(app)
+
+
 async def test_folder_and_report_without_a_desktop_are_copied(
     write_run: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

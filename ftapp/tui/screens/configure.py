@@ -55,7 +55,7 @@ class ConfigureScreen(Page):
 
     AUTO_FOCUS = ""  # the tree takes the focus when it is there
     HELP = """
-## Configure
+# Configure
 
 Look at a run and change it before it starts. **R** is the share of the parameters that train.
 
@@ -75,7 +75,7 @@ Nothing is written before you save. A run that is started goes on without this w
         Binding("g", "fetch", "Fetch", tooltip="Fetch the model and the data from their hub"),
         Binding("t", "time", "Time", tooltip="Time a few steps"),
         *(
-            Binding(key, f"pane('{name}')", _PANES[name], key_display="F2-F5", show=key == "f2", tooltip="Panes")
+            Binding(key, f"pane('{name}')", "Panes", key_display="F2-F5", show=key == "f2", tooltip="Go to a pane")
             for key, name in _KEYS.items()
         ),
         Binding("escape", "back", "Back"),

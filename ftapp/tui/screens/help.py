@@ -7,30 +7,52 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Markdown
+
+from ftapp.tui.widgets.facts import Fact, Facts
+
+# What Textual's own keys do on every screen. They come last.
+_COMMON = {
+    "app.focus_next": "To the next part of the screen",
+    "app.focus_previous": "To the former part of the screen",
+    "screen.copy_text": "Copy the text that the mouse has marked",
+}
 
 
 class HelpScreen(ModalScreen[None]):
     """Shows the HELP of the screen below, and the keys that work on it now."""
 
+    DEFAULT_CSS = """
+    HelpScreen #help-keys { margin: 0 2 1 2; }
+    HelpScreen MarkdownH1, HelpScreen MarkdownH2 { content-align: left middle; text-style: bold; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "Close")]
 
     def __init__(self, page: Screen[object]) -> None:
         super().__init__()
-        self._text = f"{(getattr(page, 'HELP', None) or '').strip()}\n\n{_keys(page)}"
+        self._text = (getattr(page, "HELP", None) or "").strip()
+        self._keys = _keys(page)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"):
             yield Markdown(self._text)
+            facts = Facts(id="help-keys")
+            facts.rows = self._keys
+            yield facts
 
 
-def _keys(page: Screen[object]) -> str:
-    """The active bindings as a Markdown table, those of the focused widget first."""
-    rows: dict[str, list[str]] = {}
+def _keys(page: Screen[object]) -> list[Fact]:
+    """The active bindings, those of the footer first: their keys and what they do."""
+    footer: dict[str, list[str]] = {}
+    moves: dict[str, list[str]] = {}
+    common: dict[str, list[str]] = {}
     for active in page.active_bindings.values():
         binding = active.binding
         if active.enabled and binding.description and not binding.system:
-            rows.setdefault(binding.tooltip or binding.description, []).append(page.app.get_key_display(binding))
-    lines = [f"| {' '.join(dict.fromkeys(keys))} | {what} |".replace("\\", "\\\\") for what, keys in rows.items()]
-    return "\n".join(["| key | |", "|---|---|", *lines])
+            what = _COMMON.get(binding.action) or binding.tooltip or binding.description
+            told = common if binding.action in _COMMON else footer if binding.show else moves
+            told.setdefault(what, []).append(page.app.get_key_display(binding))
+    rows = [*footer.items(), *moves.items(), *common.items()]
+    return [(" ".join(dict.fromkeys(keys)), Content(what)) for what, keys in rows]

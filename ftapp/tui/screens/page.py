@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.await_remove import AwaitRemove
 from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
+from ftapp.tui.widgets.keys import Keys
 from ftapp.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ class Page(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TopBar(self.PLACE)
         yield from self.body()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
+
+    def remove(self) -> AwaitRemove:
+        self.workers.cancel_node(self)  # before the widgets go that they would show something on
+        return super().remove()
 
     @property
     def unsaved(self) -> str:

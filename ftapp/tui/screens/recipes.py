@@ -59,10 +59,10 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     DEFAULT_CSS = """
     RecipesScreen #columns { height: 1fr; }
     RecipesScreen #choose { width: 37; }
-    RecipesScreen.-narrow #choose { width: 36; }
+    RecipesScreen.-narrow #choose { width: 31; }
     RecipesScreen.-wide #choose { width: 44; }
     RecipesScreen #about { width: 1fr; }
-    RecipesScreen #menu { height: 1fr; margin-top: 1; }
+    RecipesScreen #menu { height: 1fr; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     RecipesScreen.-short #menu { margin-top: 0; }
     RecipesScreen #menu > .option-list--option-disabled { color: $foreground-muted; }
     RecipesScreen #about > * { width: 1fr; max-width: 100; height: auto; margin-bottom: 1; }
@@ -289,7 +289,9 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         profile = self.profile
         title = Content.styled(entry.title, "b")
         self.query_one("#title", Static).update(Content("\n").join(part for part in (title, entry.summary) if part))
-        self.query_one("#problems", Static).update("\n".join(entry.problems))
+        # The pane has the file's name already.
+        problems = [problem.removeprefix(f"{entry.path}: ") for problem in entry.problems]
+        self.query_one("#problems", Static).update("\n\n".join(problems))
         self.query_one("#profiles", Static).update(_profiles(entry.choices, profile))
         last = self._last.get((entry.path.stem, profile)) if self._last else None
         recipe, size = entry.recipes.get(profile), self._sizes.get((entry.path, profile))

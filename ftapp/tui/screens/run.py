@@ -12,6 +12,7 @@ import numpy as np
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.widget import Widget
 
 from ftapp import control
@@ -34,7 +35,7 @@ PANES = {
     "loss": "Loss",
     "accuracy": "Accuracy",
     "rate": "Learning rate",
-    "speed": "Steps a second",
+    "speed": "Steps/s",
     "memory": "Memory",
     "phases": "Phases",
     "layers": "Layers that train",
@@ -126,7 +127,7 @@ when this screen or the interface is closed. Commands are carried out at the end
                 yield LogPane(self.run, id="log")
             with Horizontal(id="details"):
                 yield Chart("Learning rate", id="rate", smooth=False)
-                yield Chart("Steps a second", id="speed")
+                yield Chart("Steps/s", id="speed")
                 yield Chart("Memory, GiB", id="memory", smooth=False)
 
     def on_mount(self) -> None:
@@ -144,11 +145,16 @@ when this screen or the interface is closed. Commands are carried out at the end
                 self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
                 continue
             begun = time.thread_time()
-            self._draw()
+            if not self._draw():
+                return
             if self._status != "running":
                 return
             spent = time.thread_time() - begun
             await asyncio.sleep(max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
+
+    def on_resize(self) -> None:
+        if self._status != "running":  # a live run is drawn again by itself
+            self.call_after_refresh(self._draw)
 
     def _read_recipe(self) -> Recipe | None:
         try:
@@ -166,8 +172,15 @@ when this screen or the interface is closed. Commands are carried out at the end
         self._status = ended.status if ended else "running" if living or more else "crashed"
         return more
 
-    def _draw(self) -> None:
-        """Show the history as it is now."""
+    def _draw(self) -> bool:
+        """Show the history as it is now, and return whether there is a screen to show it on still."""
+        try:
+            self._fill()
+        except NoMatches:  # it is being left, and its widgets go before it
+            return False
+        return True
+
+    def _fill(self) -> None:
         history, steps = self.history, self.history.steps
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
         self.query_one(Trouble).show(self.run, history, self._status)
@@ -292,9 +305,9 @@ when this screen or the interface is closed. Commands are carried out at the end
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in _COMMANDS:
-            return True if self._status == "running" else None
-        if action == "layers":
-            return None
+            return self._status == "running"
+        if action == "layers":  # greyed, as no run can do it yet
+            return None if self._status == "running" else False
         if action == "try_model":
             return True if self.history.saved else None
         return True

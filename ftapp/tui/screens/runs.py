@@ -263,6 +263,8 @@ folder; `s` and `S`, or a click on a column's head, sort.
                 await asyncio.to_thread(runs.delete, summary.run)
             except RunError as error:
                 self.notify(str(error), severity="warning")
+            except FileNotFoundError:
+                pass  # somebody else has deleted it
             except OSError as error:
                 self.notify(f"{summary.run.folder} is not deleted: {error.strerror}", severity="error")
         await self._reread()

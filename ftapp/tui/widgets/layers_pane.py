@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from ftapp import rules
+from ftapp import rules, units
 from ftapp.answers import Costs, Structure
 from ftapp.tui import layers, words
 from ftapp.tui.edits import Form
@@ -192,7 +192,7 @@ def cost_words(costs: Costs) -> str:
         if costs.steps is not None:
             parts.append(f"{costs.steps:,} steps {about}{words.duration(costs.step * costs.steps)}")
     elif costs.estimate:
-        parts.append(f"a step {costs.estimate.flops / 1e9:,.3g} GFLOPs")
+        parts.append(f"a step {units.flops(costs.estimate.flops)}")
     if costs.estimate:
         estimate = costs.estimate
         memory = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations

@@ -34,6 +34,7 @@ STATUS_COLORS = {
     "refused": "error",
 }
 _LOG_LINES, _LOG_BYTES = 500, 100_000
+_BLOCK = 2  # characters at the end of a layer's path's first part that are always shown: the block's number
 _NAME = 12  # characters of a class's name beside the confusion matrix
 
 
@@ -205,8 +206,8 @@ class LayersPane(Pane):
         most = max((value for value in values if value is not None), default=0.0) or 1.0
         room = max(24, self.size.width - 4)
         longest = max(map(len, phase.trainable_layers), default=0)
-        names = min(longest, room - 18)
-        width = max(4, room - names - 10)
+        names = min(longest, room - 15)
+        width = max(4, room - names - 9)
         table = Table.grid(padding=(0, 1, 0, 0))
         for path, value in zip(phase.trainable_layers, values, strict=True):
             filled = 0 if value is None else round(width * value / most)
@@ -221,8 +222,12 @@ def _short(path: str, width: int) -> str:
     if len(path) <= width:
         return path
     first, *_, last = path.split("/") if "/" in path else ("", path)
-    room = width - len(last) - 2
-    return f"…{first[-room:]}/{last}" if first and room > 1 else "…" + path[-width + 1 :]
+    if not first:
+        return f"…{path[-width + 1 :]}"
+    room = max(min(len(first), _BLOCK), width - len(last) - 2)
+    name = f"{first if len(first) <= room else f'…{first[-room:]}'}/"
+    room = width - len(name)
+    return name + (last if len(last) <= room else f"…{last[-room + 1 :]}")
 
 
 class ExamplesPane(Pane):
@@ -256,7 +261,7 @@ class ExamplesPane(Pane):
 
     def _confusion(self, event: Confused, classes: Sequence[str]) -> None:
         """Rows are true classes, columns predicted ones; the darker the ground, the larger the row's share."""
-        self.border_title = "Confusion: rows true, columns predicted"
+        self.border_title = "Confusion, true classes in rows"
         self.border_subtitle = f"{event.split}, step {event.step}"
         names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in classes]
         label, room = max(map(len, names)), self.size.width - 4
@@ -308,9 +313,13 @@ class LogPane(RichLog):
         self._run = run
         self._told = 0
         self._printed = 0  # bytes of train.log
+        self._width = 0  # that its lines are wrapped to
 
     def show(self, history: History) -> None:
-        """Add what has come since the last time."""
+        """Add what has come since the last time; all again where lines have got another width."""
+        if self._width != self.size.width:
+            self._width, self._told, self._printed = self.size.width, 0, 0
+            self.clear()
         muted = _color(self, "secondary")
         follows = self.is_vertical_scroll_end  # nobody has scrolled up to read
         for line in self._new_output():

@@ -1,0 +1,40 @@
+"""Help: it is in sight at every size, and tells all keys, those of the footer first."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets._footer import FooterKey
+
+from ftapp.tui.app import FtApp
+from ftapp.tui.screens.help import HelpScreen
+from ftapp.tui.screens.recipes import RecipesScreen
+from ftapp.tui.screens.runs import RunsScreen
+from ftapp.tui.widgets.facts import Facts
+from tests.tui.harness import SIZES, until
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_key_of_the_help_is_never_cut_off(size: tuple[int, int]) -> None:
+    app = FtApp()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RecipesScreen))
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.query(FooterKey))
+        help_key = app.screen.query_one("FooterKey.-pinned", FooterKey)
+        await until(pilot, lambda: help_key.region.right == size[0])
+        assert help_key.description == "Help"
+
+
+async def test_help_tells_the_keys_of_the_footer_first_and_common_ones_last() -> None:
+    app = FtApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RecipesScreen) and app.screen.entry)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        rows = [(label, *map(str, values)) for label, *values in app.screen.query_one(Facts).rows]
+        assert rows[:2] == [("⏎", "Configure"), ("r", "Run")]
+        assert ("↑", "Up") in rows
+        assert rows[-3:-1] == [
+            ("tab", "To the next part of the screen"),
+            ("shift+tab", "To the former part of the screen"),
+        ]
