@@ -29,7 +29,8 @@ from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
 
 _REFRESH_SECONDS = 0.5
-_SHARE_OF_CORE = 0.06  # that drawing a live run may take: a long run is drawn less often
+_SHARE_OF_CORE = 0.08  # that following a live run may take: where drawing is costly, it is drawn less often
+_LONGEST_SECONDS = 5.0
 
 PANES = {
     "loss": "Loss",
@@ -106,6 +107,8 @@ when this screen or the interface is closed. Commands are carried out at the end
         self._status = "running"
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
+        self._plotted: object = None  # what the charts show, and what the keys' states follow from
+        self._keys: object = None
         self._sent: dict[str, str] = {}  # names of commands that wait for an answer, by id
 
     @property
@@ -144,13 +147,13 @@ when this screen or the interface is closed. Commands are carried out at the end
             if await asyncio.to_thread(self._advance):  # a long history: its charts are drawn once it is read
                 self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
                 continue
-            begun = time.thread_time()
-            if not self._draw():
+            begun = time.process_time()
+            if not self._draw() or self._status != "running":
                 return
-            if self._status != "running":
-                return
-            spent = time.thread_time() - begun
-            await asyncio.sleep(max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
+            # What is drawn goes to the terminal while this waits, so that the time taken is known afterwards.
+            await asyncio.sleep(_REFRESH_SECONDS)
+            spent = time.process_time() - begun
+            await asyncio.sleep(min(_LONGEST_SECONDS, spent / _SHARE_OF_CORE - _REFRESH_SECONDS))
 
     def on_resize(self) -> None:
         if self._status != "running":  # a live run is drawn again by itself
@@ -181,13 +184,25 @@ when this screen or the interface is closed. Commands are carried out at the end
         return True
 
     def _fill(self) -> None:
-        history, steps = self.history, self.history.steps
+        history = self.history
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
         self.query_one(Trouble).show(self.run, history, self._status)
         self.query_one(PhasesPane).show(history, self._recipe)
         self.query_one(LayersPane).show(history)
         self.query_one(ExamplesPane).show(history)
         self.query_one(LogPane).show(history)
+        classifies = self._recipe is None or self._recipe.task != "causal-lm"
+        self.query_one("#accuracy").set_class(not classifies, "-empty")
+        if (told := (len(history.steps), len(history.evaluations), len(history.phases))) != self._plotted:
+            self._plotted = told
+            self._plot_all()
+        self._answered()
+        if (keys := (self._status, history.paused, history.saved)) != self._keys:
+            self._keys = keys
+            self.refresh_bindings()
+
+    def _plot_all(self) -> None:
+        history, steps = self.history, self.history.steps
         at_step = np.asarray(steps.step, np.float64)
         held_out = [each for each in history.evaluations if not each.final]
         at = [each.step for each in held_out]
@@ -208,10 +223,6 @@ when this screen or the interface is closed. Commands are carried out at the end
         self._plot("speed", Curve.of("", at_step, pace, "primary", noisy=True))
         memory = np.asarray(steps.memory) / 2**30
         self._plot("memory", Curve.of("", at_step, memory, "primary"))
-        classifies = self._recipe is None or self._recipe.task != "causal-lm"
-        self.query_one("#accuracy").set_class(not classifies, "-empty")
-        self._answered()
-        self.refresh_bindings()
 
     def _plot(self, name: str, *curves: Curve) -> None:
         chart = self.query_one(f"#{name}", Chart)
@@ -244,6 +255,7 @@ when this screen or the interface is closed. Commands are carried out at the end
                 self.app.settings.hidden = hidden
                 self.app.settings.save()
                 self._show_panes()
+                self._plotted = None
                 self._draw()
 
         self.app.push_screen(ChoosePanes(PANES, self.app.settings.hidden), chosen)

@@ -89,6 +89,9 @@ class Plot(PlotWidget):
         except ColorParseError:  # themes of the terminal's own colours have no numbers for some
             return Color.parse("ansi_default")
 
+    def _update_legend(self) -> None:
+        """The border's title is the legend; filling the base class's own would lay the screen out at each drawing."""
+
     def _render_plot(self) -> None:
         # Otherwise the canvas asks for a repaint at each character.
         with self.query_one("#plot", Canvas).batch_refresh():

@@ -49,9 +49,9 @@ class Pane(VerticalScroll, can_focus=True):
     def compose(self) -> ComposeResult:
         yield self._text
 
-    def put(self, content: RenderableType) -> None:
-        """Show this in place of what was there."""
-        self._text.update(content)
+    def put(self, content: RenderableType, *, layout: bool = True) -> None:
+        """Show this in place of what was there. layout: whether it may take more or less room than that did."""
+        self._text.update(content, layout=layout)
 
     def color(self, name: str) -> str:
         """A colour of the theme, as Rich takes it."""
@@ -64,7 +64,7 @@ def _color(widget: Widget, name: str) -> str:
 
 
 class Headline(Static):
-    """One or two lines: which run this is, how it stands, and how long it has to go."""
+    """One line: which run this is, how it stands, and how long it has to go."""
 
     def show(self, name: str, history: History, recipe: Recipe | None, status: str) -> None:
         """Tell the run's standing. name: its recipe's; status: as `Run.status` has it."""
@@ -89,7 +89,7 @@ class Headline(Static):
             parts += list(self._live(history, recipe))
         if started:
             parts.append(f"{started.backend} {started.precision}")
-        self.update(text.append("   " + "  ·  ".join(parts), muted))
+        self.update(text.append("   " + "  ·  ".join(parts), muted), layout=False)
 
     def _live(self, history: History, recipe: Recipe | None) -> Iterator[str]:
         if recipe and history.phases and len(history.steps):
@@ -136,13 +136,19 @@ class PhasesPane(Pane):
 
     def __init__(self, *, id: str) -> None:
         super().__init__("Phases", id=id)
+        self._shape: object = None
 
     def show(self, history: History, recipe: Recipe | None) -> None:
         """Show the phases as they stand."""
         if recipe is None:
             self.put(Text("the run's recipe cannot be read", self.color("secondary")))
             return
-        self.put(Group(*(part for phase in outlook.phases(history, recipe) for part in self._lines(phase))))
+        phases = list(outlook.phases(history, recipe))
+        # What decides how many lines there are; between, only numbers and bars change.
+        shape = [(phase.total, phase.started, phase.ended) for phase in phases], self.size.width
+        parts = [part for phase in phases for part in self._lines(phase)]
+        self.put(Group(*parts), layout=shape != self._shape)
+        self._shape = shape
 
     def _lines(self, phase: PhaseOutlook) -> Iterator[RenderableType]:
         muted = self.color("secondary")
