@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -78,9 +79,16 @@ class FtApp(App[None]):
         return no_color.tolerant(super().get_line_filters())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        yield from super().get_system_commands(screen)
+        for active in screen.active_bindings.values():  # what the footer offers, but for the app's own keys
+            binding = active.binding
+            if binding.show and active.enabled and active.node is not self:
+                act = partial(self.run_action, binding.action, active.node)
+                yield SystemCommand(binding.description, binding.tooltip or binding.description, act)
+        yield from (each for each in super().get_system_commands(screen) if each.title not in ("Keys", "Quit"))
         yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
         yield SystemCommand("Runs", "All runs, live and ended", lambda: self.action_show("runs"))
+        yield SystemCommand("Help", "What this screen is for, and its keys", self.action_help)
+        yield SystemCommand("Quit", "Close the interface; runs go on", self.action_leave)
 
     def action_show(self, place: str) -> None:
         """Go to the recipes or to the runs; what lies above them is closed, after a question where that loses work."""

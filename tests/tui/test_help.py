@@ -6,11 +6,13 @@ import pytest
 from textual.widgets._footer import FooterKey
 
 from ftapp.tui.app import FtApp
+from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.help import HelpScreen
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.facts import Facts
-from tests.tui.harness import SIZES, until
+from tests.tui.conftest import Write
+from tests.tui.harness import SIZES, living, until
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -38,3 +40,20 @@ async def test_help_tells_the_keys_of_the_footer_first_and_common_ones_last() ->
             ("tab", "To the next part of the screen"),
             ("shift+tab", "To the former part of the screen"),
         ]
+
+
+async def test_the_palette_offers_the_screens_keys_and_quits_as_its_key_does(write_run: Write) -> None:
+    app = FtApp()
+    with living(write_run(status=None)):
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(pilot, lambda: isinstance(app.screen, RecipesScreen) and app.screen.entry and app.live_runs)
+            commands = {each.title: each for each in app.get_system_commands(app.screen)}
+            assert {"Configure", "Run", "Copy", "Recipes", "Runs", "Help", "Theme", "Quit"} <= set(commands)
+            assert "Keys" not in commands
+            recipes = app.screen
+            assert isinstance(recipes, RecipesScreen)
+            before = recipes.profile
+            app.call_later(commands["Profile"].callback)
+            await until(pilot, lambda: recipes.profile != before)
+            app.call_later(commands["Quit"].callback)
+            await until(pilot, lambda: isinstance(app.screen, Dialog))

@@ -147,6 +147,19 @@ async def test_drift_confusion_and_samples(write_run: Write) -> None:
         assert rows[:3] == [["cat", "dog"], ["cat", "8", "1"], ["dog", "2", "9"]]
 
 
+async def test_a_confusion_matrix_that_comes_last_is_drawn_to_its_panes_width(write_run: Write) -> None:
+    run = write_run(status=None)
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        assert not screen.query_one(ExamplesPane).display
+        log = EventLog(run.events_file)
+        log.write(DataLoaded(time=time.time(), train=80, validation=0, test=20, classes=["cat", "dog"], duplicates=0))
+        log.write(Confused(time=time.time(), step=10, split="test", counts=[[8, 1], [2, 9]]))
+        screen._follower.advance()
+        screen._draw()
+        await until(pilot, lambda: "cat dog" in shown(screen, ExamplesPane))
+
+
 async def test_a_language_models_samples_newest_first(write_run: Write) -> None:
     run = write_run(status=None)
     log = EventLog(run.events_file)

@@ -242,9 +242,11 @@ class ExamplesPane(Pane):
     def __init__(self, *, id: str) -> None:
         super().__init__("Samples", id=id)
         self._shown: object = None
+        self._history: History | None = None
 
     def show(self, history: History) -> None:
         """Show the samples, the newest first, or the latest confusion matrix."""
+        self._history = history
         self.set_class(not (history.samples or history.confusions), "-empty")
         if self._shown == (shown := (len(history.samples), len(history.confusions), self.size.width)):
             return
@@ -253,6 +255,11 @@ class ExamplesPane(Pane):
             self._confusion(history.confusions[-1], history.data.classes)
         else:
             self._samples(history.samples)
+
+    def on_resize(self) -> None:
+        """What fits follows from the width, which a pane without anything to show has not."""
+        if self._history:
+            self.show(self._history)
 
     def _samples(self, samples: Sequence[Sampled]) -> None:
         self.border_title = "Samples"
