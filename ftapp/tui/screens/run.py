@@ -155,10 +155,6 @@ when this screen or the interface is closed. Commands are carried out at the end
             spent = time.process_time() - begun
             await asyncio.sleep(min(_LONGEST_SECONDS, spent / _SHARE_OF_CORE - _REFRESH_SECONDS))
 
-    def on_resize(self) -> None:
-        if self._status != "running":  # a live run is drawn again by itself
-            self.call_after_refresh(self._draw)
-
     def _read_recipe(self) -> Recipe | None:
         try:
             return recipes.load(self.run.recipe_file)

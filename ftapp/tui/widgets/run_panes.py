@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -45,6 +46,11 @@ class Pane(VerticalScroll, can_focus=True):
         super().__init__(id=id, classes="pane")
         self.border_title = title
         self._text = Static()
+        self._again: Callable[[], None] | None = None  # shows once more what it shows
+
+    def on_resize(self) -> None:
+        if self._again:  # what is shown depends on the width
+            self._again()
 
     def compose(self) -> ComposeResult:
         yield self._text
@@ -140,6 +146,7 @@ class PhasesPane(Pane):
 
     def show(self, history: History, recipe: Recipe | None) -> None:
         """Show the phases as they stand."""
+        self._again = partial(self.show, history, recipe)
         if recipe is None:
             self.put(Text("the run's recipe cannot be read", self.color("secondary")))
             return
@@ -198,6 +205,7 @@ class LayersPane(Pane):
 
     def show(self, history: History) -> None:
         """Show the latest phase's layers, with their drift once it was measured."""
+        self._again = partial(self.show, history)
         if not history.phases:
             return
         phase = history.phases[-1]
@@ -242,11 +250,10 @@ class ExamplesPane(Pane):
     def __init__(self, *, id: str) -> None:
         super().__init__("Samples", id=id)
         self._shown: object = None
-        self._history: History | None = None
 
     def show(self, history: History) -> None:
         """Show the samples, the newest first, or the latest confusion matrix."""
-        self._history = history
+        self._again = partial(self.show, history)
         self.set_class(not (history.samples or history.confusions), "-empty")
         if self._shown == (shown := (len(history.samples), len(history.confusions), self.size.width)):
             return
@@ -255,11 +262,6 @@ class ExamplesPane(Pane):
             self._confusion(history.confusions[-1], history.data.classes)
         else:
             self._samples(history.samples)
-
-    def on_resize(self) -> None:
-        """What fits follows from the width, which a pane without anything to show has not."""
-        if self._history:
-            self.show(self._history)
 
     def _samples(self, samples: Sequence[Sampled]) -> None:
         self.border_title = "Samples"
@@ -327,9 +329,11 @@ class LogPane(RichLog):
         self._told = 0
         self._printed = 0  # bytes of train.log
         self._width = 0  # that its lines are wrapped to
+        self._history = History()
 
     def show(self, history: History) -> None:
         """Add what has come since the last time; all again where lines have got another width."""
+        self._history = history
         if self._width != self.size.width:
             self._width, self._told, self._printed = self.size.width, 0, 0
             self.clear()
@@ -347,6 +351,10 @@ class LogPane(RichLog):
             self._to_end()
 
     @on(events.Resize)
+    def _resized(self) -> None:
+        self.show(self._history)
+        self._to_end()
+
     def _to_end(self) -> None:
         self.call_after_refresh(self.scroll_end, animate=False)
 
