@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -191,9 +190,6 @@ class FtApp(App[None]):
 
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     """Open the interface and return when it is closed."""
-    with suppress(Exception):  # whatever a terminal answers, pictures come down to characters
-        # It asks the terminal what pictures it can show, which works only before the interface reads from it.
-        import textual_image.widget  # noqa: F401
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
     plain_text.prepare(sys.__stderr__)  # which Textual draws on
     graphics.ask()
