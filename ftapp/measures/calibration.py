@@ -14,7 +14,8 @@ def binned(confidence: NDArray[np.floating], is_right: NDArray[np.bool_]) -> NDA
 
     confidence: the probability of the predicted class (examples,). The parts of several batches add up.
     """
-    place = np.clip((confidence.astype(np.float64) * BINS).astype(np.int64), 0, BINS - 1)
+    known = np.nan_to_num(confidence.astype(np.float64))  # a model that diverged has none; its run fails by its loss
+    place = np.clip((known * BINS).astype(np.int64), 0, BINS - 1)
     sums = [np.bincount(place, weights=column, minlength=BINS) for column in (None, confidence, is_right)]
     return np.stack(sums, axis=1).astype(np.float64)
 
