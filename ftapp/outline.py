@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ftapp.units import duration, flops, size
+from ftapp.words import duration, flops, size
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ftapp.compare import Arm, Comparison, all_compared, differences, drift, met
 from ftapp.findings import HEADER
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
-from ftapp.units import duration, size
+from ftapp.words import duration, size
 
 
 def write(

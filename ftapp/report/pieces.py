@@ -18,7 +18,7 @@ from ftapp.measures.calibration import expected_error
 from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
-from ftapp.units import duration, flops, size
+from ftapp.words import duration, flops, size
 
 PARTS = ("features", "training", "evaluation", "other")
 """What the time of a phase goes into."""

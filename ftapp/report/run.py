@@ -10,7 +10,7 @@ import numpy as np
 from ftapp.compare import Record, drift, metrics, token_share_gain
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
-from ftapp.units import duration, size
+from ftapp.words import duration, size
 
 FILE = "report.html"
 

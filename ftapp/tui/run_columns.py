@@ -8,8 +8,8 @@ from typing import Any
 
 from textual.content import Content
 
+from ftapp import words
 from ftapp.summary import Summary
-from ftapp.tui import words
 
 GAP = 2  # cells between columns
 _LONGEST = 40  # cells for a recipe's name

@@ -15,10 +15,9 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import DirectoryTree, OptionList, Static
 
-from ftapp import recipe, runs
+from ftapp import recipe, runs, words
 from ftapp.answers import Prediction
 from ftapp.runs import Run
-from ftapp.tui import words
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.pick_file import PickFile
 from ftapp.tui.screens.try_it import TryScreen

@@ -44,7 +44,7 @@ LIGHT_MODULES = [
     "summary",
     "tail",
     "structures",
-    "units",
+    "words",
     "weights",
     "worker",
 ]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from textual.content import Content
 
+from ftapp import words
 from ftapp.runs import Run
 from ftapp.summary import Summary
-from ftapp.tui import words
 from ftapp.tui.run_columns import COLUMNS, GAP, fitting, line, matching, sort, status_words
 
 
@@ -63,14 +63,6 @@ def test_status_in_words() -> None:
     assert status_words(one("a", status="running", steps=5, first_step=1, last_step=10)) == "running 50%"
     assert status_words(one("a", status="running", paused=True, steps=5, last_step=10)) == "paused 50%"
     assert status_words(one("a", steps=10, last_step=10)) == "done"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (48, "48 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (273600, "3 d 4 h")],
-)
-def test_durations(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ftapp import recipe as recipes
+from ftapp import words
 from ftapp.errors import RecipeError
 from ftapp.history import Follower, History
 from ftapp.runs import Run
 from ftapp.summary import Summary, summarize
-from ftapp.tui import comparison, words
+from ftapp.tui import comparison
 from ftapp.tui.comparison import Results
 from ftapp.tui.curves import Curve, Floats
 from ftapp.tui.run_columns import status_words

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ftapp.tui import words
+from ftapp import words
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.search_line import SearchLine

@@ -16,13 +16,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ftapp import recipe as recipes
-from ftapp import sources
+from ftapp import sources, words
 from ftapp.clients import Predictor
 from ftapp.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 from ftapp.summary import Summary, summarize
-from ftapp.tui import words
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.write import Write

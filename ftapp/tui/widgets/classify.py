@@ -15,10 +15,10 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
+from ftapp import words
 from ftapp.answers import Prediction
 from ftapp.clients import Predictor
 from ftapp.errors import RecipeError, RunError
-from ftapp.tui import words
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
 from ftapp.tui.widgets.scores import Scores

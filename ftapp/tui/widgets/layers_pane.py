@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from ftapp import rules, units
+from ftapp import rules, words
 from ftapp.answers import Costs, Structure
-from ftapp.tui import layers, words
+from ftapp.tui import layers
 from ftapp.tui.edits import Form
 from ftapp.tui.layers import Choice, Node
 from ftapp.tui.widgets.layer_tree import LayerTree
@@ -192,7 +192,7 @@ def cost_words(costs: Costs) -> str:
         if costs.steps is not None:
             parts.append(f"{costs.steps:,} steps {about}{words.duration(costs.step * costs.steps)}")
     elif costs.estimate:
-        parts.append(f"a step {units.flops(costs.estimate.flops)}")
+        parts.append(f"a step {words.flops(costs.estimate.flops)}")
     if costs.estimate:
         estimate = costs.estimate
         memory = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations

@@ -17,12 +17,12 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
-from ftapp import narration
+from ftapp import narration, words
 from ftapp.events import Choice, Confused, PhaseEnded, Sampled
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
-from ftapp.tui import outlook, words
+from ftapp.tui import outlook
 from ftapp.tui.outlook import PhaseOutlook
 
 STATUS_COLORS = {

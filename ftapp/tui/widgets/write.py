@@ -16,10 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 from textual.worker import Worker
 
+from ftapp import words
 from ftapp.answers import Generated
 from ftapp.clients import Predictor
 from ftapp.errors import RecipeError, RunError
-from ftapp.tui import words
 from ftapp.tui.widgets.prompt import Number, Prompt, Tried
 
 _TITLES = {"trained": "[$primary]Fine-tuned[/]", "base": "[$accent]Before training[/]"}

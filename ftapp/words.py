@@ -1,4 +1,4 @@
-"""Times and sizes as people say them."""
+"""Times, sizes and numbers as people say them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from datetime import datetime
 
 
 def duration(seconds: float) -> str:
-    """A length of time, in two units at most: 0.4 s, 48 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """A length of time, in two units at most: 40 ms, 0.4 s, 48 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    if 0 < seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{max(0.0, seconds):.1f} s"
     whole = round(seconds)
@@ -83,3 +85,12 @@ def _sign(char: str) -> str:
     if ord(char) < 0x20:
         return chr(0x2400 + ord(char))
     return " " if char.isspace() else "\ufffd"
+
+
+def flops(count: float) -> str:
+    """Floating-point operations, in three digits."""
+    for unit in ("", "k", "M", "G", "T"):
+        if count < 999.5 or unit == "T":
+            break
+        count /= 1000
+    return f"{count:,.3g} {unit}FLOPs" if count < 999.5 else f"{count:,.0f} {unit}FLOPs"
