@@ -9,6 +9,7 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.color import Color
 from textual.containers import VerticalScroll
@@ -188,9 +189,11 @@ class LayersPane(Pane):
     def __init__(self, *, id: str) -> None:
         super().__init__("Layers that train", id=id)
         self._shown: object = None
+        self._history: History | None = None
 
     def show(self, history: History) -> None:
         """Show the latest phase's layers, with their drift once it was measured."""
+        self._history = history
         if not history.phases:
             return
         phase = history.phases[-1]
@@ -214,6 +217,11 @@ class LayersPane(Pane):
             told = Text("" if value is None else f"{value:.2g}", self.color("secondary"), justify="right")
             table.add_row(Text(_short(path, names)), *([bar, told] if drift else []))
         self.put(table)
+
+    def on_resize(self) -> None:
+        """Names and bars follow the width."""
+        if self._history:
+            self.show(self._history)
 
 
 def _short(path: str, width: int) -> str:
@@ -320,12 +328,15 @@ class LogPane(RichLog):
         self._told = 0
         self._printed = 0  # bytes of train.log
         self._width = 0  # that its lines are wrapped to
+        self._history: History | None = None
 
     def show(self, history: History) -> None:
         """Add what has come since the last time; all again where lines have got another width."""
+        self._history = history
         if self._width != self.size.width:
             self._width, self._told, self._printed = self.size.width, 0, 0
             self.clear()
+            self.call_after_refresh(self.scroll_end, animate=False)
         muted = _color(self, "secondary")
         for line in self._new_output():
             self.write(Text(words.printable(line), muted))
@@ -335,6 +346,11 @@ class LogPane(RichLog):
             for line in narration.lines(event):
                 self.write(Text.assemble((clock, muted), line))
         self._told = len(happened)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Wrap anew; Textual calls RichLog's own handler beside this one."""
+        if self._history:
+            self.show(self._history)
 
     def _new_output(self) -> list[str]:
         """The lines that the process has printed since the last time; of a long log only the end."""
