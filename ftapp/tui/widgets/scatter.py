@@ -47,4 +47,6 @@ class Scatter(Plot):
         self.border_title = Text(f"{self._title}: {second} over {first}").markup if first else self._title
         below, pairs = int((self._y < self._x).sum()), len(self._x)
         told = f"{second} lower at {below / pairs:.0%} of {pairs:,} steps" if pairs else ""
+        if pairs and np.array_equal(self._x, self._y):
+            told = f"equal at all {pairs:,} steps"
         self.border_subtitle = told or ("no step that both have taken" if first else "")
