@@ -145,8 +145,8 @@ def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent
 
 def _without_features(scratch: Path) -> Path:
     """A new cache folder that has the downloads of the usual one, and no features."""
-    folder = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch))
-    for entry in fetch.cache_dir().iterdir():
+    folder, usual = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch)), fetch.cache_dir()
+    for entry in usual.iterdir() if usual.is_dir() else ():
         if entry.name != cache.folder().name:
             (folder / entry.name).symlink_to(entry)
     return folder
