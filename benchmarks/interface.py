@@ -1,6 +1,7 @@
 """The terminal interface: how soon it shows itself, how it opens a long run, and what following one costs.
 
-paint   from the start of the process `ftapp` in a pseudo-terminal to the first frame with the menu's bar.
+paint   from the start of the process `ftapp` in a pseudo-terminal to the first frame with the menu's bar. What the
+        interface asks of the terminal is answered at once, as terminals do.
 open    from opening the screen of a run that has ended after --steps steps to its curves being drawn.
 follow  the share of a core that the interface takes while such a run goes on and takes ten steps a second.
 
@@ -39,6 +40,7 @@ ARMS = ("paint", "open", "follow")
 _SIZE = (120, 40)
 _FOLLOWED = 20.0  # seconds
 _PACE = 10.0  # steps a second
+_QUESTION, _ANSWER = b"\x1b[c", b"\x1b[?62;22c"  # for the terminal's attributes: a VT220 with colours
 _RECIPE = """
 title = "long"
 summary = "So many steps."
@@ -117,9 +119,12 @@ def measure_paint(args: argparse.Namespace) -> Figures:
     if not process:
         os.execvpe(sys.executable, [sys.executable, "-m", "ftapp.cli"], environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _SIZE[1], _SIZE[0], 0, 0))
-    shown = b""
+    shown, answered = b"", False
     while b"Recipes" not in shown and select.select([terminal], [], [], 30)[0]:
         shown += os.read(terminal, 65536)
+        if _QUESTION in shown and not answered:
+            os.write(terminal, _ANSWER)
+            answered = True
     seconds = time.perf_counter() - begun
     os.kill(process, 9)
     os.waitpid(process, 0)

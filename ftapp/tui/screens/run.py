@@ -29,7 +29,7 @@ from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
 
 _REFRESH_SECONDS = 0.5
-_SHARE_OF_CORE = 0.08  # that following a live run may take: where drawing is costly, it is drawn less often
+_SHARE_OF_CORE = 0.06  # that following a live run may take: where drawing is costly, it is drawn less often
 _LONGEST_SECONDS = 5.0
 
 PANES = {
