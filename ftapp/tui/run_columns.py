@@ -46,6 +46,18 @@ def status_words(summary: Summary) -> str:
     return f"{status} {summary.progress:.0%}" if goes_on else status
 
 
+def result_words(summary: Summary) -> list[str]:
+    """What is known of a run's accuracy, loss and trainable share, a part for each."""
+    parts = []
+    if summary.accuracy is not None:
+        parts.append(f"accuracy {summary.accuracy:.1%}")
+    if summary.loss is not None:
+        parts.append(f"loss {summary.loss:.3g}")
+    if summary.share is not None:
+        parts.append(f"R = {words.share(summary.share)}")
+    return parts
+
+
 def _status(summary: Summary, now: float) -> Content:
     return Content.styled(status_words(summary), "$warning" if summary.paused else _STYLES.get(summary.status, ""))
 

@@ -18,6 +18,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp import words
+from ftapp.tui.run_columns import result_words
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.search_line import SearchLine
@@ -389,13 +390,7 @@ def _outcome(last: Summary | None, now: float) -> Fact:
     """What the last run of the recipe with this profile gave on this machine."""
     if last is None:
         return "Last run", Content.styled("not run on this machine yet", _MUTED)
-    parts = [last.status]
-    if last.accuracy is not None:
-        parts.append(f"accuracy {last.accuracy:.1%}")
-    if last.loss is not None:
-        parts.append(f"loss {last.loss:.3g}")
-    if last.share is not None:
-        parts.append(f"R = {words.share(last.share)}")
+    parts = [last.status, *result_words(last)]
     if last.seconds is not None:
         parts.append(f"in {words.duration(last.seconds)}")
     made = f", {words.when(last.created, now)}" if last.created else ""

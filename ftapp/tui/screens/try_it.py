@@ -22,6 +22,7 @@ from ftapp.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 from ftapp.summary import Summary, summarize
+from ftapp.tui.run_columns import result_words
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.write import Write
@@ -181,13 +182,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
 
 def _about(summary: Summary) -> Content:
     """Which model it is, on one line."""
-    parts = []
-    if summary.accuracy is not None:
-        parts.append(f"accuracy {summary.accuracy:.1%}")
-    if summary.loss is not None:
-        parts.append(f"loss {summary.loss:.3g}")
-    if summary.share is not None:
-        parts.append(f"R = {words.share(summary.share)}")
+    parts = result_words(summary)
     if summary.created is not None:
         parts.append(words.when(summary.created, time.time()))
     name = " ".join(filter(None, (summary.recipe, summary.profile)))
