@@ -1,4 +1,4 @@
-"""Augmentation: a recipe's `[augment]` table as Keras image layers, drawn anew for each step from the run's seed."""
+"""Augmentation: a recipe's `[augment]` table as changes to batches of images or texts that follow from given keys."""
 
 from __future__ import annotations
 
@@ -40,6 +40,63 @@ class Augmenter:
 
     def _crop(self, layer: keras.layers.Layer, image: Any) -> NDArray[np.float32]:
         return np.asarray(keras.ops.convert_to_numpy(self._resize(layer(image, training=True))), dtype=np.float32)
+
+
+class TextAugmenter:
+    """Leaves tokens out of encoded texts and exchanges words; equal keys give equal changes.
+
+    Random deletion and random swap of EDA (Wei & Zou 2019). A text keeps the tokens that a model wants around it and
+    one at least of its own; what was cut off at the sequence length does not come back.
+    """
+
+    def __init__(self, spec: Augment, tokenizer: Any) -> None:
+        self._spec, self._tokenizer = spec, tokenizer
+        self._special = np.array(tokenizer.special_token_ids, np.int64)
+        self._begins: dict[int, bool] = {}  # whether a token begins a word
+
+    def __call__(self, inputs: dict[str, NDArray[Any]], keys: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]:
+        """inputs: arrays (texts, tokens) by name, token_ids and padding_mask among them, padded on the right.
+
+        keys: whole numbers that decide what is drawn for each text. The arrays keep their shapes.
+        """
+        changed = {name: np.zeros_like(values) for name, values in inputs.items()}
+        changed["token_ids"][:] = self._tokenizer.pad_token_id
+        for row, key in enumerate(keys):
+            length = int(inputs["padding_mask"][row].sum())
+            order = self._order(inputs["token_ids"][row, :length], np.random.default_rng(list(key)))
+            for name, values in inputs.items():
+                changed[name][row, : len(order)] = values[row, order]
+        return changed
+
+    def __repr__(self) -> str:
+        """The changes it makes, the same in every process."""
+        return f"TextAugmenter({self._spec!r})"
+
+    def _order(self, tokens: NDArray[Any], random: np.random.Generator) -> NDArray[np.intp]:
+        """Which tokens of a text are left, by their places, in their new order."""
+        places = np.arange(len(tokens))
+        own = np.flatnonzero(~np.isin(tokens, self._special))
+        if not len(own):
+            return places
+        before, text, after = np.split(places, [own[0], own[-1] + 1])
+        words = np.split(text, [place for place in range(1, len(text)) if self._is_beginning(int(tokens[text[place]]))])
+        for one, other in random.integers(len(words), size=(round(self._spec.word_swap * len(words)), 2)):
+            words[one], words[other] = words[other], words[one]
+        text = np.concatenate(words)
+        stays = random.random(len(text)) >= self._spec.token_dropout
+        stays[random.integers(len(text))] = True
+        return np.concatenate([before, text[stays], after])
+
+    def _is_beginning(self, token: int) -> bool:
+        if token not in self._begins:
+            written = str(self._tokenizer.id_to_token(token))
+            inside = getattr(self._tokenizer, "suffix_indicator", None)  # WordPiece marks what goes on with a word
+            self._begins[token] = not written.startswith(inside) if inside else written[:1] in _SPACES
+        return self._begins[token]
+
+
+# What byte-pair encoding and SentencePiece write for the space before a word.
+_SPACES = ("Ġ", "▁")
 
 
 def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import data
-from ftapp.augment import Augmenter
+from ftapp.augment import Augmenter, TextAugmenter
 from ftapp.data import Subset
 from ftapp.data.examples import content_hash
 from ftapp.errors import Problem, RecipeError
@@ -134,8 +134,14 @@ class Images:
 class LabelledTexts:
     """Texts, tokenized once: 5 to 9 bytes a token, padded to the sequence length."""
 
-    def __init__(self, subset: Subset, preprocessor: Any, progress: Callable[[int, int], None] | None = None) -> None:
-        self._labels = subset.labels
+    def __init__(
+        self,
+        subset: Subset,
+        preprocessor: Any,
+        progress: Callable[[int, int], None] | None = None,
+        augmenter: TextAugmenter | None = None,
+    ) -> None:
+        self._labels, self._augmenter = subset.labels, augmenter
         self._inputs = encode_texts([str(subset[index]) for index in range(len(subset))], preprocessor, progress)
         self.lengths: NDArray[np.int64] = self._inputs["padding_mask"].sum(axis=1).astype(np.int64)
 
@@ -144,7 +150,13 @@ class LabelledTexts:
 
     def inputs(self, indices: NDArray[np.int64], draw: Draw | View | None) -> dict[str, NDArray[Any]]:
         width = self.width(indices)
-        return {name: values[indices, :width] for name, values in self._inputs.items()}
+        inputs = {name: values[indices, :width] for name, values in self._inputs.items()}
+        if self._augmenter is None or draw is None:
+            return inputs
+        # A view does not depend on what else is in its batch.
+        own = self.keys(indices, None) if isinstance(draw, View) else None
+        numbers = range(len(indices)) if own is None else [int.from_bytes(key, "big") for key in own]
+        return self._augmenter(inputs, [(*draw, number) for number in numbers])
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         return self._labels[indices]
@@ -154,12 +166,13 @@ class LabelledTexts:
         return min(int(self._inputs["padding_mask"].shape[1]), -(-longest // _LENGTH_STEP) * _LENGTH_STEP)
 
     def keys(self, indices: NDArray[np.int64], view: View | None) -> list[bytes]:
+        changes = b"" if view is None or self._augmenter is None else repr((view, self._augmenter)).encode()
         # The width too, since long texts are cut at it and attention sums over it.
         parts = [
             [self.width(np.array([index])), *(values[index, : self.lengths[index]] for values in self._inputs.values())]
             for index in indices
         ]
-        return [content_hash(b"".join(np.asarray(part).tobytes() for part in each)) for each in parts]
+        return [content_hash(b"".join(np.asarray(part).tobytes() for part in each) + changes) for each in parts]
 
 
 class Sequences:
@@ -224,7 +237,8 @@ def encode(recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocesso
             encoded[name] = Sequences(part, preprocessor)
         elif recipe.task == "text-classification":
             told = functools.partial(progress, f"tokenizing the {name} split")
-            encoded[name] = LabelledTexts(part, preprocessor, told)
+            noise = TextAugmenter(recipe.augment, preprocessor.tokenizer) if recipe.augment else None
+            encoded[name] = LabelledTexts(part, preprocessor, told, noise)
         else:
             encoded[name] = Images(part, preprocessor, _augmenter(recipe))
     for name in {"train", "test", recipe.evaluate.split}:

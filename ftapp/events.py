@@ -153,14 +153,16 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
 class Stepped(Event, frozen=True, kw_only=True, tag="step"):
     """One optimizer step, counted from 1 over the whole run. loss and accuracy are those of its batch.
 
-    rate: base learning rate (`Phase.base_rate` on its course); seconds: wall time of the step with its wait for data;
-    memory: resident bytes of the process.
+    gradient_norm: of the gradient of all weights that train, before it is clipped; None in float16. rate: base learning
+    rate (`Phase.base_rate` on its course); seconds: wall time of the step with its wait for data; memory: resident
+    bytes of the process.
     """
 
     step: int
     epoch: int
     loss: float
     accuracy: float | None = None
+    gradient_norm: float | None = None
     rate: float
     seconds: float
     memory: int

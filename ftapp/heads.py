@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -82,6 +82,25 @@ def loss_for(head: Head) -> keras.losses.Loss:
     }[head]()
 
 
+def training_loss_for(head: Head, smoothing: float) -> keras.losses.Loss:
+    """The same with labels of which a share, `smoothing`, is spread over all classes, or, of one class against all
+    others, over both answers (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
+    """
+    return Smoothed(_MEASURED[head], smoothing)
+
+
+class Smoothed(keras.losses.Loss):
+    """A loss on labels that are smoothed."""
+
+    def __init__(self, measured: Callable[..., Any], smoothing: float) -> None:
+        super().__init__()
+        self._measured, self._smoothing = measured, smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """y_true: class numbers (batch,) or (batch, 1); y_pred: probabilities (batch, classes). Returns (batch,)."""
+        return self._measured(_one_hot(y_true, y_pred), y_pred, label_smoothing=self._smoothing)
+
+
 class OneVsRest(keras.losses.Loss):
     """Binary cross-entropy of each class's unit against all other classes, averaged over the classes."""
 
@@ -104,6 +123,8 @@ def _one_hot(labels: Any, scores: Any) -> Any:
     labels = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
     return keras.ops.one_hot(labels, scores.shape[-1], dtype=scores.dtype)
 
+
+_MEASURED = {"softmax": keras.losses.categorical_crossentropy, "one-vs-rest": keras.losses.binary_crossentropy}
 
 _POOLINGS = {
     "average": keras.layers.GlobalAveragePooling2D,

@@ -41,15 +41,16 @@ _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
 
 
 class Steps(Sequence[Stepped]):
-    """The steps of a run by columns, which hold a million of them in 64 MB, and as the events that they were.
+    """The steps of a run by columns, which hold a million of them in 72 MB, and as the events that they were.
 
     Columns are arrays of 64 bits: `step`, `epoch` and `memory` of integers ("q"), the others of floats ("d"), named as
-    in `Stepped`; `accuracy` is NaN where there is none. An array in use through the buffer protocol, as by
-    `numpy.frombuffer`, is left as it is, and a longer one takes its place when steps come.
+    in `Stepped`; `accuracy` and `gradient_norm` are NaN where there is none. An array in use through the buffer
+    protocol, as by `numpy.frombuffer`, is left as it is, and a longer one takes its place when steps come.
     """
 
     def __init__(self) -> None:
-        self.time, self.loss, self.accuracy, self.rate, self.seconds = (array("d") for _ in range(5))
+        self.time, self.loss, self.accuracy, self.gradient_norm = (array("d") for _ in range(4))
+        self.rate, self.seconds = array("d"), array("d")
         self.step, self.epoch, self.memory = array("q"), array("q"), array("q")
 
     def append(self, event: Stepped) -> None:
@@ -64,6 +65,7 @@ class Steps(Sequence[Stepped]):
             epoch=[event.epoch for event in events],
             loss=[event.loss for event in events],
             accuracy=[math.nan if event.accuracy is None else event.accuracy for event in events],
+            gradient_norm=[math.nan if event.gradient_norm is None else event.gradient_norm for event in events],
             rate=[event.rate for event in events],
             seconds=[event.seconds for event in events],
             memory=[event.memory for event in events],
@@ -94,13 +96,14 @@ class Steps(Sequence[Stepped]):
         return self._at(places) if isinstance(places, int) else list(map(self._at, places))
 
     def _at(self, place: int) -> Stepped:
-        accuracy = self.accuracy[place]
+        accuracy, norm = self.accuracy[place], self.gradient_norm[place]
         return Stepped(
             time=self.time[place],
             step=self.step[place],
             epoch=self.epoch[place],
             loss=self.loss[place],
             accuracy=None if math.isnan(accuracy) else accuracy,
+            gradient_norm=None if math.isnan(norm) else norm,
             rate=self.rate[place],
             seconds=self.seconds[place],
             memory=self.memory[place],

@@ -37,6 +37,7 @@ from ftapp.events import (
     ProgressLog,
 )
 from ftapp.freeze import Decision
+from ftapp.instrument import Instrumented
 from ftapp.measures.drift import Drift
 from ftapp.measures.token_share import common_tokens
 from ftapp.models import Pretrained
@@ -431,7 +432,7 @@ class Job:
 
 
 def compiled(
-    recipe: Recipe, phase: Phase, model: keras.Model, decisions: Sequence[Decision], former: Any = None
+    recipe: Recipe, phase: Phase, model: Instrumented, decisions: Sequence[Decision], former: Any = None
 ) -> None:
     """Compile a phase's model with its optimizer, and the loss and metrics of the recipe's task.
 
@@ -439,6 +440,8 @@ def compiled(
     """
     classifies = recipe.task != "causal-lm"
     multipliers = rates.multipliers(phase, decisions)
+    if smoothing := recipe.model.label_smoothing:
+        model.training_loss = heads.training_loss_for(recipe.model.head, smoothing)
     model.compile(
         optimizer=make_optimizer(phase, model.trainable_variables, multipliers, former),
         loss=heads.loss_for(recipe.model.head)

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from ftapp.measures import gradient
 from ftapp.recipe import Phase
 
 _CLASSES = {
@@ -72,11 +73,13 @@ def make_optimizer(
         options["weight_decay"] = phase.weight_decay
     if phase.optimizer == "sgd":
         options["momentum"] = _SGD_MOMENTUM
-    plain = _CLASSES[phase.optimizer](**options)
-    if all(group == Group() for group in groups):
-        return plain
     # On torch Keras puts a class of its own, which updates many weights at once, in the place of the one asked for.
-    optimizer = _grouped(type(plain))(**options)
+    kind = type(_CLASSES[phase.optimizer](**options))
+    if phase.gradient_norm:
+        kind = gradient.watched(kind)
+    if all(group == Group() for group in groups):
+        return kind(**options)
+    optimizer = _grouped(kind)(**options)
     optimizer.build(list(variables))
     optimizer.groups = tuple(groups)
     for variable in variables:

@@ -124,6 +124,9 @@ class Model(Section):
     head: Head = "softmax"
     """The classifier: softmax (one class of all), one-vs-rest (a logistic unit for each class against all others), or
     linear-svm (hinge loss, a wide margin)."""
+    label_smoothing: Share = 0.0
+    """The share of each training label that is spread evenly over all classes (Szegedy et al. 2016), so that the model
+    grows less sure of itself: regularisation. Held-out losses are without it."""
 
 
 class Data(Section):
@@ -147,10 +150,10 @@ class Data(Section):
 
 
 class Augment(Section):
-    """Random changes to the training images, which follow from the run's seed; evaluation sees none.
+    """Random changes to the training images or texts, which follow from the run's seed; evaluation sees none.
 
     Each step draws them anew, except where the outputs of frozen layers are kept (`frozen.cache`): `views` augmented
-    views of each image are kept then, and the epochs take turns at them.
+    views of each example are kept then, and the epochs take turns at them.
     """
 
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
@@ -168,8 +171,13 @@ class Augment(Section):
     `fill_value` (constant)."""
     fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
     """The brightness beyond the edge with fill_mode = constant, from 0 (black) to 255 (white)."""
+    token_dropout: Share = 0.0
+    """Leave each token of a text out with this probability (random deletion, Wei & Zou 2019)."""
+    word_swap: Share = 0.0
+    """So many times for each word, as a share, exchange two words of a text (random swap, Wei & Zou 2019)."""
     views: Annotated[int, Field(ge=1)] = 4
-    """Augmented views of each image that are kept where the outputs of frozen layers are; epochs take turns at them."""
+    """Augmented views of each example that are kept where the outputs of frozen layers are; epochs take turns at
+    them."""
 
 
 class Frozen(Section):
@@ -219,6 +227,8 @@ class Phase(Section):
     """How fast weights shrink towards 0, by the optimizer's own rule: regularisation."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Gradients longer than this are shortened to it; without it, none are."""
+    gradient_norm: bool = False
+    """Whether each step tells how long its gradient is before it is shortened; this takes some 2% of a step."""
 
     @property
     def base_rate(self) -> float:
@@ -322,12 +332,24 @@ class Finding(Section):
         return self
 
 
-# Keys of [model] that mean nothing to a task.
-_FOREIGN: dict[Task, tuple[str, ...]] = {
-    "image-classification": ("sequence_length",),
-    "text-classification": ("image_size", "features", "pooling"),
-    "causal-lm": ("image_size", "features", "pooling", "normalize", "hidden", "dropout", "head"),
+_OF_TEXTS = ("augment.token_dropout", "augment.word_swap")
+# Keys that mean nothing to a task.
+_FOREIGN: dict[str, tuple[str, ...]] = {
+    "image-classification": ("model.sequence_length", *_OF_TEXTS),
+    "text-classification": (
+        *(f"model.{key}" for key in ("image_size", "features", "pooling")),
+        *(f"augment.{key}" for key in Augment.model_fields if key != "views" and f"augment.{key}" not in _OF_TEXTS),
+    ),
+    "causal-lm": (
+        *(f"model.{key}" for key in ("image_size", "features", "pooling", "normalize", "hidden", "dropout", "head")),
+        "model.label_smoothing",
+    ),
 }
+
+
+def suits(task: str, key: str) -> bool:
+    """Whether a key, such as model.pooling, means something to a task."""
+    return key not in _FOREIGN.get(task, ())
 
 
 class Recipe(Section):
@@ -358,8 +380,8 @@ class Recipe(Section):
     def tables(self) -> dict[str, Any]:
         """The recipe as the tables that TOML has it in, defaults included."""
         tables = self.model_dump(exclude_none=True)
-        for key in _FOREIGN[self.task]:
-            tables["model"].pop(key, None)
+        for section, _, key in (key.partition(".") for key in _FOREIGN[self.task]):
+            tables.get(section, {}).pop(key, None)
         if not self.finding:
             del tables["finding"]
         return tables
@@ -744,14 +766,18 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     needed = "image_size" if is_image else "sequence_length"
     if getattr(model, needed) is None:
         yield f"model.{needed}", f"this key is required for {recipe.task} and is missing"
-    for key in _FOREIGN[recipe.task]:
-        if key in model.model_fields_set:
-            yield f"model.{key}", f"this key does not go with task = '{recipe.task}'"
+    for name in _FOREIGN[recipe.task]:
+        section, _, key = name.partition(".")
+        table = getattr(recipe, section)
+        if table is not None and key in table.model_fields_set:
+            yield name, f"this key does not go with task = '{recipe.task}'"
     longest = presets.max_sequence_length(model.preset)
     if longest is not None and model.sequence_length is not None and model.sequence_length > longest:
         yield "model.sequence_length", too_long(model.sequence_length, longest)
-    if recipe.augment is not None and not is_image:
-        yield "augment", f"augmentation is for images; the task is '{recipe.task}'"
+    if recipe.augment is not None and is_lm:
+        yield "augment", f"augmentation is for classifiers; the task is '{recipe.task}'"
+    if model.label_smoothing and model.head == "linear-svm":
+        yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
     if recipe.samples is not None and not is_lm:
         yield "samples", f"only a causal language model writes samples; the task is '{recipe.task}'"
     if not recipe.data.test:

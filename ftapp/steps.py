@@ -86,6 +86,7 @@ class StepLog:
                 epoch=step.epoch,
                 loss=loss,
                 accuracy=metrics.get("accuracy"),
+                gradient_norm=metrics.get("gradient_norm"),
                 rate=step.rate,
                 seconds=seconds,
                 memory=memory,

@@ -133,7 +133,7 @@ def curves(arms: Sequence[Arm]) -> list[str]:
             for split, evaluations in list(pieces.held_out(each.history).items())[:1]
         ]
         made.append(page.figure(f"Held-out {what}", svg.lines(held, "step", borders=borders), legend=legend))
-    return made
+    return made + pieces.gradient_norms(toned, legend)
 
 
 def drifts(arms: Sequence[Arm]) -> list[str]:

@@ -52,6 +52,19 @@ def training_lines(found: Sequence[tuple[Record, int]], what: str, *, raw: bool)
     return made
 
 
+def gradient_norms(found: Sequence[tuple[Record, int]], legend: Sequence[tuple[str, int]] = ()) -> list[str]:
+    """The norm of each step's gradient, of those runs that tell it. found: runs with their tones."""
+    lines = [
+        Line(one.name, one.column("step"), norms, tone)
+        for one, tone in found
+        if np.isfinite(norms := one.column("gradient_norm")).any()
+    ]
+    if not lines:
+        return []
+    plot = svg.lines(lines, "step", borders=borders(found[0][0].history), log=True)
+    return [page.figure("Norm of the gradient", plot, "Of all weights that train, before it is clipped.", legend)]
+
+
 def held_out(history: History) -> dict[str, list[Evaluated]]:
     """The evaluations of each split, in order; the final one of the whole test split apart from partial ones."""
     splits: dict[str, list[Evaluated]] = {}

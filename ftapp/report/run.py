@@ -118,6 +118,7 @@ def _curves(one: Record) -> list[str]:
         plot = svg.heat(values, layers, steps, "step", "drift")
         caption = f"‖W_t − W_0‖ / ‖W_0‖ of each layer that trains, from 0 to {np.nanmax(values):.3g}."
         made.append(page.figure("Drift of the weights", plot, caption))
+    made += pieces.gradient_norms([(one, 0)])
     rates = one.column("rate")
     if len(set(rates.tolist())) > 1:
         rate = Line("learning rate", one.column("step"), rates, 0)

@@ -78,3 +78,45 @@ def test_the_share_of_common_tokens_is_that_of_what_was_written(do: Do, lm_recip
     for sample, shared in zip(history.samples, history.token_shares, strict=True):
         written = np.asarray(tokenizer(sample.text.removeprefix(sample.prompt))).tolist()
         assert shared.shares[0] == pytest.approx(np.mean([token in common for token in written]))
+
+
+def test_the_norm_of_a_gradient_is_told_before_it_is_clipped(do: Do, text_recipe: str) -> None:
+    given = ["phase.finetune.optimizer=sgd", "phase.finetune.learning_rate=0.5", "phase.finetune.steps=1"]
+    given.append("evaluate.every=1")
+    _, history, _ = do(text_recipe, *given, "phase.finetune.gradient_norm=true")
+    _, clipped, _ = do(text_recipe, *given, "phase.finetune.gradient_norm=true", "phase.finetune.clip_norm=0.01")
+    _, without, _ = do(text_recipe, *given)
+    norm = history.steps[0].gradient_norm
+    assert norm is not None
+    # The first step of gradient descent is the learning rate times the gradient.
+    assert np.linalg.norm(history.drifts[-1].last_step or []) == pytest.approx(0.5 * norm, rel=1e-4)
+    assert np.linalg.norm(clipped.drifts[-1].last_step or []) == pytest.approx(0.5 * 0.01, rel=1e-3)
+    assert clipped.steps[0].gradient_norm == norm
+    assert without.steps[0].gradient_norm is None
+    assert without.steps[0].loss == history.steps[0].loss
+
+
+def test_label_smoothing_is_trained_on_and_not_measured(do: Do, text_recipe: str) -> None:
+    given = ["phase.finetune.learning_rate=1e-12", "phase.finetune.steps=1"]
+    _, plain, _ = do(text_recipe, *given)
+    _, smoothed, _ = do(text_recipe, *given, "model.label_smoothing=0.5")
+    assert smoothed.steps[0].loss != plain.steps[0].loss
+    assert [each.loss for each in smoothed.evaluations] == pytest.approx([each.loss for each in plain.evaluations])
+
+
+def test_texts_are_augmented_anew_in_each_step_and_evaluated_as_they_are(do: Do, text_recipe: str) -> None:
+    given = ["phase.finetune.learning_rate=1e-12", "phase.finetune.steps=4"]
+    _, plain, _ = do(text_recipe, *given)
+    _, noisy, _ = do(text_recipe, *given, "augment.token_dropout=0.3", "augment.word_swap=0.2")
+    _, again, _ = do(text_recipe, *given, "augment.token_dropout=0.3", "augment.word_swap=0.2")
+    assert [step.loss for step in noisy.steps] == [step.loss for step in again.steps]
+    assert all(one.loss != other.loss for one, other in zip(noisy.steps, plain.steps, strict=True))
+    assert [each.loss for each in noisy.evaluations] == pytest.approx([each.loss for each in plain.evaluations])
+
+
+def test_kept_features_of_augmented_texts_are_those_of_their_views(do: Do, text_recipe: str) -> None:
+    text = text_recipe + '[augment]\ntoken_dropout = 0.3\nviews = 2\n'
+    given = ["phase.finetune.layers=['freeze all', 'train head']", "phase.finetune.epochs=4"]
+    _, kept, _ = do(text, *given)
+    assert kept.phases[0].cache is not None
+    assert "2 augmented views of each example are kept" in kept.phases[0].cache.reason

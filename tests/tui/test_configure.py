@@ -336,11 +336,16 @@ async def test_steps_take_the_place_of_epochs(draft: Draft) -> None:
         assert "either 'epochs' or 'steps'" in (wrong(line(screen, "phase.epochs")) or "")
 
 
-async def test_texts_are_not_augmented(draft: Draft) -> None:
+async def test_texts_have_changes_of_their_own(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         await pilot.press("f5")
-        assert screen.query_one(AugmentPane).has_class("-none")
-        assert "learns from texts" in text_of(screen.query_one("#why-none"))
+        pane = screen.query_one(AugmentPane)
+        shown = [each.field.key for each in pane.query(FieldLine) if each.display]
+        assert shown == ["augment.token_dropout", "augment.word_swap", "augment.views"]
+        await fill(screen, pilot, "augment.word_swap", "0.2")
+        assert screen.form.recipe
+        assert screen.form.recipe.augment
+        assert screen.form.recipe.augment.word_swap == 0.2
 
 
 # Saving, copying, starting, leaving

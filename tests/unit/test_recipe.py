@@ -199,7 +199,7 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ),
         ("data.validation=0.9", "data.test: validation and test leave nothing to train on; got 0.9 + 0.2"),
         ("model.pooling=max", "model.pooling: this key does not go with task = 'text-classification'"),
-        ("augment.rotation=3.0", "augment: augmentation is for images; the task is 'text-classification'"),
+        ("augment.rotation=3.0", "augment.rotation: this key does not go with task = 'text-classification'"),
         ("data.source=sklearn:digts", "data.source: unknown data set 'digts' of scikit-learn; did you mean 'digits'?"),
         ("data.source=sklearn:digits", "data.source: a source of images serves image-classification; the task is"),
         (
@@ -217,6 +217,12 @@ def test_a_wrong_value_is_named_with_its_key_and_the_nearest_choice(file: Path, 
     found = problems(file, override)
     assert len(found) == 1
     assert found[0].startswith(f"--set {override}: {message}")
+
+
+def test_labels_of_a_hinge_loss_are_not_smoothed(file: Path) -> None:
+    found = problems(file, "model.label_smoothing=0.1", "model.head=linear-svm")
+    assert len(found) == 1
+    assert "this key does not go with head = 'linear-svm', which has no probabilities" in found[0]
 
 
 def test_a_local_file_that_is_missing_is_refused_with_its_nearest_neighbour(file: Path, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ PANES = {
     "loss": "Loss",
     "accuracy": "Accuracy",
     "rate": "Learning rate",
+    "gradient": "Gradient norm",
     "speed": "Steps/s",
     "memory": "Memory",
     "phases": "Phases",
@@ -130,6 +131,7 @@ when this screen or the interface is closed. Commands are carried out at the end
                 yield LogPane(self.run, id="log")
             with Horizontal(id="details"):
                 yield Chart("Learning rate", id="rate", smooth=False)
+                yield Chart("Gradient norm", id="gradient", classes="-empty")
                 yield Chart("Steps/s", id="speed")
                 yield Chart("Memory, GiB", id="memory", smooth=False)
 
@@ -214,6 +216,9 @@ when this screen or the interface is closed. Commands are carried out at the end
             Curve.of("held out", at, known, "accent", dots=True),
         )
         self._plot("rate", Curve.of("", at_step, steps.rate, "primary"))
+        norms = Curve.of("", at_step, steps.gradient_norm, "primary", noisy=True)
+        self.query_one("#gradient").set_class(not len(norms.x), "-empty")
+        self._plot("gradient", norms)
         with np.errstate(divide="ignore"):
             pace = 1 / np.asarray(steps.seconds)
         self._plot("speed", Curve.of("", at_step, pace, "primary", noisy=True))

@@ -1,4 +1,4 @@
-"""The pane of the augmentation: each transformation with its values, and what they make of images of the data."""
+"""The pane of the augmentation: each change with its values, and what they make of images of the data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import Label, Static, Switch
 
 from ftapp.answers import Grid
+from ftapp.recipe import suits
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, columns
@@ -31,6 +32,8 @@ class AugmentPane(VerticalScroll, can_focus=False):
         "translation",
         "fill_mode",
         "fill_value",
+        "token_dropout",
+        "word_swap",
         "views",
     )
     DEFAULT_CSS = """
@@ -47,6 +50,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
     AugmentPane > #use .-on .switch--slider { color: $primary; }
     AugmentPane > Vertical { height: auto; }
     AugmentPane.-off > #augment-fields { display: none; }
+    AugmentPane.-texts > #grid-state, AugmentPane.-texts > Pictures { display: none; }
     AugmentPane > #grid-state { color: $text-muted; height: auto; margin: 1 0; }
     """
 
@@ -63,7 +67,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
         self._grid: Grid | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="why-none", markup=False)
+        yield Static("Augmentation changes what classifiers learn from; this recipe learns to write.", id="why-none")
         with Horizontal(id="use"):
             yield Label("augment")
             yield Switch(animate=False)
@@ -75,11 +79,10 @@ class AugmentPane(VerticalScroll, can_focus=False):
 
     def show(self, form: Form) -> None:
         """Show which fields there are, or why there are none."""
-        self.set_class(form.task != "image-classification", "-none")
-        what = {"text-classification": "learns from texts", "causal-lm": "learns to write"}.get(form.task, "does not")
-        why = f"Augmentation changes images; this recipe {what}."
-        if self.query_one("#why-none", Static).content != why:
-            self.query_one("#why-none", Static).update(why)
+        self.set_class(form.task not in ("image-classification", "text-classification"), "-none")
+        for line in self.query(FieldLine):
+            line.display = suits(form.task, line.field.key)
+        self.set_class(form.task == "text-classification", "-texts")
         used = form.value("augment") is not None
         self.set_class(not used, "-off")
         with self.prevent(Switch.Changed):

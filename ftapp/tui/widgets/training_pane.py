@@ -63,6 +63,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield Curve()
         yield FieldLine("phase.weight_decay")
         yield FieldLine("phase.clip_norm", "clipping", empty="none")
+        yield FieldLine("phase.gradient_norm", "gradient")
         with Horizontal(id="phase-buttons"):
             yield Button("Add phase", id="add-phase", compact=True)
             yield Button("Remove", id="remove-phase", compact=True)
@@ -93,6 +94,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
             FieldLine("model.hidden", "hidden layers", empty="none"),
             FieldLine("model.dropout"),
             FieldLine("model.head"),
+            FieldLine("model.label_smoothing", "smoothing"),
             classes="for-classes",
         )
         with Vertical(classes="for-lm"):
