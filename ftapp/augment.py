@@ -42,6 +42,19 @@ class Augmenter:
         return np.asarray(keras.ops.convert_to_numpy(self._resize(layer(image, training=True))), dtype=np.float32)
 
 
+def grid(images: NDArray[np.float32], augmenter: Augmenter | None, views: int, key: Sequence[int]) -> NDArray[np.uint8]:
+    """Images as they are, and `views` forms of each as a step of the training draws them; without an augmenter none.
+
+    images: (images, height, width, 3) in 0..255; key: as the augmenter takes it. Returns (1 + views, images, height,
+    width, 3), uint8.
+    """
+    columns = [images]
+    if augmenter:
+        # In one batch: a call takes some 50 ms, whatever its size.
+        columns += np.split(augmenter(np.concatenate([images] * views), key), views)
+    return np.stack(columns).round().clip(0, 255).astype(np.uint8)
+
+
 class TextAugmenter:
     """Leaves tokens out of encoded texts and exchanges words; equal keys give equal changes.
 

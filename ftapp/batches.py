@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import data
+from ftapp import augment, data
 from ftapp.augment import Augmenter, TextAugmenter
 from ftapp.data import Subset
 from ftapp.data.examples import content_hash
@@ -116,6 +116,11 @@ class Images:
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         return self._subset.labels[indices]
+
+    def grid(self, count: int, views: int, draw: Draw) -> NDArray[np.uint8]:
+        """The first `count` images as they are and as they may look in training (`ftapp.augment.grid`)."""
+        images = [self._subset[index] for index in range(min(count, len(self)))]
+        return augment.grid(resize_images(images, self._preprocessor), self._augmenter, views, draw)
 
     def width(self, indices: NDArray[np.int64]) -> int | None:
         return None

@@ -212,10 +212,8 @@ class Inspector:
         height, width = parsed.model.image_size
         scale = min(1.0, _LARGEST_VIEW / max(height, width))
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
-        import numpy as np
-
         from ftapp import batches, preview
-        from ftapp.augment import Augmenter
+        from ftapp.augment import Augmenter, grid
 
         def resized() -> tuple[Any, list[int]]:
             preprocessor = self._preprocessed(parsed, request)
@@ -228,13 +226,8 @@ class Inspector:
             return pixels, [int(found.train.labels[index]) for index in chosen]
 
         pixels, labels = self._images.get(repr((_data_key(parsed), parsed.model.preset, size, images)), resized)
-        columns = [pixels]
-        if parsed.augment:
-            # One batch, drawn as a step of the training draws it: a call takes some 50 ms, whatever its size.
-            drawn = Augmenter(parsed.augment, size)(
-                np.concatenate([pixels] * views), batches.Draw(parsed.seed, 0, 0, 0)
-            )
-            columns += np.split(drawn, views)
+        augmenter = Augmenter(parsed.augment, size) if parsed.augment else None
+        columns = grid(pixels, augmenter, views, batches.Draw(parsed.seed, 0, 0, 0))
         self._grids += 1
         place = self._folder / f"grid-{self._grids}"
         place.mkdir()
@@ -242,7 +235,7 @@ class Inspector:
         for row in range(len(labels)):
             files = [place / f"{row}-{column}.png" for column in range(len(columns))]
             for made, file in zip(columns, files, strict=True):
-                preview.thumbnail(made[row].round().clip(0, 255).astype(np.uint8), file)
+                preview.thumbnail(made[row], file)
             rows.append(tuple(map(str, files)))
         shutil.rmtree(self._folder / f"grid-{self._grids - _GRIDS}", ignore_errors=True)
         return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])

@@ -14,6 +14,7 @@ from ftapp.data import DocumentSplits, Splits
 THUMBNAIL = 256
 """Pixels of the longer side of a thumbnail at most."""
 _EXCERPT = 2000  # characters of a text
+_TILE, _GAP = 112, 4  # pixels of a picture on a sheet, and between two
 _NAMES = ("train", "validation", "test")
 
 
@@ -63,6 +64,19 @@ def thumbnail(image: NDArray[np.uint8], file: Path) -> None:
     small = Image.fromarray(image)
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     small.save(file, compress_level=1)
+
+
+def sheet(columns: NDArray[np.uint8], file: Path) -> None:
+    """Write RGB images, uint8 [columns, rows, height, width, 3], as one WebP picture, a hundred pixels or so each."""
+    across, down, height, width = columns.shape[:4]
+    scale = min(1.0, _TILE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    whole = Image.new("RGBA", (across * (size[0] + _GAP) - _GAP, down * (size[1] + _GAP) - _GAP))
+    for column in range(across):
+        for row in range(down):
+            tile = Image.fromarray(columns[column, row]).resize(size)
+            whole.paste(tile, (column * (size[0] + _GAP), row * (size[1] + _GAP)))
+    whole.save(file, quality=85)
 
 
 def _text(text: str, label: str | None) -> Example:

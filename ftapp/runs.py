@@ -66,6 +66,11 @@ class Run:
         return self.folder / "run.lock"
 
     @property
+    def augmentation_file(self) -> Path:
+        """A picture of some training images, the unchanged ones first, of a run that augments images."""
+        return self.folder / "augmentation.webp"
+
+    @property
     def model_folder(self) -> Path:
         return self.folder / "model"
 

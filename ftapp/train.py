@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from ftapp import backend, batches, freeze, models, rates
+from ftapp import backend, batches, freeze, models, preview, rates
 from ftapp.control import Control
 from ftapp.errors import HubError, Problem, RecipeError, RunError
 from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, ProgressLog, RunStarted
@@ -15,6 +15,9 @@ from ftapp.job import Job
 from ftapp.proof import combined, digests
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
+
+# Training images on the picture of the augmentation, and forms of each beside the unchanged one.
+_IMAGES, _VIEWS = 4, 5
 
 
 def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
@@ -59,6 +62,8 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
             duplicates=splits.duplicates,
         )
     )
+    if recipe.augment and isinstance(splits.train, batches.Images):
+        preview.sheet(splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0)), run.augmentation_file)
     # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
     keras.utils.set_random_seed(recipe.seed)
     model = models.build(recipe, pretrained, len(splits.classes))

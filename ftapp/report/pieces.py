@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import shlex
 import time
@@ -113,6 +114,17 @@ def confusion(history: History) -> list[str]:
         page.figure("By class", page.table(["class", "precision", "recall", "F1", "of"], rows)),
         *calibrated,
     ]
+
+
+def augmentation(one: Record) -> list[str]:
+    """Training images and what augmentation makes of them; nothing of a run that has none."""
+    try:
+        picture = base64.b64encode(one.run.augmentation_file.read_bytes()).decode()
+    except OSError:
+        return []
+    image = f'<img class="sheet" alt="Training images, augmented" src="data:image/webp;base64,{picture}">'
+    caption = "Training images as they are, on the left, and as they may look in a step."
+    return [page.figure("Augmentation", image, caption)]
 
 
 def borders(history: History) -> list[tuple[float, str]]:

@@ -112,6 +112,7 @@ def _curves(one: Record) -> list[str]:
         made.append(
             page.figure(what.capitalize(), svg.lines([*training, *marks], "step", borders=borders), legend=legend)
         )
+    made += pieces.augmentation(one)
     made += pieces.confusion(history)
     layers, steps, values = drift(history, "since_start")
     if values.size:

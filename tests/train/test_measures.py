@@ -115,7 +115,7 @@ def test_texts_are_augmented_anew_in_each_step_and_evaluated_as_they_are(do: Do,
 
 
 def test_kept_features_of_augmented_texts_are_those_of_their_views(do: Do, text_recipe: str) -> None:
-    text = text_recipe + '[augment]\ntoken_dropout = 0.3\nviews = 2\n'
+    text = text_recipe + "[augment]\ntoken_dropout = 0.3\nviews = 2\n"
     given = ["phase.finetune.layers=['freeze all', 'train head']", "phase.finetune.epochs=4"]
     _, kept, _ = do(text, *given)
     assert kept.phases[0].cache is not None
