@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
-from ftapp import cli, compare
+from ftapp import cli, compare, preview
+from ftapp.events import EventLog, Stepped
 from ftapp.report import card, comparison, pieces, svg
 from ftapp.report import run as single
 from ftapp.report.svg import Line
@@ -45,7 +47,7 @@ def checked(path: Path) -> str:
     checker = Checker()
     checker.feed(page)
     assert checker.open == []
-    assert not re.search(r"<script|src=|@import|url\(|<link", page)
+    assert not re.search(r"<script|src=(?!\"data:)|@import|url\(|<link", page)
     assert "prefers-color-scheme: dark" in page
     assert 'name="viewport"' in page
     for plot in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
@@ -82,6 +84,23 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     written = (made.folder / "MODEL_CARD.md").read_text("utf-8")
     assert "Accuracy: 80.00%" in written
     assert "bert_base_en_uncased" in written
+
+
+def test_report_shows_augmented_images_and_norms_of_gradients(tmp_path: Path) -> None:
+    made = record_run(tmp_path)
+    text = checked(single.write(compare.record(made)))
+    assert "Augmentation" not in text
+    assert "Norm of the gradient" not in text
+    log = EventLog(made.events_file)
+    log.write(Stepped(time=1.0, step=99, epoch=1, loss=0.1, gradient_norm=2.0, rate=1.0, seconds=1.0, memory=1))
+    images = np.random.default_rng(0).integers(0, 255, (3, 2, 40, 30, 3), np.uint8)
+    preview.sheet(images, made.augmentation_file)
+    with Image.open(made.augmentation_file) as sheet:
+        assert sheet.size == (3 * 30 + 2 * 4, 2 * 40 + 4)
+    text = checked(single.write(compare.record(made)))
+    assert "Augmentation" in text
+    assert "Norm of the gradient" in text
+    assert "data:image/webp;base64," in (made.folder / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", None])
