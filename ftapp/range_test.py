@@ -1,8 +1,8 @@
-"""The process behind `ftapp lr-find`: a learning rate range test of a phase (Smith 2015, arXiv:1506.01186, section 3.3).
+"""The process behind `ftapp lr-find`: a learning rate range test of one phase.
 
-The phase trains as in a run, on the same batches, while its learning rate grows exponentially from step to step; the
-rates of its layers keep their ratios. What that does to the weights is undone, and nothing is kept on disk but features
-of frozen layers, which a run finds there.
+(Smith 2015, Cyclical learning rates, arXiv:1506.01186, section 3.3.) The phase trains as in a run, on the same batches,
+while its learning rate grows exponentially from step to step; the rates of its layers keep their ratios. What that does
+to the weights is undone, and nothing is kept on disk but features of frozen layers, which a run finds there.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from typing import Literal
 FEWEST = 20
 """Steps that a range test has at least: below, noise is all that there is to see."""
 
-_SMOOTHING = 0.9  # the weight of what came before: a mean of about the last ten steps
+_SMOOTHED = 20  # of the steps, the moving average is of about the last part in so many
 _DIVERGED = 4.0  # times the lowest loss
 _SETTLING = 10  # of the steps, the first part in so many tells the loss at the start
 _REACH = 25  # a slope is taken over so small a part of the steps to either side
 _SURE = 3.0  # standard errors by which the loss has to fall, and
 _FALL = 0.02  # the share of the loss at the start
-_APART = 10.0  # a ratio of rates from which rules disagree widely
+_APART = 30.0  # a ratio of rates from which rules disagree widely; one of ten is common, by what they are
 
 
 @dataclass
@@ -52,9 +52,10 @@ class Curve:
             return False
         self.rates.append(rate)
         self.losses.append(loss)
-        self._loss = _SMOOTHING * self._loss + (1 - _SMOOTHING) * loss
-        self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * math.log(rate)
-        weight = 1 - _SMOOTHING ** len(self.losses)
+        beta = self.beta
+        self._loss = beta * self._loss + (1 - beta) * loss
+        self._rate = beta * self._rate + (1 - beta) * math.log(rate)
+        weight = 1 - beta ** len(self.losses)
         self.smoothed.append(self._loss / weight)
         self.centers.append(math.exp(self._rate / weight))
         if len(self.losses) > self.settling and self.smoothed[-1] > max(self.start, _DIVERGED * min(self.smoothed)):
@@ -62,6 +63,11 @@ class Curve:
         elif len(self.losses) == self.steps:
             self.ended = "steps"
         return self.ended is None
+
+    @property
+    def beta(self) -> float:
+        """The weight that the moving average gives to what came before."""
+        return 1 - 1 / max(3, self.steps / _SMOOTHED)
 
     @property
     def settling(self) -> int:
@@ -86,7 +92,7 @@ class Curve:
         """
         losses = self.losses[: self.lowest + 1]
         squares = statistics.fmean((after - before) ** 2 for before, after in pairwise(losses))
-        averaged = (1 - _SMOOTHING) / (1 + _SMOOTHING) + 1 / self.settling
+        averaged = (1 - self.beta) / (1 + self.beta) + 1 / self.settling
         return math.sqrt(squares / 2 * averaged)
 
 

@@ -55,9 +55,11 @@ def picture(plot: str, legend: Sequence[tuple[str, int]]) -> str:
     colours = dict(re.findall(r"(--[\w-]+): (#\w+)", _STYLE.partition("@media")[0]))
     style = " ".join(re.findall(r"\.plot[^{}]*\{[^}]*\}", _STYLE))
     style = re.sub(r"var\((--[\w-]+)\)", lambda found: colours[found[1]], style)
-    found = re.fullmatch(r'<svg class="plot" viewBox="0 0 (\d+) (\d+)" (.*?)>(.*)</svg>', plot, re.DOTALL)
-    assert found, plot
-    width, height, described, inside = int(found[1]), int(found[2]), found[3], found[4]
+    width, height, described = 420, 30, 'role="img"'
+    if found := re.fullmatch(r'<svg class="plot" viewBox="0 0 (\d+) (\d+)" (.*?)>(.*)</svg>', plot, re.DOTALL):
+        width, height, described, inside = int(found[1]), int(found[2]), found[3], found[4]
+    else:  # a paragraph, which says that there is nothing to draw
+        inside = f'<text x="12" y="20">{re.sub("<[^>]*>", "", plot)}</text>'
     x, keys = 12, []
     for name, tone in legend:
         keys.append(f'<rect class="bar tone-{tone}" x="{x}" y="{height + 5}" width="9" height="9"/>')
