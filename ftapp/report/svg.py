@@ -59,10 +59,10 @@ def lines(
         return _empty()
     frame = _Frame.around([each.x for each in series], [each.y for each in series], log=log, log_x=log_x)
     parts = [*frame.axes(x_label)]
-    for (place, name), (after, _) in zip(borders, [*borders[1:], (math.inf, "")], strict=True):
-        x, next_x = frame.x(place), min(frame.x(after), _WIDTH) if math.isfinite(after) else _WIDTH
+    for index, (place, name) in enumerate(borders):
+        x, free = frame.x(place), frame.x(borders[index + 1][0]) if index + 1 < len(borders) else _WIDTH
         parts.append(f'<line class="border" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
-        fits = x + len(name) * _CHARACTER < next_x
+        fits = x + len(name) * _CHARACTER < free
         parts.append(_text(x + 3 if fits else x - 3, _TOP - 5, name, "start" if fits else "end"))
     for each in series:
         points = [(frame.x(x), frame.y(y)) for x, y in zip(*_thinned(each.x, each.y), strict=True)]

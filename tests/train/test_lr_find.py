@@ -107,7 +107,12 @@ def test_steps_are_those_of_a_run_and_everything_is_put_back(
     _, history, _ = do(text, *overrides)
     built: list[Any] = []
     build = train.built
-    monkeypatch.setattr(train, "built", lambda *given: built.append(build(*given)) or built[0])
+
+    def kept(*given: Any) -> Any:
+        built.append(build(*given))
+        return built[-1]
+
+    monkeypatch.setattr(train, "built", kept)
     own = history.steps.rate[0]
     made = outcome(tmp_path, text, 0, (own, own * (1 + 1e-9)), 20, *overrides)
     count = min(20, len(history.steps))

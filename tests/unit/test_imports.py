@@ -37,7 +37,6 @@ LIGHT_MODULES = [
     "outline",
     "predictor",
     "presets",
-    "range_test",
     "recipe",
     "rules",
     "runs",

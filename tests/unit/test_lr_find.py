@@ -74,7 +74,7 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     loaded = recipe.load(recipe.find("vgg16-two-phase"))
     with pytest.raises(RecipeError) as refused:
-        lr_find.check(loaded, phase, rates, plot and Path(plot))
+        lr_find.check(loaded, phase, rates, Path(plot) if plot else None)
     for message in messages:
         assert message in str(refused.value)
     assert lr_find.check(loaded, "finetune", (0.1, 1.0), Path("curve.html")) == 1
@@ -132,7 +132,7 @@ def test_plot_is_ascii_where_signs_are_missing() -> None:
     plain_text.prepare(stream)
     Console(file=stream, width=80, highlight=False).print(lr_find.rendered(result(swept(bowl)), 80))
     stream.flush()
-    text = stream.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    text = stream.buffer.getvalue().decode("ascii")
     assert "1e-5" in text
     assert re.search(r"[.':]{4}", text), "the curve is drawn"
     assert "?" not in text
