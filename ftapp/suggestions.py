@@ -153,7 +153,7 @@ def window(losses: Sequence[float], smoothed: Sequence[float]) -> tuple[float, f
     lowest = min(range(len(smoothed)), key=smoothed.__getitem__)
     low, high = min(losses), max(*losses[: max(lowest, 4) + 1], smoothed[0])
     room = 0.1 * (high - low) or 0.5 * abs(high) or 1.0
-    return low - room / 2, high + room
+    return (max(0.0, low - room / 2) if low >= 0 else low - room / 2), high + room
 
 
 def _unsuited(curve: Curve) -> list[str]:
