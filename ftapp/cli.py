@@ -348,7 +348,7 @@ def lr_find(
     plain_text.prepare(sys.stdout)
     is_terminal = sys.stdout.isatty()
     console = Console(width=None if is_terminal else _UNLIMITED, highlight=False)
-    console.print(finder.rendered(result, console.width if is_terminal else None))
+    console.print(finder.rendered(result, console.width if is_terminal else None), crop=False)
 
 
 @app.command()

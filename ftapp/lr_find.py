@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rich import box
 from rich.console import Console, Group
@@ -126,7 +126,7 @@ class _Narrator:
         self._is_live, self._last = console.is_terminal, (0.0, "")
         self._task = self._bar.add_task("starting", total=None)
 
-    def __enter__(self) -> _Narrator:
+    def __enter__(self) -> Self:
         if self._is_live:
             self._bar.start()
         return self
@@ -163,7 +163,8 @@ def rendered(result: Mapping[str, Any], width: int | None) -> Group:
         parts.append(Text())
     parts += [Text(sentence) for sentence in result["sentences"]]
     if result["override"]:
-        parts.append(Text(f"  --set {shlex.quote(result['override'])}", _TAKE))
+        # In one piece, since it is copied into the next command.
+        parts.append(Text(f"  --set {shlex.quote(result['override'])}", _TAKE, no_wrap=True, overflow="ignore"))
     parts.append(Text(unchanged(result), "dim"))
     return Group(*parts)
 

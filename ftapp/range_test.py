@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ftapp import recipe as recipes
 from ftapp.errors import RecipeError, RunError
 from ftapp.events import Event, EventLog, PhaseStarted, Progressed, Stepped
 from ftapp.recipe import Evaluate, Recipe
 from ftapp.suggestions import Curve, advise
+
+if TYPE_CHECKING:
+    from ftapp.batches import Draw
 
 
 def main(file: Path, phase: int, rates: tuple[float, float], steps: int) -> int:
@@ -60,10 +66,8 @@ def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> 
     """
     import keras
 
-    from ftapp import backend, batches, freeze, heads, models, proof
-    from ftapp.batches import Draw
-    from ftapp.instrument import values
-    from ftapp.job import CALIBRATION, compiled, seed_layers
+    from ftapp import backend, batches, freeze, models, proof
+    from ftapp.job import compiled
     from ftapp.stage import staged
     from ftapp.train import built
 
@@ -73,45 +77,22 @@ def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> 
     splits = batches.load(recipe, pretrained.preprocessor, _told)
     model = built(recipe, pretrained, splits)
     former = _trained(recipe, index, pretrained, model, splits)
-    phase, train, seed = recipe.phase[index], splits.train, recipe.seed
+    phase = recipe.phase[index]
     decisions = freeze.decide(model, pretrained.backbone, phase.layers)
     freeze.apply(model, decisions)
     before, others = proof.digests(model), proof.hashed(_others(model, former))
     # Statistics stay out of these: a new head's are given their first values.
     frozen = {id(each) for made in decisions if not made.trainable for each in made.layer._trainable_variables}
     kept = [(each, np.array(keras.ops.convert_to_numpy(each))) for each in model.variables if id(each) not in frozen]
-    curve, begun = Curve(steps), time.perf_counter()
+    begun = time.perf_counter()
     with staged(recipe, phase, model, splits) as stage:
         compiled(recipe, phase, stage.model, decisions, former)
-        data = stage.data["train"]
-
-        def draws() -> Any:
-            for epoch, order in enumerate(batches.orders(train, phase.batch_size, steps, (seed, index))):
-                if stage.features:
-                    wanted = np.concatenate(order)
-                    stage.features["train"].prepare(wanted, Draw(seed, index, epoch, 0), _preparing)
-                yield from ((examples, Draw(seed, index, epoch, number)) for number, examples in enumerate(order))
-
-        if index == 0:
-            heads.calibrate(stage.model, (data.inputs(*key) for key in itertools.islice(draws(), CALIBRATION)))
-        growth = (rates[1] / rates[0]) ** (1 / (steps - 1))
-
-        def batch(key: Any) -> tuple[Any, Any, Draw]:
-            return data.inputs(*key), data.targets(key[0]), key[1]
-
-        for number, (x, y, draw) in enumerate(batches.prefetched(batch, draws())):
-            if draw.step == 0:
-                seed_layers(model, (seed, index, draw.epoch))
-            stage.model.optimizer.learning_rate = rate = rates[0] * growth**number
-            metrics, _ = values(stage.model.train_on_batch(x, y, return_dict=True))
-            _told("range test", number + 1, steps)
-            if not curve.add(rate, metrics["loss"]):
-                break
+        curve = _swept(recipe, index, stage, model, splits.train, rates, steps)
     for variable, value in kept:
         variable.assign(value)
     after = proof.digests(model)
     if after != before or proof.hashed(_others(model, former)) != others:
-        changed = [name for name in before if after[name] != before[name]] or ["random numbers or optimizer"]
+        changed = [name for name in before if after[name] != before[name]] or ["random numbers or the optimizer"]
         raise RunError(f"a range test leaves everything as it was; {', '.join(changed)} changed")
     advice = advise(curve, phase.base_rate)
     return {
@@ -135,9 +116,45 @@ def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> 
     }
 
 
-def _preparing(done: int, total: int) -> bool:
-    _told("features of the train split", done, total)
-    return True
+def _swept(
+    recipe: Recipe, index: int, stage: Any, model: Any, train: Any, rates: tuple[float, float], steps: int
+) -> Curve:
+    """Train a phase, whose stage is compiled, for so many steps between two rates, or until the loss diverges.
+
+    model: whole, with the random layers of the stage's; train: the training examples, not as features.
+    """
+    from ftapp import batches, heads
+    from ftapp.batches import Draw
+    from ftapp.instrument import values
+    from ftapp.job import CALIBRATION, seed_layers
+
+    key, data = (recipe.seed, index), stage.data["train"]
+
+    def prepared(done: int, total: int) -> bool:
+        _told("features of the train split", done, total)
+        return True
+
+    def draws() -> Iterator[tuple[NDArray[np.int64], Draw]]:
+        for epoch, order in enumerate(batches.orders(train, recipe.phase[index].batch_size, steps, key)):
+            if stage.features:
+                stage.features["train"].prepare(np.concatenate(order), Draw(*key, epoch, 0), prepared)
+            yield from ((examples, Draw(*key, epoch, number)) for number, examples in enumerate(order))
+
+    def batch(drawn: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any, Draw]:
+        return data.inputs(*drawn), data.targets(drawn[0]), drawn[1]
+
+    if index == 0:
+        heads.calibrate(stage.model, (data.inputs(*drawn) for drawn in itertools.islice(draws(), CALIBRATION)))
+    curve, growth = Curve(steps), (rates[1] / rates[0]) ** (1 / (steps - 1))
+    for number, (x, y, draw) in enumerate(batches.prefetched(batch, draws())):
+        if draw.step == 0:
+            seed_layers(model, (*key, draw.epoch))
+        stage.model.optimizer.learning_rate = rate = rates[0] * growth**number
+        metrics, _ = values(stage.model.train_on_batch(x, y, return_dict=True))
+        _told("range test", number + 1, steps)
+        if not curve.add(rate, metrics["loss"]):
+            break
+    return curve
 
 
 def _others(model: Any, former: Any) -> dict[str, Any]:
@@ -178,7 +195,7 @@ def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: An
         "samples": None,
     }
     log = _Narrated()
-    run = Run(Path("no-run"))
+    run = Run(Path(os.devnull))  # nobody sends it commands, and it saves nothing
     with Job(recipe.model_copy(update=alone), pretrained, model, splits, run, log, Control(run, log)) as job:
         for before in range(index):
             job.fit(before)

@@ -52,7 +52,7 @@ def result(curve: Curve, own: float = 1e-4) -> dict[str, Any]:
 
 def shown(told: dict[str, Any], width: int | None, columns: int = 100) -> str:
     console = Console(file=io.StringIO(), width=columns, highlight=False)
-    console.print(lr_find.rendered(told, width))
+    console.print(lr_find.rendered(told, width), crop=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -103,6 +103,11 @@ def test_it_tells_rules_recipe_and_flag() -> None:
     assert f"--set {told['override']}" in text
     assert "bitwise as they were" in text
     assert "┤" not in text, "without a terminal there is no plot"
+
+
+def test_a_long_flag_stays_in_one_piece() -> None:
+    override = 'phase.finetune.learning_rate={ "all" = 2e-05, "attention & last:2" = 6e-05, "head" = 0.002 }'
+    assert f"--set '{override}'" in shown(result(swept(bowl)) | {"override": override}, 40, 40)
 
 
 def test_without_a_suggestion_there_is_no_flag() -> None:
