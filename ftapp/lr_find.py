@@ -95,7 +95,7 @@ def find(
                 raise
         log.seek(0)
         output = log.read()
-    if process.returncode == 2:
+    if process.returncode == 2 and "error" in told:
         raise RecipeError([Problem("", "", told["error"])])
     if "result" not in told:
         raise RunError(told.get("error") or f"the process of the test ended without a word:\n{output}")

@@ -139,9 +139,7 @@ def advise(curve: Curve, own: float) -> Advice:
     if curve.ended == "steps" and curve.lowest >= curve.steps - 1 - curve.steps // _REACH:
         sentences.append(f"The loss was still falling at the last rate, {curve.rates[-1]:.2g}; try a higher --to.")
     if (limit := _limit(curve)) is not None and own >= limit:
-        sentences.append(
-            f"At the recipe's own rate the loss no longer stays finite and small: it rose from {limit:.2g} on."
-        )
+        sentences.append(f"The recipe's own rate is too high here: from {limit:.2g} on the loss was above its start.")
     return Advice(suggestions, rate, sentences)
 
 
