@@ -6,6 +6,7 @@ Nothing here keeps a position: any step's batch can be made at any time, which i
 from __future__ import annotations
 
 import functools
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -274,6 +275,14 @@ def epoch_order(
     buckets = [bucket[np.argsort(lengths[bucket], kind="stable")] for bucket in _cut(order, batch_size * _BUCKETS)]
     batches = _cut(np.concatenate(buckets), batch_size)
     return [batches[index] for index in random.permutation(len(batches))]
+
+
+def orders(dataset: Dataset, batch_size: int, steps: int, key: Sequence[int]) -> Iterator[list[NDArray[np.int64]]]:
+    """The batches of a phase of so many steps, epoch by epoch; the last epoch may end early. key: (seed, phase)."""
+    per_epoch = math.ceil(len(dataset) / batch_size)
+    for epoch in range(math.ceil(steps / per_epoch)):
+        order = epoch_order(len(dataset), batch_size, (*key, epoch), dataset.lengths)
+        yield order[: steps - epoch * per_epoch]
 
 
 def evaluation_order(

@@ -291,6 +291,66 @@ def plan(
     Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False).print(rendered(made))
 
 
+@app.command(name="lr-find")
+def lr_find(
+    recipe_name: RecipeArgument,
+    phase: Annotated[
+        str | None, typer.Option("--phase", metavar="NAME", help="The phase to test. [default: the first]")
+    ] = None,
+    low: Annotated[float, typer.Option("--from", metavar="RATE", help="The learning rate to begin with.")] = 1e-6,
+    high: Annotated[float, typer.Option("--to", metavar="RATE", help="The learning rate to end with.")] = 10.0,
+    steps: Annotated[int, typer.Option(min=20, metavar="N", help="Steps of the test.")] = 100,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the curve, as FILE.svg or FILE.html.")
+    ] = None,
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    backend: Annotated[Backend | None, typer.Option(help="What Keras computes with.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every random choice.")] = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Test a phase's learning rate: train while it grows, suggest one, and leave the weights as they were.
+
+    Phases before the one to test are trained first, as in a run; --set phase.NAME.steps=... shortens them.
+    """
+    from ftapp import backend as backends
+    from ftapp import lr_find as finder
+    from ftapp.errors import RunError
+
+    given = {"backend": backend, "seed": seed}
+    chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    resolved = _load(recipe_name, profile, chosen)
+    with _refusals():
+        index = finder.check(resolved, phase, (low, high), plot)
+        backends.check_installed(resolved.backend)
+        environment = backends.environment(resolved.backend, offline=offline)
+        try:
+            found = finder.find(resolved, index, (low, high), steps, environment, debug=_debug)
+        except RunError as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(1) from None
+    result = {"recipe": Path(recipe_name).stem, "profile": profile, **found}
+    if plot is not None:
+        from ftapp.report import lr_find as drawn
+
+        try:
+            drawn.write(result, plot)
+        except OSError as error:
+            _refuse(f"the plot cannot be written: {error}")
+    if as_json:
+        print(json.dumps(result))
+        return
+    from rich.console import Console
+
+    from ftapp.tui import plain_text
+
+    plain_text.prepare(sys.stdout)
+    is_terminal = sys.stdout.isatty()
+    console = Console(width=None if is_terminal else _UNLIMITED, highlight=False)
+    console.print(finder.rendered(result, console.width if is_terminal else None), crop=False)
+
+
 @app.command()
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that no run uses.")] = False,

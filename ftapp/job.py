@@ -50,8 +50,9 @@ from ftapp.schedule import rate_at
 from ftapp.stage import Stage, epochs, staged, views_of
 from ftapp.steps import StepLog, finite
 
-# Batches whose features give a new head's normalization its first statistics.
-_CALIBRATION = 4
+CALIBRATION = 4
+"""Batches whose features give a new head's normalization its first statistics."""
+
 # Steps after which the phase's duration is told.
 _TIMED = 8
 
@@ -102,6 +103,11 @@ class Job:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._held.close()
+
+    @property
+    def optimizer(self) -> Any:
+        """That of the phase trained last; None before the first."""
+        return self._optimizer
 
     def fit(self, index: int) -> None:
         """Train one phase, and prove what it did to the weights.
@@ -173,7 +179,7 @@ class Job:
         if os.environ.get("FTAPP_VERIFY_CACHE") == "1":
             self._verify(index, phase, stage)
         if self._control.steps == 0:
-            first = itertools.islice(self._draws(index, phase, stage), _CALIBRATION)
+            first = itertools.islice(self._draws(index, phase, stage), CALIBRATION)
             heads.calibrate(stage.model, (data.inputs(*key) for key in first))
             self._evaluate()
 
@@ -187,7 +193,7 @@ class Job:
         self._steps.begin_step()
         for number, (x, y, examples) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
             if number % per_epoch == 0:
-                self._seed_layers(index, number // per_epoch)
+                seed_layers(self._model, (self._recipe.seed, index, number // per_epoch))
             if rate != (wanted := self._factor * rate_at(phase, number, steps)):
                 stage.model.optimizer.learning_rate = rate = wanted
             is_measured = self._is_measured(number + 1, steps, per_epoch)
@@ -226,10 +232,8 @@ class Job:
     def _draws(self, index: int, phase: Phase, stage: Stage) -> Iterator[tuple[NDArray[np.int64], Draw]]:
         """For each step of a phase its examples, and the key of their augmentation. Their features are kept by then."""
         dataset, seed = self._splits.train, self._recipe.seed
-        steps, per_epoch = epochs(phase, len(dataset))
-        for epoch in range(math.ceil(steps / per_epoch)):
-            order = batches.epoch_order(len(dataset), phase.batch_size, (seed, index, epoch), dataset.lengths)
-            order = order[: steps - epoch * per_epoch]
+        steps, _ = epochs(phase, len(dataset))
+        for epoch, order in enumerate(batches.orders(dataset, phase.batch_size, steps, (seed, index))):
             if not self._prepare("train", np.concatenate(order), Draw(seed, index, epoch, 0)):
                 return
             for number, examples in enumerate(order):
@@ -256,15 +260,6 @@ class Job:
             self._log.write(
                 CacheVerified(time=time.time(), phase=phase.name, examples=len(examples), difference=difference)
             )
-
-    def _seed_layers(self, phase: int, epoch: int) -> None:
-        """Start the random numbers of dropout anew from (seed, phase, epoch); within an epoch they count its steps."""
-        generators = [
-            generator for layer in self._model._flatten_layers() for generator in getattr(layer, "_seed_generators", ())
-        ]
-        for index, generator in enumerate(generators):
-            key = [self._recipe.seed, phase, epoch, index]
-            generator.state.assign(np.array([np.random.SeedSequence(key).generate_state(1)[0], 0], np.uint32))
 
     def _foretell(self, phase: Phase, stage: Stage) -> None:
         """Tell how long the phase will take, by the median of its first steps and what else has been done so far."""
@@ -450,6 +445,16 @@ def compiled(
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if classifies else None,
         jit_compile=backend.jit_compile(),
     )
+
+
+def seed_layers(model: keras.Model, key: Sequence[int]) -> None:
+    """Start the random numbers of dropout anew from (seed, phase, epoch); within an epoch they count its steps."""
+    generators = [
+        generator for layer in model._flatten_layers() for generator in getattr(layer, "_seed_generators", ())
+    ]
+    for index, generator in enumerate(generators):
+        state = np.random.SeedSequence([*key, index]).generate_state(1)[0]
+        generator.state.assign(np.array([state, 0], np.uint32))
 
 
 def _some(names: Sequence[str]) -> str:

@@ -48,10 +48,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
 
     Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
     """
-    import keras
-
     from ftapp import backend, batches, models
-    from ftapp.train import check_phases
+    from ftapp.train import built
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
@@ -61,9 +59,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
 
     pretrained = models.load_pretrained(recipe, told)
     splits = batches.load(recipe, pretrained.preprocessor, told)
-    keras.utils.set_random_seed(recipe.seed)
-    model = models.build(recipe, pretrained, len(splits.classes))
-    check_phases(recipe, model, pretrained.backbone)
+    model = built(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     phases = [_phase(recipe, phase, model, pretrained.backbone, splits) for phase in recipe.phase]
     return {"precision": precision, "reason": reason, "examples": sizes, "phases": phases}

@@ -47,11 +47,11 @@ class Proof:
                 elif any(variable is each for each in decision.layer._trainable_variables):
                     self._trained[name] = variable
                 # Moving statistics of a layer that trains follow the data; nothing is claimed of them.
-        self._before = _hashed(self._frozen | self._trained)
+        self._before = hashed(self._frozen | self._trained)
 
     def finding(self) -> Finding:
         """Compare the weights as they are now with those at the start."""
-        after = _hashed(self._frozen | self._trained)
+        after = hashed(self._frozen | self._trained)
         still = tuple(name for name in self._trained if after[name] == self._before[name])
         return Finding(
             frozen=len(self._frozen),
@@ -71,10 +71,10 @@ class Proof:
         trains = {id(variable) for variable in model.trainable_variables}
         variables = list(model.variables)
         kept = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-        before = _hashed({name: self._trained[name] for name in names})
+        before = hashed({name: self._trained[name] for name in names})
         model.compile(optimizer=keras.optimizers.SGD(rate), loss=model.loss, jit_compile=model.jit_compile)
         model.train_on_batch(x, y)
-        after = _hashed({name: self._trained[name] for name in names})
+        after = hashed({name: self._trained[name] for name in names})
         for variable, value in zip(variables, kept, strict=True):
             variable.assign(value)
         return [name for name in names if after[name] != before[name] or id(self._trained[name]) not in trains]
@@ -86,7 +86,7 @@ def digests(model: keras.Model) -> dict[str, bytes]:
     for path, layer, _ in weighted_layers(model):
         for variable in own_variables(layer):
             variables[_free(f"{path}/{variable.name}", variables)] = variable
-    return _hashed(variables)
+    return hashed(variables)
 
 
 def combined(hashes: dict[str, bytes]) -> str:
@@ -104,7 +104,8 @@ def _free(name: str, taken: Container[str]) -> str:
     return name
 
 
-def _hashed(variables: dict[str, Any]) -> dict[str, bytes]:
+def hashed(variables: dict[str, Any]) -> dict[str, bytes]:
+    """A hash of each variable's value, by the same names."""
     with ThreadPoolExecutor() as pool:  # hashlib works outside of the interpreter lock
         return dict(zip(variables, pool.map(_hash, variables.values()), strict=True))
 

@@ -8,10 +8,12 @@ from typing import Any
 import keras
 
 from ftapp import backend, batches, freeze, models, preview, rates
+from ftapp.batches import Splits
 from ftapp.control import Control
 from ftapp.errors import HubError, Problem, RecipeError, RunError
 from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, ProgressLog, RunStarted
 from ftapp.job import Job
+from ftapp.models import Pretrained
 from ftapp.proof import combined, digests
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
@@ -64,10 +66,7 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
     )
     if recipe.augment and isinstance(splits.train, batches.Images):
         preview.sheet(splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0)), run.augmentation_file)
-    # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
-    keras.utils.set_random_seed(recipe.seed)
-    model = models.build(recipe, pretrained, len(splits.classes))
-    check_phases(recipe, model, pretrained.backbone)
+    model = built(recipe, pretrained, splits)
     log.write(
         ModelBuilt(
             time=time.time(),
@@ -85,6 +84,15 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
     log.write(Progressed(time=time.time(), activity="saving the model"))
     models.save(run.model_folder, recipe, pretrained, model, splits.classes)
     log.write(ModelSaved(time=time.time(), folder=run.model_folder.name))
+
+
+def built(recipe: Recipe, pretrained: Pretrained, splits: Splits) -> keras.Model:
+    """The model as the run begins with it. Raises RecipeError when the phases do not fit it."""
+    # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
+    keras.utils.set_random_seed(recipe.seed)
+    model = models.build(recipe, pretrained, len(splits.classes))
+    check_phases(recipe, model, pretrained.backbone)
+    return model
 
 
 def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:

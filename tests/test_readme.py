@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe, rules
+from ftapp.errors import RunError
 from ftapp.recipe import Augment, Frozen, Phase, Section
 from ftapp.runs import EXIT_CODES
 from tests.conftest import Do, record_run
@@ -63,7 +64,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     tried = set()
     for line in commands():
         arguments = shlex.split(line)[1:]
-        if arguments[0] in ("run", "plan", "serve"):
+        if arguments[0] in ("run", "plan", "lr-find", "serve"):
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
             file.unlink()  # The README copies into one name more than once.
@@ -86,6 +87,19 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "_planned", planned)
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp lr-find ")])
+def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def find(resolved: recipe.Recipe, phase: int, *arguments: object, **options: object) -> dict[str, object]:
+        seen.append(phase)
+        raise RunError("tested")
+
+    monkeypatch.setattr("ftapp.lr_find.find", find)
+    assert "tested" in invoke(*shlex.split(line)[1:]).output
+    assert seen == ["finetune" in line]
 
 
 def test_commands_are_all_in_the_readme() -> None:

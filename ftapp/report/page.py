@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -43,6 +44,31 @@ def figure(title: str, plot: str, caption: str = "", legend: Sequence[tuple[str,
         + plot
         + (f"<figcaption>{escape(caption)}</figcaption>" if caption else "")
         + "</figure>"
+    )
+
+
+def picture(plot: str, legend: Sequence[tuple[str, int]]) -> str:
+    """A plot of `ftapp.report.svg` as a file of its own, with its legend below, in the colours of a light page.
+
+    Many programs that show SVG know no CSS variables, so their values are put in.
+    """
+    colours = dict(re.findall(r"(--[\w-]+): (#\w+)", _STYLE.partition("@media")[0]))
+    style = " ".join(re.findall(r"\.plot[^{}]*\{[^}]*\}", _STYLE))
+    style = re.sub(r"var\((--[\w-]+)\)", lambda found: colours[found[1]], style)
+    width, height, described = 420, 30, 'role="img"'
+    if found := re.fullmatch(r'<svg class="plot" viewBox="0 0 (\d+) (\d+)" (.*?)>(.*)</svg>', plot, re.DOTALL):
+        width, height, described, inside = int(found[1]), int(found[2]), found[3], found[4]
+    else:  # a paragraph, which says that there is nothing to draw
+        inside = f'<text x="12" y="20">{re.sub("<[^>]*>", "", plot)}</text>'
+    x, keys = 12, []
+    for name, tone in legend:
+        keys.append(f'<rect class="bar tone-{tone}" x="{x}" y="{height + 5}" width="9" height="9"/>')
+        keys.append(f'<text x="{x + 14}" y="{height + 14}">{escape(name)}</text>')
+        x += 32 + 7 * len(name)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" width="{2 * width}" height="{2 * (height + 24)}" '
+        f'viewBox="0 0 {width} {height + 24}" {described}><style>{style} .plot {{ height: 100% }}</style>'
+        f'<rect width="{width}" height="{height + 24}" fill="{colours["--card"]}"/>{inside}{"".join(keys)}</svg>\n'
     )
 
 

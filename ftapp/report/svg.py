@@ -41,18 +41,29 @@ class Line:
     style: Literal["line", "faint", "marks"] = "line"
 
 
-def lines(series: Sequence[Line], x_label: str, *, borders: Sequence[tuple[float, str]] = (), log: bool = False) -> str:
-    """Curves over one axis. borders: places on the x axis at which something begins, with its name."""
+def lines(
+    series: Sequence[Line],
+    x_label: str,
+    *,
+    borders: Sequence[tuple[float, str]] = (),
+    log: bool = False,
+    log_x: bool = False,
+) -> str:
+    """Curves over one axis. borders: places on the x axis at which something begins, in order, each with its name.
+
+    log, log_x: whether an axis has its values' logarithms; x is above 0 then.
+    """
     series = [Line(each.name, *_finite(each.x, each.y), each.tone, each.style) for each in series]
     series = [each for each in series if len(each.x)]
     if not series:
         return _empty()
-    frame = _Frame.around([each.x for each in series], [each.y for each in series], log=log)
+    frame = _Frame.around([each.x for each in series], [each.y for each in series], log=log, log_x=log_x)
     parts = [*frame.axes(x_label)]
-    for place, name in borders:
-        x = frame.x(place)
+    for index, (place, name) in enumerate(borders):
+        x, free = frame.x(place), frame.x(borders[index + 1][0]) if index + 1 < len(borders) else _WIDTH
         parts.append(f'<line class="border" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
-        parts.append(_text(x + 3, _TOP - 5, name, "start"))
+        fits = x + len(name) * _CHARACTER < free
+        parts.append(_text(x + 3 if fits else x - 3, _TOP - 5, name, "start" if fits else "end"))
     for each in series:
         points = [(frame.x(x), frame.y(y)) for x, y in zip(*_thinned(each.x, each.y), strict=True)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
@@ -236,22 +247,26 @@ def matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Frame:
-    """Where values lie on a plot with two axes. Ranges are of values, y as its logarithm where `log`."""
+    """Where values lie on a plot with two axes. Ranges are of values, or of their logarithms: `log` for y, `log_x`."""
 
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     log: bool = False
+    log_x: bool = False
 
     @classmethod
-    def around(cls, x: Sequence[Values], y: Sequence[Values], *, log: bool = False) -> _Frame:
+    def around(cls, x: Sequence[Values], y: Sequence[Values], *, log: bool = False, log_x: bool = False) -> _Frame:
         every_x, every_y = np.concatenate(x), np.concatenate(y)
         log = log and bool((every_y > 0).all())
         if log:
             every_y = np.log10(every_y)
-        return cls(_range(every_x, 0.0), _range(every_y, 0.04), log)
+        if log_x:
+            every_x = np.log10(every_x)
+        return cls(_range(every_x, 0.0), _range(every_y, 0.04), log, log_x)
 
     def x(self, value: float) -> float:
         low, high = self.x_range
+        value = math.log10(value) if self.log_x else value
         return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
@@ -266,7 +281,7 @@ class _Frame:
             y = self.y(value)
             yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
             yield _text(_LEFT - 6, y + 4, _number(value), "end")
-        for value in _ticks(*self.x_range, 5):
+        for value in _decades(*self.x_range) if self.log_x else _ticks(*self.x_range, 5):
             yield _text(self.x(value), _HEIGHT - _BOTTOM + 17, _number(value), "middle")
         yield _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, x_label, "middle")
         middle = (_TOP + _HEIGHT - _BOTTOM) / 2

@@ -1,0 +1,207 @@
+"""The process behind `ftapp lr-find`: a learning rate range test of one phase.
+
+(Smith 2015, Cyclical learning rates, arXiv:1506.01186, section 3.3.) The phase trains as in a run, on the same batches,
+while its learning rate grows exponentially from step to step; the rates of its layers keep their ratios. What that does
+to the weights is undone, and nothing is kept on disk but features of frozen layers, which a run finds there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp import recipe as recipes
+from ftapp.errors import RecipeError, RunError
+from ftapp.events import Event, EventLog, PhaseStarted, Progressed, Stepped
+from ftapp.recipe import Evaluate, Recipe
+from ftapp.suggestions import Curve, advise
+
+if TYPE_CHECKING:
+    from ftapp.batches import Draw
+
+
+def main(file: Path, phase: int, rates: tuple[float, float], steps: int) -> int:
+    """Test a phase, by its index, of the recipe in `file` between two rates, and return the exit code.
+
+    Each line of stdout is a JSON object with one key: `progress`, a list of what is being done in words, how much of it
+    is done, and of how much; at the end `result`, or `error` as in `ftapp.planner`.
+    """
+    try:
+        _print("result", test(recipes.load(file), phase, rates, steps))
+    except RecipeError as error:
+        _print("error", str(error))
+        return 2
+    except RunError as error:
+        _print("error", str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _print(key: str, value: Any) -> None:
+    print(json.dumps({key: value}), flush=True)
+
+
+def _told(activity: str, done: int, total: int | None) -> None:
+    _print("progress", [activity, done, total])
+
+
+def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> dict[str, Any]:
+    """The curve of the test, what it suggests, and under what conditions it came about.
+
+    The phases before are trained first, as a run would, since a learning rate is one for the weights that the phase
+    starts from. Raises RecipeError when the recipe does not fit its model or data; RunError when these cannot be had,
+    and when something is not as it was at the end.
+    """
+    import keras
+
+    from ftapp import backend, batches, freeze, models, proof
+    from ftapp.job import compiled
+    from ftapp.stage import staged
+    from ftapp.train import built
+
+    backend.device()
+    precision, reason = backend.choose_precision(recipe.precision)
+    pretrained = models.load_pretrained(recipe, _told)
+    splits = batches.load(recipe, pretrained.preprocessor, _told)
+    model = built(recipe, pretrained, splits)
+    former = _trained(recipe, index, pretrained, model, splits)
+    phase = recipe.phase[index]
+    decisions = freeze.decide(model, pretrained.backbone, phase.layers)
+    freeze.apply(model, decisions)
+    before, others = proof.digests(model), proof.hashed(_others(model, former))
+    # Statistics stay out of these: a new head's are given their first values.
+    frozen = {id(each) for made in decisions if not made.trainable for each in made.layer._trainable_variables}
+    kept = [(each, np.array(keras.ops.convert_to_numpy(each))) for each in model.variables if id(each) not in frozen]
+    begun = time.perf_counter()
+    with staged(recipe, phase, model, splits) as stage:
+        compiled(recipe, phase, stage.model, decisions, former)
+        curve = _swept(recipe, index, stage, model, splits.train, rates, steps)
+    for variable, value in kept:
+        variable.assign(value)
+    after = proof.digests(model)
+    if after != before or proof.hashed(_others(model, former)) != others:
+        changed = [name for name in before if after[name] != before[name]] or ["random numbers or the optimizer"]
+        raise RunError(f"a range test leaves everything as it was; {', '.join(changed)} changed")
+    advice = advise(curve, phase.base_rate)
+    return {
+        "phase": phase.name,
+        "trained_before": [each.name for each in recipe.phase[:index]],
+        "optimizer": phase.optimizer,
+        "batch_size": phase.batch_size,
+        "backend": recipe.backend,
+        "precision": precision,
+        "reason": reason,
+        "cache": msgspec.structs.asdict(stage.choice),
+        "steps": steps,
+        "ended": curve.ended,
+        "seconds": time.perf_counter() - begun,
+        "curve": {name: getattr(curve, name) for name in ("rates", "losses", "centers", "smoothed")},
+        "own_rate": phase.base_rate,
+        "suggestions": [vars(suggestion) for suggestion in advice.suggestions],
+        "rate": advice.rate,
+        "sentences": advice.sentences,
+        "weights": {"count": len(before), "before": proof.combined(before), "after": proof.combined(after)},
+    }
+
+
+def _swept(
+    recipe: Recipe, index: int, stage: Any, model: Any, train: Any, rates: tuple[float, float], steps: int
+) -> Curve:
+    """Train a phase, whose stage is compiled, for so many steps between two rates, or until the loss diverges.
+
+    model: whole, with the random layers of the stage's; train: the training examples, not as features.
+    """
+    from ftapp import batches, heads
+    from ftapp.batches import Draw
+    from ftapp.instrument import values
+    from ftapp.job import CALIBRATION, seed_layers
+
+    key, data = (recipe.seed, index), stage.data["train"]
+
+    def prepared(done: int, total: int) -> bool:
+        _told("features of the train split", done, total)
+        return True
+
+    def draws() -> Iterator[tuple[NDArray[np.int64], Draw]]:
+        for epoch, order in enumerate(batches.orders(train, recipe.phase[index].batch_size, steps, key)):
+            if stage.features:
+                stage.features["train"].prepare(np.concatenate(order), Draw(*key, epoch, 0), prepared)
+            yield from ((examples, Draw(*key, epoch, number)) for number, examples in enumerate(order))
+
+    def batch(drawn: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any, Draw]:
+        return data.inputs(*drawn), data.targets(drawn[0]), drawn[1]
+
+    if index == 0:
+        heads.calibrate(stage.model, (data.inputs(*drawn) for drawn in itertools.islice(draws(), CALIBRATION)))
+    curve, growth = Curve(steps), (rates[1] / rates[0]) ** (1 / (steps - 1))
+    for number, (x, y, draw) in enumerate(batches.prefetched(batch, draws())):
+        if draw.step == 0:
+            seed_layers(model, (*key, draw.epoch))
+        stage.model.optimizer.learning_rate = rate = rates[0] * growth**number
+        metrics, _ = values(stage.model.train_on_batch(x, y, return_dict=True))
+        _told("range test", number + 1, steps)
+        if not curve.add(rate, metrics["loss"]):
+            break
+    return curve
+
+
+def _others(model: Any, former: Any) -> dict[str, Any]:
+    """What else a run would go on from: the states of random layers, and the optimizer of the phase before."""
+    generators = [each for layer in model._flatten_layers() for each in getattr(layer, "_seed_generators", ())]
+    variables = [*(generator.state for generator in generators), *(former.variables if former else ())]
+    return dict(zip(map(str, range(len(variables))), variables, strict=True))
+
+
+class _Narrated(EventLog):
+    """In the place of a run's events: tells its steps."""
+
+    def __init__(self) -> None:
+        self._phase: PhaseStarted | None = None
+
+    def write(self, event: Event) -> None:
+        match event:
+            case PhaseStarted():
+                self._phase = event
+            case Progressed():
+                _told(event.activity, event.done, event.total)
+            case Stepped() if self._phase:
+                done = event.step - self._phase.first_step + 1
+                _told(f"training phase {self._phase.phase}, which comes before", done, self._phase.steps)
+
+
+def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: Any) -> Any:
+    """Train the phases before one as a run would, and return the optimizer of the last of them; None if it is first."""
+    from ftapp.control import Control
+    from ftapp.job import Job
+    from ftapp.runs import Run
+
+    if index == 0:
+        return None
+    # Measurements and samples change nothing.
+    alone: dict[str, Any] = {
+        "evaluate": Evaluate(every=2**31, split=recipe.evaluate.split, examples=1),
+        "samples": None,
+    }
+    log = _Narrated()
+    run = Run(Path(os.devnull))  # nobody sends it commands, and it saves nothing
+    with Job(recipe.model_copy(update=alone), pretrained, model, splits, run, log, Control(run, log)) as job:
+        for before in range(index):
+            job.fit(before)
+        return job.optimizer
+
+
+if __name__ == "__main__":
+    name, place, low, high, count = sys.argv[1:]
+    sys.exit(main(Path(name), int(place), (float(low), float(high)), int(count)))

@@ -1,0 +1,190 @@
+"""The learning rate finder without its process: what it refuses, and how it shows what came of a test."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from ftapp import lr_find, recipe
+from ftapp.braille import Canvas
+from ftapp.errors import RecipeError
+from ftapp.recipe import Phase
+from ftapp.report import lr_find as drawn
+from ftapp.suggestions import Curve, advise
+from ftapp.tui import plain_text
+from tests.unit.test_report import checked
+from tests.unit.test_suggestions import bowl, swept
+
+
+def result(curve: Curve, own: float = 1e-4) -> dict[str, Any]:
+    """What `ftapp lr-find` has in hand at the end of a test with this curve."""
+    advice = advise(curve, own)
+    return {
+        "recipe": "vgg16-two-phase",
+        "profile": "quick",
+        "phase": "head",
+        "trained_before": [],
+        "optimizer": "adam",
+        "batch_size": 32,
+        "precision": "float32",
+        "steps": curve.steps,
+        "ended": curve.ended,
+        "seconds": 12.0,
+        "curve": {name: getattr(curve, name) for name in ("rates", "losses", "centers", "smoothed")},
+        "own_rate": own,
+        "suggestions": [vars(each) for each in advice.suggestions],
+        "rate": advice.rate,
+        "sentences": advice.sentences,
+        "weights": {"count": 30, "before": "abc", "after": "abc"},
+        "override": advice.rate and f"phase.head.learning_rate={advice.rate:g}",
+    }
+
+
+def shown(told: dict[str, Any], width: int | None, columns: int = 100) -> str:
+    console = Console(file=io.StringIO(), width=columns, highlight=False)
+    console.print(lr_find.rendered(told, width), crop=False)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("phase", "rates", "plot", "messages"),
+    [
+        ("hed", (1e-6, 1.0), None, ["--phase: there is no phase 'hed'; did you mean 'head'?"]),
+        (None, (1.0, 0.1), None, ["got 1 and 0.1; did you mean --from 0.1 --to 1?"]),
+        (None, (0.1, 0.1), None, ["got 0.1 and 0.1; try --to 1"]),
+        (None, (0.0, math.inf), None, ["--from: a learning rate is a number above 0; got 0", "--to: a learning rate"]),
+        (None, (math.nan, 1.0), None, ["got nan"]),
+        ("hed", (2.0, -1.0), "curve.png", ["--phase", "--to", "did you mean 'curve.svg'?"]),
+        (None, (0.1, 1.0), "no-such-folder/curve.svg", ["a folder that is there; got 'no-such-folder'"]),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    phase: str | None, rates: tuple[float, float], plot: str | None, messages: list[str]
+) -> None:
+    loaded = recipe.load(recipe.find("vgg16-two-phase"))
+    with pytest.raises(RecipeError) as refused:
+        lr_find.check(loaded, phase, rates, Path(plot) if plot else None)
+    for message in messages:
+        assert message in str(refused.value)
+    assert lr_find.check(loaded, "finetune", (0.1, 1.0), Path("curve.html")) == 1
+    assert lr_find.check(loaded, None, (0.1, 1.0), None) == 0
+
+
+def test_override_keeps_the_ratios_of_a_table() -> None:
+    table = {"all": 1e-5, "attention & last:2": 3e-5, "head": 1e-3}
+    phase = Phase.model_validate({"name": "finetune", "steps": 1, "learning_rate": table})
+    key = lr_find.override(phase, 2e-3)
+    assert key == 'phase.finetune.learning_rate={ "all" = 2e-05, "attention & last:2" = 6e-05, "head" = 0.002 }'
+    changed = recipe.load(recipe.find("vgg16-two-phase"), None, [key]).phase[1]
+    assert changed.base_rate == 2e-3
+    assert changed.learning_rate == {"all": 2e-5, "attention & last:2": 6e-5, "head": 2e-3}
+    for rate in (1.0, 4.3e-5, 0.00097):
+        plain = lr_find.override(Phase(name="head", steps=1), rate)
+        assert recipe.load(recipe.find("vgg16-two-phase"), None, [plain]).phase[0].base_rate == rate
+
+
+def test_it_tells_rules_recipe_and_flag() -> None:
+    told = result(swept(bowl))
+    text = shown(told, None)
+    for row in told["suggestions"]:
+        assert re.search(rf"{row['rule']} +{row['rate']:.2g} +{re.escape(row['source'])}", text)
+    assert "recipe    0.0001" in text
+    assert f"--set {told['override']}" in text
+    assert "bitwise as they were" in text
+    assert "┤" not in text, "without a terminal there is no plot"
+
+
+def test_a_long_flag_stays_in_one_piece() -> None:
+    override = 'phase.finetune.learning_rate={ "all" = 2e-05, "attention & last:2" = 6e-05, "head" = 0.002 }'
+    assert f"--set '{override}'" in shown(result(swept(bowl)) | {"override": override}, 40, 40)
+
+
+def test_without_a_suggestion_there_is_no_flag() -> None:
+    text = shown(result(swept(lambda _: 0.7)), 80, 80)
+    assert "no descent" in text
+    assert "--set" not in text
+    assert "steep" not in text
+    assert "No suggestion" in shown(result(swept(lambda _: math.nan)), 80, 80)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_plot_marks_each_rate_at_its_place(width: int) -> None:
+    told = result(swept(bowl))
+    lines = shown(told, width, width).splitlines()
+    axis = next(line for line in lines if "└" in line)
+    assert max(map(len, lines)) <= width
+    first, last = axis.index("└") + 1, len(axis.rstrip()) - 1
+    above = lines[: lines.index(axis)]
+    low, high = (math.log10(told["curve"]["rates"][index]) for index in (0, -1))
+    for sign, rate in [*((row["rule"][0].upper(), row["rate"]) for row in told["suggestions"]), ("R", 1e-4)]:
+        wanted = first + (math.log10(rate) - low) / (high - low) * (last - first)
+        assert any(abs(match.start() - wanted) <= 1 for line in above for match in re.finditer(sign, line)), sign
+
+
+def test_plot_is_ascii_where_signs_are_missing() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    plain_text.prepare(stream)
+    Console(file=stream, width=80, highlight=False).print(lr_find.rendered(result(swept(bowl)), 80))
+    stream.flush()
+    text = stream.buffer.getvalue().decode("ascii")
+    assert "1e-5" in text
+    assert re.search(r"[.':]{4}", text), "the curve is drawn"
+    assert "?" not in text
+
+
+def test_canvas_draws_dots_where_they_belong() -> None:
+    canvas = Canvas(2, 1, (0, 3), (0, 3))
+    canvas.points([0, 3, 9], [0, 3, 1], "red")
+    assert [row.plain for row in canvas.text({})] == ["⡀⠈"]
+    canvas.line([0, 3], [0, 3], "blue")
+    (row,) = canvas.text({})
+    assert row == Text("⡠⠊", spans=row.spans)
+    assert {span.style for span in row.spans} == {"blue"}
+    assert Canvas(3, 1, (0, 1), (0, 1)).text({1: "red"})[0].plain == " ┊ "
+
+
+def test_picture_stands_alone(tmp_path: Path) -> None:
+    told = result(swept(bowl))
+    drawn.write(told, tmp_path / "curve.svg")
+    text = (tmp_path / "curve.svg").read_text("utf-8")
+    assert "var(" not in text
+    assert "nan" not in text
+    texts = ["".join(each.itertext()) for each in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"steep", "minimum", "valley", "learning rate", "recipe 0.0001", f"take {told['rate']:g}"} <= set(texts)
+    decades = {"1e-6": 1e-6, "0.001": 1e-3, "0.1": 0.1}
+    places = {
+        each.text: float(each.attrib["x"])
+        for each in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")
+        if each.text in decades
+    }
+    assert (places["0.001"] - places["1e-6"]) / (places["0.1"] - places["1e-6"]) == pytest.approx(3 / 5, abs=1e-3)
+
+
+def test_page_holds_plot_rules_and_flag(tmp_path: Path) -> None:
+    told = result(swept(bowl))
+    drawn.write(told, tmp_path / "curve.html")
+    text = checked(tmp_path / "curve.html")
+    for word in ("steep", "minimum", "valley", told["sentences"][0], told["override"], "bitwise as they were"):
+        assert word in text
+    for curve in (swept(lambda _: math.nan), swept(lambda _: 0.7)):
+        drawn.write(result(curve), tmp_path / "none.html")
+        assert "No suggestion" in checked(tmp_path / "none.html")
+        drawn.write(result(curve), tmp_path / "none.svg")
+        ET.fromstring((tmp_path / "none.svg").read_text("utf-8"))
+
+
+def test_result_is_json_without_nan() -> None:
+    told = result(swept(lambda rate: bowl(rate) if rate < 0.5 else math.nan))
+    assert json.loads(json.dumps(told, allow_nan=False))["ended"] == "not finite"
+    assert np.isfinite(told["curve"]["centers"]).all()
