@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ftapp.arms import Options
-    from ftapp.experiments import Experiment
+    from ftapp.experiments import Experiment, Options
     from ftapp.recipe import Recipe
 
 app = typer.Typer(
@@ -120,19 +119,20 @@ def run(
 ) -> None:
     """Train recipes one after another, each in a process of its own. Those with arms are experiments."""
     from ftapp import arms, headless
+    from ftapp.experiments import Options
 
     given = {"backend": backend, "precision": precision, "seed": seed}
     chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    options = arms.Options(repeat, jobs, control)
-    how = {"offline": offline, "verify_cache": verify_cache, "debug": _debug}
+    options = Options(repeat, jobs, control)
+    how = {"offline": offline, "verify_cache": verify_cache}
     if not options.given and not any(map(arms.has_arms, recipes)):
-        raise typer.Exit(headless.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, **how))
+        raise typer.Exit(headless.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
     codes = []
     for name, right in [(name, _is_right(name, profile, chosen)) for name in recipes]:
         if not right:
             codes.append(2)
         elif not options.given and not arms.has_arms(name):
-            codes.append(headless.run_all([name], profile, chosen, runs_dir, as_json=as_json, **how))
+            codes.append(headless.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
         else:
             codes.append(_experiment(name, profile, chosen, runs_dir, options, how, as_json=as_json))
         if codes[-1] == 130:
@@ -164,13 +164,16 @@ def _experiment(
     as_json: bool,
 ) -> int:
     """Run a recipe with all its arms, and print how they compare."""
-    from ftapp import arms, runs
+    from ftapp import arms, experiments, recipe, runs
     from ftapp.errors import RecipeError
 
     folder = runs.runs_dir(runs_dir)
     try:
-        experiment, code = arms.run(name, profile, overrides, folder, options, **how)
-        _conclude(experiment, as_json=as_json)
+        path = recipe.find(name)
+        experiment = experiments.prepare(path, profile, overrides, options, folder, command=sys.argv, **how)
+        with experiment.held():
+            code = arms.conduct(experiment, debug=_debug)
+            _conclude(experiment, as_json=as_json)
     except RecipeError as error:
         print(error, file=sys.stderr)
         return 2

@@ -9,9 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli, compare, experiments, recipe
-from ftapp.arms import Options
 from ftapp.errors import RecipeError
-from ftapp.experiments import Experiment
+from ftapp.experiments import Experiment, Options
 from ftapp.report.experiment import conclude
 from tests.conftest import record_run
 
