@@ -95,10 +95,7 @@ class Run:
 
     def last_log_lines(self, count: int = 12) -> list[str]:
         """The end of the process's own output."""
-        try:
-            return self.log_file.read_text("utf-8", errors="replace").splitlines()[-count:]
-        except OSError:
-            return []
+        return last_lines(self.log_file, count)
 
 
 def runs_dir(chosen: Path | None = None) -> Path:
@@ -159,6 +156,14 @@ def detached(
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def last_lines(file: Path, count: int) -> list[str]:
+    """The last lines of a log; none where it cannot be read."""
+    try:
+        return file.read_text("utf-8", errors="replace").splitlines()[-count:]
+    except OSError:
+        return []
 
 
 def locked(file: Path) -> bool:
