@@ -274,7 +274,7 @@ def head_words(model: Model) -> str:
     return ", ".join(parts)
 
 
-def arm_words(change: Mapping[str, Any]) -> str:
+def arm_words(change: Mapping[str, Any], *, name_phases: bool = False) -> str:
     """What an arm overrides: "freeze all · train head, warmup 0.1"."""
     parts = []
     for key, value in change.items():
@@ -282,17 +282,19 @@ def arm_words(change: Mapping[str, Any]) -> str:
             parts.append(" · ".join(value) or "train all")
         elif isinstance(value, Mapping):
             phases = value if key == "phase" else {}
-            named = [f"{name}: " * (len(phases) > 1) + arm_words(phase) for name, phase in phases.items()]
-            parts.append("; ".join(named) or f"{key} {arm_words(value)}")
+            told = [f"{name}: " * name_phases + arm_words(phase) for name, phase in phases.items()]
+            parts.append("; ".join(told) or f"{key} {arm_words(value)}")
         else:
             parts.append(f"{key.replace('_', ' ')} {value if isinstance(value, str) else toml(value)}")
     return ", ".join(parts)
 
 
-def arms_words(arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Content]:
-    """What each of some arms overrides, by its name."""
+def arms_words(arms: Mapping[str, Mapping[str, Any]], base: Recipe) -> dict[str, Content]:
+    """What each of a recipe's arms overrides, by its name."""
+    several = len(base.phase) > 1
     as_it_is = Content.styled("the recipe as it is", "$foreground-muted")
-    return {name: Content(words) if (words := arm_words(change)) else as_it_is for name, change in arms.items()}
+    told = {name: arm_words(change, name_phases=several) for name, change in arms.items()}
+    return {name: Content(words) if words else as_it_is for name, words in told.items()}
 
 
 def split_words(data: Data) -> str:

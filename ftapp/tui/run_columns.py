@@ -72,7 +72,7 @@ def _held_out(value: str, summary: Summary) -> Content:
 def _recipe(summary: Summary, now: float) -> Content:
     """The recipe's name, with what tells an experiment and the runs below it from others."""
     if summary.experiment:
-        return Content.assemble((summary.recipe, "b"), (f"  {summary.planned} runs", _MUTED))
+        return Content.assemble(("▾ ", _MUTED), (summary.recipe, "b"), (f"  {summary.planned} runs", _MUTED))
     if summary.nested:
         again = f"  repeat {summary.repeat}" if summary.repeat > 1 else ""
         return Content.assemble(("└ ", _MUTED), summary.arm or summary.recipe, (again, _MUTED))

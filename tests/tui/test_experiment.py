@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, OptionList, Static
+from textual.widgets import OptionList, Static
 
-from ftapp import experiments, runs
+from ftapp import experiments
 from ftapp.experiments import Experiment
-from ftapp.runs import Run
 from ftapp.tui import desktop
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.dialog import Dialog
@@ -75,7 +73,12 @@ def write_experiment(tmp_path: Path, write_run: Write) -> Any:
 RESULT = {
     "report": "report.html",
     "findings": [
-        {"says": "Frozen attention learns more slowly", "lesson": "L_B > L_A", "told": "0.3 (0.2 to 0.4)", "holds": "yes"},
+        {
+            "says": "Frozen attention learns more slowly",
+            "lesson": "L_B > L_A",
+            "told": "0.3 (0.2 to 0.4)",
+            "holds": "yes",
+        },
         {"says": "Half of the parameters train", "lesson": "R = 0.5", "told": "25.0%", "holds": "no"},
     ],
     "comparisons": [{"verdicts": ["The training loss of B frozen is higher."]}],
@@ -133,8 +136,7 @@ async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_pa
         home = app.screen
         assert isinstance(home, RecipesScreen)
         await until(pilot, lambda: home.entry is not None)
-        rows = {str(label): str(told) for label, told, *_ in home.query_one(Facts).rows if label}
-        assert "A full  train all" in rows["Arms"]
+        assert ("Arms", "A full  train all") in [tuple(map(str, row)) for row in home.query_one(Facts).rows]
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, ExperimentScreen))
         screen = app.screen
@@ -159,3 +161,141 @@ async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_pa
     assert experiment.report_file.is_file()
     assert len(experiment.arms()) == 2
     assert "experiment " in experiment.log_file.read_text()
+
+
+async def test_runs_stand_below_their_experiment(write_experiment: Any, write_run: Write) -> None:
+    write_run("alone", age=50, seed=9)
+    experiment = write_experiment("done", None, None, repeats=2)
+    app = Opened()
+    with experiment.held(), living(experiment.members()[2].run):
+        async with app.run_test(size=(120, 40)) as pilot:
+            table = await listed(pilot, 5)
+            rows = drawn(table)
+            assert "running 2/4" in rows[1]
+            assert "▾ lesson" in rows[1]
+            assert ["└ A full" in row for row in rows[1:6]] == [False, True, False, True, False]
+            assert "└ A full  repeat 2" in rows[4]
+            assert "alone" in rows[5]
+            assert "2 of 4 runs have ended" in str(app.screen.query_one("#told", Static).visual)
+            await pilot.press("t")
+            assert "a model for each run" in notes(app)
+            await pilot.press("enter", "space", "c")
+            assert app.explored == [experiment, experiment]
+            await pilot.press("end", "space", "c")
+            assert [run.folder.name[16:] for run in app.compared[0]] == [
+                "lesson-a-full-0001",
+                "lesson-b-frozen-0001",
+                "lesson-a-full-0002",
+                "alone-0009",
+            ]
+            # Sorted by anything else, each run stands for itself.
+            await pilot.press("s")
+            assert not any("└" in row for row in drawn(table))
+
+
+async def test_what_goes_with_an_experiment_is_asked(write_experiment: Any) -> None:
+    experiment = write_experiment("done", "done", result=RESULT)
+    members = experiment.members()
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        table = await listed(pilot, 3)
+        await pilot.press("d")
+        assert isinstance(app.screen, Dialog)
+        assert "Their 2 runs" in str(app.screen.query_one("#dialog-text", Static).visual)
+        await pilot.press("escape")
+        assert experiment.folder.is_dir()
+        await pilot.press("d", "right", "enter")
+        await until(pilot, lambda: len(table.rows) == 2)
+        assert not experiment.folder.exists()
+        assert "lesson-b-frozen" in drawn(table)[1]
+        other = write_experiment("done", "failed", repeats=2)
+        await until(pilot, lambda: len(table.rows) == 5)
+        await pilot.press("home")
+        assert table.current
+        assert table.current.experiment == other
+        await pilot.press("d", "enter")
+        await until(pilot, lambda: len(table.rows) == 2)
+        assert all(member.run.folder.is_dir() for member in members)
+
+
+async def test_an_experiment_is_stopped_after_a_question(write_experiment: Any) -> None:
+    experiment = write_experiment("done", None)
+    app = Opened()
+    with experiment.held():
+        async with app.run_test(size=(120, 40)) as pilot:
+            await listed(pilot, 3)
+            await pilot.press("d")
+            assert "An experiment that goes on cannot be deleted" in notes(app)
+            await pilot.press("x", "escape")
+            assert not experiment.stopping()
+            screen = await shown(pilot, experiment)
+            await pilot.press("x", "enter")
+            assert experiment.stopping()
+            await until(pilot, lambda: "stopping" in head(screen))
+
+
+async def test_findings_verdicts_and_the_report_of_an_ended_experiment(
+    write_experiment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desktop, "open_path", lambda path: False)
+    experiment = write_experiment("done", "done", result=RESULT)
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await shown(pilot, experiment)
+        assert "● done  lesson quick   2 of 2 runs have ended" in head(screen)
+        assert arms(screen)[0].startswith("━ A full    done · accuracy 80.0% · loss 0.5 · R = 25.0%   train all")
+        await until(pilot, lambda: "L_B > L_A" in findings(screen))
+        first = next(line for line in findings(screen).splitlines() if "L_B > L_A" in line)
+        assert first.split("  ")[-1].strip() == "yes" or "yes" in first
+        assert "is higher" in findings(screen)
+        assert screen.query_one(FindingsPane).border_subtitle == "1 of 2 hold"
+        assert "x" not in screen.active_bindings
+        await pilot.press("e")
+        assert app.clipboard == str(experiment.report_file)
+        await pilot.press("down", "enter")
+        assert app.shown == [experiment.members()[1].run]
+        await pilot.press("escape")
+        assert app.screen is not screen
+
+
+async def test_repeats_take_turns(write_experiment: Any) -> None:
+    experiment = write_experiment("done", "done", "done", None, repeats=2)
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await shown(pilot, experiment)
+        assert "crashed" in head(screen)
+        assert "repeat 2 of 2" in head(screen)
+        assert screen.runs == [member.run for member in experiment.members()[2:]]
+        await pilot.press("r")
+        await until(pilot, lambda: screen.runs == [member.run for member in experiment.members()[:2]])
+        await until(pilot, lambda: "repeat 1 of 2" in head(screen))
+
+
+async def test_an_experiment_without_runs_yet(write_experiment: Any) -> None:
+    experiment = write_experiment()
+    app = Opened()
+    with experiment.held():
+        async with app.run_test(size=(120, 40)) as pilot:
+            screen = await shown(pilot, experiment)
+            assert [line.split()[-2:] != [] and "waits" in line for line in arms(screen)] == [True, True]
+            await pilot.press("enter", "n", "m", "m")
+            assert "has no run in this repeat yet" in notes(app)
+            assert "0 of 2 runs have ended" in head(screen)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("theme", ["ftapp-dark", "ftapp-light"])
+async def test_findings_and_curves_can_be_reached_at_every_size(
+    size: tuple[int, int], theme: str, write_experiment: Any
+) -> None:
+    app = Opened()
+    async with app.run_test(size=size) as pilot:
+        app.theme = theme
+        screen = await shown(pilot, write_experiment("done", "done", result=RESULT))
+        seen = set()
+        for _ in range(8):
+            assert screen.focused is not None
+            seen.add(screen.focused.id)
+            assert screen.focused.size.height >= 1
+            await pilot.press("tab")
+        assert {"arms", "findings", "loss", "pairs", "results", "differences"} <= seen

@@ -46,7 +46,7 @@ class Arms(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open run")]
 
 
-class ExperimentScreen(CompareScreen, inherit_bindings=False):
+class ExperimentScreen(CompareScreen):
     """Follows an experiment's folder and the files of its runs: of one repeat, the latest unless another is chosen."""
 
     HELP = """
@@ -61,9 +61,9 @@ within the finding's bounds. It is there once all runs have ended. What else is 
     DEFAULT_CSS = """
     ExperimentScreen {
         #head { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        #arms { height: auto; max-height: 8; margin-bottom: 1; padding: 0 1; }
+        #arms { height: auto; max-height: 8; margin: 0 1 1 1; }
         #arms { text-wrap: nowrap; text-overflow: ellipsis; }
-        &.-short #arms { max-height: 4; margin-bottom: 0; }
+        &.-short #arms { max-height: 4; margin: 0 1; }
         #all { height: 1fr; overflow-y: hidden; }
         #findings { height: auto; max-height: 15; }
         &.-wide #findings { max-height: 20; }
@@ -75,12 +75,9 @@ within the finding's bounds. It is there once all runs have ended. What else is 
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back"),
         Binding("x", "stop", "Stop", tooltip="End the experiment early and keep what there is"),
         Binding("e", "report", "Report", tooltip="Open the report"),
         Binding("r", "next_repeat", "Next repeat", tooltip="The runs of the next repeat"),
-        Binding("n", "next_pair", "Next pair", tooltip="Losses of the next two arms"),
-        Binding("m", "maximize_pane", "Maximize"),
     ]
     AUTO_FOCUS = "#arms"
 
@@ -179,7 +176,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         known = dict(zip(self.runs, self._summaries, strict=False))
         width = max(map(len, self._arms), default=0)
         shown, lines = list(runs), []
-        overridden = catalog.arms_words(self._recipe.changes) if self._recipe else {}
+        overridden = catalog.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}
         for arm in self._arms:
             summary = known.get(runs[arm]) if arm in runs else None
             style = style_of([each for each in self._arms if each in runs].index(arm)) if arm in shown else _MUTED

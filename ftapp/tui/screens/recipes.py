@@ -349,7 +349,7 @@ def _facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str, An
     for index, phase in enumerate(recipe.phase):
         share = size.trainable[index] / size.parameters if size and size.parameters else None
         rows.append(("Phases" if index == 0 else "", _phase(phase, share)))
-    for index, (name, overridden) in enumerate(catalog.arms_words(arms).items()):
+    for index, (name, overridden) in enumerate(catalog.arms_words(arms, recipe).items()):
         rows.append(("Arms" if index == 0 else "", Content.assemble((f"{name}  ", "b"), overridden)))
     return rows
 

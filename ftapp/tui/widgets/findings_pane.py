@@ -30,7 +30,7 @@ class FindingsPane(Pane):
         self._again = partial(self.show, expected, result, missing)
         found = result.get("findings", []) if result else []
         rows = found or [finding.model_dump() for finding in expected]
-        held = sum(row.get("holds") == "yes" for row in found)
+        held = sum(row["holds"] == "yes" for row in found)
         self.border_title = "Findings" if rows else "What can be told"
         self.border_subtitle = f"{held} of {len(found)} hold" if found else missing
         parts: list[RenderableType] = []
@@ -43,22 +43,24 @@ class FindingsPane(Pane):
         table = Table(box=None, padding=(0, 2, 0, 0), header_style=muted, expand=True)
         table.add_column("finding", ratio=5)
         table.add_column("lesson's value", ratio=3)
-        table.add_column("ours (95% interval)", ratio=3)
-        table.add_column("holds?", min_width=14, no_wrap=True)
+        if "holds" in rows[0]:
+            table.add_column("ours (95% interval)", ratio=3)
+            table.add_column("holds?", min_width=14, no_wrap=True)
         for row in rows:
-            table.add_row(row["says"], Text(row["lesson"], muted), row.get("told", ""), self._holds(row))
+            ours = [row["told"], self._holds(row)] if "holds" in row else []
+            table.add_row(row["says"], Text(row["lesson"], muted), *ours)
         return table
 
     def _lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
         for row in rows:
             text = Text(row["says"])
             text.append(f"\n  lesson: {row['lesson']}", self.color("secondary"))
-            if "told" in row:
+            if "holds" in row:
                 text.append(f"\n  ours: {row['told']}  ").append_text(self._holds(row))
             yield text
 
     def _holds(self, row: Mapping[str, Any]) -> Text:
-        holds = row.get("holds", "")
+        holds = row["holds"]
         return Text(holds, f"bold {self.color(_STYLES[holds])}" if holds in _STYLES else self.color("secondary"))
 
     def _told(self, result: Mapping[str, Any], *, gap: bool) -> Iterator[Text]:

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from ftapp import schedule
-from ftapp.recipe import Phase
+from ftapp.recipe import Phase, Recipe
 from ftapp.tui import catalog
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.curve import Curve
@@ -134,15 +134,15 @@ class TrainingPane(VerticalScroll, can_focus=False):
             title.update(f"Phase{of}")
         self.query_one("#remove-phase", Button).disabled = len(form.phases) < 2
         if form.recipe:
-            self._show_arms(form)
+            self._show_arms(form, form.recipe)
         self._draw()
 
-    def _show_arms(self, form: Form) -> None:
+    def _show_arms(self, form: Form, base: Recipe) -> None:
         """List the arms at the top, if there are any: they are what such a recipe is about."""
         if form.arms and not self.has_class("-arms"):
             self.add_class("-arms")
             self.move_child(self.query_one("#experiment"), before=0)
-        rows = list(catalog.arms_words(form.arms).items())
+        rows = list(catalog.arms_words(form.arms, base).items())
         note = Content.styled("What is changed below is changed in every arm.", "$foreground-muted")
         self.query_one(Facts).rows = [*rows, ("", note)] if rows else []
         options = form.draft.options
