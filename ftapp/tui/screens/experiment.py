@@ -64,13 +64,11 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         #arms { height: auto; max-height: 8; margin: 0 1 1 1; }
         #arms { text-wrap: nowrap; text-overflow: ellipsis; }
         &.-short #arms { max-height: 4; margin: 0 1; }
-        #all { height: 1fr; overflow-y: hidden; }
+        #all { height: 1fr; }
         #findings { height: auto; max-height: 15; }
         &.-wide #findings { max-height: 20; }
-        &.-narrow #all, &.-short #all { overflow-y: auto; }
+        #parts { min-height: 24; }
         &.-narrow #parts { height: auto; overflow-y: hidden; }
-        &.-short #parts { height: 24; }
-        &.-short.-narrow #parts { height: auto; }
         &.-narrow #findings, &.-short #findings { max-height: 100; }
     }
     """
@@ -174,19 +172,16 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         """A line for each arm: how its run stands, and what it overrides."""
         runs = self._runs()
         known = dict(zip(self.runs, self._summaries, strict=False))
-        width = max(map(len, self._arms), default=0)
-        shown, lines = list(runs), []
+        standings = {arm: _standing(known.get(run)) for arm, run in runs.items()}
+        width, room = (max(map(len, texts), default=0) for texts in (self._arms, standings.values()))
+        lines = []
         overridden = catalog.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}
+        started = [arm for arm in self._arms if arm in runs]
         for arm in self._arms:
-            summary = known.get(runs[arm]) if arm in runs else None
-            style = style_of([each for each in self._arms if each in runs].index(arm)) if arm in shown else _MUTED
-            told = " · ".join([status_words(summary), *result_words(summary)]) if summary else "waits"
-            change = overridden.get(arm, Content(""))
-            lines.append(
-                Content.assemble(
-                    ("━ ", style), (arm.ljust(width), "" if summary else _MUTED), f"  {told}", ("   ", ""), change
-                )
-            )
+            style = style_of(started.index(arm)) if arm in runs else _MUTED
+            name = (arm.ljust(width), "" if arm in runs else _MUTED)
+            told = standings.get(arm, "waits").ljust(room)
+            lines.append(Content.assemble(("━ ", style), name, f"  {told}   ", overridden.get(arm, "")))
         listed = self.query_one(Arms)
         if listed.option_count != len(lines):
             listed.set_options([Option(line, id=str(index)) for index, line in enumerate(lines)])
@@ -229,3 +224,8 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         if action == "next_repeat":
             return self._repeats > 1
         return super().check_action(action, parameters)
+
+
+def _standing(summary: Summary | None) -> str:
+    """How a run stands, in words."""
+    return " · ".join([status_words(summary), *result_words(summary)]) if summary else "starting"

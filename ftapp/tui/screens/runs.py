@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from ftapp import experiments, runs
 from ftapp.errors import RunError
+from ftapp.experiments import Experiment
 from ftapp.summary import Summary
 from ftapp.tui import desktop, run_columns
 from ftapp.tui.screens.dialog import Dialog
@@ -69,6 +70,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[Summary] | None = None
+        self._stoppable = False
 
     def body(self) -> Iterable[Widget]:
         pane = Vertical(id="list", classes="pane")
@@ -154,6 +156,18 @@ folder; `s` and `S`, or a click on a column's head, sort.
             elif summary.status == "running" and (summary.activity or summary.phase):
                 told = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", told)
         self.query_one("#told", Static).update(told)
+        if (stoppable := bool(self._live_experiment)) != self._stoppable:
+            self._stoppable = stoppable
+            self.refresh_bindings()
+
+    @property
+    def _live_experiment(self) -> Experiment | None:
+        """The experiment under the cursor, if it goes on."""
+        current = self.table.current
+        return current.experiment if current and current.status == "running" else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "stop" or (self.is_mounted and bool(self._live_experiment))
 
     @on(RunTable.HeaderClicked)
     def _sort_by(self, event: RunTable.HeaderClicked) -> None:
@@ -294,11 +308,8 @@ folder; `s` and `S`, or a click on a column's head, sort.
 
     def action_stop(self) -> None:
         """Ask, and end the experiment under the cursor early."""
-        current = self.table.current
-        if current and current.experiment and current.status == "running":
-            self.app.stop_experiment(current.experiment)
-        else:
-            self.notify("An experiment that goes on can be stopped from here. Open a run to stop it.")
+        if experiment := self._live_experiment:
+            self.app.stop_experiment(experiment)
 
     @work
     async def _delete(self, chosen: Sequence[Summary], *, with_runs: bool = False) -> None:

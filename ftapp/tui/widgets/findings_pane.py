@@ -44,7 +44,7 @@ class FindingsPane(Pane):
         table.add_column("finding", ratio=5)
         table.add_column("lesson's value", ratio=3)
         if "holds" in rows[0]:
-            table.add_column("ours (95% interval)", ratio=3)
+            table.add_column("ours (95% interval)", min_width=25, no_wrap=True)
             table.add_column("holds?", min_width=14, no_wrap=True)
         for row in rows:
             ours = [row["told"], self._holds(row)] if "holds" in row else []
