@@ -6,16 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from ftapp import backend, experiments, headless, recipe, runs
-from ftapp.errors import Problem, RecipeError
+from ftapp.errors import RecipeError
 from ftapp.events import EventReader
 from ftapp.experiments import Experiment
 from ftapp.headless import Narrator
@@ -23,27 +22,6 @@ from ftapp.history import History
 from ftapp.runs import EXIT_CODES, Run
 
 _POLL_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Options:
-    """How an experiment is run: with so many seeds, so many runs at once, and whether the first arm is run twice."""
-
-    repeats: int = 1
-    jobs: int = 1
-    control: bool = False
-
-    @property
-    def given(self) -> bool:
-        """Whether they make an experiment of a recipe without arms."""
-        return self.repeats > 1 or self.control
-
-    def check(self) -> None:
-        """Raises RecipeError when they are no numbers to run with."""
-        found = {"--repeat": self.repeats, "--jobs": self.jobs}
-        wrong = [f"{name} is 1 or more; got {value}" for name, value in found.items() if value < 1]
-        if wrong:
-            raise RecipeError([Problem("", "", message) for message in wrong])
 
 
 def has_arms(name: str) -> bool:
@@ -54,52 +32,32 @@ def has_arms(name: str) -> bool:
         return False
 
 
-def run(
-    name: str,
-    profile: str | None,
-    overrides: Sequence[str],
-    runs_dir: Path,
-    options: Options,
-    *,
-    offline: bool,
-    verify_cache: bool,
-    debug: bool,
-) -> tuple[Experiment, int]:
-    """Run all arms of a recipe. Returns the experiment and the exit code: 130 if interrupted, else 1 if a run failed.
-
-    A recipe without arms is the only one. Raises RecipeError when the recipe or the options are refused, OSError when
-    the folder for runs cannot be written.
+def conduct(experiment: Experiment, *, debug: bool) -> int:
+    """Run all arms of an experiment as its folder has it. Returns the exit code: 130 if interrupted, else 1 if a run
+    failed.
     """
-    options.check()
-    path = recipe.find(name)
-    loaded = recipe.load_experiment(path, profile, overrides)
-    arms = loaded.arms or {path.stem: loaded.base}
-    if options.control:
-        arms = experiments.with_control(arms)
-    for each in arms.values():
-        backend.check_installed(each.backend)
-    experiment = experiments.create(
-        path.stem, profile, loaded.to_toml(), list(arms), options.repeats, options.jobs, runs_dir, command=sys.argv
-    )
     print(f"experiment {experiment.folder}", file=sys.stderr)
-    facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path), "jobs": options.jobs}
-    lanes = _Lanes(options.jobs, debug=debug)
+    facts, arms = experiment.facts, experiments.recipes(experiment)
+    profile, runs_dir = facts["profile"], experiment.folder.parent.parent
+    lanes = _Lanes(experiment, facts["jobs"], debug=debug)
+    told = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
+    how = {key: facts[key] for key in ("offline", "verify_cache")}
     with lanes.signals():
-        for repeat, arm in experiments.schedule(list(arms), options.repeats):
+        for repeat, arm in experiments.schedule(list(arms), facts["repeats"]):
             if not lanes.free():
                 break
             # A repeat has a seed of its own, which all of its arms share.
             resolved = arms[arm].model_copy(update={"seed": arms[arm].seed + repeat - 1})
-            label = f"{path.stem}-{experiments.slug(arm)}"
+            label = f"{facts['recipe']}-{experiments.slug(arm)}"
             made = runs.create(
-                resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **facts
+                resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **told
             )
             experiment.add(arm, repeat, made)
-            variables = backend.environment(resolved.backend, offline=offline, verify_cache=verify_cache)
+            variables = backend.environment(resolved.backend, **how)
             lanes.start(made, f"{arm}, seed {resolved.seed}", variables)
         lanes.finish()
     codes = [EXIT_CODES[status] for status in lanes.statuses]
-    return experiment, 130 if lanes.stopped else next((code for code in (130, 1, 2) if code in codes), 0)
+    return 130 if lanes.stopped else next((code for code in (130, 1, 2) if code in codes), 0)
 
 
 @dataclass
@@ -125,8 +83,8 @@ class _Lane:
 class _Lanes:
     """So many runs at once, each told as it goes: by a bar when it is alone, by lines with its name otherwise."""
 
-    def __init__(self, count: int, *, debug: bool) -> None:
-        self._count, self._debug = count, debug
+    def __init__(self, experiment: Experiment, count: int, *, debug: bool) -> None:
+        self._experiment, self._count, self._debug = experiment, count, debug
         self._going: list[_Lane] = []
         self.statuses: list[str] = []
         self.stopped = False
@@ -135,6 +93,7 @@ class _Lanes:
         """Wait until another run can start; False when the user wants no more of them."""
         while len(self._going) >= self._count:
             self._advance()
+        self._heed()
         return not self.stopped
 
     def start(self, run: Run, name: str, variables: Mapping[str, str]) -> None:
@@ -151,8 +110,19 @@ class _Lanes:
         while self._going:
             self._advance()
 
+    def _heed(self) -> None:
+        """Stop once the experiment's folder says so."""
+        if not self.stopped and self._experiment.stopping():
+            self._stop()
+
+    def _stop(self) -> None:
+        self.stopped = True
+        for lane in self._going:
+            runs.interrupt(lane.process)
+
     def _advance(self) -> None:
         time.sleep(_POLL_SECONDS)
+        self._heed()
         for lane in [lane for lane in self._going if not lane.follow()]:
             self._going.remove(lane)
             lane.narrator.__exit__(None, None, None)
@@ -166,12 +136,11 @@ class _Lanes:
         """Hand Ctrl-C and SIGTERM on to all runs that go on: they end by themselves, and no other starts."""
 
         def forward(number: int, frame: FrameType | None) -> None:
-            self.stopped = True
             print("ending after this step and saving; once more to end at once", file=sys.stderr)
-            for lane in self._going:
-                runs.interrupt(lane.process)
+            self._stop()
 
         former = {number: signal.signal(number, forward) for number in runs.STOP_SIGNALS}
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, runs.STOP_SIGNALS)  # which a process may be started with
         try:
             yield
         finally:

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ftapp.arms import Options
-    from ftapp.experiments import Experiment
+    from ftapp.experiments import Experiment, Options
     from ftapp.recipe import Recipe
 
 app = typer.Typer(
@@ -120,19 +119,20 @@ def run(
 ) -> None:
     """Train recipes one after another, each in a process of its own. Those with arms are experiments."""
     from ftapp import arms, headless
+    from ftapp.experiments import Options
 
     given = {"backend": backend, "precision": precision, "seed": seed}
     chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    options = arms.Options(repeat, jobs, control)
-    how = {"offline": offline, "verify_cache": verify_cache, "debug": _debug}
+    options = Options(repeat, jobs, control)
+    how = {"offline": offline, "verify_cache": verify_cache}
     if not options.given and not any(map(arms.has_arms, recipes)):
-        raise typer.Exit(headless.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, **how))
+        raise typer.Exit(headless.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
     codes = []
     for name, right in [(name, _is_right(name, profile, chosen)) for name in recipes]:
         if not right:
             codes.append(2)
         elif not options.given and not arms.has_arms(name):
-            codes.append(headless.run_all([name], profile, chosen, runs_dir, as_json=as_json, **how))
+            codes.append(headless.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
         else:
             codes.append(_experiment(name, profile, chosen, runs_dir, options, how, as_json=as_json))
         if codes[-1] == 130:
@@ -164,13 +164,16 @@ def _experiment(
     as_json: bool,
 ) -> int:
     """Run a recipe with all its arms, and print how they compare."""
-    from ftapp import arms, runs
+    from ftapp import arms, experiments, recipe, runs
     from ftapp.errors import RecipeError
 
     folder = runs.runs_dir(runs_dir)
     try:
-        experiment, code = arms.run(name, profile, overrides, folder, options, **how)
-        _conclude(experiment, as_json=as_json)
+        path = recipe.find(name)
+        experiment = experiments.prepare(path, profile, overrides, options, folder, command=sys.argv, **how)
+        with experiment.held():
+            code = arms.conduct(experiment, debug=_debug)
+            _conclude(experiment, as_json=as_json)
     except RecipeError as error:
         print(error, file=sys.stderr)
         return 2
@@ -274,21 +277,26 @@ def plan(
     as_json: JsonOption = False,
     offline: OfflineOption = False,
 ) -> None:
-    """Say what a recipe will train and cost, phase by phase, without training it."""
-    from ftapp import backend
+    """Say what a recipe, or each of its arms, will train and cost, phase by phase, without training it."""
+    from ftapp import backend, recipe
 
-    resolved = _load(recipe_name, profile, overrides)
     with _refusals():
-        backend.check_installed(resolved.backend)
-    made = _planned(resolved, backend.environment(resolved.backend, offline=offline))
-    if as_json:
-        print(json.dumps(made))
-        return
-    from rich.console import Console
+        loaded = recipe.load_experiment(recipe.find(recipe_name), profile, overrides or [])
+        planned = loaded.arms or {"": loaded.base}
+        for each in planned.values():
+            backend.check_installed(each.backend)
+    for arm, resolved in planned.items():
+        if arm:
+            print(f"arm {arm}", file=sys.stderr if as_json else sys.stdout, flush=True)
+        made = _planned(resolved, backend.environment(resolved.backend, offline=offline))
+        if as_json:
+            print(json.dumps({"arm": arm} | made if arm else made), flush=True)
+            continue
+        from rich.console import Console
 
-    from ftapp.outline import rendered
+        from ftapp.outline import rendered
 
-    Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False).print(rendered(made))
+        Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False).print(rendered(made))
 
 
 @app.command(name="lr-find")
@@ -389,21 +397,35 @@ def cache(
 
 @app.command()
 def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
-    """List runs, the newest first: running, done, failed, refused, interrupted or crashed."""
+    """List runs and experiments, the newest first: running, done, failed, refused, interrupted or crashed."""
+    from ftapp import experiments
     from ftapp import runs as folders
     from ftapp.history import History
 
+    folder = folders.runs_dir(runs_dir)
     rows = []
-    for one in folders.list_runs(folders.runs_dir(runs_dir)):
-        history = History.of_file(one.events_file)
-        rows.append({"run": one.folder.name, "status": one.status(history), **history.summary()})
+    for one in folders.list_runs(folder):
+        history, facts = History.of_file(one.events_file), one.environment()
+        of = {key: facts.get(key) for key in ("experiment", "arm", "repeat")}
+        rows.append({"run": one.folder.name, "status": one.status(history), **of, **history.summary()})
     if as_json:
-        print(json.dumps([{**row, "run": str(folders.runs_dir(runs_dir) / row["run"])} for row in rows]))
+        print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
     _table(
         ["run", "status", "steps", "loss", "accuracy", "seconds"],
         [[str(row["run"]), str(row["status"]), str(row["steps"]), *_numbers(row)] for row in rows],
     )
+    if found := experiments.list_experiments(folder):
+        statuses = {row["run"]: str(row["status"]) for row in rows}
+        _table(["experiment", "status", "runs", "arms"], [_experiment_row(each, statuses) for each in found])
+
+
+def _experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[str]:
+    """statuses: of all runs, by the names of their folders."""
+    known = [statuses[name] for member in experiment.members() if (name := member.run.folder.name) in statuses]
+    ended = sum(status != "running" for status in known)
+    arms = ", ".join(experiment.facts.get("arms", []))
+    return [experiment.folder.name, experiment.status(known), f"{ended} of {experiment.planned}", arms]
 
 
 RunsArgument = Annotated[
@@ -532,13 +554,6 @@ def main() -> None:
             raise
         print(f"ftapp: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def _load(name: str, profile: str | None, overrides: list[str] | None) -> Recipe:
-    from ftapp import recipe
-
-    with _refusals():
-        return recipe.load(recipe.find(name), profile, overrides or [])
 
 
 def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:

@@ -2,27 +2,63 @@
 
 An experiment has a folder of its own beside the runs, `experiments/NAME`, and its runs are runs like any others:
 
-experiment.json   arms, repeats and the names of the runs   recipe.toml   the recipe with its arms
-result.json       what the arms gave, compared              report.html   the same as a page
+experiment.json   arms, repeats and the names of the runs   recipe.toml      the recipe with its arms
+result.json       what the arms gave, compared              report.html      the same as a page
+experiment.lock   locked while a process carries it out     experiment.log   its output, where it has no terminal
+stop              there once it is to end early
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import secrets
+import shutil
+import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ftapp import backend, recipe, runs
+from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 
 _FOLDER = "experiments"
 _CONTROL = "again"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an experiment is run: with so many seeds, so many runs at once, and whether the first arm is run twice."""
+
+    repeats: int = 1
+    jobs: int = 1
+    control: bool = False
+
+    @property
+    def given(self) -> bool:
+        """Whether they make an experiment of a recipe without arms."""
+        return self.repeats > 1 or self.control
+
+    @property
+    def words(self) -> list[str]:
+        """As the command line takes them."""
+        repeats = ["--repeat", str(self.repeats)] if self.repeats > 1 else []
+        jobs = ["--jobs", str(self.jobs)] if self.jobs > 1 else []
+        return [*repeats, *jobs, *(["--control"] if self.control else [])]
+
+    def check(self) -> None:
+        """Raises RecipeError when they are no numbers to run with."""
+        found = {"--repeat": self.repeats, "--jobs": self.jobs}
+        wrong = [f"{name} is 1 or more; got {value}" for name, value in found.items() if value < 1]
+        if wrong:
+            raise RecipeError([Problem("", "", message) for message in wrong])
 
 
 @dataclass(frozen=True)
@@ -59,6 +95,50 @@ class Experiment:
     @property
     def result_file(self) -> Path:
         return self.folder / "result.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.folder / "experiment.lock"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "experiment.log"
+
+    @property
+    def planned(self) -> int:
+        """How many runs it comes to."""
+        facts = self.facts
+        return len(facts.get("arms", [])) * int(facts.get("repeats", 1))
+
+    def alive(self) -> bool:
+        """Whether a process carries it out."""
+        return runs.locked(self.lock_file)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """This process carries it out meanwhile."""
+        with self.lock_file.open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def status(self, statuses: Iterable[str]) -> str:
+        """running, done, failed, interrupted, or crashed: ended without a result. statuses: those of its runs."""
+        if self.alive():
+            return "running"
+        if not self.result_file.is_file():
+            return "crashed"
+        found = set(statuses)
+        if found & {"failed", "crashed", "refused", "damaged"}:
+            return "failed"
+        return "done" if found == {"done"} and len(self.facts.get("runs", [])) == self.planned else "interrupted"
+
+    def stop(self) -> None:
+        """Have it end early: its runs end after their steps, and no other starts. Raises OSError."""
+        (self.folder / "stop").touch()
+
+    def stopping(self) -> bool:
+        """Whether it is to end early."""
+        return (self.folder / "stop").exists()
 
     def members(self) -> list[Member]:
         """Its runs, in the order in which they were started. Runs that were deleted are left out."""
@@ -122,6 +202,58 @@ def create(
     return made
 
 
+def prepare(
+    path: Path,
+    profile: str | None,
+    overrides: Sequence[str],
+    options: Options,
+    runs_dir: Path,
+    *,
+    command: Sequence[str],
+    offline: bool = False,
+    verify_cache: bool = False,
+) -> Experiment:
+    """Make the folder of an experiment with a recipe's arms; a recipe without arms is the only one.
+
+    Raises RecipeError when the recipe or the options are refused, OSError when the folder cannot be made.
+    """
+    options.check()
+    loaded = recipe.load_experiment(path, profile, overrides)
+    for each in (loaded.base, *loaded.arms.values()):
+        backend.check_installed(each.backend)
+    names = list(with_control(loaded.arms or {path.stem: loaded.base}, options.control))
+    facts = {"control": options.control, "offline": offline, "verify_cache": verify_cache, "command": list(command)}
+    facts["hubless_profiles"] = recipe.hubless_profiles(path)
+    return create(path.stem, profile, loaded.to_toml(), names, options.repeats, options.jobs, runs_dir, **facts)
+
+
+def recipes(experiment: Experiment) -> dict[str, Recipe]:
+    """The resolved recipe of each arm, a control included. Raises RecipeError when its file is not valid."""
+    loaded, facts = recipe.load_experiment(experiment.recipe_file), experiment.facts
+    return with_control(loaded.arms or {facts["recipe"]: loaded.base}, facts["control"])
+
+
+def launch(experiment: Experiment) -> subprocess.Popen[bytes]:
+    """Start the process that carries it out and outlives this one."""
+    return runs.detached("ftapp.conductor", experiment.folder, experiment.lock_file, experiment.log_file, {})
+
+
+def list_experiments(runs_dir: Path) -> list[Experiment]:
+    """The experiments beside the runs, newest first."""
+    found = (runs_dir / _FOLDER).glob("*/experiment.json")
+    return [Experiment(path.parent.absolute()) for path in sorted(found, reverse=True)]
+
+
+def delete(experiment: Experiment, *, with_runs: bool) -> None:
+    """Remove its folder, and its runs if asked. Raises RunError when it or one of these goes on, and OSError."""
+    members = experiment.members() if with_runs else []
+    if experiment.alive() or any(member.run.alive() for member in members):
+        raise RunError(f"an experiment that goes on cannot be deleted; stop it first; got {experiment.folder.name}")
+    for member in members:
+        runs.delete(member.run)
+    shutil.rmtree(experiment.folder)
+
+
 def find(name: str, runs_dir: Path) -> Experiment | None:
     """An experiment by its folder or by its name beside the runs; None when there is none of that name."""
     for folder in (Path(name), runs_dir / _FOLDER / name):
@@ -140,8 +272,10 @@ def schedule(arms: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
             yield repeat, arm
 
 
-def with_control(arms: dict[str, Recipe]) -> dict[str, Recipe]:
+def with_control(arms: dict[str, Recipe], control: bool = True) -> dict[str, Recipe]:
     """The arms, with the first a second time: an A/A control, whose difference is that of runs that do not differ."""
+    if not control:
+        return arms
     first = next(iter(arms))
     return {first: arms[first], control_of(first): arms[first]} | arms
 

@@ -455,7 +455,8 @@ class Experiment:
     """A recipe with its arms, the variants of one job that are to be compared.
 
     base: the recipe without them; arms: each arm's resolved recipe by its name, in order, empty where there are none;
-    changes: the keys that each arm overrides, as they stand in the recipe; findings: what arms are expected to show.
+    changes: the keys that each arm overrides, as they stand in the recipe, without those that --set overrides in turn;
+    findings: what arms are expected to show.
     """
 
     base: Recipe
@@ -510,6 +511,8 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
         raise RecipeError(list(dict.fromkeys(problems)))
     alone: dict[str, Any] = {"finding": []}  # a run of one arm shows nothing of them
     resolved_arms = {name: arm.model_copy(update=alone) for name, arm in resolved.items() if arm is not None}
+    for _, override in last:
+        arms = {name: _without(change, override) for name, change in arms.items()}
     return Experiment(base.model_copy(update=alone), resolved_arms, arms, base.finding)
 
 
@@ -668,6 +671,18 @@ def _merged_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> li
         kept = {key: old for key, old in tables[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
         result[index] = _merged(kept, change)
     return result
+
+
+def _without(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of a change once another is laid over it."""
+    left: dict[str, Any] = {}
+    for key, value in change.items():
+        if isinstance(value, Mapping) and isinstance(other.get(key), Mapping):
+            if inner := _without(value, other[key]):
+                left[key] = inner
+        elif key not in other and not (key in _LENGTHS and _LENGTHS & set(other)):
+            left[key] = value
+    return left
 
 
 def parse_value(text: str) -> Any:

@@ -87,14 +87,7 @@ class Run:
 
     def alive(self) -> bool:
         """Whether the run's process lives: it holds the lock until it ends, however it ends."""
-        try:
-            with self.lock_file.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return locked(self.lock_file)
 
     def status(self, history: History | None = None) -> str:
         """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
@@ -107,10 +100,7 @@ class Run:
 
     def last_log_lines(self, count: int = 12) -> list[str]:
         """The end of the process's own output."""
-        try:
-            return self.log_file.read_text("utf-8", errors="replace").splitlines()[-count:]
-        except OSError:
-            return []
+        return last_lines(self.log_file, count)
 
 
 def runs_dir(chosen: Path | None = None) -> Path:
@@ -143,18 +133,25 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
 
 
 def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the run's process, in a session of its own so that it outlives the terminal that started it.
+    """Start the run's process. environment: variables added to this process's own."""
+    return detached("ftapp.worker", run.folder, run.lock_file, run.log_file, environment)
 
-    environment: variables added to this process's own. The child's output goes to `train.log`. It inherits the lock,
-    so the run counts as alive from the moment it is started.
+
+def detached(
+    module: str, folder: Path, lock_file: Path, log_file: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a module on a folder, in a session of its own so that it outlives the terminal that started it.
+
+    environment: variables added to this process's own. The child's output goes to `log_file`. It inherits the lock, so
+    it counts as alive from the moment it is started.
     """
-    with run.lock_file.open("wb") as lock, run.log_file.open("ab") as log:
+    with lock_file.open("wb") as lock, log_file.open("ab") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # The child inherits the mask and lifts it when it can answer signals.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             return subprocess.Popen(
-                [sys.executable, "-m", "ftapp.worker", str(run.folder)],
+                [sys.executable, "-m", module, str(folder)],
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -164,6 +161,26 @@ def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def last_lines(file: Path, count: int) -> list[str]:
+    """The last lines of a log; none where it cannot be read."""
+    try:
+        return file.read_text("utf-8", errors="replace").splitlines()[-count:]
+    except OSError:
+        return []
+
+
+def locked(file: Path) -> bool:
+    """Whether a process holds the lock on a file."""
+    try:
+        with file.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def follow(run: Run, process: subprocess.Popen[bytes] | None = None) -> Iterator[AnyEvent | None]:

@@ -16,7 +16,9 @@ from typing import BinaryIO, TypeVar
 
 import msgspec
 
+from ftapp import experiments
 from ftapp.events import AnyEvent, Controlled, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
+from ftapp.experiments import Experiment
 from ftapp.history import History
 from ftapp.runs import Run
 
@@ -36,6 +38,11 @@ class Summary:
     seconds since the Unix epoch, and how long it took or has taken so far. steps: those done; first_step, last_step:
     those of the phase it is in. loss and accuracy: of the latest held-out evaluation, which is the result if `final`,
     and of the latest step before there is one. share: R of the latest phase. paused: whether it waits for a command.
+    parent, arm, repeat: of a run that belongs to an experiment, the name of that one's folder, and which run it is;
+    nested: whether it stands below that one in a list.
+
+    An experiment has a line too: `experiment` is it, `run` only its folder; ended, planned: how many of its runs have
+    ended, and how many it comes to.
     """
 
     run: Run
@@ -55,6 +62,13 @@ class Summary:
     share: float | None = None
     paused: bool = False
     error: str | None = None
+    parent: str | None = None
+    arm: str | None = None
+    repeat: int = 1
+    nested: bool = False
+    experiment: Experiment | None = None
+    ended: int = 0
+    planned: int = 0
 
     @property
     def progress(self) -> float | None:
@@ -65,7 +79,7 @@ class Summary:
 
 
 class Summaries:
-    """The runs of a folder, summed up. What cannot have changed since the last time is not read again.
+    """The runs of a folder and its experiments, summed up. What cannot have changed is not read again.
 
     Several threads may read at once.
     """
@@ -77,12 +91,18 @@ class Summaries:
         self._known: dict[str, tuple[tuple[int, ...], Summary]] = {}
 
     def read(self) -> Iterator[Summary]:
-        """All runs, the newest first, each as soon as it is read."""
+        """All runs and experiments, the newest first, each as soon as it is read."""
         names = folders(self._folder)
         for name in set(self._known) - set(names):
             self._known.pop(name, None)
-        for name in names:
-            yield self._summary(name)
+        found = {experiment.folder.name: experiment for experiment in experiments.list_experiments(self._folder)}
+        for name in sorted([*names, *found], reverse=True):
+            yield self.experiment(found[name]) if name in found else self._summary(name)
+
+    def experiment(self, experiment: Experiment) -> Summary:
+        """One experiment of the folder."""
+        members = [self._summary(member.run.folder.name) for member in experiment.members()]
+        return summarize_experiment(experiment, members)
 
     def _summary(self, name: str) -> Summary:
         with self._reading:  # so that two threads do not read the same run
@@ -157,6 +177,28 @@ def summarize(run: Run) -> Summary:
         share=phase.trainable / phase.parameters if phase and phase.parameters else None,
         paused=living and History.of(event for event in events if isinstance(event, Controlled | RunEnded)).paused,
         error=_reason(ended) if ended else damaged,
+        parent=_text(environment.get("experiment")),
+        arm=_text(environment.get("arm")),
+        repeat=int(_number(environment.get("repeat")) or 1),
+    )
+
+
+def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> Summary:
+    """Sum an experiment up. members: its runs."""
+    facts = experiment.facts
+    created = _number(facts.get("created"))
+    ends = [each.created + each.seconds for each in members if each.created and each.seconds is not None]
+    return Summary(
+        run=Run(experiment.folder),
+        status=experiment.status(each.status for each in members),
+        recipe=str(facts.get("recipe", experiment.folder.name)),
+        profile=_text(facts.get("profile")),
+        created=created,
+        seconds=max(ends) - created if ends and created else None,
+        steps=sum(each.steps for each in members),
+        experiment=experiment,
+        ended=sum(each.status != "running" for each in members),
+        planned=experiment.planned,
     )
 
 

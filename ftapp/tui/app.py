@@ -25,6 +25,7 @@ from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
 if TYPE_CHECKING:
+    from ftapp.experiments import Experiment
     from ftapp.tui.draft import Draft
 
 _LIVE_SECONDS = 2.0
@@ -146,24 +147,47 @@ class FtApp(App[None]):
         self.push_screen(ConfigureScreen(draft))
 
     def start(self, draft: Draft) -> None:
-        """Start the run of a draft, detached from the interface, and show it; or say what is wrong with it."""
+        """Start a draft's run or experiment, detached from the interface, and show it; or say what is wrong with it."""
         from ftapp.errors import RecipeError
 
         try:
-            run = draft.start(self.runs_dir, offline=self.offline)
+            started = draft.start(self.runs_dir, offline=self.offline)
         except RecipeError as error:
             self.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)
         except OSError as error:
             self.notify(f"{self.runs_dir} cannot be written: {error.strerror}", severity="error")
         else:
             self._count_live()
-            self.open_run(run)
+            if isinstance(started, Run):
+                self.open_run(started)
+            else:
+                self.open_experiment(started)
 
     def open_run(self, run: Run) -> None:
         """Show a run, live or ended."""
         from ftapp.tui.screens.run import RunScreen
 
         self.push_screen(RunScreen(run))
+
+    def open_experiment(self, experiment: Experiment) -> None:
+        """Show an experiment's arms beside each other, live or ended."""
+        from ftapp.tui.screens.experiment import ExperimentScreen
+
+        self.push_screen(ExperimentScreen(experiment))
+
+    def stop_experiment(self, experiment: Experiment) -> None:
+        """End an experiment and its runs; what is not trained yet is lost, so that is asked first."""
+        from ftapp.tui.screens.dialog import Dialog
+
+        def answered(choice: str | None) -> None:
+            try:
+                if choice == "Stop":
+                    experiment.stop()
+            except OSError as error:
+                self.notify(f"{experiment.folder} cannot be written: {error.strerror}", severity="error")
+
+        text = "The runs that go on end after their steps and keep their models, and no other starts. It cannot go on."
+        self.push_screen(Dialog("Stop this experiment?", text, ["Stop", "Go on"]), answered)
 
     def compare(self, chosen: Sequence[Run]) -> None:
         """Show two or more runs beside each other."""
@@ -180,7 +204,7 @@ class FtApp(App[None]):
     @work(exclusive=True, group="live")
     async def _count_live(self) -> None:
         self.live_runs = await asyncio.to_thread(
-            lambda: sum(summary.status == "running" for summary in self.summaries.read())
+            lambda: sum(summary.status == "running" and not summary.experiment for summary in self.summaries.read())
         )
 
     def _remember_theme(self, name: str) -> None:

@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from textual.content import Content
 
 from ftapp import presets, recipe, sources, structures
 from ftapp.artifacts import Artifact
 from ftapp.errors import RecipeError
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe
 from ftapp.rules import decide, parse_rule
+from ftapp.tui.draft import toml
 
 FOLDER, RECENT = "In this folder", "Used lately"
 _TASKS = {
@@ -31,7 +35,7 @@ class Entry:
 
     name: as `ftapp run` takes it; group: the heading that it stands under; comment: the paragraphs at the head of the
     file; profiles: the names of its profiles; recipes: what it says under each profile that is valid, and under None
-    without one; problems: what `ftapp validate` says of it.
+    without one; arms: what each of its arms overrides, under the same keys; problems: what `ftapp validate` says of it.
     """
 
     path: Path
@@ -43,6 +47,7 @@ class Entry:
     comment: tuple[str, ...]
     profiles: tuple[str, ...]
     recipes: Mapping[str | None, Recipe]
+    arms: Mapping[str | None, Mapping[str, Mapping[str, Any]]]
     problems: tuple[str, ...]
 
     @property
@@ -146,6 +151,7 @@ def _toml_files(folder: Path) -> list[Path]:
 def _read(path: Path, name: str, group: str, text: str) -> Entry:
     profiles: list[str] = []
     recipes: dict[str | None, Recipe] = {}
+    arms: dict[str | None, Mapping[str, Mapping[str, Any]]] = {}
     problems: dict[str, None] = {}
     raw: dict[str, object] = {}
     try:
@@ -156,7 +162,8 @@ def _read(path: Path, name: str, group: str, text: str) -> Entry:
     else:
         for profile in (None, *profiles):
             try:
-                recipes[profile] = recipe.load(path, profile)
+                loaded = recipe.load_experiment(path, profile)
+                recipes[profile], arms[profile] = loaded.base, loaded.changes
             except RecipeError as error:
                 problems |= dict.fromkeys(map(str, error.problems))
     title, summary, task = (raw.get(key) for key in ("title", "summary", "task"))
@@ -170,6 +177,7 @@ def _read(path: Path, name: str, group: str, text: str) -> Entry:
         comment=head_comment(text),
         profiles=tuple(profiles),
         recipes=recipes,
+        arms=arms,
         problems=tuple(problems),
     )
 
@@ -264,6 +272,29 @@ def head_words(model: Model) -> str:
     if "head" in model.model_fields_set or model.head != "softmax":
         parts.append(f"{model.head} head")
     return ", ".join(parts)
+
+
+def arm_words(change: Mapping[str, Any], *, name_phases: bool = False) -> str:
+    """What an arm overrides: "freeze all · train head, warmup 0.1"."""
+    parts = []
+    for key, value in change.items():
+        if key == "layers":
+            parts.append(" · ".join(value) or "train all")
+        elif isinstance(value, Mapping):
+            phases = value if key == "phase" else {}
+            told = [f"{name}: " * name_phases + arm_words(phase) for name, phase in phases.items()]
+            parts.append("; ".join(told) or f"{key} {arm_words(value)}")
+        else:
+            parts.append(f"{key.replace('_', ' ')} {value if isinstance(value, str) else toml(value)}")
+    return ", ".join(parts)
+
+
+def arms_words(arms: Mapping[str, Mapping[str, Any]], base: Recipe) -> dict[str, Content]:
+    """What each of a recipe's arms overrides, by its name."""
+    several = len(base.phase) > 1
+    as_it_is = Content.styled("the recipe as it is", "$foreground-muted")
+    told = {name: arm_words(change, name_phases=several) for name, change in arms.items()}
+    return {name: Content(words) if words else as_it_is for name, words in told.items()}
 
 
 def split_words(data: Data) -> str:

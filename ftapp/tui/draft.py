@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ftapp import backend, recipe, runs
+from ftapp import backend, experiments, recipe, runs
 from ftapp.errors import Problem, RecipeError
+from ftapp.experiments import Experiment, Options
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 
@@ -20,12 +21,14 @@ from ftapp.runs import Run
 @dataclass(frozen=True)
 class Draft:
     """path: the recipe's file; profile: one of its profiles, or None; changes: values by dotted key, laid over both in
-    their order, such as {"data.limit": 500, "phase.head.epochs": 3}; None takes a key away.
+    their order, such as {"data.limit": 500, "phase.head.epochs": 3}; None takes a key away; options: how often and how
+    many at once, where it is an experiment.
     """
 
     path: Path
     profile: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
 
     @property
     def name(self) -> str:
@@ -39,7 +42,11 @@ class Draft:
 
     def load(self) -> Recipe:
         """The recipe with profile and changes applied. Raises RecipeError with all problems at once."""
-        return recipe.load(self.path, self.profile, self.overrides)
+        return self.load_experiment().base
+
+    def load_experiment(self) -> recipe.Experiment:
+        """The same with its arms."""
+        return recipe.load_experiment(self.path, self.profile, self.overrides)
 
     def tables(self) -> dict[str, Any]:
         """The raw tables with profile and changes, valid or not. Raises RecipeError when the file cannot be read."""
@@ -64,20 +71,24 @@ class Draft:
     def command(self) -> str:
         """The equivalent command line."""
         words = ["ftapp", "run", self.name, *(["--profile", self.profile] if self.profile else [])]
-        return shlex.join([*words, *(word for override in self.overrides for word in ("--set", override))])
+        overrides = (word for override in self.overrides for word in ("--set", override))
+        return shlex.join([*words, *overrides, *self.options.words])
 
-    def start(self, runs_dir: Path, *, offline: bool) -> Run:
-        """Start its run, which goes on without this process.
+    def start(self, runs_dir: Path, *, offline: bool) -> Run | Experiment:
+        """Start its run or, where it has arms or is repeated, its experiment, which goes on without this process.
 
-        Raises RecipeError when it is not valid, has arms or its backend is not installed, OSError when no folder can be
-        made.
+        Raises RecipeError when it is not valid or its backend is not installed, OSError when no folder can be made.
         """
-        if recipe.load_experiment(self.path, self.profile, self.overrides).arms:
-            message = f"this recipe compares arms, and a run is one job; the command runs them all: {self.command()}"
-            raise RecipeError([Problem("", "", message)])
-        resolved = self.load()
+        loaded, command = self.load_experiment(), shlex.split(self.command())
+        if loaded.arms or self.options.given:
+            experiment = experiments.prepare(
+                self.path, self.profile, self.overrides, self.options, runs_dir, command=command, offline=offline
+            )
+            experiments.launch(experiment)
+            return experiment
+        resolved = loaded.base
         backend.check_installed(resolved.backend)
-        facts = {"command": shlex.split(self.command()), "hubless_profiles": recipe.hubless_profiles(self.path)}
+        facts = {"command": command, "hubless_profiles": recipe.hubless_profiles(self.path)}
         run = runs.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
         runs.launch(run, backend.environment(resolved.backend, offline=offline))
         return run
@@ -87,7 +98,7 @@ class Draft:
 
         Raises RecipeError, and FileExistsError or OSError.
         """
-        text = recipe.load_experiment(self.path, self.profile, self.overrides).to_toml()
+        text = self.load_experiment().to_toml()
         with file.open("w" if replace else "x", encoding="utf-8") as target:
             target.write(text)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Phase, Recipe
+from ftapp.tui import fields
 from ftapp.tui.draft import Draft
-from ftapp.tui.fields import field
 
 Tables = Mapping[str, Any]
 
@@ -46,14 +46,17 @@ def generic(key: str) -> str:
 def changed(draft: Draft, key: str, value: Any) -> Draft:
     """The draft with another value of a key, None taking it away; without the change where it has none.
 
-    An epochs or steps takes the other's place, as in an override.
+    An epochs or steps takes the other's place, as in an override. Options of an experiment are keys too.
     """
+    if key.startswith(fields.EXPERIMENT):
+        made: dict[str, Any] = {key.removeprefix(fields.EXPERIMENT): value if isinstance(value, bool) else int(value)}
+        return replace(draft, options=replace(draft.options, **made))
     kept = draft.unchanged(key)
     if generic(key) in ("phase.epochs", "phase.steps"):
         stem = key.rpartition(".")[0]
         kept = kept.unchanged(f"{stem}.epochs").unchanged(f"{stem}.steps")
     before = value_at(kept.tables(), key)
-    default = field(generic(key)).default
+    default = fields.field(generic(key)).default
     if value == before or (before is None and value == default is not None):
         return kept
     return kept.changed(key, value)
@@ -134,7 +137,8 @@ def placed(problems: Iterable[Problem], keys: Iterable[str]) -> tuple[dict[str, 
 class Form:
     """A draft as its panes show it.
 
-    tables: raw, valid or not; recipe: None while there are problems; phase: the name of the one that is chosen.
+    tables: raw, valid or not; recipe: None while there are problems; phase: the name of the one that is chosen; arms:
+    what each overrides, by its name, as far as it is known.
     """
 
     draft: Draft
@@ -142,6 +146,7 @@ class Form:
     recipe: Recipe | None
     problems: tuple[Problem, ...]
     phase: str
+    arms: Tables = field(default_factory=dict)
 
     @classmethod
     def of(cls, draft: Draft, phase: str | None = None) -> Form:
@@ -153,7 +158,8 @@ class Form:
         names = phase_names(tables)
         chosen = phase if phase in names else next(iter(names), "")
         try:
-            return cls(draft, tables, draft.load(), (), chosen)
+            loaded = draft.load_experiment()
+            return cls(draft, tables, loaded.base, (), chosen, loaded.changes)
         except RecipeError as error:
             return cls(draft, tables, None, tuple(error.problems), chosen)
 
@@ -177,4 +183,6 @@ class Form:
         return f"phase.{self.phase}.{rest}" if first == "phase" else generic_key
 
     def value(self, key: str) -> Any:
+        if key.startswith(fields.EXPERIMENT):
+            return getattr(self.draft.options, key.removeprefix(fields.EXPERIMENT))
         return value_at(self.tables, key)

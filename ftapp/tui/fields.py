@@ -51,9 +51,47 @@ class Field:
         return text[1:-1] if isinstance(value, list) else text
 
 
+EXPERIMENT = "experiment."
+"""What the keys of `ftapp.experiments.Options` begin with, which are fields of a form though not of a recipe."""
+
+_OPTIONS = {
+    "repeats": Field(
+        f"{EXPERIMENT}repeats",
+        "choice",
+        tuple(map(str, range(1, 11))),
+        1,
+        False,
+        "With how many seeds each arm is run. From three on, intervals speak of seeds and not only of these runs. "
+        "On the command line: --repeat.",
+    ),
+    "jobs": Field(
+        f"{EXPERIMENT}jobs",
+        "choice",
+        tuple(map(str, range(1, 9))),
+        1,
+        False,
+        "How many runs go on at once. Times are compared only where it is one. On the command line: --jobs.",
+    ),
+    "control": Field(
+        f"{EXPERIMENT}control",
+        "switch",
+        (),
+        False,
+        False,
+        "Whether the first arm is run a second time: what these two differ by is noise. On the command line: "
+        "--control.",
+    ),
+}
+
+
 @functools.cache
 def field(key: str) -> Field:
-    """The field of a key such as data.limit, phase.epochs or seed. Raises KeyError when recipes have no such key."""
+    """The field of a key such as data.limit, phase.epochs, seed or experiment.jobs.
+
+    Raises KeyError when there is no such key.
+    """
+    if key.startswith(EXPERIMENT):
+        return _OPTIONS[key.removeprefix(EXPERIMENT)]
     section: type[Section] = Recipe
     *path, name = key.split(".")
     for part in path:

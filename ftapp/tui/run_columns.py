@@ -40,7 +40,9 @@ class Column:
 
 
 def status_words(summary: Summary) -> str:
-    """A run's status, with how far it is in its phase while it goes on."""
+    """A run's status, with how far it is in its phase while it goes on, or an experiment's with how many runs ended."""
+    if summary.experiment:
+        return f"running {summary.ended}/{summary.planned}" if summary.status == "running" else summary.status
     status = "paused" if summary.paused else summary.status
     goes_on = summary.status == "running" and summary.progress is not None
     return f"{status} {summary.progress:.0%}" if goes_on else status
@@ -67,6 +69,16 @@ def _held_out(value: str, summary: Summary) -> Content:
     return Content.styled(value, "" if summary.final else _MUTED)
 
 
+def _recipe(summary: Summary, now: float) -> Content:
+    """The recipe's name, with what tells an experiment and the runs below it from others."""
+    if summary.experiment:
+        return Content.assemble(("▾ ", _MUTED), (summary.recipe, "b"), (f"  {summary.planned} runs", _MUTED))
+    if summary.nested:
+        again = f"  repeat {summary.repeat}" if summary.repeat > 1 else ""
+        return Content.assemble(("└ ", _MUTED), summary.arm or summary.recipe, (again, _MUTED))
+    return Content(summary.recipe)
+
+
 def _loss(summary: Summary, now: float) -> Content:
     return _held_out("" if summary.loss is None else words.number(summary.loss), summary)
 
@@ -76,8 +88,8 @@ def _accuracy(summary: Summary, now: float) -> Content:
 
 
 COLUMNS = {
-    "status": Column("status", 11, _status, lambda summary: summary.status),
-    "recipe": Column("recipe", 16, lambda summary, now: Content(summary.recipe), lambda summary: summary.recipe),
+    "status": Column("status", 12, _status, lambda summary: summary.status),
+    "recipe": Column("recipe", 16, _recipe, lambda summary: summary.recipe),
     "profile": Column(
         "profile",
         8,
@@ -143,7 +155,31 @@ def fitting(width: int) -> dict[str, Column]:
 
 
 def sort(summaries: Iterable[Summary], column: str, descending: bool) -> list[Summary]:
-    """The runs in the order of a column; where they are equal, as they were; those without a value last."""
+    """The runs in the order of a column; where they are equal, as they were; those without a value last.
+
+    By the time of their start, the runs of an experiment stand below it, as they were started.
+    """
+    if column == "started":
+        return _nested(list(summaries), descending)
+    return _ordered(summaries, column, descending)
+
+
+def _nested(summaries: Sequence[Summary], descending: bool) -> list[Summary]:
+    there = {summary.run.folder.name for summary in summaries if summary.experiment}
+    below: dict[str, list[Summary]] = {}
+    top = []
+    for summary in summaries:
+        if summary.parent in there:
+            below.setdefault(str(summary.parent), []).append(replace(summary, nested=True))
+        else:
+            top.append(summary)
+    rows = []
+    for summary in _ordered(top, "started", descending):
+        rows += [summary, *_ordered(below.get(summary.run.folder.name, []), "started", False)]
+    return rows
+
+
+def _ordered(summaries: Iterable[Summary], column: str, descending: bool) -> list[Summary]:
     key = COLUMNS[column].key
     having: list[Summary] = []
     lacking: list[Summary] = []

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,39 @@ def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: 
     assert run.status() == "interrupted"
     (experiment,) = (Experiment(path) for path in (folder / "experiments").iterdir())
     assert [member.arm for member in experiment.members()] == ["A full"]
+
+
+_STARTS = """
+import sys
+from pathlib import Path
+from ftapp.experiments import Options
+from ftapp.tui.draft import Draft
+draft = Draft(Path(sys.argv[1]), None, {"phase.finetune.epochs": 100000}, Options(repeats=2))
+print(draft.start(Path(sys.argv[2]), offline=True).folder)
+"""
+
+
+def test_a_detached_experiment_outlives_who_started_it_and_stops_when_asked(
+    recipe_with_arms: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", _STARTS, str(recipe_with_arms), str(tmp_path / "runs")]
+    experiment = Experiment(Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()))
+    assert experiment.alive()
+    _wait(lambda: any(len(History.of_file(each.run.events_file).steps) for each in experiment.members()))
+    assert experiment.status(["running"]) == "running"
+    experiment.stop()
+    _wait(lambda: not experiment.alive())
+    [member] = experiment.members()
+    assert (member.arm, member.repeat, member.run.status()) == ("A full", 1, "interrupted")
+    assert experiment.status(["interrupted"]) == "interrupted"
+    assert json.loads(experiment.result_file.read_text("utf-8"))["report"] is None
+
+
+def _wait(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 240
+    while not holds():
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.1)
 
 
 def test_a_refused_arm_starts_nothing(recipe_with_arms: Path, tmp_path: Path) -> None:

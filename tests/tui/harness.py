@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from textual.pilot import Pilot
 
+from ftapp.experiments import Experiment
 from ftapp.runs import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.draft import Draft
@@ -24,6 +25,7 @@ class Opened(FtApp):
         self.started: list[Draft] = []
         self.shown: list[Run] = []
         self.compared: list[list[Run]] = []
+        self.explored: list[Experiment] = []
         self.tried: list[Run] = []
 
     def configure(self, draft: Draft) -> None:
@@ -34,6 +36,9 @@ class Opened(FtApp):
 
     def open_run(self, run: Run) -> None:
         self.shown.append(run)
+
+    def open_experiment(self, experiment: Experiment) -> None:
+        self.explored.append(experiment)
 
     def compare(self, chosen: Sequence[Run]) -> None:
         self.compared.append(list(chosen))

@@ -93,14 +93,14 @@ async def test_losses_of_each_pair_in_turn(write_run: Write) -> None:
         titles = []
         for _ in range(4):
             titles.append(str(screen.query_one(Scatter).border_title))
-            await pilot.press("x")
+            await pilot.press("n")
         assert [title[-8:] for title in titles] == ["B over A", "C over A", "C over B", "B over A"]
 
 
 async def test_two_runs_have_one_pair(write_run: Write) -> None:
     async with Opened().run_test() as pilot:
         screen = await compared(pilot, write_run("a"), write_run("b", seed=1))
-        assert "x" not in screen.active_bindings
+        assert "n" not in screen.active_bindings
 
 
 async def test_a_pane_is_maximized_and_escape_goes_back(write_run: Write) -> None:

@@ -24,6 +24,7 @@ from ftapp.tui.widgets.bars import Bars
 from ftapp.tui.widgets.choice import Choice
 from ftapp.tui.widgets.curve import Curve
 from ftapp.tui.widgets.data_pane import DataPane
+from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.layer_tree import LayerTree
 from ftapp.tui.widgets.layers_pane import LayersPane
@@ -562,3 +563,56 @@ async def test_a_preset_that_cannot_be_had_is_told_and_the_rest_stays_usable(
         await fill(screen, pilot, "phase.batch_size", "4")
         assert screen.form.draft.changes == {"phase.finetune.batch_size": 4}
         assert not screen.query_one("#run", Button).disabled
+
+
+ARMS = """
+[[arm]]
+name = "A full"
+phase.finetune.layers = ["train all"]
+[[arm]]
+name = "B slow"
+phase.finetune.learning_rate = 1e-6
+phase.finetune.warmup = 0.1
+"""
+
+
+async def test_arms_are_shown_and_started_with_their_options(draft: Draft) -> None:
+    draft.path.write_text(HUB + ARMS)
+    app = Opened()
+    async with opened(draft, app=app) as (screen, pilot):
+
+        def arms() -> dict[str, str]:
+            return {row[0]: str(row[1]) for row in screen.query_one("#experiment Facts", Facts).rows}
+
+        assert arms()["A full"] == "finetune: train all"
+        assert arms()["B slow"] == "finetune: learning rate 1e-06, warmup 0.1"
+        section = screen.query_one("#experiment > .section")
+        assert text_of(section) == "Experiment, 2 runs"
+        await pilot.press("f3")
+        assert screen.focused is line(screen, "experiment.repeats").query_one(Choice)
+        await pilot.press("right", "right", "tab", "right", "tab", "space")
+        await pilot.pause()
+        assert text_of(section) == "Experiment, 9 runs"
+        options = "--repeat 3 --jobs 2 --control"
+        await pilot.press("f1")
+        assert isinstance(app.screen, MeaningScreen)
+        await pilot.press("escape", "y")
+        assert app.clipboard == f"ftapp run {draft.path} {options}"
+        # What is changed is changed in each arm, and is left out of what they override.
+        await pilot.press("right_square_bracket")
+        await fill(screen, pilot, "phase.warmup", "0.2")
+        assert arms()["B slow"] == "finetune: learning rate 1e-06"
+        await pilot.press("ctrl+r")
+        assert app.started[0].command() == f"ftapp run {draft.path} --set phase.finetune.warmup=0.2 {options}"
+
+
+async def test_options_make_an_experiment_of_any_recipe_and_are_no_change_to_it(draft: Draft) -> None:
+    app = Opened()
+    async with opened(draft, app=app) as (screen, pilot):
+        line(screen, "experiment.repeats").query_one(Choice).focus()
+        await pilot.press("right")
+        await pilot.pause()
+        assert text_of(screen.query_one("#experiment > .section")) == "Experiment, 2 runs"
+        assert not screen.unsaved
+        await pilot.press("ctrl+r")
+        assert app.started[0].command() == f"ftapp run {draft.path} --repeat 2"

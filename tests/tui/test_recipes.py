@@ -10,7 +10,6 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from ftapp import recipe
-from ftapp.errors import RecipeError
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
@@ -271,9 +270,18 @@ async def test_names_are_whole_at_every_size(size: tuple[int, int], theme: str) 
         assert screen.query_one("#about").size.width >= 20
 
 
-def test_a_recipe_with_arms_names_the_command_that_runs_them(tmp_path: Path) -> None:
+async def test_a_recipe_with_arms_shows_what_each_overrides() -> None:
+    app = Opened()
+    async with app.run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.press("slash", *"lesson-vgg", "down")
+        assert "Arms A features  finetune: freeze all · train head" in text(screen)
+        assert "B two phases  the recipe as it is" in text(screen)
+        await pilot.press("r")
+        assert app.started[0].command() == "ftapp run lesson-vgg16-two-phase --profile quick"
+
+
+def test_a_recipe_with_arms_is_saved_with_them(tmp_path: Path) -> None:
     draft = Draft(recipe.bundled()["lesson-gpt2-targeted-freezing"], "quick")
-    with pytest.raises(RecipeError, match="ftapp run lesson-gpt2-targeted-freezing --profile quick"):
-        draft.start(tmp_path, offline=True)
     draft.save(tmp_path / "mine.toml")
     assert list(recipe.load_experiment(tmp_path / "mine.toml").arms) == ["A full", "B targeted", "C reversed"]

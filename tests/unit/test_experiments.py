@@ -9,9 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli, compare, experiments, recipe
-from ftapp.arms import Options
-from ftapp.errors import RecipeError
-from ftapp.experiments import Experiment
+from ftapp.errors import RecipeError, RunError
+from ftapp.experiments import Experiment, Options
 from ftapp.report.experiment import conclude
 from tests.conftest import record_run
 
@@ -122,3 +121,64 @@ def test_the_commands_take_experiments(tmp_path: Path) -> None:
     assert experiment.report_file.is_file()
     told = CliRunner().invoke(cli.app, ["compare", str(experiment.folder), "--json"])
     assert [each["b"] for each in json.loads(told.stdout)["comparisons"]] == ["A again", "B"]
+
+
+def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
+    experiment = made(tmp_path)
+    done = ["done"] * 3
+    assert experiment.status(done) == "crashed"  # there is no result
+    with experiment.held():
+        assert experiment.status(["done", "running"]) == "running"
+    conclude(experiment)
+    assert experiment.status(done) == "done"
+    assert experiment.status(["done", "failed", "done"]) == "failed"
+    assert experiment.status(["done", "interrupted", "done"]) == "interrupted"
+    facts = experiment.facts
+    experiment._write(facts | {"runs": facts["runs"][:2]})
+    assert experiment.status(done[:2]) == "interrupted"
+
+
+def test_it_is_deleted_with_its_runs_or_without(tmp_path: Path) -> None:
+    first, second = made(tmp_path), made(tmp_path)
+    kept, gone = first.members(), second.members()
+    with first.held(), pytest.raises(RunError, match="stop it first"):
+        experiments.delete(first, with_runs=False)
+    experiments.delete(first, with_runs=False)
+    experiments.delete(second, with_runs=True)
+    assert experiments.list_experiments(tmp_path) == []
+    assert all(member.run.folder.is_dir() for member in kept)
+    assert not any(member.run.folder.exists() for member in gone)
+
+
+def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:
+    path = recipe.find("lesson-bert-frozen-attention")
+    overrides = ['phase.finetune.layers=["freeze embeddings"]', "phase.finetune.epochs=1", "seed=3"]
+    experiment = experiments.prepare(path, "quick", overrides, Options(2, 1, True), tmp_path, command=["ftapp"])
+    given = recipe.load_experiment(path, "quick", overrides)
+    assert experiments.recipes(experiment) == experiments.with_control(given.arms)
+    assert given.changes["A full"] == given.changes["C head only"] == {}
+    assert set(given.changes["D steadied"]["phase"]["finetune"]) == {"schedule", "warmup", "clip_norm"}
+    assert experiment.planned == 10
+    assert recipe.load_experiment(experiment.recipe_file).findings == given.findings
+
+
+def test_a_recipe_without_arms_is_the_only_arm(tmp_path: Path) -> None:
+    options = Options(control=True)
+    experiment = experiments.prepare(recipe.find("bert-full"), None, [], options, tmp_path, command=["ftapp"])
+    assert list(experiments.recipes(experiment)) == ["bert-full", "bert-full again"]
+
+
+def test_the_list_of_runs_tells_of_experiments(tmp_path: Path) -> None:
+    experiment = made(tmp_path)
+    conclude(experiment)
+    run = experiment.members()[0].run
+    file = run.folder / "environment.json"
+    told = {"experiment": experiment.folder.name, "arm": "A", "repeat": 1}
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | told), encoding="utf-8")
+    rows = json.loads(CliRunner().invoke(cli.app, ["runs", "--json", "--runs-dir", str(tmp_path)]).stdout)
+    found = {Path(row["run"]).name: (row["experiment"], row["arm"], row["repeat"]) for row in rows}
+    assert found.pop(run.folder.name) == (experiment.folder.name, "A", 1)
+    assert set(found.values()) == {(None, None, None)}
+    text = CliRunner().invoke(cli.app, ["runs", "--runs-dir", str(tmp_path)]).stdout
+    line = next(line for line in text.splitlines() if experiment.folder.name in line)
+    assert " ".join(line.split()) == f"{experiment.folder.name} done 3 of 3 A, A again, B"

@@ -77,18 +77,19 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
         Binding("m", "maximize_pane", "Maximize"),
-        Binding("x", "next_pair", "Next pair", tooltip="Losses of the next two runs"),
+        Binding("n", "next_pair", "Next pair", tooltip="Losses of the next two runs"),
     ]
     AUTO_FOCUS = "#loss"
 
     def __init__(self, runs: Sequence[Run]) -> None:
         """runs: two or more."""
         super().__init__()
-        self.runs = list(runs)
-        self._followers = [Follower(run.events_file) for run in self.runs]
-        self._recipes: list[Mapping[str, Any] | None] = [None] * len(self.runs)
+        self._given = list(runs)
+        self.runs: list[Run] = []
+        self._followers: list[Follower] = []
+        self._recipes: list[Mapping[str, Any] | None] = []
         self._summaries: list[Summary] = []
-        self._pairs = list(combinations(range(len(self.runs)), 2))
+        self._pairs: list[tuple[int, int]] = []
         self._pair = 0
         self._reading = asyncio.Lock()  # histories are read and looked at in threads
 
@@ -97,9 +98,25 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         """What is known of the runs so far."""
         return [follower.history for follower in self._followers]
 
+    def find_runs(self) -> list[Run]:
+        """The runs to show. Called in a thread, before each drawing."""
+        return self._given
+
+    def name_of(self, index: int) -> str:
+        """What a run is called: A, B, C and so on to Z, then A2, B2."""
+        return chr(ord("A") + index % 26) + (str(index // 26 + 1) if index >= 26 else "")
+
+    def goes_on(self) -> bool:
+        """Whether there is more to come."""
+        return any(summary.status == "running" for summary in self._summaries)
+
     def body(self) -> Iterable[Widget]:
         with VerticalScroll(id="legend", can_focus=False):
             yield Static(id="who")
+        yield from self.parts()
+
+    def parts(self) -> Iterable[Widget]:
+        """The charts and tables."""
         with Horizontal(id="parts"):
             with Vertical(id="charts"):
                 yield Chart("Training loss", id="loss")
@@ -116,20 +133,32 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
     @work(exclusive=True)
     async def _follow(self) -> None:
         """Read and draw, over and over, until all runs have ended and all is drawn."""
-        self._recipes = await asyncio.to_thread(lambda: [_recipe(run) for run in self.runs])
-        self._show_differences()
         spent = 0.0
         while True:
             async with self._reading:
+                runs = await asyncio.to_thread(self.find_runs)
+                if runs != self.runs:
+                    await self._take(runs)
                 more = await asyncio.to_thread(self._advance, max(_REFRESH_SECONDS, _PATIENCE * spent))
                 begun = time.perf_counter()
                 curves, found, pair = await asyncio.to_thread(self._prepare)
             self._draw(curves, found)
             self._show_pair(pair)
-            if not more and all(summary.status != "running" for summary in self._summaries):
+            if not more and not self.goes_on():
                 return
             spent = time.perf_counter() - begun
             await asyncio.sleep(0 if more else max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
+
+    async def _take(self, runs: list[Run]) -> None:
+        """Show other runs; what has been read of those that stay is kept."""
+        known = dict(zip(self.runs, self._followers, strict=True))
+        self._recipes = await asyncio.to_thread(lambda: [_recipe(run) for run in runs])
+        self.runs = runs
+        self._followers = [known.get(run) or Follower(run.events_file) for run in runs]
+        self._pairs = list(combinations(range(len(runs)), 2))
+        self._pair = min(self._pair, max(0, len(self._pairs) - 1))
+        self._show_differences()
+        self.refresh_bindings()
 
     def _advance(self, seconds: float) -> bool:
         """Take in new events for at most so long, and return whether there are more already."""
@@ -141,47 +170,86 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
             more = any(left)
         return more
 
-    def _prepare(self) -> tuple[dict[str, list[Curve]], list[Results], Pair]:
+    def _prepare(self) -> tuple[dict[str, list[Curve]], list[Results], Pair | None]:
         """What is to be drawn, for which long runs take a while."""
         histories = list(enumerate(self.histories))
         curves = {
-            "loss": [_training(index, history) for index, history in histories],
-            "held-out": [_held_out(index, history, "loss") for index, history in histories],
-            "accuracy": [_held_out(index, history, "accuracy") for index, history in histories],
+            "loss": [self._training(index, history) for index, history in histories],
+            "held-out": [self._held_out(index, history, "loss") for index, history in histories],
+            "accuracy": [self._held_out(index, history, "accuracy") for index, history in histories],
         }
         return curves, [comparison.results(history) for _, history in histories], self._paired()
 
-    def _paired(self) -> Pair:
+    def _training(self, index: int, history: History) -> Curve:
+        steps = history.steps
+        return Curve.of(self.name_of(index), steps.step, steps.loss, color_of(index), noisy=True)
+
+    def _held_out(self, index: int, history: History, metric: str) -> Curve:
+        """A metric of the evaluations in the course of the run."""
+        points = [each for each in history.evaluations if not each.final]
+        values = [math.nan if (value := getattr(each, metric)) is None else value for each in points]
+        return Curve.of(self.name_of(index), [each.step for each in points], values, color_of(index), dots=True)
+
+    def _paired(self) -> Pair | None:
+        if not self._pairs:
+            return None
         first, second = self._pairs[self._pair]
         return first, second, *comparison.paired_losses(self.histories[first], self.histories[second])
 
-    def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[Results]) -> None:
+    def show_who(self) -> None:
+        """Say which runs these are, and how they stand."""
         now = time.time()
         self.query_one("#who", Static).update(
-            Content("\n").join(_who(index, summary, now) for index, summary in enumerate(self._summaries))
+            Content("\n").join(self._who(index, summary, now) for index, summary in enumerate(self._summaries))
         )
+
+    def _who(self, index: int, summary: Summary, now: float) -> Content:
+        """The legend's line about a run."""
+        made = f"  {words.when(summary.created, now)}" if summary.created else ""
+        return Content.assemble(
+            (f"━ {self.name_of(index)}  ", style_of(index)),
+            f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
+            (f"  {status_words(summary)}{made}  {summary.run.folder.name}", _MUTED),
+        )
+
+    def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[Results]) -> None:
+        self.show_who()
         for name, drawn in curves.items():
             self._plot(name, drawn)
-        self.query_one("#results Facts", Facts).rows = _result_rows(found)
-        self.query_one("#results").border_subtitle = _saved(found)
+        self.query_one("#results Facts", Facts).rows = [self._heads(), *_result_rows(found)]
+        self.query_one("#results").border_subtitle = self._saved(found)
 
     def _plot(self, name: str, curves: Sequence[Curve]) -> None:
         chart = self.query_one(f"#{name}", Chart)
         chart.set_class(name != "loss" and not any(len(curve.x) for curve in curves), "-empty")
         chart.show(curves)
 
-    def _show_pair(self, pair: Pair) -> None:
-        first, second, x, y = pair
-        self.query_one(Scatter).show_pair(x, y, (_letter(first), _letter(second)))
+    def _heads(self) -> Fact:
+        names = range(len(self.runs))
+        return "", *(Content.styled(self.name_of(index), f"{style_of(index)} bold") for index in names)
+
+    def _saved(self, found: Sequence[Results]) -> str:
+        """What the second of two runs saves of the first one's time."""
+        times = [each.seconds for each in found]
+        if len(times) != 2 or not times[0] or times[1] is None:
+            return ""
+        saved = 1 - times[1] / times[0]
+        more = "less" if saved >= 0 else "more"
+        return f"{self.name_of(1)} takes {abs(saved):.0%} {more} time than {self.name_of(0)}"
+
+    def _show_pair(self, pair: Pair | None) -> None:
+        if pair:
+            first, second, x, y = pair
+            self.query_one(Scatter).show_pair(x, y, (self.name_of(first), self.name_of(second)))
 
     def _show_differences(self) -> None:
         rows: list[Fact] = [(key, *map(Content, values)) for key, values in comparison.differences(self._recipes)]
-        unread = [_letter(index) for index, recipe in enumerate(self._recipes) if recipe is None]
+        unread = [self.name_of(index) for index, recipe in enumerate(self._recipes) if recipe is None]
         pane = self.query_one("#differences")
         if unread:
             pane.border_subtitle = f"the recipe of {' and '.join(unread)} cannot be read"
         self.query_one("#differences Facts", Facts).rows = (
-            [_heads(len(self.runs)), *rows] if rows else [("", Content.styled("There are none.", _MUTED))]
+            [self._heads(), *rows] if rows else [("", Content.styled("There are none.", _MUTED))]
         )
 
     def action_maximize_pane(self) -> None:
@@ -195,7 +263,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
     async def action_next_pair(self) -> None:
         """Show the losses of the next two runs against each other."""
         async with self._reading:
-            self._pair = (self._pair + 1) % len(self._pairs)
+            self._pair = (self._pair + 1) % max(1, len(self._pairs))
             pair = await asyncio.to_thread(self._paired)
         self._show_pair(pair)
 
@@ -216,49 +284,20 @@ def _recipe(run: Run) -> Mapping[str, Any] | None:
         return None
 
 
-def _letter(index: int) -> str:
-    """A, B, C and so on to Z, then A2, B2."""
-    return chr(ord("A") + index % 26) + (str(index // 26 + 1) if index >= 26 else "")
-
-
-def _color(index: int) -> str:
+def color_of(index: int) -> str:
+    """The colour of a run, as charts take it."""
     return _COLORS[index % len(_COLORS)]
 
 
-def _style(index: int) -> str:
-    color = _color(index)
+def style_of(index: int) -> str:
+    """The colour of a run, as styled text takes it."""
+    color = color_of(index)
     return color if color.startswith("#") else f"${color}"
-
-
-def _who(index: int, summary: Summary, now: float) -> Content:
-    """The legend's line about a run."""
-    made = f"  {words.when(summary.created, now)}" if summary.created else ""
-    return Content.assemble(
-        (f"━ {_letter(index)}  ", _style(index)),
-        f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
-        (f"  {status_words(summary)}{made}  {summary.run.folder.name}", _MUTED),
-    )
-
-
-def _training(index: int, history: History) -> Curve:
-    steps = history.steps
-    return Curve.of(_letter(index), steps.step, steps.loss, _color(index), noisy=True)
-
-
-def _held_out(index: int, history: History, metric: str) -> Curve:
-    """A metric of the evaluations in the course of the run."""
-    points = [each for each in history.evaluations if not each.final]
-    values = [math.nan if (value := getattr(each, metric)) is None else value for each in points]
-    return Curve.of(_letter(index), [each.step for each in points], values, _color(index), dots=True)
-
-
-def _heads(count: int) -> Fact:
-    return "", *(Content.styled(_letter(index), f"{_style(index)} bold") for index in range(count))
 
 
 def _result_rows(found: Sequence[Results]) -> list[Fact]:
     """The results, a column a run; the best of a row is bold."""
-    rows: list[Fact] = [_heads(len(found))]
+    rows: list[Fact] = []
 
     def add(label: str, values: Sequence[float | None], told: Sequence[str], best: Any = None) -> None:
         known = [value for value in values if value is not None]
@@ -283,12 +322,3 @@ def _result_rows(found: Sequence[Results]) -> list[Fact]:
     memory = [each.memory for each in found]
     add("memory", memory, [words.size(value or 0) for value in memory], min)
     return rows
-
-
-def _saved(found: Sequence[Results]) -> str:
-    """What the second of two runs saves of the first one's time."""
-    times = [each.seconds for each in found]
-    if len(times) != 2 or not times[0] or times[1] is None:
-        return ""
-    saved = 1 - times[1] / times[0]
-    return f"B takes {abs(saved):.0%} {'less' if saved >= 0 else 'more'} time than A"

@@ -64,7 +64,10 @@ Look at a run and change it before it starts. **R** is the share of the paramete
 - **Training**, **Data**, **Augmentation**: every field is checked as you type. `F1`, or `?` where it is no part of the
   value, tells what a field means. An empty field means the default, which stands there in grey.
 
-Nothing is written before you save. A run that is started goes on without this window.
+Of a recipe with arms the run is an experiment: all its arms, one after another. Without arms, repeats or a control make
+it one.
+
+Nothing is written before you save. What is started goes on without this window.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "Run", tooltip="Start the run"),
@@ -371,7 +374,7 @@ Nothing is written before you save. A run that is started goes on without this w
             self.notify(f"{path} cannot be written: {error}", severity="error", markup=False)
             return
         self.app.settings.use_recipe(path)
-        self._saved = Draft(path)
+        self._saved = Draft(path, options=self.form.draft.options)
         self._take(self._saved)
         self._offer_profiles([])
         self.notify(str(path), title="Saved", markup=False)
@@ -389,7 +392,7 @@ Nothing is written before you save. A run that is started goes on without this w
 
     @property
     def unsaved(self) -> str:
-        if self.form.draft == self._saved:
+        if replace(self.form.draft, options=self._saved.options) == self._saved:  # those are no part of a recipe
             return ""
         count = len(self.form.draft.changes)
         return f"{count} change{' is' if count == 1 else 's are'} not saved." if count else "Changes are not saved."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -296,7 +296,8 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         self.query_one("#profiles", Static).update(_profiles(entry.choices, profile))
         last = self._last.get((entry.path.stem, profile)) if self._last else None
         recipe, size = entry.recipes.get(profile), self._sizes.get((entry.path, profile))
-        self.query_one(Facts).rows = [*_facts(recipe, size), _outcome(last, time.time())] if recipe else []
+        arms = entry.arms.get(profile, {})
+        self.query_one(Facts).rows = [*_facts(recipe, size, arms), _outcome(last, time.time())] if recipe else []
         self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
         if recipe and size is None:
             self._find_size(recipe, (entry.path, profile))
@@ -338,7 +339,7 @@ def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
     return Content.assemble(("Profile   ", _MUTED), Content("   ").join(shown))
 
 
-def _facts(recipe: Recipe, size: Size | None) -> list[Fact]:
+def _facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str, Any]]) -> list[Fact]:
     """What a recipe does, in rows."""
     from ftapp.tui import catalog
 
@@ -348,6 +349,8 @@ def _facts(recipe: Recipe, size: Size | None) -> list[Fact]:
     for index, phase in enumerate(recipe.phase):
         share = size.trainable[index] / size.parameters if size and size.parameters else None
         rows.append(("Phases" if index == 0 else "", _phase(phase, share)))
+    for index, (name, overridden) in enumerate(catalog.arms_words(arms, recipe).items()):
+        rows.append(("Arms" if index == 0 else "", Content.assemble((f"{name}  ", "b"), overridden)))
     return rows
 
 

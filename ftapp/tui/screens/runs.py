@@ -1,4 +1,4 @@
-"""All runs, live and ended: to open, to compare, to try, to delete."""
+"""All runs and experiments, live and ended: to open, to compare, to try, to delete."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from ftapp import runs
+from ftapp import experiments, runs
 from ftapp.errors import RunError
+from ftapp.experiments import Experiment
 from ftapp.summary import Summary
 from ftapp.tui import desktop, run_columns
 from ftapp.tui.screens.dialog import Dialog
@@ -40,6 +41,8 @@ class RunsScreen(Page):
 Every run on this machine, whoever started it; those that go on move by themselves. Loss and accuracy are those of the
 whole test split where they stand out, and of the latest evaluation or step where they are grey.
 
+An experiment has a line of its own above those of its runs. Enter compares its arms, and `x` ends it early.
+
 Mark two or more with the space bar and compare them. Words typed after `/` filter by recipe, profile, status and
 folder; `s` and `S`, or a click on a column's head, sort.
 """
@@ -53,6 +56,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
         Binding("space", "mark", "Mark", tooltip="Mark for comparing or deleting"),
         Binding("c", "compare", "Compare", tooltip="Compare the marked runs"),
         Binding("t", "try_model", "Try", tooltip="Try the model"),
+        Binding("x", "stop", "Stop", tooltip="End the experiment early"),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
         Binding("S", "reverse", "Reverse the order", show=False),
         Binding("e", "report", "Report", tooltip="Open the report"),
@@ -66,6 +70,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[Summary] | None = None
+        self._stoppable = False
 
     def body(self) -> Iterable[Widget]:
         pane = Vertical(id="list", classes="pane")
@@ -84,7 +89,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
 
     @property
     def marked(self) -> list[Summary]:
-        """The marked runs, the oldest first."""
+        """The marked runs and experiments, the oldest first."""
         found = [summary for summary in self._runs or () if summary.run.folder.name in self.table.marked]
         return sorted(found, key=lambda summary: summary.created or 0)
 
@@ -142,13 +147,27 @@ folder; `s` and `S`, or a click on a column's head, sort.
         told = Content("")
         if summary is not None:
             told = Content.styled(str(summary.run.folder), "$foreground-muted")
-            if summary.error:
+            if summary.experiment and summary.status == "running":
+                told = Content.assemble(f"{summary.ended} of {summary.planned} runs have ended", "\n", told)
+            elif summary.error:
                 told = Content.assemble((summary.error, "$error"), "\n", told)
             elif summary.status == "crashed":
                 told = Content.assemble(("its process ended without a word; open it for its log", "$error"), "\n", told)
             elif summary.status == "running" and (summary.activity or summary.phase):
                 told = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", told)
         self.query_one("#told", Static).update(told)
+        if (stoppable := bool(self._live_experiment)) != self._stoppable:
+            self._stoppable = stoppable
+            self.refresh_bindings()
+
+    @property
+    def _live_experiment(self) -> Experiment | None:
+        """The experiment under the cursor, if it goes on."""
+        current = self.table.current
+        return current.experiment if current and current.status == "running" else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "stop" or (self.is_mounted and bool(self._live_experiment))
 
     @on(RunTable.HeaderClicked)
     def _sort_by(self, event: RunTable.HeaderClicked) -> None:
@@ -175,7 +194,10 @@ folder; `s` and `S`, or a click on a column's head, sort.
 
     @on(RunTable.Opened)
     def _open(self) -> None:
-        if current := self.table.current:
+        current = self.table.current
+        if current and current.experiment:
+            self.app.open_experiment(current.experiment)
+        elif current:
             self.app.open_run(current.run)
 
     def action_mark(self) -> None:
@@ -190,17 +212,24 @@ folder; `s` and `S`, or a click on a column's head, sort.
 
     def action_compare(self) -> None:
         marked = self.marked
-        if len(marked) < 2:
+        if len(marked) == 1 and marked[0].experiment:
+            self.app.open_experiment(marked[0].experiment)
+        elif len(marked) < 2:
             have = "none is marked" if not marked else "one is marked"
             self.notify(f"Comparing takes two runs or more; {have}. The space bar marks the one under the cursor.")
         else:
-            self.app.compare([summary.run for summary in marked])
+            names = {summary.run.folder.name for summary in marked if summary.experiment}
+            below = [summary for summary in self._runs or () if summary.parent in names]
+            chosen = {summary.run: summary.created or 0 for summary in (*marked, *below) if not summary.experiment}
+            self.app.compare(sorted(chosen, key=chosen.__getitem__))
 
     def action_try_model(self) -> None:
         current = self.table.current
         if current is None:
             return
-        if (current.run.model_folder / "ftapp.json").is_file():
+        if current.experiment:
+            self.notify("An experiment has a model for each run; choose one of those below it.")
+        elif (current.run.model_folder / "ftapp.json").is_file():
             self.app.try_model(current.run)
         elif current.status == "running":
             self.notify(f"{current.recipe} goes on; its model can be tried when it has ended.")
@@ -235,10 +264,13 @@ folder; `s` and `S`, or a click on a column's head, sort.
         chosen = self.marked or ([current] if current else [])
         live = [summary for summary in chosen if summary.status == "running"]
         if live:
+            what = "An experiment" if live[0].experiment else "A run"
             self.notify(
-                f"A run that goes on cannot be deleted; {live[0].recipe} does. Open it and stop it first.",
+                f"{what} that goes on cannot be deleted; {live[0].recipe} does. Open it and stop it first.",
                 severity="warning",
             )
+        elif any(summary.experiment for summary in chosen):
+            self._ask_for_experiments(chosen)
         elif chosen:
             names = "\n".join(summary.run.folder.name for summary in chosen[:8])
             more = f"\nand {len(chosen) - 8} more" if len(chosen) > 8 else ""
@@ -256,11 +288,37 @@ folder; `s` and `S`, or a click on a column's head, sort.
 
             self.app.push_screen(dialog, answered)
 
+    def _ask_for_experiments(self, chosen: Sequence[Summary]) -> None:
+        """Ask what is to go of experiments, and of the runs that are chosen with them."""
+        found = [summary for summary in chosen if summary.experiment]
+        names = {summary.run.folder.name for summary in found}
+        count = sum(summary.parent in names for summary in self._runs or ())
+        also = f" {_counted(len(chosen) - len(found), 'other run')} as well." if len(chosen) > len(found) else ""
+        text = (
+            f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} are lost. Their "
+            f"{_counted(count, 'run')} with events and models can go too, or stay as runs of their own.{also}"
+        )
+        title = "Delete this experiment?" if len(found) == 1 else f"Delete these {len(found)} experiments?"
+
+        def answered(answer: str | None) -> None:
+            if answer != "Cancel":
+                self._delete(chosen, with_runs=answer == "Delete all")
+
+        self.app.push_screen(Dialog(title, text, ["Delete all", "Keep the runs", "Cancel"]), answered)
+
+    def action_stop(self) -> None:
+        """Ask, and end the experiment under the cursor early."""
+        if experiment := self._live_experiment:
+            self.app.stop_experiment(experiment)
+
     @work
-    async def _delete(self, chosen: Sequence[Summary]) -> None:
+    async def _delete(self, chosen: Sequence[Summary], *, with_runs: bool = False) -> None:
         for summary in chosen:
             try:
-                await asyncio.to_thread(runs.delete, summary.run)
+                if summary.experiment:
+                    await asyncio.to_thread(experiments.delete, summary.experiment, with_runs=with_runs)
+                else:
+                    await asyncio.to_thread(runs.delete, summary.run)
             except RunError as error:
                 self.notify(str(error), severity="warning")
             except FileNotFoundError:
@@ -268,3 +326,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
             except OSError as error:
                 self.notify(f"{summary.run.folder} is not deleted: {error.strerror}", severity="error")
         await self._reread()
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

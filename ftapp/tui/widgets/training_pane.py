@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from ftapp import schedule
-from ftapp.recipe import Phase
+from ftapp.recipe import Phase, Recipe
+from ftapp.tui import catalog
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.curve import Curve
+from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.field import FieldLine
 
 _POINTS = 240
@@ -28,6 +31,11 @@ class TrainingPane(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     TrainingPane .section { color: $foreground; text-style: bold; margin-top: 1; height: 1; }
     TrainingPane > #phase-title { margin-top: 0; }
+    TrainingPane > #experiment { height: auto; }
+    TrainingPane Facts { display: none; margin-bottom: 1; }
+    TrainingPane.-arms Facts { display: block; }
+    TrainingPane.-arms > #experiment > .section { margin-top: 0; }
+    TrainingPane.-arms > #phase-title { margin-top: 1; }
     TrainingPane #phase-buttons { height: 1; margin-top: 1; }
     TrainingPane #phase-buttons Button { margin-right: 2; min-width: 8; }
     TrainingPane Curve { height: 6; margin: 1 0; }
@@ -68,6 +76,12 @@ class TrainingPane(VerticalScroll, can_focus=False):
             yield Button("Add phase", id="add-phase", compact=True)
             yield Button("Remove", id="remove-phase", compact=True)
         yield from _section("Run", FieldLine("precision"), FieldLine("backend"), FieldLine("seed"))
+        with Vertical(id="experiment"):
+            yield Static("Experiment", classes="section")
+            yield Facts()
+            yield FieldLine("experiment.repeats")
+            yield FieldLine("experiment.jobs", "at once")
+            yield FieldLine("experiment.control")
         yield from _section(
             "Evaluation",
             FieldLine("evaluate.every", empty="each epoch"),
@@ -121,7 +135,21 @@ class TrainingPane(VerticalScroll, can_focus=False):
         if title.content != f"Phase{of}":
             title.update(f"Phase{of}")
         self.query_one("#remove-phase", Button).disabled = len(form.phases) < 2
+        if form.recipe:
+            self._show_arms(form, form.recipe)
         self._draw()
+
+    def _show_arms(self, form: Form, base: Recipe) -> None:
+        """List the arms at the top, if there are any: they are what such a recipe is about."""
+        if form.arms and not self.has_class("-arms"):
+            self.add_class("-arms")
+            self.move_child(self.query_one("#experiment"), before=0)
+        rows = list(catalog.arms_words(form.arms, base).items())
+        note = Content.styled("What is changed below is changed in every arm.", "$foreground-muted")
+        self.query_one(Facts).rows = [*rows, ("", note)] if rows else []
+        options = form.draft.options
+        runs = (len(form.arms or [form]) + options.control) * options.repeats
+        self.query_one("#experiment > .section", Static).update(f"Experiment{f', {runs} runs' if runs > 1 else ''}")
 
     def know(self, examples: int | None) -> None:
         """Take the number of examples that train, from which the steps of an epoch follow."""

@@ -1,0 +1,26 @@
+"""The process of an experiment that outlives who started it: from its folder to its result.
+
+Started by `ftapp.experiments.launch`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ftapp import arms
+from ftapp.experiments import Experiment
+
+
+def main(folder: Path) -> int:
+    """Run the arms of the experiment in `folder`, compare them, and return the exit code."""
+    experiment = Experiment(folder)
+    code = arms.conduct(experiment, debug=False)
+    from ftapp.report.experiment import conclude  # here, so that the runs have the memory that it takes
+
+    conclude(experiment)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,231 @@
+"""An experiment, live or ended: its arms beside each other, and what they were to show."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from ftapp import recipe, runs, words
+from ftapp.errors import RecipeError
+from ftapp.experiments import Experiment, Member
+from ftapp.recipe import Finding
+from ftapp.runs import Run
+from ftapp.summary import Summary
+from ftapp.tui import catalog, desktop
+from ftapp.tui.run_columns import result_words, status_words
+from ftapp.tui.screens.compare import CompareScreen, style_of
+from ftapp.tui.widgets.findings_pane import FindingsPane
+from ftapp.tui.widgets.run_panes import STATUS_COLORS
+
+_MUTED = "$foreground-muted"
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """How an experiment stands. members: its runs; result: what it came to, None before its end."""
+
+    summary: Summary
+    members: tuple[Member, ...]
+    result: dict[str, Any] | None
+
+
+class Arms(OptionList):
+    """The arms, whose Enter is in the footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open run")]
+
+
+class ExperimentScreen(CompareScreen):
+    """Follows an experiment's folder and the files of its runs: of one repeat, the latest unless another is chosen."""
+
+    HELP = """
+# An experiment
+
+The arms of a recipe: variants of one job that began from the same weights and see the same batches. Enter opens the
+run of the arm under the cursor, live or ended.
+
+*Findings* says what the arms were to show, what they show, and whether it holds: only where the whole interval lies
+within the finding's bounds. It is there once all runs have ended. What else is shown compares the runs of one repeat.
+"""
+    DEFAULT_CSS = """
+    ExperimentScreen {
+        #head { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        #arms { height: auto; max-height: 8; margin: 0 1 1 1; }
+        #arms { text-wrap: nowrap; text-overflow: ellipsis; }
+        &.-short #arms { max-height: 4; margin: 0 1; }
+        #all { height: 1fr; }
+        #findings { height: auto; max-height: 15; }
+        &.-wide #findings { max-height: 20; }
+        #parts { min-height: 24; }
+        &.-narrow #parts { height: auto; overflow-y: hidden; }
+        &.-narrow #findings, &.-short #findings { max-height: 100; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "stop", "Stop", tooltip="End the experiment early and keep what there is"),
+        Binding("e", "report", "Report", tooltip="Open the report"),
+        Binding("r", "next_repeat", "Next repeat", tooltip="The runs of the next repeat"),
+    ]
+    AUTO_FOCUS = "#arms"
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__([])
+        self.experiment = experiment
+        facts = experiment.facts
+        self._arms: list[str] = facts.get("arms", [])
+        self._repeats: int = facts.get("repeats", 1)
+        self._repeat: int | None = None  # the one that the user has chosen
+        self._shown_repeat = 1
+        self._standing: _Standing | None = None
+        self._recipe: recipe.Experiment | None = None
+        self._able: object = None
+
+    def body(self) -> Iterable[Widget]:
+        yield Static(id="head")
+        yield Arms(id="arms")
+        with VerticalScroll(id="all", can_focus=False):
+            yield FindingsPane()
+            yield from self.parts()
+
+    def find_runs(self) -> list[Run]:
+        if self._recipe is None:
+            try:
+                self._recipe = recipe.load_experiment(self.experiment.recipe_file)
+            except RecipeError:  # a folder that was tampered with, or is of another version
+                self._recipe = None
+        # The status first, so that an experiment that has ended is seen with its result and all of its runs.
+        summary = self.app.summaries.experiment(self.experiment)
+        self._standing = _Standing(summary, tuple(self.experiment.members()), self._result())
+        self._shown_repeat = self._repeat or max((member.repeat for member in self._standing.members), default=1)
+        runs = self._runs()
+        return [runs[arm] for arm in self._arms if arm in runs]
+
+    def _runs(self) -> dict[str, Run]:
+        """The runs of the repeat that is shown, by their arms."""
+        members = self._standing.members if self._standing else ()
+        return {member.arm: member.run for member in members if member.repeat == self._shown_repeat}
+
+    def _result(self) -> dict[str, Any] | None:
+        try:
+            return dict(json.loads(self.experiment.result_file.read_text("utf-8")))
+        except (OSError, ValueError):
+            return None
+
+    def name_of(self, index: int) -> str:
+        runs = self._runs()
+        return [arm for arm in self._arms if arm in runs][index]
+
+    def goes_on(self) -> bool:
+        return super().goes_on() or (self._standing is not None and self._standing.summary.status == "running")
+
+    def show_who(self) -> None:
+        standing = self._standing
+        if standing is None:
+            return
+        self.query_one("#head", Static).update(self._head(standing.summary))
+        self._list_arms()
+        findings: list[Finding] = self._recipe.findings if self._recipe else []
+        missing = "measured when all runs have ended"
+        if standing.summary.status != "running":
+            missing = "not measured: there is no repeat that all arms have" if standing.result else "no result"
+        self.query_one(FindingsPane).show(findings, standing.result, missing)
+        able = (standing.summary.status, standing.result is None)
+        if able != self._able:
+            self._able = able
+            self.refresh_bindings()
+
+    def _head(self, summary: Summary) -> Content:
+        status, now = summary.status, time.time()
+        color = f"${STATUS_COLORS.get(status, 'foreground')}"
+        told = [f"{summary.ended} of {summary.planned} runs have ended"]
+        if status == "running" and self.experiment.stopping():
+            status = "stopping"
+        if self._repeats > 1:
+            told.append(f"repeat {self._shown_repeat} of {self._repeats}")
+        if summary.seconds is not None and summary.status != "running":
+            told.append(words.duration(summary.seconds))
+        if summary.created:
+            told.append(f"begun {words.when(summary.created, now)}")
+        if status == "crashed":
+            lines = runs.last_lines(self.experiment.log_file, 1)
+            told.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
+        return Content.assemble(
+            ("● ", color),
+            (status, "b"),
+            (f"  {summary.recipe}", "b"),
+            f" {summary.profile}" if summary.profile else "",
+            ("   " + "  ·  ".join(told), _MUTED),
+        )
+
+    def _list_arms(self) -> None:
+        """A line for each arm: how its run stands, and what it overrides."""
+        runs = self._runs()
+        known = dict(zip(self.runs, self._summaries, strict=False))
+        standings = {arm: _standing(known.get(run)) for arm, run in runs.items()}
+        width, room = (max(map(len, texts), default=0) for texts in (self._arms, standings.values()))
+        lines = []
+        overridden = catalog.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}
+        started = [arm for arm in self._arms if arm in runs]
+        for arm in self._arms:
+            style = style_of(started.index(arm)) if arm in runs else _MUTED
+            name = (arm.ljust(width), "" if arm in runs else _MUTED)
+            told = standings.get(arm, "waits").ljust(room)
+            lines.append(Content.assemble(("━ ", style), name, f"  {told}   ", overridden.get(arm, "")))
+        listed = self.query_one(Arms)
+        if listed.option_count != len(lines):
+            listed.set_options([Option(line, id=str(index)) for index, line in enumerate(lines)])
+            listed.highlighted = 0 if lines else None
+        else:
+            for index, line in enumerate(lines):
+                if listed.get_option_at_index(index).prompt != line:
+                    listed.replace_option_prompt_at_index(index, line)
+
+    @on(OptionList.OptionSelected)
+    def _open(self, event: OptionList.OptionSelected) -> None:
+        arm = self._arms[event.option_index]
+        if run := self._runs().get(arm):
+            self.app.open_run(run)
+        else:
+            self.notify(f"{arm} has no run in this repeat yet.")
+
+    def action_stop(self) -> None:
+        """End the experiment and its runs."""
+        self.app.stop_experiment(self.experiment)
+
+    def action_report(self) -> None:
+        """Open the page about it."""
+        path = self.experiment.report_file
+        if not desktop.open_path(path):
+            self.app.copy_to_clipboard(str(path))
+            self.notify(str(path), title="Copied: there is no desktop to open it with", markup=False)
+
+    def action_next_repeat(self) -> None:
+        """Show the runs of the next repeat."""
+        self._repeat = self._shown_repeat % self._repeats + 1
+        self._follow()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        standing = self._standing
+        if action == "stop":
+            return standing is not None and standing.summary.status == "running"
+        if action == "report":
+            return bool(standing and standing.result and standing.result.get("report"))
+        if action == "next_repeat":
+            return self._repeats > 1
+        return super().check_action(action, parameters)
+
+
+def _standing(summary: Summary | None) -> str:
+    """How a run stands, in words."""
+    return " · ".join([status_words(summary), *result_words(summary)]) if summary else "starting"

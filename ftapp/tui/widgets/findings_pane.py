@@ -1,0 +1,70 @@
+"""What an experiment was to show beside what it shows, and what can be told of its arms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ftapp.recipe import Finding
+from ftapp.tui.widgets.run_panes import Pane
+
+_TABLE = 84  # cells that a table needs; where there are fewer, a finding takes lines of its own
+_STYLES = {"yes": "success", "no": "error"}
+
+
+class FindingsPane(Pane):
+    """The table of findings, with verdicts and notes below it."""
+
+    def __init__(self) -> None:
+        super().__init__("Findings", id="findings")
+
+    def show(self, expected: Sequence[Finding], result: Mapping[str, Any] | None, missing: str) -> None:
+        """result: what `ftapp.report.experiment` wrote; without one the findings are `expected`, and what was measured
+        is `missing`, in words.
+        """
+        self._again = partial(self.show, expected, result, missing)
+        found = result.get("findings", []) if result else []
+        rows = found or [finding.model_dump() for finding in expected]
+        held = sum(row["holds"] == "yes" for row in found)
+        self.border_title = "Findings" if rows else "What can be told"
+        self.border_subtitle = f"{held} of {len(found)} hold" if found else missing
+        parts: list[RenderableType] = []
+        if rows:
+            parts = [self._table(rows)] if self.size.width >= _TABLE else list(self._lines(rows))
+        self.put(Group(*parts, *self._told(result or {}, gap=bool(rows))))
+
+    def _table(self, rows: Sequence[Mapping[str, Any]]) -> Table:
+        muted = self.color("secondary")
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style=muted, expand=True)
+        table.add_column("finding", ratio=5)
+        table.add_column("lesson's value", ratio=3)
+        if "holds" in rows[0]:
+            table.add_column("ours (95% interval)", min_width=25, no_wrap=True)
+            table.add_column("holds?", min_width=14, no_wrap=True)
+        for row in rows:
+            ours = [row["told"], self._holds(row)] if "holds" in row else []
+            table.add_row(row["says"], Text(row["lesson"], muted), *ours)
+        return table
+
+    def _lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
+        for row in rows:
+            text = Text(row["says"])
+            text.append(f"\n  lesson: {row['lesson']}", self.color("secondary"))
+            if "holds" in row:
+                text.append(f"\n  ours: {row['told']}  ").append_text(self._holds(row))
+            yield text
+
+    def _holds(self, row: Mapping[str, Any]) -> Text:
+        holds = row["holds"]
+        return Text(holds, f"bold {self.color(_STYLES[holds])}" if holds in _STYLES else self.color("secondary"))
+
+    def _told(self, result: Mapping[str, Any], *, gap: bool) -> Iterator[Text]:
+        verdicts = [line for each in result.get("comparisons", []) for line in each["verdicts"]]
+        notes = [Text(line, self.color("secondary")) for line in result.get("notes", [])]
+        lines = [*map(Text, verdicts), *notes]
+        yield from [Text(), *lines] if gap and lines else lines

@@ -1,0 +1,301 @@
+"""Experiments in the interface: a real one from the menu to its table, and what each key of its screen does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList, Static
+
+from ftapp import experiments
+from ftapp.experiments import Experiment
+from ftapp.tui import desktop
+from ftapp.tui.app import FtApp
+from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.screens.experiment import ExperimentScreen
+from ftapp.tui.screens.recipes import RecipesScreen
+from ftapp.tui.screens.run import RunScreen
+from ftapp.tui.screens.runs import RunsScreen
+from ftapp.tui.widgets.facts import Facts
+from ftapp.tui.widgets.findings_pane import FindingsPane
+from ftapp.tui.widgets.run_table import RunTable
+from tests.tui.conftest import RECIPE, Write
+from tests.tui.harness import SIZES, Opened, living, until
+
+ARMS = """
+[[arm]]
+name = "A full"
+phase.finetune.layers = ["train all"]
+[[arm]]
+name = "B frozen"
+[[finding]]
+says = "Frozen attention learns more slowly"
+lesson = "L_B > L_A"
+measure = "loss"
+arm = "B frozen"
+against = "A full"
+at_least = 0.0
+[[finding]]
+says = "Half of the parameters train"
+lesson = "R = 0.5"
+measure = "trainable-share"
+arm = "B frozen"
+at_least = 0.4
+at_most = 0.6
+"""
+_SECONDS = 400  # two runs that import Keras, on a busy machine
+
+
+@pytest.fixture
+def write_experiment(tmp_path: Path, write_run: Write) -> Any:
+    """Writes the folders of an experiment of two arms and of its runs, as they are while it goes on or after it."""
+
+    def write(*statuses: str | None, repeats: int = 1, result: dict[str, Any] | None = None) -> Experiment:
+        """statuses: of the runs so far, None for one that has not told its end; result: None before there is one."""
+        text = RECIPE.format(steps=10, rate=0.001, seed=0) + ARMS
+        experiment = experiments.create("lesson", "quick", text, ["A full", "B frozen"], repeats, 1, tmp_path / "runs")
+        for number, status in enumerate(statuses):
+            repeat, arm = 1 + number // 2, ("A full", "B frozen")[number % 2]
+            run = write_run(f"lesson-{experiments.slug(arm)}", status=status, age=100 - 10 * number, seed=repeat)
+            facts = run.environment() | {"experiment": experiment.folder.name, "arm": arm, "repeat": repeat}
+            (run.folder / "environment.json").write_text(json.dumps(facts))
+            experiment.add(arm, repeat, run)
+        if result is not None:
+            experiment.result_file.write_text(json.dumps(result))
+        return experiment
+
+    return write
+
+
+RESULT = {
+    "report": "report.html",
+    "findings": [
+        {
+            "says": "Frozen attention learns more slowly",
+            "lesson": "L_B > L_A",
+            "told": "0.3 (0.2 to 0.4)",
+            "holds": "yes",
+        },
+        {"says": "Half of the parameters train", "lesson": "R = 0.5", "told": "25.0%", "holds": "no"},
+    ],
+    "comparisons": [{"verdicts": ["The training loss of B frozen is higher."]}],
+    "notes": ["All arms began from bitwise the same weights (hash 1234)."],
+}
+
+
+async def shown(pilot: Pilot[None], experiment: Experiment) -> ExperimentScreen:
+    """The screen, once it has drawn the experiment."""
+    screen = ExperimentScreen(experiment)
+    await pilot.app.push_screen(screen)
+    await until(pilot, lambda: arms(screen))
+    await pilot.pause()
+    return screen
+
+
+def arms(screen: ExperimentScreen) -> list[str]:
+    return [str(option.prompt) for option in screen.query_one("#arms", OptionList).options]
+
+
+def head(screen: ExperimentScreen) -> str:
+    return str(screen.query_one("#head", Static).visual)
+
+
+def findings(screen: ExperimentScreen) -> str:
+    pane = screen.query_one(FindingsPane)
+    lines = [strip.text for strip in pane.query_one(Static).render_lines(pane.query_one(Static).region.reset_offset)]
+    return "\n".join(lines)
+
+
+async def listed(pilot: Pilot[None], count: int) -> RunTable:
+    """The list of runs, once it shows so many lines."""
+    await pilot.press("2")
+    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+    table = pilot.app.screen.query_one(RunTable)
+    await until(pilot, lambda: len(table.rows) == count)
+    await pilot.pause()
+    return table
+
+
+def drawn(table: RunTable) -> list[str]:
+    return [table.render_line(y).text.rstrip() for y in range(table.size.height)]
+
+
+def notes(app: FtApp) -> str:
+    return "\n".join(note.message for note in app._notifications)
+
+
+async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_path: Path) -> None:
+    """Real processes: the experiment is started with a key, followed, found in the list, and its report is there."""
+    Path("mine.toml").write_text(text_recipe + ARMS)
+    app = FtApp()
+    app.offline = True
+    async with app.run_test(size=(120, 40)) as pilot:
+        home = app.screen
+        assert isinstance(home, RecipesScreen)
+        await until(pilot, lambda: home.entry is not None)
+        assert ("Arms", "A full  train all") in [tuple(map(str, row)) for row in home.query_one(Facts).rows]
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ExperimentScreen))
+        screen = app.screen
+        assert isinstance(screen, ExperimentScreen)
+        await until(pilot, lambda: "running" in head(screen))
+        await until(pilot, lambda: len(screen.runs) == 1, _SECONDS)
+        assert "waits" in arms(screen)[1]
+        assert "measured when all runs have ended" in str(screen.query_one(FindingsPane).border_subtitle)
+        await pilot.press("enter")
+        assert isinstance(app.screen, RunScreen)
+        assert app.screen.run == screen.runs[0]
+        await pilot.press("escape")
+        await until(pilot, lambda: "done" in head(screen) and "2 of 2 runs have ended" in head(screen), _SECONDS)
+        await until(pilot, lambda: "cannot be told" in findings(screen) or "yes" in findings(screen))
+        assert "L_B > L_A" in findings(screen)
+        assert "bitwise the same weights" in findings(screen)
+        assert [len(curve.x) for curve in screen._prepare()[0]["loss"]] == [12, 12]
+        table = await listed(pilot, 3)
+        assert [row.status for row in table.rows] == ["done", "done", "done"]
+    [experiment] = experiments.list_experiments(tmp_path / "runs")
+    assert not experiment.alive()
+    assert experiment.report_file.is_file()
+    assert len(experiment.arms()) == 2
+    assert "experiment " in experiment.log_file.read_text()
+
+
+async def test_runs_stand_below_their_experiment(write_experiment: Any, write_run: Write) -> None:
+    write_run("alone", age=50, seed=9)
+    experiment = write_experiment("done", None, None, repeats=2)
+    app = Opened()
+    with experiment.held(), living(experiment.members()[2].run):
+        async with app.run_test(size=(120, 40)) as pilot:
+            table = await listed(pilot, 5)
+            rows = drawn(table)
+            assert "running 2/4" in rows[1]
+            assert "▾ lesson" in rows[1]
+            assert ["└ A full" in row for row in rows[1:6]] == [False, True, False, True, False]
+            assert "└ A full  repeat 2" in rows[4]
+            assert "alone" in rows[5]
+            assert "2 of 4 runs have ended" in str(app.screen.query_one("#told", Static).visual)
+            await pilot.press("t")
+            assert "a model for each run" in notes(app)
+            await pilot.press("enter", "space", "c")
+            assert app.explored == [experiment, experiment]
+            await pilot.press("end", "space", "c")
+            assert [run.folder.name[16:] for run in app.compared[0]] == [
+                "lesson-a-full-0001",
+                "lesson-b-frozen-0001",
+                "lesson-a-full-0002",
+                "alone-0009",
+            ]
+            # Sorted by anything else, each run stands for itself.
+            await pilot.press("s")
+            assert not any("└" in row for row in drawn(table))
+
+
+async def test_what_goes_with_an_experiment_is_asked(write_experiment: Any) -> None:
+    experiment = write_experiment("done", "done", result=RESULT)
+    members = experiment.members()
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        table = await listed(pilot, 3)
+        await pilot.press("d")
+        assert isinstance(app.screen, Dialog)
+        assert "Their 2 runs" in str(app.screen.query_one("#dialog-text", Static).visual)
+        await pilot.press("escape")
+        assert experiment.folder.is_dir()
+        await pilot.press("d", "right", "enter")
+        await until(pilot, lambda: len(table.rows) == 2)
+        assert not experiment.folder.exists()
+        assert "lesson-b-frozen" in drawn(table)[1]
+        other = write_experiment("done", "failed", repeats=2)
+        await until(pilot, lambda: len(table.rows) == 5)
+        await pilot.press("home")
+        assert table.current
+        assert table.current.experiment == other
+        await pilot.press("d", "enter")
+        await until(pilot, lambda: len(table.rows) == 2)
+        assert all(member.run.folder.is_dir() for member in members)
+
+
+async def test_an_experiment_is_stopped_after_a_question(write_experiment: Any) -> None:
+    experiment = write_experiment("done", None)
+    app = Opened()
+    with experiment.held():
+        async with app.run_test(size=(120, 40)) as pilot:
+            await listed(pilot, 3)
+            await pilot.press("d")
+            assert "An experiment that goes on cannot be deleted" in notes(app)
+            await pilot.press("x", "escape")
+            assert not experiment.stopping()
+            screen = await shown(pilot, experiment)
+            await pilot.press("x", "enter")
+            assert experiment.stopping()
+            await until(pilot, lambda: "stopping" in head(screen))
+
+
+async def test_findings_verdicts_and_the_report_of_an_ended_experiment(
+    write_experiment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desktop, "open_path", lambda path: False)
+    experiment = write_experiment("done", "done", result=RESULT)
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await shown(pilot, experiment)
+        assert "● done  lesson quick   2 of 2 runs have ended" in head(screen)
+        assert arms(screen)[0].startswith("━ A full    done · accuracy 80.0% · loss 0.5 · R = 25.0%   train all")
+        await until(pilot, lambda: "L_B > L_A" in findings(screen))
+        first = next(line for line in findings(screen).splitlines() if "L_B > L_A" in line)
+        assert first.split("  ")[-1].strip() == "yes" or "yes" in first
+        assert "is higher" in findings(screen)
+        assert screen.query_one(FindingsPane).border_subtitle == "1 of 2 hold"
+        assert "x" not in screen.active_bindings
+        await pilot.press("e")
+        assert app.clipboard == str(experiment.report_file)
+        await pilot.press("down", "enter")
+        assert app.shown == [experiment.members()[1].run]
+        await pilot.press("escape")
+        assert app.screen is not screen
+
+
+async def test_repeats_take_turns(write_experiment: Any) -> None:
+    experiment = write_experiment("done", "done", "done", None, repeats=2)
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await shown(pilot, experiment)
+        assert "crashed" in head(screen)
+        assert "repeat 2 of 2" in head(screen)
+        assert screen.runs == [member.run for member in experiment.members()[2:]]
+        await pilot.press("r")
+        await until(pilot, lambda: screen.runs == [member.run for member in experiment.members()[:2]])
+        await until(pilot, lambda: "repeat 1 of 2" in head(screen))
+
+
+async def test_an_experiment_without_runs_yet(write_experiment: Any) -> None:
+    experiment = write_experiment()
+    app = Opened()
+    with experiment.held():
+        async with app.run_test(size=(120, 40)) as pilot:
+            screen = await shown(pilot, experiment)
+            assert [line.split()[-2:] != [] and "waits" in line for line in arms(screen)] == [True, True]
+            await pilot.press("enter", "n", "m", "m")
+            assert "has no run in this repeat yet" in notes(app)
+            assert "0 of 2 runs have ended" in head(screen)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("theme", ["ftapp-dark", "ftapp-light"])
+async def test_findings_and_curves_can_be_reached_at_every_size(
+    size: tuple[int, int], theme: str, write_experiment: Any
+) -> None:
+    app = Opened()
+    async with app.run_test(size=size) as pilot:
+        app.theme = theme
+        screen = await shown(pilot, write_experiment("done", "done", result=RESULT))
+        seen = set()
+        for _ in range(8):
+            assert screen.focused is not None
+            seen.add(screen.focused.id)
+            assert screen.focused.size.height >= 1
+            await pilot.press("tab")
+        assert {"arms", "findings", "loss", "pairs", "results", "differences"} <= seen
