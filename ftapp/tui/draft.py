@@ -9,12 +9,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftapp import backend, recipe, runs
 from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
+
+if TYPE_CHECKING:
+    from ftapp.advice import Course
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Draft:
     path: Path
     profile: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, course: Course) -> Draft:
+        """The recipe that is advised, with its changes."""
+        return cls(recipe.bundled()[course.recipe], course.profile, course.changes)
 
     @property
     def name(self) -> str:
