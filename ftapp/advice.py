@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from ftapp import recipe as recipes
-from ftapp import sources
+from ftapp import presets, sources
 from ftapp.answers import Probe, Survey
 from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Recipe
@@ -154,7 +154,7 @@ def facts(recipe: Recipe, survey: Survey, advice: Advice) -> list[tuple[str, str
     each = f"{few:,}" if few == most else f"{few:,} to {most:,}"
     rows = [
         ("data", f"{recipe.data.source}: {survey.examples:,} examples, {sum(survey.counts):,} of them to train on"),
-        ("model", f"{recipe.model.preset.partition('#')[0].rpartition('/')[2]}, {_read_at(recipe)}"),
+        ("model", f"{presets.short_name(recipe.model.preset)}, {_read_at(recipe)}"),
         ("classes", f"{len(survey.classes)}, with {each} training examples each"),
         ("size", advice.because[0]),
         ("similarity", advice.because[1]),

@@ -84,7 +84,7 @@ def _sample(splits: Splits) -> Subset:
     enough = np.flatnonzero(counts >= FOLDS)
     if len(enough) < 2:
         listed = ", ".join(f"'{name}' has {count}" for name, count in zip(splits.classes[:10], counts, strict=False))
-        message = f"advice takes two classes or more with {FOLDS} examples each to train on; got {listed}"
+        message = f"advice takes two classes or more with {FOLDS} examples each beside those held out; {listed}"
         raise RecipeError([Problem("", "data.source", message)])
     most = max(_OF_EACH, _SAMPLE // len(enough))
     positions = np.sort(np.concatenate([np.flatnonzero(labels == number)[:most] for number in enough]))
@@ -96,11 +96,11 @@ def _read(
 ) -> dict[str, tuple[Any, NDArray[np.float32]]]:
     """The layer and the features (examples, width) of each block, and under "" of what a classifier of texts reads."""
     ends = freeze.block_ends(backbone)
-    outputs = {name: _averaged(layer.output, backbone) for name, layer in ends.items()}
+    outputs = {name: _averaged(layer, backbone) for name, layer in ends.items()}
     whole = backbone.output
     if isinstance(whole, Mapping) and "pooled_output" in whole and ends:
         ends[""] = whole["pooled_output"]._keras_history.operation
-        outputs[""] = keras.ops.cast(whole["pooled_output"], "float32")
+        outputs[""] = whole["pooled_output"]
     if not outputs:
         return {}
     model = keras.Model(backbone.input, list(outputs.values()))
@@ -120,15 +120,13 @@ def _read(
     return {name: (ends[name], rows) for name, rows in zip(outputs, features, strict=True)}
 
 
-def _averaged(output: Any, backbone: Any) -> Any:
+def _averaged(layer: Any, backbone: Any) -> Any:
     """A block's output (batch, height, width, channels) or (batch, tokens, width) as (batch, width), float32."""
-    if len(output.shape) == 4:
-        return keras.layers.GlobalAveragePooling2D(dtype="float32")(output)
-    values = keras.ops.cast(output, "float32")
-    if not isinstance(backbone.input, Mapping) or "padding_mask" not in backbone.input:
-        return keras.ops.mean(values, axis=1)
-    mask = keras.ops.cast(backbone.input["padding_mask"], "float32")[..., None]
-    return keras.ops.sum(values * mask, axis=1) / keras.ops.sum(mask, axis=1)
+    name = f"average_{layer.name}"  # Keras counts names by threads, and this may be another one than built the backbone
+    if len(layer.output.shape) == 4:
+        return keras.layers.GlobalAveragePooling2D(dtype="float32", name=name)(layer.output)
+    mask = backbone.input.get("padding_mask") if isinstance(backbone.input, Mapping) else None
+    return keras.layers.GlobalAveragePooling1D(dtype="float32", name=name)(layer.output, mask=mask)
 
 
 def _told_right(features: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> Flags:

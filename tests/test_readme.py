@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe, rules
+from ftapp.answers import Probe, Survey
 from ftapp.recipe import Augment, Frozen, Phase, Section
 from ftapp.runs import EXIT_CODES
 from tests.conftest import Do, record_run
@@ -63,7 +64,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     tried = set()
     for line in commands():
         arguments = shlex.split(line)[1:]
-        if arguments[0] in ("run", "plan", "serve"):
+        if arguments[0] in ("run", "plan", "advise", "serve"):
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
             file.unlink()  # The README copies into one name more than once.
@@ -88,6 +89,37 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp advise ")])
+def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("PATH").mkdir()
+    Path("FILE").touch()
+    seen: list[recipe.Recipe] = []
+
+    def surveyed(asked: recipe.Recipe, *_: object, **options: object) -> Survey:
+        seen.append(asked)
+        probes = tuple(
+            Probe(block=f"block{n}", layer=f"block{n}_pool", right=0.9, lead=(0.0, 0.0)) for n in range(1, 6)
+        )
+        return Survey(
+            classes=("a", "b"),
+            counts=(70, 70),
+            examples=200,
+            sample=140,
+            guessing=0.5,
+            probes=probes,
+            head=None,
+            positions=None,
+        )
+
+    monkeypatch.setattr(cli, "_surveyed", surveyed)
+    result = invoke(*shlex.split(line)[1:])
+    assert result.exit_code == 0, result.output
+    assert seen[0].data.source.endswith(("/PATH", "/FILE"))
+    (command,) = (words for words in result.output.splitlines() if words.strip().startswith("ftapp run "))
+    test_runs_are_accepted(command.strip(), tmp_path, monkeypatch)
+
+
 def test_commands_are_all_in_the_readme() -> None:
     names = {command.name or getattr(command.callback, "__name__", "") for command in cli.app.registered_commands}
     assert names == {shlex.split(line)[1] for line in commands()}
@@ -96,7 +128,7 @@ def test_commands_are_all_in_the_readme() -> None:
 @pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp run ")])
 def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("PATH").mkdir()
+    Path("PATH").mkdir(exist_ok=True)
     Path("FILE").touch()
     assert invoke("copy", "bert-clip-schedule", "mine.toml").exit_code == 0
     seen: list[tuple[object, ...]] = []

@@ -29,14 +29,18 @@ class AdviseScreen(ModalScreen[Draft | None]):
     """Its result is the draft of the recipe that is advised, or None. Closing it ends what it has asked for."""
 
     DEFAULT_CSS = """
-    AdviseScreen #dialog { width: 96; max-width: 96%; max-height: 96%; }
-    AdviseScreen.-short #dialog { padding: 0 2; }
-    AdviseScreen.-short #dialog-title { margin-bottom: 0; }
-    AdviseScreen #advice { height: auto; max-height: 1fr; scrollbar-size-vertical: 1; }
-    AdviseScreen #advice > * { width: 1fr; height: auto; margin-bottom: 1; }
-    AdviseScreen #advice > Facts { display: none; }
-    AdviseScreen.-known #advice > Facts { display: block; }
-    AdviseScreen #dialog-answers { margin-top: 0; }
+    AdviseScreen #sheet {
+        width: 100; max-width: 96%; height: auto; max-height: 94%; padding: 1 2;
+        background: $surface; border: round $primary;
+    }
+    AdviseScreen.-known #sheet { height: 94%; }
+    AdviseScreen.-short #sheet { padding: 0 2; }
+    AdviseScreen #advice { height: auto; scrollbar-size-vertical: 1; }
+    AdviseScreen.-known #advice { height: 1fr; }
+    AdviseScreen #advice > * { width: 1fr; height: auto; margin: 0 1 1 0; }
+    AdviseScreen #dialog-answers Button { min-width: 9; }
+    AdviseScreen #advice > .found { display: none; }
+    AdviseScreen.-known #advice > .found { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Close", show=False),
@@ -51,18 +55,17 @@ class AdviseScreen(ModalScreen[Draft | None]):
         """profile: of the advised recipes, where they have it; inspector: the helper that is asked."""
         super().__init__()
         self._recipe, self._profile, self._inspector = recipe, profile, inspector
-        self._best: Draft | None = None
+        self._drafts: list[Draft] = []
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="dialog"):
+        with Vertical(id="sheet"):
             yield Label("Advice", id="dialog-title")
             with VerticalScroll(id="advice", can_focus=False):
                 yield Static("Looking at the data ...", id="said", markup=False)
-                yield Facts(id="found")
-                yield Facts(id="probes")
-                yield Static(id="notes", markup=False)
+                yield Facts(id="facts", classes="found")
+                yield Facts(id="probes", classes="found")
+                yield Static(id="notes", classes="found", markup=False)
             with Horizontal(id="dialog-answers"):
-                yield Button("Open", id="open", variant="primary", compact=True, disabled=True)
                 yield Button("Close", id="close", compact=True)
 
     def on_mount(self) -> None:
@@ -84,14 +87,14 @@ class AdviseScreen(ModalScreen[Draft | None]):
         except (RecipeError, RunError, OSError) as error:
             said.update(str(error))
             return
-        self._show(survey, advice.advise(self._recipe, survey, self._profile))
+        await self._show(survey, advice.advise(self._recipe, survey, self._profile))
 
-    def _show(self, survey: Survey, given: Advice) -> None:
+    async def _show(self, survey: Survey, given: Advice) -> None:
         best = given.best
-        self._best = Draft.of(best)
+        self._drafts = [Draft.of(course) for course in (best, *given.others)]
         parts = [
             Content.assemble((best.strategy.capitalize(), "bold $primary"), f". {best.reason}"),
-            Content.styled(self._best.command(), "$accent"),
+            Content.assemble((self._drafts[0].command(), "$accent"), ("\ny copies this.", _MUTED)),
         ]
         parts += [
             Content(f"It is a close call. Also worth a run: {other.strategy}, {other.recipe}.")
@@ -99,7 +102,7 @@ class AdviseScreen(ModalScreen[Draft | None]):
         ]
         self.query_one("#said", Static).update(Content("\n\n").join(parts))
         facts = advice.facts(self._recipe, survey, given)
-        self.query_one("#found", Facts).rows = [(label, Content(text)) for label, text in facts]
+        self.query_one("#facts", Facts).rows = [(label, Content(text)) for label, text in facts]
         names, right, lead = advice.columns(survey)
         rows = [(names, Content.styled(right, _MUTED), Content.styled(lead, _MUTED))]
         rows += [(name, Content(share), Content(points)) for name, share, points in advice.probes(survey)]
@@ -107,19 +110,30 @@ class AdviseScreen(ModalScreen[Draft | None]):
         notes = Content("\n\n").join([*map(Content, given.notes), Content.styled(advice.METHOD, _MUTED)])
         self.query_one("#notes", Static).update(notes)
         self.add_class("-known")
-        button = self.query_one("#open", Button)
-        button.label, button.disabled = f"Open {best.recipe}", False
-        button.focus()
+        buttons = [_Open(draft, first=draft is self._drafts[0]) for draft in self._drafts]
+        await self.query_one("#dialog-answers").mount(*buttons, before="#close")
+        buttons[0].focus()
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#advice", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_copy(self) -> None:
         """Copy the command of the strategy that is advised."""
-        if self._best:
-            self.app.copy_to_clipboard(self._best.command())
-            self.notify(self._best.command(), title="Copied", markup=False, timeout=10)
+        if self._drafts:
+            command = self._drafts[0].command()
+            self.app.copy_to_clipboard(command)
+            self.notify(command, title="Copied", markup=False, timeout=10)
 
     @on(Button.Pressed)
     def _answer(self, event: Button.Pressed) -> None:
-        self.dismiss(self._best if event.button.id == "open" else None)
+        self.dismiss(event.button.draft if isinstance(event.button, _Open) else None)
+
+
+class _Open(Button):
+    """Opens a recipe that is advised."""
+
+    def __init__(self, draft: Draft, *, first: bool) -> None:
+        super().__init__(
+            "Open it" if first else f"Open {draft.name}", variant="primary" if first else "default", compact=True
+        )
+        self.draft = draft
