@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from ftapp import recipe as recipes
 from ftapp import presets, sources
+from ftapp import recipe as recipes
 from ftapp.answers import Probe, Survey
 from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Recipe

@@ -112,8 +112,9 @@ def block_ends(backbone: Any) -> dict[str, Any]:
 
     Blocks that the backbone does not call itself, but a layer of it does, are left out.
     """
-    found = ((_block((layer,)), layer) for layer in backbone.layers)
-    return {block.path: layer for block, layer in found if block is not None}
+    found = [(block.path, layer) for layer in backbone.layers if (block := _block((layer,)))]
+    weighted = {name for name, layer in found if layer.weights}  # others only sound like blocks, such as input_layer_1
+    return {name: layer for name, layer in found if name in weighted}
 
 
 def decide(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[Decision]:

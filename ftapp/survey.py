@@ -95,7 +95,8 @@ def _read(
     recipe: Recipe, backbone: Any, preprocessor: Any, chosen: Subset, progress: Progress
 ) -> dict[str, tuple[Any, NDArray[np.float32]]]:
     """The layer and the features (examples, width) of each block, and under "" of what a classifier of texts reads."""
-    ends = freeze.block_ends(backbone)
+    # A few families' blocks put out several tensors, and are not read.
+    ends = {name: layer for name, layer in freeze.block_ends(backbone).items() if hasattr(layer.output, "shape")}
     outputs = {name: _averaged(layer, backbone) for name, layer in ends.items()}
     whole = backbone.output
     if isinstance(whole, Mapping) and "pooled_output" in whole and ends:

@@ -116,7 +116,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
     result = invoke(*shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
     assert seen[0].data.source.endswith(("/PATH", "/FILE"))
-    (command,) = (words for words in result.output.splitlines() if words.strip().startswith("ftapp run "))
+    (command,) = set(re.findall(r"ftapp run [^\"\n]+", result.output))
     test_runs_are_accepted(command.strip(), tmp_path, monkeypatch)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import subprocess
@@ -27,7 +28,7 @@ def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
 def of_command(line: str) -> Recipe:
     """The recipe that `ftapp run ...` would run."""
     words = shlex.split(line)
-    overrides = [word for flag, word in zip(words, words[1:], strict=False) if flag == "--set"]
+    overrides = [word for flag, word in itertools.pairwise(words) if flag == "--set"]
     profile = words[words.index("--profile") + 1] if "--profile" in words else None
     assert words[:2] == ["ftapp", "run"]
     return recipe.load(recipe.find(words[2]), profile, overrides)
