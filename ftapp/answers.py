@@ -1,4 +1,4 @@
-"""What the helper processes answer: the structure of a model, costs of a phase, previews of data, predictions."""
+"""What the helper processes answer: structures of models, costs of phases, previews and surveys of data, and more."""
 
 from __future__ import annotations
 
@@ -152,6 +152,40 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[tuple[str, ...], ...]
     labels: tuple[str, ...]
     size: tuple[int, int]
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """How well a linear classifier tells the classes apart on the features of one place of the pretrained model.
+
+    block, layer: the block's name, and the layer whose output was read; right: the share of the sample that it tells
+    right, in cross-validation; lead: an interval for how much more that is than on the last block's features, (0, 0)
+    for the last block itself.
+    """
+
+    block: str
+    layer: str
+    right: float
+    lead: tuple[float, float]
+
+
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipe's data, and how its pretrained model's features fit them (`ftapp.survey`).
+
+    classes: their names; counts: training examples of each; examples: of all splits together, whatever the recipe's
+    limit; sample: how many of the training examples were probed; guessing: the share of them in the most frequent
+    class; probes: a block each, from the bottom up, empty where the blocks cannot be read one by one; head: what a new
+    classifier of texts would read, where that is not the last block's output, else None; positions: (height, width) of
+    the last block's output for images, else None.
+    """
+
+    classes: tuple[str, ...]
+    counts: tuple[int, ...]
+    examples: int
+    sample: int
+    guessing: float
+    probes: tuple[Probe, ...]
+    head: Probe | None
+    positions: tuple[int, int] | None
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ftapp.answers import Survey
     from ftapp.experiments import Experiment, Options
     from ftapp.recipe import Recipe
 
@@ -324,12 +325,13 @@ def lr_find(
     """
     from ftapp import backend as backends
     from ftapp import lr_find as finder
+    from ftapp import recipe
     from ftapp.errors import RunError
 
     given = {"backend": backend, "seed": seed}
     chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    resolved = _load(recipe_name, profile, chosen)
     with _refusals():
+        resolved = recipe.load(recipe.find(recipe_name), profile, chosen)
         index = finder.check(resolved, phase, (low, high), plot)
         backends.check_installed(resolved.backend)
         environment = backends.environment(resolved.backend, offline=offline)
@@ -357,6 +359,63 @@ def lr_find(
     is_terminal = sys.stdout.isatty()
     console = Console(width=None if is_terminal else _UNLIMITED, highlight=False)
     console.print(finder.rendered(result, console.width if is_terminal else None), crop=False)
+
+
+@app.command()
+def advise(
+    recipe_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="A recipe whose pretrained model is asked; by default a VGG16 or BERT one, as the source has it.",
+            autocompletion=_complete_recipe,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Your data, such as folder:photos or csv:reviews.csv; by default the recipe's.", metavar="URI"
+        ),
+    ] = None,
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Look at your data through a pretrained model, and recommend how to train on them, with the command.
+
+    Small or large: from about 1,000 training examples of a class on, data are large, a rule of thumb. Similar to the
+    pretraining or not: a linear classifier tells the classes apart by each block's features; where an earlier block's
+    serve better than the last one's, the data are different. Small and similar: a feature extractor. Large and similar:
+    fine-tuning in two phases. Small and different: a feature extractor on early layers. Large and different:
+    everything trains, from the pretrained weights.
+    """
+    from ftapp import advice, backend
+
+    with _refusals():
+        name = advice.recipe_for(recipe_name, source)
+        asked = advice.asked(name, source, profile, overrides or [])
+        backend.check_installed(asked.backend)
+    survey = _surveyed(asked, name, source, offline=offline)
+    given = advice.advise(asked, survey, profile)
+    from ftapp.tui.draft import Draft
+
+    def command(course: advice.Course) -> str:
+        return Draft.of(course).command()
+
+    if as_json:
+        from msgspec import to_builtins
+
+        best, *others = ({"command": command(course)} | to_builtins(course) for course in (given.best, *given.others))
+        print(json.dumps(to_builtins(given) | {"best": best, "others": others, "survey": to_builtins(survey)}))
+        return
+    from rich.console import Console
+
+    from ftapp import outline
+
+    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False)
+    for part in outline.advised(asked, survey, given, command):
+        console.print(part)
 
 
 @app.command()
@@ -585,6 +644,41 @@ def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:
         raise typer.Exit(process.returncode if process.returncode in (1, 2) else 1)
     plan: dict[str, Any] = told["plan"]
     return plan
+
+
+def _surveyed(asked: Recipe, name: str, source: str | None, *, offline: bool) -> Survey:
+    """The survey of a recipe's data, made by a process of its own since that takes Keras."""
+    import asyncio
+
+    from ftapp import presets, recipe, sources
+    from ftapp.clients import Inspector
+    from ftapp.errors import RecipeError, RunError
+
+    said = ""
+
+    def told(activity: str, done: int, total: int | None) -> None:
+        nonlocal said
+        if activity != said:
+            said = activity
+            print(activity, file=sys.stderr)
+
+    async def survey() -> Survey:
+        inspector = Inspector(offline=offline)
+        try:
+            return await inspector.survey(asked, told)
+        finally:
+            await inspector.close()
+
+    try:
+        return asyncio.run(survey())
+    except RecipeError as error:
+        _refuse(str(error))
+    except RunError as error:
+        print(error, file=sys.stderr)
+        of_hub = presets.on_hub(asked.model.preset) or (source is None and sources.on_hub(asked.data.source))
+        if of_hub and (profiles := recipe.hubless_profiles(recipe.find(name))):
+            print(f"'--profile {profiles[0]}' works without it", file=sys.stderr)
+    raise typer.Exit(1)
 
 
 @contextmanager

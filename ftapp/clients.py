@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from ftapp import backend, fetch, structures
-from ftapp.answers import Costs, Generated, Grid, Loaded, Prediction, Preview, Structure, Timing, Tokens
+from ftapp.answers import Costs, Generated, Grid, Loaded, Prediction, Preview, Structure, Survey, Timing, Tokens
 from ftapp.recipe import Backend, Recipe
 from ftapp.service import Line, Service
 
@@ -93,6 +93,10 @@ class Inspector(_Client):
         """A grid of augmented training images; without [augment] the images alone."""
         parameters = {"recipe": recipe.to_toml(), "images": images, "views": views}
         return await self._ask(recipe.backend, Grid, "augment", told, **parameters)
+
+    async def survey(self, recipe: Recipe, told: Told | None = None) -> Survey:
+        """The classes of a classifier's data, and how the features of its pretrained model's blocks fit them."""
+        return await self._ask(recipe.backend, Survey, "survey", told, recipe=recipe.to_toml())
 
 
 class Predictor(_Client):

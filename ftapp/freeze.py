@@ -107,6 +107,16 @@ def units(model: Any, backbone: Any) -> tuple[list[Unit], list[Any]]:
     return made, [layer for _, layer, _ in found]
 
 
+def block_ends(backbone: Any) -> dict[str, Any]:
+    """The last of the layers that make up each repeated block, weightless ones included, by the block's name, in order.
+
+    Blocks that the backbone does not call itself, but a layer of it does, are left out.
+    """
+    found = [(block.path, layer) for layer in backbone.layers if (block := _block((layer,)))]
+    weighted = {name for name, layer in found if layer.weights}  # others only sound like blocks, such as input_layer_1
+    return {name: layer for name, layer in found if name in weighted}
+
+
 def decide(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[Decision]:
     """What the rules make of each weighted layer, without changing the model."""
     parsed = [rules.parse_rule(text) for text in phase_rules]

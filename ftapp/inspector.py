@@ -20,7 +20,7 @@ import msgspec
 
 from ftapp import recipe as recipes
 from ftapp import service, sources, structures
-from ftapp.answers import Costs, Grid, Layer, Preview, Structure, Timing, Tokens
+from ftapp.answers import Costs, Grid, Layer, Preview, Structure, Survey, Timing, Tokens
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Phase, Recipe
 from ftapp.rules import Unit, parse_rule
@@ -68,6 +68,7 @@ class Inspector:
         self._encoded: service.Last[batches.Splits] = service.Last()
         self._model: service.Last[_Held] = service.Last()
         self._images: service.Last[tuple[Any, list[int]]] = service.Last()
+        self._survey: service.Last[Survey] = service.Last()
         self._grids = 0
 
     def structure(self, request: Request, recipe: str) -> Structure:
@@ -239,6 +240,30 @@ class Inspector:
             rows.append(tuple(map(str, files)))
         shutil.rmtree(self._folder / f"grid-{self._grids - _GRIDS}", ignore_errors=True)
         return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
+
+    def survey(self, request: Request, recipe: str) -> Survey:
+        parsed = recipes.parse(recipe)
+        if parsed.task == "causal-lm":
+            raise RunError("a survey is of classes; this recipe's task is 'causal-lm'")
+        # All there is, and shares of it held out, whatever the recipe does: what is asked is how much data there are.
+        spec = parsed.data.model_copy(update={"limit": None, "validation": 0.1, "test": 0.2})
+
+        def make() -> Survey:
+            from ftapp import data
+
+            request.progress("reading the data")
+            splits = data.load(spec, parsed.task, parsed.seed, request.progress)
+            _begin(parsed, request)
+            held = self._held(parsed, request, len(splits.classes))
+            from ftapp import survey
+
+            with held.lock:
+                return survey.survey(
+                    parsed, held.pretrained.backbone, held.pretrained.preprocessor, splits, request.progress
+                )
+
+        identity = structures.data_identity(parsed.model_copy(update={"data": spec}))
+        return self._survey.get(repr((identity, parsed.model, parsed.precision, parsed.seed)), make)
 
     def _read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:
         """The recipe's data, split."""
@@ -432,7 +457,7 @@ def main() -> None:
     """Answer until stdin ends, and leave no files behind."""
     folder = Path(tempfile.mkdtemp(prefix="ftapp-"))
     handlers = Inspector(folder)
-    names = ("structure", "costs", "timing", "data", "tokens", "augment")
+    names = ("structure", "costs", "timing", "data", "tokens", "augment", "survey")
     try:
         service.serve({name: getattr(handlers, name) for name in names})
     finally:

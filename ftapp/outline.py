@@ -1,16 +1,21 @@
-"""A plan as its readers see it: a tree of layers with what trains, and the cost of each phase, in a terminal."""
+"""Plans and advice as their readers see them in a terminal: trees of layers with what trains, tables of facts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.console import Group
+from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from ftapp import advice
+from ftapp.advice import Advice, Course
+from ftapp.answers import Survey
+from ftapp.recipe import Recipe
 from ftapp.words import duration, flops, size
 
 
@@ -27,6 +32,33 @@ def rendered(plan: Mapping[str, Any]) -> Group:
     examples = ", ".join(f"{count:,} {name}" for name, count in plan["examples"].items())
     head = Text(f"{plan['precision']}: {plan['reason']}\nexamples: {examples}")
     return Group(head, *(part for phase in plan["phases"] for part in _phase(phase)))
+
+
+def advised(
+    recipe: Recipe, survey: Survey, given: Advice, command: Callable[[Course], str]
+) -> Iterator[RenderableType]:
+    """Advice on a recipe's data: the facts, the strategy with its command, what to mind, and the method."""
+    yield _table(dict(advice.facts(recipe, survey, given)))
+    probes = Table(*advice.columns(survey), box=box.SIMPLE_HEAD)
+    for row in advice.probes(survey):
+        probes.add_row(*map(Text, row))
+    if survey.probes:
+        yield probes
+    yield Text.assemble(("Advice: ", "bold"), (given.best.strategy, "bold green"), f". {given.best.reason}\n")
+    yield Text(f"  {command(given.best)}\n", "cyan", no_wrap=True, overflow="ignore")
+    for other in given.others:
+        yield Text.assemble("It is a close call. Also worth a run: ", (other.strategy, "bold"), ".\n")
+        yield Text(f"  {command(other)}\n", "cyan", no_wrap=True, overflow="ignore")
+    for note in given.notes:
+        yield Text(f"Note: {note}\n")
+    yield Text(advice.METHOD, "dim")
+
+
+def _table(rows: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in rows.items():
+        table.add_row(Text(name), Text(value))
+    return table
 
 
 def _phase(phase: Mapping[str, Any]) -> list[Any]:
@@ -55,10 +87,7 @@ def _phase(phase: Mapping[str, Any]) -> list[Any]:
         f"about {duration(costs['seconds'])}: features {duration(costs['features_seconds'])}, "
         f"a step {duration(costs['step_seconds'])}, an evaluation {duration(costs['evaluation_seconds'])}"
     )
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in rows.items():
-        table.add_row(Text(name), Text(value))
-    return [tree, table]
+    return [tree, _table(rows)]
 
 
 def _grow(tree: Tree, node: _Node) -> None:

@@ -44,6 +44,15 @@ def on_hub(preset: str) -> bool:
     return not (preset.startswith(("pypi://", "assets:")) or is_path(preset))
 
 
+def short_name(preset: str) -> str:
+    """A preset's name without where it comes from: the file or the package of one from an index, a folder's name."""
+    if preset.startswith("pypi://"):
+        artifact = Artifact.parse(preset)
+        file = Path(artifact.member).name
+        return file if "." in file else artifact.project
+    return Path(preset).name if is_path(preset) else re.sub(r"^(assets:|hf://|kaggle://)", "", preset)
+
+
 def local_folder(preset: str) -> Path | None:
     """The folder of a preset that is bundled or on this machine's disk, else None."""
     if preset.startswith("assets:"):

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe, rules
+from ftapp.answers import Probe, Survey
 from ftapp.errors import RunError
 from ftapp.recipe import Augment, Frozen, Phase, Section
 from ftapp.runs import EXIT_CODES
@@ -64,7 +65,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     tried = set()
     for line in commands():
         arguments = shlex.split(line)[1:]
-        if arguments[0] in ("run", "plan", "lr-find", "serve"):
+        if arguments[0] in ("run", "plan", "lr-find", "advise", "serve"):
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
             file.unlink()  # The README copies into one name more than once.
@@ -102,6 +103,37 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
     assert seen == ["finetune" in line]
 
 
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp advise ")])
+def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("PATH").mkdir()
+    Path("FILE").touch()
+    seen: list[recipe.Recipe] = []
+
+    def surveyed(asked: recipe.Recipe, *_: object, **options: object) -> Survey:
+        seen.append(asked)
+        probes = tuple(
+            Probe(block=f"block{n}", layer=f"block{n}_pool", right=0.9, lead=(0.0, 0.0)) for n in range(1, 6)
+        )
+        return Survey(
+            classes=("a", "b"),
+            counts=(70, 70),
+            examples=200,
+            sample=140,
+            guessing=0.5,
+            probes=probes,
+            head=None,
+            positions=None,
+        )
+
+    monkeypatch.setattr(cli, "_surveyed", surveyed)
+    result = invoke(*shlex.split(line)[1:])
+    assert result.exit_code == 0, result.output
+    assert seen[0].data.source.endswith(("/PATH", "/FILE"))
+    (command,) = set(re.findall(r"ftapp run [^\"\n]+", result.output))
+    test_runs_are_accepted(command.strip(), tmp_path, monkeypatch)
+
+
 def test_commands_are_all_in_the_readme() -> None:
     names = {command.name or getattr(command.callback, "__name__", "") for command in cli.app.registered_commands}
     assert names == {shlex.split(line)[1] for line in commands()}
@@ -110,7 +142,7 @@ def test_commands_are_all_in_the_readme() -> None:
 @pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp run ")])
 def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("PATH").mkdir()
+    Path("PATH").mkdir(exist_ok=True)
     Path("FILE").touch()
     assert invoke("copy", "bert-clip-schedule", "mine.toml").exit_code == 0
     seen: list[tuple[object, ...]] = []

@@ -198,17 +198,15 @@ def head_comment(text: str) -> tuple[str, ...]:
 
 def model_words(preset: str) -> tuple[str, str]:
     """A preset's short name, and where it comes from."""
+    name = presets.short_name(preset)
     if preset.startswith("pypi://"):
         artifact = Artifact.parse(preset)
-        file = Path(artifact.member).name
-        return (file, _index(artifact)) if "." in file else (artifact.project, _INDEX)
+        return name, _INDEX if name == artifact.project else _index(artifact)
     if preset.startswith("assets:"):
-        return preset.removeprefix("assets:"), "comes with ftapp"
+        return name, "comes with ftapp"
     if presets.is_path(preset):
-        return Path(preset).name, f"folder {Path(preset).parent}"
-    if preset.startswith("hf://"):
-        return preset.removeprefix("hf://"), "from Hugging Face"
-    return preset.removeprefix("kaggle://"), "from Kaggle"
+        return name, f"folder {Path(preset).parent}"
+    return name, "from Hugging Face" if preset.startswith("hf://") else "from Kaggle"
 
 
 def data_words(uri: str) -> tuple[str, str]:

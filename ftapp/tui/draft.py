@@ -9,13 +9,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftapp import backend, experiments, recipe, runs
 from ftapp.errors import Problem, RecipeError
 from ftapp.experiments import Experiment, Options
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
+
+if TYPE_CHECKING:
+    from ftapp.advice import Course
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Draft:
     profile: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
+
+    @classmethod
+    def of(cls, course: Course) -> Draft:
+        """The recipe that is advised, with its changes."""
+        return cls(recipe.bundled()[course.recipe], course.profile, course.changes)
 
     @property
     def name(self) -> str:

@@ -13,7 +13,11 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static, Switch, TextArea
 
 from ftapp import recipe, structures
+from ftapp.answers import Probe, Survey
+from ftapp.clients import Inspector, Told
+from ftapp.recipe import Recipe
 from ftapp.tui.draft import Draft
+from ftapp.tui.screens.advise import AdviseScreen
 from ftapp.tui.screens.ask import Ask
 from ftapp.tui.screens.configure import ConfigureScreen
 from ftapp.tui.screens.dialog import Dialog
@@ -582,7 +586,7 @@ async def test_arms_are_shown_and_started_with_their_options(draft: Draft) -> No
     async with opened(draft, app=app) as (screen, pilot):
 
         def arms() -> dict[str, str]:
-            return {row[0]: str(row[1]) for row in screen.query_one("#experiment Facts", Facts).rows}
+            return {row[0]: str(row[-1]) for row in screen.query_one("#experiment Facts", Facts).rows}
 
         assert arms()["A full"] == "finetune: train all"
         assert arms()["B slow"] == "finetune: learning rate 1e-06, warmup 0.1"
@@ -616,3 +620,103 @@ async def test_options_make_an_experiment_of_any_recipe_and_are_no_change_to_it(
         assert not screen.unsaved
         await pilot.press("ctrl+r")
         assert app.started[0].command() == f"ftapp run {draft.path} --repeat 2"
+
+
+# Advice
+
+
+async def test_advice_is_given_copied_and_opened(image_recipe: str, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(image_recipe, encoding="utf-8")
+    app = Opened()
+    async with opened(Draft(file), app=app) as (screen, pilot):
+        await until(pilot, lambda: isinstance(screen.focused, LayerTree), 120)
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, AdviseScreen))
+        await told(pilot, lambda: app.screen.has_class("-known"))
+        facts = {row[0]: str(row[-1]) for row in app.screen.query_one("#facts", Facts).rows}
+        assert facts["data"].endswith("photos: 40 examples, 28 of them to train on")
+        assert facts["size"].startswith("Small")
+        assert [row[0] for row in app.screen.query_one("#probes", Facts).rows] == ["features of", "block1", "block2"]
+        said = text_of(app.screen.query_one("#said"))
+        await pilot.press("y")
+        assert app.clipboard.startswith("ftapp run vgg16-")
+        assert app.clipboard in said
+        for key in ("down", "pagedown", "pageup", "up"):
+            await pilot.press(key)
+        await pilot.press("escape")
+        assert app.screen is screen
+        assert not app.configured
+        await pilot.press("v")  # the answer is kept
+        await until(pilot, lambda: app.screen.has_class("-known"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.configured)
+        chosen = app.configured[0].load()
+        assert chosen.data.source == recipe.load(file).data.source
+        assert chosen.model.image_size == [16, 16]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_buttons_of_advice_are_in_sight(image_recipe: str, tmp_path: Path, size: tuple[int, int]) -> None:
+    probes = (
+        Probe(block="block1", layer="block1_pool", right=0.9, lead=(-0.01, 0.1)),
+        Probe(block="block2", layer="block2_pool", right=0.85, lead=(0.0, 0.0)),
+    )
+    found = Survey(
+        classes=("a", "b"),
+        counts=(80, 90),
+        examples=250,
+        sample=160,
+        guessing=0.5,
+        probes=probes,
+        head=None,
+        positions=(4, 4),
+    )
+
+    class Known(Inspector):
+        async def survey(self, recipe: Recipe, told: Told | None = None) -> Survey:
+            return found
+
+    app = Opened()
+    async with app.run_test(size=size) as pilot:
+        app.push_screen(AdviseScreen(recipe.parse(image_recipe), None, Known()))
+        await until(pilot, lambda: app.screen.has_class("-known"))
+        await pilot.pause()
+        buttons = list(app.screen.query(Button))
+        assert [str(button.label) for button in buttons] == ["Open it", "Open vgg16-early-layers", "Close"]
+        sheet = app.screen.query_one("#sheet").region
+        assert all(sheet.contains_region(button.region) for button in buttons)
+        assert app.screen.focused is buttons[0]
+        assert "close call" in text_of(app.screen.query_one("#said"))
+
+
+async def test_advice_that_cannot_be_had_says_why(draft: Draft, lm_recipe: str, tmp_path: Path) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("v")
+        await until(pilot, lambda: "g fetches them" in notes(pilot))
+        assert pilot.app.screen is screen
+    file = tmp_path / "lm.toml"
+    file.write_text(lm_recipe, encoding="utf-8")
+    async with opened(Draft(file)) as (screen, pilot):
+        screen.set_focus(None)
+        await pilot.press("v")
+        await until(pilot, lambda: "for classifiers" in notes(pilot))
+        assert not screen.query_one(DataPane).has_class("-classes")
+
+
+async def test_data_that_are_too_few_are_told_in_the_dialog(image_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
+    for name in ("across", "down"):
+        (tmp_path / "few" / name).mkdir(parents=True)
+        for index in range(4):
+            content = (tiny.photos / name / f"{index}.png").read_bytes()
+            (tmp_path / "few" / name / f"{index}.png").write_bytes(content)
+    file = tmp_path / "tiny.toml"
+    file.write_text(image_recipe, encoding="utf-8")
+    async with opened(Draft(file, None, {"data.source": f"folder:{tmp_path / 'few'}"})) as (screen, pilot):
+        await pilot.press("f4")
+        await told(pilot, lambda: not screen.query_one(DataPane).has_class("-waiting"))
+        await pilot.click("#advise")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AdviseScreen))
+        await told(pilot, lambda: "two classes or more" in text_of(pilot.app.screen.query_one("#said")))
+        await pilot.press("enter")
+        assert pilot.app.screen is screen

@@ -28,6 +28,7 @@ from ftapp.service import SupersededError
 from ftapp.tui import edits, layers
 from ftapp.tui.draft import Draft
 from ftapp.tui.edits import Form
+from ftapp.tui.screens.advise import AdviseScreen
 from ftapp.tui.screens.ask import Ask
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.meaning import MeaningScreen
@@ -63,6 +64,7 @@ Look at a run and change it before it starts. **R** is the share of the paramete
   wherever it is, `+` and `-` thaw and freeze the last blocks. The rules below the tree say the same as text.
 - **Training**, **Data**, **Augmentation**: every field is checked as you type. `F1`, or `?` where it is no part of the
   value, tells what a field means. An empty field means the default, which stands there in grey.
+- **Advice**: `v` looks at the data through the pretrained model and tells which strategy fits them.
 
 Of a recipe with arms the run is an experiment: all its arms, one after another. Without arms, repeats or a control make
 it one.
@@ -77,6 +79,7 @@ Nothing is written before you save. What is started goes on without this window.
         Binding("right_square_bracket", "step_phase(1)", "Next phase", show=False),
         Binding("g", "fetch", "Fetch", tooltip="Fetch the model and the data from their hub"),
         Binding("t", "time", "Time", tooltip="Time a few steps"),
+        Binding("v", "advise", "Advise", tooltip="Advise how to train on these data"),
         *(
             Binding(key, f"pane('{name}')", "Panes", key_display="F2-F5", show=key == "f2", tooltip="Go to a pane")
             for key, name in _KEYS.items()
@@ -564,6 +567,20 @@ Nothing is written before you save. What is started goes on without this window.
             self._time_now(resolved, phase)
         else:
             self.notify("Steps can be timed once the model and the data are there.")
+
+    @on(DataPane.Advise)
+    def action_advise(self) -> None:
+        """Look at the data through the pretrained model, and tell which strategy fits them."""
+        resolved = self.form.recipe
+        if resolved is None:
+            self.notify("Advice follows once the recipe is valid.")
+        elif resolved.task == "causal-lm":
+            self.notify("Advice is for classifiers.")
+        elif not all(self._may(resolved)):
+            self.notify("Advice takes the model and the data. g fetches them.")
+        else:
+            screen = AdviseScreen(resolved, self.form.draft.profile, self._inspector)
+            self.app.push_screen(screen, lambda draft: self.app.configure(draft) if draft else None)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Tell what went wrong unforeseen; a screen that is being left has no widgets any more, which is nothing."""

@@ -131,12 +131,13 @@ when this screen or the interface is closed. Commands are carried out at the end
                 yield LogPane(self.run, id="log")
             with Horizontal(id="details"):
                 yield Chart("Learning rate", id="rate", smooth=False)
-                yield Chart("Gradient norm", id="gradient", classes="-empty")
+                yield Chart("Gradient norm", id="gradient")
                 yield Chart("Steps/s", id="speed")
                 yield Chart("Memory, GiB", id="memory", smooth=False)
 
     def on_mount(self) -> None:
         self._show_panes()
+        self.query_one("#gradient").add_class("-empty")  # until a step tells of it
         self.query_one("#loss").focus()
         self._follow()
 

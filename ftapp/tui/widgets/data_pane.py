@@ -20,7 +20,9 @@ _PICTURE = 14  # columns of a picture at most
 
 
 class DataPane(VerticalScroll, can_focus=False):
-    """Fields of [data], and a preview once there is one. Fetch is posted when it is to be fetched from a hub."""
+    """Fields of [data], and a preview once there is one. Fetch is posted when it is to be fetched from a hub, Advise
+    when advice on it is wanted.
+    """
 
     DEFAULT_CSS = """
     DataPane > .for-tables { display: none; height: auto; }
@@ -32,6 +34,9 @@ class DataPane(VerticalScroll, can_focus=False):
     DataPane > #texts { height: auto; }
     DataPane > #fetch-data { display: none; margin-top: 1; }
     DataPane.-unfetched > #fetch-data { display: block; }
+    DataPane > #advise { display: none; margin-top: 1; }
+    DataPane.-classes > #advise { display: block; }
+    DataPane.-waiting > #advise { display: none; }
     DataPane > #data-state { display: none; }
     DataPane.-waiting > #data-state { display: block; }
     DataPane.-waiting > .preview { display: none; }
@@ -39,6 +44,9 @@ class DataPane(VerticalScroll, can_focus=False):
 
     class Fetch(Message):
         """Data of a hub are wanted."""
+
+    class Advise(Message):
+        """Advice on the data is wanted."""
 
     def __init__(self) -> None:
         super().__init__(id="data", classes="pane -waiting")
@@ -58,6 +66,7 @@ class DataPane(VerticalScroll, can_focus=False):
         yield Static(id="sizes", classes="preview")
         yield Static(id="data-state", markup=False)
         yield Button("Fetch the data", id="fetch-data", compact=True)
+        yield Button("Advise a strategy (v)", id="advise", compact=True)
         yield Bars(classes="preview")
         yield Pictures(classes="preview")
         yield Vertical(id="texts", classes="preview")
@@ -65,6 +74,7 @@ class DataPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show which fields there are."""
         self.set_class(form.task == "text-classification", "-tables")
+        self.set_class(form.task != "causal-lm", "-classes")
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:
         """There is no preview now: say why. unfetched: whether it takes the user to have it fetched."""
@@ -116,6 +126,10 @@ class DataPane(VerticalScroll, can_focus=False):
     @on(Button.Pressed, "#fetch-data")
     def _fetch(self) -> None:
         self.post_message(self.Fetch())
+
+    @on(Button.Pressed, "#advise")
+    def _advise(self) -> None:
+        self.post_message(self.Advise())
 
 
 def _sizes(preview: Preview, tokens: Tokens | None) -> Content:

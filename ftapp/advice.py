@@ -1,0 +1,363 @@
+"""Which strategy of transfer learning fits some data: a rule from what `ftapp.survey` has measured to a recipe.
+
+             last features fit            they do not
+small data   train a classifier on them   train a classifier on earlier features
+large data   fine-tune in phases          train everything, from the pretrained weights
+
+Texts have no recipe that reads earlier features; those with frozen attention stand in its place. Where the data do not
+tell, the choice is the one that trains fewer weights at first, and the other one is named beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from ftapp import presets, sources
+from ftapp import recipe as recipes
+from ftapp.answers import Probe, Survey
+from ftapp.errors import Problem, RecipeError
+from ftapp.recipe import Recipe
+from ftapp.sources import Kind
+
+Size = Literal["small", "large"]
+Fit = Literal["similar", "different", "unclear"]
+
+LARGE = 1000
+"""Training examples of a class from which data are large. A rule of thumb: ImageNet has about as many of each of its
+classes, which was enough to train networks from nothing (Warden 2017, How many images do you need to train a neural
+network?)."""
+MARGIN = 0.05
+"""The last features fit if no earlier block's tell this share more of the examples right."""
+METHOD = (
+    "Method: a linear classifier learns the classes from the averaged output of each block, on a sample, in five "
+    "folds. Pretraining data are not needed for that: the further a task is from them, the earlier lie the features "
+    "that serve it best (Azizpour et al. 2016). Different: some earlier block tells more right than the last one, and "
+    f"not by chance (95% for all blocks together). Similar: none can be {100 * MARGIN:.0f} points better. Large: "
+    f"from {LARGE:,} training examples of a class, which is a rule of thumb (Warden 2017). Which strategy when is the "
+    "usual advice on transfer learning; what it gives on your data, only runs tell."
+)
+
+_BASES: dict[Kind, str] = {"images": "vgg16-feature-extractor", "rows": "bert-head-only"}
+_NEAR = 2  # times more or fewer examples than LARGE are near to it
+_UNBALANCED = 5  # times more examples of one class than of another
+_FEW_POSITIONS = 9
+_TEST = 0.2  # of the examples, where a recipe's number of them would leave too little
+_KEPT = (
+    "seed",
+    "backend",
+    "precision",
+    "model.preset",
+    "model.image_size",
+    "model.sequence_length",
+    "data.source",
+    "data.text_column",
+    "data.label_column",
+    "data.classes",
+)
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy with the recipe that carries it out: by its name, a profile of it, and changes by dotted key, None
+    taking a key away. reason: why this one.
+    """
+
+    strategy: str
+    recipe: str
+    profile: str | None
+    changes: dict[str, Any]
+    reason: str
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do. size, fit: what was found, and `because` in a sentence each; best: the strategy; others: those worth
+    a run beside it; notes: what to mind.
+    """
+
+    size: Size
+    fit: Fit
+    because: tuple[str, str]
+    best: Course
+    others: tuple[Course, ...]
+    notes: tuple[str, ...]
+
+
+def recipe_for(name: str | None, source: str | None) -> str:
+    """The recipe whose pretrained model is asked about a source: the one that is named, else the one for its kind.
+
+    Raises RecipeError where neither tells it.
+    """
+    if name is not None:
+        return name
+    if source is None:
+        raise _refused("", "advice is about a source or a recipe; got neither; for example --source folder:photos")
+    try:
+        kind = sources.parse(sources.checked(source)).kind
+    except ValueError as error:
+        raise _refused("--source", str(error)) from error
+    if kind == "texts":
+        raise _refused("--source", f"advice is for classes, which plain texts do not have; got '{source}'; {_LM}")
+    if kind == "any":
+        choices = " or ".join(f"'ftapp advise {base} --source {source}'" for base in _BASES.values())
+        raise _refused("--source", f"a tfds: source holds images or texts, and a recipe says which: {choices}")
+    return _BASES[kind]
+
+
+def asked(name: str, source: str | None, profile: str | None, overrides: Sequence[str]) -> Recipe:
+    """The recipe whose pretrained model is asked about a source, or about the recipe's own where it is None.
+
+    Raises RecipeError when it is not valid or has no classes.
+    """
+    given = [*overrides, *([f"data.source={source}"] if source is not None else [])]
+    resolved = recipes.load(recipes.find(name), profile, given)
+    if resolved.task == "causal-lm":
+        raise _refused("", f"advice is for classifiers; the task of '{name}' is 'causal-lm'; {_LM}")
+    return resolved
+
+
+_LM = "of language models, 'ftapp run gpt2-full gpt2-targeted' and 'ftapp compare' tell"
+
+
+def advise(recipe: Recipe, survey: Survey, profile: str | None = None) -> Advice:
+    """The strategy for a recipe's data. profile: of the recipes that are advised, where they have one of that name."""
+    size, how_large = _size(survey)
+    fit, how_similar = _fit(survey)
+    taken: Literal["similar", "different"] = "different" if fit == "different" else "similar"
+    best = _course(size, taken, recipe, survey, profile)
+    others = []
+    if fit == "unclear":
+        best = msgspec.structs.replace(best, reason=f"{best.reason} {_SAFER}")
+        if len(survey.probes) > 1:
+            others.append(_course(size, "different", recipe, survey, profile))
+    if LARGE / _NEAR <= typical(survey) < LARGE * _NEAR:
+        others.append(_course("small" if size == "large" else "large", taken, recipe, survey, profile))
+    return Advice(
+        size=size,
+        fit=fit,
+        because=(how_large, how_similar),
+        best=best,
+        others=tuple(other for other in others if other.recipe != best.recipe),
+        notes=tuple(_notes(recipe, survey, fit, best)),
+    )
+
+
+def typical(survey: Survey) -> int:
+    """Training examples of the median class; of the smaller one of two."""
+    return sorted(survey.counts)[(len(survey.counts) - 1) // 2]
+
+
+def facts(recipe: Recipe, survey: Survey, advice: Advice) -> list[tuple[str, str]]:
+    """What was found, in rows of a label and a text."""
+    few, most = min(survey.counts), max(survey.counts)
+    each = f"{few:,}" if few == most else f"{few:,} to {most:,}"
+    rows = [
+        ("data", f"{recipe.data.source}: {survey.examples:,} examples, {sum(survey.counts):,} of them to train on"),
+        ("model", f"{presets.short_name(recipe.model.preset)}, {_read_at(recipe)}"),
+        ("classes", f"{len(survey.classes)}, with {each} training examples each"),
+        ("size", advice.because[0]),
+        ("similarity", advice.because[1]),
+    ]
+    return [(label, text[0].upper() + text[1:] if label in ("size", "similarity") else text) for label, text in rows]
+
+
+def columns(survey: Survey) -> tuple[str, str, str]:
+    """What the columns of `probes` are."""
+    return "features of", f"right of {survey.sample:,}", "lead over the last block, points (95%)"
+
+
+def probes(survey: Survey) -> list[tuple[str, str, str]]:
+    """The blocks as rows: name, share of the sample told right, and an interval for the lead over the last block."""
+    rows = []
+    for probe in (*survey.probes, *([survey.head] if survey.head else [])):
+        last = probe is survey.probes[-1]
+        rows.append((_name(probe), f"{probe.right:.1%}", "" if last else _points(probe)))
+    return rows
+
+
+def _read_at(recipe: Recipe) -> str:
+    if recipe.model.image_size is not None:
+        return "images of {1} x {0} pixels".format(*recipe.model.image_size)
+    return f"texts of at most {recipe.model.sequence_length} tokens"
+
+
+def _size(survey: Survey) -> tuple[Size, str]:
+    count = typical(survey)
+    size: Size = "large" if count >= LARGE else "small"
+    what = f"the smaller class has {count:,}" if len(survey.classes) == 2 else f"the median class has {count:,}"
+    return size, f"{size}: {what} examples to train on; from about {LARGE:,} on, data are large"
+
+
+def _fit(survey: Survey) -> tuple[Fit, str]:
+    if len(survey.probes) < 2:
+        return "unclear", "not known: the blocks of this pretrained model cannot be read one by one"
+    last, best = survey.probes[-1], _best_earlier(survey)
+    if best.lead[0] > 0:
+        return "different", (
+            f"different: {best.right:.1%} of a sample is told right by {best.block}'s features and {last.right:.1%} by "
+            f"those of the last block, {last.block}"
+        )
+    if all(probe.lead[1] < MARGIN for probe in survey.probes[:-1]):
+        return "similar", (
+            f"similar: the last block's features, {last.block}'s, tell {last.right:.1%} of a sample right, and no "
+            f"earlier block's tell {100 * MARGIN:.0f} points more"
+        )
+    return "unclear", (
+        f"not clear: {best.block}'s features tell {best.right:.1%} of a sample right and the last block's "
+        f"{last.right:.1%}, which on {survey.sample:,} examples is too close to tell ({_points(best)} points)"
+    )
+
+
+def _best_earlier(survey: Survey) -> Probe:
+    """The earlier block that surely leads the last one where one does, else the one that tells most right; of equals
+    the later one.
+    """
+    return max(reversed(survey.probes[:-1]), key=lambda probe: (probe.lead[0] > 0, probe.right))
+
+
+def _name(probe: Probe) -> str:
+    return probe.block or f"{probe.layer}, which a new classifier reads"
+
+
+def _points(probe: Probe) -> str:
+    return f"{100 * probe.lead[0]:+.1f} to {100 * probe.lead[1]:+.1f}"
+
+
+def _course(
+    size: Size, fit: Literal["similar", "different"], recipe: Recipe, survey: Survey, profile: str | None
+) -> Course:
+    if recipe.task == "image-classification":
+        strategy, name, reason = _IMAGES[size, fit]
+    else:
+        strategy, name, reason = _TEXTS[size, fit]
+        if survey.head and survey.head.lead[1] < 0 and name == "bert-head-only":
+            strategy, name, reason = _UNREAD
+    path = recipes.bundled()[name]
+    used = profile if profile in recipes.profiles(path) else None
+    base = recipes.load(path, used)
+    changes = {key: _value(recipe, key) for key in _KEPT if _value(recipe, key) != _value(base, key)}
+    if base.data.limit is not None and base.data.limit < survey.examples:
+        changes["data.limit"] = None
+    for key in ("data.validation", "data.test"):
+        if 1 <= _value(base, key) > _TEST * survey.examples:
+            changes[key] = _TEST
+    features = None
+    if name == "vgg16-early-layers" and len(survey.probes) > 1:
+        features = _best_earlier(survey).layer
+        reason = reason.format(features)
+    if recipe.task == "image-classification" and base.model.features != features:
+        changes["model.features"] = features
+    if name == "vgg16-two-phase" and survey.probes and survey.probes[-1].block != "block5":
+        changes["phase.finetune.layers"] = ["freeze all", "train last:1, head"]
+    return Course(strategy=strategy, recipe=name, profile=used, changes=changes, reason=reason)
+
+
+_IMAGES = {
+    ("small", "similar"): (
+        "feature extractor",
+        "vgg16-feature-extractor",
+        "A large network would learn so few examples by heart, so all of it stays frozen and a linear classifier "
+        "learns on its last features.",
+    ),
+    ("large", "similar"): (
+        "fine-tuning in two phases",
+        "vgg16-two-phase",
+        "There are enough examples to refine the last features: first new layers learn on the frozen network, then its "
+        "last block trains along, slowly.",
+    ),
+    ("small", "different"): (
+        "feature extractor on early layers",
+        "vgg16-early-layers",
+        "There are too few examples to train the network, and its late features serve them less than earlier ones: so "
+        "a linear classifier reads the output of {}, and the blocks above it are left out.",
+    ),
+    ("large", "different"): (
+        "training everything from the pretrained weights",
+        "vgg16-train-all",
+        "The late features serve these images less than earlier ones, and there are enough examples to change all of "
+        "the network; the pretrained weights are still a better start than random ones.",
+    ),
+}
+_TEXTS = {
+    ("small", "similar"): (
+        "feature extractor",
+        "bert-head-only",
+        "A large network would learn so few examples by heart, so all of it stays frozen and a classifier alone learns "
+        "on top.",
+    ),
+    ("large", "similar"): (
+        "fine-tuning in phases",
+        "bert-gradual-unfreezing",
+        "There are enough examples to refine the last features: first pooler and classifier learn, then the network is "
+        "unfrozen from the top down, lower blocks learning more slowly.",
+    ),
+    ("small", "different"): (
+        "fine-tuning with frozen attention",
+        "bert-freeze-attention",
+        "The last features serve less than earlier ones, so something below has to change, and there are few examples: "
+        "so embeddings and attention, about half of the weights, stay as they are. No recipe reads earlier blocks of a "
+        "text model.",
+    ),
+    ("large", "different"): (
+        "training everything from the pretrained weights",
+        "bert-full",
+        "The last features serve less than earlier ones, and there are enough examples to change all of the network.",
+    ),
+}
+_SAFER = "Whether the last features fit is not clear, and this changes the least of what the network knows."
+_UNREAD = (
+    "fine-tuning with frozen attention",
+    "bert-freeze-attention",
+    "What a classifier alone would read, the pooled output, tells less than the last block's features: so more than "
+    "the classifier has to train; with so few examples, embeddings and attention stay frozen.",
+)
+
+
+def _notes(recipe: Recipe, survey: Survey, fit: Fit, best: Course) -> list[str]:
+    notes = []
+    top = max((probe.right for probe in survey.probes), default=1.0)
+    if top < survey.guessing + 2 * (survey.guessing * (1 - survey.guessing) / survey.sample) ** 0.5:
+        notes.append(
+            f"No block's features tell the classes apart better than guessing does ({survey.guessing:.1%}). Are the "
+            "labels right? If so, expect little of frozen features."
+        )
+    few, most = min(survey.counts), max(survey.counts)
+    if most >= _UNBALANCED * max(1, few):
+        notes.append(
+            f"The classes are unbalanced, {few:,} to {most:,}: look at recall by class, not at accuracy alone. The "
+            "sample that was probed is balanced."
+        )
+    if survey.positions and survey.positions[0] * survey.positions[1] < _FEW_POSITIONS and fit != "similar":
+        assert recipe.model.image_size is not None
+        height, width = recipe.model.image_size
+        notes.append(
+            f"At {width} x {height} pixels the last block sees {survey.positions[1]} x {survey.positions[0]} positions "
+            "of an image, too few for what it was trained to see. If your images are larger, ask again with "
+            "--set 'model.image_size=[224, 224]'."
+        )
+    if recipe.task == "text-classification" and fit == "different":
+        notes.append(
+            "The last block of a text model is fitted to its pretraining task too, so this says that your task is "
+            "another one, and not that your texts are (Liu et al. 2019)."
+        )
+    advised = recipes.load(recipes.bundled()[best.recipe], best.profile)
+    if advised.augment is not None:
+        values = advised.augment.model_dump(exclude_defaults=True)
+        listed = ", ".join(f"{key} = {value}" for key, value in values.items())
+        notes.append(
+            f"This recipe augments images ({listed}): check that yours keep their meaning. --set augment= takes it "
+            "away."
+        )
+    return notes
+
+
+def _value(recipe: Recipe, key: str) -> Any:
+    found: Any = recipe
+    for part in key.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _refused(key: str, message: str) -> RecipeError:
+    return RecipeError([Problem("", key, message)])

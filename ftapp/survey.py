@@ -1,0 +1,154 @@
+"""How well a pretrained model's features fit some data: the facts that `ftapp.advice` chooses a strategy by.
+
+What a model was pretrained on is not at hand, so nothing is compared with it. Instead a linear classifier is trained on
+the features of each block in turn (linear probes: Alain and Bengio 2016, Understanding intermediate layers using linear
+classifier probes). The further a task is from that of the pretraining, the earlier lie the features that serve it best
+(Azizpour et al. 2016, Factors of Transferability for a Generic ConvNet Representation; Yosinski et al. 2014, How
+transferable are features in deep neural networks?).
+
+The features are each block's output averaged over its positions or tokens; the classifier is ridge regression, its
+penalty chosen inside of each of five folds. All blocks see the same examples in the same folds, so their differences
+are those of matched pairs, with intervals by Agresti and Min (2005, Simple improved confidence intervals for comparing
+matched proportions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from ftapp import batches, freeze
+from ftapp.answers import Probe, Survey
+from ftapp.data import Splits, Subset
+from ftapp.errors import Problem, RecipeError
+from ftapp.fetch import Progress
+from ftapp.recipe import Recipe
+
+FOLDS = 5
+_SAMPLE = (
+    500  # examples: a lead of two or three points can be told from chance, and VGG16 reads them in a minute or two
+)
+_OF_EACH = 10  # of each class at least, where it has as many
+_AT_ONCE = 32
+_RISK = 0.05  # that any of the blocks is found to lead, or to lag, by chance
+_PENALTIES = np.logspace(-1, 5, 7)
+
+Flags = NDArray[np.bool_]
+
+
+def survey(recipe: Recipe, backbone: Any, preprocessor: Any, splits: Splits, progress: Progress) -> Survey:
+    """Measure a classification's training split. The same for the same data, model, seed and machine.
+
+    Raises RecipeError when fewer than two classes have five training examples.
+    """
+    chosen = _sample(splits)
+    labels = chosen.labels
+    read = _read(recipe, backbone, preprocessor, chosen, progress)
+    right: dict[str, Flags] = {}
+    for number, (name, (_, values)) in enumerate(read.items()):
+        progress("telling the classes apart by each block's features", number, len(read))
+        right[name] = _told_right(values, labels, recipe.seed)
+    blocks = [name for name in read if name]
+    last = blocks[-1] if blocks else ""
+
+    def probe(name: str) -> Probe:
+        lead = _lead(right[name], right[last], max(1, len(blocks) - 1)) if name != last else (0.0, 0.0)
+        return Probe(block=name, layer=read[name][0].name, right=float(right[name].mean()), lead=lead)
+
+    shape: tuple[Any, ...] = read[last][0].output.shape if blocks else ()
+    counts = np.bincount(splits.train.labels, minlength=len(splits.classes))
+    return Survey(
+        classes=splits.classes,
+        counts=tuple(int(count) for count in counts),
+        examples=len(splits.train) + len(splits.validation) + len(splits.test),
+        sample=len(chosen),
+        guessing=float(np.bincount(labels).max() / len(labels)),
+        probes=tuple(map(probe, blocks)),
+        head=probe("") if "" in read else None,
+        positions=(int(shape[1]), int(shape[2])) if len(shape) == 4 else None,
+    )
+
+
+def _sample(splits: Splits) -> Subset:
+    """Some of the training examples, as many of each class as there are, up to a limit. Very rare classes are left out.
+
+    A subset is in random order, so the first of a class are a sample of it.
+    """
+    labels = splits.train.labels
+    counts = np.bincount(labels, minlength=len(splits.classes))
+    enough = np.flatnonzero(counts >= FOLDS)
+    if len(enough) < 2:
+        listed = ", ".join(f"'{name}' has {count}" for name, count in zip(splits.classes[:10], counts, strict=False))
+        message = f"advice takes two classes or more with {FOLDS} examples each beside those held out; {listed}"
+        raise RecipeError([Problem("", "data.source", message)])
+    most = max(_OF_EACH, _SAMPLE // len(enough))
+    positions = np.sort(np.concatenate([np.flatnonzero(labels == number)[:most] for number in enough]))
+    return Subset(splits.train.examples, splits.train.indices[positions])
+
+
+def _read(
+    recipe: Recipe, backbone: Any, preprocessor: Any, chosen: Subset, progress: Progress
+) -> dict[str, tuple[Any, NDArray[np.float32]]]:
+    """The layer and the features (examples, width) of each block, and under "" of what a classifier of texts reads."""
+    # A few families' blocks put out several tensors, and are not read.
+    ends = {name: layer for name, layer in freeze.block_ends(backbone).items() if hasattr(layer.output, "shape")}
+    outputs = {name: _averaged(layer, backbone) for name, layer in ends.items()}
+    whole = backbone.output
+    if isinstance(whole, Mapping) and "pooled_output" in whole and ends:
+        ends[""] = whole["pooled_output"]._keras_history.operation
+        outputs[""] = whole["pooled_output"]
+    if not outputs:
+        return {}
+    model = keras.Model(backbone.input, list(outputs.values()))
+    encoded: batches.Encoded
+    if recipe.task == "image-classification":
+        encoded = batches.Images(chosen, preprocessor, None)
+    else:
+        encoded = batches.LabelledTexts(chosen, preprocessor)
+    features = [np.zeros((len(chosen), output.shape[-1]), np.float32) for output in outputs.values()]
+    done = 0
+    for batch in batches.evaluation_order(len(chosen), _AT_ONCE, None, recipe.seed, encoded.lengths):
+        progress("computing the features of a sample", done, len(chosen))
+        made = model.predict_on_batch(encoded.inputs(np.resize(batch, _AT_ONCE), None))
+        for rows, values in zip(features, made, strict=True):
+            rows[batch] = values[: len(batch)]
+        done += len(batch)
+    return {name: (ends[name], rows) for name, rows in zip(outputs, features, strict=True)}
+
+
+def _averaged(layer: Any, backbone: Any) -> Any:
+    """A block's output (batch, height, width, channels) or (batch, tokens, width) as (batch, width), float32."""
+    name = f"average_{layer.name}"  # Keras counts names by threads, and this may be another one than built the backbone
+    if len(layer.output.shape) == 4:
+        return keras.layers.GlobalAveragePooling2D(dtype="float32", name=name)(layer.output)
+    mask = backbone.input.get("padding_mask") if isinstance(backbone.input, Mapping) else None
+    return keras.layers.GlobalAveragePooling1D(dtype="float32", name=name)(layer.output, mask=mask)
+
+
+def _told_right(features: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> Flags:
+    """Which examples a linear classifier tells right that was trained without them."""
+    from sklearn.linear_model import RidgeClassifierCV
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifier = make_pipeline(StandardScaler(), RidgeClassifierCV(_PENALTIES))
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    told: Flags = cross_val_predict(classifier, features.astype(np.float64), labels, cv=folds) == labels
+    return told
+
+
+def _lead(one: Flags, other: Flags, comparisons: int) -> tuple[float, float]:
+    """An interval for how much larger a share of the same examples is told right by one than by the other.
+
+    Each of its ends holds for all of so many comparisons together, but for a risk of 5% (Bonferroni).
+    """
+    wins, losses, size = int((one & ~other).sum()), int((other & ~one).sum()), len(one) + 2
+    middle = (wins - losses) / size
+    reach = stats.norm.isf(_RISK / comparisons) * np.sqrt(wins + losses + 1 - (wins - losses) ** 2 / size) / size
+    return float(max(-1.0, middle - reach)), float(min(1.0, middle + reach))

