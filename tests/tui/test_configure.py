@@ -577,7 +577,7 @@ async def test_arms_are_shown_and_started_with_their_options(draft: Draft) -> No
     async with opened(draft, app=app) as (screen, pilot):
 
         def arms() -> dict[str, str]:
-            return {row[0]: str(row[1]) for row in screen.query_one("#experiment Facts", Facts).rows}
+            return {row[0]: str(row[-1]) for row in screen.query_one("#experiment Facts", Facts).rows}
 
         assert arms()["A full"] == "finetune: train all"
         assert arms()["B slow"] == "finetune: learning rate 1e-06, warmup 0.1"
