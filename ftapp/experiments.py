@@ -22,12 +22,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ftapp import backend, recipe, runs
+from ftapp import runs
 from ftapp.errors import Problem, RecipeError, RunError
-from ftapp.recipe import Recipe
 from ftapp.runs import Run
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
 
 _FOLDER = "experiments"
 _CONTROL = "again"
@@ -217,6 +219,8 @@ def prepare(
 
     Raises RecipeError when the recipe or the options are refused, OSError when the folder cannot be made.
     """
+    from ftapp import backend, recipe  # here, since lists of runs, which are shown first, need none of it
+
     options.check()
     loaded = recipe.load_experiment(path, profile, overrides)
     for each in (loaded.base, *loaded.arms.values()):
@@ -229,6 +233,8 @@ def prepare(
 
 def recipes(experiment: Experiment) -> dict[str, Recipe]:
     """The resolved recipe of each arm, a control included. Raises RecipeError when its file is not valid."""
+    from ftapp import recipe
+
     loaded, facts = recipe.load_experiment(experiment.recipe_file), experiment.facts
     return with_control(loaded.arms or {facts["recipe"]: loaded.base}, facts["control"])
 
