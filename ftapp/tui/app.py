@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,14 +17,14 @@ from textual.filter import LineFilter
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from ftapp import runs
-from ftapp.runs import Run
-from ftapp.summary import Summaries
 from ftapp.tui import graphics, no_color, plain_text
+from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
 if TYPE_CHECKING:
+    from ftapp.runs import Run
+    from ftapp.summary import Summaries
     from ftapp.tui.draft import Draft
 
 _LIVE_SECONDS = 2.0
@@ -57,8 +57,7 @@ class FtApp(App[None]):
     def __init__(self, runs_dir: Path | None = None, *, offline: bool = False) -> None:
         """runs_dir: where runs are kept, as `ftapp.runs.runs_dir` has it; offline: runs make no network call."""
         super().__init__()
-        self.runs_dir = runs.runs_dir(runs_dir)
-        self.summaries = Summaries(self.runs_dir)
+        self._runs_dir = runs_dir
         self.offline = offline
         self.settings = Settings.load()
         for theme in THEMES:
@@ -66,10 +65,24 @@ class FtApp(App[None]):
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
 
-    def on_mount(self) -> None:
-        from ftapp.tui.screens.recipes import RecipesScreen
+    @cached_property
+    def runs_dir(self) -> Path:
+        """Where runs are kept. What reads them is not imported before the first frame."""
+        from ftapp import runs
 
-        self.push_screen(RecipesScreen())
+        return runs.runs_dir(self._runs_dir)
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        """The runs in that folder."""
+        from ftapp.summary import Summaries
+
+        return Summaries(self.runs_dir)
+
+    def get_default_screen(self) -> RecipesScreen:
+        return RecipesScreen()
+
+    def on_mount(self) -> None:
         self.set_interval(_LIVE_SECONDS, self._count_live)
         self.call_after_refresh(self._count_live)
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
@@ -100,7 +113,6 @@ class FtApp(App[None]):
             self._show(place)
 
     def _show(self, place: str) -> None:
-        from ftapp.tui.screens.recipes import RecipesScreen
         from ftapp.tui.screens.runs import RunsScreen
 
         while not isinstance(self.screen, RecipesScreen):

@@ -20,10 +20,10 @@ from tests.tui.harness import SIZES, Opened, until
 
 
 async def ready(pilot: Pilot[None]) -> RecipesScreen:
-    """The screen, once the recipes are read."""
+    """The screen, once the recipes are checked."""
     screen = pilot.app.screen
     assert isinstance(screen, RecipesScreen)
-    await until(pilot, lambda: screen.entry is not None)
+    await until(pilot, lambda: screen.entry is not None and screen.entry.checked)
     await pilot.pause()
     return screen
 

@@ -36,6 +36,7 @@ LIGHT_MODULES = [
     "predictor",
     "presets",
     "recipe",
+    "resources",
     "rules",
     "runs",
     "schedule",
