@@ -1,7 +1,8 @@
-"""The program `ftapp`. Without arguments it opens the interface as `ftapp.cli` does, and does not import Typer first."""
+"""The program `ftapp`. Without arguments it opens the interface as `ftapp.cli` does, but does not import Typer."""
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -12,6 +13,7 @@ def main() -> None:
 
         cli.main()
         return
+    gc.disable()  # until the first frame: nothing that is made before it goes
     try:
         from ftapp.tui.app import run_app
 

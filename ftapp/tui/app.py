@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -85,6 +86,7 @@ class FtApp(App[None]):
     def on_mount(self) -> None:
         self.set_interval(_LIVE_SECONDS, self._count_live)
         self.call_after_refresh(self._count_live)
+        self.call_after_refresh(_collect_garbage)
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -198,6 +200,13 @@ class FtApp(App[None]):
     def _remember_theme(self, name: str) -> None:
         self.settings.theme = name
         self.settings.save()
+
+
+def _collect_garbage() -> None:
+    """Switch collection on, where `ftapp.__main__` has put it off; all that is there by now stays, and is left out."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:
