@@ -16,6 +16,7 @@ KERAS = {"jax", "keras", "keras_hub", "tensorflow", "torch"}
 HEAVY = KERAS | {"PIL", "grain", "numpy", "onnx", "pandas", "safetensors", "scipy", "sklearn", "tensorflow_datasets"}
 
 LIGHT_MODULES = [
+    "ahead",
     "answers",
     "arms",
     "artifacts",
