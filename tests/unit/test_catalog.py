@@ -29,6 +29,19 @@ def test_bundled_recipes_are_whole(tmp_path: Path) -> None:
         assert entry.summary
 
 
+def test_what_is_listed_does_not_wait_for_the_check(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("task = 1\n[profile.quick]\nseed = 1\n")
+    entries = Catalog()
+    listed = entries.read(tmp_path, [], check=False)
+    assert not any(entry.checked or entry.recipes or entry.problems for entry in listed)
+    checked = entries.read(tmp_path, [])
+    assert all(entry.checked for entry in checked)
+    assert checked[0].problems
+    shown = [(entry.name, entry.group, entry.title, entry.choices, entry.comment) for entry in listed]
+    assert shown == [(entry.name, entry.group, entry.title, entry.choices, entry.comment) for entry in checked]
+    assert entries.read(tmp_path, [], check=False) == checked
+
+
 def test_own_recipes_come_first_and_each_once(tmp_path: Path) -> None:
     here, far = tmp_path / "here", tmp_path / "far.toml"
     here.mkdir()
