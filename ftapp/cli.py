@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -600,19 +600,24 @@ def serve(
 
 
 def main() -> None:
-    """The program `ftapp`."""
+    """The commands of the program `ftapp`."""
     try:
         app()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        end(error)
+
+
+def end(error: BaseException) -> NoReturn:
+    """End the program with the exit code for an error, and a message in place of a traceback."""
+    if isinstance(error, KeyboardInterrupt):
         raise SystemExit(130) from None
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         sys.stderr.close()
         raise SystemExit(1) from None
-    except Exception as error:
-        if _debug:
-            raise
-        print(f"ftapp: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)", file=sys.stderr)
-        raise SystemExit(1) from None
+    if _debug:
+        raise error
+    print(f"ftapp: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)", file=sys.stderr)
+    raise SystemExit(1) from None
 
 
 def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:

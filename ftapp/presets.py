@@ -13,14 +13,7 @@ from pathlib import Path
 
 from ftapp.artifacts import Artifact
 from ftapp.errors import nearest
-
-_PACKAGE = Path(__file__).parent
-
-
-def resources(name: str) -> Path:
-    """The folder `recipes` or `assets`: inside the package when installed from a wheel, beside it in a checkout."""
-    inside = _PACKAGE / name
-    return inside if inside.is_dir() else _PACKAGE.parent / name
+from ftapp.resources import resources
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from pydantic import (
 
 from ftapp import presets, sources
 from ftapp.errors import Problem, RecipeError, nearest
+from ftapp.resources import bundled as bundled
 from ftapp.rules import parse_rule, parse_selections
 
 Task = Literal["image-classification", "text-classification", "causal-lm"]
@@ -417,14 +418,6 @@ def find(name: str) -> Path:
     if name in bundled():
         return bundled()[name]
     raise RecipeError([Problem("", "", f"there is no recipe '{name}'; {nearest(name, bundled())}")])
-
-
-def bundled() -> dict[str, Path]:
-    """The recipes that come with ftapp, by name; those that compare arms last."""
-    paths = sorted(
-        presets.resources("recipes").glob("*.toml"), key=lambda path: (path.stem.startswith("lesson-"), path)
-    )
-    return {path.stem: path for path in paths}
 
 
 def copy_to(path: Path, file: Path) -> None:

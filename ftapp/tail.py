@@ -13,12 +13,13 @@ class Tail:
 
     A line without its end waits for the next call, and a file that cannot be read has nothing new. restarts: how often
     the file was found to be another one, or shorter than before; it is then read from its beginning, and what was read
-    before is void. caught_up: whether the last call reached the end of the file.
+    before is void. caught_up: whether the last call reached the end of the file. position: where the next line begins,
+    in bytes; inode: the file's, 0 before it is read.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offset, self._inode = 0, 0
+        self.position, self.inode = 0, 0
         self.restarts = 0
         self.caught_up = False
 
@@ -28,18 +29,18 @@ class Tail:
         try:
             with self._path.open("rb", buffering=0) as file:
                 found = os.fstat(file.fileno())
-                if self._inode and (found.st_ino != self._inode or found.st_size < self._offset):
+                if self.inode and (found.st_ino != self.inode or found.st_size < self.position):
                     self.restarts += 1
-                    self._offset = 0
-                self._inode = found.st_ino
-                file.seek(self._offset)
+                    self.position = 0
+                self.inode = found.st_ino
+                file.seek(self.position)
                 data = part = file.read(limit)
                 while part and b"\n" not in part:
                     part = file.read(limit)
                     data += part
         except OSError:
             return b""
-        self.caught_up = self._offset + len(data) >= found.st_size
+        self.caught_up = self.position + len(data) >= found.st_size
         lines = data[: data.rfind(b"\n") + 1]
-        self._offset += len(lines)
+        self.position += len(lines)
         return lines

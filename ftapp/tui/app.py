@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,15 +18,15 @@ from textual.filter import LineFilter
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from ftapp import runs
-from ftapp.runs import Run
-from ftapp.summary import Summaries
 from ftapp.tui import graphics, no_color, plain_text
+from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
 if TYPE_CHECKING:
     from ftapp.experiments import Experiment
+    from ftapp.runs import Run
+    from ftapp.summary import Summaries
     from ftapp.tui.draft import Draft
 
 _LIVE_SECONDS = 2.0
@@ -58,8 +59,7 @@ class FtApp(App[None]):
     def __init__(self, runs_dir: Path | None = None, *, offline: bool = False) -> None:
         """runs_dir: where runs are kept, as `ftapp.runs.runs_dir` has it; offline: runs make no network call."""
         super().__init__()
-        self.runs_dir = runs.runs_dir(runs_dir)
-        self.summaries = Summaries(self.runs_dir)
+        self._runs_dir = runs_dir
         self.offline = offline
         self.settings = Settings.load()
         for theme in THEMES:
@@ -67,12 +67,27 @@ class FtApp(App[None]):
         if self.settings.theme in self.available_themes:
             self.theme = self.settings.theme
 
-    def on_mount(self) -> None:
-        from ftapp.tui.screens.recipes import RecipesScreen
+    @cached_property
+    def runs_dir(self) -> Path:
+        """Where runs are kept. What reads them is not imported before the first frame."""
+        from ftapp import runs
 
-        self.push_screen(RecipesScreen())
+        return runs.runs_dir(self._runs_dir)
+
+    @cached_property
+    def summaries(self) -> Summaries:
+        """The runs in that folder."""
+        from ftapp.summary import Summaries
+
+        return Summaries(self.runs_dir)
+
+    def get_default_screen(self) -> RecipesScreen:
+        return RecipesScreen()
+
+    def on_mount(self) -> None:
         self.set_interval(_LIVE_SECONDS, self._count_live)
         self.call_after_refresh(self._count_live)
+        self.call_after_refresh(_collect_garbage)
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -101,7 +116,6 @@ class FtApp(App[None]):
             self._show(place)
 
     def _show(self, place: str) -> None:
-        from ftapp.tui.screens.recipes import RecipesScreen
         from ftapp.tui.screens.runs import RunsScreen
 
         while not isinstance(self.screen, RecipesScreen):
@@ -210,6 +224,13 @@ class FtApp(App[None]):
     def _remember_theme(self, name: str) -> None:
         self.settings.theme = name
         self.settings.save()
+
+
+def _collect_garbage() -> None:
+    """Switch collection on, where `ftapp.__main__` has put it off; all that is there by now stays, and is left out."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:

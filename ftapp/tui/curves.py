@@ -78,7 +78,9 @@ def window(points: int) -> int:
 def smoothed(y: Floats) -> Floats:
     """The mean of each point and those right before it, `window` in all, fewer at the start. (points,), as `y` is."""
     width = window(len(y))
-    sums = np.cumsum(y)
-    means: Floats = sums / np.minimum(np.arange(1.0, len(y) + 1), width)
-    means[width:] -= sums[:-width] / width
+    means: Floats = np.cumsum(y)
+    before = means[:-width].copy()
+    means[width:] -= before
+    means[width:] /= width
+    means[:width] /= np.arange(1, len(means[:width]) + 1)
     return means

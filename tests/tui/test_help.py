@@ -27,6 +27,19 @@ async def test_the_key_of_the_help_is_never_cut_off(size: tuple[int, int]) -> No
         assert help_key.description == "Help"
 
 
+async def test_the_footer_is_composed_again_only_when_its_keys_change() -> None:
+    app = FtApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(app.screen.query(FooterKey)) > 5)
+        await pilot.pause()
+        before = list(app.screen.query(FooterKey))
+        app.screen.refresh_bindings()
+        await pilot.pause()
+        assert list(app.screen.query(FooterKey)) == before
+        await pilot.press("slash")
+        await until(pilot, lambda: "Clear" in [key.description for key in app.screen.query(FooterKey)])
+
+
 async def test_help_tells_the_keys_of_the_footer_first_and_common_ones_last() -> None:
     app = FtApp()
     async with app.run_test(size=(120, 40)) as pilot:

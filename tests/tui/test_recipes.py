@@ -19,10 +19,10 @@ from tests.tui.harness import SIZES, Opened, until
 
 
 async def ready(pilot: Pilot[None]) -> RecipesScreen:
-    """The screen, once the recipes are read."""
+    """The screen, once the recipes are checked."""
     screen = pilot.app.screen
     assert isinstance(screen, RecipesScreen)
-    await until(pilot, lambda: screen.entry is not None)
+    await until(pilot, lambda: screen.entry is not None and screen.entry.checked)
     await pilot.pause()
     return screen
 
@@ -57,6 +57,20 @@ async def test_one_key_runs_the_first_recipe_with_its_quick_profile() -> None:
         screen = await ready(pilot)
         await pilot.press("r")
         assert screen.entry
+        assert app.started == [Draft(screen.entry.path, "quick")]
+
+
+async def test_a_recipe_can_be_run_before_it_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RecipesScreen, "_reread", lambda screen: None)
+    app = Opened()
+    async with app.run_test() as pilot:
+        screen = app.screen
+        assert isinstance(screen, RecipesScreen)
+        assert sorted(names(screen)) == sorted(recipe.bundled())
+        assert screen.entry
+        assert not screen.entry.checked
+        assert screen.entry.title in text(screen)
+        await pilot.press("r")
         assert app.started == [Draft(screen.entry.path, "quick")]
 
 

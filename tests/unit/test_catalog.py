@@ -9,8 +9,9 @@ import pytest
 from ftapp import recipe, structures
 from ftapp.answers import Layer, Structure
 from ftapp.recipe import Recipe
-from ftapp.tui import catalog
-from ftapp.tui.catalog import FOLDER, RECENT, Catalog, Size
+from ftapp.tui import catalog, recipe_words
+from ftapp.tui.catalog import FOLDER, RECENT, Catalog
+from ftapp.tui.recipe_words import Size
 
 
 def load(name: str, *overrides: str) -> Recipe:
@@ -26,6 +27,19 @@ def test_bundled_recipes_are_whole(tmp_path: Path) -> None:
         assert set(entry.recipes) == {None, "quick"}
         assert entry.comment
         assert entry.summary
+
+
+def test_what_is_listed_does_not_wait_for_the_check(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("task = 1\n[profile.quick]\nseed = 1\n")
+    entries = Catalog()
+    listed = entries.read(tmp_path, [], check=False)
+    assert not any(entry.checked or entry.recipes or entry.problems for entry in listed)
+    checked = entries.read(tmp_path, [])
+    assert all(entry.checked for entry in checked)
+    assert checked[0].problems
+    shown = [(entry.name, entry.group, entry.title, entry.choices, entry.comment) for entry in listed]
+    assert shown == [(entry.name, entry.group, entry.title, entry.choices, entry.comment) for entry in checked]
+    assert entries.read(tmp_path, [], check=False) == checked
 
 
 def test_own_recipes_come_first_and_each_once(tmp_path: Path) -> None:
@@ -116,7 +130,7 @@ def test_the_comment_at_the_head_in_paragraphs() -> None:
 
 def test_sizes_follow_from_kept_structures() -> None:
     loaded = load("bert-freeze-attention")
-    assert catalog.size(loaded) is None
+    assert recipe_words.size(loaded) is None
 
     def layer(path: str, parameters: int, *groups: str) -> Layer:
         return Layer(
@@ -133,7 +147,7 @@ def test_sizes_follow_from_kept_structures() -> None:
 
     layers = (layer("embedding", 50, "embeddings"), layer("query", 30, "attention"), layer("head", 20, "head"))
     structures.keep(loaded, Structure(layers=layers, blocks=0, classes=2))
-    assert catalog.size(loaded) == Size(parameters=100, trainable=(19,))
+    assert recipe_words.size(loaded) == Size(parameters=100, trainable=(19,))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +162,7 @@ def test_sizes_follow_from_kept_structures() -> None:
     ],
 )
 def test_models_in_words(preset: str, said: tuple[str, str]) -> None:
-    assert catalog.model_words(preset) == said
+    assert recipe_words.model_words(preset) == said
 
 
 @pytest.mark.parametrize(
@@ -163,7 +177,7 @@ def test_models_in_words(preset: str, said: tuple[str, str]) -> None:
     ],
 )
 def test_data_in_words(source: str, said: tuple[str, str]) -> None:
-    assert catalog.data_words(source) == said
+    assert recipe_words.data_words(source) == said
 
 
 def test_phases_in_words() -> None:
@@ -176,8 +190,8 @@ def test_phases_in_words() -> None:
         "phase.finetune.clip_norm=1.0",
         "phase.finetune.layer_decay=0.8",
     ).phase[0]
-    assert catalog.length_words(phase) == "1 epoch, batches of 16"
-    assert catalog.rate_words(phase) == (
+    assert recipe_words.length_words(phase) == "1 epoch, batches of 16"
+    assert recipe_words.rate_words(phase) == (
         "adam all 1e-05, head 0.001, x0.8 a layer down, 10% warm-up, cosine, clipped at 1"
     )
 
@@ -192,9 +206,11 @@ def test_splits_heads_and_augmentation_in_words() -> None:
         "model.head=linear-svm",
         "augment={ flip = 'both', zoom = 0.1, translation = [0.1, 0.2], crop = 0.9 }",
     )
-    assert catalog.split_words(loaded.data) == "1,000 examples, 20% for validation and 100 for the test"
-    assert catalog.head_words(loaded.model) == "48x48 pixels, averaged, 64 hidden units, dropout 0.5, linear-svm head"
+    assert recipe_words.split_words(loaded.data) == "1,000 examples, 20% for validation and 100 for the test"
+    assert (
+        recipe_words.head_words(loaded.model) == "48x48 pixels, averaged, 64 hidden units, dropout 0.5, linear-svm head"
+    )
     assert loaded.augment
-    assert catalog.augment_words(loaded.augment) == (
+    assert recipe_words.augment_words(loaded.augment) == (
         "flip both, rotation 10°, zoom 10%, crop 90%, translation 10% x 20%; fill constant"
     )

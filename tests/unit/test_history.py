@@ -80,6 +80,40 @@ def test_events_together_tell_the_same_as_one_by_one() -> None:
     assert together.summary()["peak_memory"] == 2**33 + 39
 
 
+def test_a_history_takes_in_a_later_one() -> None:
+    events: list[AnyEvent] = [
+        PhaseStarted(
+            time=0.0,
+            phase="a",
+            first_step=1,
+            steps=9,
+            epochs=1.0,
+            trainable=1,
+            parameters=2,
+            trainable_layers=[],
+        ),
+        step(1),
+        evaluation(1),
+        step(2, 0.5),
+        evaluation(2),
+        step(3),
+        RunEnded(time=9.0, status="done", steps=3, seconds=1.0),
+    ]
+    whole = History.of(events)
+    for cut in range(len(events) + 1):
+        history = History.of(events[:cut])
+        with memoryview(history.steps.loss) as view:
+            before = list(view)
+            history.extend(History.of(events[cut:]))
+            assert list(view) == before
+        assert list(history.steps) == list(whole.steps)
+        assert (history.phases, history.evaluations, history.ended) == (
+            whole.phases,
+            whole.evaluations,
+            whole.ended,
+        )
+
+
 def test_a_follower_goes_on_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     follower = Follower(path)

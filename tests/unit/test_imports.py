@@ -17,6 +17,7 @@ HEAVY = KERAS | {"PIL", "grain", "numpy", "onnx", "pandas", "safetensors", "scip
 
 LIGHT_MODULES = [
     "advice",
+    "ahead",
     "answers",
     "arms",
     "artifacts",
@@ -39,6 +40,7 @@ LIGHT_MODULES = [
     "predictor",
     "presets",
     "recipe",
+    "resources",
     "rules",
     "runs",
     "schedule",
@@ -94,6 +96,18 @@ def test_reports_need_no_keras() -> None:
 
 def test_help_imports_little_but_typer() -> None:
     assert not loaded_by_command("--help") & (HEAVY | {"msgspec", "pydantic", "requests", "rich"})
+
+
+def test_the_program_opens_the_interface_without_typer() -> None:
+    code = """
+import sys
+import ftapp.tui.app
+from ftapp.__main__ import main
+ftapp.tui.app.run_app = lambda *arguments, **options: print("opened")
+sys.stdout.isatty = lambda: True
+main()
+"""
+    assert not loaded(code) & (HEAVY | {"typer", "pydantic", "requests"})
 
 
 def test_help_of_a_command_imports_nothing_heavy() -> None:

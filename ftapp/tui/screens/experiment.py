@@ -22,7 +22,7 @@ from ftapp.experiments import Experiment, Member
 from ftapp.recipe import Finding
 from ftapp.runs import Run
 from ftapp.summary import Summary
-from ftapp.tui import catalog, desktop
+from ftapp.tui import desktop, recipe_words
 from ftapp.tui.run_columns import result_words, status_words
 from ftapp.tui.screens.compare import CompareScreen, style_of
 from ftapp.tui.widgets.findings_pane import FindingsPane
@@ -175,7 +175,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         standings = {arm: _standing(known.get(run)) for arm, run in runs.items()}
         width, room = (max(map(len, texts), default=0) for texts in (self._arms, standings.values()))
         lines = []
-        overridden = catalog.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}
+        overridden = recipe_words.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}
         started = [arm for arm in self._arms if arm in runs]
         for arm in self._arms:
             style = style_of(started.index(arm)) if arm in runs else _MUTED

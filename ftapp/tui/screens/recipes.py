@@ -18,7 +18,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp import words
-from ftapp.tui.run_columns import result_words
+from ftapp.tui.catalog import Catalog, Entry
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.search_line import SearchLine
@@ -26,8 +26,8 @@ from ftapp.tui.widgets.search_line import SearchLine
 if TYPE_CHECKING:
     from ftapp.recipe import Data, Model, Phase, Recipe
     from ftapp.summary import Summary
-    from ftapp.tui.catalog import Catalog, Entry, Size
     from ftapp.tui.draft import Draft
+    from ftapp.tui.recipe_words import Size
 
 _REREAD_SECONDS = 2.0
 _MUTED = "$foreground-muted"  # $text-muted is a colour for a background that is not known here
@@ -83,7 +83,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     def __init__(self) -> None:
         super().__init__()
-        self._catalog: Catalog | None = None
+        self._catalog = Catalog()
         self._entries: list[Entry] = []
         self._sizes: dict[tuple[Path, str | None], Size] = {}
         self._wanted: Path | None = None  # the recipe to go to when it is there
@@ -108,12 +108,14 @@ recipe as a start for one of your own; a file that is changed in an editor is re
                 yield Static(id="comment", markup=False)
 
     def on_mount(self) -> None:
+        self._entries = self._catalog.read(_here(), self.app.settings.recent, check=False)
+        self._fill_menu()
         self.set_interval(_REREAD_SECONDS, self._reread)
         self.watch(self.app, "live_runs", self._runs_changed, init=False)
 
     def on_screen_resume(self) -> None:
         self._show_entry()
-        # The first frame first: what these import in threads would slow it down.
+        # The first frame, with the list, comes first: what these import in threads would slow it down.
         self.call_after_refresh(self._reread)
         self.call_after_refresh(self._reread_runs)
 
@@ -141,10 +143,8 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             self._fill_menu()
 
     def _read(self) -> list[Entry]:
-        # In a thread, the import of the recipes' schema too, so that the first frame waits for neither.
-        from ftapp.tui.catalog import Catalog
+        from ftapp.tui import recipe_words  # noqa: F401  (imported here, in a thread, for what shows an entry)
 
-        self._catalog = self._catalog or Catalog()
         return self._catalog.read(_here(), self.app.settings.recent)
 
     @work(exclusive=True, group="runs")
@@ -270,7 +270,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         entry, profile = self.entry, self.profile
         if entry is None:
             return None
-        if profile not in entry.recipes:
+        if entry.checked and profile not in entry.recipes:
             self.notify("\n".join(entry.problems), title=f"{entry.name} cannot run", severity="error", timeout=12)
             return None
         if not entry.bundled:
@@ -282,8 +282,10 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         about, entry = self.query_one("#about"), self.entry
         about.border_title = entry.name if entry else None
         self.query_one("#welcome").set_class(self._last == {}, "-shown")
-        for widget in self.query("#title, #profiles, Facts, #comment"):
+        for widget in self.query("#title, #profiles"):
             widget.display = entry is not None
+        for widget in self.query("Facts, #comment"):  # the comment moves no more once it is there
+            widget.display = entry is not None and entry.checked
         self.query_one("#problems").set_class(bool(entry and entry.problems), "-shown")
         if entry is None:
             return
@@ -305,9 +307,9 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     @work(exclusive=True, group="size")
     async def _find_size(self, recipe: Recipe, place: tuple[Path, str | None]) -> None:
         """Tell how large the model is and how much of it trains, where that is known without Keras."""
-        from ftapp.tui import catalog
+        from ftapp.tui import recipe_words
 
-        size = await asyncio.to_thread(catalog.size, recipe)
+        size = await asyncio.to_thread(recipe_words.size, recipe)
         if size is not None:
             self._sizes[place] = size
             self._show_entry()
@@ -341,39 +343,39 @@ def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
 
 def _facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str, Any]]) -> list[Fact]:
     """What a recipe does, in rows."""
-    from ftapp.tui import catalog
+    from ftapp.tui import recipe_words
 
     rows: list[Fact] = [("Model", _model(recipe.model, size)), ("Data", _data(recipe.data))]
     if recipe.augment is not None:
-        rows.append(("Augment", Content(catalog.augment_words(recipe.augment))))
+        rows.append(("Augment", Content(recipe_words.augment_words(recipe.augment))))
     for index, phase in enumerate(recipe.phase):
         share = size.trainable[index] / size.parameters if size and size.parameters else None
         rows.append(("Phases" if index == 0 else "", _phase(phase, share)))
-    for index, (name, overridden) in enumerate(catalog.arms_words(arms, recipe).items()):
+    for index, (name, overridden) in enumerate(recipe_words.arms_words(arms, recipe).items()):
         rows.append(("Arms" if index == 0 else "", Content.assemble((f"{name}  ", "b"), overridden)))
     return rows
 
 
 def _model(model: Model, size: Size | None) -> Content:
-    from ftapp.tui import catalog
+    from ftapp.tui import recipe_words
 
-    name, place = catalog.model_words(model.preset)
-    told = catalog.head_words(model)
+    name, place = recipe_words.model_words(model.preset)
+    told = recipe_words.head_words(model)
     if size is not None:
         told = f"{words.count(size.parameters)} parameters, {told}"
     return Content.assemble(name, (f"  {place}\n", _MUTED), (told, _MUTED))
 
 
 def _data(data: Data) -> Content:
-    from ftapp.tui import catalog
+    from ftapp.tui import recipe_words
 
-    name, place = catalog.data_words(data.source)
-    return Content.assemble(name, (f"  {place}\n", _MUTED), (catalog.split_words(data), _MUTED))
+    name, place = recipe_words.data_words(data.source)
+    return Content.assemble(name, (f"  {place}\n", _MUTED), (recipe_words.split_words(data), _MUTED))
 
 
 def _phase(phase: Phase, share: float | None) -> Content:
     """A phase with its rules: what trains in the colour of that, what is frozen at rest."""
-    from ftapp.tui import catalog
+    from ftapp.tui import recipe_words
 
     rules = [
         Content.styled(rule, "$primary" if rule.startswith("train") else _MUTED)
@@ -381,16 +383,18 @@ def _phase(phase: Phase, share: float | None) -> Content:
     ]
     return Content.assemble(
         (f"{phase.name}  ", "b"),
-        (catalog.length_words(phase), _MUTED),
+        (recipe_words.length_words(phase), _MUTED),
         "" if share is None else f"  R = {words.share(share)}",
         "\n",
         Content.styled(" · ", _MUTED).join(rules),
-        (f"\n{catalog.rate_words(phase)}", _MUTED),
+        (f"\n{recipe_words.rate_words(phase)}", _MUTED),
     )
 
 
 def _outcome(last: Summary | None, now: float) -> Fact:
     """What the last run of the recipe with this profile gave on this machine."""
+    from ftapp.tui.run_columns import result_words
+
     if last is None:
         return "Last run", Content.styled("not run on this machine yet", _MUTED)
     parts = [last.status, *result_words(last)]

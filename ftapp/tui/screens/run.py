@@ -17,8 +17,9 @@ from textual.widget import Widget
 
 from ftapp import control
 from ftapp import recipe as recipes
+from ftapp.ahead import SharedFollower
 from ftapp.errors import RecipeError, RunError
-from ftapp.history import Follower, History
+from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 from ftapp.tui.curves import Curve
@@ -104,7 +105,7 @@ when this screen or the interface is closed. Commands are carried out at the end
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.run = run
-        self._follower = Follower(run.events_file)
+        self._follower = SharedFollower(run.events_file)
         self._status = "running"
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
@@ -140,6 +141,9 @@ when this screen or the interface is closed. Commands are carried out at the end
         self.query_one("#gradient").add_class("-empty")  # until a step tells of it
         self.query_one("#loss").focus()
         self._follow()
+
+    def on_unmount(self) -> None:
+        self._follower.close()
 
     @work(exclusive=True)
     async def _follow(self) -> None:

@@ -65,9 +65,7 @@ class Chart(Plot):
         self.clear()
         for curve in self.curves:
             color = self.color(curve.color)
-            y = self._scaled(curve.y)
-            x = curve.x[np.isfinite(y)]
-            y = y[np.isfinite(y)]
+            x, y = self._scaled(curve)
             if curve.noisy and self.smooth and window(len(y)) > 1:
                 faint = color.blend(self.color("background"), _FAINT)
                 self.plot(*thin(x, y, low, high, buckets), line_style=faint.hex, hires_mode=mode)
@@ -98,11 +96,12 @@ class Chart(Plot):
         ends = [end for curve in self.curves if len(curve.x) for end in (curve.x[0], curve.x[-1])]
         return (float(min(ends)), float(max(ends))) if ends else (0.0, 1.0)
 
-    def _scaled(self, y: Floats) -> Floats:
+    def _scaled(self, curve: Curve) -> tuple[Floats, Floats]:
+        """A curve's points as they are drawn; what is not above 0 has no place on a logarithmic axis."""
         if not self.logarithmic:
-            return y
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.log10(y), np.float64)
+            return curve.x, curve.y
+        above = curve.y > 0
+        return curve.x[above], np.log10(curve.y[above])
 
     def _label(self) -> None:
         legend = Text(self._title)

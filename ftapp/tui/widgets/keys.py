@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
+from textual.screen import Screen
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
@@ -16,9 +17,18 @@ class Keys(Footer):
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False, compact=True)
+        self._told: object = None
 
     def compose(self) -> ComposeResult:
         for key in super().compose():
             if isinstance(key, FooterKey) and key.action.endswith("help"):
                 key.add_class("-pinned")
             yield key
+
+    def bindings_changed(self, screen: Screen[object]) -> None:
+        """Compose anew where what is shown is not the same. Textual tells of each change of the focus."""
+        active = screen.active_bindings.values()
+        told = [(each.binding, each.enabled, each.tooltip) for each in active if each.binding.show]
+        if told != self._told:
+            self._told = told if screen.app.app_focus else None  # without the focus, nothing is composed
+            super().bindings_changed(screen)

@@ -15,7 +15,7 @@ from textual.widgets import Button, Static
 
 from ftapp import schedule
 from ftapp.recipe import Phase, Recipe
-from ftapp.tui import catalog
+from ftapp.tui import recipe_words
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.curve import Curve
 from ftapp.tui.widgets.facts import Facts
@@ -144,7 +144,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         if form.arms and not self.has_class("-arms"):
             self.add_class("-arms")
             self.move_child(self.query_one("#experiment"), before=0)
-        rows = list(catalog.arms_words(form.arms, base).items())
+        rows = list(recipe_words.arms_words(form.arms, base).items())
         note = Content.styled("What is changed below is changed in every arm.", "$foreground-muted")
         self.query_one(Facts).rows = [*rows, ("", note)] if rows else []
         options = form.draft.options

@@ -1,0 +1,28 @@
+"""The program `ftapp`. Without arguments it opens the interface as `ftapp.cli` does, but does not import Typer."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+
+def main() -> None:
+    """Open the interface on a terminal if there are no arguments; all else is up to `ftapp.cli`."""
+    if sys.argv[1:] or not sys.stdout.isatty():
+        from ftapp import cli
+
+        cli.main()
+        return
+    gc.disable()  # until the first frame: nothing that is made before it goes
+    try:
+        from ftapp.tui.app import run_app
+
+        run_app(None, offline=False)
+    except (KeyboardInterrupt, Exception) as error:
+        from ftapp.cli import end
+
+        end(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What a recipe says of its model, data and phases, in words, and how large its model is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from textual.content import Content
+
+from ftapp import presets, sources, structures
+from ftapp.artifacts import Artifact
+from ftapp.recipe import Augment, Data, Model, Phase, Recipe
+from ftapp.rules import decide, parse_rule
+from ftapp.tui.draft import toml
+
+_INDEX = "from a package index"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many parameters a recipe's model has, moving statistics included, and how many train in each phase."""
+
+    parameters: int
+    trainable: tuple[int, ...]
+
+
+def size(recipe: Recipe) -> Size | None:
+    """The size of a recipe's model, where its structure is kept on disk from an earlier look at it."""
+    structure = structures.load(recipe)
+    if structure is None:
+        return None
+    trainable = []
+    for phase in recipe.phase:
+        decided, _ = decide([parse_rule(rule) for rule in phase.layers], structure.units)
+        trains = zip(structure.weighted, decided, strict=True)
+        trainable.append(sum(layer.trainable for layer, does in trains if does))
+    return Size(structure.parameters, tuple(trainable))
+
+
+def model_words(preset: str) -> tuple[str, str]:
+    """A preset's short name, and where it comes from."""
+    name = presets.short_name(preset)
+    if preset.startswith("pypi://"):
+        artifact = Artifact.parse(preset)
+        return name, _INDEX if name == artifact.project else _index(artifact)
+    if preset.startswith("assets:"):
+        return name, "comes with ftapp"
+    if presets.is_path(preset):
+        return name, f"folder {Path(preset).parent}"
+    return name, "from Hugging Face" if preset.startswith("hf://") else "from Kaggle"
+
+
+def data_words(uri: str) -> tuple[str, str]:
+    """A data source's short name, and where it comes from."""
+    source = sources.parse(uri)
+    if source.artifact:
+        return Path(source.artifact.member).name, _index(source.artifact)
+    places = {
+        "tfds": "from TensorFlow Datasets",
+        "sklearn": "comes with scikit-learn",
+        "gutenberg": "from Project Gutenberg",
+    }
+    if source.scheme in places:
+        name = f"book {source.name}" if source.scheme == "gutenberg" else source.name
+        return name, places[source.scheme]
+    return Path(source.name).name, f"{'folder' if source.scheme == 'folder' else 'file'} in {Path(source.name).parent}"
+
+
+def _index(artifact: Artifact) -> str:
+    return f"{_INDEX}, in {artifact.project}"
+
+
+def length_words(phase: Phase) -> str:
+    """How long a phase is: "20 epochs of batches of 32"."""
+    count, unit = (phase.epochs, "epoch") if phase.epochs is not None else (phase.steps, "step")
+    return f"{count} {unit}{'' if count == 1 else 's'}, batches of {phase.batch_size}"
+
+
+def rate_words(phase: Phase) -> str:
+    """A phase's optimizer and learning rates with their course."""
+    rates = phase.learning_rate
+    told = ", ".join(f"{where} {rate:g}" for where, rate in rates.items()) if isinstance(rates, dict) else f"{rates:g}"
+    parts = [f"{phase.optimizer} {told}"]
+    if phase.layer_decay != 1:
+        parts.append(f"x{phase.layer_decay:g} a layer down")
+    if phase.warmup:
+        parts.append(f"{phase.warmup:.0%} warm-up")
+    if phase.schedule != "constant":
+        parts.append(phase.schedule)
+    if phase.clip_norm is not None:
+        parts.append(f"clipped at {phase.clip_norm:g}")
+    return ", ".join(parts)
+
+
+def head_words(model: Model) -> str:
+    """What examples are made to fit the backbone, and what stands on it."""
+    parts = []
+    if model.image_size:
+        parts.append(f"{model.image_size[0]}x{model.image_size[1]} pixels")
+    if model.sequence_length:
+        parts.append(f"{model.sequence_length} tokens")
+    if model.features:
+        parts.append(f"features of {model.features}")
+    if model.image_size:
+        parts.append({"average": "averaged", "max": "largest of each map", "flatten": "all positions"}[model.pooling])
+    if model.normalize:
+        parts.append("normalized")
+    parts += [f"{width} hidden units" for width in model.hidden]
+    if model.dropout:
+        parts.append(f"dropout {model.dropout:g}")
+    if model.label_smoothing:
+        parts.append(f"labels smoothed by {model.label_smoothing:g}")
+    if "head" in model.model_fields_set or model.head != "softmax":
+        parts.append(f"{model.head} head")
+    return ", ".join(parts)
+
+
+def arm_words(change: Mapping[str, Any], *, name_phases: bool = False) -> str:
+    """What an arm overrides: "freeze all · train head, warmup 0.1"."""
+    parts = []
+    for key, value in change.items():
+        if key == "layers":
+            parts.append(" · ".join(value) or "train all")
+        elif isinstance(value, Mapping):
+            phases = value if key == "phase" else {}
+            told = [f"{name}: " * name_phases + arm_words(phase) for name, phase in phases.items()]
+            parts.append("; ".join(told) or f"{key} {arm_words(value)}")
+        else:
+            parts.append(f"{key.replace('_', ' ')} {value if isinstance(value, str) else toml(value)}")
+    return ", ".join(parts)
+
+
+def arms_words(arms: Mapping[str, Mapping[str, Any]], base: Recipe) -> dict[str, Content]:
+    """What each of a recipe's arms overrides, by its name."""
+    several = len(base.phase) > 1
+    as_it_is = Content.styled("the recipe as it is", "$foreground-muted")
+    told = {name: arm_words(change, name_phases=several) for name, change in arms.items()}
+    return {name: Content(words) if words else as_it_is for name, words in told.items()}
+
+
+def split_words(data: Data) -> str:
+    """How many examples are drawn, and what of them is held out."""
+    drawn = f"{data.limit:,} examples, " if data.limit else ""
+    parts = [(data.validation, "for validation"), (data.test, "for the test")]
+    held = " and ".join(f"{size:.0%} {what}" if size < 1 else f"{size:,.0f} {what}" for size, what in parts if size)
+    return f"{drawn}{held}"
+
+
+def augment_words(augment: Augment) -> str:
+    """The random changes to images or texts."""
+    parts = [] if augment.flip == "none" else [f"flip {augment.flip}"]
+    if augment.rotation:
+        parts.append(f"rotation {augment.rotation:g}°")
+    if augment.zoom:
+        parts.append(f"zoom {augment.zoom:.0%}")
+    if augment.crop < 1:
+        parts.append(f"crop {augment.crop:.0%}")
+    if any(augment.translation):
+        parts.append("translation " + " x ".join(f"{part:.0%}" for part in augment.translation))
+    if parts:
+        parts[-1] += f"; fill {augment.fill_mode}"
+    if augment.token_dropout:
+        parts.append(f"{augment.token_dropout:.0%} of tokens left out")
+    if augment.word_swap:
+        parts.append(f"{augment.word_swap:.0%} of words exchanged")
+    return ", ".join(parts) or "none"
