@@ -64,15 +64,16 @@ class _Helper:
 
     def result(self) -> tuple[int, int, History] | None:
         """The file's inode, where its reading has ended and what it tells, once all is read; None if that failed."""
-        with self._process as process, suppress(EOFError, OSError, pickle.UnpicklingError):
+        with self._process as process, suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
             assert process.stdout
             read: tuple[int, int, History] = pickle.load(process.stdout)
             return read
         return None
 
     def end(self) -> None:
-        """Have it end now. Who waits for its result gets none."""
-        self._process.kill()
+        """Have it end now."""
+        with self._process as process:
+            process.kill()
 
 
 def _help(path: Path) -> _Helper | None:

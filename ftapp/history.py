@@ -80,14 +80,14 @@ class Steps(Sequence[Stepped]):
     def join(self, later: Steps) -> None:
         """Take in the steps of another history that come after these."""
         for name in vars(self):
-            self._grow(name, getattr(later, name).tobytes())
+            self._grow(name, memoryview(getattr(later, name)).cast("B"))
 
-    def _grow(self, name: str, values: bytes) -> None:
+    def _grow(self, name: str, values: bytes | memoryview) -> None:
         column: array[Any] = getattr(self, name)
         try:
             column.frombytes(values)
         except BufferError:
-            setattr(self, name, array(column.typecode, column.tobytes() + values))
+            setattr(self, name, array(column.typecode, column.tobytes() + bytes(values)))
 
     def __len__(self) -> int:
         return len(self.step)
