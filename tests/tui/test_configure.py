@@ -576,7 +576,7 @@ async def test_advice_is_given_copied_and_opened(image_recipe: str, tmp_path: Pa
         await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, AdviseScreen))
         await told(pilot, lambda: app.screen.has_class("-known"))
-        facts = {row[0]: str(row[1]) for row in app.screen.query_one("#facts", Facts).rows}
+        facts = {row[0]: str(row[-1]) for row in app.screen.query_one("#facts", Facts).rows}
         assert facts["data"].endswith("photos: 40 examples, 28 of them to train on")
         assert facts["size"].startswith("Small")
         assert [row[0] for row in app.screen.query_one("#probes", Facts).rows] == ["features of", "block1", "block2"]

@@ -26,7 +26,7 @@ def survey(blocks: Blocks, counts: Sequence[int] = (100, 100, 100), **changes: A
         Probe(block=f"block{number}", layer=f"block{number}_pool", right=right, lead=lead)
         for number, (right, lead) in enumerate(blocks, start=6 - len(blocks))
     ]
-    facts = {
+    facts: dict[str, Any] = {
         "classes": tuple(f"class {number}" for number in range(len(counts))),
         "counts": tuple(counts),
         "examples": round(sum(counts) / 0.7),
