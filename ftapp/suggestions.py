@@ -165,7 +165,7 @@ def _unsuited(curve: Curve) -> list[str]:
         return []
     told = f"No suggestion: the curve shows no descent. The loss was {curve.start:.4g} at the start and fell by"
     told += f" {max(0.0, fall):.2g} at most; {needed:.2g} would tell it from noise."
-    hint = "Try a higher --to, or more --steps." if curve.ended == "steps" else "Try a lower --from, or more --steps."
+    hint = "Try a higher --to, or more --steps." if curve.ended == "steps" else "Try more --steps."
     return [f"{told} {hint}"]
 
 
