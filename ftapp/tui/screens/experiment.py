@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 
 from ftapp import recipe, runs, words
 from ftapp.errors import RecipeError
-from ftapp.experiments import Experiment, Member
+from ftapp.experiments import Experiment, Member, control_of
 from ftapp.recipe import Finding
 from ftapp.runs import Run
 from ftapp.summary import Summary
@@ -176,11 +176,14 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         width, room = (max(map(len, texts), default=0) for texts in (self._arms, standings.values()))
         lines = []
         overridden = recipe_words.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}
+        if self._arms:
+            overridden[control_of(self._arms[0])] = Content.styled("the control: the first arm again", _MUTED)
+        live = self._standing is not None and self._standing.summary.status == "running"
         started = [arm for arm in self._arms if arm in runs]
         for arm in self._arms:
             style = style_of(started.index(arm)) if arm in runs else _MUTED
             name = (arm.ljust(width), "" if arm in runs else _MUTED)
-            told = standings.get(arm, "waits").ljust(room)
+            told = standings.get(arm, "waits" if live else "not run").ljust(room)
             lines.append(Content.assemble(("━ ", style), name, f"  {told}   ", overridden.get(arm, "")))
         listed = self.query_one(Arms)
         if listed.option_count != len(lines):

@@ -22,12 +22,16 @@ class FindingsPane(Pane):
 
     def __init__(self) -> None:
         super().__init__("Findings", id="findings")
+        self._shown: object = None
 
     def show(self, expected: Sequence[Finding], result: Mapping[str, Any] | None, missing: str) -> None:
         """result: what `ftapp.report.experiment` wrote; without one the findings are `expected`, and what was measured
         is `missing`, in words.
         """
         self._again = partial(self.show, expected, result, missing)
+        if self._shown == (shown := (expected, result, missing, self.size.width)):
+            return
+        self._shown = shown
         found = result.get("findings", []) if result else []
         rows = found or [finding.model_dump() for finding in expected]
         held = sum(row["holds"] == "yes" for row in found)
