@@ -323,7 +323,7 @@ def _once(a: Arm, b: Arm) -> tuple[float, float]:
                 key = (
                     tuple(phase.cache.layers) if phase.cache and phase.cache.cached else ("none", arm.name, phase.phase)
                 )
-                took[key] = max(took.get(key, 0.0), ended.preparing)
+                took[key] = max(took.get(key, 0.0), ended.preparing + ended.spared)
                 if number == 0 and key not in used:
                     used.append(key)
     return sum(took[key] for key in uses[0]), sum(took[key] for key in uses[1])

@@ -126,8 +126,8 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     """What a phase took, and the freeze proof: what it did to the weights.
 
     seconds: wall time in all, without pauses; preparing: of these, for features to keep; training: for steps with their
-    wait for data; evaluating: for held-out metrics. memory: the most resident bytes of the process at the end of a
-    step.
+    wait for data; evaluating: for held-out metrics. spared: what else it once took to compute the features that were
+    there already. memory: the most resident bytes of the process at the end of a step.
     frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
     not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
     stuck: those among these that had a gradient to move them, which is a fault. batches: a hash of the examples of all
@@ -140,6 +140,7 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     preparing: float
     training: float
     evaluating: float
+    spared: float = 0.0
     memory: int
     frozen: int
     digest: str

@@ -31,7 +31,7 @@ Told = Callable[[int, int], bool]
 
 # Examples in a batch of the frozen half: enough for two cores, and few are computed in vain to fill the last one.
 _AT_ONCE = 8
-_RECORD = np.dtype([("key", "V16"), ("start", "<i8"), ("count", "<i8")])
+_RECORD = np.dtype([("key", "V16"), ("start", "<i8"), ("count", "<i8"), ("seconds", "<f8")])
 # How far features computed anew may be from those kept, as a share of their largest: rounding in the dtype they are
 # kept in, and products that are summed in another order.
 _TOLERANCES = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
@@ -68,7 +68,14 @@ def columns(cut: Cut | Boundary, dtype: str) -> tuple[Column, ...]:
 
 def key_of(cut: Cut, dtype: str) -> str:
     """The name of the entry for a frozen half: a hash of its graph, weights, precision and backend."""
-    parts = [keras.__version__, keras.backend.backend(), keras.config.dtype_policy().name, dtype, *_graph(cut.frozen)]
+    parts = [
+        repr(_RECORD),
+        keras.__version__,
+        keras.backend.backend(),
+        keras.config.dtype_policy().name,
+        dtype,
+        *_graph(cut.frozen),
+    ]
     parts += [f"{path} {digest.hex()}" for path, digest in proof.digests(cut.frozen).items()]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
@@ -99,7 +106,8 @@ class Store:
     def __init__(self, folder: Path, columns: Sequence[Column]) -> None:
         self.folder, self.columns = folder, tuple(columns)
         self._index = folder / "index"
-        self._known: dict[bytes, tuple[int, int, int]] = {}  # key -> (number, first token, tokens)
+        # By key: number, first token, tokens, seconds that it took to compute.
+        self._known: dict[bytes, tuple[int, int, int, float]] = {}
         self._tokens = 0
         self._maps: dict[str, NDArray[Any]] = {}
         self.refresh()
@@ -118,14 +126,20 @@ class Store:
         whole = len(data) // _RECORD.itemsize * _RECORD.itemsize
         for record in np.frombuffer(data[:whole], _RECORD):
             start, count = int(record["start"]), int(record["count"])
-            self._known[record["key"].tobytes()] = (len(self._known), start, count)
+            self._known[record["key"].tobytes()] = (len(self._known), start, count, float(record["seconds"]))
             self._tokens = start + count
 
-    def append(self, keys: Sequence[bytes], counts: Sequence[int], values: dict[str, NDArray[Any]]) -> None:
+    def seconds(self, key: bytes) -> float:
+        """What it took to compute an example that is there."""
+        return self._known[key][3]
+
+    def append(
+        self, keys: Sequence[bytes], counts: Sequence[int], values: dict[str, NDArray[Any]], seconds: float
+    ) -> None:
         """Add examples that are not there yet. The caller holds the entry's lock (`cache.filled`).
 
         counts: tokens of each example, 0 where no column is by token; values: of each column, (examples, ...) or
-        (examples, at least so many tokens, ...).
+        (examples, at least so many tokens, ...); seconds: what it took to compute each.
         """
         starts = self._tokens + np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
         for column in self.columns:
@@ -136,6 +150,7 @@ class Store:
             _write(self.folder / column.name, offset, np.ascontiguousarray(rows, _numpy(column.dtype)))
         records = np.zeros(len(keys), _RECORD)
         records["key"], records["start"], records["count"] = [np.void(key) for key in keys], starts, counts
+        records["seconds"] = seconds
         _write(self._index, len(self._known) * _RECORD.itemsize, records)
         self.refresh()
 
@@ -148,11 +163,11 @@ class Store:
         for column in self.columns:
             kept = self._mapped(column)
             if not column.by_token:
-                result[column.name] = kept[[number for number, _, _ in found]]
+                result[column.name] = kept[[number for number, *_ in found]]
                 continue
             assert width is not None
             padded = np.zeros((len(found), width, *column.shape), kept.dtype)
-            for row, (_, start, count) in zip(padded, found, strict=True):
+            for row, (_, start, count, _) in zip(padded, found, strict=True):
                 row[:count] = kept[start : start + count]
             result[column.name] = padded
         return result
@@ -182,11 +197,14 @@ def _write(path: Path, offset: int, values: NDArray[Any]) -> None:
 class Features:
     """A dataset whose inputs are features, for the rest of a cut model. Call `prepare` before `inputs`.
 
-    views: how many augmented views of each example are kept; epoch e trains on view e modulo `views`.
+    views: how many augmented views of each example are kept; epoch e trains on view e modulo `views`. spared: seconds
+    that it once took to compute what `prepare` found there.
     """
 
     def __init__(self, dataset: Encoded, cut: Cut, store: Store, views: int) -> None:
         self._dataset, self._cut, self._store, self._views = dataset, cut, store, views
+        self._used: set[bytes] = set()
+        self.spared = 0.0
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
@@ -211,17 +229,22 @@ class Features:
 
         Returns whether all of them are there now; False when `told` gave up. Raises RunError when the disk is full.
         """
-        if not self._missing(indices, draw):
+        wanted = self._keys(indices, draw)
+        if all(key in self._store for key in wanted):
+            self._use(wanted)
             return True
         told(0, len(indices))  # says what is being waited for
         with cache.filled(self._store.folder):
             self._store.refresh()
+            self._use(wanted)
             missing = self._missing(indices, draw)
             done = len(indices) - len(missing)
+            begun = time.perf_counter()
             for batch, features in self._computed([index for index, _ in missing], draw):
                 keys = self._keys(batch, draw)
+                since, begun = begun, time.perf_counter()
                 try:
-                    self._store.append(keys, self._counts(batch), features)
+                    self._store.append(keys, self._counts(batch), features, (begun - since) / len(batch))
                 except OSError as error:
                     raise RunError(
                         f"features are kept in {self._store.folder}, which cannot be written: {error.strerror}; "
@@ -231,6 +254,12 @@ class Features:
                 if not told(done, len(indices)):
                     return False
         return True
+
+    def _use(self, wanted: Sequence[bytes]) -> None:
+        """Count what of these was there before any of them was asked for."""
+        new = set(wanted) - self._used
+        self.spared += sum(self._store.seconds(key) for key in new if key in self._store)
+        self._used |= new
 
     def missing(self, indices: NDArray[np.int64], draw: Draw | None) -> int:
         """How many of these examples' features are still to be computed."""

@@ -371,6 +371,7 @@ class Job:
                 seconds=self._control.clock() - self._begun,
                 **self._spent,
                 training=sum(self._steps.seconds),
+                spared=sum(each.spared for each in stage.features.values()),
                 memory=self._steps.peak,
                 frozen=found.frozen,
                 digest=found.digest,

@@ -98,7 +98,7 @@ METHOD = (
     "steps around their smooth course and speak of these runs; with three or more from Student's t over the repeats, "
     "and speak of seeds. Intervals of accuracies with fewer than three repeats are Newcombe's. Times leave out the "
     "first three steps of each phase, in which functions are compiled, and all evaluations. Features that are kept "
-    "count once for each arm, at what a run took for them; those that were on disk before cost nothing."
+    "count once for each arm, at what a run took for them, also where that was an earlier one."
 )
 
 

@@ -31,7 +31,7 @@ def keys(*names: str) -> list[bytes]:
 def write(store: Store, names: str, counts: Sequence[int], value: float) -> None:
     pooled = np.full((len(names), 3), value, np.float32)
     tokens = np.full((len(names), 8, 2), value, np.float32)
-    store.append(keys(*names), counts, {"pooled": pooled, "tokens": tokens})
+    store.append(keys(*names), counts, {"pooled": pooled, "tokens": tokens}, 0.5)
 
 
 def test_what_is_written_is_read_padded_with_zeros(tmp_path: Path) -> None:
@@ -142,6 +142,12 @@ def test_features_are_computed_once_and_are_those_of_the_frozen_half(
     again = half.features(folder)
     assert again.prepare(np.array([1, 2]), None, go_on)
     assert half.calls == 3
+    # What it was spared, once.
+    assert made.spared == 0
+    assert again.spared > 0
+    spared = again.spared
+    assert again.prepare(np.array([2, 1]), None, go_on)
+    assert again.spared == spared
 
 
 def test_features_do_not_depend_on_who_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
