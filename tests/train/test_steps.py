@@ -15,7 +15,7 @@ from tests.conftest import Do
 
 def told(events: list[AnyEvent]) -> list[dict[str, Any]]:
     """The events without what a clock or a chance has a say in."""
-    measured = {"time", "seconds", "memory", "preparing", "evaluating", "training", "id"}
+    measured = {"time", "seconds", "memory", "preparing", "evaluating", "training", "spared", "id"}
     return [
         {"kind": type(event).__name__}
         | {key: value for key, value in msgspec.structs.asdict(event).items() if key not in measured}
