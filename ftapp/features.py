@@ -100,7 +100,8 @@ class Store:
     """The files of an entry: one for each column, and an index of which example lies where.
 
     An example is in the index only after its features are on the disk, so a process that is killed leaves nothing
-    half-written behind; what lies after the last example of the index is written over.
+    half-written behind; what lies after the last example of the index is written over. spared: seconds that it once
+    took to compute what `use` found there.
     """
 
     def __init__(self, folder: Path, columns: Sequence[Column]) -> None:
@@ -108,8 +109,10 @@ class Store:
         self._index = folder / "index"
         # By key: number, first token, tokens, seconds that it took to compute.
         self._known: dict[bytes, tuple[int, int, int, float]] = {}
+        self._used: set[bytes] = set()
         self._tokens = 0
         self._maps: dict[str, NDArray[Any]] = {}
+        self.spared = 0.0
         self.refresh()
 
     def __contains__(self, key: bytes) -> bool:
@@ -129,9 +132,11 @@ class Store:
             self._known[record["key"].tobytes()] = (len(self._known), start, count, float(record["seconds"]))
             self._tokens = start + count
 
-    def seconds(self, key: bytes) -> float:
-        """What it took to compute an example that is there."""
-        return self._known[key][3]
+    def use(self, keys: Sequence[bytes]) -> None:
+        """Count what it once took to compute those of these examples that are there, each when it is first asked for."""
+        new = set(keys) - self._used
+        self.spared += sum(self._known[key][3] for key in new if key in self._known)
+        self._used |= new
 
     def append(
         self, keys: Sequence[bytes], counts: Sequence[int], values: dict[str, NDArray[Any]], seconds: float
@@ -197,14 +202,16 @@ def _write(path: Path, offset: int, values: NDArray[Any]) -> None:
 class Features:
     """A dataset whose inputs are features, for the rest of a cut model. Call `prepare` before `inputs`.
 
-    views: how many augmented views of each example are kept; epoch e trains on view e modulo `views`. spared: seconds
-    that it once took to compute what `prepare` found there.
+    views: how many augmented views of each example are kept; epoch e trains on view e modulo `views`.
     """
 
     def __init__(self, dataset: Encoded, cut: Cut, store: Store, views: int) -> None:
         self._dataset, self._cut, self._store, self._views = dataset, cut, store, views
-        self._used: set[bytes] = set()
-        self.spared = 0.0
+
+    @property
+    def spared(self) -> float:
+        """Seconds that it once took to compute what all data of the phase found there."""
+        return self._store.spared
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
@@ -231,12 +238,12 @@ class Features:
         """
         wanted = self._keys(indices, draw)
         if all(key in self._store for key in wanted):
-            self._use(wanted)
+            self._store.use(wanted)
             return True
         told(0, len(indices))  # says what is being waited for
         with cache.filled(self._store.folder):
             self._store.refresh()
-            self._use(wanted)
+            self._store.use(wanted)
             missing = self._missing(indices, draw)
             done = len(indices) - len(missing)
             begun = time.perf_counter()
@@ -254,12 +261,6 @@ class Features:
                 if not told(done, len(indices)):
                     return False
         return True
-
-    def _use(self, wanted: Sequence[bytes]) -> None:
-        """Count what of these was there before any of them was asked for."""
-        new = set(wanted) - self._used
-        self.spared += sum(self._store.seconds(key) for key in new if key in self._store)
-        self._used |= new
 
     def missing(self, indices: NDArray[np.int64], draw: Draw | None) -> int:
         """How many of these examples' features are still to be computed."""

@@ -371,7 +371,7 @@ class Job:
                 seconds=self._control.clock() - self._begun,
                 **self._spent,
                 training=sum(self._steps.seconds),
-                spared=sum(each.spared for each in stage.features.values()),
+                spared=stage.features["train"].spared if stage.features else 0.0,
                 memory=self._steps.peak,
                 frozen=found.frozen,
                 digest=found.digest,

@@ -203,7 +203,7 @@ def test_exit_codes() -> None:
 
 
 def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> None:
-    code, _, run = do(image_recipe, "phase.head.epochs=1")
+    code, _, run = do(image_recipe, "phase.head.epochs=1", "augment.flip=horizontal")
     assert code == 0
     section = README.partition("## What a run leaves")[2]
     for name in re.findall(r"^\| `([\w./]+)` \|", section.partition("To use")[0], re.MULTILINE):

@@ -163,6 +163,7 @@ class FtApp(App[None]):
     def start(self, draft: Draft) -> None:
         """Start a draft's run or experiment, detached from the interface, and show it; or say what is wrong with it."""
         from ftapp.errors import RecipeError
+        from ftapp.runs import Run
 
         try:
             started = draft.start(self.runs_dir, offline=self.offline)

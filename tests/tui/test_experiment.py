@@ -135,7 +135,7 @@ async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_pa
     async with app.run_test(size=(120, 40)) as pilot:
         home = app.screen
         assert isinstance(home, RecipesScreen)
-        await until(pilot, lambda: home.entry is not None)
+        await until(pilot, lambda: home.entry is not None and home.entry.checked)
         assert ("Arms", "A full  train all") in [tuple(map(str, row)) for row in home.query_one(Facts).rows]
         await pilot.press("r")
         await until(pilot, lambda: isinstance(app.screen, ExperimentScreen))

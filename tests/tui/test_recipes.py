@@ -288,7 +288,8 @@ async def test_a_recipe_with_arms_shows_what_each_overrides() -> None:
     app = Opened()
     async with app.run_test() as pilot:
         screen = await ready(pilot)
-        await pilot.press("slash", *"lesson-vgg", "down")
+        await pilot.press("slash", *"lesson-vgg16-two", "down")
+
         assert "Arms A features  finetune: freeze all · train head" in text(screen)
         assert "B two phases  the recipe as it is" in text(screen)
         await pilot.press("r")

@@ -137,8 +137,8 @@ when this screen or the interface is closed. Commands are carried out at the end
                 yield Chart("Memory, GiB", id="memory", smooth=False)
 
     def on_mount(self) -> None:
-        self._show_panes()
         self.query_one("#gradient").add_class("-empty")  # until a step tells of it
+        self._show_panes()
         self.query_one("#loss").focus()
         self._follow()
 
@@ -222,7 +222,10 @@ when this screen or the interface is closed. Commands are carried out at the end
         )
         self._plot("rate", Curve.of("", at_step, steps.rate, "primary"))
         norms = Curve.of("", at_step, steps.gradient_norm, "primary", noisy=True)
-        self.query_one("#gradient").set_class(not len(norms.x), "-empty")
+        gradient = self.query_one("#gradient")
+        if gradient.has_class("-empty") and len(norms.x):
+            gradient.remove_class("-empty")
+            self._show_panes()
         self._plot("gradient", norms)
         with np.errstate(divide="ignore"):
             pace = 1 / np.asarray(steps.seconds)
@@ -241,7 +244,7 @@ when this screen or the interface is closed. Commands are carried out at the end
             self.query_one(f"#{name}").set_class(name in self.app.settings.hidden, "-off")
         for name in ("charts", "facts", "details"):
             group = self.query_one(f"#{name}")
-            empty = all(pane.has_class("-off") for pane in group.children)
+            empty = all(pane.has_class("-off") or pane.has_class("-empty") for pane in group.children)
             group.set_class(empty, "-off")
             self.query_one("#panes").set_class(empty, f"-no-{name}")
 
