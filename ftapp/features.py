@@ -133,7 +133,7 @@ class Store:
             self._tokens = start + count
 
     def use(self, keys: Sequence[bytes]) -> None:
-        """Count what it once took to compute those of these examples that are there, each when it is first asked for."""
+        """Count what it once took to compute those of these examples that are there, each when first asked for."""
         new = set(keys) - self._used
         self.spared += sum(self._known[key][3] for key in new if key in self._known)
         self._used |= new
