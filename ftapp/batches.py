@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import keras
+import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,10 @@ _LENGTH_STEP = 64 if keras.backend.backend() == "jax" else 16
 _BUCKETS = 32
 _TEXTS_AT_ONCE = 1024
 _PREFETCHED = 2
+# Tokenizers to which what follows a word is of no matter; so many characters for each token nearly always suffice.
+_BY_WORD = (keras_hub.tokenizers.WordPieceTokenizer, keras_hub.tokenizers.BytePairTokenizer)
+_CHARACTERS = 8
+_WORD_END = re.compile(r"(?<=\S)\s")
 
 
 class Draw(NamedTuple):
@@ -321,9 +327,31 @@ def encode_texts(
     for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE):
         if progress:
             progress(start, len(texts))
-        encoded = preprocessor(list(texts[start : start + _TEXTS_AT_ONCE]) or [""])
-        chunks.append({name: _to_numpy(values) for name, values in encoded.items()})
+        chunks.append(_encoded(list(texts[start : start + _TEXTS_AT_ONCE]) or [""], preprocessor))
     return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(texts)] for name in chunks[0]}
+
+
+def _encoded(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
+    """What `encode_texts` makes, where tokens lie within words without splitting what is cut off anyway."""
+
+    def made(some: list[str]) -> dict[str, NDArray[Any]]:
+        return {name: _to_numpy(values) for name, values in preprocessor(some).items()}
+
+    if not isinstance(preprocessor.tokenizer, _BY_WORD):
+        return made(texts)
+    beginnings = [_beginning(text, _CHARACTERS * preprocessor.sequence_length) for text in texts]
+    encoded = made(beginnings)
+    is_cut = np.array([len(part) < len(text) for part, text in zip(beginnings, texts, strict=True)])
+    short = np.flatnonzero(is_cut & ~encoded["padding_mask"].all(axis=1))
+    for name, values in made([texts[index] for index in short]).items() if len(short) else ():
+        encoded[name][short] = values
+    return encoded
+
+
+def _beginning(text: str, characters: int) -> str:
+    """At least so many characters of a text, or all of it, up to the end of a word."""
+    end = next((each.start() for each in _WORD_END.finditer(text, characters)), len(text))
+    return text[:end]
 
 
 def count_tokens(texts: Sequence[str], preprocessor: Any) -> list[int]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import keras
+import keras_hub
 import numpy as np
 import pytest
 
-from ftapp.batches import epoch_order, evaluation_order, prefetched
+from ftapp.batches import encode_texts, epoch_order, evaluation_order, prefetched
+from tests.conftest import Tiny
 
 
 def test_an_epoch_holds_each_example_once_in_an_order_of_its_own() -> None:
@@ -59,3 +62,38 @@ def test_prefetching_keeps_order_runs_ahead_and_passes_errors_on() -> None:
     with pytest.raises(OSError, match="no sixth one"):
         next(results)
     assert made[:5] == [0, 1, 2, 3, 4]
+
+
+def test_texts_are_encoded_as_the_preset_does_whole(tiny: Tiny) -> None:
+    tokenizer = keras_hub.models.BertTokenizer.from_preset(str(tiny.bert))
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=8)
+    words = [word for word in tokenizer.get_vocabulary() if word.isalpha()]
+    random = np.random.default_rng(0)
+    texts = [
+        "",
+        words[0],
+        "x" * 500,
+        "x" * 200 + " " + " ".join(words[:9]),  # few tokens for its length: it is read again, whole
+        "  \n " * 40 + words[1] + "\t" + words[2],
+        "x" * 63 + " ," + words[3],
+        *(" ".join(random.choice(words, size)) for size in random.integers(1, 120, 40)),
+    ]
+    found = encode_texts(texts, preprocessor)
+    for name, values in preprocessor(texts).items():
+        assert np.array_equal(found[name], keras.ops.convert_to_numpy(values)), name
+    split: list[str] = []
+
+    class Watched:
+        """Remembers what the tokenizer splits."""
+
+        sequence_length = 8
+
+        def __init__(self) -> None:
+            self.tokenizer = tokenizer
+
+        def __call__(self, some: list[str]) -> object:
+            split.extend(some)
+            return preprocessor(some)
+
+    encode_texts(texts, Watched())
+    assert sum(map(len, split)) < sum(map(len, texts))
