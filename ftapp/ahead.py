@@ -14,7 +14,7 @@ from ftapp.history import Follower, History
 from ftapp.tail import PIECE
 
 _LONG = 2**25  # bytes: some 175,000 steps, for which a process just pays
-_NEAR = 0.4  # of a file is read here: what follows a run has a screen to lay out meanwhile
+_NEAR = 0.45  # of a file is read here: what follows a run has a screen to lay out meanwhile
 
 
 class SharedFollower(Follower):
