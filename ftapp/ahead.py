@@ -59,6 +59,7 @@ class _Helper:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            pipesize=2**20,  # bytes, where the system can: it is some 40 MB that come
             start_new_session=True,  # Ctrl-C in a terminal is for the interface alone
         )
 
