@@ -165,9 +165,9 @@ class LabelledTexts:
         inputs = {name: values[indices, :width] for name, values in self._inputs.items()}
         if self._augmenter is None or draw is None:
             return inputs
-        # A view does not depend on what else is in its batch.
-        own = self.keys(indices, None) if isinstance(draw, View) else None
-        numbers = range(len(indices)) if own is None else [int.from_bytes(key, "big") for key in own]
+        numbers = list(range(len(indices)))
+        if isinstance(draw, View):  # which does not depend on what else is in its batch
+            numbers = [int.from_bytes(key, "big") for key in self.keys(indices, None)]
         return self._augmenter(inputs, [(*draw, number) for number in numbers])
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -350,8 +350,8 @@ def _encoded(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
 
 def _beginning(text: str, characters: int) -> str:
     """At least so many characters of a text, or all of it, up to the end of a word."""
-    end = next((each.start() for each in _WORD_END.finditer(text, characters)), len(text))
-    return text[:end]
+    end = _WORD_END.search(text, characters)
+    return text[: end.start()] if end else text
 
 
 def count_tokens(texts: Sequence[str], preprocessor: Any) -> list[int]:

@@ -237,17 +237,17 @@ class Features:
         Returns whether all of them are there now; False when `told` gave up. Raises RunError when the disk is full.
         """
         wanted = self._keys(indices, draw)
-        if all(key in self._store for key in wanted):
+        if not self._missing(indices, wanted):
             self._store.use(wanted)
             return True
         told(0, len(indices))  # says what is being waited for
         with cache.filled(self._store.folder):
             self._store.refresh()
             self._store.use(wanted)
-            missing = self._missing(indices, draw)
+            missing = self._missing(indices, wanted)
             done = len(indices) - len(missing)
             begun = time.perf_counter()
-            for batch, features in self._computed([index for index, _ in missing], draw):
+            for batch, features in self._computed(missing, draw):
                 keys = self._keys(batch, draw)
                 since, begun = begun, time.perf_counter()
                 try:
@@ -264,7 +264,7 @@ class Features:
 
     def missing(self, indices: NDArray[np.int64], draw: Draw | None) -> int:
         """How many of these examples' features are still to be computed."""
-        return len(self._missing(indices, draw))
+        return len(self._missing(indices, self._keys(indices, draw)))
 
     def seconds(self, indices: NDArray[np.int64], draw: Draw | None) -> float:
         """Seconds that the features of one example take, by a probe on some: of at most two batches after a first."""
@@ -321,10 +321,10 @@ class Features:
         named = given if isinstance(given, dict) else {self._cut.frozen.inputs[0].name: given}
         return {name: named[name] for name in self._cut.passed}
 
-    def _missing(self, indices: NDArray[np.int64], draw: Draw | None) -> list[tuple[int, bytes]]:
-        """Index and key of each example that is not kept yet, one for each key."""
-        missing = {key: int(index) for index, key in zip(indices, self._keys(indices, draw), strict=True)}
-        return [(index, key) for key, index in missing.items() if key not in self._store]
+    def _missing(self, indices: NDArray[np.int64], keys: Sequence[bytes]) -> list[int]:
+        """Which of these examples are not kept yet, one for each key."""
+        by_key = {key: int(index) for index, key in zip(indices, keys, strict=True)}
+        return [index for key, index in by_key.items() if key not in self._store]
 
     def _computed(
         self, indices: Sequence[int], draw: Draw | None

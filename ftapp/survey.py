@@ -30,9 +30,8 @@ from ftapp.fetch import Progress
 from ftapp.recipe import Recipe
 
 FOLDS = 5
-_SAMPLE = (
-    500  # examples: a lead of two or three points can be told from chance, and VGG16 reads them in a minute or two
-)
+# Examples: a lead of two or three points can be told from chance, and VGG16 reads them in a minute or two.
+_SAMPLE = 500
 _OF_EACH = 10  # of each class at least, where it has as many
 _AT_ONCE = 32
 _RISK = 0.05  # that any of the blocks is found to lead, or to lag, by chance

@@ -84,6 +84,15 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return made
 
 
+def few_photos(tiny: Tiny, folder: Path) -> Path:
+    """Make a folder of four of the tiny photos of each class."""
+    for name in ("across", "down"):
+        (folder / name).mkdir(parents=True)
+        for index in range(4):
+            (folder / name / f"{index}.png").write_bytes((tiny.photos / name / f"{index}.png").read_bytes())
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def no_features_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A cache of its own for each test, but for those that need real downloads and keep these for the next time."""

@@ -41,7 +41,7 @@ def norm(gradients: Sequence[Any]) -> Any:
     """The Euclidean norm of all gradients as one vector, float32; None among them are left out."""
     dense = [_dense(each) for each in gradients if each is not None]
     squares = [keras.ops.vdot(each, each) for each in dense]  # without a copy of the gradient for its squares
-    return keras.ops.sqrt(sum(squares[1:], squares[0]))
+    return keras.ops.sqrt(sum(squares))
 
 
 def _dense(gradient: Any) -> Any:

@@ -216,6 +216,14 @@ class FtApp(App[None]):
 
         self.push_screen(TryScreen(run))
 
+    def open_path(self, path: Path) -> None:
+        """Open a file or folder with the desktop's own program, or copy its path where there is no desktop."""
+        from ftapp.tui import desktop
+
+        if not desktop.open_path(path):
+            self.copy_to_clipboard(str(path))
+            self.notify(str(path), title="Copied: there is no desktop to open it with", markup=False)
+
     @work(exclusive=True, group="live")
     async def _count_live(self) -> None:
         self.live_runs = await asyncio.to_thread(

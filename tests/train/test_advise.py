@@ -17,7 +17,7 @@ import pytest
 from ftapp import data, freeze, models, recipe, survey
 from ftapp.recipe import Recipe
 from ftapp.train import check_phases
-from tests.conftest import Tiny
+from tests.conftest import Tiny, few_photos
 
 
 def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -103,14 +103,10 @@ def test_what_is_wrong_is_said(text_recipe: str, tmp_path: Path, change: str, co
 
 
 def test_too_few_examples(tiny: Tiny, image_recipe: str, tmp_path: Path) -> None:
-    for name in ("across", "down"):
-        (tmp_path / "few" / name).mkdir(parents=True)
-        for index in range(4):
-            content = (tiny.photos / name / f"{index}.png").read_bytes()
-            (tmp_path / "few" / name / f"{index}.png").write_bytes(content)
+    few = few_photos(tiny, tmp_path / "few")
     file = tmp_path / "mine.toml"
     file.write_text(image_recipe, encoding="utf-8")
-    done = ran(str(file), "--source", f"folder:{tmp_path / 'few'}")
+    done = ran(str(file), "--source", f"folder:{few}")
     assert done.returncode == 2
     assert "two classes or more with 5 examples each beside those held out; 'across' has" in done.stderr
 

@@ -6,12 +6,15 @@ import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from ftapp.experiments import Experiment
 from ftapp.runs import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.draft import Draft
+from ftapp.tui.screens.runs import RunsScreen
+from ftapp.tui.widgets.run_table import RunTable
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 
@@ -54,6 +57,33 @@ async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float 
             return
         await pilot.pause(0.02)
     raise AssertionError("it has not come about")
+
+
+async def listed(pilot: Pilot[None], count: int) -> RunTable:
+    """The list of runs, once it shows so many lines."""
+    await pilot.press("2")
+    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+    table = pilot.app.screen.query_one(RunTable)
+    await until(pilot, lambda: len(table.rows) == count)
+    await pilot.pause()
+    return table
+
+
+async def reached(pilot: Pilot[None], tabs: int) -> set[str | None]:
+    """The ids of what Tab, pressed so often, goes to, each of which is in sight."""
+    seen = set()
+    for _ in range(tabs):
+        focused = pilot.app.screen.focused
+        assert focused is not None
+        seen.add(focused.id)
+        assert focused.size.height >= 1
+        await pilot.press("tab")
+    return seen
+
+
+def notes(app: App[None]) -> str:
+    """What the app has said, a note a line."""
+    return "\n".join(note.message for note in app._notifications)
 
 
 @contextmanager

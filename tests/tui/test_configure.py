@@ -33,8 +33,8 @@ from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.layer_tree import LayerTree
 from ftapp.tui.widgets.layers_pane import LayersPane
 from ftapp.tui.widgets.pictures import Pictures
-from tests.conftest import Tiny
-from tests.tui.harness import SIZES, Opened, until
+from tests.conftest import Tiny, few_photos
+from tests.tui.harness import SIZES, Opened, notes, until
 from tests.tui.structures import bert
 
 HUB = """
@@ -127,10 +127,6 @@ def share(screen: ConfigureScreen) -> str:
     return text_of(screen.query_one("#share"))
 
 
-def notes(pilot: Pilot[None]) -> str:
-    return "\n".join(note.message for note in pilot.app._notifications)
-
-
 # The layers
 
 
@@ -153,8 +149,8 @@ async def test_space_and_letters_toggle_layers_and_the_share_changes_at_once(dra
             assert screen.form.layers == rules.text.splitlines() == expected
             assert percent in share(screen)
         await pilot.press("p", "n")
-        assert "pooler" in notes(pilot)
-        assert "norms" in notes(pilot)
+        assert "pooler" in notes(pilot.app)
+        assert "norms" in notes(pilot.app)
         await pilot.press("down", "down", "space")  # the first block
         await pilot.pause()
         assert screen.form.layers == ["freeze backbone", "train transformer_layer_0"]
@@ -172,7 +168,7 @@ async def test_plus_and_minus_thaw_and_freeze_the_last_blocks(draft: Draft) -> N
             assert screen.form.layers[-1].endswith(last)
         assert screen.form.draft.changes == {}
         await pilot.press("minus")
-        assert "does not train as a whole" in notes(pilot)
+        assert "does not train as a whole" in notes(pilot.app)
 
 
 async def test_rules_are_edited_as_text_and_checked(draft: Draft) -> None:
@@ -399,7 +395,7 @@ async def test_the_command_is_copied_and_shown(draft: Draft) -> None:
         await pilot.press("a", "y")
         command = screen.form.draft.command()
         assert pilot.app.clipboard == command
-        assert command in notes(pilot)
+        assert command in notes(pilot.app)
         assert command.endswith("""--set 'phase.head.layers=["freeze all", "train head, attention"]'""")
 
 
@@ -693,26 +689,22 @@ async def test_the_buttons_of_advice_are_in_sight(image_recipe: str, tmp_path: P
 async def test_advice_that_cannot_be_had_says_why(draft: Draft, lm_recipe: str, tmp_path: Path) -> None:
     async with with_layers(draft) as (screen, pilot):
         await pilot.press("v")
-        await until(pilot, lambda: "g fetches them" in notes(pilot))
+        await until(pilot, lambda: "g fetches them" in notes(pilot.app))
         assert pilot.app.screen is screen
     file = tmp_path / "lm.toml"
     file.write_text(lm_recipe, encoding="utf-8")
     async with opened(Draft(file)) as (screen, pilot):
         screen.set_focus(None)
         await pilot.press("v")
-        await until(pilot, lambda: "for classifiers" in notes(pilot))
+        await until(pilot, lambda: "for classifiers" in notes(pilot.app))
         assert not screen.query_one(DataPane).has_class("-classes")
 
 
 async def test_data_that_are_too_few_are_told_in_the_dialog(image_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
-    for name in ("across", "down"):
-        (tmp_path / "few" / name).mkdir(parents=True)
-        for index in range(4):
-            content = (tiny.photos / name / f"{index}.png").read_bytes()
-            (tmp_path / "few" / name / f"{index}.png").write_bytes(content)
+    few = few_photos(tiny, tmp_path / "few")
     file = tmp_path / "tiny.toml"
     file.write_text(image_recipe, encoding="utf-8")
-    async with opened(Draft(file, None, {"data.source": f"folder:{tmp_path / 'few'}"})) as (screen, pilot):
+    async with opened(Draft(file, None, {"data.source": f"folder:{few}"})) as (screen, pilot):
         await pilot.press("f4")
         await told(pilot, lambda: not screen.query_one(DataPane).has_class("-waiting"))
         await pilot.click("#advise")

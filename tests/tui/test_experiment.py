@@ -18,12 +18,11 @@ from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.experiment import ExperimentScreen
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.run import RunScreen
-from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.findings_pane import FindingsPane
 from ftapp.tui.widgets.run_table import RunTable
 from tests.tui.conftest import RECIPE, Write
-from tests.tui.harness import SIZES, Opened, living, until
+from tests.tui.harness import SIZES, Opened, listed, living, notes, reached, until
 
 ARMS = """
 [[arm]]
@@ -109,22 +108,8 @@ def findings(screen: ExperimentScreen) -> str:
     return "\n".join(lines)
 
 
-async def listed(pilot: Pilot[None], count: int) -> RunTable:
-    """The list of runs, once it shows so many lines."""
-    await pilot.press("2")
-    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
-    table = pilot.app.screen.query_one(RunTable)
-    await until(pilot, lambda: len(table.rows) == count)
-    await pilot.pause()
-    return table
-
-
 def drawn(table: RunTable) -> list[str]:
     return [table.render_line(y).text.rstrip() for y in range(table.size.height)]
-
-
-def notes(app: FtApp) -> str:
-    return "\n".join(note.message for note in app._notifications)
 
 
 async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_path: Path) -> None:
@@ -291,11 +276,6 @@ async def test_findings_and_curves_can_be_reached_at_every_size(
     app = Opened()
     async with app.run_test(size=size) as pilot:
         app.theme = theme
-        screen = await shown(pilot, write_experiment("done", "done", result=RESULT))
-        seen = set()
-        for _ in range(8):
-            assert screen.focused is not None
-            seen.add(screen.focused.id)
-            assert screen.focused.size.height >= 1
-            await pilot.press("tab")
+        await shown(pilot, write_experiment("done", "done", result=RESULT))
+        seen = await reached(pilot, 8)
         assert {"arms", "findings", "loss", "pairs", "results", "differences"} <= seen

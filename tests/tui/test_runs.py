@@ -8,34 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
 from ftapp.events import EventLog, RunEnded, Stepped
 from ftapp.tui import desktop
 from ftapp.tui.screens.dialog import Dialog
-from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.run_table import RunTable
 from tests.tui.conftest import Write
-from tests.tui.harness import SIZES, Opened, until
-
-
-async def ready(pilot: Pilot[None], count: int) -> RunTable:
-    """The table, once it shows so many runs."""
-    await pilot.press("2")
-    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
-    table = pilot.app.screen.query_one(RunTable)
-    await until(pilot, lambda: len(table.rows) == count)
-    await pilot.pause()
-    return table
+from tests.tui.harness import SIZES, Opened, listed, notes, until
 
 
 def names(table: RunTable) -> list[str]:
     return [summary.recipe for summary in table.rows]
-
-
-def notes(app: Opened) -> str:
-    return "\n".join(note.message for note in app._notifications)
 
 
 def drawn(table: RunTable) -> str:
@@ -47,7 +31,7 @@ async def test_runs_are_listed_newest_first_with_their_results(write_run: Write)
     write_run("newer", status="failed", age=60, error="no such file")
     app = Opened()
     async with app.run_test(size=(120, 40)) as pilot:
-        table = await ready(pilot, 2)
+        table = await listed(pilot, 2)
         assert names(table) == ["newer", "older"]
         rows = drawn(table).splitlines()
         for part in ("done", "older", "quick", "1 min 15 s", "75", "0.0500", "98.5%", "25.0%"):
@@ -58,7 +42,7 @@ async def test_runs_are_listed_newest_first_with_their_results(write_run: Write)
 
 async def test_no_runs_yet() -> None:
     async with Opened().run_test() as pilot:
-        table = await ready(pilot, 0)
+        table = await listed(pilot, 0)
         await until(pilot, lambda: "no runs yet" in drawn(table))
         await pilot.press("enter", "space", "c", "t", "d", "o", "e", "s", "S", "down", "end")
 
@@ -69,7 +53,7 @@ async def test_a_live_run_moves_and_ends(write_run: Write) -> None:
     with run.lock_file.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         async with app.run_test(size=(120, 40)) as pilot:
-            table = await ready(pilot, 1)
+            table = await listed(pilot, 1)
             assert "running 20%" in drawn(table)
             log = EventLog(run.events_file)
             log.write(Stepped(time=time.time(), step=5, epoch=1, loss=0.1, rate=1.0, seconds=1.0, memory=1))
@@ -84,7 +68,7 @@ async def test_a_live_run_moves_and_ends(write_run: Write) -> None:
 async def test_new_runs_come_and_the_cursor_stays_on_its_run(write_run: Write) -> None:
     write_run("first")
     async with Opened().run_test(size=(120, 40)) as pilot:
-        table = await ready(pilot, 1)
+        table = await listed(pilot, 1)
         write_run("second", age=1, seed=1)
         await until(pilot, lambda: len(table.rows) == 2)
         assert names(table) == ["second", "first"]
@@ -97,7 +81,7 @@ async def test_enter_opens_the_run_under_the_cursor(write_run: Write) -> None:
     second = write_run("b", age=20)
     app = Opened()
     async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot, 2)
+        await listed(pilot, 2)
         await pilot.press("down", "enter")
         assert app.shown == [second]
 
@@ -107,7 +91,7 @@ async def test_rows_are_chosen_and_opened_with_the_mouse(write_run: Write) -> No
     second = write_run("b", age=20)
     app = Opened()
     async with app.run_test(size=(120, 40)) as pilot:
-        table = await ready(pilot, 2)
+        table = await listed(pilot, 2)
         await pilot.click(table, offset=(20, 2))
         assert table.cursor == 1
         await pilot.click(table, offset=(20, 2), times=2)
@@ -121,7 +105,7 @@ async def test_typing_filters_and_escape_clears(write_run: Write) -> None:
     write_run("bert-full", age=20, status="failed")
     write_run("gpt2-full", age=30)
     async with Opened().run_test() as pilot:
-        table = await ready(pilot, 3)
+        table = await listed(pilot, 3)
         await pilot.press("slash", *"bert done")
         assert [(row.recipe, row.profile) for row in table.rows] == [("bert-full", "quick")]
         await pilot.press(*"x")
@@ -138,7 +122,7 @@ async def test_sorting_by_keys_and_by_the_head(write_run: Write) -> None:
     for name, accuracy, age in (("b", 0.5, 10), ("a", 0.9, 20), ("c", 0.7, 30)):
         write_run(name, accuracy=accuracy, age=age)
     async with Opened().run_test(size=(120, 40)) as pilot:
-        table = await ready(pilot, 3)
+        table = await listed(pilot, 3)
         assert names(table) == ["b", "a", "c"]
         await pilot.press("S")
         assert names(table) == ["c", "a", "b"]
@@ -156,7 +140,7 @@ async def test_marked_runs_are_compared_and_two_are_needed(write_run: Write) -> 
     new, old = write_run("new", age=10), write_run("old", age=20)
     app = Opened()
     async with app.run_test() as pilot:
-        table = await ready(pilot, 2)
+        table = await listed(pilot, 2)
         await pilot.press("c")
         assert "two runs or more; none is marked" in notes(app)
         await pilot.press("space", "c")
@@ -172,7 +156,7 @@ async def test_a_model_is_tried_where_there_is_one(write_run: Write) -> None:
     run = write_run("small", status="interrupted")
     app = Opened()
     async with app.run_test() as pilot:
-        await ready(pilot, 1)
+        await listed(pilot, 1)
         await pilot.press("t")
         assert "has left no model" in notes(app)
         run.model_folder.mkdir()
@@ -185,7 +169,7 @@ async def test_deleting_asks_first(write_run: Write) -> None:
     run, other = write_run("a", age=10), write_run("b", age=20)
     app = Opened()
     async with app.run_test() as pilot:
-        table = await ready(pilot, 2)
+        table = await listed(pilot, 2)
         await pilot.press("d")
         assert isinstance(app.screen, Dialog)
         await pilot.press("escape")
@@ -200,7 +184,7 @@ async def test_all_marked_runs_are_deleted_at_once(write_run: Write) -> None:
     runs = [write_run(name, age=age) for name, age in (("a", 10), ("b", 20), ("c", 30))]
     app = Opened()
     async with app.run_test(size=(120, 40)) as pilot:
-        table = await ready(pilot, 3)
+        table = await listed(pilot, 3)
         await pilot.press("space", "space", "d")
         assert isinstance(app.screen, Dialog)
         await pilot.click(app.screen.query(Button).first())
@@ -213,7 +197,7 @@ async def test_a_run_that_somebody_else_has_deleted_is_gone_without_a_complaint(
     write_run("b", age=20)
     app = Opened()
     async with app.run_test(size=(120, 40)) as pilot:
-        table = await ready(pilot, 2)
+        table = await listed(pilot, 2)
         await pilot.press("d")
         shutil.rmtree(run.folder)
         await pilot.press("enter")
@@ -228,7 +212,7 @@ async def test_folder_and_report_without_a_desktop_are_copied(
     run = write_run()
     app = Opened()
     async with app.run_test() as pilot:
-        await ready(pilot, 1)
+        await listed(pilot, 1)
         await pilot.press("o")
         assert app.clipboard == str(run.folder)
         await pilot.press("e")
@@ -248,7 +232,7 @@ async def test_folder_and_report_open_on_a_desktop(write_run: Write, monkeypatch
     monkeypatch.setattr(desktop, "open_path", open_path)
     run = write_run()
     async with Opened().run_test() as pilot:
-        await ready(pilot, 1)
+        await listed(pilot, 1)
         await pilot.press("o")
         assert opened == [run.folder]
 
@@ -259,7 +243,7 @@ async def test_damaged_folders_have_a_row(write_run: Write) -> None:
     run.events_file.write_bytes(b"\x00\xff" * 500)
     app = Opened()
     async with app.run_test() as pilot:
-        table = await ready(pilot, 1)
+        table = await listed(pilot, 1)
         assert "damaged" in drawn(table)
         await pilot.press("enter")
         shutil.rmtree(run.folder)
@@ -270,7 +254,7 @@ async def test_the_cursor_keys(write_run: Write) -> None:
     for age in range(60):
         write_run(f"r{age}", age=age * 100 + 1)
     async with Opened().run_test(size=(80, 24)) as pilot:
-        table = await ready(pilot, 60)
+        table = await listed(pilot, 60)
         for key, place in (("end", 59), ("down", 59), ("home", 0), ("up", 0), ("pagedown", 16), ("pageup", 0)):
             await pilot.press(key)
             assert table.cursor == place, key
@@ -282,7 +266,7 @@ async def test_the_cursor_keys(write_run: Write) -> None:
 async def test_recipe_and_loss_are_seen_at_every_size(size: tuple[int, int], write_run: Write) -> None:
     write_run("gpt2-full", loss=3.2109)
     async with Opened().run_test(size=size) as pilot:
-        table = await ready(pilot, 1)
+        table = await listed(pilot, 1)
         assert "gpt2-full" in drawn(table)
         assert "3.2109" in drawn(table)
         await pilot.press("slash", "z")

@@ -22,7 +22,7 @@ from ftapp.experiments import Experiment, Member, control_of
 from ftapp.recipe import Finding
 from ftapp.runs import Run
 from ftapp.summary import Summary
-from ftapp.tui import desktop, recipe_words
+from ftapp.tui import recipe_words
 from ftapp.tui.run_columns import result_words, status_words
 from ftapp.tui.screens.compare import CompareScreen, style_of
 from ftapp.tui.widgets.findings_pane import FindingsPane
@@ -108,13 +108,13 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         summary = self.app.summaries.experiment(self.experiment)
         self._standing = _Standing(summary, tuple(self.experiment.members()), self._result())
         self._shown_repeat = self._repeat or max((member.repeat for member in self._standing.members), default=1)
-        runs = self._runs()
-        return [runs[arm] for arm in self._arms if arm in runs]
+        return list(self._runs().values())
 
     def _runs(self) -> dict[str, Run]:
-        """The runs of the repeat that is shown, by their arms."""
+        """The runs of the repeat that is shown, by their arms, in the order of these."""
         members = self._standing.members if self._standing else ()
-        return {member.arm: member.run for member in members if member.repeat == self._shown_repeat}
+        found = {member.arm: member.run for member in members if member.repeat == self._shown_repeat}
+        return {arm: found[arm] for arm in self._arms if arm in found}
 
     def _result(self) -> dict[str, Any] | None:
         try:
@@ -123,8 +123,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
             return None
 
     def name_of(self, index: int) -> str:
-        runs = self._runs()
-        return [arm for arm in self._arms if arm in runs][index]
+        return list(self._runs())[index]
 
     def goes_on(self) -> bool:
         return super().goes_on() or (self._standing is not None and self._standing.summary.status == "running")
@@ -179,7 +178,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         if self._arms:
             overridden[control_of(self._arms[0])] = Content.styled("the control: the first arm again", _MUTED)
         live = self._standing is not None and self._standing.summary.status == "running"
-        started = [arm for arm in self._arms if arm in runs]
+        started = list(runs)
         for arm in self._arms:
             style = style_of(started.index(arm)) if arm in runs else _MUTED
             name = (arm.ljust(width), "" if arm in runs else _MUTED)
@@ -208,10 +207,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
 
     def action_report(self) -> None:
         """Open the page about it."""
-        path = self.experiment.report_file
-        if not desktop.open_path(path):
-            self.app.copy_to_clipboard(str(path))
-            self.notify(str(path), title="Copied: there is no desktop to open it with", markup=False)
+        self.app.open_path(self.experiment.report_file)
 
     def action_next_repeat(self) -> None:
         """Show the runs of the next repeat."""

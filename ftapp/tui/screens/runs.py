@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
@@ -20,7 +19,7 @@ from ftapp import experiments, runs
 from ftapp.errors import RunError
 from ftapp.experiments import Experiment
 from ftapp.summary import Summary
-from ftapp.tui import desktop, run_columns
+from ftapp.tui import run_columns
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.run_table import RunTable
@@ -238,7 +237,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
 
     def action_folder(self) -> None:
         if current := self.table.current:
-            self._open_path(current.run.folder)
+            self.app.open_path(current.run.folder)
 
     def action_report(self) -> None:
         current = self.table.current
@@ -246,17 +245,12 @@ folder; `s` and `S`, or a click on a column's head, sort.
             return
         report = current.run.folder / "report.html"
         if report.is_file():
-            self._open_path(report)
+            self.app.open_path(report)
         else:
             self.notify(
                 f"{current.recipe} has no report yet; make one with: ftapp report {current.run.folder.name}",
                 severity="warning",
             )
-
-    def _open_path(self, path: Path) -> None:
-        if not desktop.open_path(path):
-            self.app.copy_to_clipboard(str(path))
-            self.notify(str(path), title="Copied: there is no desktop to open it with")
 
     def action_delete(self) -> None:
         """Ask, and delete the marked runs, or the one under the cursor when none is marked."""
