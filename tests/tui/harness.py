@@ -50,7 +50,7 @@ class Opened(FtApp):
         self.tried.append(run)
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float = 10) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float = 30) -> None:
     """Wait until something holds, for as long as a busy machine may take."""
     for _ in range(round(seconds / 0.02)):
         if holds():

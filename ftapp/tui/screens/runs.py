@@ -26,7 +26,8 @@ from ftapp.tui.widgets.run_table import RunTable
 from ftapp.tui.widgets.search_line import SearchLine
 
 _REREAD_SECONDS = 1.0
-_REST = 20.0  # how many times as long as a reading took there is none, so that thousands of runs leave a core alone
+_REST = 20.0  # seconds of rest for each second of a core that a reading took, so that thousands of runs leave it alone
+_LONGEST_REST = 5.0  # seconds
 _PIECE = 100  # runs read before those so far are shown
 
 
@@ -96,19 +97,29 @@ folder; `s` and `S`, or a click on a column's head, sort.
     async def _follow(self) -> None:
         """Show the runs, and what changes in them, as long as the screen is there."""
         while True:
-            begun = time.monotonic()
-            if self.is_current or self._runs is None:
-                await self._reread()
-            await asyncio.sleep(max(_REREAD_SECONDS, _REST * (time.monotonic() - begun)))
+            taken = await self._reread() if self.is_current or self._runs is None else 0.0
+            await asyncio.sleep(min(max(_REREAD_SECONDS, _REST * taken), _LONGEST_REST))
 
-    async def _reread(self) -> None:
+    async def _reread(self) -> float:
+        """Read the runs, show them, and give the seconds of a core that the reading took."""
         reading = self.app.summaries.read()
+
+        def read() -> tuple[list[Summary], float]:
+            begun = time.thread_time()
+            return list(islice(reading, _PIECE)), time.thread_time() - begun
+
         found: list[Summary] = []
-        while piece := await asyncio.to_thread(lambda: list(islice(reading, _PIECE))):
+        taken = 0.0
+        while True:
+            piece, seconds = await asyncio.to_thread(read)
+            taken += seconds
+            if not piece:
+                break
             found += piece
             if len(found) > len(self._runs or ()):
                 self._take(found)
         self._take(found)
+        return taken
 
     def _take(self, found: Sequence[Summary]) -> None:
         if self._runs != found:
