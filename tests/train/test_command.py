@@ -44,8 +44,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     yield start
     for process in started:
         if process.poll() is None:
-            for each in [*psutil.Process(process.pid).children(), process]:
-                each.kill()
+            for run in psutil.Process(process.pid).children():
+                run.kill()
+            process.kill()
             process.communicate()
 
 

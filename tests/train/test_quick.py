@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ftapp import fetch
+from ftapp import fetch, planner
 from ftapp.artifacts import Artifact
 from ftapp.errors import RunError
 from ftapp.recipe import bundled, load
@@ -71,9 +71,6 @@ def test_the_small_gpt2_learns_alice(tmp_path: Path) -> None:
 
 
 def test_a_plan_needs_no_training() -> None:
-    command = [sys.executable, "-m", "ftapp.cli", "plan", "gpt2-targeted", "--profile", "quick", "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 0
-    (phase,) = json.loads(done.stdout)["phases"]
+    (phase,) = planner.plan(load(bundled()["gpt2-targeted"], "quick", ["precision=float32"]))["phases"]
     assert phase["trainable"] == 296_448
     assert phase["cache"]["layers"][-1] == "transformer_layer_1"
