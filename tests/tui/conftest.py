@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import App
 
 from ftapp.events import Evaluated, Event, EventLog, PhaseStarted, RunEnded, RunStarted, Status, Stepped
 from ftapp.runs import Run
 from tests.conftest import none_left
+from tests.tui.harness import said
 
 RECIPE = """
 title = "A small run"
@@ -80,6 +82,18 @@ def settled_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     # Together more than the 1/60 s of a frame, so that what has changed is drawn: a key press waits twice.
     monkeypatch.setattr("textual.app.wait_for_idle", rests(0.01))
     monkeypatch.setattr("textual.pilot.wait_for_idle", rests(0.02))
+
+
+@pytest.fixture(autouse=True)
+def notes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note goes from sight after some seconds, which a busy machine may take for a few keys."""
+    notify = App.notify
+
+    def kept(app: App[Any], message: str, **how: Any) -> None:
+        said.setdefault(app, []).append(message)
+        notify(app, message, **how)
+
+    monkeypatch.setattr(App, "notify", kept)
 
 
 @pytest.fixture

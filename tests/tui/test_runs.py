@@ -86,7 +86,8 @@ async def test_enter_opens_the_run_under_the_cursor(write_run: Write) -> None:
         assert app.shown == [second]
 
 
-async def test_rows_are_chosen_and_opened_with_the_mouse(write_run: Write) -> None:
+async def test_rows_are_chosen_and_opened_with_the_mouse(write_run: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Opened, "CLICK_CHAIN_TIME_THRESHOLD", 60.0)  # seconds between the clicks of a double one
     write_run("a", age=10)
     second = write_run("b", age=20)
     app = Opened()
