@@ -27,6 +27,7 @@ _COMPILED = 8.0
 # Keys of a recipe, as `settings` names them, that have a say in which examples are in which batch.
 _BATCHES = ("seed", "data.", "model.image_size", "model.sequence_length", "augment.")
 _BATCHES_OF_PHASE = ("batch_size", "steps", "epochs")
+_CROWDED = 0.1  # share of the cores' time in which other processes' work tells on that of a run
 _EARLY = 0.25  # share of the steps that count as the beginning
 
 
@@ -242,24 +243,25 @@ def compared(a: Arm, b: Arm) -> Comparison:
     loss = under = variance = saved = accuracy = None
     if reason := next((found for pair in pairs if (found := _other_batches(*pair))), None):
         reasons["loss"] = reasons["under"] = reasons["variance"] = reason
+    elif (series := paired_losses(a, b)) and min(len(one) for one, _ in series) < analysis.FEWEST:
+        reasons["loss"] = reasons["under"] = reasons["variance"] = f"losses are of {analysis.FEWEST} steps or more"
     else:
-        series = paired_losses(a, b)
         loss, under = analysis.difference(series), analysis.under_line(series)
         verdicts.append(analysis.verdict(a.name, b.name, "training loss", loss))
         early = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
         identical = loss.low == loss.high == 0
-        if min(len(one) for one, _ in early) >= 2 and not identical:
+        if min(len(one) for one, _ in early) >= analysis.FEWEST and not identical:
             variance = analysis.variance_ratio(early)
             verdicts.append(analysis.verdict_on_variance(a.name, b.name, variance))
     if reason := next((found for pair in pairs if (found := _other_machine(*pair))), None):
         reasons["saved"] = reason
     else:
         timed = [_timed(*pair) for pair in pairs]
-        if all(len(one) for one, _ in timed):
+        if all(len(one) >= analysis.FEWEST for one, _ in timed):
             saved = analysis.saved(timed, _once(a, b))
             verdicts.append(analysis.verdict_on_time(a.name, b.name, saved))
         else:
-            reasons["saved"] = f"there are no steps after the first {WARM_UP} of a phase"
+            reasons["saved"] = f"there are less than {analysis.FEWEST} steps after the first {WARM_UP} of a phase"
     results = [(one.history.result, other.history.result) for one, other in pairs]
     if len(pairs) >= analysis.SEEDS:
         gained = [
@@ -299,11 +301,27 @@ def _same_steps(a: Series, b: Series) -> tuple[Series, Series]:
 
 
 def _timed(a: Record, b: Record) -> tuple[Series, Series]:
-    """Seconds of the steps of both runs: of the same steps, where they have as many in each phase."""
+    """Seconds of the steps of both runs: of the same steps, where they have as many in each phase.
+
+    Where one came to its end with fewer steps than the other, both are divided into as many stretches of equal length.
+    """
     warm_a, warm_b = _warm(a), _warm(b)
     if _lengths(a) == _lengths(b) and len(warm_a) == len(warm_b):
         warm_a = warm_b = warm_a & warm_b
-    return _same_steps(a.column("seconds")[warm_a], b.column("seconds")[warm_b])
+    seconds = a.column("seconds")[warm_a], b.column("seconds")[warm_b]
+    if {a.status, b.status} != {"done"}:
+        return _same_steps(*seconds)
+    fewer = min(map(len, seconds))
+    return _stretches(seconds[0], fewer), _stretches(seconds[1], fewer)
+
+
+def _stretches(seconds: Series, count: int) -> Series:
+    """The time of each of so many stretches of a course of steps, (count,); all of it together stays."""
+    if len(seconds) == count:
+        return seconds
+    passed = np.concatenate([[0.0], np.cumsum(seconds)])
+    found: Series = np.diff(np.interp(np.linspace(0, len(seconds), count + 1), np.arange(len(passed)), passed))
+    return found
 
 
 def _lengths(one: Record) -> list[int]:
@@ -410,6 +428,9 @@ def _other_machine(a: Record, b: Record) -> str | None:
     for name in ("processor", "cores", "platform"):
         if a.facts.get(name) != b.facts.get(name):
             return f"the runs are from different machines: {a.facts.get(name)} and {b.facts.get(name)}"
+    others = [max((phase.others for phase in each.history.ended_phases), default=0.0) for each in (a, b)]
+    if max(others) > _CROWDED:
+        return "other processes took {:.0%} and {:.0%} of the cores' time while the runs trained".format(*others)
     return None
 
 

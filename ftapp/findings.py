@@ -14,7 +14,7 @@ from ftapp.compare import Arm, Record
 from ftapp.recipe import Finding
 
 _SHARES = {"accuracy", "accuracy-after", "time-saved", "common-tokens", "trainable-share"}
-_LEAST = 2  # measured steps that a mean of drift rests on
+_LEAST = 2  # measured steps that a mean of drift rests on; an interval takes as many
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,16 @@ def _drift(arm: Arm, against: Arm) -> Interval | None:
 
 
 def _course(arm: Arm) -> Interval | None:
-    changes = [math.log(value) for _, value in sorted(_changes(arm.records[0]).items())]
-    third = len(changes) // 3
-    if third < _LEAST:
+    repeats = [np.log([value for _, value in sorted(_changes(each).items())]) for each in arm.records]
+    if min(map(len, repeats)) < 3 * _LEAST:
         return None
-    return analysis.exponential(analysis.difference_of_means(changes[:third], changes[-third:]))
+
+    def fall(drawn: Series) -> Series:
+        third = drawn.shape[2] // 3
+        difference: Series = drawn[:, 0, -third:].mean(axis=1) - drawn[:, 0, :third].mean(axis=1)
+        return difference
+
+    return analysis.exponential(analysis.interval(fall, [each[None] for each in repeats]))
 
 
 def _gain(arm: Arm) -> Interval | None:
