@@ -58,11 +58,14 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
 
 
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
-    """parameters: of the model as trained; layers: how many hold weights; digest: a hash of all weights at first."""
+    """parameters: of the model as trained; layers: how many hold weights; digest: a hash of all weights at first;
+    pretrained: a hash of those among them that are not of a new head.
+    """
 
     parameters: int
     layers: int
     digest: str = ""
+    pretrained: str = ""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

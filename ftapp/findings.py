@@ -19,7 +19,9 @@ _LEAST = 2  # measured steps that a mean of drift rests on; an interval takes as
 
 @dataclass(frozen=True)
 class Row:
-    """A finding and what became of it. found: None where it could not be measured; holds: yes, no, or in words."""
+    """A finding and what became of it. found: None where it could not be measured, as of a run that did not come to its
+    end; holds: yes, no, or in words.
+    """
 
     finding: Finding
     found: Interval | None
@@ -55,7 +57,8 @@ def rows(findings: Sequence[Finding], arms: Sequence[Arm]) -> list[Row]:
 
 def _row(finding: Finding, arms: Mapping[str, Arm]) -> Row:
     arm, against = arms.get(finding.arm), arms.get(finding.against or finding.arm)
-    found = measured(finding, arm, against) if arm and against else None
+    ended = arm and against and all(each.status == "done" for each in (*arm.records, *against.records))
+    found = measured(finding, arm, against) if arm and against and ended else None
     return Row(finding, found, "not measured" if found is None else holds(finding, found))
 
 

@@ -48,9 +48,10 @@ def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Pat
     stdout, stderr = (process := start(recipe_with_arms, folder, "--control", "--jobs", "3", "--json")).communicate()
     assert process.returncode == 0, stderr
     result = json.loads(stdout)
-    assert [len(each) for each in result["weights"]] == [1]
-    assert [len(each) for each in result["batches"]] == [1]
-    assert len(result["batches"][0][0]) == 32
+    (weights,), (batches,) = result["hashes"]["weights"], result["hashes"]["batches"]
+    assert list(weights) == ["A full", "A full again", "B targeted"]
+    assert (len(set(weights.values())), len(set(batches.values()))) == (1, 1)
+    assert len(batches["A full"]) == 32
     control, targeted = result["comparisons"]
     assert (control["b"], targeted["b"]) == ("A full again", "B targeted")
     # On a CPU the control is the same run again, number for number.
@@ -66,9 +67,12 @@ def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Pat
     stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr
     other = json.loads(stdout)
-    assert len(other["batches"][0]) == 2
+    (others,) = other["hashes"]["batches"]
+    assert len(set(others.values())) == 2
     assert other["comparisons"][0]["loss"] is None
-    assert not set(other["batches"][0]) & set(result["batches"][0])
+    assert not set(others.values()) & set(batches.values())
+    (former,), (pretrained,) = result["hashes"]["pretrained"], other["hashes"]["pretrained"]
+    assert set(pretrained.values()) == set(former.values())
 
 
 def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: Path, tmp_path: Path) -> None:

@@ -100,6 +100,14 @@ def test_what_a_run_does_not_tell_is_not_measured(measure: Measure, keys: dict[s
     assert (row.ours, row.holds) == ("not measured", "not measured")
 
 
+def test_a_run_that_failed_shows_no_finding(tmp_path: Path) -> None:
+    a, b = arms(tmp_path)
+    failed = record(record_run(tmp_path, losses=FALLING[:9], status="failed"))
+    rows = findings.rows([finding("loss", against="A")] * 2, [a, Arm("B", (failed,))])
+    assert {row.holds for row in rows} == {"not measured"}
+    assert findings.rows([finding("loss", against="A")], [a, b])[0].holds == "yes"
+
+
 def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
     """Each repeat's change halves from the first third of its measured steps to the last."""
     records = []
