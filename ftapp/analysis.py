@@ -38,6 +38,7 @@ _LONGEST = 4000  # steps; longer series are averaged over neighbours first
 _FEWEST_BLOCKS = 5
 _DEGREE = 3
 _STEPS_OF_CUBIC = 60
+_STRETCH = 32  # steps
 
 
 @dataclass(frozen=True)
@@ -214,15 +215,25 @@ def windowed_variance(series: Series, window: int) -> tuple[Series, Series]:
 
 
 def variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
-    """Variance of B over that of A around their smooth courses, over the steps that are given."""
+    """Variance of B over that of A around their smooth courses, over the steps that are given.
+
+    The course is a cubic in each stretch of some 32 steps: a loss falls steeply at first, and what a stiffer course
+    leaves of that would count as variance, of the one that falls faster as more.
+    """
 
     def logarithm(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         a, b = drawn[:, 0].var(axis=1), drawn[:, 1].var(axis=1)
         ratios: NDArray[np.float64] = np.divide(b, a, out=np.ones_like(a), where=(a > 0) & (b > 0))
         return np.log(ratios)
 
-    rests = [np.stack([each - _trend(each, _fitted(len(each))) for each in pair]) for pair in pairs]
-    return exponential(interval(logarithm, rests))
+    rests = [np.stack([_around(each) for each in pair]) for pair in pairs]
+    return exponential(interval(logarithm, rests, level=True))
+
+
+def _around(series: Series) -> Series:
+    """What a series deviates from its course, a cubic in each stretch, or less where there are few steps."""
+    stretches = np.array_split(series, max(1, len(series) // _STRETCH))
+    return np.concatenate([each - _trend(each, 1 + min(_DEGREE, len(each) // 4)) for each in stretches])
 
 
 def exponential(found: Interval) -> Interval:

@@ -122,7 +122,7 @@ def find(
 
 
 def override(phase: Phase, rate: float, arm: str | None = None) -> str:
-    """The `--set` that makes a phase's base rate another one, of all arms or of one. Rates of a table keep their ratios."""
+    """The `--set` that makes a phase's base rate another one, of all arms or one; ratios in a table stay."""
     value = f"{rate:g}"
     if isinstance(phase.learning_rate, dict):
         factor = rate / phase.base_rate

@@ -136,6 +136,20 @@ def test_ratio_of_variances() -> None:
     assert 0 < several.low < 1 < several.high
 
 
+@pytest.mark.parametrize("steps", [32, 130])
+def test_a_loss_that_falls_faster_is_not_less_steady(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same noise around two courses, 60 times: the ratio is 1, and its interval holds that."""
+    monkeypatch.setattr(analysis, "_DRAWS", 250)
+    random, time = np.random.default_rng(9), np.arange(steps) / 32
+    found = []
+    for _ in range(60):
+        batches = random.normal(0, 0.2, steps)
+        a, b = (batches + random.normal(0, 0.05, steps) for _ in range(2))
+        found.append(analysis.variance_ratio([(a + 2.3 * np.exp(-4 * time), b + 1.1 * np.exp(-2.5 * time))]))
+    assert np.median([each.estimate for each in found]) == pytest.approx(1, abs=0.05)
+    assert np.mean([each.contains(1) for each in found]) > 0.8
+
+
 def test_difference_of_accuracies_has_newcombes_interval() -> None:
     """The example of the paper: 56/70 against 48/80 gives 0.0524 to 0.3339 (Newcombe 1998, table II, method 10)."""
     found = analysis.difference_of_shares((48, 56), (80, 70))
