@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import backend, narration, recipe, runs
+from ftapp import backend, narration, recipe, runs, words
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.history import History
@@ -211,10 +211,8 @@ def explain(run: Run, history: History, status: str, *, debug: bool) -> None:
 
 
 def _proof_row(proof: dict[str, Any]) -> str:
-    frozen = f"{len(proof['changed'])} of {proof['frozen']} frozen weights changed"
-    if not proof["changed"]:
-        frozen = f"{proof['frozen']} frozen weights bitwise unchanged" if proof["frozen"] else "nothing frozen"
-    return f"{frozen}, {proof['moved']} of {proof['moved'] + len(proof['still'])} trained ones moved"
+    trained = proof["moved"] + len(proof["still"])
+    return words.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
 
 
 def print_result(outcome: dict[str, Any], console: Console) -> None:

@@ -77,7 +77,7 @@ def loss_for(head: Head) -> keras.losses.Loss:
     """The loss for labels (batch,) of class numbers and scores (batch, classes)."""
     return {
         "softmax": keras.losses.SparseCategoricalCrossentropy,
-        "one-vs-rest": OneVsRest,
+        "one-vs-rest": lambda: OneHotLoss(keras.losses.binary_crossentropy),
         "linear-svm": OneVsRestHinge,
     }[head]()
 
@@ -86,27 +86,19 @@ def training_loss_for(head: Head, smoothing: float) -> keras.losses.Loss:
     """The same with labels of which a share, `smoothing`, is spread over all classes, or, of one class against all
     others, over both answers (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
     """
-    return Smoothed(_MEASURED[head], smoothing)
+    return OneHotLoss(_MEASURED[head], smoothing)
 
 
-class Smoothed(keras.losses.Loss):
-    """A loss on labels that are smoothed."""
+class OneHotLoss(keras.losses.Loss):
+    """A function of Keras, averaged over examples, on class numbers that are made one-hot and smoothed."""
 
-    def __init__(self, measured: Callable[..., Any], smoothing: float) -> None:
+    def __init__(self, measured: Callable[..., Any], smoothing: float = 0.0) -> None:
         super().__init__()
         self._measured, self._smoothing = measured, smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """y_true: class numbers (batch,) or (batch, 1); y_pred: probabilities (batch, classes). Returns (batch,)."""
         return self._measured(_one_hot(y_true, y_pred), y_pred, label_smoothing=self._smoothing)
-
-
-class OneVsRest(keras.losses.Loss):
-    """Binary cross-entropy of each class's unit against all other classes, averaged over the classes."""
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """y_true: class numbers (batch,) or (batch, 1); y_pred: probabilities (batch, classes). Returns (batch,)."""
-        return keras.losses.binary_crossentropy(_one_hot(y_true, y_pred), y_pred)
 
 
 class OneVsRestHinge(keras.losses.Loss):

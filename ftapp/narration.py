@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftapp import words
 from ftapp.events import (
     AnyEvent,
     CacheVerified,
@@ -67,10 +68,4 @@ def cache(choice: Choice) -> str:
 
 
 def _proof(event: PhaseEnded) -> str:
-    """The freeze proof."""
-    kept = f"{len(event.changed)} frozen weights changed"
-    if not event.changed:
-        kept = f"all {event.frozen} frozen weights are bitwise as they were" if event.frozen else "nothing is frozen"
-    trained = event.moved + len(event.still)
-    moved = f"all {trained} that train moved" if not event.still else f"{event.moved} of {trained} that train moved"
-    return f"{kept}, {moved}"
+    return words.freeze_proof(event.frozen, len(event.changed), event.moved, event.moved + len(event.still))

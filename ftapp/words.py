@@ -76,6 +76,16 @@ def count(value: int) -> str:
     return str(value)
 
 
+def freeze_proof(frozen: int, changed: int, moved: int, trained: int) -> str:
+    """What a phase did to its weights, by their numbers: all 26 frozen weights are bitwise as they were, all 14 that
+    train moved.
+    """
+    kept = f"{changed} of {frozen} frozen weights changed"
+    if not changed:
+        kept = f"all {frozen} frozen weights are bitwise as they were" if frozen else "nothing is frozen"
+    return f"{kept}, {'all' if moved == trained else f'{moved} of'} {trained} that train moved"
+
+
 def printable(text: str) -> str:
     """Text that a terminal only shows: control characters, which could steer it, become signs for them."""
     return "".join(char if char.isprintable() or char in "\n\t" else _sign(char) for char in text)

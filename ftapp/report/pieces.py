@@ -19,7 +19,7 @@ from ftapp.measures.calibration import expected_error
 from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
-from ftapp.words import duration, flops, size
+from ftapp.words import duration, flops, freeze_proof, size
 
 PARTS = ("features", "training", "evaluation", "other")
 """What the time of a phase goes into."""
@@ -180,16 +180,16 @@ def _phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded | None) -
 
 
 def proof(phase: PhaseEnded) -> str:
-    """The freeze proof of a phase in a sentence."""
-    if phase.changed:
-        frozen = f"{len(phase.changed)} of {phase.frozen} frozen weights CHANGED: {', '.join(phase.changed)}"
-    elif phase.frozen:
-        frozen = f"all {phase.frozen} frozen weights are bitwise what they were (hash {phase.digest})"
-    else:
-        frozen = "nothing was frozen"
-    trained = phase.moved + len(phase.still)
-    still = f"; still: {', '.join(phase.still)}" if phase.still else ""
-    return f"{phase.phase}: {frozen}; {phase.moved} of {trained} trained weights moved{still}."
+    """The freeze proof of a phase, with the hash of what is frozen and the names of what is not as it should be."""
+    told = freeze_proof(phase.frozen, len(phase.changed), phase.moved, phase.moved + len(phase.still))
+    found = {
+        "hash of the frozen": [phase.digest] if phase.frozen else [],
+        "changed": phase.changed,
+        "still": phase.still,
+    }
+    return "; ".join(
+        [f"{phase.phase}: {told}", *(f"{name}: {', '.join(each)}" for name, each in found.items() if each)]
+    )
 
 
 def facts(one: Record) -> list[str]:

@@ -70,7 +70,7 @@ def test_report_of_a_run(tmp_path: Path) -> None:
         "80.0%",
         "52.00% of 1,000",
         "all 4 frozen weights are bitwise",
-        "hash 0123abcd",
+        "hash of the frozen: 0123abcd",
         "ftapp run bert-full",
     ):
         assert told in text, told

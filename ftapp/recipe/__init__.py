@@ -1,0 +1,73 @@
+"""Recipes: what a run does, read from TOML and checked.
+
+Nothing here imports Keras, so that a bad recipe is refused in a fraction of a second and the interface can edit
+recipes.
+"""
+
+from ftapp.recipe.files import (
+    Experiment,
+    copy_to,
+    find,
+    hubless_profiles,
+    load,
+    load_experiment,
+    misnamed,
+    parse,
+    profiles,
+    read,
+    tables,
+)
+from ftapp.recipe.overrides import parse_value
+from ftapp.recipe.schema import (
+    Augment,
+    Backend,
+    Data,
+    Evaluate,
+    Finding,
+    Frozen,
+    Head,
+    Measure,
+    Model,
+    Optimizer,
+    Phase,
+    Precision,
+    Recipe,
+    Samples,
+    Section,
+    suits,
+    too_long,
+)
+from ftapp.resources import bundled
+
+__all__ = [
+    "Augment",
+    "Backend",
+    "Data",
+    "Evaluate",
+    "Experiment",
+    "Finding",
+    "Frozen",
+    "Head",
+    "Measure",
+    "Model",
+    "Optimizer",
+    "Phase",
+    "Precision",
+    "Recipe",
+    "Samples",
+    "Section",
+    "bundled",
+    "copy_to",
+    "find",
+    "hubless_profiles",
+    "load",
+    "load_experiment",
+    "misnamed",
+    "parse",
+    "parse_value",
+    "profiles",
+    "read",
+    "suits",
+    "tables",
+    "too_long",
+]

@@ -1,0 +1,264 @@
+"""Recipes in files: found by name, read from TOML, changed by a profile, arms and --set, and checked."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ftapp import presets, sources
+from ftapp.errors import Problem, RecipeError, nearest
+from ftapp.recipe.overrides import NAMED, merge, parse_override, without
+from ftapp.recipe.schema import Finding, Recipe
+from ftapp.recipe.validation import validate
+from ftapp.resources import bundled
+
+_OF_ARMS = ("arm", "finding")
+_ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+_-]{0,39}")
+
+
+def find(name: str) -> Path:
+    """The file of a recipe: a path to a TOML file, or the name of a recipe that comes with ftapp.
+
+    Raises RecipeError when there is none, naming the nearest.
+    """
+    if name.endswith(".toml") or "/" in name:
+        try:
+            path = Path(name).expanduser()
+            if path.is_file():
+                return path
+        except (OSError, RuntimeError) as error:
+            raise RecipeError([Problem(name, "", f"a recipe is a TOML file that can be read: {error}")]) from error
+        siblings = [str(path.parent / other.name) for other in path.parent.glob("*.toml")]
+        raise RecipeError(
+            [
+                Problem(
+                    "",
+                    "",
+                    f"a recipe is a TOML file or a name; there is no file '{name}'; "
+                    + nearest(name, siblings or bundled()),
+                )
+            ]
+        )
+    if name in bundled():
+        return bundled()[name]
+    raise RecipeError([Problem("", "", f"there is no recipe '{name}'; {nearest(name, bundled())}")])
+
+
+def copy_to(path: Path, file: Path) -> None:
+    """Copy a recipe with its comments. Raises RecipeError when the new file exists, cannot be written or has no name
+    for a recipe.
+    """
+    message = misnamed(file)
+    if message is None:
+        try:
+            with file.open("x", encoding="utf-8") as target:
+                target.write(path.read_text("utf-8"))
+        except OSError as error:
+            message = f"'{file}' cannot be written: {error.strerror}"
+    if message is not None:
+        raise RecipeError([Problem("", "", message)])
+
+
+def misnamed(file: Path) -> str | None:
+    """What is wrong with a path as that of a new recipe, or None."""
+    if file.suffix != ".toml":
+        hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
+        return f"a recipe's file ends in .toml; got '{file}'{hint}"
+    return f"copy writes a new file; '{file}' exists" if file.exists() else None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe with its arms, the variants of one job that are to be compared.
+
+    base: the recipe without them; arms: each arm's resolved recipe by its name, in order, empty where there are none;
+    changes: the keys that each arm overrides, as they stand in the recipe, without those that --set overrides in turn;
+    findings: what arms are expected to show.
+    """
+
+    base: Recipe
+    arms: dict[str, Recipe]
+    changes: dict[str, dict[str, Any]]
+    findings: list[Finding]
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text with its arms, that reads back to the same experiment."""
+        arms = [{"name": name} | change for name, change in self.changes.items()]
+        findings = [finding.model_dump(exclude_none=True) for finding in self.findings]
+        lists = {"arm": arms, "finding": findings}
+        return tomli_w.dumps(self.base.tables() | {name: tables for name, tables in lists.items() if tables})
+
+
+def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, apply a profile and `key=value` overrides, and check everything, its arms included.
+
+    Raises RecipeError with all problems at once.
+    """
+    return load_experiment(path, profile, overrides).base
+
+
+def tables(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The raw tables of a recipe file with what can be applied of a profile and overrides, unchecked, without its arms.
+
+    Raises RecipeError when the file is not readable as TOML.
+    """
+    stages, last, problems = _stages(path, profile, overrides)
+    return {key: value for key, value in _staged(stages, last, problems)[-1][1].items() if key not in _OF_ARMS}
+
+
+def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
+    """The same with the recipe's arms: an arm overrides the recipe and its profile, and `overrides` override arms.
+
+    Raises RecipeError with all problems of the recipe and of every arm at once.
+    """
+    stages, last, problems = _stages(path, profile, overrides)
+    arms = _arms(stages, problems)
+    stages = [(place, {key: value for key, value in each.items() if key != "arm"}) for place, each in stages]
+    base = _check(_staged(stages, last, problems), problems)
+    resolved = {
+        name: _check(_staged(stages, [(f"{path} [arm.{name}]", change), *last], problems), problems)
+        for name, change in arms.items()
+    }
+    for number, finding in enumerate(base.finding if base else []):
+        for key, arm in (("arm", finding.arm), ("against", finding.against)):
+            if arm is not None and arm not in arms:
+                message = f"a finding is of the recipe's arms; got '{arm}'; {nearest(arm, arms)}"
+                problems.append(Problem(str(path), f"finding.{number}.{key}", message))
+    if problems or base is None:
+        raise RecipeError(list(dict.fromkeys(problems)))
+    alone: dict[str, Any] = {"finding": []}  # a run of one arm shows nothing of them
+    resolved_arms = {name: arm.model_copy(update=alone) for name, arm in resolved.items() if arm is not None}
+    for _, override in last:
+        arms = {name: without(change, override) for name, change in arms.items()}
+    return Experiment(base.model_copy(update=alone), resolved_arms, arms, base.finding)
+
+
+def _stages(
+    path: Path, profile: str | None, overrides: Sequence[str]
+) -> tuple[list[tuple[str, dict[str, Any]]], list[tuple[str, dict[str, Any]]], list[Problem]]:
+    """The raw tables after each change to them, with the place of the change, the overrides that are laid over arms
+    too, still to be applied, and the problems of changing them.
+    """
+    raw = read(path)
+    problems: list[Problem] = []
+    named = raw.pop("profile", {})
+    if profile is not None and profile not in named:
+        problems.append(
+            Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}")
+        )
+    changes = [(f"{path} [profile.{profile}]", named[profile])] if profile in named else []
+    last: list[tuple[str, dict[str, Any]]] = []
+    for override in overrides:
+        try:
+            change = parse_override(override)
+        except ValueError as error:
+            problems.append(Problem("--set", "", str(error)))
+            continue
+        (changes if "arm" in change else last).append((f"--set {override}", change))
+    return _staged([(str(path), raw)], changes, problems), last, problems
+
+
+def _staged(
+    stages: Sequence[tuple[str, dict[str, Any]]],
+    changes: Sequence[tuple[str, Mapping[str, Any]]],
+    problems: list[Problem],
+) -> list[tuple[str, dict[str, Any]]]:
+    """The stages and, for each change, one more with it laid over the last. Adds what cannot be to `problems`."""
+    made = list(stages)
+    for place, change in changes:
+        try:
+            made.append((place, merge(made[-1][1], change)))
+        except ValueError as error:
+            problems.append(Problem(place, next(key for key in (*NAMED, "") if key in change or not key), str(error)))
+    return made
+
+
+def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> dict[str, dict[str, Any]]:
+    """What each arm overrides, by its name. Adds what is wrong with the list of arms to `problems`."""
+    place, tables = stages[0][0], stages[-1][1].get("arm", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        problems.append(Problem(place, "arm", f"arms are tables such as [[arm]]; got {tables!r}"))
+        return {}
+    if len(tables) == 1:
+        problems.append(Problem(place, "arm", "a comparison has two arms or more; got 1"))
+    arms: dict[str, dict[str, Any]] = {}
+    for number, table in enumerate(tables):
+        name = table.get("name")
+        if not isinstance(name, str) or not _ARM_NAME.fullmatch(name):
+            arrived = "none" if name is None else repr(name)
+            message = f"an arm has a name of letters, digits, spaces and .+_- such as 'A full'; got {arrived}"
+            problems.append(Problem(place, f"arm.{number}.name", message))
+        elif name in arms:
+            problems.append(Problem(place, f"arm.{name}", "arms have different names; got this one twice"))
+        else:
+            arms[name] = {key: value for key, value in table.items() if key != "name"}
+    return arms
+
+
+def parse(text: str) -> Recipe:
+    """A resolved recipe, without profiles, from TOML text. Raises RecipeError with all problems at once."""
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError([_not_toml("", error)]) from error
+    problems: list[Problem] = []
+    recipe = _check([("", raw)], problems)
+    if problems or recipe is None:
+        raise RecipeError(problems)
+    return recipe
+
+
+def profiles(path: Path) -> list[str]:
+    """The names of the profiles in a recipe file. Raises RecipeError when it is not readable as TOML."""
+    return list(read(path).get("profile", {}))
+
+
+def hubless_profiles(path: Path) -> list[str]:
+    """The profiles of a recipe file whose preset and data need no model or data hub."""
+
+    def is_hubless(name: str) -> bool:
+        try:
+            loaded = load(path, name)
+        except RecipeError:
+            return False
+        return not presets.on_hub(loaded.model.preset) and not sources.on_hub(loaded.data.source)
+
+    return [name for name in profiles(path) if is_hubless(name)]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError([_not_toml(str(path), error)]) from error
+    named = raw.get("profile", {})
+    wrong = [each for each in (named.values() if isinstance(named, dict) else [named]) if not isinstance(each, dict)]
+    if wrong:
+        message = f"profiles are tables such as [profile.quick]; got {wrong[0]!r}"
+        raise RecipeError([Problem(str(path), "profile", message)])
+    return raw
+
+
+def _not_toml(place: str, error: Exception) -> Problem:
+    return Problem(place, "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")
+
+
+def _check(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe | None:
+    """The recipe that the last stage holds. Adds its problems, each laid at the first stage that shows it."""
+    found = [validate(raw) for _, raw in stages]
+    recipe, final = found[-1]
+    for key, message in final:
+        origin = next(place for (place, _), (_, seen) in zip(stages, found, strict=True) if (key, message) in seen)
+        problems.append(Problem(origin, key, message))
+    return recipe

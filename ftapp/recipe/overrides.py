@@ -1,0 +1,96 @@
+"""Changes that are laid over a recipe's tables before they are checked: profiles, arms and --set."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from ftapp.errors import nearest
+
+_LENGTHS = {"epochs", "steps"}
+# Lists of tables that are found by their names, and how their keys are written.
+NAMED = {
+    "phase": "a phase is a table of keys such as phase.{name}.epochs",
+    "arm": "an arm is a table of keys such as arm.{name}.seed",
+}
+
+
+def table_names(tables: Any) -> list[str]:
+    """The names of a raw recipe's phases or arms; their numbers where they have none."""
+    if not isinstance(tables, list):
+        return []
+    return [str(table.get("name", index) if isinstance(table, dict) else index) for index, table in enumerate(tables)]
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it; tables merge, other values replace, phases and arms are found by name.
+
+    A value of None, which TOML does not have, takes its key away. Raises ValueError where there is no phase or arm of a
+    name, and where one would not stay a table.
+    """
+    result = dict(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(old, list) and key in NAMED:
+            result[key] = _merge_list(key, old, value)
+        elif isinstance(value, Mapping) and (isinstance(old, dict) or old is None):
+            merged = merge(old or {}, value)
+            if merged or not value or old is not None:
+                result[key] = merged
+        else:
+            result[key] = value
+    return result
+
+
+def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> list[Any]:
+    result, names = list(tables), table_names(tables)
+    for name, change in changes.items():
+        if name not in names:
+            raise ValueError(f"there is no {kind} '{name}'; {nearest(name, names)}")
+        index = names.index(name)
+        if not isinstance(tables[index], dict) or not isinstance(change, Mapping):
+            raise ValueError(f"{NAMED[kind].format(name=name)}; got {change!r}")
+        # A phase's length is epochs or steps, so the one that is laid over takes the other's place.
+        kept = {key: old for key, old in tables[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
+        result[index] = merge(kept, change)
+    return result
+
+
+def without(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left of a change once another is laid over it."""
+    left: dict[str, Any] = {}
+    for key, value in change.items():
+        if isinstance(value, Mapping) and isinstance(other.get(key), Mapping):
+            if inner := without(value, other[key]):
+                left[key] = inner
+        elif key not in other and not (key in _LENGTHS and _LENGTHS & set(other)):
+            left[key] = value
+    return left
+
+
+def parse_value(text: str) -> Any:
+    """What stands behind `key=` in an override: a value of TOML, else the text itself; None, no value, where empty."""
+    if not text.strip():
+        return None
+    try:
+        return tomllib.loads(f"value = {text.strip()}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """The tables that `key=value`, such as phase.head.epochs=2, lays over a recipe's. Raises ValueError."""
+    if not text.isprintable():
+        raise ValueError(f"an override is one line of UTF-8 text; got {text!r}")
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ValueError(f"an override is key=value, such as data.limit=1000; got '{text}'")
+    parsed = parse_value(value)
+    nested: dict[str, Any] = {parts[-1]: parsed}
+    for part in reversed(parts[:-1]):
+        nested = {part: nested}
+    return nested

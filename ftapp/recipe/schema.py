@@ -1,0 +1,367 @@
+"""What a recipe says, in names and numbers: its tables, their keys, and what each may be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from ftapp import presets, sources
+from ftapp.rules import parse_rule, parse_selections
+
+Task = Literal["image-classification", "text-classification", "causal-lm"]
+Head = Literal["softmax", "one-vs-rest", "linear-svm"]
+Pooling = Literal["average", "max", "flatten"]
+Backend = Literal["tensorflow", "jax", "torch"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Split = Literal["validation", "test"]
+FillMode = Literal["nearest", "reflect", "wrap", "constant"]
+Optimizer = Literal["adam", "adamw", "sgd", "rmsprop", "lion"]
+Schedule = Literal["constant", "linear", "cosine"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _checked_size(size: float) -> float:
+    if size < 0 or (size >= 1 and size != int(size)):
+        raise ValueError(f"a split is a share below 1 or a whole number of examples; got {size}")
+    return size
+
+
+def _checked_rule(text: str) -> str:
+    parse_rule(text)
+    return text
+
+
+def _checked_selections(text: str) -> str:
+    parse_selections(text)
+    return text
+
+
+SplitSize = Annotated[float, AfterValidator(_checked_size)]
+# What pydantic puts into an error's location beside the recipe's own keys: which form of the learning rate was tried,
+# and that it is about a table's key.
+_NUMBER, _TABLE = "<number>", "<table>"
+MARKS = (_NUMBER, _TABLE, "[key]")
+
+
+def _form_of_rate(value: Any) -> str | None:
+    return _TABLE if isinstance(value, dict) else _NUMBER if isinstance(value, int | float) else None
+
+
+Rate = Annotated[float, Field(gt=0)]
+Rates = Annotated[dict[Annotated[str, AfterValidator(_checked_selections)], Rate], Field(min_length=1)]
+LearningRate = Annotated[
+    Annotated[Rate, Tag(_NUMBER)] | Annotated[Rates, Tag(_TABLE)],
+    Discriminator(
+        _form_of_rate,
+        custom_error_type="learning_rate",
+        custom_error_message="should be a number or a table of numbers such as { backbone = 1e-5, head = 1e-3 }",
+    ),
+]
+
+
+class Section(BaseModel):
+    """A table of a recipe. Unknown keys are errors; values are never converted from one type to another.
+
+    The text below a key is its description in the JSON schema and in the interface.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Model(Section):
+    """The pretrained model and the new layers on top of it."""
+
+    preset: Annotated[str, AfterValidator(presets.checked)]
+    """The pretrained model: a name of KerasHub's, hf://OWNER/MODEL, a folder, assets:NAME, or pypi://FILE/MEMBER."""
+    image_size: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=2, max_length=2)] | None = None
+    """[height, width] in pixels to which images are resized. Cost grows with the area."""
+    sequence_length: Annotated[int, Field(ge=4)] | None = None
+    """Tokens of an example; the rest of a longer text is cut off."""
+    features: str | None = None
+    """The layer of the backbone whose output feeds the head; without it, the backbone's own output does."""
+    pooling: Pooling = "average"
+    """How positions of the features become one vector: their average, their maximum, or all of them in a row."""
+    normalize: bool = False
+    """Whether each feature is brought to mean 0 and variance 1 before the new layers, by batch normalization without an
+    affine part (He et al. 2022, Masked Autoencoders, appendix A.1), so that one learning rate suits the features of any
+    layer."""
+    hidden: list[Annotated[int, Field(ge=1)]] = []
+    """Widths of new fully connected ReLU layers between the backbone and the classifier."""
+    dropout: Share = 0.0
+    """The share of the classifier's inputs that is left out at random in training."""
+    head: Head = "softmax"
+    """The classifier: softmax (one class of all), one-vs-rest (a logistic unit for each class against all others), or
+    linear-svm (hinge loss, a wide margin)."""
+    label_smoothing: Share = 0.0
+    """The share of each training label that is spread evenly over all classes (Szegedy et al. 2016), so that the model
+    grows less sure of itself: regularisation. Held-out losses are without it."""
+
+
+class Data(Section):
+    """Where examples come from and how they are split."""
+
+    source: Annotated[str, AfterValidator(sources.checked)]
+    """Where examples come from: folder:PATH (a sub-folder of images for each class), csv:FILE, jsonl:FILE, text:FILE,
+    tfds:NAME, sklearn:digits, gutenberg:NUMBER, or pypi://FILE/MEMBER."""
+    text_column: str = "text"
+    """The column of a table that holds the text."""
+    label_column: str = "label"
+    """The column of a table that holds the class."""
+    classes: list[str] | None = None
+    """Names of the classes in the order of the model's outputs; without them, all that occur, in order."""
+    limit: Annotated[int, Field(ge=2)] | None = None
+    """Draw so many examples before splitting, seeded and balanced as the source is; without it, all are used."""
+    validation: SplitSize = 0.1
+    """Examples that the run is watched on: a share of all (below 1) or a number."""
+    test: SplitSize = 0.2
+    """Examples that the result is measured on: a share of all (below 1) or a number."""
+
+
+class Augment(Section):
+    """Random changes to the training images or texts, which follow from the run's seed; evaluation sees none.
+
+    Each step draws them anew, except where the outputs of frozen layers are kept (`frozen.cache`): `views` augmented
+    views of each example are kept then, and the epochs take turns at them.
+    """
+
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    """Mirror half of the images, left to right, top to bottom, or either."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Turn images by at most so many degrees either way."""
+    zoom: Share = 0.0
+    """Scale images by at most this share, in or out."""
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The share of each side that a random crop keeps before it is resized back; 1 crops nothing."""
+    translation: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.0]
+    """Move images by at most this share of [width, height] either way."""
+    fill_mode: FillMode = "reflect"
+    """What appears beyond the edge: the nearest pixels, the mirrored image (reflect), the repeated image (wrap), or
+    `fill_value` (constant)."""
+    fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
+    """The brightness beyond the edge with fill_mode = constant, from 0 (black) to 255 (white)."""
+    token_dropout: Share = 0.0
+    """Leave each token of a text out with this probability (random deletion, Wei & Zou 2019)."""
+    word_swap: Share = 0.0
+    """So many times for each word, as a share, exchange two words of a text (random swap, Wei & Zou 2019)."""
+    views: Annotated[int, Field(ge=1)] = 4
+    """Augmented views of each example that are kept where the outputs of frozen layers are; epochs take turns at
+    them."""
+
+
+class Frozen(Section):
+    """How frozen layers are computed."""
+
+    cache: bool = True
+    """Whether the outputs of the frozen layers at the bottom, which no trained layer feeds, are computed once, kept on
+    disk and read in each epoch, where that saves time."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What these outputs are kept in; auto is what they are computed in, which loses nothing."""
+    dropout: bool = False
+    """Whether dropout in frozen layers stays on; their outputs then differ from step to step and are not kept."""
+
+
+class Phase(Section):
+    """A stretch of training with one choice of frozen layers and one optimizer.
+
+    Its length is `epochs` or `steps`. Moments of the former phase's optimizer are kept where it was of the same kind
+    (`ftapp.optimizers`).
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    """What the phase is called: a letter, then letters, digits, - and _."""
+    layers: list[Annotated[str, AfterValidator(_checked_rule)]] = []
+    """Rules, one a line, that say which layers train; everything does until one says otherwise, and later ones override
+    earlier ones. For example: freeze all; train attention & last:4; train head."""
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    """How many times the phase sees all training examples."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """How many batches the phase trains on."""
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    """Examples of a step. Memory grows with it; larger batches have a steadier gradient."""
+    optimizer: Optimizer = "adam"
+    """What turns gradients into changes of the weights. Adam and AdamW keep two values for each weight that trains, the
+    others one."""
+    learning_rate: LearningRate = 1e-3
+    """A number, or a table of numbers by selections of layers, such as { backbone = 1e-5, head = 1e-3,
+    "attention & last:2" = 3e-5 }, of which later ones override earlier ones."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Multiplies the rate of a layer once more for each block that lies above it, so that lower layers learn more
+    slowly; 1 changes nothing."""
+    schedule: Schedule = "constant"
+    """The course of the learning rate after the warm-up: constant, or falling in a straight line or along a cosine."""
+    warmup: Share = 0.0
+    """The share of the phase in which the learning rate rises to its value."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """How fast weights shrink towards 0, by the optimizer's own rule: regularisation."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Gradients longer than this are shortened to it; without it, none are."""
+    gradient_norm: bool = False
+    """Whether each step tells how long its gradient is before it is shortened; this takes some 2% of a step."""
+
+    @property
+    def base_rate(self) -> float:
+        """The highest learning rate of the phase, before `layer_decay`; the other rates are relative to it."""
+        return max(self.learning_rate.values()) if isinstance(self.learning_rate, dict) else self.learning_rate
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Phase:
+        if (self.epochs is None) == (self.steps is None):
+            arrived = "neither" if self.epochs is None else f"epochs = {self.epochs} and steps = {self.steps}"
+            raise ValueError(f"a phase has either 'epochs' or 'steps'; got {arrived}")
+        return self
+
+
+class Evaluate(Section):
+    """When and on what the run evaluates. The result at the end of the run is always that of the whole test split."""
+
+    every: Annotated[int, Field(ge=1)] | None = None
+    """Evaluate every so many steps; without it, after each epoch."""
+    split: Split = "validation"
+    """The split that is evaluated while the run trains."""
+    examples: Annotated[int, Field(ge=1)] | None = None
+    """At most so many examples of the split; without it, all."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Examples that are evaluated together; it changes time and memory, not the result."""
+
+
+class Samples(Section):
+    """Texts that a causal language model continues before and after the training and, with `every`, every so many
+    steps of it.
+
+    With `common`, the share of what it writes that is among so many of the most frequent tokens of the training text is
+    measured too, over `draws` texts for each prompt.
+    """
+
+    prompts: Annotated[list[str], Field(min_length=1)]
+    """Beginnings that the model continues."""
+    tokens: Annotated[int, Field(ge=1)] = 48
+    """How many tokens it adds to each."""
+    temperature: Annotated[float, Field(gt=0)] = 0.8
+    """How freely it chooses: towards 0 always the likeliest token, above 1 less likely ones more often."""
+    top_k: Annotated[int, Field(ge=1)] = 40
+    """It chooses among so many of the likeliest tokens."""
+    every: Annotated[int, Field(ge=1)] | None = None
+    """Also samples every so many steps."""
+    common: Annotated[int, Field(ge=1)] | None = None
+    """Also measure what share of it is among so many of the training text's most frequent tokens."""
+    draws: Annotated[int, Field(ge=1)] = 16
+    """Over so many texts for each prompt."""
+
+
+Measure = Literal[
+    "loss",
+    "accuracy",
+    "accuracy-after",
+    "time-saved",
+    "early-variance",
+    "variance",
+    "drift",
+    "drift-course",
+    "common-tokens",
+    "trainable-share",
+]
+_OF_TWO_ARMS = {"loss", "accuracy", "time-saved", "early-variance", "variance", "drift"}
+
+
+class Finding(Section):
+    """What an experiment is expected to show, to be set beside what it does show (`ftapp.findings`).
+
+    It holds where what is measured of `arm`, for most measures `against` another, is `at_least` and `at_most` so much.
+    """
+
+    says: str
+    """The finding in words."""
+    lesson: str
+    """The value that was reported elsewhere, in words."""
+    measure: Measure
+    """What is measured of it."""
+    arm: str
+    """Of which arm."""
+    against: str | None = None
+    """Against which other arm, for differences and ratios."""
+    step: Annotated[int, Field(ge=0)] | None = None
+    """After so many steps, for accuracy-after."""
+    at_least: float | None = None
+    """It holds from here up."""
+    at_most: float | None = None
+    """It holds up to here."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Finding:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a finding has 'at_least', 'at_most' or both; got neither")
+        if (self.measure in _OF_TWO_ARMS) != (self.against is not None):
+            rule = (
+                "is of an arm 'against' another" if self.against is None else "is of one arm alone, without 'against'"
+            )
+            raise ValueError(f"'{self.measure}' {rule}")
+        if (self.measure == "accuracy-after") != (self.step is not None):
+            raise ValueError("'step' goes with 'accuracy-after', and with no other measure")
+        return self
+
+
+_OF_TEXTS = ("augment.token_dropout", "augment.word_swap")
+FOREIGN: dict[str, tuple[str, ...]] = {
+    "image-classification": ("model.sequence_length", *_OF_TEXTS),
+    "text-classification": (
+        *(f"model.{key}" for key in ("image_size", "features", "pooling")),
+        *(f"augment.{key}" for key in Augment.model_fields if key != "views" and f"augment.{key}" not in _OF_TEXTS),
+    ),
+    "causal-lm": (
+        *(f"model.{key}" for key in ("image_size", "features", "pooling", "normalize", "hidden", "dropout", "head")),
+        "model.label_smoothing",
+    ),
+}
+
+
+def suits(task: str, key: str) -> bool:
+    """Whether a key, such as model.pooling, means something to a task."""
+    return key not in FOREIGN.get(task, ())
+
+
+class Recipe(Section):
+    """A resolved recipe: one job, with its profile and overrides applied."""
+
+    title: str
+    """What the recipe is called."""
+    summary: str
+    """What it does, in a sentence or two."""
+    task: Task
+    """What the model learns: to classify images or texts, or to write on."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Decides the new layers' first weights, the splits, the order of examples and all that is random."""
+    backend: Backend = "tensorflow"
+    """What Keras computes with."""
+    precision: Precision = "auto"
+    """What layers compute in; auto is bfloat16 where this machine is found to multiply it faster, else float32."""
+    model: Model
+    data: Data
+    augment: Augment | None = None
+    frozen: Frozen = Frozen()
+    phase: Annotated[list[Phase], Field(min_length=1)]
+    evaluate: Evaluate = Evaluate()
+    samples: Samples | None = None
+    finding: list[Finding] = []
+    """What the recipe's arms are expected to show."""
+
+    def tables(self) -> dict[str, Any]:
+        """The recipe as the tables that TOML has it in, defaults included."""
+        tables = self.model_dump(exclude_none=True)
+        for section, _, key in (key.partition(".") for key in FOREIGN[self.task]):
+            tables.get(section, {}).pop(key, None)
+        if not self.finding:
+            del tables["finding"]
+        return tables
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text, defaults included, that reads back to the same recipe."""
+        return tomli_w.dumps(self.tables())
+
+
+def too_long(wanted: int, longest: int) -> str:
+    """What to say of a sequence length that is beyond a model's positions."""
+    return f"this model reads at most {longest} tokens; got {wanted}; the nearest valid choice is {longest}"

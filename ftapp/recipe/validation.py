@@ -1,0 +1,98 @@
+"""Checks a recipe's tables: the rule that each wrong key breaks, what arrived, and the nearest valid choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from ftapp import presets, sources
+from ftapp.errors import nearest
+from ftapp.recipe.overrides import table_names
+from ftapp.recipe.schema import FOREIGN, MARKS, Recipe, Section, too_long
+
+
+def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]:
+    """The recipe that some tables make, None where they make none, and their problems: each key with what is wrong."""
+    try:
+        recipe = Recipe.model_validate(raw)
+    except ValidationError as error:
+        return None, list(dict.fromkeys(_explained(item, table_names(raw.get("phase"))) for item in error.errors()))
+    return recipe, list(_conflicts(recipe))
+
+
+def _explained(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
+    """Pydantic's error in our words: the key, and the rule, what arrived and the nearest valid choice."""
+    path, fields = _walk(error["loc"])
+    if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
+        path[1] = phase_names[int(path[1])]
+    key, arrived, kind = ".".join(path), error["input"], error["type"]
+    if kind == "extra_forbidden":
+        return key, f"unknown key; {nearest(path[-1], fields)}"
+    if kind == "missing":
+        return key, "this key is required and is missing"
+    if kind == "literal_error":
+        choices = [choice.strip().strip("'") for choice in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
+        return key, f"unknown value {arrived!r}; {nearest(str(arrived), choices)}"
+    if kind == "value_error":
+        return key, str(error["ctx"]["error"])
+    rule = error["msg"].removeprefix("Input ")
+    return key, f"{rule}; got {arrived!r}"
+
+
+def _walk(location: Sequence[str | int]) -> tuple[list[str], list[str]]:
+    """The readable path of an error, without pydantic's own marks, and the keys valid beside its last part."""
+    section: type[Section] | None = Recipe
+    path: list[str] = []
+    fields: list[str] = []
+    for part in location:
+        if part in MARKS:
+            continue
+        if isinstance(part, str) and section is not None:
+            fields = list(section.model_fields)
+            field = section.model_fields.get(part)
+            section = next(_sections(field.annotation), None) if field else None
+        path.append(str(part))
+    return path, fields
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections(argument)
+
+
+def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Keys that are valid alone and not together."""
+    is_image, is_lm = recipe.task == "image-classification", recipe.task == "causal-lm"
+    model = recipe.model
+    needed = "image_size" if is_image else "sequence_length"
+    if getattr(model, needed) is None:
+        yield f"model.{needed}", f"this key is required for {recipe.task} and is missing"
+    for name in FOREIGN[recipe.task]:
+        section, _, key = name.partition(".")
+        table = getattr(recipe, section)
+        if table is not None and key in table.model_fields_set:
+            yield name, f"this key does not go with task = '{recipe.task}'"
+    longest = presets.max_sequence_length(model.preset)
+    if longest is not None and model.sequence_length is not None and model.sequence_length > longest:
+        yield "model.sequence_length", too_long(model.sequence_length, longest)
+    if recipe.augment is not None and is_lm:
+        yield "augment", f"augmentation is for classifiers; the task is '{recipe.task}'"
+    if model.label_smoothing and model.head == "linear-svm":
+        yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
+    if recipe.samples is not None and not is_lm:
+        yield "samples", f"only a causal language model writes samples; the task is '{recipe.task}'"
+    if not recipe.data.test:
+        yield "data.test", "the result needs a test split, so this is above 0; got 0"
+    if recipe.evaluate.split == "validation" and not recipe.data.validation:
+        yield "evaluate.split", "there is no validation split, since data.validation = 0; did you mean 'test'?"
+    shares = [size for size in (recipe.data.validation, recipe.data.test) if size < 1]
+    if sum(shares) >= 1:
+        yield "data.test", f"validation and test leave nothing to train on; got {' + '.join(map(str, shares))}"
+    names = [phase.name for phase in recipe.phase]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"phase.{name}", "phases have different names; got this one twice"
+    yield from sources.conflicts(recipe.task, recipe.data.source)
