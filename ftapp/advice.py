@@ -229,6 +229,8 @@ def _course(
 ) -> Course:
     if recipe.task == "image-classification":
         strategy, name, reason = _IMAGES[size, fit]
+        if name == "vgg16-early-layers" and survey.probes and _best_earlier(survey).layer is None:
+            strategy, name, reason = _INNER
     else:
         strategy, name, reason = _TEXTS[size, fit]
         if survey.head and survey.head.lead[1] < 0 and name == "bert-head-only":
@@ -305,6 +307,13 @@ _TEXTS = {
         "The last features serve less than earlier ones, and there are enough examples to change all of the network.",
     ),
 }
+_INNER = (
+    "fine-tuning in two phases",
+    "vgg16-two-phase",
+    "The last features serve these images less than earlier ones, so something below has to change. No recipe reads "
+    "blocks inside of a layer, as this model's are: so first new layers learn on the frozen network, then its last "
+    "block trains along, slowly; with so few examples, watch the held-out loss.",
+)
 _SAFER = "Whether the last features fit is not clear, and this changes the least of what the network knows."
 _UNREAD = (
     "fine-tuning with frozen attention",

@@ -6,8 +6,9 @@ these runs alone, of the chance in their batches: the stationary bootstrap (Poli
 Bootstrap) resamples blocks of steps that follow each other, since neighbouring steps are not independent. Losses fall
 while a model trains, so what is resampled is the deviation from a smooth course, a cubic of the step.
 
-In simulations of 100 steps such an interval held the true mean in 92 of 100 cases when the deviations were independent,
-and in 87 when neighbours were correlated by 0.5; with 400 steps in 95 and 92.
+In simulations such an interval held the true mean in 95 to 99 of 100 cases when the deviations were independent, and in
+88 to 94 when neighbours were correlated by 0.5, with 10, 25, 60, 100 or 129 steps. By 0.8 it was 58 of 100 with 10
+steps, 78 with 25 and 83 with 100: a series that drifts so slowly tells little of itself.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 CONFIDENCE = 0.95
 SEEDS = 3
 """So many repeats or more are a sample of seeds."""
+FEWEST = 2
+"""Steps that an interval takes at least: one does not tell how much it scatters."""
 
 _DRAWS = 4000
 _DRAWN_AT_ONCE = 250
 _LONGEST = 4000  # steps; longer series are averaged over neighbours first
-_FEWEST_BLOCKS = 8
+_FEWEST_BLOCKS = 5
 _DEGREE = 3
+_STEPS_OF_CUBIC = 60
+_STRETCH = 32  # steps
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,8 @@ def block_length(series: Series) -> float:
     """The mean length of blocks that suits a series best, in steps, from 1 up.
 
     By the rule of Politis and White 2004, "Automatic block-length selection for the dependent bootstrap", as corrected
-    by Patton, Politis and White 2009, between the cube root of the number of steps, at which such lengths grow, and an
-    eighth of the series.
+    by Patton, Politis and White 2009, between twice the cube root of the number of steps, at which such lengths grow,
+    and a fifth of the series. The rule by itself is too short where it sees few steps.
     """
     n = len(series)
     centred = series - series.mean()
@@ -81,7 +86,7 @@ def block_length(series: Series) -> float:
     if spectrum <= 0:
         return 1.0
     length = (slope**2 / spectrum**2 * n) ** (1 / 3)  # (2 slope^2 / (2 spectrum^2) n)^(1/3)
-    return float(np.clip(max(length, n ** (1 / 3)), 1.0, n / _FEWEST_BLOCKS))
+    return float(np.clip(max(length, 2 * n ** (1 / 3)), 1.0, n / _FEWEST_BLOCKS))
 
 
 def interval(
@@ -90,11 +95,12 @@ def interval(
     """A statistic of paired series with its interval.
 
     repeats: for each repeat an array (series, steps), the series paired step by step; level: whether they have no
-    course, but a level. Raises ValueError when there is no repeat, or one without steps.
+    course, but a level. Raises ValueError when there is no repeat, or one of less than two steps.
     """
-    if not repeats or not all(each.ndim == 2 and each.shape[1] for each in repeats):
+    if not repeats or not all(each.ndim == 2 and each.shape[1] >= FEWEST for each in repeats):
         raise ValueError(
-            f"an interval is of one repeat or more, each (series, steps); got {[r.shape for r in repeats]}"
+            f"an interval is of one repeat or more, each (series, {FEWEST} steps or more); "
+            f"got {[each.shape for each in repeats]}"
         )
     repeats = [_thinned(each) for each in repeats]
     values = np.array([float(statistic(each[None])[0]) for each in repeats])
@@ -102,12 +108,11 @@ def interval(
         return of_repeats(values)
     random = np.random.default_rng(seed)
     drawn, degrees = zip(*(_bootstrapped(statistic, each, level, random) for each in repeats), strict=True)
-    # A percentile interval, its tails widened for how few blocks there are (Hesterberg 2015, "What Teachers Should Know
-    # About the Bootstrap", section 5.3).
-    tail = stats.norm.cdf(stats.t.ppf((1 - CONFIDENCE) / 2, min(degrees)))
-    low, high = np.quantile(np.mean(drawn, axis=0), [tail, 1 - tail])
+    # The t interval with the bootstrap's standard error: quantiles of what is drawn cannot reach beyond a few blocks
+    # (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5.3).
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, min(degrees)) * np.mean(drawn, axis=0).std())
     estimate = float(values.mean())
-    return Interval(estimate, min(float(low), estimate), max(float(high), estimate), len(values))
+    return Interval(estimate, estimate - half, estimate + half, len(values))
 
 
 def of_repeats(values: Sequence[float] | Series) -> Interval:
@@ -150,7 +155,7 @@ def _resampled(n: int, length: float, draws: int, random: np.random.Generator) -
 
 def _fitted(n: int) -> int:
     """How many numbers the course of a series of n steps has."""
-    return 1 + (_DEGREE if n >= 10 * (_DEGREE + 1) else 1 if n >= _FEWEST_BLOCKS else 0)
+    return 1 + (_DEGREE if n >= _STEPS_OF_CUBIC else 1 if n >= 2 * _FEWEST_BLOCKS else 0)
 
 
 def _trend(series: Series, fitted: int) -> Series:
@@ -210,15 +215,25 @@ def windowed_variance(series: Series, window: int) -> tuple[Series, Series]:
 
 
 def variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
-    """Variance of B over that of A around their smooth courses, over the steps that are given."""
+    """Variance of B over that of A around their smooth courses, over the steps that are given.
+
+    The course is a cubic in each stretch of some 32 steps: a loss falls steeply at first, and what a stiffer course
+    leaves of that would count as variance, of the one that falls faster as more.
+    """
 
     def logarithm(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         a, b = drawn[:, 0].var(axis=1), drawn[:, 1].var(axis=1)
         ratios: NDArray[np.float64] = np.divide(b, a, out=np.ones_like(a), where=(a > 0) & (b > 0))
         return np.log(ratios)
 
-    rests = [np.stack([each - _trend(each, _fitted(len(each))) for each in pair]) for pair in pairs]
-    return exponential(interval(logarithm, rests))
+    rests = [np.stack([_around(each) for each in pair]) for pair in pairs]
+    return exponential(interval(logarithm, rests, level=True))
+
+
+def _around(series: Series) -> Series:
+    """What a series deviates from its course, a cubic in each stretch, or less where there are few steps."""
+    stretches = np.array_split(series, max(1, len(series) // _STRETCH))
+    return np.concatenate([each - _trend(each, 1 + min(_DEGREE, len(each) // 4)) for each in stretches])
 
 
 def exponential(found: Interval) -> Interval:

@@ -306,6 +306,9 @@ def lr_find(
     phase: Annotated[
         str | None, typer.Option("--phase", metavar="NAME", help="The phase to test. [default: the first]")
     ] = None,
+    arm: Annotated[
+        str | None, typer.Option("--arm", metavar="NAME", help="The arm to test. [default: the recipe without arms]")
+    ] = None,
     low: Annotated[float, typer.Option("--from", metavar="RATE", help="The learning rate to begin with.")] = 1e-6,
     high: Annotated[float, typer.Option("--to", metavar="RATE", help="The learning rate to end with.")] = 10.0,
     steps: Annotated[int, typer.Option(min=20, metavar="N", help="Steps of the test.")] = 100,
@@ -331,12 +334,12 @@ def lr_find(
     given = {"backend": backend, "seed": seed}
     chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     with _refusals():
-        resolved = recipe.load(recipe.find(recipe_name), profile, chosen)
+        resolved = finder.tested(recipe.find(recipe_name), profile, chosen, arm)
         index = finder.check(resolved, phase, (low, high), plot)
         backends.check_installed(resolved.backend)
         environment = backends.environment(resolved.backend, offline=offline)
         try:
-            found = finder.find(resolved, index, (low, high), steps, environment, debug=_debug)
+            found = finder.find(resolved, index, (low, high), steps, environment, arm=arm, debug=_debug)
         except RunError as error:
             print(error, file=sys.stderr)
             raise typer.Exit(1) from None

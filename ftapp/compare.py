@@ -27,6 +27,7 @@ _COMPILED = 8.0
 # Keys of a recipe, as `settings` names them, that have a say in which examples are in which batch.
 _BATCHES = ("seed", "data.", "model.image_size", "model.sequence_length", "augment.")
 _BATCHES_OF_PHASE = ("batch_size", "steps", "epochs")
+_CROWDED = 0.1  # share of the cores' time in which other processes' work tells on that of a run
 _EARLY = 0.25  # share of the steps that count as the beginning
 
 
@@ -240,26 +241,31 @@ def compared(a: Arm, b: Arm) -> Comparison:
     reasons: dict[str, str] = {}
     verdicts: list[str] = []
     loss = under = variance = saved = accuracy = None
+    early = [each for pair in pairs for each in pair if each.status != "done"]
+    if early and all(len(each.history.steps) for pair in pairs for each in pair):
+        ends = ", ".join(dict.fromkeys(f"{each.name} is {each.status}" for each in early))
+        verdicts.append(f"{ends}: what is said of steps is of those that both have made.")
     if reason := next((found for pair in pairs if (found := _other_batches(*pair))), None):
         reasons["loss"] = reasons["under"] = reasons["variance"] = reason
+    elif (series := paired_losses(a, b)) and min(len(one) for one, _ in series) < analysis.FEWEST:
+        reasons["loss"] = reasons["under"] = reasons["variance"] = f"losses are of {analysis.FEWEST} steps or more"
     else:
-        series = paired_losses(a, b)
         loss, under = analysis.difference(series), analysis.under_line(series)
         verdicts.append(analysis.verdict(a.name, b.name, "training loss", loss))
-        early = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
-        identical = loss.low == loss.high == 0
-        if min(len(one) for one, _ in early) >= 2 and not identical:
-            variance = analysis.variance_ratio(early)
+        begun = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
+        identical = all(np.array_equal(*pair) for pair in begun)
+        if min(len(one) for one, _ in begun) >= analysis.FEWEST and not identical:
+            variance = analysis.variance_ratio(begun)
             verdicts.append(analysis.verdict_on_variance(a.name, b.name, variance))
     if reason := next((found for pair in pairs if (found := _other_machine(*pair))), None):
         reasons["saved"] = reason
     else:
         timed = [_timed(*pair) for pair in pairs]
-        if all(len(one) for one, _ in timed):
+        if all(len(one) >= analysis.FEWEST for one, _ in timed):
             saved = analysis.saved(timed, _once(a, b))
             verdicts.append(analysis.verdict_on_time(a.name, b.name, saved))
         else:
-            reasons["saved"] = f"there are no steps after the first {WARM_UP} of a phase"
+            reasons["saved"] = f"there are less than {analysis.FEWEST} steps after the first {WARM_UP} of a phase"
     results = [(one.history.result, other.history.result) for one, other in pairs]
     if len(pairs) >= analysis.SEEDS:
         gained = [
@@ -299,11 +305,27 @@ def _same_steps(a: Series, b: Series) -> tuple[Series, Series]:
 
 
 def _timed(a: Record, b: Record) -> tuple[Series, Series]:
-    """Seconds of the steps of both runs: of the same steps, where they have as many in each phase."""
+    """Seconds of the steps of both runs: of the same steps, where they have as many in each phase.
+
+    Where one came to its end with fewer steps than the other, both are divided into as many stretches of equal length.
+    """
     warm_a, warm_b = _warm(a), _warm(b)
     if _lengths(a) == _lengths(b) and len(warm_a) == len(warm_b):
         warm_a = warm_b = warm_a & warm_b
-    return _same_steps(a.column("seconds")[warm_a], b.column("seconds")[warm_b])
+    seconds = a.column("seconds")[warm_a], b.column("seconds")[warm_b]
+    if {a.status, b.status} != {"done"}:
+        return _same_steps(*seconds)
+    fewer = min(map(len, seconds))
+    return _stretches(seconds[0], fewer), _stretches(seconds[1], fewer)
+
+
+def _stretches(seconds: Series, count: int) -> Series:
+    """The time of each of so many stretches of a course of steps, (count,); all of it together stays."""
+    if len(seconds) == count:
+        return seconds
+    passed = np.concatenate([[0.0], np.cumsum(seconds)])
+    found: Series = np.diff(np.interp(np.linspace(0, len(seconds), count + 1), np.arange(len(passed)), passed))
+    return found
 
 
 def _lengths(one: Record) -> list[int]:
@@ -357,46 +379,62 @@ def _batches(one: Record) -> list[str] | None:
 class Fairness:
     """Whether the arms of an experiment are comparable, and by which hashes.
 
-    weights, batches: for each repeat the hashes that its runs told, of their first weights and of their examples in
-    order: one hash where they are the same in all arms. None for runs that did not come to tell.
+    arms: their names; weights, pretrained, batches: for each repeat the hashes that the arms' runs told, of all their
+    first weights, of those that no new head holds, and of their examples in order. None for a run that did not come to
+    tell.
     """
 
+    arms: list[str]
     weights: list[list[str | None]]
+    pretrained: list[list[str | None]]
     batches: list[list[str | None]]
 
     def sentences(self) -> list[str]:
         """What the hashes show."""
-        return [
-            self._told(self.weights, "began from bitwise the same weights", "did not begin from the same weights"),
-            self._told(
-                self.batches,
-                "saw the same examples in the same order",
-                "did not see the same examples in the same order",
-            ),
-        ]
+        same, other = "began from bitwise the same weights", "did not begin from the same weights"
+        told = [self._told(self.weights, same, other)]
+        if self._differing(self.weights):
+            same = "began from bitwise the same pretrained weights; what differs is a new head"
+            told.append(self._told(self.pretrained, same, "did not begin from the same pretrained weights"))
+        same, other = "saw the same examples in the same order", "did not see the same examples in the same order"
+        return [*told, self._told(self.batches, same, other)]
 
-    @staticmethod
-    def _told(repeats: list[list[str | None]], same: str, other: str) -> str:
+    def table(self) -> dict[str, Any]:
+        """As JSON has it: what was hashed, repeat by repeat, an arm with its hash."""
+        found = {"weights": self.weights, "pretrained": self.pretrained, "batches": self.batches}
+        return {name: [dict(zip(self.arms, each, strict=True)) for each in repeats] for name, repeats in found.items()}
+
+    def _differing(self, repeats: list[list[str | None]]) -> dict[str, list[int]]:
+        """The arms that differ from the first, and in which repeats, counted from 1."""
+        found: dict[str, list[int]] = {}
+        for number, (first, *others) in enumerate(repeats, 1):
+            for arm, each in zip(self.arms[1:], others, strict=True):
+                if each != first:
+                    found.setdefault(arm, []).append(number)
+        return found
+
+    def _told(self, repeats: list[list[str | None]], same: str, other: str) -> str:
         if any(None in each for each in repeats):
             return f"Whether all arms {same} is not known: a run ended before it told."
-        differ = [number for number, each in enumerate(repeats, 1) if len(each) > 1]
-        if differ:
-            where = "" if len(repeats) == 1 else f" in repeat {', '.join(map(str, differ))}"
-            return f"The arms {other}{where}."
+        if differ := self._differing(repeats):
+            listed = [
+                arm if len(repeats) == 1 else f"{arm} (repeat {', '.join(map(str, numbers))})"
+                for arm, numbers in differ.items()
+            ]
+            return f"Against {self.arms[0]} these {other}: {', '.join(listed)}."
         hashes = ", ".join(str(each[0])[:12] for each in repeats)
         return f"All arms {same} ({'hash' if len(repeats) == 1 else 'hashes, one a repeat:'} {hashes})."
 
 
 def fairness(arms: Sequence[Arm]) -> Fairness:
     """Compare the hashes of all arms, repeat by repeat."""
-    weights: list[list[str | None]] = []
-    batches: list[list[str | None]] = []
+    found = Fairness([arm.name for arm in arms], [], [], [])
     for runs in zip(*(arm.records for arm in arms), strict=True):
         models = [each.history.model for each in runs]
-        seen = [_batches(each) for each in runs]
-        weights.append(list(dict.fromkeys(model.digest if model and model.digest else None for model in models)))
-        batches.append(list(dict.fromkeys("+".join(each) if each else None for each in seen)))
-    return Fairness(weights, batches)
+        found.weights.append([(model and model.digest) or None for model in models])
+        found.pretrained.append([(model and model.pretrained) or None for model in models])
+        found.batches.append(["+".join(seen) if (seen := _batches(each)) else None for each in runs])
+    return found
 
 
 def _decides_batches(key: str) -> bool:
@@ -410,6 +448,9 @@ def _other_machine(a: Record, b: Record) -> str | None:
     for name in ("processor", "cores", "platform"):
         if a.facts.get(name) != b.facts.get(name):
             return f"the runs are from different machines: {a.facts.get(name)} and {b.facts.get(name)}"
+    others = [max((phase.others for phase in each.history.ended_phases), default=0.0) for each in (a, b)]
+    if max(others) > _CROWDED:
+        return "other processes took {:.0%} and {:.0%} of the cores' time while the runs trained".format(*others)
     return None
 
 

@@ -58,11 +58,14 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
 
 
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
-    """parameters: of the model as trained; layers: how many hold weights; digest: a hash of all weights at first."""
+    """parameters: of the model as trained; layers: how many hold weights; digest: a hash of all weights at first;
+    pretrained: a hash of those among them that are not of a new head.
+    """
 
     parameters: int
     layers: int
     digest: str = ""
+    pretrained: str = ""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +130,8 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
 
     seconds: wall time in all, without pauses; preparing: of these, for features to keep; training: for steps with their
     wait for data; evaluating: for held-out metrics. spared: what else it once took to compute the features that were
-    there already. memory: the most resident bytes of the process at the end of a step.
+    there already. memory: the most resident bytes of the process at the end of a step; others: the share of all cores'
+    time in which other processes computed meanwhile, 0..1.
     frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
     not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
     stuck: those among these that had a gradient to move them, which is a fault. batches: a hash of the examples of all
@@ -142,6 +146,7 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     evaluating: float
     spared: float = 0.0
     memory: int
+    others: float = 0.0
     frozen: int
     digest: str
     changed: list[str] = []

@@ -14,12 +14,14 @@ from ftapp.compare import Arm, Record
 from ftapp.recipe import Finding
 
 _SHARES = {"accuracy", "accuracy-after", "time-saved", "common-tokens", "trainable-share"}
-_LEAST = 2  # measured steps that a mean of drift rests on
+_LEAST = 2  # measured steps that a mean of drift rests on; an interval takes as many
 
 
 @dataclass(frozen=True)
 class Row:
-    """A finding and what became of it. found: None where it could not be measured; holds: yes, no, or in words."""
+    """A finding and what became of it. found: None where it could not be measured, as of a run that did not come to its
+    end; holds: yes, no, or in words.
+    """
 
     finding: Finding
     found: Interval | None
@@ -55,7 +57,8 @@ def rows(findings: Sequence[Finding], arms: Sequence[Arm]) -> list[Row]:
 
 def _row(finding: Finding, arms: Mapping[str, Arm]) -> Row:
     arm, against = arms.get(finding.arm), arms.get(finding.against or finding.arm)
-    found = measured(finding, arm, against) if arm and against else None
+    ended = arm and against and all(each.status == "done" for each in (*arm.records, *against.records))
+    found = measured(finding, arm, against) if arm and against and ended else None
     return Row(finding, found, "not measured" if found is None else holds(finding, found))
 
 
@@ -126,11 +129,16 @@ def _drift(arm: Arm, against: Arm) -> Interval | None:
 
 
 def _course(arm: Arm) -> Interval | None:
-    changes = [math.log(value) for _, value in sorted(_changes(arm.records[0]).items())]
-    third = len(changes) // 3
-    if third < _LEAST:
+    repeats = [np.log([value for _, value in sorted(_changes(each).items())]) for each in arm.records]
+    if min(map(len, repeats)) < 3 * _LEAST:
         return None
-    return analysis.exponential(analysis.difference_of_means(changes[:third], changes[-third:]))
+
+    def fall(drawn: Series) -> Series:
+        third = drawn.shape[2] // 3
+        difference: Series = drawn[:, 0, -third:].mean(axis=1) - drawn[:, 0, :third].mean(axis=1)
+        return difference
+
+    return analysis.exponential(analysis.interval(fall, [each[None] for each in repeats]))
 
 
 def _gain(arm: Arm) -> Interval | None:

@@ -117,6 +117,16 @@ def block_ends(backbone: Any) -> dict[str, Any]:
     return {name: layer for name, layer in found if name in weighted}
 
 
+def inner_blocks(backbone: Any) -> dict[str, Any]:
+    """Layers that are repeated blocks and that a layer of the backbone calls, as a ViT's encoder does.
+
+    By the block's path, in no order.
+    """
+    lineages = ((*parents, layer) for _, layer, parents in weighted_layers(backbone))
+    found = ((block, lineage) for lineage in lineages if (block := _block(lineage)))
+    return {block.path: lineage[block.depth] for block, lineage in found if block.depth}
+
+
 def decide(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[Decision]:
     """What the rules make of each weighted layer, without changing the model."""
     parsed = [rules.parse_rule(text) for text in phase_rules]

@@ -373,6 +373,7 @@ class Job:
                 training=sum(self._steps.seconds),
                 spared=stage.features["train"].spared if stage.features else 0.0,
                 memory=self._steps.peak,
+                others=self._steps.others(),
                 frozen=found.frozen,
                 digest=found.digest,
                 changed=list(found.changed),

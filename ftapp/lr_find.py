@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from ftapp import recipe as recipes
 from ftapp.braille import Canvas
 from ftapp.errors import Problem, RecipeError, RunError, nearest
 from ftapp.recipe import Phase, Recipe
@@ -33,6 +34,17 @@ FORMATS = (".svg", ".html")
 _LINE_SECONDS = 10.0
 _OWN, _TAKE, _SMOOTH, _RAW = "yellow", "bold green", "cyan", "dim"
 _WIDEST, _ROWS, _LABEL = 100, 12, 8  # cells of a plot, and of the labels beside it
+
+
+def tested(path: Path, profile: str | None, overrides: Sequence[str], arm: str | None) -> Recipe:
+    """The recipe to test, or that of one of its arms. Raises RecipeError when it is not valid or has no such arm."""
+    if arm is None:
+        return recipes.load(path, profile, overrides)
+    arms = recipes.load_experiment(path, profile, overrides).arms
+    if arm not in arms:
+        choice = nearest(arm, arms) if arms else "this recipe has none"
+        raise RecipeError([Problem("--arm", "", f"there is no arm '{arm}'; {choice}")])
+    return arms[arm]
 
 
 def check(recipe: Recipe, phase: str | None, rates: tuple[float, float], plot: Path | None) -> int:
@@ -66,9 +78,12 @@ def find(
     steps: int,
     environment: Mapping[str, str],
     *,
+    arm: str | None = None,
     debug: bool,
 ) -> dict[str, Any]:
     """The result of the test, as `ftapp.range_test` prints it, with the `override` that puts its rate into the recipe.
+
+    arm: of which the recipe is, and into which the rate is put.
 
     Raises RecipeError and RunError as it does, and KeyboardInterrupt, at SIGTERM too, when the process has ended.
     """
@@ -103,17 +118,17 @@ def find(
         print(output, file=sys.stderr)
     result: dict[str, Any] = told["result"]
     rate = result["rate"]
-    return result | {"override": rate and override(recipe.phase[phase], rate)}
+    return result | {"arm": arm, "override": rate and override(recipe.phase[phase], rate, arm)}
 
 
-def override(phase: Phase, rate: float) -> str:
-    """The `--set` that makes a phase's base rate another one; rates of a table keep their ratios to it."""
+def override(phase: Phase, rate: float, arm: str | None = None) -> str:
+    """The `--set` that makes a phase's base rate another one, of all arms or one; ratios in a table stay."""
     value = f"{rate:g}"
     if isinstance(phase.learning_rate, dict):
         factor = rate / phase.base_rate
         pairs = [f"{json.dumps(name)} = {each * factor:.3g}" for name, each in phase.learning_rate.items()]
         value = f"{{ {', '.join(pairs)} }}"
-    return f"phase.{phase.name}.learning_rate={value}"
+    return f"{f'arm.{arm}.' if arm else ''}phase.{phase.name}.learning_rate={value}"
 
 
 class _Narrator:
@@ -175,13 +190,19 @@ def headline(result: Mapping[str, Any]) -> list[str]:
     ends = {"steps": "", "diverged": ", where the loss diverged", "not finite": ", where the loss was not finite"}
     spread = f"from {rates[0]:.2g} to {rates[-1]:.2g}" if rates else "at the first rate"
     lines = [
-        f"phase {result['phase']}: range test with {result['optimizer']}, batches of {result['batch_size']}, "
+        f"{place(result)}: range test with {result['optimizer']}, batches of {result['batch_size']}, "
         f"{result['precision']}",
         f"{len(rates)} of {result['steps']} steps {spread}{ends[result['ended']]}; {duration(result['seconds'])}",
     ]
     if before := result["trained_before"]:
         lines.append(f"It starts from the weights that a run has by then: {' and '.join(before)} trained first.")
     return lines
+
+
+def place(result: Mapping[str, Any]) -> str:
+    """Which phase was tested, and of which arm, in words."""
+    arm = f"arm {result['arm']}, " if result["arm"] else ""
+    return f"{arm}phase {result['phase']}"
 
 
 def unchanged(result: Mapping[str, Any]) -> str:

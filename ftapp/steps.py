@@ -38,12 +38,25 @@ class StepLog:
         self._process = psutil.Process()
         self._waiting: _Step | None = None
         self._since = 0.0
+        self._used = self._cores()
         self.seconds: list[float] = []
         self.peak = 0
 
     def begin_phase(self) -> None:
         """Forget the times of the phase before."""
-        self.seconds, self.peak = [], 0
+        self.seconds, self.peak, self._used = [], 0, self._cores()
+
+    def others(self) -> float:
+        """The share of all cores' time since the phase began in which other processes computed, 0..1."""
+        whole, foreign = (now - then for now, then in zip(self._cores(), self._used, strict=True))
+        return min(1.0, max(0.0, foreign / whole)) if whole > 0 else 0.0
+
+    def _cores(self) -> tuple[float, float]:
+        """Seconds of all cores since the machine started, and those of them that other processes computed."""
+        times, own = psutil.cpu_times()._asdict(), self._process.cpu_times()
+        kinds = ("user", "nice", "system", "irq", "softirq", "steal")  # guests count as user
+        busy = sum(times.get(kind, 0.0) for kind in kinds)
+        return busy + times["idle"] + times.get("iowait", 0.0), busy - own.user - own.system
 
     def begin_step(self) -> None:
         """Time a step from now, unless the one before is not told yet."""

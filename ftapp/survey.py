@@ -14,7 +14,7 @@ matched proportions).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -57,9 +57,11 @@ def survey(recipe: Recipe, backbone: Any, preprocessor: Any, splits: Splits, pro
 
     def probe(name: str) -> Probe:
         lead = _lead(right[name], right[last], max(1, len(blocks) - 1)) if name != last else (0.0, 0.0)
-        return Probe(block=name, layer=read[name][0].name, right=float(right[name].mean()), lead=lead)
+        layer = read[name][0]
+        return Probe(block=name, layer=layer and layer.name, right=float(right[name].mean()), lead=lead)
 
-    shape: tuple[Any, ...] = read[last][0].output.shape if blocks else ()
+    layer = read[last][0] if blocks else None
+    shape: tuple[Any, ...] = layer.output.shape if layer else ()
     counts = np.bincount(splits.train.labels, minlength=len(splits.classes))
     return Survey(
         classes=splits.classes,
@@ -93,7 +95,10 @@ def _sample(splits: Splits) -> Subset:
 def _read(
     recipe: Recipe, backbone: Any, preprocessor: Any, chosen: Subset, progress: Progress
 ) -> dict[str, tuple[Any, NDArray[np.float32]]]:
-    """The layer and the features (examples, width) of each block, and under "" of what a classifier of texts reads."""
+    """The layer and the features (examples, width) of each block, and under "" of what a classifier of texts reads.
+
+    The layer is None of a block that the backbone does not call itself, but a layer of it does.
+    """
     # A few families' blocks put out several tensors, and are not read.
     ends = {name: layer for name, layer in freeze.block_ends(backbone).items() if hasattr(layer.output, "shape")}
     outputs = {name: _averaged(layer, backbone) for name, layer in ends.items()}
@@ -101,23 +106,62 @@ def _read(
     if isinstance(whole, Mapping) and "pooled_output" in whole and ends:
         ends[""] = whole["pooled_output"]._keras_history.operation
         outputs[""] = whole["pooled_output"]
-    if not outputs:
+    inner = {} if ends else freeze.inner_blocks(backbone)
+    if not outputs and not inner:
         return {}
-    model = keras.Model(backbone.input, list(outputs.values()))
+    model = _Inside(backbone, inner) if inner else keras.Model(backbone.input, outputs)
     encoded: batches.Encoded
     if recipe.task == "image-classification":
         encoded = batches.Images(chosen, preprocessor, None)
     else:
         encoded = batches.LabelledTexts(chosen, preprocessor)
-    features = [np.zeros((len(chosen), output.shape[-1]), np.float32) for output in outputs.values()]
+    features: dict[str, NDArray[np.float32]] = {}
     done = 0
     for batch in batches.evaluation_order(len(chosen), _AT_ONCE, None, recipe.seed, encoded.lengths):
         progress("computing the features of a sample", done, len(chosen))
         made = model.predict_on_batch(encoded.inputs(np.resize(batch, _AT_ONCE), None))
-        for rows, values in zip(features, made, strict=True):
+        for name, values in made.items():
+            rows = features.setdefault(name, np.zeros((len(chosen), values.shape[-1]), np.float32))
             rows[batch] = values[: len(batch)]
         done += len(batch)
-    return {name: (ends[name], rows) for name, rows in zip(outputs, features, strict=True)}
+    order = getattr(model, "order", outputs)
+    return {name: (ends.get(name), features[name]) for name in order}
+
+
+class _Inside(keras.Model):
+    """A backbone that gives the averaged output of blocks inside of its layers, by the blocks' paths.
+
+    order: these paths as they are called; empty before. Blocks that put out several tensors are left out.
+    """
+
+    def __init__(self, backbone: Any, blocks: Mapping[str, Any]) -> None:
+        super().__init__(name="inside")
+        self._backbone, self._blocks = backbone, dict(blocks)
+        self.order: list[str] = []
+
+    def call(self, inputs: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        def noted(name: str, former: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*args: Any, **kwargs: Any) -> Any:
+                found[name] = former(*args, **kwargs)
+                return found[name]
+
+            return call
+
+        try:
+            for name, block in self._blocks.items():
+                block.call = noted(name, block.call)
+            self._backbone(inputs, training=False)
+        finally:
+            for block in self._blocks.values():
+                block.__dict__.pop("call", None)
+        read = {name: output for name, output in found.items() if len(getattr(output, "shape", ())) in (3, 4)}
+        self.order = list(read)
+        return {
+            name: keras.ops.mean(keras.ops.cast(output, "float32"), axis=tuple(range(1, len(output.shape) - 1)))
+            for name, output in read.items()
+        }
 
 
 def _averaged(layer: Any, backbone: Any) -> Any:

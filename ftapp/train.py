@@ -67,12 +67,15 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
     if recipe.augment and isinstance(splits.train, batches.Images):
         preview.sheet(splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0)), run.augmentation_file)
     model = built(recipe, pretrained, splits)
+    units, weights = freeze.units(model, pretrained.backbone)[0], digests(model)
+    ours = tuple(f"{unit.path}/" for unit in units if "head" in unit.groups)
     log.write(
         ModelBuilt(
             time=time.time(),
             parameters=model.count_params(),
-            layers=len(freeze.units(model, pretrained.backbone)[0]),
-            digest=combined(digests(model)),
+            layers=len(units),
+            digest=combined(weights),
+            pretrained=combined({name: each for name, each in weights.items() if not name.startswith(ours)}),
         )
     )
     control.can_wait = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -13,6 +14,8 @@ from ftapp.control import Control
 from ftapp.errors import RecipeError, RunError
 from ftapp.events import EventLog, RunEnded, Status
 from ftapp.runs import EXIT_CODES, Run
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(folder: Path) -> int:
@@ -37,6 +40,12 @@ def main(folder: Path) -> int:
         problems = [(problem.file, problem.key, problem.message) for problem in raised.problems]
     except RunError as raised:
         status, error = "failed", str(raised)
+    except OSError as raised:
+        status, error = "failed", str(raised)
+        if raised.errno in _FULL:
+            error = f"a run needs room on its disk, and that of {folder} is full"
+        else:
+            traceback.print_exc()
     except Exception as raised:
         traceback.print_exc()
         status, error = "failed", f"{type(raised).__name__}: {str(raised).strip()}"
@@ -52,7 +61,7 @@ def main(folder: Path) -> int:
         control.close()
         log.write(ended)
     except OSError as raised:  # a full disk, most likely; train.log may be on another one
-        print(f"the end of the run could not be written: {raised}; it was {ended}", file=sys.stderr)
+        print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
     return EXIT_CODES[status]
 
 

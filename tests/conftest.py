@@ -324,6 +324,7 @@ def record_run(
     status: Status | None = "done",
     batches: str = "",
     digest: str = "",
+    others: float = 0.0,
 ) -> Run:
     """A run's folder as a run of the recipe that made these losses would have left it; no status: it crashed."""
     run = runs.create(
@@ -386,6 +387,7 @@ def record_run(
                 training=training,
                 evaluating=1.0,
                 memory=2**30,
+                others=others,
                 frozen=4,
                 digest="0123abcd",
                 moved=6,

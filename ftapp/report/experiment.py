@@ -24,7 +24,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
         title = arms[0].records[0].title
         notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_noise(arms)]
         rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
-        result |= {"weights": fair.weights, "batches": fair.batches, "notes": notes, **compare.told(arms)}
+        result |= {"hashes": fair.table(), "notes": notes, **compare.told(arms)}
         result["findings"] = [
             row.finding.model_dump(exclude_none=True)
             | {"ours": analysis.table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}

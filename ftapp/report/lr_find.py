@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ftapp.lr_find import headline, unchanged
+from ftapp.lr_find import headline, place, unchanged
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
 from ftapp.suggestions import window
@@ -24,7 +24,7 @@ def write(result: Mapping[str, Any], path: Path) -> None:
     if path.suffix == ".svg":
         path.write_text(page.picture(plot, legend), encoding="utf-8")
         return
-    title = f"Learning rate of {result['recipe']}, phase {result['phase']}"
+    title = f"Learning rate of {result['recipe']}, {place(result)}"
     first, *others = headline(result)
     parts = [
         f'<header><h1>{escape(title)}</h1><p class="summary">{escape(first)}</p>'

@@ -89,7 +89,7 @@ def scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
         *frame.axes(x_label, y_label),
         f'<line class="diagonal" x1="{frame.x(low):.1f}" y1="{frame.y(low):.1f}" x2="{frame.x(high):.1f}" '
         f'y2="{frame.y(high):.1f}"/>',
-        _text(frame.x(high) - 4, frame.y(high) + 14, "y = x", "end"),
+        _text(frame.x(high) - 20, frame.y(high) + 8, "y = x", "end"),
     ]
     # As many as are seen: chosen evenly, since a mean of neighbours would draw the cloud together.
     for place in np.unique(np.linspace(0, len(x) - 1, min(len(x), 600)).astype(int)):

@@ -14,7 +14,7 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import data, freeze, models, recipe, survey
+from ftapp import batches, data, freeze, models, recipe, survey
 from ftapp.errors import RecipeError
 from ftapp.recipe import Recipe
 from ftapp.train import check_phases
@@ -153,6 +153,25 @@ def test_features_are_averages_without_padding(text_recipe: str, tmp_path: Path)
     assert layer.name == "transformer_layer_1"
     tokens = np.asarray(pretrained.backbone.predict(inputs, verbose=0)["sequence_output"])[0]
     np.testing.assert_allclose(values[3], tokens[mask.astype(bool)].mean(axis=0), atol=1e-5)
+
+
+def test_blocks_inside_of_an_encoder_are_read(image_recipe: str, tmp_path: Path) -> None:
+    backbone = keras_hub.models.ViTBackbone((16, 16, 3), (4, 4), num_layers=3, num_heads=2, hidden_dim=8, mlp_dim=16)
+    backbone.save_to_preset(str(tmp_path / "vit"))
+    converter = keras_hub.layers.ViTImageConverter(image_size=(16, 16), scale=1 / 255)
+    keras_hub.models.ViTImageClassifierPreprocessor(converter).save_to_preset(str(tmp_path / "vit"))
+    (tmp_path / "vit.toml").write_text(image_recipe, encoding="utf-8")
+    chosen = recipe.load(tmp_path / "vit.toml", None, [f"model.preset={tmp_path / 'vit'}"])
+    found, pretrained, splits = surveyed(chosen)
+    names = [f"vit_encoder/transformer_block_{number}" for number in (1, 2, 3)]
+    assert [(probe.block, probe.layer) for probe in found.probes] == [(name, None) for name in names]
+    read = survey._read(chosen, pretrained.backbone, pretrained.preprocessor, splits.test, lambda *_: None)
+    tokens = pretrained.backbone.get_layer("vit_patching_and_embedding")(
+        batches.Images(splits.test, pretrained.preprocessor, None).inputs(np.arange(len(splits.test)), None)
+    )
+    for name, block in zip(names, pretrained.backbone.get_layer("vit_encoder").encoder_layers, strict=True):
+        tokens = block(tokens)
+        np.testing.assert_allclose(read[name][1], np.asarray(tokens).mean(axis=1), atol=1e-5)
 
 
 def test_very_rare_classes_are_left_out_and_large_ones_cut(monkeypatch: pytest.MonkeyPatch) -> None:

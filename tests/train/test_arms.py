@@ -49,9 +49,10 @@ def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Pat
     stdout, stderr = (process := start(recipe_with_arms, folder, "--control", "--jobs", "3", "--json")).communicate()
     assert process.returncode == 0, stderr
     result = json.loads(stdout)
-    assert [len(each) for each in result["weights"]] == [1]
-    assert [len(each) for each in result["batches"]] == [1]
-    assert len(result["batches"][0][0]) == 32
+    (weights,), (batches,) = result["hashes"]["weights"], result["hashes"]["batches"]
+    assert list(weights) == ["A full", "A full again", "B targeted"]
+    assert (len(set(weights.values())), len(set(batches.values()))) == (1, 1)
+    assert len(batches["A full"]) == 32
     control, targeted = result["comparisons"]
     assert (control["b"], targeted["b"]) == ("A full again", "B targeted")
     # On a CPU the control is the same run again, number for number.
@@ -64,11 +65,15 @@ def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Pat
     assert sorted(run.environment()["arm"] for run in found) == ["A full", "A full again", "B targeted"]
 
 
-def test_what_a_run_has_seen_tells_its_seed_and_its_length(image_recipe: str, do: Do) -> None:
-    given = ("seed=0", "seed=1", "phase.head.steps=2")
-    plain, other, short = (do(image_recipe, override)[1].ended_phases[0].batches for override in given)
-    assert len(plain) == 32
-    assert len({plain, other, short}) == 3
+def test_hashes_tell_what_a_run_began_from_and_has_seen(image_recipe: str, do: Do) -> None:
+    plain, other, short = (do(image_recipe, override)[1] for override in ("seed=0", "seed=1", "phase.head.steps=2"))
+    assert plain.model
+    assert other.model
+    assert plain.model.pretrained == other.model.pretrained
+    assert plain.model.digest != other.model.digest
+    seen = [each.ended_phases[0].batches for each in (plain, other, short)]
+    assert {len(each) for each in seen} == {32}
+    assert len(set(seen)) == 3
 
 
 def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: Path, tmp_path: Path) -> None:

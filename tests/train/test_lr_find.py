@@ -66,7 +66,7 @@ def test_command_suggests_and_leaves_nothing(backend: str, image_recipe: str, tm
     assert set(made) == {
         *("recipe", "profile", "phase", "trained_before", "optimizer", "batch_size", "backend", "precision", "reason"),
         *("cache", "steps", "ended", "seconds", "curve", "own_rate", "suggestions", "rate", "sentences", "weights"),
-        "override",
+        *("arm", "override"),
     }
     assert (made["recipe"], made["phase"], made["backend"], made["steps"]) == ("tested", "head", backend, 100)
     curve = made["curve"]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from ftapp import backend
-from ftapp.control import Checkpoint, Rate
-from ftapp.events import AnyEvent, Progressed, Stepped, read
+from ftapp.control import Checkpoint, Control, Rate
+from ftapp.events import AnyEvent, EventLog, Progressed, Stepped, read
+from ftapp.runs import Run
+from ftapp.steps import StepLog
 from tests.conftest import Do
 
 
 def told(events: list[AnyEvent]) -> list[dict[str, Any]]:
     """The events without what a clock or a chance has a say in."""
-    measured = {"time", "seconds", "memory", "preparing", "evaluating", "training", "spared", "id"}
+    measured = {"time", "seconds", "memory", "preparing", "evaluating", "training", "spared", "others", "id"}
     return [
         {"kind": type(event).__name__}
         | {key: value for key, value in msgspec.structs.asdict(event).items() if key not in measured}
@@ -46,6 +51,15 @@ def test_what_is_read_late_is_told_in_the_same_order(
         own = [step.seconds for step in history.steps if phase.first_step <= step.step < phase.first_step + phase.steps]
         assert ended.training == pytest.approx(sum(own))
         assert ended.seconds > ended.training
+
+
+def test_what_other_processes_compute_is_seen(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    log = EventLog(run.events_file)
+    steps = StepLog(log, Control(run, log), is_late=False)
+    steps.begin_phase()
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
+    assert 0 < steps.others() <= 1
 
 
 def test_a_loss_that_is_read_late_and_not_finite_is_laid_at_its_step(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from ftapp import advice, recipe
@@ -104,6 +105,14 @@ def test_where_the_features_do_not_tell_the_safer_one_is_taken_and_the_other_nam
     assert "not clear" in given.best.reason
     assert [other.recipe for other in given.others] == ["vgg16-early-layers"]
     assert "too close to tell (-2.0 to +12.0 points)" in given.because[1]
+
+
+def test_earlier_blocks_inside_of_a_layer_cannot_be_cut_at() -> None:
+    found = survey(FITS_NOT)
+    probes = tuple(Probe(block=each.block, layer=None, right=each.right, lead=each.lead) for each in found.probes)
+    given = advised(images(), msgspec.structs.replace(found, probes=probes))
+    assert (given.fit, given.best.recipe) == ("different", "vgg16-two-phase")
+    assert "No recipe reads blocks inside of a layer" in given.best.reason
 
 
 def test_blocks_that_cannot_be_read() -> None:

@@ -82,6 +82,42 @@ def test_times_of_different_machines_are_not_compared(tmp_path: Path) -> None:
     assert "different machines" in found.reasons["saved"]
 
 
+def test_times_of_runs_that_shared_the_machine_are_not_compared(tmp_path: Path) -> None:
+    found = against(record_run(tmp_path, others=0.02), record_run(tmp_path, others=0.4))
+    assert found.saved is None
+    assert found.reasons["saved"] == "other processes took 2% and 40% of the cores' time while the runs trained"
+    assert against(record_run(tmp_path, others=0.02), record_run(tmp_path)).saved is not None
+
+
+def test_an_arm_of_more_steps_takes_their_time(tmp_path: Path) -> None:
+    a, b = record_run(tmp_path, losses=FALLING), record_run(tmp_path, "phase.finetune.steps=117", losses=FALLING * 2)
+    found = against(a, b)
+    assert found.saved is not None
+    # 117 steps after the first three against 57, at 0.2 s, and half a second for features in both
+    assert found.saved.estimate == pytest.approx(1 - (117 * 0.2 + 0.5) / (57 * 0.2 + 0.5))
+
+
+def test_arms_that_begin_alike_are_not_called_unsteady(tmp_path: Path) -> None:
+    a, b = (
+        record_run(tmp_path, losses=FALLING),
+        record_run(tmp_path, losses=[*FALLING[:20], *(x + 1 for x in FALLING[20:])]),
+    )
+    found = against(a, b)
+    assert found.variance is None
+    assert not any("steadier" in line for line in found.verdicts)
+
+
+def test_a_run_that_failed_is_told_with_what_it_shows(tmp_path: Path) -> None:
+    found = against(record_run(tmp_path, losses=FALLING), record_run(tmp_path, losses=FALLING[:9], status="failed"))
+    assert found.verdicts[0] == "B bert-full is failed: what is said of steps is of those that both have made."
+
+
+def test_one_step_has_no_interval(tmp_path: Path) -> None:
+    found = against(*(record_run(tmp_path, losses=[loss]) for loss in (3.0, 2.0)))
+    assert (found.loss, found.under, found.variance, found.saved) == (None,) * 4
+    assert found.reasons["loss"] == "losses are of 2 steps or more"
+
+
 def test_three_repeats_speak_of_seeds(tmp_path: Path) -> None:
     arms = []
     for shift in (0.0, 0.2):

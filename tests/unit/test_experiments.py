@@ -55,8 +55,9 @@ def test_identical_arms_give_an_interval_that_contains_zero(tmp_path: Path) -> N
     control, other = result["comparisons"]
     assert control["loss"]["low"] <= 0 <= control["loss"]["high"]
     assert other["loss"]["low"] > 0
-    assert result["weights"] == [["w1"]]
-    assert result["batches"] == [["b1"]]
+    names = ("A", "A again", "B")
+    assert result["hashes"]["weights"] == [dict.fromkeys(names, "w1")]
+    assert result["hashes"]["batches"] == [dict.fromkeys(names, "b1")]
     assert "All arms began from bitwise the same weights (hash w1)." in result["notes"]
     assert result["notes"][-1] == (
         "Noise: the control, A again, differs from it by 0 in loss, 0.0 points in accuracy, 0% in time."
@@ -71,14 +72,14 @@ def test_repeats_are_paired_and_speak_of_seeds(tmp_path: Path) -> None:
     loss = result["comparisons"][1]["loss"]
     assert loss["of_seeds"]
     assert loss["estimate"] == pytest.approx(0.5 * 1.2)
-    assert result["weights"] == [["w1"], ["w2"], ["w3"]]
+    assert [set(each.values()) for each in result["hashes"]["weights"]] == [{"w1"}, {"w2"}, {"w3"}]
     assert "every other repeat in the opposite order" in result["notes"][0]
 
 
 def test_arms_of_other_batches_or_weights_are_found_out(tmp_path: Path) -> None:
     _, result = conclude(made(tmp_path, batches="x", weights="y"))
-    assert result["weights"] == [["w1", "y1"]]
-    assert "The arms did not begin from the same weights." in result["notes"]
+    assert result["hashes"]["weights"] == [{"A": "w1", "A again": "w1", "B": "y1"}]
+    assert "Against A these did not begin from the same weights: B." in result["notes"]
     assert result["comparisons"][1]["loss"] is None
     assert result["comparisons"][1]["reasons"]["loss"] == "the runs did not see the same batches"
 

@@ -12,6 +12,7 @@ from ftapp import experiments, findings, recipe
 from ftapp.analysis import Interval
 from ftapp.compare import Arm, record
 from ftapp.errors import RecipeError
+from ftapp.events import Drifted, EventLog
 from ftapp.recipe import Finding, Measure
 from ftapp.report.experiment import conclude
 from tests.conftest import record_run
@@ -97,6 +98,33 @@ def test_what_a_run_does_not_tell_is_not_measured(measure: Measure, keys: dict[s
     a, b = arms(tmp_path)
     (row,) = findings.rows([finding(measure, **keys)], [a, b])
     assert (row.ours, row.holds) == ("not measured", "not measured")
+
+
+def test_a_run_that_failed_shows_no_finding(tmp_path: Path) -> None:
+    a, b = arms(tmp_path)
+    failed = record(record_run(tmp_path, losses=FALLING[:9], status="failed"))
+    rows = findings.rows([finding("loss", against="A")] * 2, [a, Arm("B", (failed,))])
+    assert {row.holds for row in rows} == {"not measured"}
+    assert findings.rows([finding("loss", against="A")], [a, b])[0].holds == "yes"
+
+
+def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
+    """Each repeat's change halves from the first third of its measured steps to the last."""
+    records = []
+    for number in range(3):
+        run = record_run(tmp_path)
+        log = EventLog(run.events_file)
+        for step in range(10, 19):
+            moved = [(2.0 + number / 10) * 0.5 ** ((step - 10) // 3 / 2)] * 2
+            log.write(Drifted(time=9, step=step, phase="finetune", since_start=[*moved], last_step=moved))
+        records.append(record(run))
+    found = findings.measured(finding("drift-course"), Arm("B", tuple(records)), Arm("B", tuple(records)))
+    assert found is not None
+    assert found.of_seeds
+    one = findings.measured(finding("drift-course"), Arm("B", tuple(records[:1])), Arm("B", tuple(records[:1])))
+    assert one is not None
+    assert (one.repeats, one.of_seeds) == (1, False)
+    assert one.low < one.estimate < one.high
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def result(curve: Curve, own: float = 1e-4) -> dict[str, Any]:
     return {
         "recipe": "vgg16-two-phase",
         "profile": "quick",
+        "arm": None,
         "phase": "head",
         "trained_before": [],
         "optimizer": "adam",
@@ -92,6 +93,21 @@ def test_override_keeps_the_ratios_of_a_table() -> None:
     for rate in (1.0, 4.3e-5, 0.00097):
         plain = lr_find.override(Phase(name="head", steps=1), rate)
         assert recipe.load(recipe.find("vgg16-two-phase"), None, [plain]).phase[0].base_rate == rate
+
+
+def test_an_arm_is_tested_and_its_own_rate_changed() -> None:
+    path = recipe.find("lesson-bert-frozen-attention")
+    arm = lr_find.tested(path, "quick", [], "D steadied")
+    assert (arm.phase[0].schedule, lr_find.tested(path, "quick", [], None).phase[0].schedule) == ("cosine", "constant")
+    key = lr_find.override(arm.phase[0], 3e-3, "D steadied")
+    arms = recipe.load_experiment(path, "quick", [key]).arms
+    assert [each.phase[0].learning_rate for each in arms.values()] == [2e-4, 2e-4, 2e-4, 3e-3]
+    told = result(swept(bowl)) | {"arm": "D steadied"}
+    assert shown(told, None).startswith("arm D steadied, phase head: range test")
+    for name, arms_of in (("lesson-bert-frozen-attention", "did you mean 'D steadied'?"), ("bert-full", "has none")):
+        with pytest.raises(RecipeError, match=r"--arm: there is no arm 'D stead'; ") as refused:
+            lr_find.tested(recipe.find(name), None, [], "D stead")
+        assert arms_of in str(refused.value)
 
 
 def test_it_tells_rules_recipe_and_flag() -> None:
