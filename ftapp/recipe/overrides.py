@@ -61,8 +61,7 @@ def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> lis
 
 
 def without(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What is left of a change once another is laid over it. A list of phases stays, with what the other says of them.
-    """
+    """What is left of a change once another is laid over it; in a list of phases, the other takes its place."""
     left: dict[str, Any] = {}
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(other.get(key), Mapping):

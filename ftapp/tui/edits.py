@@ -187,8 +187,7 @@ class Form:
             loaded = draft.load_experiment()
             return cls(draft, tables, loaded.arms[arm] if arm else loaded.base, (), chosen, loaded.changes, arm)
         except RecipeError as error:
-            arms = dict.fromkeys(named, {})
-            return cls(draft, tables, None, tuple(error.problems), chosen, arms, arm)
+            return cls(draft, tables, None, tuple(error.problems), chosen, {name: {} for name in named}, arm)
 
     @property
     def phases(self) -> list[str]:

@@ -47,6 +47,7 @@ _TYPING = 0.3  # seconds of rest after which what was typed is worth a preview
 _TOGGLING = 0.1
 _RESTING = 1.5  # seconds without a change before a few steps are timed
 _IMAGES = 3  # rows of the augmentation's preview
+_TEXTS = 3
 _NO_PROFILE = "none"
 _ALL_ARMS = "all arms"
 _KINDS = ("structure", "data", "augment", "costs", "timing")  # of what the helper process is asked for
@@ -480,6 +481,8 @@ Nothing is written before you save. What is started goes on without this window.
         }
         if image:
             wanted["augment"] = ((where, data, resolved.seed, model, resolved.augment), self._learn_augment)
+        elif resolved.task == "text-classification" and resolved.augment:
+            wanted["augment"] = ((where, data, resolved.seed, model, resolved.augment), self._learn_rewritten)
         for kind, (key, learn) in wanted.items():
             if self._asked.get(kind) != repr(key):
                 self._asked[kind] = repr(key)
@@ -567,6 +570,20 @@ Nothing is written before you save. What is started goes on without this window.
             pane.wait(str(error))
             return
         await pane.know(grid)
+
+    @work(group="augment", exclusive=True, exit_on_error=False)
+    async def _learn_rewritten(self, resolved: Recipe) -> None:
+        pane = self.query_one(AugmentPane)
+        await asyncio.sleep(_TYPING)
+        if not all(self._may(resolved)):
+            pane.wait("Texts are shown when model and data are there. g fetches them.")
+            return
+        try:
+            pane.know_texts(await self._inspector.rewrite(resolved, _TEXTS, self._telling(pane.wait)))
+        except SupersededError:
+            return
+        except (RecipeError, RunError, OSError) as error:
+            pane.wait(str(error))
 
     @work(group="costs", exclusive=True, exit_on_error=False)
     async def _learn_costs(self, resolved: Recipe) -> None:
