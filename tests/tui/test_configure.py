@@ -821,3 +821,13 @@ async def test_data_that_are_too_few_are_told_in_the_dialog(image_recipe: str, t
         await told(pilot, lambda: "two classes or more" in text_of(pilot.app.screen.query_one("#said")))
         await pilot.press("enter")
         assert pilot.app.screen is screen
+
+
+async def test_tab_goes_from_the_switch_of_augmentation_to_its_fields(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("f5", "space")
+        await pilot.pause()
+        await pilot.press("tab")
+        await pilot.press("0", "full_stop", "2")
+        await pilot.pause()
+        assert screen.form.draft.changes == {"augment": {}, "augment.token_dropout": 0.2}
