@@ -203,4 +203,7 @@ def test_phases_of_an_arm_take_an_override_of_the_recipe(tmp_path: Path) -> None
     path = recipe.find("lesson-bert-frozen-attention")
     given = recipe.load_experiment(path, "quick", [phases, "phase.finetune.epochs=2"])
     own = given.arms["A full"]
-    assert [(phase.name, phase.steps, phase.epochs) for phase in own.phase] == [("head", 3, None), ("finetune", None, 2)]
+    assert [(phase.name, phase.steps, phase.epochs) for phase in own.phase] == [
+        ("head", 3, None),
+        ("finetune", None, 2),
+    ]

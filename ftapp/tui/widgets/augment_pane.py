@@ -133,7 +133,10 @@ class AugmentPane(VerticalScroll, can_focus=False):
 
 def _told(name: str, spans: Sequence[Span]) -> Content:
     """The beginning of a text, with its marks."""
-    told = Content.assemble(*((span.text, _STYLES[span.mark]) for span in spans))
+    told = Content()
+    for span in spans:
+        word = span.text.lstrip()  # the space before it bears no mark
+        told += Content(span.text[: len(span.text) - len(word)]) + Content.styled(word, _STYLES[span.mark])
     start = len(told.plain) - len(told.plain.lstrip())
     cut = told[start : start + _TEXT]
     more = "…" if len(told) > start + _TEXT else ""
