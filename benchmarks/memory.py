@@ -57,13 +57,13 @@ split = "test"
 """
 
 
-def make_preset(folder: Path) -> None:
-    """VGG16's convolutions with random weights."""
+def make_preset(folder: Path, *, tiny: bool) -> None:
+    """VGG16's convolutions with random weights; a narrow form of them if tiny."""
     import keras_hub
 
     backbone = keras_hub.models.VGGBackbone(
-        stackwise_num_repeats=[2, 2, 3, 3, 3],
-        stackwise_num_filters=[64, 128, 256, 512, 512],
+        stackwise_num_repeats=[1, 1] if tiny else [2, 2, 3, 3, 3],
+        stackwise_num_filters=[4, 8] if tiny else [64, 128, 256, 512, 512],
         image_shape=(None, None, 3),
     )
     backbone.save_to_preset(str(folder))
@@ -99,7 +99,7 @@ def measure(arm: str, args: argparse.Namespace) -> Figures:
     scratch: Path = args.scratch
     if arm == common.PREPARE:
         if not (scratch / "vgg").exists():
-            make_preset(scratch / "vgg")
+            make_preset(scratch / "vgg", tiny=args.quick)
         return {}
     os.environ["FTAPP_CACHE"] = str(scratch / f"cache-{os.getpid()}")  # no features of the round before
     file = scratch / "memory.toml"

@@ -16,6 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
 from ftapp import recipe, runs
@@ -58,6 +59,11 @@ BAD = ["bad", "awful", "poor", "dull", "dreadful"]
 OTHER = ["the", "film", "was", "a", "plot", "with", "and", "very", "actor", "scene", "in", "it", "i", "found"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow tests first, so that at the end no worker waits for another's."""
+    items.sort(key=lambda item: "slow" not in item.keywords)
+
+
 @dataclass(frozen=True)
 class Tiny:
     """Folders of tiny presets and files of tiny data."""
@@ -98,6 +104,21 @@ def no_features_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     """A cache of its own for each test, but for those that need real downloads and keep these for the next time."""
     if "network" not in request.keywords:
         monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
+
+
+def none_left(folder: Path) -> None:
+    """Fail if a process goes on that this one has started or whose command names the folder, and end it."""
+    named = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(folder) in word for word in process.info["cmdline"] or ())
+    ]
+    found = {*named, *psutil.Process().children(recursive=True)} - {psutil.Process()}
+    _, alive = psutil.wait_procs(found, timeout=30)
+    told = [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    for process in alive:
+        process.kill()
+    assert not told
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from ftapp import data, freeze, models, recipe, survey
+from ftapp.errors import RecipeError
 from ftapp.recipe import Recipe
 from ftapp.train import check_phases
 from tests.conftest import Tiny, few_photos
@@ -102,15 +103,6 @@ def test_what_is_wrong_is_said(text_recipe: str, tmp_path: Path, change: str, co
     assert "Traceback" not in done.stderr
 
 
-def test_too_few_examples(tiny: Tiny, image_recipe: str, tmp_path: Path) -> None:
-    few = few_photos(tiny, tmp_path / "few")
-    file = tmp_path / "mine.toml"
-    file.write_text(image_recipe, encoding="utf-8")
-    done = ran(str(file), "--source", f"folder:{few}")
-    assert done.returncode == 2
-    assert "two classes or more with 5 examples each beside those held out; 'across' has" in done.stderr
-
-
 def surveyed(chosen: Recipe) -> Any:
     pretrained = models.load_pretrained(chosen)
     splits = data.load(chosen.data, chosen.task, chosen.seed)
@@ -120,6 +112,14 @@ def surveyed(chosen: Recipe) -> Any:
     )
     assert "computing the features of a sample" in told
     return found, pretrained, splits
+
+
+def test_too_few_examples(tiny: Tiny, image_recipe: str, tmp_path: Path) -> None:
+    few = few_photos(tiny, tmp_path / "few")
+    with pytest.raises(
+        RecipeError, match="two classes or more with 5 examples each beside those held out; 'across' has"
+    ):
+        surveyed(recipe.parse(image_recipe.replace(str(tiny.photos), str(few))))
 
 
 def test_blocks_end_where_the_next_begins(tiny: Tiny, image_recipe: str, text_recipe: str) -> None:

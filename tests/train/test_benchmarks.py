@@ -62,7 +62,8 @@ def test_peak_memory_is_told_beside_that_of_a_forward_pass(tmp_path: Path) -> No
 
 def run(script: str, scratch: Path, *options: str) -> list[list[str]]:
     """The cells of the table that a benchmark prints in its quick form, by row, without the header."""
-    command = [sys.executable, str(BENCHMARKS / script), "--quick", "--scratch", str(scratch), *options]
+    given = ["--quick", "--precision", "float32", "--scratch", str(scratch), *options]
+    command = [sys.executable, str(BENCHMARKS / script), *given]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0
     table = done.stdout.partition("\n\n")[0].splitlines()

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ftapp.events import Stepped, read
@@ -24,9 +25,12 @@ GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden_losses.json"
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts `ftapp run`. What goes on at the end is killed, and so is its run."""
+    started: list[subprocess.Popen[str]] = []
+
     def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "ftapp.cli", "run", *arguments, "--runs-dir", str(tmp_path / "runs")],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -34,8 +38,16 @@ def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             env={**os.environ, **environment},
             cwd=tmp_path,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        if process.poll() is None:
+            for run in psutil.Process(process.pid).children():
+                run.kill()
+            process.kill()
+            process.communicate()
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]], str]:
@@ -120,8 +132,8 @@ def test_a_killed_run_counts_as_crashed(
     process = start(name, "--set", "phase.finetune.steps=100000", "--json")
     run = wait_for_step(tmp_path / "runs", 2)
     assert run.status() == "running"
-    children = subprocess.run(["pgrep", "-f", str(run.folder)], capture_output=True, text=True, check=True).stdout
-    os.kill(int(children.split()[0]), signal.SIGKILL)
+    [worker] = psutil.Process(process.pid).children()
+    worker.kill()
     code, results, stderr = finish(process)
     assert code == 1
     assert results[0]["status"] == "crashed"

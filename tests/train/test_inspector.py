@@ -299,6 +299,6 @@ assert preview.sizes["train"] == 52
 
 def test_it_leaves_nothing_when_its_stdin_ends(tmp_path: Path) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "ftapp.inspector"], input="", capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "ftapp.inspector"], input="", capture_output=True, text=True, check=False, timeout=240
     )
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")

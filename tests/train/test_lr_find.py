@@ -119,9 +119,8 @@ def test_steps_are_those_of_a_run_and_everything_is_put_back(
     assert made["curve"]["losses"][:count] == pytest.approx(list(history.steps.loss[:count]), rel=1e-5)
     assert history.model is not None
     assert made["weights"]["before"] == history.model.digest
+    assert made["weights"]["after"] == history.model.digest
     assert proof.combined(proof.digests(built[0])) == history.model.digest
-    again = outcome(tmp_path, text, 0, (own, own * 1e4), 20, *overrides)
-    assert again["weights"] == made["weights"]
 
 
 def test_a_later_phase_starts_where_a_run_would(do: Do, image_recipe: str, tmp_path: Path) -> None:
@@ -179,6 +178,6 @@ def test_an_interruption_ends_it_at_once(number: signal.Signals, image_recipe: s
         assert children
         process.send_signal(number)
         told = process.stderr.read()
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=240) == 130
     assert "Traceback" not in told
-    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
+    assert not psutil.wait_procs(children, timeout=30)[1]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.app import App
 
 from ftapp.events import Evaluated, Event, EventLog, PhaseStarted, RunEnded, RunStarted, Status, Stepped
 from ftapp.runs import Run
+from tests.conftest import none_left
+from tests.tui.harness import said
 
 RECIPE = """
 title = "A small run"
@@ -39,6 +44,56 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture(autouse=True)
+def no_process_left(tmp_path: Path) -> Iterator[None]:
+    """Whatever a test starts has ended when it has."""
+    yield
+    none_left(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def settled_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pilot goes on once nothing is left to do: no callback waits in the event loop and no thread works for it.
+
+    Textual takes a process that uses no processor time for one at rest. So is one that others keep off the processor.
+    """
+    working: set[asyncio.Future[Any]] = set()
+    run = asyncio.BaseEventLoop.run_in_executor
+
+    def watched(loop: Any, *given: Any) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = run(loop, *given)
+        working.add(future)
+        future.add_done_callback(working.discard)
+        return future
+
+    def rests(seconds: float) -> Callable[..., Awaitable[None]]:
+        async def rest(*_: float) -> None:
+            loop: Any = asyncio.get_running_loop()
+            end = loop.time() + 10
+            await asyncio.sleep(seconds)
+            while (working or loop._ready) and loop.time() < end:
+                await asyncio.sleep(0.001 if working else 0)
+
+        return rest
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", watched)
+    # Together more than the 1/60 s of a frame, so that what has changed is drawn: a key press waits twice.
+    monkeypatch.setattr("textual.app.wait_for_idle", rests(0.01))
+    monkeypatch.setattr("textual.pilot.wait_for_idle", rests(0.02))
+
+
+@pytest.fixture(autouse=True)
+def notes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A note goes from sight after some seconds, which a busy machine may take for a few keys."""
+    notify = App.notify
+
+    def kept(app: App[Any], message: str, **how: Any) -> None:
+        said.setdefault(app, []).append(message)
+        notify(app, message, **how)
+
+    monkeypatch.setattr(App, "notify", kept)
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from textual.app import App
 from textual.pilot import Pilot
@@ -81,9 +83,13 @@ async def reached(pilot: Pilot[None], tabs: int) -> set[str | None]:
     return seen
 
 
+said: WeakKeyDictionary[App[Any], list[str]] = WeakKeyDictionary()
+"""What apps have noted, also what has gone from sight since; filled by a fixture of each test."""
+
+
 def notes(app: App[None]) -> str:
-    """What the app has said, a note a line."""
-    return "\n".join(note.message for note in app._notifications)
+    """What the app has noted, a note a line."""
+    return "\n".join(said.get(app, []))
 
 
 @contextmanager

@@ -134,8 +134,7 @@ async def test_a_run_whose_folder_is_gone(write_run: Write) -> None:
         assert "no step that both have taken" in str(screen.query_one(Scatter).border_subtitle)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("theme", ["ftapp-dark", "ftapp-light"])
+@pytest.mark.parametrize(("size", "theme"), zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True))
 async def test_every_pane_can_be_reached_at_every_size(size: tuple[int, int], theme: str, write_run: Write) -> None:
     app = Opened()
     async with app.run_test(size=size) as pilot:

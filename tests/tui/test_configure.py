@@ -105,7 +105,7 @@ async def fill(screen: ConfigureScreen, pilot: Pilot[None], key: str, text: str)
     found = line(screen, key)
     box = found.query_one(Input)
     box.focus()
-    await pilot.press("end", *["backspace"] * len(box.value), *typed(text))
+    await pilot.press("end", "ctrl+u", *typed(text))
     await pilot.pause()
     return found
 

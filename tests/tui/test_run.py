@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, SelectionList, Static
 
-from ftapp import runs
+from ftapp import control, runs
 from ftapp.events import Confused, DataLoaded, Drifted, EventLog, ModelBuilt, ModelSaved, RunEnded, Sampled, Stepped
 from ftapp.runs import Run
 from ftapp.tui.app import FtApp
@@ -295,7 +295,7 @@ async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(text_recipe
             count = len(screen.history.steps)
             await until(pilot, lambda: len(screen.history.steps) > count)
             assert screen.history.steps[-1].rate == pytest.approx(0.0005)
-            assert app.live_runs == 1
+            await until(pilot, lambda: app.live_runs == 1)
             await pilot.press("x")
             await until(pilot, lambda: isinstance(app.screen, Dialog))
             await pilot.click(Button)
@@ -305,8 +305,8 @@ async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(text_recipe
             saved = screen.run.folder / screen.history.checkpoints[0].folder
             assert (saved / "model.keras").is_file()
         finally:
-            if screen.run.alive():
-                await pilot.press("x", "enter")
+            if screen.run.alive() and screen.history.ended is None:
+                control.send(screen.run, control.Stop())
     assert [one.folder for one in runs.list_runs(app.runs_dir)] == [screen.run.folder]
 
 

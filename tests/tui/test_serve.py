@@ -33,16 +33,20 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     """A server on a free port, once it says that it is there."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ftapp.cli", "serve", "--port", str(port), stderr=asyncio.subprocess.PIPE
-    )
-    assert process.stderr
-    line = (await process.stderr.readline()).decode()
+    line = "cannot be listened on"
+    while "cannot be listened on" in line:  # somebody else has taken the port since
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ftapp.cli", "serve", "--port", str(port), stderr=asyncio.subprocess.PIPE
+        )
+        assert process.stderr
+        line = (await process.stderr.readline()).decode()
     assert f"http://localhost:{port}" in line
     yield Served(process, port)
     if process.returncode is None:
+        for each in psutil.Process(process.pid).children(recursive=True):
+            each.kill()
         process.kill()
         await process.wait()
 

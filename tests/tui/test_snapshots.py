@@ -50,6 +50,7 @@ async def compared(pilot: Pilot[None], name: str) -> None:
     shown, before = screen_text(app), ""
     while shown != before:
         await pilot.pause(0.2)
+        await pilot.pause()
         shown, before = screen_text(app), shown
     file = SNAPSHOTS / f"{name}.txt"
     if os.environ.get("FTAPP_RECORD_SNAPSHOTS"):

@@ -118,6 +118,12 @@ async def long(pilot: Pilot[None], holds: Callable[[], object]) -> None:
     await until(pilot, holds, seconds=120)
 
 
+def predictor() -> psutil.Process:
+    """The process behind the screen."""
+    [found] = (each for each in psutil.Process().children() if "ftapp.predictor" in each.cmdline())
+    return found
+
+
 def state(screen: Screen[Any]) -> str:
     """What is said above the panes; nothing before the screen is made."""
     return "".join(str(each.visual) for each in screen.query("#state").results(Static))
@@ -182,7 +188,7 @@ async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
             assert screen.query_one("#tried").region.bottom <= size[1]
 
         # A process that is killed is told or just started again; the last one ends with the screen.
-        [process] = psutil.Process().children()
+        process = predictor()
         process.kill()
         await long(pilot, lambda: not process.is_running())
         pane.use("fine")
@@ -191,7 +197,7 @@ async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
         pane.use("fine plot")
         await pilot.press("enter")
         await long(pilot, lambda: "fine plot" in rows(screen)[0])
-        [process] = psutil.Process().children()
+        process = predictor()
         await pilot.press("escape")
         await until(pilot, lambda: screen not in app.screen_stack)
         await long(pilot, lambda: not process.is_running())
@@ -211,7 +217,7 @@ async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp
         assert shown.classes == ("across", "down")
         assert sum(shown.scores) == pytest.approx(1, abs=1e-4)
         await long(pilot, lambda: "24 x 20" in str(screen.query_one("#given").border_subtitle))
-        assert screen.query_one(Picture).children[0].region.width > 4
+        await until(pilot, lambda: screen.query_one(Picture).children[0].region.width > 4)
         screen.pane.use(str(broken))
         await pilot.press("enter")
         await long(pilot, lambda: "broken.png" in wrong(screen))

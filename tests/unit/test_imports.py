@@ -79,9 +79,14 @@ def loaded_by_command(*arguments: str) -> set[str]:
     return loaded("from ftapp.cli import main\nmain()", arguments)
 
 
-@pytest.mark.parametrize("module", LIGHT_MODULES)
-def test_light_modules_import_nothing_heavy(module: str) -> None:
-    assert not loaded(f"import ftapp.{module}") & HEAVY
+def test_light_modules_import_nothing_heavy() -> None:
+    code = f"""
+import importlib, sys
+for name in {LIGHT_MODULES!r}:
+    importlib.import_module("ftapp." + name)
+    assert not {HEAVY!r} & {{each.split(".")[0] for each in sys.modules}}, name
+"""
+    loaded(code)
 
 
 def test_data_needs_no_keras() -> None:

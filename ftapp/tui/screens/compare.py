@@ -33,6 +33,7 @@ from ftapp.tui.widgets.scatter import Scatter
 
 _REFRESH_SECONDS = 0.5
 _SHARE_OF_CORE = 0.06  # that drawing live runs may take: long ones are drawn less often
+_LONGEST_SECONDS = 5.0
 _PATIENCE = 5.0  # how many times as long as drawing took long files are read before what is there is drawn again
 _COLORS = ("primary", "accent", "success", "error", "#b083d8", "#37a6a6", "#c98a5e", "secondary")
 Pair = tuple[int, int, Floats, Floats]  # which runs, and their losses at equal steps
@@ -140,14 +141,15 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
                 if runs != self.runs:
                     await self._take(runs)
                 more = await asyncio.to_thread(self._advance, max(_REFRESH_SECONDS, _PATIENCE * spent))
-                begun = time.perf_counter()
+                begun = time.process_time()
                 curves, found, pair = await asyncio.to_thread(self._prepare)
             self._draw(curves, found)
             self._show_pair(pair)
             if not more and not self.goes_on():
                 return
-            spent = time.perf_counter() - begun
-            await asyncio.sleep(0 if more else max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE))
+            spent = time.process_time() - begun
+            rest = min(max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE), _LONGEST_SECONDS)
+            await asyncio.sleep(0 if more else rest)
 
     async def _take(self, runs: list[Run]) -> None:
         """Show other runs; what has been read of those that stay is kept."""
