@@ -154,6 +154,24 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
     size: tuple[int, int]
 
 
+Mark = Literal["", "left out", "moved"]
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a text. mark: whether it is left out, or in a word that has come to another's place."""
+
+    text: str
+    mark: Mark
+
+
+class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
+    """A training text, as far as the model reads it, and what augmentation makes of it."""
+
+    label: str
+    before: tuple[Span, ...]
+    after: tuple[Span, ...]
+
+
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """How well a linear classifier tells the classes apart on the features of one place of the pretrained model.
 

@@ -76,7 +76,7 @@ class TextAugmenter:
         changed["token_ids"][:] = self._tokenizer.pad_token_id
         for row, key in enumerate(keys):
             length = int(inputs["padding_mask"][row].sum())
-            order = self._order(inputs["token_ids"][row, :length], np.random.default_rng(list(key)))
+            order, _ = self.drawn(inputs["token_ids"][row, :length], key)
             for name, values in inputs.items():
                 changed[name][row, : len(order)] = values[row, order]
         return changed
@@ -85,22 +85,38 @@ class TextAugmenter:
         """The changes it makes, the same in every process."""
         return f"TextAugmenter({self._spec!r})"
 
-    def _order(self, tokens: NDArray[Any], random: np.random.Generator) -> NDArray[np.intp]:
-        """Which tokens of a text are left, by their places, in their new order."""
-        places = np.arange(len(tokens))
+    def drawn(self, tokens: NDArray[Any], key: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Which tokens of a text, (tokens,) int, are left, by their places, in their new order; and of each of them all
+        whether it lies in a word that has come to another's place, (tokens,) bool.
+        """
+        random = np.random.default_rng(list(key))
+        places, moved = np.arange(len(tokens)), np.zeros(len(tokens), bool)
         own = np.flatnonzero(~np.isin(tokens, self._special))
         if not len(own):
-            return places
+            return places, moved
         before, text, after = np.split(places, [own[0], own[-1] + 1])
-        words = np.split(text, [place for place in range(1, len(text)) if self._is_beginning(int(tokens[text[place]]))])
+        words = np.split(text, [place for place in range(1, len(text)) if self.begins(int(tokens[text[place]]))])
+        order = np.arange(len(words))
         for one, other in random.integers(len(words), size=(round(self._spec.word_swap * len(words)), 2)):
-            words[one], words[other] = words[other], words[one]
-        text = np.concatenate(words)
+            order[one], order[other] = order[other], order[one]
+        for place in np.flatnonzero(order != np.arange(len(words))):
+            moved[words[place]] = True
+        text = np.concatenate([words[place] for place in order])
         stays = random.random(len(text)) >= self._spec.token_dropout
         stays[random.integers(len(text))] = True
-        return np.concatenate([before, text[stays], after])
+        return np.concatenate([before, text[stays], after]), moved
 
-    def _is_beginning(self, token: int) -> bool:
+    def pieces(self, tokens: NDArray[Any]) -> list[str]:
+        """Each token as it reads in a text, with a space before those that begin a word; "" for special ones."""
+        inside = getattr(self._tokenizer, "suffix_indicator", None) or ""
+        read = []
+        for token in map(int, tokens):
+            text = "" if token in self._special else str(self._tokenizer.detokenize([token])).strip()
+            read.append(" " * (bool(text) and self.begins(token)) + text.removeprefix(inside))
+        return read
+
+    def begins(self, token: int) -> bool:
+        """Whether a token begins a word."""
         if token not in self._begins:
             written = str(self._tokenizer.id_to_token(token))
             inside = getattr(self._tokenizer, "suffix_indicator", None)  # WordPiece marks what goes on with a word

@@ -10,7 +10,19 @@ from typing import Literal, TypeVar
 import msgspec
 
 from ftapp import backend, fetch, structures
-from ftapp.answers import Costs, Generated, Grid, Loaded, Prediction, Preview, Structure, Survey, Timing, Tokens
+from ftapp.answers import (
+    Costs,
+    Generated,
+    Grid,
+    Loaded,
+    Prediction,
+    Preview,
+    Rewritten,
+    Structure,
+    Survey,
+    Timing,
+    Tokens,
+)
 from ftapp.recipe import Backend, Recipe
 from ftapp.service import Line, Service
 
@@ -93,6 +105,12 @@ class Inspector(_Client):
         """A grid of augmented training images; without [augment] the images alone."""
         parameters = {"recipe": recipe.to_toml(), "images": images, "views": views}
         return await self._ask(recipe.backend, Grid, "augment", told, **parameters)
+
+    async def rewrite(self, recipe: Recipe, texts: int = 3, told: Told | None = None) -> tuple[Rewritten, ...]:
+        """The first training texts and what [augment], which the recipe has, makes of them."""
+        return await self._ask(
+            recipe.backend, tuple[Rewritten, ...], "rewrite", told, recipe=recipe.to_toml(), texts=texts
+        )
 
     async def survey(self, recipe: Recipe, told: Told | None = None) -> Survey:
         """The classes of a classifier's data, and how the features of its pretrained model's blocks fit them."""

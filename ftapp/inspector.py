@@ -20,7 +20,7 @@ import msgspec
 
 from ftapp import recipe as recipes
 from ftapp import service, sources, structures
-from ftapp.answers import Costs, Grid, Layer, Preview, Structure, Survey, Timing, Tokens
+from ftapp.answers import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Phase, Recipe
 from ftapp.rules import Unit, parse_rule
@@ -241,6 +241,28 @@ class Inspector:
         shutil.rmtree(self._folder / f"grid-{self._grids - _GRIDS}", ignore_errors=True)
         return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
 
+    def rewrite(self, request: Request, recipe: str, texts: int) -> tuple[Rewritten, ...]:
+        parsed = recipes.parse(recipe)
+        if parsed.task != "text-classification" or parsed.augment is None:
+            raise RunError("what is rewritten are texts of classifiers with [augment]")
+        _begin(parsed, request)
+        found = cast("Splits", self._read(parsed, request))
+        preprocessor = self._preprocessed(parsed, request)
+        from ftapp import batches, preview
+        from ftapp.augment import TextAugmenter
+
+        train = found.train
+        chosen = [str(train[index]) for index in range(min(texts, len(train)))]
+        inputs = batches.encode_texts(chosen, preprocessor)
+        augmenter = TextAugmenter(parsed.augment, preprocessor.tokenizer)
+        made = []
+        for row in range(len(chosen)):
+            tokens = inputs["token_ids"][row, : int(inputs["padding_mask"][row].sum())]
+            drawn = augmenter.drawn(tokens, (*batches.Draw(parsed.seed, 0, 0, 0), row))
+            label = found.classes[int(train.labels[row])]
+            made.append(preview.rewritten(label, augmenter.pieces(tokens), *drawn))
+        return tuple(made)
+
     def survey(self, request: Request, recipe: str) -> Survey:
         parsed = recipes.parse(recipe)
         if parsed.task == "causal-lm":
@@ -457,7 +479,7 @@ def main() -> None:
     """Answer until stdin ends, and leave no files behind."""
     folder = Path(tempfile.mkdtemp(prefix="ftapp-"))
     handlers = Inspector(folder)
-    names = ("structure", "costs", "timing", "data", "tokens", "augment", "survey")
+    names = ("structure", "costs", "timing", "data", "tokens", "augment", "rewrite", "survey")
     try:
         service.serve({name: getattr(handlers, name) for name in names})
     finally:

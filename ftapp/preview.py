@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ftapp.answers import Example, Preview
+from ftapp.answers import Example, Mark, Preview, Rewritten, Span
 from ftapp.data import DocumentSplits, Splits
 
 THUMBNAIL = 256
@@ -57,6 +59,25 @@ def of_documents(splits: DocumentSplits, count: int) -> Preview:
         duplicates=splits.duplicates,
         examples=tuple(_text(text, None) for text in splits.train[:count]),
     )
+
+
+def rewritten(label: str, pieces: Sequence[str], left: NDArray[np.intp], moved: NDArray[np.bool_]) -> Rewritten:
+    """A text before and after augmentation, from the pieces that its tokens read as and what
+    `ftapp.augment.TextAugmenter.drawn` has drawn for them.
+    """
+    stays = set(map(int, left))
+    marks: list[Mark] = [
+        "left out" if place not in stays else "moved" if moved[place] else "" for place in range(len(pieces))
+    ]
+    return Rewritten(
+        label=label, before=_spans(pieces, marks, range(len(pieces))), after=_spans(pieces, marks, map(int, left))
+    )
+
+
+def _spans(pieces: Sequence[str], marks: Sequence[Mark], places: Iterable[int]) -> tuple[Span, ...]:
+    """The pieces at some places, neighbours with one mark as one span."""
+    runs = itertools.groupby((place for place in places if pieces[place]), key=lambda place: marks[place])
+    return tuple(Span(text="".join(pieces[place] for place in run), mark=mark) for mark, run in runs)
 
 
 def thumbnail(image: NDArray[np.uint8], file: Path) -> None:

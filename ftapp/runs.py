@@ -12,13 +12,14 @@ import fcntl
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,10 @@ EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "interrupted":
 _PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_SECONDS = 0.1
+_NOTICE = re.compile(
+    r"WARNING: All log messages before absl|To enable the following instructions"
+    r"|I\d{4} \d\d:\d\d:|\d{4}-\d\d-\d\d [\d:.]+: I |[WE]\d{4} [\d:. ]+ (cudart_stub|cuda_\w+|computation_placer)\.cc:"
+)
 
 
 @dataclass(frozen=True)
@@ -164,11 +169,18 @@ def detached(
 
 
 def last_lines(file: Path, count: int) -> list[str]:
-    """The last lines of a log; none where it cannot be read."""
+    """The last telling lines of a log; none where it cannot be read."""
     try:
-        return file.read_text("utf-8", errors="replace").splitlines()[-count:]
+        return telling(file.read_text("utf-8", errors="replace").splitlines())[-count:]
     except OSError:
         return []
+
+
+def telling(lines: Iterable[str]) -> list[str]:
+    """The lines of a log without the notices that TensorFlow prints at its start on any machine without a GPU, which
+    no log level silences.
+    """
+    return [line for line in lines if not _NOTICE.match(line)]
 
 
 def locked(file: Path) -> bool:

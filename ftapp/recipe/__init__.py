@@ -6,6 +6,7 @@ recipes.
 
 from ftapp.recipe.files import (
     Experiment,
+    arm_names,
     copy_to,
     find,
     hubless_profiles,
@@ -17,7 +18,7 @@ from ftapp.recipe.files import (
     read,
     tables,
 )
-from ftapp.recipe.overrides import parse_value
+from ftapp.recipe.overrides import parse_value, split_key
 from ftapp.recipe.schema import (
     Augment,
     Backend,
@@ -56,6 +57,7 @@ __all__ = [
     "Recipe",
     "Samples",
     "Section",
+    "arm_names",
     "bundled",
     "copy_to",
     "find",
@@ -67,6 +69,7 @@ __all__ = [
     "parse_value",
     "profiles",
     "read",
+    "split_key",
     "suits",
     "tables",
     "too_long",

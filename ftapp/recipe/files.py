@@ -103,26 +103,40 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
     return load_experiment(path, profile, overrides).base
 
 
-def tables(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The raw tables of a recipe file with what can be applied of a profile and overrides, unchecked, without its arms.
+def tables(
+    path: Path, profile: str | None = None, overrides: Sequence[str] = (), arm: str | None = None
+) -> dict[str, Any]:
+    """The raw tables of a recipe file with what can be applied of a profile and overrides, unchecked: of one of its
+    arms, or of the recipe without them.
 
     Raises RecipeError when the file is not readable as TOML.
     """
-    stages, last, problems = _stages(path, profile, overrides)
-    return {key: value for key, value in _staged(stages, last, problems)[-1][1].items() if key not in _OF_ARMS}
+    problems: list[Problem] = []
+    stages = _stages(path, profile, overrides, problems)
+    change = _arms(stages, problems).get(arm or "", {})
+    found = _staged(stages, [("", change)], problems)[-1][1]
+    return {key: value for key, value in found.items() if key not in _OF_ARMS}
+
+
+def arm_names(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> list[str]:
+    """The names of a recipe's arms, as far as they have any. Raises as `tables`."""
+    problems: list[Problem] = []
+    return list(_arms(_stages(path, profile, overrides, problems), problems))
 
 
 def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
-    """The same with the recipe's arms: an arm overrides the recipe and its profile, and `overrides` override arms.
+    """The same with the recipe's arms: an arm overrides the recipe and its profile. `overrides` are laid over the
+    recipe and every arm or, where they begin with `arm.NAME.`, over one, in their order.
 
     Raises RecipeError with all problems of the recipe and of every arm at once.
     """
-    stages, last, problems = _stages(path, profile, overrides)
+    problems: list[Problem] = []
+    stages = _stages(path, profile, overrides, problems)
     arms = _arms(stages, problems)
     stages = [(place, {key: value for key, value in each.items() if key != "arm"}) for place, each in stages]
-    base = _check(_staged(stages, last, problems), problems)
+    base = _check(stages, problems)
     resolved = {
-        name: _check(_staged(stages, [(f"{path} [arm.{name}]", change), *last], problems), problems)
+        name: _check(_staged(stages, [(f"{path} [arm.{name}]", change)], problems), problems)
         for name, change in arms.items()
     }
     for number, finding in enumerate(base.finding if base else []):
@@ -134,34 +148,40 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
         raise RecipeError(list(dict.fromkeys(problems)))
     alone: dict[str, Any] = {"finding": []}  # a run of one arm shows nothing of them
     resolved_arms = {name: arm.model_copy(update=alone) for name, arm in resolved.items() if arm is not None}
-    for _, override in last:
-        arms = {name: without(change, override) for name, change in arms.items()}
     return Experiment(base.model_copy(update=alone), resolved_arms, arms, base.finding)
 
 
 def _stages(
-    path: Path, profile: str | None, overrides: Sequence[str]
-) -> tuple[list[tuple[str, dict[str, Any]]], list[tuple[str, dict[str, Any]]], list[Problem]]:
-    """The raw tables after each change to them, with the place of the change, the overrides that are laid over arms
-    too, still to be applied, and the problems of changing them.
-    """
+    path: Path, profile: str | None, overrides: Sequence[str], problems: list[Problem]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The raw tables after each change to them, with the place of the change. Adds what cannot be to `problems`."""
     raw = read(path)
-    problems: list[Problem] = []
     named = raw.pop("profile", {})
     if profile is not None and profile not in named:
         problems.append(
             Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}")
         )
     changes = [(f"{path} [profile.{profile}]", named[profile])] if profile in named else []
-    last: list[tuple[str, dict[str, Any]]] = []
+    stages = _staged([(str(path), raw)], changes, problems)
     for override in overrides:
         try:
             change = parse_override(override)
         except ValueError as error:
             problems.append(Problem("--set", "", str(error)))
             continue
-        (changes if "arm" in change else last).append((f"--set {override}", change))
-    return _staged([(str(path), raw)], changes, problems), last, problems
+        stages = _staged(stages, [(f"--set {override}", change)], problems)
+        if "arm" not in change:
+            stages[-1] = (stages[-1][0], _over_arms(stages[-1][1], change))
+    return stages
+
+
+def _over_arms(tables: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables once arms no longer override what a change of the whole recipe says."""
+    arms = tables.get("arm")
+    if not isinstance(arms, list):
+        return dict(tables)
+    change = {key: value for key, value in change.items() if key != "name"}
+    return {**tables, "arm": [without(arm, change) if isinstance(arm, dict) else arm for arm in arms]}
 
 
 def _staged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -60,15 +61,23 @@ def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> lis
 
 
 def without(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What is left of a change once another is laid over it."""
+    """What is left of a change once another is laid over it; in a list of phases, the other takes its place."""
     left: dict[str, Any] = {}
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(other.get(key), Mapping):
             if inner := without(value, other[key]):
                 left[key] = inner
+        elif key in NAMED and isinstance(value, list) and isinstance(other.get(key), Mapping):
+            names = table_names(value)
+            left[key] = _merge_list(key, value, {name: each for name, each in other[key].items() if name in names})
         elif key not in other and not (key in _LENGTHS and _LENGTHS & set(other)):
             left[key] = value
     return left
+
+
+def split_key(key: str) -> list[str]:
+    """The parts of a dotted key; one that has dots itself, as names of arms may, stands in double quotes."""
+    return [part.strip('"') for part in re.split(r"""\.(?=(?:[^"]*"[^"]*")*[^"]*$)""", key)]
 
 
 def parse_value(text: str) -> Any:
@@ -86,7 +95,7 @@ def parse_override(text: str) -> dict[str, Any]:
     if not text.isprintable():
         raise ValueError(f"an override is one line of UTF-8 text; got {text!r}")
     key, equals, value = text.partition("=")
-    parts = key.strip().split(".")
+    parts = split_key(key.strip())
     if not equals or not all(parts):
         raise ValueError(f"an override is key=value, such as data.limit=1000; got '{text}'")
     parsed = parse_value(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Phase, Recipe
 from ftapp.tui import fields
-from ftapp.tui.draft import Draft
+from ftapp.tui.draft import Draft, of_arm
 
 Tables = Mapping[str, Any]
 
@@ -43,58 +44,64 @@ def generic(key: str) -> str:
     return f"phase.{rest.partition('.')[2]}" if first == "phase" else key
 
 
-def changed(draft: Draft, key: str, value: Any) -> Draft:
+def changed(draft: Draft, key: str, value: Any, arm: str | None = None) -> Draft:
     """The draft with another value of a key, None taking it away; without the change where it has none.
 
-    An epochs or steps takes the other's place, as in an override. Options of an experiment are keys too.
+    arm: the one that is changed alone; an arm without a value of its own has the recipe's. An epochs or steps takes the
+    other's place, as in an override. Options of an experiment are keys too.
     """
     if key.startswith(fields.EXPERIMENT):
         made: dict[str, Any] = {key.removeprefix(fields.EXPERIMENT): value if isinstance(value, bool) else int(value)}
         return replace(draft, options=replace(draft.options, **made))
-    kept = draft.unchanged(key)
+    whole = of_arm(arm) + key
+    kept = draft.unchanged(whole)
     if generic(key) in ("phase.epochs", "phase.steps"):
-        stem = key.rpartition(".")[0]
+        stem = whole.rpartition(".")[0]
         kept = kept.unchanged(f"{stem}.epochs").unchanged(f"{stem}.steps")
-    before = value_at(kept.tables(), key)
+    before = value_at(kept.tables(arm), key)
     default = fields.field(generic(key)).default
     if value == before or (before is None and value == default is not None):
         return kept
-    return kept.changed(key, value)
+    made_draft = kept.changed(whole, value)
+    return kept if value is None and value_at(made_draft.tables(arm), key) == before else made_draft
 
 
-def with_phases(draft: Draft, wanted: Sequence[Tables]) -> Draft:
-    """The draft with other phases altogether."""
+def with_phases(draft: Draft, wanted: Sequence[Tables], arm: str | None = None) -> Draft:
+    """The draft, or one arm of it, with other phases altogether."""
+    whole = f"{of_arm(arm)}phase"
     for key in draft.changes:
-        if key == "phase" or key.startswith("phase."):
+        if key == whole or key.startswith(f"{whole}."):
             draft = draft.unchanged(key)
-    if phases(draft.tables()) == list(wanted):
+    if phases(draft.tables(arm)) == list(wanted):
         return draft
-    return draft.changed("phase", [dict(phase) for phase in wanted])
+    return draft.changed(whole, [dict(phase) for phase in wanted])
 
 
-def phase_added(draft: Draft, name: str) -> tuple[Draft, str]:
+def phase_added(draft: Draft, name: str, arm: str | None = None) -> tuple[Draft, str]:
     """The draft with a copy of a phase after it, and the copy's name."""
-    found, names = phases(draft.tables()), phase_names(draft.tables())
+    found = phases(draft.tables(arm))
+    names = phase_names({"phase": found})
     index = names.index(name)
     number = next(number for number in range(len(names) + 1, 2 * len(names) + 2) if f"phase-{number}" not in names)
     fresh = f"phase-{number}"
-    return with_phases(draft, [*found[: index + 1], {**found[index], "name": fresh}, *found[index + 1 :]]), fresh
+    wanted = [*found[: index + 1], {**found[index], "name": fresh}, *found[index + 1 :]]
+    return with_phases(draft, wanted, arm), fresh
 
 
-def phase_removed(draft: Draft, name: str) -> Draft:
+def phase_removed(draft: Draft, name: str, arm: str | None = None) -> Draft:
     """The draft without a phase. The last one stays."""
-    found, names = phases(draft.tables()), phase_names(draft.tables())
+    found = phases(draft.tables(arm))
     if len(found) < 2:
         return draft
-    index = names.index(name)
-    return with_phases(draft, [*found[:index], *found[index + 1 :]])
+    index = phase_names({"phase": found}).index(name)
+    return with_phases(draft, [*found[:index], *found[index + 1 :]], arm)
 
 
-def phase_renamed(draft: Draft, name: str, other: str) -> Draft:
+def phase_renamed(draft: Draft, name: str, other: str, arm: str | None = None) -> Draft:
     """The draft with another name for a phase."""
-    found, names = phases(draft.tables()), phase_names(draft.tables())
-    index = names.index(name)
-    return with_phases(draft, [*found[:index], {**found[index], "name": other}, *found[index + 1 :]])
+    found = phases(draft.tables(arm))
+    index = phase_names({"phase": found}).index(name)
+    return with_phases(draft, [*found[:index], {**found[index], "name": other}, *found[index + 1 :]], arm)
 
 
 def wrong_name(name: object, others: Sequence[str]) -> str | None:
@@ -108,13 +115,19 @@ def wrong_name(name: object, others: Sequence[str]) -> str | None:
     return None
 
 
-def table_used(draft: Draft, name: str, used: bool) -> Draft:
-    """The draft with an optional table, as its file has it or with all defaults, or without it."""
+def table_used(draft: Draft, name: str, used: bool, arm: str | None = None) -> Draft:
+    """The draft with an optional table, as its file has it or with all defaults, or without it.
+
+    An arm cannot be without a table that the recipe has; the draft is without the arm's own changes of it then.
+    """
+    whole = of_arm(arm) + name
     for key in draft.changes:
-        if key == name or (not used and key.startswith(f"{name}.")):
+        if key == whole or (not used and key.startswith(f"{whole}.")):
             draft = draft.unchanged(key)
-    present = value_at(draft.tables(), name) is not None
-    return draft if present == used else draft.changed(name, {} if used else None)
+    if (value_at(draft.tables(arm), name) is not None) == used:
+        return draft
+    made = draft.changed(whole, {} if used else None)
+    return made if (value_at(made.tables(arm), name) is not None) == used else draft
 
 
 def placed(problems: Iterable[Problem], keys: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
@@ -133,12 +146,22 @@ def placed(problems: Iterable[Problem], keys: Iterable[str]) -> tuple[dict[str, 
     return messages, rest
 
 
+_PLACE_OF_ARM = re.compile(r"\[arm\.(.*)\]$")
+
+
+def arm_of(problem: Problem) -> str | None:
+    """The arm that has a problem which the recipe itself has not."""
+    found = _PLACE_OF_ARM.search(problem.file)
+    return found[1] if found else None
+
+
 @dataclass(frozen=True)
 class Form:
     """A draft as its panes show it.
 
     tables: raw, valid or not; recipe: None while there are problems; phase: the name of the one that is chosen; arms:
-    what each overrides, by its name, as far as it is known.
+    what each overrides, by its name, as far as it is known; arm: the one that tables and recipe are of, None for the
+    recipe itself.
     """
 
     draft: Draft
@@ -147,21 +170,24 @@ class Form:
     problems: tuple[Problem, ...]
     phase: str
     arms: Tables = field(default_factory=dict)
+    arm: str | None = None
 
     @classmethod
-    def of(cls, draft: Draft, phase: str | None = None) -> Form:
-        """phase: kept where there still is one of that name, else the first is chosen.
+    def of(cls, draft: Draft, phase: str | None = None, arm: str | None = None) -> Form:
+        """phase, arm: kept where there still is one of that name, else the first and the recipe itself are chosen.
 
         Raises RecipeError when the draft's file cannot be read.
         """
-        tables = draft.tables()
+        named = draft.arms()
+        arm = arm if arm in named else None
+        tables = draft.tables(arm)
         names = phase_names(tables)
         chosen = phase if phase in names else next(iter(names), "")
         try:
             loaded = draft.load_experiment()
-            return cls(draft, tables, loaded.base, (), chosen, loaded.changes)
+            return cls(draft, tables, loaded.arms[arm] if arm else loaded.base, (), chosen, loaded.changes, arm)
         except RecipeError as error:
-            return cls(draft, tables, None, tuple(error.problems), chosen)
+            return cls(draft, tables, None, tuple(error.problems), chosen, {name: {} for name in named}, arm)
 
     @property
     def phases(self) -> list[str]:

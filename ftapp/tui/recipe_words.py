@@ -123,6 +123,8 @@ def arm_words(change: Mapping[str, Any], *, name_phases: bool = False) -> str:
     for key, value in change.items():
         if key == "layers":
             parts.append(" · ".join(value) or "train all")
+        elif key == "phase" and isinstance(value, list):
+            parts.append(f"phases {', '.join(phase['name'] for phase in value)}")
         elif isinstance(value, Mapping):
             phases = value if key == "phase" else {}
             told = [f"{name}: " * name_phases + arm_words(phase) for name, phase in phases.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -87,10 +88,10 @@ async def opened(
 
 @asynccontextmanager
 async def with_layers(
-    draft: Draft, size: tuple[int, int] = (120, 40)
+    draft: Draft, size: tuple[int, int] = (120, 40), app: Opened | None = None
 ) -> AsyncIterator[tuple[ConfigureScreen, Pilot[None]]]:
     """The screen, once the tree has the focus."""
-    async with opened(draft, size) as (screen, pilot):
+    async with opened(draft, size, app) as (screen, pilot):
         await until(pilot, lambda: isinstance(screen.focused, LayerTree))
         yield screen, pilot
 
@@ -548,6 +549,32 @@ async def test_images_are_shown_as_they_are_and_augmented(image_recipe: str, tin
         assert screen.form.draft.changes == {}
 
 
+async def test_texts_are_shown_before_and_after(text_recipe: str, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(text_recipe, encoding="utf-8")
+    async with opened(Draft(file)) as (screen, pilot):
+        await pilot.press("f5")
+        augment = screen.query_one(AugmentPane)
+        shown = augment.query_one("#rewritten", Static)
+        assert not shown.display
+        augment.query_one("#use Switch").focus()
+        await pilot.press("space")
+        await told(pilot, lambda: "after" in text_of(shown))
+        lines = text_of(shown).splitlines()
+        pairs = list(zip(lines[1::4], lines[2::4], strict=True))
+        assert len(pairs) == 3
+        assert all(before[8:] == after[8:] for before, after in pairs)  # nothing is changed yet
+        await fill(screen, pilot, "augment.token_dropout", "0.5")
+        await told(pilot, lambda: text_of(shown).splitlines() != lines)
+        pairs = list(zip(text_of(shown).splitlines()[1::4], text_of(shown).splitlines()[2::4], strict=True))
+        assert [before for before, _ in pairs] == lines[1::4]
+        assert all(set(after[8:].split()) < set(before[8:].split()) for before, after in pairs)
+        struck = [span for span in shown.content.spans if "strike" in str(span.style)]  # type: ignore[union-attr]
+        assert len(struck) > 3
+        await fill(screen, pilot, "augment.token_dropout", "2")
+        assert wrong(line(screen, "augment.token_dropout"))
+
+
 async def test_a_preset_that_cannot_be_had_is_told_and_the_rest_stays_usable(
     text_recipe: str, tiny: Tiny, tmp_path: Path
 ) -> None:
@@ -604,6 +631,88 @@ async def test_arms_are_shown_and_started_with_their_options(draft: Draft) -> No
         assert arms()["B slow"] == "finetune: learning rate 1e-06"
         await pilot.press("ctrl+r")
         assert app.started[0].command() == f"ftapp run {draft.path} --set phase.finetune.warmup=0.2 {options}"
+
+
+async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) -> None:
+    draft.path.write_text(HUB + ARMS)
+    app = Opened()
+    async with with_layers(draft, app=app) as (screen, pilot):
+        rules = screen.query_one("#rules", TextArea)
+        assert "3 arms" not in text_of(screen.query_one("#overrides"))
+        assert "2 arms" in text_of(screen.query_one("#overrides"))
+        await pilot.press("right_square_bracket", "right_curly_bracket")
+        await pilot.pause()
+        assert (screen.form.arm, screen.query_one("#arm", Choice).value) == ("A full", "A full")
+        assert "100%" in share(screen)
+        assert rules.text == "train all"
+        await pilot.press("m")  # in this arm alone
+        await pilot.pause()
+        assert "70.0%" in share(screen)
+        assert screen.form.draft.changes == {"arm.A full.phase.finetune.layers": ["freeze mlp"]}
+        await pilot.press("right_curly_bracket")
+        await pilot.pause()
+        assert "32.5%" not in share(screen)
+        warmup = line(screen, "phase.warmup").query_one(Input)
+        assert warmup.value == "0.1"
+        await fill(screen, pilot, "phase.warmup", "2")
+        assert "less than 1" in (wrong(line(screen, "phase.warmup")) or "")
+        assert text_of(screen.query_one("#problems")).startswith("B slow: phase.finetune.warmup: ")
+        await pilot.press("escape", "left_curly_bracket")
+        await pilot.pause()
+        assert wrong(line(screen, "phase.warmup")) is None  # it is the other's
+        assert text_of(screen.query_one("#problems")).startswith("B slow: ")
+        await pilot.press("right_curly_bracket")
+        await fill(screen, pilot, "phase.warmup", "0.3")
+        await pilot.press("escape", "right_curly_bracket")  # all of them
+        await pilot.pause()
+        assert screen.form.arm is None
+        assert line(screen, "phase.warmup").query_one(Input).value == ""
+        line(screen, "backend").query_one(Choice).focus()
+        await pilot.press("right")
+        await pilot.pause()
+        given = screen.form.draft.load_experiment()
+        assert [arm.backend for arm in given.arms.values()] == ["jax", "jax"]
+        assert given.base.phase[1].warmup == 0
+        assert [arm.phase[1].warmup for arm in given.arms.values()] == [0, 0.3]
+        assert given.arms["A full"].phase[1].layers == ["freeze mlp"]
+        await pilot.press("y")
+        words = shlex.split(app.clipboard)[3:]
+        overrides = [word for flag, word in zip(words[::2], words[1::2], strict=True) if flag == "--set"]
+        assert recipe.load_experiment(draft.path, None, overrides) == given
+        mine = tmp_path / "mine.toml"
+        screen._write(mine)
+        await pilot.pause()
+        assert recipe.load_experiment(mine) == given
+        assert not screen.unsaved
+
+
+async def test_an_arm_has_phases_and_augmentation_of_its_own(draft: Draft, tmp_path: Path) -> None:
+    draft.path.write_text(HUB + ARMS.replace("B slow", "B 1e-6.0"))
+    async with opened(draft, (200, 60)) as (screen, pilot):
+        screen.query_one("#arm", Choice).focus()
+        await pilot.press("left")
+        await pilot.pause()
+        assert screen.form.arm == "B 1e-6.0"
+        screen.query_one("#add-phase", Button).press()
+        await pilot.pause()
+        assert screen.form.phases == ["head", "phase-3", "finetune"]
+        await fill(screen, pilot, "phase.epochs", "2")
+        screen.query_one("#augment #use Switch").focus()
+        await pilot.press("space")
+        await fill(screen, pilot, "augment.word_swap", "0.2")
+        given = screen.form.draft.load_experiment()
+        assert [phase.name for phase in given.arms["A full"].phase] == ["head", "finetune"]
+        own = given.arms["B 1e-6.0"]
+        assert [(phase.name, phase.epochs, phase.learning_rate) for phase in own.phase][1:] == [
+            ("phase-3", 2, own.phase[0].learning_rate),
+            ("finetune", None, 1e-6),
+        ]
+        assert own.augment
+        assert (own.augment.word_swap, given.base.augment) == (0.2, None)
+        assert "phases head, phase-3, finetune" in text_of(screen.query_one("#overrides"))
+        mine = tmp_path / "mine.toml"
+        screen.form.draft.save(mine)
+        assert recipe.load_experiment(mine) == given
 
 
 async def test_options_make_an_experiment_of_any_recipe_and_are_no_change_to_it(draft: Draft) -> None:
@@ -712,3 +821,13 @@ async def test_data_that_are_too_few_are_told_in_the_dialog(image_recipe: str, t
         await told(pilot, lambda: "two classes or more" in text_of(pilot.app.screen.query_one("#said")))
         await pilot.press("enter")
         assert pilot.app.screen is screen
+
+
+async def test_tab_goes_from_the_switch_of_augmentation_to_its_fields(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        await pilot.press("f5", "space")
+        await pilot.pause()
+        await pilot.press("tab")
+        await pilot.press("0", "full_stop", "2")
+        await pilot.pause()
+        assert screen.form.draft.changes == {"augment": {}, "augment.token_dropout": 0.2}

@@ -71,12 +71,17 @@ async def test_an_ended_run_shows_its_result_and_curves(write_run: Write) -> Non
 
 async def test_a_failed_run_says_why_with_the_end_of_its_log(write_run: Write) -> None:
     run = write_run(status="failed", error="the loss has to stay finite")
-    run.log_file.write_text("first line\nlast line\n")
+    notices = "I0000 00:00:1795595095.972805   25553 cudart_stub.cc:31] Could not find cuda drivers on your machine.\n"
+    notices += (
+        "E0000 00:00:1795595532.422100   27725 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error\n"
+    )
+    run.log_file.write_text("first line\nlast line\n" + notices * 20)
     async with FtApp().run_test(size=(100, 40)) as pilot:
         screen = await opened(pilot, run)
         said = text(screen.query_one(Trouble))
         assert "the loss has to stay finite" in said
         assert "last line" in said
+        assert "cuda" not in said.casefold()
 
 
 async def test_a_crashed_run_says_so_even_without_a_log(write_run: Write) -> None:

@@ -183,3 +183,28 @@ def test_the_list_of_runs_tells_of_experiments(tmp_path: Path) -> None:
     text = CliRunner().invoke(cli.app, ["runs", "--runs-dir", str(tmp_path)]).stdout
     line = next(line for line in text.splitlines() if experiment.folder.name in line)
     assert " ".join(line.split()) == f"{experiment.folder.name} done 3 of 3 A, A again, B"
+
+
+def test_an_override_of_one_arm_and_one_of_the_recipe_hold_in_their_order(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    text = recipe.find("lesson-bert-frozen-attention").read_text("utf-8")
+    file.write_text(text.replace("D steadied", "D 0.1 steadied"), encoding="utf-8")
+    one, all_arms = 'arm."D 0.1 steadied".phase.finetune.warmup=0.3', "phase.finetune.warmup=0.2"
+    for overrides, expected in [([all_arms, one], 0.3), ([one, all_arms], 0.2)]:
+        given = recipe.load_experiment(file, "quick", overrides)
+        assert [arm.phase[0].warmup for arm in given.arms.values()] == [0.2, 0.2, 0.2, expected]
+        assert recipe.tables(file, "quick", overrides, "D 0.1 steadied")["phase"][0]["warmup"] == expected
+        saved = tmp_path / f"{expected}.toml"
+        saved.write_text(given.to_toml(), encoding="utf-8")
+        assert recipe.load_experiment(saved) == given
+
+
+def test_phases_of_an_arm_take_an_override_of_the_recipe(tmp_path: Path) -> None:
+    phases = 'arm.A full.phase=[{name="head", steps=3}, {name="finetune", steps=5}]'
+    path = recipe.find("lesson-bert-frozen-attention")
+    given = recipe.load_experiment(path, "quick", [phases, "phase.finetune.epochs=2"])
+    own = given.arms["A full"]
+    assert [(phase.name, phase.steps, phase.epochs) for phase in own.phase] == [
+        ("head", 3, None),
+        ("finetune", None, 2),
+    ]

@@ -25,7 +25,7 @@ from ftapp.clients import Inspector
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.service import SupersededError
-from ftapp.tui import edits, layers
+from ftapp.tui import edits, layers, recipe_words
 from ftapp.tui.draft import Draft
 from ftapp.tui.edits import Form
 from ftapp.tui.screens.advise import AdviseScreen
@@ -47,7 +47,9 @@ _TYPING = 0.3  # seconds of rest after which what was typed is worth a preview
 _TOGGLING = 0.1
 _RESTING = 1.5  # seconds without a change before a few steps are timed
 _IMAGES = 3  # rows of the augmentation's preview
+_TEXTS = 3
 _NO_PROFILE = "none"
+_ALL_ARMS = "all arms"
 _KINDS = ("structure", "data", "augment", "costs", "timing")  # of what the helper process is asked for
 
 
@@ -66,8 +68,9 @@ Look at a run and change it before it starts. **R** is the share of the paramete
   value, tells what a field means. An empty field means the default, which stands there in grey.
 - **Advice**: `v` looks at the data through the pretrained model and tells which strategy fits them.
 
-Of a recipe with arms the run is an experiment: all its arms, one after another. Without arms, repeats or a control make
-it one.
+Of a recipe with arms the run is an experiment: all its arms, one after another. *Arm* chooses what the panes show and
+change: the recipe, whose changes go to every arm, or one arm alone. Without arms, repeats or a control make a run an
+experiment.
 
 Nothing is written before you save. What is started goes on without this window.
 """
@@ -77,6 +80,8 @@ Nothing is written before you save. What is started goes on without this window.
         Binding("y", "copy", "Copy", tooltip="Copy the command that runs this"),
         Binding("left_square_bracket", "step_phase(-1)", "Former phase", show=False),
         Binding("right_square_bracket", "step_phase(1)", "Next phase", show=False),
+        Binding("left_curly_bracket", "step_arm(-1)", "Former arm", show=False),
+        Binding("right_curly_bracket", "step_arm(1)", "Next arm", show=False),
         Binding("g", "fetch", "Fetch", tooltip="Fetch the model and the data from their hub"),
         Binding("t", "time", "Time", tooltip="Time a few steps"),
         Binding("v", "advise", "Advise", tooltip="Advise how to train on these data"),
@@ -96,6 +101,13 @@ Nothing is written before you save. What is started goes on without this window.
     ConfigureScreen #phases { width: auto; max-width: 60%; height: 1; }
     ConfigureScreen .phase { width: auto; padding: 0 1; color: $text-muted; }
     ConfigureScreen .phase.-here { color: $primary; text-style: bold; background: $surface; }
+    ConfigureScreen #arm-line { height: 1; padding: 0 1; display: none; }
+    ConfigureScreen #arm-line.-any { display: block; }
+    ConfigureScreen #arm-line Label { color: $text-muted; margin-right: 5; }
+    ConfigureScreen #arm { width: 26; margin-right: 2; }
+    ConfigureScreen #overrides {
+        width: 1fr; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis;
+    }
     ConfigureScreen #changes { width: 1fr; text-align: right; color: $text-muted; }
     ConfigureScreen #tabs { height: 1; padding: 0 1; margin-top: 1; }
     ConfigureScreen.-short #tabs { margin-top: 0; }
@@ -140,6 +152,10 @@ Nothing is written before you save. What is started goes on without this window.
             yield Choice([_NO_PROFILE], id="profile")
             yield Horizontal(id="phases")
             yield Static(id="changes", markup=False)
+        with Horizontal(id="arm-line"):
+            yield Label("Arm")
+            yield Choice([_ALL_ARMS], id="arm")
+            yield Static(id="overrides")
         yield Tabs(*(Tab(label, id=name) for name, label in _PANES.items()), id="tabs")
         with Container(id="panes"):
             yield LayersPane()
@@ -169,10 +185,15 @@ Nothing is written before you save. What is started goes on without this window.
 
     # The draft and what the panes show of it
 
+    def _choose_arm(self, arm: str | None) -> None:
+        """Show an arm as it is resolved, to be changed alone, or the recipe, whose changes go to all arms."""
+        self.form = replace(self.form, arm=arm)
+        self._take(self.form.draft)
+
     def _take(self, draft: Draft, phase: str | None = None) -> None:
         """Make a draft the one that is shown."""
         try:
-            self.form = Form.of(draft, phase or self.form.phase)
+            self.form = Form.of(draft, phase or self.form.phase, self.form.arm)
         except RecipeError as error:
             self.form = replace(self.form, draft=draft, recipe=None, problems=tuple(error.problems))
         self._show()
@@ -187,6 +208,7 @@ Nothing is written before you save. What is started goes on without this window.
         self._tell("#title", name)
         self._tell("#changes", f"{count} change{'' if count == 1 else 's'}" if count else "")
         self._show_phases()
+        self._show_arm()
         for line in self.query(FieldLine):
             line.show(form.value(form.key(line.field.key)))
         self.query_one(LayersPane).show(form)
@@ -210,12 +232,28 @@ Nothing is written before you save. What is started goes on without this window.
         for chip in place.query(_PhaseChip):
             chip.set_class(chip.phase == self.form.phase, "-here")
 
+    def _show_arm(self) -> None:
+        """Name the arm that is shown, if there are any, and what it overrides."""
+        form = self.form
+        self.query_one("#arm-line").set_class(bool(form.arms), "-any")
+        choice = self.query_one("#arm", Choice)
+        choice.choices = (_ALL_ARMS, *form.arms)
+        choice.value = form.arm or _ALL_ARMS
+        if form.arm is None:
+            told = Content(f"{len(form.arms)} arms; what is changed here is changed in each")
+        elif form.recipe:
+            told = recipe_words.arms_words(form.arms, form.recipe)[form.arm]
+        else:
+            told = Content()
+        self._tell("#overrides", told)
+
     def _complain(self) -> None:
         """Show each problem where it belongs, and all of them in a few words at the bottom."""
         form, problems = self.form, self.problems
+        here = [problem for problem in problems if edits.arm_of(problem) in (None, form.arm)]
         lines = {form.key(line.field.key): line for line in self.query(FieldLine)}
         rules_key, phase_key = form.key("phase.layers"), f"phase.{form.phase}"
-        messages, _ = edits.placed(problems, [*lines, rules_key, phase_key])
+        messages, _ = edits.placed(here, [*lines, rules_key, phase_key])
         # What is wrong with a phase as a whole is its length.
         if whole := messages.pop(phase_key, None):
             messages.setdefault(form.key("phase.epochs"), whole)
@@ -247,7 +285,7 @@ Nothing is written before you save. What is started goes on without this window.
         return found
 
     def _change(self, key: str, value: Any) -> None:
-        self._take(edits.changed(self.form.draft, key, value))
+        self._take(edits.changed(self.form.draft, key, value, self.form.arm))
 
     # What the user does
 
@@ -267,7 +305,7 @@ Nothing is written before you save. What is started goes on without this window.
         if wrong:
             line.complain(wrong)
         else:
-            self._take(edits.phase_renamed(form.draft, form.phase, name), name)
+            self._take(edits.phase_renamed(form.draft, form.phase, name, form.arm), name)
 
     @on(FieldLine.Explain)
     def _explain(self, event: FieldLine.Explain) -> None:
@@ -279,20 +317,31 @@ Nothing is written before you save. What is started goes on without this window.
 
     @on(AugmentPane.Used)
     def _augment_used(self, event: AugmentPane.Used) -> None:
-        self._take(edits.table_used(self.form.draft, "augment", event.used))
+        self._take(edits.table_used(self.form.draft, "augment", event.used, self.form.arm))
+        if self.form.arm and self.form.tables.get("augment") is not None and not event.used:
+            self.notify("An arm cannot leave out a table that the recipe has; it can set its values.")
 
     @on(TrainingPane.PhaseAdded)
     def _phase_added(self) -> None:
-        self._take(*edits.phase_added(self.form.draft, self.form.phase))
+        self._take(*edits.phase_added(self.form.draft, self.form.phase, self.form.arm))
 
     @on(TrainingPane.PhaseRemoved)
     def _phase_removed(self) -> None:
-        self._take(edits.phase_removed(self.form.draft, self.form.phase))
+        self._take(edits.phase_removed(self.form.draft, self.form.phase, self.form.arm))
 
     @on(Choice.Changed, "#profile")
     def _profile_chosen(self, event: Choice.Changed) -> None:
         profile = None if event.value == _NO_PROFILE else event.value
         self._take(replace(self.form.draft, profile=profile))
+
+    @on(Choice.Changed, "#arm")
+    def _arm_chosen(self, event: Choice.Changed) -> None:
+        self._choose_arm(None if event.value == _ALL_ARMS else event.value)
+
+    def action_step_arm(self, by: int) -> None:
+        if self.form.arms:
+            names = [None, *self.form.arms]
+            self._choose_arm(names[(names.index(self.form.arm) + by) % len(names)])
 
     @on(Tabs.TabActivated)
     def _tab_chosen(self, event: Tabs.TabActivated) -> None:
@@ -432,6 +481,8 @@ Nothing is written before you save. What is started goes on without this window.
         }
         if image:
             wanted["augment"] = ((where, data, resolved.seed, model, resolved.augment), self._learn_augment)
+        elif resolved.task == "text-classification" and resolved.augment:
+            wanted["augment"] = ((where, data, resolved.seed, model, resolved.augment), self._learn_rewritten)
         for kind, (key, learn) in wanted.items():
             if self._asked.get(kind) != repr(key):
                 self._asked[kind] = repr(key)
@@ -519,6 +570,20 @@ Nothing is written before you save. What is started goes on without this window.
             pane.wait(str(error))
             return
         await pane.know(grid)
+
+    @work(group="augment", exclusive=True, exit_on_error=False)
+    async def _learn_rewritten(self, resolved: Recipe) -> None:
+        pane = self.query_one(AugmentPane)
+        await asyncio.sleep(_TYPING)
+        if not all(self._may(resolved)):
+            pane.wait("Texts are shown when model and data are there. g fetches them.")
+            return
+        try:
+            pane.know_texts(await self._inspector.rewrite(resolved, _TEXTS, self._telling(pane.wait)))
+        except SupersededError:
+            return
+        except (RecipeError, RunError, OSError) as error:
+            pane.wait(str(error))
 
     @work(group="costs", exclusive=True, exit_on_error=False)
     async def _learn_costs(self, resolved: Recipe) -> None:
@@ -608,7 +673,7 @@ class _PhaseChip(Static):
 
 
 def _in_short(problem: Problem) -> str:
-    return f"{problem.key}: {problem.message}" if problem.key else problem.message
+    return ": ".join(filter(None, (edits.arm_of(problem), problem.key, problem.message)))
 
 
 def _toml_path(name: str) -> Path:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.message import Message
 from textual.widgets import Label, Static, Switch
 
-from ftapp.answers import Grid
+from ftapp.answers import Grid, Rewritten, Span
 from ftapp.recipe import suits
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.field import FieldLine
@@ -19,6 +21,8 @@ from ftapp.tui.widgets.pictures import Pictures, columns
 VIEWS = 4
 """Augmented views of each image in the preview."""
 _PICTURE = 20  # columns of a picture at most
+_TEXT = 240  # characters of a text that are shown
+_STYLES = {"": "", "left out": "$error strike", "moved": "$primary underline"}
 
 
 class AugmentPane(VerticalScroll, can_focus=False):
@@ -50,7 +54,9 @@ class AugmentPane(VerticalScroll, can_focus=False):
     AugmentPane > #use .-on .switch--slider { color: $primary; }
     AugmentPane > Vertical { height: auto; }
     AugmentPane.-off > #augment-fields { display: none; }
-    AugmentPane.-texts > #grid-state, AugmentPane.-texts > Pictures { display: none; }
+    AugmentPane.-texts > Pictures { display: none; }
+    AugmentPane.-texts.-off > #grid-state, AugmentPane.-off > #rewritten { display: none; }
+    AugmentPane > #rewritten { height: auto; }
     AugmentPane > #grid-state { color: $text-muted; height: auto; margin: 1 0; }
     """
 
@@ -76,6 +82,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
                 yield FieldLine(f"augment.{name}")
         yield Static(id="grid-state", markup=False)
         yield Pictures()
+        yield Static(id="rewritten")
 
     def show(self, form: Form) -> None:
         """Show which fields there are, or why there are none."""
@@ -88,8 +95,8 @@ class AugmentPane(VerticalScroll, can_focus=False):
         with self.prevent(Switch.Changed):
             self.query_one(Switch).value = used
 
-    def wait(self, message: str) -> None:
-        """Say what is going on, or what is in the way; the last grid stays."""
+    def wait(self, message: str | Content) -> None:
+        """Say what is going on, or what is in the way; the last preview stays."""
         self.query_one("#grid-state", Static).update(message)
 
     async def know(self, grid: Grid) -> None:
@@ -99,6 +106,16 @@ class AugmentPane(VerticalScroll, can_focus=False):
         told = "As they are, and as they may look in training" if views else "As they are in training"
         self.wait(told)
         await self._draw()
+
+    def know_texts(self, texts: Sequence[Rewritten]) -> None:
+        """Show texts before and after."""
+        left_out, moved = (Content.styled(mark, _STYLES[mark]) for mark in ("left out", "moved"))
+        self.wait(Content.assemble("As they are, and as they may look in training; tokens ", left_out, " or ", moved))
+        told = []
+        for text in texts:
+            told.append(Content.styled(text.label, "bold"))
+            told += [_told("before", text.before), _told("after", text.after), Content()]
+        self.query_one("#rewritten", Static).update(Content("\n").join(told))
 
     async def _draw(self) -> None:
         if self._grid and self._grid.rows:
@@ -112,3 +129,15 @@ class AugmentPane(VerticalScroll, can_focus=False):
     def _use(self, event: Switch.Changed) -> None:
         event.stop()
         self.post_message(self.Used(event.value))
+
+
+def _told(name: str, spans: Sequence[Span]) -> Content:
+    """The beginning of a text, with its marks."""
+    told = Content()
+    for span in spans:
+        word = span.text.lstrip()  # the space before it bears no mark
+        told += Content(span.text[: len(span.text) - len(word)]) + Content.styled(word, _STYLES[span.mark])
+    start = len(told.plain) - len(told.plain.lstrip())
+    cut = told[start : start + _TEXT]
+    more = "…" if len(told) > start + _TEXT else ""
+    return Content.assemble((f"{name:<8}", "$foreground 60%"), cut, more)

@@ -17,7 +17,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
-from ftapp import narration, words
+from ftapp import narration, runs, words
 from ftapp.events import Choice, Confused, PhaseEnded, Sampled
 from ftapp.history import History
 from ftapp.recipe import Recipe
@@ -339,7 +339,7 @@ class LogPane(RichLog):
             self.clear()
         muted = _color(self, "secondary")
         follows = self.is_vertical_scroll_end  # nobody has scrolled up to read
-        for line in self._new_output():
+        for line in runs.telling(self._new_output()):
             self.write(Text(words.printable(line), muted))
         happened = history.happened()
         for event in happened[self._told :]:

@@ -144,8 +144,10 @@ class TrainingPane(VerticalScroll, can_focus=False):
         if form.arms and not self.has_class("-arms"):
             self.add_class("-arms")
             self.move_child(self.query_one("#experiment"), before=0)
-        rows = list(recipe_words.arms_words(form.arms, base).items())
-        note = Content.styled("What is changed below is changed in every arm.", "$foreground-muted")
+        words = recipe_words.arms_words(form.arms, base)
+        rows = [(name, told.stylize("bold") if name == form.arm else told) for name, told in words.items()]
+        where = "every arm" if form.arm is None else f"{form.arm} alone"
+        note = Content.styled(f"What is changed below is changed in {where}.", "$foreground-muted")
         self.query_one(Facts).rows = [*rows, ("", note)] if rows else []
         options = form.draft.options
         runs = (len(form.arms or [form]) + options.control) * options.repeats
