@@ -91,11 +91,10 @@ class TextAugmenter:
         """
         random = np.random.default_rng(list(key))
         places, moved = np.arange(len(tokens)), np.zeros(len(tokens), bool)
-        own = np.flatnonzero(~np.isin(tokens, self._special))
-        if not len(own):
+        before, text, after = np.split(places, self._own(tokens))
+        if not len(text):
             return places, moved
-        before, text, after = np.split(places, [own[0], own[-1] + 1])
-        words = np.split(text, [place for place in range(1, len(text)) if self.begins(int(tokens[text[place]]))])
+        words = np.split(text, [place for place in range(1, len(text)) if self._begins_word(int(tokens[text[place]]))])
         order = np.arange(len(words))
         for one, other in random.integers(len(words), size=(round(self._spec.word_swap * len(words)), 2)):
             order[one], order[other] = order[other], order[one]
@@ -107,16 +106,22 @@ class TextAugmenter:
         return np.concatenate([before, text[stays], after]), moved
 
     def pieces(self, tokens: NDArray[Any]) -> list[str]:
-        """Each token as it reads in a text, with a space before those that begin a word; "" for special ones."""
+        """Each token as it reads in a text, with a space before those that begin a word; "" for those around it."""
         inside = getattr(self._tokenizer, "suffix_indicator", None) or ""
-        read = []
-        for token in map(int, tokens):
-            text = "" if token in self._special else str(self._tokenizer.detokenize([token])).strip()
-            read.append(" " * (bool(text) and self.begins(token)) + text.removeprefix(inside))
+        start, end = self._own(tokens)
+        read = [""] * len(tokens)
+        for place in range(start, end):
+            token = int(tokens[place])
+            text = str(self._tokenizer.detokenize([token])).strip().removeprefix(inside)
+            read[place] = f"{' ' * self._begins_word(token)}{text}"
         return read
 
-    def begins(self, token: int) -> bool:
-        """Whether a token begins a word."""
+    def _own(self, tokens: NDArray[Any]) -> tuple[int, int]:
+        """Where a text's own tokens begin and end, between those that a model wants around them."""
+        own = np.flatnonzero(~np.isin(tokens, self._special))
+        return (int(own[0]), int(own[-1]) + 1) if len(own) else (0, 0)
+
+    def _begins_word(self, token: int) -> bool:
         if token not in self._begins:
             written = str(self._tokenizer.id_to_token(token))
             inside = getattr(self._tokenizer, "suffix_indicator", None)  # WordPiece marks what goes on with a word

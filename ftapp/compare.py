@@ -265,7 +265,7 @@ def compared(a: Arm, b: Arm) -> Comparison:
             saved = analysis.saved(timed, _once(a, b))
             verdicts.append(analysis.verdict_on_time(a.name, b.name, saved))
         else:
-            reasons["saved"] = f"there are less than {analysis.FEWEST} steps after the first {WARM_UP} of a phase"
+            reasons["saved"] = f"there are fewer than {analysis.FEWEST} steps after the first {WARM_UP} of a phase"
     results = [(one.history.result, other.history.result) for one, other in pairs]
     if len(pairs) >= analysis.SEEDS:
         gained = [

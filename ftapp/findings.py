@@ -13,7 +13,8 @@ from ftapp.analysis import Interval, Series
 from ftapp.compare import Arm, Record
 from ftapp.recipe import Finding
 
-_SHARES = {"accuracy", "accuracy-after", "time-saved", "common-tokens", "trainable-share"}
+_SHARES = {"accuracy-after", "time-saved", "trainable-share"}
+_DIFFERENCES_OF_SHARES = {"accuracy", "common-tokens"}
 _LEAST = 2  # measured steps that a mean of drift rests on; an interval takes as many
 
 
@@ -33,12 +34,17 @@ class Row:
         if self.found is None:
             return "not measured"
 
+        of_shares = self.finding.measure in _DIFFERENCES_OF_SHARES
+
         def told(value: float) -> str:
+            if of_shares:
+                return f"{100 * value:.1f}"
             return f"{value:.1%}" if self.finding.measure in _SHARES else f"{value:.3g}"
 
+        estimate = told(self.found.estimate) + " points" * of_shares
         if self.found.low == self.found.high:
-            return told(self.found.estimate)
-        return f"{told(self.found.estimate)} ({told(self.found.low)} to {told(self.found.high)})"
+            return estimate
+        return f"{estimate} ({told(self.found.low)} to {told(self.found.high)})"
 
 
 HEADER = ("finding", "lesson's value", "ours (95% interval)", "holds?")

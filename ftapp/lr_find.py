@@ -128,7 +128,7 @@ def override(phase: Phase, rate: float, arm: str | None = None) -> str:
         factor = rate / phase.base_rate
         pairs = [f"{json.dumps(name)} = {each * factor:.3g}" for name, each in phase.learning_rate.items()]
         value = f"{{ {', '.join(pairs)} }}"
-    return f"{f'arm.{arm}.' if arm else ''}phase.{phase.name}.learning_rate={value}"
+    return f"{recipes.of_arm(arm)}phase.{phase.name}.learning_rate={value}"
 
 
 class _Narrator:

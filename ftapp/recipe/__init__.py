@@ -18,7 +18,7 @@ from ftapp.recipe.files import (
     read,
     tables,
 )
-from ftapp.recipe.overrides import parse_value, split_key
+from ftapp.recipe.overrides import of_arm, parse_value, split_key
 from ftapp.recipe.schema import (
     Augment,
     Backend,
@@ -65,6 +65,7 @@ __all__ = [
     "load",
     "load_experiment",
     "misnamed",
+    "of_arm",
     "parse",
     "parse_value",
     "profiles",

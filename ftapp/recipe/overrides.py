@@ -80,6 +80,11 @@ def split_key(key: str) -> list[str]:
     return [part.strip('"') for part in re.split(r"""\.(?=(?:[^"]*"[^"]*")*[^"]*$)""", key)]
 
 
+def of_arm(arm: str | None) -> str:
+    """What the keys of an arm's own overrides begin with; nothing for the recipe itself, whose go to all arms."""
+    return "" if arm is None else f'arm."{arm}".' if "." in arm else f"arm.{arm}."
+
+
 def parse_value(text: str) -> Any:
     """What stands behind `key=` in an override: a value of TOML, else the text itself; None, no value, where empty."""
     if not text.strip():

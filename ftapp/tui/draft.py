@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Draft:
     """path: the recipe's file; profile: one of its profiles, or None; changes: values by dotted key, laid over both in
-    their order, such as {"data.limit": 500, "phase.head.epochs": 3}, or with `of_arm` before them; None takes a key
-    away; options: how often and how many at once, where it is an experiment.
+    their order, such as {"data.limit": 500, "phase.head.epochs": 3}, or with `recipe.of_arm` before them; None takes a
+    key away; options: how often and how many at once, where it is an experiment.
     """
 
     path: Path
@@ -116,11 +116,6 @@ class Draft:
         text = self.load_experiment().to_toml()
         with file.open("w" if replace else "x", encoding="utf-8") as target:
             target.write(text)
-
-
-def of_arm(arm: str | None) -> str:
-    """What the keys of an arm's own changes begin with; nothing for the recipe itself, whose changes go to all arms."""
-    return "" if arm is None else f'arm."{arm}".' if "." in arm else f"arm.{arm}."
 
 
 def _text(value: Any) -> str:

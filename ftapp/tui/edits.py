@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ftapp.errors import Problem, RecipeError
-from ftapp.recipe import Phase, Recipe
+from ftapp.recipe import Phase, Recipe, of_arm
 from ftapp.tui import fields
-from ftapp.tui.draft import Draft, of_arm
+from ftapp.tui.draft import Draft
 
 Tables = Mapping[str, Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -249,6 +250,27 @@ def test_a_grid_follows_the_values(image_recipe: str, asked: Asked) -> None:
     assert all((turned[:, view] != plain[:, 0]).any() for view in range(1, 4))
     assert (turned[:, 1:] != further[:, 1:]).any()
     assert len(list(asked.handlers._folder.glob("grid-*"))) == 2
+
+
+def test_texts_are_rewritten_as_the_values_say(text_recipe: str, asked: Asked) -> None:
+    chosen = recipe.parse(text_recipe)
+
+    def marks(augment: Augment) -> list[tuple[set[str], set[str]]]:
+        found = asked("rewrite", chosen.model_copy(update={"augment": augment}), texts=3)
+        whole = asked("data", chosen, examples=3).examples
+        for text, example in zip(found, whole, strict=True):
+            before = "".join(span.text for span in text.before).strip()
+            assert before == re.sub(r"n\d+", "[UNK]", example.text)  # words that the vocabulary lacks
+            assert text.label == example.label
+        return [({span.mark for span in text.before}, {span.mark for span in text.after}) for text in found]
+
+    assert marks(Augment()) == [({""}, {""})] * 3
+    assert all(after <= {"", "moved"} for _, after in marks(Augment(word_swap=0.5)))
+    assert any("moved" in after for _, after in marks(Augment(word_swap=0.5)))
+    assert all(after == {""} for _, after in marks(Augment(token_dropout=0.5)))
+    assert any("left out" in before for before, _ in marks(Augment(token_dropout=0.5)))
+    with pytest.raises(RunError, match="classifiers with"):
+        asked("rewrite", chosen, texts=3)
 
 
 def test_a_large_image_is_augmented_small(image_recipe: str, asked: Asked) -> None:

@@ -9,7 +9,7 @@ from textual.widgets._footer import FooterKey
 
 
 class Keys(Footer):
-    """A footer that cuts off what has no room, but never the key of the help, which tells all keys."""
+    """A footer that leaves out what has no room, but never the key of the help, which tells all keys."""
 
     DEFAULT_CSS = """
     Keys FooterKey.-pinned { dock: right; margin: 0; padding-left: 1; background: $footer-background; }
@@ -24,6 +24,16 @@ class Keys(Footer):
             if isinstance(key, FooterKey) and key.action.endswith("help"):
                 key.add_class("-pinned")
             yield key
+        self.call_after_refresh(self._leave_out)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._leave_out)
+
+    def _leave_out(self) -> None:
+        """Show no key in part."""
+        pinned = sum(key.outer_size.width for key in self.query(".-pinned"))
+        for key in self.query(FooterKey).exclude(".-pinned"):
+            key.visible = key.virtual_region.right <= self.size.width - pinned
 
     def bindings_changed(self, screen: Screen[object]) -> None:
         """Compose anew where what is shown is not the same. Textual tells of each change of the focus."""
