@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from textual.widgets._footer import FooterKey
 
@@ -25,6 +27,28 @@ async def test_the_key_of_the_help_is_never_cut_off(size: tuple[int, int]) -> No
         help_key = app.screen.query_one("FooterKey.-pinned", FooterKey)
         await until(pilot, lambda: help_key.region.right == size[0])
         assert help_key.description == "Help"
+
+
+async def test_no_key_is_shown_in_part() -> None:
+    app = FtApp()
+    async with app.run_test(size=(120, 40)) as pilot:
+
+        def shown() -> list[FooterKey]:
+            return sorted(app.screen.query(FooterKey), key=lambda key: key.region.x)
+
+        def is_whole() -> bool:
+            widths = all(key.region.width >= len(f"{key.key_display} {key.description}") for key in shown())
+            apart = all(key.region.right <= following.region.x for key, following in pairwise(shown()))
+            return widths and apart and shown()[-1].region.right == app.size.width
+
+        await until(pilot, lambda: len(shown()) > 5 and is_whole())
+        everything = len(shown())
+        for width in (50, 40, 30):
+            await pilot.resize_terminal(width, 20)
+            await until(pilot, lambda: len(shown()) < everything and is_whole())
+            assert shown()[-1].description == "Help"
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: len(shown()) == everything and is_whole())
 
 
 async def test_the_footer_is_composed_again_only_when_its_keys_change() -> None:

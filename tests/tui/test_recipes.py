@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
@@ -49,6 +50,16 @@ async def test_all_bundled_recipes_are_listed_by_task() -> None:
             "Text classification",
             "Causal language models",
         ]
+
+
+async def test_keys_that_come_at_once_are_searched_for() -> None:
+    app = Opened()
+    async with app.run_test() as pilot:
+        screen = await ready(pilot)
+        for key in ("slash", *"rev"):
+            app.post_message(Key(key, "/" if key == "slash" else key))
+        await until(pilot, lambda: screen.query_one("#search", Input).value == "rev" or app.started)
+        assert app.started == []
 
 
 async def test_one_key_runs_the_first_recipe_with_its_quick_profile() -> None:

@@ -77,7 +77,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         Binding("r", "run", "Run"),
         Binding("p", "next_profile", "Profile", tooltip="Next profile"),
         Binding("c", "copy", "Copy", tooltip="Copy as a recipe of your own"),
-        Binding("slash", "search", "Search"),
+        SearchLine.KEY,
     ]
     AUTO_FOCUS = "#menu"
 
@@ -206,8 +206,11 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     def _selected(self) -> None:
         self.action_configure()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "search" or not isinstance(self.focused, SearchLine)
+
     def action_search(self) -> None:
-        self.query_one(SearchLine).focus()
+        self.query_one(SearchLine).take()
 
     def action_configure(self) -> None:
         """Open the recipe with its layers, data and training."""

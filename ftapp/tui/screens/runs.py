@@ -62,7 +62,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
         Binding("e", "report", "Report", tooltip="Open the report"),
         Binding("o", "folder", "Folder", tooltip="Open the folder"),
         Binding("d", "delete", "Delete", tooltip="Delete the run, or the marked ones"),
-        Binding("slash", "search", "Search"),
+        SearchLine.KEY,
         Binding("escape", "unmark", "Remove all marks", show=False),
     ]
     AUTO_FOCUS = "RunTable"
@@ -177,6 +177,8 @@ folder; `s` and `S`, or a click on a column's head, sort.
         return current.experiment if current and current.status == "running" else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "search":
+            return not isinstance(self.focused, SearchLine)
         return action != "stop" or (self.is_mounted and bool(self._live_experiment))
 
     @on(RunTable.HeaderClicked)
@@ -200,7 +202,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
         self._fill()
 
     def action_search(self) -> None:
-        self.query_one(SearchLine).focus()
+        self.query_one(SearchLine).take()
 
     @on(RunTable.Opened)
     def _open(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
@@ -18,22 +19,24 @@ class Keys(Footer):
     def __init__(self) -> None:
         super().__init__(show_command_palette=False, compact=True)
         self._told: object = None
+        self._width = 0  # columns that were there when it was composed
 
     def compose(self) -> ComposeResult:
-        for key in super().compose():
-            if isinstance(key, FooterKey) and key.action.endswith("help"):
+        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
+        pinned = [key for key in keys if key.action.endswith("help")]
+        self._width = self.app.size.width
+        room = self._width - sum(1 + _width(key) for key in pinned)
+        for key in keys:
+            if key in pinned:
                 key.add_class("-pinned")
-            yield key
-        self.call_after_refresh(self._leave_out)
+                yield key
+            elif _width(key) <= room:
+                room -= _width(key) + 1
+                yield key
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._leave_out)
-
-    def _leave_out(self) -> None:
-        """Show no key in part."""
-        pinned = sum(key.outer_size.width for key in self.query(".-pinned"))
-        for key in self.query(FooterKey).exclude(".-pinned"):
-            key.visible = key.virtual_region.right <= self.size.width - pinned
+        if self._width != self.app.size.width:
+            self.refresh(recompose=True)
 
     def bindings_changed(self, screen: Screen[object]) -> None:
         """Compose anew where what is shown is not the same. Textual tells of each change of the focus."""
@@ -42,3 +45,8 @@ class Keys(Footer):
         if told != self._told:
             self._told = told if screen.app.app_focus else None  # without the focus, nothing is composed
             super().bindings_changed(screen)
+
+
+def _width(key: FooterKey) -> int:
+    """The columns that a key takes, without the one between it and the next."""
+    return cell_len(f"{key.key_display} {key.description}")

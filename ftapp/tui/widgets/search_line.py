@@ -10,8 +10,13 @@ from textual.widgets import Input
 
 
 class SearchLine(Input):
-    """`Input.Changed` tells each change. Enter and the arrow down leave it for its list, Escape empties it first."""
+    """`Input.Changed` tells each change. Enter and the arrow down leave it for its list, Escape empties it first.
 
+    Its screen binds KEY to `take`. Both act before the next key is read, so that what is typed at once is not taken for
+    keys of the list.
+    """
+
+    KEY = Binding("slash", "search", "Search", priority=True)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,enter", "leave", "To the list"),
         Binding("escape", "clear", "Clear"),
@@ -22,6 +27,10 @@ class SearchLine(Input):
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, id="search", compact=True)
+
+    def take(self) -> None:
+        """Take the focus."""
+        self.screen.set_focus(self)
 
     def action_leave(self) -> None:
         self.post_message(self.Left())
