@@ -46,8 +46,7 @@ _KEYS = {"f2": "layers", "f3": "training", "f4": "data", "f5": "augment"}
 _TYPING = 0.3  # seconds of rest after which what was typed is worth a preview
 _TOGGLING = 0.1
 _RESTING = 1.5  # seconds without a change before a few steps are timed
-_IMAGES = 3  # rows of the augmentation's preview
-_TEXTS = 3
+_EXAMPLES = 3  # images or texts in the augmentation's preview
 _NO_PROFILE = "none"
 _ALL_ARMS = "all arms"
 _KINDS = ("structure", "data", "augment", "costs", "timing")  # of what the helper process is asked for
@@ -472,17 +471,14 @@ Nothing is written before you save. What is started goes on without this window.
                 self.query_one(DataPane).wait(message)
             return
         model, data = resolved.model, resolved.data
-        image = resolved.task == "image-classification"
         where = (resolved.backend, resolved.task, self._may(resolved))
         wanted: dict[str, tuple[object, Callable[[Recipe], object]]] = {
             "structure": ((where, model, data.source, data.classes, data.label_column), self._learn_structure),
             "data": ((where, data, resolved.seed), self._learn_data),
             "costs": ((where, resolved, self.form.phase), self._learn_costs),
         }
-        if image:
+        if resolved.task == "image-classification" or (resolved.task == "text-classification" and resolved.augment):
             wanted["augment"] = ((where, data, resolved.seed, model, resolved.augment), self._learn_augment)
-        elif resolved.task == "text-classification" and resolved.augment:
-            wanted["augment"] = ((where, data, resolved.seed, model, resolved.augment), self._learn_rewritten)
         for kind, (key, learn) in wanted.items():
             if self._asked.get(kind) != repr(key):
                 self._asked[kind] = repr(key)
@@ -560,26 +556,14 @@ Nothing is written before you save. What is started goes on without this window.
         pane = self.query_one(AugmentPane)
         await asyncio.sleep(_TYPING)
         if not all(self._may(resolved)):
-            pane.wait("Images are shown when model and data are there. g fetches them.")
+            pane.wait("Examples are shown when model and data are there. g fetches them.")
             return
+        told = self._telling(pane.wait)
         try:
-            grid = await self._inspector.augment(resolved, _IMAGES, VIEWS, self._telling(pane.wait))
-        except SupersededError:
-            return
-        except (RecipeError, RunError, OSError) as error:
-            pane.wait(str(error))
-            return
-        await pane.know(grid)
-
-    @work(group="augment", exclusive=True, exit_on_error=False)
-    async def _learn_rewritten(self, resolved: Recipe) -> None:
-        pane = self.query_one(AugmentPane)
-        await asyncio.sleep(_TYPING)
-        if not all(self._may(resolved)):
-            pane.wait("Texts are shown when model and data are there. g fetches them.")
-            return
-        try:
-            pane.know_texts(await self._inspector.rewrite(resolved, _TEXTS, self._telling(pane.wait)))
+            if resolved.task == "image-classification":
+                await pane.know(await self._inspector.augment(resolved, _EXAMPLES, VIEWS, told))
+            else:
+                pane.know_texts(await self._inspector.rewrite(resolved, _EXAMPLES, told))
         except SupersededError:
             return
         except (RecipeError, RunError, OSError) as error:
