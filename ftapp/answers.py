@@ -176,9 +176,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """How well a linear classifier tells the classes apart on the features of one place of the pretrained model.
 
     block, layer: the block's name, and the layer of the backbone whose output was read, None of a block that lies
-    inside of one; right: the share of the sample that it tells
-    right, in cross-validation; lead: an interval for how much more that is than on the last block's features, (0, 0)
-    for the last block itself.
+    inside of one; right: the share of the sample that it tells right, in cross-validation; lead: an interval for how
+    much more that is than on the last block's features, (0, 0) for the last block itself.
     """
 
     block: str

@@ -15,7 +15,6 @@ from ftapp.recipe import Finding
 
 _SHARES = {"accuracy-after", "time-saved", "trainable-share"}
 _DIFFERENCES_OF_SHARES = {"accuracy", "common-tokens"}
-_LEAST = 2  # measured steps that a mean of drift rests on; an interval takes as many
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def _drift(arm: Arm, against: Arm) -> Interval | None:
         shared = set.intersection(*(set(compare.drift(each.history, "last_step")[0]) for each in (one, other)))
         ours, theirs = _changes(one, shared), _changes(other, shared)
         steps = sorted(ours.keys() & theirs.keys())
-        if len(steps) < _LEAST:
+        if len(steps) < analysis.FEWEST:
             return None
         ratios.append(np.array([math.log(ours[step] / theirs[step]) for step in steps]))
     return analysis.exponential(
@@ -136,7 +135,7 @@ def _drift(arm: Arm, against: Arm) -> Interval | None:
 
 def _course(arm: Arm) -> Interval | None:
     repeats = [np.log([value for _, value in sorted(_changes(each).items())]) for each in arm.records]
-    if min(map(len, repeats)) < 3 * _LEAST:
+    if min(map(len, repeats)) < 3 * analysis.FEWEST:
         return None
 
     def fall(drawn: Series) -> Series:

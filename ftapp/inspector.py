@@ -200,8 +200,7 @@ class Inspector:
                 len(batches.encode_stream([text], preprocessor.tokenizer)) for text in cast(list[str], found)[:examples]
             ]
             return Tokens(counts=tuple(counts), length=length, sequences=sequences)
-        texts = [str(found[index]) for index in range(min(examples, len(found)))]
-        counts = batches.count_tokens(texts, preprocessor)
+        counts = batches.count_tokens(_texts(cast("Subset", found), examples), preprocessor)
         return Tokens(counts=tuple(counts), length=length, sequences=None)
 
     def augment(self, request: Request, recipe: str, images: int, views: int) -> Grid:
@@ -252,11 +251,10 @@ class Inspector:
         from ftapp.augment import TextAugmenter
 
         train = found.train
-        chosen = [str(train[index]) for index in range(min(texts, len(train)))]
-        inputs = batches.encode_texts(chosen, preprocessor)
+        inputs = batches.encode_texts(_texts(train, texts), preprocessor)
         augmenter = TextAugmenter(parsed.augment, preprocessor.tokenizer)
         made = []
-        for row in range(len(chosen)):
+        for row in range(len(inputs["token_ids"])):
             tokens = inputs["token_ids"][row, : int(inputs["padding_mask"][row].sum())]
             drawn = augmenter.drawn(tokens, (*batches.Draw(parsed.seed, 0, 0, 0), row))
             label = found.classes[int(train.labels[row])]
@@ -375,6 +373,11 @@ def _first(part: Subset, size: int) -> Subset:
     from ftapp.data import Subset
 
     return Subset(part.examples, part.indices[:size])
+
+
+def _texts(part: Subset, size: int) -> list[str]:
+    """The first texts of a split."""
+    return [str(part[index]) for index in range(min(size, len(part)))]
 
 
 def _begin(recipe: Recipe, request: Request) -> str:

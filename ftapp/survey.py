@@ -124,7 +124,7 @@ def _read(
             rows = features.setdefault(name, np.zeros((len(chosen), values.shape[-1]), np.float32))
             rows[batch] = values[: len(batch)]
         done += len(batch)
-    order = getattr(model, "order", outputs)
+    order = model.order if isinstance(model, _Inside) else outputs
     return {name: (ends.get(name), features[name]) for name in order}
 
 

@@ -18,7 +18,7 @@ from ftapp.recipe.files import (
     read,
     tables,
 )
-from ftapp.recipe.overrides import of_arm, parse_value, split_key
+from ftapp.recipe.overrides import of_arm, parse_value
 from ftapp.recipe.schema import (
     Augment,
     Backend,
@@ -70,7 +70,6 @@ __all__ = [
     "parse_value",
     "profiles",
     "read",
-    "split_key",
     "suits",
     "tables",
     "too_long",

@@ -178,16 +178,18 @@ class Form:
 
         Raises RecipeError when the draft's file cannot be read.
         """
-        named = draft.arms()
-        arm = arm if arm in named else None
+        loaded, problems = None, list[Problem]()
+        try:
+            loaded = draft.load_experiment()
+        except RecipeError as error:
+            problems = error.problems
+        arms: Tables = loaded.changes if loaded else {name: {} for name in draft.arms()}
+        arm = arm if arm in arms else None
         tables = draft.tables(arm)
         names = phase_names(tables)
         chosen = phase if phase in names else next(iter(names), "")
-        try:
-            loaded = draft.load_experiment()
-            return cls(draft, tables, loaded.arms[arm] if arm else loaded.base, (), chosen, loaded.changes, arm)
-        except RecipeError as error:
-            return cls(draft, tables, None, tuple(error.problems), chosen, {name: {} for name in named}, arm)
+        resolved = (loaded.arms[arm] if arm else loaded.base) if loaded else None
+        return cls(draft, tables, resolved, tuple(problems), chosen, arms, arm)
 
     @property
     def phases(self) -> list[str]:
