@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -99,6 +100,7 @@ def notes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def write_run(tmp_path: Path) -> Write:
     """Writes the folder of a run as `ftapp.runs` and a run's process do."""
+    numbers = itertools.count(1)
 
     def write(
         name: str = "small",
@@ -117,7 +119,7 @@ def write_run(tmp_path: Path) -> Write:
         """status: None for a run that has not told its end; age: seconds ago that it started; loss: the final one."""
         start = time.time() - age
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(start))
-        run = Run(tmp_path / "runs" / f"{stamp}-{name}-{seed:04x}")
+        run = Run(tmp_path / "runs" / f"{stamp}-{name}-{next(numbers):04x}")
         run.folder.mkdir(parents=True)
         run.recipe_file.write_text(RECIPE.format(steps=total or steps, rate=rate, seed=seed))
         environment = {"recipe": name, "profile": profile, "created": start}

@@ -168,10 +168,10 @@ async def test_runs_stand_below_their_experiment(write_experiment: Any, write_ru
             assert app.explored == [experiment, experiment]
             await pilot.press("end", "space", "c")
             assert [run.folder.name[16:] for run in app.compared[0]] == [
-                "lesson-a-full-0001",
-                "lesson-b-frozen-0001",
                 "lesson-a-full-0002",
-                "alone-0009",
+                "lesson-b-frozen-0003",
+                "lesson-a-full-0004",
+                "alone-0001",
             ]
             # Sorted by anything else, each run stands for itself.
             await pilot.press("s")
