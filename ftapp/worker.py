@@ -40,15 +40,12 @@ def main(folder: Path) -> int:
         problems = [(problem.file, problem.key, problem.message) for problem in raised.problems]
     except RunError as raised:
         status, error = "failed", str(raised)
-    except OSError as raised:
-        status, error = "failed", str(raised)
-        if raised.errno in _FULL:
+    except Exception as raised:
+        status, error = "failed", f"{type(raised).__name__}: {str(raised).strip()}"
+        if isinstance(raised, OSError) and raised.errno in _FULL:
             error = f"a run needs room on its disk, and that of {folder} is full"
         else:
             traceback.print_exc()
-    except Exception as raised:
-        traceback.print_exc()
-        status, error = "failed", f"{type(raised).__name__}: {str(raised).strip()}"
     ended = RunEnded(
         time=time.time(),
         status=status,

@@ -25,6 +25,7 @@ from ftapp.summary import Summary, summarize
 from ftapp.tui import comparison
 from ftapp.tui.comparison import Results
 from ftapp.tui.curves import Curve, Floats
+from ftapp.tui.pace import rest
 from ftapp.tui.run_columns import status_words
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.chart import Chart
@@ -32,8 +33,6 @@ from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.scatter import Scatter
 
 _REFRESH_SECONDS = 0.5
-_SHARE_OF_CORE = 0.06  # that drawing live runs may take: long ones are drawn less often
-_LONGEST_SECONDS = 5.0
 _PATIENCE = 5.0  # how many times as long as drawing took long files are read before what is there is drawn again
 _COLORS = ("primary", "accent", "success", "error", "#b083d8", "#37a6a6", "#c98a5e", "secondary")
 Pair = tuple[int, int, Floats, Floats]  # which runs, and their losses at equal steps
@@ -148,8 +147,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
             if not more and not self.goes_on():
                 return
             spent = time.process_time() - begun
-            rest = min(max(_REFRESH_SECONDS, spent / _SHARE_OF_CORE), _LONGEST_SECONDS)
-            await asyncio.sleep(0 if more else rest)
+            await asyncio.sleep(0 if more else rest(spent, _REFRESH_SECONDS))
 
     async def _take(self, runs: list[Run]) -> None:
         """Show other runs; what has been read of those that stay is kept."""

@@ -23,6 +23,7 @@ from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 from ftapp.tui.curves import Curve
+from ftapp.tui.pace import rest
 from ftapp.tui.screens.ask import Ask
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.page import Page
@@ -30,8 +31,6 @@ from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
 
 _REFRESH_SECONDS = 0.5
-_SHARE_OF_CORE = 0.06  # that following a live run may take: where drawing is costly, it is drawn less often
-_LONGEST_SECONDS = 5.0
 
 PANES = {
     "loss": "Loss",
@@ -160,7 +159,7 @@ when this screen or the interface is closed. Commands are carried out at the end
             # What is drawn goes to the terminal while this waits, so that the time taken is known afterwards.
             await asyncio.sleep(_REFRESH_SECONDS)
             spent = time.process_time() - begun
-            await asyncio.sleep(min(_LONGEST_SECONDS, spent / _SHARE_OF_CORE - _REFRESH_SECONDS))
+            await asyncio.sleep(rest(spent, _REFRESH_SECONDS) - _REFRESH_SECONDS)
 
     def _read_recipe(self) -> Recipe | None:
         try:

@@ -20,14 +20,13 @@ from ftapp.errors import RunError
 from ftapp.experiments import Experiment
 from ftapp.summary import Summary
 from ftapp.tui import run_columns
+from ftapp.tui.pace import rest
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.run_table import RunTable
 from ftapp.tui.widgets.search_line import SearchLine
 
 _REREAD_SECONDS = 1.0
-_REST = 20.0  # seconds of rest for each second of a core that a reading took, so that thousands of runs leave it alone
-_LONGEST_REST = 5.0  # seconds
 _PIECE = 100  # runs read before those so far are shown
 
 
@@ -98,7 +97,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
         """Show the runs, and what changes in them, as long as the screen is there."""
         while True:
             taken = await self._reread() if self.is_current or self._runs is None else 0.0
-            await asyncio.sleep(min(max(_REREAD_SECONDS, _REST * taken), _LONGEST_REST))
+            await asyncio.sleep(rest(taken, _REREAD_SECONDS))
 
     async def _reread(self) -> float:
         """Read the runs, show them, and give the seconds of a core that the reading took."""
