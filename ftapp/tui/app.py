@@ -18,7 +18,8 @@ from textual.filter import LineFilter
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from ftapp.tui import graphics, no_color, plain_text
+from ftapp.tui import no_color, plain_text, terminal
+from ftapp.tui.palette import Palette
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
@@ -62,6 +63,7 @@ class FtApp(App[None]):
         self._runs_dir = runs_dir
         self.offline = offline
         self.settings = Settings.load()
+        self._palette = Palette()
         for theme in THEMES:
             self.register_theme(theme)
         if self.settings.theme in self.available_themes:
@@ -91,7 +93,8 @@ class FtApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return no_color.tolerant(super().get_line_filters())
+        filters = no_color.tolerant(super().get_line_filters())
+        return [*filters, self._palette] if self.console.color_system == "256" and not self.is_headless else filters
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for active in screen.active_bindings.values():  # what the footer offers, but for the app's own keys
@@ -246,5 +249,5 @@ def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     """Open the interface and return when it is closed."""
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
     plain_text.prepare(sys.__stderr__)  # which Textual draws on
-    graphics.ask()
+    terminal.ask()
     FtApp(runs_dir, offline=offline).run()

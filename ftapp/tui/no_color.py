@@ -16,6 +16,9 @@ class Grey(Monochrome):
         return [Segment(text, style and monochrome_style(style), None) for text, style, _ in segments]
 
 
+_GREY = Grey()  # one for all, since Textual keeps what each has made
+
+
 def tolerant(filters: Sequence[LineFilter]) -> list[LineFilter]:
     """The filters, with Grey in place of Textual's own."""
-    return [Grey() if type(each) is Monochrome else each for each in filters]
+    return [_GREY if type(each) is Monochrome else each for each in filters]

@@ -1,0 +1,82 @@
+"""Colours and pictures on terminals of several kinds."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+from PIL import Image
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color as TextualColor
+
+from ftapp.tui.palette import Palette, nearest
+from ftapp.tui.themes import THEMES
+from ftapp.tui.widgets.sixel_image import colors_first
+
+_ATTRIBUTES = "\x1b[?62;22c"
+_ALL_COLORS = "\x1bP1$r0;48:2::1:2:3m\x1b\\"
+_NOT_ALL = "\x1bP1$r0;48:5:16m\x1b\\"
+_SECONDS = 60.0  # to start, on a busy machine
+
+
+@pytest.mark.parametrize(("told", "kind"), [(_ALL_COLORS, b"48;2;"), (_NOT_ALL, b"48;5;"), ("", b"48;5;")])
+def test_all_colors_are_used_where_the_terminal_has_them(told: str, kind: bytes) -> None:
+    """Over SSH nothing else tells of it: COLORTERM is not handed on."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")}
+    environment |= {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    command = ["-m", "ftapp.cli", "--offline"]
+    process = pexpect.spawn(sys.executable, command, env=environment, dimensions=(40, 120), timeout=_SECONDS)
+    try:
+        process.expect_exact("\x1bP$qm\x1b\\\x1b[m\x1b[c")
+        process.send(told + _ATTRIBUTES)
+        process.expect_exact("vgg16-two-phase")
+        shown = process.before
+        assert kind in shown
+        assert (b"48;5;" if kind == b"48;2;" else b"48;2;") not in shown
+    finally:
+        process.close(force=True)
+
+
+def test_colors_of_the_palette_are_themselves() -> None:
+    levels = (0, 95, 135, 175, 215, 255)
+    cube = [(red, green, blue) for red in levels for green in levels for blue in levels]
+    greys = [(grey, grey, grey) for grey in range(8, 248, 10)]
+    assert [nearest(*color) for color in [*cube, *greys]] == list(range(16, 256))
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_grounds_of_a_theme_are_greys_that_differ(theme: object) -> None:
+    grounds = [TextualColor.parse(getattr(theme, name)) for name in ("background", "surface", "panel")]
+    found = [nearest(*color.rgb) for color in grounds]
+    assert all(number >= 231 for number in found)  # 231 is white
+    assert len(set(found)) == 3
+    assert nearest(*TextualColor.parse(getattr(theme, "primary")).rgb) in range(16, 231)  # noqa: B009
+
+
+def test_the_palette_changes_true_colors_alone() -> None:
+    style = Style(color="#16181f", bgcolor="red", bold=True)
+    [made, bare] = Palette().apply([Segment("a", style), Segment("b")], TextualColor(0, 0, 0))
+    assert made == Segment("a", Style(color=Color.from_ansi(234), bgcolor="red", bold=True))
+    assert bare == Segment("b")
+
+
+def test_sixels_define_their_colors_before_they_use_them(tmp_path: Path) -> None:
+    from textual_image._sixel import image_to_sixels
+
+    image = Image.linear_gradient("L").resize((24, 18)).convert("RGB")
+    given = image_to_sixels(image)
+    made = colors_first(given)
+    definition = re.compile(r"#\d+;2;\d+;\d+;\d+")
+    assert definition.findall(made) == definition.findall(given)
+    assert len(definition.findall(made)) > 5
+    header, body = re.match(r'(\x1bP[\d;]*q"[\d;]*(?:#\d+;2;\d+;\d+;\d+)*)(.*)', made, re.S).groups()  # type: ignore[union-attr]
+    assert definition.search(header)
+    assert not definition.search(body)
+    assert re.sub(r"(#\d+);2;\d+;\d+;\d+", r"\1", given) == re.sub(definition, "", header) + body
+    assert colors_first("no sixels") == "no sixels"
