@@ -22,7 +22,7 @@ from ftapp.service import CrashedError, Service, SupersededError
 _Result = TypeVar("_Result")
 
 HELPER = """
-import os, sys, threading
+import atexit, os, pathlib, sys, threading, time
 from ftapp import service
 from ftapp.errors import Problem, RecipeError, RunError
 
@@ -57,7 +57,13 @@ def hold(request, name):
 def release(request):
     go_on.set()
 
-service.serve({name: globals()[name] for name in ("echo", "refuse", "fail", "stumble", "die", "hold", "release")})
+def linger(request):
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir()
+    (folder / "preview").touch()
+    atexit.register(time.sleep, 60)
+
+service.serve({name: globals()[name] for name in ("echo", "refuse", "fail", "stumble", "die", "hold", "release", "linger")})
 """
 
 
@@ -65,7 +71,7 @@ service.serve({name: globals()[name] for name in ("echo", "refuse", "fail", "stu
 def service(tmp_path: Path) -> Service:
     (tmp_path / "a_helper.py").write_text(HELPER, encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    return Service("a_helper", tmp_path / "logs" / "a_helper.log", {"PYTHONPATH": path})
+    return Service("a_helper", tmp_path / "logs" / "a_helper.log", {"PYTHONPATH": path}, tmp_path / "previews")
 
 
 def done(service: Service, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
@@ -183,6 +189,15 @@ def test_closing_ends_what_is_being_answered(service: Service) -> None:
         return service.alive
 
     assert done(service, closed()) is False
+
+
+def test_files_go_with_a_process_that_has_to_be_killed(service: Service, tmp_path: Path) -> None:
+    async def made() -> bool:
+        await service.ask("linger")
+        return (tmp_path / "previews" / "preview").exists()
+
+    assert done(service, made())
+    assert not (tmp_path / "previews").exists()
 
 
 def test_what_nobody_wants_any_more_is_not_begun(service: Service) -> None:
