@@ -37,7 +37,10 @@ def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeyp
     loaded = recipe.load(recipe.find("bert-full"))
     made = [runs.create(loaded, "mine", "quick", tmp_path).folder for _ in range(2)]
     made += [experiments.create("mine", "quick", "", [], 1, 1, tmp_path).folder for _ in range(2)]
-    assert [folder.name for folder in made] == ["20260102-030405-mine-quick-00ff", "20260102-030405-mine-quick-1234"] * 2
+    assert [folder.name for folder in made] == [
+        "20260102-030405-mine-quick-00ff",
+        "20260102-030405-mine-quick-1234",
+    ] * 2
 
 
 def test_arms_take_turns_at_being_first() -> None:

@@ -63,7 +63,8 @@ def linger(request):
     (folder / "preview").touch()
     atexit.register(time.sleep, 60)
 
-service.serve({name: globals()[name] for name in ("echo", "refuse", "fail", "stumble", "die", "hold", "release", "linger")})
+names = ("echo", "refuse", "fail", "stumble", "die", "hold", "release", "linger")
+service.serve({name: globals()[name] for name in names})
 """
 
 
