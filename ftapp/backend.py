@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import json
 import os
 import statistics
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,23 +151,26 @@ def _native_bfloat16() -> str | None:
 
 
 def _kept_bfloat16_speed() -> float:
-    """The probe's result for this processor and backend, measured when there is none yet."""
+    """The probe's result for this processor and backend, measured when there is none yet, by one process for all."""
     import keras
 
     name = keras.backend.backend()
     facts = [name, metadata.version(name), os.cpu_count(), sorted(_processor("model", "flags", "Features"))]
     key = hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
     file = fetch.cache_dir() / f"bfloat16-{key}.json"
-    try:
-        return float(json.loads(file.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+    with ExitStack() as stack:
+        with suppress(OSError):  # a cache that cannot be written costs another probe next time
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(file.with_suffix(".lock").open("ab"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError, ValueError, TypeError):
+            return float(json.loads(file.read_text("utf-8")))
         speed = _bfloat16_speed()
-    with suppress(OSError):  # a cache that cannot be written costs another probe next time
-        file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(speed), encoding="utf-8")
-        scratch.replace(file)
-    return speed
+        with suppress(OSError):
+            scratch = file.with_suffix(f".{os.getpid()}")
+            scratch.write_text(json.dumps(speed), encoding="utf-8")
+            scratch.replace(file)
+        return speed
 
 
 def _bfloat16_speed() -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -33,10 +35,13 @@ Told = Callable[[str, int, int | None], None]
 
 
 class _Client:
-    """A helper process by its module; each backend has a process of its own, since Keras binds it for good."""
+    """A helper process by its module; each backend has a process of its own, since Keras binds it for good.
 
-    def __init__(self, module: str, *, offline: bool) -> None:
-        self._module, self._offline = module, offline
+    makes_files: whether it is given the name of a folder for them.
+    """
+
+    def __init__(self, module: str, *, offline: bool, makes_files: bool = False) -> None:
+        self._module, self._offline, self._makes_files = module, offline, makes_files
         self._service: Service | None = None
         self._environment: dict[str, str] = {}
 
@@ -52,7 +57,8 @@ class _Client:
         environment = backend.environment(chosen, offline=self._offline)
         if self._service is None or environment != self._environment:
             log = fetch.cache_dir() / "logs" / f"{self._module.rpartition('.')[2]}.log"
-            former, self._service = self._service, Service(self._module, log, environment)
+            folder = Path(tempfile.gettempdir(), f"ftapp-{secrets.token_hex(8)}") if self._makes_files else None
+            former, self._service = self._service, Service(self._module, log, environment, folder)
             self._environment = environment
             if former:
                 await former.close()
@@ -74,7 +80,7 @@ class Inspector(_Client):
     """
 
     def __init__(self, *, offline: bool = False) -> None:
-        super().__init__("ftapp.inspector", offline=offline)
+        super().__init__("ftapp.inspector", offline=offline, makes_files=True)
 
     async def structure(self, recipe: Recipe, told: Told | None = None) -> Structure:
         """The layers of the model; from the cache on disk, without the process, when it was asked for before."""

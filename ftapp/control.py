@@ -118,8 +118,6 @@ class Control:
         self.steps = 0
         for number in STOP_SIGNALS:
             signal.signal(number, self._arrived)
-        # They were held back when the process was launched, so that none arrives before it can be answered.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def wanted(self) -> bool:
         """Whether the run should end after its current step."""
@@ -226,6 +224,7 @@ class Control:
         )
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
-        if self.stopping or not self.can_wait:
+        at_once = self.stopping or not self.can_wait
+        self.stopping = True  # also where a library swallows what is raised
+        if at_once:
             raise KeyboardInterrupt
-        self.stopping = True

@@ -14,7 +14,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import time
@@ -185,9 +184,7 @@ def create(
     repeats: how often each arm is run, with one seed after another; jobs: how many runs go at once; facts: what else to
     write down.
     """
-    label = "-".join([time.strftime("%Y%m%d-%H%M%S"), name, *([profile] if profile else []), secrets.token_hex(2)])
-    made = Experiment((runs_dir / _FOLDER / label).absolute())
-    made.folder.mkdir(parents=True)
+    made = Experiment(runs.new_folder(runs_dir / _FOLDER, name, profile))
     made.recipe_file.write_text(text, encoding="utf-8")
     made._write(
         {

@@ -478,10 +478,10 @@ def _structure(held: _Held, classes: int | None) -> Structure:
     return Structure(layers=tuple(layers), blocks=units[0].blocks if units else 0, classes=classes)
 
 
-def main() -> None:
-    """Answer until stdin ends, and leave no files behind."""
-    folder = Path(tempfile.mkdtemp(prefix="ftapp-"))
-    handlers = Inspector(folder)
+def main(folder: Path) -> None:
+    """Answer until stdin ends, and leave no files behind. folder: for previews, also those of a process before."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    handlers = Inspector(Path(tempfile.mkdtemp(dir=folder)))
     names = ("structure", "costs", "timing", "data", "tokens", "augment", "rewrite", "survey")
     try:
         service.serve({name: getattr(handlers, name) for name in names})
@@ -490,6 +490,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))
     # Backends' threads and requests that nobody waits for would only delay the end.
     os._exit(0)

@@ -114,13 +114,11 @@ def runs_dir(chosen: Path | None = None) -> Path:
 
 
 def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts: Any) -> Run:
-    """Make a new run's folder with its recipe and environment. Folders are named by local time, so that they sort.
+    """Make a new run's folder with its recipe and environment.
 
     facts: what else to write down in `environment.json`.
     """
-    label = "-".join([time.strftime("%Y%m%d-%H%M%S"), name, *([profile] if profile else []), secrets.token_hex(2)])
-    run = Run((folder / label).absolute())
-    run.folder.mkdir(parents=True)
+    run = Run(new_folder(folder, name, profile))
     run.recipe_file.write_text(recipe.to_toml(), encoding="utf-8")
     environment = {
         "recipe": name,
@@ -135,6 +133,17 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
     }
     (run.folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
     return run
+
+
+def new_folder(place: Path, name: str, profile: str | None) -> Path:
+    """Make a folder in `place`, itself made if need be. Folders are named by local time, so that they sort."""
+    place.mkdir(parents=True, exist_ok=True)
+    while True:  # until the name is nobody else's of this second
+        label = "-".join([time.strftime("%Y%m%d-%H%M%S"), name, *([profile] if profile else []), secrets.token_hex(2)])
+        folder = (place / label).absolute()
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
 
 
 def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -14,6 +14,7 @@ import asyncio
 import inspect
 import os
 import queue
+import shutil
 import sys
 import threading
 import time
@@ -188,9 +189,14 @@ class Service:
     one whose place another takes. When the task that awaits an answer is cancelled, so is the request.
     """
 
-    def __init__(self, module: str, log: Path, environment: Mapping[str, str] | None = None) -> None:
-        """module: run with `python -m`; log: for the process's stderr; environment: added to this process's own."""
-        self._module, self._log, self._environment = module, log, dict(environment or {})
+    def __init__(
+        self, module: str, log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> None:
+        """module: run with `python -m`; log: for the process's stderr; environment: added to this process's own.
+
+        folder: its argument, for files that it makes; they go when it is closed, even if it has to be killed.
+        """
+        self._module, self._log, self._environment, self._folder = module, log, dict(environment or {}), folder
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -262,6 +268,8 @@ class Service:
             await process.wait()
         if self._reading:
             await self._reading
+        if self._folder:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def _turn(self, kind: str) -> None:
         if kind not in self._busy:
@@ -301,6 +309,7 @@ class Service:
                     sys.executable,
                     "-m",
                     self._module,
+                    *([str(self._folder)] if self._folder else []),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import time
 import traceback
@@ -13,7 +14,7 @@ from ftapp import recipe as recipes
 from ftapp.control import Control
 from ftapp.errors import RecipeError, RunError
 from ftapp.events import EventLog, RunEnded, Status
-from ftapp.runs import EXIT_CODES, Run
+from ftapp.runs import EXIT_CODES, STOP_SIGNALS, Run
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -27,6 +28,8 @@ def main(folder: Path) -> int:
     error, problems = None, []
     status: Status
     try:
+        # They were held back when the process was launched; one that has come meanwhile ends the run now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         recipe = recipes.load(run.recipe_file)
         # Imported here so that everything that can go wrong with it, an interruption included, ends in an event too.
         from ftapp import train

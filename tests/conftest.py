@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import seed as seed_python
 from typing import Any
 
 # Before anything imports Keras: the tests' own process computes on TensorFlow, without its start-up notices.
@@ -104,6 +105,12 @@ def no_features_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     """A cache of its own for each test, but for those that need real downloads and keep these for the next time."""
     if "network" not in request.keywords:
         monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Weights for which nobody gives a seed are the same each time: Keras draws their seeds from this generator."""
+    seed_python(0)
 
 
 def none_left(folder: Path) -> None:

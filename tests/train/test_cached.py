@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,8 @@ def killed_while_it_keeps(file: Path, folder: Path) -> int:
         assert time.monotonic() < deadline, "it keeps nothing"
         time.sleep(0.005)
     for worker in psutil.Process(process.pid).children():
-        worker.kill()
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()
     process.communicate()
     (entry,) = cache.entries()
     return (entry.folder / "index").stat().st_size

@@ -95,8 +95,7 @@ def test_a_run_obeys(text_recipe: str, start: Start) -> None:
     assert set(history.steps.rate[:step]) == {0.003}
     assert set(history.steps.rate[step:]) == {0.0625}
     # The pause is no step's time.
-    paused, resumed = history.controlled[0], history.controlled[-1]
-    assert history.steps[step].seconds < resumed.time - paused.time
+    assert history.steps[step].seconds < history.steps[step].time - history.controlled[0].time - 2
 
     answered(run, Stop())
     assert process.wait(240) == 130
@@ -133,6 +132,16 @@ def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start) -> None:
     assert history.ended.status == "interrupted"
     assert not history.paused
     assert (run.model_folder / "model.keras").is_file()
+
+
+def test_a_signal_that_comes_before_a_run_can_answer_it_ends_it(text_recipe: str, start: Start) -> None:
+    run, process = start(text_recipe)
+    runs.interrupt(process)
+    assert process.wait(240) == 130
+    history = History.of_file(run.events_file)
+    assert history.ended is not None
+    assert history.ended.status == "interrupted"
+    assert not run.model_folder.exists()
 
 
 def test_a_checkpoint_changes_nothing(do: Do, image_recipe: str) -> None:

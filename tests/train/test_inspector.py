@@ -320,7 +320,8 @@ assert preview.sizes["train"] == 52
 
 
 def test_it_leaves_nothing_when_its_stdin_ends(tmp_path: Path) -> None:
-    process = subprocess.run(
-        [sys.executable, "-m", "ftapp.inspector"], input="", capture_output=True, text=True, check=False, timeout=240
-    )
+    folder = tmp_path / "previews"
+    command = [sys.executable, "-m", "ftapp.inspector", str(folder)]
+    process = subprocess.run(command, input="", capture_output=True, text=True, check=False, timeout=240)
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
+    assert not folder.exists()

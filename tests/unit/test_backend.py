@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import pytest
@@ -27,6 +31,23 @@ def test_auto_takes_bfloat16_where_it_is_faster(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 3.0 - speed)
     assert backend.choose_precision("auto") == (precision, reason)
     assert len(list(fetch.cache_dir().glob("bfloat16-*.json"))) == 1
+
+
+def test_all_who_ask_at_once_get_the_result_of_one_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = itertools.count(1)
+    everyone = threading.Barrier(4)
+
+    def probe() -> float:
+        time.sleep(0.1)  # long enough for the others to come
+        return float(next(speeds))
+
+    def ask(_: int) -> float:
+        everyone.wait()
+        return backend._kept_bfloat16_speed()
+
+    monkeypatch.setattr(backend, "_bfloat16_speed", probe)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [1.0] * 4
 
 
 def test_auto_takes_float32_without_hardware_for_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ def test_runs_are_found_by_name_beginning_and_age(tmp_path: Path) -> None:
     assert runs.find(str(made.folder), tmp_path / "elsewhere") == made
     record_run(tmp_path)
     with pytest.raises(RecipeError, match="is the beginning of 2"):
-        runs.find(name[:9], tmp_path)
+        runs.find(name[:2], tmp_path)
     with pytest.raises(RecipeError, match="there is no run 'x'"):
         runs.find("x", tmp_path)
 

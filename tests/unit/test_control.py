@@ -130,6 +130,13 @@ def test_a_stop_is_a_wish_that_is_known_at_once(run: Run, taken: Control) -> Non
     assert not taken.heed(refuse)
 
 
+def test_a_signal_is_a_wish_also_where_what_it_raises_is_swallowed(taken: Control) -> None:
+    assert not taken.wanted()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert taken.wanted()
+
+
 def test_a_run_that_has_ended_takes_no_commands(tmp_path: Path) -> None:
     run = Run(tmp_path)
     EventLog(run.events_file).write(RunEnded(time=1, status="done", steps=1, seconds=1))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, compare, experiments, recipe
+from ftapp import cli, compare, experiments, recipe, runs
 from ftapp.errors import RecipeError, RunError
 from ftapp.experiments import Experiment, Options
 from ftapp.report.experiment import conclude
@@ -28,6 +28,19 @@ def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", w
         run = record_run(folder, f"seed={repeat}", losses=losses, batches=f"{seen}{repeat}", digest=f"{digest}{repeat}")
         experiment.add(arm, repeat, run)
     return experiment
+
+
+def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.strftime", lambda _: "20260102-030405")
+    drawn = iter(["00ff", "00ff", "00ff", "1234"] * 2)
+    monkeypatch.setattr("secrets.token_hex", lambda _: next(drawn))
+    loaded = recipe.load(recipe.find("bert-full"))
+    made = [runs.create(loaded, "mine", "quick", tmp_path).folder for _ in range(2)]
+    made += [experiments.create("mine", "quick", "", [], 1, 1, tmp_path).folder for _ in range(2)]
+    assert [folder.name for folder in made] == [
+        "20260102-030405-mine-quick-00ff",
+        "20260102-030405-mine-quick-1234",
+    ] * 2
 
 
 def test_arms_take_turns_at_being_first() -> None:

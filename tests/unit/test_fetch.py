@@ -72,6 +72,8 @@ class Index(ThreadingHTTPServer):
         self.failures = 0  # answers of 503 still to give
         self.drops = 0  # downloads still to break off midway
         self.trickle = 0.0  # seconds before each of the pieces of a download
+        self.held = threading.Event()  # while it is clear, downloads wait in their middle
+        self.held.set()
         self.requests: list[tuple[str, str | None]] = []
 
     @property
@@ -121,10 +123,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[: len(content) // 2])
             self.close_connection = True
             return
-        pieces = 20 if self.server.trickle else 1
+        pieces = 20 if self.server.trickle else 2
         step = -(-len(content) // pieces)
         for start in range(0, len(content), step):
             time.sleep(self.server.trickle)
+            if start and kind.endswith("octet-stream"):
+                self.server.held.wait()
             try:
                 self.wfile.write(content[start : start + step])
                 self.wfile.flush()
@@ -149,6 +153,7 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
     monkeypatch.setattr(fetch, "_pip_config", dict)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
+    server.held.set()
     server.shutdown()
     server.server_close()
 
@@ -321,7 +326,7 @@ def _start(spec: Artifact) -> subprocess.Popen[str]:
 def test_a_killed_download_leaves_nothing(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_CERT", os.devnull)  # so that the child does not ask pip
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": os.urandom(2_000_000)})))
-    index.trickle = 0.2
+    index.held.clear()
     child = _start(spec)
     deadline = time.monotonic() + 120
     while not any(path.stat().st_size for path in fetch.cache_dir().glob("artifacts/*.tmp/archive")):
@@ -330,7 +335,7 @@ def test_a_killed_download_leaves_nothing(index: Index, monkeypatch: pytest.Monk
     child.send_signal(signal.SIGKILL)
     child.communicate()
     assert [name for name in cached() if not name.endswith(".tmp")] == []
-    index.trickle = 0
+    index.held.set()
     assert fetch.artifact(spec).stat().st_size == 2_000_000
     assert len(cached()) == 1
 

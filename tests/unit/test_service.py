@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import pytest
 
 from ftapp.errors import RecipeError, RunError
@@ -21,7 +22,7 @@ from ftapp.service import CrashedError, Service, SupersededError
 _Result = TypeVar("_Result")
 
 HELPER = """
-import os, sys, threading
+import atexit, os, pathlib, sys, threading, time
 from ftapp import service
 from ftapp.errors import Problem, RecipeError, RunError
 
@@ -56,7 +57,14 @@ def hold(request, name):
 def release(request):
     go_on.set()
 
-service.serve({name: globals()[name] for name in ("echo", "refuse", "fail", "stumble", "die", "hold", "release")})
+def linger(request):
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir()
+    (folder / "preview").touch()
+    atexit.register(time.sleep, 60)
+
+names = ("echo", "refuse", "fail", "stumble", "die", "hold", "release", "linger")
+service.serve({name: globals()[name] for name in names})
 """
 
 
@@ -64,7 +72,7 @@ service.serve({name: globals()[name] for name in ("echo", "refuse", "fail", "stu
 def service(tmp_path: Path) -> Service:
     (tmp_path / "a_helper.py").write_text(HELPER, encoding="utf-8")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    return Service("a_helper", tmp_path / "logs" / "a_helper.log", {"PYTHONPATH": path})
+    return Service("a_helper", tmp_path / "logs" / "a_helper.log", {"PYTHONPATH": path}, tmp_path / "previews")
 
 
 def done(service: Service, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
@@ -184,6 +192,15 @@ def test_closing_ends_what_is_being_answered(service: Service) -> None:
     assert done(service, closed()) is False
 
 
+def test_files_go_with_a_process_that_has_to_be_killed(service: Service, tmp_path: Path) -> None:
+    async def made() -> bool:
+        await service.ask("linger")
+        return (tmp_path / "previews" / "preview").exists()
+
+    assert done(service, made())
+    assert not (tmp_path / "previews").exists()
+
+
 def test_what_nobody_wants_any_more_is_not_begun(service: Service) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "a_helper"],
@@ -246,8 +263,6 @@ asyncio.run(main())
 def _lives(pid: int) -> bool:
     """Whether a process runs; a zombie that nobody collects does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
