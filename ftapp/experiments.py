@@ -129,6 +129,8 @@ class Experiment:
         if not self.result_file.is_file():
             return "crashed"
         found = set(statuses)
+        if "running" in found:  # when they were looked at; all of it has ended since
+            return "running"
         if found & {"failed", "crashed", "refused", "damaged"}:
             return "failed"
         return "done" if found == {"done"} and len(self.facts.get("runs", [])) == self.planned else "interrupted"

@@ -45,13 +45,14 @@ class Steps(Sequence[Stepped]):
 
     Columns are arrays of 64 bits: `step`, `epoch` and `memory` of integers ("q"), the others of floats ("d"), named as
     in `Stepped`; `accuracy` and `gradient_norm` are NaN where there is none. An array in use through the buffer
-    protocol, as by `numpy.frombuffer`, is left as it is, and a longer one takes its place when steps come.
+    protocol, as by `numpy.frombuffer`, is left as it is, and a longer one takes its place when steps come. The column
+    `step`, whose length counts, grows last: what is counted is there, also for a thread that looks meanwhile.
     """
 
     def __init__(self) -> None:
         self.time, self.loss, self.accuracy, self.gradient_norm = (array("d") for _ in range(4))
         self.rate, self.seconds = array("d"), array("d")
-        self.step, self.epoch, self.memory = array("q"), array("q"), array("q")
+        self.epoch, self.memory, self.step = array("q"), array("q"), array("q")
 
     def append(self, event: Stepped) -> None:
         """Take one more step in."""
@@ -61,7 +62,6 @@ class Steps(Sequence[Stepped]):
         """Take more steps in: about half a microsecond for each."""
         self._extend(
             time=[event.time for event in events],
-            step=[event.step for event in events],
             epoch=[event.epoch for event in events],
             loss=[event.loss for event in events],
             accuracy=[math.nan if event.accuracy is None else event.accuracy for event in events],
@@ -69,6 +69,7 @@ class Steps(Sequence[Stepped]):
             rate=[event.rate for event in events],
             seconds=[event.seconds for event in events],
             memory=[event.memory for event in events],
+            step=[event.step for event in events],
         )
 
     def _extend(self, **columns: Sequence[float]) -> None:

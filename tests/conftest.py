@@ -6,6 +6,7 @@ import importlib.util
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import seed as seed_python
@@ -121,10 +122,13 @@ def none_left(folder: Path) -> None:
         if any(str(folder) in word for word in process.info["cmdline"] or ())
     ]
     found = {*named, *psutil.Process().children(recursive=True)} - {psutil.Process()}
-    _, alive = psutil.wait_procs(found, timeout=30)
-    told = [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+    _, alive = psutil.wait_procs(found, timeout=60)
+    told = []
     for process in alive:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it ends while it is looked at
+            if process.status() != psutil.STATUS_ZOMBIE:
+                told.append(" ".join(process.cmdline()))
+            process.kill()
     assert not told
 
 

@@ -6,12 +6,13 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.app import App
+from textual.screen import UPDATE_PERIOD
 
 from ftapp.events import Evaluated, Event, EventLog, PhaseStarted, RunEnded, RunStarted, Status, Stepped
 from ftapp.runs import Run
@@ -36,6 +37,7 @@ learning_rate = {rate}
 """
 
 Write = Callable[..., Run]
+_ROUNDS = 30_000  # of the event loop, for what never rests; half a minute, of which a machine at a stop counts nothing
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +58,8 @@ def no_process_left(tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def settled_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pilot goes on once nothing is left to do: no callback waits in the event loop and no thread works for it.
+    """A pilot goes on once nothing is left to do: no callback waits in the event loop, no thread works for it, and no
+    timer is about to go off, such as that of the next frame.
 
     Textual takes a process that uses no processor time for one at rest. So is one that others keep off the processor.
     """
@@ -69,20 +72,20 @@ def settled_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
         future.add_done_callback(working.discard)
         return future
 
-    def rests(seconds: float) -> Callable[..., Awaitable[None]]:
-        async def rest(*_: float) -> None:
-            loop: Any = asyncio.get_running_loop()
-            end = loop.time() + 10
-            await asyncio.sleep(seconds)
-            while (working or loop._ready) and loop.time() < end:
-                await asyncio.sleep(0.001 if working else 0)
-
-        return rest
+    async def rest(*_: float) -> None:
+        loop: Any = asyncio.get_running_loop()
+        for _ in range(_ROUNDS):
+            soon = loop.time() + UPDATE_PERIOD
+            if loop._ready:
+                await asyncio.sleep(0)
+            elif working or any(timer.when() <= soon and not timer.cancelled() for timer in loop._scheduled):
+                await asyncio.sleep(0.001)
+            else:
+                return
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", watched)
-    # Together more than the 1/60 s of a frame, so that what has changed is drawn: a key press waits twice.
-    monkeypatch.setattr("textual.app.wait_for_idle", rests(0.01))
-    monkeypatch.setattr("textual.pilot.wait_for_idle", rests(0.02))
+    monkeypatch.setattr("textual.app.wait_for_idle", rest)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", rest)
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +103,7 @@ def notes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def write_run(tmp_path: Path) -> Write:
     """Writes the folder of a run as `ftapp.runs` and a run's process do."""
-    numbers = itertools.count(1)
+    numbers, now = itertools.count(1), time.time()
 
     def write(
         name: str = "small",
@@ -116,8 +119,10 @@ def write_run(tmp_path: Path) -> Write:
         age: float = 3600.0,
         error: str | None = None,
     ) -> Run:
-        """status: None for a run that has not told its end; age: seconds ago that it started; loss: the final one."""
-        start = time.time() - age
+        """status: None for a run that has not told its end; age: seconds before the test that it started; loss: the
+        final one.
+        """
+        start = now - age
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(start))
         run = Run(tmp_path / "runs" / f"{stamp}-{name}-{next(numbers):04x}")
         run.folder.mkdir(parents=True)

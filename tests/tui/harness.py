@@ -64,7 +64,7 @@ async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float 
 async def listed(pilot: Pilot[None], count: int) -> RunTable:
     """The list of runs, once it shows so many lines."""
     await pilot.press("2")
-    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen.query(RunTable))
     table = pilot.app.screen.query_one(RunTable)
     await until(pilot, lambda: len(table.rows) == count)
     await pilot.pause()

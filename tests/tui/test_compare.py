@@ -79,8 +79,8 @@ async def test_live_runs_move_and_the_rest_stays(write_run: Write) -> None:
             log.write(
                 Evaluated(time=time.time(), step=4, split="validation", examples=5, loss=0.4, accuracy=0.6, seconds=1)
             )
-            await until(pilot, lambda: table(screen, "results")["steps"] == ["10", "4"])
-            assert table(screen, "results")["loss"][1] == "0.4000 so far"
+            await until(pilot, lambda: table(screen, "results")["loss"][1] == "0.4000 so far")
+            assert table(screen, "results")["steps"] == ["10", "4"]
             assert screen.query_one("#held-out").display
             log.write(RunEnded(time=time.time(), status="interrupted", steps=4, seconds=9.0))
             await until(pilot, lambda: "interrupted" in str(screen.query_one("#who", Static).visual))
@@ -90,10 +90,12 @@ async def test_losses_of_each_pair_in_turn(write_run: Write) -> None:
     runs = [write_run(name, loss=loss, seed=seed) for seed, (name, loss) in enumerate((("a", 1), ("b", 2), ("c", 3)))]
     async with Opened().run_test(size=(200, 60)) as pilot:
         screen = await compared(pilot, *runs)
-        titles = []
-        for _ in range(4):
-            titles.append(str(screen.query_one(Scatter).border_title))
+        plot = screen.query_one(Scatter)
+        titles = [str(plot.border_title)]
+        for _ in range(3):
             await pilot.press("n")
+            await until(pilot, lambda: plot.border_title != titles[-1])
+            titles.append(str(plot.border_title))
         assert [title[-8:] for title in titles] == ["B over A", "C over A", "C over B", "B over A"]
 
 

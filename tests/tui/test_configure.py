@@ -93,6 +93,7 @@ async def with_layers(
     """The screen, once the tree has the focus."""
     async with opened(draft, size, app) as (screen, pilot):
         await until(pilot, lambda: isinstance(screen.focused, LayerTree))
+        await pilot.pause()
         yield screen, pilot
 
 
@@ -815,7 +816,8 @@ async def test_data_that_are_too_few_are_told_in_the_dialog(image_recipe: str, t
     file.write_text(image_recipe, encoding="utf-8")
     async with opened(Draft(file, None, {"data.source": f"folder:{few}"})) as (screen, pilot):
         await pilot.press("f4")
-        await told(pilot, lambda: not screen.query_one(DataPane).has_class("-waiting"))
+        await told(pilot, lambda: screen.query_one("#advise").region)
+        await pilot.pause()
         await pilot.click("#advise")
         await until(pilot, lambda: isinstance(pilot.app.screen, AdviseScreen))
         await told(pilot, lambda: "two classes or more" in text_of(pilot.app.screen.query_one("#said")))

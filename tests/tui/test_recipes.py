@@ -188,7 +188,8 @@ async def test_welcome_stays_until_there_is_a_run(write_run: Write) -> None:
     write_run()
     async with Opened().run_test() as pilot:
         screen = await ready(pilot)
-        await pilot.pause(0.1)
+        await until(pilot, lambda: screen._last)
+        await pilot.pause()
         assert not screen.query_one("#welcome").display
 
 

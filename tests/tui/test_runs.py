@@ -253,7 +253,7 @@ async def test_damaged_folders_have_a_row(write_run: Write) -> None:
 
 async def test_the_cursor_keys(write_run: Write) -> None:
     for age in range(60):
-        write_run(f"r{age}", age=age * 100 + 1)
+        write_run(f"r{age:02}", age=age * 100 + 1)  # of one length: below the list stands the folder's path
     async with Opened().run_test(size=(80, 24)) as pilot:
         table = await listed(pilot, 60)
         for key, place in (("end", 59), ("down", 59), ("home", 0), ("up", 0)):

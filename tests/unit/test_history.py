@@ -7,6 +7,8 @@ import random
 from array import array
 from pathlib import Path
 
+import pytest
+
 from ftapp.events import AnyEvent, Evaluated, EventLog, PhaseStarted, RunEnded, Stepped
 from ftapp.history import Follower, History, Steps
 
@@ -51,6 +53,23 @@ def test_columns_hold_what_the_events_do() -> None:
     assert steps.accuracy[1] == 0.25
     for name in ("time", "epoch", "rate", "seconds"):
         assert list(getattr(steps, name)) == [getattr(step(1), name), getattr(step(2), name)]
+
+
+def test_a_step_that_counts_is_there_whoever_looks_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    grow, seen = Steps._grow, []
+
+    def looked_at(steps: Steps, name: str, values: bytes | memoryview) -> None:
+        grow(steps, name, values)
+        seen.append(list(steps))  # as another thread may
+
+    monkeypatch.setattr(Steps, "_grow", looked_at)
+    steps, later = Steps(), Steps()
+    later.extend([step(2), step(3)])
+    steps.append(step(1))
+    seen.clear()
+    steps.join(later)
+    assert seen[:-1] == [[step(1)]] * 8
+    assert seen[-1] == [step(1), step(2), step(3)]
 
 
 def test_a_column_in_use_stays_as_it_is_while_steps_come() -> None:

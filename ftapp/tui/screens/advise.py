@@ -109,10 +109,10 @@ class AdviseScreen(ModalScreen[Draft | None]):
         self.query_one("#probes", Facts).rows = rows if survey.probes else []
         notes = Content("\n\n").join([*map(Content, given.notes), Content.styled(advice.METHOD, _MUTED)])
         self.query_one("#notes", Static).update(notes)
-        self.add_class("-known")
         buttons = [_Open(draft, first=draft is self._drafts[0]) for draft in self._drafts]
         await self.query_one("#dialog-answers").mount(*buttons, before="#close")
         buttons[0].focus()
+        self.add_class("-known")
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#advice", VerticalScroll).scroll_relative(y=by, animate=False)

@@ -541,10 +541,10 @@ Nothing is written before you save. What is started goes on without this window.
             return
         try:
             preview = await self._inspector.data(resolved, told=self._telling(pane.wait))
-            await pane.know(preview)
+            pane.know(preview)
             self.query_one(TrainingPane).know(preview.sizes["train"])
             if resolved.task != "image-classification" and self._may(resolved)[0]:
-                await pane.count(await self._inspector.tokens(resolved))
+                pane.count(await self._inspector.tokens(resolved))
         except SupersededError:
             return
         except (RecipeError, RunError, OSError) as error:
@@ -561,7 +561,7 @@ Nothing is written before you save. What is started goes on without this window.
         told = self._telling(pane.wait)
         try:
             if resolved.task == "image-classification":
-                await pane.know(await self._inspector.augment(resolved, _EXAMPLES, VIEWS, told))
+                pane.know(await self._inspector.augment(resolved, _EXAMPLES, VIEWS, told))
             else:
                 pane.know_texts(await self._inspector.rewrite(resolved, _EXAMPLES, told))
         except SupersededError:

@@ -99,13 +99,13 @@ class AugmentPane(VerticalScroll, can_focus=False):
         """Say what is going on, or what is in the way; the last preview stays."""
         self.query_one("#grid-state", Static).update(message)
 
-    async def know(self, grid: Grid) -> None:
+    def know(self, grid: Grid) -> None:
         """Show the images."""
         self._grid = grid
         views = len(grid.rows[0]) - 1 if grid.rows else 0
         told = "As they are, and as they may look in training" if views else "As they are in training"
         self.wait(told)
-        await self._draw()
+        self.call_later(self._draw)  # by the pane itself, one time after another, whatever ends who asks
 
     def know_texts(self, texts: Sequence[Rewritten]) -> None:
         """Show texts before and after."""

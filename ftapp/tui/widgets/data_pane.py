@@ -83,7 +83,7 @@ class DataPane(VerticalScroll, can_focus=False):
         self.set_class(unfetched, "-unfetched")
         self.query_one("#data-state", Static).update(message)
 
-    async def know(self, preview: Preview) -> None:
+    def know(self, preview: Preview) -> None:
         """Show the preview of the form's data."""
         self._preview, self._tokens = preview, None
         self.query_one("#sizes", Static).update(_sizes(preview, None))
@@ -91,14 +91,14 @@ class DataPane(VerticalScroll, can_focus=False):
         self.query_one(Bars).counts = tuple(zip(preview.classes, totals, strict=True))
         self.query_one(Bars).display = bool(preview.classes)
         self.remove_class("-waiting", "-unfetched")
-        await self._show_examples()
+        self.call_later(self._show_examples)  # by the pane itself, one time after another, whatever ends who asks
 
-    async def count(self, tokens: Tokens) -> None:
+    def count(self, tokens: Tokens) -> None:
         """Show the token counts of the texts that are shown."""
         if self._preview:
             self._tokens = tokens
             self.query_one("#sizes", Static).update(_sizes(self._preview, tokens))
-            await self._show_examples()
+            self.call_later(self._show_examples)
 
     async def _show_examples(self) -> None:
         if self._preview is None:
@@ -117,7 +117,7 @@ class DataPane(VerticalScroll, can_focus=False):
         if len(texts.children) != len(contents):
             await texts.remove_children()
             await texts.mount_all(Static(classes="example") for _ in contents)
-        for widget, content in zip(texts.query(Static), contents, strict=True):
+        for widget, content in zip(texts.query(Static), contents, strict=False):  # none where this is being closed
             widget.update(content)
 
     async def on_resize(self) -> None:

@@ -26,14 +26,15 @@ class Pictures(Vertical):
     async def show(self, rows: Sequence[Sequence[tuple[str, str]]], width: int) -> None:
         """rows: files with their captions, "" for none; width: of each picture, in columns.
 
-        A file that cannot be read leaves its place empty.
+        A file that cannot be read leaves its place empty. Not to be called again before it returns, nor cancelled.
         """
         shape = [[bool(caption) for _, caption in row] for row in rows]
         if shape != getattr(self, "_shape", None):
             self._shape = shape
             await self.remove_children()
             await self.mount_all(Horizontal(*(_Picture(bool(c)) for _, c in row), classes="row") for row in rows)
-        for widget, (file, caption) in zip(self.query(_Picture), (each for row in rows for each in row), strict=True):
+        told = (each for row in rows for each in row)
+        for widget, (file, caption) in zip(self.query(_Picture), told, strict=False):  # none where this is being closed
             widget.show(file, caption, width)
 
 
