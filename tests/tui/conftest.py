@@ -74,7 +74,7 @@ def settled_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def rest(*_: float) -> None:
         loop: Any = asyncio.get_running_loop()
-        for _ in range(_ROUNDS):
+        for _round in range(_ROUNDS):
             soon = loop.time() + UPDATE_PERIOD
             if loop._ready:
                 await asyncio.sleep(0)
