@@ -97,7 +97,12 @@ async def opened(pilot: Pilot[None], run: Run) -> TryScreen:
     told: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         say = TryScreen._say
-        patch.setattr(TryScreen, "_say", lambda screen, text, **how: (told.append(text), say(screen, text, **how)))
+
+        def heard(screen: TryScreen, text: str, *, wrong: bool = False) -> None:
+            told.append(text)
+            say(screen, text, wrong=wrong)
+
+        patch.setattr(TryScreen, "_say", heard)
         app_of(pilot).try_model(run)
         await until(pilot, lambda: isinstance(pilot.app.screen, TryScreen))
         screen = pilot.app.screen
