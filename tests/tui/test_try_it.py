@@ -95,13 +95,13 @@ def app_of(pilot: Pilot[None]) -> FtApp:
 async def opened(pilot: Pilot[None], run: Run) -> TryScreen:
     """The screen, once its model is loaded."""
     told: list[str] = []
+    say = TryScreen._say
+
+    def heard(screen: TryScreen, text: str, **how: Any) -> None:
+        told.append(text)
+        say(screen, text, **how)
+
     with pytest.MonkeyPatch.context() as patch:
-        say = TryScreen._say
-
-        def heard(screen: TryScreen, text: str, *, wrong: bool = False) -> None:
-            told.append(text)
-            say(screen, text, wrong=wrong)
-
         patch.setattr(TryScreen, "_say", heard)
         app_of(pilot).try_model(run)
         await until(pilot, lambda: isinstance(pilot.app.screen, TryScreen))
