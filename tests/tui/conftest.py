@@ -89,6 +89,18 @@ def settled_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def work_ends_before_its_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app whose test has ended gives up its work before its widgets go, as one that is quit does."""
+    shutdown = App._shutdown
+
+    async def orderly(app: App[Any]) -> None:
+        app.workers.cancel_all()
+        await shutdown(app)
+
+    monkeypatch.setattr(App, "_shutdown", orderly)
+
+
+@pytest.fixture(autouse=True)
 def notes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A note goes from sight after some seconds, which a busy machine may take for a few keys."""
     notify = App.notify
@@ -103,7 +115,7 @@ def notes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def write_run(tmp_path: Path) -> Write:
     """Writes the folder of a run as `ftapp.runs` and a run's process do."""
-    numbers, now = itertools.count(1), time.time()
+    numbers, begun = itertools.count(1), time.time()
 
     def write(
         name: str = "small",
@@ -122,7 +134,7 @@ def write_run(tmp_path: Path) -> Write:
         """status: None for a run that has not told its end; age: seconds before the test that it started; loss: the
         final one.
         """
-        start = now - age
+        start = begun - age
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(start))
         run = Run(tmp_path / "runs" / f"{stamp}-{name}-{next(numbers):04x}")
         run.folder.mkdir(parents=True)
