@@ -108,6 +108,12 @@ def no_features_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
         monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """Processes of tests heed Ctrl-C, also where a shell has begun the tests in the background, and so deaf to it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """Weights for which nobody gives a seed are the same each time: Keras draws their seeds from this generator."""
