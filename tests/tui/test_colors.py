@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
-from pathlib import Path
 
 import pexpect
 import pytest
@@ -22,7 +22,13 @@ from ftapp.tui.widgets.sixel_image import colors_first
 _ATTRIBUTES = "\x1b[?62;22c"
 _ALL_COLORS = "\x1bP1$r0;48:2::1:2:3m\x1b\\"
 _NOT_ALL = "\x1bP1$r0;48:5:16m\x1b\\"
-_SECONDS = 60.0  # to start, on a busy machine
+_SECONDS = 60  # to start, and to answer, on a busy machine
+_INTERFACE = f"""
+from ftapp import cli
+from ftapp.tui import terminal
+terminal._SECONDS = {_SECONDS}
+cli.main()
+"""
 
 
 @pytest.mark.parametrize(("told", "kind"), [(_ALL_COLORS, b"48;2;"), (_NOT_ALL, b"48;5;"), ("", b"48;5;")])
@@ -30,8 +36,9 @@ def test_all_colors_are_used_where_the_terminal_has_them(told: str, kind: bytes)
     """Over SSH nothing else tells of it: COLORTERM is not handed on."""
     environment = {name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")}
     environment |= {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
-    command = ["-m", "ftapp.cli", "--offline"]
-    process = pexpect.spawn(sys.executable, command, env=environment, dimensions=(40, 120), timeout=_SECONDS)
+    process = pexpect.spawn(
+        sys.executable, ["-c", _INTERFACE, "--offline"], env=environment, dimensions=(40, 120), timeout=_SECONDS
+    )
     try:
         process.expect_exact("\x1bP$qm\x1b\\\x1b[m\x1b[c")
         process.send(told + _ATTRIBUTES)
@@ -40,7 +47,8 @@ def test_all_colors_are_used_where_the_terminal_has_them(told: str, kind: bytes)
         assert kind in shown
         assert (b"48;5;" if kind == b"48;2;" else b"48;2;") not in shown
     finally:
-        process.close(force=True)
+        process.kill(signal.SIGKILL)
+        process.wait()
 
 
 def test_colors_of_the_palette_are_themselves() -> None:
@@ -66,7 +74,7 @@ def test_the_palette_changes_true_colors_alone() -> None:
     assert bare == Segment("b")
 
 
-def test_sixels_define_their_colors_before_they_use_them(tmp_path: Path) -> None:
+def test_sixels_define_their_colors_before_they_use_them() -> None:
     from textual_image._sixel import image_to_sixels
 
     image = Image.linear_gradient("L").resize((24, 18)).convert("RGB")
