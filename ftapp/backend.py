@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftapp import fetch
+from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
@@ -167,9 +168,7 @@ def _kept_bfloat16_speed() -> float:
             return float(json.loads(file.read_text("utf-8")))
         speed = _bfloat16_speed()
         with suppress(OSError):
-            scratch = file.with_suffix(f".{os.getpid()}")
-            scratch.write_text(json.dumps(speed), encoding="utf-8")
-            scratch.replace(file)
+            replace_file(file, json.dumps(speed).encode())
         return speed
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftapp import runs
+from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.runs import Run
 
@@ -165,10 +165,7 @@ class Experiment:
         self._write(facts)
 
     def _write(self, facts: dict[str, Any]) -> None:
-        file = self.folder / "experiment.json"
-        scratch = file.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        scratch.replace(file)
+        replace_file(self.folder / "experiment.json", json.dumps(facts, indent=2).encode() + b"\n")
 
 
 def create(
@@ -187,7 +184,7 @@ def create(
     write down.
     """
     made = Experiment(runs.new_folder(runs_dir / _FOLDER, name, profile))
-    made.recipe_file.write_text(text, encoding="utf-8")
+    replace_file(made.recipe_file, text.encode())
     made._write(
         {
             "recipe": name,

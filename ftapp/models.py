@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import keras_hub
 
 from ftapp import presets, weights
 from ftapp.batches import encode_images, encode_texts
+from ftapp.durable import new_folder_in_place
 from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.heads import add_head
@@ -117,16 +117,11 @@ def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Mode
     It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer) and `ftapp.json`.
     Raises OSError when it cannot be written.
     """
-    scratch = folder.with_name(f"{folder.name}.tmp")
-    try:
+    with new_folder_in_place(folder) as scratch:
         _write(scratch, recipe, pretrained, model, classes)
-        scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _write(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
-    folder.mkdir(parents=True)
     owner = pretrained.causal_lm or pretrained.backbone
     owner.save_to_preset(str(folder / "preset"))
     if pretrained.causal_lm is None:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError, RunError, nearest
 from ftapp.events import AnyEvent, EventReader
 from ftapp.history import History
@@ -119,7 +120,7 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
     facts: what else to write down in `environment.json`.
     """
     run = Run(new_folder(folder, name, profile))
-    run.recipe_file.write_text(recipe.to_toml(), encoding="utf-8")
+    replace_file(run.recipe_file, recipe.to_toml().encode())
     environment = {
         "recipe": name,
         "profile": profile,
@@ -131,7 +132,7 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
         "cores": os.cpu_count(),
         "packages": {package: version for package in _PACKAGES if (version := _version(package))},
     }
-    (run.folder / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+    replace_file(run.folder / "environment.json", json.dumps(environment, indent=2).encode() + b"\n")
     return run
 
 

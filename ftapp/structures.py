@@ -7,7 +7,6 @@ preset, and for classifiers what the number of their classes follows from.
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 
 from ftapp import fetch, presets, sources
 from ftapp.answers import Structure
+from ftapp.durable import replace_file
 from ftapp.recipe import Recipe
 
 _PACKAGES = ("ftapp", "keras", "keras-hub")
@@ -37,9 +37,7 @@ def keep(recipe: Recipe, structure: Structure) -> None:
     file = _file(recipe)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_suffix(f".{os.getpid()}")
-        scratch.write_bytes(msgspec.json.encode(structure))
-        scratch.replace(file)  # whole or not at all
+        replace_file(file, msgspec.json.encode(structure))
 
 
 def data_identity(recipe: Recipe) -> Any:

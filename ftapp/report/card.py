@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ftapp.compare import Record
+from ftapp.durable import replace_file
 from ftapp.report import pieces
 
 FILE = "MODEL_CARD.md"
@@ -17,7 +18,7 @@ FILE = "MODEL_CARD.md"
 def write(one: Record) -> Path:
     """Write the card into the run's folder and return its path."""
     path = one.run.folder / FILE
-    path.write_text(card(one), encoding="utf-8")
+    replace_file(path, card(one).encode())
     return path
 
 

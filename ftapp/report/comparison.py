@@ -13,6 +13,7 @@ import numpy as np
 
 from ftapp.analysis import Interval, windowed_variance
 from ftapp.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
+from ftapp.durable import replace_file
 from ftapp.findings import HEADER
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
@@ -32,7 +33,7 @@ def write(
     `ftapp.findings.HEADER`.
     """
     title = title or " against ".join(dict.fromkeys(arm.records[0].title for arm in arms))
-    path.write_text(page.page(title, body(arms, title, facts, findings)), encoding="utf-8")
+    replace_file(path, page.page(title, body(arms, title, facts, findings)).encode())
     return path
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ftapp import analysis, compare, findings, recipe
 from ftapp.compare import Arm
+from ftapp.durable import replace_file
 from ftapp.experiments import Experiment, control_of
 from ftapp.report import comparison
 
@@ -31,7 +32,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
             for row in rows
         ]
         result["report"] = str(comparison.write(arms, experiment.report_file, title, notes, findings.table(rows)))
-    experiment.result_file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    replace_file(experiment.result_file, json.dumps(result, indent=2).encode() + b"\n")
     return arms, result
 
 

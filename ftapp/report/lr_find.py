@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ftapp.durable import replace_file
 from ftapp.lr_find import headline, place, unchanged
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
@@ -22,7 +23,7 @@ def write(result: Mapping[str, Any], path: Path) -> None:
     """
     plot, legend = _plot(result)
     if path.suffix == ".svg":
-        path.write_text(page.picture(plot, legend), encoding="utf-8")
+        replace_file(path, page.picture(plot, legend).encode())
         return
     title = f"Learning rate of {result['recipe']}, {place(result)}"
     first, *others = headline(result)
@@ -39,7 +40,7 @@ def write(result: Mapping[str, Any], path: Path) -> None:
         rows.append(["recipe", f"{result['own_rate']:g}", "the phase's base rate as it is"])
         parts.append(page.stacked(["rule", "learning rate", "which is"], rows))
     parts.append(f'<p class="soft">{escape(unchanged(result))}</p>')
-    path.write_text(page.page(title, parts), encoding="utf-8")
+    replace_file(path, page.page(title, parts).encode())
 
 
 def _plot(result: Mapping[str, Any]) -> tuple[str, Sequence[tuple[str, int]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ftapp.compare import Record, drift, metrics, token_share_gain
+from ftapp.durable import replace_file
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.words import duration, size
@@ -21,7 +22,7 @@ def write(one: Record, output: Path | None = None) -> Path:
     output: the report's file, in place of the one in the folder. Raises OSError.
     """
     path = output or one.run.folder / FILE
-    path.write_text(page.page(one.title, body(one)), encoding="utf-8")
+    replace_file(path, page.page(one.title, body(one)).encode())
     card.write(one)
     return path
 
