@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from ftapp.errors import Problem, RecipeError
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """The values of `Examples.given_split`."""
 
-_SHOWN = 10  # problems; a file with the wrong encoding or column has thousands of the same kind
+_SHOWN = 10  # problems; a file with the wrong encoding or column has thousands
 
 
 class Examples(ABC):
@@ -109,23 +111,63 @@ class DocumentSplits:
     duplicates: int
 
 
+class Finding(NamedTuple):
+    """A problem of one example: its file, the key that decides it, what is wrong, and where in the file."""
+
+    file: str
+    key: str
+    message: str
+    place: str
+
+
 @dataclass
 class Findings:
     """What is wrong with a user's data, gathered so that all of it is reported together."""
 
-    problems: list[Problem] = field(default_factory=list)
+    found: list[Finding] = field(default_factory=list)
 
-    def add(self, file: object, message: str, key: str = "data.source") -> None:
-        self.problems.append(Problem(str(file), key, message))
+    def add(self, file: object, message: str, key: str = "data.source", place: str = "") -> None:
+        """Note a problem of a file. place: where in the file, such as "row 7"."""
+        self.found.append(Finding(str(file), key, message, place))
 
     def check(self) -> None:
-        """Raise RecipeError with the first problems found, and how many more there are."""
-        rest = len(self.problems) - _SHOWN
+        """Raise RecipeError with the problems found: those that are equal but for their file or place as one."""
+        groups: dict[tuple[str, str, str], list[Finding]] = {}
+        for each in self.found:
+            groups.setdefault((each.key, each.message, each.file if each.place else ""), []).append(each)
+        problems = [_problem(group) for group in groups.values()]
+        rest = len(problems) - _SHOWN
         if rest > 0:
             more = f"and {rest} more problem{'s' if rest > 1 else ''} of the data"
-            raise RecipeError([*self.problems[:_SHOWN], Problem("", "data.source", more)])
-        if self.problems:
-            raise RecipeError(self.problems)
+            raise RecipeError([*problems[:_SHOWN], Problem("", "data.source", more)])
+        if problems:
+            raise RecipeError(problems)
+
+
+def _problem(group: list[Finding]) -> Problem:
+    """One problem of several findings with the same key and message."""
+    first = group[0]
+    if first.place:
+        return Problem(first.file, first.key, f"{_places([each.place for each in group])}: {first.message}")
+    if len(group) == 1:
+        return Problem(first.file, first.key, first.message)
+    files = list(dict.fromkeys(each.file for each in group))
+    folder = os.path.commonpath(files) if all(map(os.path.isabs, files)) else ""
+    names = listed([os.path.relpath(file, folder) if folder else file for file in files])
+    return Problem(folder, first.key, f"{len(files)} files: {names}: {first.message}")
+
+
+def _places(places: list[str]) -> str:
+    """Such as "row 7", or "rows 7, 8, 9 and 40 more"."""
+    kind = places[0].partition(" ")[0]
+    if len(places) == 1 or not all(place.startswith(f"{kind} ") for place in places):
+        return listed(places)
+    return f"{kind}s {listed([place.removeprefix(f'{kind} ') for place in places])}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first three names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
 
 def content_hash(content: bytes) -> bytes:

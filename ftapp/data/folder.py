@@ -70,7 +70,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     for folder, part in split_folders.items():
         for position, name in enumerate(classes):
             found = list(_files(folder / name, findings))
-            if not found and not findings.problems:
+            if not found and not findings.found:
                 findings.add(folder / name, "a class has images; this folder has none")
             paths += found
             targets += [position] * len(found)
@@ -105,7 +105,7 @@ def _classes(root: Path, split_folders: dict[Path, int], spec: Data, findings: F
     for name in spec.classes or ():
         if name not in names:
             findings.add(root, f"each of data.classes has a sub-folder, and '{name}' has none; {nearest(name, names)}")
-    if len(names) < 2 and not findings.problems:
+    if len(names) < 2 and not findings.found:
         got = f"one, '{min(names)}'" if names else "none"
         findings.add(root, f"a folder of images has a sub-folder for each class, at least two; got {got}")
     return tuple(spec.classes) if spec.classes else labels.in_order(names)

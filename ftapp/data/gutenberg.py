@@ -26,7 +26,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     path = fetch.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
     findings = Findings()
     text = without_frame(normalised(decoded(path, findings)))
-    if not text and not findings.problems:
+    if not text and not findings.found:
         findings.add(path, f"a book has words; number {number} is empty")
     findings.check()
     return Texts([text])

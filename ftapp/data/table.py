@@ -44,11 +44,11 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
     _check_columns(path, rows, {**dict.fromkeys(source.where, "data.source"), **wanted}, findings)
     kept = [row for row in rows if all(_plain(row[1].get(key)) == value for key, value in source.where.items())]
-    if rows and not kept and not findings.problems:
+    if rows and not kept and not findings.found:
         column, value = next(iter(source.where.items()), ("", ""))
         found = sorted({_plain(row.get(column)) for _, row in rows})
         findings.add(path, f"no row has {column} = '{value}'; {nearest(value, found)}")
-    if not rows and not findings.problems:
+    if not rows and not findings.found:
         findings.add(path, "a table has a row for each example; this one has none")
     findings.check()
 
@@ -61,8 +61,9 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     known = labels.positions({name for name in named if name}, classes)
     for (place, _), name in zip(kept, named, strict=True):
         if name and name not in known:
-            findings.add(path, f"{place}: a label is one of data.classes; got '{name}'; {nearest(name, classes)}")
-    if len(classes) < 2 and not findings.problems:
+            message = f"a label is one of data.classes; got '{name}'; {nearest(name, classes)}"
+            findings.add(path, message, place=place)
+    if len(classes) < 2 and not findings.found:
         findings.add(path, f"classification takes at least two classes; every label is '{classes[0]}'")
     findings.check()
     return Texts(texts, np.array([known[name] for name in named], np.int32), classes)
@@ -88,9 +89,8 @@ def _csv_rows(path: Path, content: str, findings: Findings) -> Iterator[Row]:
         if header is None:
             header = [name.strip() for name in fields]
         elif len(fields) != len(header):
-            findings.add(
-                path, f"row {number}: a row has as many fields as the header, {len(header)}; got {len(fields)}"
-            )
+            message = f"a row has as many fields as the header, {len(header)}; got {len(fields)}"
+            findings.add(path, message, place=f"row {number}")
         else:
             yield f"row {number}", dict(zip(header, fields, strict=True))
 
@@ -102,12 +102,13 @@ def _json_rows(path: Path, content: str, findings: Findings) -> Iterator[Row]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            findings.add(path, f"line {number}: a line is a JSON object; {error}")
+            findings.add(path, f"a line is a JSON object; {error}", place=f"line {number}")
             continue
         if isinstance(row, dict):
             yield f"line {number}", row
         else:
-            findings.add(path, f"line {number}: a line is a JSON object, {{...}}; got {line.strip()[:40]}")
+            message = f"a line is a JSON object, {{...}}; got {line.strip()[:40]}"
+            findings.add(path, message, place=f"line {number}")
 
 
 def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings: Findings) -> None:
@@ -120,11 +121,12 @@ def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings
 
 def _text(path: Path, place: str, value: object, findings: Findings) -> str:
     if not isinstance(value, str):
-        findings.add(path, f"{place}: a text is a string; got {'nothing' if value is None else repr(value)[:40]}")
+        got = "nothing" if value is None else repr(value)[:40]
+        findings.add(path, f"a text is a string; got {got}", place=place)
         return ""
     text = without_breaks(value)
     if not text.strip():
-        findings.add(path, f"{place}: a text has words; got an empty one")
+        findings.add(path, "a text has words; got an empty one", place=place)
     return text
 
 
@@ -133,7 +135,7 @@ def _label(path: Path, place: str, value: object, findings: Findings) -> str:
     if isinstance(value, str | int) and _plain(value):
         return _plain(value)
     arrived = "nothing" if value is None or isinstance(value, str) else repr(value)[:40]
-    findings.add(path, f"{place}: a label is a name or a whole number; got {arrived}")
+    findings.add(path, f"a label is a name or a whole number; got {arrived}", place=place)
     return ""
 
 

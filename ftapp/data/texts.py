@@ -24,7 +24,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     if not paths:
         findings.add(source.name, "a source of texts has .txt files; there is none")
     texts = [normalised(decoded(path, findings)) for path in paths]
-    if not findings.problems:
+    if not findings.found:
         for path, text in zip(paths, texts, strict=True):
             if not text.strip():
                 findings.add(path, "a text has words; this file is empty")

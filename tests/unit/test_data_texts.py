@@ -86,7 +86,7 @@ def test_classes_of_the_recipe(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "reviews.csv", ROWS)
     assert data.load(spec(source, classes=["good", "bad"]), "text-classification", 0).classes == ("good", "bad")
     message = problems(source, classes=["good", "bat"])[0]
-    assert "row 2: a label is one of data.classes; got 'bad'; did you mean 'bat'?" in message
+    assert "rows 2, 4, 6 and 7 more: a label is one of data.classes; got 'bad'; did you mean 'bat'?" in message
     numbered = write_csv(tmp_path / "numbered.csv", [(text, str(len(label) - 3)) for text, label in ROWS])
     splits = data.load(spec(numbered, classes=["bad", "good"]), "text-classification", 0)
     assert texts(splits) == dict(ROWS)
@@ -139,6 +139,9 @@ def test_text_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_problems_are_reported_together_and_in_moderation(tmp_path: Path) -> None:
     found = problems(write_csv(tmp_path / "bad.csv", [("", "1")] * 30))
+    assert found == [f"{tmp_path}/bad.csv: data.source: rows 2, 3, 4 and 27 more: a text has words; got an empty one"]
+    rows = [(f"text {number}", "x" * number) for number in range(1, 31)]
+    found = problems(write_csv(tmp_path / "bad.csv", rows), classes=["a", "b"])
     assert len(found) == 11
     assert "and 20 more problems" in found[-1]
 
