@@ -185,6 +185,7 @@ def _experiment(
 
 
 def _conclude(experiment: Experiment, *, as_json: bool) -> None:
+    from ftapp import tables
     from ftapp.report.experiment import conclude
 
     arms, result = conclude(experiment)
@@ -194,8 +195,10 @@ def _conclude(experiment: Experiment, *, as_json: bool) -> None:
         _print_comparison(arms)
         if result["findings"]:
             rows = [[row["says"], row["lesson"], row["told"], row["holds"]] for row in result["findings"]]
-            _table(["finding", "lesson's value", "ours (95% interval)", "holds?"], rows)
-        print("\n".join((*result["notes"], result["report"])))
+            tables.print_wrapped(["finding", "lesson's value", "ours (95% interval)", "holds?"], rows)
+        for note in result["notes"]:
+            tables.print_text(note)
+        print(result["report"])
     if not arms:
         print("the arms are not compared: there is no repeat that all of them have", file=sys.stderr)
 
@@ -204,6 +207,7 @@ def _conclude(experiment: Experiment, *, as_json: bool) -> None:
 def list_recipes(as_json: JsonOption = False) -> None:
     """List the recipes that come with ftapp."""
     from ftapp import recipe
+    from ftapp.tables import Column, print_table
 
     with _refusals():
         rows = []
@@ -213,10 +217,13 @@ def list_recipes(as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(rows))
         return
-    _table(
-        ["recipe", "task", "what it does", "profiles"],
-        [[*map(str, list(row.values())[:3]), ", ".join(row["profiles"])] for row in rows],
-    )
+    columns = [
+        Column("recipe", 0, least=16, is_name=True),
+        Column("task", 3),
+        Column("what it does", 1, least=24),
+        Column("profiles", 2, least=12),
+    ]
+    print_table(columns, [[*map(str, list(row.values())[:3]), ", ".join(row["profiles"])] for row in rows])
 
 
 @app.command()
@@ -249,6 +256,7 @@ def validate(
     """Check recipes and all their profiles, without running them."""
     from ftapp import recipe
     from ftapp.errors import RecipeError
+    from ftapp.tables import print_text
 
     wrong: list[str] = []
     for name in files:
@@ -264,9 +272,9 @@ def validate(
             problems |= dict.fromkeys(map(str, error.problems))
         wrong += problems
         if not problems:
-            print(f"{name}: valid")
+            print_text(f"{name}: valid")
     for problem in wrong:
-        print(problem, file=sys.stderr)
+        print_text(problem, sys.stderr)
     raise typer.Exit(2 if wrong else 0)
 
 
@@ -430,7 +438,9 @@ def cache(
     from datetime import datetime
 
     from ftapp import cache as features
+    from ftapp import words
     from ftapp.errors import RunError
+    from ftapp.tables import Column, print_table, print_text
 
     try:
         limit = features.quota()
@@ -446,15 +456,13 @@ def cache(
         rows = [{"label": e.label, "folder": str(e.folder), "bytes": e.size, "used": e.used} for e in entries]
         print(json.dumps({"folder": str(features.folder()), "quota": limit, "entries": rows}))
         return
-    _table(
-        ["features of", "MiB", "used"],
-        [
-            [e.label, f"{e.size / 2**20:,.1f}", datetime.fromtimestamp(e.used).isoformat(" ", "minutes")]
-            for e in entries
-        ],
+    columns = [Column("features of", 0, least=16, is_name=True), Column("size", 1, right=True), Column("used", 2)]
+    print_table(
+        columns,
+        [[e.label, words.size(e.size), datetime.fromtimestamp(e.used).isoformat(" ", "minutes")] for e in entries],
     )
     taken = sum(entry.size for entry in entries)
-    print(f"{taken / 2**30:.2f} of {limit / 2**30:.2f} GiB in {features.folder()}")
+    print_text(f"{words.size(taken)} of {words.size(limit)} in {features.folder()}")
 
 
 @app.command()
@@ -463,6 +471,7 @@ def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
     from ftapp import experiments
     from ftapp import runs as folders
     from ftapp.history import History
+    from ftapp.tables import Column, print_table
 
     folder = folders.runs_dir(runs_dir)
     rows = []
@@ -473,13 +482,24 @@ def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
-    _table(
-        ["run", "status", "steps", "loss", "accuracy", "seconds"],
-        [[str(row["run"]), str(row["status"]), str(row["steps"]), *_numbers(row)] for row in rows],
-    )
+    columns = [
+        Column("run", 0, least=24, is_name=True),
+        Column("status", 0),
+        Column("steps", 4, right=True),
+        Column("loss", 2, right=True),
+        Column("accuracy", 1, right=True),
+        Column("seconds", 3, right=True),
+    ]
+    print_table(columns, [[str(row["run"]), str(row["status"]), str(row["steps"]), *_numbers(row)] for row in rows])
     if found := experiments.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
-        _table(["experiment", "status", "runs", "arms"], [_experiment_row(each, statuses) for each in found])
+        columns = [
+            Column("experiment", 0, least=24, is_name=True),
+            Column("status", 0),
+            Column("runs", 1),
+            Column("arms", 2, least=16),
+        ]
+        print_table(columns, [_experiment_row(each, statuses) for each in found])
 
 
 def _experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[str]:
@@ -557,13 +577,15 @@ def compare_runs(
 
 def _print_comparison(arms: list[Any]) -> None:
     from ftapp.report import comparison
+    from ftapp.tables import print_text, print_wrapped
 
     names = [arm.name for arm in arms]
-    _table(["", *names], comparison.metric_rows(arms))
+    print_wrapped(["", *names], comparison.metric_rows(arms))
     if rows := comparison.difference_rows(arms):
-        _table(["recipe", *names], rows)
+        print_wrapped(["recipe", *names], rows)
+    print()
     for line in comparison.sentences(arms):
-        print(line)
+        print_text(line)
 
 
 def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | None:
@@ -710,21 +732,6 @@ def _numbers(row: dict[str, object]) -> list[str]:
     assert isinstance(metrics, dict)
     shown = [f"{metrics[key]:.4f}" if key in metrics else "" for key in ("loss", "accuracy")]
     return [*shown, f"{row['seconds']:.1f}" if row["seconds"] is not None else ""]
-
-
-def _table(header: list[str], rows: list[list[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for index, name in enumerate(header):
-        # Names stay whole, since they are copied into the next command.
-        table.add_column(name, no_wrap=index == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    # In a file or a pipe there is no edge to wrap lines at.
-    Console(width=None if sys.stdout.isatty() else _UNLIMITED).print(table)
 
 
 if __name__ == "__main__":

@@ -235,13 +235,16 @@ def list_runs(folder: Path) -> list[Run]:
 def find(name: str, folder: Path) -> Run:
     """A run by its folder, by its name in `folder` or the beginning of it, or `last` for the newest.
 
+    A name with … in its middle, as narrow lists show it, stands for the runs whose names begin and end so.
+
     Raises RecipeError, naming the nearest, when there is none or more than one.
     """
     if (Path(name) / "recipe.toml").is_file():
         return Run(Path(name).absolute())
     found = list_runs(folder)
     named = found[:1] if name == "last" else [run for run in found if run.folder.name == name]
-    named = named or [run for run in found if run.folder.name.startswith(name)]
+    start, _, end = name.partition("…")
+    named = named or [run for run in found if run.folder.name.startswith(start) and run.folder.name.endswith(end)]
     if len(named) == 1:
         return named[0]
     if named:

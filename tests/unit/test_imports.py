@@ -48,6 +48,7 @@ LIGHT_MODULES = [
     "sources",
     "suggestions",
     "summary",
+    "tables",
     "tail",
     "structures",
     "words",
