@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from ftapp import backend, cache, fetch
 from ftapp.events import AnyEvent, PhaseEnded, read
+from ftapp.processes import python_module
 
 Figures = dict[str, float]
 """What one measurement of one arm gave, by name. `wall`: seconds of its whole process, imports and all."""
@@ -136,7 +137,7 @@ def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent
     ftapp keeps what frozen layers give on disk, for later runs too. Here no run finds what another has kept.
     """
     environment = os.environ | {"FTAPP_CACHE": str(_without_features(scratch))}
-    command = [sys.executable, "-m", "ftapp.cli", "run", str(recipe), "--json", "--runs-dir", str(scratch / "runs")]
+    command = python_module("ftapp.cli", "run", str(recipe), "--json", "--runs-dir", str(scratch / "runs"))
     done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(f"ftapp failed with exit code {done.returncode}")

@@ -32,6 +32,7 @@ from pathlib import Path
 import common
 from common import Figures, Rounds
 from ftapp.events import DataLoaded, Evaluated, Event, EventLog, ModelBuilt, PhaseStarted, RunEnded, RunStarted, Stepped
+from ftapp.processes import python_module
 from ftapp.runs import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import RunScreen
@@ -119,7 +120,7 @@ def measure_paint(args: argparse.Namespace) -> Figures:
     begun = time.perf_counter()
     process, terminal = pty.fork()
     if not process:
-        os.execvpe(sys.executable, [sys.executable, "-m", "ftapp"], environment)
+        os.execvpe(sys.executable, python_module("ftapp"), environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _SIZE[1], _SIZE[0], 0, 0))
     shown, answered = b"", False
     while not all(name in shown for name in _LISTED) and select.select([terminal], [], [], 30)[0]:

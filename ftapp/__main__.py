@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 
+from ftapp.processes import secure_this_process
+
 
 def main() -> None:
     """Open the interface on a terminal if there are no arguments; all else is up to `ftapp.cli`."""
+    secure_this_process()
     if sys.argv[1:] or not sys.stdout.isatty():
         from ftapp import cli
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ftapp.events import EventReader
 from ftapp.history import Follower, History
+from ftapp.processes import child_environment, python_module
 from ftapp.tail import PIECE
 
 _LONG = 2**25  # bytes: some 175,000 steps, for which a process just pays
@@ -55,7 +56,8 @@ class _Helper:
     def __init__(self, path: Path, begin: int) -> None:
         self.begin = begin
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ftapp.ahead", str(path), str(begin)],
+            python_module("ftapp.ahead", str(path), str(begin)),
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -611,11 +611,12 @@ def serve(
     offline: OfflineOption = False,
 ) -> None:
     """Offer the terminal interface to a browser, on this machine only unless --host says otherwise."""
+    from ftapp.processes import python_module
     from ftapp.web import LOOPBACK, WebServer
 
     if host not in LOOPBACK:
         print(f"whoever reaches {host}:{port} can start runs and read files here", file=sys.stderr)
-    words = [sys.executable, "-m", "ftapp.cli"]
+    words = python_module("ftapp.cli")
     words += ["--runs-dir", str(runs_dir.absolute())] if runs_dir else []
     words += ["--offline"] if offline else []
     try:
@@ -650,6 +651,8 @@ def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:
     import subprocess
     import tempfile
 
+    from ftapp.processes import child_environment, python_module
+
     told: dict[str, Any] = {}
     with (
         tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file,
@@ -657,9 +660,9 @@ def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:
     ):
         file.write(resolved.to_toml())
         file.flush()
-        command = [sys.executable, "-m", "ftapp.planner", file.name]
-        environment = {**os.environ, **environment}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process:
+        command = python_module("ftapp.planner", file.name)
+        variables = child_environment(environment)
+        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=log, text=True) as process:
             assert process.stdout
             for line in process.stdout:
                 told |= json.loads(line)

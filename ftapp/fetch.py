@@ -21,7 +21,6 @@ import re
 import shutil
 import stat
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -35,6 +34,7 @@ from urllib.request import url2pathname
 
 from ftapp.artifacts import Artifact
 from ftapp.errors import HubError, RunError, nearest
+from ftapp.processes import child_environment, python_module
 
 if TYPE_CHECKING:
     import pypi_simple
@@ -265,9 +265,11 @@ def _indexes() -> tuple[list[str], str | bool]:
 
 def _pip_config() -> dict[str, str]:
     """What pip's configuration files say, a section `install` over `global`; empty when pip does not answer."""
-    command = [sys.executable, "-P", "-m", "pip", "config", "list", "--disable-pip-version-check"]
+    command = python_module("pip", "config", "list", "--disable-pip-version-check")
     try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        listed = subprocess.run(
+            command, env=child_environment(), capture_output=True, text=True, timeout=60, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
     found: dict[str, str] = {}

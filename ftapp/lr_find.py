@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from rich.text import Text
 from ftapp import recipe as recipes
 from ftapp.braille import Canvas
 from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.processes import child_environment, python_module
 from ftapp.recipe import Phase, Recipe
 from ftapp.suggestions import window
 from ftapp.words import duration, number
@@ -96,8 +96,8 @@ def find(
     ):
         file.write(recipe.to_toml())
         file.flush()
-        command = [sys.executable, "-m", "ftapp.range_test", file.name, str(phase), *map(repr, rates), str(steps)]
-        variables = {**os.environ, **environment}
+        command = python_module("ftapp.range_test", file.name, str(phase), *map(repr, rates), str(steps))
+        variables = child_environment(environment)
         with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=log, text=True) as process:
             assert process.stdout
             try:

@@ -17,7 +17,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -31,6 +30,7 @@ from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError, RunError, nearest
 from ftapp.events import AnyEvent, EventReader
 from ftapp.history import History
+from ftapp.processes import child_environment, python_module
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -166,8 +166,8 @@ def detached(
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             return subprocess.Popen(
-                [sys.executable, "-m", module, str(folder)],
-                env={**os.environ, **environment},
+                python_module(module, str(folder)),
+                env=child_environment(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

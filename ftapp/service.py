@@ -15,7 +15,6 @@ import inspect
 import os
 import queue
 import shutil
-import sys
 import threading
 import time
 import traceback
@@ -27,6 +26,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.processes import child_environment, python_module
 
 _TOLD_SECONDS = 0.1  # progress comes no more often than eyes can follow
 _LONGEST_LINE = 1 << 26  # bytes; the structure of a large model has about one million
@@ -306,14 +306,11 @@ class Service:
             with self._log.open("ab") as log:
                 self._begun = log.tell()
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    self._module,
-                    *([str(self._folder)] if self._folder else []),
+                    *python_module(self._module, *([str(self._folder)] if self._folder else [])),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
-                    env={**os.environ, **self._environment},
+                    env=child_environment(self._environment),
                     limit=_LONGEST_LINE,
                     start_new_session=True,  # Ctrl-C in a terminal is for the interface alone
                 )
