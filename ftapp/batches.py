@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import keras
@@ -218,13 +218,17 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Splits:
-    """The encoded examples of a run, the names of their classes, and how many duplicates were dropped."""
+    """The encoded examples of a run, the names of their classes, and how many duplicates were dropped.
+
+    counts: examples of each class, in the order of `classes`, by the name of the split; empty for language models.
+    """
 
     train: Encoded
     validation: Encoded
     test: Encoded
     classes: tuple[str, ...]
     duplicates: int
+    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def load(recipe: Recipe, preprocessor: Any, progress: Progress) -> Splits:
@@ -257,8 +261,10 @@ def encode(recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocesso
         if not len(encoded[name]):
             message = f"there is too little data for the {name} split; give it a larger share, or more data"
             raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
-    classes = found.classes if isinstance(found, data.Splits) else ()
-    return Splits(**encoded, classes=classes, duplicates=found.duplicates)
+    parts = encoded["train"], encoded["validation"], encoded["test"]
+    if isinstance(found, data.Splits):
+        return Splits(*parts, found.classes, found.duplicates, found.counts)
+    return Splits(*parts, (), found.duplicates)
 
 
 def _augmenter(recipe: Recipe) -> Augmenter | None:

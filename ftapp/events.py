@@ -48,13 +48,17 @@ class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
 
 
 class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
-    """Numbers of examples (for language models: of sequences) in each split, and of duplicates that were dropped."""
+    """Numbers of examples (for language models: of sequences) in each split, and of duplicates that were dropped.
+
+    counts: examples of each class in the order of `classes`, by the name of the split; empty for language models.
+    """
 
     train: int
     validation: int
     test: int
     classes: list[str]
     duplicates: int
+    counts: dict[str, list[int]] = {}
 
 
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):

@@ -219,6 +219,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     """The result of one run as a table, and the samples that it wrote."""
     table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
     rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
+    if outcome["classes"]:
+        rows["classes"] = words.class_counts(outcome["classes"], outcome["counts"])
     rows |= {
         f"R, phase {phase['name']}": f"{phase['trainable_share']:.2%} of parameters train"
         for phase in outcome["phases"]

@@ -258,6 +258,8 @@ class History:
                 {"step": evaluation.step, "split": evaluation.split, "loss": evaluation.loss} | _accuracy(evaluation)
                 for evaluation in self.evaluations
             ],
+            "classes": self.data.classes if self.data else [],
+            "counts": self.data.counts if self.data else {},
             "confusion": next((each.counts for each in self.confusions if each.final), None),
             "phases": [_phase(phase, _of(phase, self.timed), _of(phase, self.ended_phases)) for phase in self.phases],
             "trainable_share": self.trainable_share,

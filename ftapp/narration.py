@@ -25,9 +25,9 @@ def lines(event: AnyEvent) -> list[str]:
             return [f"{event.backend} on {event.device}; {event.precision}: {event.reason}"]
         case DataLoaded():
             dropped = f", {event.duplicates} duplicates dropped" if event.duplicates else ""
-            classes = f", {len(event.classes)} classes" if event.classes else ""
             sizes = f"{event.train} train, {event.validation} validation, {event.test} test"
-            return [f"data: {sizes}{classes}{dropped}"]
+            classes = words.class_counts(event.classes, event.counts)
+            return [f"data: {sizes}{dropped}", *([f"classes: {classes}"] if classes else [])]
         case PhaseStarted():
             share = event.trainable / event.parameters
             begun = (

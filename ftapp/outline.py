@@ -16,7 +16,7 @@ from ftapp import advice
 from ftapp.advice import Advice, Course
 from ftapp.answers import Survey
 from ftapp.recipe import Recipe
-from ftapp.words import duration, flops, size
+from ftapp.words import class_counts, duration, flops, size
 
 
 @dataclass
@@ -31,6 +31,8 @@ def rendered(plan: Mapping[str, Any]) -> Group:
     """The whole plan, as `ftapp.planner` prints it in JSON."""
     examples = ", ".join(f"{count:,} {name}" for name, count in plan["examples"].items())
     head = Text(f"{plan['precision']}: {plan['reason']}\nexamples: {examples}")
+    if plan["classes"]:
+        head.append(f"\nclasses: {class_counts(plan['classes'], plan['counts'])}")
     return Group(head, *(part for phase in plan["phases"] for part in _phase(phase)))
 
 

@@ -46,6 +46,8 @@ def _print(key: str, value: Any) -> None:
 def plan(recipe: Recipe) -> dict[str, Any]:
     """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
 
+    `classes` and `counts` are as in `ftapp.batches.Splits`.
+
     Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
     """
     from ftapp import backend, batches, models
@@ -62,7 +64,14 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     model = built(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     phases = [_phase(recipe, phase, model, pretrained.backbone, splits) for phase in recipe.phase]
-    return {"precision": precision, "reason": reason, "examples": sizes, "phases": phases}
+    return {
+        "precision": precision,
+        "reason": reason,
+        "examples": sizes,
+        "classes": list(splits.classes),
+        "counts": splits.counts,
+        "phases": phases,
+    }
 
 
 def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from PIL import Image
 
 from ftapp.answers import Example, Mark, Preview, Rewritten, Span
 from ftapp.data import DocumentSplits, Splits
+from ftapp.data.examples import SPLIT_NAMES
 
 THUMBNAIL = 256
 """Pixels of the longer side of a thumbnail at most."""
 _EXCERPT = 2000  # characters of a text
 _TILE, _GAP = 112, 4  # pixels of a picture on a sheet, and between two
-_NAMES = ("train", "validation", "test")
 
 
 def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
@@ -25,7 +25,7 @@ def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
 
     folder: for thumbnails; those of the same images are written once.
     """
-    parts = {name: getattr(splits, name) for name in _NAMES}
+    parts = {name: getattr(splits, name) for name in SPLIT_NAMES}
     train = splits.train
     examples = []
     for position in range(min(count, len(train))):
@@ -41,7 +41,7 @@ def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
     return Preview(
         sizes={name: len(part) for name, part in parts.items()},
         classes=splits.classes,
-        counts={name: _counts(part.labels, len(splits.classes)) for name, part in parts.items()},
+        counts=splits.counts,
         characters=None,
         duplicates=splits.duplicates,
         examples=tuple(examples),
@@ -50,7 +50,7 @@ def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
 
 def of_documents(splits: DocumentSplits, count: int) -> Preview:
     """A preview of texts for a language model, with the first `count` training documents."""
-    parts: dict[str, list[str]] = {name: getattr(splits, name) for name in _NAMES}
+    parts: dict[str, list[str]] = {name: getattr(splits, name) for name in SPLIT_NAMES}
     return Preview(
         sizes={name: len(part) for name, part in parts.items()},
         classes=(),
@@ -102,7 +102,3 @@ def sheet(columns: NDArray[np.uint8], file: Path) -> None:
 
 def _text(text: str, label: str | None) -> Example:
     return Example(label=label, text=text[:_EXCERPT], characters=len(text))
-
-
-def _counts(labels: NDArray[np.int32], classes: int) -> tuple[int, ...]:
-    return tuple(int(count) for count in np.bincount(labels, minlength=classes))

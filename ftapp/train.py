@@ -62,6 +62,7 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
             test=len(splits.test),
             classes=list(splits.classes),
             duplicates=splits.duplicates,
+            counts={name: list(counts) for name, counts in splits.counts.items()},
         )
     )
     if recipe.augment and isinstance(splits.train, batches.Images):

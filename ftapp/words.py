@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 
@@ -74,6 +75,40 @@ def count(value: int) -> str:
         if value >= size_of_unit:
             return f"{value / size_of_unit:.3g}{unit}"
     return str(value)
+
+
+_CLASSES = 12  # named with their counts; of more, the fewest and the most
+
+
+def class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[int]]) -> str:
+    """How many examples each class has in all splits together: neg 114, pos 114, nan 12.
+
+    Of many classes, how many there are and which are the smallest and the largest; "" without classes.
+
+    Args:
+        classes: Names of the classes.
+        counts: Examples of each class, in the order of `classes`, by the name of the split. Without them, the names
+            alone are given.
+    """
+    names = [short_name(name) for name in classes]
+    totals = [sum(each) for each in zip(*counts.values(), strict=True)]
+    if len(totals) != len(names):
+        return ", ".join(names) if len(names) <= _CLASSES else f"{len(names)}, such as {', '.join(names[:3])}"
+    if len(names) <= _CLASSES:
+        return ", ".join(f"{name} {count:,}" for name, count in zip(names, totals, strict=True))
+    few, most = min(totals), max(totals)
+    if few == most:
+        return f"{len(names)} of {few:,} each, such as {', '.join(names[:3])}"
+    smallest, largest = names[totals.index(few)], names[totals.index(most)]
+    return f"{len(names)}, {few:,} to {most:,} examples each; smallest {smallest} {few:,}, largest {largest} {most:,}"
+
+
+def short_name(name: str, longest: int = 40) -> str:
+    """A name in one line for a list of names: printable, cut where it is long, in quotes where it would mislead."""
+    shown = printable(name).replace("\n", "\u240a").replace("\t", "\u2409")
+    if len(shown) > longest:
+        shown = f"{shown[: longest - 1]}…"
+    return f"'{shown}'" if shown != shown.strip() or not shown or "," in shown or shown[-1].isdigit() else shown
 
 
 def freeze_proof(frozen: int, changed: int, moved: int, trained: int) -> str:

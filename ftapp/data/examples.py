@@ -17,6 +17,7 @@ from ftapp.errors import Problem, RecipeError
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """The values of `Examples.given_split`."""
+SPLIT_NAMES = ("train", "validation", "test")
 
 _SHOWN = 10  # problems; a file with the wrong encoding or column has thousands
 
@@ -86,6 +87,11 @@ class Subset:
         """int32 [m]."""
         return self.examples.labels[self.indices]
 
+    def class_counts(self) -> tuple[int, ...]:
+        """How many examples each class has, in the order of `examples.classes`."""
+        counts = np.bincount(self.labels, minlength=len(self.examples.classes))
+        return tuple(int(count) for count in counts) if self.examples.classes else ()
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -99,6 +105,11 @@ class Splits:
     test: Subset
     classes: tuple[str, ...]
     duplicates: int
+
+    @property
+    def counts(self) -> dict[str, tuple[int, ...]]:
+        """Examples of each class, in the order of `classes`, by the name of the split."""
+        return {name: getattr(self, name).class_counts() for name in SPLIT_NAMES}
 
 
 @dataclass(frozen=True)

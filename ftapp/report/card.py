@@ -11,6 +11,7 @@ from pathlib import Path
 from ftapp.compare import Record
 from ftapp.durable import replace_file
 from ftapp.report import pieces
+from ftapp.words import class_counts
 
 FILE = "MODEL_CARD.md"
 
@@ -39,7 +40,7 @@ def card(one: Record) -> str:
     if history.model:
         lines.append(f"- Parameters: {history.model.parameters:,}")
     if data and data.classes:
-        lines.append(f"- Classes: {', '.join(data.classes)}")
+        lines.append(f"- Classes: {class_counts(data.classes, data.counts)}")
     if one.status != "done":
         lines.append(f"- **The run is {one.status}: this is not a finished model.**")
     lines += ["", "## Data", "", f"- Source: `{settings.get('data.source', 'unknown')}`"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ftapp import words
 from ftapp.compare import Record, drift, metrics, token_share_gain
 from ftapp.durable import replace_file
 from ftapp.report import card, page, pieces, svg
@@ -31,6 +32,9 @@ def body(one: Record) -> list[str]:
     """The page of a run, section by section."""
     history = one.history
     parts = [_header(one), _figures(one)]
+    if history.data and history.data.classes:
+        told = words.class_counts(history.data.classes, history.data.counts)
+        parts.append(f'<p class="soft">Classes: {escape(told)}</p>')
     if history.ended and history.ended.error:
         parts.append(f'<p class="bad">{escape(history.ended.error)}</p>')
     if len(history.steps):

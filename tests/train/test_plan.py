@@ -30,6 +30,8 @@ def test_it_foretells_what_the_run_does(image_recipe: str, do: Do, tmp_path: Pat
     _, history, _ = do(image_recipe + second)
     assert history.data is not None
     assert made["examples"] == {"train": history.data.train, "validation": 8, "test": 10}
+    assert made["counts"] == history.data.counts == {"train": [11, 11], "validation": [4, 4], "test": [5, 5]}
+    assert made["classes"] == history.summary()["classes"] == ["across", "down"]
     for phase, told in zip(made["phases"], history.summary()["phases"], strict=True):
         assert phase["name"] == told["name"]
         assert phase["steps"] == told["steps"] == told["outcome"]["steps"]
