@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = ": ".join(part for part in (self.file, self.key) if part)
-        return f"{place}: {self.message}" if place else self.message
+        return ": ".join(shortened(part) for part in (self.file, self.key, self.message) if part)
 
 
 class RecipeError(Exception):
@@ -40,10 +41,31 @@ class HubError(RunError):
     """A preset or data set that could not be had from its hub or server; a profile may do without it."""
 
 
+_QUOTED = reprlib.Repr()
+_QUOTED.maxlevel, _QUOTED.maxdict, _QUOTED.maxlist, _QUOTED.maxtuple = 3, 4, 6, 6
+_QUOTED.maxstring = _QUOTED.maxother = 120
+_LONGEST_MESSAGE = 800  # characters
+_LONGEST_WORD = 100  # characters; what is longer is no misspelling, and comparing it would take long
+
+
+def quoted(value: Any) -> str:
+    """A value from outside as a message quotes it: as Python writes it, on one line, long and deep ones shortened."""
+    try:
+        return _QUOTED.repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+def shortened(message: str) -> str:
+    """A message without the middle of what is too long to be read in it, such as a value of kilobytes."""
+    half = _LONGEST_MESSAGE // 2
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:half]} … {message[-half:]}"
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """A clause that names the closest of `choices` to `word`, or all of them when none is close and they are few."""
     choices = list(dict.fromkeys(choices))
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5) if len(word) <= _LONGEST_WORD else []
     if close:
         return f"did you mean '{close[0]}'?"
     if not choices:

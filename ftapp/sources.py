@@ -88,7 +88,11 @@ def checked(uri: str) -> str:
     try:
         return _checked(uri)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"a source is a file or folder that can be read; got '{uri}': {error}") from error
+        raise ValueError(f"a source is a file or folder that can be read; got '{uri}': {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _checked(uri: str) -> str:

@@ -12,13 +12,15 @@ from typing import Any
 import tomli_w
 
 from ftapp import presets, sources
-from ftapp.errors import Problem, RecipeError, nearest
+from ftapp.errors import Problem, RecipeError, nearest, quoted
 from ftapp.recipe.overrides import NAMED, merge, parse_override, without
 from ftapp.recipe.schema import Finding, Recipe
-from ftapp.recipe.validation import validate
+from ftapp.recipe.validation import unknown_keys, validate
 from ftapp.resources import bundled
 
 _OF_ARMS = ("arm", "finding")
+_LONGEST = 200  # characters of an override that a message quotes
+_DEEPEST = 32  # tables in tables; a recipe has 6
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+_-]{0,39}")
 
 
@@ -32,7 +34,7 @@ def find(name: str) -> Path:
             path = Path(name).expanduser()
             if path.is_file():
                 return path
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise RecipeError([Problem(name, "", f"a recipe is a TOML file that can be read: {error}")]) from error
         siblings = [str(path.parent / other.name) for other in path.parent.glob("*.toml")]
         raise RecipeError(
@@ -169,7 +171,11 @@ def _stages(
         except ValueError as error:
             problems.append(Problem("--set", "", str(error)))
             continue
-        stages = _staged(stages, [(f"--set {override}", change)], problems)
+        place = f"--set {override if len(override) <= _LONGEST else f'{override[:_LONGEST]}…'}"
+        if wrong := [Problem(place, *found) for found in unknown_keys(change, stages[-1][1])]:
+            problems += wrong
+            continue
+        stages = _staged(stages, [(place, change)], problems)
         if "arm" not in change:
             stages[-1] = (stages[-1][0], _over_arms(stages[-1][1], change))
     return stages
@@ -203,7 +209,7 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
     """What each arm overrides, by its name. Adds what is wrong with the list of arms to `problems`."""
     place, tables = stages[0][0], stages[-1][1].get("arm", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        problems.append(Problem(place, "arm", f"arms are tables such as [[arm]]; got {tables!r}"))
+        problems.append(Problem(place, "arm", f"{quoted(tables)} is no list of arms, which are tables such as [[arm]]"))
         return {}
     if len(tables) == 1:
         problems.append(Problem(place, "arm", "a comparison has two arms or more; got 1"))
@@ -211,8 +217,8 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
     for number, table in enumerate(tables):
         name = table.get("name")
         if not isinstance(name, str) or not _ARM_NAME.fullmatch(name):
-            arrived = "none" if name is None else repr(name)
-            message = f"an arm has a name of letters, digits, spaces and .+_- such as 'A full'; got {arrived}"
+            arrived = "an arm without a name" if name is None else quoted(name)
+            message = f"{arrived}: an arm has a name of letters, digits, spaces and .+_- such as 'A full'"
             problems.append(Problem(place, f"arm.{number}.name", message))
         elif name in arms:
             problems.append(Problem(place, f"arm.{name}", "arms have different names; got this one twice"))
@@ -225,8 +231,9 @@ def parse(text: str) -> Recipe:
     """A resolved recipe, without profiles, from TOML text. Raises RecipeError with all problems at once."""
     try:
         raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError([_not_toml("", error)]) from error
+    _check_depth(raw, "")
     problems: list[Problem] = []
     recipe = _check([("", raw)], problems)
     if problems or recipe is None:
@@ -260,14 +267,30 @@ def read(path: Path) -> dict[str, Any]:
         raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError([_not_toml(str(path), error)]) from error
+    _check_depth(raw, str(path))
     named = raw.get("profile", {})
     wrong = [each for each in (named.values() if isinstance(named, dict) else [named]) if not isinstance(each, dict)]
     if wrong:
-        message = f"profiles are tables such as [profile.quick]; got {wrong[0]!r}"
+        message = f"{quoted(wrong[0])} is no profile; profiles are tables such as [profile.quick]"
         raise RecipeError([Problem(str(path), "profile", message)])
     return raw
+
+
+def _check_depth(raw: dict[str, Any], place: str) -> None:
+    """Raise RecipeError for tables in tables in tables so deep that what walks through them could not."""
+    level: list[Any] = [raw]
+    for _ in range(_DEEPEST):
+        level = [
+            part
+            for each in level
+            for part in (each.values() if isinstance(each, dict) else each)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return
+    raise RecipeError([Problem(place, "", f"the tables of a recipe lie at most {_DEEPEST} deep in each other")])
 
 
 def _not_toml(place: str, error: Exception) -> Problem:

@@ -7,9 +7,10 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from ftapp.errors import nearest
+from ftapp.errors import nearest, quoted
 
 _LENGTHS = {"epochs", "steps"}
+_DEEPEST = 8  # parts of a key; arm.NAME.phase.NAME.learning_rate.SELECTION has 6
 # Lists of tables that are found by their names, and how their keys are written.
 NAMED = {
     "phase": "a phase is a table of keys such as phase.{name}.epochs",
@@ -21,7 +22,8 @@ def table_names(tables: Any) -> list[str]:
     """The names of a raw recipe's phases or arms; their numbers where they have none."""
     if not isinstance(tables, list):
         return []
-    return [str(table.get("name", index) if isinstance(table, dict) else index) for index, table in enumerate(tables)]
+    names = [table.get("name") if isinstance(table, dict) else None for table in tables]
+    return [name if isinstance(name, str) else str(index) for index, name in enumerate(names)]
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> lis
             raise ValueError(f"there is no {kind} '{name}'; {nearest(name, names)}")
         index = names.index(name)
         if not isinstance(tables[index], dict) or not isinstance(change, Mapping):
-            raise ValueError(f"{NAMED[kind].format(name=name)}; got {change!r}")
+            raise ValueError(f"{quoted(change)} is no table; {NAMED[kind].format(name=name)}")
         # A phase's length is epochs or steps, so the one that is laid over takes the other's place.
         kept = {key: old for key, old in tables[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
         result[index] = merge(kept, change)
@@ -91,20 +93,21 @@ def parse_value(text: str) -> Any:
         return None
     try:
         return tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, a number of thousands of digits, or a thousand brackets
         return text
 
 
 def parse_override(text: str) -> dict[str, Any]:
     """The tables that `key=value`, such as phase.head.epochs=2, lays over a recipe's. Raises ValueError."""
     if not text.isprintable():
-        raise ValueError(f"an override is one line of UTF-8 text; got {text!r}")
+        raise ValueError(f"{quoted(text)} is not one line of UTF-8 text, as an override is")
     key, equals, value = text.partition("=")
-    parts = split_key(key.strip())
+    parts = [part.strip() for part in split_key(key.strip())]
     if not equals or not all(parts):
-        raise ValueError(f"an override is key=value, such as data.limit=1000; got '{text}'")
-    parsed = parse_value(value)
-    nested: dict[str, Any] = {parts[-1]: parsed}
+        raise ValueError(f"{quoted(text)} is not key=value, such as data.limit=1000")
+    if len(parts) > _DEEPEST:
+        raise ValueError(f"{quoted(key)} has {len(parts)} parts; a key has at most {_DEEPEST}")
+    nested: dict[str, Any] = {parts[-1]: parse_value(value)}
     for part in reversed(parts[:-1]):
         nested = {part: nested}
     return nested

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from ftapp import presets, sources
+from ftapp.errors import quoted
 from ftapp.rules import parse_rule, parse_selections
 
 Task = Literal["image-classification", "text-classification", "causal-lm"]
@@ -21,10 +23,27 @@ Optimizer = Literal["adam", "adamw", "sgd", "rmsprop", "lion"]
 Schedule = Literal["constant", "linear", "cosine"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
+# Bounds of numbers. They are far beyond what is of use and short of what fails without a sentence: a count that no
+# array can have, a rate that float32 rounds to 0 or that makes the first step infinite.
+MOST_EXAMPLES = 10**9
+MOST_STEPS = 10**7  # a run's events are kept by column, 72 bytes a step
+MOST_EPOCHS = 10**4
+MOST_BATCH = 2**16  # the largest batches of the literature: You et al. 2020 (LAMB) train BERT with 65,536 / 32,768
+LEAST_RATE, MOST_RATE = 1e-12, 100.0  # a range test (Smith 2015) ends at 10
+MOST_PIXELS = 4096  # a side; an image of this size takes 200 MB in float32
+MOST_TOKENS = 2**20
+MOST_UNITS = 2**16
+
+Examples = Annotated[int, Field(ge=1, le=MOST_EXAMPLES)]
+Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
+BatchSize = Annotated[int, Field(ge=1, le=MOST_BATCH)]
+
 
 def _checked_size(size: float) -> float:
     if size < 0 or (size >= 1 and size != int(size)):
-        raise ValueError(f"a split is a share below 1 or a whole number of examples; got {size}")
+        raise ValueError(f"{size} is no size of a split: it is a share below 1 or a whole number of examples")
+    if size > MOST_EXAMPLES:
+        raise ValueError(f"{size:g} examples are too many; the most are {MOST_EXAMPLES}")
     return size
 
 
@@ -38,6 +57,12 @@ def _checked_selections(text: str) -> str:
     return text
 
 
+def _checked_phase_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", name):
+        raise ValueError(f"{quoted(name)} is no name of a phase, which is a letter, then letters, digits, - and _")
+    return name
+
+
 SplitSize = Annotated[float, AfterValidator(_checked_size)]
 # What pydantic puts into an error's location beside the recipe's own keys: which form of the learning rate was tried,
 # and that it is about a table's key.
@@ -49,7 +74,7 @@ def _form_of_rate(value: Any) -> str | None:
     return _TABLE if isinstance(value, dict) else _NUMBER if isinstance(value, int | float) else None
 
 
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(ge=LEAST_RATE, le=MOST_RATE)]
 Rates = Annotated[dict[Annotated[str, AfterValidator(_checked_selections)], Rate], Field(min_length=1)]
 LearningRate = Annotated[
     Annotated[Rate, Tag(_NUMBER)] | Annotated[Rates, Tag(_TABLE)],
@@ -77,10 +102,12 @@ class Model(Section):
 
     preset: Annotated[str, AfterValidator(presets.checked)]
     """The pretrained model: a name of KerasHub's, hf://OWNER/MODEL, a folder, assets:NAME, or pypi://FILE/MEMBER."""
-    image_size: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=2, max_length=2)] | None = None
-    """[height, width] in pixels to which images are resized. Cost grows with the area."""
-    sequence_length: Annotated[int, Field(ge=4)] | None = None
-    """Tokens of an example; the rest of a longer text is cut off."""
+    image_size: (
+        Annotated[list[Annotated[int, Field(ge=8, le=MOST_PIXELS)]], Field(min_length=2, max_length=2)] | None
+    ) = None
+    """[height, width] to which images are resized, each from 8 to 4,096 pixels. Cost grows with the area."""
+    sequence_length: Annotated[int, Field(ge=4, le=MOST_TOKENS)] | None = None
+    """Tokens of an example, 4 or more; the rest of a longer text is cut off."""
     features: str | None = None
     """The layer of the backbone whose output feeds the head; without it, the backbone's own output does."""
     pooling: Pooling = "average"
@@ -89,8 +116,9 @@ class Model(Section):
     """Whether each feature is brought to mean 0 and variance 1 before the new layers, by batch normalization without an
     affine part (He et al. 2022, Masked Autoencoders, appendix A.1), so that one learning rate suits the features of any
     layer."""
-    hidden: list[Annotated[int, Field(ge=1)]] = []
-    """Widths of new fully connected ReLU layers between the backbone and the classifier."""
+    hidden: Annotated[list[Annotated[int, Field(ge=1, le=MOST_UNITS)]], Field(max_length=16)] = []
+    """Widths of new fully connected ReLU layers between the backbone and the classifier: at most 16 layers, each from 1
+    to 65,536 wide."""
     dropout: Share = 0.0
     """The share of the classifier's inputs that is left out at random in training."""
     head: Head = "softmax"
@@ -113,7 +141,7 @@ class Data(Section):
     """The column of a table that holds the class."""
     classes: list[str] | None = None
     """Names of the classes in the order of the model's outputs; without them, all that occur, in order."""
-    limit: Annotated[int, Field(ge=2)] | None = None
+    limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None
     """Draw so many examples before splitting, seeded and balanced as the source is; without it, all are used."""
     validation: SplitSize = 0.1
     """Examples that the run is watched on: a share of all (below 1) or a number."""
@@ -134,8 +162,8 @@ class Augment(Section):
     """Turn images by at most so many degrees either way."""
     zoom: Share = 0.0
     """Scale images by at most this share, in or out."""
-    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """The share of each side that a random crop keeps before it is resized back; 1 crops nothing."""
+    crop: Annotated[float, Field(ge=0.01, le=1)] = 1.0
+    """The share of each side, from 0.01, that a random crop keeps before it is resized back; 1 crops nothing."""
     translation: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.0]
     """Move images by at most this share of [width, height] either way."""
     fill_mode: FillMode = "reflect"
@@ -147,9 +175,9 @@ class Augment(Section):
     """Leave each token of a text out with this probability (random deletion, Wei & Zou 2019)."""
     word_swap: Share = 0.0
     """So many times for each word, as a share, exchange two words of a text (random swap, Wei & Zou 2019)."""
-    views: Annotated[int, Field(ge=1)] = 4
-    """Augmented views of each example that are kept where the outputs of frozen layers are; epochs take turns at
-    them."""
+    views: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Augmented views of each example that are kept where the outputs of frozen layers are, at most 1,000; epochs take
+    turns at them."""
 
 
 class Frozen(Section):
@@ -171,34 +199,34 @@ class Phase(Section):
     (`ftapp.optimizers`).
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
-    """What the phase is called: a letter, then letters, digits, - and _."""
+    name: Annotated[str, AfterValidator(_checked_phase_name)]
+    """What the phase is called: a letter, then at most 39 letters, digits, - and _."""
     layers: list[Annotated[str, AfterValidator(_checked_rule)]] = []
     """Rules, one a line, that say which layers train; everything does until one says otherwise, and later ones override
     earlier ones. For example: freeze all; train attention & last:4; train head."""
-    epochs: Annotated[int, Field(ge=1)] | None = None
-    """How many times the phase sees all training examples."""
-    steps: Annotated[int, Field(ge=1)] | None = None
-    """How many batches the phase trains on."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    """Examples of a step. Memory grows with it; larger batches have a steadier gradient."""
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
+    """How many times the phase sees all training examples, at most 10,000."""
+    steps: Steps | None = None
+    """How many batches the phase trains on, at most 10 million."""
+    batch_size: BatchSize = 32
+    """Examples of a step, at most 65,536. Memory grows with it; larger batches have a steadier gradient."""
     optimizer: Optimizer = "adam"
     """What turns gradients into changes of the weights. Adam and AdamW keep two values for each weight that trains, the
     others one."""
     learning_rate: LearningRate = 1e-3
-    """A number, or a table of numbers by selections of layers, such as { backbone = 1e-5, head = 1e-3,
-    "attention & last:2" = 3e-5 }, of which later ones override earlier ones."""
-    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """A number from 1e-12 to 100, or a table of numbers by selections of layers, such as
+    { backbone = 1e-5, head = 1e-3, "attention & last:2" = 3e-5 }, of which later ones override earlier ones."""
+    layer_decay: Annotated[float, Field(ge=0.01, le=1)] = 1.0
     """Multiplies the rate of a layer once more for each block that lies above it, so that lower layers learn more
-    slowly; 1 changes nothing."""
+    slowly, from 0.01; 1 changes nothing."""
     schedule: Schedule = "constant"
     """The course of the learning rate after the warm-up: constant, or falling in a straight line or along a cosine."""
     warmup: Share = 0.0
     """The share of the phase in which the learning rate rises to its value."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """How fast weights shrink towards 0, by the optimizer's own rule: regularisation."""
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
-    """Gradients longer than this are shortened to it; without it, none are."""
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """How fast weights shrink towards 0, by the optimizer's own rule, from 0 to 10: regularisation."""
+    clip_norm: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
+    """Gradients longer than this, from 1e-6 to 1e6, are shortened to it; without it, none are."""
     gradient_norm: bool = False
     """Whether each step tells how long its gradient is before it is shortened; this takes some 2% of a step."""
 
@@ -218,14 +246,14 @@ class Phase(Section):
 class Evaluate(Section):
     """When and on what the run evaluates. The result at the end of the run is always that of the whole test split."""
 
-    every: Annotated[int, Field(ge=1)] | None = None
+    every: Steps | None = None
     """Evaluate every so many steps; without it, after each epoch."""
     split: Split = "validation"
     """The split that is evaluated while the run trains."""
-    examples: Annotated[int, Field(ge=1)] | None = None
+    examples: Examples | None = None
     """At most so many examples of the split; without it, all."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    """Examples that are evaluated together; it changes time and memory, not the result."""
+    batch_size: BatchSize = 64
+    """Examples that are evaluated together, at most 65,536; it changes time and memory, not the result."""
 
 
 class Samples(Section):
@@ -236,20 +264,21 @@ class Samples(Section):
     measured too, over `draws` texts for each prompt.
     """
 
-    prompts: Annotated[list[str], Field(min_length=1)]
-    """Beginnings that the model continues."""
-    tokens: Annotated[int, Field(ge=1)] = 48
-    """How many tokens it adds to each."""
-    temperature: Annotated[float, Field(gt=0)] = 0.8
-    """How freely it chooses: towards 0 always the likeliest token, above 1 less likely ones more often."""
-    top_k: Annotated[int, Field(ge=1)] = 40
+    prompts: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    """Beginnings that the model continues, at most 1,000."""
+    tokens: Annotated[int, Field(ge=1, le=2**16)] = 48
+    """How many tokens it adds to each, at most 65,536."""
+    temperature: Annotated[float, Field(ge=0.01, le=100)] = 0.8
+    """How freely it chooses, from 0.01 to 100: towards 0 always the likeliest token, above 1 less likely ones more
+    often."""
+    top_k: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 40
     """It chooses among so many of the likeliest tokens."""
-    every: Annotated[int, Field(ge=1)] | None = None
+    every: Steps | None = None
     """Also samples every so many steps."""
-    common: Annotated[int, Field(ge=1)] | None = None
+    common: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     """Also measure what share of it is among so many of the training text's most frequent tokens."""
-    draws: Annotated[int, Field(ge=1)] = 16
-    """Over so many texts for each prompt."""
+    draws: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Over so many texts for each prompt, at most 10,000."""
 
 
 Measure = Literal[
@@ -283,7 +312,7 @@ class Finding(Section):
     """Of which arm."""
     against: str | None = None
     """Against which other arm, for differences and ratios."""
-    step: Annotated[int, Field(ge=0)] | None = None
+    step: Annotated[int, Field(ge=0, le=MOST_STEPS)] | None = None
     """After so many steps, for accuracy-after."""
     at_least: float | None = None
     """It holds from here up."""
@@ -294,6 +323,8 @@ class Finding(Section):
     def _is_whole(self) -> Finding:
         if self.at_least is None and self.at_most is None:
             raise ValueError("a finding has 'at_least', 'at_most' or both; got neither")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"nothing is at least {self.at_least:g} and at most {self.at_most:g}; exchange the two")
         if (self.measure in _OF_TWO_ARMS) != (self.against is not None):
             rule = (
                 "is of an arm 'against' another" if self.against is None else "is of one arm alone, without 'against'"
@@ -342,7 +373,7 @@ class Recipe(Section):
     data: Data
     augment: Augment | None = None
     frozen: Frozen = Frozen()
-    phase: Annotated[list[Phase], Field(min_length=1)]
+    phase: Annotated[list[Phase], Field(min_length=1, max_length=100)]
     evaluate: Evaluate = Evaluate()
     samples: Samples | None = None
     finding: list[Finding] = []

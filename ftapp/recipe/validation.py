@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from ftapp import presets, sources
-from ftapp.errors import nearest
-from ftapp.recipe.overrides import table_names
-from ftapp.recipe.schema import FOREIGN, MARKS, Recipe, Section, too_long
+from ftapp.errors import nearest, quoted, shortened
+from ftapp.recipe.overrides import NAMED, merge, table_names
+from ftapp.recipe.schema import FOREIGN, MARKS, Phase, Recipe, Section, too_long
 
 
 def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]:
@@ -22,23 +23,75 @@ def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]
     return recipe, list(_conflicts(recipe))
 
 
+def unknown_keys(
+    changes: Mapping[str, Any], tables: Any, section: type[Section] = Recipe, place: str = ""
+) -> Iterator[tuple[str, str]]:
+    """The keys of a change that no recipe has, whatever their values, each with what is wrong.
+
+    Where a value is None, which takes a key away, checking the changed tables would not show it. tables: the raw ones
+    that the change is laid over.
+    """
+    tables = tables if isinstance(tables, Mapping) else {}
+    for key, value in changes.items():
+        path, old = f"{place}{key}", tables.get(key)
+        if key in NAMED and not place and isinstance(value, Mapping):
+            named = dict(zip(table_names(old), old, strict=True)) if isinstance(old, list) else {}
+            for name, change in value.items():
+                if name not in named:
+                    yield path, f"there is no {key} '{name}'; {nearest(name, named)}"
+                elif isinstance(change, Mapping) and key == "phase":
+                    yield from unknown_keys(change, named[name], Phase, f"{path}.{name}.")
+                elif isinstance(change, Mapping):
+                    kept = {part: each for part, each in change.items() if part != "name"}
+                    arm = {part: each for part, each in tables.items() if part != "arm"}
+                    with suppress(ValueError):  # what is wrong with the arm itself is told where arms are checked
+                        arm = merge(arm, named[name] if isinstance(named[name], Mapping) else {})
+                    yield from ((f"{path}.{name}.{found}", why) for found, why in unknown_keys(kept, arm))
+        elif key == "profile" and not place:
+            yield path, "a profile is not a key that --set changes; it is chosen by --profile NAME"
+        elif key not in section.model_fields and not (key == "arm" and not place):
+            yield path, f"unknown key; {nearest(key, section.model_fields)}"
+        elif isinstance(value, Mapping):
+            inner = next(_sections(section.model_fields[key].annotation), None)
+            if inner is not None:
+                yield from unknown_keys(value, old, inner, f"{path}.")
+                continue
+            known = old if isinstance(old, Mapping) else {}
+            gone = [part for part, each in value.items() if each is None and part not in known]
+            yield from ((f"{path}.{part}", f"this key is not there; {nearest(part, known)}") for part in gone)
+
+
+_BOUNDS = {
+    "greater_than": ("gt", "is too small; it is above {}"),
+    "greater_than_equal": ("ge", "is too small; the least is {}"),
+    "less_than": ("lt", "is too large; it is below {}"),
+    "less_than_equal": ("le", "is too large; the most is {}"),
+}
+
+
 def _explained(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
-    """Pydantic's error in our words: the key, and the rule, what arrived and the nearest valid choice."""
+    """Pydantic's error in our words: the key, and what is wrong with the value, the rule and the nearest choice."""
     path, fields = _walk(error["loc"])
     if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
-        path[1] = phase_names[int(path[1])]
-    key, arrived, kind = ".".join(path), error["input"], error["type"]
+        path[1] = shortened(phase_names[int(path[1])])
+    key, arrived, kind = ".".join(path), quoted(error["input"]), error["type"]
+    context = error.get("ctx", {})
     if kind == "extra_forbidden":
         return key, f"unknown key; {nearest(path[-1], fields)}"
     if kind == "missing":
         return key, "this key is required and is missing"
     if kind == "literal_error":
-        choices = [choice.strip().strip("'") for choice in error["ctx"]["expected"].replace(" or ", ", ").split(",")]
-        return key, f"unknown value {arrived!r}; {nearest(str(arrived), choices)}"
+        choices = [choice.strip().strip("'") for choice in context["expected"].replace(" or ", ", ").split(",")]
+        word = error["input"] if isinstance(error["input"], str) else arrived
+        return key, f"unknown value {arrived}; {nearest(word, choices)}"
     if kind == "value_error":
-        return key, str(error["ctx"]["error"])
+        return key, shortened(str(context["error"]))
+    if kind in _BOUNDS:
+        name, rule = _BOUNDS[kind]
+        bound = context[name]
+        return key, f"{arrived} {rule.format(f'{bound:g}' if isinstance(bound, float) else bound)}"
     rule = error["msg"].removeprefix("Input ")
-    return key, f"{rule}; got {arrived!r}"
+    return key, f"{arrived} {rule}" if rule.startswith("should") else f"{arrived}: {rule[0].lower()}{rule[1:]}"
 
 
 def _walk(location: Sequence[str | int]) -> tuple[list[str], list[str]]:

@@ -656,7 +656,7 @@ async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) 
         warmup = line(screen, "phase.warmup").query_one(Input)
         assert warmup.value == "0.1"
         await fill(screen, pilot, "phase.warmup", "2")
-        assert "less than 1" in (wrong(line(screen, "phase.warmup")) or "")
+        assert "below 1" in (wrong(line(screen, "phase.warmup")) or "")
         assert text_of(screen.query_one("#problems")).startswith("B slow: phase.finetune.warmup: ")
         await pilot.press("escape", "left_curly_bracket")
         await pilot.pause()

@@ -103,8 +103,8 @@ def test_all_that_is_wrong_with_all_arms_is_told_at_once(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('name = "A full"', "", "arm.0.name: an arm has a name of letters, digits, spaces and .+_- such as 'A full'"),
-        ('name = "A full"', 'name = "a/b"', "got 'a/b'"),
+        ('name = "A full"', "", "arm.0.name: an arm without a name: an arm has a name of"),
+        ('name = "A full"', 'name = "a/b"', "'a/b': an arm has a name of letters, digits"),
         ('name = "A full"', 'name = "B targeted"', "arm.B targeted: arms have different names; got this one twice"),
         (
             "phase.finetune.layers",
@@ -121,13 +121,21 @@ def test_one_arm_is_no_comparison(tmp_path: Path) -> None:
     text = RECIPE.partition("[[arm]]")[0] + '[[arm]]\nname = "A"\n'
     assert problems(tmp_path, text) == ["mine.toml: arm: a comparison has two arms or more; got 1"]
     assert problems(tmp_path, RECIPE.partition("[[arm]]")[0] + "[arm]\nname = 'A'\n")[0].startswith(
-        "mine.toml: arm: arms are tables such as [[arm]]"
+        "mine.toml: arm: {'name': 'A'} is no list of arms, which are tables such as [[arm]]"
     )
 
 
 def test_an_arm_that_is_set_exists(tmp_path: Path) -> None:
-    told = problems(tmp_path, RECIPE, "arm.B target.seed=1")
-    assert told == ["--set arm.B target.seed=1: arm: there is no arm 'B target'; did you mean 'B targeted'?"]
+    for value in ("1", ""):
+        told = problems(tmp_path, RECIPE, f"arm.B target.seed={value}")
+        assert told == [f"--set arm.B target.seed={value}: arm: there is no arm 'B target'; did you mean 'B targeted'?"]
+
+
+def test_a_misspelled_key_of_an_arm_is_refused_whatever_its_value(tmp_path: Path) -> None:
+    for value in ("1", "", "{}", "''"):
+        override = f"arm.B targeted.phase.finetune.warmpu={value}"
+        wrong = "arm.B targeted.phase.finetune.warmpu: unknown key; did you mean 'warmup'?"
+        assert problems(tmp_path, RECIPE, override) == [f"--set {override}: {wrong}"]
 
 
 def test_show_prints_arms_that_read_back(tmp_path: Path) -> None:
