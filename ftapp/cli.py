@@ -466,8 +466,19 @@ def cache(
 
 
 @app.command()
-def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
+def runs(
+    runs_dir: RunsDirOption = None,
+    as_json: JsonOption = False,
+    deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be restored.")] = False,
+    restore: Annotated[
+        str | None, typer.Option("--restore", metavar="RUN", help="Bring back a deleted run or experiment, or last.")
+    ] = None,
+    empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Remove deleted runs for good.")] = False,
+) -> None:
     """List runs and experiments, the newest first: running, done, failed, refused, interrupted or crashed."""
+    if deleted or restore is not None or empty_trash:
+        _trash(runs_dir, restore, empty=empty_trash, as_json=as_json)
+        return
     from ftapp import experiments
     from ftapp import runs as folders
     from ftapp.history import History
@@ -500,6 +511,53 @@ def runs(runs_dir: RunsDirOption = None, as_json: JsonOption = False) -> None:
             Column("arms", 2, least=16),
         ]
         print_table(columns, [_experiment_row(each, statuses) for each in found])
+
+
+def _trash(runs_dir: Path | None, restored: str | None, *, empty: bool, as_json: bool) -> None:
+    """List deleted runs, restore one, or remove them all for good."""
+    from datetime import datetime
+
+    from ftapp import runs as folders
+    from ftapp import trash, words
+    from ftapp.errors import RunError
+    from ftapp.tables import Column, print_table, print_text
+
+    folder = folders.runs_dir(runs_dir)
+    if restored is not None:
+        with _refusals():
+            found = trash.find(restored, folder)
+        try:
+            trash.restore(found)
+        except RunError as error:
+            print_text(str(error), sys.stderr)
+            raise typer.Exit(1) from None
+        print(found.place)
+        return
+    wrong: list[str] = []
+    if empty:
+        trash.empty(folder, failed=lambda place, error: wrong.append(f"{place} is not removed: {error.strerror}"))
+    rows = [(found, found.size) for found in trash.contents(folder)]
+    if as_json:
+        print(json.dumps([{"run": str(found.place), "deleted": found.time, "bytes": size} for found, size in rows]))
+    else:
+        columns = [Column("deleted run", 0, least=24, is_name=True), Column("when", 2), Column("size", 1, right=True)]
+        print_table(
+            columns,
+            [
+                [
+                    found.folder.name,
+                    datetime.fromtimestamp(found.time).isoformat(" ", "minutes"),
+                    words.size(size),
+                ]
+                for found, size in rows
+            ],
+        )
+        print()
+        print_text(f"{words.size(sum(size for _, size in rows))}; each is removed for good {trash.DAYS} days after")
+    for message in wrong:
+        print_text(message, sys.stderr)
+    if wrong:
+        raise typer.Exit(1)
 
 
 def _experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import json
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from ftapp import runs
 from ftapp.durable import replace_file
-from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.errors import Problem, RecipeError
 from ftapp.runs import Run
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
-_FOLDER = "experiments"
+FOLDER = "experiments"
 _CONTROL = "again"
 
 
@@ -183,7 +182,7 @@ def create(
     repeats: how often each arm is run, with one seed after another; jobs: how many runs go at once; facts: what else to
     write down.
     """
-    made = Experiment(runs.new_folder(runs_dir / _FOLDER, name, profile))
+    made = Experiment(runs.new_folder(runs_dir / FOLDER, name, profile))
     replace_file(made.recipe_file, text.encode())
     made._write(
         {
@@ -242,23 +241,13 @@ def launch(experiment: Experiment) -> subprocess.Popen[bytes]:
 
 def list_experiments(runs_dir: Path) -> list[Experiment]:
     """The experiments beside the runs, newest first."""
-    found = (runs_dir / _FOLDER).glob("*/experiment.json")
+    found = (runs_dir / FOLDER).glob("*/experiment.json")
     return [Experiment(path.parent.absolute()) for path in sorted(found, reverse=True)]
-
-
-def delete(experiment: Experiment, *, with_runs: bool) -> None:
-    """Remove its folder, and its runs if asked. Raises RunError when it or one of these goes on, and OSError."""
-    members = experiment.members() if with_runs else []
-    if experiment.alive() or any(member.run.alive() for member in members):
-        raise RunError(f"an experiment that goes on cannot be deleted; stop it first; got {experiment.folder.name}")
-    for member in members:
-        runs.delete(member.run)
-    shutil.rmtree(experiment.folder)
 
 
 def find(name: str, runs_dir: Path) -> Experiment | None:
     """An experiment by its folder or by its name beside the runs; None when there is none of that name."""
-    for folder in (Path(name), runs_dir / _FOLDER / name):
+    for folder in (Path(name), runs_dir / FOLDER / name):
         if (folder / "experiment.json").is_file():
             return Experiment(folder.absolute())
     return None

@@ -14,7 +14,6 @@ import os
 import platform
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import time
@@ -27,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from ftapp.durable import replace_file
-from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.errors import Problem, RecipeError, nearest
 from ftapp.events import AnyEvent, EventReader
 from ftapp.history import History
 from ftapp.processes import child_environment, python_module
@@ -254,13 +253,6 @@ def find(name: str, folder: Path) -> Run:
     else:
         message = f"there is no run '{name}' in {folder}; {nearest(name, [run.folder.name for run in found])}"
     raise RecipeError([Problem("", "", message)])
-
-
-def delete(run: Run) -> None:
-    """Remove a run's folder with all that is in it. Raises RunError when the run goes on, and OSError."""
-    if run.alive():
-        raise RunError(f"a run that goes on cannot be deleted; stop it first; got {run.folder.name}")
-    shutil.rmtree(run.folder)
 
 
 def _version(package: str) -> str | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ftapp.experiments import Experiment
     from ftapp.runs import Run
     from ftapp.summary import Summaries
+    from ftapp.trash import Deleted
     from ftapp.tui.draft import Draft
 
 _LIVE_SECONDS = 2.0
@@ -36,7 +37,8 @@ _LIVE_SECONDS = 2.0
 class FtApp(App[None]):
     """The interface. Screens reach each other through its methods.
 
-    live_runs: how many runs in the folder go on, whoever started them.
+    live_runs: how many runs in the folder go on, whoever started them; deleted: what was moved into the trash, a list
+    for each time, the last at the end.
     """
 
     TITLE = "ftapp"
@@ -63,6 +65,7 @@ class FtApp(App[None]):
         self._runs_dir = runs_dir
         self.offline = offline
         self.settings = Settings.load()
+        self.deleted: list[list[Deleted]] = []
         self._palette = Palette()
         for theme in THEMES:
             self.register_theme(theme)
@@ -105,6 +108,7 @@ class FtApp(App[None]):
         yield from (each for each in super().get_system_commands(screen) if each.title not in ("Keys", "Quit"))
         yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
         yield SystemCommand("Runs", "All runs, live and ended", lambda: self.action_show("runs"))
+        yield SystemCommand("Empty the trash", "Remove deleted runs for good", self.empty_trash)
         yield SystemCommand("Help", "What this screen is for, and its keys", self.action_help)
         yield SystemCommand("Quit", "Close the interface; runs go on", self.action_leave)
 
@@ -206,6 +210,29 @@ class FtApp(App[None]):
 
         text = "The runs that go on end after their steps and keep their models, and no other starts. It cannot go on."
         self.push_screen(Dialog("Stop this experiment?", text, ["Stop", "Go on"]), answered)
+
+    @work
+    async def empty_trash(self) -> None:
+        """Remove deleted runs for good, after a question that says how many there are."""
+        from ftapp import trash, words
+        from ftapp.tui.screens.dialog import Dialog
+
+        found = await asyncio.to_thread(trash.contents, self.runs_dir)
+        if not found:
+            self.notify("The trash is empty.")
+            return
+        size = await asyncio.to_thread(lambda: sum(deleted.size for deleted in found))
+        count = "One deleted folder is" if len(found) == 1 else f"{len(found)} deleted folders are"
+        text = f"{count} in it, with {words.size(size)}. Runs that are removed from it cannot be restored."
+        dialog = Dialog("Empty the trash?", text, ["Remove for good", "Keep"])
+        if await self.push_screen_wait(dialog) == "Remove for good":
+            self.deleted.clear()
+            wrong: list[str] = []
+            await asyncio.to_thread(
+                trash.empty, self.runs_dir, failed=lambda folder, error: wrong.append(f"{folder}: {error.strerror}")
+            )
+            for message in wrong:
+                self.notify(message, title="Not removed", severity="error", markup=False)
 
     def compare(self, chosen: Sequence[Run]) -> None:
         """Show two or more runs beside each other."""

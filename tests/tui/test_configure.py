@@ -373,7 +373,7 @@ async def test_a_draft_is_saved_as_a_recipe_and_never_over_another_unasked(draft
         assert saved.read_text() == before
         await pilot.press("ctrl+s", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Dialog))
-        await pilot.press("enter")
+        await pilot.press("left", "enter")
         await until(pilot, lambda: saved.read_text() != before)
         assert "mlp" in recipe.load(saved).phase[0].layers[1]
 
@@ -422,7 +422,7 @@ async def test_leaving_asks_only_where_changes_would_be_lost(draft: Draft) -> No
         await pilot.press("a", "escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ConfigureScreen | Dialog))
     async with with_layers(draft) as (screen, pilot):
-        await pilot.press("a", "escape", "enter")
+        await pilot.press("a", "escape", "left", "enter")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ConfigureScreen | Dialog))
 
 

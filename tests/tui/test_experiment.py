@@ -189,7 +189,7 @@ async def test_what_goes_with_an_experiment_is_asked(write_experiment: Any) -> N
         assert "Their 2 runs" in str(app.screen.query_one("#dialog-text", Static).visual)
         await pilot.press("escape")
         assert experiment.folder.is_dir()
-        await pilot.press("d", "right", "enter")
+        await pilot.press("d", "left", "enter")
         await until(pilot, lambda: len(table.rows) == 2)
         assert not experiment.folder.exists()
         assert "lesson-b-frozen" in drawn(table)[1]
@@ -198,7 +198,7 @@ async def test_what_goes_with_an_experiment_is_asked(write_experiment: Any) -> N
         await pilot.press("home")
         assert table.current
         assert table.current.experiment == other
-        await pilot.press("d", "enter")
+        await pilot.press("d", "left", "left", "enter")
         await until(pilot, lambda: len(table.rows) == 2)
         assert all(member.run.folder.is_dir() for member in members)
 
@@ -215,6 +215,8 @@ async def test_an_experiment_is_stopped_after_a_question(write_experiment: Any) 
             assert not experiment.stopping()
             screen = await shown(pilot, experiment)
             await pilot.press("x", "enter")
+            assert not experiment.stopping()
+            await pilot.press("x", "left", "enter")
             assert experiment.stopping()
             await until(pilot, lambda: "stopping" in head(screen))
 

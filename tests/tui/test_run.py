@@ -321,6 +321,6 @@ async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) ->
             assert "A run goes on without it" in text(app.screen.query_one("#dialog-text", Static))
             await pilot.press("escape")
             assert app.is_running
-            await pilot.press("q", "enter")
+            await pilot.press("q", "left", "enter")
             await pilot.pause()
     assert app.return_code == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, Input, Static
 
+from ftapp import trash
 from ftapp.events import EventLog, RunEnded, Stepped
 from ftapp.tui import desktop
 from ftapp.tui.screens.dialog import Dialog
@@ -176,9 +177,63 @@ async def test_deleting_asks_first(write_run: Write) -> None:
         await pilot.press("escape")
         assert run.folder.is_dir()
         await pilot.press("d", "enter")
+        assert app.screen.query(RunTable)
+        assert run.folder.is_dir()
+        await pilot.press("d", "left", "enter")
         await until(pilot, lambda: not run.folder.exists())
         await until(pilot, lambda: names(table) == ["b"])
         assert other.folder.is_dir()
+
+
+async def test_what_was_deleted_comes_back_the_last_first(write_run: Write) -> None:
+    runs = [write_run(name, age=age) for name, age in (("a", 10), ("b", 20), ("c", 30))]
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        table = await listed(pilot, 3)
+        await pilot.press("u")  # nothing was deleted
+        await pilot.press("d", "left", "enter")
+        await until(pilot, lambda: names(table) == ["b", "c"])
+        await pilot.press("space", "space", "d", "left", "enter")
+        await until(pilot, lambda: names(table) == [])
+        assert "KiB stay on the disk" in notes(app)
+        await pilot.press("1")
+        table = await listed(pilot, 0)
+        await pilot.press("u")
+        await until(pilot, lambda: names(table) == ["b", "c"])
+        await pilot.press("ctrl+z")
+        await until(pilot, lambda: names(table) == ["a", "b", "c"])
+        assert all(run.events_file.is_file() for run in runs)
+        assert "u" not in app.screen.active_bindings or not app.screen.active_bindings["u"].enabled
+
+
+async def test_the_trash_is_emptied_after_a_question(write_run: Write) -> None:
+    run = write_run("a")
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        table = await listed(pilot, 1)
+        await pilot.press("d", "left", "enter")
+        await until(pilot, lambda: names(table) == [])
+        app.empty_trash()
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("enter")
+        assert trash.contents(run.folder.parent)
+        app.empty_trash()
+        await until(pilot, lambda: isinstance(app.screen, Dialog))
+        await pilot.press("left", "enter")
+        await until(pilot, lambda: not trash.contents(run.folder.parent))
+        app.empty_trash()
+        await until(pilot, lambda: "The trash is empty" in notes(app))
+
+
+@pytest.mark.parametrize("answers", [["Leave", "Stay"], ["Delete all", "Keep the runs", "Cancel"]])
+async def test_enter_and_escape_take_the_answer_by_which_nothing_is_lost(answers: list[str]) -> None:
+    app = Opened()
+    given: list[str | None] = []
+    async with app.run_test() as pilot:
+        for key in ("enter", "escape"):
+            app.push_screen(Dialog("Leave?", "It would be lost.", answers), given.append)
+            await pilot.press(key)
+        assert given == [answers[-1]] * 2
 
 
 async def test_all_marked_runs_are_deleted_at_once(write_run: Write) -> None:
@@ -201,7 +256,7 @@ async def test_a_run_that_somebody_else_has_deleted_is_gone_without_a_complaint(
         table = await listed(pilot, 2)
         await pilot.press("d")
         shutil.rmtree(run.folder)
-        await pilot.press("enter")
+        await pilot.press("left", "enter")
         await until(pilot, lambda: names(table) == ["b"])
         assert not notes(app)
 

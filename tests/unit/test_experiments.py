@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli, compare, experiments, recipe, runs
-from ftapp.errors import RecipeError, RunError
+from ftapp.errors import RecipeError
 from ftapp.experiments import Experiment, Options
 from ftapp.report.experiment import conclude
 from tests.conftest import record_run
@@ -151,18 +151,6 @@ def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
     facts = experiment.facts
     experiment._write(facts | {"runs": facts["runs"][:2]})
     assert experiment.status(done[:2]) == "interrupted"
-
-
-def test_it_is_deleted_with_its_runs_or_without(tmp_path: Path) -> None:
-    first, second = made(tmp_path), made(tmp_path)
-    kept, gone = first.members(), second.members()
-    with first.held(), pytest.raises(RunError, match="stop it first"):
-        experiments.delete(first, with_runs=False)
-    experiments.delete(first, with_runs=False)
-    experiments.delete(second, with_runs=True)
-    assert experiments.list_experiments(tmp_path) == []
-    assert all(member.run.folder.is_dir() for member in kept)
-    assert not any(member.run.folder.exists() for member in gone)
 
 
 def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:

@@ -14,7 +14,11 @@ from textual.widgets import Button, Label, Static
 
 
 class Dialog(ModalScreen[str]):
-    """Its result is the text of the chosen answer; Escape chooses the last. The first answer has the focus."""
+    """Its result is the text of the chosen answer. The last answer is the safe one, by which nothing is lost: it has
+    the focus, and Escape chooses it.
+    """
+
+    AUTO_FOCUS = "#safe"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "last", "Cancel", show=False),
@@ -31,8 +35,10 @@ class Dialog(ModalScreen[str]):
             yield Label(self._title, id="dialog-title")
             yield Static(self._text, id="dialog-text", markup=False)
             with Horizontal(id="dialog-answers"):
-                for index, answer in enumerate(self._answers):
-                    yield Button(answer, variant="primary" if index == 0 else "default", compact=True)
+                *others, safe = self._answers
+                for answer in others:
+                    yield Button(answer, compact=True)
+                yield Button(safe, variant="primary", compact=True, id="safe")
 
     @on(Button.Pressed)
     def _answer(self, event: Button.Pressed) -> None:

@@ -15,10 +15,11 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from ftapp import experiments, runs
+from ftapp import trash, words
 from ftapp.errors import RunError
 from ftapp.experiments import Experiment
 from ftapp.summary import Summary
+from ftapp.trash import Deleted
 from ftapp.tui import run_columns
 from ftapp.tui.pace import rest
 from ftapp.tui.screens.dialog import Dialog
@@ -28,6 +29,7 @@ from ftapp.tui.widgets.search_line import SearchLine
 
 _REREAD_SECONDS = 1.0
 _PIECE = 100  # runs read before those so far are shown
+_UNDONE = f"u brings back what was deleted; after {trash.DAYS} days it is removed for good."
 
 
 class RunsScreen(Page):
@@ -44,6 +46,9 @@ An experiment has a line of its own above those of its runs. Enter compares its 
 
 Mark two or more with the space bar and compare them. Words typed after `/` filter by recipe, profile, status and
 folder; `s` and `S`, or a click on a column's head, sort.
+
+`d` moves runs into the trash, and `u` takes the last ones out again, as `ftapp runs --restore` does. They are removed
+for good after a week, or when the trash is emptied, with `Ctrl-P`.
 """
     DEFAULT_CSS = """
     RunsScreen #list { height: 1fr; }
@@ -61,6 +66,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
         Binding("e", "report", "Report", tooltip="Open the report"),
         Binding("o", "folder", "Folder", tooltip="Open the folder"),
         Binding("d", "delete", "Delete", tooltip="Delete the run, or the marked ones"),
+        Binding("u,ctrl+z", "restore", "Undo", tooltip="Bring back what was deleted last"),
         SearchLine.KEY,
         Binding("escape", "unmark", "Remove all marks", show=False),
     ]
@@ -95,6 +101,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
     @work
     async def _follow(self) -> None:
         """Show the runs, and what changes in them, as long as the screen is there."""
+        await asyncio.to_thread(trash.empty, self.app.runs_dir, days=trash.DAYS)
         while True:
             taken = await self._reread() if self.is_current or self._runs is None else 0.0
             await asyncio.sleep(rest(taken, _REREAD_SECONDS))
@@ -178,6 +185,8 @@ folder; `s` and `S`, or a click on a column's head, sort.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "search":
             return not isinstance(self.focused, SearchLine)
+        if action == "restore":
+            return bool(self.app.deleted)
         return action != "stop" or (self.is_mounted and bool(self._live_experiment))
 
     @on(RunTable.HeaderClicked)
@@ -281,12 +290,7 @@ folder; `s` and `S`, or a click on a column's head, sort.
             names = "\n".join(summary.run.folder.name for summary in chosen[:8])
             more = f"\nand {len(chosen) - 8} more" if len(chosen) > 8 else ""
             title = "Delete this run?" if len(chosen) == 1 else f"Delete these {len(chosen)} runs?"
-            what = (
-                "Its events, its model and all else in its folder are lost:"
-                if len(chosen) == 1
-                else ("Their events, their models and all else in their folders are lost:")
-            )
-            dialog = Dialog(title, f"{what}\n\n{names}{more}", ["Delete", "Keep"])
+            dialog = Dialog(title, f"{names}{more}\n\n{_UNDONE}", ["Delete", "Keep"])
 
             def answered(answer: str | None) -> None:
                 if answer == "Delete":
@@ -301,13 +305,14 @@ folder; `s` and `S`, or a click on a column's head, sort.
         count = sum(summary.parent in names for summary in self._runs or ())
         also = f" {_counted(len(chosen) - len(found), 'other run')} as well." if len(chosen) > len(found) else ""
         text = (
-            f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} are lost. Their "
+            f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} go. Their "
             f"{_counted(count, 'run')} with events and models can go too, or stay as runs of their own.{also}"
+            f"\n\n{_UNDONE}"
         )
         title = "Delete this experiment?" if len(found) == 1 else f"Delete these {len(found)} experiments?"
 
         def answered(answer: str | None) -> None:
-            if answer != "Cancel":
+            if answer in ("Delete all", "Keep the runs"):
                 self._delete(chosen, with_runs=answer == "Delete all")
 
         self.app.push_screen(Dialog(title, text, ["Delete all", "Keep the runs", "Cancel"]), answered)
@@ -319,18 +324,50 @@ folder; `s` and `S`, or a click on a column's head, sort.
 
     @work
     async def _delete(self, chosen: Sequence[Summary], *, with_runs: bool = False) -> None:
+        deleted: list[Deleted] = []
         for summary in chosen:
             try:
                 if summary.experiment:
-                    await asyncio.to_thread(experiments.delete, summary.experiment, with_runs=with_runs)
+                    deleted += await asyncio.to_thread(trash.delete_experiment, summary.experiment, with_runs=with_runs)
                 else:
-                    await asyncio.to_thread(runs.delete, summary.run)
+                    deleted.append(await asyncio.to_thread(trash.delete_run, summary.run))
             except RunError as error:
-                self.notify(str(error), severity="warning")
+                self.notify(str(error), severity="warning", markup=False)
             except FileNotFoundError:
                 pass  # somebody else has deleted it
             except OSError as error:
-                self.notify(f"{summary.run.folder} is not deleted: {error.strerror}", severity="error")
+                message = f"{summary.run.folder} is not deleted: {error.strerror}"
+                self.notify(message, severity="error", markup=False)
+        if deleted:
+            self.app.deleted.append(deleted)
+            self.refresh_bindings()
+            size = await asyncio.to_thread(lambda: sum(each.size for each in deleted))
+            what = deleted[0].place.name if len(deleted) == 1 else f"{len(deleted)} folders"
+            room = words.size(size)
+            self.notify(
+                f"{what}: u brings back what was deleted. {room} stay on the disk for {trash.DAYS} days, or until "
+                "the trash is emptied (Ctrl-P).",
+                title="Deleted",
+                timeout=10,
+                markup=False,
+            )
+        await self._reread()
+
+    @work
+    async def action_restore(self) -> None:
+        """Bring back what was deleted last."""
+        if not self.app.deleted:
+            return
+        restored = 0
+        for deleted in self.app.deleted.pop():
+            try:
+                await asyncio.to_thread(trash.restore, deleted)
+                restored += 1
+            except RunError as error:
+                self.notify(str(error), severity="warning", markup=False)
+        self.refresh_bindings()
+        if restored:
+            self.notify(f"{_counted(restored, 'folder')} restored.")
         await self._reread()
 
 

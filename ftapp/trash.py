@@ -1,0 +1,156 @@
+"""The trash: deleted runs and experiments, until they are restored or removed for good.
+
+`.trash` in the folder of all runs is laid out as that one is, with experiments under `experiments/`. What is deleted
+keeps its name, and the time of its deletion is the time at which its folder was last modified. After `DAYS` days it is
+removed for good, when the interface lists the runs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.experiments import FOLDER, Experiment
+from ftapp.runs import Run
+
+DAYS = 7
+_NAME = ".trash"
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """A run or an experiment in the trash. folder: where it lies; place: where it was; time: of its deletion."""
+
+    folder: Path
+    place: Path
+    time: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        total = 0
+        for parent, _, names in os.walk(self.folder):
+            for name in names:
+                with suppress(OSError):
+                    total += (Path(parent) / name).lstat().st_size
+        return total
+
+
+def delete_run(run: Run) -> Deleted:
+    """Move a run's folder into the trash. Raises RunError when the run goes on, and OSError."""
+    if run.alive():
+        raise RunError(f"{run.folder.name} goes on; a run can be deleted when it has ended: stop it first")
+    return _move(run.folder, run.folder.parent, Path(run.folder.name))
+
+
+def delete_experiment(experiment: Experiment, *, with_runs: bool) -> list[Deleted]:
+    """Move an experiment's folder, and its runs if asked, into the trash. Raises as `delete_run` does."""
+    members = experiment.members() if with_runs else []
+    if experiment.alive() or any(member.run.alive() for member in members):
+        raise RunError(
+            f"{experiment.folder.name} goes on; an experiment can be deleted when it has ended: stop it first"
+        )
+    folder = experiment.folder
+    moved: list[Deleted] = []
+    try:
+        moved += (delete_run(member.run) for member in members)
+        moved.append(_move(folder, folder.parent.parent, Path(FOLDER) / folder.name))
+    except (OSError, RunError):
+        for deleted in moved:
+            restore(deleted)
+        raise
+    return moved
+
+
+def _move(folder: Path, runs_dir: Path, name: Path) -> Deleted:
+    target = runs_dir / _NAME / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.utime(
+        folder, follow_symlinks=False
+    )  # before the move, so that no other process takes it for one deleted long ago
+    with suppress(FileNotFoundError):
+        _remove(target)
+    folder.rename(target)
+    return Deleted(target, folder, time.time())
+
+
+def restore(deleted: Deleted) -> None:
+    """Move something back to where it was. Raises RunError when that is not possible."""
+    if deleted.place.exists():
+        raise RunError(f"{deleted.place} exists; {deleted.folder} is restored only where nothing is")
+    try:
+        deleted.place.parent.mkdir(parents=True, exist_ok=True)
+        deleted.folder.rename(deleted.place)
+    except FileNotFoundError:
+        raise RunError(f"{deleted.place.name} is no longer in the trash") from None
+    except OSError as error:
+        raise RunError(f"{deleted.place.name} cannot be restored: {error.strerror}") from None
+
+
+def contents(runs_dir: Path) -> list[Deleted]:
+    """What lies in the trash, the last deleted first."""
+    found = [*_folders(runs_dir, Path()), *_folders(runs_dir, Path(FOLDER))]
+    return sorted(found, key=lambda deleted: deleted.time, reverse=True)
+
+
+def _folders(runs_dir: Path, part: Path) -> Iterator[Deleted]:
+    with suppress(OSError), os.scandir(runs_dir / _NAME / part) as entries:
+        for entry in entries:
+            if entry.name != FOLDER or part.name:
+                with suppress(OSError):
+                    yield Deleted(
+                        Path(entry.path),
+                        (runs_dir / part / entry.name).absolute(),
+                        entry.stat(follow_symlinks=False).st_mtime,
+                    )
+
+
+def find(name: str, runs_dir: Path) -> Deleted:
+    """Something in the trash by its name or the beginning of it, or `last` for what was deleted last.
+
+    Raises RecipeError, naming the nearest, when there is none or more than one.
+    """
+    found = contents(runs_dir)
+    start, _, end = name.partition("…")
+    named = found[:1] if name == "last" else [each for each in found if each.folder.name == name]
+    named = named or [each for each in found if each.folder.name.startswith(start) and each.folder.name.endswith(end)]
+    if len(named) == 1:
+        return named[0]
+    names = [each.folder.name for each in found]
+    message = (
+        f"'{name}' is the beginning of {len(named)} deleted runs, such as '{named[0].folder.name}'"
+        if named
+        else (f"there is no deleted run '{name}'; {nearest(name, names)}")
+    )
+    raise RecipeError([Problem("", "", message)])
+
+
+def empty(runs_dir: Path, *, days: float = 0.0, failed: Callable[[Path, OSError], None] | None = None) -> int:
+    """Remove for good what was deleted at least so many days ago, and give how many folders these were.
+
+    failed: told what cannot be removed.
+    """
+    limit = time.time() - days * 86400
+    removed = 0
+    for deleted in contents(runs_dir):
+        if deleted.time <= limit:
+            try:
+                _remove(deleted.folder)
+                removed += 1
+            except OSError as error:
+                if failed:
+                    failed(deleted.folder, error)
+    return removed
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
