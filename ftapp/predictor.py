@@ -142,12 +142,10 @@ def _pixels(file: str) -> Any:
     """The RGB image in a file, uint8 [height, width, 3]."""
     from ftapp.data import images
 
-    path = Path(file).expanduser()
     try:
-        return images.rgb(path.read_bytes())
-    except images.BROKEN as error:
-        reason = getattr(error, "strerror", None) or str(error).partition(" <_io")[0]
-        raise RunError(f"an image is a JPEG, PNG, WebP, BMP or GIF file; '{file}' is none: {reason}") from error
+        return images.read(Path(file).expanduser())
+    except images.BrokenImageError as error:
+        raise RunError(f"'{file}' cannot be decoded: {error}") from error
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ftapp import fetch, presets, sources
+from ftapp import fetch, layout, local_files, presets, sources
 from ftapp.answers import Structure
 from ftapp.durable import replace_file
 from ftapp.recipe import Recipe
@@ -46,7 +46,7 @@ def data_identity(recipe: Recipe) -> Any:
     stats: list[Any] = []
     if source.name and source.scheme in ("csv", "jsonl", "text", "folder"):
         path = Path(source.name).expanduser()
-        for each in (path, *_folders(path)):
+        for each in (path, *_folders(path, recipe.data.split_folders)):
             with suppress(OSError):
                 stat = each.stat()
                 stats.append((str(each), stat.st_size, stat.st_mtime_ns))
@@ -67,18 +67,17 @@ def _classes(recipe: Recipe) -> Any:
     """What the number of classes follows from."""
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder":
-        return [str(path) for path in _folders(Path(source.name).expanduser())]
+        return [str(path) for path in _folders(Path(source.name).expanduser(), recipe.data.split_folders)]
     keys = recipe.data.model_dump(include={"source", "classes", "label_column"})
     return [keys, data_identity(recipe)[-1]]
 
 
-def _folders(root: Path) -> list[Path]:
-    """The sub-folders of a folder, and theirs where it is divided into splits: those of classes are not looked into,
-    since they may hold very many files.
+def _folders(root: Path, splits: Any) -> list[Path]:
+    """The folders of a folder of images that are splits, and those of its classes. These are not looked into, since
+    they may hold very many files.
     """
     try:
-        inner = sorted(path for path in root.iterdir() if path.is_dir())
-        divided = {"train", "test"} <= {path.name for path in inner}
-        return inner + [path for each in inner if divided for path in sorted(each.iterdir()) if path.is_dir()]
-    except OSError:
+        parts = layout.find(root, splits).parts
+        return [*parts, *(folder for part in parts for folder in local_files.folders(part))]
+    except (OSError, layout.LayoutError):
         return []

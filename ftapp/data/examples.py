@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.errors import Problem, RecipeError
+from ftapp.local_files import readable
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """The values of `Examples.given_split`."""
@@ -27,12 +28,13 @@ class Examples(ABC):
 
     labels: int32 [n], positions in `classes`; all 0 for texts without labels. classes: names in the order of the
     model's outputs; empty for texts without labels. given_split: int8 [n], TRAIN, VALIDATION or TEST, or None when the
-    source leaves the split to the recipe.
+    source leaves the split to the recipe. notes: what was decided when the source was read, in sentences.
     """
 
     labels: NDArray[np.int32]
     classes: tuple[str, ...]
     given_split: NDArray[np.int8] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,7 +45,11 @@ class Examples(ABC):
 
     @abstractmethod
     def digest(self, index: int) -> bytes:
-        """A hash of the content; equal examples have equal digests."""
+        """A hash of all that decides what a model reads of the example."""
+
+    def identity(self, index: int) -> bytes:
+        """A hash that examples share which count as equal."""
+        return self.digest(index)
 
 
 class Texts(Examples):
@@ -97,7 +103,8 @@ class Subset:
 class Splits:
     """What a run trains on, looks at while it trains, and is judged by. No example is in two of them.
 
-    Each is in random order, so that its first examples are a sample of all. duplicates: how many examples were dropped.
+    Each is in random order, so that its first examples are a sample of all. duplicates: how many examples were dropped;
+    notes: of the source (`Examples.notes`).
     """
 
     train: Subset
@@ -105,6 +112,7 @@ class Splits:
     test: Subset
     classes: tuple[str, ...]
     duplicates: int
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, tuple[int, ...]]:
@@ -114,12 +122,15 @@ class Splits:
 
 @dataclass(frozen=True)
 class DocumentSplits:
-    """The texts that a language model trains on, is watched on and judged by. duplicates: how many were dropped."""
+    """The texts that a language model trains on, is watched on and judged by. duplicates: how many were dropped; notes:
+    what else was decided, in sentences.
+    """
 
     train: list[str]
     validation: list[str]
     test: list[str]
     duplicates: int
+    notes: tuple[str, ...] = ()
 
 
 class Finding(NamedTuple):
@@ -139,7 +150,7 @@ class Findings:
 
     def add(self, file: object, message: str, key: str = "data.source", place: str = "") -> None:
         """Note a problem of a file. place: where in the file, such as "row 7"."""
-        self.found.append(Finding(str(file), key, message, place))
+        self.found.append(Finding(readable(str(file)), key, readable(message), place))
 
     def check(self) -> None:
         """Raise RecipeError with the problems found: those that are equal but for their file or place as one."""

@@ -1,7 +1,6 @@
-"""`folder:PATH`: a folder of images with one sub-folder a class.
+"""`folder:PATH`: a folder of images with one sub-folder a class, or with splits that hold these (`ftapp.layout`).
 
-The sub-folders may also be `train` and `test`, and `validation` or `val`, each with one sub-folder a class: the splits
-are then taken as they are. Images are decoded when they are asked for; only their paths and hashes stay in memory.
+Images are decoded when they are asked for; only their paths and hashes stay in memory.
 """
 
 from __future__ import annotations
@@ -10,150 +9,211 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp import layout, local_files
 from ftapp.data import images, labels
-from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, content_hash
-from ftapp.errors import nearest
+from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, content_hash, listed
+from ftapp.errors import RunError, nearest
 from ftapp.fetch import Progress
+from ftapp.layout import Layout
 from ftapp.recipe import Data
 from ftapp.sources import Source
 
-_SPLITS = {"train": TRAIN, "test": TEST, "validation": VALIDATION, "val": VALIDATION}
-_DEBRIS = {"thumbs.db", "desktop.ini", "__macosx"}  # what file managers and archivers leave; names with a dot as well
+_SPLITS = {"train": TRAIN, "test": TEST, "validation": VALIDATION}
+
+
+@dataclass(frozen=True)
+class _File:
+    """An image file. digest: a hash of its bytes; pixels: of its image."""
+
+    path: Path
+    digest: bytes
+    pixels: bytes
 
 
 class Folder(Examples):
-    """Images uint8 [height, width, 3], each of its own size. Two images are equal when their files are."""
+    """Images uint8 [height, width, 3], each of its own size. Two images are equal when their pixels are."""
 
     def __init__(
         self,
-        paths: list[Path],
-        digests: list[bytes],
+        files: list[_File],
         labels: NDArray[np.int32],
         classes: tuple[str, ...],
         given_split: NDArray[np.int8] | None,
+        notes: tuple[str, ...],
     ) -> None:
-        self.paths = paths
-        self._digests = digests
+        self.paths = [file.path for file in files]
+        self._files = files
         self.labels = labels
         self.classes = classes
         self.given_split = given_split
+        self.notes = notes
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return images.rgb(self.paths[index].read_bytes())
+        path = self.paths[index]
+        try:
+            return images.read(path)
+        except images.BrokenImageError as error:
+            name = local_files.readable(str(path))
+            raise RunError(f"the image {name} was whole when it was checked, and is not any more: {error}") from error
 
     def digest(self, index: int) -> bytes:
-        return self._digests[index]
+        return self._files[index].digest
+
+    def identity(self, index: int) -> bytes:
+        return self._files[index].pixels
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Folder:
     """The images of a folder, each decoded once to see that it can be.
 
     Raises RecipeError, naming files, for images that are corrupt or truncated, for files that are no images, for empty
-    class folders, for classes that `data.classes` or a split lacks, and for fewer than two classes.
+    class folders, for classes that `data.classes` or a split lacks, for fewer than two classes, and for folders of
+    which it is in doubt whether they are splits or classes.
     """
     root = Path(source.name).expanduser().absolute()
     findings = Findings()
-    if not root.is_dir():
-        findings.add(root, "images are in a folder; there is none of this name")
-        findings.check()
-    split_folders = _split_folders(root)
-    classes = _classes(root, split_folders, spec, findings)
+    found = _layout(root, spec, findings)
+    classes = _classes(root, found, spec, findings)
     findings.check()
     paths: list[Path] = []
     targets: list[int] = []
     membership: list[int] = []
-    for folder, part in split_folders.items():
+    ignored: list[Path] = []
+    for folder, part in found.parts.items():
         for position, name in enumerate(classes):
-            found = list(_files(folder / name, findings))
-            if not found and not findings.found:
-                findings.add(folder / name, "a class has images; this folder has none")
-            paths += found
-            targets += [position] * len(found)
-            membership += [part] * len(found)
-    digests = _checked(paths, findings, progress)
+            some = list(_images(folder / name, findings, ignored))
+            if not some and not findings.found:
+                findings.add(folder / name, "this folder has no images; a class has some")
+            paths += some
+            targets += [position] * len(some)
+            membership += [_SPLITS[part]] * len(some)
+    files = _told_apart(_checked(paths, findings, progress), findings)
     findings.check()
-    given = np.array(membership, np.int8) if len(split_folders) > 1 else None
-    return Folder(paths, digests, np.array(targets, np.int32), classes, given)
+    given = np.array(membership, np.int8) if set(membership) != {TRAIN} else None
+    notes = found.notes
+    if ignored:
+        names = listed([local_files.readable(path.name) for path in ignored])
+        notes += (
+            f"{len(ignored):,} file{'s' if len(ignored) > 1 else ''} in class folders ignored, no images: {names}",
+        )
+    return Folder(files, np.array(targets, np.int32), classes, given, notes)
 
 
-def _split_folders(root: Path) -> dict[Path, int]:
-    """Folder that holds class folders -> its split: the root alone, or its sub-folders named after splits."""
-    names = {path.name for path in _visible(root) if path.is_dir()}
-    if {"train", "test"} <= names <= set(_SPLITS):
-        return {root / name: _SPLITS[name] for name in sorted(names)}
-    return {root: TRAIN}
+def _layout(root: Path, spec: Data, findings: Findings) -> Layout:
+    """Which folders are splits. Raises RecipeError when that cannot be told."""
+    try:
+        return layout.find(root, spec.split_folders)
+    except NotADirectoryError:
+        findings.add(root, "this is a file; images are in a folder")
+    except FileNotFoundError:
+        findings.add(root, "there is no folder of this name; images are in a folder")
+    except OSError as error:
+        findings.add(error.filename or root, f"this folder cannot be read: {local_files.reason(error)}")
+    except layout.LayoutError as error:
+        findings.add(root, str(error))
+    findings.check()
+    raise AssertionError
 
 
-def _classes(root: Path, split_folders: dict[Path, int], spec: Data, findings: Findings) -> tuple[str, ...]:
+def _classes(root: Path, found: Layout, spec: Data, findings: Findings) -> tuple[str, ...]:
     """The names of the classes, in order; findings when splits or the recipe disagree on them."""
-    found = {folder: {path.name for path in _visible(folder) if path.is_dir()} for folder in split_folders}
-    names = set().union(*found.values())
-    for folder in split_folders:
-        for path in _visible(folder):
-            if path.is_file() and path.suffix.lower() in images.SUFFIXES:
-                findings.add(path, f"an image is in the sub-folder of its class; this one is in {folder.name}")
-        for name in sorted(names - found[folder]):
-            findings.add(folder, f"each split has every class, and '{name}' is missing; {nearest(name, found[folder])}")
+    inside = {folder: {path.name for path in local_files.folders(folder)} for folder in found.parts}
+    names = set().union(*inside.values())
+    for folder in dict.fromkeys((found.holder, *found.parts)):
+        for path in local_files.visible(folder):
+            if local_files.is_picture(path) and path.is_file():
+                findings.add(path, f"this image lies in {folder.name} itself; each is in the folder of its class")
+    for folder, own in inside.items():
+        for name in sorted(names - own):
+            findings.add(folder, f"'{name}' is missing, and each split has every class; {nearest(name, own)}")
+        for name in sorted(own):
+            if not name.isprintable():
+                findings.add(folder / name, "a class is named in one line of UTF-8 text; rename this folder")
     for name in sorted(names - set(spec.classes or names)):
-        message = f"a sub-folder is one of data.classes; got '{name}'; {nearest(name, spec.classes or ())}"
-        findings.add(root / name, message)
+        findings.add(root / name, f"'{name}' is none of data.classes; {nearest(name, spec.classes or ())}")
     for name in spec.classes or ():
         if name not in names:
-            findings.add(root, f"each of data.classes has a sub-folder, and '{name}' has none; {nearest(name, names)}")
+            findings.add(root, f"data.classes has '{name}', which has no folder; {nearest(name, names)}")
     if len(names) < 2 and not findings.found:
         got = f"one, '{min(names)}'" if names else "none"
-        findings.add(root, f"a folder of images has a sub-folder for each class, at least two; got {got}")
+        findings.add(root, f"there is {got}, and a folder of images has a folder for each of two classes or more")
     return tuple(spec.classes) if spec.classes else labels.in_order(names)
 
 
-def _visible(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if not path.name.startswith(".") and path.name.lower() not in _DEBRIS)
+def _images(folder: Path, findings: Findings, ignored: list[Path]) -> Iterator[Path]:
+    """The image files of a class, also those in folders below; ignored: files beside them that only describe images.
 
-
-def _files(folder: Path, findings: Findings) -> Iterator[Path]:
-    """The image files of a class, also those in folders below. Other files are findings."""
-    for path in sorted(_visible(folder)):
-        if path.is_dir():
-            yield from _files(path, findings)
-        elif path.suffix.lower() in images.SUFFIXES:
+    Other files are findings, since an image among them would be lost.
+    """
+    for path in local_files.walk(folder, findings.add):
+        if local_files.is_picture(path) or (not local_files.is_note(path) and images.is_image(path)):
             yield path
+        elif local_files.is_note(path):
+            ignored.append(path)
         else:
-            findings.add(path, "the folder of a class holds images (JPEG, PNG, WebP, BMP, GIF) alone; this is none")
+            message = f"this is no image of a kind that is read, which are {images.KINDS}; save it so, or move it away"
+            findings.add(path, message)
 
 
-def _checked(paths: list[Path], findings: Findings, progress: Progress | None) -> list[bytes]:
-    """The digest of each file, "" and a finding where the file is no image that can be decoded.
+def _checked(paths: list[Path], findings: Findings, progress: Progress | None) -> list[_File]:
+    """Each file after it was decoded as in training, but reduced; a finding where it cannot be.
 
     PIL decodes outside of the interpreter lock: about 500 photographs of 0.1 MB a second and core.
     """
     if not paths:
         return []
-    done, total, told = 0, sum(path.stat().st_size for path in paths), 0.0
-    digests: list[bytes] = []
+    done, total, told = 0, sum(_size(path) for path in paths), 0.0
+    files: list[_File] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, (digest, size, problem) in zip(paths, pool.map(_examined, paths), strict=True):
-            digests.append(digest)
+        for path, (file, size, problem) in zip(paths, pool.map(_examined, paths), strict=True):
+            files.append(file)
             done += size
             if problem:
-                findings.add(path, problem)
-            if progress and (time.monotonic() - told > 0.1 or len(digests) == len(paths)):
+                findings.add(path, f"this image cannot be decoded: {problem}")
+            if progress and (time.monotonic() - told > 0.1 or len(files) == len(paths)):
                 told = time.monotonic()
                 progress("checking images", done, total)
-    return digests
+    return files
 
 
-def _examined(path: Path) -> tuple[bytes, int, str]:
-    """Digest, size in bytes and what is wrong with an image file, if anything."""
+def _examined(path: Path) -> tuple[_File, int, str]:
+    """An image file, its size in bytes and what is wrong with it, if anything."""
     content = b""
     try:
-        content = path.read_bytes()
-        images.check(content)
-    except images.BROKEN as error:
-        reason = str(error).partition(" <_io")[0].removesuffix(" file") if content else "it is empty"
-        return b"", len(content), f"an image can be decoded to its end; {reason}"
-    return content_hash(content), len(content), ""
+        content = images.contents(path)
+        pixels = images.rgb(content, reduced=True)
+    except images.BrokenImageError as error:
+        return _File(path, b"", b""), len(content), str(error)
+    return _File(path, content_hash(content), _of_pixels(pixels)), len(content), ""
+
+
+def _told_apart(files: list[_File], findings: Findings) -> list[_File]:
+    """The files with hashes of all their pixels where different files have equal reduced images."""
+    contents: dict[bytes, set[bytes]] = {}
+    for file in files:
+        contents.setdefault(file.pixels, set()).add(file.digest)
+    whole: dict[bytes, bytes] = {}
+    for file in files:
+        if len(contents[file.pixels]) > 1 and file.digest not in whole and file.digest:
+            try:
+                whole[file.digest] = _of_pixels(images.read(file.path))
+            except images.BrokenImageError as error:
+                findings.add(file.path, f"this image cannot be decoded: {error}")
+    return [replace(file, pixels=whole.get(file.digest, file.pixels)) for file in files]
+
+
+def _of_pixels(pixels: NDArray[np.uint8]) -> bytes:
+    return content_hash(repr(pixels.shape).encode() + pixels.tobytes())
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

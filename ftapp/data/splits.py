@@ -56,7 +56,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     if not has_validation:
         validation, train = _carved(labels, train, spec.validation, whole, "validation", generator)
     parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
-    return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates)
+    return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, examples.notes)
 
 
 def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
@@ -70,7 +70,7 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
         train, validation, test = (
             [texts[int(index)] for index in part.indices] for part in (parts.train, parts.validation, parts.test)
         )
-        return DocumentSplits(train, validation, test, parts.duplicates)
+        return DocumentSplits(train, validation, test, parts.duplicates, texts.notes)
     (train_indices, _, _), duplicates = _without_duplicates(texts)
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
@@ -83,7 +83,7 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
         if size and not part:
             length = sum(len(texts[int(index)]) for index in kept)
             raise _problem(f"data.{key}", f"each split has text; {length} characters are too few to cut in shares")
-    return DocumentSplits(train, validation, test, duplicates)
+    return DocumentSplits(train, validation, test, duplicates, texts.notes)
 
 
 def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int]:
@@ -93,13 +93,13 @@ def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Ind
     held_out: set[bytes] = set()
     parts: dict[int, list[int]] = {TRAIN: [], VALIDATION: [], TEST: []}
     for part in (TEST, VALIDATION):
-        found = {int(index): examples.digest(int(index)) for index in np.flatnonzero(membership == part)}
+        found = {int(index): examples.identity(int(index)) for index in np.flatnonzero(membership == part)}
         parts[part] = [index for index, digest in found.items() if digest not in held_out]
         held_out.update(found.values())
     first: dict[bytes, int] = {}
     disputed: set[bytes] = set()
     for index in map(int, np.flatnonzero(membership == TRAIN)):
-        digest = examples.digest(index)
+        digest = examples.identity(index)
         if digest in held_out:
             continue
         kept = first.setdefault(digest, index)

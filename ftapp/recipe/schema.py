@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from ftapp import presets, sources
-from ftapp.errors import quoted
+from ftapp.errors import nearest, quoted
+from ftapp.layout import Role
 from ftapp.rules import parse_rule, parse_selections
 
 Task = Literal["image-classification", "text-classification", "causal-lm"]
@@ -63,6 +75,45 @@ def _checked_phase_name(name: str) -> str:
     return name
 
 
+def _checked_splits(value: Any) -> Any:
+    if value is None or value == "none":
+        return value
+    example = 'such as {train = "training", test = ["fold4", "fold5"]}'
+    if not isinstance(value, dict):
+        raise ValueError(f'{value!r} says no splits; this is a table of folders, {example}, or "none"')
+    for split, given in value.items():
+        if split not in _ROLES:
+            raise ValueError(f"'{split}' is no split; {nearest(split, _ROLES)}")
+        names = [given] if isinstance(given, str) else given
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+            raise ValueError(
+                f"{split} = {given!r} names no folder; each split is a folder or a list of them, {example}"
+            )
+    if "train" not in value:
+        raise ValueError(f"no folder trains; a table of splits names one for train, {example}")
+    return value
+
+
+_ROLES: tuple[Role, ...] = ("train", "validation", "test")
+_FOLDERS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+SplitFolders = Annotated[
+    Any,
+    BeforeValidator(_checked_splits),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "none"},
+                {
+                    "type": "object",
+                    "properties": dict.fromkeys(_ROLES, _FOLDERS),
+                    "required": ["train"],
+                    "additionalProperties": False,
+                },
+                {"type": "null"},
+            ]
+        }
+    ),
+]
 SplitSize = Annotated[float, AfterValidator(_checked_size)]
 # What pydantic puts into an error's location beside the recipe's own keys: which form of the learning rate was tried,
 # and that it is about a table's key.
@@ -147,6 +198,16 @@ class Data(Section):
     """Examples that the run is watched on: a share of all (below 1) or a number."""
     test: SplitSize = 0.2
     """Examples that the result is measured on: a share of all (below 1) or a number."""
+    splits: SplitFolders = None
+    """Where a folder of images can be read in two ways: the folders of each split, as in {train = "training", test =
+    ["fold4", "fold5"]}, or "none" where its folders are the classes; without it, structure and names decide."""
+
+    @property
+    def split_folders(self) -> Mapping[Role, Sequence[str]] | Literal["none"] | None:
+        """`splits` with a list of folders for each split."""
+        if self.splits is None or self.splits == "none":
+            return "none" if self.splits else None
+        return {split: [given] if isinstance(given, str) else given for split, given in self.splits.items()}
 
 
 class Augment(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -92,7 +93,8 @@ def test_given_splits(tmp_path: Path) -> None:
     splits = data.load(spec(f"folder:{tmp_path}"), "image-classification", 0)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [14, 4, 6]
     write(tmp_path / "train" / "c" / "c.png", noise(99))
-    assert any("each split has every class, and 'c' is missing" in problem for problem in problems(tmp_path))
+    found = problems(tmp_path)
+    assert f"{tmp_path}: data.source: 2 files: test, val: 'c' is missing, and each split has every class" in found[0]
 
 
 def test_problems_of_a_folder(pets: Path, tmp_path: Path) -> None:
@@ -100,35 +102,41 @@ def test_problems_of_a_folder(pets: Path, tmp_path: Path) -> None:
     (pets / "cat" / "short.png").write_bytes(whole[:-40])
     (pets / "cat" / "empty.jpg").write_bytes(b"")
     (pets / "dog" / "page.jpeg").write_text("<html>")
-    (pets / "dog" / "notes.txt").write_text("a dog")
+    (pets / "dog" / "lost.heic").write_bytes(b"\0\0\0\x20ftypheic")
     found = problems(pets)
     assert len(found) == 4
-    for problem, name in zip(
-        sorted(found), ("cat/empty.jpg", "cat/short.png", "dog/notes.txt", "dog/page.jpeg"), strict=True
+    for problem, name, message in zip(
+        sorted(found),
+        ("cat/empty.jpg", "cat/short.png", "dog/lost.heic", "dog/page.jpeg"),
+        ("it is empty", "it is corrupt or cut short", "no image of a kind that is read", "it holds a web page"),
+        strict=True,
     ):
         assert problem.startswith(f"{pets}/{name}: data.source: ")
+        assert message in problem
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.9, 0.99])
 def test_a_truncated_photograph_is_found(pets: Path, cut: float) -> None:
     whole = encoded(Image.fromarray(noise(0, (200, 200))), "JPEG", quality=90)
     (pets / "cat" / "photo.jpg").write_bytes(whole[: int(len(whole) * cut)])
-    assert "photo.jpg: data.source: an image can be decoded to its end; " in problems(pets)[0]
+    assert "photo.jpg: data.source: this image cannot be decoded: it is corrupt or cut short: " in problems(pets)[0]
 
 
 def test_problems_of_classes(pets: Path) -> None:
-    assert "cats' has none; did you mean 'cat'?" in problems(pets, classes=["cats", "dog"])[-1]
+    assert "'cats', which has no folder; did you mean 'cat'?" in problems(pets, classes=["cats", "dog"])[-1]
     (pets / "bird").mkdir()
-    assert "bird: data.source: a class has images; this folder has none" in problems(pets)[0]
+    assert "bird: data.source: this folder has no images; a class has some" in problems(pets)[0]
     write(pets / "stray.png", noise(7))
-    assert "stray.png: data.source: an image is in the sub-folder of its class" in problems(pets)[0]
+    assert "stray.png: data.source: this image lies in pets itself; each is in the folder of its" in problems(pets)[0]
     one = pets / "cat"
-    assert "a sub-folder for each class, at least two; got none" in problems(one.parent / "bird")[0]
+    assert "there is none, and a folder of images has a folder for each" in problems(one.parent / "bird")[0]
 
 
 @pytest.mark.parametrize(
     ("mode", "colour", "kind", "expected"),
     [
+        ("F", 1.0, "TIFF", WHITE),
+        ("F", 100.0, "TIFF", [100] * 3),
         ("RGB", (255, 0, 0), "PNG", RED),
         ("RGB", (255, 0, 0), "BMP", RED),
         ("RGB", (255, 255, 255), "WEBP", WHITE),
@@ -187,7 +195,120 @@ def test_photographs_are_turned_upright() -> None:
 
 def test_a_picture_of_far_too_many_pixels_is_a_problem(pets: Path) -> None:
     (pets / "cat" / "huge.png").write_bytes(png(20_000, 20_000, 8, 2, b""))
-    assert "huge.png: data.source: an image can be decoded" in problems(pets)[0]
+    assert (
+        "huge.png: data.source: this image cannot be decoded: it has more than 178,956,970 pixels" in problems(pets)[0]
+    )
+
+
+def exif(entries: list[tuple[int, int, int, bytes]]) -> bytes:
+    """An EXIF block of (tag, type, count, value) as cameras and other programs write them, also wrongly."""
+    fields = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3].ljust(4, b"\0")[:4] for entry in entries)
+    return b"Exif\0\0II" + struct.pack("<HIH", 42, 8, len(entries)) + fields + b"\0" * 4
+
+
+@pytest.mark.parametrize(
+    ("block", "turned"),
+    [
+        (exif([(0x112, 3, 1, b"\6\0"), (0x11A, 2, 4, b"72\0\0"), (0xA002, 3, 1, b"\7\0")]), True),
+        (exif([(0x112, 3, 1, b"\6\0"), (0x8769, 4, 1, b"\xff\xff\0\0"), (0x8825, 4, 1, b"\x32\0\0\0")]), True),
+        (exif([(0x112, 2, 2, b"6\0")]), False),
+        (exif([(0x112, 3, 1, b"\0\0")]), False),
+        (exif([(0x112, 3, 1, b"\6\0")])[:-9], False),
+        (b"Exif\0\0garbage garbage", False),
+        (b"Exif\0\0", False),
+    ],
+)
+def test_odd_exif_fields_leave_the_picture_readable(pets: Path, block: bytes, turned: bool) -> None:
+    for number in range(2):
+        (pets / "cat" / f"{number}.jpg").write_bytes(
+            encoded(Image.fromarray(noise(30 + number, (8, 24))), "JPEG", exif=block)
+        )
+    splits = data.load(spec(f"folder:{pets}"), "image-classification", 0)
+    shapes = {
+        part[position].shape  # type: ignore[union-attr]
+        for part in (splits.train, splits.validation, splits.test)
+        for position in range(len(part))
+    }
+    assert shapes == {(6, 9, 3), (24, 8, 3) if turned else (8, 24, 3)}
+
+
+def test_kinds_of_files_by_content_and_notes_beside_them(pets: Path) -> None:
+    image = Image.fromarray(noise(50))
+    for name, kind in (("a.jfif", "JPEG"), ("b.TIF", "TIFF"), ("c.ppm", "PPM"), ("wrong.jpg", "PNG"), ("none", "BMP")):
+        (pets / "cat" / name).write_bytes(encoded(Image.fromarray(noise(60 + len(name) + ord(name[0]))), kind))
+    (pets / "cat" / "a.xml").write_text("<annotation/>")
+    (pets / "cat" / "folder.jpg").mkdir()
+    splits = data.load(spec(f"folder:{pets}"), "image-classification", 0)
+    assert sum(map(len, (splits.train, splits.validation, splits.test))) == 25
+    assert splits.notes == ("1 file in class folders ignored, no images: a.xml",)
+    (pets / "cat" / "d.eps").write_bytes(encoded(image, "EPS"))
+    assert "d.eps: data.source: this is no image of a kind that is read, which are JPEG, PNG" in problems(pets)[0]
+
+
+def test_images_are_equal_by_their_pixels(pets: Path) -> None:
+    photo = Image.fromarray(noise(70, (64, 64)))
+    (pets / "cat" / "p1.jpg").write_bytes(encoded(photo, "JPEG", quality=90))
+    (pets / "cat" / "p2.jpg").write_bytes(encoded(photo, "JPEG", quality=90, comment=b"other bytes, equal pixels"))
+    (pets / "cat" / "p3.jpg").write_bytes(encoded(photo, "JPEG", quality=90, exif=exif([(0x112, 3, 1, b"\6\0")])))
+    checkered = np.indices((64, 64, 3))[:2].sum(0) % 2 * 255  # an eighth of each is the same grey
+    for number, pixels in enumerate((checkered, 255 - checkered)):
+        write(pets / "dog" / f"q{number}.jpg", pixels.astype(np.uint8), quality=100, subsampling=0)
+    splits = data.load(spec(f"folder:{pets}"), "image-classification", 0)
+    assert splits.duplicates == 1
+    assert sum(map(len, (splits.train, splits.validation, splits.test))) == 24
+
+
+def test_links_are_followed_unless_they_lead_nowhere(pets: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    (linked / "dog").mkdir(parents=True)
+    (linked / "cat").symlink_to(pets / "cat")
+    for path in (pets / "dog").iterdir():
+        (linked / "dog" / path.name).symlink_to(path)
+    splits = data.load(spec(f"folder:{linked}"), "image-classification", 0)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [14, 2, 4]
+    (linked / "dog" / "gone.png").symlink_to("gone-before.png")
+    (linked / "dog" / "self.png").symlink_to("self.png")
+    (linked / "dog" / "up").symlink_to("..")
+    os.mkfifo(linked / "dog" / "pipe.png")
+    found = sorted(problems(linked))
+    assert [problem.partition("dog/")[2] for problem in found] == [
+        "gone.png: data.source: this link leads to 'gone-before.png', which does not exist; remove it, or bring back "
+        "its target",
+        "pipe.png: data.source: this is a pipe or a device and no file; remove it",
+        "self.png: data.source: this link leads to itself; remove it",
+        "up: data.source: this link leads back to a folder that it lies in; remove it",
+    ]
+
+
+def test_what_may_not_be_read_is_called_so(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert problems(pets) == [
+        f"{pets}: data.source: 20 files: cat/01.png, cat/03.png, cat/05.png and 17 more: this image cannot be decoded: "
+        "it cannot be read: Permission denied"
+    ]
+
+
+def test_an_image_that_is_lost_after_the_check_is_named(pets: Path) -> None:
+    splits = data.load(spec(f"folder:{pets}"), "image-classification", 0)
+    (pets / "cat" / "03.png").unlink()
+    with pytest.raises(RunError, match=r"the image .*/cat/03\.png was whole when it was checked"):
+        list(map(splits.train.examples.__getitem__, range(20)))
+
+
+def test_names_that_are_no_utf8_are_read_or_named_in_escapes(pets: Path) -> None:
+    (pets / "cat" / "01.png").rename(os.fsdecode(os.fsencode(pets / "cat") + b"/im\xe9.png"))
+    assert len(data.load(spec(f"folder:{pets}"), "image-classification", 0).train) == 14
+    Path(os.fsdecode(os.fsencode(pets / "cat") + b"/im\xe8.png")).write_bytes(b"")
+    assert problems(pets)[0].startswith(f"{pets}/cat/im\\xe8.png: data.source: ")
+    (pets / "dog").rename(pets / "do\n\x1b[31mg")
+    (pets / "cat").rename(os.fsdecode(os.fsencode(pets) + b"/caf\xe9"))
+    assert problems(pets) == [
+        f"{pets}: data.source: 2 files: caf\\xe9, do\\n\\x1b[31mg: a class is named in one line of UTF-8 text; rename "
+        "this folder"
+    ]
 
 
 @pytest.fixture(scope="module")

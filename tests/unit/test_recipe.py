@@ -404,3 +404,30 @@ def test_paths_are_absolute_in_a_resolved_recipe(file: Path, tmp_path: Path, mon
     (tmp_path / "reviews.csv").touch()
     loaded: Recipe = recipe.load(file, None, ["data.source=csv:reviews.csv?stars=5"])
     assert loaded.data.source == f"csv:{tmp_path}/reviews.csv?stars=5"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("some", "'some' says no splits; this is a table of folders"),
+        ('{test = "b"}', "no folder trains; a table of splits names one for train"),
+        ('{train = "a", tset = "b"}', "'tset' is no split; did you mean 'test'?"),
+        ("{train = []}", "train = [] names no folder"),
+    ],
+)
+def test_folders_of_splits_are_named_or_none(value: str, message: str, tmp_path: Path) -> None:
+    overrides = [f"data.source=folder:{tmp_path}", f"data.splits={value}"]
+    with pytest.raises(RecipeError) as caught:
+        recipe.load(recipe.find("vgg16-feature-extractor"), "quick", overrides)
+    assert [problem.key for problem in caught.value.problems] == ["data.splits"]
+    assert message in str(caught.value)
+
+
+def test_folders_of_splits_go_with_folders_alone(tmp_path: Path) -> None:
+    path = recipe.find("vgg16-feature-extractor")
+    splits = 'data.splits={train = ["a", "b"], test = "c"}'
+    loaded = recipe.load(path, "quick", [f"data.source=folder:{tmp_path}", splits])
+    assert loaded.data.split_folders == {"train": ["a", "b"], "test": ["c"]}
+    assert recipe.parse(loaded.to_toml()) == loaded
+    with pytest.raises(RecipeError, match="this key goes with folder:PATH"):
+        recipe.load(path, "quick", [splits])

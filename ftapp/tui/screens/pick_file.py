@@ -13,6 +13,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Label, Static
 
+from ftapp import local_files
+
 
 class _Files(DirectoryTree):
     """Folders, and the files with some suffixes."""
@@ -24,7 +26,7 @@ class _Files(DirectoryTree):
         self._suffixes = suffixes
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
-        shown = (path for path in paths if not path.name.startswith("."))
+        shown = (path for path in paths if not local_files.is_debris(path.name))
         return (path for path in shown if path.suffix.lower() in self._suffixes or path.is_dir())
 
 

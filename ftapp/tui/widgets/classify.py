@@ -114,7 +114,7 @@ class Classify(Container):
 
     def action_pick(self) -> None:
         """Choose an image file from a tree of folders."""
-        from ftapp.data.images import SUFFIXES
+        from ftapp.local_files import PICTURES
         from ftapp.tui.screens.pick_file import PickFile
 
         def chosen(file: Path | None) -> None:
@@ -122,7 +122,7 @@ class Classify(Container):
                 self._folder = file.parent
                 self.use(str(file))
 
-        self.app.push_screen(PickFile("Which image?", self._folder, SUFFIXES), chosen)
+        self.app.push_screen(PickFile("Which image?", self._folder, PICTURES), chosen)
 
     @work(exclusive=True, group="follow")
     async def _follow(self, value: str) -> None:

@@ -22,7 +22,7 @@ class Picture(Center):
     """
 
     async def show(self, file: Path) -> str:
-        """Show the file, and say its size in pixels. Raises one of `ftapp.data.images.BROKEN`."""
+        """Show the file, and say its size in pixels. Raises `ftapp.data.images.BrokenImageError`."""
         pixels, size = await asyncio.to_thread(_read, file)
         image_class = await asyncio.to_thread(graphics.image_class, self.app)
         image = image_class(pixels)
@@ -34,7 +34,7 @@ class Picture(Center):
 
 def _read(file: Path) -> tuple[Image.Image, tuple[int, int]]:
     """What is in the file, no larger than needed, and its size in pixels, (width, height)."""
-    image = Image.fromarray(images.rgb(file.read_bytes()))
+    image = Image.fromarray(images.read(file))
     size = image.size
     image.thumbnail((_LARGEST, _LARGEST))
     return image, size

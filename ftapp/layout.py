@@ -1,0 +1,232 @@
+"""How a folder of images is divided: which of its folders are splits, and which are classes.
+
+Structure decides, names say the rest. Folders beside each other that hold the same sub-folders are splits, whatever
+they are called, and the sub-folders are the classes; from the name of a split follows what it is for. A folder alone in
+another is a wrapper around what it holds. What can be read in two ways is refused, and `data.splits` decides it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ftapp import local_files
+from ftapp.errors import nearest
+
+Role = Literal["train", "validation", "test"]
+
+_WORDS: dict[str, Role | Literal["unlabelled"]] = {
+    **dict.fromkeys(("train", "training", "trainset", "trainval", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "valset", "dev", "devel", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "testset", "tst", "eval", "evaluation", "holdout", "heldout"), "test"),
+    **dict.fromkeys(("pred", "predict", "prediction", "unlabeled", "unlabelled", "submission"), "unlabelled"),
+}
+_FILLERS = {"set", "data", "dataset", "images", "image", "imgs", "img", "split", "part", "fold", "folder", "samples"}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_DEEPEST = 8  # wrappers around wrappers; links may go in circles
+
+
+class LayoutError(ValueError):
+    """A folder whose splits and classes cannot be told apart, or not as `data.splits` wants them."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """holder: the folder whose folders are splits or classes; parts: each folder that holds class folders, with the
+    split that it is; notes: what was decided, in sentences.
+    """
+
+    holder: Path
+    parts: dict[Path, Role]
+    notes: tuple[str, ...]
+
+
+def role(name: str, *, strict: bool = False) -> Role | Literal["unlabelled"] | None:
+    """What a folder or file of this name is for, case and numbers aside: "01_train", "Train", "train-images" train.
+
+    None where no word of the name says it, or two say different things. strict: where other words say more.
+    """
+    words = [word.lower() for word in _WORD.findall(name)]
+    joined = "".join(words)  # hold-out, train_set
+    if joined in _WORDS:
+        return _WORDS[joined]
+    found = {_WORDS[word] for word in words if word in _WORDS}
+    others = [word for word in words if word not in _WORDS and word not in _FILLERS]
+    return found.pop() if len(found) == 1 and not (strict and others) else None
+
+
+def find(root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | None = None) -> Layout:
+    """How a folder is divided.
+
+    chosen: `data.splits`, the folders of each split, or "none" where the folders in `root` are the classes. Raises
+    LayoutError for what can be read in two ways and for a choice that the folder does not have; OSError when a
+    folder cannot be read.
+    """
+    if chosen == "none":
+        return Layout(root, {root: "train"}, ())
+    if chosen is not None:
+        return _chosen(root, chosen)
+    holder = _unwrapped(root)
+    inner = local_files.folders(holder)
+    classes = {folder: _names(_unwrapped(folder)) for folder in inner}
+    hollow = _hollow(root, holder)
+    if any(classes.values()):
+        hollow += [folder for folder in inner if not _holds_data(folder)]
+        inner = [folder for folder in inner if folder not in hollow]
+    notes = [f"{_listed(hollow)} left out: no images in there"] if hollow else []
+    if not _looks_divided(inner, classes):
+        if len(inner) > 1 and all(role(folder.name, strict=True) for folder in inner):
+            raise LayoutError(
+                f"{_listed(inner)} are called like splits, and hold no class folders in common; a split has a folder "
+                "for each class; if they are the classes themselves, --set data.splits=none"
+            )
+        if holder != root:
+            notes.insert(0, f"classes by folder: those in {holder.relative_to(root)}")
+        return Layout(holder, {holder: "train"}, tuple(notes))
+    _refuse_doubt(inner, classes)
+    return _divided(root, holder, inner, classes, notes)
+
+
+def _chosen(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
+    holder = _unwrapped(root)
+    names = [folder.name for folder in local_files.folders(holder)]
+    parts: dict[Path, Role] = {}
+    for split, given in chosen.items():
+        for name in given:
+            folder = next((place / name for place in (root, holder) if (place / name).is_dir()), None)
+            if folder is None:
+                raise LayoutError(f"data.splits names '{name}' as {split}, which is no folder; {nearest(name, names)}")
+            if (unwrapped := _unwrapped(folder)) in parts:
+                raise LayoutError(f"data.splits names '{name}' twice, as {parts[unwrapped]} and as {split}")
+            parts[unwrapped] = split
+    named = {Path(os.path.normpath(name)).parts[0] for given in chosen.values() for name in given}
+    rest = [name for name in names if name not in named]
+    return Layout(
+        holder, parts, (_told(root, parts), *([f"{_listed(rest)} left out: not in data.splits"] if rest else ()))
+    )
+
+
+def _divided(
+    root: Path, holder: Path, inner: Sequence[Path], classes: Mapping[Path, set[str]], notes: Sequence[str]
+) -> Layout:
+    """The layout of folders that are all splits by name, of which at least one trains."""
+    known = set().union(*(classes[folder] for folder in inner if role(folder.name) == "train"))
+    parts: dict[Path, Role] = {}
+    unlabelled = []
+    for folder in inner:
+        split = role(folder.name)
+        if split is None or split == "unlabelled" or len(classes[folder] - known) == len(classes[folder]) < 2:
+            unlabelled.append(folder)
+        elif _common(classes[folder], known):
+            parts[_unwrapped(folder)] = split
+        else:
+            raise LayoutError(
+                f"'{folder.name}' and the training split share no class: {_quoted(classes[folder])} against "
+                f"{_quoted(known)}; each split has a folder for each class"
+            )
+    left = [f"{_listed(unlabelled)} left out: images without labels"] if unlabelled else []
+    return Layout(holder, parts, (_told(root, parts), *left, *notes))
+
+
+def _looks_divided(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> bool:
+    """Whether folders beside each other hold the same sub-folders, or one that trains by its name holds several."""
+    for one, other in itertools.combinations(inner, 2):
+        named = role(one.name) is not None and role(other.name) is not None
+        if len(_common(classes[one], classes[other])) >= (1 if named else 2):
+            return True
+    return any(role(folder.name) == "train" and len(classes[folder]) > 1 for folder in inner)
+
+
+def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> None:
+    """Raise LayoutError unless the names of all folders say which splits they are, one of them training."""
+    divided = [folder for folder in inner if classes[folder]]
+    names = set().union(*(classes[folder] for folder in divided))
+    nameless = [folder for folder in inner if role(folder.name) is None]
+    if nameless and all(role(name, strict=True) for name in names):
+        if all(_names(folder / name) for folder in divided for name in classes[folder]):
+            raise LayoutError(
+                f"{_listed(divided)} each hold splits of their own ({_quoted(names)}); a source is one of them: "
+                f"name it, as in folder:{divided[0]}"
+            )
+        raise LayoutError(
+            f"{_listed(divided)} each hold the folders {_quoted(names)}; splits are the outer folders and classes the "
+            f"inner ones: move them, as in {sorted(names)[-1]}/{divided[0].name}; or --set data.splits=none takes all "
+            "images of a class together"
+        )
+    if nameless:
+        known = {role(folder.name): folder.name for folder in inner if role(folder.name) in ("train", "test")}
+        train = known.get("train", divided[0].name)
+        test = known.get("test") or next(folder.name for folder in [*nameless, *inner] if folder.name != train)
+        example = f"--set 'data.splits={{train = {json.dumps(train)}, test = {json.dumps(test)}}}'"
+        raise LayoutError(
+            f"{_listed(inner)} can be read as splits with the classes {_quoted(names)}, or as classes themselves, and "
+            f"'{nameless[0].name}' does not say which; for splits, {example}; for classes, --set data.splits=none"
+        )
+    if not any(role(folder.name) == "train" and classes[folder] for folder in inner):
+        raise LayoutError(
+            f"{_listed(inner)} look like splits by their names, and none of them trains with a folder for each class; "
+            f"name one, as in --set data.splits.train={json.dumps(inner[0].name)}, or --set data.splits=none if they "
+            "are classes"
+        )
+
+
+def _told(root: Path, parts: Mapping[Path, Role]) -> str:
+    """What each part is for, such as "splits by folder: train from Train, test drawn from it"."""
+    told = []
+    for split in ("train", "validation", "test"):
+        folders = [str(folder.relative_to(root)) for folder, each in parts.items() if each == split]
+        told.append(f"{split} from {' and '.join(folders)}" if folders else f"{split} drawn from the training split")
+    return f"splits by folder: {', '.join(told)}"
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The folder, or the one inside where it holds nothing but one other folder, which holds folders."""
+    for _ in range(_DEEPEST):
+        inner = local_files.folders(folder)
+        if any(_is_data(path) for path in local_files.visible(folder)):
+            return folder
+        filled = [each for each in inner if _holds_data(each)] if len(inner) > 1 else inner
+        if len(filled) != 1 or not local_files.folders(filled[0]):
+            return folder
+        folder = filled[0]
+    return folder
+
+
+def _hollow(root: Path, holder: Path) -> list[Path]:
+    """The folders beside the wrappers between two folders, which hold no images."""
+    chain = [holder, *holder.parents]
+    wrappers = chain[: chain.index(root)]
+    return [each for wrapper in wrappers for each in local_files.folders(wrapper.parent) if each != wrapper]
+
+
+def _names(folder: Path) -> set[str]:
+    return {each.name for each in local_files.folders(folder)}
+
+
+def _common(one: Iterable[str], other: Iterable[str]) -> set[str]:
+    return {name.casefold() for name in one} & {name.casefold() for name in other}
+
+
+def _is_data(path: Path) -> bool:
+    """Whether it is a file that may be an image."""
+    return path.is_file() and not local_files.is_note(path)
+
+
+def _holds_data(folder: Path) -> bool:
+    return any(not local_files.is_note(path) for path in local_files.walk(folder, lambda path, problem: None))
+
+
+def _listed(folders: Sequence[Path | str]) -> str:
+    names = [f"'{Path(folder).name}'" for folder in folders]
+    more = f" and {len(names) - 4} more" if len(names) > 5 else ""
+    return " and ".join(names) if len(names) == 2 else ", ".join(names[:4] if more else names) + more
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return _listed(sorted(names))

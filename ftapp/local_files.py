@@ -1,0 +1,119 @@
+"""The files in a user's folders: which of them are data, and which are debris that other programs leave there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+PICTURES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"),
+)
+"""Suffixes of the image files that are read, in lower case."""
+NOTES = (
+    *(".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".html", ".htm"),
+    *(".log", ".ini", ".cfg", ".py", ".ipynb", ".sh", ".md5", ".sha1", ".sha256", ".url", ".lnk", ".bib"),
+)
+"""Suffixes of files about images, such as annotations and descriptions: never images themselves."""
+
+_DEBRIS = {
+    *("__macosx", "icon\r", "network trash folder", "temporary items"),  # macOS
+    *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin", "recycler"),  # Windows
+    *("system volume information", "picasa.ini", "lost+found", "__pycache__"),
+    *("@eadir", "#recycle", "#snapshot"),  # network storage
+}
+_DEBRIS_SUFFIXES = ("~", ".bak", ".swp", ".tmp", ".part", ".crdownload")
+_NOTE_NAMES = {"readme", "license", "licence", "copying", "notice", "credits"}
+
+
+def is_debris(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, a backup copy, or what file managers and archivers leave."""
+    lower = name.lower()
+    return lower.startswith((".", "~$")) or lower in _DEBRIS or lower.endswith(_DEBRIS_SUFFIXES)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is an image by its name."""
+    return path.suffix.lower() in PICTURES
+
+
+def is_note(path: Path) -> bool:
+    """Whether a file is about images, by its name."""
+    return path.suffix.lower() in NOTES or path.name.lower() in _NOTE_NAMES
+
+
+def visible(folder: Path) -> list[Path]:
+    """The files and folders in a folder, sorted by name, without debris. Raises OSError."""
+    return sorted(path for path in folder.iterdir() if not is_debris(path.name))
+
+
+def folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted by name, without debris; links to folders count. Raises OSError."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not is_debris(entry.name) and _is_folder(entry))
+    return [folder / name for name in names]
+
+
+def walk(folder: Path, report: Callable[[Path, str], None]) -> Iterator[Path]:
+    """The files in a folder and in those below it, sorted by name, without debris; links are followed.
+
+    report: is told of what cannot be read, with the reason: folders, links that lead nowhere or back, pipes and
+    devices.
+    """
+    outer = [(status.st_dev, status.st_ino) for status in map(Path.stat, folder.absolute().parents)]
+    yield from _walk(folder, report, tuple(outer))
+
+
+def _walk(folder: Path, report: Callable[[Path, str], None], above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    try:
+        found = folder.stat()
+        entries = visible(folder)
+    except OSError as error:
+        report(folder, f"this folder cannot be read: {reason(error)}")
+        return
+    within = (*above, (found.st_dev, found.st_ino))
+    for path in entries:
+        try:
+            status = path.stat()
+        except OSError as error:
+            report(path, _why_missing(path, error))
+            continue
+        if stat.S_ISREG(status.st_mode):
+            yield path
+        elif not stat.S_ISDIR(status.st_mode):
+            report(path, "this is a pipe or a device and no file; remove it")
+        elif (status.st_dev, status.st_ino) in within:
+            report(path, "this link leads back to a folder that it lies in; remove it")
+        else:
+            yield from _walk(path, report, within)
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused something, in its words."""
+    return error.strerror or str(error)
+
+
+def readable(text: str) -> str:
+    """Text with names of files in one line that can be printed: bytes that are no UTF-8, line ends and other control
+    characters as escapes such as \\xe9.
+    """
+    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
+
+
+def _why_missing(path: Path, error: OSError) -> str:
+    if path.is_symlink() and error.errno == errno.ENOENT:
+        return f"this link leads to '{path.readlink()}', which does not exist; remove it, or bring back its target"
+    if error.errno == errno.ELOOP:
+        return "this link leads to itself; remove it"
+    return f"this file cannot be read: {reason(error)}"
