@@ -80,14 +80,14 @@ def _checked_splits(value: Any) -> Any:
         return value
     example = 'such as {train = "training", test = ["fold4", "fold5"]}'
     if not isinstance(value, dict):
-        raise ValueError(f'{value!r} says no splits; this is a table of folders, {example}, or "none"')
+        raise ValueError(f'{quoted(value)} says no splits; this is a table of folders, {example}, or "none"')
     for split, given in value.items():
         if split not in _ROLES:
             raise ValueError(f"'{split}' is no split; {nearest(split, _ROLES)}")
         names = [given] if isinstance(given, str) else given
         if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
             raise ValueError(
-                f"{split} = {given!r} names no folder; each split is a folder or a list of them, {example}"
+                f"{split} = {quoted(given)} names no folder; each split is a folder or a list of them, {example}"
             )
     if "train" not in value:
         raise ValueError(f"no folder trains; a table of splits names one for train, {example}")
