@@ -5,6 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
+_READING_ORDER = (
+    "vgg16-feature-extractor",
+    "vgg16-one-vs-rest",
+    "vgg16-linear-svm",
+    "vgg16-early-layers",
+    "vgg16-two-phase",
+    "vgg16-train-all",
+    "bert-freeze-attention",
+    "bert-full",
+    "bert-head-only",
+    "bert-clip-schedule",
+    "bert-gradual-unfreezing",
+    "gpt2-full",
+    "gpt2-targeted",
+    "gpt2-reversed",
+    "lesson-vgg16-two-phase",
+    "lesson-vgg16-four-quadrants",
+    "lesson-vgg16-fill-modes",
+    "lesson-bert-frozen-attention",
+    "lesson-gpt2-targeted-freezing",
+)
 
 
 def resources(name: str) -> Path:
@@ -14,6 +35,7 @@ def resources(name: str) -> Path:
 
 
 def bundled() -> dict[str, Path]:
-    """The recipes that come with ftapp, by name; those that compare arms last."""
-    paths = sorted(resources("recipes").glob("*.toml"), key=lambda path: (path.stem.startswith("lesson-"), path))
-    return {path.stem: path for path in paths}
+    """The recipes that come with ftapp, by name, in the order in which a newcomer reads them; the lessons last."""
+    paths = {path.stem: path for path in sorted(resources("recipes").glob("*.toml"))}
+    order = {name: place for place, name in enumerate(_READING_ORDER)}
+    return {name: paths[name] for name in sorted(paths, key=lambda name: order.get(name, len(order)))}

@@ -25,6 +25,8 @@ from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from ftapp.experiments import Experiment
     from ftapp.runs import Run
     from ftapp.summary import Summaries
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
     from ftapp.tui.draft import Draft
 
 _LIVE_SECONDS = 2.0
+
+
+def _commands() -> type[Provider]:
+    from ftapp.tui.commands import Commands  # once the palette is opened
+
+    return Commands
 
 
 class FtApp(App[None]):
@@ -44,6 +52,7 @@ class FtApp(App[None]):
     TITLE = "ftapp"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {_commands}  # noqa: RUF012
     # Sizes of the terminal as classes that stylesheets use.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftapp.resources import bundled
+from ftapp.tui.search import rank
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
-FOLDER, RECENT = "In this folder", "Used lately"
+FOLDER, RECENT, LESSONS = "In this folder", "Used lately", "Lessons"
 _TASKS = {
     "image-classification": "Image classification",
     "text-classification": "Text classification",
@@ -22,6 +23,7 @@ _TASKS = {
 }
 _RECIPE = re.compile(r"^\s*(\[\s*(model|data)\s*\]|\[\[\s*phase\s*\]\]|task\s*=)", re.MULTILINE)
 """What tells a recipe, even a broken one, from another TOML file."""
+_LESSON = "lesson-"  # how the names of recipes begin whose arms check what a lesson reports
 _LARGEST = 2**20  # bytes; no recipe comes near it
 
 
@@ -58,10 +60,10 @@ class Entry:
         """The profiles to choose from, first those that the file names, last the values without a profile."""
         return (*self.profiles, None)
 
-    def matches(self, query: str) -> bool:
-        """Whether each word of a query is in the name, the title, the summary or the task."""
-        text = " ".join((self.path.stem, self.title, self.summary, self.task, _TASKS.get(self.task, ""))).casefold()
-        return all(word in text for word in query.casefold().split())
+    def rank(self, query: str) -> int | None:
+        """How well it fits a search (`ftapp.tui.search.rank`); None where it does not."""
+        about = " ".join((self.title, self.summary, self.task, _TASKS.get(self.task, "")))
+        return rank(query, self.path.stem, about)
 
     def profile(self, preferred: str | None) -> str | None:
         """The profile to begin with: the preferred one where there is one of that name, else the first.
@@ -80,7 +82,8 @@ class Catalog:
         self._known: dict[tuple[Path, str], tuple[tuple[int, int], Entry]] = {}
 
     def read(self, folder: Path, recent: Iterable[str], *, check: bool = True) -> list[Entry]:
-        """All entries: own recipes first, then the bundled ones by task. What cannot be read is left out.
+        """All entries: own recipes first, then the bundled ones by task, the lessons last. What cannot be read is left
+        out.
 
         folder: whose recipes are the user's own; recent: paths of others; check: whether to check what has not been,
         which takes a fifth of a second the first time, and reading a hundredth.
@@ -95,9 +98,9 @@ class Catalog:
             if path.resolve() not in known:
                 known.add(path.resolve())
                 files.append((path, str(path) if group == RECENT else path.name, group))
-        files += [(path, name, "") for name, path in names.items()]
+        files += [(path, name, LESSONS if name.startswith(_LESSON) else "") for name, path in names.items()]
         entries = [entry for file in files if (entry := self._entry(*file, check=check))]
-        order = [FOLDER, RECENT, *_TASKS.values()]
+        order = [FOLDER, RECENT, *_TASKS.values(), LESSONS]
         return sorted(entries, key=lambda entry: order.index(entry.group) if entry.group in order else len(order))
 
     def _entry(self, path: Path, name: str, group: str, *, check: bool) -> Entry | None:
@@ -109,7 +112,7 @@ class Catalog:
                 if status.st_size > _LARGEST:
                     return None
                 text = path.read_text("utf-8-sig", errors="replace")
-                if group and not _RECIPE.search(text):
+                if group in (FOLDER, RECENT) and not _RECIPE.search(text):
                     return None
                 entry = _read(path, name, group, text)
         except OSError:

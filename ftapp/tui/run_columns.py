@@ -10,6 +10,7 @@ from textual.content import Content
 
 from ftapp import words
 from ftapp.summary import Summary
+from ftapp.tui.search import rank
 
 GAP = 2  # cells between columns
 _LONGEST = 40  # cells for a recipe's name
@@ -190,13 +191,22 @@ def _ordered(summaries: Iterable[Summary], column: str, descending: bool) -> lis
 
 def matching(summaries: Iterable[Summary], query: str) -> list[Summary]:
     """The runs in which each word of a query is found: in recipe, profile, status or the folder's name."""
-    wanted = query.casefold().split()
+    return [summary for summary in summaries if _rank(summary, query) is not None] if query.strip() else list(summaries)
 
-    def holds(summary: Summary) -> bool:
-        text = f"{summary.recipe} {summary.profile or 'standard'} {summary.status} {summary.run.folder.name}".casefold()
-        return all(word in text for word in wanted)
 
-    return [summary for summary in summaries if holds(summary)] if wanted else list(summaries)
+def best(rows: Sequence[Summary], query: str) -> int:
+    """The index of the row that fits a query best, by the recipe's or the folder's name first; 0 without a query."""
+    ranks = [(_rank(summary, query), index) for index, summary in enumerate(rows)] if query.strip() else []
+    return min(((rank, index) for rank, index in ranks if rank is not None), default=(0, 0))[1]
+
+
+def _rank(summary: Summary, query: str) -> int | None:
+    folder = summary.run.folder.name
+    about = f"{summary.profile or 'standard'} {summary.status} {summary.arm or ''}"
+    ranks = [
+        rank(query, name, f"{about} {other}") for name, other in ((summary.recipe, folder), (folder, summary.recipe))
+    ]
+    return min((each for each in ranks if each is not None), default=None)
 
 
 def line(cells: Sequence[tuple[Content, int, bool]]) -> Content:

@@ -56,7 +56,37 @@ async def test_all_bundled_recipes_are_listed_by_task() -> None:
             "Image classification",
             "Text classification",
             "Causal language models",
+            "Lessons",
         ]
+        assert names(screen) == list(recipe.bundled())
+        assert screen.entry
+        assert screen.entry.name == "vgg16-feature-extractor"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("bert-full", "bert-full"),
+        ("BERT full", "bert-full"),
+        ("vgg16-two-phase", "vgg16-two-phase"),
+        ("vgg16-two", "vgg16-two-phase"),
+        ("lesson-vgg16", "lesson-vgg16-two-phase"),
+        ("gpt2-targeted", "gpt2-targeted"),
+        ("targeted", "gpt2-targeted"),
+        ("head", "bert-head-only"),
+        ("full", "bert-full"),
+        ("steadied", "bert-clip-schedule"),
+    ],
+)
+async def test_the_cursor_goes_to_the_recipe_that_is_named(query: str, found: str) -> None:
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await pilot.press("slash", *["space" if key == " " else key for key in query], "enter")
+        assert screen.entry
+        assert screen.entry.name == found
+        await pilot.press("slash", "escape")  # which shows all again, with the cursor where it was
+        assert len(names(screen)) == len(recipe.bundled())
+        assert screen.entry.name == found
 
 
 async def test_keys_that_come_at_once_are_searched_for() -> None:
@@ -97,7 +127,7 @@ async def test_enter_configures_the_highlighted_recipe() -> None:
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("down", "enter")
-        assert [draft.name for draft in app.configured] == ["vgg16-feature-extractor"]
+        assert [draft.name for draft in app.configured] == ["vgg16-one-vs-rest"]
         await pilot.press("tab", "enter")  # from the pane beside the menu
         assert len(app.configured) == 2
 
@@ -109,7 +139,7 @@ async def test_a_double_look_at_a_recipe_with_the_mouse() -> None:
         await pilot.click("#menu", offset=(6, 2))
         assert app.configured
         assert screen.entry
-        assert screen.entry.name == "vgg16-feature-extractor"
+        assert screen.entry.name == "vgg16-one-vs-rest"
 
 
 async def test_typing_filters_at_once_and_escape_clears() -> None:
@@ -141,7 +171,7 @@ async def test_search_finds_titles_summaries_and_tasks() -> None:
     async with Opened().run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("slash", *"causal")
-        assert names(screen) == ["gpt2-full", "gpt2-reversed", "gpt2-targeted", "lesson-gpt2-targeted-freezing"]
+        assert names(screen) == ["gpt2-full", "gpt2-targeted", "gpt2-reversed", "lesson-gpt2-targeted-freezing"]
         await pilot.press("escape", "slash", *"IMDB one wins")
         assert names(screen) == []
 
@@ -201,8 +231,8 @@ async def test_welcome_stays_until_there_is_a_run(write_run: Write) -> None:
 
 
 async def test_the_last_run_of_recipe_and_profile_is_told(write_run: Write) -> None:
-    write_run("vgg16-early-layers", profile="quick", steps=75, accuracy=0.985)
-    write_run("vgg16-early-layers", profile="quick", steps=10, accuracy=0.5, age=90000, seed=1)
+    write_run("vgg16-feature-extractor", profile="quick", steps=75, accuracy=0.985)
+    write_run("vgg16-feature-extractor", profile="quick", steps=10, accuracy=0.5, age=90000, seed=1)
     async with Opened().run_test() as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: "accuracy 98.5%" in text(screen))
@@ -251,7 +281,7 @@ async def test_a_recipe_is_copied_under_a_name_of_ones_own() -> None:
         screen = await ready(pilot)
         await pilot.press("c")
         answer = pilot.app.screen.query_one(Input)
-        assert answer.value == "my-vgg16-early-layers.toml"
+        assert answer.value == "my-vgg16-feature-extractor.toml"
         answer.value = "taken.toml"
         await pilot.press("enter")
         assert pilot.app.screen is not screen
@@ -259,7 +289,7 @@ async def test_a_recipe_is_copied_under_a_name_of_ones_own() -> None:
         answer.value = "mine.toml"
         await pilot.press("enter")
         await until(pilot, lambda: screen.entry and screen.entry.name == "mine.toml")
-        assert Path("mine.toml").read_text() == recipe.bundled()["vgg16-early-layers"].read_text()
+        assert Path("mine.toml").read_text() == recipe.bundled()["vgg16-feature-extractor"].read_text()
         await pilot.press("c", "escape")
         assert sorted(path.name for path in Path().glob("*.toml")) == ["mine.toml", "taken.toml"]
 

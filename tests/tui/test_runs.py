@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from textual.command import CommandList
 from textual.widgets import Button, Input, Static
 
 from ftapp import trash
@@ -118,6 +119,32 @@ async def test_typing_filters_and_escape_clears(write_run: Write) -> None:
         await pilot.press("slash", *"standard", "enter")
         assert pilot.app.focused is table
         assert len(table.rows) == 2
+
+
+async def test_the_cursor_goes_to_the_run_that_is_named(write_run: Write) -> None:
+    for name, age in (("bert-full-steadied", 10), ("bert-full", 20), ("vgg16", 30)):
+        write_run(name, age=age)
+    async with Opened().run_test(size=(120, 40)) as pilot:
+        table = await listed(pilot, 3)
+        await pilot.press("slash", *"bert-full", "enter")
+        assert names(table) == ["bert-full-steadied", "bert-full"]
+        assert table.current
+        assert table.current.recipe == "bert-full"
+        await pilot.press("slash", "escape")
+        assert table.current.recipe == "bert-full"
+        await pilot.press("slash", *"vgg16 done")
+        assert table.current.recipe == "vgg16"
+
+
+async def test_the_palette_offers_first_the_command_that_is_named() -> None:
+    async with Opened().run_test(size=(120, 40)) as pilot:
+        await listed(pilot, 0)
+        for query, first in (("run", "Runs"), ("trash", "Empty the trash"), ("the", "Theme"), ("hlp", "Help")):
+            await pilot.press("ctrl+p", *query)
+            found = pilot.app.screen.query_one(CommandList)
+            await until(pilot, lambda: pilot.app.screen.query_one(CommandList).option_count)
+            assert str(found.get_option_at_index(0).prompt).startswith(first)
+            await pilot.press("escape", "escape")
 
 
 async def test_sorting_by_keys_and_by_the_head(write_run: Write) -> None:

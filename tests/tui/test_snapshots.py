@@ -74,7 +74,7 @@ async def test_recipes(recorded: dict[str, Run]) -> None:
     app = FtApp()
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RecipesScreen) and "gpt2-full" in screen_text(app))
-        await until(pilot, lambda: "not run on this machine" in screen_text(app))
+        await until(pilot, lambda: "Last run  done" in screen_text(app))
         await pilot.press("down", "down")
         await until(pilot, lambda: "Last run  not run" in screen_text(app) and "linear SVM (hinge" in screen_text(app))
         await compared(pilot, "recipes-100")

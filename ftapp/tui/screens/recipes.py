@@ -161,15 +161,20 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             last.setdefault((summary.recipe, summary.profile), summary)
         return last
 
-    def _fill_menu(self) -> None:
+    def _fill_menu(self, *, searched: bool = False) -> None:
+        """List the recipes that match, with the cursor on its recipe; once `searched`, on the one that matches best."""
         menu = self.query_one("#menu", OptionList)
         query = self.query_one(SearchLine).value
+        ranks = {entry.path: rank for entry in self._entries if (rank := entry.rank(query)) is not None}
         entry = self.entry
-        wanted = str(self._wanted or (entry.path if entry else ""))
+        if searched and query.strip() and ranks:
+            wanted = str(min(ranks, key=ranks.__getitem__))
+        else:
+            wanted = str(self._wanted or (entry.path if entry else ""))
         options: list[Option | None] = []
         group = None
         for entry in self._entries:
-            if not entry.matches(query):
+            if entry.path not in ranks:
                 continue
             if entry.group != group:
                 if group is not None:
@@ -191,7 +196,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     @on(Input.Changed, "#search")
     def _filter(self) -> None:
-        self._fill_menu()
+        self._fill_menu(searched=True)
 
     @on(SearchLine.Left)
     def _to_menu(self) -> None:

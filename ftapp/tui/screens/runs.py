@@ -151,6 +151,8 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
     @on(Input.Changed, "#search")
     def _filter(self) -> None:
         self._fill()
+        if query := self.query_one(SearchLine).value.strip():
+            self.table.cursor = run_columns.best(self.table.rows, query)
 
     @on(SearchLine.Left)
     def _to_table(self) -> None:
