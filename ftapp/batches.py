@@ -23,6 +23,7 @@ from ftapp import augment, data
 from ftapp.augment import Augmenter, TextAugmenter
 from ftapp.data import Subset
 from ftapp.data.examples import content_hash
+from ftapp.data.texts import prepare
 from ftapp.errors import Problem, RecipeError
 from ftapp.fetch import Progress
 from ftapp.recipe import Recipe
@@ -174,8 +175,7 @@ class LabelledTexts:
         return self._labels[indices]
 
     def width(self, indices: NDArray[np.int64]) -> int:
-        longest = int(self.lengths[indices].max())
-        return min(int(self._inputs["padding_mask"].shape[1]), -(-longest // _LENGTH_STEP) * _LENGTH_STEP)
+        return padded_width(self.lengths[indices], int(self._inputs["padding_mask"].shape[1]))
 
     def keys(self, indices: NDArray[np.int64], view: View | None) -> list[bytes]:
         changes = b"" if view is None or self._augmenter is None else repr((view, self._augmenter)).encode()
@@ -328,13 +328,21 @@ def prefetched(make: Callable[[_Key], _Made], keys: Iterator[_Key]) -> Iterator[
 def encode_texts(
     texts: Sequence[str], preprocessor: Any, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, NDArray[Any]]:
-    """Token ids and masks, each (texts, sequence length): what the preset's preprocessor makes, as int32 and bool."""
+    """Token ids and masks, each (texts, sequence length): what the preset's preprocessor makes, as int32 and bool.
+
+    All texts come through here or `encode_stream`, and both prepare them (`ftapp.data.texts.prepare`).
+    """
     chunks = []
     for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE):
         if progress:
             progress(start, len(texts))
-        chunks.append(_encoded(list(texts[start : start + _TEXTS_AT_ONCE]) or [""], preprocessor))
+        chunks.append(_encoded(list(map(prepare, texts[start : start + _TEXTS_AT_ONCE])) or [""], preprocessor))
     return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(texts)] for name in chunks[0]}
+
+
+def padded_width(lengths: NDArray[np.int64], limit: int) -> int:
+    """To how many tokens texts of so many tokens are padded in one batch."""
+    return min(limit, -(-int(lengths.max(initial=1)) // _LENGTH_STEP) * _LENGTH_STEP)
 
 
 def _encoded(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
@@ -363,7 +371,7 @@ def _beginning(text: str, characters: int) -> str:
 def count_tokens(texts: Sequence[str], preprocessor: Any) -> list[int]:
     """How many tokens each text has, the special ones around it included, before it is cut."""
     special = int(encode_texts([""], preprocessor)["padding_mask"].sum())
-    return [len(tokens) + special for tokens in preprocessor.tokenizer(list(texts))]
+    return [len(tokens) + special for tokens in preprocessor.tokenizer(list(map(prepare, texts)))]
 
 
 def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]:
@@ -372,7 +380,7 @@ def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]
     for document in documents:
         # Whole lines of about 2,000 characters at a time: KerasHub's byte-pair encoder slows down on long strings.
         pieces, size = [[""]], 0
-        for line in document.splitlines(keepends=True):
+        for line in prepare(document).splitlines(keepends=True):
             if size + len(line) > 2000 and size:
                 pieces.append([])
                 size = 0

@@ -12,6 +12,7 @@ import keras_hub
 import numpy as np
 
 from ftapp.answers import Generated
+from ftapp.data.texts import prepare
 from ftapp.errors import RunError
 
 _REPLACEMENT = "\ufffd"  # stands for a character of which some bytes are still to come
@@ -49,6 +50,7 @@ def stream(
     `seed`; a temperature of 0 takes the most probable each time. Raises RunError for values that cannot be.
     """
     preprocessor, backbone = causal_lm.preprocessor, causal_lm.backbone
+    prompt = prepare(prompt)
     limit: int | None = getattr(backbone, "max_sequence_length", None)
     given = _prompt(causal_lm, prompt, limit, tokens, temperature, top_k)
     length = -(-(len(given) + tokens) // _STEP) * _STEP

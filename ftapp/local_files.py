@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 PICTURES = (
@@ -48,6 +49,35 @@ def is_note(path: Path) -> bool:
 def visible(folder: Path) -> list[Path]:
     """The files and folders in a folder, sorted by name, without debris. Raises OSError."""
     return sorted(path for path in folder.iterdir() if not is_debris(path.name))
+
+
+def matching(pattern: Path) -> list[Path]:
+    """The files that an absolute path with `*`, `?`, `[...]` or `**` matches, sorted, letter case aside.
+
+    Debris is left out unless the pattern names it. Folders that cannot be read match nothing.
+    """
+    parts = pattern.parts
+    fixed = next((number for number, part in enumerate(parts) if set("*?[") & set(part)), len(parts) - 1)
+    return sorted(set(_matching(Path(*parts[:fixed]), parts[fixed:])))
+
+
+def _matching(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
+    first, *rest = patterns
+    try:
+        entries = list(folder.iterdir()) if is_debris(first) else visible(folder)
+    except OSError:
+        return
+    if first == "**":
+        yield from _matching(folder, rest or ["*"])
+    for path in entries:
+        if first == "**":
+            if path.is_dir() and not path.is_symlink():
+                yield from _matching(path, patterns)
+        elif fnmatch.fnmatchcase(path.name.lower(), first.lower()):
+            if rest:
+                yield from _matching(path, rest)
+            elif path.is_file():
+                yield path
 
 
 def folders(folder: Path) -> list[Path]:

@@ -10,9 +10,12 @@ from typing import Any
 
 import keras
 import keras_hub
+import numpy as np
 
 from ftapp import presets, weights
-from ftapp.batches import encode_images, encode_texts
+from ftapp.batches import encode_images, encode_texts, padded_width
+from ftapp.data import images
+from ftapp.data.texts import prepare
 from ftapp.durable import new_folder_in_place
 from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.fetch import Progress
@@ -145,16 +148,39 @@ class Trained:
     causal_lm: Any | None
 
     def predict(self, examples: Sequence[Any]) -> Any:
-        """Scores (examples, classes), float32, of texts or of RGB images (height, width, 3) in 0..255."""
+        """Scores (examples, classes), float32, of texts or images, read and prepared as in the training.
+
+        Images are files, by path, or RGB arrays (height, width, 3) in 0..255. Raises ValueError for arrays of another
+        shape or range and for files that hold no image.
+        """
         if self.task == "image-classification":
-            return self.model.predict(encode_images(examples, self.preprocessor), verbose=0)
-        return self.model.predict(encode_texts(examples, self.preprocessor), verbose=0)
+            return self.model.predict(encode_images(list(map(_pixels, examples)), self.preprocessor), verbose=0)
+        inputs = encode_texts(examples, self.preprocessor)
+        mask = inputs["padding_mask"]
+        width = padded_width(mask.sum(axis=1), mask.shape[1])
+        return self.model.predict({name: values[:, :width] for name, values in inputs.items()}, verbose=0)
 
     def generate(self, prompts: Sequence[str], tokens: int) -> list[str]:
         """Each prompt with up to `tokens` tokens in all, written greedily."""
         if self.causal_lm is None:
             raise ValueError(f"only a causal language model generates; this one's task is '{self.task}'")
-        return list(self.causal_lm.generate(list(prompts), max_length=tokens))
+        return list(self.causal_lm.generate(list(map(prepare, prompts)), max_length=tokens))
+
+
+def _pixels(image: Any) -> Any:
+    """The RGB pixels of an image as `Trained.predict` takes it."""
+    if isinstance(image, str | Path):
+        try:
+            return images.read(Path(image))
+        except images.BrokenImageError as error:
+            raise ValueError(f"the image {image} cannot be decoded: {error}") from error
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[-1] != 3:
+        message = f"an array of shape {pixels.shape} is no RGB image, which is (height, width, 3)"
+        raise ValueError(f"{message}; the path of an image file is read whatever its colours")
+    if pixels.dtype.kind == "f" and 0 < pixels.max() <= 1:
+        raise ValueError("the pixels lie between 0 and 1, and an image has them from 0 to 255; multiply by 255")
+    return pixels
 
 
 def load(folder: Path) -> Trained:

@@ -59,8 +59,9 @@ class Predictor:
         tokens, length = None, None
         if not wants_image:
             from ftapp import batches
+            from ftapp.data.texts import prepare
 
-            if not given.strip():
+            if not prepare(given).strip():
                 raise RunError("a text to classify has words; got an empty one")
             length = trained.preprocessor.sequence_length
             tokens = batches.count_tokens([given], trained.preprocessor)[0]

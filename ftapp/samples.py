@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import backend
+from ftapp.data.texts import prepare
 from ftapp.events import EventLog, Sampled, TokensShared
 from ftapp.measures.token_share import token_share
 from ftapp.models import Pretrained
@@ -43,14 +44,15 @@ class Writer:
             self._seed = np.array(self._sampler.seed_generator.state)
             causal_lm.compile(sampler=self._sampler, jit_compile=backend.jit_compile())
         self._sampler.seed_generator.state.assign(self._seed)
-        longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(spec.prompts))
+        prompts = list(map(prepare, spec.prompts))
+        longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(prompts))
         limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
         draws = 1 if self._common is None else spec.draws
-        texts = causal_lm.generate(spec.prompts * draws, max_length=limit)
-        for prompt, text in zip(spec.prompts, texts, strict=False):
+        texts = causal_lm.generate(prompts * draws, max_length=limit)
+        for prompt, text in zip(prompts, texts, strict=False):
             self._log.write(Sampled(time=time.time(), step=step, prompt=prompt, text=text))
         if self._common is not None:
-            written = [text.removeprefix(prompt) for prompt, text in zip(spec.prompts * draws, texts, strict=True)]
+            written = [text.removeprefix(prompt) for prompt, text in zip(prompts * draws, texts, strict=True)]
             tokens = [np.asarray(causal_lm.preprocessor.tokenizer(text), np.int64) for text in written]
             shares = [token_share(each, self._common) for each in tokens]
             self._log.write(TokensShared(time=time.time(), step=step, common=len(self._common), shares=shares))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl
 
+from ftapp import local_files
 from ftapp.artifacts import Artifact
 from ftapp.errors import nearest
 
@@ -103,7 +104,7 @@ def _checked(uri: str) -> str:
     start = len(source.scheme) + 1
     absolute = f"{uri[:start]}{path}{uri[start + len(source.name) :]}"
     if source.scheme == "text" and set("*?[") & set(source.name) and not path.exists():
-        if not any(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
+        if not local_files.matching(path):
             raise ValueError(f"a pattern of texts matches at least one file; nothing matches '{source.name}'")
         return absolute
     wants_folder = source.scheme == "folder"

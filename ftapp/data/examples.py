@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.errors import Problem, RecipeError
+from ftapp.layout import Role
 from ftapp.local_files import readable
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+SPLITS: dict[Role, int] = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 """The values of `Examples.given_split`."""
 SPLIT_NAMES = ("train", "validation", "test")
 
@@ -61,8 +63,13 @@ class Texts(Examples):
         labels: NDArray[np.int32] | None = None,
         classes: tuple[str, ...] = (),
         given_split: NDArray[np.int8] | None = None,
+        names: Sequence[str] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
+        """names: of each text, such as its file's; notes: as in `Examples`."""
         self.texts = texts
+        self.names = names
+        self.notes = notes
         self.labels = np.zeros(len(texts), np.int32) if labels is None else labels
         self.classes = classes
         self.given_split = given_split

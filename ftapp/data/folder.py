@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from ftapp import layout, local_files
 from ftapp.data import images, labels
-from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, content_hash, listed
+from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, content_hash, listed
 from ftapp.errors import RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.layout import Layout
 from ftapp.recipe import Data
 from ftapp.sources import Source
-
-_SPLITS = {"train": TRAIN, "test": TEST, "validation": VALIDATION}
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
                 findings.add(folder / name, "this folder has no images; a class has some")
             paths += some
             targets += [position] * len(some)
-            membership += [_SPLITS[part]] * len(some)
+            membership += [SPLITS[part]] * len(some)
     files = _told_apart(_checked(paths, findings, progress), findings)
     findings.check()
     given = np.array(membership, np.int8) if set(membership) != {TRAIN} else None

@@ -12,7 +12,18 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.data.examples import TEST, TRAIN, VALIDATION, DocumentSplits, Examples, Splits, Subset, Texts
+from ftapp.data import near_copies
+from ftapp.data.examples import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    DocumentSplits,
+    Examples,
+    Splits,
+    Subset,
+    Texts,
+    listed,
+)
 from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Data
 
@@ -65,18 +76,18 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
     Fewer than 20 are books: the first part of each trains, the next is for validation, the last for the test, cut at
     the end of a paragraph near the share. Raises RecipeError for sizes that cannot be met.
     """
+    texts, duplicates = _without_copies(texts)
     if len(texts) >= _FEW or texts.given_split is not None:
         parts = split(texts, spec, seed)
         train, validation, test = (
             [texts[int(index)] for index in part.indices] for part in (parts.train, parts.validation, parts.test)
         )
-        return DocumentSplits(train, validation, test, parts.duplicates, texts.notes)
-    (train_indices, _, _), duplicates = _without_duplicates(texts)
+        return DocumentSplits(train, validation, test, duplicates, texts.notes)
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
             message = f"the split of fewer than {_FEW} texts is a share of each, below 1; got {size:.0f}"
             raise _problem(key, f"{message} with {len(texts)} text{'s' if len(texts) > 1 else ''}")
-    kept = np.sort(np.random.default_rng(seed).permutation(train_indices)[: spec.limit])
+    kept = np.sort(np.random.default_rng(seed).permutation(len(texts))[: spec.limit])
     pieces = [_cut(texts[int(index)], 1 - spec.validation - spec.test, 1 - spec.test) for index in kept]
     train, validation, test = ([piece[part] for piece in pieces if piece[part]] for part in range(3))
     for key, size, part in (("test", spec.test, test), ("validation", spec.validation, validation), ("test", 1, train)):
@@ -84,6 +95,25 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
             length = sum(len(texts[int(index)]) for index in kept)
             raise _problem(f"data.{key}", f"each split has text; {length} characters are too few to cut in shares")
     return DocumentSplits(train, validation, test, duplicates, texts.notes)
+
+
+def _without_copies(texts: Texts) -> tuple[Texts, int]:
+    """The texts without duplicates and near-copies, in their order, and how many duplicates there were."""
+    parts, duplicates = _without_duplicates(texts)
+    kept = np.sort(np.concatenate(parts))
+    given = None if texts.given_split is None else texts.given_split[kept]
+    ranks = [TRAIN] * len(kept) if given is None else given.tolist()
+    copies = near_copies.find([texts[int(index)] for index in kept], ranks)
+    notes = texts.notes
+    if copies:
+        names = texts.names or [f"text {number}" for number in range(1, len(texts) + 1)]
+        told = listed([f"{names[kept[copy]]} ({names[kept[owner]]})" for copy, owner in sorted(copies.items())])
+        dropped = f"{len(copies):,} near-{'copies' if len(copies) > 1 else 'copy'} dropped"
+        notes += (f"{dropped}, at least {near_copies.SHARE:.0%} of which is in another text: {told}",)
+    left = [at for at in range(len(kept)) if at not in copies]
+    chosen = kept[left]
+    some = [texts[int(index)] for index in chosen]
+    return Texts(some, given_split=None if given is None else given[left], notes=notes), duplicates
 
 
 def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int]:

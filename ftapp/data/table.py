@@ -18,7 +18,7 @@ import numpy as np
 from ftapp import fetch
 from ftapp.data import labels
 from ftapp.data.examples import Findings, Texts
-from ftapp.data.texts import decoded, without_breaks
+from ftapp.data.texts import decoded, prepare
 from ftapp.errors import nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
@@ -124,7 +124,7 @@ def _text(path: Path, place: str, value: object, findings: Findings) -> str:
         got = "nothing" if value is None else repr(value)[:40]
         findings.add(path, f"a text is a string; got {got}", place=place)
         return ""
-    text = without_breaks(value)
+    text = prepare(value)
     if not text.strip():
         findings.add(path, "a text has words; got an empty one", place=place)
     return text

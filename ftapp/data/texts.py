@@ -2,43 +2,99 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
-from ftapp import fetch
-from ftapp.data.examples import Findings, Texts
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp import fetch, layout, local_files
+from ftapp.data.examples import SPLITS, Findings, Texts, listed
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Texts:
     """Each file as one text, in the order of their paths.
 
-    Raises RecipeError for files that are empty or not UTF-8, and when there is none.
+    Files that are called `train`, `valid`, `test` or so, or lie in folders of such names, are splits where all are.
+    Raises RecipeError for files that are empty or not UTF-8, when there is none, and when some are called like splits
+    and others are not.
     """
     findings = Findings()
-    paths = [fetch.artifact(source.artifact, progress)] if source.artifact else _paths(source.name)
-    if not paths:
-        findings.add(source.name, "a source of texts has .txt files; there is none")
+    notes: list[str] = []
+    paths = [fetch.artifact(source.artifact, progress)] if source.artifact else _paths(source.name, findings, notes)
     texts = [normalised(decoded(path, findings)) for path in paths]
     if not findings.found:
         for path, text in zip(paths, texts, strict=True):
             if not text.strip():
-                findings.add(path, "a text has words; this file is empty")
+                findings.add(path, "this file is empty; a text has words")
     findings.check()
-    return Texts(texts)
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    names = [local_files.readable(str(path.relative_to(root))) for path in paths]
+    given = None if spec.splits == "none" else _given_split(root, names, findings, notes)
+    return Texts(texts, given_split=given, names=names, notes=tuple(notes))
 
 
-def _paths(name: str) -> list[Path]:
+def _paths(name: str, findings: Findings, notes: list[str]) -> list[Path]:
     path = Path(name).expanduser().absolute()
     if path.is_file():
         return [path]
-    root, pattern = (path, "**/*.txt") if path.is_dir() else (Path(path.anchor), str(path.relative_to(path.anchor)))
-    found = root.glob(pattern)
-    return sorted(file for file in found if file.is_file() and not file.name.startswith("."))
+    if not path.is_dir():
+        found = local_files.matching(path)
+        if not found:
+            findings.add(name, "no file matches this pattern; a source of texts has .txt files")
+        return found
+    files = list(local_files.walk(path, findings.add))
+    found = [file for file in files if file.suffix.lower() == ".txt"]
+    others = [file for file in files if file.suffix.lower() != ".txt"]
+    if not found:
+        kinds = sorted({file.suffix for file in others if file.suffix})
+        hint = f"; name others by a pattern, such as text:{path}/*{kinds[0]}" if kinds else ""
+        findings.add(path, f"there is no .txt file in this folder, and a source of texts has some{hint}")
+    elif others:
+        listing = listed([local_files.readable(file.name) for file in others])
+        notes.append(f"{len(others):,} file{'s' if len(others) > 1 else ''} ignored that are no .txt: {listing}")
+    return found
+
+
+def _given_split(root: Path, names: Sequence[str], findings: Findings, notes: list[str]) -> NDArray[np.int8] | None:
+    """The splits that the files are called like, if all are and one trains. Raises RecipeError when only some are."""
+    roles = [_role(name) for name in names]
+    if "train" not in roles or not {"validation", "test"} & set(roles):
+        return None
+    if not all(roles):
+        stranger = names[roles.index(None)]
+        like = [name for name, role in zip(names, roles, strict=True) if role]
+        findings.add(
+            root,
+            f"{listed(like)} are called like splits, and '{stranger}' is not; move it away or name the others by a "
+            "pattern, or --set data.splits=none takes all files as texts to be split",
+        )
+        findings.check()
+    told = [
+        f"{part} from {listed(of)}"
+        for part in SPLITS
+        if (of := [name for name, role in zip(names, roles, strict=True) if role == part])
+    ]
+    notes.append(f"splits by file: {', '.join(told)}")
+    return np.array([SPLITS[role] for role in roles if role], np.int8)
+
+
+def _role(name: str) -> layout.Role | None:
+    """The split that a path's folders or name say."""
+    path = Path(name)
+    for part in (*path.parent.parts, path.stem):
+        if (role := layout.role(part)) is not None and role != "unlabelled":
+            return role
+    return None
 
 
 def decoded(path: Path, findings: Findings) -> str:
@@ -60,10 +116,19 @@ def decoded(path: Path, findings: Findings) -> str:
 
 
 def normalised(text: str) -> str:
-    """With line ends of one character, and without the end-of-file mark of old systems."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")
+    """The text of a file, prepared, and without the end-of-file mark of old systems."""
+    return prepare(text).rstrip("\x1a")
 
 
-def without_breaks(text: str) -> str:
-    """With a space for each `<br />`. Reviews from web pages carry them, and a tokenizer makes four tokens of each."""
-    return _BREAK.sub(" ", text)
+def prepare(text: str) -> str:
+    """A text as models read it, in training as in prediction: `ftapp.batches` encodes no other.
+
+    Composed characters (NFC), line ends of one character, a space for each `<br />` tag, which reviews from web pages
+    carry and of which a tokenizer makes four tokens, and a replacement for halves of surrogate pairs, which no encoding
+    has. A text that is prepared stays as it is.
+    """
+    text = unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    while (cleared := _BREAK.sub(" ", text)) != text:
+        text = cleared
+    return text

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ftapp import fetch
 from ftapp.data import images, labels
 from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, Texts, content_hash
-from ftapp.data.texts import without_breaks
+from ftapp.data.texts import prepare
 from ftapp.errors import HubError, Problem, RecipeError, nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
@@ -97,7 +97,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
             targets[index] = known[int(record[label])]
         if not is_image:
             text = record[column]
-            texts.append(without_breaks(text.decode("utf-8") if isinstance(text, bytes) else text))
+            texts.append(prepare(text.decode("utf-8") if isinstance(text, bytes) else text))
     return _Images(records, column, targets, classes, given) if is_image else Texts(texts, targets, classes, given)
 
 

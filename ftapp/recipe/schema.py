@@ -199,8 +199,9 @@ class Data(Section):
     test: SplitSize = 0.2
     """Examples that the result is measured on: a share of all (below 1) or a number."""
     splits: SplitFolders = None
-    """Where a folder of images can be read in two ways: the folders of each split, as in {train = "training", test =
-    ["fold4", "fold5"]}, or "none" where its folders are the classes; without it, structure and names decide."""
+    """Where a folder can be read in two ways: the folders of each split, as in {train = "training", test = ["fold4",
+    "fold5"]}, or "none" where its folders are the classes, or its texts called test no split; without it, structure and
+    names decide."""
 
     @property
     def split_folders(self) -> Mapping[Role, Sequence[str]] | Literal["none"] | None:

@@ -148,6 +148,7 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     names = [phase.name for phase in recipe.phase]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"phase.{name}", "phases have different names; got this one twice"
-    if recipe.data.splits is not None and not recipe.data.source.startswith("folder:"):
-        yield "data.splits", f"this key goes with folder:PATH; the source is '{recipe.data.source}'"
+    kinds = ("folder:", "text:") if recipe.data.splits == "none" else ("folder:",)
+    if recipe.data.splits is not None and not recipe.data.source.startswith(kinds):
+        yield "data.splits", f"the source is '{recipe.data.source}', and this key goes with {' and '.join(kinds)} alone"
     yield from sources.conflicts(recipe.task, recipe.data.source)

@@ -88,7 +88,7 @@ def card(one: Record) -> str:
 def _use(one: Record) -> list[str]:
     asked = 'print(trained.generate(["Once upon a time"], tokens=40))'
     if one.settings.get("task") != "causal-lm":
-        asked = "print(trained.predict(examples))  # texts, or RGB images in 0..255"
+        asked = "print(trained.predict(examples))  # texts, image files, or RGB arrays in 0..255"
     return [
         "```python",
         "from pathlib import Path",

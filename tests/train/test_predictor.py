@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import generation, models, recipe
+from ftapp import data, generation, models, recipe
 from ftapp.answers import Generated
 from ftapp.clients import Predictor as Client
+from ftapp.data.texts import prepare
 from ftapp.errors import RunError
 from ftapp.predictor import Predictor
 from ftapp.runs import Run
@@ -42,7 +44,10 @@ def test_it_classifies_an_image_file(image_recipe: str, do: Do, tiny: Tiny, tmp_
     assert found.meaning == "probabilities"
     (tmp_path / "text.png").write_text("no image", encoding="utf-8")
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"text": None, "image": str(tmp_path / "text.png")}, "an image is a JPEG, PNG"),
+        (
+            {"text": None, "image": str(tmp_path / "text.png")},
+            "it holds a web page or another text|no picture of a kind",
+        ),
         ({"text": None, "image": str(tmp_path / "none.png")}, "No such file"),
         ({"text": "words", "image": None}, "classifies image files"),
     ]
@@ -51,6 +56,71 @@ def test_it_classifies_an_image_file(image_recipe: str, do: Do, tiny: Tiny, tmp_
             asked(handlers.classify, run, **given)
     with pytest.raises(RunError, match="only a causal language model writes text"):
         asked(handlers.generate_base, run, prompt="the")
+
+
+def outcome(true: list[int], scores: Any) -> list[list[int]]:
+    """How often each class (rows) is taken for each (columns)."""
+    counts = np.zeros((2, 2), int)
+    np.add.at(counts, (true, scores.argmax(axis=1)), 1)
+    return counts.tolist()
+
+
+def test_texts_as_users_have_them_are_answered_as_in_the_evaluation(
+    text_recipe: str, do: Do, tiny: Tiny, tmp_path: Path
+) -> None:
+    rows = [(row[0], row[1]) for row in csv.reader(tiny.reviews.read_text("utf-8").splitlines()[1:])]
+    raw = {}
+    for number, (text, label) in enumerate(rows):
+        words = text.split()
+        # Of sixteen tokens that the model reads, these leave but a few where the tags are not taken away.
+        raw["<br /><br />".join(words[:4]) + "\r\nvery\u0301 " + " ".join(words[4:])] = (number, label)
+    with (tmp_path / "tags.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([("text", "label"), *((text, label) for text, (_, label) in raw.items())])
+    _, history, run = do(text_recipe, f"data.source=csv:{tmp_path}/tags.csv", "model.sequence_length=24")
+    loaded = recipe.load(run.recipe_file)
+    test = data.load(loaded.data, loaded.task, loaded.seed).test
+    mine = {prepare(text): text for text in raw}
+    asked_for = [mine[str(test[index])] for index in range(len(test))]
+    evaluated = next(each.counts for each in history.confusions if each.final)
+    assert outcome(test.labels.tolist(), models.load(run.model_folder).predict(asked_for)) == evaluated
+    handlers = Predictor()
+    scores = [asked(handlers.classify, run, text=text, image=None).scores for text in asked_for]
+    assert outcome(test.labels.tolist(), np.array(scores)) == evaluated
+
+
+def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
+    image_recipe: str, do: Do, tiny: Tiny, tmp_path: Path
+) -> None:
+    for number, path in enumerate(sorted(tiny.photos.rglob("*.png"))):
+        image = Image.open(path)
+        folder = tmp_path / "kinds" / path.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        orientation = Image.Exif()
+        orientation[0x0112] = 6
+        if number % 4 == 0:
+            image.save(folder / f"{number}.jpg", quality=95, exif=orientation)
+        elif number % 4 == 1:
+            image.convert("RGBA").save(folder / f"{number}.png")
+        elif number % 4 == 2:
+            grey = np.asarray(image.convert("L")).astype(np.uint16) * 257
+            Image.fromarray(grey).save(folder / f"{number}.png")
+        else:
+            image.convert("CMYK").save(folder / f"{number}.TIF")
+    _, history, run = do(image_recipe, f"data.source=folder:{tmp_path}/kinds")
+    loaded = recipe.load(run.recipe_file)
+    test = data.load(loaded.data, loaded.task, loaded.seed).test
+    files = [test.examples.paths[index] for index in test.indices]  # type: ignore[attr-defined]
+    evaluated = next(each.counts for each in history.confusions if each.final)
+    trained = models.load(run.model_folder)
+    assert outcome(test.labels.tolist(), trained.predict(files)) == evaluated
+    handlers = Predictor()
+    scores = [asked(handlers.classify, run, text=None, image=str(file)).scores for file in files]
+    assert outcome(test.labels.tolist(), np.array(scores)) == evaluated
+    with pytest.raises(ValueError, match=r"an array of shape \(20, 24\) is no RGB image"):
+        trained.predict([np.zeros((20, 24))])
+    with pytest.raises(ValueError, match="the pixels lie between 0 and 1"):
+        trained.predict([np.full((20, 24, 3), 0.5)])
 
 
 def test_it_says_what_scores_are(text_recipe: str, do: Do) -> None:

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ftapp import data, sources
-from ftapp.data import gutenberg
+from ftapp.data import examples, gutenberg, near_copies
+from ftapp.data.examples import Texts
+from ftapp.data.splits import split_documents
+from ftapp.data.texts import prepare
 from ftapp.errors import RecipeError, RunError
 from ftapp.recipe import Data
 
@@ -183,7 +187,7 @@ def test_a_folder_and_a_pattern_of_texts(tmp_path: Path) -> None:
 
 def test_what_is_wrong_with_texts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(" \n")
-    with pytest.raises(RecipeError, match=r"a\.txt: data\.source: a text has words"):
+    with pytest.raises(RecipeError, match=r"a\.txt: data\.source: this file is empty"):
         data.documents(spec(f"text:{tmp_path}"), 0)
     (tmp_path / "a.txt").write_text("words " * 100)
     with pytest.raises(RecipeError, match=r"data\.test: .* is a share of each, below 1; got 5"):
@@ -193,7 +197,7 @@ def test_what_is_wrong_with_texts(tmp_path: Path) -> None:
         data.documents(spec(f"text:{tmp_path}"), 0)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(RecipeError, match=r"a source of texts has \.txt files; there is none"):
+    with pytest.raises(RecipeError, match=r"there is no \.txt file in this folder"):
         data.documents(spec(f"text:{empty}"), 0)
 
 
@@ -239,3 +243,99 @@ def test_a_book_of_gutenberg_is_fetched_once(tmp_path: Path, monkeypatch: pytest
 
 def test_a_book_without_a_frame_stays_whole() -> None:
     assert gutenberg.without_frame(" All of it. ") == "All of it."
+
+
+@pytest.mark.parametrize(
+    ("text", "prepared"),
+    [
+        ("one<br />two<BR>three<br/>", "one two three "),
+        ("<br<br />/>", " "),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("half \ud83d", "half \ufffd"),
+        ("plain text", "plain text"),
+    ],
+)
+def test_texts_are_prepared_once_and_for_all(text: str, prepared: str) -> None:
+    assert prepare(text) == prepared
+    assert prepare(prepared) == prepared
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    """Lines of twelve words of a vocabulary of 300."""
+    random = np.random.default_rng(seed)
+    return [" ".join(f"w{word}" for word in random.integers(0, 300, 12)) + "." for _ in range(count)]
+
+
+def test_an_older_copy_of_a_text_is_dropped(tmp_path: Path) -> None:
+    lines, others = sentences(500, 0), sentences(300, 1)
+    (tmp_path / "book.txt").write_text("\n".join(lines))
+    (tmp_path / "other.txt").write_text("\n".join(others))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "book-2019.TXT").write_text("\n".join([*lines[:260], *sentences(200, 2)]).upper())
+    documents = data.documents(spec(f"text:{tmp_path}"), 0)
+    held_out = {line for text in (*documents.validation, *documents.test) for line in text.lower().split("\n")}
+    trained = {line for text in documents.train for line in text.lower().split("\n")}
+    assert len(held_out) > 150
+    assert not held_out & trained
+    assert documents.notes == (
+        "1 near-copy dropped, at least 50% of which is in another text: old/book-2019.TXT (book.txt)",
+    )
+
+
+def test_what_held_out_texts_hold_leaves_the_training_text() -> None:
+    book, copy, other = ("\n".join(sentences(100, seed)) for seed in (0, 0, 3))
+    ranks = {"train": examples.TRAIN, "validation": examples.VALIDATION, "test": examples.TEST}
+    texts = [book + "\nmore " * 50, other, copy + " altered", "\n".join(sentences(80, 4))]
+    given = np.array([ranks[name] for name in ("train", "train", "test", "validation")], np.int8)
+    found = split_documents(Texts(texts, given_split=given), spec("gutenberg:1"), 0)
+    assert found.train == [other]
+    assert found.test == [texts[2]]
+
+
+def test_texts_with_a_header_in_common_stay() -> None:
+    header = "\n".join(sentences(10, 9))
+    texts = [header + "\n" + "\n".join(sentences(30, seed)) for seed in range(30)]
+    assert near_copies.find(texts, [0] * 30) == {}
+    chinese = "".join(map(chr, np.random.default_rng(0).integers(0x4E00, 0x9FFF, 4000)))
+    assert near_copies.find([chinese, chinese[:3000] + "新" * 200], [0, 0]) == {1: 0}
+
+
+def test_debris_and_letter_case_of_a_folder_of_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(sentences(100, 0)))
+    (tmp_path / "B.TXT").write_text("\n".join(sentences(100, 1)))
+    (tmp_path / "README.md").write_text("about")
+    for name in (".git/d.txt", ".ipynb_checkpoints/a-checkpoint.txt", "__MACOSX/._a.txt", "__MACOSX/a.txt",
+                 "@eaDir/a.txt", "$RECYCLE.BIN/a.txt", "a.txt~", ".hidden.txt", "a.txt.bak"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("junk " * 200)
+    for source in (f"text:{tmp_path}", f"text:{tmp_path}/*.txt", f"text:{tmp_path}/**/*.txt"):
+        documents = data.documents(spec(source), 0)
+        assert len(documents.train) == 2
+        assert not any("junk" in text for text in documents.train + documents.test)
+    assert data.documents(spec(f"text:{tmp_path}"), 0).notes == ("1 file ignored that are no .txt: README.md",)
+    assert data.documents(spec(f"text:{tmp_path}/.git/*.txt"), 0).train[0].startswith("junk")
+    (tmp_path / "gone.txt").symlink_to("nowhere")
+    with pytest.raises(RecipeError, match=r"gone\.txt: data\.source: this link leads to 'nowhere', which does not"):
+        data.documents(spec(f"text:{tmp_path}"), 0)
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "page.md").write_text("text")
+    with pytest.raises(RecipeError, match=r"there is no \.txt file in this folder.*such as text:.*/only/\*\.md"):
+        data.documents(spec(f"text:{only}"), 0)
+
+
+def test_texts_that_are_called_like_splits_are(tmp_path: Path) -> None:
+    for number, name in enumerate(("wiki.train.txt", "wiki.valid.txt", "wiki.test.txt")):
+        (tmp_path / name).write_text("\n".join(sentences(40, number)))
+    documents = data.documents(spec(f"text:{tmp_path}"), 0)
+    assert [part[0].split("\n")[0] for part in (documents.train, documents.validation, documents.test)] == [
+        sentences(40, number)[0] for number in range(3)
+    ]
+    assert documents.notes == (
+        "splits by file: train from wiki.train.txt, validation from wiki.valid.txt, test from wiki.test.txt",
+    )
+    assert len(data.documents(spec(f"text:{tmp_path}", splits="none"), 0).test) == 3
+    (tmp_path / "more.txt").write_text("\n".join(sentences(40, 7)))
+    with pytest.raises(RecipeError, match=r"are called like splits, and 'more\.txt' is not; move it away or .* --set"):
+        data.documents(spec(f"text:{tmp_path}"), 0)

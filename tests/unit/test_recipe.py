@@ -429,5 +429,5 @@ def test_folders_of_splits_go_with_folders_alone(tmp_path: Path) -> None:
     loaded = recipe.load(path, "quick", [f"data.source=folder:{tmp_path}", splits])
     assert loaded.data.split_folders == {"train": ["a", "b"], "test": ["c"]}
     assert recipe.parse(loaded.to_toml()) == loaded
-    with pytest.raises(RecipeError, match="this key goes with folder:PATH"):
+    with pytest.raises(RecipeError, match="and this key goes with folder: alone"):
         recipe.load(path, "quick", [splits])

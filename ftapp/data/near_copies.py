@@ -1,0 +1,86 @@
+"""Texts that are mostly contained in another one, such as an older version of it.
+
+A text is known by its shingles, the runs of eight words in it (Broder 1997, On the resemblance and containment of
+documents), of characters where words are not written apart. Of very many shingles those are compared whose hash is
+divisible by some number, the same for all texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHARE = 0.5
+"""From which share of its shingles in another text on a text is a near-copy of it."""
+
+_WORDS, _CHARACTERS = 8, 24  # a shingle
+_FEWEST = 16  # shingles; a shorter text is like many others
+_COMPARED = 2_000_000  # shingles of all texts: about 3 seconds
+_OWNERS = 4  # texts remembered for a shingle; the licence at the top of each file is no reason to compare all with all
+_WORD = re.compile(r"\w+")
+
+Hashes = NDArray[np.uint64]
+
+
+def find(texts: Sequence[str], ranks: Sequence[int]) -> dict[int, int]:
+    """Near-copy -> the text that holds it, as positions in `texts`.
+
+    ranks: a text is compared with those of a higher rank, those of rank 0 with each other too, where the longer stay.
+    """
+    vocabulary: dict[str, int] = {}
+    hashes = [_shingles(text, vocabulary) for text in texts]
+    every = max(1, sum(map(len, hashes)) // _COMPARED)
+    owners: dict[int, list[int]] = {}
+    copies: dict[int, int] = {}
+    for rank in sorted(set(ranks), reverse=True):
+        group = sorted((at for at in range(len(texts)) if ranks[at] == rank), key=lambda at: (-len(texts[at]), at))
+        kept: list[tuple[int, list[int]]] = []
+        for at in group:
+            chosen = [int(each) for each in np.unique(hashes[at][hashes[at] % np.uint64(every) == 0])]
+            if len(chosen) < _FEWEST:
+                continue
+            shared = Counter(owner for each in chosen for owner in owners.get(each, ()))
+            owner, count = shared.most_common(1)[0] if shared else (at, 0)
+            if count >= SHARE * len(chosen):
+                copies[at] = owner
+            elif rank == 0:
+                _own(owners, at, chosen)
+            else:
+                kept.append((at, chosen))
+        for at, chosen in kept:
+            _own(owners, at, chosen)
+    return copies
+
+
+def _own(owners: dict[int, list[int]], at: int, chosen: Sequence[int]) -> None:
+    for each in chosen:
+        known = owners.setdefault(each, [])
+        if len(known) < _OWNERS:
+            known.append(at)
+
+
+def _shingles(text: str, vocabulary: dict[str, int]) -> Hashes:
+    """A hash of each run of words, the same in each process; case and signs between words make no difference."""
+    lower = text.casefold()
+    units, size = _WORD.findall(lower), _WORDS
+    if len(lower) > 16 * len(units):
+        units, size = list(lower), _CHARACTERS
+    numbers = np.fromiter((vocabulary.setdefault(unit, len(vocabulary)) for unit in units), np.uint64, len(units))
+    if len(numbers) < size:
+        return np.zeros(0, np.uint64)
+    mixed = _mixed(numbers + np.uint64(1))
+    total = np.zeros(len(numbers) - size + 1, np.uint64)
+    for place in range(size):
+        total = total * np.uint64(0x9E3779B97F4A7C15) + mixed[place : place + len(total)]
+    return _mixed(total)
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """The finalizer of SplitMix64 (Steele et al. 2014), which spreads numbers over all of 64 bits."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
