@@ -283,9 +283,9 @@ def epoch_order(
     random = np.random.default_rng(list(key))
     order = random.permutation(size)
     if lengths is None:
-        return _cut(order, batch_size)
-    buckets = [bucket[np.argsort(lengths[bucket], kind="stable")] for bucket in _cut(order, batch_size * _BUCKETS)]
-    batches = _cut(np.concatenate(buckets), batch_size)
+        return cut(order, batch_size)
+    buckets = [bucket[np.argsort(lengths[bucket], kind="stable")] for bucket in cut(order, batch_size * _BUCKETS)]
+    batches = cut(np.concatenate(buckets), batch_size)
     return [batches[index] for index in random.permutation(len(batches))]
 
 
@@ -306,7 +306,7 @@ def evaluation_order(
         chosen = np.sort(np.random.default_rng(seed).permutation(size)[:limit])
     if lengths is not None:
         chosen = chosen[np.argsort(lengths[chosen], kind="stable")]
-    return _cut(chosen, batch_size)
+    return cut(chosen, batch_size)
 
 
 def prefetched(make: Callable[[_Key], _Made], keys: Iterator[_Key]) -> Iterator[_Made]:
@@ -425,7 +425,8 @@ def scale_images(images: NDArray[np.float32], preprocessor: Any) -> NDArray[np.f
     return images
 
 
-def _cut(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+def cut(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """Examples in their order, so many at a time; the last part may be smaller."""
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 

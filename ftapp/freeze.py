@@ -148,11 +148,12 @@ def apply(model: Any, decisions: Sequence[Decision]) -> None:
     """Set `layer.trainable` on the model and all its layers as decided. The model must be compiled anew afterwards.
 
     Enclosing layers are trainable, since a frozen one would freeze all in it; BatchNormalization that is frozen runs
-    in inference mode and keeps its moving statistics (Keras's own rule).
+    in inference mode and keeps its moving statistics (Keras's own rule);
+    so does one that holds nothing but these, as the normalization of a new head.
     """
     model.trainable = True
     for decision in decisions:
-        decision.layer.trainable = decision.trainable
+        decision.layer.trainable = decision.trainable and bool(decision.layer._trainable_variables)
 
 
 def drops(layer: Any) -> bool:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp import backend
 from ftapp.recipe import Head, Model
 
 # The weight of a linear SVM's squared norm beside its hinge loss; 1e-3 suits some hundred to some thousand examples
@@ -16,9 +17,8 @@ from ftapp.recipe import Head, Model
 _SVM_L2 = 1e-3
 
 
-# Keras's default of 0.99 forgets its start only after some hundred steps, which is longer than a head may train.
-_NORMALIZE_MOMENTUM = 0.9
-_NORMALIZATION = "head_normalization"
+NORMALIZATION = "head_normalization"
+"""The layer that brings features to mean 0 and variance 1."""
 
 
 def add_head(features: Any, spec: Model, classes: int) -> Any:
@@ -34,9 +34,8 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
     elif len(x.shape) == 3:
         x = x[:, 0]
     if spec.normalize:
-        x = keras.layers.BatchNormalization(
-            center=False, scale=False, momentum=_NORMALIZE_MOMENTUM, dtype="float32", name=_NORMALIZATION
-        )(x)
+        # It never takes statistics from a batch, which may be of one example (`freeze.apply`).
+        x = keras.layers.BatchNormalization(center=False, scale=False, dtype="float32", name=NORMALIZATION)(x)
     for index, width in enumerate(spec.hidden):
         x = keras.layers.Dense(width, activation="relu", dtype="float32", name=f"head_dense_{index}")(x)
     if spec.dropout:
@@ -48,29 +47,66 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
     )(x)
 
 
-def calibrate(model: Any, inputs: Iterable[Any]) -> None:
-    """Give the normalization of a new head, if it has one, the mean and variance of the features of some batches.
+def normalization(model: Any) -> Any | None:
+    """The node of a Functional model's graph at which a new head normalizes its features; None where it does not."""
+    nodes = (node for each in model._nodes_by_depth.values() for node in each)
+    return next((node for node in nodes if node.operation.name == NORMALIZATION), None)
 
-    Without it the first evaluations would see features that are not normalized. model: the Functional model with the
-    head, or the half of it that holds the head; inputs: what it takes, a few batches of it; training goes on from these
-    statistics.
+
+def calibrate(model: Any, inputs: Iterable[Any], progress: Callable[[int], bool]) -> None:
+    """Give the normalization of a new head the mean and variance of each feature over all examples of `inputs`.
+
+    They are constants of the model from then on, in training as in inference.
+
+    Args:
+        model: the Functional model with the head, or the half of it that holds the head.
+        inputs: batches of what it takes.
+        progress: called with the examples measured so far after each batch; when it returns False, the statistics are
+            those of the batches so far.
     """
-    nodes = [node for each in model._nodes_by_depth.values() for node in each]
-    found = [node for node in nodes if node.operation.name == _NORMALIZATION]
-    if not found:
+    node = normalization(model)
+    if node is None:
         return
-    layer, features = found[0].operation, keras.Model(model.input, found[0].input_tensors[0])
-    computed = [_float32(features(batch, training=False)) for batch in inputs]
-    if not computed:  # the run was interrupted before there were any
-        return
-    values = np.concatenate(computed)
-    axes = tuple(range(values.ndim - 1))
-    layer.moving_mean.assign(values.mean(axis=axes))
-    layer.moving_variance.assign(values.var(axis=axes))
+    layer, features = node.operation, keras.Model(model.input, node.input_tensors[0])
+    features.compile(jit_compile=backend.jit_compile())
+    moments = Moments()
+    for batch in inputs:
+        moments.add(_float64(features.predict_on_batch(batch)))
+        if not progress(moments.count):
+            break
+    if moments.count:
+        layer.moving_mean.assign(moments.mean)
+        layer.moving_variance.assign(moments.variance)
 
 
-def _float32(values: Any) -> NDArray[np.float32]:
-    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(values, "float32")))
+class Moments:
+    """Mean and variance of each column of rows that come in batches, in double precision.
+
+    (Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", formula 1.5: exact for any batches,
+    and without the loss of digits of a difference of large sums.)
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: NDArray[np.float64] = np.zeros(())
+        self._squares: NDArray[np.float64] = np.zeros(())
+
+    @property
+    def variance(self) -> NDArray[np.float64]:
+        """The mean squared distance from the mean."""
+        return self._squares / self.count
+
+    def add(self, rows: NDArray[np.float64]) -> None:
+        """Take in rows (rows, columns)."""
+        mean = rows.mean(axis=0)
+        distance, total = mean - self.mean, self.count + len(rows)
+        self._squares = self._squares + ((rows - mean) ** 2).sum(axis=0)
+        self._squares += distance**2 * (self.count * len(rows) / total)
+        self.mean, self.count = self.mean + distance * (len(rows) / total), total
+
+
+def _float64(values: Any) -> NDArray[np.float64]:
+    return np.asarray(values).astype(np.float64)
 
 
 def loss_for(head: Head) -> keras.losses.Loss:

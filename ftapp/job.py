@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import os
 import statistics
@@ -47,11 +46,8 @@ from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run
 from ftapp.samples import Writer
 from ftapp.schedule import rate_at
-from ftapp.stage import Stage, epochs, staged, views_of
+from ftapp.stage import Stage, calibrate, epochs, staged, views_of
 from ftapp.steps import StepLog, finite
-
-CALIBRATION = 4
-"""Batches whose features give a new head's normalization its first statistics."""
 
 # Steps after which the phase's duration is told.
 _TIMED = 8
@@ -124,6 +120,10 @@ class Job:
         self._steps.begin_phase()
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         stage = self._start(phase, decisions)
+        if index == 0:
+            told = functools.partial(self._goes_on, "mean and variance of the features")
+            prepare = functools.partial(self._prepare, "train")
+            calibrate(self._recipe, phase, stage, self._splits.train, prepare, told)
         proof = Proof(decisions)
         self._train(index, phase, stage)
         self._steps.flush()
@@ -179,8 +179,6 @@ class Job:
         if os.environ.get("FTAPP_VERIFY_CACHE") == "1":
             self._verify(index, phase, stage)
         if self._control.steps == 0:
-            first = itertools.islice(self._draws(index, phase, stage), CALIBRATION)
-            heads.calibrate(stage.model, (data.inputs(*key) for key in first))
             self._evaluate()
 
         def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any, bytes]:

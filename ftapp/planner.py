@@ -116,7 +116,7 @@ def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, f
     from ftapp import batches
     from ftapp.batches import Draw
     from ftapp.instrument import values
-    from ftapp.stage import epochs, views_of
+    from ftapp.stage import epochs, statistics_examples, views_of
 
     train, held_out = splits.train, getattr(splits, recipe.evaluate.split)
     steps, per_epoch = epochs(phase, len(train))
@@ -143,11 +143,15 @@ def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, f
     held, wanted = inputs(recipe.evaluate.split, middle), held_out.targets(middle)
     evaluation = median(lambda: values(stage.model.test_on_batch(held, wanted, return_dict=True))) * len(measured)
     evaluations = 1 + steps // (recipe.evaluate.every or per_epoch)
+    statistics_of = 0
+    if recipe.model.normalize and phase.name == recipe.phase[0].name:
+        statistics_of = statistics_examples(phase, len(train), is_known=stage.is_known)
+    normalization = evaluation * statistics_of / sum(map(len, measured))
     return {
         "features_seconds": features,
         "step_seconds": step,
         "evaluation_seconds": evaluation,
-        "seconds": features + steps * step + evaluations * evaluation,
+        "seconds": features + normalization + steps * step + evaluations * evaluation,
     }
 
 

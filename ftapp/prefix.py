@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from ftapp.freeze import drops, own_variables
+from ftapp.heads import NORMALIZATION
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Boundary:
     """Where a model can be cut.
 
     features: the tensors that cross it, to be kept, by the names that the halves give them; layers: the names of the
-    layers below that hold weights, from the bottom up; below: the nodes of the model's graph that lie there.
+    layers below that hold weights, from the bottom up; above: the name of the first layer above; below: the nodes of
+    the model's graph that lie below.
     """
 
     features: dict[str, Any]
     layers: tuple[str, ...]
+    above: str
     below: tuple[Any, ...]
 
 
@@ -35,13 +38,15 @@ class Cut:
     frozen: from the model's inputs to a dict of features, each (batch, ...) or (batch, tokens, ...).
     rest: from a dict of the features and of those of the model's inputs that it needs too (`passed`) to the model's
     output.
-    layers: the names of the frozen half's layers that hold weights, from the bottom up; plain: those without.
+    layers: the names of the frozen half's layers that hold weights, from the bottom up; above: the name of the first
+    layer of the rest; plain: the frozen half's layers without weights.
     """
 
     frozen: keras.Model
     rest: keras.Model
     passed: tuple[str, ...]
     layers: tuple[str, ...]
+    above: str
     plain: tuple[Any, ...]
 
     @property
@@ -69,9 +74,9 @@ def boundary(model: keras.Model, trained: Set[int], *, dropout: bool) -> Boundar
     nodes = graph(model)
     banned: set[int] = set()
     while True:
-        below, obstacle = _below(nodes, trained, banned, dropout=dropout)
+        below, above, reason = _below(nodes, trained, banned, dropout=dropout)
         if not any(own_variables(layer) for node in below for layer in _layers(node)):
-            return f"nothing is frozen at the bottom: {obstacle}"
+            return f"nothing is frozen at the bottom: {above} {reason}".rstrip()
         crossing = _crossing(nodes, below, model.outputs)
         awkward = [node for node in below if any(id(t) in crossing and not _is_row(t) for t in node.outputs)]
         if not awkward:
@@ -83,6 +88,7 @@ def boundary(model: keras.Model, trained: Set[int], *, dropout: bool) -> Boundar
     return Boundary(
         features={f"features_{index}": tensor for index, tensor in enumerate(kept)},
         layers=tuple(dict.fromkeys(holding)),
+        above=above,
         below=tuple(below),
     )
 
@@ -97,25 +103,29 @@ def feeding(model: keras.Model, found: Boundary) -> list[Any]:
     return list(_feeding(graph(model), list(found.features.values()), set()))
 
 
-def _below(nodes: Sequence[Any], trained: Set[int], banned: set[int], *, dropout: bool) -> tuple[list[Any], str]:
-    """The frozen nodes that only frozen nodes feed, in the graph's order, and what the first other node is about."""
+def _below(nodes: Sequence[Any], trained: Set[int], banned: set[int], *, dropout: bool) -> tuple[list[Any], str, str]:
+    """The frozen nodes that only frozen nodes feed, in the graph's order; the name of the first other node's layer, and
+    why it is no part of them.
+    """
     known: set[int] = set()
-    below, obstacle = [], ""
+    below, above, why = [], "", ""
     for node in nodes:
         if not node.is_input:
             reason = _obstacle(node, trained, dropout=dropout) or (
                 "its output has no fixed size" if id(node) in banned else ""
             )
             if reason or not all(id(tensor) in known for tensor in node.input_tensors):
-                obstacle = obstacle or f"{node.operation.name} {reason}"
+                above, why = (above, why) if above else (node.operation.name, reason)
                 continue
             below.append(node)
         known |= {id(tensor) for tensor in node.outputs}
-    return below, obstacle
+    return below, above, why
 
 
 def _obstacle(node: Any, trained: Set[int], *, dropout: bool) -> str:
     """Why a node is no part of the frozen half; empty when it may be."""
+    if node.operation.name == NORMALIZATION:  # frozen or not, so that the kept features do not depend on them
+        return "holds statistics of these data"
     if any(id(layer) in trained and own_variables(layer) for layer in _layers(node)):
         return "trains"
     if dropout and any(map(drops, _layers(node))):
@@ -180,6 +190,7 @@ def _halves(model: keras.Model, found: Boundary) -> Cut:
         rest=keras.Model({**fresh, **passed}, outputs, name=model.name),
         passed=tuple(passed),
         layers=found.layers,
+        above=found.above,
         plain=tuple(plain),
     )
 

@@ -7,7 +7,7 @@ to the weights is undone, and nothing is kept on disk but features of frozen lay
 
 from __future__ import annotations
 
-import itertools
+import functools
 import json
 import os
 import sys
@@ -123,28 +123,33 @@ def _swept(
 
     model: whole, with the random layers of the stage's; train: the training examples, not as features.
     """
-    from ftapp import batches, heads
+    from ftapp import batches
     from ftapp.batches import Draw
     from ftapp.instrument import values
-    from ftapp.job import CALIBRATION, seed_layers
+    from ftapp.job import seed_layers
+    from ftapp.stage import calibrate
 
     key, data = (recipe.seed, index), stage.data["train"]
 
-    def prepared(done: int, total: int) -> bool:
-        _told("features of the train split", done, total)
+    def prepare(indices: NDArray[np.int64], draw: Draw) -> bool:
+        told = functools.partial(goes_on, "features of the train split")
+        return not stage.features or stage.features["train"].prepare(indices, draw, told)
+
+    def goes_on(activity: str, done: int, total: int) -> bool:
+        _told(activity, done, total)
         return True
 
     def draws() -> Iterator[tuple[NDArray[np.int64], Draw]]:
         for epoch, order in enumerate(batches.orders(train, recipe.phase[index].batch_size, steps, key)):
-            if stage.features:
-                stage.features["train"].prepare(np.concatenate(order), Draw(*key, epoch, 0), prepared)
+            prepare(np.concatenate(order), Draw(*key, epoch, 0))
             yield from ((examples, Draw(*key, epoch, number)) for number, examples in enumerate(order))
 
     def batch(drawn: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any, Draw]:
         return data.inputs(*drawn), data.targets(drawn[0]), drawn[1]
 
     if index == 0:
-        heads.calibrate(stage.model, (data.inputs(*drawn) for drawn in itertools.islice(draws(), CALIBRATION)))
+        told = functools.partial(goes_on, "mean and variance of the features")
+        calibrate(recipe, recipe.phase[0], stage, train, prepare, told)
     curve, growth = Curve(steps), (rates[1] / rates[0]) ** (1 / (steps - 1))
     for number, (x, y, draw) in enumerate(batches.prefetched(batch, draws())):
         if draw.step == 0:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from ftapp import backend, cache, features, freeze, plan
-from ftapp.batches import Dataset, Encoded, Splits
+from ftapp import backend, batches, cache, features, freeze, heads, plan
+from ftapp.batches import Dataset, Draw, Encoded, Splits
 from ftapp.costs import Call
 from ftapp.events import Choice
 from ftapp.features import Column, Features, Store
+from ftapp.heads import NORMALIZATION
 from ftapp.instrument import Instrumented, instrumented
 from ftapp.measures.confusion import MOST_CLASSES
 from ftapp.prefix import Boundary, Cut, cut
@@ -25,6 +28,8 @@ from ftapp.recipe import Phase, Recipe
 # Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
 # a core multiplies at some 50 GFLOP/s and copies from memory-mapped files at about 1 GB/s.
 _WORTH = 50
+# Examples that statistics of features are of, at least.
+_STATISTICS = 512
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Stage:
     """A phase's model, still to be compiled, and its data, by the names of the splits.
 
     below: what the frozen layers at the bottom do for one example, empty where there are none and None where that
-    cannot be told (`plan.calls_of`); features: the data of a phase that keeps features, else empty.
+    cannot be told (`plan.calls_of`); features: the data of a phase that keeps features, else empty; is_known: whether
+    all layers below a new head's normalization are frozen, so that it gets the same of an example at each step.
     """
 
     model: Instrumented
@@ -40,6 +46,7 @@ class Stage:
     choice: Choice
     below: list[Call] | None
     features: dict[str, Features] = field(default_factory=dict)
+    is_known: bool = False
 
 
 def epochs(phase: Phase, examples: int) -> tuple[int, int]:
@@ -60,12 +67,13 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
     halves = cut(model, dropout=recipe.frozen.dropout)
     known = None if isinstance(halves, str) else halves
     below = plan.calls_of(recipe, known.frozen) if known else []
+    is_known = known is not None and known.above == NORMALIZATION
     choice = choose(recipe, phase, halves, below, splits)
     with ExitStack() as stack:
         if not recipe.frozen.dropout:
             stack.enter_context(freeze.quiet(model, known.plain if known else ()))
         if known is None or not choice.cached:
-            yield Stage(measured(model), data, choice, below)
+            yield Stage(measured(model), data, choice, below, is_known=is_known)
             return
         columns = features.columns(known, recipe.frozen.dtype)
         # For `ftapp cache` to list: the preset without the hash of where it comes from.
@@ -73,12 +81,13 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
         folder = stack.enter_context(cache.used(features.key_of(known, recipe.frozen.dtype), label))
         if refused := cache.make_room(choice.size, folder):
-            yield Stage(measured(model), data, msgspec.structs.replace(choice, cached=False, reason=refused), below)
+            choice = msgspec.structs.replace(choice, cached=False, reason=refused)
+            yield Stage(measured(model), data, choice, below, is_known=is_known)
             return
         known.frozen.compile(jit_compile=backend.jit_compile())
         store, views = Store(folder, columns), views_of(recipe, phase, splits)
         made = {name: Features(getattr(splits, name), known, store, views) for name in data}
-        yield Stage(measured(known.rest), dict(made), choice, below, made)
+        yield Stage(measured(known.rest), dict(made), choice, below, made, is_known)
 
 
 def choose(
@@ -98,13 +107,62 @@ def choose(
     steps, per_epoch = epochs(phase, len(splits.train))
     views = views_of(recipe, phase, splits)
     what = "augmented view of each example" if views else "example"
-    uses = steps / per_epoch / max(1, views)
+    # A new head's normalization looks at the examples of the run's first epoch once before it.
+    looks = halves.above == NORMALIZATION and phase.name == recipe.phase[0].name
+    uses = (max(1, steps / per_epoch) + 1 if looks else steps / per_epoch) / max(1, views)
     if uses <= 1:
         return choice(cached=False, reason=f"the phase sees each {what} once")
     if below is not None and plan.flops(below) < _WORTH * _put_out(columns, recipe.model.sequence_length or 0):
         return choice(cached=False, reason="to compute them again is as fast as to read them")
     each = f"{views} augmented views of each example are kept, each" if views else "each example"
     return choice(cached=True, reason=f"{each} is used {uses:.3g} times")
+
+
+def calibrate(
+    recipe: Recipe,
+    phase: Phase,
+    stage: Stage,
+    train: Encoded,
+    prepare: Callable[[NDArray[np.int64], Draw], bool],
+    progress: Callable[[int, int], bool],
+) -> None:
+    """Give a new head's normalization, if there is one, the statistics that it keeps for the whole run.
+
+    They are of the training split as the first epoch sees it, augmented if the recipe says so; of
+    `statistics_examples` of it.
+
+    Args:
+        phase: the run's first, with its `stage`.
+        train: the training examples, not as features.
+        prepare: has the features of examples kept, if any are; False when the run is to end.
+        progress: called with the examples done and in all; False when the run is to end.
+    """
+    if heads.normalization(stage.model) is None:
+        return
+    first = batches.epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
+    chosen = np.concatenate(first)[: statistics_examples(phase, len(train), is_known=stage.is_known)]
+    if not prepare(chosen, Draw(recipe.seed, 0, 0, 0)):
+        return
+    if train.lengths is not None:  # so that little is padding
+        chosen = chosen[np.argsort(train.lengths[chosen], kind="stable")]
+    order = batches.cut(chosen, recipe.evaluate.batch_size)
+
+    def inputs(number: int) -> Any:
+        return stage.data["train"].inputs(order[number], Draw(recipe.seed, 0, 0, number))
+
+    heads.calibrate(
+        stage.model, batches.prefetched(inputs, iter(range(len(order)))), lambda done: progress(done, len(chosen))
+    )
+
+
+def statistics_examples(phase: Phase, examples: int, *, is_known: bool) -> int:
+    """How many of so many training examples give a new head's normalization its statistics.
+
+    Where the layers below are frozen (`Stage.is_known`): all that the first epoch uses. Elsewhere, where features
+    change as those layers train, and at least: 512, whose mean is known to 4% of a standard deviation.
+    """
+    used = min(examples, epochs(phase, examples)[0] * phase.batch_size) if is_known else 0
+    return min(examples, max(_STATISTICS, used))
 
 
 def views_of(recipe: Recipe, phase: Phase, splits: Splits) -> int:

@@ -164,9 +164,9 @@ class Model(Section):
     pooling: Pooling = "average"
     """How positions of the features become one vector: their average, their maximum, or all of them in a row."""
     normalize: bool = False
-    """Whether each feature is brought to mean 0 and variance 1 before the new layers, by batch normalization without an
-    affine part (He et al. 2022, Masked Autoencoders, appendix A.1), so that one learning rate suits the features of any
-    layer."""
+    """Whether each feature is brought to mean 0 and variance 1 before the new layers (batch normalization without an
+    affine part: He et al. 2022, Masked Autoencoders, appendix A.1), so that one learning rate suits the features of any
+    layer. Mean and variance are those of the training split, measured once before the first step, at any batch size."""
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=MOST_UNITS)]], Field(max_length=16)] = []
     """Widths of new fully connected ReLU layers between the backbone and the classifier: at most 16 layers, each from 1
     to 65,536 wide."""
