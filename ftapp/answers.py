@@ -121,7 +121,8 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe's data. sizes: examples of each split, documents for language models; counts: of each split, by class
-    in the order of `classes`; characters: of each split, for language models; duplicates: how many were dropped.
+    in the order of `classes`; characters: of each split, for language models; duplicates: how many were dropped; notes:
+    what was decided when the source was read, in sentences.
     """
 
     sizes: dict[str, int]
@@ -130,6 +131,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     characters: dict[str, int] | None
     duplicates: int
     examples: tuple[Example, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):

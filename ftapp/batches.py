@@ -220,7 +220,8 @@ class Sequences:
 class Splits:
     """The encoded examples of a run, the names of their classes, and how many duplicates were dropped.
 
-    counts: examples of each class, in the order of `classes`, by the name of the split; empty for language models.
+    counts: examples of each class, in the order of `classes`, by the name of the split; empty for language models;
+    notes: what was decided when the source was read, in sentences.
     """
 
     train: Encoded
@@ -229,6 +230,7 @@ class Splits:
     classes: tuple[str, ...]
     duplicates: int
     counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def load(recipe: Recipe, preprocessor: Any, progress: Progress) -> Splits:
@@ -263,8 +265,8 @@ def encode(recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocesso
             raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
     parts = encoded["train"], encoded["validation"], encoded["test"]
     if isinstance(found, data.Splits):
-        return Splits(*parts, found.classes, found.duplicates, found.counts)
-    return Splits(*parts, (), found.duplicates)
+        return Splits(*parts, found.classes, found.duplicates, found.counts, found.notes)
+    return Splits(*parts, (), found.duplicates, notes=found.notes)
 
 
 def _augmenter(recipe: Recipe) -> Augmenter | None:

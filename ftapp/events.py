@@ -50,7 +50,8 @@ class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
 class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
     """Numbers of examples (for language models: of sequences) in each split, and of duplicates that were dropped.
 
-    counts: examples of each class in the order of `classes`, by the name of the split; empty for language models.
+    counts: examples of each class in the order of `classes`, by the name of the split; empty for language models;
+    notes: what was decided when the source was read, such as which folders are splits, in sentences.
     """
 
     train: int
@@ -59,6 +60,7 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
     classes: list[str]
     duplicates: int
     counts: dict[str, list[int]] = {}
+    notes: list[str] = []
 
 
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):

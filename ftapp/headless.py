@@ -221,6 +221,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
     if outcome["classes"]:
         rows["classes"] = words.class_counts(outcome["classes"], outcome["counts"])
+    if outcome["data_notes"]:
+        rows["data"] = "\n".join(outcome["data_notes"])
     rows |= {
         f"R, phase {phase['name']}": f"{phase['trainable_share']:.2%} of parameters train"
         for phase in outcome["phases"]

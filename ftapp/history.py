@@ -260,6 +260,7 @@ class History:
             ],
             "classes": self.data.classes if self.data else [],
             "counts": self.data.counts if self.data else {},
+            "data_notes": self.data.notes if self.data else [],
             "confusion": next((each.counts for each in self.confusions if each.final), None),
             "phases": [_phase(phase, _of(phase, self.timed), _of(phase, self.ended_phases)) for phase in self.phases],
             "trainable_share": self.trainable_share,

@@ -350,7 +350,9 @@ class Inspector:
                 part = getattr(found, name)
                 few = batches.LabelledTexts(part, preprocessor) if name != "train" and len(part) <= size else first
                 parts[name] = _Sample(few, len(part))
-            return batches.Splits(parts["train"], parts["validation"], parts["test"], found.classes, found.duplicates)
+            return batches.Splits(
+                parts["train"], parts["validation"], parts["test"], found.classes, found.duplicates, notes=found.notes
+            )
 
         batch_sizes = [phase.batch_size for phase in recipe.phase]
         key = repr((_data_key(recipe), recipe.model, recipe.augment, recipe.evaluate.split, batch_sizes))

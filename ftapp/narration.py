@@ -27,7 +27,7 @@ def lines(event: AnyEvent) -> list[str]:
             dropped = f", {event.duplicates} duplicates dropped" if event.duplicates else ""
             sizes = f"{event.train} train, {event.validation} validation, {event.test} test"
             classes = words.class_counts(event.classes, event.counts)
-            return [f"data: {sizes}{dropped}", *([f"classes: {classes}"] if classes else [])]
+            return [f"data: {sizes}{dropped}", *([f"classes: {classes}"] if classes else []), *event.notes]
         case PhaseStarted():
             share = event.trainable / event.parameters
             begun = (

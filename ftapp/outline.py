@@ -33,6 +33,7 @@ def rendered(plan: Mapping[str, Any]) -> Group:
     head = Text(f"{plan['precision']}: {plan['reason']}\nexamples: {examples}")
     if plan["classes"]:
         head.append(f"\nclasses: {class_counts(plan['classes'], plan['counts'])}")
+    head.append("".join(f"\n{note}" for note in plan["data_notes"]))
     return Group(head, *(part for phase in plan["phases"] for part in _phase(phase)))
 
 

@@ -46,7 +46,7 @@ def _print(key: str, value: Any) -> None:
 def plan(recipe: Recipe) -> dict[str, Any]:
     """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
 
-    `classes` and `counts` are as in `ftapp.batches.Splits`.
+    `classes`, `counts` and `data_notes` are as in `ftapp.batches.Splits`.
 
     Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
     """
@@ -70,6 +70,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         "examples": sizes,
         "classes": list(splits.classes),
         "counts": splits.counts,
+        "data_notes": list(splits.notes),
         "phases": phases,
     }
 

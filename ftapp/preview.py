@@ -45,6 +45,7 @@ def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
         characters=None,
         duplicates=splits.duplicates,
         examples=tuple(examples),
+        notes=splits.notes,
     )
 
 
@@ -58,6 +59,7 @@ def of_documents(splits: DocumentSplits, count: int) -> Preview:
         characters={name: sum(map(len, part)) for name, part in parts.items()},
         duplicates=splits.duplicates,
         examples=tuple(_text(text, None) for text in splits.train[:count]),
+        notes=splits.notes,
     )
 
 

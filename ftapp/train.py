@@ -63,6 +63,7 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
             classes=list(splits.classes),
             duplicates=splits.duplicates,
             counts={name: list(counts) for name, counts in splits.counts.items()},
+            notes=list(splits.notes),
         )
     )
     if recipe.augment and isinstance(splits.train, batches.Images):

@@ -47,6 +47,7 @@ def card(one: Record) -> str:
     if data:
         lines.append(f"- Examples: {data.train:,} to train, {data.validation:,} to validate, {data.test:,} to test")
         lines.append(f"- Duplicates that were dropped: {data.duplicates:,}")
+        lines += [f"- {note[0].upper()}{note[1:]}" for note in data.notes]
     header, *rows = pieces.planned_and_spent(history)
     lines += ["", "## Training", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     lines += [f"| {' | '.join(row)} |" for row in rows]

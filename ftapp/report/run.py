@@ -35,6 +35,8 @@ def body(one: Record) -> list[str]:
     if history.data and history.data.classes:
         told = words.class_counts(history.data.classes, history.data.counts)
         parts.append(f'<p class="soft">Classes: {escape(told)}</p>')
+    if history.data and history.data.notes:
+        parts.append(f'<p class="soft">Data: {escape("; ".join(history.data.notes))}</p>')
     if history.ended and history.ended.error:
         parts.append(f'<p class="bad">{escape(history.ended.error)}</p>')
     if len(history.steps):

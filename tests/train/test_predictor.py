@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import data, generation, models, recipe
+from ftapp import data, generation, models, narration, recipe
 from ftapp.answers import Generated
 from ftapp.clients import Predictor as Client
 from ftapp.data.texts import prepare
@@ -94,7 +94,7 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
 ) -> None:
     for number, path in enumerate(sorted(tiny.photos.rglob("*.png"))):
         image = Image.open(path)
-        folder = tmp_path / "kinds" / path.parent.name
+        folder = tmp_path / "photos" / "Train" / path.parent.name
         folder.mkdir(parents=True, exist_ok=True)
         orientation = Image.Exif()
         orientation[0x0112] = 6
@@ -107,7 +107,10 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
             Image.fromarray(grey).save(folder / f"{number}.png")
         else:
             image.convert("CMYK").save(folder / f"{number}.TIF")
-    _, history, run = do(image_recipe, f"data.source=folder:{tmp_path}/kinds")
+    _, history, run = do(image_recipe, f"data.source=folder:{tmp_path}/photos")
+    assert history.summary()["data_notes"] == ["classes by folder: those in Train"]
+    assert history.data is not None
+    assert narration.lines(history.data)[-1] == "classes by folder: those in Train"
     loaded = recipe.load(run.recipe_file)
     test = data.load(loaded.data, loaded.task, loaded.seed).test
     files = [test.examples.paths[index] for index in test.indices]  # type: ignore[attr-defined]

@@ -141,7 +141,8 @@ def _sizes(preview: Preview, tokens: Tokens | None) -> Content:
             more = f" ({preview.characters[name]:,} characters)" if preview.characters else ""
         parts.append(Content.assemble((f"{size:,}", "bold"), (f" {name}{more}", "$foreground 60%")))
     dropped = f"{preview.duplicates:,} duplicate{'' if preview.duplicates == 1 else 's'} dropped"
-    return Content.styled(" · ", "$foreground 60%").join([*parts, Content.styled(dropped, "$foreground 60%")])
+    sizes = Content.styled(" · ", "$foreground 60%").join([*parts, Content.styled(dropped, "$foreground 60%")])
+    return Content("\n").join([sizes, *(Content.styled(note, "$foreground 60%") for note in preview.notes)])
 
 
 def _text(example: Example, tokens: int | None, limit: int | None) -> Content:
