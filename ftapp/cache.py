@@ -11,13 +11,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from ftapp import fetch
+from ftapp.durable import replace_file
 from ftapp.errors import RunError
+from ftapp.locks import locked
 
 _QUOTA_GIB = 20.0
 _DESCRIPTION = "description.json"
@@ -54,49 +55,66 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """All entries, the one used last first."""
+    """All entries, the one used last first; those whose description is damaged take room too."""
     found = []
-    for file in folder().glob(f"*/{_DESCRIPTION}"):
-        try:
-            label = str(json.loads(file.read_text("utf-8"))["label"])
-            size = sum(part.stat().st_blocks * 512 for part in file.parent.iterdir())
-            found.append(Entry(file.parent, label, size, file.stat().st_mtime))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # it is being removed, or was left by another version
+    with suppress(OSError):
+        for place in folder().iterdir():
+            with suppress(OSError):  # it is being removed
+                if place.is_dir() and not place.is_symlink():
+                    size = sum(part.lstat().st_blocks * 512 for part in place.iterdir())
+                    found.append(Entry(place, _label(place), size, _time_used(place)))
     return sorted(found, key=lambda entry: entry.used, reverse=True)
+
+
+def _label(place: Path) -> str:
+    try:
+        return str(json.loads((place / _DESCRIPTION).read_bytes())["label"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return f"an entry without a description ({place.name})"
+
+
+def _time_used(place: Path) -> float:
+    try:
+        return (place / _DESCRIPTION).stat().st_mtime
+    except OSError:
+        return place.stat().st_mtime
 
 
 @contextmanager
 def used(key: str, label: str) -> Iterator[Path]:
-    """The folder of an entry, made if need be, which nobody removes until the context ends."""
+    """The folder of an entry, made if need be, which nobody removes until the context ends.
+
+    Raises OSError when it cannot be made. An entry that is there may be one that this user cannot write to.
+    """
     place = folder() / key
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(place.with_suffix(".used"), fcntl.LOCK_SH):
+    if not place.is_dir():
+        place.mkdir(parents=True)
+    with ExitStack() as stack:
+        with suppress(OSError):  # where no lock can be had, nobody can remove the entry either
+            stack.enter_context(locked(place.with_suffix(".used"), fcntl.LOCK_SH))
         place.mkdir(exist_ok=True)
-        description = place / _DESCRIPTION
-        scratch = place / f"{_DESCRIPTION}.{os.getpid()}"
-        scratch.write_text(json.dumps({"label": label}), encoding="utf-8")
-        scratch.replace(description)  # whole or not at all; its time says when the entry was used last
+        with suppress(OSError):  # its time says when the entry was used last
+            replace_file(place / _DESCRIPTION, json.dumps({"label": label}).encode())
         yield place
 
 
 @contextmanager
 def filled(place: Path) -> Iterator[None]:
-    """While the context lasts nobody else adds to the entry in the folder `place`."""
-    with _locked(place.with_suffix(".filled"), fcntl.LOCK_EX):
+    """While the context lasts nobody else adds to the entry in the folder `place`. Raises OSError."""
+    with locked(place.with_suffix(".filled"), fcntl.LOCK_EX):
         yield
 
 
 def make_room(size: int, place: Path | None = None) -> str | None:
     """Remove entries that nobody uses, the one used last longest ago first, until one of `size` bytes fits.
 
+    The folder of entries is there, as `used` makes it.
     place: the folder of that entry, which stays; what it holds already is a part of `size`.
     Returns None when it fits, else why it does not: the quota, the disk, or entries in use.
     """
     if refused := beyond_quota(size):
         return refused
     limit = quota()
-    folder().mkdir(parents=True, exist_ok=True)
     own = sum(entry.size for entry in entries() if entry.folder == place)
     others = [entry for entry in entries() if entry.folder != place]
     while True:
@@ -119,17 +137,11 @@ def beyond_quota(size: int) -> str | None:
 
 
 def remove(entry: Entry) -> bool:
-    """Remove an entry unless a run uses it; whether it is gone."""
+    """Remove an entry unless a run uses it, or it is another user's to remove; whether it is gone."""
     try:
-        with _locked(entry.folder.with_suffix(".used"), fcntl.LOCK_EX | fcntl.LOCK_NB):
-            shutil.rmtree(entry.folder, ignore_errors=True)
+        with locked(entry.folder.with_suffix(".used"), fcntl.LOCK_EX | fcntl.LOCK_NB):
+            if os.access(entry.folder.parent, os.W_OK) and os.access(entry.folder, os.W_OK):
+                shutil.rmtree(entry.folder, ignore_errors=True)
             return not entry.folder.exists()
-    except BlockingIOError:
+    except OSError:
         return False
-
-
-@contextmanager
-def _locked(path: Path, kind: int) -> Iterator[IO[bytes]]:
-    with path.open("ab") as file:
-        fcntl.flock(file, kind)
-        yield file

@@ -435,7 +435,7 @@ def cache(
     as_json: JsonOption = False,
 ) -> None:
     """List the features of frozen layers that are kept on disk, those used last first."""
-    from datetime import datetime
+    import time
 
     from ftapp import cache as features
     from ftapp import words
@@ -450,7 +450,7 @@ def cache(
     if clear:
         kept = [entry for entry in entries if not features.remove(entry)]
         for entry in kept:
-            print(f"a run uses {entry.label}", file=sys.stderr)
+            print(f"not removed, since a run uses it or it is another user's: {entry.label}", file=sys.stderr)
         entries = kept
     if as_json:
         rows = [{"label": e.label, "folder": str(e.folder), "bytes": e.size, "used": e.used} for e in entries]
@@ -459,7 +459,7 @@ def cache(
     columns = [Column("features of", 0, least=16, is_name=True), Column("size", 1, right=True), Column("used", 2)]
     print_table(
         columns,
-        [[e.label, words.size(e.size), datetime.fromtimestamp(e.used).isoformat(" ", "minutes")] for e in entries],
+        [[e.label, words.size(e.size), words.when(e.used, time.time())] for e in entries],
     )
     taken = sum(entry.size for entry in entries)
     print_text(f"{words.size(taken)} of {words.size(limit)} in {features.folder()}")

@@ -5,11 +5,13 @@ Everything that shows a run (the progress bar, the result, panes, comparisons) i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, time
-from typing import BinaryIO, Literal
+from types import TracebackType
+from typing import BinaryIO, Literal, Self
 
 import msgspec
 
@@ -124,11 +126,21 @@ class PhaseTimed(Event, frozen=True, kw_only=True, tag="phase-timed"):
 
 
 class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
-    """Kept features of `examples` were computed anew; difference: the largest, as a share of the largest feature."""
+    """Kept features of `examples` were computed anew; difference: the largest, as a share of the largest feature.
+
+    checked: how many examples' features were held against their checksums.
+    """
 
     phase: str
     examples: int
     difference: float
+    checked: int = 0
+
+
+class Noted(Event, frozen=True, kw_only=True, tag="noted"):
+    """What the run found and dealt with by itself, and its reader should know: damaged files, a full disk."""
+
+    message: str
 
 
 class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
@@ -289,6 +301,7 @@ AnyEvent = (
     | PhaseStarted
     | PhaseTimed
     | CacheVerified
+    | Noted
     | PhaseEnded
     | Stepped
     | Evaluated
@@ -332,6 +345,26 @@ class ProgressLog:
         if activity != self._label or now - self._told >= self._SECONDS or done == total:
             self._label, self._told = activity, now
             self._log.write(Progressed(time=time(), activity=activity, done=done, total=total))
+
+
+class NoteHandler(logging.Handler):
+    """Writes what ftapp's modules log, of warnings and above, as notes into an event log while the context lasts."""
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log, self._logger = log, logging.getLogger("ftapp")
+
+    def __enter__(self) -> Self:
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.write(Noted(time=record.created, message=record.getMessage()))
 
 
 class EventReader:

@@ -4,56 +4,44 @@ The features of an example lie under a hash of all that went into them, in the e
 So splits, epochs, seeds, arms and runs share them. Each example is computed in a batch of the same size, at its own
 length, so that its features are the same whoever asked for them first, but for the last digit: on some processors the
 place in the batch has a say in how sums are rounded.
+
+What is kept is held against checksums (`ftapp.feature_store`). What is damaged is computed anew and kept again; what
+cannot be kept is computed whenever it is asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-import os
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import keras
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import cache, proof
 from ftapp.batches import Draw, Encoded, View, prefetched
 from ftapp.errors import RunError
+from ftapp.feature_store import FORMAT, Column, Store, numpy_dtype
 from ftapp.prefix import Boundary, Cut
 
 Told = Callable[[int, int], bool]
 
 # Examples in a batch of the frozen half: enough for two cores, and few are computed in vain to fill the last one.
 _AT_ONCE = 8
-_RECORD = np.dtype([("key", "V16"), ("start", "<i8"), ("count", "<i8"), ("seconds", "<f8")])
+# Examples that are checked between two reports of progress.
+_CHECKED_AT_ONCE = 256
 # How far features computed anew may be from those kept, as a share of their largest: rounding in the dtype they are
 # kept in, and products that are summed in another order.
 _TOLERANCES = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
 
-
-def _numpy(dtype: str) -> np.dtype[Any]:
-    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One tensor of the features. shape: of an example, or of a token when `by_token`; dtype: as kept on disk."""
-
-    name: str
-    shape: tuple[int, ...]
-    by_token: bool
-    dtype: str
-
-    @property
-    def size(self) -> int:
-        """Bytes of an example, or of a token."""
-        return math.prod(self.shape) * _numpy(self.dtype).itemsize
+_log = logging.getLogger(__name__)
+# The frozen half computes for one thread at a time: for the one that prepares, or for one that reads a damaged block.
+_computing = threading.Lock()
 
 
 def columns(cut: Cut | Boundary, dtype: str) -> tuple[Column, ...]:
@@ -69,7 +57,7 @@ def columns(cut: Cut | Boundary, dtype: str) -> tuple[Column, ...]:
 def key_of(cut: Cut, dtype: str) -> str:
     """The name of the entry for a frozen half: a hash of its graph, weights, precision and backend."""
     parts = [
-        repr(_RECORD),
+        f"format {FORMAT}",
         keras.__version__,
         keras.backend.backend(),
         keras.config.dtype_policy().name,
@@ -96,109 +84,6 @@ def _graph(model: keras.Model) -> Iterator[str]:
             numbers |= {id(tensor): f"#{len(numbers) + index}" for index, tensor in enumerate(node.outputs)}
 
 
-class Store:
-    """The files of an entry: one for each column, and an index of which example lies where.
-
-    An example is in the index only after its features are on the disk, so a process that is killed leaves nothing
-    half-written behind; what lies after the last example of the index is written over. spared: seconds that it once
-    took to compute what `use` found there.
-    """
-
-    def __init__(self, folder: Path, columns: Sequence[Column]) -> None:
-        self.folder, self.columns = folder, tuple(columns)
-        self._index = folder / "index"
-        # By key: number, first token, tokens, seconds that it took to compute.
-        self._known: dict[bytes, tuple[int, int, int, float]] = {}
-        self._used: set[bytes] = set()
-        self._tokens = 0
-        self._maps: dict[str, NDArray[Any]] = {}
-        self.spared = 0.0
-        self.refresh()
-
-    def __contains__(self, key: bytes) -> bool:
-        return key in self._known
-
-    def refresh(self) -> None:
-        """Take in what other processes have added."""
-        try:
-            with self._index.open("rb") as file:
-                file.seek(len(self._known) * _RECORD.itemsize)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        whole = len(data) // _RECORD.itemsize * _RECORD.itemsize
-        for record in np.frombuffer(data[:whole], _RECORD):
-            start, count = int(record["start"]), int(record["count"])
-            self._known[record["key"].tobytes()] = (len(self._known), start, count, float(record["seconds"]))
-            self._tokens = start + count
-
-    def use(self, keys: Sequence[bytes]) -> None:
-        """Count what it once took to compute those of these examples that are there, each when first asked for."""
-        new = set(keys) - self._used
-        self.spared += sum(self._known[key][3] for key in new if key in self._known)
-        self._used |= new
-
-    def append(
-        self, keys: Sequence[bytes], counts: Sequence[int], values: dict[str, NDArray[Any]], seconds: float
-    ) -> None:
-        """Add examples that are not there yet. The caller holds the entry's lock (`cache.filled`).
-
-        counts: tokens of each example, 0 where no column is by token; values: of each column, (examples, ...) or
-        (examples, at least so many tokens, ...); seconds: what it took to compute each.
-        """
-        starts = self._tokens + np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
-        for column in self.columns:
-            rows = values[column.name]
-            if column.by_token:
-                rows = np.concatenate([row[:count] for row, count in zip(rows, counts, strict=True)])
-            offset = (int(starts[0]) if column.by_token else len(self._known)) * column.size
-            _write(self.folder / column.name, offset, np.ascontiguousarray(rows, _numpy(column.dtype)))
-        records = np.zeros(len(keys), _RECORD)
-        records["key"], records["start"], records["count"] = [np.void(key) for key in keys], starts, counts
-        records["seconds"] = seconds
-        _write(self._index, len(self._known) * _RECORD.itemsize, records)
-        self.refresh()
-
-    def read(self, keys: Sequence[bytes], width: int | None) -> dict[str, NDArray[Any]]:
-        """The features of some examples, by column: (examples, ...) or, by token, (examples, width, ...) with zeros
-        behind each example's tokens.
-        """
-        found = [self._known[key] for key in keys]
-        result = {}
-        for column in self.columns:
-            kept = self._mapped(column)
-            if not column.by_token:
-                result[column.name] = kept[[number for number, *_ in found]]
-                continue
-            assert width is not None
-            padded = np.zeros((len(found), width, *column.shape), kept.dtype)
-            for row, (_, start, count, _) in zip(padded, found, strict=True):
-                row[:count] = kept[start : start + count]
-            result[column.name] = padded
-        return result
-
-    def _mapped(self, column: Column) -> NDArray[Any]:
-        """The column's file in memory, as far as the index reaches: pages are read when they are needed."""
-        length = self._tokens if column.by_token else len(self._known)
-        mapped = self._maps.get(column.name)
-        if mapped is None or len(mapped) < length:
-            mapped = np.memmap(self.folder / column.name, _numpy(column.dtype), "r", shape=(length, *column.shape))
-            self._maps[column.name] = mapped
-        return mapped
-
-
-def _write(path: Path, offset: int, values: NDArray[Any]) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        view = values.reshape(-1).view(np.uint8).data
-        while view:
-            written = os.pwrite(descriptor, view, offset)
-            view, offset = view[written:], offset + written
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class Features:
     """A dataset whose inputs are features, for the rest of a cut model. Call `prepare` before `inputs`.
 
@@ -207,6 +92,7 @@ class Features:
 
     def __init__(self, dataset: Encoded, cut: Cut, store: Store, views: int) -> None:
         self._dataset, self._cut, self._store, self._views = dataset, cut, store, views
+        self._has_told = False
 
     @property
     def spared(self) -> float:
@@ -222,9 +108,11 @@ class Features:
 
     def inputs(self, indices: NDArray[np.int64], draw: Draw | None) -> dict[str, Any]:
         """The features of these examples, with those of the model's inputs that the rest needs too."""
-        inputs = self._store.read(self._keys(indices, draw), self._dataset.width(indices))
+        inputs, absent = self._store.read(self._keys(indices, draw), self._dataset.width(indices))
+        if absent:
+            self._compute_into(inputs, indices, absent, draw)
         for column in self._store.columns:
-            wanted = _numpy(self._cut.frozen.output[column.name].dtype)
+            wanted = numpy_dtype(self._cut.frozen.output[column.name].dtype)
             inputs[column.name] = inputs[column.name].astype(wanted, copy=False)
         return inputs | self._passed(indices, draw)
 
@@ -232,35 +120,108 @@ class Features:
         return self._dataset.targets(indices)
 
     def prepare(self, indices: NDArray[np.int64], draw: Draw | None, told: Told) -> bool:
-        """Compute what is missing of these examples' features. told: as in `ftapp.evaluate.measure`.
+        """Check what is kept of these examples' features, and compute what is missing or damaged.
 
-        Returns whether all of them are there now; False when `told` gave up. Raises RunError when the disk is full.
+        told: as in `ftapp.evaluate.measure`. Returns False when `told` gave up. Where the features cannot be kept,
+        `inputs` computes them.
         """
-        wanted = self._keys(indices, draw)
-        if not self._missing(indices, wanted):
-            self._store.use(wanted)
+        store, wanted = self._store, self._keys(indices, draw)
+        store.refresh()
+        if not self._check(wanted, told):
+            return False
+        if not self._missing(indices, wanted) or store.unwritable:
+            store.use(wanted)
             return True
         told(0, len(indices))  # says what is being waited for
-        with cache.filled(self._store.folder):
-            self._store.refresh()
-            self._store.use(wanted)
-            missing = self._missing(indices, wanted)
-            done = len(indices) - len(missing)
-            begun = time.perf_counter()
-            for batch, features in self._computed(missing, draw):
-                keys = self._keys(batch, draw)
-                since, begun = begun, time.perf_counter()
-                try:
-                    self._store.append(keys, self._counts(batch), features, (begun - since) / len(batch))
-                except OSError as error:
-                    raise RunError(
-                        f"features are kept in {self._store.folder}, which cannot be written: {error.strerror}; "
-                        "FTAPP_CACHE names another folder, and frozen.cache = false does without"
-                    ) from error
-                done += len(batch)
-                if not told(done, len(indices)):
-                    return False
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(cache.filled(store.folder))
+            except OSError as error:
+                self._give_up_keeping(error)
+                return True
+            return self._complete(indices, draw, told)
+
+    def _complete(self, indices: NDArray[np.int64], draw: Draw | None, told: Told) -> bool:
+        """Compute what is missing of these examples and append it. The entry's lock is held."""
+        store, wanted = self._store, self._keys(indices, draw)
+        store.refresh()
+        if not self._check(wanted, told):
+            return False
+        store.use(wanted)
+        missing = self._missing(indices, wanted)
+        done = len(indices) - len(missing)
+        try:
+            left = store.trim()
+        except OSError as error:
+            self._give_up_keeping(error)
+            return True
+        if left:
+            _log.warning(
+                "%s held %s bytes of features that its index does not list, from a process that was stopped or from "
+                "damage; what is missing is computed anew",
+                store.folder,
+                f"{left:,}",
+            )
+        begun = time.perf_counter()
+        for batch, features in self._computed(missing, draw):
+            since, begun = begun, time.perf_counter()
+            try:
+                store.append(self._keys(batch, draw), self._counts(batch), features, (begun - since) / len(batch))
+            except OSError as error:
+                self._give_up_keeping(error)
+                return True
+            done += len(batch)
+            if not told(done, len(indices)):
+                return False
         return True
+
+    def _check(self, keys: Sequence[bytes], told: Told | None = None) -> bool:
+        """Compare what is kept with its checksums, once in a phase, and say what differs. False when `told` gave up."""
+        unchecked = self._store.unchecked(keys)
+        for start in range(0, len(unchecked), _CHECKED_AT_ONCE):
+            if start and told and not told(start, len(unchecked)):
+                return False
+            self._store.check(unchecked[start : start + _CHECKED_AT_ONCE])
+        if damaged := self._store.take_damaged():
+            _log.warning(
+                "kept features of %s examples in %s are damaged (their checksums differ) and are computed anew",
+                f"{damaged:,}",
+                self._store.folder,
+            )
+        return True
+
+    def _give_up_keeping(self, error: OSError) -> None:
+        self._store.unwritable = error.strerror or str(error)
+        _log.warning(
+            "%s cannot be written: %s; features that are not kept there yet are computed in each step "
+            "(FTAPP_CACHE names another folder)",
+            self._store.folder,
+            self._store.unwritable,
+        )
+
+    def _compute_into(
+        self, inputs: dict[str, NDArray[Any]], indices: NDArray[np.int64], places: Sequence[int], draw: Draw | None
+    ) -> None:
+        """Compute the features of the examples at these places among `indices`, and put them there into `inputs`."""
+        if not self._store.unwritable and not self._has_told:
+            self._has_told = True
+            _log.warning(
+                "kept features in %s changed while the run used them; what is damaged is computed anew",
+                self._store.folder,
+            )
+        by_example: dict[int, list[int]] = {}
+        for place in places:
+            by_example.setdefault(int(indices[place]), []).append(place)
+        for batch, features in self._computed(list(by_example), draw):
+            for number, (example, count) in enumerate(zip(batch, self._counts(batch), strict=True)):
+                for column in self._store.columns:
+                    values = features[column.name][number]
+                    for place in by_example[int(example)]:
+                        row = inputs[column.name][place : place + 1]
+                        if column.by_token:
+                            row[0, :count] = values[:count]
+                        else:
+                            row[0] = values
 
     def missing(self, indices: NDArray[np.int64], draw: Draw | None) -> int:
         """How many of these examples' features are still to be computed."""
@@ -284,7 +245,7 @@ class Features:
         blank: dict[str, Any] = {}
         for column in self._store.columns:
             shape = (len(indices), *((width or 0,) if column.by_token else ()), *column.shape)
-            blank[column.name] = np.zeros(shape, _numpy(self._cut.frozen.output[column.name].dtype))
+            blank[column.name] = np.zeros(shape, numpy_dtype(self._cut.frozen.output[column.name].dtype))
         return blank | self._passed(indices, None)
 
     def verify(self, indices: NDArray[np.int64], draw: Draw | None) -> float:
@@ -295,23 +256,31 @@ class Features:
         """
         worst = 0.0
         for batch, features in self._computed([int(index) for index in indices], draw):
-            kept = self._store.read(self._keys(batch, draw), self._dataset.width(batch))
+            kept, absent = self._store.read(self._keys(batch, draw), self._dataset.width(batch))
+            there = np.setdiff1d(np.arange(len(batch)), absent)
             for column in self._store.columns:
-                fresh = np.asarray(features[column.name], np.float32)
-                old = np.asarray(kept[column.name], np.float32)
+                fresh = np.asarray(features[column.name], np.float32)[there]
+                old = np.asarray(kept[column.name], np.float32)[there]
                 if column.by_token:
-                    for row, count in zip(fresh, self._counts(batch), strict=True):
+                    for row, count in zip(fresh, np.array(self._counts(batch))[there], strict=True):
                         row[count:] = 0
                 difference = float(np.abs(fresh - old).max(initial=0) / max(float(np.abs(fresh).max(initial=0)), 1e-30))
                 worst = max(worst, difference)
                 allowed = _TOLERANCES.get(column.dtype, 0.0)
                 if not difference <= allowed:
                     raise RunError(
-                        f"features that are kept equal those computed anew; {column.name} in {self._store.folder} "
-                        f"differs by {difference:.2g} of the largest, more than {allowed:.0e}; "
+                        f"kept features differ from recomputed ones: {column.name} in {self._store.folder} by "
+                        f"{difference:.2g} of the largest; rounding explains up to {allowed:.0e}; "
                         "'ftapp cache --clear' removes what is kept"
                     )
         return worst
+
+    def check_all(self) -> int:
+        """Compare all that the entry keeps, for other runs too, with its checksums, and return of how many examples."""
+        self._store.refresh()
+        keys = self._store.keys()
+        self._check(keys)
+        return len(keys)
 
     def _passed(self, indices: NDArray[np.int64], draw: Draw | None) -> dict[str, Any]:
         """Those of the model's own inputs that the rest needs too."""
@@ -343,7 +312,8 @@ class Features:
             return batch, self._dataset.inputs(np.resize(batch, _AT_ONCE), self._view(draw))
 
         for batch, inputs in prefetched(make, iter(batches)):
-            outputs = self._cut.frozen.predict_on_batch(inputs)
+            with _computing:
+                outputs = self._cut.frozen.predict_on_batch(inputs)
             yield batch, {name: values[: len(batch)] for name, values in outputs.items()}
 
     def _counts(self, indices: NDArray[np.int64]) -> list[int]:

@@ -233,6 +233,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
     if outcome["model"]:
         rows["model"] = outcome["model"]
+    notes = list(dict.fromkeys(outcome["notes"]))
+    rows |= {f"note {number}" if len(notes) > 1 else "note": note for number, note in enumerate(notes, 1)}
     for name, value in rows.items():
         table.add_row(name, Text(value))
     console.print(table)

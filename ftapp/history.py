@@ -25,6 +25,7 @@ from ftapp.events import (
     EventReader,
     ModelBuilt,
     ModelSaved,
+    Noted,
     PhaseEnded,
     PhaseStarted,
     PhaseTimed,
@@ -131,6 +132,7 @@ class History:
     ended_phases: list[PhaseEnded] = field(default_factory=list)
     timed: list[PhaseTimed] = field(default_factory=list)
     verified: list[CacheVerified] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
     steps: Steps = field(default_factory=Steps)
     evaluations: list[Evaluated] = field(default_factory=list)
     confusions: list[Confused] = field(default_factory=list)
@@ -201,6 +203,8 @@ class History:
                 self.timed.append(event)
             case CacheVerified():
                 self.verified.append(event)
+            case Noted():
+                self.notes.append(event)
             case Confused():
                 self.confusions.append(event)
             case Drifted():
@@ -222,7 +226,7 @@ class History:
         """All but steps and progress, in the order of time."""
         single = [self.started, self.data, self.model, self.saved, self.ended]
         lists: list[Any] = [self.phases, self.ended_phases, self.timed, self.verified, self.evaluations, self.samples]
-        lists += [self.controlled, self.checkpoints]
+        lists += [self.controlled, self.checkpoints, self.notes]
         events: list[Any] = [event for event in single if event is not None]
         return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
 
@@ -272,6 +276,7 @@ class History:
             "checkpoints": [{"step": saved.step, "folder": saved.folder} for saved in self.checkpoints],
             "backend": self.started.backend if self.started else None,
             "precision": self.started.precision if self.started else None,
+            "notes": [note.message for note in self.notes],
             "error": ended.error if ended else None,
         }
 

@@ -49,6 +49,9 @@ from ftapp.schedule import rate_at
 from ftapp.stage import Stage, calibrate, epochs, staged, views_of
 from ftapp.steps import StepLog, finite
 
+VERIFIED = 64
+"""Examples whose kept features `--verify-cache` computes anew in each phase, drawn from all that the phase uses."""
+
 # Steps after which the phase's duration is told.
 _TIMED = 8
 
@@ -251,13 +254,34 @@ class Job:
         return ready
 
     def _verify(self, index: int, phase: Phase, stage: Stage) -> None:
-        """Compare the kept features of the first batch with what comes out anew."""
-        if stage.features and (first := next(self._draws(index, phase, stage), None)):
-            examples, draw = first
-            difference = stage.features["train"].verify(examples, draw)
-            self._log.write(
-                CacheVerified(time=time.time(), phase=phase.name, examples=len(examples), difference=difference)
+        """Compare all kept features with their checksums, and a sample of the phase's own with recomputed ones."""
+        if not stage.features:
+            return
+        seed, evaluate = self._recipe.seed, self._recipe.evaluate
+        views = max(1, views_of(self._recipe, phase, self._splits))
+        train, test = np.arange(len(stage.data["train"])), np.arange(len(stage.data["test"]))
+        parts: list[tuple[str, Draw | None, NDArray[np.int64]]] = [
+            *(("train", Draw(seed, index, view, 0), train) for view in range(views)),
+            ("test", None, test),
+        ]
+        if evaluate.split == "validation":
+            size = len(stage.data["validation"])
+            order = batches.evaluation_order(size, evaluate.batch_size, evaluate.examples, seed)
+            parts.append(("validation", None, np.concatenate(order)))
+        if not all(self._prepare(split, indices, draw) for split, draw, indices in parts):
+            return
+        checked = stage.features["train"].check_all()
+        starts = np.cumsum([0, *(len(indices) for *_, indices in parts)])
+        chosen = np.random.default_rng([seed, index]).permutation(starts[-1])[:VERIFIED]
+        difference = 0.0
+        for (split, draw, indices), start in zip(parts, starts[:-1], strict=True):
+            places = chosen[(chosen >= start) & (chosen < start + len(indices))] - start
+            difference = max(difference, stage.features[split].verify(indices[places], draw))
+        self._log.write(
+            CacheVerified(
+                time=time.time(), phase=phase.name, examples=len(chosen), difference=difference, checked=checked
             )
+        )
 
     def _foretell(self, phase: Phase, stage: Stage) -> None:
         """Tell how long the phase will take, by the median of its first steps and what else has been done so far."""

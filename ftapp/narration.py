@@ -11,6 +11,7 @@ from ftapp.events import (
     Controlled,
     DataLoaded,
     Evaluated,
+    Noted,
     PhaseEnded,
     PhaseStarted,
     PhaseTimed,
@@ -40,10 +41,13 @@ def lines(event: AnyEvent) -> list[str]:
         case PhaseEnded():
             return [f"phase {event.phase} in {event.seconds:.1f} s: {_proof(event)}"]
         case CacheVerified():
+            checked = f"the checksums of {event.checked:,} examples were compared; " if event.checked else ""
             return [
-                f"cache verified: the features of {event.examples} examples, computed anew, differ by at most "
-                f"{event.difference:.2g} of the largest"
+                f"cache verified: {checked}the features of {event.examples} examples, computed anew, differ by at "
+                f"most {event.difference:.2g} of the largest"
             ]
+        case Noted():
+            return [event.message]
         case Evaluated():
             kind = "result" if event.final else f"step {event.step}"
             accuracy = "" if event.accuracy is None else f", accuracy {event.accuracy:.4f}"

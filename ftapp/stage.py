@@ -18,7 +18,8 @@ from ftapp import backend, batches, cache, features, freeze, heads, plan
 from ftapp.batches import Dataset, Draw, Encoded, Splits
 from ftapp.costs import Call
 from ftapp.events import Choice
-from ftapp.features import Column, Features, Store
+from ftapp.feature_store import Column, Store
+from ftapp.features import Features
 from ftapp.heads import NORMALIZATION
 from ftapp.instrument import Instrumented, instrumented
 from ftapp.measures.confusion import MOST_CLASSES
@@ -79,15 +80,33 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         # For `ftapp cache` to list: the preset without the hash of where it comes from.
         preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
-        folder = stack.enter_context(cache.used(features.key_of(known, recipe.frozen.dtype), label))
-        if refused := cache.make_room(choice.size, folder):
+        store, refused = _opened(stack, features.key_of(known, recipe.frozen.dtype), label, columns, choice.size)
+        if store is None:
             choice = msgspec.structs.replace(choice, cached=False, reason=refused)
             yield Stage(measured(model), data, choice, below, is_known=is_known)
             return
         known.frozen.compile(jit_compile=backend.jit_compile())
-        store, views = Store(folder, columns), views_of(recipe, phase, splits)
+        views = views_of(recipe, phase, splits)
         made = {name: Features(getattr(splits, name), known, store, views) for name in data}
         yield Stage(measured(known.rest), dict(made), choice, below, made, is_known)
+
+
+def _opened(stack: ExitStack, key: str, label: str, columns: tuple[Column, ...], size: int) -> tuple[Store | None, str]:
+    """The store of an entry, open until the stack is closed; or None, and why no features can be kept in it.
+
+    An entry that can be read but not written is open too: what it lacks is computed in each step.
+    """
+    try:
+        folder = stack.enter_context(cache.used(key, label))
+    except OSError as error:
+        return None, f"{cache.folder()} cannot be written: {error.strerror or error} (FTAPP_CACHE names another folder)"
+    store = Store(folder, columns)
+    stack.callback(store.close)
+    if store.unwritable and not len(store):
+        return None, f"{folder} cannot be written: {store.unwritable} (FTAPP_CACHE names another folder)"
+    if not store.unwritable and (refused := cache.make_room(size, folder)):
+        return None, refused
+    return store, ""
 
 
 def choose(

@@ -13,7 +13,7 @@ from pathlib import Path
 from ftapp import recipe as recipes
 from ftapp.control import Control
 from ftapp.errors import RecipeError, RunError
-from ftapp.events import EventLog, RunEnded, Status
+from ftapp.events import EventLog, NoteHandler, RunEnded, Status
 from ftapp.runs import EXIT_CODES, STOP_SIGNALS, Run
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -34,7 +34,8 @@ def main(folder: Path) -> int:
         # Imported here so that everything that can go wrong with it, an interruption included, ends in an event too.
         from ftapp import train
 
-        train.train(recipe, run, log, control)
+        with NoteHandler(log):
+            train.train(recipe, run, log, control)
         status = "interrupted" if control.stopping else "done"
     except KeyboardInterrupt:
         status, error = "interrupted", "interrupted before the model was saved"

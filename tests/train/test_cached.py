@@ -162,16 +162,30 @@ def test_phases_with_other_cuts_and_augmented_views(do: Do, image_recipe: str) -
 def test_a_checked_cache_tells_what_it_found(do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_VERIFY_CACHE", "1")
     _, history, _ = do(image_recipe)
-    assert [one.examples for one in history.verified] == [8]  # the first batch
+    # All 40 pictures are fewer than the sample.
+    assert [(one.examples, one.checked) for one in history.verified] == [(40, 40)]
     assert history.verified[0].difference < 1e-5
     (entry,) = cache.entries()
     kept = entry.folder / "features_0"
     kept.write_bytes(bytes(len(kept.read_bytes())))
+    code, again, _ = do(image_recipe)
+    assert code == 0
+    assert [(one.examples, one.checked) for one in again.verified] == [(40, 40)]
+    assert losses(again) == pytest.approx(losses(history), rel=1e-5)
+    assert ["are damaged (their checksums differ)" in note for note in again.summary()["notes"]] == [True] * 3
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_the_run_goes_on(
+    do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, kept, _ = do(image_recipe)
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "file"))
     code, history, _ = do(image_recipe)
-    assert code == 1
-    assert history.ended is not None
-    assert history.ended.error is not None
-    assert "'ftapp cache --clear' removes what is kept" in history.ended.error
+    assert code == 0
+    assert history.phases[0].cache is not None
+    assert "cannot be written: Not a directory" in history.phases[0].cache.reason
+    assert losses(history) == pytest.approx(losses(kept), rel=1e-4)
 
 
 def start(file: Path, runs: Path, *arguments: str) -> subprocess.Popen[str]:

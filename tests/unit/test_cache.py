@@ -96,7 +96,22 @@ def test_a_quota_is_a_number(monkeypatch: pytest.MonkeyPatch, given: str) -> Non
 
 def test_a_folder_that_is_no_entry_is_passed_over(tmp_path: Path) -> None:
     make("a", 1, 100)
-    broken = cache.folder() / "b"
-    broken.mkdir()
-    (broken / "description.json").write_text("{")
+    (cache.folder() / "notes").write_text("no entry")
     assert keys() == ["a"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\0" * 90, b"\xff\xfe", b"[1]", b"1" * 9000, b"[" * 100_000, None])
+def test_an_entry_with_a_damaged_description_counts_and_can_be_removed(content: bytes | None) -> None:
+    make("a", 1, 100)
+    description = cache.folder() / "a" / "description.json"
+    description.unlink()
+    if content is None:
+        description.mkdir()
+    else:
+        description.write_bytes(content)
+    (entry,) = cache.entries()
+    assert entry.label == "an entry without a description (a)"
+    assert entry.size >= MIB
+    assert cache.remove(entry)
+    with cache.used("a", "label of a"):
+        assert [each.label for each in cache.entries()] == ["label of a"]

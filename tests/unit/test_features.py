@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from ftapp.augment import Augmenter
 from ftapp.batches import Draw, Images, View
 from ftapp.data.examples import Examples, Subset, content_hash
 from ftapp.errors import RunError
-from ftapp.features import Column, Features, Store
+from ftapp.feature_store import Column, Store
+from ftapp.features import Features
 from ftapp.prefix import Cut, cut
 from ftapp.recipe import Augment
 
@@ -38,7 +41,8 @@ def test_what_is_written_is_read_padded_with_zeros(tmp_path: Path) -> None:
     store = Store(tmp_path, COLUMNS)
     write(store, "ab", [2, 5], 1.5)
     write(store, "c", [3], 2.5)
-    read = store.read(keys("c", "a", "c"), 4)
+    read, absent = store.read(keys("c", "a", "c"), 4)
+    assert absent == []
     assert read["pooled"].tolist() == [[2.5] * 3, [1.5] * 3, [2.5] * 3]
     assert read["tokens"].shape == (3, 4, 2)
     assert read["tokens"][:, :, 0].astype(float).tolist() == [[2.5, 2.5, 2.5, 0], [1.5, 1.5, 0, 0], [2.5, 2.5, 2.5, 0]]
@@ -52,7 +56,7 @@ def test_another_process_finds_it_and_goes_on(tmp_path: Path) -> None:
     other.refresh()
     write(other, "c", [3], 2.5)
     store.refresh()
-    assert store.read(keys("c"), 3)["tokens"].astype(float).tolist() == [[[2.5, 2.5]] * 3]
+    assert store.read(keys("c"), 3)[0]["tokens"].astype(float).tolist() == [[[2.5, 2.5]] * 3]
 
 
 def test_what_a_killed_process_left_behind_is_written_over(tmp_path: Path) -> None:
@@ -63,7 +67,80 @@ def test_what_a_killed_process_left_behind_is_written_over(tmp_path: Path) -> No
     store = Store(tmp_path, COLUMNS)
     write(store, "b", [3], 2.5)
     again = Store(tmp_path, COLUMNS)
-    assert again.read(keys("a", "b"), 3)["tokens"][:, :, 0].astype(float).tolist() == [[1.5, 1.5, 0], [2.5] * 3]
+    assert again.read(keys("a", "b"), 3)[0]["tokens"][:, :, 0].astype(float).tolist() == [[1.5, 1.5, 0], [2.5] * 3]
+
+
+def flip(file: Path, at: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[at] ^= 0x10
+    file.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "a flipped bit of a column": lambda folder: flip(folder / "pooled", 13),
+    "a flipped bit of tokens": lambda folder: flip(folder / "tokens", 9),
+    "a flipped bit of the index": lambda folder: flip(folder / "index", 20),
+    "a column of zeros": lambda folder: (folder / "pooled").write_bytes(bytes(36)),
+    "a truncated column": lambda folder: os.truncate(folder / "tokens", 5),
+    "an index of an odd size": lambda folder: os.truncate(folder / "index", 70),
+    "an index of zeros": lambda folder: (folder / "index").write_bytes(bytes(200)),
+    "an index of huge numbers": lambda folder: (folder / "index").write_bytes(b"\xff" * 500),
+    "an index of text": lambda folder: (folder / "index").write_text("null\n" * 40),
+    "an empty index": lambda folder: os.truncate(folder / "index", 0),
+    "no index": lambda folder: (folder / "index").unlink(),
+    "no column": lambda folder: (folder / "pooled").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_examples_are_absent_and_can_be_written_anew(tmp_path: Path, damage: str) -> None:
+    write(Store(tmp_path, COLUMNS), "abc", [2, 5, 3], 1.5)
+    DAMAGES[damage](tmp_path)
+    store = Store(tmp_path, COLUMNS)
+    store.check(keys(*"abc"))
+    values, absent = store.read(keys(*"abc"), 5)
+    assert absent
+    assert all((values["pooled"][place] == (0 if place in absent else 1.5)).all() for place in range(3))
+    lost = "".join("abc"[place] for place in absent)
+    store.trim()
+    write(store, lost, [{"a": 2, "b": 5, "c": 3}[name] for name in lost], 1.5)
+    for reader in (store, Store(tmp_path, COLUMNS)):
+        reader.check(keys(*"abc"))
+        values, absent = reader.read(keys(*"abc"), 5)
+        assert absent == []
+        assert (values["pooled"] == 1.5).all()
+        assert values["tokens"].astype(float).sum(axis=(1, 2)).tolist() == [6, 15, 9]
+
+
+@pytest.mark.parametrize("file", ["index", "pooled", "tokens"])
+def test_each_flipped_byte_is_found(tmp_path: Path, file: str) -> None:
+    write(Store(tmp_path, COLUMNS), "ab", [2, 5], 1.5)
+    for at in range((tmp_path / file).stat().st_size):
+        flip(tmp_path / file, at)
+        store = Store(tmp_path, COLUMNS)
+        values, absent = store.read(keys("a", "b"), 5)
+        store.close()
+        flip(tmp_path / file, at)
+        assert len(absent) == 1
+        assert (values["pooled"][1 - absent[0]] == 1.5).all()
+
+
+def test_damage_after_the_check_is_found_when_it_is_read(tmp_path: Path) -> None:
+    write(Store(tmp_path, COLUMNS), "ab", [2, 5], 1.5)
+    store = Store(tmp_path, COLUMNS)
+    store.check(keys("a", "b"))
+    flip(tmp_path / "pooled", 0)
+    assert store.read(keys("a", "b"), 5)[1] == [0]
+    store.check(keys("a", "b"))
+    assert store.take_damaged() == 1
+    assert keys("a")[0] not in store
+
+
+def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pooled").mkdir()
+    store = Store(tmp_path, COLUMNS)
+    assert store.unwritable
+    assert store.read(keys("a"), 5)[1] == [0]
 
 
 class Noise(Examples):
@@ -194,11 +271,76 @@ def test_verification_finds_a_flipped_bit(folder: Path, monkeypatch: pytest.Monk
     made = half.features(folder)
     made.prepare(np.arange(20), None, go_on)
     assert made.verify(np.arange(0, 20, 4), None) < 1e-6
-    stored = np.memmap(folder / "features_0", np.float32, "r+", shape=(19, 4))
-    stored[4] *= 1.01
-    stored.flush()
-    with pytest.raises(RunError, match="features that are kept equal those computed anew"):
+    # A wrong value that was written with its checksum, as by another program.
+    store = Store(folder, features.columns(half.cut, "auto"))
+    store.append(
+        half.dataset.keys(np.array([4]), None),
+        [0],
+        {"features_0": made.inputs(np.array([4]), None)["features_0"] * 1.01},
+        0,
+    )
+    with pytest.raises(RunError, match=r"kept features differ from recomputed ones: features_0 in .* by 0\.0"):
         half.features(folder).verify(np.arange(0, 20, 4), None)
+
+
+def test_damaged_features_are_computed_anew_and_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = Half(monkeypatch)
+    made = half.features(folder)
+    made.prepare(np.arange(20), None, go_on)
+    expected = made.inputs(np.arange(20), None)["features_0"]
+    size = (folder / "features_0").stat().st_size
+    os.truncate(folder / "features_0", size // 4)
+    with (folder / "features_0").open("ab") as file:
+        file.write(b"\1" * (size - size // 4))
+    again = half.features(folder)
+    assert again.prepare(np.arange(20), None, go_on)
+    assert "kept features of 15 examples" in caplog.text
+    assert half.calls == 3 + 2
+    np.testing.assert_allclose(again.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
+    caplog.clear()
+    third = half.features(folder)
+    assert third.prepare(np.arange(20), None, go_on)
+    assert third.check_all() == 19
+    assert (half.calls, caplog.text) == (5, "")
+
+
+def test_features_that_change_while_they_are_used_are_computed_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = Half(monkeypatch)
+    made = half.features(folder)
+    made.prepare(np.arange(20), None, go_on)
+    expected = made.inputs(np.arange(20), None)["features_0"]
+    os.truncate(folder / "features_0", 0)
+    np.testing.assert_allclose(made.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
+    assert "changed while the run used them" in caplog.text
+    assert made.prepare(np.arange(20), None, go_on)
+    assert "kept features of 19 examples" in caplog.text
+    calls = half.calls
+    np.testing.assert_allclose(made.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
+    assert half.calls == calls
+
+
+def test_features_that_cannot_be_kept_are_computed_when_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = Half(monkeypatch)
+    made, full = half.features(folder), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(*arguments: Any) -> int:
+        raise full
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", refuse)
+        assert made.prepare(np.arange(20), None, go_on)
+    assert "cannot be written: No space left on device" in caplog.text
+    found = made.inputs(np.array([3, 0, 10, 0]), None)["features_0"]
+    expected = keras.ops.convert_to_numpy(
+        half.cut.frozen(half.dataset.inputs(np.array([3, 0, 10, 0]), None))["features_0"]
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_lower_precision_on_disk_stays_within_its_rounding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

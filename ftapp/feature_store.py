@@ -1,0 +1,266 @@
+"""The files of an entry of kept features: a block for each example, held against its checksum whenever it is read."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = 2
+"""Rises when the files change their form, so that entries of another form are not read."""
+
+_INDEX = "index"
+
+
+def numpy_dtype(dtype: str) -> np.dtype[Any]:
+    """NumPy's dtype of a name that Keras gives one, `bfloat16` among them."""
+    return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One tensor of the features. shape: of an example, or of a token when `by_token`; dtype: as kept on disk."""
+
+    name: str
+    shape: tuple[int, ...]
+    by_token: bool
+    dtype: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of an example, or of a token."""
+        return math.prod(self.shape) * numpy_dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Where an example's blocks lie: its number and its first token, of `count`.
+
+    seconds: what it took to compute; sums: the CRC-32 of each column's block.
+    """
+
+    number: int
+    start: int
+    count: int
+    seconds: float
+    sums: tuple[int, ...]
+
+
+class Store:
+    """The files of an entry: one for each column, and an index of which example lies where.
+
+    An example is in the index only after its features are on the disk, so a process that is killed leaves nothing
+    half-written behind. Its record holds a checksum of each of its blocks and ends with one of its own. An example
+    whose record or block is damaged is absent: it is computed anew and appended, and its last record counts.
+    spared: seconds that it once took to compute what `use` found. unwritable: why nothing can be added, else empty.
+    """
+
+    def __init__(self, folder: Path, columns: Sequence[Column]) -> None:
+        self.folder, self.columns = folder, tuple(columns)
+        self._dtype = np.dtype(
+            [
+                ("key", "V16"),
+                ("start", "<i8"),
+                ("count", "<i8"),
+                ("seconds", "<f8"),
+                ("sums", "<u4", (len(self.columns),)),
+                ("check", "<u4"),
+            ]
+        )
+        self._known: dict[bytes, _Record] = {}
+        self._sound: set[bytes] = set()  # examples whose blocks have been checked
+        self._used: set[bytes] = set()
+        self._records = 0
+        self._tokens = 0
+        self._damaged = 0
+        self._files: dict[str, int] = {}
+        self.spared = 0.0
+        self.unwritable = ""
+        for name in (_INDEX, *(column.name for column in self.columns)):
+            descriptor, reason = _open(folder / name)
+            self.unwritable = self.unwritable or reason
+            if descriptor is not None:
+                self._files[name] = descriptor
+        self.refresh()
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._known
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def close(self) -> None:
+        """Close the files. Nothing can be read after it."""
+        for descriptor in self._files.values():
+            os.close(descriptor)
+        self._files.clear()
+
+    def keys(self) -> list[bytes]:
+        """The examples that are there."""
+        return list(self._known)
+
+    def refresh(self) -> None:
+        """Take in what other processes have added."""
+        size = self._dtype.itemsize
+        data = self._read(_INDEX, self._records * size, None)
+        for at in range(0, len(data) - size + 1, size):
+            number, self._records = self._records, self._records + 1
+            record = np.frombuffer(data, self._dtype, 1, at)[0]
+            if zlib.crc32(data[at : at + size - record["check"].nbytes]) != record["check"]:
+                self._damaged += 1
+                continue
+            start, count = int(record["start"]), int(record["count"])
+            key, sums = record["key"].tobytes(), tuple(map(int, record["sums"]))
+            self._known[key] = _Record(number, start, count, float(record["seconds"]), sums)
+            self._sound.discard(key)
+            self._tokens = max(self._tokens, start + count)
+
+    def check(self, keys: Iterable[bytes]) -> None:
+        """Hold the blocks of these examples against their checksums, unless that was done; forget what is damaged."""
+        for key in keys:
+            if key in self._sound or (record := self._known.get(key)) is None:
+                continue
+            if all(self._block(index, record) is not None for index in range(len(self.columns))):
+                self._sound.add(key)
+            else:
+                del self._known[key]
+                self._damaged += 1
+
+    def unchecked(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Those of these examples that are there and that `check` has not looked at."""
+        return [key for key in dict.fromkeys(keys) if key in self._known and key not in self._sound]
+
+    def take_damaged(self) -> int:
+        """How many examples have been found damaged since the last call."""
+        damaged, self._damaged = self._damaged, 0
+        return damaged
+
+    def trim(self) -> int:
+        """Cut off what lies behind the features that the index lists, and return how many bytes there were.
+
+        They were left by a process that was killed, or the index has lost its end. The caller holds the entry's lock.
+        """
+        ends = {column.name: column.size * self._length(column) for column in self.columns}
+        ends[_INDEX] = self._records * self._dtype.itemsize
+        left = {name: os.fstat(self._files[name]).st_size - end for name, end in ends.items()}
+        for name, behind in left.items():
+            if behind > 0:
+                os.ftruncate(self._files[name], ends[name])
+        return sum(max(0, behind) for behind in left.values())
+
+    def use(self, keys: Sequence[bytes]) -> None:
+        """Count what it once took to compute those of these examples that are there, each when first asked for."""
+        new = set(keys) - self._used
+        self.spared += sum(self._known[key].seconds for key in new if key in self._known)
+        self._used |= new
+
+    def append(
+        self, keys: Sequence[bytes], counts: Sequence[int], values: dict[str, NDArray[Any]], seconds: float
+    ) -> None:
+        """Add examples. The caller holds the entry's lock (`cache.filled`). Raises OSError.
+
+        counts: tokens of each example, 0 where no column is by token; values: of each column, (examples, ...) or
+        (examples, at least so many tokens, ...); seconds: what it took to compute each.
+        """
+        starts = self._tokens + np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+        records = np.zeros(len(keys), self._dtype)
+        records["key"], records["start"], records["count"] = [np.void(key) for key in keys], starts, counts
+        records["seconds"] = seconds
+        for index, column in enumerate(self.columns):
+            rows = [
+                _bytes(row[:count] if column.by_token else row, column.dtype)
+                for row, count in zip(values[column.name], counts, strict=True)
+            ]
+            records["sums"][:, index] = [zlib.crc32(row) for row in rows]
+            offset = (int(starts[0]) if column.by_token else self._records) * column.size
+            self._write(column.name, offset, b"".join(rows))
+        covered = self._dtype.itemsize - records["check"].itemsize
+        records["check"] = [zlib.crc32(record.tobytes()[:covered]) for record in records]
+        self._write(_INDEX, self._records * self._dtype.itemsize, records.tobytes())
+        self.refresh()
+        self._sound.update(keys)
+
+    def read(self, keys: Sequence[bytes], width: int | None) -> tuple[dict[str, NDArray[Any]], list[int]]:
+        """The features of some examples, and the places among them of those that are absent or damaged.
+
+        Features are by column: (examples, ...) or, by token, (examples, width, ...) with zeros behind each example's
+        tokens, and zeros for the absent.
+        """
+        result = {
+            column.name: np.zeros(
+                (len(keys), *((width or 0,) if column.by_token else ()), *column.shape), numpy_dtype(column.dtype)
+            )
+            for column in self.columns
+        }
+        absent = []
+        for place, key in enumerate(keys):
+            record = self._known.get(key)
+            blocks = [self._block(index, record) for index in range(len(self.columns))] if record else [None]
+            if record is None or None in blocks:
+                self._sound.discard(key)
+                absent.append(place)
+                continue
+            for column, block in zip(self.columns, blocks, strict=True):
+                rows = result[column.name]
+                kept = np.frombuffer(block or b"", rows.dtype)
+                if column.by_token:
+                    rows[place, : record.count] = kept.reshape(record.count, *column.shape)
+                else:
+                    rows[place] = kept.reshape(column.shape)
+        return result, absent
+
+    def _block(self, index: int, record: _Record) -> bytes | None:
+        """What a column holds of an example; None when it is not what was written."""
+        column = self.columns[index]
+        place, count = (record.start, record.count) if column.by_token else (record.number, 1)
+        block = self._read(column.name, place * column.size, count * column.size)
+        return block if len(block) == count * column.size and zlib.crc32(block) == record.sums[index] else None
+
+    def _length(self, column: Column) -> int:
+        return self._tokens if column.by_token else self._records
+
+    def _read(self, name: str, offset: int, size: int | None) -> bytes:
+        """Bytes of a file, fewer where it ends before or cannot be read. size: None for all to its end."""
+        try:
+            descriptor = self._files[name]
+            if size is None:
+                size = max(0, os.fstat(descriptor).st_size - offset)
+            return os.pread(descriptor, size, offset)
+        except (KeyError, OSError):
+            return b""
+
+    def _write(self, name: str, offset: int, content: bytes) -> None:
+        view = memoryview(content)
+        while view:
+            written = os.pwrite(self._files[name], view, offset)
+            view, offset = view[written:], offset + written
+        os.fsync(self._files[name])
+
+
+def _bytes(values: NDArray[Any], dtype: str) -> bytes:
+    return np.ascontiguousarray(values, numpy_dtype(dtype)).tobytes()
+
+
+def _open(path: Path) -> tuple[int | None, str]:
+    """(descriptor, why the file cannot be written): for reading alone where need be; None where it cannot be read."""
+    reason = ""
+    for access in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        try:
+            descriptor = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+        except OSError as error:
+            reason = reason or error.strerror or str(error)
+            continue
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor, reason
+        os.close(descriptor)
+        return None, f"{path.name} is not a file"
+    return None, reason

@@ -1,0 +1,29 @@
+"""Locks between processes that die with their process, on files that users of one cache may share."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def locked(path: Path, kind: int) -> Iterator[None]:
+    """While the context lasts the file `path` is locked, made if need be. kind: as in `fcntl.flock`.
+
+    Another user's file is locked too, without being written to. Raises BlockingIOError as `fcntl.flock` does, OSError
+    when the file can be neither written nor read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError:
+        if not path.exists():
+            raise
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
