@@ -253,19 +253,24 @@ def copy(
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="TOML files or names of recipes.")],
 ) -> None:
-    """Check recipes and all their profiles, without running them."""
-    from ftapp import recipe
+    """Check recipes and all their profiles, without running them, and say what is valid and likely to go wrong."""
+    from ftapp import cautions, recipe
     from ftapp.errors import RecipeError
     from ftapp.tables import print_text
 
     wrong: list[str] = []
     for name in files:
         problems: dict[str, None] = {}
+        minded: dict[str, None] = {}
         try:
             path = recipe.find(name)
             for profile in (None, *recipe.profiles(path)):
                 try:
-                    recipe.load(path, profile)
+                    loaded = recipe.load_experiment(path, profile)
+                    for arm, each in (loaded.arms or {"": loaded.base}).items():
+                        place = ", ".join(filter(None, [profile and f"profile {profile}", arm and f"arm {arm}"]))
+                        told = (f"{f'{place}: ' * bool(place)}{caution}" for caution in cautions.of_recipe(each))
+                        minded |= dict.fromkeys(told)
                 except RecipeError as error:
                     problems |= dict.fromkeys(map(str, error.problems))
         except RecipeError as error:
@@ -273,6 +278,8 @@ def validate(
         wrong += problems
         if not problems:
             print_text(f"{name}: valid")
+        for caution in minded:
+            print_text(f"{name}: caution: {caution}", sys.stderr)
     for problem in wrong:
         print_text(problem, sys.stderr)
     raise typer.Exit(2 if wrong else 0)

@@ -34,6 +34,8 @@ def rendered(plan: Mapping[str, Any]) -> Group:
     if plan["classes"]:
         head.append(f"\nclasses: {class_counts(plan['classes'], plan['counts'])}")
     head.append("".join(f"\n{note}" for note in plan["data_notes"]))
+    for each in plan["warnings"]:
+        head.append(f"\ncaution: {each['says']}; {each['advice']}", "yellow")
     return Group(head, *(part for phase in plan["phases"] for part in _phase(phase)))
 
 

@@ -46,11 +46,12 @@ def _print(key: str, value: Any) -> None:
 def plan(recipe: Recipe) -> dict[str, Any]:
     """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
 
-    `classes`, `counts` and `data_notes` are as in `ftapp.batches.Splits`.
+    `classes`, `counts` and `data_notes` are as in `ftapp.batches.Splits`; `warnings` are the cautions of
+    `ftapp.cautions`.
 
     Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
     """
-    from ftapp import backend, batches, models
+    from ftapp import backend, batches, cautions, freeze, models
     from ftapp.train import built
 
     backend.device()
@@ -63,6 +64,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     splits = batches.load(recipe, pretrained.preprocessor, told)
     model = built(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+    units, _ = freeze.units(model, pretrained.backbone)
     phases = [_phase(recipe, phase, model, pretrained.backbone, splits) for phase in recipe.phase]
     return {
         "precision": precision,
@@ -72,6 +74,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         "counts": splits.counts,
         "data_notes": list(splits.notes),
         "phases": phases,
+        "warnings": [caution.table() for caution in cautions.of_recipe(recipe, sizes, units)],
     }
 
 

@@ -26,6 +26,7 @@ from ftapp.tui.screens.help import HelpScreen
 from ftapp.tui.screens.meaning import MeaningScreen
 from ftapp.tui.widgets.augment_pane import AugmentPane
 from ftapp.tui.widgets.bars import Bars
+from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.choice import Choice
 from ftapp.tui.widgets.curve import Curve
 from ftapp.tui.widgets.data_pane import DataPane
@@ -833,3 +834,17 @@ async def test_tab_goes_from_the_switch_of_augmentation_to_its_fields(draft: Dra
         await pilot.press("0", "full_stop", "2")
         await pilot.pause()
         assert screen.form.draft.changes == {"augment": {}, "augment.token_dropout": 0.2}
+
+
+async def test_what_is_likely_to_go_wrong_is_told_before_the_run(draft: Draft) -> None:
+    async with with_layers(draft) as (screen, pilot):
+        told = screen.query_one(Cautions)
+        assert not told.has_class("-any")
+        await pilot.press("right_square_bracket")
+        await pilot.pause()
+        await fill(screen, pilot, "phase.learning_rate", "0.01")
+        assert told.display
+        assert "pretrained layers train at 0.01" in text_of(told)
+        assert not screen.query_one("#run", Button).disabled
+        await fill(screen, pilot, "phase.learning_rate", "1e-5")
+        assert not told.has_class("-any")

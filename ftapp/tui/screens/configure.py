@@ -19,7 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static, Tab, Tabs, TextArea
 from textual.worker import Worker, WorkerState
 
-from ftapp import presets, recipe, sources, structures
+from ftapp import cautions, presets, recipe, sources, structures
 from ftapp.answers import Structure
 from ftapp.clients import Inspector
 from ftapp.errors import Problem, RecipeError, RunError
@@ -34,6 +34,7 @@ from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.meaning import MeaningScreen
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.augment_pane import VIEWS, AugmentPane
+from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.choice import Choice
 from ftapp.tui.widgets.data_pane import DataPane
 from ftapp.tui.widgets.field import FieldLine
@@ -161,6 +162,7 @@ Nothing is written before you save. What is started goes on without this window.
             yield TrainingPane()
             yield DataPane()
             yield AugmentPane()
+        yield Cautions()
         yield Static(id="problems", markup=False)
 
     def on_mount(self) -> None:
@@ -265,6 +267,8 @@ Nothing is written before you save. What is started goes on without this window.
             self.query_one("#tabs", Tabs).query_one(f"Tab#{name}").set_class(wrong, "-wrong")
         self.query_one("#problems").set_class(bool(problems), "-any")
         self._tell("#problems", "\n".join(map(_in_short, problems)))
+        units = self._structure.units if self._structure else None
+        self.query_one(Cautions).show(cautions.of_recipe(form.recipe, None, units) if form.recipe else [])
         button = self.query_one("#run", Button)
         button.disabled = bool(problems)
         able = (not problems, bool(self._missing()))

@@ -1,0 +1,274 @@
+"""What is likely to go wrong with a recipe although it is valid: a pure function of it, told before it runs.
+
+Thresholds are far from what recipes of the literature use, so that a caution is rare and worth reading.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ftapp.recipe import Phase, Recipe
+from ftapp.rules import Selections, Unit, decide, parse_rule, parse_selections
+
+PRETRAINED_RATES = {"adam": 5e-4, "adamw": 5e-4, "rmsprop": 5e-4, "sgd": 2e-2, "lion": 1e-4}
+"""The highest rate for pretrained layers that passes without a caution, by optimizer.
+
+Adam: ten times the highest that BERT was fine-tuned with (5e-5; Devlin et al. 2019, appendix A.3), half of what new
+layers are given by default. RMSprop has steps of Adam's size. SGD with momentum: twice the 1e-2 around which the best
+rates for fine-tuned image networks lie (Kornblith et al. 2019, appendix A.5). Lion: a fifth of Adam's, in the middle of
+the 3 to 10 times smaller that its authors advise (Chen et al. 2023, section 5).
+"""
+
+_SMALL = 4  # times these rates for a model of some million parameters; Kaplan et al. 2020, equation D.1
+FEW_EXAMPLES = 30
+"""Held-out examples below which one of them moves the accuracy by more than three points."""
+FEW_STEPS = 20
+"""Steps below which Adam's averages (10 steps for gradients) have hardly begun to mean something."""
+_LEAST_MOVE = 1e-3  # Adam moves a weight by about its rate a step; new weights are of the size of 0.05 (Glorot)
+_MUCH_DROPOUT = 0.8
+_OUTSIDE = ("head", "pooler", "classifier")  # selections that are of new layers, or of the pooler just below them
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something to mind. id: fixed words joined by "-"; says: what it is, in a sentence; advice: what to do; key: the
+    recipe's key that it is about, "" for none.
+    """
+
+    id: str
+    says: str
+    advice: str
+    key: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.says}; {self.advice}"
+
+    def table(self) -> dict[str, str]:
+        """As JSON has it."""
+        return {"id": self.id, "says": self.says, "advice": self.advice, "key": self.key}
+
+
+def of_recipe(
+    recipe: Recipe, sizes: Mapping[str, int] | None = None, units: Sequence[Unit] | None = None
+) -> list[Caution]:
+    """What to mind of a recipe.
+
+    sizes: numbers of examples by the name of the split, without which those are used that the recipe tells; units: the
+    weighted layers of its model, without which rules are taken by their words.
+    """
+    known = dict(sizes or _sizes(recipe))
+    return [
+        *_frozen_heads(recipe, units),
+        *(caution for phase in recipe.phase for caution in _pretrained_rate(recipe, phase, units)),
+        *_lengths(recipe, known),
+        *_held_out(recipe, known),
+        *_noise(recipe),
+    ]
+
+
+def _sizes(recipe: Recipe) -> dict[str, int]:
+    """The sizes of splits as far as the recipe alone tells them."""
+    data = recipe.data
+    given = {"validation": data.validation, "test": data.test}
+    known = {name: int(size) for name, size in given.items() if size >= 1 or size == 0}
+    if data.limit is not None:
+        known |= {name: round(size * data.limit) for name, size in given.items() if 0 < size < 1}
+        known["train"] = data.limit - known["validation"] - known["test"]
+    return known
+
+
+def _head(recipe: Recipe) -> list[Unit]:
+    """The new layers with weights that train, as rules see them."""
+    names = [*(f"head_dense_{index}" for index in range(len(recipe.model.hidden))), "classifier"]
+    return [Unit(name, frozenset({"head"}), None, 0) for name in names]
+
+
+def _frozen_heads(recipe: Recipe, units: Sequence[Unit] | None) -> Iterator[Caution]:
+    if recipe.task == "causal-lm":  # its head is pretrained
+        return
+    head = [unit for unit in units or () if "head" in unit.groups and "normalization" not in unit.path]
+    head = head or _head(recipe)
+    trained: set[str] = set()
+    for phase in recipe.phase:
+        trainable, _ = decide([parse_rule(text) for text in phase.layers], head)
+        trained |= {unit.path for unit, trains in zip(head, trainable, strict=True) if trains}
+        random = [unit.path for unit in head if unit.path not in trained]
+        if random:
+            what = f"{', '.join(random)} {'keeps its' if len(random) == 1 else 'keep their'} random first weights"
+            yield Caution(
+                "head-frozen",
+                f"in phase '{phase.name}' {what}, since no rule lets the new layers train",
+                "add 'train head' to its layers",
+                f"phase.{phase.name}.layers",
+            )
+
+
+def _pretrained_rate(recipe: Recipe, phase: Phase, units: Sequence[Unit] | None) -> Iterator[Caution]:
+    rate = _rate_of_units(phase, units) if units else _rate_by_words(phase)
+    limit = PRETRAINED_RATES[phase.optimizer] * (_SMALL if recipe.model.preset.startswith("assets:") else 1)
+    if rate is None or rate <= limit:
+        return
+    table = isinstance(phase.learning_rate, dict)
+    key = f"phase.{phase.name}.learning_rate"
+    better = f"{key}={{ backbone = {limit / 10:.0e}, head = {phase.base_rate:g} }}"
+    if table or recipe.task == "causal-lm":
+        better = f"{key}{'.backbone' if table else ''}={limit / 10:.0e}"
+    yield Caution(
+        "pretrained-rate",
+        f"in phase '{phase.name}' pretrained layers train at {rate:g}, a rate for new layers, which is likely to undo "
+        "what they have learned",
+        f"{phase.optimizer} fine-tunes at {limit:g} or less, for example --set '{better}'",
+        key,
+    )
+
+
+def _is_pretrained(unit: Unit) -> bool:
+    return not {"head", "pooler"} & unit.groups
+
+
+def _rate_of_units(phase: Phase, units: Sequence[Unit]) -> float | None:
+    """The highest rate of a pretrained layer that trains; None where none does."""
+    trainable, _ = decide([parse_rule(text) for text in phase.layers], units)
+    table = phase.learning_rate if isinstance(phase.learning_rate, dict) else {"all": phase.learning_rate}
+    selections = [(parse_selections(text), rate) for text, rate in table.items()]
+    rates = [
+        [rate for chosen, rate in selections if chosen.matches(unit)][-1:]
+        for unit, trains in zip(units, trainable, strict=True)
+        if trains and _is_pretrained(unit)
+    ]
+    return max((rate for found in rates for rate in found), default=None)
+
+
+def _rate_by_words(phase: Phase) -> float | None:
+    """The same from the words of the rules, where the model's layers are not known."""
+    trains = True
+    for rule in map(parse_rule, phase.layers):
+        if not rule.trainable:
+            trains = trains and not _reaches_all(rule)
+        elif _reaches_some(rule):
+            trains = True
+    if not trains:
+        return None
+    if not isinstance(phase.learning_rate, dict):
+        return phase.learning_rate
+    found: float | None = None
+    for text, rate in phase.learning_rate.items():
+        chosen = parse_selections(text)
+        if _reaches_all(chosen):
+            found = rate
+        elif _reaches_some(chosen):
+            found = max(found or 0.0, rate)
+    return found
+
+
+def _reaches_all(chosen: Selections) -> bool:
+    """Whether selections match every pretrained layer, whatever the model."""
+    whole = ({"all"}, {"backbone"}, {"all", "backbone"})
+    return any(
+        {term.text for term in each if not term.negated} in whole and len(each) == 1 for each in chosen.selections
+    )
+
+
+def _reaches_some(chosen: Selections) -> bool:
+    """Whether selections may match a pretrained layer below the pooler."""
+    return any(
+        not any(not term.negated and (term.text in _OUTSIDE or term.text.startswith("head_")) for term in each)
+        for each in chosen.selections
+    )
+
+
+def _steps(phase: Phase, train: int | None) -> int | None:
+    if phase.steps is not None:
+        return phase.steps
+    assert phase.epochs is not None
+    return None if train is None else phase.epochs * math.ceil(max(1, train) / phase.batch_size)
+
+
+def _lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
+    train = sizes.get("train")
+    lengths = [_steps(phase, train) for phase in recipe.phase]
+    steps = [length for length in lengths if length is not None]
+    if len(steps) == len(lengths):
+        if sum(steps) < FEW_STEPS:
+            yield Caution(
+                "few-steps",
+                f"the run makes {sum(steps)} step{'' if sum(steps) == 1 else 's'} in all, too few to learn much",
+                "train for more epochs or steps, or in smaller batches",
+                f"phase.{recipe.phase[-1].name}.{'steps' if recipe.phase[-1].steps else 'epochs'}",
+            )
+        if recipe.evaluate.every and recipe.evaluate.every > sum(steps):
+            yield Caution(
+                "never-evaluated",
+                f"the run makes {sum(steps)} steps and evaluates every {recipe.evaluate.every}, so that it is not "
+                "watched while it trains",
+                f"evaluate more often, for example --set evaluate.every={max(1, sum(steps) // 5)}",
+                "evaluate.every",
+            )
+        rates = zip(recipe.phase, steps, strict=True)
+        moved = sum(phase.base_rate * count for phase, count in rates if phase.optimizer != "sgd")
+        if moved < _LEAST_MOVE and not any(phase.optimizer == "sgd" for phase in recipe.phase):
+            yield Caution(
+                "rate-too-small",
+                f"learning rate times steps is {moved:.1g} in all, so that no weight moves further than about that",
+                f"take a larger learning rate or more steps, until it is {_LEAST_MOVE:g} or more",
+                f"phase.{recipe.phase[0].name}.learning_rate",
+            )
+    for phase in recipe.phase:
+        if train is not None and train < phase.batch_size:
+            yield Caution(
+                "batch-of-all",
+                f"in phase '{phase.name}' a batch of {phase.batch_size} takes all {train} training examples, so that "
+                "an epoch is one step",
+                f"take a smaller one, for example --set phase.{phase.name}.batch_size={max(1, train // 8)}",
+                f"phase.{phase.name}.batch_size",
+            )
+
+
+def _held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
+    unit = "sequences" if recipe.task == "causal-lm" else "examples"
+    if recipe.task == "causal-lm" and not {"validation", "test"} & {name for name, size in sizes.items() if size >= 1}:
+        return
+    watched = recipe.evaluate.split
+    for split in ("validation", "test"):
+        size = sizes.get(split)
+        if size is None or size >= FEW_EXAMPLES or (split == "validation" and watched != split):
+            continue
+        purpose = "the run is watched on" if split == watched == "validation" else "the result is measured on"
+        weight = f", of which one is {1 / size:.0%} of the accuracy" if size and recipe.task != "causal-lm" else ""
+        yield Caution(
+            f"few-{split}",
+            f"{purpose} {size} {unit}{weight}",
+            f"hold out {FEW_EXAMPLES} or more, for example --set data.{split}=0.2",
+            f"data.{split}",
+        )
+    if (examples := recipe.evaluate.examples) is not None and examples < FEW_EXAMPLES:
+        yield Caution(
+            "few-evaluated",
+            f"each evaluation is of {examples} {unit}, which swings by chance",
+            f"take {FEW_EXAMPLES} or more, for example --set evaluate.examples=100",
+            "evaluate.examples",
+        )
+
+
+def _noise(recipe: Recipe) -> Iterator[Caution]:
+    augment = recipe.augment
+    shares = {"model.dropout": recipe.model.dropout, "model.label_smoothing": recipe.model.label_smoothing}
+    if augment is not None:
+        shares |= {"augment.token_dropout": augment.token_dropout}
+        if recipe.data.source == "sklearn:digits" and augment.flip != "none":
+            yield Caution(
+                "flipped-digits",
+                f"augmentation mirrors digits (flip = '{augment.flip}'), and a mirrored digit is another sign",
+                "do without: --set augment.flip=none",
+                "augment.flip",
+            )
+    for key, share in shares.items():
+        if share >= _MUCH_DROPOUT:
+            yield Caution(
+                "much-noise",
+                f"{key} = {share:g} leaves little of what there is to learn from",
+                f"0.5 is much already: --set {key}=0.5",
+                key,
+            )

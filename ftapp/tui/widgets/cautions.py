@@ -1,0 +1,32 @@
+"""What is to mind of a recipe or of a run, in a few lines: not there where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widgets import Static
+
+from ftapp.cautions import Caution
+
+_MOST = 3  # that are shown; the others are counted
+
+
+class Cautions(Static):
+    """Lines that begin with a sign, the most important first."""
+
+    DEFAULT_CSS = """
+    Cautions { display: none; height: auto; max-height: 6; padding: 0 1; color: $text-warning; }
+    Cautions.-any { display: block; }
+    """
+
+    def show(self, cautions: Sequence[Caution]) -> None:
+        """Tell these in place of the former ones."""
+        self.set_class(bool(cautions), "-any")
+        lines = [f"! {caution}" for caution in cautions[:_MOST]]
+        if len(cautions) > _MOST:
+            lines.append(f"! and {len(cautions) - _MOST} more: ftapp validate tells all")
+        # As content, since a caution may quote text that looks like markup.
+        text = Content("\n".join(lines))
+        if self.content != text:
+            self.update(text)
