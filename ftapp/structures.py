@@ -68,7 +68,9 @@ def _classes(recipe: Recipe) -> Any:
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder":
         return [str(path) for path in _folders(Path(source.name).expanduser(), recipe.data.split_folders)]
-    keys = recipe.data.model_dump(include={"source", "classes", "label_column"})
+    keys = recipe.data.model_dump(
+        include={"source", "classes", "label_column", "merge_labels", "skip_incomplete", "encoding"}
+    )
     return [keys, data_identity(recipe)[-1]]
 
 

@@ -45,6 +45,10 @@ class Examples(ABC):
     def __getitem__(self, index: int) -> str | NDArray[np.uint8]:
         """A text, or an RGB image, uint8 [height, width, 3]."""
 
+    def place(self, index: int) -> str:
+        """Where an example stands in its source, for messages."""
+        return f"example {index + 1}"
+
     @abstractmethod
     def digest(self, index: int) -> bytes:
         """A hash of all that decides what a model reads of the example."""
@@ -66,7 +70,7 @@ class Texts(Examples):
         names: Sequence[str] | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        """names: of each text, such as its file's; notes: as in `Examples`."""
+        """names: of each text, such as its file's or "row 7"; notes: as in `Examples`."""
         self.texts = texts
         self.names = names
         self.notes = notes
@@ -76,6 +80,9 @@ class Texts(Examples):
 
     def __getitem__(self, index: int) -> str:
         return self.texts[index]
+
+    def place(self, index: int) -> str:
+        return self.names[index] if self.names else super().place(index)
 
     def digest(self, index: int) -> bytes:
         return content_hash(unicodedata.normalize("NFC", self.texts[index].strip()).encode("utf-8", "surrogatepass"))

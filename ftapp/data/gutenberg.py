@@ -6,8 +6,9 @@ import os
 import re
 
 from ftapp import fetch
+from ftapp.data import text_file
 from ftapp.data.examples import Findings, Texts
-from ftapp.data.texts import decoded, normalised
+from ftapp.data.texts import normalised
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
@@ -25,7 +26,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     number = source.name
     path = fetch.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
     findings = Findings()
-    text = without_frame(normalised(decoded(path, findings)))
+    text = without_frame(normalised(text_file.read(path, findings)))
     if not text and not findings.found:
         findings.add(path, f"a book has words; number {number} is empty")
     findings.check()

@@ -1,30 +1,215 @@
-"""Classes: their order, and which class a label stands for."""
+"""Classes: their order, which class a label stands for, and labels that are none or look like another one."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+import re
+import shlex
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+MISSING = frozenset(
+    (
+        *("", "nan", "-nan", "na", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "null", "none", "nil", "nat"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "#null!", "#value!", "#ref!", "#name?", "#div/0!", "#num!"),
+        *("-", "--", "---", "–", "—", "?", "??", "???", ".", "..", "...", "…"),
+        *("missing", "undefined", "unlabeled", "unlabelled", "not available"),
+    )
+)
+"""Words for a missing value, in lower case: those of pandas and Excel, and obvious ones."""
+
+_MOST_CLASSES = 20  # of which a mend lists the names, and from which on labels may be ids or measurements
+_QUOTES = "\"'`´‘’‚“”„«»‹›"
+# Letters of the Cyrillic and Greek alphabets that look like Latin ones.
+_ALIKE = str.maketrans("аеорсухіјѕԁһӏвкмнтαοκνρτυχι", "aeopcyxijsdhlbkmhtaokvptuxi")
+_WHOLE = re.compile(r"(-?\d{1,18})(?:\.0{1,18})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,40}(?:[.,]\d{1,40})?", re.ASCII)
 
 
-def is_integer(label: str) -> bool:
-    """Whether a label is written as a whole number."""
-    return label.isascii() and label.removeprefix("-").isdigit()
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with some labels, with the way to mend it."""
+
+    labels: tuple[str, ...]
+    message: str
+
+
+def whole(label: str) -> int | None:
+    """The whole number that a label is written as, such as 3 or 3.0; None for other labels."""
+    match = _WHOLE.fullmatch(label)
+    return int(match[1]) if match else None
 
 
 def in_order(labels: Iterable[str]) -> tuple[str, ...]:
     """The different labels, sorted: as numbers when all are whole numbers, else as text."""
-    found = set(labels)
-    if all(map(is_integer, found)):
-        return tuple(sorted(found, key=lambda label: (int(label), label)))
+    found = {label: whole(label) for label in labels}
+    numbers = {label: number for label, number in found.items() if number is not None}
+    if len(numbers) == len(found):
+        return tuple(sorted(found, key=lambda label: (numbers[label], label)))
     return tuple(sorted(found))
 
 
-def positions(labels: Collection[str], classes: Sequence[str]) -> dict[str, int]:
+def positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = False) -> dict[str, int]:
     """Label -> position of its class in `classes`. Labels that stand for no class are left out.
 
-    A label is the name of a class. When none is and all are whole numbers, they count the classes from 0, so that
-    `classes = ["negative", "positive"]` names the labels 0 and 1.
+    A label is the name of a class; with `merge`, also what looks like the name of one. When none is and all are whole
+    numbers, these count the classes, from 0 or, where the numbers are those from 1 to the number of classes, from 1, so
+    that `classes = ["negative", "positive"]` names the labels 0 and 1, or 1 and 2.
     """
     found = {label: position for position, label in enumerate(classes) if label in labels}
-    if not found and all(map(is_integer, labels)):
-        return {label: int(label) for label in labels if 0 <= int(label) < len(classes)}
-    return found
+    if merge:
+        keys = {_key(name): position for position, name in reversed(list(enumerate(classes)))}
+        found |= {label: keys[_key(label)] for label in labels if label not in found and _key(label) in keys}
+    numbers = {label: number for label in labels if (number := whole(label)) is not None}
+    if found or not labels or len(numbers) < len(labels):
+        return found
+    first = min(numbers.values())
+    if first == 0 or (first == 1 and max(numbers.values()) == len(classes)):
+        return {label: at - first for label, at in numbers.items() if at - first < len(classes)}
+    return {}
+
+
+def merged(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """The classes where labels that look alike are one: each by the way in which it is written most often."""
+    groups: dict[str, list[str]] = {}
+    for label in counts:
+        groups.setdefault(_key(label), []).append(label)
+    return in_order(max(group, key=lambda label: (counts[label], -len(label), label)) for group in groups.values())
+
+
+def numbers_read(known: Mapping[str, int], classes: Sequence[str]) -> str:
+    """How labels that are numbers were read as classes of other names, in a sentence; "" where none were."""
+    if not known or any(label in classes or whole(label) is None for label in known):
+        return ""
+    told = [f"{label} = {classes[at]}" for label, at in sorted(known.items(), key=lambda pair: pair[1])]
+    more = f" and {len(told) - 10} more" if len(told) > 10 else ""
+    return f"labels are numbers: {', '.join(told[:10])}{more}"
+
+
+def troubles(
+    counts: Mapping[str, int], named: Sequence[str] | None, *, merge: bool = False, leave_out: str = ""
+) -> Iterator[Trouble]:
+    """Labels that are words for a missing value, or that look alike, unless they are named as classes.
+
+    Args:
+        counts: How often each label occurs.
+        named: The names in `data.classes`, None where there are none.
+        merge: Whether labels that look alike are one class.
+        leave_out: How examples without a label are left out, such as "to leave these rows out, --set ...".
+    """
+    allowed = set(named or ())
+    kept = [label for label in counts if label.casefold() not in MISSING or label in allowed]
+    for label in counts:
+        if label not in kept:
+            said = f"{shown(label)} stands for a missing label, and is no class" if label else "the label is missing"
+            keep = f"if it is one, name it: {keeping([*kept, label])}" if label else ""
+            yield Trouble((label,), "; ".join(filter(None, (said, leave_out, keep))))
+    if merge:
+        return
+    groups: dict[str, list[str]] = {}
+    for label in kept:
+        groups.setdefault(_key(label), []).append(label)
+    for group in groups.values():
+        if len(group) > 1 and not allowed.issuperset(group):
+            group.sort(key=lambda label: -counts[label])
+            step, escape = _difference(group)
+            told = [f"{ascii(label) if escape else shown(label)} ({counts[label]:,})" for label in group[:4]]
+            more = f" and {len(group) - 4} more" if len(group) > 4 else ""
+            yield Trouble(
+                tuple(group),
+                f"{' and '.join(told)}{more} differ only in {step}; labels that look alike are one class or named "
+                f"apart; to merge them, --set data.merge_labels=true; to keep them apart, {keeping(kept)}",
+            )
+
+
+def no_classes(counts: Mapping[str, int]) -> str:
+    """Why labels seem to be no classes at all: nearly each occurs once, or they are measurements; "" if neither."""
+    total = sum(counts.values())
+    if len(counts) <= _MOST_CLASSES:
+        return ""
+    examples = ", ".join(shown(label) for label in list(counts)[:3])
+    told = f"{len(counts):,} different labels in {total:,} examples ({examples}, …)"
+    numbers = [_number(label) for label in counts]
+    if None not in numbers and any(number is not None and number % 1 for number in numbers):
+        return f"{told} look like measurements; classes are names or whole numbers, and ftapp has no regression"
+    if 2 * len(counts) > total:
+        kind = "numbers" if None not in numbers else "ids or texts"
+        return f"{told} look like {kind}, nearly each its own; a class has several examples"
+    return ""
+
+
+def keeping(labels: Iterable[str]) -> str:
+    """The override that names some labels as the classes."""
+    names = in_order(labels)
+    if len(names) > _MOST_CLASSES:
+        return f"name all {len(names)} in data.classes"
+    return override("data.classes", f"[{', '.join(map(_toml, names))}]")
+
+
+def _toml(text: str) -> str:
+    """A string of TOML, with escapes for what cannot be seen or typed."""
+    return "".join(
+        json.dumps(char, ensure_ascii=False)[1:-1]
+        if char.isprintable() and not unicodedata.combining(char)
+        else f"\\U{ord(char):08x}"
+        for char in f"\0{text}\0"
+    ).replace("\\U00000000", '"')
+
+
+def override(key: str, value: str) -> str:
+    """A `--set` as it is typed in a shell; what a shell would read is quoted."""
+    return f"--set {shlex.quote(f'{key}={value}')}"
+
+
+def shown(label: str) -> str:
+    """A label in quotes, with escapes for what cannot be seen; the beginning of a long one."""
+    text = label if label.isprintable() else ascii(label)[1:-1]
+    return f"'{text[:40]}…'" if len(text) > 41 else f"'{text}'"
+
+
+def _visible(label: str) -> str:
+    """Without what shows nothing: zero-width and control characters, selectors of a form."""
+    return "".join(char for char in label if unicodedata.category(char) not in ("Cf", "Cc") and char != "\ufe0f")
+
+
+def _one_number(label: str) -> str:
+    number = _number(label)
+    return label if number is None else str(number.normalize())
+
+
+def _number(label: str) -> Decimal | None:
+    text = unicodedata.normalize("NFKC", label).strip()
+    return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
+
+
+# What two labels may differ in and still look alike: its name, what takes it away, and whether only escapes show it.
+_STEPS: tuple[tuple[str, Callable[[str], str], bool], ...] = (
+    ("the way of writing a number", _one_number, False),
+    ("letter case", str.casefold, False),
+    ("characters that cannot be seen", _visible, True),
+    ("the Unicode form of their letters", lambda label: unicodedata.normalize("NFKC", label).casefold(), True),
+    ("spaces", lambda label: " ".join(label.split()), True),
+    ("quotes", lambda label: label.strip(_QUOTES + " "), False),
+    ("dashes and underscores", lambda label: re.sub(r"(?<=\w)[\s_‐-―-]+(?=\w)", " ", label), False),
+    ("letters of another alphabet", lambda label: label.translate(_ALIKE), True),
+    ("the way of writing a number", _one_number, False),
+)
+
+
+def _key(label: str) -> str:
+    """The same for labels that look alike."""
+    for _, change, _ in _STEPS:
+        label = change(label)
+    return label
+
+
+def _difference(labels: Sequence[str]) -> tuple[str, bool]:
+    """What labels with one key differ in, and whether only escapes show it."""
+    at = list(labels)
+    for name, change, escape in _STEPS:
+        at = [change(label) for label in at]
+        if len(set(at)) == 1:
+            return name, escape
+    raise AssertionError("labels with different keys")

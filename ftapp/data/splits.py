@@ -7,7 +7,8 @@ whole and what it shares with the rest is dropped from the rest; so too for a va
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +43,10 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     """
     generator = np.random.default_rng(seed)
     labels = examples.labels
-    (train, validation, test), duplicates = _without_duplicates(examples)
+    (train, validation, test), duplicates, contradicting = _without_duplicates(examples)
     total = len(train) + len(validation) + len(test)
     needed = 1 if len(test) else 2
-    _check_classes(examples, train, needed)
+    _check_classes(examples, train, needed, contradicting)
 
     has_validation, has_test = len(validation) > 0, len(test) > 0
     scale = min(1.0, (spec.limit or total) / total)
@@ -67,7 +68,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     if not has_validation:
         validation, train = _carved(labels, train, spec.validation, whole, "validation", generator)
     parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
-    return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, examples.notes)
+    return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, (*examples.notes, *contradicting))
 
 
 def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
@@ -99,15 +100,16 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
 
 def _without_copies(texts: Texts) -> tuple[Texts, int]:
     """The texts without duplicates and near-copies, in their order, and how many duplicates there were."""
-    parts, duplicates = _without_duplicates(texts)
+    parts, duplicates, _ = _without_duplicates(texts)
     kept = np.sort(np.concatenate(parts))
     given = None if texts.given_split is None else texts.given_split[kept]
     ranks = [TRAIN] * len(kept) if given is None else given.tolist()
     copies = near_copies.find([texts[int(index)] for index in kept], ranks)
     notes = texts.notes
     if copies:
-        names = texts.names or [f"text {number}" for number in range(1, len(texts) + 1)]
-        told = listed([f"{names[kept[copy]]} ({names[kept[owner]]})" for copy, owner in sorted(copies.items())])
+        told = listed(
+            [f"{texts.place(kept[copy])} ({texts.place(kept[owner])})" for copy, owner in sorted(copies.items())]
+        )
         dropped = f"{len(copies):,} near-{'copies' if len(copies) > 1 else 'copy'} dropped"
         notes += (f"{dropped}, at least {near_copies.SHARE:.0%} of which is in another text: {told}",)
     left = [at for at in range(len(kept)) if at not in copies]
@@ -116,8 +118,10 @@ def _without_copies(texts: Texts) -> tuple[Texts, int]:
     return Texts(some, given_split=None if given is None else given[left], notes=notes), duplicates
 
 
-def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int]:
-    """The indices of the train, validation and test splits, each ascending, and how many examples were dropped."""
+def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int, list[str]]:
+    """The indices of the train, validation and test splits, each ascending; how many duplicates were dropped; and in a
+    sentence, if there were any, how many examples were dropped since equal ones have other labels.
+    """
     given = examples.given_split
     membership = np.full(len(examples), TRAIN, np.int8) if given is None else given
     held_out: set[bytes] = set()
@@ -127,30 +131,50 @@ def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Ind
         parts[part] = [index for index, digest in found.items() if digest not in held_out]
         held_out.update(found.values())
     first: dict[bytes, int] = {}
-    disputed: set[bytes] = set()
+    equal: Counter[bytes] = Counter()
+    disputed: dict[bytes, int] = {}
     for index in map(int, np.flatnonzero(membership == TRAIN)):
         digest = examples.identity(index)
         if digest in held_out:
             continue
         kept = first.setdefault(digest, index)
+        equal[digest] += 1
         if examples.labels[kept] != examples.labels[index]:
-            disputed.add(digest)
+            disputed.setdefault(digest, index)
     parts[TRAIN] = sorted(index for digest, index in first.items() if digest not in disputed)
     arrays = tuple(np.array(parts[part], np.int64) for part in (TRAIN, VALIDATION, TEST))
-    return (arrays[0], arrays[1], arrays[2]), len(examples) - sum(map(len, arrays))
+    contradicting = sum(equal[digest] for digest in disputed)
+    duplicates = len(examples) - sum(map(len, arrays)) - contradicting
+    pairs = [(first[digest], other) for digest, other in disputed.items()]
+    return (arrays[0], arrays[1], arrays[2]), duplicates, _contradicting(examples, contradicting, pairs)
 
 
-def _check_classes(examples: Examples, pool: Indices, needed: int) -> None:
+def _contradicting(examples: Examples, count: int, pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """How many examples contradict each other, and where the first of them stand; nothing where there are none."""
+    if not pairs:
+        return []
+    labels, classes = examples.labels, examples.classes
+    told = [
+        f"{examples.place(one)} ({classes[labels[one]]}) and {examples.place(other)} ({classes[labels[other]]})"
+        for one, other in pairs[:3]
+    ]
+    more = f" and {len(pairs) - 3:,} more" if len(pairs) > 3 else ""
+    return [f"{count:,} examples contradict each other and are left out, equal ones with other labels: "
+            f"{', '.join(told)}{more}"]  # fmt: skip
+
+
+def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting: Sequence[str]) -> None:
     uses = "to train on" if needed == 1 else "to train on and one to test on"
     if not examples.classes:
         if len(pool) < needed:
-            raise _problem("data.source", f"a split needs one text {uses}; got {len(pool)}, without duplicates")
+            raise _problem("data.source", f"{len(pool)} texts without duplicates; a split needs one {uses}")
         return
     counts = np.bincount(examples.labels[pool], minlength=len(examples.classes))
     short = [f"'{name}' has {count}" for name, count in zip(examples.classes, counts, strict=True) if count < needed]
     if short:
         listed = ", ".join(short[:10]) + (f" and {len(short) - 10} more have too few" if len(short) > 10 else "")
-        raise _problem("data.source", f"each class needs one example {uses}; without duplicates, {listed}")
+        message = f"without duplicates, {listed}; each class needs one example {uses}"
+        raise _problem("data.source", "; ".join((message, *contradicting)))
 
 
 def _kept(size: float, available: int, scale: float, part: str) -> int:

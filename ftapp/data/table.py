@@ -1,142 +1,300 @@
 """`csv:` and `jsonl:`: a text, and for classification a label, in each row of a table.
 
 Rows are numbered as a spreadsheet shows them: the header of a CSV file is row 1. Lines of a JSON lines file count from
-1. Texts stay as they are but for `<br />` tags, which become a space.
+1. Texts stay as they are but for `<br />` tags, which become a space, and for what no program can show: characters of
+value zero and halves of characters.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
+import difflib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ftapp import fetch
-from ftapp.data import labels
+from ftapp.data import delimited, json_rows, labels, text_file
 from ftapp.data.examples import Findings, Texts
-from ftapp.data.texts import decoded, prepare
+from ftapp.data.labels import override, shown
+from ftapp.data.texts import prepare
 from ftapp.errors import nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
 
-_MAX_FIELD = 1 << 30  # bytes; the csv module's own limit of 128 KiB is less than a chapter
-
-Row = tuple[str, dict[str, Any]]
+Row = tuple[str, Mapping[str, Any]]
 """Where it stands ("row 7"), and column -> value."""
+
+_NO_TEXT = frozenset(("nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A", "#NAME?", "#REF!", "#VALUE!"))
+"""What programs write for a missing text; fewer words than for labels, since a text may be of one word."""
+_LEAVE_OUT = "to leave these rows out, --set data.skip_incomplete=true"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SUFFIXES = {".tsv": "\t", ".tab": "\t"}  # whose names say what parts fields
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Texts:
     """The texts of a table, with labels unless the task is causal-lm.
 
-    Raises RecipeError, naming rows, for a missing column, a row with another number of fields, malformed JSON, text
-    that is not UTF-8, an empty text, a missing label, a label outside `data.classes`, and for fewer than two classes.
+    Raises RecipeError, naming rows, for a file that is no table; a missing column, or one that is named twice; a row
+    with another number of fields; malformed JSON; a missing text or label, unless `data.skip_incomplete` leaves its row
+    out; labels that look alike, unless they are merged or named; labels that are no classes; a label outside
+    `data.classes`; and for fewer than two classes.
     """
-    path = fetch.artifact(source.artifact, progress) if source.artifact else Path(source.name)
+    path = fetch.artifact(source.artifact, progress) if source.artifact else Path(source.name).expanduser()
     findings = Findings()
-    content = decoded(path, findings)
-    rows = list((_csv_rows if source.scheme == "csv" else _json_rows)(path, content, findings))
+    notes: list[str] = []
     labelled = task != "causal-lm"
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
-    _check_columns(path, rows, {**dict.fromkeys(source.where, "data.source"), **wanted}, findings)
-    kept = [row for row in rows if all(_plain(row[1].get(key)) == value for key, value in source.where.items())]
-    if rows and not kept and not findings.found:
-        column, value = next(iter(source.where.items()), ("", ""))
-        found = sorted({_plain(row.get(column)) for _, row in rows})
-        findings.add(path, f"no row has {column} = '{value}'; {nearest(value, found)}")
+    content = _cleaned(text_file.read(path, findings, spec.encoding), notes)
+    if not content.strip() and not findings.found:
+        findings.add(path, "this file is empty; a table has a row for each example")
+    findings.check()
+    rows = list((_csv_rows if source.scheme == "csv" else _json_rows)(path, content, wanted, notes, findings))
     if not rows and not findings.found:
-        findings.add(path, "a table has a row for each example; this one has none")
+        findings.add(path, "this table has no rows; it has one for each example")
     findings.check()
-
-    texts = [_text(path, place, row.get(spec.text_column), findings) for place, row in kept]
-    if not labelled:
+    _check_columns(path, rows, {**dict.fromkeys(source.where, "data.source"), **wanted}, findings)
+    findings.check()
+    kept = [row for row in rows if all(_plain(row[1].get(key)) == value for key, value in source.where.items())]
+    if not kept:
+        _add_nothing_kept(path, rows, source.where, findings)
         findings.check()
-        return Texts(texts)
-    named = [_label(path, place, row.get(spec.label_column), findings) for place, row in kept]
-    classes = tuple(spec.classes) if spec.classes else labels.in_order(name for name in named if name)
-    known = labels.positions({name for name in named if name}, classes)
-    for (place, _), name in zip(kept, named, strict=True):
-        if name and name not in known:
-            message = f"a label is one of data.classes; got '{name}'; {nearest(name, classes)}"
-            findings.add(path, message, place=place)
-    if len(classes) < 2 and not findings.found:
-        findings.add(path, f"classification takes at least two classes; every label is '{classes[0]}'")
+
+    texts = [_text(path, place, row.get(spec.text_column), spec, findings) for place, row in kept]
+    named = _labels(path, kept, spec.label_column, findings) if labelled else []
+    whole = range(len(kept))
+    if spec.skip_incomplete:
+        missing = {label for label in named if label.casefold() in labels.MISSING} - set(spec.classes or ())
+        whole_rows = [at for at in whole if texts[at] and not (labelled and named[at] in missing)]
+        if len(whole_rows) < len(kept):
+            notes.append(f"{len(kept) - len(whole_rows):,} rows left out: no text or no label in them")
+        kept, texts = [kept[at] for at in whole_rows], [texts[at] for at in whole_rows]
+        named = [named[at] for at in whole_rows] if labelled else []
+        if not kept:
+            findings.add(path, "no row has both a text and a label")
     findings.check()
-    return Texts(texts, np.array([known[name] for name in named], np.int32), classes)
+    if cut := sum(bool(_SURROGATE.search(str(row.get(spec.text_column)))) for _, row in kept):
+        notes.append(f"{cut:,} texts hold half of a character; \ufffd stands in its place")
+    places = [place for place, _ in kept]
+    if not labelled:
+        return Texts(texts, names=places, notes=tuple(notes))
+    classes, known = _classes(path, kept, named, spec, notes, findings)
+    findings.check()
+    return Texts(texts, np.array([known[name] for name in named], np.int32), classes, None, places, tuple(notes))
 
 
-def _csv_rows(path: Path, content: str, findings: Findings) -> Iterator[Row]:
-    csv.field_size_limit(_MAX_FIELD)
-    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
-    header: list[str] | None = None
-    number = 0
-    while True:
-        number += 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            findings.add(path, f"row {number}, line {reader.line_num}: fields are separated by commas and quoted with "
-                               f'" where they hold one; got {error}')  # fmt: skip
-            return
-        if not fields:
-            continue
-        if header is None:
-            header = [name.strip() for name in fields]
-        elif len(fields) != len(header):
-            message = f"a row has as many fields as the header, {len(header)}; got {len(fields)}"
-            findings.add(path, message, place=f"row {number}")
-        else:
-            yield f"row {number}", dict(zip(header, fields, strict=True))
+def _cleaned(content: str, notes: list[str]) -> str:
+    if zeros := content.count("\0"):
+        notes.append(f"{zeros:,} characters of value zero left out")
+        content = content.replace("\0", "")
+    return content
 
 
-def _json_rows(path: Path, content: str, findings: Findings) -> Iterator[Row]:
-    for number, line in enumerate(content.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            findings.add(path, f"a line is a JSON object; {error}", place=f"line {number}")
-            continue
-        if isinstance(row, dict):
-            yield f"line {number}", row
-        else:
-            message = f"a line is a JSON object, {{...}}; got {line.strip()[:40]}"
-            findings.add(path, message, place=f"line {number}")
+def _csv_rows(
+    path: Path, content: str, wanted: Mapping[str, str], notes: list[str], findings: Findings
+) -> Iterator[Row]:
+    if json_rows.is_json(content):
+        findings.add(path, f"this is JSON, not CSV; {override('data.source', f'jsonl:{path}')}")
+        return
+    stem = Path(path.stem) if path.suffix in (".gz", ".bz2", ".xz", ".zip") else path
+    table = delimited.read(content, list(wanted), _SUFFIXES.get(stem.suffix.lower()))
+    for place, message in table.faults:
+        findings.add(path, message, place=place)
+    columns = [name for name in wanted if name in table.header]
+    for name in columns:
+        if (count := table.header.count(name)) > 1:
+            others = [each for each in table.header if each and each not in wanted]
+            mend = f", or choose another column: {override(wanted[name], others[0])}" if others else ""
+            findings.add(path, f"{count} columns are named '{name}'; each column has a name of its own; rename all but "
+                               f"one{mend}", wanted[name])  # fmt: skip
+    if len(columns) < len(wanted) and delimited.looks_like_data(table):
+        line = table.dialect.delimiter.join([*wanted, *map(str, range(len(wanted) + 1, len(table.header) + 1))])
+        findings.add(path, f"the first row looks like an example ({', '.join(map(shown, table.header[:4]))}); a table "
+                           f"begins with the names of its columns; put a line such as {shown(line)} before it",
+                     next(iter(wanted.values())))  # fmt: skip
+        return
+    if said := table.dialect.words:
+        notes.append(f"read with {said}")
+    if table.empty:
+        notes.append(f"{table.empty:,} empty row{'s' * (table.empty > 1)} left out")
+    for number, fields in table.rows:
+        yield f"row {number}", dict(zip(table.header, fields, strict=True))
+
+
+def _json_rows(
+    path: Path, content: str, wanted: Mapping[str, str], notes: list[str], findings: Findings
+) -> Iterator[Row]:
+    found = json_rows.read(content, list(wanted))
+    if found.faults and not found.rows and content.lstrip()[:1] not in ("[", "{"):
+        begun = shown(content.strip().splitlines()[0])
+        findings.add(path, f"this file begins with {begun}, which is no JSON; {override('data.source', f'csv:{path}')}")
+        return
+    for place, message in found.faults:
+        findings.add(path, message, place=place)
+    yield from found.rows
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings: Findings) -> None:
     """Columns that no row has. A JSON object that alone lacks one is found when its value is read."""
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
-    for name, key in wanted.items():
-        if rows and name not in columns:
-            findings.add(path, f"there is no column '{name}'; {nearest(name, columns)}", key)
+    missing = [name for name in wanted if name not in columns]
+    guesses = _guessed(rows, columns, [name for name in wanted if name in columns]) if missing else {}
+    for name in missing:
+        key = wanted[name]
+        folded = {column.casefold().strip(): column for column in reversed(columns)}
+        close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
+        choice = folded[close[0]] if close else guesses.get(key)
+        mend = nearest(name, columns) if key == "data.source" else override(key, choice) if choice else ""
+        parts = (f"there is no column '{name}'", f"the columns are {_listed(columns)}", mend)
+        findings.add(path, "; ".join(filter(None, parts)), key)
 
 
-def _text(path: Path, place: str, value: object, findings: Findings) -> str:
-    if not isinstance(value, str):
-        got = "nothing" if value is None else repr(value)[:40]
-        findings.add(path, f"a text is a string; got {got}", place=place)
+def _guessed(rows: list[Row], columns: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
+    """The columns that most likely hold texts and labels: the longest values, and the fewest different ones."""
+    sample = [row for _, row in rows[:500]]
+    values = {name: [str(row.get(name, "")) for row in sample] for name in columns if name and name not in taken}
+    if not values:
+        return {}
+    lengths = {name: sum(map(len, each)) for name, each in values.items()}
+    text = max(lengths, key=lambda name: lengths[name])
+    different = {name: len(set(each)) for name, each in values.items() if 1 < len(set(each)) <= len(each) // 2}
+    label = min(different, key=lambda name: different[name], default=None)
+    guesses = {"data.text_column": text} if text != label else {}
+    return guesses | ({"data.label_column": label} if label is not None else {})
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(map(shown, names[:12])) + more
+
+
+def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], findings: Findings) -> None:
+    """That the filters of the source leave no row, with the nearest value of the first one that does."""
+    left = rows
+    for column, value in where.items():
+        found = sorted({_plain(row.get(column)) for _, row in left})
+        left = [row for row in left if _plain(row[1].get(column)) == value]
+        if not left:
+            findings.add(path, f"no row has {column} = '{value}'; {nearest(value, found)}")
+            return
+
+
+def _text(path: Path, place: str, value: object, spec: Data, findings: Findings) -> str:
+    """A text; "" where there is none, and a finding unless such rows are left out."""
+    if isinstance(value, str):
+        text = prepare(value)
+        if text.strip() and text.strip() not in _NO_TEXT:
+            return text
+        got = f"{shown(text.strip())} stands for a missing text" if text.strip() else "the text is empty"
+    elif value is None or (isinstance(value, float) and math.isnan(value)):
+        got = "there is no text"
+    else:
+        findings.add(path, f"{_shortened(value)} is no text; a text is a string", "data.text_column", place)
         return ""
-    text = prepare(value)
-    if not text.strip():
-        findings.add(path, "a text has words; got an empty one", place=place)
-    return text
-
-
-def _label(path: Path, place: str, value: object, findings: Findings) -> str:
-    """The name of a label: a string, or a whole number or truth value of JSON; "" and a finding for anything else."""
-    if isinstance(value, str | int) and _plain(value):
-        return _plain(value)
-    arrived = "nothing" if value is None or isinstance(value, str) else repr(value)[:40]
-    findings.add(path, f"a label is a name or a whole number; got {arrived}", place=place)
+    if not spec.skip_incomplete:
+        findings.add(path, f"{got}; each example has one; {_LEAVE_OUT}", "data.text_column", place)
     return ""
+
+
+def _labels(path: Path, rows: Sequence[Row], column: str, findings: Findings) -> list[str]:
+    """The names of the labels: strings, and whole numbers and truth values of JSON; "" for none."""
+    named: list[str] = []
+    others: dict[str, list[tuple[str, object]]] = {}
+    for place, row in rows:
+        value = row.get(column)
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            named.append("")
+        elif isinstance(value, str | int):
+            named.append(_SURROGATE.sub("\ufffd", _plain(value)))
+        elif isinstance(value, float) and value.is_integer():
+            named.append(str(int(value)))
+        else:
+            named.append("")
+            others.setdefault(type(value).__name__, []).append((place, value))
+    rule = "each example has one label, a name or a whole number"
+    for kind, found in others.items():
+        said = f"the label is {_KINDS[kind]}, such as {_shortened(found[0][1])}; {rule}"
+        for place, _ in found:
+            findings.add(path, said, "data.label_column", place)
+    return named
+
+
+_KINDS = {"float": "a fraction", "list": "a list", "Object": "an object"}
+
+
+def _classes(
+    path: Path, rows: Sequence[Row], named: Sequence[str], spec: Data, notes: list[str], findings: Findings
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The classes, and label -> position of its class; findings for labels that stand for none."""
+    counts = Counter(named)
+    places: dict[str, list[str]] = {}
+    for (place, _), name in zip(rows, named, strict=True):
+        places.setdefault(name, []).append(place)
+    merge = spec.merge_labels
+    for trouble in labels.troubles(counts, spec.classes, merge=merge, leave_out=_LEAVE_OUT):
+        if len(trouble.labels) == 1:
+            for place in places[trouble.labels[0]]:
+                findings.add(path, trouble.message, "data.label_column", place)
+        else:
+            findings.add(path, trouble.message, "data.label_column")
+    if not spec.classes and (message := labels.no_classes(counts)):
+        columns = [name for name in dict.fromkeys(name for _, row in rows[:100] for name in row) if name]
+        guess = _guessed(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
+        mend = f"; {override('data.label_column', guess)}" if guess else ""
+        findings.add(path, message + mend, "data.label_column")
+    findings.check()
+    classes = tuple(spec.classes) if spec.classes else labels.merged(counts) if merge else labels.in_order(counts)
+    known = labels.positions(counts, classes, merge=merge)
+    for name in counts:
+        if name not in known:
+            _add_unknown(path, name, places[name], counts, classes, findings)
+    if len(classes) < 2 and not findings.found:
+        columns = [each for each in rows[0][1] if each]
+        guess = _guessed(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
+        mend = f"; {override('data.label_column', guess)}" if guess else ""
+        findings.add(path, f"every label is {shown(classes[0])}; classification takes at least two classes{mend}",
+                     "data.label_column")  # fmt: skip
+    if said := labels.numbers_read(known, classes):
+        notes.append(said)
+    if merge:
+        notes.extend(_merges(known, classes))
+    return classes, known
+
+
+def _add_unknown(
+    path: Path,
+    name: str,
+    places: Sequence[str],
+    counts: Mapping[str, int],
+    classes: Sequence[str],
+    findings: Findings,
+) -> None:
+    if all(labels.whole(each) is not None for each in counts) and not set(counts) & set(classes):
+        found = labels.in_order(counts)
+        findings.add(path, f"the labels are {_listed(found)}, and data.classes has {len(classes)} names; names of "
+                           "numbers count from 0 or from 1, one name for each number that occurs",
+                     "data.classes")  # fmt: skip
+        findings.check()
+    message = f"the label {shown(name)} is none of data.classes; {nearest(name, classes)}"
+    for place in places:
+        findings.add(path, message, "data.classes", place)
+
+
+def _merges(known: Mapping[str, int], classes: Sequence[str]) -> Iterator[str]:
+    for position, name in enumerate(classes):
+        written = [label for label, at in known.items() if at == position and label != name]
+        if written:
+            yield f"labels merged: {_listed(written)} as {shown(name)}"
 
 
 def _plain(value: object) -> str:

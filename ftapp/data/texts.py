@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import fetch, layout, local_files
+from ftapp.data import text_file
 from ftapp.data.examples import SPLITS, Findings, Texts, listed
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
@@ -31,7 +32,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     findings = Findings()
     notes: list[str] = []
     paths = [fetch.artifact(source.artifact, progress)] if source.artifact else _paths(source.name, findings, notes)
-    texts = [normalised(decoded(path, findings)) for path in paths]
+    texts = [normalised(text_file.read(path, findings, spec.encoding)) for path in paths]
     if not findings.found:
         for path, text in zip(paths, texts, strict=True):
             if not text.strip():
@@ -95,24 +96,6 @@ def _role(name: str) -> layout.Role | None:
         if (role := layout.role(part)) is not None and role != "unlabelled":
             return role
     return None
-
-
-def decoded(path: Path, findings: Findings) -> str:
-    """The text of a UTF-8 file, without a byte order mark; "" and a finding when it is not one."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        findings.add(path, f"the file cannot be read: {error.strerror}")
-        return ""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The decoder counts from behind a byte order mark, of 3 bytes.
-        at = error.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
-        line = content.count(b"\n", 0, at) + 1
-        findings.add(path, f"text is UTF-8; byte {at} (0x{content[at]:02x}, line {line}) is not; "
-                           "save the file as UTF-8")  # fmt: skip
-        return ""
 
 
 def normalised(text: str) -> str:

@@ -59,6 +59,17 @@ def _checked_size(size: float) -> float:
     return size
 
 
+def _checked_encoding(name: str) -> str:
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"there is no encoding '{name}'; {nearest(name, _ENCODINGS)}") from error
+    return name
+
+
+_ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis", "euc-kr", "big5")
+
+
 def _checked_rule(text: str) -> str:
     parse_rule(text)
     return text
@@ -191,7 +202,15 @@ class Data(Section):
     label_column: str = "label"
     """The column of a table that holds the class."""
     classes: list[str] | None = None
-    """Names of the classes in the order of the model's outputs; without them, all that occur, in order."""
+    """Names of the classes in the order of the model's outputs; without them, all that occur, in order. Of labels that
+    are numbers, counted from 0 or from 1, they are the names."""
+    merge_labels: bool = False
+    """Whether labels that look alike are one class, such as Neg and neg, 1 and 1.0; without it, they are refused unless
+    `classes` names each."""
+    skip_incomplete: bool = False
+    """Whether rows of a table without a text or a label are left out; without it, they are refused."""
+    encoding: Annotated[str, AfterValidator(_checked_encoding)] = "utf-8"
+    """How a table or text is encoded, such as cp1252, unless it begins with a byte order mark."""
     limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None
     """Draw so many examples before splitting, seeded and balanced as the source is; without it, all are used."""
     validation: SplitSize = 0.1

@@ -83,14 +83,17 @@ def test_filters(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "mixed.csv", rows, "text,label,source")
     assert texts(data.load(spec(f"{source}?source=imdb"), "text-classification", 0)) == dict(ROWS[:10])
     assert "did you mean 'imdb'" in problems(f"{source}?source=imbd")[0]
-    assert "there is no column 'sauce'; did you mean 'source'" in problems(f"{source}?sauce=imdb")[0]
+    assert (
+        "there is no column 'sauce'; the columns are 'text', 'label', 'source'; did you mean 'source'"
+        in problems(f"{source}?sauce=imdb")[0]
+    )
 
 
 def test_classes_of_the_recipe(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "reviews.csv", ROWS)
     assert data.load(spec(source, classes=["good", "bad"]), "text-classification", 0).classes == ("good", "bad")
     message = problems(source, classes=["good", "bat"])[0]
-    assert "rows 2, 4, 6 and 7 more: a label is one of data.classes; got 'bad'; did you mean 'bat'?" in message
+    assert "rows 2, 4, 6 and 7 more: the label 'bad' is none of data.classes; did you mean 'bat'?" in message
     numbered = write_csv(tmp_path / "numbered.csv", [(text, str(len(label) - 3)) for text, label in ROWS])
     splits = data.load(spec(numbered, classes=["bad", "good"]), "text-classification", 0)
     assert texts(splits) == dict(ROWS)
@@ -99,15 +102,30 @@ def test_classes_of_the_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text,lable\na,1\nb,2", "data.label_column: there is no column 'label'; did you mean 'lable'?"),
-        ("text,label\na,1\n,2", "row 3: a text has words"),
-        ("text,label\na,1\n<br />,2", "row 3: a text has words"),
-        ("text,label\na,1\nb,", "row 3: a label is a name or a whole number; got nothing"),
-        ("text,label\na,1\nb,2,3", "row 3: a row has as many fields as the header, 2; got 3"),
-        ('text,label\na,1\n"b,2\n', "row 3, line 3: fields are separated by commas"),
-        ("text,label\na,1\nb,1", "at least two classes; every label is '1'"),
-        ("text,label\n", "a table has a row for each example; this one has none"),
-        ("", "a table has a row for each example; this one has none"),
+        (
+            "text,lable\na,1\nb,2",
+            "there is no column 'label'; the columns are 'text', 'lable'; --set data.label_column=lable",
+        ),
+        (
+            "text,label\na,1\n,2",
+            "row 3: the text is empty; each example has one; to leave these rows out, --set data.skip",
+        ),
+        (
+            "text,label\na,1\n<br />,2",
+            "row 3: the text is empty; each example has one; to leave these rows out, --set data.skip",
+        ),
+        (
+            "text,label\na,1\nb,",
+            "row 3: the label is missing; to leave these rows out, --set data.skip_incomplete=true",
+        ),
+        (
+            "text,label\na,1\nb,2,3",
+            "row 3: 3 fields, and the header has 2; a field that holds a comma stands in quotes",
+        ),
+        ('text,label\na,1\n"b,2\n', 'row 3: line 3: the quote " that opens a field is not closed'),
+        ("text,label\na,1\nb,1", "every label is '1'; classification takes at least two classes"),
+        ("text,label\n", "this table has no rows"),
+        ("", "this file is empty"),
     ],
 )
 def test_what_is_wrong_with_a_csv_file(tmp_path: Path, content: str, message: str) -> None:
@@ -121,12 +139,12 @@ def test_what_is_wrong_with_a_csv_file(tmp_path: Path, content: str, message: st
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"text": "b", "label": 1', "line 2: a line is a JSON object; Expecting"),
-        ('["b", 1]', 'line 2: a line is a JSON object, {...}; got ["b", 1]'),
-        ('{"text": "b"}', "line 2: a label is a name or a whole number; got nothing"),
-        ('{"text": "b", "label": 1.5}', "line 2: a label is a name or a whole number; got 1.5"),
-        ('{"text": null, "label": 1}', "line 2: a text is a string; got nothing"),
-        ('{"text": ["b"], "label": 1}', "line 2: a text is a string; got ['b']"),
+        ('{"text": "b", "label": 1', "line 2: it is no JSON: Expecting"),
+        ('["b", 1]', "line 2: ['b', 1] is no object; each example is one"),
+        ('{"text": "b"}', "line 2: the label is missing"),
+        ('{"text": "b", "label": 1.5}', "line 2: the label is a fraction, such as 1.5; each example has one label"),
+        ('{"text": null, "label": 1}', "line 2: there is no text"),
+        ('{"text": ["b"], "label": 1}', "line 2: ['b'] is no text; a text is a string"),
     ],
 )
 def test_what_is_wrong_with_a_json_line(tmp_path: Path, line: str, message: str) -> None:
@@ -137,13 +155,17 @@ def test_what_is_wrong_with_a_json_line(tmp_path: Path, line: str, message: str)
 
 def test_text_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
-    path.write_bytes("text,label\na,1\ncafé,2\n".encode("latin-1"))
-    assert "text is UTF-8; byte 18 (0xe9, line 3) is not" in problems(f"csv:{path}")[0]
+    path.write_bytes("text,label\na,1\ncafé,2\nb,1\nc,2\nd,1\ne,2\n".encode("latin-1"))
+    found = problems(f"csv:{path}")[0]
+    assert "byte 18 (0xe9, line 3) is not UTF-8" in found
+    assert found.endswith("--set data.encoding=cp1252")
+    assert "café" in texts(data.load(spec(f"csv:{path}", encoding="cp1252"), "text-classification", 0))
 
 
 def test_problems_are_reported_together_and_in_moderation(tmp_path: Path) -> None:
     found = problems(write_csv(tmp_path / "bad.csv", [("", "1")] * 30))
-    assert found == [f"{tmp_path}/bad.csv: data.source: rows 2, 3, 4 and 27 more: a text has words; got an empty one"]
+    assert len(found) == 1
+    assert found[0].startswith(f"{tmp_path}/bad.csv: data.text_column: rows 2, 3, 4 and 27 more: the text is empty")
     rows = [(f"text {number}", "x" * number) for number in range(1, 31)]
     found = problems(write_csv(tmp_path / "bad.csv", rows), classes=["a", "b"])
     assert len(found) == 11

@@ -477,7 +477,7 @@ Nothing is written before you save. What is started goes on without this window.
         model, data = resolved.model, resolved.data
         where = (resolved.backend, resolved.task, self._may(resolved))
         wanted: dict[str, tuple[object, Callable[[Recipe], object]]] = {
-            "structure": ((where, model, data.source, data.classes, data.label_column), self._learn_structure),
+            "structure": ((where, model, data.model_copy(update={"limit": None})), self._learn_structure),
             "data": ((where, data, resolved.seed), self._learn_data),
             "costs": ((where, resolved, self.form.phase), self._learn_costs),
         }

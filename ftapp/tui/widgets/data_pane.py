@@ -59,6 +59,9 @@ class DataPane(VerticalScroll, can_focus=False):
         with Vertical(classes="for-tables"):
             yield FieldLine("data.text_column")
             yield FieldLine("data.label_column")
+            yield FieldLine("data.merge_labels")
+            yield FieldLine("data.skip_incomplete")
+            yield FieldLine("data.encoding")
         yield FieldLine("data.classes", empty="all that occur")
         yield FieldLine("data.limit", empty="all examples")
         yield FieldLine("data.validation")

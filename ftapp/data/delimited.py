@@ -1,0 +1,152 @@
+"""Rows of CSV files as programs write them: which character parts fields, which quotes them, which rows are empty.
+
+The way of writing is found by the file itself: it is the first, of a few in order of likeliness, in which the header
+has the columns that are wanted and every row has as many fields as the header.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+_MAX_FIELD = 1 << 30  # bytes; the csv module's own limit of 128 KiB is less than a chapter
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_HEAD = 1 << 18  # characters of a file by which ways of writing are compared
+_SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
+_ESCAPE = re.compile(r'\\(["\\])')
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written. escaped: whether a backslash stands before a quote in a field, in place of a second one;
+    skipped: lines before the header.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+    escaped: bool = False
+    skipped: int = 0
+
+    @property
+    def words(self) -> str:
+        """How it differs from the usual one; "" if it does not."""
+        parts = [f"{_DELIMITERS.get(self.delimiter, repr(self.delimiter))} between fields"] * (self.delimiter != ",")
+        parts += ["single quotes around them"] * (self.quote == "'")
+        parts += ["backslashes before quotes"] * self.escaped
+        return " and ".join(parts)
+
+
+@dataclass
+class Table:
+    """A CSV file. header: names of its columns; rows: number of a row, as a spreadsheet shows it, and its fields;
+    faults: what is wrong with others, each with its place; dialect: how it is written; empty: how many rows hold
+    nothing in any field.
+    """
+
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+    faults: list[tuple[str, str]]
+    dialect: Dialect
+    empty: int
+
+
+def read(content: str, wanted: Collection[str], delimiter: str | None = None) -> Table:
+    """The table in a text. wanted: columns that it is likely to have; delimiter: what its name says, such as a tab."""
+    best = _parse(content, _likeliest(content, wanted, delimiter))
+    if best.faults and '\\"' in content:
+        other = _parse(content, replace(best.dialect, escaped=True))
+        if len(other.faults) < len(best.faults) or len(other.rows) > len(best.rows):
+            return other
+    return best
+
+
+def looks_like_data(table: Table) -> bool:
+    """Whether the header is an example: a value of it occurs again in its column, or it is one long sentence."""
+    sample = [row for _, row in table.rows[:1000]]
+    for column, name in enumerate(table.header):
+        if name and sum(row[column].strip() == name for row in sample) > 1:
+            return True
+    return len(table.header) == 1 and len(table.header[0].split()) > 5
+
+
+def _likeliest(content: str, wanted: Collection[str], delimiter: str | None) -> Dialect:
+    """The way of writing by which the beginning of the file has the wanted columns, and rows of one length."""
+    head = content[:_HEAD]
+    separator = _SEPARATOR.match(head)
+    skipped = 0
+    if separator:
+        delimiter, skipped = separator[1], 1
+    elif delimiter is None and len(content) > _HEAD:
+        head = head[: head.rfind("\n") + 1] or head
+    quotes = "'" if head[head.find("\n") + 1 if separator else 0 :].lstrip().startswith("'") else '"'
+    choices = [delimiter] if delimiter else list(_DELIMITERS)
+    candidates = [Dialect(each, quote, skipped=skipped) for each in choices for quote in quotes]
+    tried = [(dialect, _parse(head, dialect)) for dialect in candidates]
+    names = {name.casefold() for name in wanted}
+
+    def merit(table: Table) -> tuple[bool, ...]:
+        header = {name.casefold() for name in table.header}
+        return (
+            set(wanted) <= set(table.header),
+            names <= header,
+            len(table.rows) > 20 * len(table.faults),
+            len(header) > 1,
+        )
+
+    return max(tried, key=lambda pair: merit(pair[1]))[0]
+
+
+def _parse(content: str, dialect: Dialect) -> Table:
+    csv.field_size_limit(_MAX_FIELD)
+    if dialect.skipped:
+        content = _SEPARATOR.sub("", content, count=1)
+    if dialect.escaped:
+        content = _ESCAPE.sub(lambda match: '""' if match[1] == '"' else "\\", content)
+    table = Table([], [], [], dialect, 0)
+    for number, fields in _records(content, dialect, table.faults):
+        if not any(map(str.strip, fields)):
+            table.empty += bool(fields)
+        elif not table.header:
+            table.header = [name.strip() for name in fields]
+        elif len(fields) > len(table.header) and not any(fields[len(table.header) :]):
+            table.rows.append((number, fields[: len(table.header)]))
+        elif len(fields) != len(table.header):
+            table.faults.append((f"row {number}", _uneven(len(fields), len(table.header), dialect)))
+        else:
+            table.rows.append((number, fields))
+    return table
+
+
+def _records(content: str, dialect: Dialect, faults: list[tuple[str, str]]) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(
+        io.StringIO(content, newline=""),
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote,
+        strict=True,
+        skipinitialspace=dialect.delimiter != " ",
+    )
+    number = 0
+    while True:
+        number += 1
+        begun = reader.line_num + 1 + dialect.skipped
+        try:
+            yield number, next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            said = f"{error}"
+            if "unexpected end of data" in said:
+                said = f"the quote {dialect.quote} that opens a field is not closed before the end of the file"
+            elif "expected after" in said:
+                said = f"a field in quotes goes on behind its closing {dialect.quote}; a quote inside of it is doubled"
+            faults.append((f"row {number}", f"line {begun}: {said}"))
+            return
+
+
+def _uneven(count: int, columns: int, dialect: Dialect) -> str:
+    part = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(dialect.delimiter, repr(dialect.delimiter))
+    hint = f'; a field that holds a {part} stands in quotes ("…")' if count > columns else ""
+    return f"{count} field{'s' * (count != 1)}, and the header has {columns}{hint}"

@@ -1,0 +1,111 @@
+"""Rows of JSON: an object on each line, or a list of objects that is the whole file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_LINE_END = re.compile(r"\r\n|\n|\r")  # JSON holds none of them inside of a string
+
+
+@dataclass
+class Rows:
+    """rows: each with its place, such as "line 7"; faults: what is wrong with others, each with its place, "" for the
+    whole file.
+    """
+
+    rows: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    faults: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Object(dict[str, Any]):
+    """An object of JSON. twice: keys that it has more than once, of which the last value counts."""
+
+    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.twice = (
+            [] if len(self) == len(pairs) else [key for key, n in Counter(k for k, _ in pairs).items() if n > 1]
+        )
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=Object)
+
+
+def read(content: str, wanted: Collection[str]) -> Rows:
+    """The rows of a text. wanted: columns that no row may name twice."""
+    found = Rows()
+    content = content.strip()
+    if content.startswith("["):
+        try:
+            values = _decoder.decode(content)
+        except (ValueError, RecursionError) as error:
+            found.faults.append(("", f"this list in JSON cannot be read: {_words(error)}"))
+            return found
+        for number, value in enumerate(values, start=1):
+            _add(found, f"item {number}", value, wanted)
+        return found
+    lines = [(number, line) for number, line in enumerate(_LINE_END.split(content), start=1) if line.strip()]
+    if message := _whole(content, is_one_line=len(lines) == 1):
+        found.faults.append(("", message))
+        return found
+    for number, line in lines:
+        try:
+            value = _decoder.decode(line)
+        except (ValueError, RecursionError) as error:
+            found.faults.append((f"line {number}", f"{_words(error)}; a line is a JSON object"))
+            continue
+        _add(found, f"line {number}", value, wanted)
+    return found
+
+
+def is_json(content: str) -> bool:
+    """Whether a text begins with an object of JSON, or with a list of them."""
+    if content.lstrip()[:1] not in ("[", "{"):
+        return False
+    first = _first(content)
+    return isinstance(first, dict) or (isinstance(first, list) and first != [] and isinstance(first[0], dict))
+
+
+def _add(found: Rows, place: str, value: object, wanted: Collection[str]) -> None:
+    if not isinstance(value, Object):
+        text = repr(value)
+        shown = text if len(text) <= 40 else f"{text[:39]}…"
+        found.faults.append((place, f"{shown} is no object; each example is one, {{…}}"))
+        return
+    for name in value.twice:
+        if name in wanted:
+            found.faults.append((place, f"the object names '{name}' twice; each column has a name of its own"))
+    found.rows.append((place, value))
+
+
+def _whole(content: str, *, is_one_line: bool) -> str | None:
+    """What a file is that holds one object over several lines, or one with a list of examples; None if neither."""
+    first = _first(content)
+    if not isinstance(first, dict):
+        return None
+    begun = _LINE_END.split(content, maxsplit=1)[0]
+    if not is_one_line and _first(begun) is not None:
+        return None
+    lists = [key for key, value in first.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    if lists:
+        return f"this is one object, with a list of examples under '{lists[0]}'; each example is an object on a line " \
+               f"of its own, as jq -c '.\"{lists[0]}\"[]' writes them"  # fmt: skip
+    if is_one_line:
+        return None
+    return "an object is written over several lines; each one stands on a line of its own, as jq -c . writes them"
+
+
+def _first(content: str) -> object:
+    """The first value in a text; None where there is none."""
+    try:
+        return _decoder.raw_decode(content.lstrip())[0]
+    except (ValueError, RecursionError):
+        return None
+
+
+def _words(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else f"it is no JSON: {error}"

@@ -1,0 +1,243 @@
+"""Text files as people have them: compressed or not, in one of many encodings, or no text at all.
+
+Only regular files are opened: a pipe or a device such as /dev/zero has no end.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import shlex
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from ftapp.data.examples import Findings
+
+_LARGEST = 4 << 30  # bytes of text; a decompression bomb is more
+_PIECE = 1 << 20  # bytes that are decompressed at a time
+_HEAD = 1 << 16  # bytes by which a file without text is recognised
+_MOST_NULS = 0.1  # of the head; text in UTF-16 has more, text with a few stray ones fewer
+
+_PANDAS = 'python -c "import pandas; pandas.{read}({name}).to_csv({csv}, index=False)"'
+_EXCEL = "save it as CSV UTF-8 in the program that made it"
+_DOCUMENTS = (".xlsx", ".xlsm", ".xlsb", ".docx", ".pptx", ".ods", ".odt")
+_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (b"PAR1", "a Parquet file", _PANDAS.replace("{read}", "read_parquet")),
+    (b"ARROW1", "an Arrow file", _PANDAS.replace("{read}", "read_feather")),
+    (b"FEA1", "a Feather file", _PANDAS.replace("{read}", "read_feather")),
+    (b"ORC", "an ORC file", _PANDAS.replace("{read}", "read_orc")),
+    (b"Obj\x01", "an Avro file", "convert it to CSV or JSON lines"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word document", _EXCEL),
+    (b"%PDF", "a PDF document", "copy its table into a CSV file"),
+    (b"{\\rtf", "an RTF document", "save it as plain text"),
+    (b"SQLite format 3", "an SQLite database", "sqlite3 -header -csv {name} 'select * from TABLE' > {csv}"),
+    (b"\x89HDF", "an HDF5 file", "convert it to CSV"),
+    (b"\x93NUMPY", "a NumPy array", "convert it to CSV"),
+    (b"\x80\x03", "a Python pickle", "convert it to CSV"),
+    (b"\x80\x04", "a Python pickle", "convert it to CSV"),
+    (b"\x80\x05", "a Python pickle", "convert it to CSV"),
+    (b"\x28\xb5\x2f\xfd", "compressed by Zstandard", "zstd -d {name}"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x {name}"),
+    (b"Rar!", "a RAR archive", "unrar x {name}"),
+    (b"\x1f\x9d", "compressed by compress", "uncompress {name}"),
+    (b"\x89PNG", "an image", "images of classes are in folder:PATH"),
+    (b"\xff\xd8\xff", "an image", "images of classes are in folder:PATH"),
+    (b"GIF8", "an image", "images of classes are in folder:PATH"),
+    (b"\x7fELF", "a program", "name the file that holds the examples"),
+    (b"version https://git-lfs.github.com/", "a pointer of Git LFS and not the file itself", "git lfs pull"),
+)
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+)
+_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+"""What the decompressors raise for damaged, encrypted and unknown content."""
+
+
+def read(path: Path, findings: Findings, encoding: str = "utf-8") -> str:
+    """The text of a file, without a byte order mark; "" and a finding where there is none.
+
+    gzip, bzip2, xz and ZIP with one member are decompressed. A byte order mark of UTF-8, UTF-16 or UTF-32 decides the
+    encoding, else `encoding` does.
+    """
+    content = _content(path, findings)
+    if not content:
+        return ""
+    for kind, unpack in _UNPACKED:
+        if content.startswith(kind):
+            content = _unpacked(path, content, unpack, findings)
+            break
+    if not content or _is_other(path, content, findings):
+        return ""
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    try:
+        return content.decode(marked or encoding)
+    except UnicodeDecodeError as error:
+        # The decoder counts from behind a byte order mark of UTF-8, of 3 bytes.
+        at = error.start + (3 if marked == "utf-8-sig" else 0)
+        if marked in ("utf-16", "utf-32"):
+            findings.add(path, f"byte {at:,} does not fit {marked.upper()}, which its byte order mark says it is; "
+                               "the file is damaged or cut off")  # fmt: skip
+        else:
+            findings.add(path, _not_decodable(path, content, at, encoding), "data.encoding")
+        return ""
+
+
+def not_a_file(path: Path) -> str | None:
+    """What a path is if it is no regular file: a folder, a pipe, a device; None if it is one. Raises OSError."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def _content(path: Path, findings: Findings) -> bytes:
+    try:
+        if kind := not_a_file(path):
+            files = sorted(each.name for each in path.iterdir() if each.is_file()) if kind == "a folder" else []
+            holds = f", and holds {', '.join(files[:3])}; name one of them" if files else ""
+            findings.add(path, f"this is {kind}{holds}; examples are read from a file")
+            return b""
+        if (size := path.stat().st_size) > _LARGEST:
+            findings.add(path, f"this file has {size / 2**30:.1f} GiB; a table of at most {_LARGEST >> 30} GiB is read")
+            return b""
+        return path.read_bytes()
+    except OSError as error:
+        findings.add(path, f"this file cannot be read: {error.strerror or error}")
+        return b""
+
+
+def _unpacked(path: Path, content: bytes, unpack: Callable[[bytes], io.BufferedIOBase], findings: Findings) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        with unpack(content) as file:
+            while piece := file.read(_PIECE):
+                pieces.append(piece)
+                if (size := size + len(piece)) > _LARGEST:
+                    findings.add(path, f"this file unpacks to more than {_LARGEST >> 30} GiB of text")
+                    return b""
+    except _DocumentError as document:
+        findings.add(path, f"this is {document}, not text; {_EXCEL}")
+        return b""
+    except _BROKEN as error:
+        if path.suffix.lower() in _DOCUMENTS:
+            findings.add(path, f"this is a document ({path.suffix}), not text; {_EXCEL}")
+            return b""
+        findings.add(path, f"this file is compressed, and cannot be unpacked: {error or type(error).__name__}")
+        return b""
+    return b"".join(pieces)
+
+
+class _DocumentError(Exception):
+    """A ZIP archive that is a document."""
+
+
+def _member(content: bytes) -> io.BufferedIOBase:
+    """The only file in a ZIP archive."""
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    names = archive.namelist()
+    if "[Content_Types].xml" in names:
+        raise _DocumentError("an Excel workbook" if any(name.startswith("xl/") for name in names) else "a document")
+    if "mimetype" in names:
+        raise _DocumentError("an OpenDocument file")
+    files = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
+    if len(files) != 1:
+        raise OSError(f"it holds {len(files)} files ({', '.join(files[:3])}); unpack it and name one of them")
+    return archive.open(files[0])  # type: ignore[return-value]
+
+
+_UNPACKED: tuple[tuple[bytes, Callable[[bytes], io.BufferedIOBase]], ...] = (
+    (b"\x1f\x8b", lambda content: gzip.GzipFile(fileobj=io.BytesIO(content))),
+    (b"BZh", lambda content: bz2.BZ2File(io.BytesIO(content))),
+    (b"\xfd7zXZ\x00", lambda content: lzma.LZMAFile(io.BytesIO(content))),  # noqa: SIM115
+    (b"PK\x03\x04", _member),
+    (b"PK\x05\x06", _member),
+)
+
+
+def _is_other(path: Path, content: bytes, findings: Findings) -> bool:
+    """Whether it is no text; says what it is and how to convert it."""
+    names = {"name": shlex.quote(path.name), "csv": shlex.quote(f"{path.stem}.csv")}
+    for start, kind, way in _KINDS:
+        if content.startswith(start):
+            quoted = {key: repr(value) if "pandas" in way else value for key, value in names.items()}
+            findings.add(path, f"this is {kind}, not text; {way.format(**quoted) if '{name}' in way else way}")
+            return True
+    if content[257:262] == b"ustar":
+        findings.add(path, f"this is a tar archive, not text; tar xf {names['name']}, and name one of its files")
+        return True
+    head = content[:_HEAD]
+    if re.match(rb"\s*<(!doctype html|html)", head, re.IGNORECASE):
+        findings.add(path, "this is a web page, not a table; download the file itself")
+        return True
+    if any(head.startswith(mark) for mark, _ in _MARKS) or head.count(0) <= _MOST_NULS * len(head):
+        return False
+    odd, even = head[1::2].count(0), head[::2].count(0)
+    if max(odd, even) > 10 * min(odd, even):
+        name = "UTF-16LE" if odd > even else "UTF-16BE"
+        findings.add(path, f"this looks like {name} without a byte order mark; text is UTF-8 unless data.encoding says "
+                           f"another; --set data.encoding={name.lower()}", "data.encoding")  # fmt: skip
+    else:
+        findings.add(path, f"this is binary data, {head.count(0) / len(head):.0%} of it zero bytes; a table is text")
+    return True
+
+
+def _not_decodable(path: Path, content: bytes, at: int, encoding: str) -> str:
+    """That a byte does not fit, with the encoding that the file seems to have."""
+    number = content.count(b"\n", 0, at) + 1
+    where = f"byte {at:,} (0x{content[at]:02x}, line {number:,}) is not {encoding.upper()}"
+    guess = _guess(content)
+    line = content[content.rfind(b"\n", 0, at) + 1 : at + 12].decode(guess, "replace")
+    shown = "".join(char if char.isprintable() else " " for char in line)[-24:].strip()
+    return (
+        f"{where}; text is UTF-8 unless data.encoding says another; this may be {guess} ('…{shown}…'): "
+        f"--set data.encoding={guess}"
+    )
+
+
+def _guess(content: bytes) -> str:
+    """The encoding that a text which is not UTF-8 most likely has, by the letters that it would hold.
+
+    Single bytes above 0x7f among many plain letters are Western European; where they are most of the letters, each
+    candidate is tried, and the one with the most letters of common use wins.
+    """
+    sample = content[: 1 << 18]
+    sample = sample[: sample.rfind(b"\n") + 1] or sample
+    high = sum(sample.count(byte) for byte in range(0x80, 0x100))
+    plain = sum(sample.count(byte) for byte in (*range(0x41, 0x5B), *range(0x61, 0x7B)))
+    if high < plain / 2:
+        return "cp1252"
+    shares = {name: _share_of(sample, name, letters) for name, letters in _COMMON.items()}
+    best = max(shares, key=lambda name: shares[name])
+    return best if shares[best] > 0.05 else "cp1252"
+
+
+# Encodings of other alphabets, with letters that their texts hold most.
+_COMMON = {
+    **dict.fromkeys(("cp1251", "koi8-r"), "оеаинт"),
+    **dict.fromkeys(("shift_jis", "euc-jp"), "のにはをたがとい"),
+    **dict.fromkeys(("gb18030", "big5"), "的一是不了人"),
+    **{"euc-kr": "이다는에고을", "cp1253": "αοιετσ", "cp1255": "יוהלאר", "cp1256": "اليموت"},
+}
+
+
+def _share_of(sample: bytes, encoding: str, letters: str) -> float:
+    """The share of these among the letters outside of ASCII; 0 where the bytes are not of the encoding."""
+    try:
+        text = sample.decode(encoding)
+    except UnicodeDecodeError:
+        return 0.0
+    foreign = sum(char > "\x7f" for char in text)
+    return sum(text.count(letter) for letter in letters) / foreign if foreign else 0.0
