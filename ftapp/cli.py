@@ -707,6 +707,11 @@ def end(error: BaseException) -> NoReturn:
         raise SystemExit(1) from None
     if _debug:
         raise error
+    from ftapp.errors import RunError
+
+    if isinstance(error, RunError):
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
     print(f"ftapp: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)", file=sys.stderr)
     raise SystemExit(1) from None
 

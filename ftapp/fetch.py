@@ -52,12 +52,15 @@ _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two reads
 
 
 def cache_dir() -> Path:
-    """The folder of downloads: FTAPP_CACHE, or the user's cache folder. It need not exist yet."""
+    """The folder of downloads: FTAPP_CACHE, or the user's cache folder. It need not exist yet.
+
+    Raises RunError where there is neither.
+    """
     if given := os.environ.get("FTAPP_CACHE"):
         return Path(given).expanduser().absolute()
-    import platformdirs
+    from ftapp import user_folders
 
-    return platformdirs.user_cache_path("ftapp")
+    return user_folders.cache()
 
 
 def offline() -> bool:

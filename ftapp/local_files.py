@@ -121,6 +121,15 @@ def _walk(folder: Path, report: Callable[[Path, str], None], above: tuple[tuple[
             yield from _walk(path, report, within)
 
 
+def expanded(name: str) -> Path:
+    """A path with the home folder for `~`. Raises ValueError where that is not known."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        user = Path(name).parts[0]
+        raise ValueError(f"'{name}' begins with {user}, a home folder that is not known; write it in full") from error
+
+
 def reason(error: OSError) -> str:
     """Why the system refused something, in its words."""
     return error.strerror or str(error)

@@ -11,6 +11,7 @@ import json
 import re
 from pathlib import Path
 
+from ftapp import local_files
 from ftapp.artifacts import Artifact
 from ftapp.errors import nearest
 from ftapp.resources import resources
@@ -85,7 +86,7 @@ def _checked(preset: str) -> str:
                 f"a preset on a hub is hf://OWNER/MODEL or kaggle://OWNER/FAMILY/keras/NAME; got '{preset}'"
             )
     elif is_path(preset):
-        path = Path(preset).expanduser().absolute()
+        path = local_files.expanded(preset).absolute()
         if not (path / "config.json").is_file():
             raise ValueError(f"a local preset is a folder that holds config.json; got '{preset}'")
         return str(path)

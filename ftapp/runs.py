@@ -23,8 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
+from ftapp import user_folders
 from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError, nearest
 from ftapp.events import AnyEvent, EventReader
@@ -109,8 +108,8 @@ class Run:
 
 
 def runs_dir(chosen: Path | None = None) -> Path:
-    """Where runs live: `chosen`, else FTAPP_RUNS, else the user's data folder."""
-    return chosen or Path(os.environ.get("FTAPP_RUNS") or platformdirs.user_data_path("ftapp") / "runs")
+    """Where runs live: `chosen`, else FTAPP_RUNS, else the user's data folder. Raises RunError where there is none."""
+    return chosen or Path(os.environ.get("FTAPP_RUNS") or user_folders.data() / "runs")
 
 
 def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts: Any) -> Run:

@@ -88,19 +88,22 @@ def checked(uri: str) -> str:
     """
     try:
         return _checked(uri)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"a source is a file or folder that can be read; got '{uri}': {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    except OSError as error:
+        raise ValueError(
+            f"a source is a file or folder that can be read; got '{uri}': {local_files.reason(error)}"
+        ) from error
 
 
 def _checked(uri: str) -> str:
     source = parse(uri)
     if source.scheme not in _LOCAL or source.artifact:
         return uri
-    path = Path(source.name).expanduser().absolute()
+    path = local_files.expanded(source.name).absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = local_files.readable(str(path))
+        raise ValueError(f"the path {shown} is not UTF-8, in which recipes are written; rename its folders") from error
     start = len(source.scheme) + 1
     absolute = f"{uri[:start]}{path}{uri[start + len(source.name) :]}"
     if source.scheme == "text" and set("*?[") & set(source.name) and not path.exists():

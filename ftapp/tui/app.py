@@ -18,6 +18,7 @@ from textual.filter import LineFilter
 from textual.reactive import reactive
 from textual.screen import Screen
 
+from ftapp import user_folders
 from ftapp.tui import no_color, plain_text, terminal
 from ftapp.tui.palette import Palette
 from ftapp.tui.screens.recipes import RecipesScreen
@@ -282,7 +283,9 @@ def _collect_garbage() -> None:
 
 
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:
-    """Open the interface and return when it is closed."""
+    """Open the interface and return when it is closed. Raises RunError where a user without a home keeps no runs."""
+    if not (runs_dir or os.environ.get("FTAPP_RUNS")):
+        user_folders.data()
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
     plain_text.prepare(sys.__stderr__)  # which Textual draws on
     terminal.ask()

@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-import platformdirs
+
+from ftapp import user_folders
+from ftapp.errors import RunError
 
 _RECENT = 12
 
@@ -27,13 +29,13 @@ class Settings(msgspec.Struct, kw_only=True):
         """The settings kept on disk, or the first ones where there are none that can be read."""
         try:
             return msgspec.json.decode(_file().read_bytes(), type=cls)
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, RunError, msgspec.MsgspecError):
             return cls()
 
     def save(self) -> None:
         """Keep the settings. Where the disk takes nothing, they last as long as the interface."""
-        file = _file()
-        with suppress(OSError):
+        with suppress(OSError, RunError):
+            file = _file()
             file.parent.mkdir(parents=True, exist_ok=True)
             scratch = file.with_suffix(f".{os.getpid()}")
             scratch.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
@@ -47,5 +49,5 @@ class Settings(msgspec.Struct, kw_only=True):
 
 
 def _file() -> Path:
-    folder = os.environ.get("FTAPP_CONFIG") or platformdirs.user_config_path("ftapp")
+    folder = os.environ.get("FTAPP_CONFIG") or user_folders.settings()
     return Path(folder) / "interface.json"

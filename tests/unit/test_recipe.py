@@ -189,8 +189,14 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("phase.head.optimizer=adamm", "phase.head.optimizer: unknown value 'adamm'; did you mean 'adam'?"),
         ("data.validation=inf", "data.validation: inf should be a finite number"),
         ("phase.head.learning_rate=nan", "phase.head.learning_rate: nan should be a finite number"),
-        ("model.preset=~nobody-here/x", "model.preset: a preset is a name or a folder that can be read; got"),
-        ("data.source=csv:~nobody-here/x", "data.source: a source is a file or folder that can be read; got"),
+        (
+            "model.preset=~nobody-here/x",
+            "model.preset: '~nobody-here/x' begins with ~nobody-here, a home folder that is not known",
+        ),
+        (
+            "data.source=csv:~nobody-here/x",
+            "data.source: '~nobody-here/x' begins with ~nobody-here, a home folder that is not known",
+        ),
         ("model.dropot=", "model.dropot: unknown key; did you mean 'dropout'?"),
         ("model.dropot={}", "model.dropot: unknown key; did you mean 'dropout'?"),
         ("model.dropot.x=", "model.dropot: unknown key; did you mean 'dropout'?"),

@@ -1,0 +1,66 @@
+"""Users without a home folder, and paths that begin with one."""
+
+from __future__ import annotations
+
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftapp import fetch, presets, runs, sources
+from ftapp.errors import RunError
+from ftapp.tui.settings import Settings
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is started as a user of no name."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    for name in ("HOME", "FTAPP_CACHE", "FTAPP_RUNS", "FTAPP_CONFIG", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_without_a_home_the_variable_that_names_a_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match=r"there is no home folder to keep runs in; set HOME, or FTAPP_RUNS to a folder"):
+        runs.runs_dir()
+    with pytest.raises(RunError, match="set HOME, or FTAPP_CACHE to a folder"):
+        fetch.cache_dir()
+    Settings.load().save()
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("FTAPP_CACHE", str(tmp_path))
+    assert fetch.cache_dir() == tmp_path
+
+
+def test_the_home_of_an_unknown_user_is_named() -> None:
+    for check, value in (
+        (sources.checked, "folder:~nobody-of-this-name/a"),
+        (presets.checked, "~nobody-of-this-name/a"),
+    ):
+        with pytest.raises(ValueError, match="begins with ~nobody-of-this-name, a home folder that is not known"):
+            check(value)
+
+
+def test_a_path_that_is_no_utf8_is_refused_in_escapes(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "from ftapp import sources\n"
+        "os.chdir(os.fsencode(sys.argv[1]) + b'/caf\\xe9')\n"
+        "try:\n    sources.checked('folder:data')\n"
+        "except ValueError as error:\n    print(error)\n"
+    )
+    folder = tmp_path / "caf\udce9" / "data"
+    folder.mkdir(parents=True)
+    told = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert told.stdout == (
+        f"the path {tmp_path}/caf\\xe9/data is not UTF-8, in which recipes are written; rename its folders\n"
+    )
