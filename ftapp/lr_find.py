@@ -26,7 +26,8 @@ from ftapp.errors import Problem, RecipeError, RunError, nearest
 from ftapp.processes import child_environment, python_module
 from ftapp.recipe import Phase, Recipe
 from ftapp.suggestions import window
-from ftapp.words import duration, number
+from ftapp.ticks import fit
+from ftapp.words import duration
 
 FORMATS = (".svg", ".html")
 """Endings of the files that a plot can be written to."""
@@ -218,8 +219,10 @@ def _plot(result: Mapping[str, Any], width: int) -> list[Text]:
     """The curve over the logarithm of the rate, with a letter below for each suggestion and for the recipe's rate."""
     curve = result["curve"]
     x, centers = [[math.log10(rate) for rate in curve[name]] for name in ("rates", "centers")]
-    low, high = window(curve["losses"], curve["smoothed"])
-    canvas = Canvas(max(20, width - _LABEL - 2), _ROWS, (x[0], x[-1]), (low, high))
+    y_axis = fit(*window(curve["losses"], curve["smoothed"]), _ROWS)
+    # Up to the highest dot, so that the lowest dot of a row is at its edge.
+    y_range = y_axis.low, y_axis.high - (y_axis.high - y_axis.low) / (4 * _ROWS)
+    canvas = Canvas(max(20, width - _LABEL - 2), _ROWS, (x[0], x[-1]), y_range)
     canvas.points(x, curve["losses"], _RAW)
     canvas.line(centers, curve["smoothed"], _SMOOTH)
     marks = [(row["rule"][0].upper(), row["rate"], _SMOOTH) for row in result["suggestions"]]
@@ -229,7 +232,8 @@ def _plot(result: Mapping[str, Any], width: int) -> list[Text]:
     rules = {column: style for sign, column, style in placed if sign == "R"}
     if result["rate"] is not None:
         rules[canvas.column(math.log10(result["rate"]))] = _TAKE
-    labels = {0: number(high), _ROWS // 2: number((low + high) / 2), _ROWS - 1: number(low)}
+    named = zip(y_axis.ticks, y_axis.labels(), strict=True)
+    labels = {_ROWS - 1 - y_axis.row(tick): label for tick, label in named}
     rows = [
         Text.assemble((labels.get(row, "").rjust(_LABEL), "dim"), (" ┤" if row in labels else " │"), line)
         for row, line in enumerate(canvas.text(rules))

@@ -24,6 +24,7 @@ _WIDTH, _HEIGHT = 420, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 18, 38
 _MOST_POINTS = 400
 _ROW = 26
+_FEWEST_TICKS = 4  # of a logarithmic axis, before a finer division is tried
 _CHARACTER = 7.0  # mean width of a letter at the plots' text size
 
 
@@ -308,10 +309,15 @@ def _ticks(low: float, high: float, count: int) -> Iterator[float]:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """Round numbers between two logarithms: powers of ten, with 2 and 5 times these where they are few."""
-    factors = (1,) if high - low > 3 else (1, 2, 5) if high - low > 0.6 else (1, 1.5, 2, 3, 4, 5, 6, 8)
-    powers = range(math.floor(low), math.ceil(high) + 1)
-    return [factor * 10.0**power for power in powers for factor in factors if low <= math.log10(factor) + power <= high]
+    """Values between two logarithms, at equal distances: powers of ten, or of a smaller number where these are few."""
+    found: list[float] = []
+    for ratio in (1000, 100, 10, 4, 2, 1.2, 1.1, 1.05, 1.02, 1.01, 1.005, 1.002, 1.001):
+        step = math.log10(ratio)
+        powers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+        found = [ratio**power for power in powers]
+        if len(found) >= _FEWEST_TICKS:
+            break
+    return found
 
 
 def _finite(x: Values, y: Values) -> tuple[Values, Values]:
@@ -345,7 +351,7 @@ def _number(value: float) -> str:
         return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value:.3g}"
     if value and abs(value) < 1e-3:
         return f"{value:.2g}".replace("e-0", "e-")
-    return f"{round(value, 10):g}"
+    return f"{round(value, 10):.4g}"
 
 
 def _text(x: float, y: float, text: str, anchor: str, whole: str | None = None) -> str:

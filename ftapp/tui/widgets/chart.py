@@ -15,7 +15,7 @@ from textual_hires_canvas import Canvas
 from textual_plot import PlotWidget
 
 from ftapp.tui.curves import Curve, Floats, smoothed, thin, window
-from ftapp.tui.widgets.plot import LogTicks, Plot, Ticks, short
+from ftapp.tui.widgets.plot import Plot, short
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under a smoothed line
 
@@ -36,7 +36,6 @@ class Chart(Plot):
     ]
 
     smooth = reactive(True)
-    logarithmic = reactive(False)
     at: reactive[float | None] = reactive(None)
 
     def __init__(self, title: str, *, id: str | None = None, x_name: str = "step", smooth: bool = True) -> None:
@@ -126,7 +125,6 @@ class Chart(Plot):
         self.changed()
 
     def watch_logarithmic(self) -> None:
-        self.set_y_formatter(LogTicks() if self.logarithmic else Ticks())
         self.set_ylimits(None, None)
         self.changed()
 

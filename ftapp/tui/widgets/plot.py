@@ -6,16 +6,24 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.color import Color, ColorParseError
+from textual.reactive import reactive
 from textual_hires_canvas import Canvas, HiResMode
 from textual_plot import PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
+from textual_plot.plot_widget import FloatScalar, linear_mapper
+
+from ftapp.ticks import Axis, fit
 
 
 class Plot(PlotWidget):
-    """A picture with two axes. Subclasses draw it in `redraw`, and say by `empty` whether there is anything to draw."""
+    """A picture with two axes. Subclasses draw it in `redraw`, and say by `empty` whether there is anything to draw.
+
+    logarithmic: whether what is drawn on the y axis are base-10 logarithms.
+    """
 
     DEFAULT_CSS = """
     Plot {
@@ -35,14 +43,19 @@ class Plot(PlotWidget):
         Binding("down", "pan_down", "Pan down", show=False),
     ]
 
+    logarithmic = reactive(False)
+
     _x_formatter: Ticks
-    _y_formatter: Ticks
+    _y_formatter: RowTicks
 
     def __init__(self, title: str, *, id: str | None = None) -> None:
         """title: what the border says the picture shows."""
         super().__init__(id=id, classes="pane")
         self._title = title
-        self._x_formatter, self._y_formatter = Ticks(), Ticks()
+        self._x_formatter, self._y_formatter = Ticks(), RowTicks()
+        self._seen: tuple[float, float] | None = (
+            None  # what of the y axis somebody wants to see, who zoomed or moved it
+        )
 
     @property
     def empty(self) -> bool:
@@ -79,7 +92,7 @@ class Plot(PlotWidget):
     def make_room(self) -> tuple[int, int]:
         """Columns and rows of the picture itself, for which ticks are chosen."""
         width, height = self.size.width - self.margin_left, self.size.height - self.margin_bottom
-        self._x_formatter.room, self._y_formatter.room = max(2, width // 9), max(2, height // 2)
+        self._x_formatter.room = max(2, width // 9)
         return max(8, width), max(4, height)
 
     def color(self, name: str) -> Color:
@@ -95,10 +108,58 @@ class Plot(PlotWidget):
     def _render_plot(self) -> None:
         # Otherwise the canvas asks for a repaint at each character.
         with self.query_one("#plot", Canvas).batch_refresh():
+            automatic = self._auto_y_min, self._auto_y_max
+            self._fit_rows()
             super()._render_plot()
+            self._auto_y_min, self._auto_y_max = automatic
             if self.empty:
                 for canvas in self.query(Canvas):
                     canvas.reset()
+
+    def _fit_rows(self) -> None:
+        """Set the limits of the y axis so that ticks lie in rows at equal distances."""
+        ends = self._seen
+        if self._auto_y_min and self._auto_y_max:
+            values = [dataset.y[np.isfinite(dataset.y)] for dataset in self._datasets]
+            values = [each for each in values if len(each)]
+            ends = (min(each.min() for each in values), max(each.max() for each in values)) if values else None
+        elif ends is None:
+            ends = self._y_min, self._y_max
+        rows = self._scale_rectangle.height
+        if ends is None or rows < 2:
+            return
+        axis = self._y_formatter.axis = fit(float(ends[0]), float(ends[1]), rows, log=self.logarithmic)
+        # A hair below, since a tick at the very end would be drawn on the frame, a row too low.
+        self._y_min = axis.low - 1e-6 * (axis.high - axis.low)
+        last = axis.ticks[-1]
+        self._y_max = last if axis.row(last) == rows else axis.high
+        self._auto_y_min = self._auto_y_max = False
+
+    def get_pixel_from_coordinate(self, x: FloatScalar, y: FloatScalar) -> tuple[int, int]:
+        """The cell of a point; what lies at the edge of two rows is in the upper one, however it is rounded."""
+        region = self._scale_rectangle
+        column = linear_mapper(x, self._x_min, self._x_max, region.x, region.right)
+        row = linear_mapper(y, self._y_min, self._y_max, region.bottom - 1, region.y - 1)
+        return math.floor(column), math.ceil(row - 1e-4)
+
+    def set_ylimits(self, ymin: float | None = None, ymax: float | None = None) -> None:
+        super().set_ylimits(ymin, ymax)
+        self._seen = (ymin, ymax) if ymin is not None and ymax is not None else None
+
+    def _zoom(self, center_x: float, center_y: float, factor: float, zoom_x: bool, zoom_y: bool) -> None:
+        self._move_from_what_is_seen()
+        super()._zoom(center_x, center_y, factor, zoom_x, zoom_y)
+        self._seen = self._y_min, self._y_max
+
+    def _pan(self, factor_x: float, factor_y: float) -> None:
+        self._move_from_what_is_seen()
+        super()._pan(factor_x, factor_y)
+        self._seen = self._y_min, self._y_max
+
+    def _move_from_what_is_seen(self) -> None:
+        """Undo the rounding of limits to rows, in which a small movement would be lost."""
+        if self._seen is not None:
+            self._y_min, self._y_max = self._seen
 
 
 def short(value: float) -> str:
@@ -127,17 +188,14 @@ class Ticks(AxisFormatter):
         return list(map(short, ticks))
 
 
-class LogTicks(Ticks):
-    """Ticks of a logarithmic axis, whose coordinates are base-10 logarithms."""
+class RowTicks(AxisFormatter):
+    """Ticks of a vertical axis whose ends follow from them, so that they are evenly spaced. axis: once it is known."""
+
+    def __init__(self) -> None:
+        self.axis: Axis | None = None
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        ticks: list[float] = []
-        for steps in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))):
-            powers = range(math.floor(min_), math.ceil(max_) + 1)
-            ticks = [tick for power in powers for step in steps if min_ <= (tick := power + math.log10(step)) <= max_]
-            if len(ticks) >= 3:
-                break
-        return ticks[:: max(1, -(-len(ticks) // (self.room + 1)))] or [(min_ + max_) / 2]
+        return self.axis.ticks if self.axis else []
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        return [short(float(f"{10**tick:.2g}")) for tick in ticks]
+        return self.axis.labels() if self.axis else []
