@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,30 +78,44 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     root = Path(source.name).expanduser().absolute()
     findings = Findings()
     found = _layout(root, spec, findings)
-    classes = _classes(root, found, spec, findings)
+    names = _names(found, findings)
     findings.check()
+    ignored: list[Path] = []
+    images_of = {
+        folder / name: list(_images(folder / name, findings, ignored))
+        for folder, inside in names.items()
+        for name in inside
+    }
+    if not findings.found:
+        for folder, some in images_of.items():
+            if not some:
+                findings.add(folder, "this folder has no images; a class has some")
+    counts = Counter(dict.fromkeys(sorted(set().union(*names.values())), 0))
+    for folder, some in images_of.items():
+        counts[folder.name] += len(some)
+    notes = list(found.notes)
+    classes, known = _classes(root, counts, spec, notes)
+    for folder, inside in names.items():
+        for position in sorted(set(known.values()) - {known[name] for name in inside if name in known}):
+            message = f"'{classes[position]}' is missing, and each split has every class"
+            findings.add(folder, f"{message}; {nearest(classes[position], inside)}")
     paths: list[Path] = []
     targets: list[int] = []
     membership: list[int] = []
-    ignored: list[Path] = []
     for folder, part in found.parts.items():
-        for position, name in enumerate(classes):
-            some = list(_images(folder / name, findings, ignored))
-            if not some and not findings.found:
-                findings.add(folder / name, "this folder has no images; a class has some")
+        for name in sorted((name for name in names[folder] if name in known), key=lambda name: (known[name], name)):
+            some = images_of[folder / name]
             paths += some
-            targets += [position] * len(some)
+            targets += [known[name]] * len(some)
             membership += [SPLITS[part]] * len(some)
     files = _told_apart(_checked(paths, findings, progress), findings)
     findings.check()
     given = np.array(membership, np.int8) if set(membership) != {TRAIN} else None
-    notes = found.notes
     if ignored:
-        names = listed([local_files.readable(path.name) for path in ignored])
-        notes += (
-            f"{len(ignored):,} file{'s' if len(ignored) > 1 else ''} in class folders ignored, no images: {names}",
-        )
-    return Folder(files, np.array(targets, np.int32), classes, given, notes)
+        names_of = listed([local_files.readable(path.name) for path in ignored])
+        plural = "s" if len(ignored) > 1 else ""
+        notes.append(f"{len(ignored):,} file{plural} in class folders ignored, no images: {names_of}")
+    return Folder(files, np.array(targets, np.int32), classes, given, tuple(notes))
 
 
 def _layout(root: Path, spec: Data, findings: Findings) -> Layout:
@@ -119,29 +134,47 @@ def _layout(root: Path, spec: Data, findings: Findings) -> Layout:
     raise AssertionError
 
 
-def _classes(root: Path, found: Layout, spec: Data, findings: Findings) -> tuple[str, ...]:
-    """The names of the classes, in order; findings when splits or the recipe disagree on them."""
+def _names(found: Layout, findings: Findings) -> dict[Path, set[str]]:
+    """Folder of class folders -> their names; findings for names that cannot be printed and for images beside them."""
     inside = {folder: {path.name for path in local_files.folders(folder)} for folder in found.parts}
-    names = set().union(*inside.values())
     for folder in dict.fromkeys((found.holder, *found.parts)):
         for path in local_files.visible(folder):
             if local_files.is_picture(path) and path.is_file():
                 findings.add(path, f"this image lies in {folder.name} itself; each is in the folder of its class")
     for folder, own in inside.items():
-        for name in sorted(names - own):
-            findings.add(folder, f"'{name}' is missing, and each split has every class; {nearest(name, own)}")
         for name in sorted(own):
             if not name.isprintable():
                 findings.add(folder / name, "a class is named in one line of UTF-8 text; rename this folder")
-    for name in sorted(names - set(spec.classes or names)):
-        findings.add(root / name, f"'{name}' is none of data.classes; {nearest(name, spec.classes or ())}")
-    for name in spec.classes or ():
-        if name not in names:
-            findings.add(root, f"data.classes has '{name}', which has no folder; {nearest(name, names)}")
-    if len(names) < 2 and not findings.found:
-        got = f"one, '{min(names)}'" if names else "none"
+    return inside
+
+
+def _classes(
+    root: Path, counts: Mapping[str, int], spec: Data, notes: list[str]
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The classes, and name of a folder -> position of its class. Raises RecipeError for folders that are none."""
+    findings = Findings()
+    if len(counts) < 2:
+        got = f"one, '{min(counts)}'" if counts else "none"
         findings.add(root, f"there is {got}, and a folder of images has a folder for each of two classes or more")
-    return tuple(spec.classes) if spec.classes else labels.in_order(names)
+    merge = spec.merge_labels
+    out = "to leave these images out, move the folder away"
+    for trouble in labels.troubles(counts, spec.classes, merge=merge, leave_out=out):
+        findings.add(root, trouble.message, "data.classes")
+    findings.check()
+    classes = tuple(spec.classes) if spec.classes else labels.merged(counts) if merge else labels.in_order(counts)
+    known = labels.positions(counts, classes, merge=merge)
+    for name in sorted(set(counts) - set(known)):
+        findings.add(root / name, f"'{name}' is none of data.classes; {nearest(name, classes)}")
+    for position in sorted(set(range(len(classes))) - set(known.values())):
+        name = classes[position]
+        findings.add(root, f"data.classes has '{name}', which has no folder; {nearest(name, counts)}")
+    findings.check()
+    if said := labels.numbers_read(known, classes):
+        notes.append(said)
+    merged = [f"{name} as {classes[at]}" for name, at in sorted(known.items()) if merge and name != classes[at]]
+    if merged and not said:
+        notes.append(f"folders merged: {listed(merged)}")
+    return classes, known
 
 
 def _images(folder: Path, findings: Findings, ignored: list[Path]) -> Iterator[Path]:

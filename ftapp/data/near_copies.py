@@ -31,6 +31,8 @@ def find(texts: Sequence[str], ranks: Sequence[int]) -> dict[int, int]:
 
     ranks: a text is compared with those of a higher rank, those of rank 0 with each other too, where the longer stay.
     """
+    if len(texts) < 2:
+        return {}
     vocabulary: dict[str, int] = {}
     hashes = [_shingles(text, vocabulary) for text in texts]
     every = max(1, sum(map(len, hashes)) // _COMPARED)
@@ -54,6 +56,16 @@ def find(texts: Sequence[str], ranks: Sequence[int]) -> dict[int, int]:
         for at, chosen in kept:
             _own(owners, at, chosen)
     return copies
+
+
+def share_known(texts: Sequence[str], known: Sequence[str]) -> float:
+    """Which share of the shingles of some texts occurs in others too."""
+    vocabulary: dict[str, int] = {}
+    ours, theirs = (
+        np.concatenate([np.zeros(0, np.uint64), *(_shingles(text, vocabulary) for text in some)])
+        for some in (texts, known)
+    )
+    return float(np.isin(ours, theirs).mean()) if len(ours) else 0.0
 
 
 def _own(owners: dict[int, list[int]], at: int, chosen: Sequence[int]) -> None:

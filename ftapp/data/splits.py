@@ -30,6 +30,7 @@ from ftapp.recipe import Data
 
 Indices = NDArray[np.int64]
 
+_REPEATED = 0.1  # share of a test split that is said to be in the training split too
 _FEW = 20  # documents; fewer are taken for books, and each is cut by position
 
 
@@ -83,7 +84,8 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
         train, validation, test = (
             [texts[int(index)] for index in part.indices] for part in (parts.train, parts.validation, parts.test)
         )
-        return DocumentSplits(train, validation, test, duplicates, texts.notes)
+        notes = texts.notes if len(texts) >= _FEW else (*texts.notes, *_repeats(train, test))
+        return DocumentSplits(train, validation, test, duplicates, notes)
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
             message = f"the split of fewer than {_FEW} texts is a share of each, below 1; got {size:.0f}"
@@ -94,8 +96,15 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
     for key, size, part in (("test", spec.test, test), ("validation", spec.validation, validation), ("test", 1, train)):
         if size and not part:
             length = sum(len(texts[int(index)]) for index in kept)
-            raise _problem(f"data.{key}", f"each split has text; {length} characters are too few to cut in shares")
-    return DocumentSplits(train, validation, test, duplicates, texts.notes)
+            raise _problem(f"data.{key}", f"{length} characters are too few to cut in shares; each split has some text")
+    return DocumentSplits(train, validation, test, duplicates, (*texts.notes, *_repeats(train, test)))
+
+
+def _repeats(train: Sequence[str], test: Sequence[str]) -> Iterator[str]:
+    """How much of the test split a model can know by heart from the training split, where it is much."""
+    share = near_copies.share_known(test, train)
+    if share >= _REPEATED:
+        yield f"{share:.0%} of the test split, in runs of eight words, stands in the training split too"
 
 
 def _without_copies(texts: Texts) -> tuple[Texts, int]:

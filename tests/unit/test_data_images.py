@@ -280,6 +280,30 @@ def test_links_are_followed_unless_they_lead_nowhere(pets: Path, tmp_path: Path)
     ]
 
 
+def test_class_folders_that_look_alike_are_refused_or_merged(tmp_path: Path) -> None:
+    for number in range(24):
+        kind = ("Cat", "cat", "dog")[number % 3]
+        write(tmp_path / "pets" / kind / f"{number}.png", noise(number))
+    pets = tmp_path / "pets"
+    assert problems(pets) == [
+        f"{pets}: data.classes: 'Cat' (8) and 'cat' (8) differ only in letter case; labels that look alike are one "
+        "class or named apart; to merge them, --set data.merge_labels=true; to keep them apart, "
+        """--set 'data.classes=["Cat", "cat", "dog"]'"""
+    ]
+    splits = data.load(spec(f"folder:{pets}", merge_labels=True), "image-classification", 0)
+    assert (splits.classes, splits.notes) == (("cat", "dog"), ("folders merged: Cat as cat",))
+    assert np.bincount(splits.train.labels).tolist() == [12, 5]
+    (pets / "Cat").rename(pets / "unlabeled")
+    assert "'unlabeled' stands for a missing label, and is no class; to leave these images out" in problems(pets)[0]
+    (pets / "unlabeled").rename(pets / "bird")
+    names = ["a bird", "a cat", "a dog"]
+    for number, name in enumerate(("bird", "cat", "dog")):
+        (pets / name).rename(pets / str(number + 1))
+    splits = data.load(spec(f"folder:{pets}", classes=names), "image-classification", 0)
+    assert splits.classes == tuple(names)
+    assert splits.notes == ("labels are numbers: 1 = a bird, 2 = a cat, 3 = a dog",)
+
+
 def test_what_may_not_be_read_is_called_so(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))

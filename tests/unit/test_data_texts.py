@@ -315,6 +315,14 @@ def test_what_held_out_texts_hold_leaves_the_training_text() -> None:
     assert found.test == [texts[2]]
 
 
+def test_a_text_that_repeats_itself_is_told(tmp_path: Path) -> None:
+    (tmp_path / "song.txt").write_text("\n".join(sentences(50, 0) * 20))
+    found = data.documents(spec(f"text:{tmp_path}/song.txt"), 0)
+    assert found.notes == ("100% of the test split, in runs of eight words, stands in the training split too",)
+    (tmp_path / "book.txt").write_text("\n".join(sentences(1000, 0)))
+    assert data.documents(spec(f"text:{tmp_path}/book.txt"), 0).notes == ()
+
+
 def test_texts_with_a_header_in_common_stay() -> None:
     header = "\n".join(sentences(10, 9))
     texts = [header + "\n" + "\n".join(sentences(30, seed)) for seed in range(30)]
