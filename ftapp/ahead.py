@@ -40,7 +40,7 @@ class SharedFollower(Follower):
         if read and read[0] == self._reader.inode:
             _, end, history = read
             self.history.extend(history)
-            self._reader.skip(end)
+            self._reader.skip(end, history.damaged)
         return True
 
     def close(self) -> None:
@@ -97,6 +97,7 @@ def main() -> None:
     reader.skip(int(sys.argv[2]))
     for events in reader.pieces():
         history.apply_all(events)
+    history.damaged = reader.damaged
     if not reader.restarts:
         pickle.dump((reader.inode, reader.position, history), sys.stdout.buffer, protocol=5)
 

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from rich.console import Console
-
 from ftapp import backend, experiments, headless, recipe, runs
+from ftapp.console import PlainConsole
 from ftapp.errors import RecipeError
 from ftapp.events import EventReader
 from ftapp.experiments import Experiment
@@ -155,7 +154,7 @@ class _Named(Narrator):
         self._prefix = "" if alone else f"{name}: "
         if alone:
             print(f"\n{name}", file=sys.stderr)
-        super().__init__(run, Console(stderr=True, highlight=False, force_terminal=None if alone else False))
+        super().__init__(run, PlainConsole(sys.stderr, force_terminal=None if alone else False))
 
     def say(self, text: str) -> None:
         super().say(self._prefix + text)

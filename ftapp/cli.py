@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from ftapp.screened import screen_output
 
 if TYPE_CHECKING:
     from ftapp.answers import Survey
@@ -32,8 +35,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 130 interrupted.",
 )
-
-_UNLIMITED = 10_000  # columns
 
 _debug = False
 
@@ -82,6 +83,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Without a command, open the terminal interface: choose a recipe, see what is frozen, watch it learn."""
+    screen_output()
     global _debug
     _debug = debug
     if context.invoked_subcommand is not None:
@@ -308,11 +310,10 @@ def plan(
         if as_json:
             print(json.dumps({"arm": arm} | made if arm else made), flush=True)
             continue
-        from rich.console import Console
-
+        from ftapp.console import PlainConsole
         from ftapp.outline import rendered
 
-        Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False).print(rendered(made))
+        PlainConsole().print(rendered(made))
 
 
 @app.command(name="lr-find")
@@ -369,13 +370,12 @@ def lr_find(
     if as_json:
         print(json.dumps(result))
         return
-    from rich.console import Console
-
+    from ftapp.console import PlainConsole
     from ftapp.tui import plain_text
 
     plain_text.prepare(sys.stdout)
     is_terminal = sys.stdout.isatty()
-    console = Console(width=None if is_terminal else _UNLIMITED, highlight=False)
+    console = PlainConsole()
     console.print(finder.rendered(result, console.width if is_terminal else None), crop=False)
 
 
@@ -427,11 +427,10 @@ def advise(
         best, *others = ({"command": command(course)} | to_builtins(course) for course in (given.best, *given.others))
         print(json.dumps(to_builtins(given) | {"best": best, "others": others, "survey": to_builtins(survey)}))
         return
-    from rich.console import Console
-
     from ftapp import outline
+    from ftapp.console import PlainConsole
 
-    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False)
+    console = PlainConsole()
     for part in outline.advised(asked, survey, given, command):
         console.print(part)
 
@@ -482,42 +481,48 @@ def runs(
     ] = None,
     empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Remove deleted runs for good.")] = False,
 ) -> None:
-    """List runs and experiments, the newest first: running, done, failed, refused, interrupted or crashed."""
+    """List runs and experiments, the newest first: running, done, failed, refused, interrupted, crashed or damaged."""
     if deleted or restore is not None or empty_trash:
         _trash(runs_dir, restore, empty=empty_trash, as_json=as_json)
         return
     from ftapp import experiments
     from ftapp import runs as folders
-    from ftapp.history import History
     from ftapp.tables import Column, print_table
 
     folder = folders.runs_dir(runs_dir)
     rows = []
     for one in folders.list_runs(folder):
-        history, facts = History.of_file(one.events_file), one.environment()
+        history, facts = one.history(), one.environment()
         of = {key: facts.get(key) for key in ("experiment", "arm", "repeat")}
-        rows.append({"run": one.folder.name, "status": one.status(history), **of, **history.summary()})
+        of["damage"] = one.damage() or history.damage()
+        rows.append({"run": one.folder.name, "status": one.standing(history), **of, **history.summary()})
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
     columns = [
         Column("run", 0, least=24, is_name=True),
-        Column("status", 0),
+        Column("status", 0, least=12),
         Column("steps", 4, right=True),
         Column("loss", 2, right=True),
         Column("accuracy", 1, right=True),
         Column("seconds", 3, right=True),
     ]
-    print_table(columns, [[str(row["run"]), str(row["status"]), str(row["steps"]), *_numbers(row)] for row in rows])
+    print_table(columns, [[str(row["run"]), _status(row), str(row["steps"]), *_numbers(row)] for row in rows])
     if found := experiments.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
         columns = [
             Column("experiment", 0, least=24, is_name=True),
-            Column("status", 0),
+            Column("status", 0, least=12),
             Column("runs", 1),
             Column("arms", 2, least=16),
         ]
         print_table(columns, [_experiment_row(each, statuses) for each in found])
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    """A run's status, with what is wrong with its files."""
+    status, damage = row["status"], row["damage"]
+    return f"{status}: {damage}" if damage and status == "damaged" else f"{status}; {damage}" if damage else status
 
 
 def _trash(runs_dir: Path | None, restored: str | None, *, empty: bool, as_json: bool) -> None:
@@ -572,7 +577,8 @@ def _experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[st
     known = [statuses[name] for member in experiment.members() if (name := member.run.folder.name) in statuses]
     ended = sum(status != "running" for status in known)
     arms = ", ".join(experiment.facts.get("arms", []))
-    return [experiment.folder.name, experiment.status(known), f"{ended} of {experiment.planned}", arms]
+    status = _status({"status": experiment.status(known), "damage": experiment.damage()})
+    return [experiment.folder.name, status, f"{ended} of {experiment.planned}", arms]
 
 
 RunsArgument = Annotated[
@@ -600,9 +606,10 @@ def report(
     from ftapp.report import run as single
 
     try:
-        if experiment := _find_experiment(runs, runs_dir):
-            _conclude(experiment, as_json=False)
-            return
+        with _refusals():
+            if experiment := _find_experiment(runs, runs_dir):
+                _conclude(experiment, as_json=False)
+                return
         found = _find_runs(runs, runs_dir)
         if len(found) == 1:
             path = single.write(compare.record(found[0]), output)
@@ -692,6 +699,7 @@ def serve(
 
 def main() -> None:
     """The commands of the program `ftapp`."""
+    screen_output()
     try:
         app()
     except (KeyboardInterrupt, Exception) as error:
@@ -705,8 +713,10 @@ def end(error: BaseException) -> NoReturn:
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()
         raise SystemExit(1) from None
+    screen_output()
     if _debug:
-        raise error
+        traceback.print_exception(error)
+        raise SystemExit(1) from None
     from ftapp.errors import RunError
 
     if isinstance(error, RunError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import string
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import analysis
+from ftapp import analysis, recipe
 from ftapp.analysis import Interval, Series
+from ftapp.errors import RecipeError
 from ftapp.experiments import Experiment
 from ftapp.history import History
 from ftapp.runs import Run
@@ -58,7 +58,7 @@ class Record:
 
 def record(run: Run, name: str | None = None) -> Record:
     """Read a run's files. name: what to call it, else its folder's name."""
-    history = History.of_file(run.events_file)
+    history = run.history()
     return Record(name or run.folder.name, run, run.status(history), history, _settings(run), run.environment())
 
 
@@ -89,15 +89,19 @@ def of_experiment(experiment: Experiment) -> list[Arm]:
 
 def _label(run: Run) -> str:
     facts = run.environment()
-    return str(facts.get("arm") or facts.get("recipe") or run.folder.name)
+    name: str = facts.get("arm") or facts.get("recipe") or run.folder.name
+    return name
 
 
 def _settings(run: Run) -> dict[str, Any]:
     try:
-        raw = tomllib.loads(run.recipe_file.read_text("utf-8"))
-    except (OSError, ValueError):
+        raw = recipe.read(run.recipe_file)
+    except RecipeError:
         return {}
-    raw["phase"] = {phase.pop("name"): phase for phase in raw.get("phase", [])}
+    phases = raw.get("phase", [])
+    if isinstance(phases, list):
+        named = [phase for phase in phases if isinstance(phase, dict)]
+        raw["phase"] = {str(phase.pop("name", index)): phase for index, phase in enumerate(named)}
     return _flat(raw)
 
 

@@ -15,11 +15,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
+from typing import Annotated
 
 import msgspec
 
 from ftapp.errors import RunError
 from ftapp.events import Controlled, EventLog
+from ftapp.files import UNREADABLE, open_to_append, reason
 from ftapp.runs import STOP_SIGNALS, Run
 from ftapp.tail import Tail
 
@@ -30,12 +32,15 @@ UNSUPPORTED = {
 }
 
 _WAIT_SECONDS = 0.1
+_LONGEST_REASON = 300  # characters of an answer
+
+_Word = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="command", kw_only=True):
     """id: by which the run answers."""
 
-    id: str = msgspec.field(default_factory=lambda: secrets.token_hex(4))
+    id: _Word = msgspec.field(default_factory=lambda: secrets.token_hex(4))
 
     @property
     def name(self) -> str:
@@ -80,8 +85,8 @@ _decoder = msgspec.json.Decoder(AnyCommand)
 
 
 class _Unknown(msgspec.Struct):
-    id: str
-    command: str
+    id: _Word
+    command: _Word
 
 
 def send(run: Run, command: AnyCommand) -> None:
@@ -90,10 +95,11 @@ def send(run: Run, command: AnyCommand) -> None:
         raise RunError(f"only a run that goes on takes commands; this one's status is '{run.status()}'")
     line = _encoder.encode(command) + b"\n"
     try:
-        with run.control_file.open("ab", buffering=0) as file:
+        with open_to_append(run.control_file) as file:
             written = file.write(line)
     except OSError as error:
-        raise RunError(f"commands are written to {run.control_file}, which cannot be written: {error}") from error
+        message = f"commands are written to {run.control_file}, which cannot be written: {reason(error)}"
+        raise RunError(message) from error
     if written != len(line):
         raise RunError(f"commands are written to {run.control_file}, and the disk is full")
 
@@ -180,14 +186,22 @@ class Control:
         if size == self._size:
             return
         self._size = size
-        for line in self._tail.read().splitlines():
+        caught_up = False
+        while not caught_up:
+            lines, caught_up = self._tail.read(), self._tail.caught_up
+            for line in lines.split(b"\n")[:-1]:
+                self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        """Take one line of the file."""
+        if line.strip():
             try:
                 command = _decoder.decode(line)
-            except msgspec.DecodeError as error:
-                self._refuse(line, str(error))
-                continue
+            except UNREADABLE as error:
+                self._refuse(line, reason(error))
+                return
             if command.id in self._seen:
-                continue
+                return
             self._seen.add(command.id)
             if isinstance(command, Stop):
                 self._answer(command, "it is ending already" if self.stopping else None)
@@ -195,9 +209,9 @@ class Control:
             else:
                 self._orders.append(command)
 
-    def _refuse(self, line: bytes, reason: str) -> None:
+    def _refuse(self, line: bytes, why: str) -> None:
         """Answer a line that is no command, if it says whom to answer."""
-        with suppress(msgspec.DecodeError):
+        with suppress(*UNREADABLE):
             unknown = msgspec.json.decode(line, type=_Unknown)
             self._log.write(
                 Controlled(
@@ -205,7 +219,7 @@ class Control:
                     id=unknown.id,
                     command=unknown.command,
                     applied=False,
-                    reason=reason,
+                    reason=why[:_LONGEST_REASON],
                     step=self.steps,
                 )
             )

@@ -7,17 +7,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic, time
 from types import TracebackType
-from typing import BinaryIO, Literal, Self
+from typing import Annotated, BinaryIO, Literal, Self
 
 import msgspec
 
+from ftapp.files import UNREADABLE
 from ftapp.tail import PIECE, Tail
 
 Status = Literal["done", "failed", "interrupted", "refused"]
+
+# What fields may hold, which is checked when they are read: a line with anything else is damaged.
+Time = Annotated[float, msgspec.Meta(ge=0, le=253_370_764_800)]
+"""Seconds since the Unix epoch, to the year 9999."""
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
+"""A length of time, of three centuries at most."""
+Number = Annotated[float, msgspec.Meta(ge=-1e40, le=1e40)]
+"""A number that float32 can hold, so that its square fits float64."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""A number of things, of bytes or of operations."""
+Step = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number of steps."""
+Several = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+"""A number of things of which there is one at least."""
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_defaults=True, gc=False):
@@ -26,7 +40,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_d
     gc=False: events hold no cycles, and Python's collector would walk a million of them again and again.
     """
 
-    time: float
+    time: Time
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run-started"):
@@ -34,7 +48,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run-started"):
 
     recipe: str
     profile: str | None = None
-    seed: int
+    seed: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
     backend: str
     device: str
     precision: str
@@ -45,8 +59,8 @@ class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
     """Work before and after training: a download, reading the data, saving. `total` is None when unknown."""
 
     activity: str
-    done: int = 0
-    total: int | None = None
+    done: Count = 0
+    total: Count | None = None
 
 
 class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
@@ -56,12 +70,12 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
     notes: what was decided when the source was read, such as which folders are splits, in sentences.
     """
 
-    train: int
-    validation: int
-    test: int
+    train: Count
+    validation: Count
+    test: Count
     classes: list[str]
-    duplicates: int
-    counts: dict[str, list[int]] = {}
+    duplicates: Count
+    counts: dict[str, list[Count]] = {}
     notes: list[str] = []
 
 
@@ -70,8 +84,8 @@ class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
     pretrained: a hash of those among them that are not of a new head.
     """
 
-    parameters: int
-    layers: int
+    parameters: Count
+    layers: Count
     digest: str = ""
     pretrained: str = ""
 
@@ -84,12 +98,12 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     are kept for the backward pass.
     """
 
-    flops: int
-    flops_uncut: int
-    weights: int
-    gradients: int
-    optimizer: int
-    activations: int
+    flops: Count
+    flops_uncut: Count
+    weights: Count
+    gradients: Count
+    optimizer: Count
+    activations: Count
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,18 +115,18 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool
     reason: str
     layers: list[str] = []
-    size: int = 0
+    size: Count = 0
 
 
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
     """trainable: how many of the model's `parameters` train; first_step, steps: the phase's place in the run."""
 
     phase: str
-    first_step: int
-    steps: int
-    epochs: float
-    trainable: int
-    parameters: int
+    first_step: Several
+    steps: Several
+    epochs: Number
+    trainable: Count
+    parameters: Several
     trainable_layers: list[str]
     cache: Choice | None = None
     estimate: Estimate | None = None
@@ -122,7 +136,7 @@ class PhaseTimed(Event, frozen=True, kw_only=True, tag="phase-timed"):
     """How long a phase is going to take in all, in seconds, by its first steps and what came before them."""
 
     phase: str
-    seconds: float
+    seconds: Seconds
 
 
 class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
@@ -132,9 +146,9 @@ class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
     """
 
     phase: str
-    examples: int
-    difference: float
-    checked: int = 0
+    examples: Count
+    difference: Number
+    checked: Count = 0
 
 
 class Noted(Event, frozen=True, kw_only=True, tag="noted"):
@@ -157,18 +171,18 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     """
 
     phase: str
-    steps: int
-    seconds: float
-    preparing: float
-    training: float
-    evaluating: float
-    spared: float = 0.0
-    memory: int
-    others: float = 0.0
-    frozen: int
+    steps: Step
+    seconds: Seconds
+    preparing: Seconds
+    training: Seconds
+    evaluating: Seconds
+    spared: Seconds = 0.0
+    memory: Count
+    others: Number = 0.0
+    frozen: Count
     digest: str
     changed: list[str] = []
-    moved: int
+    moved: Count
     still: list[str] = []
     stuck: list[str] = []
     batches: str = ""
@@ -182,25 +196,25 @@ class Stepped(Event, frozen=True, kw_only=True, tag="step"):
     bytes of the process.
     """
 
-    step: int
-    epoch: int
-    loss: float
-    accuracy: float | None = None
-    gradient_norm: float | None = None
-    rate: float
-    seconds: float
-    memory: int
+    step: Step
+    epoch: Step
+    loss: Number
+    accuracy: Number | None = None
+    gradient_norm: Number | None = None
+    rate: Number
+    seconds: Seconds
+    memory: Count
 
 
 class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     """Metrics of held-out examples after `step` steps. final: the result on the whole test split."""
 
-    step: int
+    step: Step
     split: str
-    examples: int
-    loss: float
-    accuracy: float | None = None
-    seconds: float
+    examples: Count
+    loss: Number
+    accuracy: Number | None = None
+    seconds: Seconds
     final: bool = False
 
 
@@ -211,11 +225,17 @@ class Confused(Event, frozen=True, kw_only=True, tag="confused"):
     calibration: rows of `ftapp.measures.calibration`, empty where scores are no probabilities.
     """
 
-    step: int
+    step: Step
     split: str
-    counts: list[list[int]]
-    calibration: list[list[float]] = []
+    counts: list[list[Count]]
+    calibration: list[list[Number]] = []
     final: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.counts or any(len(row) != len(self.counts) for row in self.counts):
+            raise ValueError("counts are a square")
+        if any(len(row) != 3 for row in self.calibration):
+            raise ValueError("rows of a calibration are of three numbers")
 
 
 class Drifted(Event, frozen=True, kw_only=True, tag="drifted"):
@@ -226,16 +246,16 @@ class Drifted(Event, frozen=True, kw_only=True, tag="drifted"):
     that the optimizer changes. last_step: ||W_t - W_(t-1)||, None where that step was not watched.
     """
 
-    step: int
+    step: Step
     phase: str
-    since_start: list[float | None]
-    last_step: list[float] | None = None
+    since_start: list[Number | None]
+    last_step: list[Number] | None = None
 
 
 class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
     """Text that the model wrote after `step` steps."""
 
-    step: int
+    step: Step
     prompt: str
     text: str
 
@@ -247,9 +267,9 @@ class TokensShared(Event, frozen=True, kw_only=True, tag="tokens-shared"):
     ones, then all prompts' second ones and so on; None of a text without a token.
     """
 
-    step: int
-    common: int
-    shares: list[float | None]
+    step: Step
+    common: Count
+    shares: list[Number | None]
 
 
 class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
@@ -263,14 +283,14 @@ class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
     command: str
     applied: bool
     reason: str | None = None
-    step: int
-    rate: float | None = None
+    step: Step
+    rate: Number | None = None
 
 
 class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
     """The model after `step` steps was saved while the run went on. folder: relative to the run's."""
 
-    step: int
+    step: Step
     folder: str
 
 
@@ -287,8 +307,8 @@ class RunEnded(Event, frozen=True, kw_only=True, tag="run-ended"):
     """
 
     status: Status
-    steps: int
-    seconds: float
+    steps: Step
+    seconds: Seconds
     error: str | None = None
     problems: list[tuple[str, str, str]] = []
 
@@ -317,6 +337,15 @@ AnyEvent = (
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
+
+
+def decode(line: bytes) -> AnyEvent | None:
+    """The event that a line tells of; None for one that is damaged, or of a kind that is not known."""
+    try:
+        event: AnyEvent = _decoder.decode(line)
+    except UNREADABLE:
+        return None
+    return event
 
 
 class EventLog:
@@ -372,6 +401,12 @@ class EventReader:
 
     def __init__(self, path: Path) -> None:
         self._tail = Tail(path)
+        self._undecoded = 0
+
+    @property
+    def damaged(self) -> int:
+        """How many lines were skipped, of the file that is there."""
+        return self._undecoded + self._tail.passed_over
 
     @property
     def caught_up(self) -> bool:
@@ -396,17 +431,24 @@ class EventReader:
         """The file's; 0 before it is read."""
         return self._tail.inode
 
-    def skip(self, position: int) -> None:
-        """Go on at a byte at which a line begins."""
+    def skip(self, position: int, damaged: int = 0) -> None:
+        """Go on at a byte at which a line begins. damaged: lines that another reader has skipped before it."""
         self._tail.position = position
+        self._undecoded += damaged
 
     def read(self, limit: int = PIECE) -> list[AnyEvent]:
         """The next events, from at most `limit` bytes; it may be empty although there are more."""
+        restarts = self.restarts
         lines = self._tail.read(limit)
+        if self.restarts != restarts:
+            self._undecoded = 0
         try:
             return _decoder.decode_lines(lines)
-        except msgspec.DecodeError:
-            return list(_undamaged(lines))
+        except UNREADABLE:
+            found = [decode(line) for line in lines.split(b"\n") if line.strip()]
+            events = [event for event in found if event is not None]
+            self._undecoded += len(found) - len(events)
+            return events
 
     def pieces(self, limit: int = PIECE) -> Iterator[list[AnyEvent]]:
         """All that has come since the last call, piece by piece."""
@@ -414,12 +456,6 @@ class EventReader:
             yield self.read(limit)
             if self.caught_up:
                 return
-
-
-def _undamaged(lines: bytes) -> Iterator[AnyEvent]:
-    for line in lines.splitlines():
-        with suppress(msgspec.DecodeError):
-            yield _decoder.decode(line)
 
 
 def read(path: Path) -> list[AnyEvent]:

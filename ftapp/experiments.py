@@ -19,18 +19,62 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+import msgspec
 
 from ftapp import runs
 from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError
-from ftapp.runs import Run
+from ftapp.events import Several, Time
+from ftapp.files import exists, is_file, read_object
+from ftapp.runs import Run, recipe_damage
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
 FOLDER = "experiments"
 _CONTROL = "again"
+
+
+class _Entry(TypedDict):
+    """A run of the experiment by the name of its folder."""
+
+    arm: str
+    repeat: Several
+    run: Annotated[str, msgspec.Meta(pattern=r"^[^/\x00]*[^/.\x00][^/\x00]*$")]
+
+
+class _Row(TypedDict):
+    """A finding in words."""
+
+    says: str
+    lesson: str
+    told: str
+    holds: str
+
+
+class _Compared(TypedDict):
+    """What is told of two arms."""
+
+    verdicts: list[str]
+
+
+_FACTS: dict[str, Any] = {
+    "recipe": str,
+    "profile": str | None,
+    "arms": list[str],
+    "repeats": Annotated[int, msgspec.Meta(ge=1, le=10**6)],
+    "jobs": Several,
+    "created": Time,
+    "runs": list[_Entry],
+}
+_RESULT: dict[str, Any] = {
+    "findings": list[_Row],
+    "comparisons": list[_Compared],
+    "notes": list[str],
+    "report": str | None,
+}
 
 
 @dataclass(frozen=True)
@@ -77,12 +121,28 @@ class Experiment:
     folder: Path
 
     @property
+    def facts_file(self) -> Path:
+        return self.folder / "experiment.json"
+
+    @property
     def facts(self) -> dict[str, Any]:
-        """What `create` wrote down; empty when it is not readable."""
-        try:
-            return dict(json.loads((self.folder / "experiment.json").read_text("utf-8")))
-        except (OSError, ValueError):
-            return {}
+        """What `create` wrote down, without what is not of its type; empty when it is not readable."""
+        return read_object(self.facts_file, _FACTS)[0]
+
+    def result(self) -> dict[str, Any] | None:
+        """What it came to, without what is not of its type; None before its end, and where it is not readable."""
+        return read_object(self.result_file, _RESULT)[0] or None
+
+    def damage(self) -> str | None:
+        """What is wrong with the experiment's files, in words; None when nothing is."""
+        for file in (self.facts_file, self.recipe_file):
+            if not exists(file):
+                return f"its {file.name} is missing"
+        return (
+            read_object(self.facts_file, _FACTS)[1]
+            or recipe_damage(self.recipe_file)
+            or read_object(self.result_file, _RESULT)[1]
+        )
 
     @property
     def recipe_file(self) -> Path:
@@ -108,7 +168,8 @@ class Experiment:
     def planned(self) -> int:
         """How many runs it comes to."""
         facts = self.facts
-        return len(facts.get("arms", [])) * int(facts.get("repeats", 1))
+        repeats: int = facts.get("repeats", 1)
+        return len(facts.get("arms", [])) * repeats
 
     def alive(self) -> bool:
         """Whether a process carries it out."""
@@ -122,10 +183,12 @@ class Experiment:
             yield
 
     def status(self, statuses: Iterable[str]) -> str:
-        """running, done, failed, interrupted, or crashed: ended without a result. statuses: those of its runs."""
+        """running, done, failed, interrupted, crashed: ended without a result, or damaged. statuses: of its runs."""
         if self.alive():
             return "running"
-        if not self.result_file.is_file():
+        if self.damage():
+            return "damaged"
+        if not is_file(self.result_file):
             return "crashed"
         found = set(statuses)
         if "running" in found:  # when they were looked at; all of it has ended since
@@ -146,7 +209,7 @@ class Experiment:
         """Its runs, in the order in which they were started. Runs that were deleted are left out."""
         place = self.folder.parent.parent
         found = [Member(each["arm"], each["repeat"], Run(place / each["run"])) for each in self.facts.get("runs", [])]
-        return [member for member in found if member.run.recipe_file.is_file()]
+        return [member for member in found if is_file(member.run.recipe_file)]
 
     def arms(self) -> dict[str, list[Run]]:
         """The runs of each arm by their repeats, in the recipe's order. Repeats that lack an arm are left out."""
@@ -154,7 +217,7 @@ class Experiment:
         for member in self.members():
             by_repeat.setdefault(member.repeat, {})[member.arm] = member.run
         names = self.facts.get("arms", [])
-        whole = [found for _, found in sorted(by_repeat.items()) if len(found) == len(names)]
+        whole = [found for _, found in sorted(by_repeat.items()) if found.keys() >= set(names)]
         return {name: [found[name] for found in whole] for name in names} if whole else {}
 
     def add(self, arm: str, repeat: int, run: Run) -> None:
@@ -164,7 +227,7 @@ class Experiment:
         self._write(facts)
 
     def _write(self, facts: dict[str, Any]) -> None:
-        replace_file(self.folder / "experiment.json", json.dumps(facts, indent=2).encode() + b"\n")
+        replace_file(self.facts_file, json.dumps(facts, indent=2).encode() + b"\n")
 
 
 def create(
@@ -241,14 +304,14 @@ def launch(experiment: Experiment) -> subprocess.Popen[bytes]:
 
 def list_experiments(runs_dir: Path) -> list[Experiment]:
     """The experiments beside the runs, newest first."""
-    found = (runs_dir / FOLDER).glob("*/experiment.json")
-    return [Experiment(path.parent.absolute()) for path in sorted(found, reverse=True)]
+    place = (runs_dir / FOLDER).absolute()
+    return [Experiment(place / name) for name in runs.folders(place, "experiment.json")]
 
 
 def find(name: str, runs_dir: Path) -> Experiment | None:
     """An experiment by its folder or by its name beside the runs; None when there is none of that name."""
     for folder in (Path(name), runs_dir / FOLDER / name):
-        if (folder / "experiment.json").is_file():
+        if is_file(folder / "experiment.json"):
             return Experiment(folder.absolute())
     return None
 

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp import backend, narration, recipe, runs, words
+from ftapp.console import PlainConsole
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.history import History
@@ -28,7 +29,6 @@ from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
 
 _LINE_SECONDS = 10.0
-_UNLIMITED = 10_000  # columns of a result in a file or a pipe, where there is no edge to wrap lines at
 
 
 def run_all(
@@ -74,7 +74,7 @@ def run_all(
         if as_json:
             print(json.dumps(outcome), flush=True)
         elif found is not None:
-            print_result(outcome, Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False))
+            print_result(outcome, PlainConsole())
         if outcome["status"] == "interrupted":
             break
     return next((code for code in (130, 1, 2) if code in codes), 0)
@@ -87,7 +87,7 @@ def _run_one(
     run = runs.create(resolved, path.stem, profile, folder, **facts)
     history = History()
     with (
-        Narrator(run, Console(stderr=True, highlight=False)) as narrator,
+        Narrator(run, PlainConsole(sys.stderr)) as narrator,
         _launched(run, environment, narrator) as process,
     ):
         for event in runs.follow(run, process):
@@ -136,11 +136,11 @@ class Narrator:
         if self._console.is_terminal:
             self._bar = Progress(
                 SpinnerColumn(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=None),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[metrics]}"),
+                TextColumn("{task.fields[metrics]}", markup=False),
                 console=self._console,
                 transient=True,
             )
@@ -160,7 +160,7 @@ class Narrator:
     def say(self, text: str) -> None:
         """Print a line that stays. When nobody reads any more, the run goes on untold."""
         try:
-            self._console.print(Text(text), soft_wrap=True)
+            self._console.print(Text(words.one_line(text)), soft_wrap=True)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
@@ -173,7 +173,7 @@ class Narrator:
                 self._show(f"phase {event.phase}", 0, event.steps)
             case Progressed():
                 self._show(event.activity, event.done, event.total)
-            case Stepped():
+            case Stepped() if history.phases:
                 phase = history.phases[-1]
                 self._show(
                     f"phase {phase.phase}", event.step - phase.first_step + 1, phase.steps, _metrics(event, history)

@@ -143,6 +143,8 @@ class History:
     checkpoints: list[Checkpointed] = field(default_factory=list)
     saved: ModelSaved | None = None
     ended: RunEnded | None = None
+    damaged: int = 0
+    """Lines of the file that could not be read."""
 
     @classmethod
     def of(cls, events: Iterable[AnyEvent]) -> History:
@@ -177,6 +179,8 @@ class History:
                 known.join(told)
             elif isinstance(known, list):
                 known.extend(told)
+            elif name == "damaged":
+                self.damaged += told
             elif told is not None:
                 setattr(self, name, told)
 
@@ -229,6 +233,12 @@ class History:
         lists += [self.controlled, self.checkpoints, self.notes]
         events: list[Any] = [event for event in single if event is not None]
         return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
+
+    def damage(self) -> str | None:
+        """How much of the file could not be read, in words; None when all could."""
+        if not self.damaged:
+            return None
+        return f"{self.damaged} damaged {'line' if self.damaged == 1 else 'lines'} in its events.jsonl"
 
     @property
     def result(self) -> Evaluated | None:
@@ -298,6 +308,7 @@ class Follower:
         if self._reader.restarts != self._restarts:
             self.history, self._restarts = History(), self._reader.restarts
         self.history.apply_all(events)
+        self.history.damaged = self._reader.damaged
         return not self._reader.caught_up
 
 

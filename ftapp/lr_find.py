@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from ftapp import recipe as recipes
 from ftapp.braille import Canvas
+from ftapp.console import PlainConsole
 from ftapp.errors import Problem, RecipeError, RunError, nearest
 from ftapp.processes import child_environment, python_module
 from ftapp.recipe import Phase, Recipe
@@ -136,8 +137,8 @@ class _Narrator:
     """Tells how far the test is: by a bar on a terminal, by a line now and then elsewhere."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False)
-        columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        console = PlainConsole(sys.stderr)
+        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
         self._bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
         self._is_live, self._last = console.is_terminal, (0.0, "")
         self._task = self._bar.add_task("starting", total=None)

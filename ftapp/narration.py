@@ -63,7 +63,7 @@ def lines(event: AnyEvent) -> list[str]:
 
 def cache(choice: Choice) -> str:
     """Whether and why the outputs of frozen layers are kept."""
-    if not choice.cached:
+    if not choice.cached or not choice.layers:
         return f"no features are kept: {choice.reason}"
     return (
         f"features of {choice.layers[0]} to {choice.layers[-1]} are kept, {choice.size / 2**20:,.1f} MiB: "

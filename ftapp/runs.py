@@ -17,6 +17,7 @@ import secrets
 import signal
 import subprocess
 import time
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 from ftapp import user_folders
 from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError, nearest
-from ftapp.events import AnyEvent, EventReader
+from ftapp.events import AnyEvent, EventReader, Several, Time
+from ftapp.files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
 from ftapp.history import History
 from ftapp.processes import child_environment, python_module
 
@@ -34,6 +36,21 @@ if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
 EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "interrupted": 130}
+NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
+"""The name of a run's folder, as `new_folder` makes it."""
+
+_MOST_EVENTS = 2**33  # bytes: 40 million steps
+_ENVIRONMENT: dict[str, Any] = {
+    **dict.fromkeys(("profile", "experiment", "arm", "platform", "processor", "python"), str | None),
+    "recipe": str,
+    "created": Time,
+    "repeat": Several,
+    "jobs": Several,
+    "cores": Several | None,
+    "packages": dict[str, str],
+    "command": list[str],
+    "hubless_profiles": list[str],
+}
 _PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_SECONDS = 0.1
@@ -82,29 +99,74 @@ class Run:
         """Where the model is saved after so many steps, if it is; names sort by step."""
         return self.folder / "checkpoints" / f"step-{step:06}"
 
+    @property
+    def environment_file(self) -> Path:
+        return self.folder / "environment.json"
+
     def environment(self) -> dict[str, Any]:
-        """What `create` wrote down of the machine and the command; empty when it is not readable."""
-        try:
-            return dict(json.loads((self.folder / "environment.json").read_text("utf-8")))
-        except (OSError, ValueError):
-            return {}
+        """What `create` wrote down of the machine and the command, without what is not of its type; empty when it is
+        not readable.
+        """
+        return read_object(self.environment_file, _ENVIRONMENT)[0]
+
+    def damage(self) -> str | None:
+        """What is wrong with the run's files, in words; None when nothing is.
+
+        Single lines of its events that cannot be read are told by its history.
+        """
+        return (
+            recipe_damage(self.recipe_file)
+            or read_object(self.environment_file, _ENVIRONMENT)[1]
+            or _damage_of_events(self.events_file)
+        )
 
     def alive(self) -> bool:
         """Whether the run's process lives: it holds the lock until it ends, however it ends."""
         return locked(self.lock_file)
 
+    def history(self) -> History:
+        """What its events tell; nothing where they are not to be read, as `damage` says."""
+        return History() if _damage_of_events(self.events_file) else History.of_file(self.events_file)
+
     def status(self, history: History | None = None) -> str:
         """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
-        history = history or History.of_file(self.events_file)
+        history = history or self.history()
         if not history.ended and self.alive():
             return "running"
         if not history.ended:  # it may have come to its end since its events were read
-            history = History.of_file(self.events_file)
+            history = self.history()
         return history.ended.status if history.ended else "crashed"
+
+    def standing(self, history: History | None = None) -> str:
+        """Its status, or "damaged" for a run that has ended and whose files are."""
+        status = self.status(history)
+        return "damaged" if status != "running" and self.damage() else status
 
     def last_log_lines(self, count: int = 12) -> list[str]:
         """The end of the process's own output."""
         return last_lines(self.log_file, count)
+
+
+def recipe_damage(path: Path) -> str | None:
+    """What is wrong with a folder's resolved recipe, in words; None when it is TOML."""
+    try:
+        tomllib.loads(read_text(path))
+    except FileNotFoundError:
+        return f"its {path.name} is missing"
+    except (OSError, *UNREADABLE) as error:
+        return f"its {path.name} cannot be read: {reason(error)}"
+    return None
+
+
+def _damage_of_events(path: Path) -> str | None:
+    try:
+        with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"its events.jsonl cannot be read: {reason(error)}"
+    return f"its events.jsonl is too large: {size} bytes" if size > _MOST_EVENTS else None
 
 
 def runs_dir(chosen: Path | None = None) -> Path:
@@ -179,7 +241,7 @@ def detached(
 def last_lines(file: Path, count: int) -> list[str]:
     """The last telling lines of a log; none where it cannot be read."""
     try:
-        return telling(file.read_text("utf-8", errors="replace").splitlines())[-count:]
+        return telling(last_text(file).splitlines())[-count:]
     except OSError:
         return []
 
@@ -194,7 +256,7 @@ def telling(lines: Iterable[str]) -> list[str]:
 def locked(file: Path) -> bool:
     """Whether a process holds the lock on a file."""
     try:
-        with file.open("rb") as opened:
+        with open_file(file) as opened:
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -227,7 +289,19 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
 
 def list_runs(folder: Path) -> list[Run]:
     """The runs in a folder, newest first."""
-    return [Run(path.parent) for path in sorted(folder.glob("*/recipe.toml"), reverse=True)]
+    return [Run(folder / name) for name in folders(folder)]
+
+
+def folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
+    """The names of the runs' folders, newest first: those named as runs are, whatever they hold, and those that hold
+    the file that a run is known by.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if NAME.fullmatch(entry.name) or is_file(Path(entry) / known_by)]
+    except OSError:
+        return []
+    return sorted((name for name in names if is_folder(folder / name)), reverse=True)
 
 
 def find(name: str, folder: Path) -> Run:
@@ -237,7 +311,7 @@ def find(name: str, folder: Path) -> Run:
 
     Raises RecipeError, naming the nearest, when there is none or more than one.
     """
-    if (Path(name) / "recipe.toml").is_file():
+    if is_file(Path(name) / "recipe.toml"):
         return Run(Path(name).absolute())
     found = list_runs(folder)
     named = found[:1] if name == "last" else [run for run in found if run.folder.name == name]

@@ -5,7 +5,6 @@ short one.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,20 +13,27 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, TypeVar
 
-import msgspec
-
 from ftapp import experiments
-from ftapp.events import AnyEvent, Controlled, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
+from ftapp.events import (
+    AnyEvent,
+    Controlled,
+    Evaluated,
+    PhaseStarted,
+    Progressed,
+    RunEnded,
+    RunStarted,
+    Stepped,
+    decode,
+)
 from ftapp.experiments import Experiment
+from ftapp.files import open_file, reason
 from ftapp.history import History
-from ftapp.runs import Run
+from ftapp.runs import NAME, Run, folders
 
 _END = 2**16  # bytes read at either end of a file of events: some 300 steps
-_NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
+_MOST_WINDOWS = 500  # of `_END` bytes that are read of one file, in which the phases of a long run are looked for
 
 _Event = TypeVar("_Event", RunStarted, RunEnded, PhaseStarted, Stepped, Evaluated)
-
-_decoder = msgspec.json.Decoder(AnyEvent)
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,10 @@ class Summaries:
         names = folders(self._folder)
         for name in set(self._known) - set(names):
             self._known.pop(name, None)
-        found = {experiment.folder.name: experiment for experiment in experiments.list_experiments(self._folder)}
-        for name in sorted([*names, *found], reverse=True):
-            yield self.experiment(found[name]) if name in found else self._summary(name)
+        found: list[tuple[str, Experiment | None]] = [(name, None) for name in names]
+        found += [(each.folder.name, each) for each in experiments.list_experiments(self._folder)]
+        for name, experiment in sorted(found, key=lambda each: each[0], reverse=True):
+            yield self.experiment(experiment) if experiment else self._summary(name)
 
     def experiment(self, experiment: Experiment) -> Summary:
         """One experiment of the folder."""
@@ -112,22 +119,6 @@ class Summaries:
             return known[1]
 
 
-def folders(folder: Path) -> list[str]:
-    """The names of the runs' folders, newest first: those named as runs are, whatever they hold, and those that hold a
-    recipe and events.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir() and _is_run(entry)]
-    except OSError:
-        return []
-    return sorted(names, reverse=True)
-
-
-def _is_run(entry: os.DirEntry[str]) -> bool:
-    return bool(_NAME.fullmatch(entry.name)) or (Path(entry) / "recipe.toml").is_file()
-
-
 def _lives_otherwise(summary: Summary) -> bool:
     """Whether a run that has not told its end lives although it did not when it was summed up, or the reverse."""
     untold = summary.status in ("running", "crashed", "damaged")
@@ -137,10 +128,12 @@ def _lives_otherwise(summary: Summary) -> bool:
 def _signature(folder: str) -> tuple[int, ...]:
     """Changes when a run's events do, or when its folder does. On text: paths would take as long as the rest."""
     found = []
-    for path in (f"{folder}/events.jsonl", folder):
-        with suppress(OSError):
-            status = os.stat(path)  # noqa: PTH116
-            found += [status.st_mtime_ns, status.st_size]
+    for name in ("events.jsonl", "recipe.toml", "environment.json", ""):
+        try:
+            status = os.stat(f"{folder}/{name}")  # noqa: PTH116
+            found += [status.st_mtime_ns, status.st_size, status.st_mode]
+        except OSError:
+            found.append(-1)
     return tuple(found)
 
 
@@ -153,17 +146,16 @@ def summarize(run: Run) -> Summary:
     ended, phase, step = _last(events, RunEnded), _last(events, PhaseStarted), _last(events, Stepped)
     evaluation, activity = _last(events, Evaluated), events[-1] if events else None
     shown = evaluation or step
-    damaged = unreadable
-    if not run.recipe_file.is_file():
-        damaged = damaged or "its recipe.toml is missing"
+    damage = run.damage() or unreadable
+    status = ended.status if ended else "crashed"
     named, created = _named(run.folder)
-    created = _number(environment.get("created")) or (started.time if started else created)
+    created = environment.get("created") or (started.time if started else created)
     last_time = events[-1].time if events else None
     return Summary(
         run=run,
-        status=ended.status if ended else "running" if living else "damaged" if damaged else "crashed",
-        recipe=str(environment.get("recipe") or (started.recipe if started else named)),
-        profile=_text(environment.get("profile")) or (started.profile if started else None),
+        status="running" if living and not ended else "damaged" if damage else status,
+        recipe=environment.get("recipe") or (started.recipe if started else named),
+        profile=environment.get("profile") or (started.profile if started else None),
         created=created,
         seconds=ended.seconds if ended else last_time - created if last_time and created else None,
         steps=step.step if step else ended.steps if ended else 0,
@@ -174,31 +166,32 @@ def summarize(run: Run) -> Summary:
         loss=shown.loss if shown else None,
         accuracy=shown.accuracy if shown else None,
         final=evaluation is not None and evaluation.final,
-        share=phase.trainable / phase.parameters if phase and phase.parameters else None,
+        share=phase.trainable / phase.parameters if phase else None,
         paused=living and History.of(event for event in events if isinstance(event, Controlled | RunEnded)).paused,
-        error=_reason(ended) if ended else damaged,
-        parent=_text(environment.get("experiment")),
-        arm=_text(environment.get("arm")),
-        repeat=int(_number(environment.get("repeat")) or 1),
+        error=damage or (_reason(ended) if ended else None),
+        parent=environment.get("experiment"),
+        arm=environment.get("arm"),
+        repeat=environment.get("repeat", 1),
     )
 
 
 def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> Summary:
     """Sum an experiment up. members: its runs."""
     facts = experiment.facts
-    created = _number(facts.get("created"))
+    created = facts.get("created")
     ends = [each.created + each.seconds for each in members if each.created and each.seconds is not None]
     return Summary(
         run=Run(experiment.folder),
-        status=experiment.status(each.status for each in members),
-        recipe=str(facts.get("recipe", experiment.folder.name)),
-        profile=_text(facts.get("profile")),
+        status=experiment.status([each.status for each in members]),
+        recipe=facts.get("recipe", experiment.folder.name),
+        profile=facts.get("profile"),
         created=created,
         seconds=max(ends) - created if ends and created else None,
         steps=sum(each.steps for each in members),
         experiment=experiment,
         ended=sum(each.status != "running" for each in members),
         planned=experiment.planned,
+        error=experiment.damage(),
     )
 
 
@@ -216,42 +209,44 @@ def _ends(path: Path) -> tuple[list[AnyEvent], str | None]:
     Of a long file, evaluations at its beginning are left out, since they say nothing of how the run stands.
     """
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size <= 2 * _END:
                 events = [event for _, event in _decoded(file.read(), 0)]
                 return events, "its events.jsonl holds no event that can be read" if size and not events else None
-            head = [event for _, event in _window(file, 0) if not isinstance(event, Evaluated)]
-            tail = [event for _, event in _window(file, size - _END)]
-            return [*head, *_phases(file, size, tail), *tail], None
+            windows = _Windows(file)
+            head = [event for _, event in windows.at(0) if not isinstance(event, Evaluated)]
+            tail = [event for _, event in windows.at(size - _END)]
+            events = [*head, *_phases(windows, size, tail), *tail]
+            return events, None if events else "its events.jsonl holds no event that can be read"
     except FileNotFoundError:
         return [], None
     except OSError as error:
-        return [], f"its events.jsonl cannot be read: {error.strerror}"
+        return [], f"its events.jsonl cannot be read: {reason(error)}"
 
 
-def _phases(file: BinaryIO, size: int, tail: Sequence[AnyEvent]) -> Iterator[PhaseStarted]:
+def _phases(windows: _Windows, size: int, tail: Sequence[AnyEvent]) -> Iterator[PhaseStarted]:
     """The phases that a long file tells of, to that of the last step. Steps ascend, so each is found by bisection."""
     step = _last(tail, Stepped)
     offset, reached = 0, 0
     while step is not None and step.step > reached:
-        found = _next_phase(file, offset, size, reached)
+        found = _next_phase(windows, offset, size, reached)
         if found is None:
             return
         offset, phase = found
         yield phase
         reached = phase.first_step + phase.steps - 1
         end = size
-        while end - offset > _END:
+        while end - offset > _END and windows.left:
             middle = (offset + end) // 2
-            number = _next_step(file, middle, end)
+            number = _next_step(windows, middle, end)
             offset, end = (middle, end) if number is not None and number <= reached else (offset, middle)
 
 
-def _next_phase(file: BinaryIO, offset: int, size: int, reached: int) -> tuple[int, PhaseStarted] | None:
+def _next_phase(windows: _Windows, offset: int, size: int, reached: int) -> tuple[int, PhaseStarted] | None:
     """The first phase behind an offset and where the line after it begins; None where a step beyond comes first."""
-    while offset < size:
-        window = _window(file, offset)
+    while offset < size and windows.left:
+        window = windows.at(offset)
         for end, event in window:
             if isinstance(event, PhaseStarted) and event.first_step > reached:
                 return end, event
@@ -261,45 +256,45 @@ def _next_phase(file: BinaryIO, offset: int, size: int, reached: int) -> tuple[i
     return None
 
 
-def _next_step(file: BinaryIO, offset: int, end: int) -> int | None:
+def _next_step(windows: _Windows, offset: int, end: int) -> int | None:
     """The number of the first step behind an offset."""
-    while offset < end:
-        for _, event in _window(file, offset):
+    while offset < end and windows.left:
+        for _, event in windows.at(offset):
             if isinstance(event, Stepped):
                 return event.step
         offset += _END
     return None
 
 
-def _window(file: BinaryIO, offset: int) -> list[tuple[int, AnyEvent]]:
-    """The events of the lines that begin at an offset or behind it, in one read, each with where its line ends."""
-    file.seek(max(0, offset - 1))
-    data = file.read(_END + 1)
-    first = data.find(b"\n") + 1 if offset else 0  # the line before ends here, or the one that is cut
-    return list(_decoded(data[first:], max(0, offset - 1) + first))
+class _Windows:
+    """Pieces of a long file, of which a bounded number is read. left: how many more."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.left = _MOST_WINDOWS
+
+    def at(self, offset: int) -> list[tuple[int, AnyEvent]]:
+        """The events of the lines that begin at an offset or behind it, in one read, each with where its line ends."""
+        self.left -= 1
+        self._file.seek(max(0, offset - 1))
+        data = self._file.read(_END + 1)
+        first = data.find(b"\n") + 1 if offset else 0  # the line before ends here, or the one that is cut
+        return list(_decoded(data[first:], max(0, offset - 1) + first))
 
 
 def _decoded(data: bytes, offset: int) -> Iterator[tuple[int, AnyEvent]]:
-    for line in data.splitlines(keepends=True):
-        offset += len(line)
-        if line.endswith(b"\n"):
-            with suppress(msgspec.DecodeError):
-                yield offset, _decoder.decode(line)
+    """The events of whole lines, each with where its line ends. offset: where the data begin."""
+    for line in data.split(b"\n")[:-1]:
+        offset += len(line) + 1
+        if (event := decode(line)) is not None:
+            yield offset, event
 
 
 def _named(folder: Path) -> tuple[str, float | None]:
     """Recipe and time of making, as far as a folder's name tells."""
-    match = _NAME.fullmatch(folder.name)
+    match = NAME.fullmatch(folder.name)
     if not match:
         return folder.name, None
     with suppress(ValueError, OverflowError):
         return match["rest"], time.mktime(time.strptime(match["created"], "%Y%m%d-%H%M%S"))
     return match["rest"], None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

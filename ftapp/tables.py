@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from rich.cells import cell_len, chop_cells, set_cell_size
-from rich.console import Console
 from rich.text import Text
 
-from ftapp.words import printable
+from ftapp.console import UNLIMITED, PlainConsole
+from ftapp.words import one_line, printable
 
 _GAP = 2  # cells between columns
 _CUT = "…"
-_UNLIMITED = 10_000  # cells: a file or a pipe has no edge
 _SEPARATORS = ("/,;=&#?", "/,;=&#?.:", "/,;=&#?.:_-")
 """Behind which a word is divided that is wider than its line, the parts of a path before those of its names."""
 _HASH = re.compile(r"[0-9a-f]{32,}")
@@ -42,7 +41,7 @@ class Column:
 
 def width_of(stream: TextIO) -> int | None:
     """The width of the terminal that a stream writes to, in cells; None for a file or a pipe."""
-    return Console(file=stream).width if stream.isatty() else None
+    return PlainConsole(stream).width if stream.isatty() else None
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
@@ -57,27 +56,27 @@ def print_wrapped(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_text(text: str, stream: TextIO | None = None) -> None:
     """Print a text, by default on stdout, wrapped at its words where the stream is a terminal."""
-    stream = stream or sys.stdout
+    stream, text = stream or sys.stdout, printable(text)
     width = width_of(stream)
     print("\n".join(line for part in text.split("\n") for line in wrap(part, width)), file=stream, flush=True)
 
 
 def _print_lines(lines: Sequence[str]) -> None:
     """Print a header and the lines below it."""
-    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED, highlight=False)
+    console = PlainConsole()
     for number, line in enumerate(("", *lines)):
         console.print(Text(line, "bold" if number == 1 else ""), soft_wrap=True)
 
 
 def one_line_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """A header, a rule and a line for each row, none of them wider than `width`; None for no limit."""
-    cells = [[_one_line(cell) for cell in row] for row in rows]
+    cells = [[one_line(cell) for cell in row] for row in rows]
     natural = {
         column: max(map(cell_len, (column.name, *(row[index] for row in cells))))
         for index, column in enumerate(columns)
     }
     empty = {column for index, column in enumerate(columns) if not any(row[index] for row in cells)}
-    widths = _fitting(natural, empty, _UNLIMITED if width is None else width)
+    widths = _fitting(natural, empty, UNLIMITED if width is None else width)
     return _drawn(
         [
             [_shortened(row[index], widths[column], column) for index, column in enumerate(columns) if column in widths]
@@ -223,10 +222,6 @@ def _divide(word: str, width: int) -> list[str]:
 
 def _longest_word(text: str) -> int:
     return max(map(cell_len, text.split()), default=0)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(printable(text).split())
 
 
 def _drawn(rows: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -122,11 +123,27 @@ def freeze_proof(frozen: int, changed: int, moved: int, trained: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that a terminal only shows: control characters, which could steer it, become signs for them."""
-    return "".join(char if char.isprintable() or char in "\n\t" else _sign(char) for char in text)
+    """Text that is only shown: what could steer a terminal, turn the direction of writing around or hide text becomes
+    a sign that is seen, and so do the halves of characters that no file can hold. Lines and tabs stay.
+    """
+    return _STEERING.sub(_sign, text)
 
 
-def _sign(char: str) -> str:
+def one_line(text: str) -> str:
+    """The same in one line, with single spaces."""
+    return printable(" ".join(text.split()))
+
+
+# Control characters of both sets, marks and overrides of direction, invisible signs, tags, and lone surrogates. Joiners
+# of letters and of emoji stay.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def _sign(found: re.Match[str]) -> str:
+    char = found[0]
     if ord(char) < 0x20:
         return chr(0x2400 + ord(char))
     return " " if char.isspace() else "\ufffd"

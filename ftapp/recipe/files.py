@@ -13,6 +13,7 @@ import tomli_w
 
 from ftapp import presets, sources
 from ftapp.errors import Problem, RecipeError, nearest, quoted
+from ftapp.files import read_bytes
 from ftapp.recipe.overrides import NAMED, merge, parse_override, without
 from ftapp.recipe.schema import Finding, Recipe
 from ftapp.recipe.validation import unknown_keys, validate
@@ -262,7 +263,7 @@ def hubless_profiles(path: Path) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
     try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        raw: dict[str, Any] = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except OSError as error:
         raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:

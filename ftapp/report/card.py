@@ -11,6 +11,7 @@ from pathlib import Path
 from ftapp.compare import Record
 from ftapp.durable import replace_file
 from ftapp.report import pieces
+from ftapp.report.markdown import block, code, plain, quote
 from ftapp.words import class_counts
 
 FILE = "MODEL_CARD.md"
@@ -27,31 +28,32 @@ def card(one: Record) -> str:
     """The card's text."""
     history, settings = one.history, one.settings
     result, data = history.result, history.data
+    preset = str(settings.get("model.preset", "unknown"))
     lines = [
-        f"# {one.title}",
+        f"# {plain(one.title)}",
         "",
-        str(settings.get("summary", "")),
+        plain(str(settings.get("summary", ""))),
         "",
         "## Model",
         "",
-        f"- Task: {settings.get('task', 'unknown')}",
-        f"- Fine-tuned from: `{settings.get('model.preset', 'unknown')}`, which keeps its own licence and limits",
+        f"- Task: {plain(str(settings.get('task', 'unknown')))}",
+        f"- Fine-tuned from: {code(preset)}, which keeps its own licence and limits",
     ]
     if history.model:
         lines.append(f"- Parameters: {history.model.parameters:,}")
     if data and data.classes:
-        lines.append(f"- Classes: {class_counts(data.classes, data.counts)}")
+        lines.append(f"- Classes: {plain(class_counts(data.classes, data.counts))}")
     if one.status != "done":
         lines.append(f"- **The run is {one.status}: this is not a finished model.**")
-    lines += ["", "## Data", "", f"- Source: `{settings.get('data.source', 'unknown')}`"]
+    lines += ["", "## Data", "", f"- Source: {code(str(settings.get('data.source', 'unknown')))}"]
     if data:
         lines.append(f"- Examples: {data.train:,} to train, {data.validation:,} to validate, {data.test:,} to test")
         lines.append(f"- Duplicates that were dropped: {data.duplicates:,}")
         lines += [f"- {note[0].upper()}{note[1:]}" for note in data.notes]
     header, *rows = pieces.planned_and_spent(history)
-    lines += ["", "## Training", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    lines += ["", *(f"- {pieces.proof(phase)}" for phase in history.ended_phases)]
+    lines += ["", "## Training", "", f"| {' | '.join(map(plain, header))} |", "|---" * len(header) + "|"]
+    lines += [f"| {' | '.join(map(plain, row))} |" for row in rows]
+    lines += ["", *(f"- {plain(pieces.proof(phase))}" for phase in history.ended_phases)]
     lines += ["", "## Evaluation", ""]
     if result:
         lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")
@@ -68,8 +70,7 @@ def card(one: Record) -> str:
     if history.samples:
         lines += ["", "## Samples", ""]
         for sample in history.samples:
-            text = sample.text.strip().replace("\n", "\n  > ")
-            lines += [f"- After {sample.step:,} steps:", "", f"  > {text}", ""]
+            lines += [f"- After {sample.step:,} steps:", "", *quote(sample.text, "  "), ""]
     lines += [
         "",
         "## To use it",
@@ -78,9 +79,7 @@ def card(one: Record) -> str:
         "",
         "## To make it again",
         "",
-        "```sh",
-        *pieces.reproduce(one),
-        "```",
+        *block("sh", pieces.reproduce(one)),
         "",
     ]
     return "\n".join(lines)

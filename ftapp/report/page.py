@@ -7,13 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from ftapp.words import printable
+
+# It runs and loads nothing, also where a text in it should pass for HTML.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """A whole HTML document. title: plain text; body: HTML."""
-    return (
+    """A whole HTML document, without control characters. title: plain text; body: HTML."""
+    return printable(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(body)
@@ -65,7 +70,7 @@ def picture(plot: str, legend: Sequence[tuple[str, int]]) -> str:
         keys.append(f'<rect class="bar tone-{tone}" x="{x}" y="{height + 5}" width="9" height="9"/>')
         keys.append(f'<text x="{x + 14}" y="{height + 14}">{escape(name)}</text>')
         x += 32 + 7 * len(name)
-    return (
+    return printable(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" width="{2 * width}" height="{2 * (height + 24)}" '
         f'viewBox="0 0 {width} {height + 24}" {described}><style>{style} .plot {{ height: 100% }}</style>'
         f'<rect width="{width}" height="{height + 24}" fill="{colours["--card"]}"/>{inside}{"".join(keys)}</svg>\n'

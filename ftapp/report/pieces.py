@@ -14,6 +14,7 @@ import numpy as np
 from ftapp.analysis import Series
 from ftapp.compare import Record
 from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
+from ftapp.files import read_bytes
 from ftapp.history import History
 from ftapp.measures.calibration import expected_error
 from ftapp.measures.scores import scores
@@ -119,7 +120,7 @@ def confusion(history: History) -> list[str]:
 def augmentation(one: Record) -> list[str]:
     """Training images and what augmentation makes of them; nothing of a run that has none."""
     try:
-        picture = base64.b64encode(one.run.augmentation_file.read_bytes()).decode()
+        picture = base64.b64encode(read_bytes(one.run.augmentation_file)).decode()
     except OSError:
         return []
     image = f'<img class="sheet" alt="Training images, augmented" src="data:image/webp;base64,{picture}">'

@@ -10,6 +10,7 @@ import numpy as np
 from ftapp import words
 from ftapp.compare import Record, drift, metrics, token_share_gain
 from ftapp.durable import replace_file
+from ftapp.files import read_bytes
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.words import duration, size
@@ -37,6 +38,8 @@ def body(one: Record) -> list[str]:
         parts.append(f'<p class="soft">Classes: {escape(told)}</p>')
     if history.data and history.data.notes:
         parts.append(f'<p class="soft">Data: {escape("; ".join(history.data.notes))}</p>')
+    if damage := one.run.damage() or history.damage():
+        parts.append(f'<p class="bad">{escape(f"The files of the run are damaged: {damage}.")}</p>')
     if history.ended and history.ended.error:
         parts.append(f'<p class="bad">{escape(history.ended.error)}</p>')
     if len(history.steps):
@@ -158,7 +161,7 @@ def _samples(one: Record) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8", errors="replace")
+        return read_bytes(path).decode("utf-8", errors="replace")
     except OSError:
         return "not readable any more"
 

@@ -7,7 +7,6 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -115,14 +114,14 @@ def test_a_long_run_is_read_at_its_ends_only(run: Run, steps: tuple[int, ...], m
         first += count
     write(run, *events)
     reads: list[int] = []
-    window = summary._window
+    window = summary._Windows.at
 
-    def counted(file: BinaryIO, offset: int) -> list[tuple[int, AnyEvent]]:
+    def counted(windows: summary._Windows, offset: int) -> list[tuple[int, AnyEvent]]:
         reads.append(offset)
-        return window(file, offset)
+        return window(windows, offset)
 
     monkeypatch.setattr(summary, "_END", 4096)
-    monkeypatch.setattr(summary, "_window", counted)
+    monkeypatch.setattr(summary._Windows, "at", counted)
     found = summarize(run)
     assert found.phase == "p2"
     assert found.share == pytest.approx(0.3)
@@ -169,7 +168,7 @@ def test_damaged_folders_say_so(run: Run, damage: str) -> None:
         "no events": ("crashed", None),
         "bad events": ("damaged", "no event that can be read"),
         "folder of events": ("damaged", "cannot be read"),
-        "bad environment": ("crashed", None),
+        "bad environment": ("damaged", "its environment.json cannot be read"),
     }[damage]
     match damage:
         case "no folder":

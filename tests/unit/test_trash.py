@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from ftapp import cli, experiments, runs, trash
 from ftapp.errors import RecipeError, RunError
 from ftapp.experiments import Experiment
-from ftapp.summary import Summaries, folders
+from ftapp.summary import Summaries
 from tests.conftest import record_run
 
 
@@ -38,7 +38,7 @@ def test_a_deleted_run_is_in_no_list_and_comes_back_as_it_was(tmp_path: Path) ->
     deleted = trash.delete_run(run)
     assert deleted.size == sum(map(len, before.values()))
     assert runs.list_runs(tmp_path) == [other]
-    assert folders(tmp_path) == listed(tmp_path) == [other.folder.name]
+    assert [one.folder.name for one in runs.list_runs(tmp_path)] == listed(tmp_path) == [other.folder.name]
     with pytest.raises(RecipeError, match="there is no run"):
         runs.find(run.folder.name, tmp_path)
     assert [each.place for each in trash.contents(tmp_path)] == [run.folder]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -106,7 +105,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
                 self._recipe = None
         # The status first, so that an experiment that has ended is seen with its result and all of its runs.
         summary = self.app.summaries.experiment(self.experiment)
-        self._standing = _Standing(summary, tuple(self.experiment.members()), self._result())
+        self._standing = _Standing(summary, tuple(self.experiment.members()), self.experiment.result())
         self._shown_repeat = self._repeat or max((member.repeat for member in self._standing.members), default=1)
         return list(self._runs().values())
 
@@ -115,12 +114,6 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         members = self._standing.members if self._standing else ()
         found = {member.arm: member.run for member in members if member.repeat == self._shown_repeat}
         return {arm: found[arm] for arm in self._arms if arm in found}
-
-    def _result(self) -> dict[str, Any] | None:
-        try:
-            return dict(json.loads(self.experiment.result_file.read_text("utf-8")))
-        except (OSError, ValueError):
-            return None
 
     def name_of(self, index: int) -> str:
         return list(self._runs())[index]

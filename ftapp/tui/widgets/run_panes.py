@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import zip_longest
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -19,6 +20,7 @@ from textual.widgets import RichLog, Static
 
 from ftapp import narration, runs, words
 from ftapp.events import Choice, Confused, PhaseEnded, Sampled
+from ftapp.files import open_file
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
@@ -191,7 +193,7 @@ class PhasesPane(Pane):
 
 
 def _cache(choice: Choice) -> str:
-    if not choice.cached:
+    if not choice.cached or not choice.layers:
         return f"no features kept: {choice.reason}"
     return f"features up to {choice.layers[-1]} kept, {words.size(choice.size)}"
 
@@ -223,7 +225,7 @@ class LayersPane(Pane):
         names = min(longest, room - 15)
         width = max(4, room - names - 9)
         table = Table.grid(padding=(0, 1, 0, 0))
-        for path, value in zip(phase.trainable_layers, values, strict=True):
+        for path, value in zip_longest(phase.trainable_layers, values[: len(phase.trainable_layers)]):
             filled = 0 if value is None else round(width * value / most)
             bar = Text.assemble(("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel")))
             told = Text("" if value is None else f"{value:.2g}", self.color("secondary"), justify="right")
@@ -258,8 +260,9 @@ class ExamplesPane(Pane):
         if self._shown == (shown := (len(history.samples), len(history.confusions), self.size.width)):
             return
         self._shown = shown
-        if history.confusions and history.data:
-            self._confusion(history.confusions[-1], history.data.classes)
+        classes = history.data.classes if history.data else []
+        if history.confusions and classes and len(history.confusions[-1].counts) == len(classes):
+            self._confusion(history.confusions[-1], classes)
         else:
             self._samples(history.samples)
 
@@ -361,7 +364,7 @@ class LogPane(RichLog):
     def _new_output(self) -> list[str]:
         """The lines that the process has printed since the last time; of a long log only the end."""
         try:
-            with self._run.log_file.open("rb") as file:
+            with open_file(self._run.log_file) as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(self._printed, size - _LOG_BYTES))
                 data = file.read()

@@ -1,0 +1,34 @@
+"""Styled output: Rich's console as ftapp uses it, in which text is text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from ftapp.screened import unscreened
+from ftapp.words import printable
+
+UNLIMITED = 10_000
+"""Columns of a file or a pipe, where there is no edge to wrap lines at."""
+
+
+class PlainConsole(Console):
+    """Square brackets are no markup, and what a text holds of escape sequences is seen instead of obeyed."""
+
+    def __init__(self, file: TextIO | None = None, **how: Any) -> None:
+        """file: by default standard output. how: as Rich's console takes it; a file has unlimited columns."""
+        stream = unscreened(sys.stdout if file is None else file)
+        if not stream.isatty():
+            how.setdefault("width", UNLIMITED)
+        super().__init__(file=stream, markup=False, emoji=False, highlight=False, **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:  # the console's own, such as those of a progress bar
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)

@@ -1,0 +1,41 @@
+"""Texts of others in Markdown: they are shown as they are, and never read as headings, links, HTML or tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ftapp.words import one_line, printable
+
+_SIGNS = re.compile(r"[\\`*\[\]<|]|~(?=~)|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_AT_START = re.compile(r"^(?=[#>+=-])|(?<=^\d)(?=[.)])|(?<=^\d\d)(?=[.)])")
+
+
+def plain(text: str) -> str:
+    """A text as a part of a line, or at its beginning."""
+    return _AT_START.sub(r"\\", _SIGNS.sub(r"\\\g<0>", one_line(text)))
+
+
+def code(text: str) -> str:
+    """A name as code, within a line."""
+    shown = one_line(text) or " "
+    ticks = "`" * (_longest(shown) + 1)
+    space = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{ticks}{space}{shown}{space}{ticks}"
+
+
+def block(language: str, lines: Sequence[str]) -> list[str]:
+    """Lines of code."""
+    shown = [printable(line) for line in "\n".join(lines).split("\n")]
+    ticks = "`" * max(3, 1 + max(map(_longest, shown), default=0))
+    return [f"{ticks}{language}", *shown, ticks]
+
+
+def quote(text: str, indent: str = "") -> list[str]:
+    """A text of several lines as a quotation."""
+    return [f"{indent}> {plain(line)}".rstrip() for line in text.strip().split("\n")]
+
+
+def _longest(text: str) -> int:
+    """The length of the longest run of backticks."""
+    return max(map(len, re.findall("`+", text)), default=0)
