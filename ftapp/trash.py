@@ -71,8 +71,9 @@ def delete_experiment(experiment: Experiment, *, with_runs: bool) -> list[Delete
 def _move(folder: Path, runs_dir: Path, name: Path) -> Deleted:
     target = runs_dir / _NAME / name
     target.parent.mkdir(parents=True, exist_ok=True)
+    now = time.time_ns()  # finer than the clock of the file system, by which two folders were deleted at once
     os.utime(
-        folder, follow_symlinks=False
+        folder, ns=(now, now), follow_symlinks=False
     )  # before the move, so that no other process takes it for one deleted long ago
     with suppress(FileNotFoundError):
         _remove(target)

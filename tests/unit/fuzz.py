@@ -166,6 +166,7 @@ def event(draw: random.Random) -> dict[str, Json]:
         "controlled": {"id": name(), "command": draw.choice(["pause", "resume", "stop", name()]), "applied": True}
         | {"reason": maybe(name), "step": step(), "rate": maybe(number)},
         "checkpointed": {"step": step(), "folder": name()},
+        "noted": {"message": name()},
         "model-saved": {"folder": name()},
         "run-ended": {"status": draw.choice(["done", "failed", "interrupted", "refused"]), "steps": step()}
         | {"seconds": seconds(), "error": maybe(name), "problems": [[name(), name(), name()]] * draw.randrange(2)},
