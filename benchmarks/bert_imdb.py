@@ -149,7 +149,8 @@ def prepare(args: argparse.Namespace) -> Figures:
     from ftapp import data, weights
 
     recipe = loaded(args)
-    weights.resolve(recipe.model.preset)
+    with weights.resolved(recipe.model.preset):
+        pass
     data.load(recipe.data, recipe.task, recipe.seed)
     return {}
 

@@ -162,7 +162,8 @@ def measure_keras(photos: Path, size: int, epochs: int, *, feed: bool) -> Figure
     from ftapp import weights
 
     data = {split: arrays_of(photos, split, size) for split in SPLITS}
-    base = keras_hub.models.Backbone.from_preset(weights.resolve(PRESET), image_shape=(size, size, 3))
+    with weights.resolved(PRESET) as place:
+        base = keras_hub.models.Backbone.from_preset(place, image_shape=(size, size, 3))
     base.trainable = False
     features = keras.layers.GlobalAveragePooling2D()(base.output)
     normal = keras.layers.BatchNormalization(center=False, scale=False, momentum=MOMENTUM, epsilon=EPSILON)(features)
@@ -272,7 +273,8 @@ def measure_forward(photos: Path, size: int, policy: str) -> Figures:
     from ftapp import weights
 
     keras.config.set_dtype_policy(policy)
-    base = keras_hub.models.Backbone.from_preset(weights.resolve(PRESET), image_shape=(size, size, 3))
+    with weights.resolved(PRESET) as place:
+        base = keras_hub.models.Backbone.from_preset(place, image_shape=(size, size, 3))
     model = keras.Model(base.input, keras.layers.GlobalAveragePooling2D(dtype="float32")(base.output))
     files = [file for split in SPLITS for file, _ in files_of(photos, split)]
     begun = time.perf_counter()
@@ -335,7 +337,8 @@ def prepare(args: argparse.Namespace, photos: Path) -> Figures:
     """Make the photos and fetch the weights."""
     from ftapp import weights
 
-    weights.resolve(PRESET)
+    with weights.resolved(PRESET):
+        pass
     if args.photos:
         shutil.rmtree(photos, ignore_errors=True)
         split_photos(args.photos, photos)

@@ -63,6 +63,16 @@ def new_folder_in_place(path: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+def discard(path: Path) -> None:
+    """Take a file or folder out of its place at once, and remove it as far as that is allowed. Raises OSError."""
+    scratch = _scratch(path)
+    path.rename(scratch)
+    if scratch.is_dir() and not scratch.is_symlink():
+        shutil.rmtree(scratch, ignore_errors=True)
+    else:
+        scratch.unlink(missing_ok=True)
+
+
 def _scratch(path: Path) -> Path:
     """A hidden name beside `path` that nobody else has."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")

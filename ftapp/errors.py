@@ -36,6 +36,9 @@ class RecipeError(Exception):
 class RunError(Exception):
     """A run that failed for a reason that its user can act on. Exit code 1, shown without a traceback."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(message))
+
 
 class HubError(RunError):
     """A preset or data set that could not be had from its hub or server; a profile may do without it."""

@@ -49,8 +49,13 @@ def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrai
     Raises RecipeError when preset, image size or sequence length do not fit; HubError when a hub cannot be reached.
     """
     preset = recipe.model.preset
-    preprocessor = load_preprocessor(recipe, progress)
-    place = weights.resolve(preset, progress)
+    with weights.resolved(preset, progress) as place:
+        return _load(recipe, place)
+
+
+def _load(recipe: Recipe, place: str) -> Pretrained:
+    """The preset in the folder, or of the name, `place`."""
+    preset, preprocessor = recipe.model.preset, _load_preprocessor(recipe, place)
     options: dict[str, Any] = {}
     if recipe.task == "image-classification":
         assert recipe.model.image_size is not None
@@ -71,8 +76,12 @@ def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrai
 
 def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:
     """The preset's preprocessor alone, set to the recipe's image size or sequence length. Raises as above."""
+    with weights.resolved(recipe.model.preset, progress) as place:
+        return _load_preprocessor(recipe, place)
+
+
+def _load_preprocessor(recipe: Recipe, place: str) -> Any:
     preset = recipe.model.preset
-    place = weights.resolve(preset, progress)
     try:
         preprocessor = _PREPROCESSORS[recipe.task].from_preset(place)
     except Exception as error:

