@@ -32,6 +32,7 @@ SEEDS = 3
 FEWEST = 2
 """Steps that an interval takes at least: one does not tell how much it scatters."""
 
+_LARGEST = 700.0  # of the logarithms whose number is a float
 _DRAWS = 4000
 _DRAWN_AT_ONCE = 250
 _LONGEST = 4000  # steps; longer series are averaged over neighbours first
@@ -238,7 +239,7 @@ def _around(series: Series) -> Series:
 
 def exponential(found: Interval) -> Interval:
     """The interval of a ratio, from that of its logarithm."""
-    estimate, low, high = (math.exp(value) for value in (found.estimate, found.low, found.high))
+    estimate, low, high = (math.exp(min(value, _LARGEST)) for value in (found.estimate, found.low, found.high))
     return Interval(estimate, low, high, found.repeats, found.of_seeds)
 
 

@@ -679,20 +679,33 @@ def _find_runs(names: list[str], runs_dir: Path | None) -> list[Any]:
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "localhost",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="NAME", help="Another name of it, such as that of a proxy. Repeatable."),
+    ] = None,
     runs_dir: RunsDirOption = None,
     offline: OfflineOption = False,
 ) -> None:
-    """Offer the terminal interface to a browser, on this machine only unless --host says otherwise."""
-    from ftapp.processes import python_module
-    from ftapp.web import LOOPBACK, WebServer
+    """Offer the terminal interface to a browser, on this machine only unless --host says otherwise.
 
+    Only who opens the printed address gets in: it holds a token, a new one each time or that of FTAPP_TOKEN.
+    """
+    from ftapp.processes import python_module
+    from ftapp.web import LOOPBACK, WebServer, chosen_token
+
+    with _refusals():
+        token = chosen_token()
     if host not in LOOPBACK:
-        print(f"whoever reaches {host}:{port} can start runs and read files here", file=sys.stderr)
+        print(
+            f"whoever knows the token and reaches {host}:{port} can start runs and read files here; what goes between "
+            "can be read on the way",
+            file=sys.stderr,
+        )
     words = python_module("ftapp.cli")
     words += ["--runs-dir", str(runs_dir.absolute())] if runs_dir else []
     words += ["--offline"] if offline else []
     try:
-        WebServer(words, host, port).serve()
+        WebServer(words, host, port, names or (), token).serve()
     except OSError as error:
         _refuse(f"{host}:{port} cannot be listened on: {error.strerror or error}")
 

@@ -1,32 +1,77 @@
 """The terminal interface in a browser: each page that is opened has an interface of its own, in a process of its own.
 
-Whoever reaches the server can start runs and read files, so it answers only pages that it has served itself: a web
-site that is open in the same browser may address it, but under a name or from an origin that give it away.
+Whoever reaches an interface can start runs and read files. So the server answers only who knows its token, which stands
+in the address that it prints and is a cookie from the first visit on; only under its own names, which keeps away web
+sites whose name has been made to lead here; only pages that it has served itself; and in no other page's frame.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
+import os
+import secrets
 import shlex
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from textual_serve.server import Server
 
+from ftapp.errors import Problem, RecipeError
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+TOKEN_VARIABLE = "FTAPP_TOKEN"
+_SHORTEST_TOKEN = 16  # characters
+_HEADERS = {
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def chosen_token() -> str | None:
+    """The token that FTAPP_TOKEN sets, for a server whose address is not to change. Raises RecipeError for a short
+    one.
+    """
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token is not None and len(token) < _SHORTEST_TOKEN:
+        message = f"{TOKEN_VARIABLE} has {len(token)} characters; a token has {_SHORTEST_TOKEN} or more"
+        raise RecipeError([Problem("", "", message)])
+    return token
 
 
 class WebServer(Server):
     """Serves until SIGINT or SIGTERM, and ends the interfaces that are open then."""
 
-    def __init__(self, words: Sequence[str], host: str, port: int) -> None:
-        """words: the command that opens the interface; host: the name or address to listen on."""
+    def __init__(
+        self, words: Sequence[str], host: str, port: int, names: Sequence[str] = (), token: str | None = None
+    ) -> None:
+        """Prepare a server; `serve` starts it.
+
+        Args:
+            words: The command that opens the interface.
+            host: The name or address to listen on.
+            port: The port to listen on.
+            names: Names under which it is reached beside those of the host, such as that of a proxy before it.
+            token: What a visitor has to know; by default a new one, which the printed address holds.
+        """
         super().__init__(shlex.join(words), host=host, port=port, title="ftapp")
         self._open: set[asyncio.Task[Any]] = set()
+        self._is_local = host in LOOPBACK
+        own = [] if self._is_local else [host, socket.gethostname()]
+        self._names = {name.lower() for name in (*LOOPBACK, *own, *names)}
+        self._shown_token = f"${TOKEN_VARIABLE}" if token else ""
+        self._token = token or secrets.token_urlsafe(24)
+        self._cookie = f"ftapp-{port}"  # a browser keeps the cookies of all ports of a machine together
 
     def serve(self, debug: bool = False) -> None:
         """Raises OSError when the address cannot be listened on. debug: as Textual's own servers have it."""
@@ -36,9 +81,16 @@ class WebServer(Server):
             self._make_app(), host=self.host, port=self.port, print=self._announce, access_log=None, shutdown_timeout=5
         )
 
+    async def _make_app(self) -> web.Application:
+        app = await super()._make_app()
+        app.middlewares.append(self._guard)
+        app.on_response_prepare.append(_add_headers)
+        return app
+
     def _announce(self, *_: object) -> None:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        print(f"ftapp is at http://{host}:{self.port}; Ctrl-C ends it, and runs go on", file=sys.stderr, flush=True)
+        address = f"http://{host}:{self.port}/?token={self._shown_token or self._token}"
+        print(f"ftapp is at {address} ; Ctrl-C ends it, and runs go on", file=sys.stderr, flush=True)
 
     async def on_startup(self, app: web.Application) -> None:
         """It is announced once it listens."""
@@ -50,13 +102,11 @@ class WebServer(Server):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def handle_index(self, request: web.Request) -> Any:
-        self._check(request)
         # The page is told to come back the way it came, which may be a forwarded port.
         self.public_url = f"{request.scheme}://{request.host}"
         return await super().handle_index(request)
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        self._check(request)
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
@@ -65,11 +115,50 @@ class WebServer(Server):
         finally:
             self._open.discard(task)
 
-    def _check(self, request: web.Request) -> None:
-        """Refuse pages of others."""
-        name = urlsplit(f"//{request.host}").hostname
-        if self.host in LOOPBACK and name not in LOOPBACK:
-            raise web.HTTPForbidden(text=f"ftapp answers as localhost here; it was called {name}")
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer only who may be answered. A page that is opened with the token goes on without it in its address."""
+        self._check_page(request)
+        given = request.query.get("token")
+        if given is None:
+            self._check_token(request.cookies.get(self._cookie, ""))
+            return await handler(request)
+        self._check_token(given)
+        if request.path != "/":
+            return await handler(request)
+        kept = {name: value for name, value in request.query.items() if name != "token"}
+        # A relative address, since a proxy before this server may be reached by another name.
+        response = web.Response(status=303, headers={"Location": str(request.rel_url.with_query(kept))})
+        secure = request.scheme == "https"
+        response.set_cookie(self._cookie, self._token, httponly=True, samesite="Strict", secure=secure, path="/")
+        return response
+
+    def _check_token(self, given: str) -> None:
+        if not secrets.compare_digest(given.encode("utf-8", "replace"), self._token.encode()):
+            raise web.HTTPForbidden(text="ftapp answers whoever opens the address that `ftapp serve` has printed")
+
+    def _check_page(self, request: web.Request) -> None:
+        """Refuse names that are not this server's, and pages of others."""
+        try:
+            name = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
+        except ValueError:
+            name = ""
+        if name not in self._names and (self._is_local or not _is_address(name)):
+            known = ", ".join(sorted(self._names))
+            raise web.HTTPForbidden(text=f"it was called {name!a}; ftapp answers as {known} here, see --name")
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
-            raise web.HTTPForbidden(text=f"ftapp answers pages of its own; this one is of {origin}")
+            raise web.HTTPForbidden(text=f"this page is of {origin!a}; ftapp answers pages of its own")
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+def _is_address(name: str) -> bool:
+    """Whether a host is an IP address: nobody can make one of these lead elsewhere."""
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True

@@ -25,6 +25,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 18, 38
 _MOST_POINTS = 400
 _ROW = 26
 _FEWEST_TICKS = 4  # of a logarithmic axis, before a finer division is tried
+_LEAST = 1e-100  # of what a logarithmic axis tells apart
 _CHARACTER = 7.0  # mean width of a letter at the plots' text size
 
 
@@ -260,7 +261,7 @@ class _Frame:
         every_x, every_y = np.concatenate(x), np.concatenate(y)
         log = log and bool((every_y > 0).all())
         if log:
-            every_y = np.log10(every_y)
+            every_y = np.log10(every_y.clip(_LEAST))
         if log_x:
             every_x = np.log10(every_x)
         return cls(_range(every_x, 0.0), _range(every_y, 0.04), log, log_x)
@@ -272,7 +273,7 @@ class _Frame:
 
     def y(self, value: float) -> float:
         low, high = self.y_range
-        place = math.log10(value) if self.log else value
+        place = math.log10(max(value, _LEAST)) if self.log else value
         return _HEIGHT - _BOTTOM - (place - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
     def axes(self, x_label: str, y_label: str = "") -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,16 +16,30 @@ from pathlib import Path
 import aiohttp
 import psutil
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from ftapp.errors import RecipeError
+from ftapp.web import WebServer, chosen_token
 
 
 @dataclass
 class Served:
     process: asyncio.subprocess.Process
     port: int
+    token: str
 
     @property
     def url(self) -> str:
         return f"http://localhost:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """As it was printed."""
+        return f"{self.url}/?token={self.token}"
+
+    @property
+    def socket(self) -> str:
+        return f"{self.url}/ws?token={self.token}"
 
     def interfaces(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -42,8 +57,9 @@ async def served() -> AsyncIterator[Served]:
         )
         assert process.stderr
         line = (await process.stderr.readline()).decode()
-    assert f"http://localhost:{port}" in line
-    yield Served(process, port)
+    printed = re.search(rf"http://localhost:{port}/\?token=(\S+)", line)
+    assert printed
+    yield Served(process, port, printed[1])
     if process.returncode is None:
         for each in psutil.Process(process.pid).children(recursive=True):
             each.kill()
@@ -64,8 +80,9 @@ async def first_frame(socket: aiohttp.ClientWebSocketResponse, word: str) -> str
 
 async def test_a_page_opens_an_interface_of_its_own(served: Served) -> None:
     async with aiohttp.ClientSession() as session:
-        async with session.get(served.url) as page:
+        async with session.get(served.address) as page:
             assert page.status == 200
+            assert str(page.url) == f"{served.url}/"
             assert f"ws://localhost:{served.port}/ws" in await page.text()
         # As through a forwarded port: the page comes back the way it came.
         async with session.get(served.url, headers={"Host": "localhost:9"}) as page:
@@ -83,7 +100,7 @@ async def test_a_page_opens_an_interface_of_its_own(served: Served) -> None:
 
 async def test_an_interface_ends_with_its_page(served: Served) -> None:
     async with aiohttp.ClientSession() as session:
-        async with session.ws_connect(f"{served.url}/ws") as socket:
+        async with session.ws_connect(served.socket) as socket:
             await first_frame(socket, "Recipes")
             interfaces = served.interfaces()
             assert interfaces
@@ -92,7 +109,7 @@ async def test_an_interface_ends_with_its_page(served: Served) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_signals_end_the_server_and_all_interfaces(served: Served, number: signal.Signals) -> None:
-    async with aiohttp.ClientSession() as session, session.ws_connect(f"{served.url}/ws") as socket:
+    async with aiohttp.ClientSession() as session, session.ws_connect(served.socket) as socket:
         await first_frame(socket, "Recipes")
         interfaces = served.interfaces()
         assert interfaces
@@ -125,11 +142,74 @@ async def test_pages_of_others_are_refused(served: Served) -> None:
     async with aiohttp.ClientSession() as session:
         for headers in refused:
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-                await session.ws_connect(f"{served.url}/ws", headers=headers)
+                await session.ws_connect(served.socket, headers=headers)
             assert caught.value.status == 403
-        async with session.get(served.url, headers={"Host": "elsewhere.example"}) as page:
+        async with session.get(served.address, headers={"Host": "elsewhere.example"}) as page:
             assert page.status == 403
     assert not served.interfaces()
+
+
+async def test_only_who_knows_the_token_gets_in(served: Served) -> None:
+    paths = ["/", "/?token=", f"/?token={served.token[:-1]}x", "/static/css/xterm.css", "/download/x", "/ws", "/\u00fc"]
+    async with aiohttp.ClientSession() as session:
+        for path in paths:
+            async with session.get(f"{served.url}{path}") as page:
+                assert page.status == 403, path
+                assert served.token not in await page.text()
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(f"{served.url}/ws?token=nothing")
+        assert not served.interfaces()
+        async with session.get(served.address, allow_redirects=False) as page:
+            assert (page.status, page.headers["Location"]) == (303, "/")
+            cookie = page.headers["Set-Cookie"]
+            assert "HttpOnly" in cookie
+            assert "SameSite=Strict" in cookie
+        for path in ("/", "/static/css/xterm.css"):
+            async with session.get(f"{served.url}{path}") as page:
+                assert page.status == 200, path
+
+
+async def test_it_is_shown_in_no_frame(served: Served) -> None:
+    async with aiohttp.ClientSession() as session:
+        for address in (served.address, served.url, f"{served.url}/none"):
+            async with session.get(address) as page:
+                assert page.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+                assert page.headers["X-Frame-Options"] == "DENY"
+                assert page.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "answered"),
+    [
+        ("localhost", "localhost", True),
+        ("localhost", "LOCALHOST.", True),
+        ("localhost", "[::1]", True),
+        ("localhost", "10.0.0.1", False),
+        ("localhost", "elsewhere.example", False),
+        ("localhost", "proxy.example", True),
+        ("localhost", "localhost.elsewhere.example", False),
+        ("localhost", "[", False),
+        ("0.0.0.0", "10.0.0.1", True),
+        ("0.0.0.0", socket.gethostname(), True),
+        ("0.0.0.0", "elsewhere.example", False),
+        ("work.example", "work.example", True),
+        ("work.example", "elsewhere.example", False),
+    ],
+)
+async def test_names_that_are_not_its_own_are_refused(host: str, name: str, answered: bool) -> None:
+    server = WebServer(["true"], host, 8000, ["proxy.example"], "a token of some length")
+    async with TestClient(TestServer(await server._make_app())) as client:
+        cookies = {"ftapp-8000": "a token of some length"}
+        async with client.get("/", headers={"Host": name}, cookies=cookies) as page:
+            assert page.status == (200 if answered else 403)
+
+
+def test_a_short_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_TOKEN", "short")
+    with pytest.raises(RecipeError, match="has 5 characters"):
+        chosen_token()
+    monkeypatch.setenv("FTAPP_TOKEN", "a token of some length")
+    assert chosen_token() == "a token of some length"
 
 
 def test_a_port_that_is_taken_is_refused_in_words(tmp_path: Path) -> None:
