@@ -154,6 +154,7 @@ def facts(recipe: Recipe, survey: Survey, advice: Advice) -> list[tuple[str, str
     each = f"{few:,}" if few == most else f"{few:,} to {most:,}"
     rows = [
         ("data", f"{recipe.data.source}: {survey.examples:,} examples, {sum(survey.counts):,} of them to train on"),
+        *([("read", "; ".join(survey.notes))] if survey.notes else []),
         ("model", f"{presets.short_name(recipe.model.preset)}, {_read_at(recipe)}"),
         ("classes", f"{len(survey.classes)}, with {each} training examples each"),
         ("size", advice.because[0]),

@@ -195,7 +195,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     limit; sample: how many of the training examples were probed; guessing: the share of them in the most frequent
     class; probes: a block each, from the bottom up, empty where the blocks cannot be read one by one; head: what a new
     classifier of texts would read, where that is not the last block's output, else None; positions: (height, width) of
-    the last block's output for images, else None.
+    the last block's output for images, else None; notes: what was decided when the source was read, in sentences.
     """
 
     classes: tuple[str, ...]
@@ -206,6 +206,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     probes: tuple[Probe, ...]
     head: Probe | None
     positions: tuple[int, int] | None
+    notes: tuple[str, ...] = ()
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):

@@ -188,9 +188,9 @@ def _told(root: Path, parts: Mapping[Path, Role]) -> str:
 def _unwrapped(folder: Path) -> Path:
     """The folder, or the one inside where it holds nothing but one other folder, which holds folders."""
     for _ in range(_DEEPEST):
-        inner = local_files.folders(folder)
-        if any(_is_data(path) for path in local_files.visible(folder)):
+        if any(_is_data(path) for path in folder.iterdir()):
             return folder
+        inner = local_files.folders(folder)
         filled = [each for each in inner if _holds_data(each)] if len(inner) > 1 else inner
         if len(filled) != 1 or not local_files.folders(filled[0]):
             return folder
@@ -215,7 +215,7 @@ def _common(one: Iterable[str], other: Iterable[str]) -> set[str]:
 
 def _is_data(path: Path) -> bool:
     """Whether it is a file that may be an image."""
-    return path.is_file() and not local_files.is_note(path)
+    return not local_files.is_debris(path.name) and not local_files.is_note(path) and path.is_file()
 
 
 def _holds_data(folder: Path) -> bool:

@@ -72,6 +72,7 @@ def survey(recipe: Recipe, backbone: Any, preprocessor: Any, splits: Splits, pro
         probes=tuple(map(probe, blocks)),
         head=probe("") if "" in read else None,
         positions=(int(shape[1]), int(shape[2])) if len(shape) == 4 else None,
+        notes=splits.notes,
     )
 
 

@@ -61,6 +61,9 @@ class Folder(Examples):
             name = local_files.readable(str(path))
             raise RunError(f"the image {name} was whole when it was checked, and is not any more: {error}") from error
 
+    def place(self, index: int) -> str:
+        return local_files.readable("/".join(self.paths[index].parts[-2:]))
+
     def digest(self, index: int) -> bytes:
         return self._files[index].digest
 

@@ -19,7 +19,7 @@ from ftapp import fetch
 from ftapp.data import images, labels
 from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, Texts, content_hash
 from ftapp.data.texts import prepare
-from ftapp.errors import HubError, Problem, RecipeError, nearest
+from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
@@ -47,7 +47,10 @@ class _Images(Examples):
         self.given_split = given_split
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return images.rgb(self._records[index][self._column])
+        try:
+            return images.rgb(self._records[index][self._column])
+        except images.BrokenImageError as error:
+            raise RunError(f"the image of example {index + 1} cannot be decoded: {error}") from error
 
     def digest(self, index: int) -> bytes:
         return content_hash(self._records[index][self._column])

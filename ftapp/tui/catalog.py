@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftapp import local_files
 from ftapp.resources import bundled
 from ftapp.tui.search import rank
 
@@ -125,7 +126,7 @@ class Catalog:
 
 def _toml_files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.glob("*.toml") if path.is_file())
+        return sorted(path for path in folder.glob("*.toml") if path.is_file() and not local_files.is_debris(path.name))
     except OSError:
         return []
 
