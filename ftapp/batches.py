@@ -259,9 +259,15 @@ def encode(recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocesso
             encoded[name] = LabelledTexts(part, preprocessor, told, noise)
         else:
             encoded[name] = Images(part, preprocessor, _augmenter(recipe))
-    for name in {"train", "test", recipe.evaluate.split}:
+    for name in dict.fromkeys(("train", "test", recipe.evaluate.split)):
         if not len(encoded[name]):
-            message = f"there is too little data for the {name} split; give it a larger share, or more data"
+            message = f"the {name} split is empty; give it a larger share, or more data"
+            if recipe.task == "causal-lm":
+                given, length = sum(map(len, getattr(found, name))), preprocessor.sequence_length
+                message = (
+                    f"the {name} split has {given:,} characters, too few for one sequence of {length} tokens; give it "
+                    "more text, or set a smaller model.sequence_length"
+                )
             raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
     parts = encoded["train"], encoded["validation"], encoded["test"]
     if isinstance(found, data.Splits):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import keras_hub
 import numpy as np
 import pytest
 
+from ftapp import batches, models, recipe
 from ftapp.batches import encode_texts, epoch_order, evaluation_order, prefetched
+from ftapp.errors import RecipeError
 from tests.conftest import Tiny
 
 
@@ -97,3 +100,10 @@ def test_texts_are_encoded_as_the_preset_does_whole(tiny: Tiny) -> None:
 
     encode_texts(texts, Watched())
     assert sum(map(len, split)) < sum(map(len, texts))
+
+
+def test_a_text_of_less_than_a_sequence_is_said_to_be_so(lm_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("the cat sees the dog. " * 3)
+    parsed = recipe.parse(lm_recipe.replace(str(tiny.book), f"{tmp_path}/short.txt"))
+    with pytest.raises(RecipeError, match=r"the test split has \d+ characters, too few for one sequence of 16 tokens"):
+        batches.load(parsed, models.load_preprocessor(parsed), lambda *told: None)
