@@ -362,6 +362,12 @@ def _notes(recipe: Recipe, survey: Survey, fit: Fit, best: Course) -> list[str]:
     return notes
 
 
+def with_all_data(recipe: Recipe) -> Recipe:
+    """The recipe with all data there are, and shares of them held out, whatever it says: what a survey looks at."""
+    every = recipe.data.model_copy(update={"limit": None, "validation": 0.1, "test": 0.2})
+    return recipe.model_copy(update={"data": every})
+
+
 def _value(recipe: Recipe, key: str) -> Any:
     found: Any = recipe
     for part in key.split("."):

@@ -233,16 +233,16 @@ class Splits:
     notes: tuple[str, ...] = ()
 
 
-def load(recipe: Recipe, preprocessor: Any, progress: Progress) -> Splits:
-    """Read, split and encode the recipe's data. Raises RecipeError when a split that is needed is empty."""
-    return encode(recipe, read(recipe, progress), preprocessor, progress)
-
-
-def read(recipe: Recipe, progress: Progress) -> data.Splits | data.DocumentSplits:
-    """The recipe's data as its source has it, split."""
-    if recipe.task == "causal-lm":
-        return data.documents(recipe.data, recipe.seed, progress)
-    return data.load(recipe.data, recipe.task, recipe.seed, progress)
+def load(
+    recipe: Recipe,
+    preprocessor: Any,
+    progress: Progress,
+    found: data.Splits | data.DocumentSplits | None = None,
+) -> Splits:
+    """Encode the recipe's data, which are read and split unless that is done. Raises RecipeError when a split that is
+    needed is empty.
+    """
+    return encode(recipe, found or data.read(recipe, progress), preprocessor, progress)
 
 
 def encode(recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocessor: Any, progress: Progress) -> Splits:

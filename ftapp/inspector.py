@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from ftapp import advice, service, sources, structures
 from ftapp import recipe as recipes
-from ftapp import service, sources, structures
 from ftapp.answers import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Phase, Recipe
@@ -265,14 +265,13 @@ class Inspector:
         parsed = recipes.parse(recipe)
         if parsed.task == "causal-lm":
             raise RunError("a survey is of classes; this recipe's task is 'causal-lm'")
-        # All there is, and shares of it held out, whatever the recipe does: what is asked is how much data there are.
-        spec = parsed.data.model_copy(update={"limit": None, "validation": 0.1, "test": 0.2})
+        asked = advice.with_all_data(parsed)
 
         def make() -> Survey:
             from ftapp import data
 
             request.progress("reading the data")
-            splits = data.load(spec, parsed.task, parsed.seed, request.progress)
+            splits = data.load(asked.data, parsed.task, parsed.seed, request.progress)
             _begin(parsed, request)
             held = self._held(parsed, request, len(splits.classes))
             from ftapp import survey
@@ -282,7 +281,7 @@ class Inspector:
                     parsed, held.pretrained.backbone, held.pretrained.preprocessor, splits, request.progress
                 )
 
-        identity = structures.data_identity(parsed.model_copy(update={"data": spec}))
+        identity = structures.data_identity(asked)
         return self._survey.get(repr((identity, parsed.model, parsed.precision, parsed.seed)), make)
 
     def _read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:

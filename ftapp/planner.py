@@ -51,17 +51,19 @@ def plan(recipe: Recipe) -> dict[str, Any]:
 
     Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
     """
+    from ftapp import data
+
+    def told(activity: str, done: int, total: int | None) -> None:
+        _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
+
+    found = data.read_early(recipe, told)
     from ftapp import backend, batches, cautions, freeze, models
     from ftapp.train import built
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
-
-    def told(activity: str, done: int, total: int | None) -> None:
-        _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
-
     pretrained = models.load_pretrained(recipe, told)
-    splits = batches.load(recipe, pretrained.preprocessor, told)
+    splits = batches.load(recipe, pretrained.preprocessor, told, found)
     model = built(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     units, _ = freeze.units(model, pretrained.backbone)

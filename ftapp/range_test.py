@@ -64,6 +64,9 @@ def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> 
     starts from. Raises RecipeError when the recipe does not fit its model or data; RunError when these cannot be had,
     and when something is not as it was at the end.
     """
+    from ftapp import data
+
+    found = data.read_early(recipe, _told)
     import keras
 
     from ftapp import backend, batches, freeze, models, proof
@@ -74,7 +77,7 @@ def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
     pretrained = models.load_pretrained(recipe, _told)
-    splits = batches.load(recipe, pretrained.preprocessor, _told)
+    splits = batches.load(recipe, pretrained.preprocessor, _told, found)
     model = built(recipe, pretrained, splits)
     former = _trained(recipe, index, pretrained, model, splits)
     phase = recipe.phase[index]

@@ -8,10 +8,11 @@ from typing import Any
 import keras
 
 from ftapp import backend, batches, freeze, models, preview, rates
-from ftapp.batches import Splits
 from ftapp.control import Control
-from ftapp.errors import HubError, Problem, RecipeError, RunError
-from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, ProgressLog, RunStarted
+from ftapp.data import DocumentSplits, Splits
+from ftapp.errors import Problem, RecipeError
+from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
+from ftapp.fetch import Progress
 from ftapp.job import Job
 from ftapp.models import Pretrained
 from ftapp.proof import combined, digests
@@ -22,9 +23,17 @@ from ftapp.runs import Run
 _IMAGES, _VIEWS = 4, 5
 
 
-def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
+def train(
+    recipe: Recipe,
+    found: Splits | DocumentSplits | None,
+    run: Run,
+    log: EventLog,
+    control: Control,
+    progress: Progress,
+) -> None:
     """Do the whole job. Everything worth knowing goes to `log`.
 
+    found: the recipe's data, None where they are still to be read; progress: is told of downloads and preparations.
     Raises RecipeError when the recipe does not fit its model or data, RunError when the run cannot go on.
     """
     device = backend.device()
@@ -42,18 +51,8 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
             reason=reason,
         )
     )
-    told = ProgressLog(log)
-
-    def progress(activity: str, done: int, total: int | None) -> None:
-        told(activity, done, total)
-        if control.wanted():
-            raise KeyboardInterrupt  # there is nothing to lose yet
-
-    try:
-        pretrained = models.load_pretrained(recipe, progress)
-        splits = batches.load(recipe, pretrained.preprocessor, progress)
-    except HubError as error:
-        raise RunError(f"{error}; {_way_out(facts)}") from error
+    pretrained = models.load_pretrained(recipe, progress)
+    splits = batches.load(recipe, pretrained.preprocessor, progress, found)
     log.write(
         DataLoaded(
             time=time.time(),
@@ -91,7 +90,7 @@ def train(recipe: Recipe, run: Run, log: EventLog, control: Control) -> None:
     log.write(ModelSaved(time=time.time(), folder=run.model_folder.name))
 
 
-def built(recipe: Recipe, pretrained: Pretrained, splits: Splits) -> keras.Model:
+def built(recipe: Recipe, pretrained: Pretrained, splits: batches.Splits) -> keras.Model:
     """The model as the run begins with it. Raises RecipeError when the phases do not fit it."""
     # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
     keras.utils.set_random_seed(recipe.seed)
@@ -114,8 +113,3 @@ def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
     ]
     if problems:
         raise RecipeError(problems)
-
-
-def _way_out(facts: dict[str, Any]) -> str:
-    profiles = [name for name in facts.get("hubless_profiles", []) if name != facts.get("profile")]
-    return f"'--profile {profiles[0]}' works without it" if profiles else "local folders and files work without it"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.control import Control
-from ftapp.errors import RecipeError, RunError
-from ftapp.events import EventLog, NoteHandler, RunEnded, Status
+from ftapp.errors import HubError, RecipeError, RunError
+from ftapp.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
 from ftapp.runs import EXIT_CODES, STOP_SIGNALS, Run
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -31,17 +31,30 @@ def main(folder: Path) -> int:
         # They were held back when the process was launched; one that has come meanwhile ends the run now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         recipe = recipes.load(run.recipe_file)
-        # Imported here so that everything that can go wrong with it, an interruption included, ends in an event too.
-        from ftapp import train
+        told = ProgressLog(log)
 
+        def progress(activity: str, done: int, total: int | None) -> None:
+            told(activity, done, total)
+            if control.wanted():
+                raise KeyboardInterrupt  # there is nothing to lose yet
+
+        # Imported here so that everything that can go wrong with it, an interruption included, ends in an event too;
+        # the data first, since they need no Keras, which takes seconds to import.
         with NoteHandler(log):
-            train.train(recipe, run, log, control)
+            from ftapp import data
+
+            found = data.read_early(recipe, progress)
+            from ftapp import train
+
+            train.train(recipe, found, run, log, control, progress)
         status = "interrupted" if control.stopping else "done"
     except KeyboardInterrupt:
         status, error = "interrupted", "interrupted before the model was saved"
     except RecipeError as raised:
         status, error = "refused", str(raised)
         problems = [(problem.file, problem.key, problem.message) for problem in raised.problems]
+    except HubError as raised:
+        status, error = "failed", f"{raised}; {_way_out(run)}"
     except RunError as raised:
         status, error = "failed", str(raised)
     except Exception as raised:
@@ -64,6 +77,12 @@ def main(folder: Path) -> int:
     except OSError as raised:  # a full disk, most likely; train.log may be on another one
         print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
     return EXIT_CODES[status]
+
+
+def _way_out(run: Run) -> str:
+    facts = run.environment()
+    profiles = [name for name in facts.get("hubless_profiles", []) if name != facts.get("profile")]
+    return f"'--profile {profiles[0]}' works without it" if profiles else "local folders and files work without it"
 
 
 if __name__ == "__main__":

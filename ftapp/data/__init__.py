@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Protocol, cast
 
-from ftapp import sources
+from ftapp import fetch, sources
 from ftapp.data.examples import DocumentSplits, Examples, Splits, Subset, Texts
 from ftapp.data.splits import split, split_documents
 from ftapp.fetch import Progress
-from ftapp.recipe import Data
+from ftapp.recipe import Data, Recipe
 from ftapp.sources import Source
 
-__all__ = ["SOURCES", "DocumentSplits", "Examples", "Splits", "Subset", "documents", "load"]
+__all__ = [
+    "SOURCES",
+    "DocumentSplits",
+    "Examples",
+    "Splits",
+    "Subset",
+    "check",
+    "documents",
+    "load",
+    "read",
+    "read_early",
+]
 
 SOURCES = {
     "csv": "table",
@@ -24,6 +36,9 @@ SOURCES = {
     "tfds": "tfds_source",
 }
 """Scheme of a source -> the module here that reads it; imported on use, since what it needs takes seconds to import."""
+
+
+_LARGEST = 256 << 20  # bytes
 
 
 class _Reader(Protocol):
@@ -43,6 +58,48 @@ def load(spec: Data, task: str, seed: int, progress: Progress | None = None) -> 
 def documents(spec: Data, seed: int, progress: Progress | None = None) -> DocumentSplits:
     """The texts of a source for a causal language model, split. Raises as `load` does."""
     return split_documents(cast(Texts, _read(spec, "causal-lm", progress)), spec, seed)
+
+
+def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits:
+    """A recipe's data, split. Raises as `load` does."""
+    if recipe.task == "causal-lm":
+        return documents(recipe.data, recipe.seed, progress)
+    return load(recipe.data, recipe.task, recipe.seed, progress)
+
+
+def read_early(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits | None:
+    """The same before Keras is imported, so that what is wrong with data is said seconds earlier; None for data of
+    TensorFlow Datasets, which imports TensorFlow before devices are chosen.
+    """
+    return None if sources.parse(recipe.data.source).scheme == "tfds" else read(recipe, progress)
+
+
+def check(recipe: Recipe) -> None:
+    """Raise RecipeError where `read` would, as far as that takes no download and little time.
+
+    Tables and texts are read as a run reads them, at some 30 MB a second; of a folder of images its splits, classes and
+    names of files are, not the images. Data of a hub, of scikit-learn and files of more than 256 MiB are left to the
+    run.
+    """
+    source = sources.parse(recipe.data.source)
+    if source.scheme == "folder":
+        from ftapp.data import folder
+
+        folder.check(recipe.data, source)
+    elif source.artifact:
+        if fetch.is_cached(source.artifact):
+            read(recipe)
+    elif source.scheme in ("csv", "jsonl", "text") and _size(source) <= _LARGEST:
+        read(recipe)
+
+
+def _size(source: Source) -> int:
+    """Bytes of a local file or of the texts in a folder; 0 where there is none, and for patterns."""
+    path = Path(source.name).expanduser()
+    try:
+        return sum(each.stat().st_size for each in path.rglob("*.txt")) if path.is_dir() else path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _read(spec: Data, task: str, progress: Progress | None) -> Examples:

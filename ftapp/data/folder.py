@@ -78,8 +78,34 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     class folders, for classes that `data.classes` or a split lacks, for fewer than two classes, and for folders of
     which it is in doubt whether they are splits or classes.
     """
-    root = Path(source.name).expanduser().absolute()
     findings = Findings()
+    listing = _list(spec, source, findings)
+    files = _told_apart(_checked(listing.paths, findings, progress), findings)
+    findings.check()
+    given = np.array(listing.membership, np.int8) if set(listing.membership) != {TRAIN} else None
+    return Folder(files, np.array(listing.targets, np.int32), listing.classes, given, listing.notes)
+
+
+def check(spec: Data, source: Source) -> None:
+    """Raise what `read` would, but for images that cannot be decoded: none is opened that is one by its name."""
+    findings = Findings()
+    _list(spec, source, findings)
+    findings.check()
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The images of a folder, with the position of the class and the split of each."""
+
+    paths: list[Path]
+    targets: list[int]
+    membership: list[int]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
+    root = Path(source.name).expanduser().absolute()
     found = _layout(root, spec, findings)
     names = _names(found, findings)
     findings.check()
@@ -111,14 +137,11 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
             paths += some
             targets += [known[name]] * len(some)
             membership += [SPLITS[part]] * len(some)
-    files = _told_apart(_checked(paths, findings, progress), findings)
-    findings.check()
-    given = np.array(membership, np.int8) if set(membership) != {TRAIN} else None
     if ignored:
         names_of = listed([local_files.readable(path.name) for path in ignored])
         plural = "s" if len(ignored) > 1 else ""
         notes.append(f"{len(ignored):,} file{plural} in class folders ignored, no images: {names_of}")
-    return Folder(files, np.array(targets, np.int32), classes, given, tuple(notes))
+    return _Listing(paths, targets, membership, classes, tuple(notes))
 
 
 def _layout(root: Path, spec: Data, findings: Findings) -> Layout:

@@ -88,6 +88,15 @@ def numbers_read(known: Mapping[str, int], classes: Sequence[str]) -> str:
     return f"labels are numbers: {', '.join(told[:10])}{more}"
 
 
+def merges(known: Mapping[str, int], classes: Sequence[str]) -> list[str]:
+    """Which labels were merged into which class, in sentences."""
+    written: dict[int, list[str]] = {}
+    for label, position in known.items():
+        if label != classes[position]:
+            written.setdefault(position, []).append(label)
+    return [f"labels merged: {shown_list(some)} as {shown(classes[at])}" for at, some in sorted(written.items())]
+
+
 def troubles(
     counts: Mapping[str, int], named: Sequence[str] | None, *, merge: bool = False, leave_out: str = ""
 ) -> Iterator[Trouble]:
@@ -167,6 +176,12 @@ def shown(label: str) -> str:
     """A label in quotes, with escapes for what cannot be seen; the beginning of a long one."""
     text = label if label.isprintable() else ascii(label)[1:-1]
     return f"'{text[:40]}…'" if len(text) > 41 else f"'{text}'"
+
+
+def shown_list(names: Sequence[str]) -> str:
+    """The first twelve names in quotes, and how many more there are."""
+    more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
+    return ", ".join(map(shown, names[:12])) + more
 
 
 def _visible(label: str) -> str:

@@ -155,7 +155,7 @@ def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings
         close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
         choice = folded[close[0]] if close else guesses.get(key)
         mend = nearest(name, columns) if key == "data.source" else override(key, choice) if choice else ""
-        parts = (f"there is no column '{name}'", f"the columns are {_listed(columns)}", mend)
+        parts = (f"there is no column '{name}'", f"the columns are {labels.shown_list(columns)}", mend)
         findings.add(path, "; ".join(filter(None, parts)), key)
 
 
@@ -171,11 +171,6 @@ def _guessed(rows: list[Row], columns: Sequence[str], taken: Sequence[str]) -> d
     label = min(different, key=lambda name: different[name], default=None)
     guesses = {"data.text_column": text} if text != label else {}
     return guesses | ({"data.label_column": label} if label is not None else {})
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return ", ".join(map(shown, names[:12])) + more
 
 
 def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], findings: Findings) -> None:
@@ -267,7 +262,7 @@ def _classes(
     if said := labels.numbers_read(known, classes):
         notes.append(said)
     if merge:
-        notes.extend(_merges(known, classes))
+        notes.extend(labels.merges(known, classes))
     return classes, known
 
 
@@ -281,20 +276,13 @@ def _add_unknown(
 ) -> None:
     if all(labels.whole(each) is not None for each in counts) and not set(counts) & set(classes):
         found = labels.in_order(counts)
-        findings.add(path, f"the labels are {_listed(found)}, and data.classes has {len(classes)} names; names of "
-                           "numbers count from 0 or from 1, one name for each number that occurs",
+        findings.add(path, f"the labels are {labels.shown_list(found)}, and data.classes has {len(classes)} names; "
+                           "names of numbers count from 0 or from 1, one name for each number that occurs",
                      "data.classes")  # fmt: skip
         findings.check()
     message = f"the label {shown(name)} is none of data.classes; {nearest(name, classes)}"
     for place in places:
         findings.add(path, message, "data.classes", place)
-
-
-def _merges(known: Mapping[str, int], classes: Sequence[str]) -> Iterator[str]:
-    for position, name in enumerate(classes):
-        written = [label for label, at in known.items() if at == position and label != name]
-        if written:
-            yield f"labels merged: {_listed(written)} as {shown(name)}"
 
 
 def _plain(value: object) -> str:

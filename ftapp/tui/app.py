@@ -178,11 +178,18 @@ class FtApp(App[None]):
         self.push_screen(ConfigureScreen(draft))
 
     def start(self, draft: Draft) -> None:
-        """Start a draft's run or experiment, detached from the interface, and show it; or say what is wrong with it."""
+        """Start a draft's run or experiment, detached from the interface, and show it; or say what is wrong with it or
+        its data.
+        """
+        self._start(draft)
+
+    @work(exclusive=True, group="start")
+    async def _start(self, draft: Draft) -> None:
         from ftapp.errors import RecipeError
         from ftapp.runs import Run
 
         try:
+            await asyncio.to_thread(draft.check)
             started = draft.start(self.runs_dir, offline=self.offline)
         except RecipeError as error:
             self.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp import backend, experiments, recipe, runs
+from ftapp import backend, experiments, preflight, recipe, runs
 from ftapp.errors import Problem, RecipeError
 from ftapp.experiments import Experiment, Options
 from ftapp.recipe import Recipe
@@ -88,6 +88,13 @@ class Draft:
         words = ["ftapp", "run", self.name, *(["--profile", self.profile] if self.profile else [])]
         overrides = (word for override in self.overrides for word in ("--set", override))
         return shlex.join([*words, *overrides, *self.options.words])
+
+    def check(self) -> None:
+        """Raise RecipeError when it is not valid, its backend is not installed or its data cannot be used. Data are
+        read for it, which takes seconds.
+        """
+        loaded = self.load_experiment()
+        preflight.check(loaded.arms.values() or [loaded.base])
 
     def start(self, runs_dir: Path, *, offline: bool) -> Run | Experiment:
         """Start its run or, where it has arms or is repeated, its experiment, which goes on without this process.

@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ftapp import data
-from ftapp.data import images
+from ftapp import data, sources
+from ftapp.data import folder, images
 from ftapp.errors import RecipeError, RunError
 from ftapp.recipe import Data
 
@@ -417,3 +417,36 @@ def test_a_data_set_without_what_the_task_needs(prepared: Path, monkeypatch: pyt
     assert len(data.load(spec("tfds:tiny_pets", text_column="review"), "text-classification", 0).train) == 18
     with pytest.raises(RecipeError, match=r"data\.classes: .* 'dog' is missing"):
         data.load(spec("tfds:tiny_pets", classes=["cat", "bird"]), "image-classification", 0)
+
+
+def test_class_folders_that_look_alike_are_merged_or_named_apart(pets: Path) -> None:
+    for number in range(4):
+        write(pets / "Cat" / f"{number}.png", noise(100 + number))
+    (message,) = problems(pets)
+    assert "'cat' (10) and 'Cat' (4) differ only in letter case" in message
+    merged = data.load(spec(f"folder:{pets}", merge_labels=True), "image-classification", 0)
+    assert merged.classes == ("cat", "dog")
+    assert np.sum(list(merged.counts.values()), axis=0).tolist() == [14, 10]
+    assert merged.notes == ("folders merged: Cat as cat",)
+    names = ["cat", "Cat", "dog"]
+    apart = data.load(spec(f"folder:{pets}", classes=names), "image-classification", 0)
+    assert np.sum(list(apart.counts.values()), axis=0).tolist() == [10, 4, 10]
+    with pytest.raises(RecipeError, match="differ only in letter case"):
+        data.load(spec(f"folder:{pets}", classes=["cat", "dog"]), "image-classification", 0)
+
+
+def test_class_folders_that_are_numbers_have_names_in_the_recipe(tmp_path: Path) -> None:
+    for number in range(20):
+        write(tmp_path / str(1 + number % 2) / f"{number:02}.png", noise(number))
+    splits = data.load(spec(f"folder:{tmp_path}", classes=["cat", "dog"]), "image-classification", 0)
+    assert splits.classes == ("cat", "dog")
+    assert splits.notes == ("labels are numbers: 1 = cat, 2 = dog",)
+
+
+def test_the_check_before_a_run_reads_no_image(pets: Path) -> None:
+    source = sources.parse(f"folder:{pets}")
+    (pets / "cat" / "broken.png").write_bytes(b"no image")
+    folder.check(spec(f"folder:{pets}"), source)
+    (pets / "cat" / "film.mp4").write_bytes(b"no image")
+    with pytest.raises(RecipeError, match=r"film\.mp4: data\.source: this is no image"):
+        folder.check(spec(f"folder:{pets}"), source)

@@ -1,0 +1,33 @@
+"""What is checked of a recipe before a process is started for it: its backend and its data. Needs no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ftapp import backend
+from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.recipe import Recipe
+
+
+def check(recipes: Iterable[Recipe]) -> None:
+    """Raise RecipeError for a backend that is not installed, and for data that cannot be used (`ftapp.data.check`).
+
+    The data of recipes that differ in other things are read once.
+    """
+    from ftapp import data  # here, since NumPy takes a quarter of a second to import
+
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for recipe in recipes:
+        try:
+            backend.check_installed(recipe.backend)
+            key = repr((recipe.task, recipe.data, recipe.seed))
+            if key not in seen:
+                seen.add(key)
+                data.check(recipe)
+        except RecipeError as error:
+            problems += error.problems
+        except RunError:
+            pass  # what cannot be had, for which the run gives its reason and a way out
+    if problems:
+        raise RecipeError(list(dict.fromkeys(problems)))

@@ -1,0 +1,80 @@
+"""What is wrong with data is said before a process starts: at once, in each command alike, with nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftapp import preflight, recipe
+from ftapp.errors import RecipeError
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    file = tmp_path / "reviews.csv"
+    rows = [f"a review {number},{'pos' if number % 2 else 'neg'}" for number in range(20)]
+    file.write_text("\n".join(["Text,label", *rows]), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "bert-full", "--profile", "quick", "--set"),
+        ("run", "bert-full", "--profile", "quick", "--repeat", "2", "--set"),
+        ("run", "lesson-bert-frozen-attention", "--profile", "quick", "--set"),
+        ("plan", "bert-full", "--profile", "quick", "--set"),
+        ("lr-find", "bert-full", "--profile", "quick", "--set"),
+        ("advise", "bert-full", "--profile", "quick", "--set"),
+    ],
+)
+def test_each_command_says_it_at_once_and_leaves_nothing(arguments: tuple[str, ...], reviews: Path) -> None:
+    script = "import sys; from ftapp.cli import main; sys.argv[0] = 'ftapp'\ntry: main()\nfinally: "
+    script += "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    folder = reviews.parent / "runs"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments, f"data.source=csv:{reviews}"],
+        capture_output=True, text=True, check=False, env={**os.environ, "FTAPP_RUNS": str(folder)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{reviews}: data.text_column: there is no column 'text'; the columns are 'Text', 'label'; "
+        "--set data.text_column=Text\n"
+    )
+    assert not folder.exists()
+
+
+def test_a_refused_recipe_is_no_run_in_json(reviews: Path) -> None:
+    command = [sys.executable, "-m", "ftapp.cli", "run", "bert-full", "--profile", "quick", "--json"]
+    done = subprocess.run(
+        [*command, "--set", f"data.source=csv:{reviews}"], capture_output=True, text=True, check=False
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert (result["status"], result["run"]) == ("refused", None)
+
+
+def test_equal_data_are_read_once(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ftapp import data
+
+    loaded = recipe.load(
+        recipe.find("bert-full"), "quick", [f"data.source=csv:{reviews}", "data.text_column=Text", "data.limit=20"]
+    )
+    read: list[int] = []
+    monkeypatch.setattr(data, "check", lambda each: read.append(each.seed))
+    preflight.check([loaded, loaded.model_copy(update={"title": "another"}), loaded.model_copy(update={"seed": 5})])
+    assert read == [0, 5]
+
+
+def test_problems_of_all_arms_are_said_together(reviews: Path) -> None:
+    overrides = [f"data.source=csv:{reviews}", "data.limit=20"]
+    loaded = recipe.load(recipe.find("bert-full"), "quick", overrides)
+    other = loaded.data.model_copy(update={"text_column": "label", "label_column": "class"})
+    with pytest.raises(RecipeError) as caught:
+        preflight.check([loaded, loaded.model_copy(update={"data": other})])
+    assert [problem.key for problem in caught.value.problems] == ["data.text_column", "data.label_column"]
