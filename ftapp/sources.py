@@ -111,6 +111,8 @@ def _checked(uri: str) -> str:
             raise ValueError(f"a pattern of texts matches at least one file; nothing matches '{source.name}'")
         return absolute
     wants_folder = source.scheme == "folder"
+    if wants_folder and path.is_file():
+        raise ValueError(f"'{source.name}' is a file, and images are in a folder; an archive is unpacked first")
     if not path.exists() or (wants_folder and not path.is_dir()):
         what = "folder" if wants_folder else "file"
         siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -15,16 +15,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import fetch
+from ftapp import fetch, layout
 from ftapp.data import images, labels
-from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Findings, Texts, content_hash
+from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, Texts, content_hash, listed
 from ftapp.data.texts import prepare
 from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
-
-_SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 
 Record = Mapping[str, Any]
 
@@ -39,8 +37,10 @@ class _Images(Examples):
         targets: NDArray[np.int32],
         classes: tuple[str, ...],
         given_split: NDArray[np.int8] | None,
+        notes: tuple[str, ...],
     ) -> None:
         self._records = records
+        self.notes = notes
         self._column = column
         self.labels = targets
         self.classes = classes
@@ -87,11 +87,15 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     label = None
     if task != "causal-lm":
         label = _column(source.name, features, "ClassLabel", spec.label_column, "data.label_column")
-    names = [name for name in _SPLITS if name in builder.info.splits] or sorted(builder.info.splits)[:1]
+    roles = {name: layout.role(name, strict=True) for name in builder.info.splits}
+    names = [name for part in SPLITS for name, role in roles.items() if role == part] or sorted(roles)[:1]
+    left = [name for name in roles if name not in names]
+    notes = (f"splits left out: {listed(left)}",) if left else ()
     parts = [_records(builder, name, column if is_image else None) for name in names]
     records = _Joined(parts)
-    membership = np.repeat([_SPLITS.get(name, TRAIN) for name in names], [len(part) for part in parts]).astype(np.int8)
-    given = membership if "train" in names and len(names) > 1 else None
+    of_split = [next((SPLITS[part] for part in SPLITS if part == roles[name]), TRAIN) for name in names]
+    membership = np.repeat(of_split, [len(part) for part in parts]).astype(np.int8)
+    given = membership if TRAIN in of_split and len(set(of_split)) > 1 else None
     classes, known = _classes(list(features[label].names), spec) if label else ((), [])
     targets = np.zeros(len(records), np.int32)
     texts: list[str] = []
@@ -101,7 +105,9 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         if not is_image:
             text = record[column]
             texts.append(prepare(text.decode("utf-8") if isinstance(text, bytes) else text))
-    return _Images(records, column, targets, classes, given) if is_image else Texts(texts, targets, classes, given)
+    if is_image:
+        return _Images(records, column, targets, classes, given, notes)
+    return Texts(texts, targets, classes, given, notes=notes)
 
 
 def _prepared(name: str, progress: Progress | None) -> Any:

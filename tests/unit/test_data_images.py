@@ -358,7 +358,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
         def _split_generators(self, manager: Any) -> Any:
-            return {"train": examples(20, 0), "test": examples(6, 1)}
+            return {"training": examples(20, 0), "holdout": examples(6, 1), "extra": examples(3, 2)}
 
         def _generate_examples(self) -> None:
             """Required by the base class; the splits above are generators already."""
@@ -374,7 +374,7 @@ def test_a_prepared_data_set(prepared: Path, file_format: str, monkeypatch: pyte
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared / file_format))
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
     splits = data.load(spec("tfds:tiny_pets"), "image-classification", 0)
-    assert splits.classes == ("cat", "dog")
+    assert (splits.classes, splits.notes) == (("cat", "dog"), ("splits left out: extra",))
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [18, 2, 6]
     for part, rest in ((splits.train, 0), (splits.validation, 0), (splits.test, 1)):
         for position in range(len(part)):
