@@ -71,6 +71,13 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Note(msgspec.Struct, frozen=True):
+    """What to mind. change: key and value of what helps, where one change does; None as a value takes the key away."""
+
+    text: str
+    change: tuple[str, Any] | None = None
+
+
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """What to do. size, fit: what was found, and `because` in a sentence each; best: the strategy; others: those worth
     a run beside it; notes: what to mind.
@@ -81,7 +88,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     because: tuple[str, str]
     best: Course
     others: tuple[Course, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def recipe_for(name: str | None, source: str | None) -> str:
@@ -324,40 +331,51 @@ _UNREAD = (
 )
 
 
-def _notes(recipe: Recipe, survey: Survey, fit: Fit, best: Course) -> list[str]:
-    notes = []
+def _notes(recipe: Recipe, survey: Survey, fit: Fit, best: Course) -> list[Note]:
+    notes: list[Note] = []
     top = max((probe.right for probe in survey.probes), default=1.0)
     if top < survey.guessing + 2 * (survey.guessing * (1 - survey.guessing) / survey.sample) ** 0.5:
         notes.append(
-            f"No block's features tell the classes apart better than guessing does ({survey.guessing:.1%}). Are the "
-            "labels right? If so, expect little of frozen features."
+            Note(
+                f"No block's features tell the classes apart better than guessing does ({survey.guessing:.1%}). Are "
+                "the labels right? If so, expect little of frozen features."
+            )
         )
     few, most = min(survey.counts), max(survey.counts)
     if most >= _UNBALANCED * max(1, few):
         notes.append(
-            f"The classes are unbalanced, {few:,} to {most:,}: look at recall by class, not at accuracy alone. The "
-            "sample that was probed is balanced."
+            Note(
+                f"The classes are unbalanced, {few:,} to {most:,}: look at recall by class, not at accuracy alone. The "
+                "sample that was probed is balanced."
+            )
         )
     if survey.positions and survey.positions[0] * survey.positions[1] < _FEW_POSITIONS and fit != "similar":
         assert recipe.model.image_size is not None
         height, width = recipe.model.image_size
         notes.append(
-            f"At {width} x {height} pixels the last block sees {survey.positions[1]} x {survey.positions[0]} positions "
-            "of an image, too few for what it was trained to see. If your images are larger, ask again with "
-            "--set 'model.image_size=[224, 224]'."
+            Note(
+                f"At {width} x {height} pixels the last block sees {survey.positions[1]} x {survey.positions[0]} "
+                "positions of an image, too few for what it was trained to see. If your images are larger, ask again "
+                "with images of 224 x 224 pixels.",
+                ("model.image_size", [224, 224]),
+            )
         )
     if recipe.task == "text-classification" and fit == "different":
         notes.append(
-            "The last block of a text model is fitted to its pretraining task too, so this says that your task is "
-            "another one, and not that your texts are (Liu et al. 2019)."
+            Note(
+                "The last block of a text model is fitted to its pretraining task too, so this says that your task is "
+                "another one, and not that your texts are (Liu et al. 2019)."
+            )
         )
     advised = recipes.load(recipes.bundled()[best.recipe], best.profile)
     if advised.augment is not None:
         values = advised.augment.model_dump(exclude_defaults=True)
         listed = ", ".join(f"{key} = {value}" for key, value in values.items())
         notes.append(
-            f"This recipe augments images ({listed}): check that yours keep their meaning. --set augment= takes it "
-            "away."
+            Note(
+                f"This recipe augments images ({listed}): check that yours keep their meaning, or go without.",
+                ("augment", None),
+            )
         )
     return notes
 

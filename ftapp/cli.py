@@ -416,6 +416,7 @@ def advise(
         preflight.check([advice.with_all_data(asked)])
     survey = _surveyed(asked, name, source, offline=offline)
     given = advice.advise(asked, survey, profile)
+    from ftapp import outline
     from ftapp.tui.draft import Draft
 
     def command(course: advice.Course) -> str:
@@ -425,9 +426,10 @@ def advise(
         from msgspec import to_builtins
 
         best, *others = ({"command": command(course)} | to_builtins(course) for course in (given.best, *given.others))
-        print(json.dumps(to_builtins(given) | {"best": best, "others": others, "survey": to_builtins(survey)}))
+        notes = list(map(outline.note_words, given.notes))
+        parts = {"best": best, "others": others, "notes": notes, "survey": to_builtins(survey)}
+        print(json.dumps(to_builtins(given) | parts))
         return
-    from ftapp import outline
     from ftapp.console import PlainConsole
 
     console = PlainConsole()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,10 +26,14 @@ from ftapp.answers import (
     Timing,
     Tokens,
 )
+from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.processes import child_environment, python_module
 from ftapp.recipe import Backend, Recipe
 from ftapp.service import Line, Service
 
 _Answer = TypeVar("_Answer")
+
+_LONGEST_LINE = 1 << 24  # bytes; the result holds some numbers for each step
 
 Told = Callable[[str, int, int | None], None]
 """Called with what is going on in words, how much of it is done, and of how much, where that is known."""
@@ -166,6 +171,59 @@ class Predictor(_Client):
                     yield msgspec.convert(line["answer"], Generated)
                 elif told:
                     _telling(told)(line)
+
+
+async def range_test(
+    recipe: Recipe,
+    phase: int,
+    rates: tuple[float, float],
+    steps: int,
+    on_step: Callable[[float, float], None],
+    told: Told,
+    *,
+    offline: bool = False,
+) -> dict[str, Any]:
+    """The result of a learning rate range test (`ftapp.range_test.test`), in a process of its own.
+
+    It trains the phases before, which only a process that does nothing else can. The process ends when this is
+    cancelled. on_step: is called with the rate and the loss of each step as it is made.
+
+    Raises RecipeError and RunError as the test does, and RunError when its process ended without a result.
+    """
+    log = fetch.cache_dir() / "logs" / "range_test.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {}
+    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file, log.open("wb") as errors:
+        file.write(recipe.to_toml())
+        file.flush()
+        process = await asyncio.create_subprocess_exec(
+            *python_module("ftapp.range_test", file.name, str(phase), *map(repr, rates), str(steps)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            env=child_environment(backend.environment(recipe.backend, offline=offline)),
+            limit=_LONGEST_LINE,
+            start_new_session=True,  # Ctrl-C in a terminal is for the interface alone
+        )
+        try:
+            assert process.stdout is not None
+            async for data in process.stdout:
+                line = msgspec.json.decode(data, type=Line)
+                if "step" in line:
+                    on_step(*line["step"])
+                elif "progress" in line:
+                    told(*line["progress"])
+                found |= line
+            code = await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()  # it has nothing to save
+                await process.wait()
+    if "result" in found:
+        return dict(found["result"])
+    if "error" in found:
+        raise RecipeError([Problem("", "", found["error"])]) if code == 2 else RunError(found["error"])
+    raise RunError(f"the process of the test ended with exit code {code} and no error message; its log is {log}")
 
 
 def _telling(told: Told) -> Callable[[Line], None]:

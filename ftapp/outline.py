@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ftapp import advice
-from ftapp.advice import Advice, Course
+from ftapp.advice import Advice, Course, Note
 from ftapp.answers import Survey
 from ftapp.recipe import Recipe
 from ftapp.words import class_counts, duration, flops, size
@@ -55,8 +57,17 @@ def advised(
         yield Text.assemble("It is a close call. Also worth a run: ", (other.strategy, "bold"), ".\n")
         yield Text(f"  {command(other)}\n", "cyan", no_wrap=True, overflow="ignore")
     for note in given.notes:
-        yield Text(f"Note: {note}\n")
+        yield Text(f"Note: {note_words(note)}\n")
     yield Text(advice.METHOD, "dim")
+
+
+def note_words(note: Note) -> str:
+    """A note with the override that makes the change it speaks of."""
+    if note.change is None:
+        return note.text
+    key, value = note.change
+    override = shlex.quote(f"{key}={'' if value is None else json.dumps(value)}")
+    return f"{note.text} (--set {override})"
 
 
 def _table(rows: Mapping[str, str]) -> Table:

@@ -20,12 +20,31 @@ from ftapp.resources import resources
 @functools.cache
 def hub_names() -> tuple[str, ...]:
     """The preset names of the installed KerasHub, read from its source text since importing it takes seconds."""
+    return _hub_names("")
+
+
+@functools.cache
+def hub_names_for(task: str) -> tuple[str, ...]:
+    """Those of models that KerasHub has a preprocessor of this task for."""
+    return _hub_names(f"{_TASKS[task]}_preprocessor.py")
+
+
+_TASKS = {
+    "image-classification": "image_classifier",
+    "text-classification": "text_classifier",
+    "causal-lm": "causal_lm",
+}
+
+
+def _hub_names(ending: str) -> tuple[str, ...]:
+    """The names of the models in whose folders is a file with this ending."""
     spec = importlib.util.find_spec("keras_hub")
     if spec is None or spec.origin is None:
         return ()
     tables = Path(spec.origin).parent.glob("src/models/*/*_presets.py")
     entry = re.compile(r'^    "([^"\n]+)": \{', re.MULTILINE)
-    return tuple(sorted({name for table in tables for name in entry.findall(table.read_text("utf-8"))}))
+    suited = (table for table in tables if any(table.parent.glob(f"*{ending}")))
+    return tuple(sorted({name for table in suited for name in entry.findall(table.read_text("utf-8"))}))
 
 
 def is_path(preset: str) -> bool:

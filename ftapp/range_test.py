@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ftapp import recipe as recipes
 from ftapp.errors import RecipeError, RunError
 from ftapp.events import Event, EventLog, PhaseStarted, Progressed, Stepped
+from ftapp.fetch import Progress
 from ftapp.recipe import Evaluate, Recipe
 from ftapp.suggestions import Curve, advise
 
@@ -34,10 +35,11 @@ def main(file: Path, phase: int, rates: tuple[float, float], steps: int) -> int:
     """Test a phase, by its index, of the recipe in `file` between two rates, and return the exit code.
 
     Each line of stdout is a JSON object with one key: `progress`, a list of what is being done in words, how much of it
-    is done, and of how much; at the end `result`, or `error` as in `ftapp.planner`.
+    is done, and of how much; `step`, a list of the rate and the loss of a step; at the end `result`, or `error` as in
+    `ftapp.planner`.
     """
     try:
-        _print("result", test(recipes.load(file), phase, rates, steps))
+        _print("result", test(recipes.load(file), phase, rates, steps, _print_progress, _print_step))
     except RecipeError as error:
         _print("error", str(error))
         return 2
@@ -53,20 +55,33 @@ def _print(key: str, value: Any) -> None:
     print(json.dumps({key: value}), flush=True)
 
 
-def _told(activity: str, done: int, total: int | None) -> None:
+def _print_progress(activity: str, done: int = 0, total: int | None = None) -> None:
     _print("progress", [activity, done, total])
 
 
-def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> dict[str, Any]:
+def _print_step(rate: float, loss: float) -> None:
+    _print("step", [rate, loss])
+
+
+def test(
+    recipe: Recipe,
+    index: int,
+    rates: tuple[float, float],
+    steps: int,
+    progress: Progress,
+    on_step: Callable[[float, float], None],
+) -> dict[str, Any]:
     """The curve of the test, what it suggests, and under what conditions it came about.
 
     The phases before are trained first, as a run would, since a learning rate is one for the weights that the phase
-    starts from. Raises RecipeError when the recipe does not fit its model or data; RunError when these cannot be had,
+    starts from. progress: is told what is being done; on_step: is called with the rate and the loss of each step.
+
+    Raises RecipeError when the recipe does not fit its model or data; RunError when these cannot be had,
     and when something is not as it was at the end.
     """
     from ftapp import data
 
-    found = data.read_early(recipe, _told)
+    found = data.read_early(recipe, progress)
     import keras
 
     from ftapp import backend, batches, freeze, models, proof
@@ -76,10 +91,10 @@ def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> 
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
-    pretrained = models.load_pretrained(recipe, _told)
-    splits = batches.load(recipe, pretrained.preprocessor, _told, found)
+    pretrained = models.load_pretrained(recipe, progress)
+    splits = batches.load(recipe, pretrained.preprocessor, progress, found)
     model = built(recipe, pretrained, splits)
-    former = _trained(recipe, index, pretrained, model, splits)
+    former = _trained(recipe, index, pretrained, model, splits, progress)
     phase = recipe.phase[index]
     decisions = freeze.decide(model, pretrained.backbone, phase.layers)
     freeze.apply(model, decisions)
@@ -90,7 +105,7 @@ def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> 
     begun = time.perf_counter()
     with staged(recipe, phase, model, splits) as stage:
         compiled(recipe, phase, stage.model, decisions, former)
-        curve = _swept(recipe, index, stage, model, splits.train, rates, steps)
+        curve = _swept(recipe, index, stage, model, splits.train, rates, steps, progress, on_step)
     for variable, value in kept:
         variable.assign(value)
     after = proof.digests(model)
@@ -120,7 +135,15 @@ def test(recipe: Recipe, index: int, rates: tuple[float, float], steps: int) -> 
 
 
 def _swept(
-    recipe: Recipe, index: int, stage: Any, model: Any, train: Any, rates: tuple[float, float], steps: int
+    recipe: Recipe,
+    index: int,
+    stage: Any,
+    model: Any,
+    train: Any,
+    rates: tuple[float, float],
+    steps: int,
+    progress: Progress,
+    on_step: Callable[[float, float], None],
 ) -> Curve:
     """Train a phase, whose stage is compiled, for so many steps between two rates, or until the loss diverges.
 
@@ -139,7 +162,7 @@ def _swept(
         return not stage.features or stage.features["train"].prepare(indices, draw, told)
 
     def goes_on(activity: str, done: int, total: int) -> bool:
-        _told(activity, done, total)
+        progress(activity, done, total)
         return True
 
     def draws() -> Iterator[tuple[NDArray[np.int64], Draw]]:
@@ -159,8 +182,11 @@ def _swept(
             seed_layers(model, (*key, draw.epoch))
         stage.model.optimizer.learning_rate = rate = rates[0] * growth**number
         metrics, _ = values(stage.model.train_on_batch(x, y, return_dict=True))
-        _told("range test", number + 1, steps)
-        if not curve.add(rate, metrics["loss"]):
+        progress("range test", number + 1, steps)
+        continues = curve.add(rate, metrics["loss"])
+        if len(curve.losses) == number + 1:
+            on_step(rate, metrics["loss"])
+        if not continues:
             break
     return curve
 
@@ -175,21 +201,22 @@ def _others(model: Any, former: Any) -> dict[str, Any]:
 class _Narrated(EventLog):
     """In the place of a run's events: tells its steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._phase: PhaseStarted | None = None
+        self._progress = progress
 
     def write(self, event: Event) -> None:
         match event:
             case PhaseStarted():
                 self._phase = event
             case Progressed():
-                _told(event.activity, event.done, event.total)
+                self._progress(event.activity, event.done, event.total)
             case Stepped() if self._phase:
                 done = event.step - self._phase.first_step + 1
-                _told(f"training phase {self._phase.phase}, which comes before", done, self._phase.steps)
+                self._progress(f"training phase {self._phase.phase}, which comes before", done, self._phase.steps)
 
 
-def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: Any) -> Any:
+def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: Any, progress: Progress) -> Any:
     """Train the phases before one as a run would, and return the optimizer of the last of them; None if it is first."""
     from ftapp.control import Control
     from ftapp.job import Job
@@ -199,10 +226,10 @@ def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: An
         return None
     # Measurements and samples change nothing.
     alone: dict[str, Any] = {
-        "evaluate": Evaluate(every=2**31, split=recipe.evaluate.split, examples=1),
+        "evaluate": Evaluate(every=10_000_000, split=recipe.evaluate.split, examples=1),
         "samples": None,
     }
-    log = _Narrated()
+    log = _Narrated(progress)
     run = Run(Path(os.devnull))  # nobody sends it commands, and it saves nothing
     with Job(recipe.model_copy(update=alone), pretrained, model, splits, run, log, Control(run, log)) as job:
         for before in range(index):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -13,6 +13,9 @@ from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Phase, Recipe, of_arm
 from ftapp.tui import fields
 from ftapp.tui.draft import Draft
+
+if TYPE_CHECKING:
+    from ftapp.advice import Course
 
 Tables = Mapping[str, Any]
 
@@ -128,6 +131,14 @@ def table_used(draft: Draft, name: str, used: bool, arm: str | None = None) -> D
         return draft
     made = draft.changed(whole, {} if used else None)
     return made if (value_at(made.tables(arm), name) is not None) == used else draft
+
+
+def advised(draft: Draft, course: Course) -> Draft:
+    """The draft after an advice: its own recipe with more changes, or the recipe that is advised; options stay."""
+    made = Draft.of(course)
+    if made.path == draft.path:
+        made = replace(draft, changes={**draft.changes, **made.changes})
+    return replace(made, options=draft.options)
 
 
 def placed(problems: Iterable[Problem], keys: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:

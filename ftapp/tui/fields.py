@@ -30,6 +30,11 @@ class Field:
     required: bool
     description: str
 
+    @property
+    def is_path(self) -> bool:
+        """Whether the end of its value, such as a file's name, tells most."""
+        return self.key in ("data.source", "model.preset")
+
     def read(self, text: str) -> Any:
         """The value that a text stands for, right or wrong; None where it is empty, which takes the key away."""
         if not text.strip():

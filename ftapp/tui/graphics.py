@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from textual_image.widget._base import Image
 
 
+def in_cells(app: App[object]) -> bool:
+    """Whether pictures are drawn as coloured characters, which styles apply to."""
+    return image_class(app).__name__ == "HalfcellImage"
+
+
 def image_class(app: App[object]) -> type[Image]:
     """The widget of textual-image that suits what shows the app. The first call imports for a fifth of a second.
 

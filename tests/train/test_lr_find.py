@@ -52,7 +52,11 @@ def outcome(folder: Path, text: str, index: int, rates: tuple[float, float], ste
     """The result of a test in this process."""
     file = folder / "tested.toml"
     file.write_text(text, encoding="utf-8")
-    return range_test.test(recipe.load(file, None, overrides), index, rates, steps)
+    points: list[tuple[float, float]] = []
+    tested = recipe.load(file, None, overrides)
+    result = range_test.test(tested, index, rates, steps, lambda *_: None, lambda *point: points.append(point))
+    assert points == list(zip(result["curve"]["rates"], result["curve"]["losses"], strict=True))
+    return result
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from textual.app import App
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 from ftapp.experiments import Experiment
 from ftapp.runs import Run
@@ -98,3 +99,8 @@ def living(run: Run) -> Iterator[None]:
     with run.lock_file.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def drawn(screen: Screen[Any]) -> list[str]:
+    """The rows of the screen as the terminal shows them."""
+    return [strip.text for strip in screen._compositor.render_strips()]

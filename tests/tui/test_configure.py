@@ -461,8 +461,8 @@ async def test_each_pane_has_room_at_each_size(draft: Draft, size: tuple[int, in
     app.theme = theme
     async with opened(draft, size, app) as (screen, pilot):
         await until(pilot, lambda: isinstance(screen.focused, LayerTree))
-        at_once = {60: 1, 80: 1, 120: 2, 200: 4}[size[0]]
-        for key, name in [("f3", "training"), ("f4", "data"), ("f5", "augment"), ("f2", "layers")]:
+        at_once = {60: 1, 80: 1, 120: 2, 200: 5}[size[0]]
+        for key, name in [("f3", "training"), ("f4", "data"), ("f5", "augment"), ("f6", "model"), ("f2", "layers")]:
             await pilot.press(key)
             await pilot.pause()
             panes = [pane for pane in screen.query("#panes > .pane") if pane.region.area]
@@ -732,7 +732,7 @@ async def test_options_make_an_experiment_of_any_recipe_and_are_no_change_to_it(
 # Advice
 
 
-async def test_advice_is_given_copied_and_opened(image_recipe: str, tmp_path: Path) -> None:
+async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_path: Path) -> None:
     file = tmp_path / "tiny.toml"
     file.write_text(image_recipe, encoding="utf-8")
     app = Opened()
@@ -745,26 +745,41 @@ async def test_advice_is_given_copied_and_opened(image_recipe: str, tmp_path: Pa
         assert facts["data"].endswith("photos: 40 examples, 28 of them to train on")
         assert facts["size"].startswith("Small")
         assert [row[0] for row in app.screen.query_one("#probes", Facts).rows] == ["features of", "block1", "block2"]
-        said = text_of(app.screen.query_one("#said"))
+        assert "--set" not in "\n".join(text_of(app.screen.query_one(name)) for name in ("#said", "#notes"))
+        values = {row[0]: str(row[-1]) for row in app.screen.query_one("#values", Facts).rows}
+        assert values["sets recipe"].startswith("vgg16-")
         await pilot.press("y")
-        assert app.clipboard.startswith("ftapp run vgg16-")
-        assert app.clipboard in said
+        assert app.clipboard.startswith(f"ftapp run {values['sets recipe']}")
         for key in ("down", "pagedown", "pageup", "up"):
             await pilot.press(key)
         await pilot.press("escape")
         assert app.screen is screen
-        assert not app.configured
-        await pilot.press("v")  # the answer is kept
+        assert screen.form.draft == Draft(file)
+        line(screen, "experiment.repeats").query_one(Choice).focus()
+        await pilot.press("2", "f2", "v")  # the answer is kept
         await until(pilot, lambda: app.screen.has_class("-known"))
-        await pilot.press("enter")
-        await until(pilot, lambda: app.configured)
-        chosen = app.configured[0].load()
+        await pilot.press("a")
+        await until(pilot, lambda: app.screen is screen)
+        await until(pilot, lambda: screen.form.draft.path.stem == values["sets recipe"])
+        await pilot.pause()
+        chosen = screen.form.draft.load()
         assert chosen.data.source == recipe.load(file).data.source
         assert chosen.model.image_size == [16, 16]
+        assert screen.form.draft.options.repeats == 2
+        assert values["sets recipe"] in text_of(screen.query_one("#title"))
+        assert screen.query_one("#rules", TextArea).text.splitlines() == chosen.phase[0].layers
+        assert screen.unsaved
+        assert "ctrl+z takes it back" in notes(app)
+        await pilot.press("ctrl+z")
+        await pilot.pause()
+        assert screen.form.draft.path == file
+        assert not screen.unsaved
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_buttons_of_advice_are_in_sight(image_recipe: str, tmp_path: Path, size: tuple[int, int]) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(image_recipe, encoding="utf-8")
     probes = (
         Probe(block="block1", layer="block1_pool", right=0.9, lead=(-0.01, 0.1)),
         Probe(block="block2", layer="block2_pool", right=0.85, lead=(0.0, 0.0)),
@@ -786,11 +801,11 @@ async def test_the_buttons_of_advice_are_in_sight(image_recipe: str, tmp_path: P
 
     app = Opened()
     async with app.run_test(size=size) as pilot:
-        app.push_screen(AdviseScreen(recipe.parse(image_recipe), None, Known()))
+        app.push_screen(AdviseScreen(recipe.parse(image_recipe), Draft(file), Known()))
         await until(pilot, lambda: app.screen.has_class("-known"))
         await pilot.pause()
         buttons = list(app.screen.query(Button))
-        assert [str(button.label) for button in buttons] == ["Open it", "Open vgg16-early-layers", "Close"]
+        assert [str(button.label) for button in buttons] == ["Apply (a)", "Apply vgg16-early-layers", "Close"]
         sheet = app.screen.query_one("#sheet").region
         assert all(sheet.contains_region(button.region) for button in buttons)
         assert app.screen.focused is buttons[0]

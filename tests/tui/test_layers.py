@@ -7,7 +7,7 @@ import pytest
 from ftapp.answers import Layer, Structure
 from ftapp.tui import layers
 from ftapp.tui.layers import Node, State
-from ftapp.tui.widgets.curve import blocks
+from ftapp.tui.widgets.curve import drawn
 from tests.tui.structures import bert, layer
 
 
@@ -112,6 +112,12 @@ def test_which_rule_decided_is_told_where_it_was_one() -> None:
 
 
 def test_a_curve_is_drawn_from_the_first_to_the_last_value() -> None:
-    assert blocks([0, 0.25, 0.5, 1], 4, 2) == ["   █", " ▄██"]
-    assert blocks([1.0], 3, 1) == ["███"]
-    assert len(blocks([index / 99 for index in range(100)], 20, 4)) == 4
+    rising = drawn(tuple(index / 99 for index in range(100)), 20, 4)
+    starts = [len(row) - len(row.lstrip()) for row in rising]
+    assert starts == sorted(starts, reverse=True)
+    assert (starts[-1], rising[0].rstrip()) == (0, rising[0])
+    assert max(len(row.strip()) for row in rising) < 8  # a line, no area below it
+    for constant in ((0.01,), (0.01,) * 80):
+        top, *below = drawn(constant, 12, 4)
+        assert top == "⠉" * 12
+        assert not "".join(below).strip()

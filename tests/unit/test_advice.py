@@ -175,15 +175,25 @@ def test_a_profile_that_the_advised_recipe_lacks_is_left_out() -> None:
 
 
 def test_notes() -> None:
+    def notes(recipe: Recipe, found: Survey, profile: str | None = "quick") -> str:
+        return "\n".join(note.text for note in advised(recipe, found, profile).notes)
+
     small_map = survey(FITS_NOT, positions=(1, 1))
-    assert any("At 48 x 48 pixels the last block sees 1 x 1" in note for note in advised(images(), small_map).notes)
-    assert not any("pixels" in note for note in advised(images(), survey(FITS_NOT, positions=(7, 7))).notes)
-    assert any("unbalanced, 10 to 500" in note for note in advised(images(), survey(FITS, (10, 500))).notes)
+    assert "At 48 x 48 pixels the last block sees 1 x 1" in notes(images(), small_map)
+    assert "pixels" not in notes(images(), survey(FITS_NOT, positions=(7, 7)))
+    assert "unbalanced, 10 to 500" in notes(images(), survey(FITS, (10, 500)))
     guessed = survey([(0.5, (-0.1, 0.1)), (0.52, (0.0, 0.0))], (100, 100))
-    assert any("better than guessing does (50.0%)" in note for note in advised(images(), guessed).notes)
-    assert any("augments images (flip = both" in n for n in advised(images(), survey(FITS_NOT, LARGE), None).notes)
-    assert any("your task is another one" in note for note in advised(texts(), survey(FITS_NOT)).notes)
+    assert "better than guessing does (50.0%)" in notes(images(), guessed)
+    assert "augments images (flip = both" in notes(images(), survey(FITS_NOT, LARGE), None)
+    assert "your task is another one" in notes(texts(), survey(FITS_NOT))
     assert advised(texts(), survey(FITS)).notes == ()
+
+
+def test_a_note_that_one_change_answers_carries_it() -> None:
+    (larger,) = [note for note in advised(images(), survey(FITS_NOT, positions=(1, 1))).notes if "pixels" in note.text]
+    assert larger.change == ("model.image_size", [224, 224])
+    (plain,) = [note for note in advised(images(), survey(FITS_NOT, LARGE), None).notes if "augments" in note.text]
+    assert plain.change == ("augment", None)
 
 
 def test_facts_are_rows_that_begin_large() -> None:

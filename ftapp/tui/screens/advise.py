@@ -1,8 +1,8 @@
-"""Advice on the data of a recipe: which strategy fits them, and the recipe that carries it out."""
+"""Advice on the data of a recipe: which strategy fits them, and the values that carry it out, set with one key."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -19,14 +19,16 @@ from ftapp.clients import Inspector
 from ftapp.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.service import SupersededError
+from ftapp.tui import edits, fields
 from ftapp.tui.draft import Draft
 from ftapp.tui.widgets.facts import Facts
 
 _MUTED = "$foreground 60%"
+_ASKED = ("model.image_size", "model.sequence_length")  # with which the data look different to the model
 
 
 class AdviseScreen(ModalScreen[Draft | None]):
-    """Its result is the draft of the recipe that is advised, or None. Closing it ends what it has asked for."""
+    """Its result is the draft that the advice comes to, or None. Closing it ends what it has asked for."""
 
     DEFAULT_CSS = """
     AdviseScreen #sheet {
@@ -44,6 +46,7 @@ class AdviseScreen(ModalScreen[Draft | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Close", show=False),
+        Binding("a", "apply", "Apply", show=False),
         Binding("left", "app.focus_previous", show=False),
         Binding("right", "app.focus_next", show=False),
         Binding("y", "copy", "Copy the command", show=False),
@@ -51,10 +54,10 @@ class AdviseScreen(ModalScreen[Draft | None]):
         *(Binding(key, f"scroll({by})", show=False) for key, by in (("pageup", -10), ("pagedown", 10))),
     ]
 
-    def __init__(self, recipe: Recipe, profile: str | None, inspector: Inspector) -> None:
-        """profile: of the advised recipes, where they have it; inspector: the helper that is asked."""
+    def __init__(self, recipe: Recipe, draft: Draft, inspector: Inspector) -> None:
+        """recipe: the one that is advised on, resolved; draft: that it is of; inspector: the helper that is asked."""
         super().__init__()
-        self._recipe, self._profile, self._inspector = recipe, profile, inspector
+        self._recipe, self._draft, self._inspector = recipe, draft, inspector
         self._drafts: list[Draft] = []
 
     def compose(self) -> ComposeResult:
@@ -62,6 +65,7 @@ class AdviseScreen(ModalScreen[Draft | None]):
             yield Label("Advice", id="dialog-title")
             with VerticalScroll(id="advice", can_focus=False):
                 yield Static("Looking at the data ...", id="said", markup=False)
+                yield Facts(id="values", classes="found")
                 yield Facts(id="facts", classes="found")
                 yield Facts(id="probes", classes="found")
                 yield Static(id="notes", classes="found", markup=False)
@@ -87,32 +91,41 @@ class AdviseScreen(ModalScreen[Draft | None]):
         except (RecipeError, RunError, OSError) as error:
             said.update(str(error))
             return
-        await self._show(survey, advice.advise(self._recipe, survey, self._profile))
+        await self._show(survey, advice.advise(self._recipe, survey, self._draft.profile))
 
     async def _show(self, survey: Survey, given: Advice) -> None:
         best = given.best
-        self._drafts = [Draft.of(course) for course in (best, *given.others)]
-        parts = [
-            Content.assemble((best.strategy.capitalize(), "bold $primary"), f". {best.reason}"),
-            Content.assemble((self._drafts[0].command(), "$accent"), ("\ny copies this.", _MUTED)),
-        ]
+        self._drafts = [edits.advised(self._draft, course) for course in (best, *given.others)]
+        parts = [Content.assemble((best.strategy.capitalize(), "bold $primary"), f". {best.reason}")]
         parts += [
             Content(f"It is a close call. Also worth a run: {other.strategy}, {other.recipe}.")
             for other in given.others
         ]
         self.query_one("#said", Static).update(Content("\n\n").join(parts))
+        self.query_one("#values", Facts).rows = _values(self._draft, self._drafts[0])
         facts = advice.facts(self._recipe, survey, given)
         self.query_one("#facts", Facts).rows = [(label, Content(text)) for label, text in facts]
         names, right, lead = advice.columns(survey)
         rows = [(names, Content.styled(right, _MUTED), Content.styled(lead, _MUTED))]
         rows += [(name, Content(share), Content(points)) for name, share, points in advice.probes(survey)]
         self.query_one("#probes", Facts).rows = rows if survey.probes else []
-        notes = Content("\n\n").join([*map(Content, given.notes), Content.styled(advice.METHOD, _MUTED)])
-        self.query_one("#notes", Static).update(notes)
-        buttons = [_Open(draft, first=draft is self._drafts[0]) for draft in self._drafts]
-        await self.query_one("#dialog-answers").mount(*buttons, before="#close")
+        notes = [Content(note.text) for note in given.notes]
+        self.query_one("#notes", Static).update(Content("\n\n").join([*notes, Content.styled(advice.METHOD, _MUTED)]))
+        buttons: list[Button] = [
+            _Apply(draft, course.recipe, first=course is best)
+            for draft, course in zip(self._drafts, (best, *given.others), strict=True)
+        ]
+        buttons += [_AskAgain(*note.change) for note in given.notes if note.change and note.change[0] in _ASKED]
+        answers = self.query_one("#dialog-answers")
+        await answers.query(Button).exclude("#close").remove()
+        await answers.mount(*buttons, before="#close")
         buttons[0].focus()
         self.add_class("-known")
+
+    def action_apply(self) -> None:
+        """Set what is advised first."""
+        if self._drafts:
+            self.dismiss(self._drafts[0])
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#advice", VerticalScroll).scroll_relative(y=by, animate=False)
@@ -126,14 +139,59 @@ class AdviseScreen(ModalScreen[Draft | None]):
 
     @on(Button.Pressed)
     def _answer(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.draft if isinstance(event.button, _Open) else None)
+        match event.button:
+            case _Apply() as button:
+                self.dismiss(button.draft)
+            case _AskAgain() as button:
+                self._ask_again(button.key, button.value)
+            case _:
+                self.dismiss(None)
+
+    def _ask_again(self, key: str, value: object) -> None:
+        """Look at the data once more, with another value of a key, which the advice then keeps."""
+        self._draft = edits.changed(self._draft, key, value)
+        self._recipe = self._draft.load()
+        self._drafts = []
+        self.remove_class("-known")
+        self.query_one("#said", Static).update("Looking at the data ...")
+        self.query_one("#close", Button).focus()
+        self._learn()
 
 
-class _Open(Button):
-    """Opens a recipe that is advised."""
+class _Apply(Button):
+    """Sets what is advised."""
 
-    def __init__(self, draft: Draft, *, first: bool) -> None:
+    def __init__(self, draft: Draft, recipe: str, *, first: bool) -> None:
         super().__init__(
-            "Open it" if first else f"Open {draft.name}", variant="primary" if first else "default", compact=True
+            "Apply (a)" if first else f"Apply {recipe}", variant="primary" if first else "default", compact=True
         )
         self.draft = draft
+
+
+class _AskAgain(Button):
+    """Asks for advice with another value of a key."""
+
+    def __init__(self, key: str, value: Any) -> None:
+        super().__init__(f"Ask at {' x '.join(map(str, value))}", compact=True)
+        self.key, self.value = key, value
+
+
+def _values(now: Draft, advised: Draft) -> list[tuple[str, Content]]:
+    """What applying the advice sets, in rows of a label and a value: the recipe, and what of it differs from now."""
+    before, after = now.load(), advised.load()
+    rows = [("sets recipe", advised.path.stem)] if advised.path != now.path else []
+    for section in ("model", "augment", "frozen"):
+        old, new = getattr(before, section), getattr(after, section)
+        if new is None or old is None:
+            rows += [(section, "as the recipe has it" if new else "none")] if old != new else []
+            continue
+        for name in type(new).model_fields:
+            if getattr(old, name) != getattr(new, name):
+                value = fields.field(f"{section}.{name}").write(getattr(new, name))
+                rows.append((f"{name.replace('_', ' ')}", value or "none"))
+    if [(phase.name, phase.layers) for phase in before.phase] != [(each.name, each.layers) for each in after.phase]:
+        rows += [(f"phase {phase.name}", " · ".join(phase.layers) or "everything trains") for phase in after.phase]
+    old, new = before.data, after.data
+    changed = [name for name in type(new).model_fields if getattr(old, name) != getattr(new, name)]
+    rows += [(name, fields.field(f"data.{name}").write(getattr(new, name)) or "all") for name in changed]
+    return [(label, Content(text)) for label, text in rows] or [("sets", Content("nothing: the recipe is as advised"))]

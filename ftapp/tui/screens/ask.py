@@ -12,6 +12,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from ftapp.tui.widgets.text_line import TextLine
+
 
 class Ask(ModalScreen[str | None]):
     """Its result is what was typed and confirmed with Enter, or None after Escape."""
@@ -31,7 +33,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Label(self._title, id="dialog-title")
-            yield Input(self._value, id="answer", compact=True)
+            yield TextLine(self._value, id="answer", is_path=True)
             yield Static(id="wrong", markup=False)
             yield Static("Enter to confirm, Escape to leave it", id="keys")
 

@@ -1,8 +1,9 @@
-"""Configure: one run before it starts, in four panes: its layers, training, data and augmentation."""
+"""Configure: one run before it starts, in five panes: its layers, training, data, augmentation and model."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,20 +20,24 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static, Tab, Tabs, TextArea
 from textual.worker import Worker, WorkerState
 
-from ftapp import cautions, presets, recipe, sources, structures
+from ftapp import cautions, lr_find, presets, recipe, sources, structures
 from ftapp.answers import Structure
 from ftapp.clients import Inspector
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.service import SupersededError
-from ftapp.tui import edits, layers, recipe_words
+from ftapp.tui import edits, layers, offers, recipe_words
 from ftapp.tui.draft import Draft
 from ftapp.tui.edits import Form
+from ftapp.tui.offers import Offer
 from ftapp.tui.screens.advise import AdviseScreen
 from ftapp.tui.screens.ask import Ask
+from ftapp.tui.screens.choose import Choose
 from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.screens.find_rate import FindRate
 from ftapp.tui.screens.meaning import MeaningScreen
 from ftapp.tui.screens.page import Page
+from ftapp.tui.screens.pick_file import PickFile
 from ftapp.tui.widgets.augment_pane import VIEWS, AugmentPane
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.choice import Choice
@@ -40,10 +45,11 @@ from ftapp.tui.widgets.data_pane import DataPane
 from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.layer_tree import LayerTree
 from ftapp.tui.widgets.layers_pane import LayersPane
+from ftapp.tui.widgets.model_pane import ModelPane
 from ftapp.tui.widgets.training_pane import TrainingPane
 
-_PANES = {"layers": "Layers", "training": "Training", "data": "Data", "augment": "Augmentation"}
-_KEYS = {"f2": "layers", "f3": "training", "f4": "data", "f5": "augment"}
+_PANES = {"layers": "Layers", "training": "Training", "data": "Data", "augment": "Augmentation", "model": "Model"}
+_KEYS = {f"f{number}": name for number, name in enumerate(_PANES, start=2)}
 _TYPING = 0.3  # seconds of rest after which what was typed is worth a preview
 _TOGGLING = 0.1
 _RESTING = 1.5  # seconds without a change before a few steps are timed
@@ -64,8 +70,10 @@ Look at a run and change it before it starts. **R** is the share of the paramete
 
 - **Layers**: ● trains, ◐ trains in part, ○ is frozen. Space toggles a layer with all in it, a letter toggles a group
   wherever it is, `+` and `-` thaw and freeze the last blocks. The rules below the tree say the same as text.
-- **Training**, **Data**, **Augmentation**: every field is checked as you type. `F1`, or `?` where it is no part of the
-  value, tells what a field means. An empty field means the default, which stands there in grey.
+- **Training**, **Data**, **Augmentation**, **Model**: every field is checked as you type. `F1`, or `?` where it is no
+  part of the value, tells what a field means. An empty field means the default, which stands there in grey. `↓` in the
+  fields *source* and *preset* lists what there is to choose from, files of this machine among them.
+- **Learning rate**: `l` trains the phase while its rate grows, and suggests one. The weights stay as they are.
 - **Advice**: `v` looks at the data through the pretrained model and tells which strategy fits them.
 
 Of a recipe with arms the run is an experiment: all its arms, one after another. *Arm* chooses what the panes show and
@@ -86,9 +94,19 @@ Nothing is written before you save. What is started goes on without this window.
         Binding("t", "time", "Time", tooltip="Time a few steps"),
         Binding("v", "advise", "Advise", tooltip="Advise how to train on these data"),
         *(
-            Binding(key, f"pane('{name}')", "Panes", key_display="F2-F5", show=key == "f2", tooltip="Go to a pane")
+            Binding(
+                key,
+                f"pane('{name}')",
+                "Panes",
+                key_display="F2-F6",
+                show=key == "f2",
+                tooltip="Go to a pane",
+                priority=True,  # text areas take some of them
+            )
             for key, name in _KEYS.items()
         ),
+        Binding("l", "find_rate", "Find a rate", tooltip="Test learning rates of the phase, and take one"),
+        Binding("ctrl+z", "undo", "Take back", tooltip="Take back what was proposed and set", priority=True),
         Binding("escape", "back", "Back"),
     ]
     DEFAULT_CSS = """
@@ -126,9 +144,11 @@ Nothing is written before you save. What is started goes on without this window.
     ConfigureScreen.-short #cost { margin-bottom: 0; max-height: 2; }
     ConfigureScreen.-short #rules { max-height: 3; margin-top: 0; }
     ConfigureScreen.-wide #tabs { display: none; }
-    ConfigureScreen.-wide #panes { layout: grid; grid-size: 3 2; grid-columns: 6fr 4fr 5fr; grid-rows: 1fr 1fr; }
+    ConfigureScreen.-wide #panes { layout: grid; grid-size: 3 4; grid-columns: 6fr 4fr 5fr; grid-rows: 1fr; }
     ConfigureScreen.-wide #panes > .pane { display: block; width: 100%; }
-    ConfigureScreen.-wide #layers, ConfigureScreen.-wide #training { row-span: 2; }
+    ConfigureScreen.-wide #training { row-span: 4; }
+    ConfigureScreen.-wide #layers { row-span: 3; }
+    ConfigureScreen.-wide #data, ConfigureScreen.-wide #augment { row-span: 2; }
     ConfigureScreen #problems { height: auto; max-height: 4; padding: 0 1; color: $error; display: none; }
     ConfigureScreen #problems.-any { display: block; }
     """
@@ -139,8 +159,10 @@ Nothing is written before you save. What is started goes on without this window.
         self.form = Form(draft, {}, None, (), "")
         self._structure: Structure | None = None
         self._asked: dict[str, str] = {}
+        self._sources: dict[str, str] = {}  # of what is shown, by kind: the raw tables that it follows from
         self._fetched: set[str] = set()
         self._timed = ""
+        self._before: Draft | None = None  # the draft that an advice was applied to
         self._able: tuple[bool, bool] | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -162,6 +184,7 @@ Nothing is written before you save. What is started goes on without this window.
             yield TrainingPane()
             yield DataPane()
             yield AugmentPane()
+            yield ModelPane()
         yield Cautions()
         yield Static(id="problems", markup=False)
 
@@ -173,6 +196,7 @@ Nothing is written before you save. What is started goes on without this window.
             profiles = recipe.profiles(draft.path)
         self._offer_profiles(profiles)
         self._go_to("layers")
+        self.call_after_refresh(self._go_home)
         self.call_after_refresh(self._take, draft)
 
     def _offer_profiles(self, names: Sequence[str]) -> None:
@@ -216,6 +240,7 @@ Nothing is written before you save. What is started goes on without this window.
         self.query_one(TrainingPane).show(form)
         self.query_one(DataPane).show(form)
         self.query_one(AugmentPane).show(form)
+        self.query_one(ModelPane).show(form)
         self._complain()
 
     def _tell(self, selector: str, text: str | Content) -> None:
@@ -288,6 +313,7 @@ Nothing is written before you save. What is started goes on without this window.
         return found
 
     def _change(self, key: str, value: Any) -> None:
+        self._before = None
         self._take(edits.changed(self.form.draft, key, value, self.form.arm))
 
     # What the user does
@@ -313,6 +339,29 @@ Nothing is written before you save. What is started goes on without this window.
     @on(FieldLine.Explain)
     def _explain(self, event: FieldLine.Explain) -> None:
         self.app.push_screen(MeaningScreen(event.line.field))
+
+    @on(FieldLine.Browse)
+    def _browse(self, event: FieldLine.Browse) -> None:
+        """Choose data or a pretrained model from what suits the task."""
+        line, now = event.line, str(self.form.value(event.line.field.key) or "")
+        is_data = line.field.key == "data.source"
+
+        def picked(offer: Offer, path: Path | None) -> None:
+            if path is not None:
+                line.put(f"{offer.value}{path}")
+
+        def chosen(offer: Offer | None) -> None:
+            if offer is None:
+                return
+            if offer.suffixes is None:
+                line.put(offer.value)
+                return
+            what = "file" if offer.suffixes else "folder"
+            screen = PickFile(f"Which {what}?", offers.start_folder(now), offer.suffixes)
+            self.app.push_screen(screen, lambda path: picked(offer, path))
+
+        given = (offers.source_offers if is_data else offers.preset_offers)(self.form.task)
+        self.app.push_screen(Choose("Data" if is_data else "Pretrained model", given, now), chosen)
 
     @on(LayersPane.Changed)
     def _rules_changed(self, event: LayersPane.Changed) -> None:
@@ -363,10 +412,34 @@ Nothing is written before you save. What is started goes on without this window.
     def action_pane(self, name: str) -> None:
         """Show a pane and put the focus into it."""
         self._go_to(name)
-        pane = self.query_one(f"#{name}")
-        first: Iterable[Widget] = (widget for widget in self.focus_chain if pane in widget.ancestors)
-        if widget := next(iter(first), None):
-            widget.focus()
+        # At once, so that the next letter is typed where the focus will be seen.
+        self.set_focus(_first_field(self.query_one(f"#panes > #{name}")))
+
+    def watch_focused(self, focused: Widget | None) -> None:
+        """Letters that are typed with the focus nowhere would be commands: give it to the pane that is shown."""
+        if focused is None and self.is_running:
+            self.call_after_refresh(self._restore_focus)
+
+    def _restore_focus(self) -> None:
+        if self.focused is not None or not self.is_attached:
+            return
+        with suppress(NoMatches):  # of a screen that is being left
+            pane = self.query_one("#panes > .-active", Widget)
+            if isinstance(pane, LayersPane):
+                self._go_home()
+            else:
+                self.set_focus(_first_field(pane))
+
+    def _go_home(self) -> None:
+        """Give the focus to the layers or, until they are known, to what chooses panes or profiles."""
+        tree, tabs = self.query_one(LayerTree), self.query_one("#tabs", Tabs)
+        known = self.query_one(LayersPane).choice is not None and bool(tree.region)
+        self.set_focus(tree if known else tabs if tabs.display else self.query_one("#profile", Choice))
+
+    @property
+    def _at_home(self) -> bool:
+        """Whether the focus is where `_go_home` leaves it until the layers are known."""
+        return self.focused is None or self.focused.id in ("tabs", "profile")
 
     def _go_to(self, name: str) -> None:
         for each in _PANES:
@@ -437,8 +510,7 @@ Nothing is written before you save. What is started goes on without this window.
     def action_back(self) -> None:
         """Leave a text for the screen's keys, or the screen; where changes would be lost, ask first."""
         if isinstance(self.focused, Input | TextArea):
-            tree = self.query_one(LayerTree)
-            (tree if tree.display and tree.region else self.query_one("#tabs", Tabs)).focus()
+            self._go_home()
         elif not self.unsaved:
             self.dismiss()
         else:
@@ -459,6 +531,8 @@ Nothing is written before you save. What is started goes on without this window.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "run" and self.is_mounted:
             return None if self.problems else True
+        if action == "undo":
+            return self._before is not None
         if action == "fetch":
             return bool(self._missing())
         return True
@@ -467,12 +541,16 @@ Nothing is written before you save. What is started goes on without this window.
 
     def _ask(self) -> None:
         """Ask for what has changed since it was asked for."""
-        resolved = self.form.recipe
+        resolved, origins = self.form.recipe, _origins(self.form)
         if resolved is None:
             if self._structure is None:
                 message = "Structure, costs and previews follow once the recipe is valid."
                 self.query_one(LayersPane).wait(message)
                 self.query_one(DataPane).wait(message)
+            for kind in [kind for kind in self._asked if self._sources[kind] != origins[kind]]:
+                self.workers.cancel_group(self, kind)
+                del self._asked[kind]
+                self._mark_stale(kind, "As it was while the recipe was valid.")
             return
         model, data = resolved.model, resolved.data
         where = (resolved.backend, resolved.task, self._may(resolved))
@@ -485,8 +563,22 @@ Nothing is written before you save. What is started goes on without this window.
             wanted["augment"] = ((where, data, resolved.seed, model, resolved.augment), self._learn_augment)
         for kind, (key, learn) in wanted.items():
             if self._asked.get(kind) != repr(key):
-                self._asked[kind] = repr(key)
+                self._asked[kind], self._sources[kind] = repr(key), origins[kind]
+                self._mark_stale(kind, "reading ...")
                 learn(resolved)
+
+    def _mark_stale(self, kind: str, message: str) -> None:
+        """Say at once that what is shown of a kind is not of this recipe any more."""
+        match kind:
+            case "structure":
+                self.query_one(LayersPane).mark_stale()
+            case "costs":
+                self.query_one(LayersPane).mark_cost_stale()
+            case "data":
+                self.query_one(DataPane).mark_stale(message)
+                self.query_one(TrainingPane).know(None)
+            case "augment":
+                self.query_one(AugmentPane).mark_stale(message)
 
     def _may(self, resolved: Recipe) -> tuple[bool, bool]:
         """Whether the model and the data may be fetched without being asked to: nothing of a hub is."""
@@ -528,8 +620,8 @@ Nothing is written before you save. What is started goes on without this window.
         self._structure = known
         pane.know(known)
         self._complain()
-        if self.focused is None:
-            self.query_one(LayerTree).focus()
+        if self._at_home and self.query_one("#tabs", Tabs).active == "layers":
+            self.set_focus(self.query_one(LayerTree))
 
     def _forget(self, message: str) -> None:
         self._structure = None
@@ -544,16 +636,17 @@ Nothing is written before you save. What is started goes on without this window.
             pane.wait(f"{resolved.data.source} is downloaded when it is asked for.", unfetched=True)
             return
         try:
-            preview = await self._inspector.data(resolved, told=self._telling(pane.wait))
-            pane.know(preview)
-            self.query_one(TrainingPane).know(preview.sizes["train"])
-            if resolved.task != "image-classification" and self._may(resolved)[0]:
-                pane.count(await self._inspector.tokens(resolved))
+            preview = await self._inspector.data(resolved, told=self._telling(pane.mark_stale))
         except SupersededError:
             return
         except (RecipeError, RunError, OSError) as error:
-            if pane.has_class("-waiting"):
-                pane.wait(str(error))
+            pane.wait(str(error))
+            return
+        pane.know(preview)
+        self.query_one(TrainingPane).know(preview.sizes["train"])
+        if resolved.task != "image-classification" and self._may(resolved)[0]:
+            with suppress(SupersededError, RecipeError, RunError, OSError):  # the model's pane tells why
+                pane.count(await self._inspector.tokens(resolved))
 
     @work(group="augment", exclusive=True, exit_on_error=False)
     async def _learn_augment(self, resolved: Recipe) -> None:
@@ -562,7 +655,7 @@ Nothing is written before you save. What is started goes on without this window.
         if not all(self._may(resolved)):
             pane.wait("Examples are shown when model and data are there. g fetches them.")
             return
-        told = self._telling(pane.wait)
+        told = self._telling(pane.mark_stale)
         try:
             if resolved.task == "image-classification":
                 pane.know(await self._inspector.augment(resolved, _EXAMPLES, VIEWS, told))
@@ -632,8 +725,47 @@ Nothing is written before you save. What is started goes on without this window.
         elif not all(self._may(resolved)):
             self.notify("Advice takes the model and the data. g fetches them.")
         else:
-            screen = AdviseScreen(resolved, self.form.draft.profile, self._inspector)
-            self.app.push_screen(screen, lambda draft: self.app.configure(draft) if draft else None)
+            screen = AdviseScreen(resolved, self.form.draft, self._inspector)
+            self.app.push_screen(screen, lambda draft: self._apply(draft, "The advice is set") if draft else None)
+
+    @on(TrainingPane.FindRate)
+    def action_find_rate(self) -> None:
+        """Test learning rates of the chosen phase in a process of its own, and take the one that is suggested."""
+        resolved = self.form.recipe
+        if resolved is None or self.problems:
+            self.notify("Rates can be tested once the recipe is valid.")
+        elif not all(self._may(resolved)):
+            self.notify("A test takes the model and the data. g fetches them.")
+        else:
+            index = self.form.phases.index(self.form.phase)
+            phase, draft, arm = resolved.phase[index], self.form.draft, self.form.arm
+
+            def take(rate: float | None) -> None:
+                if rate is not None:
+                    key, value = f"phase.{phase.name}.learning_rate", lr_find.with_base_rate(phase, rate)
+                    self._apply(edits.changed(draft, key, value, arm), f"The learning rate is {rate:g}")
+
+            for kind in _KINDS:
+                self.workers.cancel_group(self, kind)  # the test needs the processor
+            self._asked.clear()
+            self.app.push_screen(FindRate(resolved, index, offline=self.app.offline), take)
+
+    def _apply(self, draft: Draft, what: str) -> None:
+        """Make a draft that was proposed the one that is shown; until the next change, one key takes it back."""
+        self._before = self.form.draft
+        self._take(draft)
+        self._offer_profiles(recipe.profiles(draft.path))
+        self.refresh_bindings()
+        self.notify(f"{what}. ctrl+z takes it back.")
+
+    def action_undo(self) -> None:
+        """Go back to the draft from before what was proposed was set."""
+        if self._before is not None:
+            draft, self._before = self._before, None
+            self._take(draft)
+            with suppress(RecipeError):
+                self._offer_profiles(recipe.profiles(draft.path))
+            self.refresh_bindings()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Tell what went wrong unforeseen; a screen that is being left has no widgets any more, which is nothing."""
@@ -650,6 +782,31 @@ Nothing is written before you save. What is started goes on without this window.
                     show(f"{activity}{f', {done / total:.0%}' if total else ''} ...")
 
         return told
+
+
+def _origins(form: Form) -> dict[str, str]:
+    """What each kind follows from, valid or not: the raw tables by the kind of what is shown of them."""
+    tables = form.tables
+    data = [tables.get(name) for name in ("task", "seed", "data")]
+    model = [tables.get(name) for name in ("task", "backend", "model")]
+    labels = [form.value(f"data.{name}") for name in ("source", "classes", "label_column")]
+    rest = {name: value for name, value in tables.items() if name not in ("title", "summary")}
+    found = {
+        "structure": [model, labels],
+        "data": data,
+        "augment": [data, model, tables.get("augment")],
+        "costs": [rest, form.phase],
+    }
+    return {kind: repr(value) for kind, value in found.items()}
+
+
+def _first_field(pane: Widget) -> Widget | None:
+    """The first widget of a pane that takes the focus, once the pane is shown."""
+    for widget in pane.walk_children(Widget):
+        around = itertools.takewhile(lambda each: each is not pane, widget.ancestors_with_self)
+        if widget.focusable and all(each.display for each in around if isinstance(each, Widget)):
+            return widget
+    return None
 
 
 class _PhaseChip(Static):

@@ -1,4 +1,4 @@
-"""A file chosen from a tree of folders."""
+"""A file or a folder chosen from a tree of folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftapp import local_files
 
 
 class _Files(DirectoryTree):
-    """Folders, and the files with some suffixes."""
+    """Folders, and the files with some suffixes, none for no files."""
 
     ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "▸ ", "▾ ", "  "
 
@@ -31,7 +31,7 @@ class _Files(DirectoryTree):
 
 
 class PickFile(ModalScreen[Path | None]):
-    """Its result is the file, or None after Escape."""
+    """Its result is the file or the folder, or None after Escape."""
 
     DEFAULT_CSS = """
     PickFile #dialog { height: 80%; }
@@ -42,11 +42,14 @@ class PickFile(ModalScreen[Path | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", show=False),
         Binding("backspace,left", "up", "To the folder above", show=False),
+        Binding("space", "take", "Take the folder", show=False, priority=True),
     ]
     AUTO_FOCUS = "DirectoryTree"
 
     def __init__(self, title: str, folder: Path, suffixes: Sequence[str]) -> None:
-        """folder: where to begin; suffixes: of the files to choose from, in lower case with their dots."""
+        """folder: where to begin; suffixes: of the files to choose from, in lower case with their dots; empty where a
+        folder is to be chosen.
+        """
         super().__init__()
         self._title, self._folder, self._suffixes = title, folder.expanduser().absolute(), suffixes
 
@@ -55,11 +58,21 @@ class PickFile(ModalScreen[Path | None]):
             yield Label(self._title, id="dialog-title")
             yield Static(str(self._folder), id="folder", markup=False)
             yield _Files(self._folder, self._suffixes)
-            yield Static("Enter opens, Backspace goes up, Escape leaves", id="keys")
+            takes = "" if self._suffixes else "Space takes the folder under the cursor, "
+            yield Static(f"{takes}{'e' if takes else 'E'}nter opens, Backspace goes up, Escape leaves", id="keys")
 
     @on(DirectoryTree.FileSelected)
     def _chosen(self, event: DirectoryTree.FileSelected) -> None:
         self.dismiss(event.path)
+
+    def action_take(self) -> None:
+        """Take the folder under the cursor."""
+        node = self.query_one(_Files).cursor_node
+        if node and node.data:
+            self.dismiss(node.data.path)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "take" or not self._suffixes
 
     def action_up(self) -> None:
         self._folder = self._folder.parent

@@ -45,7 +45,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
     AugmentPane.-none > * { display: none; }
     AugmentPane.-none > #why-none { display: block; }
     AugmentPane > #use { height: 1; }
-    AugmentPane > #use Label { width: 15; color: $text-muted; }
+    AugmentPane > #use Label { width: 17; color: $text-muted; }
     AugmentPane > #use Switch, AugmentPane > #use Switch:focus {
         border: none; padding: 0 1; height: 1; background: $surface;
     }
@@ -58,6 +58,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
     AugmentPane.-texts.-off > #grid-state, AugmentPane.-off > #rewritten { display: none; }
     AugmentPane > #rewritten { height: auto; }
     AugmentPane > #grid-state { color: $text-muted; height: auto; margin: 1 0; }
+    AugmentPane.-stale > #rewritten { opacity: 40%; }
     """
 
     class Used(Message):
@@ -99,8 +100,19 @@ class AugmentPane(VerticalScroll, can_focus=False):
         """Say what is going on, or what is in the way; the last preview stays."""
         self.query_one("#grid-state", Static).update(message)
 
+    def mark_stale(self, message: str) -> None:
+        """What is shown is not of this form: say what is going on."""
+        self.add_class("-stale")
+        self.query_one(Pictures).dim(True)
+        self.wait(message)
+
+    def _mark_fresh(self) -> None:
+        self.remove_class("-stale")
+        self.query_one(Pictures).dim(False)
+
     def know(self, grid: Grid) -> None:
         """Show the images."""
+        self._mark_fresh()
         self._grid = grid
         views = len(grid.rows[0]) - 1 if grid.rows else 0
         told = "As they are, and as they may look in training" if views else "As they are in training"
@@ -109,6 +121,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
 
     def know_texts(self, texts: Sequence[Rewritten]) -> None:
         """Show texts before and after."""
+        self._mark_fresh()
         left_out, moved = (Content.styled(mark, _STYLES[mark]) for mark in ("left out", "moved"))
         self.wait(Content.assemble("As they are, and as they may look in training; tokens ", left_out, " or ", moved))
         told = []

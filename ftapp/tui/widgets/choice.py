@@ -1,11 +1,11 @@
-"""One of a few choices on one line: the arrows step through them, Enter opens a list of all."""
+"""One of a few choices on one line: the arrows step through them, a digit goes to it, Enter opens a list of all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -53,6 +53,16 @@ class Choice(Widget, can_focus=True):
 
     def on_click(self) -> None:
         self.action_open()
+
+    def on_key(self, event: events.Key) -> None:
+        """A digit is a value here, and no command of the screen."""
+        if self.check_consume_key(event.key, event.character):
+            event.stop()
+            event.prevent_default()
+            self._choose(event.character)
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return character is not None and character.isdigit() and character in self.choices
 
     def action_step(self, by: int) -> None:
         at = self.choices.index(self.value) if self.value in self.choices else -1

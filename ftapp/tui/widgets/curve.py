@@ -1,14 +1,14 @@
-"""A small curve of block characters with its highest value and its ends, for what needs no axes."""
+"""A small curve drawn as a line, with its highest value and its ends, for what needs no axes."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-_BLOCKS = " ▁▂▃▄▅▆▇█"  # by eighths of a row
+from ftapp.braille import Canvas
+
+_MUTED = "$foreground 60%"
 
 
 class Curve(Widget):
@@ -28,20 +28,17 @@ class Curve(Widget):
         room = width - len(label)
         if room < 4 or height < 1 or not highest:
             return Content("")
-        rows = blocks([value / highest for value in self.values], room, height)
+        rows = drawn(self.values, room, height)
         left, right = self.ends
-        lines = [
-            Content.assemble((label if index == 0 else "0 ".rjust(len(label)), "$foreground 60%"), row)
-            if index in (0, height - 1)
-            else Content(" " * len(label) + row)
-            for index, row in enumerate(rows)
-        ]
+        labels = {0: label, height - 1: "0 ".rjust(len(label))}
+        lines = [Content.assemble((labels.get(index, " " * len(label)), _MUTED), row) for index, row in enumerate(rows)]
         foot = f"{' ' * len(label)}{left}{right.rjust(max(0, room - len(left)))}"
-        return Content("\n").join([*lines, Content.styled(foot, "$foreground 60%")])
+        return Content("\n").join([*lines, Content.styled(foot, _MUTED)])
 
 
-def blocks(values: Sequence[float], width: int, height: int) -> list[str]:
-    """Rows of block characters, from the top, that fill what lies below values from 0 to 1, from left to right."""
-    at = [round(column * (len(values) - 1) / max(1, width - 1)) for column in range(width)]
-    levels = [round(values[index] * height * 8) for index in at]
-    return ["".join(_BLOCKS[min(8, max(0, level - 8 * row))] for level in levels) for row in reversed(range(height))]
+def drawn(values: tuple[float, ...], width: int, height: int) -> list[str]:
+    """Rows of characters, from the top, with a line through values that are not below 0, the highest of them above."""
+    points = values if len(values) > 1 else values * 2
+    canvas = Canvas(width, height, (0, len(points) - 1), (0, max(points)))
+    canvas.line(range(len(points)), points, "")
+    return [row.plain for row in canvas.text({})]

@@ -38,8 +38,9 @@ class DataPane(VerticalScroll, can_focus=False):
     DataPane.-classes > #advise { display: block; }
     DataPane.-waiting > #advise { display: none; }
     DataPane > #data-state { display: none; }
-    DataPane.-waiting > #data-state { display: block; }
+    DataPane.-waiting > #data-state, DataPane.-stale > #data-state { display: block; }
     DataPane.-waiting > .preview { display: none; }
+    DataPane.-stale > #sizes, DataPane.-stale > Bars, DataPane.-stale > #texts { opacity: 40%; }
     """
 
     class Fetch(Message):
@@ -66,8 +67,8 @@ class DataPane(VerticalScroll, can_focus=False):
         yield FieldLine("data.limit", empty="all examples")
         yield FieldLine("data.validation")
         yield FieldLine("data.test")
-        yield Static(id="sizes", classes="preview")
         yield Static(id="data-state", markup=False)
+        yield Static(id="sizes", classes="preview")
         yield Button("Fetch the data", id="fetch-data", compact=True)
         yield Button("Advise a strategy (v)", id="advise", compact=True)
         yield Bars(classes="preview")
@@ -83,7 +84,15 @@ class DataPane(VerticalScroll, can_focus=False):
         """There is no preview now: say why. unfetched: whether it takes the user to have it fetched."""
         self._preview = None
         self.add_class("-waiting")
+        self.remove_class("-stale")
         self.set_class(unfetched, "-unfetched")
+        self.query_one("#data-state", Static).update(message)
+
+    def mark_stale(self, message: str) -> None:
+        """The preview that is shown, if there is one, is of other data than the form's: say what is going on."""
+        self.add_class("-stale")
+        self.remove_class("-unfetched")
+        self.query_one(Pictures).dim(True)
         self.query_one("#data-state", Static).update(message)
 
     def know(self, preview: Preview) -> None:
@@ -93,7 +102,8 @@ class DataPane(VerticalScroll, can_focus=False):
         totals = [sum(counts) for counts in zip(*preview.counts.values(), strict=True)] if preview.classes else []
         self.query_one(Bars).counts = tuple(zip(preview.classes, totals, strict=True))
         self.query_one(Bars).display = bool(preview.classes)
-        self.remove_class("-waiting", "-unfetched")
+        self.remove_class("-waiting", "-unfetched", "-stale")
+        self.query_one(Pictures).dim(False)
         self.call_later(self._show_examples)  # by the pane itself, one time after another, whatever ends who asks
 
     def count(self, tokens: Tokens) -> None:

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static, Switch
 
 from ftapp.tui.fields import Field, field
 from ftapp.tui.widgets.choice import Choice
+from ftapp.tui.widgets.text_line import TextLine
 
 
 class FieldLine(Widget):
@@ -23,7 +24,7 @@ class FieldLine(Widget):
     FieldLine { height: auto; color: $text-muted; }
     FieldLine:focus-within { color: $foreground; }
     FieldLine.-wrong { color: $error; }
-    FieldLine > * { margin-left: 15; width: 1fr; }
+    FieldLine > * { margin-left: 17; width: 1fr; }
     FieldLine > Switch, FieldLine > Switch:focus {
         border: none; padding: 0 1; width: auto; height: 1; background: $surface;
     }
@@ -31,9 +32,14 @@ class FieldLine(Widget):
     FieldLine .switch--slider { color: $foreground 40%; background: $border; }
     FieldLine .-on .switch--slider { color: $primary; }
     FieldLine > .wrong { height: auto; color: $error; }
+    FieldLine > .browse {
+        dock: right; width: 3; height: 1; margin: 0; background: $surface; color: $foreground 50%; pointer: pointer;
+    }
+    FieldLine > .browse:hover { color: $foreground; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "explain", "Meaning", tooltip="What this field means"),
+        Binding("down", "browse", "Choose", tooltip="Choose from what there is"),
     ]
 
     class Changed(Message):
@@ -45,6 +51,13 @@ class FieldLine(Widget):
 
     class Explain(Message):
         """The user asks what the key means."""
+
+        def __init__(self, line: FieldLine) -> None:
+            super().__init__()
+            self.line = line
+
+    class Browse(Message):
+        """The user wants to choose the value from what there is."""
 
         def __init__(self, line: FieldLine) -> None:
             super().__init__()
@@ -66,7 +79,9 @@ class FieldLine(Widget):
             case "switch":
                 yield Switch(animate=False)
             case _:
-                yield _Text(placeholder=self._empty, questions=self.field.kind in ("text", "list"))
+                yield _Text(self.field, self._empty)
+        if self.field.is_path:
+            yield Static("▾", classes="browse")
 
     def render(self) -> Content:
         """The label, to the left of the control."""
@@ -87,6 +102,12 @@ class FieldLine(Widget):
                 if not text.has_focus and self.field.read(text.value) != value:
                     with self.prevent(Input.Changed):
                         text.value = self.field.write(value)
+
+    def put(self, text: str) -> None:
+        """Put another text into the field, as if it was typed."""
+        box = self.query_one(_Text)
+        box.value = text
+        box.cursor_position = len(text)
 
     def complain(self, message: str | None) -> None:
         """Show what is wrong with the value, or None for nothing."""
@@ -116,16 +137,23 @@ class FieldLine(Widget):
             self._shown = event.value
             self.post_message(self.Changed(self, event.value))
 
+    @on(events.Click, ".browse")
+    def action_browse(self) -> None:
+        self.post_message(self.Browse(self))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "browse" or self.field.is_path
+
     def action_explain(self) -> None:
         self.post_message(self.Explain(self))
 
 
-class _Text(Input):
-    """A line of text, in which a question mark asks for help where no value has one."""
+class _Text(TextLine):
+    """The text of a field, in which a question mark asks for help where no value has one."""
 
-    def __init__(self, *, placeholder: str, questions: bool) -> None:
-        super().__init__(placeholder=placeholder, compact=True, select_on_focus=False)
-        self._questions = questions
+    def __init__(self, field: Field, placeholder: str) -> None:
+        super().__init__(placeholder=placeholder, is_path=field.is_path)
+        self._questions = field.kind in ("text", "list")
 
     def on_key(self, event: events.Key) -> None:
         if event.character == "?" and not self._questions:

@@ -32,6 +32,8 @@ class LayersPane(Vertical):
     LayersPane > #rules:focus { background: $panel; }
     LayersPane > #rules-wrong { height: auto; color: $error; display: none; padding: 0 1; }
     LayersPane.-wrong > #rules-wrong { display: block; }
+    LayersPane.-stale > LayerTree, LayersPane.-stale > #share, LayersPane.-stale > #bar { opacity: 40%; }
+    LayersPane.-stale > #cost, LayersPane > #cost.-stale { opacity: 50%; }
     """
 
     class Changed(Message):
@@ -78,11 +80,20 @@ class LayersPane(Vertical):
             self._structure, self._root = structure, layers.grow(structure)
         self._decide(_lines(self.query_one("#rules", TextArea).text))
         self.add_class("-known")
+        self.remove_class("-stale")
+
+    def mark_stale(self) -> None:
+        """The layers that are shown are of another model than the form's."""
+        self.add_class("-stale")
+
+    def mark_cost_stale(self) -> None:
+        """The costs that are shown are of another form."""
+        self.query_one("#cost", Static).add_class("-stale")
 
     def wait(self, message: str) -> None:
         """There is no structure now: say why."""
         self._structure = self._root = self.choice = None
-        self.remove_class("-known")
+        self.remove_class("-known", "-stale")
         self.query_one("#waiting", Static).update(message)
         for name in ("#share", "#bar", "#cost"):
             self.query_one(name, Static).update("")
@@ -91,6 +102,7 @@ class LayersPane(Vertical):
         """Show what the phase costs, or why that is not known."""
         self._cost = told if isinstance(told, str) else cost_words(told)
         self.query_one("#cost", Static).update(self._cost)
+        self.query_one("#cost", Static).remove_class("-stale")
 
     def timing(self, message: str) -> None:
         """Show beside the costs how the timing of steps goes."""

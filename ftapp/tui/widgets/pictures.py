@@ -21,7 +21,18 @@ class Pictures(Vertical):
     Pictures > .row { height: auto; margin-bottom: 1; }
     Pictures .picture { height: auto; margin-right: 1; }
     Pictures .caption { color: $text-muted; height: 1; }
+    Pictures.-dim { opacity: 40%; }
+    Pictures.-dim.-pixels { opacity: 100%; }
+    Pictures.-dim.-pixels .picture { visibility: hidden; }
     """
+
+    def dim(self, dim: bool) -> None:
+        """Whether the pictures are shown faint. Those that the terminal draws itself have no colours to dim, so they
+        leave their place empty.
+        """
+        self.set_class(dim, "-dim")
+        if dim and self.query(_Picture):
+            self.set_class(not graphics.in_cells(self.app), "-pixels")
 
     async def show(self, rows: Sequence[Sequence[tuple[str, str]]], width: int) -> None:
         """rows: files with their captions, "" for none; width: of each picture, in columns.

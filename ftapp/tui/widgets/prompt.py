@@ -6,7 +6,9 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Input, TextArea
+from textual.widgets import TextArea
+
+from ftapp.tui.widgets.text_line import TextLine
 
 
 class Tried(Message):
@@ -83,7 +85,7 @@ class Prompt(TextArea):
         return value is not None
 
 
-class PathLine(Input):
+class PathLine(TextLine):
     """The path of a file. Enter hands it over; up and down bring back former ones."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -93,7 +95,7 @@ class PathLine(Input):
     ]
 
     def __init__(self, placeholder: str) -> None:
-        super().__init__(compact=True, placeholder=placeholder, select_on_focus=False)
+        super().__init__(placeholder=placeholder, is_path=True)
         self._former = Former()
 
     async def action_submit(self) -> None:
@@ -110,7 +112,7 @@ class PathLine(Input):
         self.cursor_position = len(text)
 
 
-class Number(Input):
+class Number(TextLine):
     """A number in a few columns, which up and down change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -121,9 +123,7 @@ class Number(Input):
     def __init__(self, value: float, *, least: float, step: float, id: str) -> None:
         """least: the smallest value; step: what up and down add and take; whole numbers for a whole step."""
         self._whole = isinstance(step, int)
-        super().__init__(
-            f"{value:g}", compact=True, type="integer" if self._whole else "number", id=id, select_on_focus=False
-        )
+        super().__init__(f"{value:g}", type="integer" if self._whole else "number", id=id)
         self._least, self._step = least, step
 
     @property

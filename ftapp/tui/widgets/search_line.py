@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Input
+
+from ftapp.tui.widgets.text_line import TextLine
 
 
-class SearchLine(Input):
+class SearchLine(TextLine):
     """`Input.Changed` tells each change. Enter and the arrow down leave it for its list, Escape empties it first.
 
     Its screen binds KEY to `take`. Both act before the next key is read, so that what is typed at once is not taken for
@@ -26,7 +27,7 @@ class SearchLine(Input):
         """The line was left for the list that it filters."""
 
     def __init__(self, placeholder: str) -> None:
-        super().__init__(placeholder=placeholder, id="search", compact=True)
+        super().__init__(placeholder=placeholder, id="search")
 
     def take(self) -> None:
         """Take the focus."""

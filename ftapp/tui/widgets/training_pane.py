@@ -26,7 +26,7 @@ _NOMINAL = 1000  # steps to draw a phase of epochs with while the number of exam
 
 
 class TrainingPane(VerticalScroll, can_focus=False):
-    """Fields of the chosen phase, of evaluation, frozen layers, model and run, and the curve of the learning rate."""
+    """Fields of the chosen phase, of evaluation, frozen layers and run, and the curve of the learning rate."""
 
     DEFAULT_CSS = """
     TrainingPane .section { color: $foreground; text-style: bold; margin-top: 1; height: 1; }
@@ -39,14 +39,15 @@ class TrainingPane(VerticalScroll, can_focus=False):
     TrainingPane #phase-buttons { height: 1; margin-top: 1; }
     TrainingPane #phase-buttons Button { margin-right: 2; min-width: 8; }
     TrainingPane Curve { height: 6; margin: 1 0; }
-    TrainingPane > .for-images, TrainingPane > .for-texts { display: none; height: auto; }
-    TrainingPane > .for-classes, TrainingPane > .for-lm { display: none; height: auto; }
-    TrainingPane.-images > .for-images, TrainingPane.-texts > .for-texts { display: block; }
-    TrainingPane.-classes > .for-classes, TrainingPane.-lm > .for-lm { display: block; }
+    TrainingPane > .for-lm { display: none; height: auto; }
+    TrainingPane.-lm > .for-lm { display: block; }
     """
 
     class PhaseAdded(Message):
         """A copy of the chosen phase is wanted after it."""
+
+    class FindRate(Message):
+        """Learning rates of the chosen phase are to be tested."""
 
     class PhaseRemoved(Message):
         """The chosen phase is to go."""
@@ -73,6 +74,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield FieldLine("phase.clip_norm", "clipping", empty="none")
         yield FieldLine("phase.gradient_norm", "gradient")
         with Horizontal(id="phase-buttons"):
+            yield Button("Find a rate (l)", id="find-rate", compact=True)
             yield Button("Add phase", id="add-phase", compact=True)
             yield Button("Remove", id="remove-phase", compact=True)
         yield from _section("Run", FieldLine("precision"), FieldLine("backend"), FieldLine("seed"))
@@ -95,22 +97,6 @@ class TrainingPane(VerticalScroll, can_focus=False):
             FieldLine("frozen.dtype", "kept in"),
             FieldLine("frozen.dropout"),
         )
-        yield from _section("Model", FieldLine("model.preset"))
-        yield Vertical(
-            FieldLine("model.image_size", "height, width"),
-            FieldLine("model.features", empty="the backbone's output"),
-            FieldLine("model.pooling"),
-            classes="for-images",
-        )
-        yield Vertical(FieldLine("model.sequence_length", "tokens"), classes="for-texts")
-        yield Vertical(
-            FieldLine("model.normalize"),
-            FieldLine("model.hidden", "hidden layers", empty="none"),
-            FieldLine("model.dropout"),
-            FieldLine("model.head"),
-            FieldLine("model.label_smoothing", "smoothing"),
-            classes="for-classes",
-        )
         with Vertical(classes="for-lm"):
             yield from _section(
                 "Samples",
@@ -124,11 +110,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show what is not a field: which fields there are, and the course of the rate."""
         self._form = form
-        is_image, is_lm = form.task == "image-classification", form.task == "causal-lm"
-        self.set_class(is_image, "-images")
-        self.set_class(not is_image, "-texts")
-        self.set_class(is_lm, "-lm")
-        self.set_class(not is_lm, "-classes")
+        self.set_class(form.task == "causal-lm", "-lm")
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
         title = self.query_one("#phase-title", Static)
@@ -173,6 +155,10 @@ class TrainingPane(VerticalScroll, can_focus=False):
             curve.ends = ("step 1", f"{steps:,}")
         else:
             curve.ends = ("start", f"epoch {phase.epochs}")
+
+    @on(Button.Pressed, "#find-rate")
+    def _find_rate(self) -> None:
+        self.post_message(self.FindRate())
 
     @on(Button.Pressed, "#add-phase")
     def _add(self) -> None:

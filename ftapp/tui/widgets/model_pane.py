@@ -1,0 +1,50 @@
+"""The pane of the model: what it reads, which pretrained one it is, and the new layers on top of it."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Static
+
+from ftapp.tui.edits import Form
+from ftapp.tui.widgets.field import FieldLine
+
+
+class ModelPane(VerticalScroll, can_focus=False):
+    """Fields of [model]: the size of an example first, from which cost and quality follow more than from the others."""
+
+    DEFAULT_CSS = """
+    ModelPane > .for-images, ModelPane > .for-texts, ModelPane > .for-classes { display: none; height: auto; }
+    ModelPane.-images > .for-images, ModelPane.-texts > .for-texts { display: block; }
+    ModelPane.-classes > .for-classes { display: block; }
+    ModelPane > .section { color: $foreground; text-style: bold; margin-top: 1; height: 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="model", classes="pane")
+        self.border_title = "Model"
+
+    def compose(self) -> ComposeResult:
+        yield Vertical(FieldLine("model.image_size", empty="height, width"), classes="for-images")
+        yield Vertical(FieldLine("model.sequence_length"), classes="for-texts")
+        yield FieldLine("model.preset")
+        yield Vertical(
+            FieldLine("model.features", empty="the backbone's output"),
+            FieldLine("model.pooling"),
+            classes="for-images",
+        )
+        yield Static("New layers", classes="section for-classes")
+        yield Vertical(
+            FieldLine("model.normalize"),
+            FieldLine("model.hidden", "hidden layers", empty="none"),
+            FieldLine("model.dropout"),
+            FieldLine("model.head", "classifier"),
+            FieldLine("model.label_smoothing"),
+            classes="for-classes",
+        )
+
+    def show(self, form: Form) -> None:
+        """Show which fields there are."""
+        self.set_class(form.task == "image-classification", "-images")
+        self.set_class(form.task != "image-classification", "-texts")
+        self.set_class(form.task != "causal-lm", "-classes")

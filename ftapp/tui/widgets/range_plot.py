@@ -1,0 +1,54 @@
+"""The curve of a learning rate range test: the loss over the logarithm of the rate, as it grows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ftapp.suggestions import Curve, window
+from ftapp.tui.widgets.plot import LogTicks, Plot
+
+_FAINT = 0.65  # how much of the background is in the colour of raw points under the smoothed line
+
+
+class RangePlot(Plot):
+    """Draws a curve with a line for the rate that the phase has and one for the rate to take."""
+
+    def __init__(self) -> None:
+        super().__init__("Loss")
+        self._x_formatter = LogTicks()
+        self._curve: Curve | None = None
+        self._ends = (-6.0, 1.0)
+        self._marks: list[tuple[float, str]] = []
+
+    @property
+    def empty(self) -> bool:
+        return self._curve is None or len(self._curve.losses) < 2
+
+    def show(self, curve: Curve | None, rates: tuple[float, float], marks: Sequence[tuple[float, str]] = ()) -> None:
+        """curve: as far as it is known; rates: between which the test goes; marks: rates with a colour of the theme."""
+        self._curve, self._ends = curve, (math.log10(rates[0]), math.log10(rates[1]))
+        self._marks = [(math.log10(rate), color) for rate, color in marks]
+        self.changed()
+
+    def redraw(self) -> None:
+        self.make_room()
+        self.clear()
+        curve = self._curve
+        if curve is None or self.empty:
+            return
+        low, high = window(curve.losses, curve.smoothed)
+        self.set_xlimits(*self._ends)
+        self.set_ylimits(low, high)
+        line = self.color("primary")
+        faint = line.blend(self.color("background"), _FAINT)
+        for rates, losses, color in (
+            (curve.rates, curve.losses, faint),
+            (curve.centers, curve.smoothed, line),
+        ):
+            self.plot(np.log10(rates), np.clip(losses, low, high), line_style=color.hex, hires_mode=self.mode)
+        for at, name in self._marks:
+            if self._ends[0] <= at <= self._ends[1]:
+                self.add_v_line(at, line_style=self.color(name).hex)

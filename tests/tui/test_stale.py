@@ -1,0 +1,128 @@
+"""What is shown of a former recipe is faint at once, until what is shown is of the recipe as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ftapp import structures
+from ftapp.answers import Costs, Example, Preview, Structure, Tokens
+from ftapp.clients import Inspector, Told
+from ftapp.recipe import Recipe
+from ftapp.tui.draft import Draft
+from ftapp.tui.screens.configure import ConfigureScreen
+from ftapp.tui.widgets.data_pane import DataPane
+from ftapp.tui.widgets.layers_pane import LayersPane
+from tests.tui.harness import until
+from tests.tui.structures import bert
+from tests.tui.test_configure import HUB, fill, opened, text_of
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Draft:
+    """A recipe that needs no hub, with a table whose contents the helper process would read."""
+    Path("reviews.csv").write_text("text,label\n" + "good,good\nbad,bad\n" * 20)
+    file = tmp_path / "recipe.toml"
+    file.write_text(
+        HUB.replace("bert_base_en_uncased", "assets:gpt2_mini").replace("tfds:imdb_reviews", "csv:reviews.csv")
+    )
+    return Draft(file)
+
+
+class Slow(Inspector):
+    """Answers when it may."""
+
+    def __init__(self, *, offline: bool = False) -> None:
+        super().__init__(offline=offline)
+        self.may = asyncio.Event()
+        self.asked = 0
+
+    async def structure(self, recipe: Recipe, told: Told | None = None) -> Structure:
+        await self.may.wait()
+        return bert()
+
+    async def costs(self, recipe: Recipe, phase: int, layers: object = None, told: Told | None = None) -> Costs:
+        await self.may.wait()
+        return Costs(
+            parameters=10,
+            trainable=1,
+            estimate=None,
+            choice=None,
+            data_error=None,
+            examples=4,
+            steps=3,
+            epochs=1.0,
+            step=0.1,
+            basis="measured",
+        )
+
+    async def data(self, recipe: Recipe, examples: int = 8, told: Told | None = None) -> Preview:
+        self.asked += 1
+        await self.may.wait()
+        return Preview(
+            sizes={"train": recipe.data.limit or 40, "validation": 0, "test": 0},
+            classes=("bad", "good"),
+            counts={"train": (20, 20)},
+            characters=None,
+            duplicates=0,
+            examples=(Example(label="bad", text="A text"),),
+        )
+
+    async def tokens(self, recipe: Recipe, examples: int = 8, told: Told | None = None) -> Tokens:
+        return Tokens(counts=(2,), length=16, sequences=None)
+
+
+async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ftapp.tui.screens.configure.Inspector", Slow)
+    monkeypatch.setattr(structures, "load", lambda _: None)
+    async with opened(draft) as (screen, pilot):
+        data, layers, inspector = screen.query_one(DataPane), screen.query_one(LayersPane), screen._inspector
+        assert isinstance(inspector, Slow)
+        inspector.may.set()
+        await until(pilot, lambda: "40 train" in text_of(screen.query_one("#sizes")))
+        await until(pilot, lambda: "0.3 s" in text_of(screen.query_one("#cost")))
+        assert not data.has_class("-stale")
+
+        inspector.may.clear()
+        await pilot.press("f4")
+        await fill(screen, pilot, "data.limit", "20")
+        assert data.has_class("-stale")
+        assert screen.query_one("#sizes").opacity < 0.5
+        assert "reading" in text_of(screen.query_one("#data-state"))
+        assert "40 train" in text_of(screen.query_one("#sizes"))
+        assert screen.query_one("#cost").opacity < 0.6
+        assert not layers.has_class("-stale")  # of the same model
+        inspector.may.set()
+        await until(pilot, lambda: "20 train" in text_of(screen.query_one("#sizes")))
+        assert screen.query_one("#sizes").opacity == 1
+        await until(pilot, lambda: screen.query_one("#cost").opacity == 1)
+
+        inspector.may.clear()
+        await fill(screen, pilot, "model.sequence_length", "24")
+        assert layers.has_class("-stale")
+        inspector.may.set()
+        await until(pilot, lambda: not layers.has_class("-stale"))
+
+
+async def test_what_cannot_be_read_any_more_is_faint_and_comes_back(
+    draft: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ftapp.tui.screens.configure.Inspector", Slow)
+    monkeypatch.setattr(structures, "load", lambda _: None)
+    async with opened(draft) as (screen, pilot):
+        data, inspector = screen.query_one(DataPane), screen._inspector
+        assert isinstance(inspector, Slow)
+        inspector.may.set()
+        await until(pilot, lambda: "40 train" in text_of(screen.query_one("#sizes")))
+        await fill(screen, pilot, "phase.learning_rate", "fast")
+        assert not data.has_class("-stale")  # data have nothing to do with it
+        assert screen.query_one("#cost").opacity < 0.6
+        await fill(screen, pilot, "phase.learning_rate", "")
+        await fill(screen, pilot, "data.source", "csv:gone.csv")
+        assert data.has_class("-stale")
+        assert "valid" in text_of(screen.query_one("#data-state"))
+        await fill(screen, pilot, "data.source", "csv:reviews.csv")
+        await until(pilot, lambda: not data.has_class("-stale"))
+        assert isinstance(screen, ConfigureScreen)
