@@ -255,7 +255,7 @@ def encode(recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocesso
             encoded[name] = Sequences(part, preprocessor)
         elif recipe.task == "text-classification":
             told = functools.partial(progress, f"tokenizing the {name} split")
-            noise = TextAugmenter(recipe.augment, preprocessor.tokenizer) if recipe.augment else None
+            noise = TextAugmenter(recipe.augmentation, preprocessor.tokenizer) if recipe.augmentation else None
             encoded[name] = LabelledTexts(part, preprocessor, told, noise)
         else:
             encoded[name] = Images(part, preprocessor, _augmenter(recipe))
@@ -276,9 +276,9 @@ def encode(recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocesso
 
 
 def _augmenter(recipe: Recipe) -> Augmenter | None:
-    if recipe.augment is None or recipe.model.image_size is None:
+    if recipe.augmentation is None or recipe.model.image_size is None:
         return None
-    return Augmenter(recipe.augment, recipe.model.image_size)
+    return Augmenter(recipe.augmentation, recipe.model.image_size)
 
 
 def epoch_order(

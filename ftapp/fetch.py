@@ -325,10 +325,16 @@ def _stream(remote: _Remote, target: Path, label: str, progress: Progress | None
             done += len(chunk)
             if progress and time.monotonic() - told > 0.1:
                 told = time.monotonic()
-                progress(label, done, total)
+                progress(*_in_units(label, done, total))
     if progress:
-        progress(label, done, done)
+        progress(*_in_units(label, done, done))
     return digest.hexdigest()
+
+
+def _in_units(label: str, done: int, total: int | None) -> tuple[str, int, int | None]:
+    """How far a download of so many bytes is, in a unit that its activity names."""
+    unit, size = ("MiB", 2**20) if max(done, total or 0) >= 2**20 else ("KiB", 2**10)
+    return f"downloading {label}, {unit}", -(-done // size), None if total is None else -(-total // size)
 
 
 @contextlib.contextmanager

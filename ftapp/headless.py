@@ -228,7 +228,7 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     if outcome["data_notes"]:
         rows["data"] = "\n".join(outcome["data_notes"])
     rows |= {
-        f"R, phase {phase['name']}": f"{phase['trainable_share']:.2%} of parameters train"
+        f"R, phase {phase['name']}": f"{words.share(phase['trainable_share'])} of parameters train"
         for phase in outcome["phases"]
     }
     rows |= {

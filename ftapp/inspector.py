@@ -226,7 +226,7 @@ class Inspector:
             return pixels, [int(found.train.labels[index]) for index in chosen]
 
         pixels, labels = self._images.get(repr((_data_key(parsed), parsed.model.preset, size, images)), resized)
-        augmenter = Augmenter(parsed.augment, size) if parsed.augment else None
+        augmenter = Augmenter(parsed.augmentation, size) if parsed.augmentation else None
         columns = grid(pixels, augmenter, views, batches.Draw(parsed.seed, 0, 0, 0))
         self._grids += 1
         place = self._folder / f"grid-{self._grids}"
@@ -354,7 +354,7 @@ class Inspector:
             )
 
         batch_sizes = [phase.batch_size for phase in recipe.phase]
-        key = repr((_data_key(recipe), recipe.model, recipe.augment, recipe.evaluate.split, batch_sizes))
+        key = repr((_data_key(recipe), recipe.model, recipe.augmentation, recipe.evaluate.split, batch_sizes))
         return self._encoded.get(key, make)
 
 

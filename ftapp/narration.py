@@ -33,7 +33,7 @@ def lines(event: AnyEvent) -> list[str]:
             share = event.trainable / event.parameters
             begun = (
                 f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
-                f"train, R = {share:.2%}"
+                f"train, R = {words.share(share)}"
             )
             return [begun, *([cache(event.cache)] if event.cache else [])]
         case PhaseTimed():

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ftapp import advice
+from ftapp import advice, words
 from ftapp.advice import Advice, Course, Note
 from ftapp.answers import Survey
 from ftapp.recipe import Recipe
@@ -78,7 +78,8 @@ def _table(rows: Mapping[str, str]) -> Table:
 
 
 def _phase(phase: Mapping[str, Any]) -> list[Any]:
-    share = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train, R = {phase['trainable_share']:.2%}"
+    trains = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train"
+    share = f"{trains}, R = {words.share(phase['trainable_share'])}"
     tree = Tree(Text.assemble("\n", (f"phase {phase['name']}", "bold"), f": {share}"))
     top = _Node()
     for row in phase["layers"]:

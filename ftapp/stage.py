@@ -186,10 +186,10 @@ def statistics_examples(phase: Phase, examples: int, *, is_known: bool) -> int:
 
 def views_of(recipe: Recipe, phase: Phase, splits: Splits) -> int:
     """How many augmented views of each training example a phase uses; 0 without augmentation."""
-    if recipe.augment is None:
+    if recipe.augmentation is None:
         return 0
     steps, per_epoch = epochs(phase, len(splits.train))
-    return min(recipe.augment.views, math.ceil(steps / per_epoch))
+    return min(recipe.augmentation.views, math.ceil(steps / per_epoch))
 
 
 def _size(recipe: Recipe, phase: Phase, columns: tuple[Column, ...], splits: Splits) -> int:

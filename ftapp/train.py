@@ -65,7 +65,7 @@ def train(
             notes=list(splits.notes),
         )
     )
-    if recipe.augment and isinstance(splits.train, batches.Images):
+    if recipe.augmentation and isinstance(splits.train, batches.Images):
         preview.sheet(splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0)), run.augmentation_file)
     model = built(recipe, pretrained, splits)
     units, weights = freeze.units(model, pretrained.backbone)[0], digests(model)

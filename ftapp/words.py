@@ -43,12 +43,18 @@ def when(moment: float, now: float) -> str:
 
 
 def share(value: float) -> str:
-    """A share in percent, with digits enough to tell a small one from none: 31.9%, 0.032%, 100%."""
+    """A share in percent, with digits enough to tell a small one from none, and a large one from all: 31.9%, 0.032%,
+    99.98%, 100%.
+    """
     percent = 100 * value
     if percent in (0, 100):
         return f"{percent:.0f}%"
     if percent < 0.01:
         return "<0.01%"
+    if percent > 99.99:
+        return ">99.99%"
+    if percent > 99.9:
+        return f"{percent:.2f}%"
     return f"{percent:.3f}%" if percent < 0.1 else f"{percent:.2f}%" if percent < 1 else f"{percent:.1f}%"
 
 

@@ -260,6 +260,12 @@ class Augment(Section):
     """Augmented views of each example that are kept where the outputs of frozen layers are, at most 1,000; epochs take
     turns at them."""
 
+    @property
+    def changes_anything(self) -> bool:
+        """Whether any change is more than nothing; without one, training sees examples as they are."""
+        images = self.flip != "none" or self.rotation > 0 or self.zoom > 0 or self.crop < 1 or any(self.translation)
+        return images or self.token_dropout > 0 or self.word_swap > 0
+
 
 class Frozen(Section):
     """How frozen layers are computed."""
@@ -459,6 +465,11 @@ class Recipe(Section):
     samples: Samples | None = None
     finding: list[Finding] = []
     """What the recipe's arms are expected to show."""
+
+    @property
+    def augmentation(self) -> Augment | None:
+        """What [augment] changes; None where it is missing or changes nothing, which is the same."""
+        return self.augment if self.augment and self.augment.changes_anything else None
 
     def tables(self) -> dict[str, Any]:
         """The recipe as the tables that TOML has it in, defaults included."""

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from ftapp import words
 from ftapp.analysis import Interval, windowed_variance
 from ftapp.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
 from ftapp.durable import replace_file
@@ -246,7 +247,7 @@ _FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "test_accuracy": ("test accuracy", "{:.2%}".format),
     "token_share_before": ("common tokens, before", "{:.1%}".format),
     "token_share_after": ("common tokens, after", "{:.1%}".format),
-    "trainable_share": ("R, last phase", "{:.2%}".format),
+    "trainable_share": ("R, last phase", words.share),
     "steps": ("steps", "{:,.0f}".format),
     "seconds": ("time in all", duration),
     "preparing": ("features", duration),

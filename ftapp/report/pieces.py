@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ftapp import words
 from ftapp.analysis import Series
 from ftapp.compare import Record
 from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
@@ -162,7 +163,7 @@ def planned_and_spent(history: History) -> list[list[str]]:
 def _phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded | None) -> dict[str, str]:
     estimate, unknown = phase.estimate, "–"
     rows = {
-        "trainable share R": f"{phase.trainable / phase.parameters:.2%} of {phase.parameters:,}",
+        "trainable share R": f"{words.share(phase.trainable / phase.parameters)} of {phase.parameters:,}",
         "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs",
         "time, planned": duration(timed) if timed is not None else unknown,
         "time, spent": duration(ended.seconds) if ended else unknown,

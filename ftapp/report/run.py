@@ -90,7 +90,7 @@ def _figures(one: Record) -> str:
     if one.history.phases:
         last = one.history.phases[-1]
         note = f"{last.trainable:,} of {last.parameters:,} parameters, phase {last.phase}"
-        values.append(("Trainable share R", f"{last.trainable / last.parameters:.1%}", note))
+        values.append(("Trainable share R", words.share(last.trainable / last.parameters), note))
     if (gain := token_share_gain(one)) is not None:
         note = f"from {found['token_share_before']:.1%}; Δp {gain.low:+.3f} to {gain.high:+.3f} at 95%"
         values.append(("Common tokens", f"{found['token_share_after']:.1%}", note))

@@ -159,6 +159,15 @@ def test_phases_with_other_cuts_and_augmented_views(do: Do, image_recipe: str) -
     assert "sees each augmented view of each example once" in once.phases[0].cache.reason
 
 
+def test_an_augmentation_that_changes_nothing_reads_the_features_that_are_kept(do: Do, image_recipe: str) -> None:
+    _, plain, _ = do(image_recipe)
+    _, zero, _ = do(image_recipe + '[augment]\nflip = "none"\nrotation = 0.0\nviews = 3\n')
+    assert plain.phases[0].cache is not None
+    assert plain.phases[0].cache.cached
+    assert zero.phases[0].cache == plain.phases[0].cache
+    assert losses(zero) == losses(plain)
+
+
 def test_a_checked_cache_tells_what_it_found(do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_VERIFY_CACHE", "1")
     _, history, _ = do(image_recipe)

@@ -245,6 +245,7 @@ def test_a_grid_follows_the_values(image_recipe: str, asked: Asked) -> None:
     further = grid(Augment(rotation=90.0, flip="both"))
     assert plain.shape == (2, 1, 16, 16, 3)
     assert turned.shape == (2, 4, 16, 16, 3)
+    assert (grid(Augment(views=2)) == plain).all()  # all values are 0: there is nothing to see
     assert (turned == again).all()
     assert (turned[:, 0] == plain[:, 0]).all()
     assert all((turned[:, view] != plain[:, 0]).any() for view in range(1, 4))

@@ -26,6 +26,25 @@ def test_nothing_asked_is_nothing_done() -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "changes"),
+    [
+        ({}, False),
+        ({"flip": "none", "rotation": 0.0, "zoom": 0.0, "crop": 1.0, "translation": [0.0, 0.0]}, False),
+        ({"fill_mode": "wrap", "fill_value": 9.0, "views": 8}, False),
+        ({"flip": "vertical"}, True),
+        ({"rotation": 0.1}, True),
+        ({"zoom": 0.1}, True),
+        ({"crop": 0.9}, True),
+        ({"translation": [0.0, 0.1]}, True),
+        ({"token_dropout": 0.1}, True),
+        ({"word_swap": 0.1}, True),
+    ],
+)
+def test_values_that_change_nothing_are_no_augmentation(keys: dict[str, Any], changes: bool) -> None:
+    assert Augment(**keys).changes_anything is changes
+
+
+@pytest.mark.parametrize(
     ("flip", "forms"),
     [
         ("horizontal", [IMAGE, IMAGE[:, ::-1]]),

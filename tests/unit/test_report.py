@@ -68,7 +68,7 @@ def test_report_of_a_run(tmp_path: Path) -> None:
     text = checked(made.folder / "report.html")
     for told in (
         "80.0%",
-        "52.00% of 1,000",
+        "52.0% of 1,000",
         "all 4 frozen weights are bitwise",
         "hash of the frozen: 0123abcd",
         "ftapp run bert-full",

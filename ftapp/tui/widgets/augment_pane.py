@@ -115,8 +115,11 @@ class AugmentPane(VerticalScroll, can_focus=False):
         self._mark_fresh()
         self._grid = grid
         views = len(grid.rows[0]) - 1 if grid.rows else 0
-        told = "As they are, and as they may look in training" if views else "As they are in training"
-        self.wait(told)
+        if views:
+            self.wait("As they are, and as they may look in training")
+        else:
+            off = self.has_class("-off")
+            self.wait("As they are in training" if off else "As they are in training: every change is 0, which is none")
         self.call_later(self._draw)  # by the pane itself, one time after another, whatever ends who asks
 
     def know_texts(self, texts: Sequence[Rewritten]) -> None:
