@@ -25,12 +25,6 @@ from ftapp.files import UNREADABLE, open_to_append, reason
 from ftapp.runs import STOP_SIGNALS, Run
 from ftapp.tail import Tail
 
-# What a run cannot do while it goes on, and why, for those who would offer it.
-UNSUPPORTED = {
-    "layers": "which layers train is fixed for a phase: its optimizer, its kept features and its freeze proof are made "
-    "for them at its start"
-}
-
 _WAIT_SECONDS = 0.1
 _LONGEST_REASON = 300  # characters of an answer
 

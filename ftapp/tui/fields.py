@@ -105,7 +105,7 @@ def field(key: str) -> Field:
     parts = list(_parts(info.annotation))
     choices = tuple(each for each in _choices(info.annotation))
     kind: Kind = "value"
-    if choices:
+    if choices and dict not in parts:
         kind = "choice"
     elif bool in parts:
         kind = "switch"

@@ -209,19 +209,18 @@ async def test_panes_are_hidden_maximized_and_remembered(write_run: Write) -> No
     assert set(Settings.load().hidden) < set(PANES)
 
 
-async def test_commands_are_gone_for_an_ended_run_and_layers_are_greyed_for_a_live_one(write_run: Write) -> None:
+async def test_commands_are_there_for_a_live_run_and_gone_for_an_ended_one(write_run: Write) -> None:
     async with FtApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, write_run())
         await until(pilot, lambda: "pause" not in {each.binding.action for each in screen.active_bindings.values()})
         actions = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
-        assert not {"stop", "checkpoint", "rate", "layers"} & set(actions)
+        assert not {"stop", "checkpoint", "rate"} & set(actions)
         assert actions["try_model"] is False  # nothing is saved
         live = write_run(status=None, seed=1)
         with living(live):
             screen = await opened(pilot, live)
-            layers = next(each for each in screen.active_bindings.values() if each.binding.action == "layers")
-            assert not layers.enabled
-            assert "fixed for a phase" in layers.tooltip
+            offered = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
+            assert all(offered[action] for action in ("pause", "stop", "checkpoint", "rate"))
 
 
 async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:

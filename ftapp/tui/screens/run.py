@@ -49,10 +49,6 @@ PANES = {
 _COMMANDS = {"pause", "stop", "checkpoint", "rate"}
 
 
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 class RunScreen(Page):
     """Follows one run's files."""
 
@@ -95,7 +91,6 @@ when this screen or the interface is closed. Commands are carried out at the end
         Binding("x", "stop", "Stop", tooltip="End after the current step and keep the model"),
         Binding("k", "checkpoint", "Checkpoint", tooltip="Save the model as it is now, and go on"),
         Binding("e", "rate", "Rate", tooltip="Change the learning rate from the next step on"),
-        Binding("f", "layers", "Layers", tooltip=_upper(control.UNSUPPORTED["layers"])),
         Binding("m", "maximize_pane", "Maximize"),
         Binding("v", "choose_panes", "Panes"),
         Binding("t", "try_model", "Try it"),
@@ -326,8 +321,6 @@ when this screen or the interface is closed. Commands are carried out at the end
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in _COMMANDS:
             return self._status == "running"
-        if action == "layers":  # greyed, as no run can do it yet
-            return None if self._status == "running" else False
         if action == "try_model":
             return True if self.history.saved else None
         return True

@@ -20,7 +20,7 @@ from ftapp.tui.widgets.pictures import Pictures, columns
 
 VIEWS = 4
 """Augmented views of each image in the preview."""
-_PICTURE = 20  # columns of a picture at most
+_PICTURE, _LEAST = 20, 14  # columns of a picture at most, and at least; an image with its views takes several rows then
 _TEXT = 240  # characters of a text that are shown
 _STYLES = {"": "", "left out": "$error strike", "moved": "$primary underline"}
 
@@ -135,8 +135,15 @@ class AugmentPane(VerticalScroll, can_focus=False):
 
     async def _draw(self) -> None:
         if self._grid and self._grid.rows:
-            width = columns(self, 1 + VIEWS, _PICTURE)
-            await self.query_one(Pictures).show([[(file, "") for file in row] for row in self._grid.rows], width)
+            count = len(self._grid.rows[0])
+            lines = -(-count // max(1, self.content_size.width // (_LEAST + 1)))
+            across = -(-count // lines)
+            rows = [
+                [(file, "") for file in row[start : start + across]]
+                for row in self._grid.rows
+                for start in range(0, count, across)
+            ]
+            await self.query_one(Pictures).show(rows, columns(self, across, _PICTURE))
 
     async def on_resize(self) -> None:
         await self._draw()

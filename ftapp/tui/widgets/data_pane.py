@@ -25,7 +25,8 @@ class DataPane(VerticalScroll, can_focus=False):
     """
 
     DEFAULT_CSS = """
-    DataPane > .for-tables { display: none; height: auto; }
+    DataPane > .for-tables, DataPane > .for-folders { display: none; height: auto; }
+    DataPane.-folders > .for-folders { display: block; }
     DataPane.-tables > .for-tables { display: block; }
     DataPane > #sizes, DataPane > #data-state { height: auto; margin-top: 1; }
     DataPane > #data-state { color: $text-muted; }
@@ -63,6 +64,7 @@ class DataPane(VerticalScroll, can_focus=False):
             yield FieldLine("data.merge_labels")
             yield FieldLine("data.skip_incomplete")
             yield FieldLine("data.encoding")
+        yield Vertical(FieldLine("data.splits", "split folders", empty="as the folder tells"), classes="for-folders")
         yield FieldLine("data.classes", empty="all that occur")
         yield FieldLine("data.limit", empty="all examples")
         yield FieldLine("data.validation")
@@ -78,6 +80,7 @@ class DataPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show which fields there are."""
         self.set_class(form.task == "text-classification", "-tables")
+        self.set_class(str(form.value("data.source")).startswith(("folder:", "text:")), "-folders")
         self.set_class(form.task != "causal-lm", "-classes")
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:
