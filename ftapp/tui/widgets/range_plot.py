@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ftapp.suggestions import Curve, window
-from ftapp.tui.widgets.plot import LogTicks, Plot
+from ftapp.tui.widgets.plot import Plot, Ticks, short
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under the smoothed line
 
@@ -18,7 +18,7 @@ class RangePlot(Plot):
 
     def __init__(self) -> None:
         super().__init__("Loss")
-        self._x_formatter = LogTicks()
+        self._x_formatter = _Powers()
         self._curve: Curve | None = None
         self._ends = (-6.0, 1.0)
         self._marks: list[tuple[float, str]] = []
@@ -52,3 +52,14 @@ class RangePlot(Plot):
         for at, name in self._marks:
             if self._ends[0] <= at <= self._ends[1]:
                 self.add_v_line(at, line_style=self.color(name).hex)
+
+
+class _Powers(Ticks):
+    """Ticks at powers of ten of an axis of base-10 logarithms."""
+
+    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        powers = [float(power) for power in range(math.ceil(min_ - 1e-9), math.floor(max_ + 1e-9) + 1)]
+        return powers[:: max(1, -(-len(powers) // (self.room + 1)))]
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        return [short(float(f"{10**tick:.1g}")) for tick in ticks]
