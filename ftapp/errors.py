@@ -44,6 +44,10 @@ class HubError(RunError):
     """A preset or data set that could not be had from its hub or server; a profile may do without it."""
 
 
+class NotFoundError(HubError):
+    """What a hub or server answers that it does not have, under the name that was asked for."""
+
+
 _QUOTED = reprlib.Repr()
 _QUOTED.maxlevel, _QUOTED.maxdict, _QUOTED.maxlist, _QUOTED.maxtuple = 3, 4, 6, 6
 _QUOTED.maxstring = _QUOTED.maxother = 120

@@ -26,7 +26,7 @@ from urllib.request import url2pathname
 from ftapp import archives, entries
 from ftapp.artifacts import Artifact
 from ftapp.entries import Progress as Progress
-from ftapp.errors import HubError, RunError, nearest
+from ftapp.errors import HubError, NotFoundError, RunError, nearest
 from ftapp.processes import child_environment, python_module
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
     """The file behind an HTTP(S) address, kept in the cache under `name`, a file name.
 
     Its sha256 is recorded when it first arrives and checked at each later call; a broken file is fetched again, and has
-    to be the same as at first. Raises RunError when it cannot be had.
+    to be the same as at first. Raises RunError when it cannot be had, NotFoundError when there is no such file.
     """
     folder = cache_dir() / "books" / name.partition(".")[0]
     recorded = entries.manifest(folder).get(name)
@@ -124,7 +124,8 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
         try:
             arrived = _download(_Remote(address), content / name, name, progress)
         except _UnreachableError as error:
-            raise HubError(f"{name} comes from {_Remote(address).host}, which {error}") from error
+            kind = NotFoundError if error.status in (404, 410) else HubError
+            raise kind(f"{name} comes from {_Remote(address).host}, which {error}") from error
         if recorded not in (None, arrived):
             raise RunError(
                 f"{name} has changed at {address}: its sha256 was {recorded} and is {arrived}; a cached download stays "
@@ -144,12 +145,17 @@ def _check_online(label: str, folder: Path) -> None:
         )
 
 
-def reach(address: str, label: str) -> None:
-    """Raises HubError when the server behind an address, where `label` comes from, does not answer in seconds."""
+def reach(address: str, label: str, *, any_answer: bool = False) -> None:
+    """Raises HubError when the server behind an address, where `label` comes from, does not answer in seconds.
+
+    any_answer: whether a refusal (such as 403 Forbidden) is an answer too.
+    """
     try:
         with _get(_Remote(address), {}):
             pass
     except _UnreachableError as error:
+        if any_answer and error.status not in (None, 407):  # 407 is the proxy's answer
+            return
         raise HubError(f"{label} comes from {_Remote(address).host}, which {error}") from error
 
 
@@ -291,11 +297,14 @@ def _beside(index: _Remote, address: str) -> _Remote:
 
 
 class _UnreachableError(Exception):
-    """What became of a request, to be said after the host's name. transient: whether another try may help."""
+    """What became of a request, to be said after the host's name.
 
-    def __init__(self, message: str, transient: bool = False) -> None:
+    transient: whether another try may help; status: that the server answered, if it did.
+    """
+
+    def __init__(self, message: str, transient: bool = False, status: int | None = None) -> None:
         super().__init__(message)
-        self.transient = transient
+        self.transient, self.status = transient, status
 
 
 def _retried(call: Callable[[], _Result]) -> _Result:
@@ -350,7 +359,8 @@ def _opened(remote: _Remote) -> Iterator[tuple[Iterator[bytes], int | None]]:
     # Without "identity" a server may send an archive gzipped once more, and its hash would be of other bytes.
     with _get(remote, {"Accept-Encoding": "identity"}) as response:
         if response.status_code >= 400:
-            raise _UnreachableError(f"answered {response.status_code} {response.reason}")
+            status = response.status_code
+            raise _UnreachableError(f"answered {status} {response.reason}", status=status)
         length = response.headers.get("Content-Length", "")
         yield response.iter_content(_CHUNK), int(length) if length.isdecimal() else None
 
@@ -366,10 +376,14 @@ def _get(remote: _Remote, headers: dict[str, str]) -> Iterator[requests.Response
         ) as response:
             status = response.status_code
             if status in (401, 403, 407, 408, 429) or status >= 500:
-                raise _UnreachableError(f"answered {status} {response.reason}", status >= 500 or status in (408, 429))
+                may_pass = status >= 500 or status in (408, 429)
+                raise _UnreachableError(f"answered {status} {response.reason}", may_pass, status)
             yield response
     except requests.exceptions.SSLError as error:
         raise _UnreachableError("has a certificate that is not trusted here") from error
+    except requests.exceptions.ProxyError as error:
+        reason = "the proxy that http_proxy or https_proxy names does not answer"
+        raise _UnreachableError(f"cannot be reached: {reason}", transient=True) from error
     except requests.exceptions.ConnectTimeout as error:
         raise _UnreachableError(f"did not answer within {_TIMEOUT[0]:.0f} s") from error
     except requests.exceptions.Timeout as error:

@@ -238,6 +238,9 @@ def _explained(error: Exception, recipe: Recipe, *, is_local: bool) -> Exception
         first = text.splitlines()[0] if text else type(error).__name__
         message = f"'{preset}' does not serve task = '{recipe.task}': {first}"
         return RecipeError([Problem("", "model.preset", message)])
+    if "404 Client Error" in text:
+        message = f"there is no preset '{preset}' on Kaggle, or it is private; its name is the one that its page shows"
+        return RecipeError([Problem("", "model.preset", message)])
     hub = "Hugging Face" if preset.startswith("hf://") else "Kaggle"
     if "resolve" in text:
         return HubError(f"the preset '{preset}' comes from {hub}, which cannot be reached: its name does not resolve")

