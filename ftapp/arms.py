@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import FrameType
 
 from ftapp import backend, experiments, headless, recipe, runs
 from ftapp.console import PlainConsole
@@ -18,6 +15,7 @@ from ftapp.events import EventReader
 from ftapp.experiments import Experiment
 from ftapp.headless import Narrator
 from ftapp.history import History
+from ftapp.interruption import Interruption
 from ftapp.runs import EXIT_CODES, Run
 
 _POLL_SECONDS = 0.1
@@ -31,32 +29,31 @@ def has_arms(name: str) -> bool:
         return False
 
 
-def conduct(experiment: Experiment, *, debug: bool) -> int:
+def conduct(experiment: Experiment, interruption: Interruption, *, debug: bool) -> int:
     """Run all arms of an experiment as its folder has it. Returns the exit code: 130 if interrupted, else 1 if a run
     failed.
     """
     print(f"experiment {experiment.folder}", file=sys.stderr)
     facts, arms = experiment.facts, experiments.recipes(experiment)
     profile, runs_dir = facts["profile"], experiment.folder.parent.parent
-    lanes = _Lanes(experiment, facts["jobs"], debug=debug)
+    lanes = _Lanes(experiment, facts["jobs"], interruption, debug=debug)
     told = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
     how = {key: facts[key] for key in ("offline", "verify_cache")}
-    with lanes.signals():
-        for repeat, arm in experiments.schedule(list(arms), facts["repeats"]):
-            if not lanes.free():
-                break
-            # A repeat has a seed of its own, which all of its arms share.
-            resolved = arms[arm].model_copy(update={"seed": arms[arm].seed + repeat - 1})
-            label = f"{facts['recipe']}-{experiments.slug(arm)}"
-            made = runs.create(
-                resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **told
-            )
-            experiment.add(arm, repeat, made)
-            variables = backend.environment(resolved.backend, **how)
-            lanes.start(made, f"{arm}, seed {resolved.seed}", variables)
-        lanes.finish()
+    for repeat, arm in experiments.schedule(list(arms), facts["repeats"]):
+        if not lanes.free():
+            break
+        # A repeat has a seed of its own, which all of its arms share.
+        resolved = arms[arm].model_copy(update={"seed": arms[arm].seed + repeat - 1})
+        label = f"{facts['recipe']}-{experiments.slug(arm)}"
+        made = runs.create(
+            resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **told
+        )
+        experiment.add(arm, repeat, made)
+        variables = backend.environment(resolved.backend, **how)
+        lanes.start(made, f"{arm}, seed {resolved.seed}", variables)
+    lanes.finish()
     codes = [EXIT_CODES[status] for status in lanes.statuses]
-    return 130 if lanes.stopped else next((code for code in (130, 1, 2) if code in codes), 0)
+    return 130 if interruption.requested else next((code for code in (130, 1, 2) if code in codes), 0)
 
 
 @dataclass
@@ -82,18 +79,17 @@ class _Lane:
 class _Lanes:
     """So many runs at once, each told as it goes: by a bar when it is alone, by lines with its name otherwise."""
 
-    def __init__(self, experiment: Experiment, count: int, *, debug: bool) -> None:
-        self._experiment, self._count, self._debug = experiment, count, debug
+    def __init__(self, experiment: Experiment, count: int, interruption: Interruption, *, debug: bool) -> None:
+        self._experiment, self._count, self._interruption, self._debug = experiment, count, interruption, debug
         self._going: list[_Lane] = []
         self.statuses: list[str] = []
-        self.stopped = False
 
     def free(self) -> bool:
         """Wait until another run can start; False when the user wants no more of them."""
         while len(self._going) >= self._count:
             self._advance()
         self._heed()
-        return not self.stopped
+        return not self._interruption.requested
 
     def start(self, run: Run, name: str, variables: Mapping[str, str]) -> None:
         """Start a run's process."""
@@ -101,8 +97,7 @@ class _Lanes:
         lane = _Lane(run, runs.launch(run, variables), narrator, EventReader(run.events_file))
         narrator.__enter__()
         self._going.append(lane)
-        if self.stopped:  # the wish came while it was being started
-            runs.interrupt(lane.process)
+        self._interruption.reaches(lane.process)
 
     def finish(self) -> None:
         """Wait for all runs."""
@@ -111,13 +106,10 @@ class _Lanes:
 
     def _heed(self) -> None:
         """Stop once the experiment's folder says so."""
-        if not self.stopped and self._experiment.stopping():
-            self._stop()
-
-    def _stop(self) -> None:
-        self.stopped = True
-        for lane in self._going:
-            runs.interrupt(lane.process)
+        if not self._interruption.requested and self._experiment.stopping():
+            self._interruption.stop()
+        for message in self._interruption.news():
+            print(message, file=sys.stderr)
 
     def _advance(self) -> None:
         time.sleep(_POLL_SECONDS)
@@ -129,22 +121,6 @@ class _Lanes:
             self.statuses.append(status)
             if status in ("failed", "crashed", "refused"):
                 headless.explain(lane.run, lane.history, status, debug=self._debug)
-
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """Hand Ctrl-C and SIGTERM on to all runs that go on: they end by themselves, and no other starts."""
-
-        def forward(number: int, frame: FrameType | None) -> None:
-            print("ending after this step and saving; once more to end at once", file=sys.stderr)
-            self._stop()
-
-        former = {number: signal.signal(number, forward) for number in runs.STOP_SIGNALS}
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, runs.STOP_SIGNALS)  # which a process may be started with
-        try:
-            yield
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
 
 
 class _Named(Narrator):

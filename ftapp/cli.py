@@ -170,13 +170,14 @@ def _experiment(
     """Run a recipe with all its arms, and print how they compare."""
     from ftapp import arms, experiments, recipe, runs
     from ftapp.errors import RecipeError
+    from ftapp.interruption import Interruption
 
     folder = runs.runs_dir(runs_dir)
     try:
         path = recipe.find(name)
         experiment = experiments.prepare(path, profile, overrides, options, folder, command=sys.argv, **how)
-        with experiment.held():
-            code = arms.conduct(experiment, debug=_debug)
+        with experiment.held(), Interruption() as interruption:
+            code = arms.conduct(experiment, interruption, debug=_debug)
             _conclude(experiment, as_json=as_json)
     except RecipeError as error:
         print(error, file=sys.stderr)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ftapp import arms
 from ftapp.experiments import Experiment
+from ftapp.interruption import Interruption
 from ftapp.screened import screen_output
 
 
@@ -17,10 +18,11 @@ def main(folder: Path) -> int:
     """Run the arms of the experiment in `folder`, compare them, and return the exit code."""
     screen_output()  # it goes to the experiment's log
     experiment = Experiment(folder)
-    code = arms.conduct(experiment, debug=False)
-    from ftapp.report.experiment import conclude  # here, so that the runs have the memory that it takes
+    with Interruption() as interruption:
+        code = arms.conduct(experiment, interruption, debug=False)
+        from ftapp.report.experiment import conclude  # here, so that the runs have the memory that it takes
 
-    conclude(experiment)
+        conclude(experiment)
     return code
 
 

@@ -22,7 +22,8 @@ import msgspec
 from ftapp.errors import RunError
 from ftapp.events import Controlled, EventLog
 from ftapp.files import UNREADABLE, open_to_append, reason
-from ftapp.runs import STOP_SIGNALS, Run
+from ftapp.full_disk import FullDisk
+from ftapp.runs import AT_ONCE, STOP_SIGNALS, Run
 from ftapp.tail import Tail
 
 _WAIT_SECONDS = 0.1
@@ -101,13 +102,17 @@ def send(run: Run, command: AnyCommand) -> None:
 class Control:
     """What a run's process takes from outside, and what it and its job tell each other.
 
-    SIGINT, SIGTERM and the command Stop are a wish to end after the current step; the signals, while there is nothing
-    to lose or when one comes again, to end at once. The job sets `can_wait` when there is something to lose, and counts
-    its `steps`. stopping: whether the run is to end after its current step.
+    Each of STOP_SIGNALS and the command Stop is a request to end after the current step and to save; how often it comes
+    makes no difference, since batch systems signal a command and its run alike. While there is nothing to lose, a
+    signal ends the run at once, and so does AT_ONCE at any time but while the run saves. The job sets `can_wait`
+    when there is something to lose, and counts its `steps`. A closed terminal (SIGHUP) is no matter of a run.
+
+    stopping: whether the run is to end after its current step.
     """
 
-    def __init__(self, run: Run, log: EventLog) -> None:
-        self._log = log
+    def __init__(self, run: Run, log: EventLog, disk: FullDisk | None = None) -> None:
+        """disk: lets the run wait while its disk is full; without it that is an OSError."""
+        self._folder, self._log, self._disk = run.folder, log, disk
         self._file, self._tail, self._size = run.control_file, Tail(run.control_file), 0
         self._seen: set[str] = set()
         self._orders: deque[AnyCommand] = deque()
@@ -116,8 +121,12 @@ class Control:
         self.stopping = False
         self.can_wait = False
         self.steps = 0
+        self._is_saving = False
+        self._has_raised = False
         for number in STOP_SIGNALS:
-            signal.signal(number, self._arrived)
+            signal.signal(number, self._request_stop)
+        signal.signal(AT_ONCE, self._end_at_once)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def wanted(self) -> bool:
         """Whether the run should end after its current step."""
@@ -150,8 +159,9 @@ class Control:
         return not self.stopping
 
     def clock(self) -> float:
-        """Seconds on a clock that stands still while the run is paused and while commands are carried out."""
-        return time.perf_counter() - self._stood
+        """Seconds on a clock that stands still while the run is paused, carries out commands, or waits for room."""
+        waited = self._disk.seconds if self._disk else 0.0
+        return time.perf_counter() - self._stood - waited
 
     def close(self) -> None:
         """Answer the commands that came too late."""
@@ -231,8 +241,33 @@ class Control:
             )
         )
 
-    def _arrived(self, number: int, frame: FrameType | None) -> None:
-        at_once = self.stopping or not self.can_wait
+    def save(self, write: Callable[[], None], size: int) -> None:
+        """Write files into the run's folder, of `size` bytes in all, once there is room. No signal ends the run
+        meanwhile, but for AT_ONCE while it waits.
+        """
+        self._is_saving = True
+        try:
+            if self._disk:
+                self._disk.write(write, self._folder, size)
+            else:
+                write()
+        finally:
+            self._is_saving = False
+
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self.stopping = True  # also where a library swallows what is raised
-        if at_once:
+        if not self.can_wait:
+            self._interrupt()
+
+    def _end_at_once(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+        if not self._is_saving or (self._disk and self._disk.waiting):
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        """Raise KeyboardInterrupt, once: while the run ends itself nothing interrupts it."""
+        if not self._has_raised:
+            self._has_raised = True
+            if self._disk:
+                self._disk.is_patient = False
             raise KeyboardInterrupt

@@ -40,6 +40,14 @@ class RunError(Exception):
         super().__init__(shortened(message))
 
 
+class NotFiniteError(RunError):
+    """The loss of a step or an evaluation was infinite or no number."""
+
+
+class ProofError(RunError):
+    """A phase did to the weights what it should not have (`ftapp.proof`)."""
+
+
 class HubError(RunError):
     """A preset or data set that could not be had from its hub or server; a profile may do without it."""
 

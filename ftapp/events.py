@@ -15,6 +15,7 @@ from typing import Annotated, BinaryIO, Literal, Self
 import msgspec
 
 from ftapp.files import UNREADABLE
+from ftapp.full_disk import FullDisk
 from ftapp.tail import PIECE, Tail
 
 Status = Literal["done", "failed", "interrupted", "refused"]
@@ -295,9 +296,19 @@ class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
 
 
 class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
-    """folder: relative to the run's."""
+    """folder: relative to the run's; step: how many steps the weights have behind them; flaw: why the run failed, in
+    words; empty of one that did not.
+    """
 
     folder: str
+    step: int | None = None
+    flaw: str = ""
+
+
+class Waited(Event, frozen=True, kw_only=True, tag="waited"):
+    """The run stood still for so many seconds, until there was room on its disk again."""
+
+    seconds: float
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run-ended"):
@@ -332,6 +343,7 @@ AnyEvent = (
     | Controlled
     | Checkpointed
     | ModelSaved
+    | Waited
     | RunEnded
 )
 
@@ -349,15 +361,30 @@ def decode(line: bytes) -> AnyEvent | None:
 
 
 class EventLog:
-    """Appends events to a file, each a whole line that is in the file when `write` returns."""
+    """Appends events to a file, each a whole line that is in the file when `write` returns.
 
-    def __init__(self, path: Path) -> None:
+    disk: lets `write` wait while the disk is full; without it that is an OSError.
+    """
+
+    def __init__(self, path: Path, disk: FullDisk | None = None) -> None:
         self._file: BinaryIO = path.open("ab", buffering=0)
+        self._folder, self._disk, self._told = path.parent, disk, 0.0
+        self._line = memoryview(b"")  # what is still to be written
 
     def write(self, event: Event) -> None:
-        line = memoryview(_encoder.encode(event) + b"\n")
-        while line:  # a nearly full disk takes part of a line
-            line = line[self._file.write(line) :]
+        # What an interruption has left of the line before goes first.
+        self._line = memoryview(bytes(self._line) + _encoder.encode(event) + b"\n")
+        if self._disk is None:
+            self._append()
+            return
+        self._disk.write(self._append, self._folder)
+        if (waited := self._disk.seconds - self._told) > 0:
+            self._told = self._disk.seconds
+            self.write(Waited(time=time(), seconds=waited))
+
+    def _append(self) -> None:
+        while self._line:  # a nearly full disk takes part of a line
+            self._line = self._line[self._file.write(self._line) :]
 
 
 class ProgressLog:

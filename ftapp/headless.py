@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 from rich import box
@@ -26,6 +23,7 @@ from ftapp.console import PlainConsole
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.history import History
+from ftapp.interruption import Interruption
 from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
 
@@ -60,38 +58,49 @@ def run_all(
             print(error, file=sys.stderr)
     folder = runs.runs_dir(runs_dir)
     codes = []
-    for name in names:
-        if (found := loaded[name]) is None:
-            outcome = _refused(name)
-        else:
-            path, resolved = found
-            try:
-                environment = backend.environment(resolved.backend, offline=offline, verify_cache=verify_cache)
-                outcome = _run_one(path, resolved, profile, folder, environment, debug=debug)
-            except OSError as error:
-                print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
-                outcome, found = _refused(name), None
-        codes.append(EXIT_CODES[outcome["status"]])
-        if as_json:
-            print(json.dumps(outcome), flush=True)
-        elif found is not None:
-            print_result(outcome, PlainConsole())
-        if outcome["status"] == "interrupted":
-            break
-    return next((code for code in (130, 1, 2) if code in codes), 0)
+    with Interruption() as interruption:
+        for name in names:
+            if interruption.requested:
+                break
+            if (found := loaded[name]) is None:
+                outcome = _refused(name)
+            else:
+                path, resolved = found
+                try:
+                    environment = backend.environment(resolved.backend, offline=offline, verify_cache=verify_cache)
+                    outcome = _run_one(path, resolved, profile, folder, environment, interruption, debug=debug)
+                except OSError as error:
+                    print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
+                    outcome, found = _refused(name), None
+            codes.append(EXIT_CODES[outcome["status"]])
+            if as_json:
+                print(json.dumps(outcome), flush=True)
+            elif found is not None:
+                print_result(outcome, PlainConsole())
+            if outcome["status"] == "interrupted":
+                break
+    return 130 if interruption.requested else next((code for code in (130, 1, 2) if code in codes), 0)
 
 
 def _run_one(
-    path: Path, resolved: Recipe, profile: str | None, folder: Path, environment: Mapping[str, str], *, debug: bool
+    path: Path,
+    resolved: Recipe,
+    profile: str | None,
+    folder: Path,
+    environment: Mapping[str, str],
+    interruption: Interruption,
+    *,
+    debug: bool,
 ) -> dict[str, Any]:
     facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path)}
     run = runs.create(resolved, path.stem, profile, folder, **facts)
     history = History()
-    with (
-        Narrator(run, PlainConsole(sys.stderr)) as narrator,
-        _launched(run, environment, narrator) as process,
-    ):
+    with Narrator(run, PlainConsole(sys.stderr)) as narrator:
+        process = runs.launch(run, environment)
+        interruption.reaches(process)
         for event in runs.follow(run, process):
+            for message in interruption.news():
+                narrator.say(message)
             if event is not None:
                 history.apply(event)
                 narrator.tell(event, history)
@@ -108,25 +117,6 @@ def _run_one(
 def _refused(name: str) -> dict[str, Any]:
     """The outcome of a recipe that was not run."""
     return {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None} | History().summary()
-
-
-@contextmanager
-def _launched(run: Run, environment: Mapping[str, str], narrator: Narrator) -> Iterator[subprocess.Popen[bytes]]:
-    """The run's process, to which Ctrl-C and SIGTERM are handed on: it ends by itself and is not left behind."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, runs.STOP_SIGNALS)
-    process = runs.launch(run, environment)
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        narrator.say("ending after this step and saving; once more to end at once")
-        runs.interrupt(process)
-
-    former = {number: signal.signal(number, forward) for number in runs.STOP_SIGNALS}
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, runs.STOP_SIGNALS)
-    try:
-        yield process
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 class Narrator:

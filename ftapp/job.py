@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ftapp import backend, batches, freeze, heads, models, plan, rates
 from ftapp.batches import Draw, Splits
 from ftapp.control import AnyCommand, Checkpoint, Control, Rate
-from ftapp.errors import RunError
+from ftapp.errors import ProofError
 from ftapp.evaluate import measure
 from ftapp.events import (
     CacheVerified,
@@ -37,6 +37,7 @@ from ftapp.events import (
 )
 from ftapp.freeze import Decision
 from ftapp.instrument import Instrumented
+from ftapp.last_good import LastGood
 from ftapp.measures.drift import Drift
 from ftapp.measures.token_share import common_tokens
 from ftapp.models import Pretrained
@@ -52,6 +53,8 @@ from ftapp.steps import StepLog, finite
 VERIFIED = 64
 """Examples whose kept features `--verify-cache` computes anew in each phase, drawn from all that the phase uses."""
 
+# A commanded learning rate is at most so many times the phase's own, and at most so high.
+_MOST_TIMES, _MOST = 100, 10.0
 # Steps after which the phase's duration is told.
 _TIMED = 8
 
@@ -73,7 +76,8 @@ class Job:
         self._run, self._log, self._control = run, log, control
         self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if freeze.drops(layer)]
         self._progress = ProgressLog(log)
-        self._steps = StepLog(log, control, is_late=backend.computes_ahead())
+        self._good = LastGood()
+        self._steps = StepLog(log, control, self._good, is_late=backend.computes_ahead())
         self._measured: Evaluated | None = None
         self._confused: Confused | None = None
         self._drift = Drift()
@@ -91,6 +95,7 @@ class Job:
         self._begun = 0.0
         self._phase: Phase = recipe.phase[0]
         self._left = 0  # steps of the phase
+        self._rate = math.nan  # of the last step
         self._factor = 1.0  # of the phase's learning rate, as commanded
         self._moved = 0.0  # learning rates of the phase's steps, summed
         self._seen = blake2b(digest_size=16)  # the examples of the phase's steps
@@ -111,7 +116,8 @@ class Job:
     def fit(self, index: int) -> None:
         """Train one phase, and prove what it did to the weights.
 
-        Raises RunError when the loss is not finite, and when a frozen weight changed or a trained one did not.
+        Raises NotFiniteError when the loss is not finite, ProofError when a frozen weight changed or a trained one did
+        not.
         """
         if self._control.wanted():
             return
@@ -120,7 +126,7 @@ class Job:
         self._left, _ = epochs(phase, len(self._splits.train))
         self._factor, self._moved, self._seen = 1.0, 0.0, blake2b(digest_size=16)
         self._spent = dict.fromkeys(self._spent, 0.0)
-        self._steps.begin_phase()
+        self._steps.begin_phase(phase)
         decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
         stage = self._start(phase, decisions)
         if index == 0:
@@ -128,6 +134,9 @@ class Job:
             prepare = functools.partial(self._prepare, "train")
             calibrate(self._recipe, phase, stage, self._splits.train, prepare, told)
         proof = Proof(decisions)
+        self._good.begin_phase(decisions, self._control.steps)
+        if self._measured and self._measured.step == self._control.steps:
+            self._good.confirm(self._control.steps)
         self._train(index, phase, stage)
         self._steps.flush()
         self._conclude(phase, stage, decisions, proof, self._control.steps - first)
@@ -142,6 +151,10 @@ class Job:
             self._measure("test", None, final=True)
         if not self._control.wanted():
             self._sample()
+
+    def restore(self) -> int:
+        """After a loss that was not finite: put the last weights back with which it was. Returns their steps, or 0."""
+        return self._good.restore() or 0
 
     def _start(self, phase: Phase, decisions: list[Decision]) -> Stage:
         """Freeze what the phase freezes, cut the model, and compile what trains."""
@@ -196,13 +209,14 @@ class Job:
             if number % per_epoch == 0:
                 seed_layers(self._model, (self._recipe.seed, index, number // per_epoch))
             if rate != (wanted := self._factor * rate_at(phase, number, steps)):
-                stage.model.optimizer.learning_rate = rate = wanted
+                stage.model.optimizer.learning_rate = rate = self._rate = wanted
             is_measured = self._is_measured(number + 1, steps, per_epoch)
             if is_measured:
                 self._steps.flush()
                 begun = self._control.clock()
                 self._drift.begin_step()
                 self._steps.leave_out(self._control.clock() - begun)
+            self._good.offer(self._control.steps)
             results = stage.model.train_on_batch(x, y, return_dict=True)
             self._seen.update(examples)
             self._left -= 1
@@ -325,7 +339,8 @@ class Job:
         if found is None:
             return
         metrics = found.metrics
-        finite(metrics["loss"], self._control.steps)
+        finite(metrics["loss"], self._control.steps, self._phase, self._rate)
+        self._good.confirm(self._control.steps)
         seconds = self._control.clock() - begun - preparing
         self._spent["evaluating"] += seconds
         self._measured = Evaluated(
@@ -406,12 +421,11 @@ class Job:
             )
         )
         if found.changed:
-            raise RunError(
-                f"frozen weights stay bitwise as they were; in phase '{phase.name}' {_some(found.changed)} changed"
-            )
+            raise ProofError(f"frozen weights changed in phase '{phase.name}': {_some(found.changed)}")
         if stuck:
-            raise RunError(
-                f"what trains moves; in phase '{phase.name}' {_some(stuck)} did not, with a gradient to move it"
+            raise ProofError(
+                f"trainable weights did not change in phase '{phase.name}' although their gradient is not zero: "
+                f"{_some(stuck)}"
             )
 
     def _goes_on(self, activity: str, done: int, total: int) -> bool:
@@ -430,6 +444,8 @@ class Job:
             case Rate():
                 if not self._left:
                     return f"phase '{self._phase.name}' has no step left"
+                if refused := rate_problem(command.base, self._phase):
+                    return refused
                 self._factor = command.base / self._phase.base_rate
             case Checkpoint():
                 return self._checkpoint()
@@ -441,13 +457,25 @@ class Job:
             return f"the model of step {self._control.steps} is saved already"
         try:
             with freeze.dropping(self._dropout):
-                models.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes)
+                marks = {"status": "running", "step": self._control.steps}
+                models.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes, marks)
         except OSError as error:
             return f"{folder} cannot be written: {error.strerror or error}"
         self._log.write(
             Checkpointed(time=time.time(), step=self._control.steps, folder=str(folder.relative_to(self._run.folder)))
         )
         return None
+
+
+def rate_problem(rate: float, phase: Phase) -> str | None:
+    """Why a commanded base learning rate is refused in a phase; None when it is not."""
+    most = min(_MOST_TIMES * phase.base_rate, max(_MOST, phase.base_rate))
+    if rate <= most:
+        return None
+    return (
+        f"a rate of {rate:g} is {rate / phase.base_rate:,.3g} times the phase's own, {phase.base_rate:g}; a run takes "
+        f"at most {most:g}, since weights diverge at such rates"
+    )
 
 
 def compiled(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,17 +123,31 @@ def _language_model(backbone: Any) -> keras.Model:
     return keras.Model(backbone.input, logits, name="causal_lm")
 
 
-def save(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
+def save(
+    folder: Path,
+    recipe: Recipe,
+    pretrained: Pretrained,
+    model: keras.Model,
+    classes: Sequence[str],
+    marks: Mapping[str, Any],
+) -> None:
     """Write a folder, whole or not at all, which did not exist.
 
     It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer) and `ftapp.json`.
-    Raises OSError when it cannot be written.
+    marks: what else to write into the last. Raises OSError when it cannot be written.
     """
     with new_folder_in_place(folder) as scratch:
-        _write(scratch, recipe, pretrained, model, classes)
+        _write(scratch, recipe, pretrained, model, classes, marks)
 
 
-def _write(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Model, classes: Sequence[str]) -> None:
+def _write(
+    folder: Path,
+    recipe: Recipe,
+    pretrained: Pretrained,
+    model: keras.Model,
+    classes: Sequence[str],
+    marks: Mapping[str, Any],
+) -> None:
     owner = pretrained.causal_lm or pretrained.backbone
     owner.save_to_preset(str(folder / "preset"))
     if pretrained.causal_lm is None:
@@ -141,7 +155,7 @@ def _write(folder: Path, recipe: Recipe, pretrained: Pretrained, model: keras.Mo
     else:
         _forget_precision(folder / "preset" / "config.json")
     keras.Model(model.input, model.output, name=model.name).save(folder / "model.keras")
-    description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head}
+    description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head, **marks}
     (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 

@@ -11,11 +11,13 @@ from ftapp.events import (
     Controlled,
     DataLoaded,
     Evaluated,
+    ModelSaved,
     Noted,
     PhaseEnded,
     PhaseStarted,
     PhaseTimed,
     RunStarted,
+    Waited,
 )
 
 
@@ -55,6 +57,10 @@ def lines(event: AnyEvent) -> list[str]:
         case Controlled():
             what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
             return [f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")]
+        case ModelSaved() if event.flaw:
+            return [f"the model as it was after step {event.step} is kept in {event.folder}, marked as failed"]
+        case Waited():
+            return [f"there is room on the disk again: the run waited for it for {event.seconds:.0f} s, and goes on"]
         case Checkpointed():
             return [f"the model of step {event.step} is saved in {event.folder}"]
         case _:

@@ -3,6 +3,7 @@
 recipe.toml   the resolved recipe              environment.json  versions, machine, command
 events.jsonl  what happened, one event a line  control.jsonl     commands to the run, one a line
 train.log     the process's stdout and stderr  run.lock          locked while the process lives
+disk.lock     locked while it waits for room on the disk
 model/        the trained model                checkpoints/      the model as it was at some steps
 """
 
@@ -52,7 +53,10 @@ _ENVIRONMENT: dict[str, Any] = {
     "hubless_profiles": list[str],
 }
 _PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# By all of these people, batch systems and process managers ask a run to end: once or often makes no difference.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
+# By this one a command tells its runs that its user does not want to wait for the model either.
+AT_ONCE = signal.SIGQUIT
 _POLL_SECONDS = 0.1
 _NOTICE = re.compile(
     r"WARNING: All log messages before absl|To enable the following instructions"
@@ -85,6 +89,11 @@ class Run:
     @property
     def lock_file(self) -> Path:
         return self.folder / "run.lock"
+
+    @property
+    def disk_lock_file(self) -> Path:
+        """Locked while the run waits for room on its disk."""
+        return self.folder / "disk.lock"
 
     @property
     def augmentation_file(self) -> Path:
@@ -127,6 +136,10 @@ class Run:
     def history(self) -> History:
         """What its events tell; nothing where they are not to be read, as `damage` says."""
         return History() if _damage_of_events(self.events_file) else History.of_file(self.events_file)
+
+    def waits_for_room(self) -> bool:
+        """Whether the run stands still because its disk is full."""
+        return locked(self.disk_lock_file)
 
     def status(self, history: History | None = None) -> str:
         """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
@@ -223,7 +236,7 @@ def detached(
     with lock_file.open("wb") as lock, log_file.open("ab") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # The child inherits the mask and lifts it when it can answer signals.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
         try:
             return subprocess.Popen(
                 python_module(module, str(folder)),
@@ -285,6 +298,12 @@ def interrupt(process: subprocess.Popen[bytes]) -> None:
     """Ask a run to end after its current step and save."""
     with suppress(ProcessLookupError):
         process.send_signal(signal.SIGINT)
+
+
+def end_at_once(process: subprocess.Popen[bytes]) -> None:
+    """Have a run end without saving, unless it is saving already."""
+    with suppress(ProcessLookupError):
+        process.send_signal(AT_ONCE)
 
 
 def list_runs(folder: Path) -> list[Run]:

@@ -10,9 +10,11 @@ from typing import Any
 import psutil
 
 from ftapp.control import Control
-from ftapp.errors import RunError
+from ftapp.errors import NotFiniteError
 from ftapp.events import EventLog, Stepped
 from ftapp.instrument import values
+from ftapp.last_good import LastGood
+from ftapp.recipe import Phase
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class StepLog:
 
     is_late: a step's results are read, which waits for the device, when the next one was given to it, so that it never
     waits for Python. A step's time is then the time between the ends of two steps. Otherwise they are read at once.
-    seconds: of each step of the phase that was told; peak: the most resident bytes at the end of one.
+    good: is told of the weights with which a loss was finite. seconds: of each step of the phase that was told; peak:
+    the most resident bytes at the end of one.
     """
 
-    def __init__(self, log: EventLog, control: Control, *, is_late: bool) -> None:
-        self._log, self._control, self._is_late = log, control, is_late
+    def __init__(self, log: EventLog, control: Control, good: LastGood, *, is_late: bool) -> None:
+        self._log, self._control, self._good, self._is_late = log, control, good, is_late
+        self._phase: Phase
         self._process = psutil.Process()
         self._waiting: _Step | None = None
         self._since = 0.0
@@ -42,8 +46,9 @@ class StepLog:
         self.seconds: list[float] = []
         self.peak = 0
 
-    def begin_phase(self) -> None:
+    def begin_phase(self, phase: Phase) -> None:
         """Forget the times of the phase before."""
+        self._phase = phase
         self.seconds, self.peak, self._used = [], 0, self._cores()
 
     def others(self) -> float:
@@ -70,7 +75,7 @@ class StepLog:
     def given(self, results: Any, epoch: int, rate: float) -> None:
         """A step was given to the device.
 
-        Raises RunError when the loss of a step that is told now is not finite.
+        Raises NotFiniteError when the loss of a step that is told now is not finite.
         """
         self._control.steps += 1
         former, self._waiting = self._waiting, _Step(self._control.steps, epoch, rate, results)
@@ -80,14 +85,15 @@ class StepLog:
             self.flush()
 
     def flush(self) -> None:
-        """Tell all steps that were given to the device. Raises RunError when a loss is not finite."""
+        """Tell all steps that were given to the device. Raises NotFiniteError when a loss is not finite."""
         last, self._waiting = self._waiting, None
         if last:
             self._tell(last)
 
     def _tell(self, step: _Step) -> None:
         metrics, _ = values(step.results)
-        loss = finite(metrics["loss"], step.number)
+        loss = finite(metrics["loss"], step.number, self._phase, step.rate)
+        self._good.confirm(step.number - 1)
         now, memory = self._control.clock(), self._process.memory_info().rss
         seconds, self._since = now - self._since, now
         self.peak = max(self.peak, memory)
@@ -107,11 +113,15 @@ class StepLog:
         )
 
 
-def finite(loss: float, step: int) -> float:
-    """The loss. Raises RunError when it is not finite."""
-    if not math.isfinite(loss):
-        raise RunError(
-            f"the loss has to stay finite; it was {loss} at step {step}; try a learning rate ten "
-            "times smaller, clip_norm = 1.0, warmup = 0.1, or precision = 'float32'"
-        )
-    return loss
+def finite(loss: float, step: int, phase: Phase, rate: float) -> float:
+    """The loss. Raises NotFiniteError when it is not finite. rate: the base learning rate of the step."""
+    if math.isfinite(loss):
+        return loss
+    smaller = f"{float(f'{rate / 10:.1g}'):g}"
+    mend = f" (--set phase.{phase.name}.learning_rate={smaller})" if isinstance(phase.learning_rate, float) else ""
+    commanded = ", as commanded," if rate > phase.base_rate else ""
+    raise NotFiniteError(
+        f"the loss was {loss} at step {step}; the loss has to stay finite, and at a learning rate of {rate:g}"
+        f"{commanded} the weights diverged; try a rate ten times smaller{mend}, clip_norm = 1.0, warmup = 0.1, or "
+        "precision = 'float32'"
+    )

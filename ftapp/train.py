@@ -10,7 +10,7 @@ import keras
 from ftapp import backend, batches, freeze, models, preview, rates
 from ftapp.control import Control
 from ftapp.data import DocumentSplits, Splits
-from ftapp.errors import Problem, RecipeError
+from ftapp.errors import NotFiniteError, Problem, ProofError, RecipeError
 from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
 from ftapp.fetch import Progress
 from ftapp.job import Job
@@ -19,6 +19,8 @@ from ftapp.proof import combined, digests
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 
+# Bytes of a saved weight: float32, in the preset and in the whole model.
+_SIZE = 8
 # Training images on the picture of the augmentation, and forms of each beside the unchanged one.
 _IMAGES, _VIEWS = 4, 5
 
@@ -66,7 +68,8 @@ def train(
         )
     )
     if recipe.augmentation and isinstance(splits.train, batches.Images):
-        preview.sheet(splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0)), run.augmentation_file)
+        grid = splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0))
+        control.save(lambda: preview.sheet(grid, run.augmentation_file), grid.nbytes)
     model = built(recipe, pretrained, splits)
     units, weights = freeze.units(model, pretrained.backbone)[0], digests(model)
     ours = tuple(f"{unit.path}/" for unit in units if "head" in unit.groups)
@@ -80,14 +83,38 @@ def train(
         )
     )
     control.can_wait = True
+    failure: Exception | None = None
     with Job(recipe, pretrained, model, splits, run, log, control) as job:
-        job.begin()
-        for index in range(len(recipe.phase)):
-            job.fit(index)
-        job.conclude()
-    log.write(Progressed(time=time.time(), activity="saving the model"))
-    models.save(run.model_folder, recipe, pretrained, model, splits.classes)
-    log.write(ModelSaved(time=time.time(), folder=run.model_folder.name))
+        try:
+            job.begin()
+            for index in range(len(recipe.phase)):
+                job.fit(index)
+            job.conclude()
+        except Exception as error:  # whatever it is, what has been trained is kept
+            failure = error
+        step = job.restore() if isinstance(failure, NotFiniteError) else control.steps
+    if failure is None or step:
+        log.write(Progressed(time=time.time(), activity="saving the model"))
+        marks = _marks(failure, step, is_whole=not control.stopping)
+        try:
+            control.save(
+                lambda: models.save(run.model_folder, recipe, pretrained, model, splits.classes, marks),
+                _SIZE * model.count_params(),
+            )
+        except Exception as error:
+            raise (failure or error) from error
+        flaw = str(failure) if failure else ""
+        log.write(ModelSaved(time=time.time(), folder=run.model_folder.name, step=step, flaw=flaw))
+    if failure is not None:
+        raise failure
+
+
+def _marks(failure: Exception | None, step: int, *, is_whole: bool) -> dict[str, Any]:
+    """What a saved model says of how its training ended. is_whole: whether it was not interrupted."""
+    if failure is None:
+        return {"status": "done" if is_whole else "interrupted", "step": step, "proof": "passed"}
+    proof = "failed" if isinstance(failure, ProofError) else None
+    return {"status": "failed", "step": step, "proof": proof, "error": str(failure)}
 
 
 def built(recipe: Recipe, pretrained: Pretrained, splits: batches.Splits) -> keras.Model:

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.control import Control
 from ftapp.errors import HubError, RecipeError, RunError
 from ftapp.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
-from ftapp.runs import EXIT_CODES, STOP_SIGNALS, Run
+from ftapp.full_disk import FullDisk, is_full
+from ftapp.runs import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What backends call their errors of memory.
+_OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
 
 
 def main(folder: Path) -> int:
     """Do the run in `folder` and return its exit code. Every end but a killed process's writes a RunEnded event."""
     run = Run(folder)
-    log = EventLog(run.events_file)
-    control = Control(run, log)
+    disk = FullDisk(run.disk_lock_file)
+    log = EventLog(run.events_file, disk)
+    control = Control(run, log, disk)
     begun = control.clock()
     error, problems = None, []
     status: Status
     try:
         # They were held back when the process was launched; one that has come meanwhile ends the run now.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, AT_ONCE))
         recipe = recipes.load(run.recipe_file)
         told = ProgressLog(log)
 
@@ -58,11 +61,12 @@ def main(folder: Path) -> int:
     except RunError as raised:
         status, error = "failed", str(raised)
     except Exception as raised:
-        status, error = "failed", f"{type(raised).__name__}: {str(raised).strip()}"
-        if isinstance(raised, OSError) and raised.errno in _FULL:
-            error = f"a run needs room on its disk, and that of {folder} is full"
+        if control.stopping and not control.can_wait:  # a library has made another error of the interruption
+            status, error = "interrupted", "interrupted before the model was saved"
         else:
-            traceback.print_exc()
+            status, error = "failed", _explain(raised)
+            with suppress(OSError):  # the disk is full
+                traceback.print_exc()
     ended = RunEnded(
         time=time.time(),
         status=status,
@@ -75,8 +79,23 @@ def main(folder: Path) -> int:
         control.close()
         log.write(ended)
     except OSError as raised:  # a full disk, most likely; train.log may be on another one
-        print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
+        with suppress(OSError):
+            print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
     return EXIT_CODES[status]
+
+
+def _explain(error: Exception) -> str:
+    """What an error that nobody expected says to the user of a run."""
+    name, text = type(error).__name__, str(error).strip()
+    if name in _OUT_OF_MEMORY or "RESOURCE_EXHAUSTED" in text:
+        first = text.partition("\n")[0][:200]
+        return (
+            f"the run needs more memory than it may use ({name}{': ' if first else ''}{first}); a smaller batch_size, "
+            "image_size or sequence_length takes less"
+        )
+    if is_full(error):
+        return f"the disk is full ({text}); make room and run it again"
+    return f"{name}: {text}"
 
 
 def _way_out(run: Run) -> str:
@@ -87,7 +106,8 @@ def _way_out(run: Run) -> str:
 
 if __name__ == "__main__":
     code = main(Path(sys.argv[1]))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     # Everything is on disk; the backends' threads and atexit hooks would only delay the end.
     os._exit(code)

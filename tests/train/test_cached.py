@@ -96,8 +96,13 @@ def test_a_frozen_weight_that_moves_fails_the_run(do: Do, image_recipe: str, mon
     assert history.ended_phases[0].changed == ["block2_conv2/kernel", "block2_conv2/bias"]
     assert history.ended is not None
     assert history.ended.error is not None
-    assert "frozen weights stay bitwise as they were; in phase 'head' block2_conv2/kernel" in history.ended.error
-    assert not run.model_folder.exists()
+    assert "frozen weights changed in phase 'head': block2_conv2/kernel" in history.ended.error
+    # What was trained is kept, and says what is wrong with it.
+    marks = json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))
+    assert (marks["status"], marks["proof"], marks["step"]) == ("failed", "failed", len(history.steps))
+    assert marks["error"] == history.ended.error
+    assert history.saved is not None
+    assert history.saved.flaw == history.ended.error
 
 
 def test_a_weight_that_does_not_train_fails_the_run(do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,15 +173,18 @@ def test_one_bad_recipe_does_not_stop_the_others(
 
 
 def test_a_failure_while_running_does_not_stop_the_others(
-    image_recipe: str, text_recipe: str, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    image_recipe: str, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    failing = text_recipe.replace("learning_rate = 0.003", 'learning_rate = 1e30\noptimizer = "sgd"')
+    diverging = 'learning_rate = 100.0\nweight_decay = 1.0\noptimizer = "sgd"'
+    failing = image_recipe.replace("[model]", "[model]\nhidden = [8, 8]").replace("learning_rate = 0.01", diverging)
     first = written(tmp_path, "failing.toml", failing)
     good = written(tmp_path, "good.toml", image_recipe.replace("epochs = 3", "epochs = 1"))
     code, results, stderr = finish(start(first, good, "--json"))
     assert code == 1
     assert [result["status"] for result in results] == ["failed", "done"]
     assert "the loss has to stay finite" in stderr
+    assert "is kept in model, marked as failed" in stderr
+    assert results[0]["model"] is not None
     assert "Traceback" not in stderr
 
 

@@ -164,6 +164,16 @@ def test_a_rate_follows_the_schedule_to_the_end_of_its_phase(do: Do, image_recip
     assert list(rates) == pytest.approx([0.08, 0.06, 0.04, 0.02, 0.5, 0.5])
 
 
+def test_an_absurd_rate_is_refused(do: Do, image_recipe: str) -> None:
+    code, history, _ = do(image_recipe, commands=[Rate(base=1.5), Rate(base=1.0)])
+    assert code == 0
+    assert [each.applied for each in history.controlled] == [False, True]
+    assert history.controlled[0].reason == (
+        "a rate of 1.5 is 150 times the phase's own, 0.01; a run takes at most 1, since weights diverge at such rates"
+    )
+    assert set(history.steps.rate) == {1.0}
+
+
 def test_a_stop_before_the_first_step_saves_the_model(do: Do, image_recipe: str) -> None:
     code, history, run = do(image_recipe, commands=[Stop()])
     assert code == 130

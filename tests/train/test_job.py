@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 
 from ftapp import data, models, recipe
+from ftapp.errors import RunError
 from ftapp.history import History
 from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Phase
-from tests.conftest import Do, Tiny
+from tests.conftest import DIVERGES, Do, Tiny
 
 
 def losses(history: History) -> list[float]:
@@ -141,23 +143,47 @@ def test_augmentation_changes_training_and_nothing_else(do: Do, image_recipe: st
     assert plain.evaluations[0].loss == augmented.evaluations[0].loss
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(do: Do, text_recipe: str) -> None:
-    code, history, _ = do(text_recipe, "phase.finetune.learning_rate=1e30", "phase.finetune.optimizer=sgd")
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_weights(do: Do, image_recipe: str) -> None:
+    code, history, run = do(image_recipe, *DIVERGES)
     assert code == 1
     assert history.ended is not None
     assert history.ended.status == "failed"
     assert history.ended.error is not None
     assert f"at step {len(history.steps) + 1};" in history.ended.error
     assert "clip_norm" in history.ended.error
+    assert "--set phase.head.learning_rate=10)" in history.ended.error
+    assert history.saved is not None
+    assert history.saved.step is not None
+    assert 1 <= history.saved.step <= len(history.steps)
+    marks = json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))
+    assert (marks["status"], marks["step"], marks["error"]) == ("failed", history.saved.step, history.ended.error)
+    weights = models.load(run.model_folder).model.get_weights()
+    assert all(np.isfinite(each).all() for each in weights)
 
 
 def test_a_model_that_diverged_in_its_last_step_fails(do: Do, image_recipe: str) -> None:
-    sets = ("phase.head.steps=1", "phase.head.learning_rate=1e38", "model.hidden=[8, 8]")
+    sets = (*DIVERGES, "phase.head.steps=2", 'phase.head.layers=["train all"]')
     code, history, run = do(image_recipe, *sets)
     assert code == 1
     assert history.ended is not None
     assert "the loss has to stay finite" in str(history.ended.error)
-    assert not run.model_folder.exists()
+    assert len(history.steps) == 2
+    assert json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))["step"] == 1
+
+
+def test_what_fails_after_training_leaves_the_model(do: Do, lm_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(writer: Any, step: int) -> None:
+        if step:
+            raise RunError("no text")
+
+    monkeypatch.setattr("ftapp.samples.Writer.write", fail)
+    code, history, run = do(lm_recipe)
+    assert code == 1
+    assert history.ended is not None
+    assert history.ended.error == "no text"
+    assert history.saved is not None
+    assert history.saved.step == len(history.steps) > 0
+    assert models.load(run.model_folder).generate(["the cat"], 8)
 
 
 def test_weight_decay_is_what_the_recipe_says() -> None:

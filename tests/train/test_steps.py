@@ -13,9 +13,11 @@ import pytest
 from ftapp import backend
 from ftapp.control import Checkpoint, Control, Rate
 from ftapp.events import AnyEvent, EventLog, Progressed, Stepped, read
+from ftapp.last_good import LastGood
+from ftapp.recipe import Phase
 from ftapp.runs import Run
 from ftapp.steps import StepLog
-from tests.conftest import Do
+from tests.conftest import DIVERGES, Do
 
 
 def told(events: list[AnyEvent]) -> list[dict[str, Any]]:
@@ -56,8 +58,8 @@ def test_what_is_read_late_is_told_in_the_same_order(
 def test_what_other_processes_compute_is_seen(tmp_path: Path) -> None:
     run = Run(tmp_path)
     log = EventLog(run.events_file)
-    steps = StepLog(log, Control(run, log), is_late=False)
-    steps.begin_phase()
+    steps = StepLog(log, Control(run, log), LastGood(), is_late=False)
+    steps.begin_phase(Phase(name="head", steps=1))
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
     assert 0 < steps.others() <= 1
 
@@ -66,9 +68,12 @@ def test_a_loss_that_is_read_late_and_not_finite_is_laid_at_its_step(
     do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backend, "computes_ahead", lambda: True)
-    sets = ("phase.head.learning_rate=1e38", "model.hidden=[8, 8]", "evaluate.every=100")
+    sets = (*DIVERGES, "evaluate.every=100")
     code, history, run = do(image_recipe, *sets)
     assert code == 1
     assert history.ended is not None
     assert f"at step {len(history.steps) + 1};" in str(history.ended.error)
     assert [event.step for event in read(run.events_file) if isinstance(event, Stepped)] == list(history.steps.step)
+    assert history.saved is not None
+    assert history.saved.step is not None
+    assert 1 <= history.saved.step <= len(history.steps)

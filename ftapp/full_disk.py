@@ -1,0 +1,75 @@
+"""Waiting while a disk is full: writers try again until there is room, and others can see that they wait."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PAUSE_SECONDS = 0.5
+_LONG_SECONDS = 10.0
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that a disk or a quota is full.
+
+    HDF5 tells the number of the error in its message alone.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and (error.errno in _FULL or f"errno = {errno.ENOSPC}" in str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+class FullDisk:
+    """Lets the writers of one process wait while a disk is full.
+
+    The process holds the lock on a file meanwhile (`ftapp.runs.locked`), which takes no room, and dies with it.
+    waiting: whether it waits; seconds: how long it has waited in all; is_patient: whether it waits at all, or lets
+    errors pass.
+    """
+
+    def __init__(self, lock_file: Path) -> None:
+        self._lock = lock_file.open("ab")
+        self.waiting = False
+        self.seconds = 0.0
+        self.is_patient = True
+
+    def write(self, write: Callable[[], _Result], folder: Path, size: int = 0) -> _Result:
+        """`write()`, again and again while the disk of `folder` is full.
+
+        size: bytes that have to be free before it is worth trying again; after ten seconds it is tried in any case,
+        since a quota may be what is full.
+        """
+        begun = 0.0
+        try:
+            while True:
+                try:
+                    return write()
+                except Exception as error:
+                    if not (self.is_patient and is_full(error)):
+                        raise
+                if not self.waiting:
+                    begun, self.waiting = time.perf_counter(), True
+                    fcntl.flock(self._lock, fcntl.LOCK_EX)
+                self._pause(folder, size)
+        finally:
+            if begun:
+                self.waiting = False
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+                self.seconds += time.perf_counter() - begun
+
+    def _pause(self, folder: Path, size: int) -> None:
+        begun = time.monotonic()
+        while True:
+            time.sleep(_PAUSE_SECONDS)
+            if shutil.disk_usage(folder).free >= size or time.monotonic() - begun >= _LONG_SECONDS:
+                return

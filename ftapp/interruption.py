@@ -1,0 +1,71 @@
+"""What a command does with the signals that it gets while runs of its own go on: it hands them on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from types import FrameType, TracebackType
+from typing import Self
+
+from ftapp.runs import AT_ONCE, STOP_SIGNALS, end_at_once, interrupt
+
+_AGAIN_SECONDS = 1.0
+
+
+class Interruption:
+    """A context in which a stop signal asks all runs to end after their step, and leaves the command to wait for them.
+
+    Ctrl-C (SIGINT) that comes again, after a second or more without any signal, is a person who does not want to wait:
+    the runs end at once. A signal that comes twice in an instant, or SIGTERM however often, asks for no more than the
+    first. requested: whether a signal has come.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._messages: list[str] = []
+        self._last = 0.0
+
+    def __enter__(self) -> Self:
+        self._former = {number: signal.signal(number, self._arrived) for number in STOP_SIGNALS}
+        # A process may be started with them blocked.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, AT_ONCE))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for number, handler in self._former.items():
+            # Once it was asked to end, the command tells its result and ends, however often it is asked.
+            signal.signal(number, signal.SIG_IGN if self.requested else handler)
+
+    def reaches(self, process: subprocess.Popen[bytes]) -> None:
+        """Hand signals on to this process too, from now on; one that came while it was started, now."""
+        self._processes.append(process)
+        if self.requested:
+            interrupt(process)
+
+    def stop(self) -> None:
+        """Ask all runs to end, as a signal does."""
+        self.requested = True
+        for process in self._processes:
+            interrupt(process)
+
+    def news(self) -> list[str]:
+        """What is to be said of signals that have come since the last call. A handler must not print."""
+        messages, self._messages = self._messages, []
+        return messages
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        before, self._last = self._last, time.monotonic()
+        if not self.requested:
+            self._messages.append(
+                "ending after this step and saving; Ctrl-C again, after a second, ends at once without saving"
+            )
+        elif number == signal.SIGINT and self._last - before >= _AGAIN_SECONDS:
+            self._messages.append("ending at once")
+            for process in self._processes:
+                end_at_once(process)
+            return
+        self.stop()

@@ -1,0 +1,77 @@
+"""A copy of the weights that train, as they were when the loss was finite for the last time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from ftapp.freeze import Decision, own_variables, size_of
+
+# A copy is made when the time since the last is so many times what that took: at most 1% of the training.
+_SPACING = 100
+# It is not made where less memory than so many copies is free.
+_ROOM = 3
+_BYTES = 4  # of a weight, at any precision
+
+
+@dataclass(frozen=True)
+class _Copy:
+    step: int
+    values: list[NDArray[Any]]
+
+    @property
+    def is_finite(self) -> bool:
+        return all(np.isfinite(value).all() for value in self.values)
+
+
+class LastGood:
+    """Copies a phase's weights now and then while it trains, and puts them back when its loss is not finite.
+
+    A copy is good once a loss was computed with its weights, or with later ones, and was finite.
+    """
+
+    def __init__(self) -> None:
+        self._variables: list[Any] = []
+        self._good: _Copy | None = None
+        self._pending: _Copy | None = None
+        self._due = 0.0
+
+    def begin_phase(self, decisions: Sequence[Decision], step: int) -> None:
+        """Copy the weights that a phase begins with, after `step` steps of the run, unless these are its first."""
+        layers = [decision.layer for decision in decisions if decision.trainable]
+        self._variables = [variable for layer in layers for variable in own_variables(layer)]
+        self._good = self._pending = None
+        self._due = 0.0
+        self.offer(step)
+
+    def offer(self, step: int) -> None:
+        """Copy the weights as they are after `step` steps, if it is time to. Waits for the device if it does."""
+        begun = time.perf_counter()
+        if step == 0 or begun < self._due or self._pending:
+            return
+        if psutil.virtual_memory().available >= _ROOM * _BYTES * size_of(self._variables):
+            values = [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in self._variables]
+            self._pending = _Copy(step, values)
+        ended = time.perf_counter()
+        self._due = ended + _SPACING * (ended - begun)
+
+    def confirm(self, step: int) -> None:
+        """A finite loss was computed with the weights as they are after `step` steps."""
+        if self._pending and self._pending.step <= step:
+            self._good, self._pending = self._pending, None
+
+    def restore(self) -> int | None:
+        """Put the last good weights back. Returns the steps that they have behind them; None when there are none."""
+        copy = self._good or (self._pending if self._pending and self._pending.is_finite else None)
+        if copy is None:
+            return None
+        for variable, value in zip(self._variables, copy.values, strict=True):
+            variable.assign(value)
+        return copy.step

@@ -1,0 +1,154 @@
+"""Signals as batch systems, process managers and people send them, to real commands and their runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ftapp import models
+from ftapp.events import Progressed, Stepped, read
+from ftapp.runs import Run
+
+Start = Callable[..., subprocess.Popen[str]]
+LONG = ("--set", "phase.head.epochs=10000", "--set", "evaluate.every=1000000", "--json")
+
+
+@pytest.fixture
+def start(tmp_path: Path, image_recipe: str) -> Iterator[Start]:
+    """Starts `ftapp run` of a recipe that goes on until it is stopped."""
+    (tmp_path / "long.toml").write_text(image_recipe, encoding="utf-8")
+    started = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "ftapp.cli", "run", "long.toml", *arguments, *LONG]
+        process = subprocess.Popen(
+            [*command, "--runs-dir", str(tmp_path / "runs")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+            process.communicate()
+
+
+def run_once(process: subprocess.Popen[str], folder: Path, ready: Callable[[Any], bool]) -> Run:
+    """The only run in the folder, once an event is as asked."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        for file in folder.glob("*/events.jsonl"):
+            if any(map(ready, read(file))):
+                return Run(file.parent)
+        time.sleep(0.02)
+    raise AssertionError(f"no run in {folder} came so far")
+
+
+def trains(event: Any) -> bool:
+    return isinstance(event, Stepped) and event.step >= 3
+
+
+def saves(event: Any) -> bool:
+    return isinstance(event, Progressed) and event.activity == "saving the model"
+
+
+def poke(process: subprocess.Popen[str] | psutil.Process, number: signal.Signals) -> None:
+    """A signal to all of a process's group, if it is still there."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
+    [worker] = psutil.Process(process.pid).children()
+    return worker
+
+
+def ended(process: subprocess.Popen[str], run: Run) -> dict[str, Any]:
+    """The result of a run that was interrupted and saved."""
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 130, stderr
+    [result] = map(json.loads, stdout.splitlines())
+    assert result["status"] == "interrupted"
+    assert result["model"] == str(run.model_folder)
+    assert "Traceback" not in stderr
+    assert models.load(run.model_folder).classes
+    assert json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))["status"] == "interrupted"
+    assert not [path for path in run.folder.iterdir() if path.name.endswith(".tmp")]
+    return dict(result)
+
+
+def test_signals_to_the_command_and_its_run_are_one_request(start: Start, tmp_path: Path) -> None:
+    process = start()
+    run = run_once(process, tmp_path / "runs", trains)
+    worker = worker_of(process)
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1, *[signal.SIGINT] * 20):
+        poke(process, number)
+        poke(worker, number)
+    # And while the model is saved.
+    run_once(process, tmp_path / "runs", saves)
+    while process.poll() is None:
+        poke(process, signal.SIGTERM)
+        poke(worker, signal.SIGTERM)
+        time.sleep(0.005)
+    ended(process, run)
+
+
+def test_a_closed_terminal_is_no_matter_of_a_run(start: Start, tmp_path: Path) -> None:
+    process = start()
+    run = run_once(process, tmp_path / "runs", trains)
+    worker = worker_of(process)
+    poke(worker, signal.SIGHUP)
+    done = len(read(run.events_file))
+    run_once(process, tmp_path / "runs", lambda event: isinstance(event, Stepped) and event.step > done + 5)
+    process.send_signal(signal.SIGINT)
+    ended(process, run)
+
+
+def test_ctrl_c_again_after_a_second_ends_at_once(start: Start, tmp_path: Path) -> None:
+    process = start()
+    run = run_once(process, tmp_path / "runs", trains)
+    worker = worker_of(process)
+    worker.suspend()  # as a step that takes long
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.2)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    worker.resume()
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert json.loads(stdout)["status"] == "interrupted"
+    assert "ending at once" in stderr
+    assert not run.model_folder.exists()
+
+
+def test_an_experiment_saves_what_goes_on_and_starts_no_more(start: Start, tmp_path: Path) -> None:
+    process = start("--control", "--repeat", "2")
+    run = run_once(process, tmp_path / "runs", trains)
+    worker = worker_of(process)
+    for _ in range(3):
+        poke(process, signal.SIGTERM)
+        poke(worker, signal.SIGTERM)
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 130, stderr
+    assert (run.model_folder / "model.keras").is_file()
+    assert run.status() == "interrupted"
+    assert len(list((tmp_path / "runs").glob("2*"))) == 1
