@@ -24,6 +24,17 @@ from textual_serve.server import Server
 
 from ftapp.errors import Problem, RecipeError
 
+_FOCUS = """<script>
+  // The terminal has the keys from its first picture on, and when one comes back to the page.
+  const takeKeys = () => document.querySelector(".xterm-helper-textarea")?.focus();
+  new MutationObserver((_, observer) => {
+    if (document.body.classList.contains("-first-byte")) {
+      takeKeys();
+      observer.disconnect();
+    }
+  }).observe(document.body, { attributeFilter: ["class"] });
+  window.addEventListener("focus", takeKeys);
+</script>"""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TOKEN_VARIABLE = "FTAPP_TOKEN"
 _SHORTEST_TOKEN = 16  # characters
@@ -104,7 +115,9 @@ class WebServer(Server):
     async def handle_index(self, request: web.Request) -> Any:
         # The page is told to come back the way it came, which may be a forwarded port.
         self.public_url = f"{request.scheme}://{request.host}"
-        return await super().handle_index(request)
+        page = await super().handle_index(request)
+        page.text = page.text.replace("</body>", f"{_FOCUS}</body>")
+        return page
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         task = asyncio.current_task()

@@ -83,7 +83,10 @@ async def test_a_page_opens_an_interface_of_its_own(served: Served) -> None:
         async with session.get(served.address) as page:
             assert page.status == 200
             assert str(page.url) == f"{served.url}/"
-            assert f"ws://localhost:{served.port}/ws" in await page.text()
+            text = await page.text()
+            assert f"ws://localhost:{served.port}/ws" in text
+            # The terminal takes the keys without a click.
+            assert text.index('querySelector(".xterm-helper-textarea")?.focus()') < text.index("</body>")
         # As through a forwarded port: the page comes back the way it came.
         async with session.get(served.url, headers={"Host": "localhost:9"}) as page:
             assert "ws://localhost:9/ws" in await page.text()
