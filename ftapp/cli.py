@@ -53,15 +53,42 @@ class Precision(StrEnum):
 
 
 def _complete_recipe(incomplete: str) -> list[str]:
-    from ftapp import recipe
+    from ftapp import completion
 
-    return [name for name in recipe.bundled() if name.startswith(incomplete)]
+    return completion.recipes(incomplete)
+
+
+def _complete_profile(incomplete: str) -> list[str]:
+    from ftapp import completion
+
+    return completion.profiles(incomplete)
+
+
+def _complete_arm(incomplete: str) -> list[str]:
+    from ftapp import completion
+
+    return completion.arms(incomplete)
+
+
+def _complete_run(context: typer.Context, incomplete: str) -> list[str]:
+    from ftapp import completion
+
+    return completion.runs(context.params.get("runs_dir"), incomplete)
+
+
+def _complete_deleted(context: typer.Context, incomplete: str) -> list[str]:
+    from ftapp import completion
+
+    return completion.deleted(context.params.get("runs_dir"), incomplete)
 
 
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe's name or a TOML file.", autocompletion=_complete_recipe)
 ]
-ProfileOption = Annotated[str | None, typer.Option("--profile", "-p", metavar="P", help="A profile of the recipe.")]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", metavar="P", help="A profile of the recipe.", autocompletion=_complete_profile),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -81,11 +108,17 @@ def options(
     runs_dir: RunsDirOption = None,
     offline: OfflineOption = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Without a command, open the terminal interface: choose a recipe, see what is frozen, watch it learn."""
     screen_output()
     global _debug
     _debug = debug
+    if version:
+        from ftapp import __version__
+
+        print(f"ftapp {__version__}")
+        raise typer.Exit
     if context.invoked_subcommand is not None:
         for name, given in (("--runs-dir", runs_dir), ("--offline", offline)):
             if given:
@@ -324,7 +357,13 @@ def lr_find(
         str | None, typer.Option("--phase", metavar="NAME", help="The phase to test. [default: the first]")
     ] = None,
     arm: Annotated[
-        str | None, typer.Option("--arm", metavar="NAME", help="The arm to test. [default: the recipe without arms]")
+        str | None,
+        typer.Option(
+            "--arm",
+            metavar="NAME",
+            help="The arm to test. [default: the recipe without arms]",
+            autocompletion=_complete_arm,
+        ),
     ] = None,
     low: Annotated[float, typer.Option("--from", metavar="RATE", help="The learning rate to begin with.")] = 1e-6,
     high: Annotated[float, typer.Option("--to", metavar="RATE", help="The learning rate to end with.")] = 10.0,
@@ -480,7 +519,13 @@ def runs(
     as_json: JsonOption = False,
     deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be restored.")] = False,
     restore: Annotated[
-        str | None, typer.Option("--restore", metavar="RUN", help="Bring back a deleted run or experiment, or last.")
+        str | None,
+        typer.Option(
+            "--restore",
+            metavar="RUN",
+            help="Bring back a deleted run or experiment, or last.",
+            autocompletion=_complete_deleted,
+        ),
     ] = None,
     empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Remove deleted runs for good.")] = False,
 ) -> None:
@@ -587,7 +632,9 @@ def _experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[st
 RunsArgument = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN", help="Folders of runs, names that `ftapp runs` shows or beginnings of these, or last."
+        metavar="RUN",
+        help="Folders of runs, names that `ftapp runs` shows or beginnings of these, or last.",
+        autocompletion=_complete_run,
     ),
 ]
 

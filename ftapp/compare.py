@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,6 +63,9 @@ def record(run: Run, name: str | None = None) -> Record:
     return Record(name or run.folder.name, run, run.status(history), history, _settings(run), run.environment())
 
 
+_LETTERED = re.compile(r"[A-Z] (?=.)")
+
+
 @dataclass(frozen=True)
 class Arm:
     """One of the things that are compared: a run, or the runs of an experiment's arm, one a repeat."""
@@ -71,9 +75,17 @@ class Arm:
 
 
 def of_runs(found: Sequence[Run]) -> list[Arm]:
-    """Runs as arms of their own, called by letters and what they are: the arm, or the recipe."""
+    """Runs as arms of their own, called by letters and what they are: the arm, or the recipe.
+
+    Arms whose names begin with letters of their own, such as "A full" and "B targeted", keep these where they differ.
+    """
     letters = string.ascii_uppercase
-    names = [f"{letters[index % 26] * (index // 26 + 1)} {_label(run)}" for index, run in enumerate(found)]
+    names = [_label(run) for run in found]
+    own = [name[0] if _LETTERED.match(name) else "" for name in names]
+    if "" in own or len(set(own)) < len(own):
+        names = [
+            f"{letters[index % 26] * (index // 26 + 1)} {_LETTERED.sub('', name)}" for index, name in enumerate(names)
+        ]
     return [Arm(name, (record(run, name),)) for name, run in zip(names, found, strict=True)]
 
 

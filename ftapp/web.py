@@ -115,7 +115,7 @@ class WebServer(Server):
     async def handle_index(self, request: web.Request) -> Any:
         # The page is told to come back the way it came, which may be a forwarded port.
         self.public_url = f"{request.scheme}://{request.host}"
-        page = await super().handle_index(request)
+        page: Any = await super().handle_index(request)
         page.text = page.text.replace("</body>", f"{_FOCUS}</body>")
         return page
 

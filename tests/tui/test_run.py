@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,20 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, SelectionList, Static
 
 from ftapp import control, runs
-from ftapp.events import Confused, DataLoaded, Drifted, EventLog, ModelBuilt, ModelSaved, RunEnded, Sampled, Stepped
+from ftapp.events import (
+    Confused,
+    Controlled,
+    DataLoaded,
+    Drifted,
+    EventLog,
+    ModelBuilt,
+    ModelSaved,
+    PhaseEnded,
+    RunEnded,
+    Sampled,
+    Status,
+    Stepped,
+)
 from ftapp.runs import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.draft import Draft
@@ -209,18 +223,75 @@ async def test_panes_are_hidden_maximized_and_remembered(write_run: Write) -> No
     assert set(Settings.load().hidden) < set(PANES)
 
 
-async def test_commands_are_there_for_a_live_run_and_gone_for_an_ended_one(write_run: Write) -> None:
+async def test_commands_are_gone_for_an_ended_run(write_run: Write) -> None:
     async with FtApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, write_run())
         await until(pilot, lambda: "pause" not in {each.binding.action for each in screen.active_bindings.values()})
         actions = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
-        assert not {"stop", "checkpoint", "rate"} & set(actions)
+        assert not {"stop", "checkpoint", "rate", "resume"} & set(actions)
         assert actions["try_model"] is False  # nothing is saved
-        live = write_run(status=None, seed=1)
-        with living(live):
+
+
+async def test_space_pauses_a_run_and_lets_one_that_is_paused_go_on(write_run: Write) -> None:
+    live = write_run(status=None)
+    with living(live):
+        async with FtApp().run_test(size=(120, 40)) as pilot:
             screen = await opened(pilot, live)
-            offered = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
-            assert all(offered[action] for action in ("pause", "stop", "checkpoint", "rate"))
+
+            def offered() -> list[str]:
+                return [each.binding.description for key, each in screen.active_bindings.items() if key == "space"]
+
+            await until(pilot, lambda: offered() == ["Pause"])
+            await pilot.press("space")
+            control_file = live.control_file
+            assert '"pause"' in control_file.read_text()
+            log = EventLog(live.events_file)
+            log.write(Controlled(time=time.time(), id="1", command="pause", step=10, applied=True))
+            await until(pilot, lambda: offered() == ["Go on"])
+            await pilot.press("space")
+            assert '"resume"' in control_file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "sign"), [("done", "✓"), ("failed", "✗"), (None, "✗"), ("interrupted", "■"), ("refused", "✗")]
+)
+async def test_a_phase_is_marked_by_how_it_went(write_run: Write, status: Status | None, sign: str) -> None:
+    run = write_run(status=None, total=20)
+    log = EventLog(run.events_file)
+    if status == "done":
+        log.write(ended_phase())
+    if status:
+        log.write(RunEnded(time=time.time(), status=status, steps=10, seconds=1.0))
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        assert shown(screen, PhasesPane).lstrip().startswith(f"{sign} finetune")
+
+
+async def test_a_phase_whose_proof_fails_is_marked_as_failed(write_run: Write) -> None:
+    run = write_run(status=None)
+    log = EventLog(run.events_file)
+    log.write(ended_phase(changed=["embedding"]))
+    log.write(RunEnded(time=time.time(), status="done", steps=10, seconds=1.0))
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        assert shown(screen, PhasesPane).lstrip().startswith("✗ finetune")
+
+
+def ended_phase(changed: Sequence[str] = ()) -> PhaseEnded:
+    return PhaseEnded(
+        time=time.time(),
+        phase="finetune",
+        steps=20,
+        seconds=1.0,
+        preparing=0.0,
+        training=1.0,
+        evaluating=0.0,
+        memory=1,
+        frozen=3,
+        digest="d",
+        changed=list(changed),
+        moved=2,
+    )
 
 
 async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:

@@ -33,6 +33,21 @@ def test_recipes_that_differ_are_told_apart_by_key(tmp_path: Path) -> None:
     assert compare.differences(found) == {"phase.finetune.learning_rate": [3e-5, 1e-4]}
 
 
+def test_arms_with_letters_of_their_own_keep_them(tmp_path: Path) -> None:
+    def named(*arms: str) -> list[str]:
+        found = []
+        for arm in arms:
+            found.append(record_run(tmp_path))
+            facts = found[-1].folder / "environment.json"
+            facts.write_text(json.dumps({**json.loads(facts.read_text()), "arm": arm}))
+        return [each.name for each in compare.of_runs(found)]
+
+    assert named("A full", "B targeted") == ["A full", "B targeted"]
+    assert named("B targeted", "A full") == ["B targeted", "A full"]
+    assert named("A full", "A full again") == ["A full", "B full again"]
+    assert named("A full", "targeted") == ["A full", "B targeted"]
+
+
 def test_runs_of_the_same_batches_are_compared_step_by_step(tmp_path: Path) -> None:
     a = record_run(tmp_path, losses=FALLING, seconds=0.4)
     b = record_run(

@@ -46,7 +46,7 @@ PANES = {
 }
 
 
-_COMMANDS = {"pause", "stop", "checkpoint", "rate"}
+_COMMANDS = {"pause", "resume", "stop", "checkpoint", "rate"}
 
 
 class RunScreen(Page):
@@ -87,7 +87,8 @@ when this screen or the interface is closed. Commands are carried out at the end
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
-        Binding("space", "pause", "Pause", tooltip="Wait before the next step, or go on"),
+        Binding("space", "pause", "Pause", tooltip="Wait before the next step"),
+        Binding("space", "resume", "Go on", tooltip="Go on with the next step"),
         Binding("x", "stop", "Stop", tooltip="End after the current step and keep the model"),
         Binding("k", "checkpoint", "Checkpoint", tooltip="Save the model as it is now, and go on"),
         Binding("e", "rate", "Rate", tooltip="Change the learning rate from the next step on"),
@@ -184,7 +185,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         history = self.history
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
         self.query_one(Trouble).show(self.run, history, self._status)
-        self.query_one(PhasesPane).show(history, self._recipe)
+        self.query_one(PhasesPane).show(history, self._recipe, self._status)
         self.query_one(LayersPane).show(history)
         self.query_one(ExamplesPane).show(history)
         self.query_one(LogPane).show(history)
@@ -268,8 +269,12 @@ when this screen or the interface is closed. Commands are carried out at the end
         self.app.try_model(self.run)
 
     def action_pause(self) -> None:
-        """Pause the run, or let it go on."""
-        self._send(control.Resume() if self.history.paused else control.Pause())
+        """Have the run wait before its next step."""
+        self._send(control.Pause())
+
+    def action_resume(self) -> None:
+        """Have a run that waits go on."""
+        self._send(control.Resume())
 
     def action_checkpoint(self) -> None:
         """Have the model saved as it is."""
@@ -319,6 +324,8 @@ when this screen or the interface is closed. Commands are carried out at the end
                 self.notify(text, severity="information" if event.applied else "warning", timeout=4)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("pause", "resume") and self.history.paused is not (action == "resume"):
+            return False
         if action in _COMMANDS:
             return self._status == "running"
         if action == "try_model":

@@ -146,24 +146,24 @@ class PhasesPane(Pane):
         super().__init__("Phases", id=id)
         self._shape: object = None
 
-    def show(self, history: History, recipe: Recipe | None) -> None:
-        """Show the phases as they stand."""
-        self._again = partial(self.show, history, recipe)
+    def show(self, history: History, recipe: Recipe | None, status: str) -> None:
+        """Show the phases as they stand. status: the run's, as `Run.status` has it."""
+        self._again = partial(self.show, history, recipe, status)
         if recipe is None:
             self.put(Text("the run's recipe cannot be read", self.color("secondary")))
             return
         phases = list(outlook.phases(history, recipe))
         # What decides how many lines there are; between, only numbers and bars change.
-        shape = [(phase.total, phase.started, phase.ended) for phase in phases], self.size.width
-        parts = [part for phase in phases for part in self._lines(phase)]
+        shape = [(phase.total, phase.started, phase.ended) for phase in phases], status, self.size.width
+        parts = [part for phase in phases for part in self._lines(phase, status)]
         self.put(Group(*parts), layout=shape != self._shape)
         self._shape = shape
 
-    def _lines(self, phase: PhaseOutlook) -> Iterator[RenderableType]:
+    def _lines(self, phase: PhaseOutlook, status: str) -> Iterator[RenderableType]:
         muted = self.color("secondary")
         total = phase.total or 0
         over = phase.ended is not None
-        sign, style = ("✓", "success") if over else ("▸", "primary") if phase.started else ("·", "secondary")
+        sign, style = _sign(phase, status)
         head = Text.assemble((f"{sign} ", self.color(style)), (phase.name, "bold"))
         head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
         if phase.ended:
@@ -190,6 +190,17 @@ class PhasesPane(Pane):
             return Text(f"  freeze proof: {wrong}", self.color("error"))
         kept = f"{ended.frozen} frozen weights bitwise unchanged" if ended.frozen else "nothing frozen"
         return Text(f"  freeze proof: {kept}, {ended.moved} moved", self.color("secondary"))
+
+
+def _sign(phase: PhaseOutlook, status: str) -> tuple[str, str]:
+    """How a phase went, as a sign with its colour: done, failed, ended early, going on, or still to come."""
+    if phase.ended and (phase.ended.changed or phase.ended.stuck):
+        return "✗", "error"
+    if phase.ended and not (status == "interrupted" and phase.done < (phase.total or 0)):
+        return "✓", "success"
+    if not phase.started:
+        return "·", "secondary"
+    return {"running": ("▸", "primary"), "interrupted": ("■", "warning")}.get(status, ("✗", "error"))
 
 
 def _cache(choice: Choice) -> str:

@@ -1,0 +1,84 @@
+"""What the shell offers to complete a command line with: recipes and their files, profiles, arms, runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ftapp.errors import RecipeError
+
+
+def recipes(incomplete: str) -> list[str]:
+    """Names of recipes that come with ftapp, and TOML files with the folders on the way to them."""
+    from ftapp import recipe
+
+    start = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
+    try:
+        beside = sorted(start.expanduser().iterdir())
+    except (OSError, RuntimeError):  # no such folder, or an unknown user's home
+        beside = []
+    prefix = incomplete[: incomplete.rfind("/") + 1]
+    found = [f"{prefix}{path.name}{'/' if path.is_dir() else ''}" for path in beside if _leads_to_recipes(path)]
+    return _beginning([*recipe.bundled(), *found], incomplete)
+
+
+def _leads_to_recipes(path: Path) -> bool:
+    return not path.name.startswith(".") and (path.suffix == ".toml" or path.is_dir())
+
+
+def profiles(incomplete: str) -> list[str]:
+    """Profiles of the recipes that the command line names; of all that come with ftapp where it names none."""
+    from ftapp import recipe
+
+    paths = _named() or list(recipe.bundled().values())
+    return _beginning(dict.fromkeys(name for path in paths for name in recipe.profiles(path)), incomplete)
+
+
+def arms(incomplete: str) -> list[str]:
+    """Arms of the recipes that the command line names."""
+    from ftapp import recipe
+
+    return _beginning([name for path in _named() for name in recipe.load_experiment(path).arms], incomplete)
+
+
+def _named() -> list[Path]:
+    """The files of the recipes that the command line names, as far as it is typed.
+
+    It is read from where the shells put it: with an option whose value is still to come, it is not parsed.
+    """
+    from ftapp import recipe
+
+    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS") or ""
+    found: list[Path] = []
+    for word in line.split():
+        try:
+            path = recipe.find(word)
+            recipe.load_experiment(path)
+        except RecipeError:
+            continue
+        found.append(path)
+    return found
+
+
+def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
+    """Names of runs and experiments, the newest first, and `last`."""
+    from ftapp import experiments
+    from ftapp import runs as folders
+
+    folder = folders.runs_dir(runs_dir)
+    found = [run.folder.name for run in folders.list_runs(folder)]
+    found += [experiment.folder.name for experiment in experiments.list_experiments(folder)]
+    return _beginning([*found, "last"], incomplete)
+
+
+def deleted(runs_dir: Path | None, incomplete: str) -> list[str]:
+    """Names of what is in the trash, the last deleted first, and `last`."""
+    from ftapp import runs as folders
+    from ftapp import trash
+
+    return _beginning([*(each.folder.name for each in trash.contents(folders.runs_dir(runs_dir))), "last"], incomplete)
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
