@@ -81,9 +81,11 @@ def find(root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | No
         inner = [folder for folder in inner if folder not in hollow]
     notes = [f"{_listed(hollow)} left out: no images in there"] if hollow else []
     if not _looks_divided(inner, classes):
-        if len(inner) > 1 and all(role(folder.name, strict=True) for folder in inner):
+        roles = {folder: role(folder.name, strict=True) for folder in inner}
+        if len(inner) > 1 and (all(roles.values()) or {"train"} < {each for each in roles.values() if each}):
+            like = [folder for folder, each in roles.items() if each]
             raise LayoutError(
-                f"{_listed(inner)} are called like splits, and hold no class folders in common; a split has a folder "
+                f"{_listed(like)} are called like splits, and hold no class folders in common; a split has a folder "
                 "for each class; if they are the classes themselves, --set data.splits=none"
             )
         if holder != root:
@@ -180,7 +182,7 @@ def _told(root: Path, parts: Mapping[Path, Role]) -> str:
     """What each part is for, such as "splits by folder: train from Train, test drawn from it"."""
     told = []
     for split in ("train", "validation", "test"):
-        folders = [str(folder.relative_to(root)) for folder, each in parts.items() if each == split]
+        folders = [os.path.relpath(folder, root) for folder, each in parts.items() if each == split]
         told.append(f"{split} from {' and '.join(folders)}" if folders else f"{split} drawn from the training split")
     return f"splits by folder: {', '.join(told)}"
 

@@ -122,7 +122,7 @@ def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
     counts = Counter(dict.fromkeys(sorted(set().union(*names.values())), 0))
     for folder, some in images_of.items():
         counts[folder.name] += len(some)
-    notes = list(found.notes)
+    notes = list(map(local_files.readable, found.notes))
     classes, known = _classes(root, counts, spec, notes)
     for folder, inside in names.items():
         for position in sorted(set(known.values()) - {known[name] for name in inside if name in known}):

@@ -63,6 +63,10 @@ def test_folders_with_the_same_folders_are_splits(tmp_path: Path, names: Sequenc
         (("images/cat", "images/dog", "annotations/a.xml"), {"images": "train"}),
         (("cat/indoor", "cat/outdoor", "dog"), {".": "train"}),
         (("cat/misc", "dog/misc"), {".": "train"}),
+        (("valid", "invalid"), {".": "train"}),
+        (("train/images/cat", "train/images/dog", "test/images/cat", "test/images/dog"), {
+            "test/images": "test", "train/images": "train"}),
+        (("train/cat", "train/dog", "test/"), {"train": "train"}),
         (("train", "plane", "car"), {".": "train"}),
         (("cat", "dog", "__MACOSX/cat", "@eaDir", "lost+found/"), {".": "train"}),
     ],
@@ -80,6 +84,8 @@ def test_structure_decides(tmp_path: Path, folders: Sequence[str], expected: dic
         (("train/cat", "train/dog", "extra/cat", "extra/dog"), r"'extra' does not say which; .* test = .extra."),
         (("train/steam", "train/diesel", "plane"), r"'plane' does not say which"),
         (("train", "test"), r"'test' and 'train' are called like splits, and hold no class folders in common"),
+        (("train", "test", "sample"), r"'test' and 'train' are called like splits"),
+        (("images/train", "images/val", "labels/train/a.txt"), r"'train' and 'val' are called like splits"),
         (("test/cat", "test/dog", "val/cat", "val/dog"), r"none of them trains"),
         (("train/cat", "train/dog", "test/bus", "test/car"), r"'test' and the training split share no class"),
         (("cat/train", "cat/val", "dog/train", "dog/val"), r"splits are the outer folders .* as in val/cat"),
@@ -97,10 +103,14 @@ def test_the_recipe_decides_in_doubt(tmp_path: Path) -> None:
     assert list(found.parts.values()) == ["train", "train", "test"]
     assert found.notes[-1] == "'fold3' left out: not in data.splits"
     assert layout.find(tmp_path / "wrapper", "none").parts == {tmp_path / "wrapper": "train"}
+    elsewhere = make(tmp_path / "elsewhere", "cat", "dog")
+    found = layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": [str(elsewhere)]})
+    assert found.parts[elsewhere] == "test"
+    assert "test from ../elsewhere" in found.notes[0]
     with pytest.raises(LayoutError, match=r"names 'fold9' as test, which is no folder; did you mean 'fold[1-4]'"):
-        layout.find(tmp_path, {"train": ["fold1"], "test": ["fold9"]})
+        layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": ["fold9"]})
     with pytest.raises(LayoutError, match="names 'fold1' twice"):
-        layout.find(tmp_path, {"train": ["fold1"], "test": ["fold1"]})
+        layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": ["fold1"]})
 
 
 def test_what_was_decided_is_told(tmp_path: Path) -> None:
