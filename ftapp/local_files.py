@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fnmatch
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -122,12 +123,29 @@ def _walk(folder: Path, report: Callable[[Path, str], None], above: tuple[tuple[
 
 
 def expanded(name: str) -> Path:
-    """A path with the home folder for `~`. Raises ValueError where that is not known."""
+    """A path with the home folder for `~` and the values of variables such as `$HOME`, unless it is there as written.
+
+    Raises ValueError where the home folder is not known or a variable is not set.
+    """
+    if "$" in name and not Path(name).exists():
+        name = os.path.expandvars(name)
+        if unset := re.search(r"\$(\w+|\{\w+\})", name):
+            raise ValueError(f"the variable {unset[0]} in '{name}' is not set; set it, or write the path in full")
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
         user = Path(name).parts[0]
         raise ValueError(f"'{name}' begins with {user}, a home folder that is not known; write it in full") from error
+
+
+def other_kind(path: Path) -> str | None:
+    """What a path is that is no regular file: a folder, a pipe, a device; None for a file. Raises OSError."""
+    mode = path.stat().st_mode
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def reason(error: OSError) -> str:

@@ -52,6 +52,13 @@ def is_path(preset: str) -> bool:
     return preset.startswith((".", "/", "~")) or (":" not in preset and "/" in preset)
 
 
+def anchored(preset: str, folder: Path) -> str:
+    """The preset with a relative path as one from `folder`: paths in a recipe's file are relative to that file."""
+    if not is_path(preset) or preset.startswith(("~", "$")) or Path(preset).is_absolute():
+        return preset
+    return f"{folder}/{preset}"
+
+
 def on_hub(preset: str) -> bool:
     """Whether a preset comes from Kaggle or Hugging Face."""
     return not (preset.startswith(("pypi://", "assets:")) or is_path(preset))
@@ -107,7 +114,7 @@ def _checked(preset: str) -> str:
     elif is_path(preset):
         path = local_files.expanded(preset).absolute()
         if not (path / "config.json").is_file():
-            raise ValueError(f"a local preset is a folder that holds config.json; got '{preset}'")
+            raise ValueError(f"'{path}' is no preset; a local preset is a folder that holds config.json")
         return str(path)
     elif preset not in hub_names():
         raise ValueError(f"unknown preset '{preset}'; {nearest(preset, hub_names())}")

@@ -9,6 +9,7 @@ rows whose column `source` is `imdb`. `ftapp.data` has a module for each scheme.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +65,10 @@ def parse(uri: str) -> Source:
         return Source(_SUFFIXES[suffix], "", artifact, dict(parse_qsl(query)))
     scheme, colon, name = uri.partition(":")
     if not colon or scheme not in _LOCAL | _NAMED:
-        raise ValueError(
-            f"a source is SCHEME:NAME; got '{uri}'; "
-            + nearest(f"{scheme}:", [*(f"{choice}:" for choice in [*_LOCAL, *_NAMED]), "pypi://"])
-        )
+        guess = _scheme_of(Path(uri))
+        choices = [*(f"{choice}:" for choice in [*_LOCAL, *_NAMED]), "pypi://"]
+        hint = f"did you mean '{guess}:{uri}'?" if guess else nearest(f"{scheme}:", choices)
+        raise ValueError(f"'{uri}' has no scheme that is known; a source is SCHEME:NAME; {hint}")
     if not name:
         raise ValueError(f"'{scheme}:' is followed by {'a path' if scheme in _LOCAL else 'a name'}; got '{uri}'")
     if scheme == "sklearn" and name not in _SKLEARN:
@@ -110,15 +111,54 @@ def _checked(uri: str) -> str:
         if not local_files.matching(path):
             raise ValueError(f"a pattern of texts matches at least one file; nothing matches '{source.name}'")
         return absolute
-    wants_folder = source.scheme == "folder"
-    if wants_folder and path.is_file():
-        raise ValueError(f"'{source.name}' is a file, and images are in a folder; an archive is unpacked first")
-    if not path.exists() or (wants_folder and not path.is_dir()):
-        what = "folder" if wants_folder else "file"
+    if not path.exists():
         siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         hint = nearest(path.name, siblings) if siblings else f"the folder {path.parent} does not exist either"
-        raise ValueError(f"there is no {what} '{source.name}'; {hint}")
+        what = "folder" if source.scheme == "folder" else "file"
+        raise ValueError(f"there is no {what} '{path}'; {_elsewhere(source.scheme, path) or hint}")
+    kind = local_files.other_kind(path) or "a file"
+    if source.scheme == "folder" and kind != "a folder":
+        raise ValueError(f"'{path}' is {kind}, and images are in a folder; {_hint(path, 'unpack an archive first')}")
+    if kind not in ("a file", "a folder") or (kind == "a folder" and source.scheme in ("csv", "jsonl")):
+        raise ValueError(f"'{path}' is {kind}, and {source.scheme}: is followed by a file; {_hint(path)}")
     return absolute
+
+
+def anchored(uri: str, folder: Path) -> str:
+    """The URI with a relative path as one from `folder`: paths in a recipe's file are relative to that file."""
+    scheme, _, name = uri.partition(":")
+    if scheme not in _LOCAL or not name or name.startswith(("~", "$")) or Path(name).is_absolute():
+        return uri
+    return f"{scheme}:{folder}/{name}"
+
+
+def _elsewhere(scheme: str, path: Path) -> str | None:
+    """A hint at the current folder, where it has what a recipe's own folder has not."""
+    for count in range(1, min(len(path.parts), 5)):
+        found = Path(*path.parts[-count:])
+        if found.exists() and found.absolute() != path:
+            rule = "paths in a recipe are relative to its file, and the current folder has one"
+            return f"{rule}: --set {shlex.quote(f'data.source={scheme}:{found}')}"
+    return None
+
+
+def _hint(path: Path, otherwise: str = "name a file") -> str:
+    """The source that a path is, by its name and what it holds, as an override; else what to do."""
+    if path.is_dir():
+        inside = sorted(each for each in path.iterdir() if each.is_file() and _scheme_of(each))
+        path = inside[0] if inside else path
+        scheme = _scheme_of(path) if inside else "folder" if any(each.is_dir() for each in path.iterdir()) else None
+    else:
+        scheme = _scheme_of(path) if path.is_file() else None
+    return f"--set {shlex.quote(f'data.source={scheme}:{path}')}" if scheme else otherwise
+
+
+def _scheme_of(path: Path) -> str | None:
+    """The scheme for a path: by its suffix, or for a folder."""
+    suffix = path.with_suffix("").suffix if path.suffix in (".gz", ".bz2", ".xz", ".zip") else path.suffix
+    if path.is_dir():
+        return "folder"
+    return (_SUFFIXES | {".tsv": "csv", ".json": "jsonl"}).get(suffix.lower())
 
 
 def on_hub(uri: str) -> bool:
@@ -132,5 +172,5 @@ def conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:
     if task not in _TASKS[kind]:
         yield (
             "data.source",
-            f"a source of {kind} serves {' and '.join(_TASKS[kind])}; the task is '{task}'; got '{uri}'",
+            f"'{uri}' is a source of {kind}, and the task is '{task}'; it serves {' and '.join(_TASKS[kind])}",
         )

@@ -11,12 +11,12 @@ import io
 import lzma
 import re
 import shlex
-import stat
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from ftapp import local_files
 from ftapp.data.examples import Findings
 
 _LARGEST = 4 << 30  # bytes of text; a decompression bomb is more
@@ -92,22 +92,10 @@ def read(path: Path, findings: Findings, encoding: str = "utf-8") -> str:
         return ""
 
 
-def not_a_file(path: Path) -> str | None:
-    """What a path is if it is no regular file: a folder, a pipe, a device; None if it is one. Raises OSError."""
-    mode = path.stat().st_mode
-    if stat.S_ISREG(mode):
-        return None
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-
-
 def _content(path: Path, findings: Findings) -> bytes:
     try:
-        if kind := not_a_file(path):
-            files = sorted(each.name for each in path.iterdir() if each.is_file()) if kind == "a folder" else []
-            holds = f", and holds {', '.join(files[:3])}; name one of them" if files else ""
-            findings.add(path, f"this is {kind}{holds}; examples are read from a file")
+        if kind := local_files.other_kind(path):
+            findings.add(path, f"this is {kind}; examples are read from a file")
             return b""
         if (size := path.stat().st_size) > _LARGEST:
             findings.add(path, f"this file has {size / 2**30:.1f} GiB; a table of at most {_LARGEST >> 30} GiB is read")

@@ -164,7 +164,9 @@ def _stages(
         problems.append(
             Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}")
         )
-    changes = [(f"{path} [profile.{profile}]", named[profile])] if profile in named else []
+    folder = path.absolute().parent
+    raw = _anchored(raw, folder)
+    changes = [(f"{path} [profile.{profile}]", _anchored(named[profile], folder))] if profile in named else []
     stages = _staged([(str(path), raw)], changes, problems)
     for override in overrides:
         try:
@@ -180,6 +182,18 @@ def _stages(
         if "arm" not in change:
             stages[-1] = (stages[-1][0], _over_arms(stages[-1][1], change))
     return stages
+
+
+def _anchored(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables of a recipe's file with relative paths as those from its folder, in its arms as well."""
+    found = dict(tables)
+    for name, key, anchored in (("data", "source", sources.anchored), ("model", "preset", presets.anchored)):
+        table = found.get(name)
+        if isinstance(table, dict) and isinstance(value := table.get(key), str):
+            found[name] = table | {key: anchored(value, folder)}
+    if isinstance(arms := found.get("arm"), list):
+        found["arm"] = [_anchored(arm, folder) if isinstance(arm, dict) else arm for arm in arms]
+    return found
 
 
 def _over_arms(tables: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -210,13 +210,13 @@ def test_facts_are_rows_that_begin_large() -> None:
     ("name", "source", "message"),
     [
         (None, None, "advice is about a source or a recipe; got neither"),
-        (None, "folder:nowhere", "there is no folder 'nowhere'"),
-        (None, "photos", "a source is SCHEME:NAME; got 'photos'"),
+        (None, "folder:nowhere", "there is no folder '"),
+        (None, "photos", "'photos' has no scheme that is known; a source is SCHEME:NAME"),
         (None, "tfds:mnist", "'ftapp advise vgg16-feature-extractor --source tfds:mnist'"),
         (None, "gutenberg:11", "advice is for classes, which plain texts do not have; got 'gutenberg:11'"),
         ("gpt2-full", None, "the task of 'gpt2-full' is 'causal-lm'"),
         ("bert-ful", None, "did you mean 'bert-full'?"),
-        ("bert-full", "sklearn:digits", "a source of images serves image-classification"),
+        ("bert-full", "sklearn:digits", "it serves image-classification"),
     ],
 )
 def test_what_cannot_be_advised_is_said(name: str | None, source: str | None, message: str) -> None:

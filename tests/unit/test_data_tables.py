@@ -221,12 +221,18 @@ def test_contradicting_rows_are_told_apart_from_duplicates(tmp_path: Path) -> No
     assert "row 2 (neg) and row 22 (pos), row 3 (pos) and row 23 (neg)" in note
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
-def test_what_is_no_file_is_refused_and_not_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(os.mkfifo, "a pipe"), (os.mkdir, "a folder"), (lambda path: path.symlink_to("/dev/zero"), "a device")],
+)
+def test_what_is_no_file_is_not_read(tmp_path: Path, make: Callable[[Path], None], kind: str) -> None:
     path = tmp_path / "a.csv"
-    make(path)
-    kind = "a folder" if path.is_dir() else "a pipe" if path.is_fifo() else "a device"
-    assert f"this is {kind}; examples are read from a file" in problems(f"csv:{path}")[0]
+    path.touch()
+    source = spec(f"csv:{path}")
+    path.unlink()
+    make(path)  # after the recipe was checked
+    with pytest.raises(RecipeError, match=f"this is {kind}; examples are read from a file"):
+        data.load(source, "text-classification", 0)
 
 
 @pytest.mark.parametrize("scheme", ["csv", "jsonl"])

