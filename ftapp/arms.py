@@ -73,6 +73,7 @@ class _Lane:
             for event in events:
                 self.history.apply(event)
                 self.narrator.tell(event, self.history)
+        self.narrator.look()
         return living
 
 

@@ -101,7 +101,9 @@ def _run_one(
         for event in runs.follow(run, process):
             for message in interruption.news():
                 narrator.say(message)
-            if event is not None:
+            if event is None:
+                narrator.look()
+            else:
                 history.apply(event)
                 narrator.tell(event, history)
     outcome = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)} | history.summary()
@@ -123,7 +125,8 @@ class Narrator:
     """Tells a run: by a progress bar with live metrics on a terminal, by plain lines now and then elsewhere."""
 
     def __init__(self, run: Run, console: Console) -> None:
-        self._console = console
+        self._run, self._console = run, console
+        self._waits = False  # for room on its disk
         self._bar: Progress | None = None
         self._last_line = 0.0
         self.say(f"run {run.folder}")
@@ -157,6 +160,12 @@ class Narrator:
             self._console.print(Text(words.one_line(text)), soft_wrap=True)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+    def look(self) -> None:
+        """Say once, without an event, that the run waits for room on its disk: where it is full there are none."""
+        before, self._waits = self._waits, self._run.waits_for_room()
+        if self._waits and not before:
+            self.say(narration.FULL_DISK)
 
     def tell(self, event: AnyEvent, history: History) -> None:
         """Show what one event changes."""

@@ -20,6 +20,8 @@ from ftapp.events import (
     Waited,
 )
 
+FULL_DISK = "the disk with the run's folder is full: the run waits, and goes on when there is room"
+
 
 def lines(event: AnyEvent) -> list[str]:
     """What there is to say of an event: nothing of steps and progress, which are shown and not told."""

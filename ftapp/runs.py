@@ -194,6 +194,8 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
     """
     run = Run(new_folder(folder, name, profile))
     replace_file(run.recipe_file, recipe.to_toml().encode())
+    # A file that holds something has room for commands in its last block, also when the disk is full.
+    run.control_file.write_bytes(b"\n")
     environment = {
         "recipe": name,
         "profile": profile,

@@ -114,7 +114,7 @@ class Headline(Static):
 
 
 class Trouble(Static):
-    """Why a run did not end well, with the last lines of its log. Not there for other runs."""
+    """Why a run did not end well, with the last lines of its log, or why it stands still. Not there for other runs."""
 
     DEFAULT_CSS = """
     Trouble {
@@ -125,8 +125,12 @@ class Trouble(Static):
 
     def show(self, run: Run, history: History, status: str) -> None:
         """Tell what is wrong, if anything is."""
-        self.display = status in ("failed", "crashed", "refused")
+        waits = status == "running" and run.waits_for_room()
+        self.display = waits or status in ("failed", "crashed", "refused")
         if not self.display:
+            return
+        if waits:
+            self.update(Text(narration.FULL_DISK, "bold"))
             return
         ended = history.ended
         reason = "the run's process ended without a word" if ended is None else ended.error or ""
