@@ -533,7 +533,7 @@ def runs(
     if deleted or restore is not None or empty_trash:
         _trash(runs_dir, restore, empty=empty_trash, as_json=as_json)
         return
-    from ftapp import experiments
+    from ftapp import experiments, outcome
     from ftapp import runs as folders
     from ftapp.tables import Column, print_table
 
@@ -543,19 +543,26 @@ def runs(
         history, facts = one.history(), one.environment()
         of = {key: facts.get(key) for key in ("experiment", "arm", "repeat")}
         of["damage"] = one.damage() or history.damage()
-        rows.append({"run": one.folder.name, "status": one.standing(history), **of, **history.summary()})
+        told = {**history.summary(), **outcome.table(history)}
+        rows.append({"run": one.folder.name, "status": one.standing(history), **of, **told})
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
     columns = [
         Column("run", 0, least=24, is_name=True),
         Column("status", 0, least=12),
+        Column("", 1),  # a sign where the result has warnings
         Column("steps", 4, right=True),
         Column("loss", 2, right=True),
         Column("accuracy", 1, right=True),
         Column("seconds", 3, right=True),
     ]
-    print_table(columns, [[str(row["run"]), _status(row), str(row["steps"]), *_numbers(row)] for row in rows])
+    cells = [
+        [str(row["run"]), _status(row), "!" * bool(row["warnings"]), str(row["steps"]), *_numbers(row)] for row in rows
+    ]
+    print_table(columns, cells)
+    if any(row["warnings"] for row in rows):
+        print("!  the result has warnings: ftapp report RUN tells them")
     if found := experiments.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
         columns = [

@@ -82,13 +82,15 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
 
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
     """parameters: of the model as trained; layers: how many hold weights; digest: a hash of all weights at first;
-    pretrained: a hash of those among them that are not of a new head.
+    pretrained: a hash of those among them that are not of a new head; vocabulary: tokens that a language model chooses
+    among, 0 for classifiers.
     """
 
     parameters: Count
     layers: Count
     digest: str = ""
     pretrained: str = ""
+    vocabulary: Count = 0
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import backend, narration, preflight, recipe, runs, words
+from ftapp import backend, cautions, narration, preflight, recipe, runs, words
+from ftapp import outcome as ends
 from ftapp.console import PlainConsole
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
@@ -28,6 +29,7 @@ from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
 
 _LINE_SECONDS = 10.0
+_CLASSES = 12  # whose recall the table tells
 
 
 def run_all(
@@ -96,6 +98,8 @@ def _run_one(
     run = runs.create(resolved, path.stem, profile, folder, **facts)
     history = History()
     with Narrator(run, PlainConsole(sys.stderr)) as narrator:
+        for caution in cautions.of_recipe(resolved):
+            narrator.say(f"caution: {caution}")
         process = runs.launch(run, environment)
         interruption.reaches(process)
         for event in runs.follow(run, process):
@@ -106,7 +110,8 @@ def _run_one(
             else:
                 history.apply(event)
                 narrator.tell(event, history)
-    outcome = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)} | history.summary()
+    outcome: dict[str, Any] = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)}
+    outcome |= history.summary() | ends.table(history, resolved)
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):
         explain(run, history, outcome["status"], debug=debug)
@@ -118,7 +123,8 @@ def _run_one(
 
 def _refused(name: str) -> dict[str, Any]:
     """The outcome of a recipe that was not run."""
-    return {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None} | History().summary()
+    found = {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None}
+    return found | History().summary() | ends.table(History())
 
 
 class Narrator:
@@ -218,10 +224,21 @@ def _proof_row(proof: dict[str, Any]) -> str:
     return words.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
 
 
+def _recall(recall: dict[str, float]) -> str:
+    """The recall of each class, the lowest first."""
+    lowest = sorted(recall.items(), key=lambda each: each[1])
+    listed = ", ".join(f"{name} {share:.1%}" for name, share in lowest[:_CLASSES])
+    return listed + (f" and {len(lowest) - _CLASSES} classes above" if len(lowest) > _CLASSES else "")
+
+
 def print_result(outcome: dict[str, Any], console: Console) -> None:
     """The result of one run as a table, and the samples that it wrote."""
     table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
     rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
+    if best := outcome["constant"]:
+        rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
+    if outcome["recall"] and outcome["is_uneven"]:
+        rows["recall"] = _recall(outcome["recall"])
     if outcome["classes"]:
         rows["classes"] = words.class_counts(outcome["classes"], outcome["counts"])
     if outcome["data_notes"]:
@@ -241,5 +258,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     for name, value in rows.items():
         table.add_row(name, Text(value))
     console.print(table)
+    for each in outcome["warnings"]:
+        told = words.printable(f"warning: {each['says']}; {each['advice']}")
+        console.print(Text(f"{told}\n", "yellow"), soft_wrap=True)
     for sample in outcome["samples"]:
         console.print(Text(f"after {sample['step']} steps: {sample['text']}\n"), soft_wrap=True)

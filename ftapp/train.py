@@ -80,6 +80,7 @@ def train(
             layers=len(units),
             digest=combined(weights),
             pretrained=combined({name: each for name, each in weights.items() if not name.startswith(ours)}),
+            vocabulary=pretrained.backbone.vocabulary_size if recipe.task == "causal-lm" else 0,
         )
     )
     control.can_wait = True

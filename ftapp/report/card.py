@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ftapp import outcome
 from ftapp.compare import Record
 from ftapp.durable import replace_file
 from ftapp.report import pieces
@@ -60,6 +61,11 @@ def card(one: Record) -> str:
         lines += ["", f"- Loss: {result.loss:.4f}"]
         if result.accuracy is not None:
             lines.append(f"- Accuracy: {result.accuracy:.2%}")
+        if best := outcome.constant(history):
+            lines.append(f"- Accuracy of a constant answer, always '{best.name}': {best.accuracy:.2%}")
+        recalls = outcome.recalls(history)
+        if outcome.is_uneven(recalls):
+            lines.append(f"- Found of each class: {', '.join(map(str, recalls))}")
         lines += [
             "",
             "Nothing was measured on data of another source, on subgroups, or against misuse. Measure before you rely "
@@ -67,6 +73,8 @@ def card(one: Record) -> str:
         ]
     else:
         lines.append("The run did not measure its test split.")
+    if minded := pieces.warnings(one):
+        lines += ["", *(f"- **{each}**" for each in minded)]
     if history.samples:
         lines += ["", "## Samples", ""]
         for sample in history.samples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ftapp import analysis, compare, findings, recipe
+from ftapp import analysis, compare, findings, outcome, recipe
 from ftapp.compare import Arm
 from ftapp.durable import replace_file
 from ftapp.experiments import Experiment, control_of
@@ -23,7 +23,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     if arms:
         fair = compare.fairness(arms)
         title = arms[0].records[0].title
-        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_noise(arms)]
+        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_warned(arms), *_noise(arms)]
         rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"hashes": fair.table(), "notes": notes, **compare.told(arms)}
         result["findings"] = [
@@ -43,6 +43,16 @@ def _conditions(arms: list[Arm], jobs: int) -> str:
     lanes = "one after another" if jobs == 1 else f"{jobs} at once"
     turned = ", every other repeat in the opposite order" if repeats > 1 else ""
     return f"Each of {len(arms)} arms was run {told}, in a process of its own, {lanes}{turned}."
+
+
+def _warned(arms: list[Arm]) -> list[str]:
+    """What is wrong with the results of the runs, each with the run's name."""
+    return [
+        f"{each.name}: warning: {warning}"
+        for arm in arms
+        for each in arm.records
+        for warning in outcome.warnings(each.history)
+    ]
 
 
 def _noise(arms: list[Arm]) -> list[str]:

@@ -7,13 +7,15 @@ import math
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ftapp import words
+from ftapp import outcome, recipe, words
 from ftapp.analysis import Series
 from ftapp.compare import Record
+from ftapp.errors import RecipeError
 from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
 from ftapp.files import read_bytes
 from ftapp.history import History
@@ -192,6 +194,14 @@ def proof(phase: PhaseEnded) -> str:
     return "; ".join(
         [f"{phase.phase}: {told}", *(f"{name}: {', '.join(each)}" for name, each in found.items() if each)]
     )
+
+
+def warnings(one: Record) -> list[str]:
+    """What is wrong with a run's result, in sentences."""
+    loaded = None
+    with suppress(RecipeError):  # a folder that was tampered with, or is of another version
+        loaded = recipe.load(one.run.recipe_file)
+    return [f"Warning: {each}" for each in outcome.warnings(one.history, loaded)]
 
 
 def facts(one: Record) -> list[str]:

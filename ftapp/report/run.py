@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ftapp import words
+from ftapp import outcome, words
 from ftapp.compare import Record, drift, metrics, token_share_gain
 from ftapp.durable import replace_file
 from ftapp.files import read_bytes
@@ -42,6 +42,8 @@ def body(one: Record) -> list[str]:
         parts.append(f'<p class="bad">{escape(f"The files of the run are damaged: {damage}.")}</p>')
     if history.ended and history.ended.error:
         parts.append(f'<p class="bad">{escape(history.ended.error)}</p>')
+    if minded := pieces.warnings(one):
+        parts.append(page.items("bad", minded))
     if len(history.steps):
         parts += [page.heading("Training"), page.grid(_curves(one))]
     if history.samples:
@@ -84,7 +86,9 @@ def _figures(one: Record) -> str:
     found, result = metrics(one), one.history.result
     values: list[tuple[str, str, str]] = []
     if result and result.accuracy is not None:
-        values.append(("Test accuracy", f"{result.accuracy:.1%}", f"of {result.examples:,} held-out examples"))
+        best = outcome.constant(one.history)
+        beside = f"; always '{best.name}': {best.accuracy:.1%}" if best else ""
+        values.append(("Test accuracy", f"{result.accuracy:.1%}", f"of {result.examples:,} held-out examples{beside}"))
     if result:
         values.append(("Test loss", f"{result.loss:.4g}", f"on {result.examples:,} held-out examples"))
     if one.history.phases:

@@ -28,7 +28,7 @@ from typing import Any
 import msgspec
 from typer.testing import CliRunner
 
-from ftapp import cli, control, experiments, headless, narration, runs
+from ftapp import cli, control, experiments, headless, narration, outcome, runs
 from ftapp.compare import drift
 from ftapp.console import PlainConsole
 from ftapp.control import Control
@@ -299,6 +299,7 @@ def read_run(one: Run) -> None:
     """What a run's history is made into."""
     history, status = one.history(), one.status()
     told = {"recipe": "x", "run": "y", "status": status, "model": None} | history.summary()
+    told |= outcome.table(history)
     json.dumps(told)
     headless.print_result(told, PlainConsole(io.StringIO()))
     with redirect_stderr(io.StringIO()), headless.Narrator(one, PlainConsole(io.StringIO())) as narrator:
@@ -307,6 +308,7 @@ def read_run(one: Run) -> None:
         for each in _events(one):
             narration.lines(each)
             growing.apply(each)
+            outcome.alarms(growing)
             narrator.tell(each, growing)
     comparison.results(history)
     comparison.paired_losses(history, history)

@@ -15,7 +15,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.css.query import NoMatches
 from textual.widget import Widget
 
-from ftapp import control
+from ftapp import control, outcome
 from ftapp import recipe as recipes
 from ftapp.ahead import SharedFollower
 from ftapp.errors import RecipeError, RunError
@@ -27,6 +27,7 @@ from ftapp.tui.pace import rest
 from ftapp.tui.screens.ask import Ask
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.page import Page
+from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
 
@@ -116,6 +117,7 @@ when this screen or the interface is closed. Commands are carried out at the end
     def body(self) -> Iterable[Widget]:
         yield Headline()
         yield Trouble()
+        yield Cautions()
         with Container(id="panes"):
             with Vertical(id="charts"):
                 yield Chart("Loss", id="loss")
@@ -185,6 +187,9 @@ when this screen or the interface is closed. Commands are carried out at the end
         history = self.history
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
         self.query_one(Trouble).show(self.run, history, self._status)
+        going_on = self._status == "running"
+        minded = outcome.alarms(history) if going_on else outcome.warnings(history, self._recipe)
+        self.query_one(Cautions).show(minded)
         self.query_one(PhasesPane).show(history, self._recipe, self._status)
         self.query_one(LayersPane).show(history)
         self.query_one(ExamplesPane).show(history)

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ftapp.cautions import Caution
+from ftapp.words import printable
 
 _MOST = 3  # that are shown; the others are counted
 
@@ -23,9 +24,9 @@ class Cautions(Static):
     def show(self, cautions: Sequence[Caution]) -> None:
         """Tell these in place of the former ones."""
         self.set_class(bool(cautions), "-any")
-        lines = [f"! {caution}" for caution in cautions[:_MOST]]
+        lines = [f"! {printable(str(caution))}" for caution in cautions[:_MOST]]
         if len(cautions) > _MOST:
-            lines.append(f"! and {len(cautions) - _MOST} more: ftapp validate tells all")
+            lines.append(f"! and {len(cautions) - _MOST} more")
         # As content, since a caution may quote text that looks like markup.
         text = Content("\n".join(lines))
         if self.content != text:

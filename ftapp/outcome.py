@@ -1,0 +1,354 @@
+"""How a run turned out: what its numbers are worth beside a constant answer, and what is wrong with them.
+
+A pure fold of a `History`. `alarms` are of a run that goes on, `warnings` of one that has ended.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ftapp import cautions
+from ftapp.cautions import Caution
+from ftapp.events import Confused, Evaluated
+from ftapp.history import History
+from ftapp.recipe import Recipe
+
+WINDOW = 8
+"""Losses of steps that are compared with as many at the start. Where both come from one distribution, each of the last
+eight is above each of the first eight in 1 of 12,870 cases (a rank test: Mann and Whitney 1947), whatever that
+distribution is: single bad batches raise no alarm, however bad they are."""
+_SETTLED = 24  # steps before which nothing is said of the course of the loss
+_ABOVE = 1.1  # times the median at the start, so that a loss that merely stays is not meant
+_EXPLODED = 10.0  # times the median at the start
+_RISEN = 1.01  # times a held-out loss on the same examples with the same weights, which rounding alone does not reach
+_STAYS = 3  # evaluations in a row of a held-out loss that has risen
+_OVERFITTED, _DOUBLED, _LEAST_RISE = 1.1, 2.0, 0.05  # times the lowest held-out loss of the phase, and so much more
+_SIGMA = 3.5  # standard errors: 1 of 2,000 runs would be called unlike its validation by chance
+_FEW = 5  # test examples of a class from which on it is said that none was found
+_UNEVEN = 1.5  # times as many examples of the largest class as of the smallest
+_BAD_BATCH = 10  # examples of an evaluation from which on one predicted class is no accident
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The best constant answer: the class that is most frequent in the test split, and its share, 0..1."""
+
+    name: str
+    accuracy: float
+
+    def __str__(self) -> str:
+        return f"always '{self.name}': accuracy {self.accuracy:.4f}"
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many of a class's test examples were found."""
+
+    name: str
+    found: int
+    examples: int
+
+    def __str__(self) -> str:
+        share = f" ({self.found / self.examples:.1%})" if self.examples else ""
+        return f"{self.name} {self.found:,} of {self.examples:,}{share}"
+
+
+def constant(history: History) -> Constant | None:
+    """The constant answer to the test split; None for language models and before the split is known."""
+    data = history.data
+    if data is None or not data.classes:
+        return None
+    final = _final(history)
+    sizes = [sum(row) for row in final.counts] if final else list(data.counts.get("test", []))
+    if len(sizes) != len(data.classes) or not sum(sizes):
+        return None
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    return Constant(data.classes[largest], sizes[largest] / sum(sizes))
+
+
+def recalls(history: History) -> list[Recall]:
+    """How many examples of each class of the test split were found, in the order of the classes."""
+    final, data = _final(history), history.data
+    if final is None or data is None:
+        return []
+    rows = zip(data.classes, final.counts, strict=True)
+    return [Recall(name, row[index], sum(row)) for index, (name, row) in enumerate(rows)]
+
+
+def is_uneven(found: Sequence[Recall]) -> bool:
+    """Whether some classes are so much smaller than others that the accuracy hides what becomes of them."""
+    sizes = [each.examples for each in found]
+    return bool(sizes) and max(sizes) > _UNEVEN * min(sizes)
+
+
+def table(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
+    """The keys that this module adds to the result of a run as JSON has it."""
+    best, found = constant(history), recalls(history)
+    return {
+        "constant": {"class": best.name, "accuracy": best.accuracy} if best else None,
+        "recall": {each.name: each.found / each.examples for each in found if each.examples},
+        "is_uneven": is_uneven(found),
+        "warnings": [each.table() for each in warnings(history, recipe)],
+    }
+
+
+def warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
+    """What is wrong with the result of a run that came to its end, the worst first.
+
+    recipe: the run's, whose cautions are told too. Nothing of a run that failed, which says why itself.
+    """
+    ended = history.ended
+    if ended is None or ended.status not in ("done", "interrupted"):
+        return []
+    result, data = history.result, history.data
+    sizes = {name: getattr(data, name) for name in ("train", "validation", "test")} if data else None
+    found: list[Caution] = []
+    if not len(history.steps):
+        found.append(Caution("no-steps", "the run made no step, so that nothing was learned", "let it train"))
+    if result is None:
+        why = "since the run was interrupted" if ended.status == "interrupted" else "so that it has no result"
+        found.append(Caution("not-evaluated", f"the test split was not measured, {why}", "run it to its end"))
+    else:
+        found += _loss(history, result)
+        found += _accuracy(history, result)
+        found += _other_splits(history, result)
+    found += _course(history)
+    found += _random_head(history)
+    known = {each.id for each in found}
+    told = cautions.of_recipe(recipe, sizes) if recipe else []
+    return [*found, *(each for each in told if each.id not in known)]
+
+
+def alarms(history: History) -> list[Caution]:
+    """What is going wrong with a run that goes on, with the key of the Run screen that helps, the worst first."""
+    if history.ended is not None:
+        return []
+    return [*_diverging(history), *_one_class_meanwhile(history), *_overfitting(history, alarm=True)]
+
+
+def _final(history: History) -> Confused | None:
+    """The confusion of the result; None where it does not fit the classes, as in a folder that was tampered with."""
+    return next((each for each in reversed(history.confusions) if each.final and _fits(each, history)), None)
+
+
+def _fits(confused: Confused, history: History) -> bool:
+    return history.data is not None and len(confused.counts) == len(history.data.classes)
+
+
+def _is_sound(evaluation: Evaluated) -> bool:
+    """Whether an evaluation is of examples, and its accuracy a share."""
+    return evaluation.examples > 0 and (evaluation.accuracy is None or 0 <= evaluation.accuracy <= 1)
+
+
+def _smaller_rate(history: History) -> str:
+    rate = max(history.steps.rate, default=0.0)
+    return f"a smaller learning rate, for example a tenth of the {rate:.2g} it had, or clip_norm = 1.0" if rate else ""
+
+
+def _loss(history: History, result: Evaluated) -> Iterator[Caution]:
+    if not math.isfinite(result.loss):
+        yield Caution("loss-not-finite", f"the test loss is {result.loss}", f"try {_smaller_rate(history)}")
+        return
+    first, last = _same_examples(history)
+    if first and last and last.loss > _RISEN * first.loss:
+        better = (
+            f", although the accuracy rose from {first.accuracy:.4f} to {last.accuracy:.4f}: the model is too sure of "
+            "its mistakes"
+            if first.accuracy is not None and last.accuracy is not None and last.accuracy > first.accuracy
+            else ""
+        )
+        yield Caution(
+            "loss-above-start",
+            f"the {last.split} loss is {last.loss:.4g}, above the {first.loss:.4g} before training{better}",
+            "try fewer steps, dropout, or more data" if _training_fell(history) else f"try {_smaller_rate(history)}",
+        )
+    choices, what = _choices(history)
+    if choices > 1 and result.loss > math.log(choices):
+        yield Caution(
+            "loss-above-uniform",
+            f"the test loss is {result.loss:.4g}, above the {math.log(choices):.4g} of a model that gives all "
+            f"{choices:,} {what} the same probability",
+            "do not trust its probabilities; "
+            + ("try fewer steps or dropout" if _training_fell(history) else f"try {_smaller_rate(history)}"),
+        )
+
+
+def _choices(history: History) -> tuple[int, str]:
+    """Among how many things the model chooses by a probability; 0 where its scores are none or it is not known."""
+    final = _final(history)
+    if final is not None and history.data is not None:
+        return (len(history.data.classes), "classes") if final.calibration else (0, "")
+    return (history.model.vocabulary if history.model else 0), "tokens"
+
+
+def _same_examples(history: History) -> tuple[Evaluated | None, Evaluated | None]:
+    """The evaluation before training, and the last one of the same examples; None where there is none."""
+    first = next((each for each in history.evaluations if each.step == 0 and math.isfinite(each.loss)), None)
+    if first is None:
+        return None, None
+    of = (first.split, first.examples)
+    later = (each for each in reversed(history.evaluations) if each.step > 0 and (each.split, each.examples) == of)
+    return first, next(later, None)
+
+
+def _training_fell(history: History) -> bool:
+    losses = history.steps.loss
+    return len(losses) >= 2 * WINDOW and statistics.median(losses[-WINDOW:]) < statistics.median(losses[:WINDOW])
+
+
+def _accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
+    final, best, found = _final(history), constant(history), recalls(history)
+    if result.accuracy is None:
+        return
+    if not _is_sound(result):
+        yield Caution("no-accuracy", f"the test accuracy is {result.accuracy}, which is no share", "see the run's log")
+        return
+    present = [each for each in found if each.examples]
+    predicted = [index for index in range(len(found)) if final and any(row[index] for row in final.counts)]
+    if len(present) > 1 and len(predicted) == 1:
+        name = found[predicted[0]].name
+        yield Caution(
+            "one-class",
+            f"the model answers '{name}' to every test example, and its accuracy of {result.accuracy:.4f} is that "
+            "class's share",
+            "it has learned nothing of the examples; try another learning rate, more steps, or classes of even size",
+        )
+        return
+    if best and len(present) > 1 and round(result.accuracy * result.examples) <= round(best.accuracy * result.examples):
+        yield Caution(
+            "no-better-than-constant",
+            f"the test accuracy is {result.accuracy:.4f}, no more than the {best.accuracy:.4f} of always answering "
+            f"'{best.name}'",
+            "judge it by the recall of each class; try more steps, another learning rate, or classes of even size",
+        )
+    elif len(present) > 1 and (chance := _no_better_than_chance(present)):
+        yield Caution(
+            "no-better-than-chance",
+            f"the mean recall of the classes is {chance:.4f}, not clearly above the {1 / len(present):.4f} of chance",
+            "try more steps, another learning rate, or more of the layers trained",
+        )
+    lost = [each for each in present if each.found == 0 and each.examples >= _FEW]
+    if lost and len(present) > 1:
+        names = ", ".join(f"'{each.name}' (0 of {each.examples:,})" for each in lost[:3])
+        more = f" and of {len(lost) - 3} more classes" if len(lost) > 3 else ""
+        yield Caution(
+            "class-not-found",
+            f"no test example was found of {names}{more}",
+            "the model does not know these classes; give it more examples of them, or more steps",
+        )
+
+
+def _no_better_than_chance(present: Sequence[Recall]) -> float | None:
+    """The mean recall where it is at most two standard errors above that of chance; None where it is more."""
+    shares = [each.found / each.examples for each in present]
+    mean = sum(shares) / len(shares)
+    variances = (share * (1 - share) / each.examples for share, each in zip(shares, present, strict=True))
+    error = math.sqrt(sum(variances)) / len(shares)
+    return mean if mean <= 1 / len(present) + 2 * error else None
+
+
+def _other_splits(history: History, result: Evaluated) -> Iterator[Caution]:
+    """A result that is far below what the run was watched on."""
+    watched = [each for each in history.evaluations if not each.final and each.split == "validation"]
+    last = watched[-1] if watched else None
+    if last is None or last.step != result.step or result.split != "test":
+        return
+    if last.accuracy is None or result.accuracy is None or not (_is_sound(last) and _is_sound(result)):
+        return
+    together = last.examples + result.examples
+    share = (last.accuracy * last.examples + result.accuracy * result.examples) / together
+    error = math.sqrt(share * (1 - share) * (1 / last.examples + 1 / result.examples))
+    if error and last.accuracy - result.accuracy > _SIGMA * error:
+        yield Caution(
+            "test-below-validation",
+            f"the test accuracy is {result.accuracy:.4f} and that of validation {last.accuracy:.4f}, further apart "
+            "than chance puts them",
+            "the two splits are of different kinds; look at how the data were split",
+        )
+
+
+def _course(history: History) -> Iterator[Caution]:
+    for each in _diverging(history):
+        advice = f"try {_smaller_rate(history)}"
+        yield Caution(each.id.replace("loss", "training-loss", 1), each.says, advice)
+    yield from _overfitting(history, alarm=False)
+
+
+def _diverging(history: History) -> Iterator[Caution]:
+    losses = history.steps.loss
+    if losses and not math.isfinite(losses[-1]):
+        yield Caution("loss-not-finite", f"the training loss is {losses[-1]}", "press x to stop, and lower the rate")
+        return
+    if len(losses) < _SETTLED:
+        return
+    first, last = losses[:WINDOW], losses[-WINDOW:]
+    start, now = statistics.median(first), statistics.median(last)
+    if min(last) <= max(first) or now <= _ABOVE * start:
+        return
+    exploded = now > _EXPLODED * max(start, 1e-3)
+    what = "has exploded: it is" if exploded else "is above that at the start: it is"
+    yield Caution(
+        "loss-exploded" if exploded else "loss-rising",
+        f"the training loss {what} {now:.3g}, and was {start:.3g}",
+        f"press e for a smaller learning rate (now {history.steps.rate[-1]:.2g}), or x to stop",
+    )
+
+
+def _one_class_meanwhile(history: History) -> Iterator[Caution]:
+    last, data = (history.confusions[-1] if history.confusions else None), history.data
+    if last is None or data is None or not last.step or not _fits(last, history):
+        return
+    predicted = [name for index, name in enumerate(data.classes) if any(row[index] for row in last.counts)]
+    present = sum(any(row) for row in last.counts)
+    if len(predicted) == 1 and present > 1 and sum(map(sum, last.counts)) >= _BAD_BATCH:
+        yield Caution(
+            "one-class",
+            f"at step {last.step} the model answered '{predicted[0]}' to every {last.split} example",
+            "press e to change the learning rate, or x to stop, if the next evaluation says so again",
+        )
+
+
+def _overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
+    """A held-out loss that has risen and stays there, while the training loss falls.
+
+    It is of the latest phase alone, since the first steps of a phase may raise the loss for a while. Where there is an
+    accuracy that has not fallen with it, the loss has to have doubled.
+    """
+    first, last = _same_examples(history)
+    if first is None or last is None or not _training_fell(history):
+        return
+    began = history.phases[-1].first_step if history.phases else 1
+    of = (first.split, first.examples)
+    course = [each for each in history.evaluations if (each.split, each.examples) == of and not each.final]
+    course = [each for each in course if each.step >= began and _is_sound(each)]
+    if len(course) <= _STAYS:
+        return
+    lowest = min(course, key=lambda each: each.loss)
+    kept = False
+    if lowest.accuracy is not None and last.accuracy is not None:
+        error = math.sqrt(lowest.accuracy * (1 - lowest.accuracy) / max(1, lowest.examples))
+        kept = last.accuracy >= lowest.accuracy - error
+    bound = lowest.loss * (_DOUBLED if kept else _OVERFITTED) + _LEAST_RISE
+    if all(each.loss > bound and each.step > lowest.step for each in course[-_STAYS:]):
+        yield Caution(
+            "overfitting",
+            f"the {last.split} loss was lowest at step {lowest.step} ({lowest.loss:.4g}) and is {last.loss:.4g}, while "
+            "that of the training falls: the model learns its examples by heart",
+            "press x to stop and keep the model" if alarm else f"train for some {lowest.step} steps, or try dropout",
+        )
+
+
+def _random_head(history: History) -> Iterator[Caution]:
+    data = history.data
+    if not history.phases or data is None or not data.classes or not len(history.steps):
+        return
+    if not any(path.rpartition("/")[2] == "classifier" for phase in history.phases for path in phase.trainable_layers):
+        yield Caution(
+            "head-frozen",
+            "the classifier has its random first weights, since no phase trained it",
+            "add 'train head' to the layers of a phase",
+        )
