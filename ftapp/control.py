@@ -133,6 +133,10 @@ class Control:
         self._read()
         return self.stopping
 
+    def stands(self) -> bool:
+        """Whether the run stands still on purpose: it is paused, or waits for room on its disk."""
+        return self._paused or (self._disk is not None and self._disk.waiting)
+
     def called(self) -> bool:
         """Whether there is something to heed."""
         self._read()

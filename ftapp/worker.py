@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from ftapp.errors import HubError, RecipeError, RunError
 from ftapp.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
 from ftapp.full_disk import FullDisk, is_full
 from ftapp.runs import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
+from ftapp.watchdog import Watchdog
 
 # What backends call their errors of memory.
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
@@ -28,6 +31,7 @@ def main(folder: Path) -> int:
     log = EventLog(run.events_file, disk)
     control = Control(run, log, disk)
     begun = control.clock()
+    watchdog = Watchdog(control.stands, _end_stuck(EventLog(run.events_file), control, begun))
     error, problems = None, []
     status: Status
     try:
@@ -67,6 +71,7 @@ def main(folder: Path) -> int:
             status, error = "failed", _explain(raised)
             with suppress(OSError):  # the disk is full
                 traceback.print_exc()
+    watchdog.stop()
     ended = RunEnded(
         time=time.time(),
         status=status,
@@ -82,6 +87,20 @@ def main(folder: Path) -> int:
         with suppress(OSError):
             print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
     return EXIT_CODES[status]
+
+
+def _end_stuck(log: EventLog, control: Control, begun: float) -> Callable[[str], None]:
+    """What ends a process whose main thread is stuck. log: opened while there was memory."""
+
+    def end(error: str) -> None:
+        try:
+            faulthandler.dump_traceback(all_threads=True)  # where it is stuck, in the run's log
+            seconds = control.clock() - begun
+            log.write(RunEnded(time=time.time(), status="failed", steps=control.steps, seconds=seconds, error=error))
+        finally:
+            os._exit(EXIT_CODES["failed"])
+
+    return end
 
 
 def _explain(error: Exception) -> str:

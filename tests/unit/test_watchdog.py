@@ -1,0 +1,72 @@
+"""A process that is stuck is told from one that computes, stands still on purpose, or waits for another."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+import time
+from pathlib import Path
+from queue import Queue
+
+from ftapp.events import RunEnded, read
+from ftapp.locks import locked
+from ftapp.runs import Run
+from ftapp.watchdog import Watchdog
+
+
+def test_a_process_that_computes_nothing_is_stuck() -> None:
+    told: Queue[str] = Queue()
+    # Looks so far apart that what looking takes is nothing beside it.
+    Watchdog(lambda: False, told.put, seconds=0.6, interval=0.3)
+    assert "has computed nothing" in told.get(timeout=60)
+    assert told.empty()
+
+
+def test_one_that_computes_is_not() -> None:
+    told: list[str] = []
+    # A look of half a second, in which a loaded machine gives this process some of its time too.
+    watchdog = Watchdog(lambda: False, told.append, seconds=1.0, interval=0.5)
+    begun = time.process_time()
+    while time.process_time() - begun < 2:
+        pass
+    watchdog.stop()
+    assert not told
+
+
+def test_one_that_stands_still_on_purpose_is_not() -> None:
+    told: list[str] = []
+    watchdog = Watchdog(lambda: True, told.append, seconds=0.3, interval=0.3)
+    time.sleep(1)
+    watchdog.stop()
+    assert not told
+
+
+def test_one_that_waits_for_another_process_is_not(tmp_path: Path) -> None:
+    told: list[str] = []
+    holds = (
+        "import fcntl, sys, time; file = open(sys.argv[1], 'ab'); fcntl.flock(file, fcntl.LOCK_EX); "
+        "print('held', flush=True); time.sleep(1)"
+    )
+    with subprocess.Popen([sys.executable, "-c", holds, tmp_path / "lock"], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        watchdog = Watchdog(lambda: False, told.append, seconds=0.3, interval=0.3)
+        with locked(tmp_path / "lock", fcntl.LOCK_EX):
+            watchdog.stop()
+    assert not told
+
+
+def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom ftapp import worker\nfrom ftapp.control import Control\n"
+        "from ftapp.events import EventLog\nfrom ftapp.runs import Run\nrun = Run(Path(sys.argv[1]))\n"
+        "log = EventLog(run.events_file)\ncontrol = Control(run, log)\n"
+        "worker._end_stuck(log, control, control.clock())('it is stuck')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    [event] = read(Run(tmp_path).events_file)
+    assert isinstance(event, RunEnded)
+    assert (event.status, event.error) == ("failed", "it is stuck")
+    assert "Thread" in ended.stderr
