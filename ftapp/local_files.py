@@ -157,8 +157,12 @@ def readable(text: str) -> str:
     """Text with names of files in one line that can be printed: bytes that are no UTF-8, line ends and other control
     characters as escapes such as \\xe9.
     """
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown)
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
+
+
+def _escape(char: str) -> str:
+    """An escape; a surrogate that stands for a byte in a file's name becomes that byte's."""
+    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else ascii(char)[1:-1]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -149,9 +149,9 @@ def no_classes(counts: Mapping[str, int]) -> str:
     return ""
 
 
-def keeping(labels: Iterable[str]) -> str:
-    """The override that names some labels as the classes."""
-    names = in_order(labels)
+def keeping(labels: Iterable[str], *, ordered: bool = False) -> str:
+    """The override that names some labels as the classes. ordered: whether they are in the order of the classes."""
+    names = tuple(labels) if ordered else in_order(labels)
     if len(names) > _MOST_CLASSES:
         return f"name all {len(names)} in data.classes"
     return override("data.classes", f"[{', '.join(map(_toml, names))}]")

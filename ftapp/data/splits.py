@@ -25,6 +25,7 @@ from ftapp.data.examples import (
     Texts,
     listed,
 )
+from ftapp.data.labels import shown
 from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Data
 
@@ -179,7 +180,9 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting
             raise _problem("data.source", f"{len(pool)} texts without duplicates; a split needs one {uses}")
         return
     counts = np.bincount(examples.labels[pool], minlength=len(examples.classes))
-    short = [f"'{name}' has {count}" for name, count in zip(examples.classes, counts, strict=True) if count < needed]
+    short = [
+        f"{shown(name)} has {count}" for name, count in zip(examples.classes, counts, strict=True) if count < needed
+    ]
     if short:
         listed = ", ".join(short[:10]) + (f" and {len(short) - 10} more have too few" if len(short) > 10 else "")
         message = f"without duplicates, {listed}; each class needs one example {uses}"

@@ -250,9 +250,8 @@ def _classes(
     findings.check()
     classes = tuple(spec.classes) if spec.classes else labels.merged(counts) if merge else labels.in_order(counts)
     known = labels.positions(counts, classes, merge=merge)
-    for name in counts:
-        if name not in known:
-            _add_unknown(path, name, places[name], counts, classes, findings)
+    if len(known) < len(counts):
+        _add_unknown(path, known, places, classes, findings)
     if len(classes) < 2 and not findings.found:
         columns = [each for each in rows[0][1] if each]
         guess = _guessed(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
@@ -268,21 +267,26 @@ def _classes(
 
 def _add_unknown(
     path: Path,
-    name: str,
-    places: Sequence[str],
-    counts: Mapping[str, int],
+    known: Mapping[str, int],
+    places: Mapping[str, Sequence[str]],
     classes: Sequence[str],
     findings: Findings,
 ) -> None:
-    if all(labels.whole(each) is not None for each in counts) and not set(counts) & set(classes):
-        found = labels.in_order(counts)
-        findings.add(path, f"the labels are {labels.shown_list(found)}, and data.classes has {len(classes)} names; "
-                           "names of numbers count from 0 or from 1, one name for each number that occurs",
-                     "data.classes")  # fmt: skip
-        findings.check()
-    message = f"the label {shown(name)} is none of data.classes; {nearest(name, classes)}"
-    for place in places:
-        findings.add(path, message, "data.classes", place)
+    """Findings for labels that are none of data.classes: one where all are other ones, else one for each row."""
+    found = labels.in_order(places)
+    if not known:
+        said = f"the labels are {labels.shown_list(found)}, and data.classes has {len(classes)} other names, "
+        said += labels.shown_list(classes)
+        if all(labels.whole(label) is not None for label in found):
+            said += "; names of numbers count from 0 or from 1, one name for each number that occurs"
+        findings.add(path, f"{said}; to take the labels as the classes, --set data.classes=", "data.classes")
+        return
+    more = [label for label in found if label not in known]
+    mend = f"; to add {'it' if len(more) == 1 else 'them'}, {labels.keeping([*classes, *more], ordered=True)}"
+    for label in more:
+        message = f"the label {shown(label)} is none of data.classes; {nearest(label, classes)}{mend}"
+        for place in places[label]:
+            findings.add(path, message, "data.classes", place)
 
 
 def _plain(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -62,11 +63,14 @@ def _checked_size(size: float) -> float:
 def _checked_encoding(name: str) -> str:
     try:
         "a".encode(name)
+        if codecs.lookup(name).name in _NOT_OF_FILES:
+            raise LookupError
     except (LookupError, ValueError) as error:
         raise ValueError(f"there is no encoding '{name}'; {nearest(name, _ENCODINGS)}") from error
     return name
 
 
+_NOT_OF_FILES = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape")
 _ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis", "euc-kr", "big5")
 
 

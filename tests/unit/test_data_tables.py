@@ -209,7 +209,7 @@ def test_how_numbers_were_read_as_classes_is_said(tmp_path: Path) -> None:
     assert texts(splits)[ROWS[0][0]] == "awful"
     assert splits.notes == ("labels are numbers: 1 = awful, 2 = poor, 3 = fair, 4 = good, 5 = great",)
     message = refused(tmp_path / "a.csv", stars, classes=["awful", "poor", "fair", "good", "great", "best"])
-    assert "the labels are '1', '2', '3', '4', '5', and data.classes has 6 names" in message
+    assert "the labels are '1', '2', '3', '4', '5', and data.classes has 6 other names" in message
 
 
 def test_contradicting_rows_are_told_apart_from_duplicates(tmp_path: Path) -> None:

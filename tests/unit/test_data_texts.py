@@ -167,9 +167,14 @@ def test_problems_are_reported_together_and_in_moderation(tmp_path: Path) -> Non
     assert len(found) == 1
     assert found[0].startswith(f"{tmp_path}/bad.csv: data.text_column: rows 2, 3, 4 and 27 more: the text is empty")
     rows = [(f"text {number}", "x" * number) for number in range(1, 31)]
-    found = problems(write_csv(tmp_path / "bad.csv", rows), classes=["a", "b"])
+    found = problems(write_csv(tmp_path / "bad.csv", rows), classes=["x", "y"])
     assert len(found) == 11
-    assert "and 20 more problems" in found[-1]
+    assert "and 19 more problems" in found[-1]
+    (message,) = problems(write_csv(tmp_path / "bad.csv", ROWS), classes=["negative", "positive"])
+    assert message.endswith(
+        "the labels are 'bad', 'good', and data.classes has 2 other names, 'negative', 'positive'; to take the labels "
+        "as the classes, --set data.classes="
+    )
 
 
 def test_a_language_model_reads_tables_without_labels(tmp_path: Path) -> None:
