@@ -14,9 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftapp import fetch
-from ftapp.durable import replace_file
+from ftapp import fetch, sealed
 from ftapp.errors import Problem, RecipeError
+from ftapp.locks import locked
 
 if TYPE_CHECKING:
     from ftapp.recipe import Backend, Precision
@@ -158,17 +158,15 @@ def _kept_bfloat16_speed() -> float:
     name = keras.backend.backend()
     facts = [name, metadata.version(name), os.cpu_count(), sorted(_processor("model", "flags", "Features"))]
     key = hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
-    file = fetch.cache_dir() / f"bfloat16-{key}.json"
+    file = fetch.cache_dir() / f"bfloat16-{key}.kept"
     with ExitStack() as stack:
         with suppress(OSError):  # a cache that cannot be written costs another probe next time
             file.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(file.with_suffix(".lock").open("ab"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        with suppress(OSError, ValueError, TypeError):
-            return float(json.loads(file.read_text("utf-8")))
+            stack.enter_context(locked(file.with_suffix(".lock"), fcntl.LOCK_EX))
+        if kept := sealed.load(file):
+            return float(kept)
         speed = _bfloat16_speed()
-        with suppress(OSError):
-            replace_file(file, json.dumps(speed).encode())
+        sealed.keep(file, repr(speed).encode())
         return speed
 
 

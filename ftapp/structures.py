@@ -14,9 +14,8 @@ from typing import Any
 
 import msgspec
 
-from ftapp import fetch, layout, local_files, presets, sources
+from ftapp import fetch, files, layout, local_files, presets, sealed, sources
 from ftapp.answers import Structure
-from ftapp.durable import replace_file
 from ftapp.recipe import Recipe
 
 _PACKAGES = ("ftapp", "keras", "keras-hub")
@@ -24,9 +23,10 @@ _PACKAGES = ("ftapp", "keras", "keras-hub")
 
 def load(recipe: Recipe) -> Structure | None:
     """The structure that is kept for a recipe's model; None when there is none."""
+    kept = sealed.load(_file(recipe))
     try:
-        return msgspec.json.decode(_file(recipe).read_bytes(), type=Structure)
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode(kept, type=Structure) if kept else None
+    except files.UNREADABLE:  # it was kept in another form, by a development version
         return None
 
 
@@ -34,10 +34,7 @@ def keep(recipe: Recipe, structure: Structure) -> None:
     """Keep a structure, unless its number of classes was assumed. A cache that cannot be written is no error."""
     if structure.classes is None and recipe.task != "causal-lm":
         return
-    file = _file(recipe)
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, msgspec.json.encode(structure))
+    sealed.keep(_file(recipe), msgspec.json.encode(structure))
 
 
 def data_identity(recipe: Recipe) -> Any:
@@ -60,7 +57,7 @@ def _file(recipe: Recipe) -> Path:
     if recipe.task != "causal-lm":
         facts.append(_classes(recipe))
     key = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-    return fetch.cache_dir() / "structures" / f"{key}.json"
+    return fetch.cache_dir() / "structures" / f"{key}.kept"
 
 
 def _classes(recipe: Recipe) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from ftapp import user_folders
+from ftapp import files, user_folders
+from ftapp.durable import replace_file
 from ftapp.errors import RunError
 
 _RECENT = 12
@@ -28,8 +29,8 @@ class Settings(msgspec.Struct, kw_only=True):
     def load(cls) -> Settings:
         """The settings kept on disk, or the first ones where there are none that can be read."""
         try:
-            return msgspec.json.decode(_file().read_bytes(), type=cls)
-        except (OSError, RunError, msgspec.MsgspecError):
+            return msgspec.json.decode(files.read_bytes(_file()), type=cls)
+        except (OSError, RunError, *files.UNREADABLE):
             return cls()
 
     def save(self) -> None:
@@ -37,9 +38,7 @@ class Settings(msgspec.Struct, kw_only=True):
         with suppress(OSError, RunError):
             file = _file()
             file.parent.mkdir(parents=True, exist_ok=True)
-            scratch = file.with_suffix(f".{os.getpid()}")
-            scratch.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
-            scratch.replace(file)
+            replace_file(file, msgspec.json.format(msgspec.json.encode(self)))
 
     def use_recipe(self, path: Path) -> None:
         """Remember a recipe of the user's own as the one used last."""

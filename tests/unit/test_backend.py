@@ -30,7 +30,32 @@ def test_auto_takes_bfloat16_where_it_is_faster(monkeypatch: pytest.MonkeyPatch,
     # Kept: a second probe, on a busier machine, has no say.
     monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 3.0 - speed)
     assert backend.choose_precision("auto") == (precision, reason)
-    assert len(list(fetch.cache_dir().glob("bfloat16-*.json"))) == 1
+    assert len(list(fetch.cache_dir().glob("bfloat16-*.kept"))) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"1.9", b"null", b"\xff" * 40, bytes(40), b"[" * 100_000, b"0" * 32 + b"\n0.1", "flipped", "folder"],
+)
+def test_a_damaged_result_of_the_probe_is_measured_anew_and_said(
+    content: bytes | str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 1.5)
+    assert backend._kept_bfloat16_speed() == 1.5
+    (file,) = fetch.cache_dir().glob("bfloat16-*.kept")
+    if content == "folder":
+        file.unlink()
+        file.mkdir()
+    elif isinstance(content, str):
+        file.write_bytes(file.read_bytes().replace(b"1.5", b"0.5"))
+    else:
+        file.write_bytes(content)
+    monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 1.6)
+    assert backend._kept_bfloat16_speed() == 1.6
+    assert "worked out anew" in caplog.text
+    if content != "folder":
+        monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 1.7)
+        assert backend._kept_bfloat16_speed() == 1.6
 
 
 def test_all_who_ask_at_once_get_the_result_of_one_probe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,40 @@
+"""Small results kept in the cache, each with its checksum: read as they were written, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from contextlib import suppress
+from pathlib import Path
+
+from ftapp import files
+from ftapp.durable import replace_file
+
+_log = logging.getLogger(__name__)
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Keep a result. A cache that cannot be written is no error: it is worked out again next time."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, _checksum(content) + b"\n" + content)
+
+
+def load(path: Path) -> bytes | None:
+    """What was kept; None where there is nothing, and, with a warning, where it is damaged."""
+    try:
+        kept = files.read_bytes(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("%s cannot be read: %s; what it kept is worked out anew", path, error.strerror or error)
+        return None
+    checksum, _, content = kept.partition(b"\n")
+    if checksum == _checksum(content):
+        return content
+    _log.warning("%s is damaged (its checksum differs); what it kept is worked out anew", path)
+    return None
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).hexdigest().encode()
