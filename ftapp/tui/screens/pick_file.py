@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text, TextType
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -28,6 +29,10 @@ class _Files(DirectoryTree):
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         shown = (path for path in paths if not local_files.is_debris(path.name))
         return (path for path in shown if path.suffix.lower() in self._suffixes or path.is_dir())
+
+    def process_label(self, label: TextType) -> Text:
+        """The name of a file in one line that can be printed."""
+        return super().process_label(local_files.readable(label) if isinstance(label, str) else label)
 
 
 class PickFile(ModalScreen[Path | None]):
@@ -63,13 +68,19 @@ class PickFile(ModalScreen[Path | None]):
 
     @on(DirectoryTree.FileSelected)
     def _chosen(self, event: DirectoryTree.FileSelected) -> None:
-        self.dismiss(event.path)
+        self._take(event.path)
 
     def action_take(self) -> None:
         """Take the folder under the cursor."""
         node = self.query_one(_Files).cursor_node
         if node and node.data:
-            self.dismiss(node.data.path)
+            self._take(node.data.path)
+
+    def _take(self, path: Path) -> None:
+        if str(path) == local_files.readable(str(path)):
+            self.dismiss(path)
+        else:
+            self.notify("This name is not one line of UTF-8 text. Rename it to choose it.", severity="warning")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "take" or not self._suffixes
