@@ -231,8 +231,14 @@ def _conclude(experiment: Experiment, *, as_json: bool) -> None:
     elif arms:
         _print_comparison(arms)
         if result["findings"]:
-            rows = [[row["says"], row["lesson"], row["told"], row["holds"]] for row in result["findings"]]
-            tables.print_wrapped(["finding", "lesson's value", "ours (95% interval)", "holds?"], rows)
+            rows = [
+                [row["says"], row["lesson"], row["bounds"], row["told"], row["holds"]] for row in result["findings"]
+            ]
+            tables.print_wrapped(["finding", "lesson's value", "holds where", "ours (95% interval)", "holds?"], rows)
+            for row in result["findings"]:
+                if row["note"]:
+                    what = "Not measured" if row["ours"] is None else "To mind"
+                    tables.print_text(f"{what}, {row['says']}: {row['note']}.")
         for note in result["notes"]:
             tables.print_text(note)
         print(result["report"])

@@ -225,8 +225,8 @@ class Comparison:
     loss: B - A of the training losses on the same batches; under: the share of points (L_B, L_A) under y = x;
     variance: of B over A around their courses in the first quarter of the steps; saved: r = (T_A - T_B) / T_A, with
     features that are kept and without the first steps of each phase; accuracy: B - A on the test split.
-    None where it cannot be compared, with the reason under the same name in `reasons`. verdicts: all of it in
-    sentences.
+    None where it cannot be compared, with the reason under the same name in `reasons`; caveats: what is to be minded of
+    those that were, likewise. verdicts: all of it in sentences.
     """
 
     a: str
@@ -237,6 +237,7 @@ class Comparison:
     saved: Interval | None = None
     accuracy: Interval | None = None
     reasons: dict[str, str] = field(default_factory=dict)
+    caveats: dict[str, str] = field(default_factory=dict)
     verdicts: list[str] = field(default_factory=list)
 
     def table(self) -> dict[str, Any]:
@@ -247,6 +248,7 @@ class Comparison:
             "b": self.b,
             **{name: analysis.table(value) if value else None for name, value in found.items()},
             "reasons": self.reasons,
+            "caveats": self.caveats,
             "verdicts": self.verdicts,
         }
 
@@ -255,6 +257,7 @@ def compared(a: Arm, b: Arm) -> Comparison:
     """B against A, whose runs are paired in their order. Raises ValueError when one has more of them."""
     pairs = list(zip(a.records, b.records, strict=True))
     reasons: dict[str, str] = {}
+    caveats: dict[str, str] = {}
     verdicts: list[str] = []
     loss = under = variance = saved = accuracy = None
     early = [each for pair in pairs for each in pair if each.status != "done"]
@@ -279,7 +282,11 @@ def compared(a: Arm, b: Arm) -> Comparison:
         timed = [_timed(*pair) for pair in pairs]
         if all(len(one) >= analysis.FEWEST for one, _ in timed):
             saved = analysis.saved(timed, _once(a, b))
-            verdicts.append(analysis.verdict_on_time(a.name, b.name, saved))
+            verdict = analysis.verdict_on_time(a.name, b.name, saved)
+            if caveat := _crowded(pairs):
+                caveats["saved"] = f"{caveat}, so it is only roughly right"
+                verdict = f"{verdict} {caveats['saved'][:1].upper()}{caveats['saved'][1:]}."
+            verdicts.append(verdict)
         else:
             reasons["saved"] = f"there are fewer than {analysis.FEWEST} steps after the first {WARM_UP} of a phase"
     results = [(one.history.result, other.history.result) for one, other in pairs]
@@ -292,7 +299,7 @@ def compared(a: Arm, b: Arm) -> Comparison:
         accuracy = analysis.difference_of_shares(*shares, repeats=len(pairs))
     if accuracy is not None:
         verdicts.append(analysis.verdict(a.name, b.name, "test accuracy", accuracy, percent=True))
-    return Comparison(a.name, b.name, loss, under, variance, saved, accuracy, reasons, verdicts)
+    return Comparison(a.name, b.name, loss, under, variance, saved, accuracy, reasons, caveats, verdicts)
 
 
 def paired_losses(a: Arm, b: Arm) -> list[tuple[Series, Series]]:
@@ -464,10 +471,19 @@ def _other_machine(a: Record, b: Record) -> str | None:
     for name in ("processor", "cores", "platform"):
         if a.facts.get(name) != b.facts.get(name):
             return f"the runs are from different machines: {a.facts.get(name)} and {b.facts.get(name)}"
-    others = [max((phase.others for phase in each.history.ended_phases), default=0.0) for each in (a, b)]
-    if max(others) > _CROWDED:
-        return "other processes took {:.0%} and {:.0%} of the cores' time while the runs trained".format(*others)
     return None
+
+
+def _crowded(pairs: Sequence[tuple[Record, Record]]) -> str | None:
+    """What others computed while the runs trained, where it was enough to tell on their times; None where not."""
+    shares = [
+        [max((phase.others for each in pair for phase in each.history.ended_phases), default=0.0) for pair in sides]
+        for sides in ([(a,) for a, _ in pairs], [(b,) for _, b in pairs])
+    ]
+    most = [max(each, default=0.0) for each in shares]
+    if max(most) <= _CROWDED:
+        return None
+    return "other processes took {:.0%} and {:.0%} of the cores' time while the runs trained".format(*most)
 
 
 def _together(one: Record) -> int:

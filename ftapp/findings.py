@@ -20,38 +20,61 @@ _DIFFERENCES_OF_SHARES = {"accuracy", "common-tokens"}
 @dataclass(frozen=True)
 class Row:
     """A finding and what became of it. found: None where it could not be measured, as of a run that did not come to its
-    end; holds: yes, no, or in words.
+    end; holds: yes, no, or in words; note: why it could not be measured, or what to mind of the measurement, if
+    anything.
     """
 
     finding: Finding
     found: Interval | None
     holds: str
+    note: str | None = None
 
     @property
     def ours(self) -> str:
         """What was measured, in words."""
         if self.found is None:
             return "not measured"
-
-        of_shares = self.finding.measure in _DIFFERENCES_OF_SHARES
-
-        def told(value: float) -> str:
-            if of_shares:
-                return f"{100 * value:.1f}"
-            return f"{value:.1%}" if self.finding.measure in _SHARES else f"{value:.3g}"
-
-        estimate = told(self.found.estimate) + " points" * of_shares
+        estimate = self._told(self.found.estimate) + self._unit
         if self.found.low == self.found.high:
             return estimate
-        return f"{estimate} ({told(self.found.low)} to {told(self.found.high)})"
+        return f"{estimate} ({self._told(self.found.low)} to {self._told(self.found.high)})"
+
+    @property
+    def bounds(self) -> str:
+        """Between which bounds the whole interval has to lie, in words."""
+        low, high = self.finding.at_least, self.finding.at_most
+        if low is not None and high is not None:
+            return f"{self._told(low)} to {self._told(high)}{self._unit}"
+        if low is not None:
+            return f"at least {self._told(low)}{self._unit}"
+        assert high is not None
+        return f"at most {self._told(high)}{self._unit}"
+
+    @property
+    def _unit(self) -> str:
+        return " points" if self.finding.measure in _DIFFERENCES_OF_SHARES else ""
+
+    def _told(self, value: float) -> str:
+        if self.finding.measure in _DIFFERENCES_OF_SHARES:
+            return f"{100 * value:.1f}"
+        return f"{value:.1%}" if self.finding.measure in _SHARES else f"{value:.3g}"
 
 
-HEADER = ("finding", "lesson's value", "ours (95% interval)", "holds?")
+HEADER = ("finding", "lesson's value", "holds where", "ours (95% interval)", "holds?")
 
 
 def table(rows: Sequence[Row]) -> list[list[str]]:
     """The findings as rows of `HEADER`."""
-    return [[row.finding.says, row.finding.lesson, row.ours, row.holds] for row in rows]
+    return [
+        [
+            row.finding.says,
+            row.finding.lesson,
+            row.bounds,
+            f"{row.ours}: {row.note}" if row.note else row.ours,
+            row.holds,
+        ]
+        for row in rows
+    ]
 
 
 def rows(findings: Sequence[Finding], arms: Sequence[Arm]) -> list[Row]:
@@ -62,9 +85,39 @@ def rows(findings: Sequence[Finding], arms: Sequence[Arm]) -> list[Row]:
 
 def _row(finding: Finding, arms: Mapping[str, Arm]) -> Row:
     arm, against = arms.get(finding.arm), arms.get(finding.against or finding.arm)
-    ended = arm and against and all(each.status == "done" for each in (*arm.records, *against.records))
-    found = measured(finding, arm, against) if arm and against and ended else None
-    return Row(finding, found, "not measured" if found is None else holds(finding, found))
+    if arm is None or against is None:
+        missing = finding.arm if arm is None else finding.against
+        return Row(finding, None, "not measured", f"no run of '{missing}' is there")
+    ends = {each.name: each.status for each in (*arm.records, *against.records) if each.status != "done"}
+    if ends:
+        note = ", ".join(f"{name} is {status}" for name, status in ends.items())
+        return Row(finding, None, "not measured", note)
+    found = measured(finding, arm, against)
+    if found is None:
+        return Row(finding, None, "not measured", _why_not(finding, arm, against))
+    caveat = compare.compared(against, arm).caveats.get("saved") if finding.measure == "time-saved" else None
+    return Row(finding, found, holds(finding, found), caveat)
+
+
+def _why_not(finding: Finding, arm: Arm, against: Arm) -> str:
+    """Why runs that came to their end do not show a finding."""
+    match finding.measure:
+        case "loss" | "variance" | "early-variance" | "time-saved":
+            name = "saved" if finding.measure == "time-saved" else "loss"
+            few = f"the first quarter has fewer than {analysis.FEWEST} steps, or the losses are the same"
+            return compare.compared(against, arm).reasons.get(name, few)
+        case "accuracy":
+            return "a run has no test accuracy"
+        case "drift":
+            return f"the change of weights was measured in fewer than {analysis.FEWEST} steps of both"
+        case "drift-course":
+            return f"the change of weights was measured in fewer than {3 * analysis.FEWEST} steps"
+        case "common-tokens":
+            return "the runs did not measure the common tokens of what they wrote ([samples] common)"
+        case "accuracy-after":
+            return f"a run has no held-out accuracy after step {finding.step} (evaluate.every)"
+        case "trainable-share":
+            return "no phase began"
 
 
 def holds(finding: Finding, found: Interval) -> str:

@@ -99,9 +99,9 @@ METHOD = (
     "Intervals are at 95% confidence. With fewer than three repeats they come from a stationary block bootstrap of the "
     "steps around their smooth course and speak of these runs; with three or more from Student's t over the repeats, "
     "and speak of seeds. Intervals of accuracies with fewer than three repeats are Newcombe's. Times leave out the "
-    "first three steps of each phase, in which functions are compiled, and all evaluations, and are not compared where "
-    "other processes took more than a tenth of the cores' time. Features that are kept count once for each arm, at "
-    "what a run took for them, also where that was an earlier one."
+    "first three steps of each phase, in which functions are compiled, and all evaluations; where other processes took "
+    "more than a tenth of the cores' time, that is said beside them. Features that are kept count once for each arm, "
+    "at what a run took for them, also where that was an earlier one."
 )
 
 

@@ -29,6 +29,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
         result["findings"] = [
             row.finding.model_dump(exclude_none=True)
             | {"ours": analysis.table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
+            | {"bounds": row.bounds, "note": row.note}
             for row in rows
         ]
         result["report"] = str(comparison.write(arms, experiment.report_file, title, notes, findings.table(rows)))

@@ -92,12 +92,44 @@ def test_measures(measure: Measure, keys: dict[str, object], value: float, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("measure", "keys"), [("common-tokens", {}), ("drift-course", {}), ("accuracy-after", {"step": 7})]
+    ("measure", "keys", "why"),
+    [
+        ("common-tokens", {}, "did not measure the common tokens"),
+        ("drift-course", {}, "was measured in fewer than"),
+        ("accuracy-after", {"step": 7}, "no held-out accuracy after step 7"),
+        ("loss", {"against": "C"}, "no run of 'C' is there"),
+    ],
 )
-def test_what_a_run_does_not_tell_is_not_measured(measure: Measure, keys: dict[str, object], tmp_path: Path) -> None:
+def test_what_a_run_does_not_tell_is_not_measured_and_said_why(
+    measure: Measure, keys: dict[str, object], why: str, tmp_path: Path
+) -> None:
     a, b = arms(tmp_path)
     (row,) = findings.rows([finding(measure, **keys)], [a, b])
     assert (row.ours, row.holds) == ("not measured", "not measured")
+    assert why in (row.note or "")
+    assert findings.table([row])[0][3] == f"not measured: {row.note}"
+
+
+def test_a_busy_machine_is_a_caveat_of_the_time_saved(tmp_path: Path) -> None:
+    a = record_run(tmp_path, losses=FALLING, seconds=0.4, others=0.63)
+    b = record_run(tmp_path, losses=FALLING, seconds=0.2, others=0.5)
+    (row,) = findings.rows([finding("time-saved", against="A")], [Arm("A", (record(a),)), Arm("B", (record(b),))])
+    assert (row.holds, row.ours[:5]) == ("yes", "48.9%")
+    assert row.note is not None
+    assert "other processes took 63% and 50% of the cores' time" in row.note
+
+
+@pytest.mark.parametrize(
+    ("measure", "keys", "told"),
+    [
+        ("loss", {"against": "A", "at_most": 0.1, "at_least": -0.1}, "-0.1 to 0.1"),
+        ("loss", {"against": "A"}, "at least 0"),
+        ("accuracy", {"against": "A", "at_least": -0.02, "at_most": 0.02}, "-2.0 to 2.0 points"),
+        ("time-saved", {"against": "A", "at_least": None, "at_most": 0.25}, "at most 25.0%"),
+    ],
+)
+def test_a_finding_says_between_which_bounds_it_holds(measure: Measure, keys: dict[str, object], told: str) -> None:
+    assert findings.Row(finding(measure, **keys), None, "not measured").bounds == told
 
 
 def test_a_run_that_failed_shows_no_finding(tmp_path: Path) -> None:
@@ -105,6 +137,7 @@ def test_a_run_that_failed_shows_no_finding(tmp_path: Path) -> None:
     failed = record(record_run(tmp_path, losses=FALLING[:9], status="failed"))
     rows = findings.rows([finding("loss", against="A")] * 2, [a, Arm("B", (failed,))])
     assert {row.holds for row in rows} == {"not measured"}
+    assert all(" is failed" in (row.note or "") for row in rows)
     assert findings.rows([finding("loss", against="A")], [a, b])[0].holds == "yes"
 
 

@@ -52,16 +52,25 @@ class FindingsPane(Pane):
             table.add_column("holds?", min_width=14, no_wrap=True)
         for row in rows:
             ours = [row["told"], self._holds(row)] if "holds" in row else []
-            table.add_row(row["says"], Text(row["lesson"], muted), *ours)
+            table.add_row(self._says(row), Text(row["lesson"], muted), *ours)
         return table
 
     def _lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
         for row in rows:
-            text = Text(row["says"])
+            text = self._says(row)
             text.append(f"\n  lesson: {row['lesson']}", self.color("secondary"))
             if "holds" in row:
                 text.append(f"\n  ours: {row['told']}  ").append_text(self._holds(row))
             yield text
+
+    def _says(self, row: Mapping[str, Any]) -> Text:
+        """A finding with where it holds, and why it was not measured or what to mind."""
+        text = Text(row["says"])
+        if bounds := row.get("bounds"):
+            text.append(f"\n  holds where: {bounds}", self.color("secondary"))
+        if note := row.get("note"):
+            text.append(f"\n  {note}", self.color("warning"))
+        return text
 
     def _holds(self, row: Mapping[str, Any]) -> Text:
         holds = row["holds"]
