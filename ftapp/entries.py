@@ -71,6 +71,18 @@ def matches_manifest(folder: Path) -> bool:
         return False
 
 
+def changed(folder: Path) -> list[str]:
+    """Those files that the manifest of a folder lists and that are not as they were; none of a folder without one."""
+    if not (folder / MANIFEST).exists():
+        return []
+    listed = manifest(folder) or {MANIFEST: ""}
+    try:
+        found = hashes(folder)
+    except OSError:
+        found = {}
+    return [name for name, digest in listed.items() if found.get(name) != digest]
+
+
 def manifest(folder: Path) -> dict[str, str]:
     """Path inside a folder -> sha256 when it was made; empty when the folder is absent or its manifest unreadable."""
     try:

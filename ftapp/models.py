@@ -12,12 +12,12 @@ import keras
 import keras_hub
 import numpy as np
 
-from ftapp import presets, weights
+from ftapp import entries, presets, weights
 from ftapp.batches import encode_images, encode_texts, padded_width
 from ftapp.data import images
 from ftapp.data.texts import prepare
 from ftapp.durable import new_folder_in_place
-from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
+from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest, quoted
 from ftapp.fetch import Progress
 from ftapp.heads import add_head
 from ftapp.recipe import Recipe, too_long
@@ -133,11 +133,13 @@ def save(
 ) -> None:
     """Write a folder, whole or not at all, which did not exist.
 
-    It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer) and `ftapp.json`.
+    It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer), `ftapp.json` and the
+    sha256 of these files.
     marks: what else to write into the last. Raises OSError when it cannot be written.
     """
     with new_folder_in_place(folder) as scratch:
         _write(scratch, recipe, pretrained, model, classes, marks)
+        entries.write_manifest(scratch)
 
 
 def _write(
@@ -207,7 +209,12 @@ def _pixels(image: Any) -> Any:
 
 
 def load(folder: Path) -> Trained:
-    """Read a `model` folder that `save` has written."""
+    """Read a `model` folder that `save` has written. Raises RunError when a file of it is not as it was saved."""
+    if damaged := entries.changed(folder):
+        raise RunError(
+            f"{quoted(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "
+            "the same recipe makes the model again"
+        )
     description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
     task = description["task"]
     preset = str(folder / "preset")

@@ -231,3 +231,9 @@ def test_in_its_own_process(lm_recipe: str, do: Do) -> None:
         await client.close()
 
     asyncio.run(asyncio.wait_for(ask(), 300))
+    weights = run.model_folder / "model.keras"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(RunError, match=r"'model\.keras' in .* is damaged"):
+        asked(Predictor().load, run)

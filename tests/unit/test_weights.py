@@ -97,6 +97,22 @@ def test_a_folder_made_by_another_process_meanwhile_is_used(tmp_path: Path) -> N
     assert (folder / "b").read_text() == "ours"
 
 
+def test_a_file_that_changed_is_named(tmp_path: Path) -> None:
+    assert entries.changed(tmp_path) == []
+    (tmp_path / "preset").mkdir()
+    for name in ("model.keras", "preset/config.json"):
+        (tmp_path / name).write_text(name)
+    entries.write_manifest(tmp_path)
+    (tmp_path / "notes.txt").write_text("a user's own")
+    assert entries.changed(tmp_path) == []
+    (tmp_path / "preset" / "config.json").write_text("{}")
+    assert entries.changed(tmp_path) == ["preset/config.json"]
+    (tmp_path / "model.keras").unlink()
+    assert entries.changed(tmp_path) == ["model.keras", "preset/config.json"]
+    (tmp_path / entries.MANIFEST).write_bytes(bytes(30))
+    assert entries.changed(tmp_path) == [entries.MANIFEST]
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"null", b"\xff", b"\0" * 9, b'{"a": 1}', b"[" * 200_000, b"1" * 5000]
 )
