@@ -6,10 +6,12 @@ import gc
 import sys
 
 from ftapp.processes import secure_this_process
+from ftapp.standard_streams import open_closed
 
 
 def main() -> None:
     """Open the interface on a terminal if there are no arguments; all else is up to `ftapp.cli`."""
+    open_closed()
     secure_this_process()
     if sys.argv[1:] or not sys.stdout.isatty():
         from ftapp import cli

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from ftapp.screened import screen_output
+from ftapp.standard_streams import open_closed
 
 if TYPE_CHECKING:
     from ftapp.answers import Survey
@@ -775,6 +776,7 @@ def serve(
 
 def main() -> None:
     """The commands of the program `ftapp`."""
+    open_closed()
     screen_output()
     try:
         app()

@@ -93,3 +93,25 @@ def test_runs_are_listed_with_their_status(tmp_path: Path) -> None:
     assert statuses == {str(done.folder): "done", str(crashed.folder): "crashed"}
     code, stdout, _ = ftapp("runs", "--runs-dir", str(tmp_path / "none"))
     assert code == 0
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_exit_code(closed: str, tmp_path: Path) -> None:
+    commands = {"runs": 0, "recipes": 0, "show bert-full": 0, "validate bert-ful": 2}
+    for command, code in commands.items():
+        line = f"{sys.executable} -m ftapp.cli {command} {closed}"
+        done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == code, (command, done.stderr)
+        assert "Error" not in done.stderr
+
+
+def test_a_closed_stream_is_no_place_for_the_next_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    code = (
+        "from ftapp.standard_streams import open_closed; import os, subprocess; open_closed(); "
+        f"file = open({str(file)!r}, 'w'); print('said'); os.write(2, b'said'); "
+        "subprocess.run(['sh', '-c', 'echo said; echo said >&2'], check=True); file.write('kept'); file.close()"
+    )
+    done = subprocess.run(["sh", "-c", f'exec {sys.executable} -c "$0" <&- >&- 2>&-', code], check=False)
+    assert done.returncode == 0
+    assert file.read_text() == "kept"
