@@ -282,14 +282,17 @@ def _augmenter(recipe: Recipe) -> Augmenter | None:
 
 
 def epoch_order(
-    size: int, batch_size: int, key: Sequence[int], lengths: NDArray[np.int64] | None = None
+    size: int, batch_size: int, key: Sequence[int], lengths: NDArray[np.int64] | None = None, *, fill: bool = False
 ) -> list[NDArray[np.int64]]:
     """The batches of one epoch: each example once, the last batch perhaps smaller. key: (seed, phase, epoch).
 
-    With lengths, examples of like length share a batch (bucketing), and the batches come in random order.
+    With lengths, examples of like length share a batch (bucketing), and the batches come in random order. fill: the
+    last batch is filled up with the epoch's first examples, which are then in it twice.
     """
     random = np.random.default_rng(list(key))
     order = random.permutation(size)
+    if fill and size > batch_size:
+        order = np.concatenate([order, order[: -size % batch_size]])
     if lengths is None:
         return cut(order, batch_size)
     buckets = [bucket[np.argsort(lengths[bucket], kind="stable")] for bucket in cut(order, batch_size * _BUCKETS)]
@@ -297,11 +300,16 @@ def epoch_order(
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def orders(dataset: Dataset, batch_size: int, steps: int, key: Sequence[int]) -> Iterator[list[NDArray[np.int64]]]:
-    """The batches of a phase of so many steps, epoch by epoch; the last epoch may end early. key: (seed, phase)."""
+def orders(
+    dataset: Dataset, batch_size: int, steps: int, key: Sequence[int], *, fill: bool
+) -> Iterator[list[NDArray[np.int64]]]:
+    """The batches of a phase of so many steps, epoch by epoch; the last epoch may end early. key: (seed, phase).
+
+    fill: as in `epoch_order`, for models that take statistics from batches, for which a rest may be too small.
+    """
     per_epoch = math.ceil(len(dataset) / batch_size)
     for epoch in range(math.ceil(steps / per_epoch)):
-        order = epoch_order(len(dataset), batch_size, (*key, epoch), dataset.lengths)
+        order = epoch_order(len(dataset), batch_size, (*key, epoch), dataset.lengths, fill=fill)
         yield order[: steps - epoch * per_epoch]
 
 

@@ -75,6 +75,7 @@ class Job:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
         self._run, self._log, self._control = run, log, control
         self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if freeze.drops(layer)]
+        self._fills = bool(models.batch_normalized(model))  # the last batch of an epoch
         self._progress = ProgressLog(log)
         self._good = LastGood()
         self._steps = StepLog(log, control, self._good, is_late=backend.computes_ahead())
@@ -248,7 +249,9 @@ class Job:
         """For each step of a phase its examples, and the key of their augmentation. Their features are kept by then."""
         dataset, seed = self._splits.train, self._recipe.seed
         steps, _ = epochs(phase, len(dataset))
-        for epoch, order in enumerate(batches.orders(dataset, phase.batch_size, steps, (seed, index))):
+        for epoch, order in enumerate(
+            batches.orders(dataset, phase.batch_size, steps, (seed, index), fill=self._fills)
+        ):
             if not self._prepare("train", np.concatenate(order), Draw(seed, index, epoch, 0)):
                 return
             for number, examples in enumerate(order):

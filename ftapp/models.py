@@ -123,6 +123,18 @@ def _language_model(backbone: Any) -> keras.Model:
     return keras.Model(backbone.input, logits, name="causal_lm")
 
 
+def batch_normalized(model: keras.Model) -> list[Any]:
+    """The layers that normalize by the mean and variance of a batch when they train.
+
+    Those with nothing to train are none: `freeze.apply` lets them keep their statistics.
+    """
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and layer._trainable_variables
+    ]
+
+
 def save(
     folder: Path,
     recipe: Recipe,

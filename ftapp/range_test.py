@@ -149,7 +149,7 @@ def _swept(
 
     model: whole, with the random layers of the stage's; train: the training examples, not as features.
     """
-    from ftapp import batches
+    from ftapp import batches, models
     from ftapp.batches import Draw
     from ftapp.instrument import values
     from ftapp.job import seed_layers
@@ -166,7 +166,8 @@ def _swept(
         return True
 
     def draws() -> Iterator[tuple[NDArray[np.int64], Draw]]:
-        for epoch, order in enumerate(batches.orders(train, recipe.phase[index].batch_size, steps, key)):
+        size, fills = recipe.phase[index].batch_size, bool(models.batch_normalized(model))
+        for epoch, order in enumerate(batches.orders(train, size, steps, key, fill=fills)):
             prepare(np.concatenate(order), Draw(*key, epoch, 0))
             yield from ((examples, Draw(*key, epoch, number)) for number, examples in enumerate(order))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from ftapp import data, models, recipe
 from ftapp.batches import encode_images
 from ftapp.heads import NORMALIZATION, Moments
+from ftapp.instrument import Instrumented
 from ftapp.runs import Run
-from tests.conftest import Do
+from tests.conftest import Do, Tiny
+from tests.train.test_cached import resnet_recipe
 
 SECOND = '[[phase]]\nname = "all"\nlayers = ["train all"]\nsteps = 3\nbatch_size = 1\n'
 
@@ -118,3 +121,35 @@ def test_moments_do_not_depend_on_how_rows_are_batched() -> None:
     assert parts.mean == pytest.approx(rows.mean(axis=0), rel=1e-12)
     assert parts.variance == pytest.approx(rows.var(axis=0), rel=1e-6)
     assert parts.variance == pytest.approx(whole.variance, rel=1e-6)
+
+
+def test_batches_too_small_for_batch_normalization_that_trains_are_refused(
+    do: Do, tiny: Tiny, image_recipe: str, tmp_path: Path
+) -> None:
+    text = resnet_recipe(image_recipe, tiny, tmp_path / "resnet")
+    code, history, _ = do(text, "phase.head.batch_size=2", "phase.head.epochs=1")
+    assert code == 2
+    assert history.ended is not None
+    [(_, key, message)] = history.ended.problems
+    assert key == "phase.head.batch_size"
+    assert message.startswith("batches of 2 are too small for the ")
+    # What it offers works.
+    offered = message.split("--set '")[1].removesuffix("'")
+    assert offered == 'phase.head.layers=["freeze all", "train last:1, head", "freeze norms"]'
+    assert do(text, "phase.head.batch_size=2", "phase.head.epochs=1", offered)[0] == 0
+
+
+def test_a_rest_of_an_epoch_is_no_small_batch_for_batch_normalization(
+    do: Do, tiny: Tiny, image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    train_on_batch = Instrumented.train_on_batch
+
+    def record(self: Any, x: Any, y: Any, **options: Any) -> Any:
+        sizes.append(len(y))
+        return train_on_batch(self, x, y, **options)
+
+    monkeypatch.setattr(Instrumented, "train_on_batch", record)
+    text = resnet_recipe(image_recipe, tiny, tmp_path / "resnet")
+    assert do(text, "phase.head.batch_size=7", "phase.head.epochs=1")[0] == 0
+    assert sizes == [7, 7, 7, 7]

@@ -25,6 +25,15 @@ def test_an_epoch_holds_each_example_once_in_an_order_of_its_own() -> None:
     assert not np.array_equal(np.concatenate(first), np.concatenate(other))
 
 
+def test_a_rest_is_filled_up_with_the_first_examples_where_batches_are_normalized() -> None:
+    plain, filled = (epoch_order(50, 8, (7, 0, 0), fill=fill) for fill in (False, True))
+    assert [len(batch) for batch in filled] == [8] * 7
+    assert np.array_equal(np.concatenate(filled)[:50], np.concatenate(plain))
+    assert np.array_equal(filled[-1][2:], filled[0][:6])
+    assert [len(batch) for batch in epoch_order(48, 8, (7, 0, 0), fill=True)] == [8] * 6
+    assert [len(batch) for batch in epoch_order(5, 8, (7, 0, 0), fill=True)] == [5]
+
+
 def test_buckets_hold_each_example_once_and_little_padding() -> None:
     lengths = np.random.default_rng(0).integers(4, 256, 3000)
     batches = epoch_order(3000, 16, (0, 0, 0), lengths)

@@ -69,4 +69,4 @@ def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Pa
     [event] = read(Run(tmp_path).events_file)
     assert isinstance(event, RunEnded)
     assert (event.status, event.error) == ("failed", "it is stuck")
-    assert "Thread" in ended.stderr
+    assert "thread 0x" in ended.stderr
