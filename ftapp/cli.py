@@ -564,11 +564,9 @@ def runs(
         Column("accuracy", 1, right=True),
         Column("seconds", 3, right=True),
     ]
-    cells = [
-        [str(row["run"]), _status(row), "!" * bool(row["warnings"]), str(row["steps"]), *_numbers(row)] for row in rows
-    ]
+    cells = [[str(row["run"]), _status(row), _mark(row), str(row["steps"]), *_numbers(row)] for row in rows]
     print_table(columns, cells)
-    if any(row["warnings"] for row in rows):
+    if any(mark for _, _, mark, *_ in cells):
         print("!  the result has warnings: ftapp report RUN tells them")
     if found := experiments.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
@@ -579,6 +577,11 @@ def runs(
             Column("arms", 2, least=16),
         ]
         print_table(columns, [_experiment_row(each, statuses) for each in found])
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    """A sign where a run is done and its result has warnings."""
+    return "!" if row["status"] == "done" and row["warnings"] else ""
 
 
 def _status(row: Mapping[str, Any]) -> str:

@@ -123,6 +123,11 @@ def warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
     return [*found, *(each for each in told if each.id not in known)]
 
 
+def is_doubtful(history: History) -> bool:
+    """Whether a list of runs marks this one: it says that it is done, and its result has warnings."""
+    return history.ended is not None and history.ended.status == "done" and bool(warnings(history))
+
+
 def alarms(history: History) -> list[Caution]:
     """What is going wrong with a run that goes on, with the key of the Run screen that helps, the worst first."""
     if history.ended is not None:

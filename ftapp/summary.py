@@ -43,8 +43,8 @@ class Summary:
     status: as `Run.status` has it, or "damaged", with the reason in `error`. created and seconds: when it was made, in
     seconds since the Unix epoch, and how long it took or has taken so far. steps: those done; first_step, last_step:
     those of the phase it is in. loss and accuracy: of the latest held-out evaluation, which is the result if `final`,
-    and of the latest step before there is one. share: R of the latest phase. warned: whether
-    something is wrong with the result (`ftapp.outcome`), as far as both ends tell. paused: whether it waits for a
+    and of the latest step before there is one. share: R of the latest phase. doubtful: whether
+    its result has warnings (`ftapp.outcome`), as far as both ends tell. paused: whether it waits for a
     command. parent, arm, repeat: of a run that belongs to an experiment, the name of that one's folder, and which run
     it is; nested: whether it stands below that one in a list.
 
@@ -67,7 +67,7 @@ class Summary:
     accuracy: float | None = None
     final: bool = False
     share: float | None = None
-    warned: bool = False
+    doubtful: bool = False
     paused: bool = False
     error: str | None = None
     parent: str | None = None
@@ -174,7 +174,7 @@ def summarize(run: Run) -> Summary:
         parent=environment.get("experiment"),
         arm=environment.get("arm"),
         repeat=environment.get("repeat", 1),
-        warned=bool(outcome.warnings(History.of(events))),
+        doubtful=outcome.is_doubtful(History.of(events)),
     )
 
 

@@ -46,7 +46,7 @@ def status_words(summary: Summary) -> str:
         return f"running {summary.ended}/{summary.planned}" if summary.status == "running" else summary.status
     status = "paused" if summary.paused else summary.status
     goes_on = summary.status == "running" and summary.progress is not None
-    return f"{status} {summary.progress:.0%}" if goes_on else f"{status} !" if summary.warned else status
+    return f"{status} {summary.progress:.0%}" if goes_on else f"{status} !" if summary.doubtful else status
 
 
 def result_words(summary: Summary) -> list[str]:
@@ -63,7 +63,7 @@ def result_words(summary: Summary) -> list[str]:
 
 def _status(summary: Summary, now: float) -> Content:
     return Content.styled(
-        status_words(summary), "$warning" if summary.paused or summary.warned else _STYLES.get(summary.status, "")
+        status_words(summary), "$warning" if summary.paused or summary.doubtful else _STYLES.get(summary.status, "")
     )
 
 

@@ -32,6 +32,7 @@ from ftapp.tui.draft import Draft
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.run import PANES, RunScreen
 from ftapp.tui.settings import Settings
+from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.run_panes import (
     ExamplesPane,
@@ -394,3 +395,21 @@ async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) ->
             await pilot.press("q", "left", "enter")
             await pilot.pause()
     assert app.return_code == 0
+
+
+async def test_a_loss_that_rises_raises_an_alarm_that_names_the_key(write_run: Write) -> None:
+    run = write_run(status=None, steps=10, total=100)
+    with living(run):
+        async with FtApp().run_test(size=(80, 24)) as pilot:
+            screen = await opened(pilot, run)
+            told = screen.query_one(Cautions)
+            assert not told.has_class("-any")
+            log = EventLog(run.events_file)
+            for step in range(11, 41):
+                event = Stepped(time=time.time(), step=step, epoch=1, loss=9.0, rate=0.001, seconds=0.1, memory=1)
+                log.write(event)
+            await until(pilot, lambda: told.has_class("-any"))
+            assert "the training loss has exploded: it is 9, and was 0.725" in text(told)
+            assert "press e for a smaller learning rate (now 0.001), or x to stop" in text(told)
+            log.write(RunEnded(time=time.time(), status="done", steps=40, seconds=4.0))
+            await until(pilot, lambda: "the test split was not measured" in text(told))

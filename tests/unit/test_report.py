@@ -208,3 +208,14 @@ def test_smoothing_keeps_a_constant_and_the_mean_of_a_line() -> None:
     line = np.linspace(0, 1, 1001)
     assert pieces.smoothed(line)[500] == pytest.approx(0.5)
     assert np.std(pieces.smoothed(np.random.default_rng(0).normal(size=1000))) < 0.3
+
+
+def test_a_bad_result_is_called_so_on_the_page_and_the_card(tmp_path: Path) -> None:
+    run = record_run(tmp_path, losses=[1.0, 1.9e8])
+    page_file = single.write(compare.record(run))
+    warning = "the test loss is 1.9e+08, above the 0.6931 of a model that gives all 2 classes the same probability"
+    for file in (page_file, run.folder / card.FILE):
+        text = file.read_text("utf-8")
+        assert f"Warning: {warning}" in text
+    assert "always &#x27;bad&#x27;: 50.0%" in page_file.read_text("utf-8")
+    assert "always 'bad': 50.00%" in (run.folder / card.FILE).read_text("utf-8")

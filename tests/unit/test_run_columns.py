@@ -63,6 +63,7 @@ def test_status_in_words() -> None:
     assert status_words(one("a", status="running", steps=5, first_step=1, last_step=10)) == "running 50%"
     assert status_words(one("a", status="running", paused=True, steps=5, last_step=10)) == "paused 50%"
     assert status_words(one("a", steps=10, last_step=10)) == "done"
+    assert status_words(one("a", steps=10, last_step=10, doubtful=True)) == "done !"
 
 
 @pytest.mark.parametrize(

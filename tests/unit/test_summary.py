@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ftapp import summary
+from ftapp.cli import app
 from ftapp.events import (
     AnyEvent,
     Evaluated,
@@ -25,6 +27,7 @@ from ftapp.events import (
 )
 from ftapp.runs import Run
 from ftapp.summary import Summaries, summarize
+from tests.conftest import record_run
 
 STARTED = RunStarted(
     time=100.0, recipe="small", profile="quick", seed=0, backend="jax", device="cpu", precision="float32", reason="so"
@@ -228,3 +231,13 @@ def test_the_name_of_a_folder_tells_its_time(tmp_path: Path) -> None:
     found = summarize(Run(folder))
     assert found.recipe == "my-recipe-quick"
     assert found.created == time.mktime((2026, 1, 2, 3, 4, 5, 0, 0, -1))
+
+
+def test_a_run_that_is_done_with_a_bad_result_is_doubtful(tmp_path: Path) -> None:
+    good, bad = record_run(tmp_path, losses=[1.0, 0.5]), record_run(tmp_path, losses=[1.0, 1e8])
+    assert not summarize(good).doubtful
+    assert summarize(bad).doubtful
+    listed = CliRunner().invoke(app, ["runs", "--runs-dir", str(tmp_path)]).stdout.splitlines()
+    assert [line.split()[1:3] for line in listed if bad.folder.name in line] == [["done", "!"]]
+    assert [line.split()[1:3] for line in listed if good.folder.name in line] == [["done", "2"]]
+    assert listed[-1] == "!  the result has warnings: ftapp report RUN tells them"
