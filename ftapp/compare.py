@@ -318,6 +318,8 @@ def _shares(results: Sequence[tuple[Any, Any]]) -> tuple[tuple[int, int], tuple[
     if not all(each is not None and each.accuracy is not None for pair in results for each in pair):
         return None
     examples = min(each.examples for pair in results for each in pair)
+    if not examples:
+        return None
     right = [round(examples * float(np.mean([pair[arm].accuracy for pair in results]))) for arm in (0, 1)]
     return (right[0], right[1]), (examples, examples)
 

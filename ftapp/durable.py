@@ -5,6 +5,7 @@ What is written goes to a hidden scratch beside its place, is flushed to the dis
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -19,8 +20,13 @@ def replace_file(path: Path, content: bytes) -> None:
 
     The file behind a link is replaced, not the link; a pipe or a device is written to.
     """
-    path = path.resolve()
-    if path.exists() and not path.is_file() and not path.is_dir():
+    try:
+        path = path.resolve()
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
         path.write_bytes(content)
         return
     scratch = _scratch(path)

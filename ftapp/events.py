@@ -27,6 +27,8 @@ Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
 """A length of time, of three centuries at most."""
 Number = Annotated[float, msgspec.Meta(ge=-1e40, le=1e40)]
 """A number that float32 can hold, so that its square fits float64."""
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+"""A part of a whole."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 """A number of things, of bytes or of operations."""
 Step = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -202,7 +204,7 @@ class Stepped(Event, frozen=True, kw_only=True, tag="step"):
     step: Step
     epoch: Step
     loss: Number
-    accuracy: Number | None = None
+    accuracy: Share | None = None
     gradient_norm: Number | None = None
     rate: Number
     seconds: Seconds
@@ -216,7 +218,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     split: str
     examples: Count
     loss: Number
-    accuracy: Number | None = None
+    accuracy: Share | None = None
     seconds: Seconds
     final: bool = False
 

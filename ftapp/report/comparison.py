@@ -18,7 +18,7 @@ from ftapp.durable import replace_file
 from ftapp.findings import HEADER
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
-from ftapp.words import duration, size
+from ftapp.words import duration, one_line, size
 
 
 def write(
@@ -42,11 +42,22 @@ def write_csv(arms: Sequence[Arm], file: TextIO) -> None:
     """A row for each run: its metrics, and the keys in which the recipes differ."""
     keys = differences(arms)
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["name", "run", *metrics(arms[0].records[0]), *keys])
+    writer.writerow(["name", "run", *metrics(arms[0].records[0]), *map(_cell_text, keys)])
     for index, arm in enumerate(arms):
-        values = [value if value is None else shown(value) for value in (row[index] for row in keys.values())]
+        values = [value if value is None else _csv_value(value) for value in (row[index] for row in keys.values())]
         for each in arm.records:
-            writer.writerow([arm.name, str(each.run.folder), *metrics(each).values(), *values])
+            names = map(_cell_text, (arm.name, str(each.run.folder)))
+            writer.writerow([*names, *metrics(each).values(), *values])
+
+
+def _csv_value(value: object) -> str:
+    return str(value) if isinstance(value, int | float) else _cell_text(shown(value))
+
+
+def _cell_text(text: str) -> str:
+    """A text that a spreadsheet takes for one: what would be a formula begins with an apostrophe."""
+    text = one_line(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def sentences(arms: Sequence[Arm]) -> list[str]:

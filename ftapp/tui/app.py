@@ -15,15 +15,18 @@ from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 
 from ftapp import user_folders
+from ftapp.console import PlainConsole
 from ftapp.tui import no_color, plain_text, terminal
 from ftapp.tui.palette import Palette
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.themes import THEMES
+from ftapp.tui.visible import Visible
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -77,6 +80,8 @@ class FtApp(App[None]):
         self.settings = Settings.load()
         self.deleted: list[list[Deleted]] = []
         self._palette = Palette()
+        self._visible = Visible()
+        self.error_console = PlainConsole(sys.stderr)
         for theme in THEMES:
             self.register_theme(theme)
         if self.settings.theme in self.available_themes:
@@ -106,8 +111,20 @@ class FtApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        filters = no_color.tolerant(super().get_line_filters())
+        filters = [self._visible, *no_color.tolerant(super().get_line_filters())]
         return [*filters, self._palette] if self.console.color_system == "256" and not self.is_headless else filters
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a note. Square brackets are no markup in it, whoever asks: notes quote names and errors."""
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         for active in screen.active_bindings.values():  # what the footer offers, but for the app's own keys

@@ -153,10 +153,10 @@ def event(draw: random.Random) -> dict[str, Json]:
         | {"training": seconds(), "evaluating": seconds(), "memory": count(), "others": number(), "frozen": count()}
         | {"digest": name(), "changed": names(), "moved": count(), "still": names(), "stuck": names()}
         | {"batches": name()},
-        "step": {"step": step(), "epoch": step(), "loss": number(), "accuracy": maybe(number), "rate": number()}
+        "step": {"step": step(), "epoch": step(), "loss": number(), "accuracy": maybe(draw.random), "rate": number()}
         | {"gradient_norm": maybe(number), "seconds": seconds(), "memory": count()},
         "evaluated": {"step": step(), "split": name(), "examples": count(), "loss": number()}
-        | {"accuracy": maybe(number), "seconds": seconds(), "final": draw.random() < 0.5},
+        | {"accuracy": maybe(draw.random), "seconds": seconds(), "final": draw.random() < 0.5},
         "confused": {"step": step(), "split": name(), "counts": [[count() for _ in range(size)] for _ in range(size)]}
         | {"calibration": [[number(), number(), number()]] * draw.randrange(3), "final": draw.random() < 0.7},
         "drifted": {"step": step(), "phase": name(), "since_start": [maybe(number) for _ in range(draw.randrange(4))]}

@@ -32,7 +32,7 @@ class Ask(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
-            yield Label(self._title, id="dialog-title")
+            yield Label(self._title, id="dialog-title", markup=False)
             yield TextLine(self._value, id="answer", is_path=True)
             yield Static(id="wrong", markup=False)
             yield Static("Enter to confirm, Escape to leave it", id="keys")

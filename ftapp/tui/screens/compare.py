@@ -217,7 +217,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         for name, drawn in curves.items():
             self._plot(name, drawn)
         self.query_one("#results Facts", Facts).rows = [self._heads(), *_result_rows(found)]
-        self.query_one("#results").border_subtitle = self._saved(found)
+        self.query_one("#results").border_subtitle = Content(self._saved(found))
 
     def _plot(self, name: str, curves: Sequence[Curve]) -> None:
         chart = self.query_one(f"#{name}", Chart)
@@ -247,7 +247,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         unread = [self.name_of(index) for index, recipe in enumerate(self._recipes) if recipe is None]
         pane = self.query_one("#differences")
         if unread:
-            pane.border_subtitle = f"the recipe of {' and '.join(unread)} cannot be read"
+            pane.border_subtitle = Content(f"the recipe of {' and '.join(unread)} cannot be read")
         self.query_one("#differences Facts", Facts).rows = (
             [self._heads(), *rows] if rows else [("", Content.styled("There are none.", _MUTED))]
         )

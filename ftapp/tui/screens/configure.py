@@ -177,7 +177,7 @@ Nothing is written before you save. What is started goes on without this window.
         with Horizontal(id="arm-line"):
             yield Label("Arm")
             yield Choice([_ALL_ARMS], id="arm")
-            yield Static(id="overrides")
+            yield Static(id="overrides", markup=False)
         yield Tabs(*(Tab(label, id=name) for name, label in _PANES.items()), id="tabs")
         with Container(id="panes"):
             yield LayersPane()
@@ -300,7 +300,7 @@ Nothing is written before you save. What is started goes on without this window.
         if able != self._able:
             self._able = able
             self.refresh_bindings()
-        button.tooltip = "\n".join(map(_in_short, problems)) or "Start the run (ctrl+r)"
+        button.tooltip = Content("\n".join(map(_in_short, problems)) or "Start the run (ctrl+r)")
 
     @property
     def problems(self) -> list[Problem]:

@@ -32,7 +32,7 @@ class Dialog(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
-            yield Label(self._title, id="dialog-title")
+            yield Label(self._title, id="dialog-title", markup=False)
             yield Static(self._text, id="dialog-text", markup=False)
             with Horizontal(id="dialog-answers"):
                 *others, safe = self._answers

@@ -60,7 +60,7 @@ class PickFile(ModalScreen[Path | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
-            yield Label(self._title, id="dialog-title")
+            yield Label(self._title, id="dialog-title", markup=False)
             yield Static(str(self._folder), id="folder", markup=False)
             yield _Files(self._folder, self._suffixes)
             takes = "" if self._suffixes else "Space takes the folder under the cursor, "

@@ -288,7 +288,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     def _show_entry(self) -> None:
         """Tell what the highlighted recipe does and costs."""
         about, entry = self.query_one("#about"), self.entry
-        about.border_title = entry.name if entry else None
+        about.border_title = Content(entry.name) if entry else None
         self.query_one("#welcome").set_class(self._last == {}, "-shown")
         for widget in self.query("#title, #profiles"):
             widget.display = entry is not None

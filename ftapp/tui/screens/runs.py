@@ -146,7 +146,7 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
     def _count(self) -> None:
         shown, everything, marked = len(self.table.rows), len(self._runs or ()), len(self.table.marked)
         count = f"{shown:,}" if shown == everything else f"{shown:,} of {everything:,}"
-        self.query_one("#list").border_subtitle = f"{count}{f', {marked} marked' if marked else ''}"
+        self.query_one("#list").border_subtitle = Content(f"{count}{f', {marked} marked' if marked else ''}")
 
     @on(Input.Changed, "#search")
     def _filter(self) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from rich.text import Text
 from textual import events, on
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.geometry import Offset
 from textual.reactive import reactive
 from textual_hires_canvas import Canvas
@@ -107,7 +108,7 @@ class Chart(Plot):
         named = [curve for curve in self.curves if curve.label]
         for curve in named:
             legend.append("  ━ ", self.color(curve.color).hex).append(curve.label)
-        self.border_title = legend.markup
+        self.border_title = Content.from_rich_text(legend)
         parts = []
         if self.at is not None:
             found = [(curve, curve.nearest(self.at)) for curve in self.curves]
@@ -119,7 +120,7 @@ class Chart(Plot):
                 parts.append(f"mean of {max(noisy)} {self._x_name}s")
             if self.logarithmic:
                 parts.append("log scale")
-        self.border_subtitle = "  ".join(parts)
+        self.border_subtitle = Content("  ".join(parts))
 
     def watch_smooth(self) -> None:
         self.changed()

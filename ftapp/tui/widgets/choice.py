@@ -92,7 +92,7 @@ class _List(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         choice = self._choice
-        found = OptionList(*(Option(each, id=str(index)) for index, each in enumerate(choice.choices)))
+        found = OptionList(*(Option(each, id=str(index)) for index, each in enumerate(choice.choices)), markup=False)
         height, region = min(12, len(choice.choices)), choice.region
         below = region.bottom + height <= self.app.size.height
         found.styles.offset = (region.x, region.bottom if below else max(0, region.y - height))

@@ -149,7 +149,8 @@ class Classify(Container):
                 if self._images:
                     file = Path(value.strip()).expanduser()
                     found = await self._predictor.classify(image=file, told=self._tell)
-                    self.query_one("#given").border_subtitle = await self.query_one(Picture).show(file)
+                    told = await self.query_one(Picture).show(file)
+                    self.query_one("#given").border_subtitle = Content(told)
                 else:
                     found = await self._predictor.classify(text=value, told=self._tell)
             except (RunError, RecipeError) as error:
@@ -159,7 +160,7 @@ class Classify(Container):
         return found
 
     def _tell(self, activity: str, done: int, total: int | None) -> None:
-        self.query_one("#classes").border_subtitle = activity
+        self.query_one("#classes").border_subtitle = Content(activity)
 
     def _show(self, found: Prediction | None, wrong: str = "") -> None:
         self.query_one(Scores).prediction = found

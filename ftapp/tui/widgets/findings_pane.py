@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from textual.content import Content
 
 from ftapp.recipe import Finding
 from ftapp.tui.widgets.run_panes import Pane
@@ -36,7 +37,7 @@ class FindingsPane(Pane):
         rows = found or [finding.model_dump() for finding in expected]
         held = sum(row["holds"] == "yes" for row in found)
         self.border_title = "Findings" if rows else "What can be told"
-        self.border_subtitle = f"{held} of {len(found)} hold" if found else missing
+        self.border_subtitle = Content(f"{held} of {len(found)} hold" if found else missing)
         parts: list[RenderableType] = []
         if rows:
             parts = [self._table(rows)] if self.size.width >= _TABLE else list(self._lines(rows))

@@ -108,9 +108,9 @@ class LayerTree(Tree[Node]):
                 if child.children:
                     # What holds blocks begins open, the blocks themselves closed.
                     holds_blocks = child.block is None and any(each.block is not None for each in child.children)
-                    grow(tree.add(child.name, child, expand=small or holds_blocks), child)
+                    grow(tree.add(Text(child.name), child, expand=small or holds_blocks), child)
                 else:
-                    tree.add_leaf(child.name, child)
+                    tree.add_leaf(Text(child.name), child)
 
         grow(self.root, root)
         self.root.expand()

@@ -71,7 +71,7 @@ class LayersPane(Vertical):
         if _lines(area.text) != form.layers and not area.has_focus:
             with self.prevent(TextArea.Changed):
                 area.load_text("\n".join(form.layers))
-        self.border_title = f"Layers in phase {form.phase}" if len(form.phases) > 1 else "Layers"
+        self.border_title = Content(f"Layers in phase {form.phase}" if len(form.phases) > 1 else "Layers")
         self._decide(form.layers)
 
     def know(self, structure: Structure) -> None:
@@ -152,7 +152,8 @@ class LayersPane(Vertical):
         if node and self.choice:
             rule = self.choice.rule(node.units)
             several = len({id(self.choice.deciding[unit]) for unit in node.units}) > 1
-            self.border_subtitle = f"{node.name}: {rule or ('several rules' if several else 'no rule, it trains')}"
+            told = rule or ("several rules" if several else "no rule, it trains")
+            self.border_subtitle = Content(f"{node.name}: {told}")
 
     @on(LayerTree.Toggled)
     def _toggle(self, event: LayerTree.Toggled) -> None:

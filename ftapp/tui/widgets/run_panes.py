@@ -15,6 +15,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.color import Color
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
@@ -47,7 +48,7 @@ class Pane(VerticalScroll, can_focus=True):
     def __init__(self, title: str, *, id: str | None = None) -> None:
         super().__init__(id=id, classes="pane")
         self.border_title = title
-        self._text = Static()
+        self._text = Static(markup=False)
         self._again: Callable[[], None] | None = None  # shows once more what it shows
 
     def on_resize(self) -> None:
@@ -232,7 +233,7 @@ class LayersPane(Pane):
         self._shown = shown
         frozen = f", {history.model.layers - len(phase.trainable_layers)} frozen" if history.model else ""
         self.border_title = "Drift of the layers that train" if drift else "Layers that train"
-        self.border_subtitle = f"{len(phase.trainable_layers)} train{frozen}"
+        self.border_subtitle = Content(f"{len(phase.trainable_layers)} train{frozen}")
         values = drift.since_start if drift else [None] * len(phase.trainable_layers)
         most = max((value for value in values if value is not None), default=0.0) or 1.0
         room = max(24, self.size.width - 4)
@@ -295,7 +296,7 @@ class ExamplesPane(Pane):
     def _confusion(self, event: Confused, classes: Sequence[str]) -> None:
         """Rows are true classes, columns predicted ones; the darker the ground, the larger the row's share."""
         self.border_title = "Confusion, true classes in rows"
-        self.border_subtitle = f"{event.split}, step {event.step}"
+        self.border_subtitle = Content(f"{event.split}, step {event.step}")
         names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in classes]
         label, room = max(map(len, names)), self.size.width - 4
         digits = max(len(str(count)) for row in event.counts for count in row)

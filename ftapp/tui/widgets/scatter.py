@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from rich.text import Text
+from textual.content import Content
 
 from ftapp.tui.comparison import thinned
 from ftapp.tui.curves import Floats
@@ -44,9 +44,9 @@ class Scatter(Plot):
 
     def _label(self) -> None:
         first, second = self._names
-        self.border_title = Text(f"{self._title}: {second} over {first}").markup if first else self._title
+        self.border_title = Content(f"{self._title}: {second} over {first}" if first else self._title)
         below, pairs = int((self._y < self._x).sum()), len(self._x)
         told = f"{second} lower at {below / pairs:.0%} of {pairs:,} steps" if pairs else ""
         if pairs and np.array_equal(self._x, self._y):
             told = f"equal at all {pairs:,} steps"
-        self.border_subtitle = told or ("no step that both have taken" if first else "")
+        self.border_subtitle = Content(told or ("no step that both have taken" if first else ""))

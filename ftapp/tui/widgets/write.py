@@ -85,7 +85,7 @@ class Continuation(VerticalScroll):
                     count += 1
                     written += piece
                     self._show(prompt, written)
-                    self.border_subtitle = f"{time.monotonic() - begun:.0f} s"
+                    self.border_subtitle = Content(f"{time.monotonic() - begun:.0f} s")
         except (RunError, RecipeError) as error:
             self.text.update(Content.styled(str(error), "$error"))
             self.border_subtitle = ""
@@ -97,7 +97,7 @@ class Continuation(VerticalScroll):
             self.scroll_end(animate=False)
 
     def _tell(self, activity: str, done: int, total: int | None) -> None:
-        self.border_subtitle = activity
+        self.border_subtitle = Content(activity)
 
 
 class Write(Container):

@@ -1,0 +1,42 @@
+"""The last gate before the terminal: what a line holds of escape sequences is seen instead of obeyed."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+from ftapp.words import printable
+
+
+class Visible(LineFilter):
+    """Shows control characters as signs, in whatever widget they are. A line stays as wide as it was."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        shown = [_shown(segment) for segment in segments]
+        excess = sum(cell_len(new.text) - cell_len(old.text) for new, old in zip(shown, segments, strict=True))
+        return _narrowed(shown, excess) if excess > 0 else shown
+
+
+def _shown(segment: Segment) -> Segment:
+    if segment.control:  # the terminal's own, such as a picture
+        return segment
+    text = printable(segment.text)
+    return segment if text == segment.text else segment._replace(text=text)
+
+
+def _narrowed(segments: list[Segment], excess: int) -> list[Segment]:
+    """The line without so many cells: of the blanks at the ends of its parts, from the right, or else of its text."""
+    for blanks_only in (True, False):
+        for index in reversed(range(len(segments))):
+            segment = segments[index]
+            if segment.control or not excess:
+                continue
+            width = cell_len(segment.text)
+            spare = width - cell_len(segment.text.rstrip(" ")) if blanks_only else width - 1
+            taken = min(excess, max(0, spare))
+            if taken:
+                segments[index] = segment._replace(text=set_cell_size(segment.text, width - taken))
+                excess -= taken
+    return segments
