@@ -17,7 +17,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 import ftapp
-from ftapp import cli, headless, narration
+from ftapp import cli, headless, narration, outcome
 from ftapp.compare import of_runs, record
 from ftapp.console import PlainConsole
 from ftapp.events import Controlled, Evaluated, Event, EventLog, Noted, PhaseStarted, RunEnded, RunStarted, Sampled
@@ -85,8 +85,8 @@ def test_json_stays_exact(poisoned: Run) -> None:
 def test_the_end_of_a_run_is_told_without_escape_sequences(poisoned: Run, capsys: pytest.CaptureFixture[str]) -> None:
     history = poisoned.history()
     out = io.StringIO()
-    outcome = {"recipe": POISON, "run": POISON, "status": "failed", "model": POISON} | history.summary()
-    headless.print_result(outcome, PlainConsole(out))
+    told = {"recipe": POISON, "run": POISON, "status": "failed", "model": POISON}
+    headless.print_result(told | history.summary() | outcome.table(history), PlainConsole(out))
     with headless.Narrator(poisoned, PlainConsole(out)) as narrator:
         for event in (
             RunStarted(time=1, recipe="", seed=0, backend=POISON, device=POISON, precision=POISON, reason=POISON),
@@ -202,10 +202,10 @@ def test_code_in_markdown_ends_where_it_should() -> None:
 def test_a_spreadsheet_runs_no_formula(tmp_path: Path) -> None:
     run = record_run(tmp_path)
     facts = json.loads(run.environment_file.read_text())
-    run.environment_file.write_text(json.dumps(facts | {"arm": "=cmd|' /C calc'!A0"}))
+    run.environment_file.write_text(json.dumps(facts | {"arm": "=cmd|'x'!A0"}))
     out = io.StringIO()
     comparison.write_csv(of_runs([run, run]), out)
-    assert next(csv.DictReader(io.StringIO(out.getvalue())))["name"] == "A =cmd|' /C calc'!A0"
+    assert next(csv.DictReader(io.StringIO(out.getvalue())))["name"] == "A =cmd|'x'!A0"
     assert comparison._cell_text("=1+1") == "'=1+1"
     assert comparison._cell_text("@x") == "'@x"
     assert comparison._csv_value(-1.5) == "-1.5"
