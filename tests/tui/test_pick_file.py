@@ -13,12 +13,14 @@ from tests.tui.harness import until
 
 
 async def test_names_that_are_no_text_are_shown_in_escapes_and_not_taken(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
     for name in (b"a\n\x1b[31m.png", b"im\xe9.png", b"plain.png", b"._plain.png", b"notes.txt"):
-        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"")
+        Path(os.fsdecode(os.fsencode(photos) + b"/" + name)).write_bytes(b"")
     chosen: list[Path | None] = []
     app: App[None] = App()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.push_screen(PickFile("Which image?", tmp_path, (".png",)), chosen.append)
+        app.push_screen(PickFile("Which image?", photos, (".png",)), chosen.append)
         await until(pilot, lambda: app.screen.query(DirectoryTree))
         tree = app.screen.query_one(DirectoryTree)
         await until(pilot, lambda: len(tree.root.children) == 3)
@@ -30,4 +32,4 @@ async def test_names_that_are_no_text_are_shown_in_escapes_and_not_taken(tmp_pat
         assert isinstance(app.screen, PickFile)
         await pilot.press("down", "enter")
         await until(pilot, lambda: chosen)
-        assert chosen == [tmp_path / "plain.png"]
+        assert chosen == [photos / "plain.png"]
