@@ -17,15 +17,15 @@ class Interruption:
     """A context in which a stop signal asks all runs to end after their step, and leaves the command to wait for them.
 
     Ctrl-C (SIGINT) that comes again, after a second or more without any signal, is a person who does not want to wait:
-    the runs end at once. A signal that comes twice in an instant, or SIGTERM however often, asks for no more than the
-    first. requested: whether a signal has come.
+    the runs end at once. A signal that comes twice in an instant, or another one however often, asks for no more than
+    the first. requested: whether a signal has come.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self._processes: list[subprocess.Popen[bytes]] = []
         self._messages: list[str] = []
-        self._last = 0.0
+        self._last, self._typed = 0.0, False
 
     def __enter__(self) -> Self:
         self._former = {number: signal.signal(number, self._arrived) for number in STOP_SIGNALS}
@@ -63,9 +63,10 @@ class Interruption:
             self._messages.append(
                 "ending after this step and saving; Ctrl-C again, after a second, ends at once without saving"
             )
-        elif number == signal.SIGINT and self._last - before >= _AGAIN_SECONDS:
+        elif number == signal.SIGINT and self._typed and self._last - before >= _AGAIN_SECONDS:
             self._messages.append("ending at once")
             for process in self._processes:
                 end_at_once(process)
             return
+        self._typed = self._typed or number == signal.SIGINT
         self.stop()

@@ -106,7 +106,7 @@ def _end_stuck(log: EventLog, control: Control, begun: float) -> Callable[[str],
 def _explain(error: Exception) -> str:
     """What an error that nobody expected says to the user of a run."""
     name, text = type(error).__name__, str(error).strip()
-    if name in _OUT_OF_MEMORY or "RESOURCE_EXHAUSTED" in text:
+    if name in _OUT_OF_MEMORY or "RESOURCE_EXHAUSTED" in text or "can't start new thread" in text:
         first = text.partition("\n")[0][:200]
         return (
             f"the run needs more memory than it may use ({name}{': ' if first else ''}{first}); a smaller batch_size, "

@@ -1,0 +1,77 @@
+"""What a command makes of the signals that it gets: one request, unless a person insists."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from ftapp.interruption import Interruption
+from ftapp.runs import AT_ONCE, STOP_SIGNALS
+
+
+class Process:
+    """In the place of a run's process: remembers the signals that it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+
+    def send_signal(self, number: int) -> None:
+        self.sent.append(number)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The time, which stands still until a test moves it; handlers are put back."""
+    now = [100.0]
+    monkeypatch.setattr("ftapp.interruption.time.monotonic", lambda: now[0])
+    former = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield now
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+def reached(context: Interruption) -> Process:
+    process = Process()
+    context.reaches(process)  # type: ignore[arg-type]
+    return process
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_storm_of_signals_is_one_request(number: int, clock: list[float]) -> None:
+    with Interruption() as context:
+        process = reached(context)
+        for _ in range(20):
+            os.kill(os.getpid(), number)
+            clock[0] += 0.9
+        assert context.requested
+        assert set(process.sent) == {signal.SIGINT}
+        assert len(context.news()) == 1
+
+
+def test_sigterm_never_ends_at_once_and_ctrl_c_after_a_second_does(clock: list[float]) -> None:
+    with Interruption() as context:
+        process = reached(context)
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+            clock[0] += 30
+        os.kill(os.getpid(), signal.SIGINT)  # as batch systems send before or after it
+        assert AT_ONCE not in process.sent
+        clock[0] += 1
+        os.kill(os.getpid(), signal.SIGINT)
+        assert process.sent[-1] == AT_ONCE
+
+
+def test_a_run_that_starts_as_a_signal_comes_is_asked_too(clock: list[float]) -> None:
+    with Interruption() as context:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert reached(context).sent == [signal.SIGINT]
+
+
+def test_once_asked_to_end_a_command_is_not_ended_by_more_signals(clock: list[float]) -> None:
+    with Interruption():
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
