@@ -7,7 +7,7 @@ import fnmatch
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 PICTURES = (
@@ -34,7 +34,12 @@ _NOTE_NAMES = {"readme", "license", "licence", "copying", "notice", "credits"}
 def is_debris(name: str) -> bool:
     """Whether a file or folder of this name is hidden, a backup copy, or what file managers and archivers leave."""
     lower = name.lower()
-    return lower.startswith((".", "~$")) or lower in _DEBRIS or lower.endswith(_DEBRIS_SUFFIXES)
+    return (
+        lower.startswith((".", "~$"))
+        or lower.startswith("thumbs.db:")
+        or lower in _DEBRIS
+        or lower.endswith(_DEBRIS_SUFFIXES)
+    )
 
 
 def is_picture(path: Path) -> bool:
@@ -94,8 +99,29 @@ def walk(folder: Path, report: Callable[[Path, str], None]) -> Iterator[Path]:
     report: is told of what cannot be read, with the reason: folders, links that lead nowhere or back, pipes and
     devices.
     """
-    outer = [(status.st_dev, status.st_ino) for status in map(Path.stat, folder.absolute().parents)]
-    yield from _walk(folder, report, tuple(outer))
+    yield from _walk(folder, report, _identities(folder.absolute().parents))
+
+
+def broken(folder: Path) -> Iterator[tuple[Path, str]]:
+    """What in a folder cannot be read, with the reason: links that lead nowhere or back, pipes and devices."""
+    within = _identities((folder.absolute(), *folder.absolute().parents))
+    return ((path, problem) for path in visible(folder) if (problem := _problem(path, within)))
+
+
+def _identities(folders: Iterable[Path]) -> tuple[tuple[int, int], ...]:
+    return tuple((status.st_dev, status.st_ino) for status in map(Path.stat, folders))
+
+
+def _problem(path: Path, within: tuple[tuple[int, int], ...]) -> str:
+    """Why a file or folder cannot be read, "" where it can. within: identities of the folders around it."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return _why_missing(path, error)
+    if stat.S_ISDIR(status.st_mode):
+        back = (status.st_dev, status.st_ino) in within
+        return "this link leads back to a folder that it lies in; remove it" if back else ""
+    return "" if stat.S_ISREG(status.st_mode) else "this is a pipe or a device and no file; remove it"
 
 
 def _walk(folder: Path, report: Callable[[Path, str], None], above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
@@ -107,19 +133,12 @@ def _walk(folder: Path, report: Callable[[Path, str], None], above: tuple[tuple[
         return
     within = (*above, (found.st_dev, found.st_ino))
     for path in entries:
-        try:
-            status = path.stat()
-        except OSError as error:
-            report(path, _why_missing(path, error))
-            continue
-        if stat.S_ISREG(status.st_mode):
-            yield path
-        elif not stat.S_ISDIR(status.st_mode):
-            report(path, "this is a pipe or a device and no file; remove it")
-        elif (status.st_dev, status.st_ino) in within:
-            report(path, "this link leads back to a folder that it lies in; remove it")
-        else:
+        if problem := _problem(path, within):
+            report(path, problem)
+        elif path.is_dir():
             yield from _walk(path, report, within)
+        else:
+            yield path
 
 
 def expanded(name: str) -> Path:

@@ -107,7 +107,7 @@ class _Listing:
 def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
     root = Path(source.name).expanduser().absolute()
     found = _layout(root, spec, findings)
-    names = _names(found, findings)
+    names = _names(root, found, findings)
     findings.check()
     ignored: list[Path] = []
     images_of = {
@@ -160,9 +160,14 @@ def _layout(root: Path, spec: Data, findings: Findings) -> Layout:
     raise AssertionError
 
 
-def _names(found: Layout, findings: Findings) -> dict[Path, set[str]]:
-    """Folder of class folders -> their names; findings for names that cannot be printed and for images beside them."""
+def _names(root: Path, found: Layout, findings: Findings) -> dict[Path, set[str]]:
+    """Folder of class folders -> their names; findings for names that cannot be printed, links that lead nowhere and
+    images beside the class folders.
+    """
     inside = {folder: {path.name for path in local_files.folders(folder)} for folder in found.parts}
+    for folder in dict.fromkeys((root, found.holder, *found.parts)):
+        for path, problem in local_files.broken(folder):
+            findings.add(path, problem)
     for folder in dict.fromkeys((found.holder, *found.parts)):
         for path in local_files.visible(folder):
             if local_files.is_picture(path) and path.is_file():
@@ -180,8 +185,8 @@ def _classes(
     """The classes, and name of a folder -> position of its class. Raises RecipeError for folders that are none."""
     findings = Findings()
     if len(counts) < 2:
-        got = f"one, '{min(counts)}'" if counts else "none"
-        findings.add(root, f"there is {got}, and a folder of images has a folder for each of two classes or more")
+        got = f"only '{min(counts)}'" if counts else "no folder"
+        findings.add(root, f"there is {got} in it, and a folder of images has a folder for each of two classes or more")
     merge = spec.merge_labels
     out = "to leave these images out, move the folder away"
     for trouble in labels.troubles(counts, spec.classes, merge=merge, leave_out=out):

@@ -90,7 +90,7 @@ def is_image(path: Path) -> bool:
 def _unidentified(content: bytes) -> str:
     if not content:
         return "it is empty, of 0 bytes"
-    beginning = content[:64].lstrip().lower()
+    beginning = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     known = next((words for mark, words in _BEGINNINGS.items() if beginning.startswith(mark)), None)
     return known or f"it is no picture of a kind that is read, which are {KINDS}; save it as one of them"
 

@@ -129,7 +129,7 @@ def test_problems_of_classes(pets: Path) -> None:
     write(pets / "stray.png", noise(7))
     assert "stray.png: data.source: this image lies in pets itself; each is in the folder of its" in problems(pets)[0]
     one = pets / "cat"
-    assert "there is none, and a folder of images has a folder for each" in problems(one.parent / "bird")[0]
+    assert "there is no folder in it, and a folder of images has a folder for each" in problems(one.parent / "bird")[0]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,19 @@ def test_links_are_followed_unless_they_lead_nowhere(pets: Path, tmp_path: Path)
         "self.png: data.source: this link leads to itself; remove it",
         "up: data.source: this link leads back to a folder that it lies in; remove it",
     ]
+    for name, target in (("bird", "nowhere"), ("fish", "fish"), ("all", ".")):
+        (linked / name).symlink_to(target)
+    assert [problem.partition("linked/")[2][:40] for problem in sorted(problems(linked))] == [
+        "all: data.source: this link leads back t",
+        "bird: data.source: this link leads to 'n",
+        "fish: data.source: this link leads to it",
+    ]
+    split = tmp_path / "split"
+    (split / "train").mkdir(parents=True)
+    for name in ("cat", "dog"):
+        (split / "train" / name).symlink_to(pets / name)
+    (split / "val").symlink_to("lost")
+    assert "split/val: data.source: this link leads to 'lost'" in problems(split)[0]
 
 
 def test_class_folders_that_look_alike_are_refused_or_merged(tmp_path: Path) -> None:
