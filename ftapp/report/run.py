@@ -44,6 +44,8 @@ def body(one: Record) -> list[str]:
         parts.append(f'<p class="bad">{escape(history.ended.error)}</p>')
     if minded := pieces.warnings(one):
         parts.append(page.items("bad", minded))
+    if history.notes:
+        parts.append(page.items("soft", dict.fromkeys(f"Note: {note.message}" for note in history.notes)))
     if len(history.steps):
         parts += [page.heading("Training"), page.grid(_curves(one))]
     if history.samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -12,8 +13,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ftapp import cli, compare, preview
-from ftapp.events import EventLog, Stepped
+from ftapp import cli, compare, narration, preview
+from ftapp.events import EventLog, NoteHandler, Stepped
+from ftapp.history import History
 from ftapp.report import card, comparison, pieces, svg
 from ftapp.report import run as single
 from ftapp.report.svg import Line
@@ -219,3 +221,19 @@ def test_a_bad_result_is_called_so_on_the_page_and_the_card(tmp_path: Path) -> N
         assert f"Warning: {warning}" in text
     assert "always &#x27;bad&#x27;: 50.0%" in page_file.read_text("utf-8")
     assert "always 'bad': 50.00%" in (run.folder / card.FILE).read_text("utf-8")
+
+
+def test_notes_of_a_run_stand_in_its_result_narration_and_report(tmp_path: Path) -> None:
+    one = record_run(tmp_path)
+    log = EventLog(one.events_file)
+    with NoteHandler(log):
+        logging.getLogger("ftapp.features").warning("kept features of %s examples are damaged <b>", "1,437")
+        logging.getLogger("ftapp.features").info("nothing to say")
+    logging.getLogger("ftapp.features").warning("after the run")
+    history = History.of_file(one.events_file)
+    assert history.summary()["notes"] == ["kept features of 1,437 examples are damaged <b>"]
+    assert narration.lines(history.notes[0]) == history.summary()["notes"]
+    assert history.notes[0] in history.happened()
+    path = single.write(compare.record(one))
+    assert "Note: kept features of 1,437 examples are damaged <b>" in checked(path)
+    assert "damaged &lt;b&gt;" in path.read_text("utf-8")
