@@ -14,7 +14,7 @@ from typing import Annotated, BinaryIO, Literal, Self
 
 import msgspec
 
-from ftapp.files import UNREADABLE
+from ftapp.files import UNREADABLE, encode_line
 from ftapp.full_disk import FullDisk
 from ftapp.tail import PIECE, Tail
 
@@ -305,14 +305,14 @@ class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
     """
 
     folder: str
-    step: int | None = None
+    step: Step | None = None
     flaw: str = ""
 
 
 class Waited(Event, frozen=True, kw_only=True, tag="waited"):
     """The run stood still for so many seconds, until there was room on its disk again."""
 
-    seconds: float
+    seconds: Seconds
 
 
 class RunEnded(Event, frozen=True, kw_only=True, tag="run-ended"):
@@ -351,7 +351,6 @@ AnyEvent = (
     | RunEnded
 )
 
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
@@ -377,7 +376,7 @@ class EventLog:
 
     def write(self, event: Event) -> None:
         # What an interruption has left of the line before goes first.
-        self._line = memoryview(bytes(self._line) + _encoder.encode(event) + b"\n")
+        self._line = memoryview(bytes(self._line) + encode_line(event))
         if self._disk is None:
             self._append()
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 LARGEST = 2**26
 """Bytes of the longest text and the longest line that are read: 64 MiB."""
@@ -115,6 +118,15 @@ def read_object(path: Path, types: Mapping[str, Any]) -> tuple[dict[str, Any], s
             problem = problem or f"its {path.name} is damaged: {key}: {reason(error)}"
             del found[key]
     return found, problem
+
+
+def encode_line(value: Any) -> bytes:
+    """A value as a line of JSON. Halves of characters, as names of files that are not UTF-8 hold them, become "?"."""
+    try:
+        return _encoder.encode(value) + b"\n"
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(value, enc_hook=str), ensure_ascii=False)
+        return text.encode("utf-8", "replace") + b"\n"
 
 
 def last_text(path: Path, size: int = 2**16) -> str:

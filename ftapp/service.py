@@ -26,6 +26,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.files import UNREADABLE, encode_line, reason
 from ftapp.processes import child_environment, python_module
 
 _TOLD_SECONDS = 0.1  # progress comes no more often than eyes can follow
@@ -124,7 +125,7 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
     lock = threading.Lock()
 
     def write(line: Line) -> None:
-        data = memoryview(msgspec.json.encode(line, enc_hook=str) + b"\n")
+        data = memoryview(encode_line(line))
         with lock:
             while data:
                 data = data[answers.write(data) :]
@@ -143,8 +144,8 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
     for line in lines:
         try:
             parameters = msgspec.json.decode(line, type=Line)
-        except msgspec.DecodeError as error:
-            write({"id": None, "error": f"a request is a JSON object on one line; {error}"})
+        except UNREADABLE as error:
+            write({"id": None, "error": f"a request is a JSON object on one line; {reason(error)}"})
             continue
         number, kind = parameters.pop("id", None), str(parameters.pop("kind", ""))
         if kind == "cancel":
@@ -330,7 +331,7 @@ class Service:
         assert self._process is not None
         assert self._process.stdin is not None
         if not self._process.stdin.is_closing():
-            self._process.stdin.write(msgspec.json.encode(line) + b"\n")
+            self._process.stdin.write(encode_line(line))
 
     def _last_words(self, code: int) -> str:
         """How a process ended, and the end of what it wrote to its log."""

@@ -167,6 +167,7 @@ def event(draw: random.Random) -> dict[str, Json]:
         | {"reason": maybe(name), "step": step(), "rate": maybe(number)},
         "checkpointed": {"step": step(), "folder": name()},
         "noted": {"message": name()},
+        "waited": {"seconds": seconds()},
         "model-saved": {"folder": name()},
         "run-ended": {"status": draw.choice(["done", "failed", "interrupted", "refused"]), "steps": step()}
         | {"seconds": seconds(), "error": maybe(name), "problems": [[name(), name(), name()]] * draw.randrange(2)},
@@ -299,6 +300,8 @@ def read_run(one: Run) -> None:
     """What a run's history is made into."""
     history, status = one.history(), one.status()
     told = {"recipe": "x", "run": "y", "status": status, "model": None} | history.summary()
+    told |= outcome.table(history)
+    outcome.alarms(history)
     told |= outcome.table(history)
     json.dumps(told)
     headless.print_result(told, PlainConsole(io.StringIO()))

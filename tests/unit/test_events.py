@@ -12,6 +12,7 @@ from ftapp.events import (
     EventLog,
     EventReader,
     PhaseStarted,
+    Progressed,
     RunEnded,
     Sampled,
     Stepped,
@@ -150,3 +151,9 @@ def test_events_are_in_the_file_at_once(tmp_path: Path) -> None:
     log = EventLog(path)
     log.write(Stepped(time=time.time(), step=1, epoch=1, loss=1.0, rate=1.0, seconds=1.0, memory=1))
     assert path.read_bytes().endswith(b"}\n")
+
+
+def test_names_that_no_text_can_hold_end_no_run(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl")
+    log.write(Progressed(time=1, activity="reading \udcff.png"))
+    assert [getattr(event, "activity", "") for event in read(tmp_path / "events.jsonl")] == ["reading ?.png"]
