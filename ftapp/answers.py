@@ -232,6 +232,32 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int | None = None
     length: int | None = None
 
+    @property
+    def best(self) -> tuple[str, float]:
+        """The class with the highest score, and the score."""
+        return max(zip(self.classes, self.scores, strict=True), key=lambda pair: pair[1])
+
+
+class HeldOut(msgspec.Struct, frozen=True, kw_only=True):
+    """An example of the test split with what a classifier makes of it.
+
+    text, file: the example itself, whichever it is; label: the name of its class; prediction: the model's answer.
+    """
+
+    label: str
+    prediction: Prediction
+    text: str | None = None
+    file: str | None = None
+
+    @property
+    def found(self) -> str:
+        """The class that the model takes it for."""
+        return self.prediction.best[0]
+
+    @property
+    def is_right(self) -> bool:
+        return self.found == self.label
+
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True):
     """A continuation.

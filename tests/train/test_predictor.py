@@ -126,6 +126,30 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
         trained.predict([np.full((20, 24, 3), 0.5)])
 
 
+def test_examples_of_the_test_split_come_with_mistakes_first(
+    text_recipe: str, image_recipe: str, do: Do, tmp_path: Path
+) -> None:
+    for text in (text_recipe, image_recipe):
+        _, history, run = do(text)
+        handlers, lines = Predictor(), list[Any]()
+        found = asked(handlers.held_out, run, lines, count=200)
+        loaded = recipe.load(run.recipe_file)
+        test = data.load(loaded.data, loaded.task, loaded.seed)
+        assert len(found) == len(test.test)
+        assert any(line.get("progress") == "trying the test split" for line in lines)
+        counts = next(each.counts for each in history.confusions if each.final)
+        wrong = sum(count for true, row in enumerate(counts) for taken, count in enumerate(row) if true != taken)
+        assert [each.is_right for each in found] == [False] * wrong + [True] * (len(found) - wrong)
+        for part in (found[:wrong], found[wrong:]):
+            scores = [each.prediction.best[1] for each in part]
+            assert scores == sorted(scores, reverse=True)
+        for each in found[:3]:
+            given = {"text": each.text, "image": each.file}
+            assert asked(handlers.classify, run, **given).best[0] == each.found
+        assert len(asked(handlers.held_out, run, count=2)) == 2
+        handlers.close()
+
+
 def test_it_says_what_scores_are(text_recipe: str, do: Do) -> None:
     _, _, run = do(text_recipe, "model.head=linear-svm", "phase.finetune.steps=2")
     handlers = Predictor()

@@ -237,9 +237,23 @@ async def test_the_last_run_of_recipe_and_profile_is_told(write_run: Write) -> N
         screen = await ready(pilot)
         await until(pilot, lambda: "accuracy 98.5%" in text(screen))
         assert "R = 25.0%" in text(screen)
-        assert "1 min 15 s" in text(screen)
+        assert "about 1 min 15 s, as the last run" in text(screen)
+        await until(pilot, lambda: "a run's folder has" in text(screen))
         await pilot.press("p")
         assert "not run on this machine yet" in text(screen)
+
+
+async def test_time_and_download_are_told_before_the_first_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
+    async with Opened().run_test() as pilot:
+        screen = await ready(pilot)
+        await until(pilot, lambda: "downloads 58.1 MiB first" in text(screen))
+        assert "half a minute on two cores" in text(screen)
+        await pilot.press("p")
+        await until(pilot, lambda: "model and data come from the net unless the cache has them" in text(screen))
+        assert "not measured on this machine yet" in text(screen)
+        await pilot.press("p", "slash", *"bert-full")
+        await until(pilot, lambda: "downloads 92.3 MiB first" in text(screen))
 
 
 async def test_own_recipes_come_first_and_changes_show_by_themselves(tmp_path: Path) -> None:

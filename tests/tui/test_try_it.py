@@ -217,6 +217,16 @@ async def test_images_are_classified_and_shown(trained: Trained, tiny: Tiny, tmp
         assert sum(shown.scores) == pytest.approx(1, abs=1e-4)
         await long(pilot, lambda: "24 x 20" in str(screen.query_one("#given").border_subtitle))
         await until(pilot, lambda: screen.query_one(Picture).children[0].region.width > 4)
+        # Examples of the test split, mistakes first; Enter puts one into the prompt.
+        await pilot.press("ctrl+t")
+        examples = screen.query_one("#examples", OptionList)
+        await long(pilot, lambda: "wrong" in str(examples.border_subtitle))
+        told = [str(option.prompt) for option in examples.options]
+        assert [line[0] for line in told] == sorted((line[0] for line in told), reverse=True)  # ✗ before ✓
+        await until(pilot, lambda: pilot.app.focused is examples)
+        await pilot.press("enter")
+        assert Path(screen.pane.value).name in told[0]
+        assert Path(screen.pane.value).is_file()
         screen.pane.use(str(broken))
         await pilot.press("enter")
         await long(pilot, lambda: "broken.png" in wrong(screen))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from ftapp import recipe, structures
 from ftapp.answers import Layer, Structure
 from ftapp.recipe import Recipe
 from ftapp.tui import catalog, recipe_words
-from ftapp.tui.catalog import FOLDER, RECENT, Catalog
+from ftapp.tui.catalog import FOLDER, RECENT, Catalog, profile_comments
 from ftapp.tui.recipe_words import Size
 
 
@@ -208,9 +209,32 @@ def test_splits_heads_and_augmentation_in_words() -> None:
     )
     assert recipe_words.split_words(loaded.data) == "1,000 examples, 20% for validation and 100 for the test"
     assert (
-        recipe_words.head_words(loaded.model) == "48x48 pixels, averaged, 64 hidden units, dropout 0.5, linear-svm head"
+        recipe_words.head_words(loaded.model)
+        == "48x48 pixels, features of block4_pool, averaged, normalized, 64 hidden units, dropout 0.5, linear-svm head"
     )
     assert loaded.augment
     assert recipe_words.augment_words(loaded.augment) == (
-        "flip both, rotation 10°, zoom 10%, crop 90%, translation 10% x 20%; fill constant"
+        "flip both, rotation 10°, zoom 10%, crop 90%, translation 10% x 20%; fill nearest"
     )
+
+
+def test_the_comment_above_a_profile_tells_what_it_takes() -> None:
+    text = """
+# not of a profile
+
+[profile.a]
+x = 1
+# two lines
+# about it
+[profile.quick]   # not this
+# of another table
+[data]
+# quoted
+[profile."b c"]
+"""
+    assert profile_comments(text) == {"quick": "two lines about it"}
+
+
+def test_every_bundled_recipe_says_what_its_quick_profile_takes() -> None:
+    for name, path in recipe.bundled().items():
+        assert re.search("minute|second", profile_comments(path.read_text()).get("quick", "")), name

@@ -115,3 +115,20 @@ def test_a_closed_stream_is_no_place_for_the_next_file(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", f'exec {sys.executable} -c "$0" <&- >&- 2>&-', code], check=False)
     assert done.returncode == 0
     assert file.read_text() == "kept"
+
+
+def test_copy_replaces_a_file_only_when_asked_and_says_how(tmp_path: Path) -> None:
+    target = tmp_path / "mine.toml"
+    assert ftapp("copy", "bert-full", str(target))[0] == 0
+    before = target.read_text()
+    code, _, stderr = ftapp("copy", "gpt2-full", str(target))
+    assert code == 2
+    assert "exists" in stderr
+    assert "--force" in stderr
+    assert "mine-2.toml" in stderr
+    assert target.read_text() == before
+    assert ftapp("copy", "gpt2-full", str(target), "--force")[0] == 0
+    assert target.read_text() != before
+    assert ftapp("copy", str(target), str(target), "--force")[0] == 0
+    assert "causal-lm" in target.read_text()
+    assert ftapp("copy", "gpt2-full", str(tmp_path / "mine.txt"), "--force")[0] == 2

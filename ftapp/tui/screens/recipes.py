@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +13,7 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
@@ -86,6 +88,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         self._catalog = Catalog()
         self._entries: list[Entry] = []
         self._sizes: dict[tuple[Path, str | None], Size] = {}
+        self._disk: dict[tuple[Path, str | None], str] = {}
         self._wanted: Path | None = None  # the recipe to go to when it is there
         self._last: dict[tuple[str, str | None], Summary] | None = None
 
@@ -140,6 +143,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         if self._entries != entries:
             self._entries = entries
             self._sizes.clear()
+            self._disk.clear()
             self._fill_menu()
 
     def _read(self) -> list[Entry]:
@@ -153,6 +157,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         last = await asyncio.to_thread(self._read_runs)
         if self._last != last:
             self._last = last
+            self._disk.clear()  # a run may have filled the cache
             self._show_entry()
 
     def _read_runs(self) -> dict[tuple[str, str | None], Summary]:
@@ -307,10 +312,14 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         last = self._last.get((entry.path.stem, profile)) if self._last else None
         recipe, size = entry.recipes.get(profile), self._sizes.get((entry.path, profile))
         arms = entry.arms.get(profile, {})
-        self.query_one(Facts).rows = [*_facts(recipe, size, arms), _outcome(last, time.time())] if recipe else []
+        costs = _costs(last, entry.notes.get(profile or ""), self._disk.get((entry.path, profile)))
+        rows = [*_facts(recipe, size, arms), costs, _outcome(last, time.time())] if recipe else []
+        self.query_one(Facts).rows = rows
         self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
         if recipe and size is None:
             self._find_size(recipe, (entry.path, profile))
+        if recipe and (entry.path, profile) not in self._disk:
+            self._find_disk(recipe, last, (entry.path, profile))
 
     @work(exclusive=True, group="size")
     async def _find_size(self, recipe: Recipe, place: tuple[Path, str | None]) -> None:
@@ -320,6 +329,19 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         size = await asyncio.to_thread(recipe_words.size, recipe)
         if size is not None:
             self._sizes[place] = size
+            self._show_found()
+
+    @work(exclusive=True, group="disk")
+    async def _find_disk(self, recipe: Recipe, last: Summary | None, place: tuple[Path, str | None]) -> None:
+        """Tell what a run downloads first, and what it leaves."""
+        from ftapp.tui import recipe_words
+
+        self._disk[place] = await asyncio.to_thread(recipe_words.disk_words, recipe, last)
+        self._show_found()
+
+    def _show_found(self) -> None:
+        """Show what a thread has found, unless the screen is being left, whose widgets go before it."""
+        with suppress(NoMatches):
             self._show_entry()
 
 
@@ -397,6 +419,19 @@ def _phase(phase: Phase, share: float | None) -> Content:
         Content.styled(" · ", _MUTED).join(rules),
         (f"\n{recipe_words.rate_words(phase)}", _MUTED),
     )
+
+
+def _costs(last: Summary | None, note: str | None, disk: str | None) -> Fact:
+    """How long the recipe takes with this profile, and what room on the disk.
+
+    last: the last run with it here; note: what the recipe's file says of the profile.
+    """
+    time_words = "not measured on this machine yet"
+    if last is not None and last.status == "done" and last.seconds is not None:
+        time_words = f"about {words.duration(last.seconds)}, as the last run"
+    elif note:
+        time_words = note
+    return "Takes", Content.assemble(time_words, (f"\n{disk or ''}", _MUTED))
 
 
 def _outcome(last: Summary | None, now: float) -> Fact:

@@ -51,7 +51,8 @@ The run's model answers from a process of its own, which takes some seconds to l
 is tried stays here; up and down in the prompt bring it back.
 
 A classifier tells its classes while you type. Of an image, type the path, or choose the file with `Ctrl-O`. Enter
-keeps an answer in the list.
+keeps an answer in the list. `Ctrl-T` tries examples of the test split, the mistakes first; Enter on one puts it into
+the prompt.
 
 A language model writes when you press Enter, and so does the model from before training, beside it. A temperature of 0
 takes the most probable token each time; `Ctrl-N` draws again with the next seed. Escape stops both.

@@ -16,7 +16,7 @@ from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from ftapp import words
-from ftapp.answers import Prediction
+from ftapp.answers import HeldOut, Prediction
 from ftapp.clients import Predictor
 from ftapp.errors import RecipeError, RunError
 from ftapp.tui.widgets.picture import Picture
@@ -24,6 +24,7 @@ from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
 from ftapp.tui.widgets.scores import Scores
 
 _PAUSE_SECONDS = 0.25  # after the last key, before what is typed is classified
+_HELD_OUT = 200  # examples of the test split at most
 _MUTED = "$foreground-muted"
 
 _MEANINGS = {
@@ -39,11 +40,14 @@ class Classify(Container):
     DEFAULT_CSS = """
     Classify { layout: grid; grid-size: 2 2; grid-columns: 1fr 1fr; grid-rows: 2fr 1fr; height: 1fr; }
     Classify .pane { height: 100%; }
-    Classify #tried { column-span: 2; text-wrap: nowrap; text-overflow: ellipsis; }
+    Classify #tried, Classify #examples { text-wrap: nowrap; text-overflow: ellipsis; }
     Classify #wrong { color: $error; height: auto; display: none; }
     Classify #wrong.-shown { display: block; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+o", "pick", "Choose a file")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+o", "pick", "Choose a file"),
+        Binding("ctrl+t", "examples", "Test examples", tooltip="Try the test split, mistakes first"),
+    ]
 
     def __init__(self, predictor: Predictor, *, images: bool, folder: Path) -> None:
         """folder: where to look for images first."""
@@ -51,6 +55,7 @@ class Classify(Container):
         self._predictor, self._images, self._folder = predictor, images, folder
         self._ready, self._asking = asyncio.Event(), asyncio.Lock()
         self._values: list[str] = []  # what was tried, in the order of the list
+        self._held_out: tuple[HeldOut, ...] = ()  # of the test split, likewise
 
     def compose(self) -> Iterable[Widget]:
         given = Vertical(id="given", classes="pane")
@@ -69,6 +74,10 @@ class Classify(Container):
         tried = OptionList(id="tried", classes="pane")
         tried.border_title = "Tried"
         yield tried
+        examples = OptionList(Option("Ctrl-T tries the test split, mistakes first.", disabled=True), id="examples")
+        examples.add_class("pane")
+        examples.border_title = "Test examples"
+        yield examples
 
     @property
     def prompt(self) -> Prompt | PathLine:
@@ -107,7 +116,11 @@ class Classify(Container):
     @on(OptionList.OptionSelected)
     def _again(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.use(self._values[event.option_index])
+        if event.option_list.id == "examples":
+            chosen = self._held_out[event.option_index]
+            self.use(chosen.file or chosen.text or "")
+        else:
+            self.use(self._values[event.option_index])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self._images if action == "pick" else True
@@ -123,6 +136,27 @@ class Classify(Container):
                 self.use(str(file))
 
         self.app.push_screen(PickFile("Which image?", self._folder, PICTURES), chosen)
+
+    @work(exclusive=True, group="examples")
+    async def action_examples(self) -> None:
+        """Try examples of the test split and list them, mistakes first."""
+        examples = self.query_one("#examples", OptionList)
+        await self._ready.wait()
+
+        def tell(activity: str, done: int, total: int | None) -> None:
+            examples.border_subtitle = f"{activity} {done} of {total}" if total else activity
+
+        try:
+            self._held_out = await self._predictor.held_out(_HELD_OUT, tell)
+        except (RunError, RecipeError) as error:
+            examples.set_options([Option(Content.styled(str(error), "$error"), disabled=True)])
+            examples.border_subtitle = ""
+            return
+        examples.set_options(Option(_held_out_line(each)) for each in self._held_out)
+        wrong = sum(not each.is_right for each in self._held_out)
+        examples.border_subtitle = f"{wrong} of {len(self._held_out)} wrong"
+        examples.highlighted = 0
+        examples.focus()
 
     @work(exclusive=True, group="follow")
     async def _follow(self, value: str) -> None:
@@ -172,14 +206,33 @@ class Classify(Container):
 
     def _remember(self, value: str, found: Prediction) -> None:
         tried = self.query_one("#tried", OptionList)
-        best, score = max(zip(found.classes, found.scores, strict=True), key=lambda pair: pair[1])
-        number = f"{score:+.2f}" if found.meaning == "decision values" else f"{score:.1%}"
+        best, number = found.best[0], _score(found)
         label = Content.assemble(
             (f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (words.printable(" ".join(value.split())), _MUTED)
         )
         self._values = [value, *self._values]
         former = [option.prompt for option in tried.options]
         tried.set_options([Option(label), *map(Option, former)])
+
+
+def _score(found: Prediction) -> str:
+    """The score of the best class."""
+    score = found.best[1]
+    return f"{score:+.2f}" if found.meaning == "decision values" else f"{score:.1%}"
+
+
+def _held_out_line(example: HeldOut) -> Content:
+    """An example of the test split: whether the answer is right, its score, the class, and the example itself."""
+    sign, style = ("✓", "$success") if example.is_right else ("✗", "$error")
+    found, label = words.printable(example.found), words.printable(example.label)
+    taken = found if example.is_right else f"{label} taken for {found}"
+    itself = example.text if example.file is None else Path(example.file).name
+    return Content.assemble(
+        (f"{sign} ", style),
+        (f"{_score(example.prediction):>6}  ", _MUTED),
+        (f"{taken}  ", "b"),
+        (words.printable(" ".join((itself or "").split())), _MUTED),
+    )
 
 
 def _length(found: Prediction) -> str:
