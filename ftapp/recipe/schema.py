@@ -60,6 +60,17 @@ def _checked_size(size: float) -> float:
     return size
 
 
+def _checked_classes(names: list[str]) -> list[str]:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"'{twice}' is named twice; each class has a name of its own")
+    for name in names:
+        if not name.strip() or name != name.strip():
+            raise ValueError(f"{name!r} is no name of a class; a name has signs to see, and no space around them")
+    if len(names) < 2:
+        raise ValueError(f"{names} are too few; classification takes at least two classes")
+    return names
+
+
 def _checked_encoding(name: str) -> str:
     try:
         "a".encode(name)
@@ -205,7 +216,7 @@ class Data(Section):
     """The column of a table that holds the text."""
     label_column: str = "label"
     """The column of a table that holds the class."""
-    classes: list[str] | None = None
+    classes: Annotated[list[str], AfterValidator(_checked_classes)] | None = None
     """Names of the classes in the order of the model's outputs; without them, all that occur, in order. Of labels that
     are numbers, counted from 0 or from 1, they are the names."""
     merge_labels: bool = False

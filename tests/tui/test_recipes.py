@@ -11,12 +11,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from ftapp import recipe
+from ftapp.tui.app import FtApp
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.facts import Facts
 from tests.tui.conftest import Write
-from tests.tui.harness import SIZES, Opened, until
+from tests.tui.harness import SIZES, Opened, notes, until
 
 
 async def ready(pilot: Pilot[None]) -> RecipesScreen:
@@ -362,3 +363,16 @@ def test_a_recipe_with_arms_is_saved_with_them(tmp_path: Path) -> None:
     draft = Draft(recipe.bundled()["lesson-gpt2-targeted-freezing"], "quick")
     draft.save(tmp_path / "mine.toml")
     assert list(recipe.load_experiment(tmp_path / "mine.toml").arms) == ["A full", "B targeted", "C reversed"]
+
+
+async def test_data_that_cannot_be_used_are_refused_before_a_run_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "reviews.csv"
+    file.write_text("text,label\na,Neg\nb,neg\nc,pos\nd,pos\n", encoding="utf-8")
+    draft = Draft(recipe.find("bert-full"), "quick", {"data.source": f"csv:{file}", "data.classes": None})
+    app = FtApp(tmp_path / "runs")
+    async with app.run_test(notifications=True) as pilot:
+        app.start(draft)
+        await until(pilot, lambda: notes(app))
+        assert "differ only in letter case" in notes(app)
+        assert '--set \'data.classes=["Neg", "neg", "pos"]\'' in notes(app)
+        assert not (tmp_path / "runs").exists()

@@ -228,6 +228,9 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("data.validation=0.9", "data.test: validation and test leave nothing to train on; got 0.9 + 0.2"),
         ("model.pooling=max", "model.pooling: this key does not go with task = 'text-classification'"),
         ("augment.rotation=3.0", "augment.rotation: this key does not go with task = 'text-classification'"),
+        ('data.classes=["a", "b", "a"]', "data.classes: 'a' is named twice; each class has a name of its own"),
+        ('data.classes=["a", " b"]', "data.classes: ' b' is no name of a class; a name has signs to see, and no space"),
+        ('data.classes=["a"]', "data.classes: ['a'] are too few; classification takes at least two classes"),
         ("data.source=sklearn:digts", "data.source: unknown data set 'digts' of scikit-learn; did you mean 'digits'?"),
         (
             "data.source=sklearn:digits",
