@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftapp.tui import terminal
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from textual_image.widget._base import Image
 
 
-def in_cells(app: App[object]) -> bool:
+def in_cells(app: App[Any]) -> bool:
     """Whether pictures are drawn as coloured characters, which styles apply to."""
     return image_class(app).__name__ == "HalfcellImage"
 
 
-def image_class(app: App[object]) -> type[Image]:
+def image_class(app: App[Any]) -> type[Image]:
     """The widget of textual-image that suits what shows the app. The first call imports for a fifth of a second.
 
     textual-image asks the terminal when it is imported, and Textual would read the answers as key presses, so it is

@@ -40,6 +40,16 @@ class Page(Screen[None]):
         self.workers.cancel_node(self)  # before the widgets go that they would show something on
         return super().remove()
 
+    def on_screen_suspend(self) -> None:
+        """Hide pictures that the terminal draws itself, which would lie over a dialog."""
+        from ftapp.tui import graphics
+
+        self.set_class(bool(self.query("Picture, Pictures")) and not graphics.in_cells(self.app), "-covered")
+
+    def on_screen_resume(self) -> None:
+        """Show them again."""
+        self.remove_class("-covered")
+
     @property
     def unsaved(self) -> str:
         """What would be lost if the page were closed now, in a sentence; empty for nothing."""

@@ -72,7 +72,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield Curve()
         yield FieldLine("phase.weight_decay")
         yield FieldLine("phase.clip_norm", "clipping", empty="none")
-        yield FieldLine("phase.gradient_norm", "gradient")
+        yield FieldLine("phase.gradient_norm")
         with Horizontal(id="phase-buttons"):
             yield Button("Find a rate (l)", id="find-rate", compact=True)
             yield Button("Add phase", id="add-phase", compact=True)
