@@ -61,7 +61,10 @@ async def test_the_model_has_a_pane_with_the_size_of_an_example_first(
 @pytest.mark.parametrize("size", SIZES)
 async def test_data_are_chosen_from_a_list(images: Draft, size: tuple[int, int]) -> None:
     async with opened(images, size) as (screen, pilot):
-        await pilot.press("f4", "down")
+        await pilot.press("f4")
+        await pilot.pause()
+        assert screen.active_bindings["down"].binding.description == "Choose"
+        await pilot.press("down")
         await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
         await pilot.pause()
         rows = [row for row in drawn(pilot.app.screen) if "tfds:tf_flowers" in row]

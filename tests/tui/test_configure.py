@@ -746,10 +746,10 @@ async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_
         assert facts["size"].startswith("Small")
         assert [row[0] for row in app.screen.query_one("#probes", Facts).rows] == ["features of", "block1", "block2"]
         assert "--set" not in "\n".join(text_of(app.screen.query_one(name)) for name in ("#said", "#notes"))
-        values = {row[0]: str(row[-1]) for row in app.screen.query_one("#values", Facts).rows}
-        assert values["sets recipe"].startswith("vgg16-")
+        values = {row[0].strip(): str(row[-1]) for row in app.screen.query_one("#values", Facts).rows}
+        assert values["recipe"].startswith("vgg16-")
         await pilot.press("y")
-        assert app.clipboard.startswith(f"ftapp run {values['sets recipe']}")
+        assert app.clipboard.startswith(f"ftapp run {values['recipe']}")
         for key in ("down", "pagedown", "pageup", "up"):
             await pilot.press(key)
         await pilot.press("escape")
@@ -760,13 +760,13 @@ async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_
         await until(pilot, lambda: app.screen.has_class("-known"))
         await pilot.press("a")
         await until(pilot, lambda: app.screen is screen)
-        await until(pilot, lambda: screen.form.draft.path.stem == values["sets recipe"])
+        await until(pilot, lambda: screen.form.draft.path.stem == values["recipe"])
         await pilot.pause()
         chosen = screen.form.draft.load()
         assert chosen.data.source == recipe.load(file).data.source
         assert chosen.model.image_size == [16, 16]
         assert screen.form.draft.options.repeats == 2
-        assert values["sets recipe"] in text_of(screen.query_one("#title"))
+        assert values["recipe"] in text_of(screen.query_one("#title"))
         assert screen.query_one("#rules", TextArea).text.splitlines() == chosen.phase[0].layers
         assert screen.unsaved
         assert "ctrl+z takes it back" in notes(app)

@@ -134,3 +134,29 @@ async def test_the_test_is_a_process_that_trains_and_ends_with_its_screen(image_
         await pilot.pause(0.5)
         await pilot.press("escape")  # while it starts; no process is left, which a fixture sees to
         await until(pilot, lambda: len(results) == 2)
+
+
+async def test_taking_back_a_rate_shows_the_former_one_also_where_the_focus_is(
+    draft: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def tested(recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Told, **_: Any) -> Any:
+        return falling(rates, steps, on_step, recipe.phase[phase].base_rate)
+
+    monkeypatch.setattr(clients, "range_test", tested)
+    async with opened(draft) as (screen, pilot):
+        await pilot.press("l")
+        await until(pilot, lambda: pilot.app.screen.has_class("-known"))
+        await pilot.press("a")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        box = line(screen, "phase.learning_rate").query_one(Input)
+        box.focus()
+        await pilot.pause()
+        assert box.value
+        await pilot.press("ctrl+z")
+        await pilot.pause()
+        assert box.value == ""
+        await pilot.press(*"0.5")
+        await pilot.pause()
+        await pilot.press("ctrl+z")  # a change of the user's own is not taken back
+        await pilot.pause()
+        assert screen.form.draft.changes == {"phase.head.learning_rate": 0.5}

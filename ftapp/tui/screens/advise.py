@@ -179,7 +179,7 @@ class _AskAgain(Button):
 def _values(now: Draft, advised: Draft) -> list[tuple[str, Content]]:
     """What applying the advice sets, in rows of a label and a value: the recipe, and what of it differs from now."""
     before, after = now.load(), advised.load()
-    rows = [("sets recipe", advised.path.stem)] if advised.path != now.path else []
+    rows = [("recipe", advised.path.stem)] if advised.path != now.path else []
     for section in ("model", "augment", "frozen"):
         old, new = getattr(before, section), getattr(after, section)
         if new is None or old is None:
@@ -194,4 +194,6 @@ def _values(now: Draft, advised: Draft) -> list[tuple[str, Content]]:
     old, new = before.data, after.data
     changed = [name for name in type(new).model_fields if getattr(old, name) != getattr(new, name)]
     rows += [(name, fields.field(f"data.{name}").write(getattr(new, name)) or "all") for name in changed]
-    return [(label, Content(text)) for label, text in rows] or [("sets", Content("nothing: the recipe is as advised"))]
+    if not rows:
+        return [("Apply sets", Content("nothing: the recipe is as advised"))]
+    return [("Apply sets", Content("")), *((f"  {label}", Content(text)) for label, text in rows)]

@@ -215,16 +215,16 @@ Nothing is written before you save. What is started goes on without this window.
         self.form = replace(self.form, arm=arm)
         self._take(self.form.draft)
 
-    def _take(self, draft: Draft, phase: str | None = None) -> None:
-        """Make a draft the one that is shown."""
+    def _take(self, draft: Draft, phase: str | None = None, *, keep_typed: bool = True) -> None:
+        """Make a draft the one that is shown. keep_typed: whether a field that is being typed into stays as it is."""
         try:
             self.form = Form.of(draft, phase or self.form.phase, self.form.arm)
         except RecipeError as error:
             self.form = replace(self.form, draft=draft, recipe=None, problems=tuple(error.problems))
-        self._show()
+        self._show(keep_typed=keep_typed)
         self._ask()
 
-    def _show(self) -> None:
+    def _show(self, *, keep_typed: bool) -> None:
         form = self.form
         name = Content.assemble(
             (form.draft.path.stem, "bold"), (f"  {form.tables.get('title', '')}", "$foreground 60%")
@@ -235,8 +235,8 @@ Nothing is written before you save. What is started goes on without this window.
         self._show_phases()
         self._show_arm()
         for line in self.query(FieldLine):
-            line.show(form.value(form.key(line.field.key)))
-        self.query_one(LayersPane).show(form)
+            line.show(form.value(form.key(line.field.key)), keep_typed=keep_typed)
+        self.query_one(LayersPane).show(form, keep_typed=keep_typed)
         self.query_one(TrainingPane).show(form)
         self.query_one(DataPane).show(form)
         self.query_one(AugmentPane).show(form)
@@ -753,7 +753,7 @@ Nothing is written before you save. What is started goes on without this window.
     def _apply(self, draft: Draft, what: str) -> None:
         """Make a draft that was proposed the one that is shown; until the next change, one key takes it back."""
         self._before = self.form.draft
-        self._take(draft)
+        self._take(draft, keep_typed=False)
         self._offer_profiles(recipe.profiles(draft.path))
         self.refresh_bindings()
         self.notify(f"{what}. ctrl+z takes it back.")
@@ -762,7 +762,7 @@ Nothing is written before you save. What is started goes on without this window.
         """Go back to the draft from before what was proposed was set."""
         if self._before is not None:
             draft, self._before = self._before, None
-            self._take(draft)
+            self._take(draft, keep_typed=False)
             with suppress(RecipeError):
                 self._offer_profiles(recipe.profiles(draft.path))
             self.refresh_bindings()

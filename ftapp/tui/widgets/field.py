@@ -17,7 +17,7 @@ from ftapp.tui.widgets.choice import Choice
 from ftapp.tui.widgets.text_line import TextLine
 
 
-class FieldLine(Widget):
+class FieldLine(Widget, inherit_bindings=False):
     """Shows and changes one key; it posts Changed for what the user does, never for what it is told to show."""
 
     DEFAULT_CSS = """
@@ -87,8 +87,8 @@ class FieldLine(Widget):
         """The label, to the left of the control."""
         return Content(self.label)
 
-    def show(self, value: Any) -> None:
-        """Show a value, the default where it is None. What is being typed stays."""
+    def show(self, value: Any, *, keep_typed: bool = True) -> None:
+        """Show a value, the default where it is None. What is being typed stays, unless it is not to be kept."""
         shown = self.field.default if value is None else value
         self._shown = shown
         match self.field.kind:
@@ -99,7 +99,8 @@ class FieldLine(Widget):
                     self.query_one(Switch).value = bool(shown)
             case _:
                 text = self.query_one(_Text)
-                if not text.has_focus and self.field.read(text.value) != value:
+                typing = keep_typed and text.has_focus
+                if not typing and self.field.read(text.value) != value:
                     with self.prevent(Input.Changed):
                         text.value = self.field.write(value)
 

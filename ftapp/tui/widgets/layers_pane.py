@@ -65,10 +65,13 @@ class LayersPane(Vertical):
         )
         yield Static(id="rules-wrong", markup=False)
 
-    def show(self, form: Form) -> None:
-        """Show the rules of the form's phase, and what they make of the structure."""
+    def show(self, form: Form, *, keep_typed: bool = True) -> None:
+        """Show the rules of the form's phase, and what they make of the structure. What is being typed stays, unless it
+        is not to be kept.
+        """
         area = self.query_one("#rules", TextArea)
-        if _lines(area.text) != form.layers and not area.has_focus:
+        typing = keep_typed and area.has_focus
+        if _lines(area.text) != form.layers and not typing:
             with self.prevent(TextArea.Changed):
                 area.load_text("\n".join(form.layers))
         self.border_title = Content(f"Layers in phase {form.phase}" if len(form.phases) > 1 else "Layers")
