@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from ftapp import structures
 from ftapp.answers import Costs, Example, Preview, Structure, Tokens
@@ -17,17 +18,16 @@ from ftapp.tui.widgets.data_pane import DataPane
 from ftapp.tui.widgets.layers_pane import LayersPane
 from tests.tui.harness import until
 from tests.tui.structures import bert
-from tests.tui.test_configure import HUB, fill, opened, text_of
+from tests.tui.test_configure import HUB, fill, line, opened, text_of
 
 
 @pytest.fixture
 def draft(tmp_path: Path) -> Draft:
     """A recipe that needs no hub, with a table whose contents the helper process would read."""
-    Path("reviews.csv").write_text("text,label\n" + "good,good\nbad,bad\n" * 20)
+    (tmp_path / "reviews.csv").write_text("text,label\n" + "good,good\nbad,bad\n" * 20)
+    text = HUB.replace("bert_base_en_uncased", "assets:gpt2_mini")
     file = tmp_path / "recipe.toml"
-    file.write_text(
-        HUB.replace("bert_base_en_uncased", "assets:gpt2_mini").replace("tfds:imdb_reviews", "csv:reviews.csv")
-    )
+    file.write_text(text.replace("tfds:imdb_reviews", f"csv:{tmp_path}/reviews.csv"), encoding="utf-8")
     return Draft(file)
 
 
@@ -120,9 +120,12 @@ async def test_what_cannot_be_read_any_more_is_faint_and_comes_back(
         assert not data.has_class("-stale")  # data have nothing to do with it
         assert screen.query_one("#cost").opacity < 0.6
         await fill(screen, pilot, "phase.learning_rate", "")
-        await fill(screen, pilot, "data.source", "csv:gone.csv")
+        source = line(screen, "data.source")
+        former = source.query_one(Input).value
+        source.put("csv:gone.csv")
+        await pilot.pause()
         assert data.has_class("-stale")
         assert "valid" in text_of(screen.query_one("#data-state"))
-        await fill(screen, pilot, "data.source", "csv:reviews.csv")
+        source.put(former)
         await until(pilot, lambda: not data.has_class("-stale"))
         assert isinstance(screen, ConfigureScreen)

@@ -358,7 +358,9 @@ Nothing is written before you save. What is started goes on without this window.
                 line.put(offer.value)
                 return
             what = "file" if offer.suffixes else "folder"
-            screen = PickFile(f"Which {what}?", offers.start_folder(now), offer.suffixes)
+            resolved = self.form.recipe
+            held = now if resolved is None else resolved.data.source if is_data else resolved.model.preset
+            screen = PickFile(f"Which {what}?", offers.start_folder(held), offer.suffixes)
             self.app.push_screen(screen, lambda path: picked(offer, path))
 
         given = (offers.source_offers if is_data else offers.preset_offers)(self.form.task)

@@ -17,7 +17,7 @@ from ftapp.tui.widgets.choice import Choice
 from ftapp.tui.widgets.text_line import TextLine
 
 
-class FieldLine(Widget, inherit_bindings=False):
+class FieldLine(Widget):
     """Shows and changes one key; it posts Changed for what the user does, never for what it is told to show."""
 
     DEFAULT_CSS = """
@@ -39,7 +39,6 @@ class FieldLine(Widget, inherit_bindings=False):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "explain", "Meaning", tooltip="What this field means"),
-        Binding("down", "browse", "Choose", tooltip="Choose from what there is"),
     ]
 
     class Changed(Message):
@@ -139,11 +138,9 @@ class FieldLine(Widget, inherit_bindings=False):
             self.post_message(self.Changed(self, event.value))
 
     @on(events.Click, ".browse")
-    def action_browse(self) -> None:
+    def browse(self) -> None:
+        """Ask for what there is to choose from."""
         self.post_message(self.Browse(self))
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "browse" or self.field.is_path
 
     def action_explain(self) -> None:
         self.post_message(self.Explain(self))
@@ -152,9 +149,20 @@ class FieldLine(Widget, inherit_bindings=False):
 class _Text(TextLine):
     """The text of a field, in which a question mark asks for help where no value has one."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "browse", "Choose", tooltip="Choose from what there is"),
+    ]
+
     def __init__(self, field: Field, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, is_path=field.is_path)
-        self._questions = field.kind in ("text", "list")
+        self._field, self._questions = field, field.kind in ("text", "list")
+
+    def action_browse(self) -> None:
+        assert isinstance(self.parent, FieldLine)
+        self.parent.browse()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "browse" or self._field.is_path
 
     def on_key(self, event: events.Key) -> None:
         if event.character == "?" and not self._questions:
