@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 
 _MAX_FIELD = 1 << 30  # bytes; the csv module's own limit of 128 KiB is less than a chapter
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_TITLE_LINES = 30  # at the beginning of a file, among which the header may be
 _HEAD = 1 << 18  # characters of a file by which ways of writing are compared
+_AROUND_NAMES = " \t\r\n\u00a0\u200b\ufeff"
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 _ESCAPE = re.compile(r'\\(["\\])')
 
@@ -72,6 +74,25 @@ def looks_like_data(table: Table) -> bool:
     return len(table.header) == 1 and len(table.header[0].split()) > 5
 
 
+def find_header(content: str, wanted: Collection[str], delimiter: str) -> int | None:
+    """The line, from 2, that has the wanted names of columns, as below a title; None among the first there is none."""
+    for number, line in enumerate(content[:_HEAD].splitlines()[:_TITLE_LINES], start=1):
+        names = {name.strip(_AROUND_NAMES + '"') for each in (delimiter, *_DELIMITERS) for name in line.split(each)}
+        if number > 1 and names.issuperset(wanted) and len(wanted) > 1:
+            return number
+    return None
+
+
+def find_delimiter(name: str, wanted: Collection[str]) -> str | None:
+    """What stands between the wanted names in a header that was taken for one name."""
+    first, *rest = [name.find(each) for each in wanted]
+    ends = sorted((at, at + len(each)) for at, each in zip([first, *rest], wanted, strict=True))
+    if len(ends) < 2 or ends[0][0] < 0:
+        return None
+    between = name[ends[0][1] : ends[1][0]]
+    return between if len(between) == 1 and not between.isalnum() else None
+
+
 def _likeliest(content: str, wanted: Collection[str], delimiter: str | None) -> Dialect:
     """The way of writing by which the beginning of the file has the wanted columns, and rows of one length."""
     head = content[:_HEAD]
@@ -110,7 +131,7 @@ def _parse(content: str, dialect: Dialect) -> Table:
         if not any(map(str.strip, fields)):
             table.empty += bool(fields)
         elif not table.header:
-            table.header = [name.strip() for name in fields]
+            table.header = [name.strip(_AROUND_NAMES) for name in fields]
         elif len(fields) > len(table.header) and not any(fields[len(table.header) :]):
             table.rows.append((number, fields[: len(table.header)]))
         elif len(fields) != len(table.header):

@@ -166,6 +166,10 @@ class Findings:
         """Note a problem of a file. place: where in the file, such as "row 7"."""
         self.found.append(Finding(readable(str(file)), key, readable(message), place))
 
+    def clear(self) -> None:
+        """Forget what was noted: it followed from something else."""
+        self.found.clear()
+
     def check(self) -> None:
         """Raise RecipeError with the problems found: those that are equal but for their file or place as one."""
         groups: dict[tuple[str, str, str], list[Finding]] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -118,6 +119,16 @@ def _csv_rows(
                            f"begins with the names of its columns; put a line such as {shown(line)} before it",
                      next(iter(wanted.values())))  # fmt: skip
         return
+    if len(columns) < len(wanted) and (at := delimited.find_header(content, wanted, table.dialect.delimiter)):
+        findings.clear()
+        findings.add(path, f"the names of the columns are in line {at}, below others; a table begins with them; "
+                           f"tail -n +{at} {shlex.quote(path.name)} leaves the lines above out",
+                     next(iter(wanted.values())))  # fmt: skip
+        return
+    if len(table.header) == 1 and not columns and (part := delimited.find_delimiter(table.header[0], wanted)):
+        findings.clear()
+        findings.add(path, f"{part!r} stands between fields, which is read only below a first line sep={part}")
+        return
     if said := table.dialect.words:
         notes.append(f"read with {said}")
     if table.empty:
@@ -162,7 +173,11 @@ def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings
 def _guessed(rows: list[Row], columns: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
     """The columns that most likely hold texts and labels: the longest values, and the fewest different ones."""
     sample = [row for _, row in rows[:500]]
-    values = {name: [str(row.get(name, "")) for row in sample] for name in columns if name and name not in taken}
+    values = {
+        name: [str(row.get(name, "")) for row in sample]
+        for name in columns
+        if name and name not in taken and not any(isinstance(row.get(name), dict | list) for row in sample)
+    }
     if not values:
         return {}
     lengths = {name: sum(map(len, each)) for name, each in values.items()}

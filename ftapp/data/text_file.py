@@ -20,6 +20,7 @@ from ftapp import local_files
 from ftapp.data.examples import Findings
 
 _LARGEST = 4 << 30  # bytes of text; a decompression bomb is more
+_MOST_LAYERS = 3  # of compression, one around another
 _PIECE = 1 << 20  # bytes that are decompressed at a time
 _HEAD = 1 << 16  # bytes by which a file without text is recognised
 _MOST_NULS = 0.1  # of the head; text in UTF-16 has more, text with a few stray ones fewer
@@ -72,10 +73,10 @@ def read(path: Path, findings: Findings, encoding: str = "utf-8") -> str:
     content = _content(path, findings)
     if not content:
         return ""
-    for kind, unpack in _UNPACKED:
-        if content.startswith(kind):
-            content = _unpacked(path, content, unpack, findings)
-            break
+    for _ in range(_MOST_LAYERS):
+        for kind, unpack in _UNPACKED:
+            if content.startswith(kind):
+                content = _unpacked(path, content, unpack, findings)
     if not content or _is_other(path, content, findings):
         return ""
     marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
