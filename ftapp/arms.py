@@ -16,6 +16,7 @@ from ftapp.experiments import Experiment
 from ftapp.headless import Narrator
 from ftapp.history import History
 from ftapp.interruption import Interruption
+from ftapp.recipe.schema import MOST_SEEDS
 from ftapp.runs import EXIT_CODES, Run
 
 _POLL_SECONDS = 0.1
@@ -43,7 +44,7 @@ def conduct(experiment: Experiment, interruption: Interruption, *, debug: bool) 
         if not lanes.free():
             break
         # A repeat has a seed of its own, which all of its arms share.
-        resolved = arms[arm].model_copy(update={"seed": arms[arm].seed + repeat - 1})
+        resolved = arms[arm].model_copy(update={"seed": (arms[arm].seed + repeat - 1) % MOST_SEEDS})
         label = f"{facts['recipe']}-{experiments.slug(arm)}"
         made = runs.create(
             resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **told

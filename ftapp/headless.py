@@ -224,11 +224,13 @@ def _proof_row(proof: dict[str, Any]) -> str:
     return words.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
 
 
-def _recall(recall: dict[str, float]) -> str:
-    """The recall of each class, the lowest first."""
-    lowest = sorted(recall.items(), key=lambda each: each[1])
-    listed = ", ".join(f"{name} {share:.1%}" for name, share in lowest[:_CLASSES])
-    return listed + (f" and {len(lowest) - _CLASSES} classes above" if len(lowest) > _CLASSES else "")
+def _recall(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> str:
+    """How many test examples of each class were found, the class with the smallest share first."""
+    rows = enumerate(zip(classes, confusion, strict=True))
+    found = [ends.Recall(name, row[index], sum(row)) for index, (name, row) in rows]
+    found.sort(key=lambda each: each.found / max(1, each.examples))
+    listed = ", ".join(map(str, found[:_CLASSES]))
+    return listed + (f" and {len(found) - _CLASSES} classes above" if len(found) > _CLASSES else "")
 
 
 def print_result(outcome: dict[str, Any], console: Console) -> None:
@@ -237,8 +239,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
     if best := outcome["constant"]:
         rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
-    if outcome["recall"] and outcome["is_uneven"]:
-        rows["recall"] = _recall(outcome["recall"])
+    if outcome["is_uneven"]:
+        rows["found of each class"] = _recall(outcome["classes"], outcome["confusion"])
     if outcome["classes"]:
         rows["classes"] = words.class_counts(outcome["classes"], outcome["counts"])
     if outcome["data_notes"]:

@@ -46,6 +46,7 @@ LEAST_RATE, MOST_RATE = 1e-12, 100.0  # a range test (Smith 2015) ends at 10
 MOST_PIXELS = 4096  # a side; an image of this size takes 200 MB in float32
 MOST_TOKENS = 2**20
 MOST_UNITS = 2**16
+MOST_SEEDS = 2**31
 
 Examples = Annotated[int, Field(ge=1, le=MOST_EXAMPLES)]
 Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
@@ -465,7 +466,7 @@ class Recipe(Section):
     """What it does, in a sentence or two."""
     task: Task
     """What the model learns: to classify images or texts, or to write on."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=MOST_SEEDS)] = 0
     """Decides the new layers' first weights, the splits, the order of examples and all that is random."""
     backend: Backend = "tensorflow"
     """What Keras computes with."""

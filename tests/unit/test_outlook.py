@@ -13,7 +13,8 @@ from ftapp.tui.outlook import phases, remaining
 
 @pytest.fixture
 def two_phases() -> Recipe:
-    return recipe.load(recipe.find("vgg16-two-phase"), "quick")  # 3 epochs, then 2, of batches of 32
+    lengths = ["phase.head.epochs=3", "phase.finetune.epochs=2"]  # of batches of 32
+    return recipe.load(recipe.find("vgg16-two-phase"), "quick", lengths)
 
 
 def started(name: str, first: int, steps: int) -> PhaseStarted:
