@@ -48,11 +48,11 @@ def make(
             with new_folder_in_place(folder) as scratch:
                 fill(scratch)
                 if folder.exists() or folder.is_symlink():
-                    _log.warning("%s did not hold %s as it was kept, so that was made anew", folder, label)
+                    _log.warning("%s held a damaged copy of %s, which was made anew", folder, label)
                     discard(folder)
     except OSError as error:
         raise UnwritableError(
-            f"{folder.parent} cannot be written: {error.strerror or error}; {label} is kept there "
+            f"{folder.parent} cannot be written: {error.strerror or error}, so {label} cannot be kept there "
             "(FTAPP_CACHE names another folder)"
         ) from error
 

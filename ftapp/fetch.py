@@ -67,7 +67,7 @@ def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
     archive, folder = _archive(spec, progress), _artifact_folder(spec)
     entries.make(
         folder,
-        f"{spec.file}, unpacked,",
+        f"the files of {spec.file}",
         lambda: archives.is_unpacked(archive, spec, folder),
         lambda content: archives.unpack(archive, spec, content),
         progress,

