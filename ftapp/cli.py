@@ -545,7 +545,7 @@ def runs(
         return
     from ftapp import experiments, outcome
     from ftapp import runs as folders
-    from ftapp.tables import Column, print_table
+    from ftapp.tables import Column, print_table, print_text
 
     folder = folders.runs_dir(runs_dir)
     rows = []
@@ -570,7 +570,7 @@ def runs(
     cells = [[str(row["run"]), _status(row), _mark(row), str(row["steps"]), *_numbers(row)] for row in rows]
     print_table(columns, cells)
     if any(mark for _, _, mark, *_ in cells):
-        print("!  the result has warnings: ftapp report RUN tells them")
+        print_text("!  the result has warnings: ftapp report RUN tells them")
     if found := experiments.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
         columns = [

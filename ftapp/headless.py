@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import backend, cautions, narration, preflight, recipe, runs, words
+from ftapp import backend, cautions, narration, preflight, recipe, runs, tables, words
 from ftapp import outcome as ends
 from ftapp.console import PlainConsole
 from ftapp.errors import Problem, RecipeError
@@ -29,6 +29,7 @@ from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
 
 _LINE_SECONDS = 10.0
+_NARROWEST, _MARGINS = 16, 3  # cells of a result's values at least, and around each of the two columns
 _CLASSES = 12  # whose recall the table tells
 
 
@@ -257,8 +258,10 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         rows["model"] = outcome["model"]
     notes = list(dict.fromkeys(outcome["notes"]))
     rows |= {f"note {number}" if len(notes) > 1 else "note": note for number, note in enumerate(notes, 1)}
+    room = max(_NARROWEST, console.width - max(map(len, rows)) - 2 * _MARGINS)
     for name, value in rows.items():
-        table.add_row(name, Text(value))
+        parts = (part for line in value.split("\n") for part in tables.wrap(line, room))
+        table.add_row(name, Text("\n".join(parts)))
     console.print(table)
     for each in outcome["warnings"]:
         told = words.printable(f"warning: {each['says']}; {each['advice']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
@@ -12,8 +13,9 @@ from pathlib import Path
 import pexpect
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
-from ftapp import runs, tables
+from ftapp import headless, runs, tables
 from ftapp.errors import RecipeError
 from ftapp.tables import Column
 from tests.conftest import record_run
@@ -113,12 +115,31 @@ def test_runs_in_a_terminal_are_a_line_each(tmp_path: Path, width: int) -> None:
     process = pexpect.spawn(sys.executable, arguments, dimensions=(30, width), env=environment, timeout=60)
     process.expect(pexpect.EOF)
     lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in process.before.decode().splitlines() if line.strip()]
-    assert len(lines) == 4
     assert max(map(len, lines)) <= width
-    assert sorted(line.split()[1] for line in lines[2:]) == ["done", "failed"]
-    shown = next(line.split()[0] for line in lines[2:] if "done" in line)
+    rows = [line for line in lines if line.startswith("20")]
+    assert len(rows) == 2
+    assert sorted(line.split()[1] for line in rows) == ["done", "failed"]
+    shown = next(line.split()[0] for line in rows if "done" in line)
     assert ("…" in shown) is (width == 40)
     assert runs.find(shown, tmp_path).folder == first.folder
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_the_result_of_a_run_breaks_paths_behind_their_separators(width: int) -> None:
+    folder = "/data/some-very-long-folder/20261128-145223-vgg16-feature-extractor-quick-1e87/model"
+    outcome = {
+        **{"recipe": "mine", "status": "done", "metrics": {"loss": 0.1}, "constant": None, "recall": None},
+        **{"is_uneven": False, "classes": ["neg", "pos"], "counts": {"train": [3, 4]}, "data_notes": [], "phases": []},
+        **{"steps": 3, "seconds": 2.0, "model": folder, "notes": [], "warnings": [], "samples": []},
+    }
+    console = Console(file=io.StringIO(), width=width)
+    headless.print_result(outcome, console)
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    path = words[words.index("model") + 1 :]
+    assert "".join(path) == folder
+    assert all(part[-1] in "/-" for part in path[:-1])
 
 
 def test_a_shortened_name_that_fits_several_runs_is_refused(tmp_path: Path) -> None:
