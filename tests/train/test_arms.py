@@ -78,7 +78,7 @@ def test_hashes_tell_what_a_run_began_from_and_has_seen(image_recipe: str, do: D
 
 def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
-    process = start(recipe_with_arms, folder, "--set", "phase.finetune.epochs=100000", "--set", "evaluate.every=100000")
+    process = start(recipe_with_arms, folder, "--set", "phase.finetune.epochs=10000", "--set", "evaluate.every=100000")
     _wait(lambda: any(len(History.of_file(run.events_file).steps) for run in runs.list_runs(folder)))
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=240)
@@ -96,7 +96,7 @@ import sys
 from pathlib import Path
 from ftapp.experiments import Options
 from ftapp.tui.draft import Draft
-draft = Draft(Path(sys.argv[1]), None, {"phase.finetune.epochs": 100000}, Options(repeats=2))
+draft = Draft(Path(sys.argv[1]), None, {"phase.finetune.epochs": 10000}, Options(repeats=2))
 print(draft.start(Path(sys.argv[2]), offline=True).folder)
 """
 
