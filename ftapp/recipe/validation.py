@@ -66,6 +66,8 @@ _BOUNDS = {
     "greater_than_equal": ("ge", "is too small; the least is {}"),
     "less_than": ("lt", "is too large; it is below {}"),
     "less_than_equal": ("le", "is too large; the most is {}"),
+    "too_short": ("min_length", "has too few items; the least is {}"),
+    "too_long": ("max_length", "has too many items; the most is {}"),
 }
 
 

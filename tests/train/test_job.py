@@ -86,6 +86,8 @@ def test_a_language_model_learns_its_book_and_writes(do: Do, lm_recipe: str) -> 
     first, last = history.evaluations[0], history.evaluations[-1]
     assert first.accuracy is None
     assert last.loss < 0.8 * first.loss
+    assert history.model is not None
+    assert history.model.vocabulary == 259  # bytes and three words
     assert [sample.step for sample in history.samples] == [0, len(history.steps)]
     assert all(sample.text.startswith("the cat") for sample in history.samples)
     again = models.load(run.model_folder).generate(["the dog"], 12)

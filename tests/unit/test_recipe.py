@@ -176,7 +176,7 @@ def test_all_errors_come_at_once(file: Path) -> None:
             "{ backbone = 1e-5, head = 1e-3 }",
         ),
         ("phase.head.learning_rate=true", "phase.head.learning_rate: True should be a valid number"),
-        ("phase.head.learning_rate={}", "phase.head.learning_rate: {}: dictionary should have at least 1 item"),
+        ("phase.head.learning_rate={}", "phase.head.learning_rate: {} has too few items; the least is 1"),
         ("phase.head.learning_rate.head=0", "phase.head.learning_rate.head: 0 is too small; the least is 1e-12"),
         ("phase.head.learning_rate={head = 'x'}", "phase.head.learning_rate.head: 'x' should be a valid number"),
         (
@@ -214,6 +214,10 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("phase.head.learning_rate=1e308", "phase.head.learning_rate: 1e+308 is too large; the most is 100"),
         ("phase.head.learning_rate=1e-300", "phase.head.learning_rate: 1e-300 is too small; the least is 1e-12"),
         ("phase.head.epochs=true", "phase.head.epochs: True should be a valid integer"),
+        (
+            "model.hidden=[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]",
+            "model.hidden: [1, 1, 1, 1, 1, 1, ...] has too",
+        ),
         ("seed=-1", "seed: -1 is too small; the least is 0"),
         (f"seed={'9' * 3000}", "seed: 9999999999"),
         ("data.test=1e12", "data.test: 1e+12 examples are too many; the most are 1000000000"),
