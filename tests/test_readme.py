@@ -83,7 +83,15 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def planned(resolved: recipe.Recipe, environment: dict[str, str]) -> dict[str, object]:
         seen.append(resolved)
-        return {"precision": "float32", "reason": "", "examples": {}, "phases": []}
+        told: dict[str, object] = {
+            "precision": "float32",
+            "reason": "",
+            "examples": {},
+            "classes": [],
+            "counts": {},
+            "data_notes": [],
+        }
+        return told | {"warnings": [], "phases": []}
 
     monkeypatch.setattr(cli, "_planned", planned)
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
@@ -127,6 +135,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
         )
 
     monkeypatch.setattr(cli, "_surveyed", surveyed)
+    monkeypatch.setattr("ftapp.preflight.check", lambda recipes: None)  # there are no data
     result = invoke(*shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
     assert seen[0].data.source.endswith(("/PATH", "/FILE"))
@@ -214,11 +223,14 @@ def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> N
         exec(block.replace("RUN", str(run.folder)), {"examples": examples})
 
 
+_OF_COMMAND = {"recipe", "run", "model", "status", "constant", "recall", "warnings"}
+
+
 def test_keys_of_the_json_result(do: Do, image_recipe: str) -> None:
     text, _, phases = README.partition("`--json` prints one object")[2].partition("```")[0].partition("Each of the")
     _, history, _ = do(image_recipe, "phase.head.epochs=1")
     summary = history.summary()
-    assert set(re.findall(r"`(\w+)`", text)) == {"recipe", "run", "model", "status"} | set(summary)
+    assert set(re.findall(r"`(\w+)`", text)) == _OF_COMMAND | set(summary)
     assert set(re.findall(r"`(\w+)`", phases)) == set(summary["phases"][0]) - {"name", "steps", "trainable_share"}
 
 
