@@ -89,7 +89,7 @@ def test_texts(text_recipe: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [
-        ("data.label_column=text2", 2, "there is no column 'text2'; did you mean 'text'?"),
+        ("data.label_column=text2", 2, "there is no column 'text2'; the columns are 'text', 'label'; --set"),
         ("model.sequence_length=64", 2, "this model reads at most 32 tokens; got 64"),
     ],
 )
