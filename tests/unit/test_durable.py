@@ -101,3 +101,9 @@ def test_a_scratch_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
         with new_folder_in_place(tmp_path / "model"):
             assert aside.exists()
         aside.rename(scratch)
+
+
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="No such device"):
+        replace_file(tmp_path / "pipe", b"x")
