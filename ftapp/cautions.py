@@ -26,6 +26,8 @@ FEW_EXAMPLES = 30
 """Held-out examples below which one of them moves the accuracy by more than three points."""
 FEW_STEPS = 20
 """Steps below which Adam's averages (10 steps for gradients) have hardly begun to mean something."""
+OF_LENGTH = {"few-steps", "never-evaluated", "rate-too-small", "batch-of-all"}
+"""Cautions that training may be too short or too slow to learn, which a good result has answered."""
 _LEAST_MOVE = 1e-3  # Adam moves a weight by about its rate a step; new weights are of the size of 0.05 (Glorot)
 _MUCH_DROPOUT = 0.8
 _OUTSIDE = ("head", "pooler", "classifier")  # selections that are of new layers, or of the pooler just below them
@@ -237,10 +239,13 @@ def _held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
             continue
         purpose = "the run is watched on" if split == watched == "validation" else "the result is measured on"
         weight = f", of which one is {1 / size:.0%} of the accuracy" if size and recipe.task != "causal-lm" else ""
+        is_share = 0 < getattr(recipe.data, split) < 1  # of few data, whose source may give the split as it is
         yield Caution(
             f"few-{split}",
             f"{purpose} {size} {unit}{weight}",
-            f"hold out {FEW_EXAMPLES} or more, for example --set data.{split}=0.2",
+            f"bring more {unit}, or hold out a larger share (data.{split})"
+            if is_share
+            else f"hold out {FEW_EXAMPLES} or more, for example --set data.{split}=0.2",
             f"data.{split}",
         )
     if (examples := recipe.evaluate.examples) is not None and examples < FEW_EXAMPLES:

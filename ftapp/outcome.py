@@ -99,7 +99,8 @@ def table(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
 def warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
     """What is wrong with the result of a run that came to its end, the worst first.
 
-    recipe: the run's, whose cautions are told too. Nothing of a run that failed, which says why itself.
+    recipe: the run's, whose cautions are told too, but for those about too short a training where nothing is wrong that it
+    may explain. Nothing of a run that failed, which says why itself.
     """
     ended = history.ended
     if ended is None or ended.status not in ("done", "interrupted"):
@@ -120,7 +121,8 @@ def warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
     found += _random_head(history)
     known = {each.id for each in found}
     told = cautions.of_recipe(recipe, sizes) if recipe else []
-    return [*found, *(each for each in told if each.id not in known)]
+    excluded = known if found else cautions.OF_LENGTH
+    return [*found, *(each for each in told if each.id not in excluded)]
 
 
 def is_doubtful(history: History) -> bool:

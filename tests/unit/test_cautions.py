@@ -75,6 +75,18 @@ def test_sizes_and_layers_make_cautions_exact() -> None:
     assert ids("bert-full", "phase.finetune.layers=['freeze all', 'train layer_0']", units=UNITS) == ["head-frozen"]
 
 
+def test_advice_on_few_examples_names_a_number_only_where_one_was_set() -> None:
+    sizes = {"train": 38, "validation": 40, "test": 10}
+    loaded = recipe.load(recipe.find("vgg16-two-phase"), "quick", ["data.test=0.2"])
+    assert [each.advice for each in cautions.of_recipe(loaded, sizes) if each.id == "few-test"] == [
+        "bring more examples, or hold out a larger share (data.test)"
+    ]
+    loaded = recipe.load(recipe.find("vgg16-two-phase"), "quick", ["data.test=10"])
+    assert [each.advice for each in cautions.of_recipe(loaded, sizes) if each.id == "few-test"] == [
+        "hold out 30 or more, for example --set data.test=0.2"
+    ]
+
+
 @pytest.mark.parametrize("name", ["vgg16-two-phase", "bert-full", "gpt2-full"])
 def test_the_advice_on_a_rate_can_be_copied_and_helps(name: str) -> None:
     path, rate = recipe.find(name), "phase.finetune.learning_rate=0.05"

@@ -209,3 +209,10 @@ def test_numbers_that_no_run_writes_are_no_matter() -> None:
 def test_the_cautions_of_the_recipe_belong_to_the_result() -> None:
     loaded = recipe.load(recipe.find("bert-full"), "quick", ["phase.finetune.learning_rate=0.01"])
     assert [each.id for each in outcome.warnings(history(counts=GOOD), loaded)] == ["pretrained-rate"]
+
+
+def test_a_short_training_is_no_matter_where_the_result_is_good() -> None:
+    loaded = recipe.load(recipe.find("bert-full"), "quick", ["phase.finetune.steps=4"])
+    assert outcome.warnings(history(counts=GOOD), loaded) == []
+    bad = [each.id for each in outcome.warnings(history(counts=[[50, 0], [50, 0]]), loaded)]
+    assert bad == ["one-class", "few-steps", "never-evaluated", "rate-too-small"]
