@@ -99,8 +99,8 @@ def table(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
 def warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
     """What is wrong with the result of a run that came to its end, the worst first.
 
-    recipe: the run's, whose cautions are told too, but for those about too short a training where nothing is wrong that it
-    may explain. Nothing of a run that failed, which says why itself.
+    recipe: the run's, whose cautions are told too, but for those about too short a training where nothing is wrong that
+    it may explain. Nothing of a run that failed, which says why itself.
     """
     ended = history.ended
     if ended is None or ended.status not in ("done", "interrupted"):

@@ -20,6 +20,7 @@ from ftapp.recipe.validation import unknown_keys, validate
 from ftapp.resources import bundled
 
 _OF_ARMS = ("arm", "finding")
+_OF_SOURCE = {"classes", "splits"}  # keys of the data that are true of one source alone
 _LONGEST = 200  # characters of an override that a message quotes
 _DEEPEST = 32  # tables in tables; a recipe has 6
 _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+_-]{0,39}")
@@ -178,20 +179,38 @@ def _stages(
     raw = _anchored(raw, folder)
     changes = [(f"{path} [profile.{profile}]", _anchored(named[profile], folder))] if profile in named else []
     stages = _staged([(str(path), raw)], changes, problems)
+    parsed: list[tuple[str, dict[str, Any]]] = []
     for override in overrides:
         try:
             change = parse_override(override)
         except ValueError as error:
             problems.append(Problem("--set", "", str(error)))
             continue
-        place = f"--set {override if len(override) <= _LONGEST else f'{override[:_LONGEST]}…'}"
+        parsed.append((f"--set {override if len(override) <= _LONGEST else f'{override[:_LONGEST]}…'}", change))
+    named_keys = {key for _, change in parsed for key in _data(change)}
+    for place, change in parsed:
         if wrong := [Problem(place, *found) for found in unknown_keys(change, stages[-1][1])]:
             problems += wrong
             continue
+        # What the recipe says of its own source is not true of one of another kind, such as a user's own file.
+        if _scheme(_data(change)) not in (None, _scheme(_data(stages[-1][1]))):
+            change = {**change, "data": {**_data(change), **dict.fromkeys(_OF_SOURCE - named_keys)}}
         stages = _staged(stages, [(place, change)], problems)
         if "arm" not in change:
             stages[-1] = (stages[-1][0], _over_arms(stages[-1][1], change))
     return stages
+
+
+def _data(tables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the tables of a recipe, or of a change, say of the data."""
+    data = tables.get("data")
+    return data if isinstance(data, Mapping) else {}
+
+
+def _scheme(data: Mapping[str, Any]) -> str | None:
+    """The kind of source in a table of data, such as "csv"; None where it has no source."""
+    source = data.get("source")
+    return source.partition(":")[0] if isinstance(source, str) else None
 
 
 def _anchored(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:

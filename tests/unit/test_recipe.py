@@ -509,3 +509,25 @@ def test_folders_of_splits_go_with_folders_alone(tmp_path: Path) -> None:
     assert recipe.parse(loaded.to_toml()) == loaded
     with pytest.raises(RecipeError, match="and this key goes with folder: alone"):
         recipe.load(path, "quick", [splits])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "classes"),
+    [
+        ([], ("a", "b")),
+        (["data.source=csv:{}"], None),
+        (["data.source=csv:{}", 'data.classes=["c", "d"]'], ("c", "d")),
+        (['data.classes=["c", "d"]', "data.source=csv:{}"], ("c", "d")),
+        (["data.source=tfds:yelp_polarity_reviews"], ("a", "b")),
+        (["data.limit=10"], ("a", "b")),
+    ],
+)
+def test_names_of_classes_go_with_the_kind_of_source_that_they_were_for(
+    tmp_path: Path, overrides: list[str], classes: tuple[str, ...] | None
+) -> None:
+    table = tmp_path / "own.csv"
+    table.write_text("text,label\n")
+    file = tmp_path / "mine.toml"
+    file.write_text(MINIMAL.replace("[data]", '[data]\nclasses = ["a", "b"]'))
+    found = recipe.load(file, None, [each.format(table) for each in overrides]).data.classes
+    assert (tuple(found) if found else None) == classes
