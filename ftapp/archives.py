@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ftapp import entries
+from ftapp import cache_folders
 from ftapp.artifacts import Artifact
 from ftapp.errors import RunError, nearest, quoted, shortened
 
@@ -79,7 +79,7 @@ def is_unpacked(archive: Path, spec: Artifact, folder: Path) -> bool:
     checked. Raises RunError as `unpack` does.
     """
     try:
-        hashes = entries.hashes(folder)
+        hashes = cache_folders.hashes(folder)
     except OSError:
         return False
     if hashes and _listed(archive, spec) == hashes:

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftapp import fetch, sealed
+from ftapp import cache_files, fetch
 from ftapp.errors import Problem, RecipeError
 from ftapp.locks import locked
 
@@ -163,10 +163,10 @@ def _kept_bfloat16_speed() -> float:
         with suppress(OSError):  # a cache that cannot be written costs another probe next time
             file.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(file.with_suffix(".lock"), fcntl.LOCK_EX))
-        if kept := sealed.load(file):
+        if kept := cache_files.load(file):
             return float(kept)
         speed = _bfloat16_speed()
-        sealed.keep(file, repr(speed).encode())
+        cache_files.keep(file, repr(speed).encode())
         return speed
 
 

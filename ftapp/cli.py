@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ftapp.screened import screen_output
+from ftapp.safe_output import screen_output
 from ftapp.standard_streams import open_closed
 
 if TYPE_CHECKING:

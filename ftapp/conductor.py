@@ -11,7 +11,7 @@ from pathlib import Path
 from ftapp import arms
 from ftapp.experiments import Experiment
 from ftapp.interruption import Interruption
-from ftapp.screened import screen_output
+from ftapp.safe_output import screen_output
 
 
 def main(folder: Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from ftapp.screened import unscreened
+from ftapp.safe_output import unscreened
 from ftapp.words import printable
 
 UNLIMITED = 10_000

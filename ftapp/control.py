@@ -21,9 +21,9 @@ import msgspec
 
 from ftapp.errors import RunError
 from ftapp.events import Controlled, EventLog
-from ftapp.files import UNREADABLE, open_to_append, reason
 from ftapp.full_disk import FullDisk
 from ftapp.runs import AT_ONCE, STOP_SIGNALS, Run
+from ftapp.safe_files import UNREADABLE, open_to_append, reason
 from ftapp.tail import Tail
 
 _WAIT_SECONDS = 0.1

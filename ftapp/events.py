@@ -14,8 +14,8 @@ from typing import Annotated, BinaryIO, Literal, Self
 
 import msgspec
 
-from ftapp.files import UNREADABLE, encode_line
 from ftapp.full_disk import FullDisk
+from ftapp.safe_files import UNREADABLE, encode_line
 from ftapp.tail import PIECE, Tail
 
 Status = Literal["done", "failed", "interrupted", "refused"]

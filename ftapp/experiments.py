@@ -27,8 +27,8 @@ from ftapp import runs
 from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import Several, Time
-from ftapp.files import exists, is_file, read_object
 from ftapp.runs import Run, recipe_damage
+from ftapp.safe_files import exists, is_file, read_object
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe

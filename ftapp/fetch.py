@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from ftapp import archives, entries
+from ftapp import archives, cache_folders
 from ftapp.artifacts import Artifact
-from ftapp.entries import Progress as Progress
+from ftapp.cache_folders import Progress as Progress
 from ftapp.errors import HubError, NotFoundError, RunError, nearest
 from ftapp.processes import child_environment, python_module
 
@@ -65,7 +65,7 @@ def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
     Raises RunError when it cannot be had: not found, unreachable, another sha256, no such member, or offline.
     """
     archive, folder = _archive(spec, progress), _artifact_folder(spec)
-    entries.make(
+    cache_folders.make(
         folder,
         f"the files of {spec.file}",
         lambda: archives.is_unpacked(archive, spec, folder),
@@ -106,7 +106,7 @@ def _archive(spec: Artifact, progress: Progress | None) -> Path:
         _check_online(spec.file, folder)
         _from_indexes(spec, content / spec.file, progress)
 
-    entries.make(folder, spec.file, is_intact, fill, progress)
+    cache_folders.make(folder, spec.file, is_intact, fill, progress)
     return archive
 
 
@@ -117,7 +117,7 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
     to be the same as at first. Raises RunError when it cannot be had, NotFoundError when there is no such file.
     """
     folder = cache_dir() / "books" / name.partition(".")[0]
-    recorded = entries.manifest(folder).get(name)
+    recorded = cache_folders.manifest(folder).get(name)
 
     def fill(content: Path) -> None:
         _check_online(name, folder)
@@ -131,9 +131,9 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
                 f"{name} has changed at {address}: its sha256 was {recorded} and is {arrived}; a cached download stays "
                 f"the same; remove {folder} to take the new one"
             )
-        entries.write_manifest(content)
+        cache_folders.write_manifest(content)
 
-    entries.make(folder, name, lambda: entries.matches_manifest(folder), fill, progress)
+    cache_folders.make(folder, name, lambda: cache_folders.matches_manifest(folder), fill, progress)
     return folder / name
 
 

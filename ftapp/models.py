@@ -12,7 +12,7 @@ import keras
 import keras_hub
 import numpy as np
 
-from ftapp import entries, presets, weights
+from ftapp import cache_folders, presets, weights
 from ftapp.batches import encode_images, encode_texts, padded_width
 from ftapp.data import images
 from ftapp.data.texts import prepare
@@ -151,7 +151,7 @@ def save(
     """
     with new_folder_in_place(folder) as scratch:
         _write(scratch, recipe, pretrained, model, classes, marks)
-        entries.write_manifest(scratch)
+        cache_folders.write_manifest(scratch)
 
 
 def _write(
@@ -222,7 +222,7 @@ def _pixels(image: Any) -> Any:
 
 def load(folder: Path) -> Trained:
     """Read a `model` folder that `save` has written. Raises RunError when a file of it is not as it was saved."""
-    if damaged := entries.changed(folder):
+    if damaged := cache_folders.changed(folder):
         raise RunError(
             f"{quoted(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "
             "the same recipe makes the model again"

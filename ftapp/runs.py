@@ -29,9 +29,9 @@ from ftapp import user_folders
 from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError, nearest
 from ftapp.events import AnyEvent, EventReader, Several, Time
-from ftapp.files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
 from ftapp.history import History
 from ftapp.processes import child_environment, python_module
+from ftapp.safe_files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe

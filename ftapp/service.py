@@ -26,8 +26,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ftapp.errors import Problem, RecipeError, RunError, nearest
-from ftapp.files import UNREADABLE, encode_line, reason
 from ftapp.processes import child_environment, python_module
+from ftapp.safe_files import UNREADABLE, encode_line, reason
 
 _TOLD_SECONDS = 0.1  # progress comes no more often than eyes can follow
 _LONGEST_LINE = 1 << 26  # bytes; the structure of a large model has about one million

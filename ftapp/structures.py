@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ftapp import fetch, files, layout, local_files, presets, sealed, sources
+from ftapp import cache_files, fetch, layout, local_files, presets, safe_files, sources
 from ftapp.answers import Structure
 from ftapp.recipe import Recipe
 
@@ -23,10 +23,10 @@ _PACKAGES = ("ftapp", "keras", "keras-hub")
 
 def load(recipe: Recipe) -> Structure | None:
     """The structure that is kept for a recipe's model; None when there is none."""
-    kept = sealed.load(_file(recipe))
+    kept = cache_files.load(_file(recipe))
     try:
         return msgspec.json.decode(kept, type=Structure) if kept else None
-    except files.UNREADABLE:  # it was kept in another form, by a development version
+    except safe_files.UNREADABLE:  # it was kept in another form, by a development version
         return None
 
 
@@ -34,7 +34,7 @@ def keep(recipe: Recipe, structure: Structure) -> None:
     """Keep a structure, unless its number of classes was assumed. A cache that cannot be written is no error."""
     if structure.classes is None and recipe.task != "causal-lm":
         return
-    sealed.keep(_file(recipe), msgspec.json.encode(structure))
+    cache_files.keep(_file(recipe), msgspec.json.encode(structure))
 
 
 def data_identity(recipe: Recipe) -> Any:

@@ -26,9 +26,9 @@ from ftapp.events import (
     decode,
 )
 from ftapp.experiments import Experiment
-from ftapp.files import open_file, reason
 from ftapp.history import History
 from ftapp.runs import NAME, Run, folders
+from ftapp.safe_files import open_file, reason
 
 _END = 2**16  # bytes read at either end of a file of events: some 300 steps
 _MOST_WINDOWS = 500  # of `_END` bytes that are read of one file, in which the phases of a long run are looked for

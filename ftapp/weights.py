@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp import entries, fetch, presets
+from ftapp import cache_folders, fetch, presets
 from ftapp.artifacts import Artifact
 from ftapp.errors import HubError
 
@@ -69,13 +69,13 @@ def _from_index(artifact: Artifact, progress: fetch.Progress | None) -> Iterator
 
     def fill(folder: Path) -> None:
         onnx_vgg.convert(found, folder)
-        entries.write_manifest(folder)
+        cache_folders.write_manifest(folder)
 
     kept = fetch.cache_dir() / "converted" / f"{artifact.sha256[:16]}-{onnx_vgg.VERSION}"
     label = f"the converted weights of {found.name}"
     try:
-        entries.make(kept, label, lambda: entries.matches_manifest(kept), fill, progress)
-    except entries.UnwritableError as error:
+        cache_folders.make(kept, label, lambda: cache_folders.matches_manifest(kept), fill, progress)
+    except cache_folders.UnwritableError as error:
         _log.warning("%s; they are converted for this time alone", error)
         with tempfile.TemporaryDirectory() as folder:
             onnx_vgg.convert(found, Path(folder))

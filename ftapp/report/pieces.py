@@ -17,12 +17,12 @@ from ftapp.analysis import Series
 from ftapp.compare import Record
 from ftapp.errors import RecipeError
 from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
-from ftapp.files import read_bytes
 from ftapp.history import History
 from ftapp.measures.calibration import expected_error
 from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
+from ftapp.safe_files import read_bytes
 from ftapp.words import duration, flops, freeze_proof, size
 
 PARTS = ("features", "training", "evaluation", "other")

@@ -10,9 +10,9 @@ import numpy as np
 from ftapp import outcome, words
 from ftapp.compare import Record, drift, metrics, token_share_gain
 from ftapp.durable import replace_file
-from ftapp.files import read_bytes
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
+from ftapp.safe_files import read_bytes
 from ftapp.words import duration, size
 
 FILE = "report.html"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ftapp import files, user_folders
+from ftapp import safe_files, user_folders
 from ftapp.durable import replace_file
 from ftapp.errors import RunError
 
@@ -29,8 +29,8 @@ class Settings(msgspec.Struct, kw_only=True):
     def load(cls) -> Settings:
         """The settings kept on disk, or the first ones where there are none that can be read."""
         try:
-            return msgspec.json.decode(files.read_bytes(_file()), type=cls)
-        except (OSError, RunError, *files.UNREADABLE):
+            return msgspec.json.decode(safe_files.read_bytes(_file()), type=cls)
+        except (OSError, RunError, *safe_files.UNREADABLE):
             return cls()
 
     def save(self) -> None:

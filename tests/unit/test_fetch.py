@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from ftapp import archives, data, entries, fetch
+from ftapp import archives, cache_folders, data, fetch
 from ftapp.artifacts import Artifact
 from ftapp.errors import HubError, NotFoundError, RecipeError, RunError
 from ftapp.recipe import Data
@@ -197,7 +197,7 @@ def damage_entry(folder: Path, damage: str) -> None:
     if damage in ("flipped", "another list"):
         (folder / "a").write_bytes(b"x")
         if damage == "another list":
-            entries.write_manifest(folder.parent)
+            cache_folders.write_manifest(folder.parent)
     elif damage == "truncated":
         (folder / "a").write_bytes(b"")
     elif damage == "one too many":

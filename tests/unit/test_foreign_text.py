@@ -25,7 +25,7 @@ from ftapp.processes import python_module
 from ftapp.report import card, comparison, markdown
 from ftapp.report import run as report
 from ftapp.runs import Run
-from ftapp.screened import Screened
+from ftapp.safe_output import Screened
 from ftapp.words import one_line, printable
 from tests.conftest import record_run
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from ftapp import cli
 from ftapp.events import EventReader, decode
-from ftapp.files import LARGEST, open_file
 from ftapp.history import History
 from ftapp.runs import Run
+from ftapp.safe_files import LARGEST, open_file
 from ftapp.summary import Summaries
 from ftapp.tail import Tail
 from tests.conftest import record_run

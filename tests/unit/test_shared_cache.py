@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp import cache, entries
+from ftapp import cache, cache_folders
 from ftapp.feature_store import Column, Store
 
 COLUMNS = (Column("pooled", (3,), False, "float32"),)
@@ -33,9 +33,9 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
     def fill(content: Path) -> None:
         (content / "weights").write_text("w")
-        entries.write_manifest(content)
+        cache_folders.write_manifest(content)
 
-    entries.make(made, "one", lambda: entries.matches_manifest(made), fill)
+    cache_folders.make(made, "one", lambda: cache_folders.matches_manifest(made), fill)
     yield folder
     shutil.rmtree(folder)
 
@@ -44,7 +44,7 @@ def as_nobody(code: str) -> str:
     """What a process prints that becomes another user once it has imported what it needs."""
     prelude = """
 import os, numpy, platformdirs
-from ftapp import cache, entries, fetch
+from ftapp import cache, cache_folders, fetch
 from ftapp.feature_store import Column, Store
 numpy.ones(3), cache.folder()
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
@@ -65,7 +65,7 @@ with cache.used("entry", "a label") as place:
 (entry,) = cache.entries()
 print(entry.label, cache.remove(entry))
 folder = fetch.cache_dir() / "converted" / "one"
-entries.make(folder, "one", lambda: entries.matches_manifest(folder), print)
+cache_folders.make(folder, "one", lambda: cache_folders.matches_manifest(folder), print)
 print((folder / "weights").read_text())
 """
 
@@ -88,8 +88,8 @@ except OSError as error:
     print(error.strerror)
 folder = fetch.cache_dir() / "converted" / "two"
 try:
-    entries.make(folder, "two", lambda: False, print)
-except entries.UnwritableError as error:
+    cache_folders.make(folder, "two", lambda: False, print)
+except cache_folders.UnwritableError as error:
     print(error)
 """
     reason = f"{shared}/converted cannot be written: Permission denied, so two cannot be kept there"

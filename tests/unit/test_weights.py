@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp import entries, fetch, weights
+from ftapp import cache_folders, fetch, weights
 from ftapp.durable import new_folder_in_place
 from ftapp.errors import HubError
 
@@ -45,10 +45,10 @@ def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog
     with weights.resolved(preset) as place:
         folder = Path(place)
     assert folder.parent == fetch.cache_dir() / "converted"
-    good = entries.hashes(folder)
+    good = cache_folders.hashes(folder)
     assert len(good) >= 3
     assert caplog.text == ""
-    for name in (*good, entries.MANIFEST, "tokenizer.json"):
+    for name in (*good, cache_folders.MANIFEST, "tokenizer.json"):
         caplog.clear()
         file = folder / name
         content = bytearray(file.read_bytes() if file.exists() else b"one file too many")
@@ -57,13 +57,13 @@ def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog
         with weights.resolved(preset) as place:
             assert place == str(folder)
             # KerasHub's files hold times of their writing.
-            assert set(entries.hashes(folder)) == set(good)
-            assert entries.matches_manifest(folder)
+            assert set(cache_folders.hashes(folder)) == set(good)
+            assert cache_folders.matches_manifest(folder)
         assert "made anew" in caplog.text
     for damaged in good:
         (folder / damaged).write_bytes((folder / damaged).read_bytes()[:-7])
     with weights.resolved(preset):
-        assert entries.matches_manifest(folder)
+        assert cache_folders.matches_manifest(folder)
 
 
 def test_other_users_can_read_what_was_converted(preset: str) -> None:
@@ -93,24 +93,24 @@ def test_a_folder_made_by_another_process_meanwhile_is_used(tmp_path: Path) -> N
             (other / "b").write_text("theirs")
         (content / "b").write_text("ours")
 
-    entries.make(folder, "a", lambda: False, fill)
+    cache_folders.make(folder, "a", lambda: False, fill)
     assert (folder / "b").read_text() == "ours"
 
 
 def test_a_file_that_changed_is_named(tmp_path: Path) -> None:
-    assert entries.changed(tmp_path) == []
+    assert cache_folders.changed(tmp_path) == []
     (tmp_path / "preset").mkdir()
     for name in ("model.keras", "preset/config.json"):
         (tmp_path / name).write_text(name)
-    entries.write_manifest(tmp_path)
+    cache_folders.write_manifest(tmp_path)
     (tmp_path / "notes.txt").write_text("a user's own")
-    assert entries.changed(tmp_path) == []
+    assert cache_folders.changed(tmp_path) == []
     (tmp_path / "preset" / "config.json").write_text("{}")
-    assert entries.changed(tmp_path) == ["preset/config.json"]
+    assert cache_folders.changed(tmp_path) == ["preset/config.json"]
     (tmp_path / "model.keras").unlink()
-    assert entries.changed(tmp_path) == ["model.keras", "preset/config.json"]
-    (tmp_path / entries.MANIFEST).write_bytes(bytes(30))
-    assert entries.changed(tmp_path) == [entries.MANIFEST]
+    assert cache_folders.changed(tmp_path) == ["model.keras", "preset/config.json"]
+    (tmp_path / cache_folders.MANIFEST).write_bytes(bytes(30))
+    assert cache_folders.changed(tmp_path) == [cache_folders.MANIFEST]
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_a_file_that_changed_is_named(tmp_path: Path) -> None:
 )
 def test_a_damaged_manifest_is_no_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_text("a")
-    (tmp_path / entries.MANIFEST).write_bytes(content)
-    assert not entries.matches_manifest(tmp_path)
-    (tmp_path / entries.MANIFEST).unlink()
-    (tmp_path / entries.MANIFEST).mkdir()
-    assert not entries.matches_manifest(tmp_path)
+    (tmp_path / cache_folders.MANIFEST).write_bytes(content)
+    assert not cache_folders.matches_manifest(tmp_path)
+    (tmp_path / cache_folders.MANIFEST).unlink()
+    (tmp_path / cache_folders.MANIFEST).mkdir()
+    assert not cache_folders.matches_manifest(tmp_path)
 
 
 def test_an_unreachable_hub_is_told_and_its_cache_is_used(

@@ -21,10 +21,10 @@ from textual.widgets import RichLog, Static
 
 from ftapp import narration, runs, words
 from ftapp.events import Choice, Confused, PhaseEnded, Sampled
-from ftapp.files import open_file
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
+from ftapp.safe_files import open_file
 from ftapp.tui import outlook
 from ftapp.tui.outlook import PhaseOutlook
 

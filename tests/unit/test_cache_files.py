@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import sealed
+from ftapp import cache_files
 from ftapp.tui.settings import Settings
 
 # What a file may hold after an accident.
@@ -16,26 +16,26 @@ CONTENTS = [b"", b"{", b"[]", b"null", b"\xff\xfe", bytes(200), b"[" * 100_000, 
 
 def test_each_flipped_byte_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "folder" / "a"
-    sealed.keep(path, b"a result\nof two lines")
-    assert sealed.load(path) == b"a result\nof two lines"
+    cache_files.keep(path, b"a result\nof two lines")
+    assert cache_files.load(path) == b"a result\nof two lines"
     assert caplog.text == ""
     content = path.read_bytes()
     for at in range(len(content)):
         path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
-        assert sealed.load(path) is None
+        assert cache_files.load(path) is None
     for size in range(len(content)):
         path.write_bytes(content[:size])
-        assert sealed.load(path) is None
+        assert cache_files.load(path) is None
     assert caplog.text.count("worked out anew") == 2 * len(content)
 
 
 def test_what_cannot_be_written_or_read_is_no_error(tmp_path: Path) -> None:
-    assert sealed.load(tmp_path / "absent") is None
+    assert cache_files.load(tmp_path / "absent") is None
     (tmp_path / "file").write_text("")
-    sealed.keep(tmp_path / "file" / "a", b"a")
-    assert sealed.load(tmp_path / "file" / "a") is None
+    cache_files.keep(tmp_path / "file" / "a", b"a")
+    assert cache_files.load(tmp_path / "file" / "a") is None
     os.mkfifo(tmp_path / "pipe")
-    assert sealed.load(tmp_path / "pipe") is None
+    assert cache_files.load(tmp_path / "pipe") is None
 
 
 @pytest.mark.parametrize("content", CONTENTS)

@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from ftapp import files
+from ftapp import safe_files
 from ftapp.durable import replace_file
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def keep(path: Path, content: bytes) -> None:
 def load(path: Path) -> bytes | None:
     """What was kept; None where there is nothing, and, with a warning, where it is damaged."""
     try:
-        kept = files.read_bytes(path)
+        kept = safe_files.read_bytes(path)
     except FileNotFoundError:
         return None
     except OSError as error:
