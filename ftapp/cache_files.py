@@ -27,7 +27,7 @@ def load(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _log.warning("%s cannot be read: %s; what it kept is worked out anew", path, error.strerror or error)
+        _log.warning("%s cannot be read: %s; what it kept is worked out anew", path, safe_files.reason(error))
         return None
     checksum, _, content = kept.partition(b"\n")
     if checksum == _checksum(content):

@@ -13,6 +13,7 @@ from pathlib import Path
 from ftapp.durable import discard, new_folder_in_place
 from ftapp.errors import RunError
 from ftapp.locks import locked
+from ftapp.safe_files import reason
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is fetched or made, the bytes that have arrived, and the bytes in all where they are known."""
@@ -52,7 +53,7 @@ def make(
                     discard(folder)
     except OSError as error:
         raise UnwritableError(
-            f"{folder.parent} cannot be written: {error.strerror or error}, so {label} cannot be kept there "
+            f"{folder.parent} cannot be written: {reason(error)}, so {label} cannot be kept there "
             "(FTAPP_CACHE names another folder)"
         ) from error
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ftapp.recipe import Phase, Recipe
 from ftapp.rules import Selections, Unit, decide, parse_rule, parse_selections
+from ftapp.words import quantity
 
 PRETRAINED_RATES = {"adam": 5e-4, "adamw": 5e-4, "rmsprop": 5e-4, "sgd": 2e-2, "lion": 1e-4}
 """The highest rate for pretrained layers that passes without a caution, by optimizer.
@@ -196,7 +197,7 @@ def _lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
         if sum(steps) < FEW_STEPS:
             yield Caution(
                 "few-steps",
-                f"the run makes {sum(steps)} step{'' if sum(steps) == 1 else 's'} in all, too few to learn much",
+                f"the run makes {quantity(sum(steps), 'step')} in all, too few to learn much",
                 "train for more epochs or steps, or in smaller batches",
                 f"phase.{recipe.phase[-1].name}.{'steps' if recipe.phase[-1].steps else 'epochs'}",
             )

@@ -761,6 +761,7 @@ def serve(
     Only who opens the printed address gets in: it holds a token, a new one each time or that of FTAPP_TOKEN.
     """
     from ftapp.processes import python_module
+    from ftapp.safe_files import reason
     from ftapp.web import LOOPBACK, WebServer, chosen_token
 
     with _refusals():
@@ -777,7 +778,7 @@ def serve(
     try:
         WebServer(words, host, port, names or (), token).serve()
     except OSError as error:
-        _refuse(f"{host}:{port} cannot be listened on: {error.strerror or error}")
+        _refuse(f"{host}:{port} cannot be listened on: {reason(error)}")
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from ftapp import runs
 from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import Several, Time
+from ftapp.locks import is_locked
 from ftapp.runs import Run, recipe_damage
 from ftapp.safe_files import exists, is_file, read_object
 
@@ -173,7 +174,7 @@ class Experiment:
 
     def alive(self) -> bool:
         """Whether a process carries it out."""
-        return runs.locked(self.lock_file)
+        return is_locked(self.lock_file)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -15,6 +15,8 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.safe_files import reason
+
 FORMAT = 2
 """Rises when the files change their form, so that entries of another form are not read."""
 
@@ -252,15 +254,15 @@ def _bytes(values: NDArray[Any], dtype: str) -> bytes:
 
 def _open(path: Path) -> tuple[int | None, str]:
     """(descriptor, why the file cannot be written): for reading alone where need be; None where it cannot be read."""
-    reason = ""
+    refusal = ""
     for access in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         try:
             descriptor = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
         except OSError as error:
-            reason = reason or error.strerror or str(error)
+            refusal = refusal or reason(error)
             continue
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return descriptor, reason
+            return descriptor, refusal
         os.close(descriptor)
         return None, f"{path.name} is not a file"
-    return None, reason
+    return None, refusal

@@ -28,6 +28,7 @@ from ftapp.batches import Draw, Encoded, View, prefetched
 from ftapp.errors import RunError
 from ftapp.feature_store import FORMAT, Column, Store, numpy_dtype
 from ftapp.prefix import Boundary, Cut
+from ftapp.safe_files import reason
 
 Told = Callable[[int, int], bool]
 
@@ -191,7 +192,7 @@ class Features:
         return True
 
     def _give_up_keeping(self, error: OSError) -> None:
-        self._store.unwritable = error.strerror or str(error)
+        self._store.unwritable = reason(error)
         _log.warning(
             "%s cannot be written: %s; features that are not kept there yet are computed in each step "
             "(FTAPP_CACHE names another folder)",

@@ -45,10 +45,12 @@ from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run
+from ftapp.safe_files import reason
 from ftapp.samples import Writer
 from ftapp.schedule import rate_at
 from ftapp.stage import Stage, calibrate, epochs, staged, views_of
 from ftapp.steps import StepLog, finite
+from ftapp.words import list_names
 
 VERIFIED = 64
 """Examples whose kept features `--verify-cache` computes anew in each phase, drawn from all that the phase uses."""
@@ -424,11 +426,11 @@ class Job:
             )
         )
         if found.changed:
-            raise ProofError(f"frozen weights changed in phase '{phase.name}': {_some(found.changed)}")
+            raise ProofError(f"frozen weights changed in phase '{phase.name}': {list_names(found.changed)}")
         if stuck:
             raise ProofError(
                 f"trainable weights did not change in phase '{phase.name}' although their gradient is not zero: "
-                f"{_some(stuck)}"
+                f"{list_names(stuck)}"
             )
 
     def _goes_on(self, activity: str, done: int, total: int) -> bool:
@@ -463,7 +465,7 @@ class Job:
                 marks = {"status": "running", "step": self._control.steps}
                 models.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes, marks)
         except OSError as error:
-            return f"{folder} cannot be written: {error.strerror or error}"
+            return f"{folder} cannot be written: {reason(error)}"
         self._log.write(
             Checkpointed(time=time.time(), step=self._control.steps, folder=str(folder.relative_to(self._run.folder)))
         )
@@ -510,9 +512,3 @@ def seed_layers(model: keras.Model, key: Sequence[int]) -> None:
     for index, generator in enumerate(generators):
         state = np.random.SeedSequence([*key, index]).generate_state(1)[0]
         generator.state.assign(np.array([state, 0], np.uint32))
-
-
-def _some(names: Sequence[str]) -> str:
-    """Some names in words."""
-    rest = len(names) - 3
-    return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")

@@ -10,6 +10,8 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ftapp.safe_files import reason
+
 PICTURES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"),
@@ -155,33 +157,6 @@ def expanded(name: str) -> Path:
     except RuntimeError as error:
         user = Path(name).parts[0]
         raise ValueError(f"'{name}' begins with {user}, a home folder that is not known; write it in full") from error
-
-
-def other_kind(path: Path) -> str | None:
-    """What a path is that is no regular file: a folder, a pipe, a device; None for a file. Raises OSError."""
-    mode = path.stat().st_mode
-    if stat.S_ISREG(mode):
-        return None
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-
-
-def reason(error: OSError) -> str:
-    """Why the system refused something, in its words."""
-    return error.strerror or str(error)
-
-
-def readable(text: str) -> str:
-    """Text with names of files in one line that can be printed: bytes that are no UTF-8, line ends and other control
-    characters as escapes such as \\xe9.
-    """
-    return "".join(each if each.isprintable() else _escape(each) for each in text)
-
-
-def _escape(char: str) -> str:
-    """An escape; a surrogate that stands for a byte in a file's name becomes that byte's."""
-    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else ascii(char)[1:-1]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

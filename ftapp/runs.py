@@ -30,6 +30,7 @@ from ftapp.durable import replace_file
 from ftapp.errors import Problem, RecipeError, nearest
 from ftapp.events import AnyEvent, EventReader, Several, Time
 from ftapp.history import History
+from ftapp.locks import is_locked
 from ftapp.processes import child_environment, python_module
 from ftapp.safe_files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
 
@@ -131,7 +132,7 @@ class Run:
 
     def alive(self) -> bool:
         """Whether the run's process lives: it holds the lock until it ends, however it ends."""
-        return locked(self.lock_file)
+        return is_locked(self.lock_file)
 
     def history(self) -> History:
         """What its events tell; nothing where they are not to be read, as `damage` says."""
@@ -139,7 +140,7 @@ class Run:
 
     def waits_for_room(self) -> bool:
         """Whether the run stands still because its disk is full."""
-        return locked(self.disk_lock_file)
+        return is_locked(self.disk_lock_file)
 
     def status(self, history: History | None = None) -> str:
         """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
@@ -207,7 +208,7 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
         "cores": os.cpu_count(),
         "packages": {package: version for package in _PACKAGES if (version := _version(package))},
     }
-    replace_file(run.folder / "environment.json", json.dumps(environment, indent=2).encode() + b"\n")
+    replace_file(run.environment_file, json.dumps(environment, indent=2).encode() + b"\n")
     return run
 
 
@@ -266,18 +267,6 @@ def telling(lines: Iterable[str]) -> list[str]:
     no log level silences.
     """
     return [line for line in lines if not _NOTICE.match(line)]
-
-
-def locked(file: Path) -> bool:
-    """Whether a process holds the lock on a file."""
-    try:
-        with open_file(file) as opened:
-            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def follow(run: Run, process: subprocess.Popen[bytes] | None = None) -> Iterator[AnyEvent | None]:

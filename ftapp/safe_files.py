@@ -57,7 +57,17 @@ def open_to_append(path: Path) -> BinaryIO:
 
 def _check_kind(mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file")
+        raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file")
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "something else")
+
+
+def other_kind(path: Path) -> str | None:
+    """What a path is that is no regular file: a folder, a pipe, a device; None for a file. Raises OSError."""
+    mode = path.stat().st_mode
+    return None if stat.S_ISREG(mode) else _kind(mode)
 
 
 def is_file(path: Path) -> bool:

@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl
 from ftapp import local_files
 from ftapp.artifacts import Artifact
 from ftapp.errors import nearest
+from ftapp.safe_files import other_kind, reason
+from ftapp.words import escape_unprintable
 
 Kind = Literal["images", "rows", "texts", "any"]
 
@@ -90,9 +92,7 @@ def checked(uri: str) -> str:
     try:
         return _checked(uri)
     except OSError as error:
-        raise ValueError(
-            f"a source is a file or folder that can be read; got '{uri}': {local_files.reason(error)}"
-        ) from error
+        raise ValueError(f"a source is a file or folder that can be read; got '{uri}': {reason(error)}") from error
 
 
 def _checked(uri: str) -> str:
@@ -103,7 +103,7 @@ def _checked(uri: str) -> str:
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        shown = local_files.readable(str(path))
+        shown = escape_unprintable(str(path))
         raise ValueError(f"the path {shown} is not UTF-8, in which recipes are written; rename its folders") from error
     start = len(source.scheme) + 1
     absolute = f"{uri[:start]}{path}{uri[start + len(source.name) :]}"
@@ -116,7 +116,7 @@ def _checked(uri: str) -> str:
         hint = nearest(path.name, siblings) if siblings else f"the folder {path.parent} does not exist either"
         what = "folder" if source.scheme == "folder" else "file"
         raise ValueError(f"there is no {what} '{path}'; {_elsewhere(source.scheme, path) or hint}")
-    kind = local_files.other_kind(path) or "a file"
+    kind = other_kind(path) or "a file"
     if source.scheme == "folder" and kind != "a folder":
         raise ValueError(f"'{path}' is {kind}, and images are in a folder; {_hint(path, 'unpack an archive first')}")
     if kind not in ("a file", "a folder") or (kind == "a folder" and source.scheme in ("csv", "jsonl")):

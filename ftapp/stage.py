@@ -25,6 +25,7 @@ from ftapp.instrument import Instrumented, instrumented
 from ftapp.measures.confusion import MOST_CLASSES
 from ftapp.prefix import Boundary, Cut, cut
 from ftapp.recipe import Phase, Recipe
+from ftapp.safe_files import reason
 
 # Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
 # a core multiplies at some 50 GFLOP/s and copies from memory-mapped files at about 1 GB/s.
@@ -99,7 +100,7 @@ def _opened(stack: ExitStack, key: str, label: str, columns: tuple[Column, ...],
     try:
         folder = stack.enter_context(cache.used(key, label))
     except OSError as error:
-        return None, f"{cache.folder()} cannot be written: {error.strerror or error} (FTAPP_CACHE names another folder)"
+        return None, f"{cache.folder()} cannot be written: {reason(error)} (FTAPP_CACHE names another folder)"
     store = Store(folder, columns)
     stack.callback(store.close)
     if store.unwritable and not len(store):

@@ -18,6 +18,7 @@ from pathlib import Path
 from ftapp.errors import Problem, RecipeError, RunError, nearest
 from ftapp.experiments import FOLDER, Experiment
 from ftapp.runs import Run
+from ftapp.safe_files import reason
 
 DAYS = 7
 _NAME = ".trash"
@@ -96,7 +97,7 @@ def restore(deleted: Deleted) -> None:
     except FileNotFoundError:
         raise RunError(f"{deleted.place.name} is no longer in the trash") from None
     except OSError as error:
-        raise RunError(f"{deleted.place.name} cannot be restored: {error.strerror}") from None
+        raise RunError(f"{deleted.place.name} cannot be restored: {reason(error)}") from None
 
 
 def contents(runs_dir: Path) -> list[Deleted]:

@@ -110,6 +110,16 @@ def class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[int]]) ->
     return f"{len(names)}, {few:,} to {most:,} examples each; smallest {smallest} {few:,}, largest {largest} {most:,}"
 
 
+def quantity(number: int, noun: str) -> str:
+    """A number of things: 1 file, 1,200 files. noun: in the singular, of a regular plural."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def list_names(names: Sequence[str], most: int = 3) -> str:
+    """The first names, and how many more there are: a, b, c and 4 more."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
 def short_name(name: str, longest: int = 40) -> str:
     """A name in one line for a list of names: printable, cut where it is long, in quotes where it would mislead."""
     shown = printable(name).replace("\n", "\u240a").replace("\t", "\u2409")
@@ -133,6 +143,18 @@ def printable(text: str) -> str:
     a sign that is seen, and so do the halves of characters that no file can hold. Lines and tabs stay.
     """
     return _STEERING.sub(_sign, text)
+
+
+def escape_unprintable(text: str) -> str:
+    """Text such as a file's name in one line: bytes that are no UTF-8, line ends and other control characters become
+    escapes such as \\xe9.
+    """
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    """An escape; a surrogate that stands for a byte in a file's name becomes that byte's."""
+    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else ascii(char)[1:-1]
 
 
 def one_line(text: str) -> str:

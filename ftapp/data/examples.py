@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ftapp.errors import Problem, RecipeError
 from ftapp.layout import Role
-from ftapp.local_files import readable
+from ftapp.words import escape_unprintable, list_names, quantity
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS: dict[Role, int] = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
@@ -164,7 +164,7 @@ class Findings:
 
     def add(self, file: object, message: str, key: str = "data.source", place: str = "") -> None:
         """Note a problem of a file. place: where in the file, such as "row 7"."""
-        self.found.append(Finding(readable(str(file)), key, readable(message), place))
+        self.found.append(Finding(escape_unprintable(str(file)), key, escape_unprintable(message), place))
 
     def clear(self) -> None:
         """Forget what was noted: it followed from something else."""
@@ -178,7 +178,7 @@ class Findings:
         problems = [_problem(group) for group in groups.values()]
         rest = len(problems) - _SHOWN
         if rest > 0:
-            more = f"and {rest} more problem{'s' if rest > 1 else ''} of the data"
+            more = f"and {quantity(rest, 'more problem')} of the data"
             raise RecipeError([*problems[:_SHOWN], Problem("", "data.source", more)])
         if problems:
             raise RecipeError(problems)
@@ -193,7 +193,7 @@ def _problem(group: list[Finding]) -> Problem:
         return Problem(first.file, first.key, first.message)
     files = list(dict.fromkeys(each.file for each in group))
     folder = os.path.commonpath(files) if all(map(os.path.isabs, files)) else ""
-    names = listed([os.path.relpath(file, folder) if folder else file for file in files])
+    names = list_names([os.path.relpath(file, folder) if folder else file for file in files])
     return Problem(folder, first.key, f"{len(files)} files: {names}: {first.message}")
 
 
@@ -201,13 +201,8 @@ def _places(places: list[str]) -> str:
     """Such as "row 7", or "rows 7, 8, 9 and 40 more"."""
     kind = places[0].partition(" ")[0]
     if len(places) == 1 or not all(place.startswith(f"{kind} ") for place in places):
-        return listed(places)
-    return f"{kind}s {listed([place.removeprefix(f'{kind} ') for place in places])}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first three names, and how many more there are."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+        return list_names(places)
+    return f"{kind}s {list_names([place.removeprefix(f'{kind} ') for place in places])}"
 
 
 def content_hash(content: bytes) -> bytes:

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from ftapp import layout, local_files
 from ftapp.data import images, labels
-from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, content_hash, listed
+from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, content_hash
 from ftapp.errors import RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.layout import Layout
 from ftapp.recipe import Data
+from ftapp.safe_files import reason
 from ftapp.sources import Source
+from ftapp.words import escape_unprintable, list_names, quantity
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class Folder(Examples):
         try:
             return images.read(path)
         except images.BrokenImageError as error:
-            name = local_files.readable(str(path))
+            name = escape_unprintable(str(path))
             raise RunError(f"the image {name} was whole when it was checked, and is not any more: {error}") from error
 
     def place(self, index: int) -> str:
-        return local_files.readable("/".join(self.paths[index].parts[-2:]))
+        return escape_unprintable("/".join(self.paths[index].parts[-2:]))
 
     def digest(self, index: int) -> bytes:
         return self._files[index].digest
@@ -122,7 +124,7 @@ def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
     counts = Counter(dict.fromkeys(sorted(set().union(*names.values())), 0))
     for folder, some in images_of.items():
         counts[folder.name] += len(some)
-    notes = list(map(local_files.readable, found.notes))
+    notes = list(map(escape_unprintable, found.notes))
     classes, known = _classes(root, counts, spec, notes)
     for folder, inside in names.items():
         for position in sorted(set(known.values()) - {known[name] for name in inside if name in known}):
@@ -138,9 +140,8 @@ def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
             targets += [known[name]] * len(some)
             membership += [SPLITS[part]] * len(some)
     if ignored:
-        names_of = listed([local_files.readable(path.name) for path in ignored])
-        plural = "s" if len(ignored) > 1 else ""
-        notes.append(f"{len(ignored):,} file{plural} in class folders ignored, no images: {names_of}")
+        names_of = list_names([escape_unprintable(path.name) for path in ignored])
+        notes.append(f"{quantity(len(ignored), 'file')} in class folders ignored, no images: {names_of}")
     return _Listing(paths, targets, membership, classes, tuple(notes))
 
 
@@ -153,7 +154,7 @@ def _layout(root: Path, spec: Data, findings: Findings) -> Layout:
     except FileNotFoundError:
         findings.add(root, "there is no folder of this name; images are in a folder")
     except OSError as error:
-        findings.add(error.filename or root, f"this folder cannot be read: {local_files.reason(error)}")
+        findings.add(error.filename or root, f"this folder cannot be read: {reason(error)}")
     except layout.LayoutError as error:
         findings.add(root, str(error))
     findings.check()
@@ -204,7 +205,7 @@ def _classes(
         notes.append(said)
     merged = [f"{name} as {classes[at]}" for name, at in sorted(known.items()) if merge and name != classes[at]]
     if merged and not said:
-        notes.append(f"folders merged: {listed(merged)}")
+        notes.append(f"folders merged: {list_names(merged)}")
     return classes, known
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ftapp.words import escape_unprintable
+
 MISSING = frozenset(
     (
         *("", "nan", "-nan", "na", "n/a", "#n/a", "#n/a n/a", "#na", "<na>", "null", "none", "nil", "nat"),
@@ -174,7 +176,7 @@ def override(key: str, value: str) -> str:
 
 def shown(label: str) -> str:
     """A label in quotes, with escapes for what cannot be seen; the beginning of a long one."""
-    text = label if label.isprintable() else ascii(label)[1:-1]
+    text = escape_unprintable(label)
     return f"'{text[:40]}…'" if len(text) > 41 else f"'{text}'"
 
 

@@ -23,11 +23,11 @@ from ftapp.data.examples import (
     Splits,
     Subset,
     Texts,
-    listed,
 )
 from ftapp.data.labels import shown
 from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Data
+from ftapp.words import list_names, quantity
 
 Indices = NDArray[np.int64]
 
@@ -90,7 +90,7 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
             message = f"the split of fewer than {_FEW} texts is a share of each, below 1; got {size:.0f}"
-            raise _problem(key, f"{message} with {len(texts)} text{'s' if len(texts) > 1 else ''}")
+            raise _problem(key, f"{message} with {quantity(len(texts), 'text')}")
     kept = np.sort(np.random.default_rng(seed).permutation(len(texts))[: spec.limit])
     pieces = [_cut(texts[int(index)], 1 - spec.validation - spec.test, 1 - spec.test) for index in kept]
     train, validation, test = ([piece[part] for piece in pieces if piece[part]] for part in range(3))
@@ -117,7 +117,7 @@ def _without_copies(texts: Texts) -> tuple[Texts, int]:
     copies = near_copies.find([texts[int(index)] for index in kept], ranks)
     notes = texts.notes
     if copies:
-        told = listed(
+        told = list_names(
             [f"{texts.place(kept[copy])} ({texts.place(kept[owner])})" for copy, owner in sorted(copies.items())]
         )
         dropped = f"{len(copies):,} near-{'copies' if len(copies) > 1 else 'copy'} dropped"
@@ -184,8 +184,8 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting
         f"{shown(name)} has {count}" for name, count in zip(examples.classes, counts, strict=True) if count < needed
     ]
     if short:
-        listed = ", ".join(short[:10]) + (f" and {len(short) - 10} more have too few" if len(short) > 10 else "")
-        message = f"without duplicates, {listed}; each class needs one example {uses}"
+        more = " have too few" if len(short) > 10 else ""
+        message = f"without duplicates, {list_names(short, 10)}{more}; each class needs one example {uses}"
         raise _problem("data.source", "; ".join((message, *contradicting)))
 
 

@@ -16,8 +16,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from ftapp import local_files
 from ftapp.data.examples import Findings
+from ftapp.safe_files import other_kind, reason
 
 _LARGEST = 4 << 30  # bytes of text; a decompression bomb is more
 _MOST_LAYERS = 3  # of compression, one around another
@@ -95,7 +95,7 @@ def read(path: Path, findings: Findings, encoding: str = "utf-8") -> str:
 
 def _content(path: Path, findings: Findings) -> bytes:
     try:
-        if kind := local_files.other_kind(path):
+        if kind := other_kind(path):
             findings.add(path, f"this is {kind}; examples are read from a file")
             return b""
         if (size := path.stat().st_size) > _LARGEST:
@@ -103,7 +103,7 @@ def _content(path: Path, findings: Findings) -> bytes:
             return b""
         return path.read_bytes()
     except OSError as error:
-        findings.add(path, f"this file cannot be read: {error.strerror or error}")
+        findings.add(path, f"this file cannot be read: {reason(error)}")
         return b""
 
 

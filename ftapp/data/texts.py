@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from ftapp import fetch, layout, local_files
 from ftapp.data import text_file
-from ftapp.data.examples import SPLITS, Findings, Texts, listed
+from ftapp.data.examples import SPLITS, Findings, Texts
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
+from ftapp.words import escape_unprintable, list_names, quantity
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -39,7 +40,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
                 findings.add(path, "this file is empty; a text has words")
     findings.check()
     root = Path(os.path.commonpath([path.parent for path in paths]))
-    names = [local_files.readable(str(path.relative_to(root))) for path in paths]
+    names = [escape_unprintable(str(path.relative_to(root))) for path in paths]
     given = None if spec.splits == "none" else _given_split(root, names, findings, notes)
     return Texts(texts, given_split=given, names=names, notes=tuple(notes))
 
@@ -61,8 +62,8 @@ def _paths(name: str, findings: Findings, notes: list[str]) -> list[Path]:
         hint = f"; name others by a pattern, such as text:{path}/*{kinds[0]}" if kinds else ""
         findings.add(path, f"there is no .txt file in this folder, and a source of texts has some{hint}")
     elif others:
-        listing = listed([local_files.readable(file.name) for file in others])
-        notes.append(f"{len(others):,} file{'s' if len(others) > 1 else ''} ignored that are no .txt: {listing}")
+        listing = list_names([escape_unprintable(file.name) for file in others])
+        notes.append(f"{quantity(len(others), 'file')} ignored that are no .txt: {listing}")
     return found
 
 
@@ -76,12 +77,12 @@ def _given_split(root: Path, names: Sequence[str], findings: Findings, notes: li
         like = [name for name, role in zip(names, roles, strict=True) if role]
         findings.add(
             root,
-            f"{listed(like)} are called like splits, and '{stranger}' is not; move it away or name the others by a "
+            f"{list_names(like)} are called like splits, and '{stranger}' is not; move it away or name the others by a "
             "pattern, or --set data.splits=none takes all files as texts to be split",
         )
         findings.check()
     told = [
-        f"{part} from {listed(of)}"
+        f"{part} from {list_names(of)}"
         for part in SPLITS
         if (of := [name for name, role in zip(names, roles, strict=True) if role == part])
     ]

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from ftapp import fetch, layout
 from ftapp.data import images, labels
-from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, Texts, content_hash, listed
+from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, Texts, content_hash
 from ftapp.data.texts import prepare
 from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
+from ftapp.words import list_names
 
 Record = Mapping[str, Any]
 
@@ -90,7 +91,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     roles = {name: layout.role(name, strict=True) for name in builder.info.splits}
     names = [name for part in SPLITS for name, role in roles.items() if role == part] or sorted(roles)[:1]
     left = [name for name in roles if name not in names]
-    notes = (f"splits left out: {listed(left)}",) if left else ()
+    notes = (f"splits left out: {list_names(left)}",) if left else ()
     parts = [_records(builder, name, column if is_image else None) for name in names]
     records = _Joined(parts)
     of_split = [next((SPLITS[part] for part in SPLITS if part == roles[name]), TRAIN) for name in names]

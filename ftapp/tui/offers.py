@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ftapp import presets, recipe, sources
 from ftapp.errors import RecipeError
+from ftapp.words import list_names
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,14 @@ def source_offers(task: str) -> list[Offer]:
     offers = [*_LOCAL.get(task, ()), *(Offer(uri, _of_hub(uri, note), uri) for uri, note in named.items())]
     for uri, users in _used(task, "data.source").items():
         if uri not in named:
-            offers.append(Offer(_short(uri), f"as in {_listed(users)}", uri))
+            offers.append(Offer(_short(uri), f"as in {list_names(users, 1)}", uri))
     return offers
 
 
 def preset_offers(task: str) -> list[Offer]:
     """Pretrained models for a task: those of recipes that come with ftapp, a folder of this machine, and KerasHub's."""
     used = _used(task, "model.preset")
-    offers = [Offer(presets.short_name(uri), f"as in {_listed(users)}", uri) for uri, users in used.items()]
+    offers = [Offer(presets.short_name(uri), f"as in {list_names(users, 1)}", uri) for uri, users in used.items()]
     offers.append(_PRESET_FOLDER)
     offers += [Offer(name, "from KerasHub", name) for name in presets.hub_names_for(task) if name not in used]
     return offers
@@ -89,10 +90,6 @@ def _of_hub(uri: str, note: str) -> str:
 def _short(uri: str) -> str:
     """A source without the hash of its file."""
     return uri.partition("#")[0]
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Label, Static
 
 from ftapp import local_files
+from ftapp.words import escape_unprintable
 
 
 class _Files(DirectoryTree):
@@ -32,7 +33,7 @@ class _Files(DirectoryTree):
 
     def process_label(self, label: TextType) -> Text:
         """The name of a file in one line that can be printed."""
-        return super().process_label(local_files.readable(label) if isinstance(label, str) else label)
+        return super().process_label(escape_unprintable(label) if isinstance(label, str) else label)
 
 
 class PickFile(ModalScreen[Path | None]):
@@ -77,7 +78,7 @@ class PickFile(ModalScreen[Path | None]):
             self._take(node.data.path)
 
     def _take(self, path: Path) -> None:
-        if str(path) == local_files.readable(str(path)):
+        if str(path) == escape_unprintable(str(path)):
             self.dismiss(path)
         else:
             self.notify("This name is not one line of UTF-8 text. Rename it to choose it.", severity="warning")

@@ -305,10 +305,10 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
         found = [summary for summary in chosen if summary.experiment]
         names = {summary.run.folder.name for summary in found}
         count = sum(summary.parent in names for summary in self._runs or ())
-        also = f" {_counted(len(chosen) - len(found), 'other run')} as well." if len(chosen) > len(found) else ""
+        also = f" {words.quantity(len(chosen) - len(found), 'other run')} as well." if len(chosen) > len(found) else ""
         text = (
             f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} go. Their "
-            f"{_counted(count, 'run')} with events and models can go too, or stay as runs of their own.{also}"
+            f"{words.quantity(count, 'run')} with events and models can go too, or stay as runs of their own.{also}"
             f"\n\n{_UNDONE}"
         )
         title = "Delete this experiment?" if len(found) == 1 else f"Delete these {len(found)} experiments?"
@@ -369,9 +369,5 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
                 self.notify(str(error), severity="warning", markup=False)
         self.refresh_bindings()
         if restored:
-            self.notify(f"{_counted(restored, 'folder')} restored.")
+            self.notify(f"{words.quantity(restored, 'folder')} restored.")
         await self._reread()
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -14,6 +14,7 @@ from ftapp.tui.edits import Form
 from ftapp.tui.widgets.bars import Bars
 from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, columns
+from ftapp.words import quantity
 
 _TEXT = 240  # characters of an example that are shown
 _PICTURE = 14  # columns of a picture at most
@@ -156,7 +157,7 @@ def _sizes(preview: Preview, tokens: Tokens | None) -> Content:
         else:
             more = f" ({preview.characters[name]:,} characters)" if preview.characters else ""
         parts.append(Content.assemble((f"{size:,}", "bold"), (f" {name}{more}", "$foreground 60%")))
-    dropped = f"{preview.duplicates:,} duplicate{'' if preview.duplicates == 1 else 's'} dropped"
+    dropped = f"{quantity(preview.duplicates, 'duplicate')} dropped"
     sizes = Content.styled(" · ", "$foreground 60%").join([*parts, Content.styled(dropped, "$foreground 60%")])
     return Content("\n").join([sizes, *(Content.styled(note, "$foreground 60%") for note in preview.notes)])
 
