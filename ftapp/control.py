@@ -93,10 +93,10 @@ def send(run: Run, command: AnyCommand) -> None:
         with open_to_append(run.control_file) as file:
             written = file.write(line)
     except OSError as error:
-        message = f"commands are written to {run.control_file}, which cannot be written: {reason(error)}"
+        message = f"{run.control_file} cannot be written: {reason(error)}; commands to a run are written there"
         raise RunError(message) from error
     if written != len(line):
-        raise RunError(f"commands are written to {run.control_file}, and the disk is full")
+        raise RunError(f"the disk is full; commands to a run are written to {run.control_file}")
 
 
 class Control:

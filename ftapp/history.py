@@ -37,6 +37,7 @@ from ftapp.events import (
     TokensShared,
 )
 from ftapp.tail import PIECE
+from ftapp.words import quantity
 
 _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
 
@@ -238,7 +239,7 @@ class History:
         """How much of the file could not be read, in words; None when all could."""
         if not self.damaged:
             return None
-        return f"{self.damaged} damaged {'line' if self.damaged == 1 else 'lines'} in its events.jsonl"
+        return f"{quantity(self.damaged, 'damaged line')} in its events.jsonl"
 
     @property
     def result(self) -> Evaluated | None:

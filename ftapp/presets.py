@@ -96,7 +96,7 @@ def checked(preset: str) -> str:
     try:
         return _checked(preset)
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"a preset is a name or a folder that can be read; got '{preset}': {error}") from error
+        raise ValueError(f"'{preset}' cannot be read: {error}; a preset is a name or a folder") from error
 
 
 def _checked(preset: str) -> str:

@@ -63,7 +63,9 @@ def parse(uri: str) -> Source:
         artifact = Artifact.parse(address + hash_mark + fragment)
         suffix = Path(artifact.member).suffix
         if suffix not in _SUFFIXES:
-            raise ValueError(f"data in a package is a .csv, .jsonl or .txt file; got '{artifact.member}'")
+            raise ValueError(
+                f"'{artifact.member}' is no table or text; data in a package is a .csv, .jsonl or .txt file"
+            )
         return Source(_SUFFIXES[suffix], "", artifact, dict(parse_qsl(query)))
     scheme, colon, name = uri.partition(":")
     if not colon or scheme not in _LOCAL | _NAMED:
@@ -76,7 +78,7 @@ def parse(uri: str) -> Source:
     if scheme == "sklearn" and name not in _SKLEARN:
         raise ValueError(f"unknown data set '{name}' of scikit-learn; {nearest(name, _SKLEARN)}")
     if scheme == "gutenberg" and not name.isdecimal():
-        raise ValueError(f"'gutenberg:' is followed by a book's number, such as gutenberg:11; got '{uri}'")
+        raise ValueError(f"'{name}' is no number of a book; 'gutenberg:' is followed by one, such as gutenberg:11")
     where: dict[str, str] = {}
     if scheme in ("csv", "jsonl") and not Path(name).exists():
         name, _, query = name.partition("?")
@@ -92,7 +94,7 @@ def checked(uri: str) -> str:
     try:
         return _checked(uri)
     except OSError as error:
-        raise ValueError(f"a source is a file or folder that can be read; got '{uri}': {reason(error)}") from error
+        raise ValueError(f"'{uri}' cannot be read: {reason(error)}; a source is a file or folder") from error
 
 
 def _checked(uri: str) -> str:
@@ -109,7 +111,7 @@ def _checked(uri: str) -> str:
     absolute = f"{uri[:start]}{path}{uri[start + len(source.name) :]}"
     if source.scheme == "text" and set("*?[") & set(source.name) and not path.exists():
         if not local_files.matching(path):
-            raise ValueError(f"a pattern of texts matches at least one file; nothing matches '{source.name}'")
+            raise ValueError(f"nothing matches '{source.name}'; a pattern of texts matches at least one file")
         return absolute
     if not path.exists():
         siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -162,7 +162,7 @@ def _batch_problem(phase: Phase, model: keras.Model, decisions: Sequence[Decisio
     layers = ", ".join(f'"{rule}"' for rule in (*phase.layers, "freeze norms"))
     return (
         f"batches of {phase.batch_size} are too small for the {count} layers of batch normalization that train in this "
-        f"phase by the mean and variance of a batch; it takes {_LEAST_BATCH} examples at least; --set "
+        f"phase; they take mean and variance from each batch, which needs {_LEAST_BATCH} examples or more; --set "
         f"phase.{phase.name}.batch_size=16, or keep their pretrained statistics: --set 'phase.{phase.name}.layers="
         f"[{layers}]'"
     )

@@ -12,6 +12,8 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from ftapp.words import quantity
+
 _MAX_FIELD = 1 << 30  # bytes; the csv module's own limit of 128 KiB is less than a chapter
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _TITLE_LINES = 30  # at the beginning of a file, among which the header may be
@@ -170,4 +172,4 @@ def _records(content: str, dialect: Dialect, faults: list[tuple[str, str]]) -> I
 def _uneven(count: int, columns: int, dialect: Dialect) -> str:
     part = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(dialect.delimiter, repr(dialect.delimiter))
     hint = f'; a field that holds a {part} stands in quotes ("…")' if count > columns else ""
-    return f"{count} field{'s' * (count != 1)}, and the header has {columns}{hint}"
+    return f"{quantity(count, 'field')}, and the header has {columns}{hint}"

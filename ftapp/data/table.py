@@ -27,6 +27,7 @@ from ftapp.errors import nearest
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
+from ftapp.words import quantity
 
 Row = tuple[str, Mapping[str, Any]]
 """Where it stands ("row 7"), and column -> value."""
@@ -132,7 +133,7 @@ def _csv_rows(
     if said := table.dialect.words:
         notes.append(f"read with {said}")
     if table.empty:
-        notes.append(f"{table.empty:,} empty row{'s' * (table.empty > 1)} left out")
+        notes.append(f"{quantity(table.empty, 'empty row')} left out")
     for number, fields in table.rows:
         yield f"row {number}", dict(zip(table.header, fields, strict=True))
 
