@@ -153,7 +153,16 @@ async def test_pages_of_others_are_refused(served: Served) -> None:
 
 
 async def test_only_who_knows_the_token_gets_in(served: Served) -> None:
-    paths = ["/", "/?token=", f"/?token={served.token[:-1]}x", "/static/css/xterm.css", "/download/x", "/ws", "/\u00fc"]
+    wrongs = (served.token[:-1], f"{served.token}x", served.token.swapcase())
+    paths = [
+        "/",
+        "/?token=",
+        *(f"/?token={wrong}" for wrong in wrongs),
+        "/static/css/xterm.css",
+        "/download/x",
+        "/ws",
+        "/\u00fc",
+    ]
     async with aiohttp.ClientSession() as session:
         for path in paths:
             async with session.get(f"{served.url}{path}") as page:

@@ -74,7 +74,7 @@ class Classify(Container):
         tried = OptionList(id="tried", classes="pane")
         tried.border_title = "Tried"
         yield tried
-        examples = OptionList(Option("Ctrl-T tries the test split, mistakes first.", disabled=True), id="examples")
+        examples = OptionList(Option("Ctrl-T tries them, mistakes first.", disabled=True), id="examples")
         examples.add_class("pane")
         examples.border_title = "Test examples"
         yield examples
@@ -144,7 +144,7 @@ class Classify(Container):
         await self._ready.wait()
 
         def tell(activity: str, done: int, total: int | None) -> None:
-            examples.border_subtitle = f"{activity} {done} of {total}" if total else activity
+            examples.border_subtitle = Content(f"{activity} {done} of {total}" if total else activity)
 
         try:
             self._held_out = await self._predictor.held_out(_HELD_OUT, tell)
@@ -154,7 +154,7 @@ class Classify(Container):
             return
         examples.set_options(Option(_held_out_line(each)) for each in self._held_out)
         wrong = sum(not each.is_right for each in self._held_out)
-        examples.border_subtitle = f"{wrong} of {len(self._held_out)} wrong"
+        examples.border_subtitle = Content(f"{wrong} of {len(self._held_out)} wrong")
         examples.highlighted = 0
         examples.focus()
 
