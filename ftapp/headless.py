@@ -29,7 +29,7 @@ from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
 
 _LINE_SECONDS = 10.0
-_NARROWEST, _MARGINS = 16, 3  # cells of a result's values at least, and around each of the two columns
+_NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
 _CLASSES = 12  # whose recall the table tells
 
 

@@ -129,8 +129,9 @@ def test_the_result_of_a_run_breaks_paths_behind_their_separators(width: int) ->
     folder = "/data/some-very-long-folder/20261128-145223-vgg16-feature-extractor-quick-1e87/model"
     outcome = {
         **{"recipe": "mine", "status": "done", "metrics": {"loss": 0.1}, "constant": None, "recall": None},
-        **{"is_uneven": False, "classes": ["neg", "pos"], "counts": {"train": [3, 4]}, "data_notes": [], "phases": []},
+        **{"is_uneven": False, "classes": ["neg", "pos"], "counts": {"train": [3, 4]}, "phases": []},
         **{"steps": 3, "seconds": 2.0, "model": folder, "notes": [], "warnings": [], "samples": []},
+        **{"data_notes": [" ".join(["word"] * 80)]},
     }
     console = Console(file=io.StringIO(), width=width)
     headless.print_result(outcome, console)
@@ -140,6 +141,8 @@ def test_the_result_of_a_run_breaks_paths_behind_their_separators(width: int) ->
     path = words[words.index("model") + 1 :]
     assert "".join(path) == folder
     assert all(part[-1] in "/-" for part in path[:-1])
+    full = [line.count("word") for line in lines if "word" in line]
+    assert len(set(full[:-1])) == 1  # each line is wrapped once, with as many words as fit into it
 
 
 def test_a_shortened_name_that_fits_several_runs_is_refused(tmp_path: Path) -> None:
