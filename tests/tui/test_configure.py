@@ -851,6 +851,18 @@ async def test_tab_goes_from_the_switch_of_augmentation_to_its_fields(draft: Dra
         assert screen.form.draft.changes == {"augment": {}, "augment.token_dropout": 0.2}
 
 
+async def test_cautions_follow_from_the_data_as_they_are_read(image_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
+    few = few_photos(tiny, tmp_path / "few")
+    file = tmp_path / "tiny.toml"
+    file.write_text(image_recipe, encoding="utf-8")
+    async with opened(Draft(file, None, {"data.source": f"folder:{few}"})) as (screen, pilot):
+        cautions = screen.query_one(Cautions)
+        await told(pilot, lambda: "the run makes 3 steps in all" in text_of(cautions))
+        assert "of which one is 50% of the accuracy" in text_of(cautions)
+        await fill(screen, pilot, "data.source", f"folder:{tmp_path / 'none'}")
+        assert "in all" not in text_of(cautions)
+
+
 async def test_what_is_likely_to_go_wrong_is_told_before_the_run(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
         told = screen.query_one(Cautions)

@@ -159,6 +159,7 @@ Nothing is written before you save. What is started goes on without this window.
         self._saved = draft
         self.form = Form(draft, {}, None, (), "")
         self._structure: Structure | None = None
+        self._split_sizes: dict[str, int] | None = None  # of the data that are shown, once they are known
         self._asked: dict[str, str] = {}
         self._sources: dict[str, str] = {}  # of what is shown, by kind: the raw tables that it follows from
         self._fetched: set[str] = set()
@@ -294,7 +295,8 @@ Nothing is written before you save. What is started goes on without this window.
         self.query_one("#problems").set_class(bool(problems), "-any")
         self._tell("#problems", "\n".join(map(_in_short, problems)))
         units = self._structure.units if self._structure else None
-        self.query_one(Cautions).show(cautions.of_recipe(form.recipe, None, units) if form.recipe else [])
+        found = cautions.of_recipe(form.recipe, self._split_sizes, units) if form.recipe else []
+        self.query_one(Cautions).show(found)
         button = self.query_one("#run", Button)
         button.disabled = bool(problems)
         able = (not problems, bool(self._missing()))
@@ -557,9 +559,10 @@ Nothing is written before you save. What is started goes on without this window.
             return
         model, data = resolved.model, resolved.data
         where = (resolved.backend, resolved.task, self._may(resolved))
+        tokens = None if resolved.task == "image-classification" else (model.preset, model.sequence_length)
         wanted: dict[str, tuple[object, Callable[[Recipe], object]]] = {
             "structure": ((where, model, data.model_copy(update={"limit": None})), self._learn_structure),
-            "data": ((where, data, resolved.seed), self._learn_data),
+            "data": ((where, data, resolved.seed, tokens), self._learn_data),
             "costs": ((where, resolved, self.form.phase), self._learn_costs),
         }
         if resolved.task == "image-classification" or (resolved.task == "text-classification" and resolved.augment):
@@ -579,7 +582,7 @@ Nothing is written before you save. What is started goes on without this window.
                 self.query_one(LayersPane).mark_cost_stale()
             case "data":
                 self.query_one(DataPane).mark_stale(message)
-                self.query_one(TrainingPane).know(None)
+                self._know_sizes(None)
             case "augment":
                 self.query_one(AugmentPane).mark_stale(message)
 
@@ -646,10 +649,20 @@ Nothing is written before you save. What is started goes on without this window.
             pane.wait(str(error))
             return
         pane.know(preview)
-        self.query_one(TrainingPane).know(preview.sizes["train"])
+        if resolved.task != "causal-lm":  # which trains on sequences, and not on documents
+            self._know_sizes(preview.sizes)
         if resolved.task != "image-classification" and self._may(resolved)[0]:
             with suppress(SupersededError, RecipeError, RunError, OSError):  # the model's pane tells why
-                pane.count(await self._inspector.tokens(resolved))
+                tokens = await self._inspector.tokens(resolved)
+                pane.count(tokens)
+                if tokens.sequences:
+                    self._know_sizes(tokens.sequences)
+
+    def _know_sizes(self, sizes: dict[str, int] | None) -> None:
+        """Take the numbers of examples by split, from which steps and cautions follow; None while they are unknown."""
+        self._split_sizes = sizes
+        self.query_one(TrainingPane).know(sizes["train"] if sizes else None)
+        self._complain()
 
     @work(group="augment", exclusive=True, exit_on_error=False)
     async def _learn_augment(self, resolved: Recipe) -> None:
