@@ -23,6 +23,8 @@ from rich.terminal_theme import TerminalTheme
 from textual.pilot import Pilot
 
 from ftapp import headless
+from ftapp import outcome as ends
+from ftapp import recipe as recipes
 from ftapp.events import read
 from ftapp.history import History
 from ftapp.runs import Run, list_runs
@@ -33,8 +35,8 @@ RECORDED = ASSETS.parent / "tests" / "fixtures" / "recorded"
 RUNS_SHOWN = Path("~/.local/share/ftapp/runs")
 SHOWN_RECIPE = "gpt2-targeted"
 
-# Columns: the longest line names the run's folder and the model in it, with some 85 characters.
-WIDTH = 104
+# Columns: the longest line is that of the classes in the result.
+WIDTH = 114
 SCREEN = (112, 36)
 
 # Foreground on background has a contrast of 12:1, readable on the light and the dark page of a forge.
@@ -56,7 +58,8 @@ def draw(run: Run) -> str:
     for event in events:
         history.apply(event)
         narrator.tell(event, history)
-    outcome = {"recipe": facts["recipe"], "run": str(shown.folder), "status": run.status(history)} | history.summary()
+    outcome = {"recipe": facts["recipe"], "run": str(shown.folder), "status": run.status(history)}
+    outcome |= history.summary() | ends.table(history, recipes.load(run.recipe_file))
     outcome["model"] = str(shown.model_folder) if history.saved else None
     headless.print_result(outcome, console)
     return plain(console.export_svg(title="ftapp", theme=THEME, unique_id="run"))
@@ -65,8 +68,8 @@ def draw(run: Run) -> str:
 async def draw_screens() -> None:
     """Write the pictures of the interface."""
     with tempfile.TemporaryDirectory() as scratch:
-        # Settings of its own, and no recipes or runs but those that come with ftapp and its tests.
-        os.environ |= {"FTAPP_CONFIG": scratch, "TZ": "UTC"}
+        # Settings and cache of its own, and no recipes or runs but those that come with ftapp and its tests.
+        os.environ |= {"FTAPP_CONFIG": scratch, "FTAPP_CACHE": f"{scratch}/cache", "TZ": "UTC"}
         os.chdir(scratch)
         folder = Path(scratch) / "runs"
         shutil.copytree(RECORDED, folder)
