@@ -178,7 +178,13 @@ def split_words(data: Data) -> str:
     drawn = f"{data.limit:,} examples, " if data.limit else ""
     parts = [(data.validation, "for validation"), (data.test, "for the test")]
     held = " and ".join(f"{size:.0%} {what}" if size < 1 else f"{size:,.0f} {what}" for size, what in parts if size)
-    return f"{drawn}{held}"
+    own = ", where it is not split already" if held and _may_have_splits(data.source) else ""
+    return f"{drawn}{held}{own}"
+
+
+def _may_have_splits(source: str) -> bool:
+    """Whether what a source holds may be divided already."""
+    return source.startswith(("folder:", "tfds:"))
 
 
 def augment_words(augment: Augment) -> str:

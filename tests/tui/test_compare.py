@@ -66,6 +66,27 @@ async def test_curves_results_and_differences_of_two_runs(write_run: Write) -> N
         assert "B lower at 100% of 30 steps" in str(screen.query_one(Scatter).border_subtitle)
 
 
+async def test_much_longer_times_are_told_as_times_as_long(write_run: Write) -> None:
+    for steps, told in ((57, "B takes 43% more time than A"), (100, "B takes 2.5 times as long as A")):
+        async with Opened().run_test(size=(120, 40)) as pilot:
+            screen = await compared(pilot, write_run("short", steps=40), write_run("long", steps=steps))
+            assert str(screen.query_one("#results").border_subtitle) == told
+
+
+async def test_long_values_are_not_broken_into_narrow_strips(write_run: Write) -> None:
+    """Where columns are narrow, each key stands above its values."""
+    second = write_run("other")
+    recipe = second.recipe_file.read_text("utf-8")
+    second.recipe_file.write_text(recipe.replace("bert_base_en_uncased", "a_preset_of_a_long_name"), encoding="utf-8")
+    async with Opened().run_test(size=(120, 40)) as pilot:
+        screen = await compared(pilot, write_run("one"), second)
+        rows = [row.strip() for row in str(screen.query_one("#differences Facts", Facts).render()).splitlines()]
+        assert rows[1] == "model.preset"
+        assert "bert_base_en_uncas" in rows[2]
+        results = str(screen.query_one("#results Facts", Facts).render())
+        assert "loss      0.5000" in results
+
+
 async def test_live_runs_move_and_the_rest_stays(write_run: Write) -> None:
     done, live = write_run("done", steps=10), write_run("live", status=None, steps=3, total=10, age=5)
     with live.lock_file.open("wb") as lock:

@@ -343,7 +343,8 @@ async def test_names_are_whole_at_every_size(size: tuple[int, int], theme: str) 
         app.theme = theme
         screen = await ready(pilot)
         menu = screen.query_one("#menu", OptionList)
-        assert menu.scrollable_content_region.width >= len("  bert-gradual-unfreezing")
+        longest = max(map(len, recipe.bundled())) if size[0] >= 80 else len("bert-gradual-unfreezing")
+        assert menu.scrollable_content_region.width >= len("  ") + longest
         assert screen.query_one("#about").size.width >= 20
 
 

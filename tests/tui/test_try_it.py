@@ -28,7 +28,7 @@ from ftapp.tui.widgets.scores import Scores
 from ftapp.tui.widgets.write import Continuation, Write
 from tests.conftest import Tiny
 from tests.tui.conftest import Write as WriteRun
-from tests.tui.harness import SIZES, living, until
+from tests.tui.harness import SIZES, drawn, living, until
 
 RECIPES = {
     "text": """
@@ -90,6 +90,17 @@ def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def app_of(pilot: Pilot[None]) -> FtApp:
     assert isinstance(pilot.app, FtApp)
     return pilot.app
+
+
+async def test_there_is_nothing_where_a_picture_is_going_to_be() -> None:
+    class Shown(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Picture()
+
+    app = Shown()
+    async with app.run_test(size=(20, 5)) as pilot:
+        await pilot.pause()
+        assert not "".join(drawn(app.screen)).strip()
 
 
 async def opened(pilot: Pilot[None], run: Run) -> TryScreen:

@@ -208,6 +208,11 @@ def test_splits_heads_and_augmentation_in_words() -> None:
         "augment={ flip = 'both', zoom = 0.1, translation = [0.1, 0.2], crop = 0.9 }",
     )
     assert recipe_words.split_words(loaded.data) == "1,000 examples, 20% for validation and 100 for the test"
+    flowers = load("vgg16-two-phase", "data.source=tfds:tf_flowers", "data.validation=0.1", "data.test=100")
+    assert (
+        recipe_words.split_words(flowers.data)
+        == "10% for validation and 100 for the test, where it is not split already"
+    )
     assert (
         recipe_words.head_words(loaded.model)
         == "48x48 pixels, features of block4_pool, averaged, normalized, 64 hidden units, dropout 0.5, linear-svm head"

@@ -40,7 +40,6 @@ class AdviseScreen(ModalScreen[Draft | None]):
     AdviseScreen #advice { height: auto; scrollbar-size-vertical: 1; }
     AdviseScreen.-known #advice { height: 1fr; }
     AdviseScreen #advice > * { width: 1fr; height: auto; margin: 0 1 1 0; }
-    AdviseScreen #dialog-answers Button { min-width: 9; }
     AdviseScreen #advice > .found { display: none; }
     AdviseScreen.-known #advice > .found { display: block; }
     """

@@ -233,9 +233,11 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         times = [each.seconds for each in found]
         if len(times) != 2 or not times[0] or times[1] is None:
             return ""
-        saved = 1 - times[1] / times[0]
-        more = "less" if saved >= 0 else "more"
-        return f"{self.name_of(1)} takes {abs(saved):.0%} {more} time than {self.name_of(0)}"
+        ratio = times[1] / times[0]
+        if ratio >= 2:
+            return f"{self.name_of(1)} takes {ratio:.{0 if ratio >= 10 else 1}f} times as long as {self.name_of(0)}"
+        more = "less" if ratio <= 1 else "more"
+        return f"{self.name_of(1)} takes {abs(1 - ratio):.0%} {more} time than {self.name_of(0)}"
 
     def _show_pair(self, pair: Pair | None) -> None:
         if pair:

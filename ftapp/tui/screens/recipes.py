@@ -62,13 +62,13 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     DEFAULT_CSS = """
     RecipesScreen #columns { height: 1fr; }
     RecipesScreen #choose { width: 37; }
-    RecipesScreen.-narrow #choose { width: 31; }
+    RecipesScreen.-narrow #choose { width: 45%; min-width: 31; max-width: 36; }
     RecipesScreen.-wide #choose { width: 44; }
     RecipesScreen #about { width: 1fr; }
     RecipesScreen #menu { height: 1fr; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     RecipesScreen.-short #menu { margin-top: 0; }
     RecipesScreen #menu > .option-list--option-disabled { color: $foreground-muted; }
-    RecipesScreen #about > * { width: 1fr; max-width: 100; height: auto; margin-bottom: 1; }
+    RecipesScreen #about > * { width: 1fr; max-width: 100; height: auto; margin: 0 1 1 0; }
     RecipesScreen #welcome { background: $surface; border-left: thick $primary; padding: 0 1; display: none; }
     RecipesScreen #welcome.-shown { display: block; }
     RecipesScreen #problems { color: $error; display: none; }

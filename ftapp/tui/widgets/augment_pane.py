@@ -135,12 +135,15 @@ class AugmentPane(VerticalScroll, can_focus=False):
 
     async def _draw(self) -> None:
         if self._grid and self._grid.rows:
-            count = len(self._grid.rows[0])
+            shown = list(self._grid.rows)
+            if len(shown[0]) == 1:  # images as they are stand beside each other
+                shown = [tuple(row[0] for row in shown)]
+            count = len(shown[0])
             lines = -(-count // max(1, self.content_size.width // (_LEAST + 1)))
             across = -(-count // lines)
             rows = [
                 [(file, "") for file in row[start : start + across]]
-                for row in self._grid.rows
+                for row in shown
                 for start in range(0, count, across)
             ]
             await self.query_one(Pictures).show(rows, columns(self, across, _PICTURE))

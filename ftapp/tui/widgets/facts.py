@@ -13,10 +13,14 @@ from textual.widget import Widget
 Fact = tuple[str, *tuple[Content, ...]]
 _GAP = 2
 _LEAST = 6  # cells of a column
+_NARROW = 18  # cells of a column in which words that are longer are broken
 
 
 class Facts(Widget):
-    """rows: a label and one or more values each; a label may be empty, and its values then stand below those before."""
+    """rows: a label and one or more values each; a label may be empty, and its values then stand below those before.
+
+    Where values in columns would be broken into narrow strips, each label has a line of its own above its values.
+    """
 
     DEFAULT_CSS = """
     Facts { height: auto; }
@@ -38,9 +42,17 @@ class Facts(Widget):
         if columns > 1:
             edge = min(edge, max(_LEAST, width // 2))
         widths = [edge, *[max(_LEAST, (width - edge - columns * _GAP) // columns)] * columns]
+        words = [word for _, *values in self.rows for value in values for word in value.plain.split()]
+        longest = max(map(len, words), default=0)
+        stacked = columns > 1 and widths[1] < min(longest, _NARROW)
+        if stacked:
+            widths = [0, *[max(_LEAST, (width - columns * _GAP) // columns)] * columns]
         lines: list[Content] = []
         for label, *values in self.rows:
-            cells = (Content.styled(label, "$foreground-muted"), *values)
+            head = Content.styled(label, "$foreground-muted")
+            if stacked and label:
+                lines.append(head)
+            cells = (Content() if stacked else head, *values)
             wrapped = [cell.wrap(size) for cell, size in zip(cells, widths, strict=False)]
             for parts in zip_longest(*wrapped, fillvalue=Content("")):
                 padded = [

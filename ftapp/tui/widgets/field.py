@@ -33,7 +33,8 @@ class FieldLine(Widget):
     FieldLine .-on .switch--slider { color: $primary; }
     FieldLine > .wrong { height: auto; color: $error; }
     FieldLine > .browse {
-        dock: right; width: 3; height: 1; margin: 0; background: $surface; color: $foreground 50%; pointer: pointer;
+        dock: right; width: 3; height: 1; margin: 0; padding: 0 1;
+        background: $surface; color: $foreground 50%; pointer: pointer;
     }
     FieldLine > .browse:hover { color: $foreground; }
     """

@@ -18,7 +18,7 @@ class Picture(Center):
     """Shows one image file after another."""
 
     DEFAULT_CSS = """
-    Picture { height: 1fr; align: center middle; }
+    Picture { layout: vertical; height: 1fr; align: center middle; }
     """
 
     async def show(self, file: Path) -> str:

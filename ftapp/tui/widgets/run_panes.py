@@ -9,6 +9,7 @@ from functools import partial
 from itertools import zip_longest
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from textual import events, on
@@ -170,31 +171,40 @@ class PhasesPane(Pane):
         over = phase.ended is not None
         sign, style = _sign(phase, status)
         head = Text.assemble((f"{sign} ", self.color(style)), (phase.name, "bold"))
-        head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
+        if total and over and phase.done == total:
+            head.append(f"  {total} steps", muted)
+        else:
+            head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
         if phase.ended:
             head.append(f" in {words.duration(phase.ended.seconds)}", muted)
         yield head
+        # What is wrapped stays below what it belongs to.
+        yield from (Padding(part, (0, 0, 0, 2)) for part in self._below(phase))
+
+    def _below(self, phase: PhaseOutlook) -> Iterator[Text]:
+        """What is told of a phase below its name."""
+        muted, total = self.color("secondary"), phase.total or 0
         if phase.started:
-            if not over:
+            if phase.ended is None:
                 width = max(8, self.size.width - 6)
                 filled = round(width * phase.done / total) if total else 0
                 yield Text.assemble(
-                    "  ", ("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel"))
+                    ("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel"))
                 )
             started = phase.started
             share = started.trainable / started.parameters
-            yield Text(f"  R {words.share(share)}  {started.trainable:,} of {started.parameters:,} train", muted)
+            yield Text(f"R {words.share(share)}  {started.trainable:,} of {started.parameters:,} train", muted)
             if started.cache:
-                yield Text("  " + _cache(started.cache), muted)
+                yield Text(_cache(started.cache), muted)
         if phase.ended:
             yield self._proof(phase.ended)
 
     def _proof(self, ended: PhaseEnded) -> Text:
         if ended.changed or ended.stuck:
             wrong = f"{len(ended.changed)} frozen weights changed, {len(ended.stuck)} trained ones stuck"
-            return Text(f"  freeze proof: {wrong}", self.color("error"))
+            return Text(f"freeze proof: {wrong}", self.color("error"))
         kept = f"{ended.frozen} frozen weights bitwise unchanged" if ended.frozen else "nothing frozen"
-        return Text(f"  freeze proof: {kept}, {ended.moved} moved", self.color("secondary"))
+        return Text(f"freeze proof: {kept}, {ended.moved} moved", self.color("secondary"))
 
 
 def _sign(phase: PhaseOutlook, status: str) -> tuple[str, str]:
@@ -244,9 +254,14 @@ class LayersPane(Pane):
         for path, value in zip_longest(phase.trainable_layers, values[: len(phase.trainable_layers)]):
             filled = 0 if value is None else round(width * value / most)
             bar = Text.assemble(("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel")))
-            told = Text("" if value is None else f"{value:.2g}", self.color("secondary"), justify="right")
+            told = Text("" if value is None else _two_digits(value), self.color("secondary"), justify="right")
             table.add_row(Text(_short(path, names)), *([bar, told] if drift else []))
         self.put(table)
+
+
+def _two_digits(value: float) -> str:
+    """A number with two digits, also where the second is 0: 0.80, 1.4, 32."""
+    return f"{value:#.2g}".rstrip(".")
 
 
 def _short(path: str, width: int) -> str:
