@@ -19,12 +19,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp import backend, cautions, narration, preflight, recipe, runs, tables, words
-from ftapp import outcome as ends
 from ftapp.console import PlainConsole
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.history import History
 from ftapp.interruption import Interruption
+from ftapp.outcome import Recall, is_uneven
+from ftapp.outcome import table as outcome_table
 from ftapp.recipe import Recipe
 from ftapp.runs import EXIT_CODES, Run
 
@@ -112,7 +113,7 @@ def _run_one(
                 history.apply(event)
                 narrator.tell(event, history)
     outcome: dict[str, Any] = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)}
-    outcome |= history.summary() | ends.table(history, resolved)
+    outcome |= history.summary() | outcome_table(history, resolved)
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):
         explain(run, history, outcome["status"], debug=debug)
@@ -125,7 +126,7 @@ def _run_one(
 def _refused(name: str) -> dict[str, Any]:
     """The outcome of a recipe that was not run."""
     found = {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None}
-    return found | History().summary() | ends.table(History())
+    return found | History().summary() | outcome_table(History())
 
 
 class Narrator:
@@ -213,7 +214,7 @@ def explain(run: Run, history: History, status: str, *, debug: bool) -> None:
     elif ended is not None:
         print(f"{status}: {ended.error}", file=sys.stderr)
     else:
-        print("crashed: the run's process ended without a word; the last lines of its log:", file=sys.stderr)
+        print("crashed: the run's process ended without an error message; last lines of its log:", file=sys.stderr)
     if debug or ended is None:
         print("\n".join(run.last_log_lines(60 if debug else 12)), file=sys.stderr)
     elif status == "failed":
@@ -225,12 +226,10 @@ def _proof_row(proof: dict[str, Any]) -> str:
     return words.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
 
 
-def _recall(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> str:
+def _recall(found: Sequence[Recall]) -> str:
     """How many test examples of each class were found, the class with the smallest share first."""
-    rows = enumerate(zip(classes, confusion, strict=True))
-    found = [ends.Recall(name, row[index], sum(row)) for index, (name, row) in rows]
-    found.sort(key=lambda each: each.found / max(1, each.examples))
-    listed = ", ".join(map(str, found[:_CLASSES]))
+    ordered = sorted(found, key=lambda each: each.found / max(1, each.examples))
+    listed = ", ".join(map(str, ordered[:_CLASSES]))
     return listed + (f" and {len(found) - _CLASSES} classes above" if len(found) > _CLASSES else "")
 
 
@@ -240,8 +239,9 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
     if best := outcome["constant"]:
         rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
-    if outcome["is_uneven"]:
-        rows["found of each class"] = _recall(outcome["classes"], outcome["confusion"])
+    recalls = [Recall(name, **of_class) for name, of_class in outcome["recall"].items()]
+    if is_uneven(recalls):
+        rows["found of each class"] = _recall(recalls)
     if outcome["classes"]:
         rows["classes"] = words.class_counts(outcome["classes"], outcome["counts"])
     if outcome["data_notes"]:

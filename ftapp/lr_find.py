@@ -115,7 +115,7 @@ def find(
     if process.returncode == 2 and "error" in told:
         raise RecipeError([Problem("", "", told["error"])])
     if "result" not in told:
-        raise RunError(told.get("error") or f"the process of the test ended without a word:\n{output}")
+        raise RunError(told.get("error") or f"the process of the test ended without an error message:\n{output}")
     if debug:
         print(output, file=sys.stderr)
     result: dict[str, Any] = told["result"]

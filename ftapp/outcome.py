@@ -90,8 +90,7 @@ def table(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
     best, found = constant(history), recalls(history)
     return {
         "constant": {"class": best.name, "accuracy": best.accuracy} if best else None,
-        "recall": {each.name: each.found / each.examples for each in found if each.examples},
-        "is_uneven": is_uneven(found),
+        "recall": {each.name: {"found": each.found, "examples": each.examples} for each in found},
         "warnings": [each.table() for each in warnings(history, recipe)],
     }
 

@@ -104,7 +104,7 @@ async def test_a_crashed_run_says_so_even_without_a_log(write_run: Write) -> Non
     async with FtApp().run_test(size=(100, 40)) as pilot:
         screen = await opened(pilot, run)
         assert "crashed" in text(screen.query_one(Headline))
-        assert "ended without a word" in text(screen.query_one(Trouble))
+        assert "ended without an error message" in text(screen.query_one(Trouble))
         assert "its log is empty or gone" in text(screen.query_one(Trouble))
 
 

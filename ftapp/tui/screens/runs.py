@@ -170,7 +170,9 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
             elif summary.error:
                 told = Content.assemble((summary.error, "$error"), "\n", told)
             elif summary.status == "crashed":
-                told = Content.assemble(("its process ended without a word; open it for its log", "$error"), "\n", told)
+                told = Content.assemble(
+                    ("its process ended without an error message; open it for its log", "$error"), "\n", told
+                )
             elif summary.status == "running" and (summary.activity or summary.phase):
                 told = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", told)
         self.query_one("#told", Static).update(told)

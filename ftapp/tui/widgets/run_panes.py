@@ -135,7 +135,7 @@ class Trouble(Static):
             self.update(Text(narration.FULL_DISK, "bold"))
             return
         ended = history.ended
-        reason = "the run's process ended without a word" if ended is None else ended.error or ""
+        reason = "the run's process ended without an error message" if ended is None else ended.error or ""
         text = Text(reason, "bold")
         lines = run.last_log_lines(6 if self.app.size.height > 30 else 3) if status != "refused" else []
         if lines:
