@@ -26,7 +26,7 @@ from typing import IO
 
 from ftapp import cache_folders
 from ftapp.artifacts import Artifact
-from ftapp.errors import RunError, nearest, quoted, shortened
+from ftapp.errors import RunError, nearest, quote, shorten
 
 _CHUNK = 1 << 18
 _MAX_UNPACKED = 16 << 30  # bytes; the largest presets are a few GiB, a decompression bomb is more
@@ -82,7 +82,7 @@ def is_unpacked(archive: Path, spec: Artifact, folder: Path) -> bool:
         hashes = cache_folders.hashes(folder)
     except OSError:
         return False
-    if hashes and _listed(archive, spec) == hashes:
+    if hashes and _read_record(archive, spec) == hashes:
         return True
     wanted: dict[str, str] = {}
     for name, content in _contents(archive, spec):
@@ -95,7 +95,7 @@ def is_unpacked(archive: Path, spec: Artifact, folder: Path) -> bool:
     return wanted == hashes
 
 
-def _listed(archive: Path, spec: Artifact) -> dict[str, str]:
+def _read_record(archive: Path, spec: Artifact) -> dict[str, str]:
     """The sha256 that a wheel's own list, its RECORD, has of the members that `spec` names; empty without one."""
     found: dict[str, str] = {}
     with suppress(*_DAMAGED, csv.Error, KeyError), zipfile.ZipFile(archive) as file:
@@ -119,7 +119,7 @@ def _contents(archive: Path, spec: Artifact) -> Iterator[tuple[str, Iterator[byt
     names: list[str] = []
     seen: set[str] = set()
     unpacked = 0
-    with _readable(spec):
+    with _reading(spec):
         is_zip = zipfile.is_zipfile(archive)
     for member, open_member in _members(archive, spec, is_zip=is_zip):
         if len(names) < _NAMES and len(member.name) <= _MAX_PATH:
@@ -132,7 +132,7 @@ def _contents(archive: Path, spec: Artifact) -> Iterator[tuple[str, Iterator[byt
             )
         if not _is_wanted(member.name, spec):
             continue
-        shown = quoted(member.name)
+        shown = quote(member.name)
         if member.fault:
             raise RunError(f"{shown} in {spec.file} {member.fault}; only plain files are unpacked, inside their folder")
         if member.name in seen:
@@ -140,16 +140,14 @@ def _contents(archive: Path, spec: Artifact) -> Iterator[tuple[str, Iterator[byt
         seen.add(member.name)
         yield member.name, _pieces(open_member, spec)
     if not seen:
-        raise RunError(
-            f"there is no {quoted(spec.member)} in {spec.file}; {nearest(spec.member, _with_folders(names))}"
-        )
+        raise RunError(f"there is no {quote(spec.member)} in {spec.file}; {nearest(spec.member, _with_folders(names))}")
 
 
 def _pieces(open_member: Callable[[], IO[bytes]], spec: Artifact) -> Iterator[bytes]:
-    with _readable(spec):
+    with _reading(spec):
         opened = open_member()
     while True:
-        with _readable(spec):
+        with _reading(spec):
             piece = opened.read(_CHUNK)
         if not piece:
             return
@@ -157,12 +155,12 @@ def _pieces(open_member: Callable[[], IO[bytes]], spec: Artifact) -> Iterator[by
 
 
 @contextmanager
-def _readable(spec: Artifact) -> Iterator[None]:
+def _reading(spec: Artifact) -> Iterator[None]:
     """Raises RunError in place of whatever reading an archive may raise."""
     try:
         yield
     except _DAMAGED as error:
-        reason = shortened(str(error)) or type(error).__name__
+        reason = shorten(str(error)) or type(error).__name__
         raise RunError(
             f"{spec.file} cannot be read: {reason}; a wheel is a zip archive and a source archive a gzipped tar"
         ) from error
@@ -177,7 +175,7 @@ def _members(archive: Path, spec: Artifact, *, is_zip: bool) -> Iterator[tuple[_
     """All members but folders, in their order, each with what opens it."""
     walk = _zip_members(archive) if is_zip else _tar_members(archive)
     for _ in range(_MAX_MEMBERS):
-        with _readable(spec):
+        with _reading(spec):
             found = next(walk, None)
         if found is None:
             return
@@ -202,10 +200,10 @@ def _tar_members(archive: Path) -> Iterator[tuple[_Member, Callable[[], IO[bytes
             if not info.isdir():
                 fault = _fault(info.name, is_plain=info.isreg())
                 member = _Member(posixpath.normpath(info.name), fault, info.size)
-                yield member, functools.partial(_extracted, file, info)
+                yield member, functools.partial(_extract, file, info)
 
 
-def _extracted(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+def _extract(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     opened = file.extractfile(info)
     if opened is None:
         raise tarfile.ExtractError(f"'{info.name}' has no content")

@@ -283,7 +283,7 @@ def compared(a: Arm, b: Arm) -> Comparison:
         if all(len(one) >= analysis.FEWEST for one, _ in timed):
             saved = analysis.saved(timed, _once(a, b))
             verdict = analysis.verdict_on_time(a.name, b.name, saved)
-            if caveat := _crowded(pairs):
+            if caveat := _crowding(pairs):
                 caveats["saved"] = f"{caveat}, so it is only roughly right"
                 verdict = f"{verdict} {caveats['saved'][:1].upper()}{caveats['saved'][1:]}."
             verdicts.append(verdict)
@@ -476,7 +476,7 @@ def _other_machine(a: Record, b: Record) -> str | None:
     return None
 
 
-def _crowded(pairs: Sequence[tuple[Record, Record]]) -> str | None:
+def _crowding(pairs: Sequence[tuple[Record, Record]]) -> str | None:
     """What others computed while the runs trained, where it was enough to tell on their times; None where not."""
     shares = [
         [max((phase.others for each in pair for phase in each.history.ended_phases), default=0.0) for pair in sides]

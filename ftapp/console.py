@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from ftapp.safe_output import unscreened
+from ftapp.safe_output import raw_stream
 from ftapp.words import printable
 
 UNLIMITED = 10_000
@@ -21,7 +21,7 @@ class PlainConsole(Console):
 
     def __init__(self, file: TextIO | None = None, **how: Any) -> None:
         """file: by default standard output. how: as Rich's console takes it; a file has unlimited columns."""
-        stream = unscreened(sys.stdout if file is None else file)
+        stream = raw_stream(sys.stdout if file is None else file)
         if not stream.isatty():
             how.setdefault("width", UNLIMITED)
         super().__init__(file=stream, markup=False, emoji=False, highlight=False, **how)

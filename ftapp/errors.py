@@ -22,7 +22,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return ": ".join(shortened(part) for part in (self.file, self.key, self.message) if part)
+        return ": ".join(shorten(part) for part in (self.file, self.key, self.message) if part)
 
 
 class RecipeError(Exception):
@@ -37,7 +37,7 @@ class RunError(Exception):
     """A run that failed for a reason that its user can act on. Exit code 1, shown without a traceback."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(message))
+        super().__init__(shorten(message))
 
 
 class NotFiniteError(RunError):
@@ -63,7 +63,7 @@ _LONGEST_MESSAGE = 800  # characters
 _LONGEST_WORD = 100  # characters; what is longer is no misspelling, and comparing it would take long
 
 
-def quoted(value: Any) -> str:
+def quote(value: Any) -> str:
     """A value from outside as a message quotes it: as Python writes it, on one line, long and deep ones shortened."""
     try:
         return _QUOTED.repr(value)
@@ -71,7 +71,7 @@ def quoted(value: Any) -> str:
         return "a number of thousands of digits"
 
 
-def shortened(message: str) -> str:
+def shorten(message: str) -> str:
     """A message without the middle of what is too long to be read in it, such as a value of kilobytes."""
     half = _LONGEST_MESSAGE // 2
     return message if len(message) <= _LONGEST_MESSAGE else f"{message[:half]} … {message[-half:]}"

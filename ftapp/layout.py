@@ -71,50 +71,50 @@ def find(root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | No
     if chosen == "none":
         return Layout(root, {root: "train"}, ())
     if chosen is not None:
-        return _chosen(root, chosen)
-    holder = _unwrapped(root)
-    inner = local_files.folders(holder)
-    classes = {folder: _names(_unwrapped(folder)) for folder in inner}
+        return _apply_choice(root, chosen)
+    holder = _unwrap(root)
+    inner = local_files.list_folders(holder)
+    classes = {folder: _names(_unwrap(folder)) for folder in inner}
     hollow = _hollow(root, holder)
     if any(classes.values()):
         hollow += [folder for folder in inner if not _holds_data(folder)]
         inner = [folder for folder in inner if folder not in hollow]
-    notes = [f"{_listed(hollow)} left out: no images in there"] if hollow else []
+    notes = [f"{_list(hollow)} left out: no images in there"] if hollow else []
     if not _looks_divided(inner, classes):
         roles = {folder: role(folder.name, strict=True) for folder in inner}
         if len(inner) > 1 and (all(roles.values()) or {"train"} < {each for each in roles.values() if each}):
             like = [folder for folder, each in roles.items() if each]
             raise LayoutError(
-                f"{_listed(like)} are called like splits, and hold no class folders in common; a split has a folder "
+                f"{_list(like)} are called like splits, and hold no class folders in common; a split has a folder "
                 "for each class; if they are the classes themselves, --set data.splits=none"
             )
         if holder != root:
             notes.insert(0, f"classes by folder: those in {holder.relative_to(root)}")
         return Layout(holder, {holder: "train"}, tuple(notes))
     _refuse_doubt(inner, classes)
-    return _divided(root, holder, inner, classes, notes)
+    return _divide(root, holder, inner, classes, notes)
 
 
-def _chosen(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
-    holder = _unwrapped(root)
-    names = [folder.name for folder in local_files.folders(holder)]
+def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
+    holder = _unwrap(root)
+    names = [folder.name for folder in local_files.list_folders(holder)]
     parts: dict[Path, Role] = {}
     for split, given in chosen.items():
         for name in given:
             folder = next((place / name for place in (root, holder) if (place / name).is_dir()), None)
             if folder is None:
                 raise LayoutError(f"data.splits names '{name}' as {split}, which is no folder; {nearest(name, names)}")
-            if (unwrapped := _unwrapped(folder)) in parts:
+            if (unwrapped := _unwrap(folder)) in parts:
                 raise LayoutError(f"data.splits names '{name}' twice, as {parts[unwrapped]} and as {split}")
             parts[unwrapped] = split
     named = {Path(os.path.normpath(name)).parts[0] for given in chosen.values() for name in given}
     rest = [name for name in names if name not in named]
     return Layout(
-        holder, parts, (_told(root, parts), *([f"{_listed(rest)} left out: not in data.splits"] if rest else ()))
+        holder, parts, (_describe(root, parts), *([f"{_list(rest)} left out: not in data.splits"] if rest else ()))
     )
 
 
-def _divided(
+def _divide(
     root: Path, holder: Path, inner: Sequence[Path], classes: Mapping[Path, set[str]], notes: Sequence[str]
 ) -> Layout:
     """The layout of folders that are all splits by name, of which at least one trains."""
@@ -126,14 +126,14 @@ def _divided(
         if split is None or split == "unlabelled" or len(classes[folder] - known) == len(classes[folder]) < 2:
             unlabelled.append(folder)
         elif _common(classes[folder], known):
-            parts[_unwrapped(folder)] = split
+            parts[_unwrap(folder)] = split
         else:
             raise LayoutError(
-                f"'{folder.name}' and the training split share no class: {_quoted(classes[folder])} against "
-                f"{_quoted(known)}; each split has a folder for each class"
+                f"'{folder.name}' and the training split share no class: {_quote(classes[folder])} against "
+                f"{_quote(known)}; each split has a folder for each class"
             )
-    left = [f"{_listed(unlabelled)} left out: images without labels"] if unlabelled else []
-    return Layout(holder, parts, (_told(root, parts), *left, *notes))
+    left = [f"{_list(unlabelled)} left out: images without labels"] if unlabelled else []
+    return Layout(holder, parts, (_describe(root, parts), *left, *notes))
 
 
 def _looks_divided(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> bool:
@@ -153,11 +153,11 @@ def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> No
     if nameless and all(role(name, strict=True) for name in names):
         if all(_names(folder / name) for folder in divided for name in classes[folder]):
             raise LayoutError(
-                f"{_listed(divided)} each hold splits of their own ({_quoted(names)}); a source is one of them: "
+                f"{_list(divided)} each hold splits of their own ({_quote(names)}); a source is one of them: "
                 f"name it, as in folder:{divided[0]}"
             )
         raise LayoutError(
-            f"{_listed(divided)} each hold the folders {_quoted(names)}; splits are the outer folders and classes the "
+            f"{_list(divided)} each hold the folders {_quote(names)}; splits are the outer folders and classes the "
             f"inner ones: move them, as in {sorted(names)[-1]}/{divided[0].name}; or --set data.splits=none takes all "
             "images of a class together"
         )
@@ -167,18 +167,18 @@ def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> No
         test = known.get("test") or next(folder.name for folder in [*nameless, *inner] if folder.name != train)
         example = f"--set 'data.splits={{train = {json.dumps(train)}, test = {json.dumps(test)}}}'"
         raise LayoutError(
-            f"{_listed(inner)} can be read as splits with the classes {_quoted(names)}, or as classes themselves, and "
+            f"{_list(inner)} can be read as splits with the classes {_quote(names)}, or as classes themselves, and "
             f"'{nameless[0].name}' does not say which; for splits, {example}; for classes, --set data.splits=none"
         )
     if not any(role(folder.name) == "train" and classes[folder] for folder in inner):
         raise LayoutError(
-            f"{_listed(inner)} look like splits by their names, and none of them trains with a folder for each class; "
+            f"{_list(inner)} look like splits by their names, and none of them trains with a folder for each class; "
             f"name one, as in --set data.splits.train={json.dumps(inner[0].name)}, or --set data.splits=none if they "
             "are classes"
         )
 
 
-def _told(root: Path, parts: Mapping[Path, Role]) -> str:
+def _describe(root: Path, parts: Mapping[Path, Role]) -> str:
     """What each part is for, such as "splits by folder: train from Train, test drawn from it"."""
     told = []
     for split in ("train", "validation", "test"):
@@ -187,14 +187,14 @@ def _told(root: Path, parts: Mapping[Path, Role]) -> str:
     return f"splits by folder: {', '.join(told)}"
 
 
-def _unwrapped(folder: Path) -> Path:
+def _unwrap(folder: Path) -> Path:
     """The folder, or the one inside where it holds nothing but one other folder, which holds folders."""
     for _ in range(_DEEPEST):
         if any(_is_data(path) for path in folder.iterdir()):
             return folder
-        inner = local_files.folders(folder)
+        inner = local_files.list_folders(folder)
         filled = [each for each in inner if _holds_data(each)] if len(inner) > 1 else inner
-        if len(filled) != 1 or not local_files.folders(filled[0]):
+        if len(filled) != 1 or not local_files.list_folders(filled[0]):
             return folder
         folder = filled[0]
     return folder
@@ -204,11 +204,11 @@ def _hollow(root: Path, holder: Path) -> list[Path]:
     """The folders beside the wrappers between two folders, which hold no images."""
     chain = [holder, *holder.parents]
     wrappers = chain[: chain.index(root)]
-    return [each for wrapper in wrappers for each in local_files.folders(wrapper.parent) if each != wrapper]
+    return [each for wrapper in wrappers for each in local_files.list_folders(wrapper.parent) if each != wrapper]
 
 
 def _names(folder: Path) -> set[str]:
-    return {each.name for each in local_files.folders(folder)}
+    return {each.name for each in local_files.list_folders(folder)}
 
 
 def _common(one: Iterable[str], other: Iterable[str]) -> set[str]:
@@ -224,11 +224,11 @@ def _holds_data(folder: Path) -> bool:
     return any(not local_files.is_note(path) for path in local_files.walk(folder, lambda path, problem: None))
 
 
-def _listed(folders: Sequence[Path | str]) -> str:
+def _list(folders: Sequence[Path | str]) -> str:
     names = [f"'{Path(folder).name}'" for folder in folders]
     more = f" and {len(names) - 4} more" if len(names) > 5 else ""
     return " and ".join(names) if len(names) == 2 else ", ".join(names[:4] if more else names) + more
 
 
-def _quoted(names: Iterable[str]) -> str:
-    return _listed(sorted(names))
+def _quote(names: Iterable[str]) -> str:
+    return _list(sorted(names))

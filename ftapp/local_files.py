@@ -54,41 +54,41 @@ def is_note(path: Path) -> bool:
     return path.suffix.lower() in NOTES or path.name.lower() in _NOTE_NAMES
 
 
-def visible(folder: Path) -> list[Path]:
+def list_visible(folder: Path) -> list[Path]:
     """The files and folders in a folder, sorted by name, without debris. Raises OSError."""
     return sorted(path for path in folder.iterdir() if not is_debris(path.name))
 
 
-def matching(pattern: Path) -> list[Path]:
+def find_matching(pattern: Path) -> list[Path]:
     """The files that an absolute path with `*`, `?`, `[...]` or `**` matches, sorted, letter case aside.
 
     Debris is left out unless the pattern names it. Folders that cannot be read match nothing.
     """
     parts = pattern.parts
     fixed = next((number for number, part in enumerate(parts) if set("*?[") & set(part)), len(parts) - 1)
-    return sorted(set(_matching(Path(*parts[:fixed]), parts[fixed:])))
+    return sorted(set(_match(Path(*parts[:fixed]), parts[fixed:])))
 
 
-def _matching(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
+def _match(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:
     first, *rest = patterns
     try:
-        entries = list(folder.iterdir()) if is_debris(first) else visible(folder)
+        entries = list(folder.iterdir()) if is_debris(first) else list_visible(folder)
     except OSError:
         return
     if first == "**":
-        yield from _matching(folder, rest or ["*"])
+        yield from _match(folder, rest or ["*"])
     for path in entries:
         if first == "**":
             if path.is_dir() and not path.is_symlink():
-                yield from _matching(path, patterns)
+                yield from _match(path, patterns)
         elif fnmatch.fnmatchcase(path.name.lower(), first.lower()):
             if rest:
-                yield from _matching(path, rest)
+                yield from _match(path, rest)
             elif path.is_file():
                 yield path
 
 
-def folders(folder: Path) -> list[Path]:
+def list_folders(folder: Path) -> list[Path]:
     """The folders in a folder, sorted by name, without debris; links to folders count. Raises OSError."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if not is_debris(entry.name) and _is_folder(entry))
@@ -104,10 +104,10 @@ def walk(folder: Path, report: Callable[[Path, str], None]) -> Iterator[Path]:
     yield from _walk(folder, report, _identities(folder.absolute().parents))
 
 
-def broken(folder: Path) -> Iterator[tuple[Path, str]]:
+def find_broken(folder: Path) -> Iterator[tuple[Path, str]]:
     """What in a folder cannot be read, with the reason: links that lead nowhere or back, pipes and devices."""
     within = _identities((folder.absolute(), *folder.absolute().parents))
-    return ((path, problem) for path in visible(folder) if (problem := _problem(path, within)))
+    return ((path, problem) for path in list_visible(folder) if (problem := _problem(path, within)))
 
 
 def _identities(folders: Iterable[Path]) -> tuple[tuple[int, int], ...]:
@@ -129,7 +129,7 @@ def _problem(path: Path, within: tuple[tuple[int, int], ...]) -> str:
 def _walk(folder: Path, report: Callable[[Path, str], None], above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     try:
         found = folder.stat()
-        entries = visible(folder)
+        entries = list_visible(folder)
     except OSError as error:
         report(folder, f"this folder cannot be read: {reason(error)}")
         return
@@ -143,7 +143,7 @@ def _walk(folder: Path, report: Callable[[Path, str], None], above: tuple[tuple[
             yield path
 
 
-def expanded(name: str) -> Path:
+def expand(name: str) -> Path:
     """A path with the home folder for `~` and the values of variables such as `$HOME`, unless it is there as written.
 
     Raises ValueError where the home folder is not known or a variable is not set.

@@ -17,7 +17,7 @@ from ftapp.batches import encode_images, encode_texts, padded_width
 from ftapp.data import images
 from ftapp.data.texts import prepare
 from ftapp.durable import new_folder_in_place
-from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest, quoted
+from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest, quote
 from ftapp.fetch import Progress
 from ftapp.heads import add_head
 from ftapp.recipe import Recipe, too_long
@@ -224,7 +224,7 @@ def load(folder: Path) -> Trained:
     """Read a `model` folder that `save` has written. Raises RunError when a file of it is not as it was saved."""
     if damaged := cache_folders.changed(folder):
         raise RunError(
-            f"{quoted(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "
+            f"{quote(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "
             "the same recipe makes the model again"
         )
     description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))

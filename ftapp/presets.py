@@ -52,7 +52,7 @@ def is_path(preset: str) -> bool:
     return preset.startswith((".", "/", "~")) or (":" not in preset and "/" in preset)
 
 
-def anchored(preset: str, folder: Path) -> str:
+def anchor(preset: str, folder: Path) -> str:
     """The preset with a relative path as one from `folder`: paths in a recipe's file are relative to that file."""
     if not is_path(preset) or preset.startswith(("~", "$")) or Path(preset).is_absolute():
         return preset
@@ -112,7 +112,7 @@ def _checked(preset: str) -> str:
                 f"a preset on a hub is hf://OWNER/MODEL or kaggle://OWNER/FAMILY/keras/NAME; got '{preset}'"
             )
     elif is_path(preset):
-        path = local_files.expanded(preset).absolute()
+        path = local_files.expand(preset).absolute()
         if not (path / "config.json").is_file():
             raise ValueError(f"'{path}' is no preset; a local preset is a folder that holds config.json")
         return str(path)

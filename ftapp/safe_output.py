@@ -38,7 +38,7 @@ def screen_output() -> None:
             setattr(sys, name, Screened(stream))
 
 
-def unscreened(stream: Any) -> TextIO:
+def raw_stream(stream: Any) -> TextIO:
     """The stream itself, for who screens what it writes."""
     found: TextIO = stream.stream if isinstance(stream, Screened) else stream
     return found

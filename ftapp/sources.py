@@ -101,7 +101,7 @@ def _checked(uri: str) -> str:
     source = parse(uri)
     if source.scheme not in _LOCAL or source.artifact:
         return uri
-    path = local_files.expanded(source.name).absolute()
+    path = local_files.expand(source.name).absolute()
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -110,7 +110,7 @@ def _checked(uri: str) -> str:
     start = len(source.scheme) + 1
     absolute = f"{uri[:start]}{path}{uri[start + len(source.name) :]}"
     if source.scheme == "text" and set("*?[") & set(source.name) and not path.exists():
-        if not local_files.matching(path):
+        if not local_files.find_matching(path):
             raise ValueError(f"nothing matches '{source.name}'; a pattern of texts matches at least one file")
         return absolute
     if not path.exists():
@@ -126,7 +126,7 @@ def _checked(uri: str) -> str:
     return absolute
 
 
-def anchored(uri: str, folder: Path) -> str:
+def anchor(uri: str, folder: Path) -> str:
     """The URI with a relative path as one from `folder`: paths in a recipe's file are relative to that file."""
     scheme, _, name = uri.partition(":")
     if scheme not in _LOCAL or not name or name.startswith(("~", "$")) or Path(name).is_absolute():

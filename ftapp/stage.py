@@ -81,7 +81,7 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         # For `ftapp cache` to list: the preset without the hash of where it comes from.
         preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
-        store, refused = _opened(stack, features.key_of(known, recipe.frozen.dtype), label, columns, choice.size)
+        store, refused = _open_store(stack, features.key_of(known, recipe.frozen.dtype), label, columns, choice.size)
         if store is None:
             choice = msgspec.structs.replace(choice, cached=False, reason=refused)
             yield Stage(measured(model), data, choice, below, is_known=is_known)
@@ -92,7 +92,9 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         yield Stage(measured(known.rest), dict(made), choice, below, made, is_known)
 
 
-def _opened(stack: ExitStack, key: str, label: str, columns: tuple[Column, ...], size: int) -> tuple[Store | None, str]:
+def _open_store(
+    stack: ExitStack, key: str, label: str, columns: tuple[Column, ...], size: int
+) -> tuple[Store | None, str]:
     """The store of an entry, open until the stack is closed; or None, and why no features can be kept in it.
 
     An entry that can be read but not written is open too: what it lacks is computed in each step.

@@ -77,6 +77,6 @@ def _folders(root: Path, splits: Any) -> list[Path]:
     """
     try:
         parts = layout.find(root, splits).parts
-        return [*parts, *(folder for part in parts for folder in local_files.folders(part))]
+        return [*parts, *(folder for part in parts for folder in local_files.list_folders(part))]
     except (OSError, layout.LayoutError):
         return []

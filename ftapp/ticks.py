@@ -45,7 +45,7 @@ class Axis:
         """The ticks in few characters."""
         if self.log:
             digits = max(3, 2 - math.floor(math.log10(10**self.interval - 1)))
-            return [_short(10**tick, digits) for tick in self.ticks]
+            return [short(10**tick, digits) for tick in self.ticks]
         return labels(self.ticks, self.interval)
 
 
@@ -116,8 +116,9 @@ def labels(ticks: Sequence[float], interval: float) -> list[str]:
     return [f"{tick / unit:.{digits}f}{sign if tick else ''}" for tick in ticks]
 
 
-def _short(value: float, digits: int) -> str:
+def short(value: float, digits: int = 4) -> str:
+    """A number in few characters, of so many significant digits: 0.25, 1e-05, 12k, 1.5M."""
     for limit, unit, sign in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
-        if limit <= value < 1e9:
+        if limit <= abs(value) < 1e9:
             return f"{value / unit:.{digits}g}{sign}"
     return f"{value:.{digits}g}"

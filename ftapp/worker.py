@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.control import Control
-from ftapp.errors import HubError, RecipeError, RunError, shortened
+from ftapp.errors import HubError, RecipeError, RunError, shorten
 from ftapp.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
 from ftapp.full_disk import FullDisk, is_full
 from ftapp.runs import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
@@ -68,7 +68,7 @@ def main(folder: Path) -> int:
         if control.stopping and not control.can_wait:  # a library has made another error of the interruption
             status, error = "interrupted", "interrupted before the model was saved"
         else:
-            status, error = "failed", shortened(_explain(raised))
+            status, error = "failed", shorten(_explain(raised))
             with suppress(OSError):  # the disk is full
                 traceback.print_exc()
     watchdog.stop()

@@ -165,12 +165,12 @@ def _names(root: Path, found: Layout, findings: Findings) -> dict[Path, set[str]
     """Folder of class folders -> their names; findings for names that cannot be printed, links that lead nowhere and
     images beside the class folders.
     """
-    inside = {folder: {path.name for path in local_files.folders(folder)} for folder in found.parts}
+    inside = {folder: {path.name for path in local_files.list_folders(folder)} for folder in found.parts}
     for folder in dict.fromkeys((root, found.holder, *found.parts)):
-        for path, problem in local_files.broken(folder):
+        for path, problem in local_files.find_broken(folder):
             findings.add(path, problem)
     for folder in dict.fromkeys((found.holder, *found.parts)):
-        for path in local_files.visible(folder):
+        for path in local_files.list_visible(folder):
             if local_files.is_picture(path) and path.is_file():
                 findings.add(path, f"this image lies in {folder.name} itself; each is in the folder of its class")
     for folder, own in inside.items():
@@ -193,7 +193,7 @@ def _classes(
     for trouble in labels.troubles(counts, spec.classes, merge=merge, leave_out=out):
         findings.add(root, trouble.message, "data.classes")
     findings.check()
-    classes = tuple(spec.classes) if spec.classes else labels.merged(counts) if merge else labels.in_order(counts)
+    classes = tuple(spec.classes) if spec.classes else labels.merge(counts) if merge else labels.in_order(counts)
     known = labels.positions(counts, classes, merge=merge)
     for name in sorted(set(counts) - set(known)):
         findings.add(root / name, f"'{name}' is none of data.classes; {nearest(name, classes)}")
@@ -234,7 +234,7 @@ def _checked(paths: list[Path], findings: Findings, progress: Progress | None) -
     done, total, told = 0, sum(_size(path) for path in paths), 0.0
     files: list[_File] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, (file, size, problem) in zip(paths, pool.map(_examined, paths), strict=True):
+        for path, (file, size, problem) in zip(paths, pool.map(_examine, paths), strict=True):
             files.append(file)
             done += size
             if problem:
@@ -245,7 +245,7 @@ def _checked(paths: list[Path], findings: Findings, progress: Progress | None) -
     return files
 
 
-def _examined(path: Path) -> tuple[_File, int, str]:
+def _examine(path: Path) -> tuple[_File, int, str]:
     """An image file, its size in bytes and what is wrong with it, if anything."""
     content = b""
     try:

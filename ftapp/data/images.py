@@ -72,7 +72,7 @@ def rgb(content: bytes, *, reduced: bool = False) -> NDArray[np.uint8]:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise BrokenImageError(f"it has more than {limit:,} pixels, the most that are read; make it smaller") from error
     except UnidentifiedImageError as error:
-        raise BrokenImageError(_unidentified(content)) from error
+        raise BrokenImageError(_explain_unidentified(content)) from error
     except Exception as error:  # PIL raises many kinds, also KeyError and struct.error, for what it does not expect
         reason = str(error).partition(" <_io")[0] or type(error).__name__
         raise BrokenImageError(f"it is corrupt or cut short: {reason}") from error
@@ -87,7 +87,7 @@ def is_image(path: Path) -> bool:
         return False
 
 
-def _unidentified(content: bytes) -> str:
+def _explain_unidentified(content: bytes) -> str:
     if not content:
         return "it is empty, of 0 bytes"
     beginning = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

@@ -73,7 +73,7 @@ def positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = 
     return {}
 
 
-def merged(counts: Mapping[str, int]) -> tuple[str, ...]:
+def merge(counts: Mapping[str, int]) -> tuple[str, ...]:
     """The classes where labels that look alike are one: each by the way in which it is written most often."""
     groups: dict[str, list[str]] = {}
     for label in counts:
@@ -115,7 +115,7 @@ def troubles(
     for label in counts:
         if label not in kept:
             said = f"{shown(label)} stands for a missing label, and is no class" if label else "the label is missing"
-            keep = f"if it is one, name it: {keeping([*kept, label])}" if label else ""
+            keep = f"if it is one, name it: {keep_apart([*kept, label])}" if label else ""
             yield Trouble((label,), "; ".join(filter(None, (said, leave_out, keep))))
     if merge:
         return
@@ -131,7 +131,7 @@ def troubles(
             yield Trouble(
                 tuple(group),
                 f"{' and '.join(told)}{more} differ only in {step}; labels that look alike are one class or named "
-                f"apart; to merge them, --set data.merge_labels=true; to keep them apart, {keeping(kept)}",
+                f"apart; to merge them, --set data.merge_labels=true; to keep them apart, {keep_apart(kept)}",
             )
 
 
@@ -151,7 +151,7 @@ def no_classes(counts: Mapping[str, int]) -> str:
     return ""
 
 
-def keeping(labels: Iterable[str], *, ordered: bool = False) -> str:
+def keep_apart(labels: Iterable[str], *, ordered: bool = False) -> str:
     """The override that names some labels as the classes. ordered: whether they are in the order of the classes."""
     names = tuple(labels) if ordered else in_order(labels)
     if len(names) > _MOST_CLASSES:

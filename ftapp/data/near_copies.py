@@ -84,14 +84,14 @@ def _shingles(text: str, vocabulary: dict[str, int]) -> Hashes:
     numbers = np.fromiter((vocabulary.setdefault(unit, len(vocabulary)) for unit in units), np.uint64, len(units))
     if len(numbers) < size:
         return np.zeros(0, np.uint64)
-    mixed = _mixed(numbers + np.uint64(1))
+    mixed = _mix(numbers + np.uint64(1))
     total = np.zeros(len(numbers) - size + 1, np.uint64)
     for place in range(size):
         total = total * np.uint64(0x9E3779B97F4A7C15) + mixed[place : place + len(total)]
-    return _mixed(total)
+    return _mix(total)
 
 
-def _mixed(values: Hashes) -> Hashes:
+def _mix(values: Hashes) -> Hashes:
     """The finalizer of SplitMix64 (Steele et al. 2014), which spreads numbers over all of 64 bits."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

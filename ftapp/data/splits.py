@@ -156,10 +156,10 @@ def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Ind
     contradicting = sum(equal[digest] for digest in disputed)
     duplicates = len(examples) - sum(map(len, arrays)) - contradicting
     pairs = [(first[digest], other) for digest, other in disputed.items()]
-    return (arrays[0], arrays[1], arrays[2]), duplicates, _contradicting(examples, contradicting, pairs)
+    return (arrays[0], arrays[1], arrays[2]), duplicates, _describe_contradictions(examples, contradicting, pairs)
 
 
-def _contradicting(examples: Examples, count: int, pairs: Sequence[tuple[int, int]]) -> list[str]:
+def _describe_contradictions(examples: Examples, count: int, pairs: Sequence[tuple[int, int]]) -> list[str]:
     """How many examples contradict each other, and where the first of them stand; nothing where there are none."""
     if not pairs:
         return []

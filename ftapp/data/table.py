@@ -23,7 +23,7 @@ from ftapp.data import delimited, json_rows, labels, text_file
 from ftapp.data.examples import Findings, Texts
 from ftapp.data.labels import override, shown
 from ftapp.data.texts import prepare
-from ftapp.errors import nearest
+from ftapp.errors import nearest, quote
 from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
@@ -52,7 +52,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     notes: list[str] = []
     labelled = task != "causal-lm"
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
-    content = _cleaned(text_file.read(path, findings, spec.encoding), notes)
+    content = _clean(text_file.read(path, findings, spec.encoding), notes)
     if not content.strip() and not findings.found:
         findings.add(path, "this file is empty; a table has a row for each example")
     findings.check()
@@ -90,7 +90,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     return Texts(texts, np.array([known[name] for name in named], np.int32), classes, None, places, tuple(notes))
 
 
-def _cleaned(content: str, notes: list[str]) -> str:
+def _clean(content: str, notes: list[str]) -> str:
     if zeros := content.count("\0"):
         notes.append(f"{zeros:,} characters of value zero left out")
         content = content.replace("\0", "")
@@ -151,16 +151,11 @@ def _json_rows(
     yield from found.rows
 
 
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"
-
-
 def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings: Findings) -> None:
     """Columns that no row has. A JSON object that alone lacks one is found when its value is read."""
     columns = list(dict.fromkeys(name for _, row in rows for name in row))
     missing = [name for name in wanted if name not in columns]
-    guesses = _guessed(rows, columns, [name for name in wanted if name in columns]) if missing else {}
+    guesses = _guess_columns(rows, columns, [name for name in wanted if name in columns]) if missing else {}
     for name in missing:
         key = wanted[name]
         folded = {column.casefold().strip(): column for column in reversed(columns)}
@@ -171,7 +166,7 @@ def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings
         findings.add(path, "; ".join(filter(None, parts)), key)
 
 
-def _guessed(rows: list[Row], columns: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
+def _guess_columns(rows: list[Row], columns: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
     """The columns that most likely hold texts and labels: the longest values, and the fewest different ones."""
     sample = [row for _, row in rows[:500]]
     values = {
@@ -210,7 +205,7 @@ def _text(path: Path, place: str, value: object, spec: Data, findings: Findings)
     elif value is None or (isinstance(value, float) and math.isnan(value)):
         got = "there is no text"
     else:
-        findings.add(path, f"{_shortened(value)} is no text; a text is a string", "data.text_column", place)
+        findings.add(path, f"{quote(value)} is no text; a text is a string", "data.text_column", place)
         return ""
     if not spec.skip_incomplete:
         findings.add(path, f"{got}; each example has one; {_LEAVE_OUT}", "data.text_column", place)
@@ -234,7 +229,7 @@ def _labels(path: Path, rows: Sequence[Row], column: str, findings: Findings) ->
             others.setdefault(type(value).__name__, []).append((place, value))
     rule = "each example has one label, a name or a whole number"
     for kind, found in others.items():
-        said = f"the label is {_KINDS[kind]}, such as {_shortened(found[0][1])}; {rule}"
+        said = f"the label is {_KINDS[kind]}, such as {quote(found[0][1])}; {rule}"
         for place, _ in found:
             findings.add(path, said, "data.label_column", place)
     return named
@@ -260,17 +255,17 @@ def _classes(
             findings.add(path, trouble.message, "data.label_column")
     if not spec.classes and (message := labels.no_classes(counts)):
         columns = [name for name in dict.fromkeys(name for _, row in rows[:100] for name in row) if name]
-        guess = _guessed(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
+        guess = _guess_columns(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
         mend = f"; {override('data.label_column', guess)}" if guess else ""
         findings.add(path, message + mend, "data.label_column")
     findings.check()
-    classes = tuple(spec.classes) if spec.classes else labels.merged(counts) if merge else labels.in_order(counts)
+    classes = tuple(spec.classes) if spec.classes else labels.merge(counts) if merge else labels.in_order(counts)
     known = labels.positions(counts, classes, merge=merge)
     if len(known) < len(counts):
         _add_unknown(path, known, places, classes, findings)
     if len(classes) < 2 and not findings.found:
         columns = [each for each in rows[0][1] if each]
-        guess = _guessed(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
+        guess = _guess_columns(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
         mend = f"; {override('data.label_column', guess)}" if guess else ""
         findings.add(path, f"every label is {shown(classes[0])}; classification takes at least two classes{mend}",
                      "data.label_column")  # fmt: skip
@@ -298,7 +293,7 @@ def _add_unknown(
         findings.add(path, f"{said}; to take the labels as the classes, --set data.classes=", "data.classes")
         return
     more = [label for label in found if label not in known]
-    mend = f"; to add {'it' if len(more) == 1 else 'them'}, {labels.keeping([*classes, *more], ordered=True)}"
+    mend = f"; to add {'it' if len(more) == 1 else 'them'}, {labels.keep_apart([*classes, *more], ordered=True)}"
     for label in more:
         message = f"the label {shown(label)} is none of data.classes; {nearest(label, classes)}{mend}"
         for place in places[label]:

@@ -76,7 +76,7 @@ def read(path: Path, findings: Findings, encoding: str = "utf-8") -> str:
     for _ in range(_MOST_LAYERS):
         for kind, unpack in _UNPACKED:
             if content.startswith(kind):
-                content = _unpacked(path, content, unpack, findings)
+                content = _unpack(path, content, unpack, findings)
     if not content or _is_other(path, content, findings):
         return ""
     marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
@@ -107,7 +107,7 @@ def _content(path: Path, findings: Findings) -> bytes:
         return b""
 
 
-def _unpacked(path: Path, content: bytes, unpack: Callable[[bytes], io.BufferedIOBase], findings: Findings) -> bytes:
+def _unpack(path: Path, content: bytes, unpack: Callable[[bytes], io.BufferedIOBase], findings: Findings) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:

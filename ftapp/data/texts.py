@@ -50,7 +50,7 @@ def _paths(name: str, findings: Findings, notes: list[str]) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        found = local_files.matching(path)
+        found = local_files.find_matching(path)
         if not found:
             findings.add(name, "no file matches this pattern; a source of texts has .txt files")
         return found

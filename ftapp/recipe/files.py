@@ -12,7 +12,7 @@ from typing import Any
 import tomli_w
 
 from ftapp import presets, sources
-from ftapp.errors import Problem, RecipeError, nearest, quoted
+from ftapp.errors import Problem, RecipeError, nearest, quote
 from ftapp.recipe.overrides import NAMED, merge, parse_override, without
 from ftapp.recipe.schema import Finding, Recipe
 from ftapp.recipe.validation import unknown_keys, validate
@@ -176,8 +176,8 @@ def _stages(
             Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}")
         )
     folder = path.absolute().parent
-    raw = _anchored(raw, folder)
-    changes = [(f"{path} [profile.{profile}]", _anchored(named[profile], folder))] if profile in named else []
+    raw = _anchor(raw, folder)
+    changes = [(f"{path} [profile.{profile}]", _anchor(named[profile], folder))] if profile in named else []
     stages = _staged([(str(path), raw)], changes, problems)
     parsed: list[tuple[str, dict[str, Any]]] = []
     for override in overrides:
@@ -213,15 +213,15 @@ def _scheme(data: Mapping[str, Any]) -> str | None:
     return source.partition(":")[0] if isinstance(source, str) else None
 
 
-def _anchored(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _anchor(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The tables of a recipe's file with relative paths as those from its folder, in its arms as well."""
     found = dict(tables)
-    for name, key, anchored in (("data", "source", sources.anchored), ("model", "preset", presets.anchored)):
+    for name, key, anchor in (("data", "source", sources.anchor), ("model", "preset", presets.anchor)):
         table = found.get(name)
         if isinstance(table, dict) and isinstance(value := table.get(key), str):
-            found[name] = table | {key: anchored(value, folder)}
+            found[name] = table | {key: anchor(value, folder)}
     if isinstance(arms := found.get("arm"), list):
-        found["arm"] = [_anchored(arm, folder) if isinstance(arm, dict) else arm for arm in arms]
+        found["arm"] = [_anchor(arm, folder) if isinstance(arm, dict) else arm for arm in arms]
     return found
 
 
@@ -253,7 +253,7 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
     """What each arm overrides, by its name. Adds what is wrong with the list of arms to `problems`."""
     place, tables = stages[0][0], stages[-1][1].get("arm", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        problems.append(Problem(place, "arm", f"{quoted(tables)} is no list of arms, which are tables such as [[arm]]"))
+        problems.append(Problem(place, "arm", f"{quote(tables)} is no list of arms, which are tables such as [[arm]]"))
         return {}
     if len(tables) == 1:
         problems.append(Problem(place, "arm", "a comparison has two arms or more; got 1"))
@@ -261,7 +261,7 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
     for number, table in enumerate(tables):
         name = table.get("name")
         if not isinstance(name, str) or not _ARM_NAME.fullmatch(name):
-            arrived = "an arm without a name" if name is None else quoted(name)
+            arrived = "an arm without a name" if name is None else quote(name)
             message = f"{arrived}: an arm has a name of letters, digits, spaces and .+_- such as 'A full'"
             problems.append(Problem(place, f"arm.{number}.name", message))
         elif name in arms:
@@ -317,7 +317,7 @@ def read(path: Path) -> dict[str, Any]:
     named = raw.get("profile", {})
     wrong = [each for each in (named.values() if isinstance(named, dict) else [named]) if not isinstance(each, dict)]
     if wrong:
-        message = f"{quoted(wrong[0])} is no profile; profiles are tables such as [profile.quick]"
+        message = f"{quote(wrong[0])} is no profile; profiles are tables such as [profile.quick]"
         raise RecipeError([Problem(str(path), "profile", message)])
     return raw
 

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from ftapp.errors import nearest, quoted
+from ftapp.errors import nearest, quote
 
 _LENGTHS = {"epochs", "steps"}
 _DEEPEST = 8  # parts of a key; arm.NAME.phase.NAME.learning_rate.SELECTION has 6
@@ -55,7 +55,7 @@ def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> lis
             raise ValueError(f"there is no {kind} '{name}'; {nearest(name, names)}")
         index = names.index(name)
         if not isinstance(tables[index], dict) or not isinstance(change, Mapping):
-            raise ValueError(f"{quoted(change)} is no table; {NAMED[kind].format(name=name)}")
+            raise ValueError(f"{quote(change)} is no table; {NAMED[kind].format(name=name)}")
         # A phase's length is epochs or steps, so the one that is laid over takes the other's place.
         kept = {key: old for key, old in tables[index].items() if not (key in _LENGTHS and _LENGTHS & set(change))}
         result[index] = merge(kept, change)
@@ -100,13 +100,13 @@ def parse_value(text: str) -> Any:
 def parse_override(text: str) -> dict[str, Any]:
     """The tables that `key=value`, such as phase.head.epochs=2, lays over a recipe's. Raises ValueError."""
     if not text.isprintable():
-        raise ValueError(f"{quoted(text)} is not one line of UTF-8 text, as an override is")
+        raise ValueError(f"{quote(text)} is not one line of UTF-8 text, as an override is")
     key, equals, value = text.partition("=")
     parts = [part.strip() for part in split_key(key.strip())]
     if not equals or not all(parts):
-        raise ValueError(f"{quoted(text)} is not key=value, such as data.limit=1000")
+        raise ValueError(f"{quote(text)} is not key=value, such as data.limit=1000")
     if len(parts) > _DEEPEST:
-        raise ValueError(f"{quoted(key)} has {len(parts)} parts; a key has at most {_DEEPEST}")
+        raise ValueError(f"{quote(key)} has {len(parts)} parts; a key has at most {_DEEPEST}")
     nested: dict[str, Any] = {parts[-1]: parse_value(value)}
     for part in reversed(parts[:-1]):
         nested = {part: nested}

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from ftapp import presets, sources
-from ftapp.errors import nearest, quoted
+from ftapp.errors import nearest, quote
 from ftapp.layout import Role
 from ftapp.rules import parse_rule, parse_selections
 
@@ -72,7 +72,7 @@ def _checked_classes(names: list[str]) -> list[str]:
     return names
 
 
-def _checked_encoding(name: str) -> str:
+def _check_encoding(name: str) -> str:
     try:
         "a".encode(name)
         if codecs.lookup(name).name in _NOT_OF_FILES:
@@ -98,7 +98,7 @@ def _checked_selections(text: str) -> str:
 
 def _checked_phase_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", name):
-        raise ValueError(f"{quoted(name)} is no name of a phase, which is a letter, then letters, digits, - and _")
+        raise ValueError(f"{quote(name)} is no name of a phase, which is a letter, then letters, digits, - and _")
     return name
 
 
@@ -107,14 +107,14 @@ def _checked_splits(value: Any) -> Any:
         return value
     example = 'such as {train = "training", test = ["fold4", "fold5"]}'
     if not isinstance(value, dict):
-        raise ValueError(f'{quoted(value)} says no splits; this is a table of folders, {example}, or "none"')
+        raise ValueError(f'{quote(value)} says no splits; this is a table of folders, {example}, or "none"')
     for split, given in value.items():
         if split not in _ROLES:
             raise ValueError(f"'{split}' is no split; {nearest(split, _ROLES)}")
         names = [given] if isinstance(given, str) else given
         if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
             raise ValueError(
-                f"{split} = {quoted(given)} names no folder; each split is a folder or a list of them, {example}"
+                f"{split} = {quote(given)} names no folder; each split is a folder or a list of them, {example}"
             )
     if "train" not in value:
         raise ValueError(f"no folder trains; a table of splits names one for train, {example}")
@@ -225,7 +225,7 @@ class Data(Section):
     `classes` names each."""
     skip_incomplete: bool = False
     """Whether rows of a table without a text or a label are left out; without it, they are refused."""
-    encoding: Annotated[str, AfterValidator(_checked_encoding)] = "utf-8"
+    encoding: Annotated[str, AfterValidator(_check_encoding)] = "utf-8"
     """How a table or text is encoded, such as cp1252, unless it begins with a byte order mark."""
     limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None
     """Draw so many examples before splitting, seeded and balanced as the source is; without it, all are used."""

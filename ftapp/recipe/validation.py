@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from ftapp import presets, sources
-from ftapp.errors import nearest, quoted, shortened
+from ftapp.errors import nearest, quote, shorten
 from ftapp.recipe.overrides import NAMED, merge, table_names
 from ftapp.recipe.schema import FOREIGN, MARKS, Phase, Recipe, Section, too_long
 
@@ -75,8 +75,8 @@ def _explained(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, s
     """Pydantic's error in our words: the key, and what is wrong with the value, the rule and the nearest choice."""
     path, fields = _walk(error["loc"])
     if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
-        path[1] = shortened(phase_names[int(path[1])])
-    key, arrived, kind = ".".join(path), quoted(error["input"]), error["type"]
+        path[1] = shorten(phase_names[int(path[1])])
+    key, arrived, kind = ".".join(path), quote(error["input"]), error["type"]
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
         return key, f"unknown key; {nearest(path[-1], fields)}"
@@ -87,7 +87,7 @@ def _explained(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, s
         word = error["input"] if isinstance(error["input"], str) else arrived
         return key, f"unknown value {arrived}; {nearest(word, choices)}"
     if kind == "value_error":
-        return key, shortened(str(context["error"]))
+        return key, shorten(str(context["error"]))
     if kind in _BOUNDS:
         name, rule = _BOUNDS[kind]
         bound = context[name]

@@ -23,7 +23,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     if arms:
         fair = compare.fairness(arms)
         title = arms[0].records[0].title
-        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_warned(arms), *_noise(arms)]
+        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_warnings(arms), *_noise(arms)]
         rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"hashes": fair.table(), "notes": notes, **compare.told(arms)}
         result["findings"] = [
@@ -46,7 +46,7 @@ def _conditions(arms: list[Arm], jobs: int) -> str:
     return f"Each of {len(arms)} arms was run {told}, in a process of its own, {lanes}{turned}."
 
 
-def _warned(arms: list[Arm]) -> list[str]:
+def _warnings(arms: list[Arm]) -> list[str]:
     """What is wrong with the results of the runs, each with the run's name."""
     return [
         f"{each.name}: warning: {warning}"

@@ -14,19 +14,19 @@ class Visible(LineFilter):
     """Shows control characters as signs, in whatever widget they are. A line stays as wide as it was."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        shown = [_shown(segment) for segment in segments]
+        shown = [_show(segment) for segment in segments]
         excess = sum(cell_len(new.text) - cell_len(old.text) for new, old in zip(shown, segments, strict=True))
-        return _narrowed(shown, excess) if excess > 0 else shown
+        return _narrow(shown, excess) if excess > 0 else shown
 
 
-def _shown(segment: Segment) -> Segment:
+def _show(segment: Segment) -> Segment:
     if segment.control:  # the terminal's own, such as a picture
         return segment
     text = printable(segment.text)
     return segment if text == segment.text else segment._replace(text=text)
 
 
-def _narrowed(segments: list[Segment], excess: int) -> list[Segment]:
+def _narrow(segments: list[Segment], excess: int) -> list[Segment]:
     """The line without so many cells: of the blanks at the ends of its parts, from the right, or else of its text."""
     for blanks_only in (True, False):
         for index in reversed(range(len(segments))):

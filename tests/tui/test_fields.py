@@ -16,7 +16,7 @@ from ftapp.tui.draft import Draft
 from ftapp.tui.screens.ask import Ask
 from ftapp.tui.widgets.choice import Choice
 from ftapp.tui.widgets.search_line import SearchLine
-from ftapp.tui.widgets.text_line import TextLine, shortened
+from ftapp.tui.widgets.text_line import TextLine, shorten
 from tests.tui.harness import SIZES, Opened, drawn, until
 from tests.tui.test_configure import HUB, line, opened
 
@@ -45,7 +45,7 @@ def draft(tmp_path: Path) -> Draft:
     ],
 )
 def test_what_matters_of_a_long_text_stays(text: str, width: int, is_path: bool, seen: str) -> None:
-    assert shortened(text, width, is_path=is_path) == seen
+    assert shorten(text, width, is_path=is_path) == seen
     assert cell_len(seen) <= width
 
 

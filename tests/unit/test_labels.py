@@ -17,7 +17,7 @@ def said(*found: str, named: list[str] | None = None, merge: bool = False) -> li
 def test_words_for_a_missing_value_are_no_classes_unless_named(word: str) -> None:
     (message,) = said("neg", "pos", word)
     assert message.startswith(f"'{word}' stands for a missing label, and is no class")
-    assert message.endswith(labels.keeping(["neg", "pos", word]))
+    assert message.endswith(labels.keep_apart(["neg", "pos", word]))
     assert said("neg", "pos", word, named=["neg", "pos", word]) == []
     assert said("neg", "pos", word, merge=True)
 
@@ -56,10 +56,10 @@ def test_labels_that_look_alike_are_refused_with_the_way_to_merge_or_keep_them(
     (message,) = said(one, other, "something else")
     assert f"differ only in {difference}" in message
     assert "to merge them, --set data.merge_labels=true" in message
-    assert message.endswith(f"to keep them apart, {labels.keeping([one, other, 'something else'])}")
+    assert message.endswith(f"to keep them apart, {labels.keep_apart([one, other, 'something else'])}")
     assert said(one, other, named=[one, other]) == []
     assert said(one, other, merge=True) == []
-    assert len(labels.merged({one: 2, other: 1})) == 1
+    assert len(labels.merge({one: 2, other: 1})) == 1
     assert labels.positions([one, other], [other], merge=True) == {one: 0, other: 0}
 
 
@@ -74,7 +74,7 @@ def test_the_way_to_keep_labels_apart_is_an_override_that_names_them(capsys: pyt
     import shlex
 
     names = ["pos", "pos\u200b", "it's", 'a "b" \\', "e\u0301"]
-    flag, value = shlex.split(labels.keeping(names))
+    flag, value = shlex.split(labels.keep_apart(names))
     assert flag == "--set"
     assert value.isprintable()
     key, _, text = value.partition("=")
@@ -83,8 +83,8 @@ def test_the_way_to_keep_labels_apart_is_an_override_that_names_them(capsys: pyt
 
 
 def test_the_most_frequent_way_of_writing_names_a_merged_class() -> None:
-    assert labels.merged({"Neg": 1, "neg": 3, "pos": 2, "POS": 2}) == ("neg", "pos")
-    assert labels.merged({"1.0": 3, "1": 3, "10": 1, "2": 1}) == ("1", "2", "10")
+    assert labels.merge({"Neg": 1, "neg": 3, "pos": 2, "POS": 2}) == ("neg", "pos")
+    assert labels.merge({"1.0": 3, "1": 3, "10": 1, "2": 1}) == ("1", "2", "10")
 
 
 def test_names_of_numbers_count_from_zero_or_from_one() -> None:

@@ -16,7 +16,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp.tui.offers import Offer
-from ftapp.tui.widgets.text_line import TextLine, shortened
+from ftapp.tui.widgets.text_line import TextLine, shorten
 
 _NAMES = 34  # columns of the names, which are followed by what they are
 
@@ -98,5 +98,5 @@ class Choose(ModalScreen[Offer | None]):
 def _row(offer: Offer, width: int) -> Content:
     """The name and, in a column beside it, what it is."""
     names = min(_NAMES, width // 2)
-    name, note = shortened(offer.name, names - 2, is_path=True), shortened(offer.note, width - names, is_path=False)
+    name, note = shorten(offer.name, names - 2, is_path=True), shorten(offer.note, width - names, is_path=False)
     return Content.assemble(name, " " * (names - cell_len(name)), (note, "$foreground 60%"))

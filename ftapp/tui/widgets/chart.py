@@ -15,8 +15,9 @@ from textual.reactive import reactive
 from textual_hires_canvas import Canvas
 from textual_plot import PlotWidget
 
+from ftapp.ticks import short
 from ftapp.tui.curves import Curve, Floats, smoothed, thin, window
-from ftapp.tui.widgets.plot import Plot, short
+from ftapp.tui.widgets.plot import Plot
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under a smoothed line
 

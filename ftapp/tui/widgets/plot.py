@@ -16,7 +16,7 @@ from textual_plot import PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
 from textual_plot.plot_widget import FloatScalar, linear_mapper
 
-from ftapp.ticks import Axis, fit
+from ftapp.ticks import Axis, fit, short
 
 
 class Plot(PlotWidget):
@@ -160,14 +160,6 @@ class Plot(PlotWidget):
         """Undo the rounding of limits to rows, in which a small movement would be lost."""
         if self._seen is not None:
             self._y_min, self._y_max = self._seen
-
-
-def short(value: float) -> str:
-    """A number in few characters: 0.25, 1e-05, 12k, 1.5M."""
-    for limit, sign in ((1e6, "M"), (1e4, "k")):
-        if abs(value) >= limit:
-            return f"{value / (1e6 if sign == 'M' else 1e3):.4g}{sign}"
-    return f"{value:.4g}"
 
 
 class Ticks(AxisFormatter):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ftapp.suggestions import Curve, window
-from ftapp.tui.widgets.plot import Plot, Ticks, short
+from ftapp.ticks import short
+from ftapp.tui.widgets.plot import Plot, Ticks
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under the smoothed line
 

@@ -16,7 +16,7 @@ _SYMBOLS = {code: 0x2400 + code for code in range(32)} | {127: 0x2421}  # of con
 
 
 class TextLine(Input):
-    """An input of one row. Without the focus, a value wider than the row is shortened (`shortened`); with it, the row
+    """An input of one row. Without the focus, a value wider than the row is shortened (`shorten`); with it, the row
     follows the cursor.
     """
 
@@ -40,12 +40,12 @@ class TextLine(Input):
         width, value = self.scrollable_content_region.width, self._value.plain
         if y != 0 or self.has_focus or cell_len(value) <= width:
             return super().render_line(y)
-        text = shortened(value, width, is_path=self._is_path)
+        text = shorten(value, width, is_path=self._is_path)
         segments = self.app.console.render(text, self.app.console_options.update_width(width))
         return Strip(segments).adjust_cell_length(width + 1).apply_style(self.rich_style)
 
 
-def shortened(text: str, width: int, *, is_path: bool) -> str:
+def shorten(text: str, width: int, *, is_path: bool) -> str:
     """A text in at most `width` columns, with an ellipsis for what is left out: the end, or of a path the middle.
 
     The scheme of a path, as in folder:/home/me/photos, stays where there is room for it; a hash after it goes first.
@@ -56,7 +56,7 @@ def shortened(text: str, width: int, *, is_path: bool) -> str:
         return f"{_fitting(text, width - 1)}…"
     path, mark, _ = text.partition("#sha256=")
     if mark:
-        return shortened(f"{path}#…", width, is_path=True)
+        return shorten(f"{path}#…", width, is_path=True)
     found = _SCHEME.match(text)
     scheme = found[0] if found and 2 * cell_len(found[0]) < width else ""
     return f"{scheme}…{_fitting(text[::-1], width - 1 - cell_len(scheme))[::-1]}"
