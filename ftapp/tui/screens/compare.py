@@ -61,10 +61,10 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         #parts { height: 1fr; }
         #charts { width: 3fr; }
         #charts Chart { height: 1fr; min-height: 7; }
-        #tables { width: 2fr; min-width: 44; }
+        #tables { width: 2fr; min-width: 44; overflow-y: auto; }
         #pairs { height: 1fr; min-height: 9; }
         #results { height: auto; }
-        #differences { height: auto; min-height: 3; max-height: 1fr; }
+        #differences { height: auto; min-height: 3; max-height: 40%; }
         #differences VerticalScroll { height: auto; }
         &.-narrow #parts { layout: vertical; overflow-y: auto; }
         &.-narrow #charts, &.-narrow #tables { width: 100%; height: auto; }

@@ -144,6 +144,7 @@ Nothing is written before you save. What is started goes on without this window.
     ConfigureScreen.-short #cost { margin-bottom: 0; max-height: 2; }
     ConfigureScreen.-short #rules { max-height: 3; margin-top: 0; }
     ConfigureScreen.-short Cautions, ConfigureScreen.-short #problems { max-height: 3; }
+    ConfigureScreen.-short Cautions { text-wrap: nowrap; text-overflow: ellipsis; }
     ConfigureScreen.-wide #tabs { display: none; }
     ConfigureScreen.-wide #panes { layout: grid; grid-size: 3 4; grid-columns: 6fr 4fr 5fr; grid-rows: 1fr; }
     ConfigureScreen.-wide #panes > .pane { display: block; width: 100%; }

@@ -149,9 +149,10 @@ class FindRate(ModalScreen[float | None]):
             (row["rule"], Content.assemble(f"{row['rate']:<9.2g}", (row["source"], _MUTED)))
             for row in result["suggestions"]
         ]
-        rows.append(("recipe", Content.assemble((f"{result['own_rate']:<9g}", f"${_OWN}"), ("as it is now", _MUTED))))
-        if self._rate:
-            rows.append(("take", Content.styled(f"{self._rate:g}", f"${_TAKE} bold")))
+        own = Content.assemble((f"{result['own_rate']:<9g}", f"${_OWN}"), ("as it is now", _MUTED))
+        # What is decided stands first, since a short terminal shows few rows.
+        take = [("take", Content.styled(f"{self._rate:g}", f"${_TAKE} bold"))] if self._rate else []
+        rows = [*take, ("recipe", own), *rows]
         self.query_one(Facts).rows = rows
         self.query_one("#sentences", Static).update("\n".join(result["sentences"]))
         self.add_class("-known")
