@@ -114,8 +114,7 @@ def _checked(uri: str) -> str:
             raise ValueError(f"nothing matches '{source.name}'; a pattern of texts matches at least one file")
         return absolute
     if not path.exists():
-        siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        hint = nearest(path.name, siblings) if siblings else f"the folder {path.parent} does not exist either"
+        hint = _nearest_file(source.scheme, path)
         what = "folder" if source.scheme == "folder" else "file"
         raise ValueError(f"there is no {what} '{path}'; {_elsewhere(source.scheme, path) or hint}")
     kind = other_kind(path) or "a file"
@@ -132,6 +131,16 @@ def anchor(uri: str, folder: Path) -> str:
     if scheme not in _LOCAL or not name or name.startswith(("~", "$")) or Path(name).is_absolute():
         return uri
     return f"{scheme}:{folder}/{name}"
+
+
+def _nearest_file(scheme: str, path: Path) -> str:
+    """A clause that names the files beside a missing one, those that the scheme reads where there are any."""
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist either"
+    beside = [each for each in path.parent.iterdir() if not each.name.startswith(".")]
+    kinds = ("text", "folder") if scheme == "text" else (scheme,)
+    names = sorted(each.name for each in beside if _scheme_of(each) in kinds) or sorted(each.name for each in beside)
+    return nearest(path.name, names) if names else f"the folder {path.parent} has no other files"
 
 
 def _elsewhere(scheme: str, path: Path) -> str | None:

@@ -147,9 +147,9 @@ def printable(text: str) -> str:
 
 def escape_unprintable(text: str) -> str:
     """Text such as a file's name in one line: bytes that are no UTF-8, line ends and other control characters become
-    escapes such as \\xe9.
+    escapes such as \\xe9. Joiners of letters and of emoji stay.
     """
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
+    return "".join(char if char.isprintable() or char in "\u200c\u200d" else _escape(char) for char in text)
 
 
 def _escape(char: str) -> str:

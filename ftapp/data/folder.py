@@ -128,8 +128,12 @@ def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
     classes, known = _classes(root, counts, spec, notes)
     for folder, inside in names.items():
         for position in sorted(set(known.values()) - {known[name] for name in inside if name in known}):
-            message = f"'{classes[position]}' is missing, and each split has every class"
-            findings.add(folder, f"{message}; {nearest(classes[position], inside)}")
+            name = classes[position]
+            message = f"'{name}' is missing, and each split has every class; add it, or move its folder away from"
+            others = sorted(
+                other.name for other, own in names.items() if any(known.get(each) == position for each in own)
+            )
+            findings.add(folder, f"{message} {' and '.join(others)}")
     paths: list[Path] = []
     targets: list[int] = []
     membership: list[int] = []
@@ -175,7 +179,7 @@ def _names(root: Path, found: Layout, findings: Findings) -> dict[Path, set[str]
                 findings.add(path, f"this image lies in {folder.name} itself; each is in the folder of its class")
     for folder, own in inside.items():
         for name in sorted(own):
-            if not name.isprintable():
+            if escape_unprintable(name) != name:
                 findings.add(folder / name, "a class is named in one line of UTF-8 text; rename this folder")
     return inside
 

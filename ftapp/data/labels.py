@@ -29,6 +29,8 @@ _ALIKE = str.maketrans("аеорсухіјѕԁһӏвкмнтαοκνρτυχι",
 _WHOLE = re.compile(r"(-?\d{1,18})(?:\.0{1,18})?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,40}(?:[.,]\d{1,40})?", re.ASCII)
 
+_DATE = re.compile(r"\d{4}([-/.])\d\d?\1\d\d?(?!\d)|\d\d?([-/.])\d\d?\2\d{4}(?!\d)", re.ASCII)
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -143,6 +145,8 @@ def no_classes(counts: Mapping[str, int]) -> str:
     examples = ", ".join(shown(label) for label in list(counts)[:3])
     told = f"{len(counts):,} different labels in {total:,} examples ({examples}, …)"
     numbers = [_number(label) for label in counts]
+    if all(map(_DATE.match, counts)):
+        return f"{told} look like dates; classes are names or whole numbers"
     if None not in numbers and any(number is not None and number % 1 for number in numbers):
         return f"{told} look like measurements; classes are names or whole numbers, and ftapp has no regression"
     if 2 * len(counts) > total:

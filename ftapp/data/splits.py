@@ -70,7 +70,20 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     if not has_validation:
         validation, train = _carved(labels, train, spec.validation, whole, "validation", generator)
     parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
-    return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, (*examples.notes, *contradicting))
+    notes = (*examples.notes, *contradicting, *_alike(parts[0], parts[2]))
+    return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, notes)
+
+
+def _alike(train: Subset, test: Subset) -> Iterator[str]:
+    """How many test texts are training texts but for letter case and spaces: a model may know them by heart."""
+    if isinstance(test.examples, Texts):
+        known = {_folded(train[at]) for at in range(len(train))}
+        if count := sum(_folded(test[at]) in known for at in range(len(test))):
+            yield f"{count:,} of {len(test):,} test texts differ from a training text only in letter case or spaces"
+
+
+def _folded(text: object) -> str:
+    return " ".join(str(text).casefold().split())
 
 
 def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:

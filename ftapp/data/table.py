@@ -162,6 +162,10 @@ def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings
         close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
         choice = folded[close[0]] if close else guesses.get(key)
         mend = nearest(name, columns) if key == "data.source" else override(key, choice) if choice else ""
+        if not mend and (holder := next((key for _, row in rows for key, value in row.items()
+                                         if isinstance(value, dict) and name in value), None)):  # fmt: skip
+            taken = f"jq -c '.\"{holder}\"' {shlex.quote(path.name)}"
+            mend = f"the objects under '{holder}' have one, and {taken} writes them a line each"
         parts = (f"there is no column '{name}'", f"the columns are {labels.shown_list(columns)}", mend)
         findings.add(path, "; ".join(filter(None, parts)), key)
 
@@ -176,11 +180,11 @@ def _guess_columns(rows: list[Row], columns: Sequence[str], taken: Sequence[str]
     }
     if not values:
         return {}
-    lengths = {name: sum(map(len, each)) for name, each in values.items()}
-    text = max(lengths, key=lambda name: lengths[name])
+    worded = {name: each for name, each in values.items() if any(map(str.isalpha, "".join(each)))}
+    text = max(worded, key=lambda name: sum(map(len, worded[name])), default=None)
     different = {name: len(set(each)) for name, each in values.items() if 1 < len(set(each)) <= len(each) // 2}
     label = min(different, key=lambda name: different[name], default=None)
-    guesses = {"data.text_column": text} if text != label else {}
+    guesses = {"data.text_column": text} if text is not None and text != label else {}
     return guesses | ({"data.label_column": label} if label is not None else {})
 
 
@@ -205,7 +209,8 @@ def _text(path: Path, place: str, value: object, spec: Data, findings: Findings)
     elif value is None or (isinstance(value, float) and math.isnan(value)):
         got = "there is no text"
     else:
-        findings.add(path, f"{quote(value)} is no text; a text is a string", "data.text_column", place)
+        kind = _KINDS.get(type(value).__name__, "a number")
+        findings.add(path, f"the text is {kind}, and each text is a string", "data.text_column", place)
         return ""
     if not spec.skip_incomplete:
         findings.add(path, f"{got}; each example has one; {_LEAVE_OUT}", "data.text_column", place)
@@ -235,7 +240,7 @@ def _labels(path: Path, rows: Sequence[Row], column: str, findings: Findings) ->
     return named
 
 
-_KINDS = {"float": "a fraction", "list": "a list", "Object": "an object"}
+_KINDS = {"float": "a fraction", "bool": "a truth value", "list": "a list", "Object": "an object"}
 
 
 def _classes(

@@ -95,6 +95,21 @@ def test_given_splits(tmp_path: Path) -> None:
     write(tmp_path / "train" / "c" / "c.png", noise(99))
     found = problems(tmp_path)
     assert f"{tmp_path}: data.source: 2 files: test, val: 'c' is missing, and each split has every class" in found[0]
+    assert found[0].endswith("folder away from train")
+
+
+def test_classes_are_named_by_emoji_and_scripts_with_joiners(tmp_path: Path) -> None:
+    names = ("\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645")
+    for number in range(20):
+        write(tmp_path / names[number % 2] / f"{number}.png", noise(number))
+    assert set(data.load(spec(f"folder:{tmp_path}"), "image-classification", 0).classes) == set(names)
+
+
+def test_a_missing_file_is_not_one_of_another_kind(tmp_path: Path) -> None:
+    for name in (".rel.csv", "rel.sh", "reviews.csv"):
+        (tmp_path / name).write_text("text,label\n")
+    with pytest.raises(ValueError, match=r"there is no file '.*rel\.csv'; (choose from|did you mean) 'reviews\.csv'"):
+        sources.checked(f"csv:{tmp_path}/rel.csv")
 
 
 def test_problems_of_a_folder(pets: Path, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_json_lines_and_lists(tmp_path: Path, content: str) -> None:
         ('{"text": "a", "label": "b", "label": "c"}', "line 1: the object names 'label' twice"),
         ('{"text": "a", "label": ["b"]}\n' * 4, "the label is a list, such as ['b']; each example has one label"),
         ('{"text": "a", "label": NaN}\n', "line 1: the label is missing"),
-        ('{"text": 5, "label": "b"}\n', "line 1: 5 is no text"),
+        ('{"text": 5, "label": "b"}\n', "line 1: the text is a number, and each text is a string"),
     ],
 )
 def test_what_is_wrong_with_json(tmp_path: Path, content: str, message: str) -> None:
@@ -266,3 +266,32 @@ def test_only_a_refusal_comes_out_of_random_files(tmp_path: Path, scheme: str) -
         except RecipeError:
             refusals += 1
     assert min(read, refusals) > 20
+
+
+def test_texts_of_other_kinds_are_told_once(tmp_path: Path) -> None:
+    rows = "".join(json.dumps({"text": {"body": f"b{number}"}, "label": number % 2}) + "\n" for number in range(30))
+    found = refused(tmp_path / "a.jsonl", rows)
+    assert "lines 1, 2, 3 and 27 more: the text is an object, and each text is a string" in found
+    assert "more problem" not in found
+
+
+def test_columns_inside_objects_are_found_and_numbers_are_no_texts(tmp_path: Path) -> None:
+    rows = [{"id": 10**9 + number, "data": {"text": f"b{number}", "label": number % 2}} for number in range(30)]
+    found = refused(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    assert "the objects under 'data' have one, and jq -c '.\"data\"' a.jsonl writes them a line each" in found
+    assert "text_column=id" not in found
+
+
+@pytest.mark.parametrize("form", ["2023-{:02}-{:02}", "2023/{}/{}", "{1}.{0}.2023", "2023-{:02}-{:02}T10:00:00"])
+def test_dates_are_no_classes(tmp_path: Path, form: str) -> None:
+    rows = [(f"text {at}", form.format(at % 12 + 1, at % 28 + 1)) for at in range(200)]
+    assert "look like dates; classes are names" in refused(tmp_path / "a.csv", written(rows=rows))
+
+
+def test_test_texts_known_but_for_case_and_spaces_are_told(tmp_path: Path) -> None:
+    rows = [(write(f"good film {at}"), "ab"[at % 2]) for at in range(50) for write in (str.lower, str.upper)]
+    splits = load(tmp_path / "a.csv", written(rows=rows), test=0.2)
+    folded = [[str(part[at]).casefold() for at in range(len(part))] for part in (splits.train, splits.test)]
+    known = sum(text in set(folded[0]) for text in folded[1])
+    assert known > 5
+    assert f"{known} of 20 test texts differ from a training text only in letter case or spaces" in splits.notes

@@ -144,7 +144,7 @@ def test_what_is_wrong_with_a_csv_file(tmp_path: Path, content: str, message: st
         ('{"text": "b"}', "line 2: the label is missing"),
         ('{"text": "b", "label": 1.5}', "line 2: the label is a fraction, such as 1.5; each example has one label"),
         ('{"text": null, "label": 1}', "line 2: there is no text"),
-        ('{"text": ["b"], "label": 1}', "line 2: ['b'] is no text; a text is a string"),
+        ('{"text": ["b"], "label": 1}', "line 2: the text is a list, and each text is a string"),
     ],
 )
 def test_what_is_wrong_with_a_json_line(tmp_path: Path, line: str, message: str) -> None:
