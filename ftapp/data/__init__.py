@@ -38,7 +38,7 @@ SOURCES = {
 """Scheme of a source -> the module here that reads it; imported on use, since what it needs takes seconds to import."""
 
 
-_LARGEST = 256 << 20  # bytes
+_LARGEST = 64 << 20  # bytes
 
 
 class _Reader(Protocol):
@@ -77,9 +77,9 @@ def read_early(recipe: Recipe, progress: Progress | None = None) -> Splits | Doc
 def check(recipe: Recipe) -> None:
     """Raise RecipeError where `read` would, as far as that takes no download and little time.
 
-    Tables and texts are read as a run reads them, at some 30 MB a second; of a folder of images its splits, classes and
-    names of files are, not the images. Data of a hub, of scikit-learn and files of more than 256 MiB are left to the
-    run.
+    Tables and texts are read as a run reads them, which takes seconds for some ten megabytes; of a folder of images its
+    splits, classes and names of files are, not the images. Data of a hub, of scikit-learn and files of more than 64 MiB
+    are left to the run.
     """
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder":

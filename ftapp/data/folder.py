@@ -235,29 +235,27 @@ def _checked(paths: list[Path], findings: Findings, progress: Progress | None) -
     """
     if not paths:
         return []
-    done, total, told = 0, sum(_size(path) for path in paths), 0.0
+    told = 0.0
     files: list[_File] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, (file, size, problem) in zip(paths, pool.map(_examine, paths), strict=True):
+        for path, (file, problem) in zip(paths, pool.map(_examine, paths), strict=True):
             files.append(file)
-            done += size
             if problem:
                 findings.add(path, f"this image cannot be decoded: {problem}")
             if progress and (time.monotonic() - told > 0.1 or len(files) == len(paths)):
                 told = time.monotonic()
-                progress("checking images", done, total)
+                progress("checking images", len(files), len(paths))
     return files
 
 
-def _examine(path: Path) -> tuple[_File, int, str]:
-    """An image file, its size in bytes and what is wrong with it, if anything."""
-    content = b""
+def _examine(path: Path) -> tuple[_File, str]:
+    """An image file, and what is wrong with it, if anything."""
     try:
         content = images.contents(path)
         pixels = images.rgb(content, reduced=True)
     except images.BrokenImageError as error:
-        return _File(path, b"", b""), len(content), str(error)
-    return _File(path, content_hash(content), _of_pixels(pixels)), len(content), ""
+        return _File(path, b"", b""), str(error)
+    return _File(path, content_hash(content), _of_pixels(pixels)), ""
 
 
 def _told_apart(files: list[_File], findings: Findings) -> list[_File]:
@@ -277,10 +275,3 @@ def _told_apart(files: list[_File], findings: Findings) -> list[_File]:
 
 def _of_pixels(pixels: NDArray[np.uint8]) -> bytes:
     return content_hash(repr(pixels.shape).encode() + pixels.tobytes())
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

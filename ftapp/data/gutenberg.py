@@ -29,12 +29,12 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         path = fetch.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
     except NotFoundError as error:
         raise RecipeError([Problem("", "data.source", f"there is no text of book {number}: {error}")]) from error
-    findings = Findings()
-    text = without_frame(normalised(text_file.read(path, findings)))
+    findings, notes = Findings(), list[str]()
+    text = without_frame(normalised(text_file.read(path, findings, notes)))
     if not text and not findings.found:
         findings.add(path, f"a book has words; number {number} is empty")
     findings.check()
-    return Texts([text])
+    return Texts([text], notes=tuple(notes))
 
 
 def without_frame(text: str) -> str:

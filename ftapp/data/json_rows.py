@@ -108,4 +108,8 @@ def _first(content: str) -> object:
 
 
 def _words(error: Exception) -> str:
-    return "it is nested too deeply" if isinstance(error, RecursionError) else f"it is no JSON: {error}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if not isinstance(error, json.JSONDecodeError):  # Python reads whole numbers of at most some thousand digits
+        return "it holds a number of thousands of digits, which is not read"
+    return f"it is no JSON: {error}"

@@ -199,7 +199,18 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting
     if short:
         more = " have too few" if len(short) > 10 else ""
         message = f"without duplicates, {list_names(short, 10)}{more}; each class needs one example {uses}"
-        raise _problem("data.source", "; ".join((message, *contradicting)))
+        raise _problem("data.source", "; ".join((message, *_describe_shared(examples), *contradicting)))
+
+
+def _describe_shared(examples: Examples) -> list[str]:
+    """How many training examples were dropped since they are in a held-out split too; nothing where there are none."""
+    if examples.given_split is None:
+        return []
+    is_train = examples.given_split == TRAIN
+    held_out = {examples.identity(int(index)) for index in np.flatnonzero(~is_train)}
+    train = [int(index) for index in np.flatnonzero(is_train)]
+    shared = sum(examples.identity(index) in held_out for index in train)
+    return [f"{shared:,} of {len(train):,} training examples are in a held-out split too"] if shared else []
 
 
 def _kept(size: float, available: int, scale: float, part: str) -> int:

@@ -34,6 +34,7 @@ Row = tuple[str, Mapping[str, Any]]
 
 _NO_TEXT = frozenset(("nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A", "#NAME?", "#REF!", "#VALUE!"))
 """What programs write for a missing text; fewer words than for labels, since a text may be of one word."""
+_FEW_LABELS = 3  # that are none of the classes, and are told one by one with their rows
 _LEAVE_OUT = "to leave these rows out, --set data.skip_incomplete=true"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SUFFIXES = {".tsv": "\t", ".tab": "\t"}  # whose names say what parts fields
@@ -52,7 +53,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     notes: list[str] = []
     labelled = task != "causal-lm"
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
-    content = _clean(text_file.read(path, findings, spec.encoding), notes)
+    content = text_file.read(path, findings, notes, spec.encoding)
     if not content.strip() and not findings.found:
         findings.add(path, "this file is empty; a table has a row for each example")
     findings.check()
@@ -88,13 +89,6 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     classes, known = _classes(path, kept, named, spec, notes, findings)
     findings.check()
     return Texts(texts, np.array([known[name] for name in named], np.int32), classes, None, places, tuple(notes))
-
-
-def _clean(content: str, notes: list[str]) -> str:
-    if zeros := content.count("\0"):
-        notes.append(f"{zeros:,} characters of value zero left out")
-        content = content.replace("\0", "")
-    return content
 
 
 def _csv_rows(
@@ -288,7 +282,7 @@ def _add_unknown(
     classes: Sequence[str],
     findings: Findings,
 ) -> None:
-    """Findings for labels that are none of data.classes: one where all are other ones, else one for each row."""
+    """Findings for labels that are none of data.classes: one where all or many are other ones, else one a label."""
     found = labels.in_order(places)
     if not known:
         said = f"the labels are {labels.shown_list(found)}, and data.classes has {len(classes)} other names, "
@@ -299,6 +293,12 @@ def _add_unknown(
         return
     more = [label for label in found if label not in known]
     mend = f"; to add {'it' if len(more) == 1 else 'them'}, {labels.keep_apart([*classes, *more], ordered=True)}"
+    if len(more) > _FEW_LABELS:
+        rows = sum(len(places[label]) for label in more)
+        said = f"{quantity(len(more), 'label')} in {quantity(rows, 'row')} are none of data.classes: "
+        said += f"{labels.shown_list(more)}{mend}; to take the labels as the classes, --set data.classes="
+        findings.add(path, said, "data.classes")
+        return
     for label in more:
         message = f"the label {shown(label)} is none of data.classes; {nearest(label, classes)}{mend}"
         for place in places[label]:

@@ -64,11 +64,11 @@ _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, No
 """What the decompressors raise for damaged, encrypted and unknown content."""
 
 
-def read(path: Path, findings: Findings, encoding: str = "utf-8") -> str:
+def read(path: Path, findings: Findings, notes: list[str], encoding: str = "utf-8") -> str:
     """The text of a file, without a byte order mark; "" and a finding where there is none.
 
     gzip, bzip2, xz and ZIP with one member are decompressed. A byte order mark of UTF-8, UTF-16 or UTF-32 decides the
-    encoding, else `encoding` does.
+    encoding, else `encoding` does. Characters of value zero, which no text has, are left out, and `notes` says so.
     """
     content = _content(path, findings)
     if not content:
@@ -81,7 +81,7 @@ def read(path: Path, findings: Findings, encoding: str = "utf-8") -> str:
         return ""
     marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
     try:
-        return content.decode(marked or encoding)
+        text = content.decode(marked or encoding)
     except UnicodeDecodeError as error:
         # The decoder counts from behind a byte order mark of UTF-8, of 3 bytes.
         at = error.start + (3 if marked == "utf-8-sig" else 0)
@@ -91,6 +91,9 @@ def read(path: Path, findings: Findings, encoding: str = "utf-8") -> str:
         else:
             findings.add(path, _not_decodable(path, content, at, encoding), "data.encoding")
         return ""
+    if zeros := text.count("\0"):
+        notes.append(f"{zeros:,} characters of value zero left out")
+    return text.replace("\0", "")
 
 
 def _content(path: Path, findings: Findings) -> bytes:

@@ -98,6 +98,24 @@ def test_given_splits(tmp_path: Path) -> None:
     assert found[0].endswith("folder away from train")
 
 
+def test_splits_that_are_the_same_are_refused_with_what_they_share(tmp_path: Path) -> None:
+    for number in range(8):
+        for part in ("train", "test"):
+            write(tmp_path / part / "ab"[number % 2] / f"{number}.png", noise(number))
+    found = problems(tmp_path)
+    assert len(found) == 1
+    assert "without duplicates, 'a' has 0, 'b' has 0" in found[0]
+    assert found[0].endswith("8 of 8 training examples are in a held-out split too")
+
+
+def test_the_check_of_images_counts_images(tmp_path: Path) -> None:
+    for number in range(6):
+        write(tmp_path / "ab"[number % 2] / f"{number}.png", noise(number))
+    told: list[tuple[str, int, int | None]] = []
+    data.load(spec(f"folder:{tmp_path}"), "image-classification", 0, lambda *each: told.append(each))
+    assert told[-1] == ("checking images", 6, 6)
+
+
 def test_classes_are_named_by_emoji_and_scripts_with_joiners(tmp_path: Path) -> None:
     names = ("\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645")
     for number in range(20):

@@ -177,6 +177,7 @@ def test_json_lines_and_lists(tmp_path: Path, content: str) -> None:
         (json.dumps({"text": "a", "label": "b"}, indent=1) * 3, "an object is written over several lines"),
         ('[{"text": "a", "label": "b"},', "this list in JSON cannot be read"),
         ("[" * 100_000, "nested too deeply"),
+        (f'{{"text": "a", "label": {"1" * 6000}}}\n', "it holds a number of thousands of digits, which is not read"),
         ('{"text": "a", "label": "b", "label": "c"}', "line 1: the object names 'label' twice"),
         ('{"text": "a", "label": ["b"]}\n' * 4, "the label is a list, such as ['b']; each example has one label"),
         ('{"text": "a", "label": NaN}\n', "line 1: the label is missing"),

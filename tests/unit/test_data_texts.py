@@ -168,8 +168,13 @@ def test_problems_are_reported_together_and_in_moderation(tmp_path: Path) -> Non
     assert found[0].startswith(f"{tmp_path}/bad.csv: data.text_column: rows 2, 3, 4 and 27 more: the text is empty")
     rows = [(f"text {number}", "x" * number) for number in range(1, 31)]
     found = problems(write_csv(tmp_path / "bad.csv", rows), classes=["x", "y"])
+    assert len(found) == 1
+    assert "29 labels in 29 rows are none of data.classes" in found[0]
+    lines = "\n".join('{"text": ' + " " * number + "}" for number in range(30))
+    (tmp_path / "bad.jsonl").write_text(lines)
+    found = problems(f"jsonl:{tmp_path / 'bad.jsonl'}")
     assert len(found) == 11
-    assert "and 19 more problems" in found[-1]
+    assert "and 20 more problems" in found[-1]
     (message,) = problems(write_csv(tmp_path / "bad.csv", ROWS), classes=["negative", "positive"])
     assert message.endswith(
         "the labels are 'bad', 'good', and data.classes has 2 other names, 'negative', 'positive'; to take the labels "
@@ -374,3 +379,18 @@ def test_texts_that_are_called_like_splits_are(tmp_path: Path) -> None:
     (tmp_path / "more.txt").write_text("\n".join(sentences(40, 7)))
     with pytest.raises(RecipeError, match=r"are called like splits, and 'more\.txt' is not; move it away or .* --set"):
         data.documents(spec(f"text:{tmp_path}"), 0)
+
+
+def test_many_labels_of_other_names_are_one_problem(tmp_path: Path) -> None:
+    rows = [(f"text number {index}", str(index % 11)) for index in range(44)]
+    found = problems(write_csv(tmp_path / "ratings.csv", rows), classes=["0", "1"])
+    assert len(found) == 1
+    assert "9 labels in 36 rows are none of data.classes" in found[0]
+    assert found[0].endswith("to take the labels as the classes, --set data.classes=")
+
+
+def test_characters_of_value_zero_are_left_out_and_told(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("one\0two\0 " * 30 + "\n" + "words of a book\n" * 40)
+    documents = data.documents(spec(f"text:{tmp_path / 'book.txt'}", test=0.25), 0)
+    assert not any("\0" in text for text in (*documents.train, *documents.validation, *documents.test))
+    assert "60 characters of value zero left out" in documents.notes
