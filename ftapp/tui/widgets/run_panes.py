@@ -90,11 +90,11 @@ class Headline(Static):
             text.append(f" {started.profile}")
         parts = []
         if history.ended:
-            parts.append(f"{history.ended.steps} steps in {words.duration(history.ended.seconds)}")
             if result := history.result:
-                parts.append(f"test loss {result.loss:.4f}")
                 if result.accuracy is not None:
                     parts.append(f"test accuracy {result.accuracy:.2%}")
+                parts.append(f"test loss {result.loss:.4f}")
+            parts.append(f"{history.ended.steps} steps in {words.duration(history.ended.seconds)}")
         elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))
         if started:
