@@ -287,7 +287,7 @@ def verdict(a: str, b: str, what: str, found: Interval, *, digits: int = 3, perc
     low, high = (-found.high, -found.low) if lower else (found.low, found.high)
     bounds = f"95% interval {number(low)} to {number(high)}{unit}"
     if found.low == found.high == 0:
-        return f"{b} and {a} have the same {what}, number for number,{_where(found)}."
+        return f"{b} and {a} have the same {what} to the last digit{_where(found)}."
     if found.contains(0):
         return f"Which of {b} and {a} has the lower {what} cannot be told{_where(found)}: {bounds}, with zero inside."
     way = "lower" if lower else "higher"

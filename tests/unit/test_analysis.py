@@ -30,7 +30,10 @@ def test_identical_arms_differ_by_nothing() -> None:
     assert analysis.under_line([(losses, losses)]).estimate == 0
     assert analysis.saved([(losses, losses)]).contains(0)
     assert analysis.variance_ratio([(losses, losses)]).contains(1)
-    assert "number for number, in this pair of runs" in analysis.verdict("A", "A again", "training loss", found)
+    told = analysis.verdict("A", "A again", "training loss", found)
+    assert told == "A again and A have the same training loss to the last digit in this pair of runs."
+    told = analysis.verdict("A", "A again", "training loss", analysis.difference([(losses, losses)] * 3))
+    assert told == "A again and A have the same training loss to the last digit, over 3 seeds."
 
 
 def test_arms_that_differ_by_noise_alone_cannot_be_told_apart() -> None:
