@@ -53,7 +53,7 @@ def test_weights_that_go_on_training_keep_their_momentum(do: Do, text_recipe: st
         .partition("[evaluate]")[0]
         .replace("finetune", "second")
         .replace("steps = 12", "steps = 1")
-        .replace("learning_rate = 0.003", "learning_rate = 1e-30")
+        .replace("learning_rate = 0.003", "learning_rate = 1e-12")
         .replace('"freeze embeddings", "freeze attention"', '"freeze embeddings", "freeze mlp & last:1"')
     )
     both = first.replace("[evaluate]", f"[[phase]]{second}[evaluate]")
