@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 
@@ -36,20 +36,20 @@ def open_file(path: Path) -> BinaryIO:
     """
     _check_kind(os.stat(path).st_mode)  # noqa: PTH116 - a third of the time of Path.stat
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        _check_kind(os.fstat(descriptor).st_mode)
-        return os.fdopen(descriptor, "rb", buffering=0)
-    except BaseException:
-        os.close(descriptor)
-        raise
+    return _wrap(descriptor, "rb")
 
 
 def open_to_append(path: Path) -> BinaryIO:
     """Open a regular file for appending, unbuffered, and make it if need be. Raises OSError as `open_file` does."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    return _wrap(descriptor, "ab")
+
+
+def _wrap(descriptor: int, mode: Literal["rb", "ab"]) -> BinaryIO:
+    """The file behind a descriptor, unbuffered. Raises OSError, and closes it, where it is no regular file."""
     try:
         _check_kind(os.fstat(descriptor).st_mode)
-        return os.fdopen(descriptor, "ab", buffering=0)
+        return os.fdopen(descriptor, mode, buffering=0)
     except BaseException:
         os.close(descriptor)
         raise

@@ -82,7 +82,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     """
     findings = Findings()
     listing = _list(spec, source, findings)
-    files = _told_apart(_checked(listing.paths, findings, progress), findings)
+    files = _tell_apart(_check_images(listing.paths, findings, progress), findings)
     findings.check()
     given = np.array(listing.membership, np.int8) if set(listing.membership) != {TRAIN} else None
     return Folder(files, np.array(listing.targets, np.int32), listing.classes, given, listing.notes)
@@ -228,7 +228,7 @@ def _images(folder: Path, findings: Findings, ignored: list[Path]) -> Iterator[P
             findings.add(path, message)
 
 
-def _checked(paths: list[Path], findings: Findings, progress: Progress | None) -> list[_File]:
+def _check_images(paths: list[Path], findings: Findings, progress: Progress | None) -> list[_File]:
     """Each file after it was decoded as in training, but reduced; a finding where it cannot be.
 
     PIL decodes outside of the interpreter lock: about 500 photographs of 0.1 MB a second and core.
@@ -258,7 +258,7 @@ def _examine(path: Path) -> tuple[_File, str]:
     return _File(path, content_hash(content), _of_pixels(pixels)), ""
 
 
-def _told_apart(files: list[_File], findings: Findings) -> list[_File]:
+def _tell_apart(files: list[_File], findings: Findings) -> list[_File]:
     """The files with hashes of all their pixels where different files have equal reduced images."""
     contents: dict[bytes, set[bytes]] = {}
     for file in files:
