@@ -228,8 +228,8 @@ def _plot(result: Mapping[str, Any], width: int) -> list[Text]:
     curve = result["curve"]
     x, centers = [[math.log10(rate) for rate in curve[name]] for name in ("rates", "centers")]
     y_axis = fit(*window(curve["losses"], curve["smoothed"]), _ROWS)
-    # Up to the highest dot, so that the lowest dot of a row is at its edge.
-    y_range = y_axis.low, y_axis.high - (y_axis.high - y_axis.low) / (4 * _ROWS)
+    half_a_dot = (y_axis.high - y_axis.low) / (8 * _ROWS)
+    y_range = y_axis.low + half_a_dot, y_axis.high - half_a_dot  # the centres of the lowest and of the highest dot
     canvas = Canvas(max(20, width - _LABEL - 2), _ROWS, (x[0], x[-1]), y_range)
     canvas.points(x, curve["losses"], _RAW)
     canvas.line(centers, curve["smoothed"], _SMOOTH)

@@ -1,7 +1,8 @@
 """Axes drawn in rows of text: ticks at round numbers, each as many rows above the last.
 
 An axis that ends exactly where its values do has ticks between rows, and rounding them to rows makes their distances
-uneven. So the ends follow from the ticks: a row is a whole part of the distance between two ticks.
+uneven. So the ends follow from the ticks: a row is a whole part of the distance between two ticks, and a tick is at
+the centre of its row, where its label stands.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ _RATIOS = (2, 1.2, 1.1, 1.05, 1.02, 1.01, 1.005, 1.002, 1.001)  # between ticks 
 
 @dataclass(frozen=True)
 class Axis:
-    """low, high: its ends, that of the lowest row and that of the highest; interval: between two ticks; between: rows.
+    """low, high: the edges of the lowest and of the highest row; interval: between two ticks; between: their rows.
 
-    On a logarithmic axis all of them are base-10 logarithms.
+    On a logarithmic axis low, high and interval are base-10 logarithms.
     """
 
     low: float
@@ -32,14 +33,13 @@ class Axis:
 
     @property
     def ticks(self) -> list[float]:
-        """The ticks from the lowest up, each at the lower edge of its row; one at the upper end is above all rows."""
-        first = math.ceil(self.low / self.interval - 1e-9)
-        last = math.floor(self.high / self.interval + 1e-9)
+        """The ticks from the lowest up, each at the centre of its row."""
+        first, last = math.ceil(self.low / self.interval), math.floor(self.high / self.interval)
         return [_times(number, self.interval) for number in range(first, last + 1)]
 
     def row(self, tick: float) -> int:
         """The row of a tick, counted from 0 at the bottom."""
-        return round((tick - self.low) / self.interval * self.between)
+        return math.floor((tick - self.low) / self.interval * self.between)
 
     def labels(self) -> list[str]:
         """The ticks in few characters."""
@@ -81,20 +81,18 @@ def _families(span: float, rows: int, log: bool) -> Iterator[tuple[Iterable[floa
     if not log:
         yield round_numbers, _MOST_ROWS
         return
-    yield [interval for interval in (1, *round_numbers) if interval >= 1], rows
+    yield [1], rows
+    yield [interval for interval in round_numbers if interval > 1], rows
     for ratio in _RATIOS:
         yield [math.log10(ratio)], rows if ratio == 2 else _MOST_ROWS
 
 
 def _around(low: float, high: float, interval: float, between: int, rows: int, log: bool) -> Axis | None:
-    """The axis with these ticks, if it is long enough."""
+    """The axis with these ticks, if it is long enough; the values end inside of its rows, not at the edges."""
     row = interval / between
-    start = math.floor(low / row + 1e-6)
-    return (
-        Axis(start * row, (start + rows) * row, interval, between, log)
-        if (start + rows) * row >= high - 1e-6 * row
-        else None
-    )
+    bottom = math.floor(low / row + 0.5 - 1e-6) - 0.5
+    top = bottom + rows
+    return Axis(bottom * row, top * row, interval, between, log) if top >= high / row + 1e-6 else None
 
 
 def _times(number: int, interval: float) -> float:

@@ -130,6 +130,25 @@ async def test_ticks_stand_in_rows_at_equal_distances(height: int, values: tuple
             assert len({b - a for a, b in itertools.pairwise(rows)}) == 1
 
 
+@pytest.mark.parametrize("height", [8, 11, 17, 30])
+async def test_a_line_at_a_tick_is_in_the_row_of_its_label(height: int) -> None:
+    async with Charted().run_test(size=(80, height)) as pilot:
+        chart = pilot.app.query_one(Chart)
+        chart.styles.height = height
+        whole = Curve.of("", [1, 2], [0.0, 1.0], "primary")
+        chart.show([whole])
+        await pilot.pause()
+        axis = chart._y_formatter.axis
+        assert axis is not None
+        rows = tick_rows(chart)
+        for tick, row in zip(reversed(axis.ticks), rows, strict=True):
+            if 0 <= tick <= 1:
+                chart.show([whole, Curve.of("", [3, 5], [tick, tick], "error")])
+                await pilot.pause()
+                strip = chart.query_one("#plot", Canvas).render_line(row)
+                assert set(strip.text[45:70]) in ({"⠒"}, {"⠤"})  # next to the middle of the row
+
+
 async def test_each_key_that_zooms_or_moves_changes_what_is_seen() -> None:
     async with Charted().run_test(size=(80, 12)) as pilot:
         chart = pilot.app.query_one(Chart)

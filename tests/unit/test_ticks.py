@@ -31,21 +31,20 @@ SPANS = [
 @pytest.mark.parametrize("rows", [*range(2, 13), 20, 37, 60])
 def test_ticks_are_round_and_as_many_rows_apart(span: tuple[float, float], rows: int) -> None:
     axis = fit(*span, rows)
-    assert axis.low <= span[0] + 1e-9 * abs(span[0])
-    assert axis.high >= span[1] - 1e-6 * abs(span[1])
+    assert axis.low < span[0] < span[1] < axis.high
     mantissa = axis.interval / 10 ** math.floor(math.log10(axis.interval) + 1e-9)
     assert round(mantissa, 6) in (1, 2, 5)
     found = [axis.row(tick) for tick in axis.ticks]
-    assert all(0 <= row <= rows for row in found)
+    assert all(0 <= row < rows for row in found)
     assert {b - a for a, b in itertools.pairwise(found)} <= {axis.between}
     if rows >= 4:
         assert len(found) >= 2
         assert axis.between >= 2
-        assert axis.high - axis.low <= (1.7 if rows >= 8 else 2.3) * (span[1] - span[0])
+        assert axis.high - axis.low <= (1.7 if rows >= 8 else 2.5) * (span[1] - span[0])
     assert len(set(axis.labels())) == len(found)
     for tick, row in zip(axis.ticks, found, strict=True):  # as a chart maps it
         height = (axis.high - axis.low) / rows
-        assert math.floor((tick - axis.low) / height + 1e-6) == row
+        assert (tick - axis.low) / height == pytest.approx(row + 0.5, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +54,7 @@ def test_ticks_are_round_and_as_many_rows_apart(span: tuple[float, float], rows:
 def test_ticks_of_a_logarithmic_axis_are_as_many_rows_apart(span: tuple[float, float], rows: int) -> None:
     low, high = map(math.log10, span)
     axis = fit(low, high, rows, log=True)
-    assert axis.low <= low + 1e-9
-    assert axis.high >= high - 1e-6
+    assert axis.low < low < high < axis.high
     found = [axis.row(tick) for tick in axis.ticks]
     assert len(found) >= 2
     assert {b - a for a, b in itertools.pairwise(found)} == {axis.between}
@@ -65,7 +63,7 @@ def test_ticks_of_a_logarithmic_axis_are_as_many_rows_apart(span: tuple[float, f
 
 def test_a_logarithmic_axis_of_decades_names_powers_of_ten_and_a_short_one_of_two() -> None:
     assert fit(-2, 2, 20, log=True).labels() == ["0.01", "0.1", "1", "10", "100"]
-    assert fit(-6, 1, 7, log=True).labels()[0] == "1e-06"
+    assert fit(-6, 1, 16, log=True).labels()[0] == "1e-06"
     assert fit(math.log10(0.3), math.log10(1.9), 12, log=True).labels() == ["0.5", "1", "2"]
 
 

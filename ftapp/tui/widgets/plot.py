@@ -14,7 +14,6 @@ from textual.reactive import reactive
 from textual_hires_canvas import Canvas, HiResMode
 from textual_plot import PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
-from textual_plot.plot_widget import FloatScalar, linear_mapper
 
 from ftapp.ticks import Axis, fit, short
 
@@ -129,18 +128,8 @@ class Plot(PlotWidget):
         if ends is None or rows < 2:
             return
         axis = self._y_formatter.axis = fit(float(ends[0]), float(ends[1]), rows, log=self.logarithmic)
-        # A hair below, since a tick at the very end would be drawn on the frame, a row too low.
-        self._y_min = axis.low - 1e-6 * (axis.high - axis.low)
-        last = axis.ticks[-1]
-        self._y_max = last if axis.row(last) == rows else axis.high
+        self._y_min, self._y_max = axis.low, axis.high
         self._auto_y_min = self._auto_y_max = False
-
-    def get_pixel_from_coordinate(self, x: FloatScalar, y: FloatScalar) -> tuple[int, int]:
-        """The cell of a point; what lies at the edge of two rows is in the upper one, however it is rounded."""
-        region = self._scale_rectangle
-        column = linear_mapper(x, self._x_min, self._x_max, region.x, region.right)
-        row = linear_mapper(y, self._y_min, self._y_max, region.bottom - 1, region.y - 1)
-        return math.floor(column), math.ceil(row - 1e-4)
 
     def set_ylimits(self, ymin: float | None = None, ymax: float | None = None) -> None:
         super().set_ylimits(ymin, ymax)
