@@ -27,6 +27,7 @@ from ftapp import outcome as ends
 from ftapp import recipe as recipes
 from ftapp.events import read
 from ftapp.history import History
+from ftapp.narrator import Narrator
 from ftapp.runs import Run, list_runs
 from ftapp.tui.app import FtApp
 
@@ -54,7 +55,7 @@ def draw(run: Run) -> str:
     console = Console(record=True, file=io.StringIO(), force_terminal=True, width=WIDTH, highlight=False)
     profile = f" --profile {facts['profile']}" if facts["profile"] else ""
     console.print(f"[bold green]$[/] [bold]ftapp run {facts['recipe']}{profile}[/]")
-    narrator, history = headless.Narrator(shown, console), History()
+    narrator, history = Narrator(shown, console), History()
     for event in events:
         history.apply(event)
         narrator.tell(event, history)

@@ -8,14 +8,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ftapp import backend, experiments, headless, recipe, runs
+from ftapp import experiments, recipe, runs
 from ftapp.console import PlainConsole
+from ftapp.environment import make_environment
 from ftapp.errors import RecipeError
 from ftapp.events import EventReader
 from ftapp.experiments import Experiment
-from ftapp.headless import Narrator
 from ftapp.history import History
 from ftapp.interruption import Interruption
+from ftapp.narrator import Narrator, explain
 from ftapp.recipe.schema import MOST_SEEDS
 from ftapp.runs import EXIT_CODES, Run
 
@@ -50,7 +51,7 @@ def conduct(experiment: Experiment, interruption: Interruption, *, debug: bool) 
             resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **told
         )
         experiment.add(arm, repeat, made)
-        variables = backend.environment(resolved.backend, **how)
+        variables = make_environment(resolved.backend, **how)
         lanes.start(made, f"{arm}, seed {resolved.seed}", variables)
     lanes.finish()
     codes = [EXIT_CODES[status] for status in lanes.statuses]
@@ -122,7 +123,7 @@ class _Lanes:
             status = lane.run.status(lane.history)
             self.statuses.append(status)
             if status in ("failed", "crashed", "refused"):
-                headless.explain(lane.run, lane.history, status, debug=self._debug)
+                explain(lane.run, lane.history, status, debug=self._debug)
 
 
 class _Named(Narrator):

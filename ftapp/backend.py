@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import importlib.util
 import json
 import os
 import statistics
@@ -15,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftapp import cache_files, fetch
-from ftapp.errors import Problem, RecipeError
 from ftapp.locks import locked
 
 if TYPE_CHECKING:
-    from ftapp.recipe import Backend, Precision
+    from ftapp.recipe import Precision
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -30,30 +28,6 @@ _PROCESSOR = "the processor"
 # How much faster bfloat16 has to be to be worth its rounding and the casts around it.
 _WORTH_BFLOAT16 = 1.2
 _ROUNDS = 9
-
-
-def check_installed(backend: Backend) -> None:
-    """Raises RecipeError when the backend's package is not installed; imports nothing."""
-    if importlib.util.find_spec(backend) is None:
-        message = f"the backend '{backend}' is not installed; in ftapp's checkout: pip install -e '.[{backend}]'"
-        raise RecipeError([Problem("", "backend", message)])
-
-
-def environment(backend: Backend, *, offline: bool, verify_cache: bool = False) -> dict[str, str]:
-    """The variables that must be set before a run's process imports Keras, and those that say how it goes about it."""
-    variables = {
-        "KERAS_BACKEND": backend,
-        # TensorFlow's start-up notices would fill train.log; errors still show.
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-        # A run may share its GPU: take memory as needed instead of all of it at the start.
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
-    if offline:
-        variables |= {"FTAPP_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
-    if verify_cache:
-        variables["FTAPP_VERIFY_CACHE"] = "1"
-    return variables
 
 
 def device() -> str:

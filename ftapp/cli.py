@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from ftapp.environment import make_environment
 from ftapp.safe_output import screen_output
 from ftapp.standard_streams import open_closed
 
@@ -341,7 +342,7 @@ def plan(
     offline: OfflineOption = False,
 ) -> None:
     """Say what a recipe, or each of its arms, will train and cost, phase by phase, without training it."""
-    from ftapp import backend, preflight, recipe
+    from ftapp import preflight, recipe
 
     with _refusals():
         loaded = recipe.load_experiment(recipe.find(recipe_name), profile, overrides or [])
@@ -350,7 +351,7 @@ def plan(
     for arm, resolved in planned.items():
         if arm:
             print(f"arm {arm}", file=sys.stderr if as_json else sys.stdout, flush=True)
-        made = _planned(resolved, backend.environment(resolved.backend, offline=offline))
+        made = _planned(resolved, make_environment(resolved.backend, offline=offline))
         if as_json:
             print(json.dumps({"arm": arm} | made if arm else made), flush=True)
             continue
@@ -392,7 +393,6 @@ def lr_find(
 
     Phases before the one to test are trained first, as in a run; --set phase.NAME.steps=... shortens them.
     """
-    from ftapp import backend as backends
     from ftapp import lr_find as finder
     from ftapp import preflight, recipe
     from ftapp.errors import RunError
@@ -403,7 +403,7 @@ def lr_find(
         resolved = finder.tested(recipe.find(recipe_name), profile, chosen, arm)
         index = finder.check(resolved, phase, (low, high), plot)
         preflight.check([resolved])
-        environment = backends.environment(resolved.backend, offline=offline)
+        environment = make_environment(resolved.backend, offline=offline)
         try:
             found = finder.find(resolved, index, (low, high), steps, environment, arm=arm, debug=_debug)
         except RunError as error:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ftapp import backend, fetch, structures
+from ftapp import fetch, structures
 from ftapp.answers import (
     Costs,
     Generated,
@@ -27,6 +27,7 @@ from ftapp.answers import (
     Timing,
     Tokens,
 )
+from ftapp.environment import make_environment
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.processes import child_environment, python_module
 from ftapp.recipe import Backend, Recipe
@@ -60,7 +61,7 @@ class _Client:
 
     async def _served(self, chosen: Backend) -> Service:
         """The process with this backend; one with another is ended."""
-        environment = backend.environment(chosen, offline=self._offline)
+        environment = make_environment(chosen, offline=self._offline)
         if self._service is None or environment != self._environment:
             log = fetch.cache_dir() / "logs" / f"{self._module.rpartition('.')[2]}.log"
             folder = Path(tempfile.gettempdir(), f"ftapp-{secrets.token_hex(8)}") if self._makes_files else None
@@ -206,7 +207,7 @@ async def range_test(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
-            env=child_environment(backend.environment(recipe.backend, offline=offline)),
+            env=child_environment(make_environment(recipe.backend, offline=offline)),
             limit=_LONGEST_LINE,
             start_new_session=True,  # Ctrl-C in a terminal is for the interface alone
         )

@@ -25,6 +25,7 @@ import msgspec
 
 from ftapp import runs
 from ftapp.durable import replace_file
+from ftapp.environment import check_installed
 from ftapp.errors import Problem, RecipeError
 from ftapp.events import Several, Time
 from ftapp.locks import is_locked
@@ -278,12 +279,12 @@ def prepare(
 
     Raises RecipeError when the recipe or the options are refused, OSError when the folder cannot be made.
     """
-    from ftapp import backend, recipe  # here, since lists of runs, which are shown first, need none of it
+    from ftapp import recipe  # here, since lists of runs, which are shown first, need none of it
 
     options.check()
     loaded = recipe.load_experiment(path, profile, overrides)
     for each in (loaded.base, *loaded.arms.values()):
-        backend.check_installed(each.backend)
+        check_installed(each.backend)
     names = list(with_control(loaded.arms or {path.stem: loaded.base}, options.control))
     facts = {"control": options.control, "offline": offline, "verify_cache": verify_cache, "command": list(command)}
     facts["hubless_profiles"] = recipe.hubless_profiles(path)

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from ftapp import rules
+from ftapp.layers import describe_layers, drops, own_variables, size_of
 from ftapp.rules import Rule, Unit
-
-# Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG), block2a
-# (EfficientNet), transformer_layer_3 (BERT, GPT-2), decoder_block_3 (Gemma), blocks_0 (Swin), block_2_1 (MobileNet's
-# stage and block), stage_0_block_1 (CSPNet), hierarchical_encoder_0_1 (MiT), conformer_0 (audio encoders).
-_BLOCK_NAME = re.compile(
-    r"stack\d+_block\d+|block\d+[^_\d]?(?=_|$)|\w*?(?:layer|blocks?|conformer|encoder_\d+)(?:_\d+)+(?=_|$)"
-)
-# Classes that are blocks where they stand in a model itself: MobileNetV5 leaves it to Keras to name its blocks.
-_BLOCK_CLASS = re.compile(r"Residual|MobileAttention")
-
-# What names and classes say of the layers in a block. RWKV's time mixing stands in the place of attention and its
-# channel mixing in that of the feed-forward network (Peng et al. 2023).
-_ATTENTION = re.compile(r"attention|attn|mha|time_?mix", re.IGNORECASE)
-_FEED_FORWARD = re.compile(r"mlp|ffn|ffw|feed_?forward|moe|expert|router|channel_?mix", re.IGNORECASE)
-# Dense layers of blocks that are neither: Gemma's inputs per layer and low-rank residuals, conformers' convolutions.
-_BESIDE = re.compile(r"per_layer|altup|laurel|lconv", re.IGNORECASE)
-# Not what leads out of an embedding, nor the stem of a convolution net.
-_EMBEDDING = re.compile(r"(?<!un)embed(?!\w*stem)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,84 +32,10 @@ class Decision:
         return size_of(self.layer._trainable_variables) if self.trainable else 0
 
 
-def size_of(variables: Sequence[Any]) -> int:
-    """How many numbers some weights hold."""
-    return sum(math.prod(variable.shape) for variable in variables)
-
-
-def own_variables(layer: Any) -> list[Any]:
-    """The weights that belong to the layer itself, not to layers inside of it. Random layers' seeds are not weights."""
-    return [*layer._trainable_variables, *layer._non_trainable_variables]
-
-
-def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """(path, layer, enclosing layers) of each layer that holds weights of its own, parents before children.
-
-    A layer with layers inside that the model calls itself goes by its own place there, even where another layer holds
-    it too, as Gemma 3n's embeddings hold its decoder.
-    """
-    seen: set[int] = set()
-    called = {id(layer) for layer in model.layers if layer._layers}
-
-    def walk(layer: Any, path: tuple[str, ...], parents: tuple[Any, ...]) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-        if id(layer) in seen:
-            return
-        seen.add(id(layer))
-        if own_variables(layer):
-            yield "/".join(path), layer, parents
-        for child in layer._layers:
-            if id(child) not in called:
-                yield from walk(child, (*path, child.name), (*parents, layer))
-
-    for layer in model.layers:
-        yield from walk(layer, (layer.name,), ())
-
-
-def units(model: Any, backbone: Any) -> tuple[list[Unit], list[Any]]:
-    """The model's weighted layers as units of the rules, and the layers themselves in the same order.
-
-    model: the Functional model that trains; backbone: the pretrained model whose layers it contains.
-    """
-    pretrained = {id(layer) for layer in backbone._flatten_layers()}
-    found = list(weighted_layers(model))
-    blocks = [_block((*parents, layer)) if id(layer) in pretrained else None for _, layer, parents in found]
-    order = list(dict.fromkeys(block.path for block in blocks if block is not None))
-    made = [
-        Unit(
-            path=path,
-            groups=frozenset(_groups((*parents, layer), block) if id(layer) in pretrained else ["head"]),
-            block=None if block is None else order.index(block.path),
-            blocks=len(order),
-        )
-        for (path, layer, parents), block in zip(found, blocks, strict=True)
-    ]
-    return made, [layer for _, layer, _ in found]
-
-
-def block_ends(backbone: Any) -> dict[str, Any]:
-    """The last of the layers that make up each repeated block, weightless ones included, by the block's name, in order.
-
-    Blocks that the backbone does not call itself, but a layer of it does, are left out.
-    """
-    found = [(block.path, layer) for layer in backbone.layers if (block := _block((layer,)))]
-    weighted = {name for name, layer in found if layer.weights}  # others only sound like blocks, such as input_layer_1
-    return {name: layer for name, layer in found if name in weighted}
-
-
-def inner_blocks(backbone: Any) -> dict[str, Any]:
-    """Layers that are repeated blocks and that a layer of the backbone calls, as a ViT's encoder does.
-
-    By the block's path, in no order.
-    """
-    lineages = ((*parents, layer) for _, layer, parents in weighted_layers(backbone))
-    found = ((block, lineage) for lineage in lineages if (block := _block(lineage)))
-    return {block.path: lineage[block.depth] for block, lineage in found if block.depth}
-
-
 def decide(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[Decision]:
     """What the rules make of each weighted layer, without changing the model."""
     parsed = [rules.parse_rule(text) for text in phase_rules]
-    found, layers = units(model, backbone)
+    found, layers = describe_layers(model, backbone)
     trainable, deciding = rules.decide(parsed, found)
     return [Decision(*parts) for parts in zip(found, layers, trainable, deciding, strict=True)]
 
@@ -154,11 +59,6 @@ def apply(model: Any, decisions: Sequence[Decision]) -> None:
     model.trainable = True
     for decision in decisions:
         decision.layer.trainable = decision.trainable and bool(decision.layer._trainable_variables)
-
-
-def drops(layer: Any) -> bool:
-    """Whether a layer leaves out random parts of what it gets while the model trains: dropout, or a dropped path."""
-    return "Drop" in type(layer).__name__ and bool(getattr(layer, "rate", 0))
 
 
 @contextmanager
@@ -188,56 +88,3 @@ def dropping(rates: Iterable[tuple[Any, float]]) -> Iterator[None]:
     finally:
         for layer, rate in former:
             layer.rate = rate
-
-
-@dataclass(frozen=True)
-class _Block:
-    """A repeated block. path: its own; depth: which of a layer and those around it is the block or a part of it."""
-
-    path: str
-    depth: int
-
-
-def _block(lineage: Sequence[Any]) -> _Block | None:
-    """The block that a layer lies in, the outermost if blocks are nested; None outside of blocks.
-
-    lineage: the layer and those around it, outermost first.
-    """
-    for depth, layer in enumerate(lineage):
-        name = _BLOCK_NAME.match(layer.name)
-        in_model = depth == 0 or isinstance(lineage[depth - 1], keras.Model)
-        if name or (in_model and _BLOCK_CLASS.search(type(layer).__name__)):
-            around = [each.name for each in lineage[:depth]]
-            return _Block("/".join([*around, name[0] if name else layer.name]), depth)
-    return None
-
-
-def _groups(lineage: Sequence[Any], block: _Block | None) -> Iterator[str]:
-    """The component groups of a pretrained layer, by the names and classes that KerasHub and Keras use.
-
-    lineage: the layer and those around it, outermost first; block: the one it lies in.
-    """
-    yield "backbone"
-    layer, kind = lineage[-1], type(lineage[-1]).__name__
-    # What a block or a tower is called says nothing of its parts: DeBERTa's blocks are named after attention.
-    parts = lineage[-2:] if block is None else lineage[block.depth + 1 :]
-    words = [f"{part.name} {type(part).__name__}" for part in parts]
-    feed_forward = ("Dense" in kind or _any(_FEED_FORWARD, words)) and not _any(_BESIDE, words)
-    is_norm = "Norm" in kind
-    if is_norm:
-        yield "norms"
-    # A norm is named after what it stands beside (self_attention_layer_norm), so what it lies in tells: norms of
-    # queries, keys or heads are part of the attention, those in a wrapper around an attention are not.
-    if _any(_ATTENTION, words[:-1] if is_norm else words):
-        if not (is_norm and any("Attention" in type(each).__name__ for each in lineage[-2]._layers)):
-            yield "attention"
-    elif _any(_EMBEDDING, [*words[-2:], *(variable.name for variable in own_variables(layer))]):
-        yield "embeddings"
-    elif "pool" in layer.name:
-        yield "pooler"
-    elif block is not None and parts and not is_norm and feed_forward:
-        yield "mlp"
-
-
-def _any(pattern: re.Pattern[str], words: Sequence[str]) -> bool:
-    return any(pattern.search(word) for word in words)

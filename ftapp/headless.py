@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import backend, cautions, narration, preflight, recipe, runs, tables, words
+from ftapp import cautions, preflight, recipe, runs, tables, words
 from ftapp.console import PlainConsole
-from ftapp.errors import Problem, RecipeError
-from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
+from ftapp.environment import make_environment
+from ftapp.errors import RecipeError
 from ftapp.history import History
 from ftapp.interruption import Interruption
+from ftapp.narrator import Narrator, explain
 from ftapp.outcome import Recall, is_uneven
 from ftapp.outcome import table as outcome_table
 from ftapp.recipe import Recipe
-from ftapp.runs import EXIT_CODES, Run
+from ftapp.runs import EXIT_CODES
 
-_LINE_SECONDS = 10.0
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
 _CLASSES = 12  # whose recall the table tells
 
@@ -71,7 +67,7 @@ def run_all(
             else:
                 path, resolved = found
                 try:
-                    environment = backend.environment(resolved.backend, offline=offline, verify_cache=verify_cache)
+                    environment = make_environment(resolved.backend, offline=offline, verify_cache=verify_cache)
                     outcome = _run_one(path, resolved, profile, folder, environment, interruption, debug=debug)
                 except OSError as error:
                     print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
@@ -127,98 +123,6 @@ def _refused(name: str) -> dict[str, Any]:
     """The outcome of a recipe that was not run."""
     found = {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None}
     return found | History().summary() | outcome_table(History())
-
-
-class Narrator:
-    """Tells a run: by a progress bar with live metrics on a terminal, by plain lines now and then elsewhere."""
-
-    def __init__(self, run: Run, console: Console) -> None:
-        self._run, self._console = run, console
-        self._waits = False  # for room on its disk
-        self._bar: Progress | None = None
-        self._last_line = 0.0
-        self.say(f"run {run.folder}")
-        if self._console.is_terminal:
-            self._bar = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[metrics]}", markup=False),
-                console=self._console,
-                transient=True,
-            )
-            self._task = self._bar.add_task("starting", total=None, metrics="")
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._bar:
-            self._bar.stop()
-
-    def say(self, text: str) -> None:
-        """Print a line that stays. When nobody reads any more, the run goes on untold."""
-        try:
-            self._console.print(Text(words.one_line(text)), soft_wrap=True)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-    def look(self) -> None:
-        """Say once, without an event, that the run waits for room on its disk: where it is full there are none."""
-        before, self._waits = self._waits, self._run.waits_for_room()
-        if self._waits and not before:
-            self.say(narration.FULL_DISK)
-
-    def tell(self, event: AnyEvent, history: History) -> None:
-        """Show what one event changes."""
-        for line in narration.lines(event):
-            self.say(line)
-        match event:
-            case PhaseStarted():
-                self._show(f"phase {event.phase}", 0, event.steps)
-            case Progressed():
-                self._show(event.activity, event.done, event.total)
-            case Stepped() if history.phases:
-                phase = history.phases[-1]
-                self._show(
-                    f"phase {phase.phase}", event.step - phase.first_step + 1, phase.steps, _metrics(event, history)
-                )
-
-    def _show(self, activity: str, done: int, total: int | None, metrics: str = "") -> None:
-        if self._bar:
-            self._bar.update(self._task, description=activity, completed=done, total=total or None, metrics=metrics)
-        elif time.monotonic() - self._last_line >= _LINE_SECONDS:
-            self._last_line = time.monotonic()
-            self.say(f"{activity}{f' {done}/{total}' if total else ''} {metrics}".rstrip())
-
-
-def _metrics(event: Stepped, history: History) -> str:
-    accuracy = "" if event.accuracy is None else f" accuracy {event.accuracy:.3f}"
-    speed = history.steps_per_second
-    rate = f" {speed:.2f} steps/s" if speed else ""
-    return f"loss {event.loss:.4f}{accuracy}{rate} lr {event.rate:.2g} {event.memory / 2**30:.1f} GiB"
-
-
-def explain(run: Run, history: History, status: str, *, debug: bool) -> None:
-    """Say on stderr why a run did not end well."""
-    ended = history.ended
-    if ended is not None and ended.problems:
-        for parts in ended.problems:
-            print(Problem(*parts), file=sys.stderr)
-    elif ended is not None:
-        print(f"{status}: {ended.error}", file=sys.stderr)
-    else:
-        print("crashed: the run's process ended without an error message; last lines of its log:", file=sys.stderr)
-    if debug or ended is None:
-        print("\n".join(run.last_log_lines(60 if debug else 12)), file=sys.stderr)
-    elif status == "failed":
-        print(f"its log: {run.log_file}", file=sys.stderr)
 
 
 def _proof_row(proof: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from ftapp import advice, service, sources, structures
 from ftapp import recipe as recipes
 from ftapp.answers import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
 from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.layers import describe_layers, own_variables, size_of, weighted_layers
 from ftapp.recipe import Phase, Recipe
 from ftapp.rules import Unit, parse_rule
 from ftapp.service import Request
@@ -152,7 +153,7 @@ class Inspector:
             forward = median(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
             freeze.apply(held.model, decisions)
             training = [decision.layer for decision in decisions if decision.trainable]
-            weights = [(each, each.numpy()) for layer in training for each in freeze.own_variables(layer)]
+            weights = [(each, each.numpy()) for layer in training for each in own_variables(layer)]
             try:
                 with stage.staged(parsed, spec, held.model, splits) as made:
                     cached = made.choice.cached
@@ -440,9 +441,9 @@ def _derived(held: _Held, flops: int) -> float | None:
 
 def _structure(held: _Held, classes: int | None) -> Structure:
     """The model's layers as the interface draws them."""
-    from ftapp import costs, freeze
+    from ftapp import costs
 
-    units, _ = freeze.units(held.model, held.pretrained.backbone)
+    units, _ = describe_layers(held.model, held.pretrained.backbone)
     shapes: dict[int, tuple[int, ...] | None] = {}
     for call in held.calls or ():
         shapes.setdefault(id(call.layer), call.shape)
@@ -457,8 +458,8 @@ def _structure(held: _Held, classes: int | None) -> Structure:
             Layer(
                 path=path,
                 kind=type(layer).__name__,
-                parameters=freeze.size_of(freeze.own_variables(layer)) if unit else 0,
-                trainable=freeze.size_of(layer._trainable_variables) if unit else 0,
+                parameters=size_of(own_variables(layer)) if unit else 0,
+                trainable=size_of(layer._trainable_variables) if unit else 0,
                 weighted=unit is not None,
                 shape=shapes.get(id(layer)),
                 flops=flops.get(id(layer), 0) if held.calls is not None else None,
@@ -467,7 +468,7 @@ def _structure(held: _Held, classes: int | None) -> Structure:
             )
         )
 
-    for unit, (path, layer, parents) in zip(units, freeze.weighted_layers(held.model), strict=True):
+    for unit, (path, layer, parents) in zip(units, weighted_layers(held.model), strict=True):
         for depth, parent in enumerate(parents, start=1):
             if id(parent) not in places:
                 add("/".join(path.split("/")[:depth]), parent, None)

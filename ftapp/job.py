@@ -38,6 +38,7 @@ from ftapp.events import (
 from ftapp.freeze import Decision
 from ftapp.instrument import Instrumented
 from ftapp.last_good import LastGood
+from ftapp.layers import drops
 from ftapp.measures.drift import Drift
 from ftapp.measures.token_share import common_tokens
 from ftapp.models import Pretrained
@@ -76,7 +77,7 @@ class Job:
     ) -> None:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
         self._run, self._log, self._control = run, log, control
-        self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if freeze.drops(layer)]
+        self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if drops(layer)]
         self._fills = bool(models.batch_normalized(model))  # the last batch of an epoch
         self._progress = ProgressLog(log)
         self._good = LastGood()

@@ -24,11 +24,12 @@ from ftapp import recipe as recipes
 from ftapp.braille import Canvas
 from ftapp.console import PlainConsole
 from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.lr_sentences import headline, unchanged
 from ftapp.processes import child_environment, python_module
-from ftapp.recipe import Phase, Recipe
+from ftapp.recipe import Recipe
+from ftapp.recipe.base_rate import override
 from ftapp.suggestions import window
 from ftapp.ticks import fit
-from ftapp.words import duration
 
 FORMATS = (".svg", ".html")
 """Endings of the files that a plot can be written to."""
@@ -123,23 +124,6 @@ def find(
     return result | {"arm": arm, "override": rate and override(recipe.phase[phase], rate, arm)}
 
 
-def with_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
-    """The learning rate of a phase with another base rate; ratios in a table stay."""
-    if not isinstance(phase.learning_rate, dict):
-        return float(f"{rate:g}")
-    factor = rate / phase.base_rate
-    return {name: float(f"{each * factor:.3g}") for name, each in phase.learning_rate.items()}
-
-
-def override(phase: Phase, rate: float, arm: str | None = None) -> str:
-    """The `--set` that makes a phase's base rate another one, of all arms or one."""
-    rates = with_base_rate(phase, rate)
-    value = f"{rates:g}" if isinstance(rates, float) else ""
-    if isinstance(rates, dict):
-        value = f"{{ {', '.join(f'{json.dumps(name)} = {each:g}' for name, each in rates.items())} }}"
-    return f"{recipes.of_arm(arm)}phase.{phase.name}.learning_rate={value}"
-
-
 class _Narrator:
     """Tells how far the test is: by a bar on a terminal, by a line now and then elsewhere."""
 
@@ -191,36 +175,6 @@ def rendered(result: Mapping[str, Any], width: int | None) -> Group:
         parts.append(Text(f"  --set {shlex.quote(result['override'])}", _TAKE, no_wrap=True, overflow="ignore"))
     parts.append(Text(unchanged(result), "dim"))
     return Group(*parts)
-
-
-def headline(result: Mapping[str, Any]) -> list[str]:
-    """What was tested and how it ended, a sentence a line."""
-    rates = result["curve"]["rates"]
-    ends = {"steps": "", "diverged": ", where the loss diverged", "not finite": ", where the loss was not finite"}
-    spread = f"from {rates[0]:.2g} to {rates[-1]:.2g}" if rates else "at the first rate"
-    lines = [
-        f"{place(result)}: range test with {result['optimizer']}, batches of {result['batch_size']}, "
-        f"{result['precision']}",
-        f"{len(rates)} of {result['steps']} steps {spread}{ends[result['ended']]}; {duration(result['seconds'])}",
-    ]
-    if before := result["trained_before"]:
-        lines.append(f"It starts from the weights that a run has by then: {' and '.join(before)} trained first.")
-    return lines
-
-
-def place(result: Mapping[str, Any]) -> str:
-    """Which phase was tested, and of which arm, in words."""
-    arm = f"arm {result['arm']}, " if result["arm"] else ""
-    return f"{arm}phase {result['phase']}"
-
-
-def unchanged(result: Mapping[str, Any]) -> str:
-    """What the hashes of the weights say."""
-    weights = result["weights"]
-    return (
-        f"All {weights['count']} weights and statistics are bitwise as they were before the test (hash "
-        f"{weights['after']}), and so are random numbers and optimizer; no run was made."
-    )
 
 
 def _plot(result: Mapping[str, Any], width: int) -> list[Text]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ftapp import recipe as recipes
 from ftapp.errors import RecipeError, RunError
+from ftapp.layers import describe_layers
 from ftapp.recipe import Phase, Recipe
 
 
@@ -57,7 +58,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
 
     found = data.read_early(recipe, told)
-    from ftapp import backend, batches, cautions, freeze, models
+    from ftapp import backend, batches, cautions, models
     from ftapp.train import built
 
     backend.device()
@@ -66,7 +67,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     splits = batches.load(recipe, pretrained.preprocessor, told, found)
     model = built(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-    units, _ = freeze.units(model, pretrained.backbone)
+    units, _ = describe_layers(model, pretrained.backbone)
     phases = [_phase(recipe, phase, model, pretrained.backbone, splits) for phase in recipe.phase]
     return {
         "precision": precision,

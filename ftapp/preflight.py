@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ftapp import backend
+from ftapp.environment import check_installed
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
 
@@ -20,7 +20,7 @@ def check(recipes: Iterable[Recipe]) -> None:
     seen: set[str] = set()
     for recipe in recipes:
         try:
-            backend.check_installed(recipe.backend)
+            check_installed(recipe.backend)
             key = repr((recipe.task, recipe.data, recipe.seed))
             if key not in seen:
                 seen.add(key)

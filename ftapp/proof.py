@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.freeze import Decision, own_variables, weighted_layers
+from ftapp.freeze import Decision
+from ftapp.layers import own_variables, weighted_layers
 
 _DIGEST = 16  # bytes
 

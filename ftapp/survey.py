@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ftapp import batches, freeze
+from ftapp import batches
 from ftapp.answers import Probe, Survey
 from ftapp.data import Splits, Subset
 from ftapp.errors import Problem, RecipeError
 from ftapp.fetch import Progress
+from ftapp.layers import block_ends, inner_blocks
 from ftapp.recipe import Recipe
 
 FOLDS = 5
@@ -101,13 +102,13 @@ def _read(
     The layer is None of a block that the backbone does not call itself, but a layer of it does.
     """
     # A few families' blocks put out several tensors, and are not read.
-    ends = {name: layer for name, layer in freeze.block_ends(backbone).items() if hasattr(layer.output, "shape")}
+    ends = {name: layer for name, layer in block_ends(backbone).items() if hasattr(layer.output, "shape")}
     outputs = {name: _averaged(layer, backbone) for name, layer in ends.items()}
     whole = backbone.output
     if isinstance(whole, Mapping) and "pooled_output" in whole and ends:
         ends[""] = whole["pooled_output"]._keras_history.operation
         outputs[""] = whole["pooled_output"]
-    inner = {} if ends else freeze.inner_blocks(backbone)
+    inner = {} if ends else inner_blocks(backbone)
     if not outputs and not inner:
         return {}
     model = _Inside(backbone, inner) if inner else keras.Model(backbone.input, outputs)

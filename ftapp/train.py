@@ -16,6 +16,7 @@ from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progresse
 from ftapp.fetch import Progress
 from ftapp.freeze import Decision
 from ftapp.job import Job
+from ftapp.layers import describe_layers
 from ftapp.models import Pretrained
 from ftapp.proof import combined, digests
 from ftapp.recipe import Phase, Recipe
@@ -76,7 +77,7 @@ def train(
         grid = splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0))
         control.save(lambda: preview.sheet(grid, run.augmentation_file), grid.nbytes)
     model = built(recipe, pretrained, splits)
-    units, weights = freeze.units(model, pretrained.backbone)[0], digests(model)
+    units, weights = describe_layers(model, pretrained.backbone)[0], digests(model)
     ours = tuple(f"{unit.path}/" for unit in units if "head" in unit.groups)
     log.write(
         ModelBuilt(

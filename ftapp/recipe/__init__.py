@@ -1,76 +1,63 @@
 """Recipes: what a run does, read from TOML and checked.
 
 Nothing here imports Keras, so that a bad recipe is refused in a fraction of a second and the interface can edit
-recipes.
+recipes. The names below are imported when they are used: a module of this package that needs no Pydantic does not
+wait for it.
 """
 
-from ftapp.recipe.files import (
-    Experiment,
-    arm_names,
-    copy_to,
-    find,
-    hubless_profiles,
-    load,
-    load_experiment,
-    misnamed,
-    parse,
-    profiles,
-    read,
-    tables,
-)
-from ftapp.recipe.overrides import of_arm, parse_value
-from ftapp.recipe.schema import (
-    Augment,
-    Backend,
-    Data,
-    Evaluate,
-    Finding,
-    Frozen,
-    Head,
-    Measure,
-    Model,
-    Optimizer,
-    Phase,
-    Precision,
-    Recipe,
-    Samples,
-    Section,
-    suits,
-    too_long,
-)
-from ftapp.resources import bundled
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "Augment",
-    "Backend",
-    "Data",
-    "Evaluate",
-    "Experiment",
-    "Finding",
-    "Frozen",
-    "Head",
-    "Measure",
-    "Model",
-    "Optimizer",
-    "Phase",
-    "Precision",
-    "Recipe",
-    "Samples",
-    "Section",
-    "arm_names",
-    "bundled",
-    "copy_to",
-    "find",
-    "hubless_profiles",
-    "load",
-    "load_experiment",
-    "misnamed",
-    "of_arm",
-    "parse",
-    "parse_value",
-    "profiles",
-    "read",
-    "suits",
-    "tables",
-    "too_long",
-]
+if TYPE_CHECKING:
+    from ftapp.recipe.files import Experiment as Experiment
+    from ftapp.recipe.files import arm_names as arm_names
+    from ftapp.recipe.files import copy_to as copy_to
+    from ftapp.recipe.files import find as find
+    from ftapp.recipe.files import hubless_profiles as hubless_profiles
+    from ftapp.recipe.files import load as load
+    from ftapp.recipe.files import load_experiment as load_experiment
+    from ftapp.recipe.files import misnamed as misnamed
+    from ftapp.recipe.files import parse as parse
+    from ftapp.recipe.files import profiles as profiles
+    from ftapp.recipe.files import read as read
+    from ftapp.recipe.files import tables as tables
+    from ftapp.recipe.overrides import of_arm as of_arm
+    from ftapp.recipe.overrides import parse_value as parse_value
+    from ftapp.recipe.schema import Augment as Augment
+    from ftapp.recipe.schema import Backend as Backend
+    from ftapp.recipe.schema import Data as Data
+    from ftapp.recipe.schema import Evaluate as Evaluate
+    from ftapp.recipe.schema import Finding as Finding
+    from ftapp.recipe.schema import Frozen as Frozen
+    from ftapp.recipe.schema import Head as Head
+    from ftapp.recipe.schema import Measure as Measure
+    from ftapp.recipe.schema import Model as Model
+    from ftapp.recipe.schema import Optimizer as Optimizer
+    from ftapp.recipe.schema import Phase as Phase
+    from ftapp.recipe.schema import Precision as Precision
+    from ftapp.recipe.schema import Recipe as Recipe
+    from ftapp.recipe.schema import Samples as Samples
+    from ftapp.recipe.schema import Section as Section
+    from ftapp.recipe.schema import suits as suits
+    from ftapp.recipe.schema import too_long as too_long
+    from ftapp.resources import bundled as bundled
+
+_HOMES = {
+    "ftapp.recipe.files": (
+        "Experiment arm_names copy_to find hubless_profiles load load_experiment misnamed parse profiles read tables"
+    ),
+    "ftapp.recipe.overrides": "of_arm parse_value",
+    "ftapp.recipe.schema": (
+        "Augment Backend Data Evaluate Finding Frozen Head Measure Model Optimizer Phase Precision Recipe Samples "
+        "Section suits too_long"
+    ),
+    "ftapp.resources": "bundled",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return value

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp import backend, experiments, preflight, recipe, runs
+from ftapp import experiments, preflight, recipe, runs
+from ftapp.environment import check_installed, make_environment
 from ftapp.errors import Problem, RecipeError
 from ftapp.experiments import Experiment, Options
 from ftapp.recipe import Recipe
@@ -109,10 +110,10 @@ class Draft:
             experiments.launch(experiment)
             return experiment
         resolved = loaded.base
-        backend.check_installed(resolved.backend)
+        check_installed(resolved.backend)
         facts = {"command": command, "hubless_profiles": recipe.hubless_profiles(self.path)}
         run = runs.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
-        runs.launch(run, backend.environment(resolved.backend, offline=offline))
+        runs.launch(run, make_environment(resolved.backend, offline=offline))
         return run
 
     def save(self, file: Path, *, replace: bool = False) -> None:

@@ -14,8 +14,9 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import batches, data, freeze, models, recipe, survey
+from ftapp import batches, data, models, recipe, survey
 from ftapp.errors import RecipeError
+from ftapp.layers import block_ends
 from ftapp.recipe import Recipe
 from ftapp.train import check_phases
 from tests.conftest import Tiny, few_photos
@@ -124,12 +125,12 @@ def test_too_few_examples(tiny: Tiny, image_recipe: str, tmp_path: Path) -> None
 
 def test_blocks_end_where_the_next_begins(tiny: Tiny, image_recipe: str, text_recipe: str) -> None:
     vgg = models.load_pretrained(recipe.parse(image_recipe)).backbone
-    assert {name: layer.name for name, layer in freeze.block_ends(vgg).items()} == {
+    assert {name: layer.name for name, layer in block_ends(vgg).items()} == {
         "block1": "block1_pool",
         "block2": "block2_pool",
     }
     bert = models.load_pretrained(recipe.parse(text_recipe)).backbone
-    assert list(freeze.block_ends(bert)) == ["transformer_layer_0", "transformer_layer_1"]
+    assert list(block_ends(bert)) == ["transformer_layer_0", "transformer_layer_1"]
 
 
 def test_a_survey_is_the_same_again(text_recipe: str) -> None:

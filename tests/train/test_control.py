@@ -14,8 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
-from ftapp import backend, control, models, recipe, runs
+from ftapp import control, models, recipe, runs
 from ftapp.control import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
+from ftapp.environment import make_environment
 from ftapp.errors import RunError
 from ftapp.history import Follower, History
 from ftapp.runs import Run
@@ -34,7 +35,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, ["phase.finetune.steps=1000000", "evaluate.every=1000000"])
         run = runs.create(loaded, "long", None, tmp_path / "runs")
-        process = runs.launch(run, backend.environment(loaded.backend, offline=True))
+        process = runs.launch(run, make_environment(loaded.backend, offline=True))
         processes.append(process)
         return run, process
 

@@ -21,6 +21,7 @@ from ftapp.answers import Structure
 from ftapp.clients import Inspector as Client
 from ftapp.errors import RecipeError, RunError
 from ftapp.inspector import Inspector
+from ftapp.layers import describe_layers
 from ftapp.recipe import Augment, Recipe
 from ftapp.service import Request
 from tests.conftest import Tiny
@@ -60,7 +61,7 @@ def built(chosen: Recipe) -> tuple[models.Pretrained, Any]:
 def test_a_structure_is_what_rules_see(each: Recipe, asked: Asked) -> None:
     structure = asked("structure", each)
     pretrained, model = built(each)
-    units, _ = freeze.units(model, pretrained.backbone)
+    units, _ = describe_layers(model, pretrained.backbone)
     assert list(structure.units) == units
     assert structure.blocks == units[0].blocks
     assert structure.parameters == model.count_params()

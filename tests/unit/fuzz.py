@@ -34,6 +34,7 @@ from ftapp.console import PlainConsole
 from ftapp.control import Control
 from ftapp.events import AnyEvent, EventLog, read
 from ftapp.history import History
+from ftapp.narrator import Narrator, explain
 from ftapp.runs import Run
 from ftapp.summary import Summaries
 from ftapp.tui import comparison
@@ -305,8 +306,8 @@ def read_run(one: Run) -> None:
     told |= outcome.table(history)
     json.dumps(told)
     headless.print_result(told, PlainConsole(io.StringIO()))
-    with redirect_stderr(io.StringIO()), headless.Narrator(one, PlainConsole(io.StringIO())) as narrator:
-        headless.explain(one, history, status, debug=True)
+    with redirect_stderr(io.StringIO()), Narrator(one, PlainConsole(io.StringIO())) as narrator:
+        explain(one, history, status, debug=True)
         growing = History()
         for each in _events(one):
             narration.lines(each)

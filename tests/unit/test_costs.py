@@ -14,8 +14,9 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import costs, freeze
+from ftapp import costs
 from ftapp.costs import Call, Cost
+from ftapp.layers import weighted_layers
 from tests.conftest import BACKENDS
 
 
@@ -84,7 +85,7 @@ def total(calls: Iterable[Call]) -> int:
 
 def training(model: Any, names: Sequence[str], size: Sequence[int] = ()) -> int:
     """FLOPs of a step in which the weighted layers train whose paths end in one of the names."""
-    trainable = [layer for path, layer, _ in freeze.weighted_layers(model) if path.endswith(tuple(names))]
+    trainable = [layer for path, layer, _ in weighted_layers(model) if path.endswith(tuple(names))]
     assert len(trainable) >= len(names)
     return costs.training_flops(costs.measure(model, size), trainable)
 
@@ -98,7 +99,7 @@ def figures() -> list[Any]:
     for make, size in [(bert, (12,)), (gpt2, (12,)), (llama, (12,)), (vit, ()), (small_resnet, ())]:
         model = make()
         calls = costs.measure(model, size)
-        layers = [layer for _, layer, _ in freeze.weighted_layers(model)]
+        layers = [layer for _, layer, _ in weighted_layers(model)]
         made.append([[type(call.layer).__name__, call.cost.flops] for call in calls if call.cost.flops])
         made.append(sum(call.cost.activations for call in calls))
         made.append(costs.training_flops(calls, layers[len(layers) // 2 :]))
@@ -201,7 +202,7 @@ def test_tensors_that_a_block_hands_on_count_once() -> None:
 def test_every_layer_with_weights_has_a_cost(make: Any, size: tuple[int, ...]) -> None:
     model = make()
     measured = costs.by_layer(costs.measure(model, size))
-    for path, layer, _ in freeze.weighted_layers(model):
+    for path, layer, _ in weighted_layers(model):
         if "relative_embedding" not in path and path != "embeddings":
             assert layer in measured, path
             is_lookup = "embedding" in path.lower() or "cls" in path
@@ -235,7 +236,7 @@ def test_gradients_are_passed_down_to_the_first_layer_that_trains() -> None:
 def test_training_all_of_a_transformer_costs_three_times_its_forward_pass() -> None:
     model = gpt2()
     calls = costs.measure(model, (12,))
-    everything = [layer for _, layer, _ in freeze.weighted_layers(model)]
+    everything = [layer for _, layer, _ in weighted_layers(model)]
     assert costs.training_flops(calls, everything) == 3 * total(calls)
 
 

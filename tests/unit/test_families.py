@@ -15,6 +15,7 @@ import keras_hub
 import pytest
 
 from ftapp import freeze
+from ftapp.layers import describe_layers
 from ftapp.rules import Unit
 
 hub = keras_hub.models
@@ -637,7 +638,7 @@ def built(family: str) -> tuple[Any, Any]:
 
 @functools.cache
 def units(family: str) -> list[Unit]:
-    return freeze.units(*built(family))[0]
+    return describe_layers(*built(family))[0]
 
 
 def names(found: Iterable[Unit], group: str) -> list[str]:
@@ -732,5 +733,5 @@ def test_the_optimizer_gets_what_the_rules_leave(family: str, rules: list[str]) 
 def test_a_towers_own_number_is_not_a_blocks() -> None:
     backbones = [gemma3(), gemma3()]  # Keras names the second's tower gemma3_vision_encoder_N
     for backbone in backbones:
-        found, _ = freeze.units(backbone, backbone)
+        found, _ = describe_layers(backbone, backbone)
         assert {unit.blocks for unit in found} == {4}

@@ -21,6 +21,7 @@ from ftapp import cli, headless, narration, outcome
 from ftapp.compare import of_runs, record
 from ftapp.console import PlainConsole
 from ftapp.events import Controlled, Evaluated, Event, EventLog, Noted, PhaseStarted, RunEnded, RunStarted, Sampled
+from ftapp.narrator import Narrator
 from ftapp.processes import python_module
 from ftapp.report import card, comparison, markdown
 from ftapp.report import run as report
@@ -87,7 +88,7 @@ def test_the_end_of_a_run_is_told_without_escape_sequences(poisoned: Run, capsys
     out = io.StringIO()
     told = {"recipe": POISON, "run": POISON, "status": "failed", "model": POISON}
     headless.print_result(told | history.summary() | outcome.table(history), PlainConsole(out))
-    with headless.Narrator(poisoned, PlainConsole(out)) as narrator:
+    with Narrator(poisoned, PlainConsole(out)) as narrator:
         for event in (
             RunStarted(time=1, recipe="", seed=0, backend=POISON, device=POISON, precision=POISON, reason=POISON),
             Controlled(time=1, id="x", command=POISON, applied=False, reason=POISON, step=1),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ftapp import freeze
+from ftapp.layers import describe_layers
 
 
 def bert() -> Any:
@@ -62,7 +63,7 @@ def test_every_weight_belongs_to_one_layer(make: Any) -> None:
 @pytest.mark.parametrize(("make", "blocks"), [(bert, 3), (gpt2, 3), (vgg, 3), (resnet, 3), (vit, 2), (roberta, 2)])
 def test_blocks_are_found(make: Any, blocks: int) -> None:
     backbone = make()
-    found, _ = freeze.units(with_head(backbone), backbone)
+    found, _ = describe_layers(with_head(backbone), backbone)
     assert {unit.blocks for unit in found} == {blocks}
     assert {unit.block for unit in found} - {None} == set(range(blocks))
 
@@ -70,7 +71,7 @@ def test_blocks_are_found(make: Any, blocks: int) -> None:
 @pytest.mark.parametrize("make", [bert, gpt2, vit, roberta])
 def test_transformers_have_their_groups(make: Any) -> None:
     backbone = make()
-    found, _ = freeze.units(with_head(backbone), backbone)
+    found, _ = describe_layers(with_head(backbone), backbone)
     size = {group: sum(group in unit.groups for unit in found) for group in ("attention", "mlp", "norms", "embeddings")}
     blocks = found[0].blocks
     assert size["attention"] == 4 * blocks
@@ -105,7 +106,7 @@ def deberta() -> Any:
 
 def test_a_block_named_after_attention_is_not_all_attention() -> None:
     backbone = deberta()
-    found, _ = freeze.units(keras.Model(backbone.input, backbone.output), backbone)
+    found, _ = describe_layers(keras.Model(backbone.input, backbone.output), backbone)
     mlp = {unit.path.rsplit("/", 1)[-1] for unit in found if "mlp" in unit.groups}
     assert mlp == {"feedforward_intermediate_dense", "feedforward_output_dense"}
     assert not any({"mlp", "attention"} <= unit.groups for unit in found)

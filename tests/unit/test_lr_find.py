@@ -19,6 +19,7 @@ from ftapp import lr_find, recipe
 from ftapp.braille import Canvas
 from ftapp.errors import RecipeError
 from ftapp.recipe import Phase
+from ftapp.recipe.base_rate import override
 from ftapp.report import lr_find as drawn
 from ftapp.suggestions import Curve, advise
 from ftapp.tui import plain_text
@@ -85,13 +86,13 @@ def test_what_cannot_be_is_refused(
 def test_override_keeps_the_ratios_of_a_table() -> None:
     table = {"all": 1e-5, "attention & last:2": 3e-5, "head": 1e-3}
     phase = Phase.model_validate({"name": "finetune", "steps": 1, "learning_rate": table})
-    key = lr_find.override(phase, 2e-3)
+    key = override(phase, 2e-3)
     assert key == 'phase.finetune.learning_rate={ "all" = 2e-05, "attention & last:2" = 6e-05, "head" = 0.002 }'
     changed = recipe.load(recipe.find("vgg16-two-phase"), None, [key]).phase[1]
     assert changed.base_rate == 2e-3
     assert changed.learning_rate == {"all": 2e-5, "attention & last:2": 6e-5, "head": 2e-3}
     for rate in (1.0, 4.3e-5, 0.00097):
-        plain = lr_find.override(Phase(name="head", steps=1), rate)
+        plain = override(Phase(name="head", steps=1), rate)
         assert recipe.load(recipe.find("vgg16-two-phase"), None, [plain]).phase[0].base_rate == rate
 
 
@@ -99,7 +100,7 @@ def test_an_arm_is_tested_and_its_own_rate_changed() -> None:
     path = recipe.find("lesson-bert-frozen-attention")
     arm = lr_find.tested(path, "quick", [], "D steadied")
     assert (arm.phase[0].schedule, lr_find.tested(path, "quick", [], None).phase[0].schedule) == ("cosine", "constant")
-    key = lr_find.override(arm.phase[0], 3e-3, "D steadied")
+    key = override(arm.phase[0], 3e-3, "D steadied")
     arms = recipe.load_experiment(path, "quick", [key]).arms
     assert [each.phase[0].learning_rate for each in arms.values()] == [2e-4, 2e-4, 2e-4, 3e-3]
     told = result(swept(bowl)) | {"arm": "D steadied"}

@@ -20,11 +20,12 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static, Tab, Tabs, TextArea
 from textual.worker import Worker, WorkerState
 
-from ftapp import cautions, lr_find, presets, recipe, sources, structures
+from ftapp import cautions, presets, recipe, sources, structures
 from ftapp.answers import Structure
 from ftapp.clients import Inspector
 from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
+from ftapp.recipe.base_rate import with_base_rate
 from ftapp.service import SupersededError
 from ftapp.tui import edits, layers, offers, recipe_words
 from ftapp.tui.draft import Draft
@@ -759,7 +760,7 @@ Nothing is written before you save. What is started goes on without this window.
 
             def take(rate: float | None) -> None:
                 if rate is not None:
-                    key, value = f"phase.{phase.name}.learning_rate", lr_find.with_base_rate(phase, rate)
+                    key, value = f"phase.{phase.name}.learning_rate", with_base_rate(phase, rate)
                     self._apply(edits.changed(draft, key, value, arm), f"The learning rate is {rate:g}")
 
             for kind in _KINDS:

@@ -1,0 +1,36 @@
+"""The environment of a run's process: the variables that are set before it imports Keras."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+
+from ftapp.errors import Problem, RecipeError
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Backend
+
+
+def check_installed(backend: Backend) -> None:
+    """Raises RecipeError when the backend's package is not installed; imports nothing."""
+    if importlib.util.find_spec(backend) is None:
+        message = f"the backend '{backend}' is not installed; in ftapp's checkout: pip install -e '.[{backend}]'"
+        raise RecipeError([Problem("", "backend", message)])
+
+
+def make_environment(backend: Backend, *, offline: bool, verify_cache: bool = False) -> dict[str, str]:
+    """The variables that must be set before a run's process imports Keras, and those that say how it goes about it."""
+    variables = {
+        "KERAS_BACKEND": backend,
+        # TensorFlow's start-up notices would fill train.log; errors still show.
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        # A run may share its GPU: take memory as needed instead of all of it at the start.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+    if offline:
+        variables |= {"FTAPP_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+    if verify_cache:
+        variables["FTAPP_VERIFY_CACHE"] = "1"
+    return variables

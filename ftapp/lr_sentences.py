@@ -1,0 +1,38 @@
+"""What a learning rate range test found, in sentences for the terminal and for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftapp.words import duration
+
+
+def headline(result: Mapping[str, Any]) -> list[str]:
+    """What was tested and how it ended, a sentence a line."""
+    rates = result["curve"]["rates"]
+    ends = {"steps": "", "diverged": ", where the loss diverged", "not finite": ", where the loss was not finite"}
+    spread = f"from {rates[0]:.2g} to {rates[-1]:.2g}" if rates else "at the first rate"
+    lines = [
+        f"{place(result)}: range test with {result['optimizer']}, batches of {result['batch_size']}, "
+        f"{result['precision']}",
+        f"{len(rates)} of {result['steps']} steps {spread}{ends[result['ended']]}; {duration(result['seconds'])}",
+    ]
+    if before := result["trained_before"]:
+        lines.append(f"It starts from the weights that a run has by then: {' and '.join(before)} trained first.")
+    return lines
+
+
+def place(result: Mapping[str, Any]) -> str:
+    """Which phase was tested, and of which arm, in words."""
+    arm = f"arm {result['arm']}, " if result["arm"] else ""
+    return f"{arm}phase {result['phase']}"
+
+
+def unchanged(result: Mapping[str, Any]) -> str:
+    """What the hashes of the weights say."""
+    weights = result["weights"]
+    return (
+        f"All {weights['count']} weights and statistics are bitwise as they were before the test (hash "
+        f"{weights['after']}), and so are random numbers and optimizer; no run was made."
+    )

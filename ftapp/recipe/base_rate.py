@@ -1,0 +1,25 @@
+"""The base learning rate of a phase: changed to another value, in the recipe and as a `--set`."""
+
+from __future__ import annotations
+
+import json
+
+from ftapp.recipe.overrides import of_arm
+from ftapp.recipe.schema import Phase
+
+
+def with_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
+    """The learning rate of a phase with another base rate; ratios in a table stay."""
+    if not isinstance(phase.learning_rate, dict):
+        return float(f"{rate:g}")
+    factor = rate / phase.base_rate
+    return {name: float(f"{each * factor:.3g}") for name, each in phase.learning_rate.items()}
+
+
+def override(phase: Phase, rate: float, arm: str | None = None) -> str:
+    """The `--set` that makes a phase's base rate another one, of all arms or one."""
+    rates = with_base_rate(phase, rate)
+    value = f"{rates:g}" if isinstance(rates, float) else ""
+    if isinstance(rates, dict):
+        value = f"{{ {', '.join(f'{json.dumps(name)} = {each:g}' for name, each in rates.items())} }}"
+    return f"{of_arm(arm)}phase.{phase.name}.learning_rate={value}"
