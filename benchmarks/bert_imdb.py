@@ -69,12 +69,13 @@ def measure_transformers(args: argparse.Namespace, *, bfloat16: bool) -> Figures
     import torch
     from transformers import BertModel, BertTokenizerFast
 
-    from ftapp import data, fetch
-    from ftapp.artifacts import Artifact
+    from ftapp import data
+    from ftapp.common import downloads
+    from ftapp.common.package_uri import Artifact
 
     recipe = loaded(args)
     phase = recipe.phase[0]
-    folder = fetch.artifact(Artifact.parse(recipe.model.preset))
+    folder = downloads.artifact(Artifact.parse(recipe.model.preset))
     splits = data.load(recipe.data, recipe.task, recipe.seed)
     tokenizer = BertTokenizerFast.from_pretrained(folder)
 

@@ -27,9 +27,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend, cache, fetch
+from ftapp import backend, cache
+from ftapp.common import downloads
+from ftapp.common.processes import python_module
 from ftapp.events import AnyEvent, PhaseEnded, read
-from ftapp.processes import python_module
 
 Figures = dict[str, float]
 """What one measurement of one arm gave, by name. `wall`: seconds of its whole process, imports and all."""
@@ -146,7 +147,7 @@ def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent
 
 def _without_features(scratch: Path) -> Path:
     """A new cache folder that has the downloads of the usual one, and no features."""
-    folder, usual = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch)), fetch.cache_dir()
+    folder, usual = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch)), downloads.cache_dir()
     for entry in usual.iterdir() if usual.is_dir() else ():
         if entry.name != cache.folder().name:
             (folder / entry.name).symlink_to(entry)

@@ -31,8 +31,8 @@ from pathlib import Path
 
 import common
 from common import Figures, Rounds
+from ftapp.common.processes import python_module
 from ftapp.events import DataLoaded, Evaluated, Event, EventLog, ModelBuilt, PhaseStarted, RunEnded, RunStarted, Stepped
-from ftapp.processes import python_module
 from ftapp.runs import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import RunScreen

@@ -245,11 +245,11 @@ def torch_base() -> Any:
     import torch
     from onnx import numpy_helper
 
-    from ftapp import fetch
-    from ftapp.artifacts import Artifact
+    from ftapp.common import downloads
+    from ftapp.common.package_uri import Artifact
 
     parameters: dict[tuple[int, int], dict[int, Any]] = {}
-    for tensor in onnx.load(str(fetch.artifact(Artifact.parse(PRESET)))).graph.initializer:
+    for tensor in onnx.load(str(downloads.artifact(Artifact.parse(PRESET)))).graph.initializer:
         if match := re.search(r"block(\d)_conv(\d)", tensor.name):
             value = torch.from_numpy(numpy_helper.to_array(tensor).copy())
             parameters.setdefault((int(match[1]), int(match[2])), {})[value.ndim] = value

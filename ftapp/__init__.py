@@ -9,6 +9,6 @@ __version__ = "0.1.0"
 if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].removeprefix("-m").partition(".")[0] == "ftapp":
     if not sys.flags.safe_path:
         del sys.path[0]
-    from ftapp.processes import secure_this_process
+    from ftapp.common.processes import secure_this_process
 
     secure_this_process()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
-from ftapp.processes import secure_this_process
-from ftapp.standard_streams import open_closed
+from ftapp.common.processes import secure_this_process
+from ftapp.common.standard_streams import open_closed
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import msgspec
 from ftapp import presets, sources
 from ftapp import recipe as recipes
 from ftapp.answers import Probe, Survey
-from ftapp.errors import Problem, RecipeError
+from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import Recipe
 from ftapp.sources import Kind
 

@@ -9,10 +9,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from ftapp.common.processes import child_environment, python_module
+from ftapp.common.tail_reader import PIECE
 from ftapp.events import EventReader
 from ftapp.history import Follower, History
-from ftapp.processes import child_environment, python_module
-from ftapp.tail import PIECE
 
 _LONG = 2**25  # bytes: some 175,000 steps, for which a process just pays
 _NEAR = 0.45  # of a file is read here: what follows a run has a screen to lay out meanwhile

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ftapp import experiments, recipe, runs
-from ftapp.console import PlainConsole
+from ftapp.common.console import PlainConsole
+from ftapp.common.errors import RecipeError
 from ftapp.environment import make_environment
-from ftapp.errors import RecipeError
 from ftapp.events import EventReader
 from ftapp.experiments import Experiment
 from ftapp.history import History

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from ftapp import augment, data
 from ftapp.augment import Augmenter, TextAugmenter
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Subset
 from ftapp.data.examples import content_hash
 from ftapp.data.texts import prepare
-from ftapp.errors import Problem, RecipeError
-from ftapp.fetch import Progress
 from ftapp.recipe import Recipe
 
 _Key = TypeVar("_Key")

@@ -15,10 +15,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftapp import fetch
-from ftapp.durable import replace_file
-from ftapp.errors import RunError
-from ftapp.locks import locked
+from ftapp.common import downloads
+from ftapp.common.durable import replace_file
+from ftapp.common.errors import RunError
+from ftapp.common.locks import locked
 
 _QUOTA_GIB = 20.0
 _DESCRIPTION = "description.json"
@@ -26,7 +26,7 @@ _DESCRIPTION = "description.json"
 
 def folder() -> Path:
     """Where entries are kept, beside the downloads. It need not exist yet."""
-    return fetch.cache_dir() / "features"
+    return downloads.cache_dir() / "features"
 
 
 def quota() -> int:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from ftapp.common.safe_output import screen_output
+from ftapp.common.standard_streams import open_closed
 from ftapp.environment import make_environment
-from ftapp.safe_output import screen_output
-from ftapp.standard_streams import open_closed
 
 if TYPE_CHECKING:
     from ftapp.answers import Survey
@@ -181,7 +181,7 @@ def run(
 def _is_right(name: str, profile: str | None, overrides: list[str]) -> bool:
     """Whether a recipe can be run; says why not."""
     from ftapp import preflight, recipe
-    from ftapp.errors import RecipeError
+    from ftapp.common.errors import RecipeError
 
     try:
         loaded = recipe.load_experiment(recipe.find(name), profile, overrides)
@@ -204,7 +204,7 @@ def _experiment(
 ) -> int:
     """Run a recipe with all its arms, and print how they compare."""
     from ftapp import arms, experiments, recipe, runs
-    from ftapp.errors import RecipeError
+    from ftapp.common.errors import RecipeError
     from ftapp.interruption import Interruption
 
     folder = runs.runs_dir(runs_dir)
@@ -224,7 +224,7 @@ def _experiment(
 
 
 def _conclude(experiment: Experiment, *, as_json: bool) -> None:
-    from ftapp import tables
+    from ftapp.common import tables
     from ftapp.report.experiment import conclude
 
     arms, result = conclude(experiment)
@@ -252,7 +252,7 @@ def _conclude(experiment: Experiment, *, as_json: bool) -> None:
 def list_recipes(as_json: JsonOption = False) -> None:
     """List the recipes that come with ftapp."""
     from ftapp import recipe
-    from ftapp.tables import Column, print_table
+    from ftapp.common.tables import Column, print_table
 
     with _refusals():
         rows = []
@@ -303,8 +303,8 @@ def validate(
 ) -> None:
     """Check recipes and all their profiles, without running them, and say what is valid and likely to go wrong."""
     from ftapp import cautions, recipe
-    from ftapp.errors import RecipeError
-    from ftapp.tables import print_text
+    from ftapp.common.errors import RecipeError
+    from ftapp.common.tables import print_text
 
     wrong: list[str] = []
     for name in files:
@@ -355,7 +355,7 @@ def plan(
         if as_json:
             print(json.dumps({"arm": arm} | made if arm else made), flush=True)
             continue
-        from ftapp.console import PlainConsole
+        from ftapp.common.console import PlainConsole
         from ftapp.outline import rendered
 
         PlainConsole().print(rendered(made))
@@ -395,7 +395,7 @@ def lr_find(
     """
     from ftapp import lr_find as finder
     from ftapp import preflight, recipe
-    from ftapp.errors import RunError
+    from ftapp.common.errors import RunError
 
     given = {"backend": backend, "seed": seed}
     chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
@@ -420,7 +420,7 @@ def lr_find(
     if as_json:
         print(json.dumps(result))
         return
-    from ftapp.console import PlainConsole
+    from ftapp.common.console import PlainConsole
     from ftapp.tui import plain_text
 
     plain_text.prepare(sys.stdout)
@@ -480,7 +480,7 @@ def advise(
         parts = {"best": best, "others": others, "notes": notes, "survey": to_builtins(survey)}
         print(json.dumps(to_builtins(given) | parts))
         return
-    from ftapp.console import PlainConsole
+    from ftapp.common.console import PlainConsole
 
     console = PlainConsole()
     for part in outline.advised(asked, survey, given, command):
@@ -496,9 +496,9 @@ def cache(
     import time
 
     from ftapp import cache as features
-    from ftapp import words
-    from ftapp.errors import RunError
-    from ftapp.tables import Column, print_table, print_text
+    from ftapp.common import formatting
+    from ftapp.common.errors import RunError
+    from ftapp.common.tables import Column, print_table, print_text
 
     try:
         limit = features.quota()
@@ -517,10 +517,10 @@ def cache(
     columns = [Column("features of", 0, least=16, is_name=True), Column("size", 1, right=True), Column("used", 2)]
     print_table(
         columns,
-        [[e.label, words.size(e.size), words.when(e.used, time.time())] for e in entries],
+        [[e.label, formatting.size(e.size), formatting.when(e.used, time.time())] for e in entries],
     )
     taken = sum(entry.size for entry in entries)
-    print_text(f"{words.size(taken)} of {words.size(limit)} in {features.folder()}")
+    print_text(f"{formatting.size(taken)} of {formatting.size(limit)} in {features.folder()}")
 
 
 @app.command()
@@ -545,7 +545,7 @@ def runs(
         return
     from ftapp import experiments, outcome
     from ftapp import runs as folders
-    from ftapp.tables import Column, print_table, print_text
+    from ftapp.common.tables import Column, print_table, print_text
 
     folder = folders.runs_dir(runs_dir)
     rows = []
@@ -598,9 +598,10 @@ def _trash(runs_dir: Path | None, restored: str | None, *, empty: bool, as_json:
     from datetime import datetime
 
     from ftapp import runs as folders
-    from ftapp import trash, words
-    from ftapp.errors import RunError
-    from ftapp.tables import Column, print_table, print_text
+    from ftapp import trash
+    from ftapp.common import formatting
+    from ftapp.common.errors import RunError
+    from ftapp.common.tables import Column, print_table, print_text
 
     folder = folders.runs_dir(runs_dir)
     if restored is not None:
@@ -627,13 +628,15 @@ def _trash(runs_dir: Path | None, restored: str | None, *, empty: bool, as_json:
                 [
                     found.folder.name,
                     datetime.fromtimestamp(found.time).isoformat(" ", "minutes"),
-                    words.size(size),
+                    formatting.size(size),
                 ]
                 for found, size in rows
             ],
         )
         print()
-        print_text(f"{words.size(sum(size for _, size in rows))}; each is removed for good {trash.DAYS} days after")
+        print_text(
+            f"{formatting.size(sum(size for _, size in rows))}; each is removed for good {trash.DAYS} days after"
+        )
     for message in wrong:
         print_text(message, sys.stderr)
     if wrong:
@@ -718,8 +721,8 @@ def compare_runs(
 
 
 def _print_comparison(arms: list[Any]) -> None:
+    from ftapp.common.tables import print_text, print_wrapped
     from ftapp.report import comparison
-    from ftapp.tables import print_text, print_wrapped
 
     names = [arm.name for arm in arms]
     print_wrapped(["", *names], comparison.metric_rows(arms))
@@ -760,8 +763,8 @@ def serve(
 
     Only who opens the printed address gets in: it holds a token, a new one each time or that of FTAPP_TOKEN.
     """
-    from ftapp.processes import python_module
-    from ftapp.safe_files import reason
+    from ftapp.common.processes import python_module
+    from ftapp.common.safe_files import reason
     from ftapp.web import LOOPBACK, WebServer, chosen_token
 
     with _refusals():
@@ -802,7 +805,7 @@ def end(error: BaseException) -> NoReturn:
     if _debug:
         traceback.print_exception(error)
         raise SystemExit(1) from None
-    from ftapp.errors import RunError
+    from ftapp.common.errors import RunError
 
     if isinstance(error, RunError):
         print(error, file=sys.stderr)
@@ -816,7 +819,7 @@ def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:
     import subprocess
     import tempfile
 
-    from ftapp.processes import child_environment, python_module
+    from ftapp.common.processes import child_environment, python_module
 
     told: dict[str, Any] = {}
     with (
@@ -850,7 +853,7 @@ def _surveyed(asked: Recipe, name: str, source: str | None, *, offline: bool) ->
 
     from ftapp import presets, recipe, sources
     from ftapp.clients import Inspector
-    from ftapp.errors import RecipeError, RunError
+    from ftapp.common.errors import RecipeError, RunError
 
     said = ""
 
@@ -882,7 +885,7 @@ def _surveyed(asked: Recipe, name: str, source: str | None, *, offline: bool) ->
 @contextmanager
 def _refusals() -> Iterator[None]:
     """Turn a bad recipe into its problems on stderr and exit code 2."""
-    from ftapp.errors import RecipeError
+    from ftapp.common.errors import RecipeError
 
     try:
         yield

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ftapp import fetch, structures
+from ftapp import structures
 from ftapp.answers import (
     Costs,
     Generated,
@@ -27,9 +27,10 @@ from ftapp.answers import (
     Timing,
     Tokens,
 )
+from ftapp.common import downloads
+from ftapp.common.errors import Problem, RecipeError, RunError
+from ftapp.common.processes import child_environment, python_module
 from ftapp.environment import make_environment
-from ftapp.errors import Problem, RecipeError, RunError
-from ftapp.processes import child_environment, python_module
 from ftapp.recipe import Backend, Recipe
 from ftapp.service import Line, Service
 
@@ -63,7 +64,7 @@ class _Client:
         """The process with this backend; one with another is ended."""
         environment = make_environment(chosen, offline=self._offline)
         if self._service is None or environment != self._environment:
-            log = fetch.cache_dir() / "logs" / f"{self._module.rpartition('.')[2]}.log"
+            log = downloads.cache_dir() / "logs" / f"{self._module.rpartition('.')[2]}.log"
             folder = Path(tempfile.gettempdir(), f"ftapp-{secrets.token_hex(8)}") if self._makes_files else None
             former, self._service = self._service, Service(self._module, log, environment, folder)
             self._environment = environment
@@ -196,7 +197,7 @@ async def range_test(
 
     Raises RecipeError and RunError as the test does, and RunError when its process ended without a result.
     """
-    log = fetch.cache_dir() / "logs" / "range_test.log"
+    log = downloads.cache_dir() / "logs" / "range_test.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file, log.open("wb") as errors:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ftapp import analysis, recipe
 from ftapp.analysis import Interval, Series
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from ftapp.experiments import Experiment
 from ftapp.history import History
 from ftapp.runs import Run

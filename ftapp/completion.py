@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 
 
 def recipes(incomplete: str) -> list[str]:

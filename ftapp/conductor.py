@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from ftapp import arms
+from ftapp.common.safe_output import screen_output
 from ftapp.experiments import Experiment
 from ftapp.interruption import Interruption
-from ftapp.safe_output import screen_output
 
 
 def main(folder: Path) -> int:

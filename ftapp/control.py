@@ -19,12 +19,12 @@ from typing import Annotated
 
 import msgspec
 
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
+from ftapp.common.full_disk import FullDisk
+from ftapp.common.safe_files import UNREADABLE, open_to_append, reason
+from ftapp.common.tail_reader import Tail
 from ftapp.events import Controlled, EventLog
-from ftapp.full_disk import FullDisk
 from ftapp.runs import AT_ONCE, STOP_SIGNALS, Run
-from ftapp.safe_files import UNREADABLE, open_to_append, reason
-from ftapp.tail import Tail
 
 _WAIT_SECONDS = 0.1
 _LONGEST_REASON = 300  # characters of an answer

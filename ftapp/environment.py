@@ -6,7 +6,7 @@ import importlib.util
 import os
 from typing import TYPE_CHECKING
 
-from ftapp.errors import Problem, RecipeError
+from ftapp.common.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
     from ftapp.recipe import Backend

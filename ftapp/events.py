@@ -14,9 +14,9 @@ from typing import Annotated, BinaryIO, Literal, Self
 
 import msgspec
 
-from ftapp.full_disk import FullDisk
-from ftapp.safe_files import UNREADABLE, encode_line
-from ftapp.tail import PIECE, Tail
+from ftapp.common.full_disk import FullDisk
+from ftapp.common.safe_files import UNREADABLE, encode_line
+from ftapp.common.tail_reader import PIECE, Tail
 
 Status = Literal["done", "failed", "interrupted", "refused"]
 
@@ -427,7 +427,7 @@ class NoteHandler(logging.Handler):
 
 
 class EventReader:
-    """Reads a file of events as it grows, in bounded pieces (`ftapp.tail.Tail`); damaged lines are skipped."""
+    """Reads a file of events as it grows, in bounded pieces (`ftapp.common.tail_reader.Tail`); damaged lines are skipped."""
 
     def __init__(self, path: Path) -> None:
         self._tail = Tail(path)

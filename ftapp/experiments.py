@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import msgspec
 
 from ftapp import runs
-from ftapp.durable import replace_file
+from ftapp.common.durable import replace_file
+from ftapp.common.errors import Problem, RecipeError
+from ftapp.common.locks import is_locked
+from ftapp.common.safe_files import exists, is_file, read_object
 from ftapp.environment import check_installed
-from ftapp.errors import Problem, RecipeError
 from ftapp.events import Several, Time
-from ftapp.locks import is_locked
 from ftapp.runs import Run, recipe_damage
-from ftapp.safe_files import exists, is_file, read_object
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe

@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.safe_files import reason
+from ftapp.common.safe_files import reason
 
 FORMAT = 2
 """Rises when the files change their form, so that entries of another form are not read."""

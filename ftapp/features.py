@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from ftapp import cache, proof
 from ftapp.batches import Draw, Encoded, View, prefetched
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
+from ftapp.common.safe_files import reason
 from ftapp.feature_store import FORMAT, Column, Store, numpy_dtype
 from ftapp.prefix import Boundary, Cut
-from ftapp.safe_files import reason
 
 Told = Callable[[int, int], bool]
 

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import cautions, preflight, recipe, runs, tables, words
-from ftapp.console import PlainConsole
+from ftapp import cautions, preflight, recipe, runs
+from ftapp.common import formatting, tables
+from ftapp.common.console import PlainConsole
+from ftapp.common.errors import RecipeError
 from ftapp.environment import make_environment
-from ftapp.errors import RecipeError
 from ftapp.history import History
 from ftapp.interruption import Interruption
 from ftapp.narrator import Narrator, explain
@@ -127,7 +128,7 @@ def _refused(name: str) -> dict[str, Any]:
 
 def _proof_row(proof: dict[str, Any]) -> str:
     trained = proof["moved"] + len(proof["still"])
-    return words.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
+    return formatting.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
 
 
 def _recall(found: Sequence[Recall]) -> str:
@@ -147,11 +148,11 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     if is_uneven(recalls):
         rows["found of each class"] = _recall(recalls)
     if outcome["classes"]:
-        rows["classes"] = words.class_counts(outcome["classes"], outcome["counts"])
+        rows["classes"] = formatting.class_counts(outcome["classes"], outcome["counts"])
     if outcome["data_notes"]:
         rows["data"] = "\n".join(outcome["data_notes"])
     rows |= {
-        f"R, phase {phase['name']}": f"{words.share(phase['trainable_share'])} of parameters train"
+        f"R, phase {phase['name']}": f"{formatting.share(phase['trainable_share'])} of parameters train"
         for phase in outcome["phases"]
     }
     rows |= {
@@ -168,7 +169,7 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         table.add_row(name, Text("\n".join(parts)))
     console.print(table)
     for each in outcome["warnings"]:
-        told = words.printable(f"warning: {each['says']}; {each['advice']}")
+        told = formatting.printable(f"warning: {each['says']}; {each['advice']}")
         console.print(Text(f"{told}\n", "yellow"), soft_wrap=True)
     for sample in outcome["samples"]:
         console.print(Text(f"after {sample['step']} steps: {sample['text']}\n"), soft_wrap=True)

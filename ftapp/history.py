@@ -13,6 +13,8 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
+from ftapp.common.formatting import quantity
+from ftapp.common.tail_reader import PIECE
 from ftapp.events import (
     AnyEvent,
     CacheVerified,
@@ -36,8 +38,6 @@ from ftapp.events import (
     Stepped,
     TokensShared,
 )
-from ftapp.tail import PIECE
-from ftapp.words import quantity
 
 _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
 

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from ftapp import backend, batches, freeze, heads, models, plan, rates
 from ftapp.batches import Draw, Splits
+from ftapp.common.errors import ProofError
+from ftapp.common.formatting import list_names
+from ftapp.common.safe_files import reason
 from ftapp.control import AnyCommand, Checkpoint, Control, Rate
-from ftapp.errors import ProofError
 from ftapp.evaluate import measure
 from ftapp.events import (
     CacheVerified,
@@ -46,12 +48,10 @@ from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs import Run
-from ftapp.safe_files import reason
 from ftapp.samples import Writer
 from ftapp.schedule import rate_at
 from ftapp.stage import Stage, calibrate, epochs, staged, views_of
 from ftapp.steps import StepLog, finite
-from ftapp.words import list_names
 
 VERIFIED = 64
 """Examples whose kept features `--verify-cache` computes anew in each phase, drawn from all that the phase uses."""

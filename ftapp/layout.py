@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ftapp import local_files
-from ftapp.errors import nearest
+from ftapp.common import local_files
+from ftapp.common.errors import nearest
 
 Role = Literal["train", "validation", "test"]
 

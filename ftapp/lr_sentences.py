@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftapp.words import duration
+from ftapp.common.formatting import duration
 
 
 def headline(result: Mapping[str, Any]) -> list[str]:

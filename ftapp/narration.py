@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftapp import words
+from ftapp.common import formatting
 from ftapp.events import (
     AnyEvent,
     CacheVerified,
@@ -31,13 +31,13 @@ def lines(event: AnyEvent) -> list[str]:
         case DataLoaded():
             dropped = f", {event.duplicates} duplicates dropped" if event.duplicates else ""
             sizes = f"{event.train} train, {event.validation} validation, {event.test} test"
-            classes = words.class_counts(event.classes, event.counts)
+            classes = formatting.class_counts(event.classes, event.counts)
             return [f"data: {sizes}{dropped}", *([f"classes: {classes}"] if classes else []), *event.notes]
         case PhaseStarted():
             share = event.trainable / event.parameters
             begun = (
                 f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
-                f"train, R = {words.share(share)}"
+                f"train, R = {formatting.share(share)}"
             )
             return [begun, *([cache(event.cache)] if event.cache else [])]
         case PhaseTimed():
@@ -80,4 +80,4 @@ def cache(choice: Choice) -> str:
 
 
 def _proof(event: PhaseEnded) -> str:
-    return words.freeze_proof(event.frozen, len(event.changed), event.moved, event.moved + len(event.still))
+    return formatting.freeze_proof(event.frozen, len(event.changed), event.moved, event.moved + len(event.still))

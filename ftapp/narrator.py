@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from ftapp import narration, words
-from ftapp.errors import Problem
+from ftapp import narration
+from ftapp.common import formatting
+from ftapp.common.errors import Problem
 from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.history import History
 from ftapp.runs import Run
@@ -57,7 +58,7 @@ class Narrator:
     def say(self, text: str) -> None:
         """Print a line that stays. When nobody reads any more, the run goes on untold."""
         try:
-            self._console.print(Text(words.one_line(text)), soft_wrap=True)
+            self._console.print(Text(formatting.one_line(text)), soft_wrap=True)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 

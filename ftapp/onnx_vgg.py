@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
 
 VERSION = 1
 """Rises when `convert` gives another result, so that folders of earlier conversions are not used."""

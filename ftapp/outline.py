@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ftapp import advice, words
+from ftapp import advice
 from ftapp.advice import Advice, Course, Note
 from ftapp.answers import Survey
+from ftapp.common import formatting
+from ftapp.common.formatting import class_counts, duration, flops, size
 from ftapp.recipe import Recipe
-from ftapp.words import class_counts, duration, flops, size
 
 
 @dataclass
@@ -79,7 +80,7 @@ def _table(rows: Mapping[str, str]) -> Table:
 
 def _phase(phase: Mapping[str, Any]) -> list[Any]:
     trains = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train"
-    share = f"{trains}, R = {words.share(phase['trainable_share'])}"
+    share = f"{trains}, R = {formatting.share(phase['trainable_share'])}"
     tree = Tree(Text.assemble("\n", (f"phase {phase['name']}", "bold"), f": {share}"))
     top = _Node()
     for row in phase["layers"]:

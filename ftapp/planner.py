@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import recipe as recipes
-from ftapp.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.layers import describe_layers
 from ftapp.recipe import Phase, Recipe
 

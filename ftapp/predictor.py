@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ftapp import recipe as recipes
 from ftapp import service
 from ftapp.answers import Generated, HeldOut, Loaded, Meaning, Prediction
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
 from ftapp.runs import Run
 from ftapp.service import Request
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.environment import check_installed
-from ftapp.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
 
 

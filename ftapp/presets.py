@@ -11,10 +11,10 @@ import json
 import re
 from pathlib import Path
 
-from ftapp import local_files
-from ftapp.artifacts import Artifact
-from ftapp.errors import nearest
-from ftapp.resources import resources
+from ftapp.common import local_files
+from ftapp.common.errors import nearest
+from ftapp.common.package_uri import Artifact
+from ftapp.common.resources import resources
 
 
 @functools.cache

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import recipe as recipes
-from ftapp.errors import RecipeError, RunError
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.events import Event, EventLog, PhaseStarted, Progressed, Stepped
-from ftapp.fetch import Progress
 from ftapp.recipe import Evaluate, Recipe
 from ftapp.suggestions import Curve, advise
 

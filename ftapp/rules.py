@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ftapp.errors import nearest
+from ftapp.common.errors import nearest
 
 GROUPS = ("all", "backbone", "head", "embeddings", "attention", "mlp", "norms", "pooler")
 

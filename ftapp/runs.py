@@ -25,14 +25,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp import user_folders
-from ftapp.durable import replace_file
-from ftapp.errors import Problem, RecipeError, nearest
+from ftapp.common import user_folders
+from ftapp.common.durable import replace_file
+from ftapp.common.errors import Problem, RecipeError, nearest
+from ftapp.common.locks import is_locked
+from ftapp.common.processes import child_environment, python_module
+from ftapp.common.safe_files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
 from ftapp.events import AnyEvent, EventReader, Several, Time
 from ftapp.history import History
-from ftapp.locks import is_locked
-from ftapp.processes import child_environment, python_module
-from ftapp.safe_files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe

@@ -25,9 +25,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ftapp.errors import Problem, RecipeError, RunError, nearest
-from ftapp.processes import child_environment, python_module
-from ftapp.safe_files import UNREADABLE, encode_line, reason
+from ftapp.common.errors import Problem, RecipeError, RunError, nearest
+from ftapp.common.processes import child_environment, python_module
+from ftapp.common.safe_files import UNREADABLE, encode_line, reason
 
 _TOLD_SECONDS = 0.1  # progress comes no more often than eyes can follow
 _LONGEST_LINE = 1 << 26  # bytes; the structure of a large model has about one million
@@ -74,7 +74,7 @@ class Request:
         self._write({"id": self._number, **line})
 
     def progress(self, activity: str, done: int = 0, total: int | None = None) -> None:
-        """Tell what is going on, as `ftapp.fetch.Progress`. Raises CancelledError as `say` does."""
+        """Tell what is going on, as `ftapp.common.downloads.Progress`. Raises CancelledError as `say` does."""
         now = time.monotonic()
         if activity != self._activity or now - self._told >= _TOLD_SECONDS or done == total:
             self._activity, self._told = activity, now

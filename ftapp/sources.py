@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl
 
-from ftapp import local_files
-from ftapp.artifacts import Artifact
-from ftapp.errors import nearest
-from ftapp.safe_files import other_kind, reason
-from ftapp.words import escape_unprintable
+from ftapp.common import local_files
+from ftapp.common.errors import nearest
+from ftapp.common.formatting import escape_unprintable
+from ftapp.common.package_uri import Artifact
+from ftapp.common.safe_files import other_kind, reason
 
 Kind = Literal["images", "rows", "texts", "any"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import psutil
 
+from ftapp.common.errors import NotFiniteError
 from ftapp.control import Control
-from ftapp.errors import NotFiniteError
 from ftapp.events import EventLog, Stepped
 from ftapp.instrument import values
 from ftapp.last_good import LastGood

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
-from ftapp import cache_files, fetch, layout, local_files, presets, safe_files, sources
+from ftapp import layout, presets, sources
 from ftapp.answers import Structure
+from ftapp.common import cache_files, downloads, local_files, safe_files
 from ftapp.recipe import Recipe
 
 _PACKAGES = ("ftapp", "keras", "keras-hub")
@@ -57,7 +58,7 @@ def _file(recipe: Recipe) -> Path:
     if recipe.task != "causal-lm":
         facts.append(_classes(recipe))
     key = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-    return fetch.cache_dir() / "structures" / f"{key}.kept"
+    return downloads.cache_dir() / "structures" / f"{key}.kept"
 
 
 def _classes(recipe: Recipe) -> Any:

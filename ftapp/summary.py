@@ -14,6 +14,7 @@ from threading import Lock
 from typing import BinaryIO, TypeVar
 
 from ftapp import experiments, outcome
+from ftapp.common.safe_files import open_file, reason
 from ftapp.events import (
     AnyEvent,
     Controlled,
@@ -28,7 +29,6 @@ from ftapp.events import (
 from ftapp.experiments import Experiment
 from ftapp.history import History
 from ftapp.runs import NAME, Run, folders
-from ftapp.safe_files import open_file, reason
 
 _END = 2**16  # bytes read at either end of a file of events: some 300 steps
 _MOST_WINDOWS = 500  # of `_END` bytes that are read of one file, in which the phases of a long run are looked for

@@ -24,9 +24,9 @@ from scipy import stats
 
 from ftapp import batches
 from ftapp.answers import Probe, Survey
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Splits, Subset
-from ftapp.errors import Problem, RecipeError
-from ftapp.fetch import Progress
 from ftapp.layers import block_ends, inner_blocks
 from ftapp.recipe import Recipe
 

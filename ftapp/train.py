@@ -9,11 +9,11 @@ from typing import Any
 import keras
 
 from ftapp import backend, batches, freeze, models, preview, rates
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import NotFiniteError, Problem, ProofError, RecipeError
 from ftapp.control import Control
 from ftapp.data import DocumentSplits, Splits
-from ftapp.errors import NotFiniteError, Problem, ProofError, RecipeError
 from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
-from ftapp.fetch import Progress
 from ftapp.freeze import Decision
 from ftapp.job import Job
 from ftapp.layers import describe_layers

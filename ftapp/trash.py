@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftapp.errors import Problem, RecipeError, RunError, nearest
+from ftapp.common.errors import Problem, RecipeError, RunError, nearest
+from ftapp.common.safe_files import reason
 from ftapp.experiments import FOLDER, Experiment
 from ftapp.runs import Run
-from ftapp.safe_files import reason
 
 DAYS = 7
 _NAME = ".trash"

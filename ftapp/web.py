@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from textual_serve.server import Server
 
-from ftapp.errors import Problem, RecipeError
+from ftapp.common.errors import Problem, RecipeError
 
 _FOCUS = """<script>
   // The terminal has the keys from its first picture on, and when one comes back to the page.

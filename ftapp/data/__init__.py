@@ -6,10 +6,11 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-from ftapp import fetch, sources
+from ftapp import sources
+from ftapp.common import downloads
+from ftapp.common.downloads import Progress
 from ftapp.data.examples import DocumentSplits, Examples, Splits, Subset, Texts
 from ftapp.data.splits import split, split_documents
-from ftapp.fetch import Progress
 from ftapp.recipe import Data, Recipe
 from ftapp.sources import Source
 
@@ -87,7 +88,7 @@ def check(recipe: Recipe) -> None:
 
         folder.check(recipe.data, source)
     elif source.artifact:
-        if fetch.is_cached(source.artifact):
+        if downloads.is_cached(source.artifact):
             read(recipe)
     elif source.scheme in ("csv", "jsonl", "text") and _size(source) <= _LARGEST:
         read(recipe)

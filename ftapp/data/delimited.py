@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from ftapp.words import quantity
+from ftapp.common.formatting import quantity
 
 _MAX_FIELD = 1 << 30  # bytes; the csv module's own limit of 128 KiB is less than a chapter
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import nearest
 from ftapp.data import labels
 from ftapp.data.examples import Examples, Findings, content_hash
-from ftapp.errors import nearest
-from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.errors import Problem, RecipeError
+from ftapp.common.errors import Problem, RecipeError
+from ftapp.common.formatting import escape_unprintable, list_names, quantity
 from ftapp.layout import Role
-from ftapp.words import escape_unprintable, list_names, quantity
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS: dict[Role, int] = {"train": TRAIN, "validation": VALIDATION, "test": TEST}

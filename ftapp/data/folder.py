@@ -16,16 +16,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import layout, local_files
+from ftapp import layout
+from ftapp.common import local_files
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import RunError, nearest
+from ftapp.common.formatting import escape_unprintable, list_names, quantity
+from ftapp.common.safe_files import reason
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, content_hash
-from ftapp.errors import RunError, nearest
-from ftapp.fetch import Progress
 from ftapp.layout import Layout
 from ftapp.recipe import Data
-from ftapp.safe_files import reason
 from ftapp.sources import Source
-from ftapp.words import escape_unprintable, list_names, quantity
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 
-from ftapp import fetch
+from ftapp.common import downloads
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import NotFoundError, Problem, RecipeError
 from ftapp.data import text_file
 from ftapp.data.examples import Findings, Texts
 from ftapp.data.texts import normalised
-from ftapp.errors import NotFoundError, Problem, RecipeError
-from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
 
@@ -26,7 +26,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     server = os.environ.get("FTAPP_GUTENBERG") or "https://www.gutenberg.org"
     number = source.name
     try:
-        path = fetch.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
+        path = downloads.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
     except NotFoundError as error:
         raise RecipeError([Problem("", "data.source", f"there is no text of book {number}: {error}")]) from error
     findings, notes = Findings(), list[str]()

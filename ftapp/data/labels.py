@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ftapp.words import escape_unprintable
+from ftapp.common.formatting import escape_unprintable
 
 MISSING = frozenset(
     (

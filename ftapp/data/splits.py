@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.common.errors import Problem, RecipeError
+from ftapp.common.formatting import list_names, quantity
 from ftapp.data import near_copies
 from ftapp.data.examples import (
     TEST,
@@ -25,9 +27,7 @@ from ftapp.data.examples import (
     Texts,
 )
 from ftapp.data.labels import shown
-from ftapp.errors import Problem, RecipeError
 from ftapp.recipe import Data
-from ftapp.words import list_names, quantity
 
 Indices = NDArray[np.int64]
 

@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from ftapp import fetch
+from ftapp.common import downloads
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import nearest, quote
+from ftapp.common.formatting import quantity
 from ftapp.data import delimited, json_rows, labels, text_file
 from ftapp.data.examples import Findings, Texts
 from ftapp.data.labels import override, shown
 from ftapp.data.texts import prepare
-from ftapp.errors import nearest, quote
-from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
-from ftapp.words import quantity
 
 Row = tuple[str, Mapping[str, Any]]
 """Where it stands ("row 7"), and column -> value."""
@@ -48,7 +48,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     out; labels that look alike, unless they are merged or named; labels that are no classes; a label outside
     `data.classes`; and for fewer than two classes.
     """
-    path = fetch.artifact(source.artifact, progress) if source.artifact else Path(source.name).expanduser()
+    path = downloads.artifact(source.artifact, progress) if source.artifact else Path(source.name).expanduser()
     findings = Findings()
     notes: list[str] = []
     labelled = task != "causal-lm"

@@ -16,8 +16,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from ftapp.common.safe_files import other_kind, reason
 from ftapp.data.examples import Findings
-from ftapp.safe_files import other_kind, reason
 
 _LARGEST = 4 << 30  # bytes of text; a decompression bomb is more
 _MOST_LAYERS = 3  # of compression, one around another

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import fetch, layout, local_files
+from ftapp import layout
+from ftapp.common import downloads, local_files
+from ftapp.common.downloads import Progress
+from ftapp.common.formatting import escape_unprintable, list_names, quantity
 from ftapp.data import text_file
 from ftapp.data.examples import SPLITS, Findings, Texts
-from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
-from ftapp.words import escape_unprintable, list_names, quantity
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -32,7 +33,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     """
     findings = Findings()
     notes: list[str] = []
-    paths = [fetch.artifact(source.artifact, progress)] if source.artifact else _paths(source.name, findings, notes)
+    paths = [downloads.artifact(source.artifact, progress)] if source.artifact else _paths(source.name, findings, notes)
     texts = [normalised(text_file.read(path, findings, notes, spec.encoding)) for path in paths]
     if not findings.found:
         for path, text in zip(paths, texts, strict=True):

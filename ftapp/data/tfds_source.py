@@ -15,15 +15,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import fetch, layout
+from ftapp import layout
+from ftapp.common import downloads
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import HubError, Problem, RecipeError, RunError, nearest
+from ftapp.common.formatting import list_names
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, Texts, content_hash
 from ftapp.data.texts import prepare
-from ftapp.errors import HubError, Problem, RecipeError, RunError, nearest
-from ftapp.fetch import Progress
 from ftapp.recipe import Data
 from ftapp.sources import Source
-from ftapp.words import list_names
 
 Record = Mapping[str, Any]
 
@@ -115,7 +116,7 @@ def _prepared(name: str, progress: Progress | None) -> Any:
     """The builder of a data set that is on disk, after downloading it if need be."""
     import tensorflow_datasets as tfds
 
-    folder = os.environ.get("TFDS_DATA_DIR") or str(fetch.cache_dir() / "tfds")
+    folder = os.environ.get("TFDS_DATA_DIR") or str(downloads.cache_dir() / "tfds")
     try:
         builder = tfds.builder(name, data_dir=folder)
     except (ValueError, AssertionError) as error:  # a name or configuration, or a version, that TFDS does not know
@@ -127,14 +128,14 @@ def _prepared(name: str, progress: Progress | None) -> Any:
         raise RecipeError([Problem("", "data.source", f"{rule}; {hint}")]) from error
     if builder.is_prepared():
         return builder
-    if fetch.offline():
+    if downloads.offline():
         raise HubError(
             f"with --offline everything comes from the cache, and tfds:{name} is not prepared in {folder}; "
             "run once without --offline to fetch it"
         )
     # TFDS itself tries an unreachable server for over three minutes.
     for address in list(builder.url_infos)[:1]:
-        fetch.reach(address, f"tfds:{name}")
+        downloads.reach(address, f"tfds:{name}")
     if progress:
         progress(f"preparing tfds:{name}", 0, None)
     try:

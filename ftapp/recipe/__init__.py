@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftapp.common.resources import bundled as bundled
     from ftapp.recipe.files import Experiment as Experiment
     from ftapp.recipe.files import arm_names as arm_names
     from ftapp.recipe.files import copy_to as copy_to
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import Section as Section
     from ftapp.recipe.schema import suits as suits
     from ftapp.recipe.schema import too_long as too_long
-    from ftapp.resources import bundled as bundled
 
 _HOMES = {
     "ftapp.recipe.files": (
@@ -51,7 +51,7 @@ _HOMES = {
         "Augment Backend Data Evaluate Finding Frozen Head Measure Model Optimizer Phase Precision Recipe Samples "
         "Section suits too_long"
     ),
-    "ftapp.resources": "bundled",
+    "ftapp.common.resources": "bundled",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -12,12 +12,12 @@ from typing import Any
 import tomli_w
 
 from ftapp import presets, sources
-from ftapp.errors import Problem, RecipeError, nearest, quote
+from ftapp.common.errors import Problem, RecipeError, nearest, quote
+from ftapp.common.resources import bundled
+from ftapp.common.safe_files import read_bytes
 from ftapp.recipe.overrides import NAMED, merge, parse_override, without
 from ftapp.recipe.schema import Finding, Recipe
 from ftapp.recipe.validation import unknown_keys, validate
-from ftapp.resources import bundled
-from ftapp.safe_files import read_bytes
 
 _OF_ARMS = ("arm", "finding")
 _OF_SOURCE = {"classes", "splits"}  # keys of the data that are true of one source alone

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from ftapp.errors import nearest, quote
+from ftapp.common.errors import nearest, quote
 
 _LENGTHS = {"epochs", "steps"}
 _DEEPEST = 8  # parts of a key; arm.NAME.phase.NAME.learning_rate.SELECTION has 6

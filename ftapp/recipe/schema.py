@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from ftapp import presets, sources
-from ftapp.errors import nearest, quote
+from ftapp.common.errors import nearest, quote
 from ftapp.layout import Role
 from ftapp.rules import parse_rule, parse_selections
 

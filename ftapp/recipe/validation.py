@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from ftapp import presets, sources
-from ftapp.errors import nearest, quote, shorten
+from ftapp.common.errors import nearest, quote, shorten
 from ftapp.recipe.overrides import NAMED, merge, table_names
 from ftapp.recipe.schema import FOREIGN, MARKS, Phase, Recipe, Section, too_long
 

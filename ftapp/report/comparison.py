@@ -11,14 +11,14 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ftapp import words
 from ftapp.analysis import Interval, windowed_variance
+from ftapp.common import formatting
+from ftapp.common.durable import replace_file
+from ftapp.common.formatting import duration, one_line, size
 from ftapp.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
-from ftapp.durable import replace_file
 from ftapp.findings import HEADER
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
-from ftapp.words import duration, one_line, size
 
 
 def write(
@@ -258,7 +258,7 @@ _FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "test_accuracy": ("test accuracy", "{:.2%}".format),
     "token_share_before": ("common tokens, before", "{:.1%}".format),
     "token_share_after": ("common tokens, after", "{:.1%}".format),
-    "trainable_share": ("R, last phase", words.share),
+    "trainable_share": ("R, last phase", formatting.share),
     "steps": ("steps", "{:,.0f}".format),
     "seconds": ("time in all", duration),
     "preparing": ("features", duration),

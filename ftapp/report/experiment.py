@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from ftapp import analysis, compare, findings, outcome, recipe
+from ftapp.common.durable import replace_file
 from ftapp.compare import Arm
-from ftapp.durable import replace_file
 from ftapp.experiments import Experiment, control_of
 from ftapp.report import comparison
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ftapp.durable import replace_file
+from ftapp.common.durable import replace_file
 from ftapp.lr_sentences import headline, place, unchanged
 from ftapp.report import page, svg
 from ftapp.report.svg import Line

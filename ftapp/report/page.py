@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from ftapp.words import printable
+from ftapp.common.formatting import printable
 
 # It runs and loads nothing, also where a text in it should pass for HTML.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from ftapp import outcome, recipe, words
+from ftapp import outcome, recipe
 from ftapp.analysis import Series
+from ftapp.common import formatting
+from ftapp.common.errors import RecipeError
+from ftapp.common.formatting import duration, flops, freeze_proof, size
+from ftapp.common.safe_files import read_bytes
 from ftapp.compare import Record
-from ftapp.errors import RecipeError
 from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
 from ftapp.history import History
 from ftapp.measures.calibration import expected_error
 from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
-from ftapp.safe_files import read_bytes
-from ftapp.words import duration, flops, freeze_proof, size
 
 PARTS = ("features", "training", "evaluation", "other")
 """What the time of a phase goes into."""
@@ -165,7 +166,7 @@ def planned_and_spent(history: History) -> list[list[str]]:
 def _phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded | None) -> dict[str, str]:
     estimate, unknown = phase.estimate, "–"
     rows = {
-        "trainable share R": f"{words.share(phase.trainable / phase.parameters)} of {phase.parameters:,}",
+        "trainable share R": f"{formatting.share(phase.trainable / phase.parameters)} of {phase.parameters:,}",
         "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs",
         "time, planned": duration(timed) if timed is not None else unknown,
         "time, spent": duration(ended.seconds) if ended else unknown,

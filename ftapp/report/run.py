@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ftapp import outcome, words
+from ftapp import outcome
+from ftapp.common import formatting
+from ftapp.common.durable import replace_file
+from ftapp.common.formatting import duration, size
+from ftapp.common.safe_files import read_bytes
 from ftapp.compare import Record, drift, metrics, token_share_gain
-from ftapp.durable import replace_file
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
-from ftapp.safe_files import read_bytes
-from ftapp.words import duration, size
 
 FILE = "report.html"
 
@@ -34,7 +35,7 @@ def body(one: Record) -> list[str]:
     history = one.history
     parts = [_header(one), _figures(one)]
     if history.data and history.data.classes:
-        told = words.class_counts(history.data.classes, history.data.counts)
+        told = formatting.class_counts(history.data.classes, history.data.counts)
         parts.append(f'<p class="soft">Classes: {escape(told)}</p>')
     if history.data and history.data.notes:
         parts.append(f'<p class="soft">Data: {escape("; ".join(history.data.notes))}</p>')
@@ -96,7 +97,7 @@ def _figures(one: Record) -> str:
     if one.history.phases:
         last = one.history.phases[-1]
         note = f"{last.trainable:,} of {last.parameters:,} parameters, phase {last.phase}"
-        values.append(("Trainable share R", words.share(last.trainable / last.parameters), note))
+        values.append(("Trainable share R", formatting.share(last.trainable / last.parameters), note))
     if (gain := token_share_gain(one)) is not None:
         note = f"from {found['token_share_before']:.1%}; Δp {gain.low:+.3f} to {gain.high:+.3f} at 95%"
         values.append(("Common tokens", f"{found['token_share_after']:.1%}", note))

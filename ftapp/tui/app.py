@@ -19,8 +19,8 @@ from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from ftapp import user_folders
-from ftapp.console import PlainConsole
+from ftapp.common import user_folders
+from ftapp.common.console import PlainConsole
 from ftapp.tui import no_color, plain_text, terminal
 from ftapp.tui.palette import Palette
 from ftapp.tui.screens.recipes import RecipesScreen
@@ -202,7 +202,7 @@ class FtApp(App[None]):
 
     @work(exclusive=True, group="start")
     async def _start(self, draft: Draft) -> None:
-        from ftapp.errors import RecipeError
+        from ftapp.common.errors import RecipeError
         from ftapp.runs import Run
 
         try:
@@ -248,7 +248,8 @@ class FtApp(App[None]):
     @work
     async def empty_trash(self) -> None:
         """Remove deleted runs for good, after a question that says how many there are."""
-        from ftapp import trash, words
+        from ftapp import trash
+        from ftapp.common import formatting
         from ftapp.tui.screens.dialog import Dialog
 
         found = await asyncio.to_thread(trash.contents, self.runs_dir)
@@ -257,7 +258,7 @@ class FtApp(App[None]):
             return
         size = await asyncio.to_thread(lambda: sum(deleted.size for deleted in found))
         count = "One deleted folder is" if len(found) == 1 else f"{len(found)} deleted folders are"
-        text = f"{count} in it, with {words.size(size)}. Runs that are removed from it cannot be restored."
+        text = f"{count} in it, with {formatting.size(size)}. Runs that are removed from it cannot be restored."
         dialog = Dialog("Empty the trash?", text, ["Remove for good", "Keep"])
         if await self.push_screen_wait(dialog) == "Remove for good":
             self.deleted.clear()

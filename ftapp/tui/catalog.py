@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp import local_files
-from ftapp.resources import bundled
+from ftapp.common import local_files
+from ftapp.common.resources import bundled
 from ftapp.tui.search import rank
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _read(path: Path, name: str, group: str, text: str) -> Entry:
 
 def _checked(entry: Entry) -> Entry:
     from ftapp import recipe
-    from ftapp.errors import RecipeError
+    from ftapp.common.errors import RecipeError
 
     recipes: dict[str | None, Recipe] = {}
     arms: dict[str | None, Mapping[str, Mapping[str, Any]]] = {}

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftapp import experiments, preflight, recipe, runs
+from ftapp.common.errors import Problem, RecipeError
 from ftapp.environment import check_installed, make_environment
-from ftapp.errors import Problem, RecipeError
 from ftapp.experiments import Experiment, Options
 from ftapp.recipe import Recipe
 from ftapp.runs import Run

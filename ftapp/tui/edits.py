@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from ftapp.errors import Problem, RecipeError
+from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import Phase, Recipe, of_arm
 from ftapp.tui import fields
 from ftapp.tui.draft import Draft

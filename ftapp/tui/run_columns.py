@@ -8,7 +8,7 @@ from typing import Any
 
 from textual.content import Content
 
-from ftapp import words
+from ftapp.common import formatting
 from ftapp.summary import Summary
 from ftapp.tui.search import rank
 
@@ -57,7 +57,7 @@ def result_words(summary: Summary) -> list[str]:
     if summary.loss is not None:
         parts.append(f"loss {summary.loss:.3g}")
     if summary.share is not None:
-        parts.append(f"R = {words.share(summary.share)}")
+        parts.append(f"R = {formatting.share(summary.share)}")
     return parts
 
 
@@ -83,7 +83,7 @@ def _recipe(summary: Summary, now: float) -> Content:
 
 
 def _loss(summary: Summary, now: float) -> Content:
-    return _held_out("" if summary.loss is None else words.number(summary.loss), summary)
+    return _held_out("" if summary.loss is None else formatting.number(summary.loss), summary)
 
 
 def _accuracy(summary: Summary, now: float) -> Content:
@@ -102,14 +102,14 @@ COLUMNS = {
     "started": Column(
         "started",
         15,
-        lambda summary, now: Content(words.when(summary.created, now) if summary.created else ""),
+        lambda summary, now: Content(formatting.when(summary.created, now) if summary.created else ""),
         lambda summary: summary.created,
         descending=True,
     ),
     "duration": Column(
         "took",
         11,
-        lambda summary, now: Content("" if summary.seconds is None else words.duration(summary.seconds)),
+        lambda summary, now: Content("" if summary.seconds is None else formatting.duration(summary.seconds)),
         lambda summary: summary.seconds,
         descending=True,
         right=True,
@@ -134,7 +134,7 @@ COLUMNS = {
     "share": Column(
         "R",
         6,
-        lambda summary, now: Content("" if summary.share is None else words.share(summary.share)),
+        lambda summary, now: Content("" if summary.share is None else formatting.share(summary.share)),
         lambda summary: summary.share,
         right=True,
     ),

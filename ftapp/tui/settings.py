@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from ftapp import safe_files, user_folders
-from ftapp.durable import replace_file
-from ftapp.errors import RunError
+from ftapp.common import safe_files, user_folders
+from ftapp.common.durable import replace_file
+from ftapp.common.errors import RunError
 
 _RECENT = 12
 

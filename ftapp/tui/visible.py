@@ -7,7 +7,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from ftapp.words import printable
+from ftapp.common.formatting import printable
 
 
 class Visible(LineFilter):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ftapp import batches, data, models, recipe, survey
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from ftapp.layers import block_ends
 from ftapp.recipe import Recipe
 from ftapp.train import check_phases

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from ftapp import control, models, recipe, runs
+from ftapp.common.errors import RunError
 from ftapp.control import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
 from ftapp.environment import make_environment
-from ftapp.errors import RunError
 from ftapp.history import Follower, History
 from ftapp.runs import Run
 from tests.conftest import Do

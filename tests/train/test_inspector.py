@@ -19,7 +19,7 @@ from PIL import Image
 from ftapp import batches, freeze, models, plan, recipe, rules, stage, structures
 from ftapp.answers import Structure
 from ftapp.clients import Inspector as Client
-from ftapp.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.inspector import Inspector
 from ftapp.layers import describe_layers
 from ftapp.recipe import Augment, Recipe

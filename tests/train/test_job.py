@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ftapp import data, models, recipe
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
 from ftapp.history import History
 from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Phase

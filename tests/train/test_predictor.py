@@ -16,8 +16,8 @@ from PIL import Image
 from ftapp import data, generation, models, narration, recipe
 from ftapp.answers import Generated
 from ftapp.clients import Predictor as Client
+from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
-from ftapp.errors import RunError
 from ftapp.predictor import Predictor
 from ftapp.runs import Run
 from ftapp.service import Request

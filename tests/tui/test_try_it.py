@@ -15,8 +15,9 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import DirectoryTree, OptionList, Static
 
-from ftapp import recipe, runs, words
+from ftapp import recipe, runs
 from ftapp.answers import Prediction
+from ftapp.common import formatting
 from ftapp.runs import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.pick_file import PickFile
@@ -357,7 +358,7 @@ def test_former_values_keep_the_draft() -> None:
 
 
 def test_control_characters_are_shown_and_not_sent() -> None:
-    assert words.printable("a\x1b[2Jb\n\tc\x7f\u202e") == "a␛[2Jb\n\tc\ufffd\ufffd"
+    assert formatting.printable("a\x1b[2Jb\n\tc\x7f\u202e") == "a␛[2Jb\n\tc\ufffd\ufffd"
 
 
 async def test_scores_of_many_classes_and_of_margins() -> None:

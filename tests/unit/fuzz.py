@@ -29,8 +29,8 @@ import msgspec
 from typer.testing import CliRunner
 
 from ftapp import cli, control, experiments, headless, narration, outcome, runs
+from ftapp.common.console import PlainConsole
 from ftapp.compare import drift
-from ftapp.console import PlainConsole
 from ftapp.control import Control
 from ftapp.events import AnyEvent, EventLog, read
 from ftapp.history import History

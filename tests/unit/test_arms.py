@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli, recipe
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from ftapp.recipe import Experiment
 
 RECIPE = """

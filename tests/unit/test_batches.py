@@ -13,7 +13,7 @@ import pytest
 
 from ftapp import batches, models, recipe
 from ftapp.batches import encode_texts, epoch_order, evaluation_order, prefetched
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from tests.conftest import Tiny
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ftapp import cache
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
 
 MIB = 2**20
 

@@ -108,7 +108,7 @@ def test_closed_streams_change_no_exit_code(closed: str, tmp_path: Path) -> None
 def test_a_closed_stream_is_no_place_for_the_next_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     code = (
-        "from ftapp.standard_streams import open_closed; import os, subprocess; open_closed(); "
+        "from ftapp.common.standard_streams import open_closed; import os, subprocess; open_closed(); "
         f"file = open({str(file)!r}, 'w'); print('said'); os.write(2, b'said'); "
         "subprocess.run(['sh', '-c', 'echo said; echo said >&2'], check=True); file.write('kept'); file.close()"
     )

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli, compare, runs
+from ftapp.common.errors import RecipeError
 from ftapp.compare import Arm, Comparison
-from ftapp.errors import RecipeError
 from ftapp.report import comparison
 from ftapp.runs import Run
 from tests.conftest import record_run

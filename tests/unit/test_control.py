@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ftapp import control
+from ftapp.common.errors import RunError
 from ftapp.control import AnyCommand, Checkpoint, Control, Pause, Rate, Resume, Stop
-from ftapp.errors import RunError
 from ftapp.events import Controlled, EventLog, RunEnded, read
 from ftapp.history import History
 from ftapp.runs import STOP_SIGNALS, Run

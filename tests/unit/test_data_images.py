@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ftapp import data, sources
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.data import folder, images
-from ftapp.errors import RecipeError, RunError
 from ftapp.recipe import Data
 
 RED, WHITE = [255, 0, 0], [255, 255, 255]

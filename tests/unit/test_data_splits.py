@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ftapp import data
+from ftapp.common.errors import RecipeError
 from ftapp.data.examples import TEST, TRAIN, VALIDATION, Texts
 from ftapp.data.splits import split
-from ftapp.errors import RecipeError
 from ftapp.recipe import Data
 
 

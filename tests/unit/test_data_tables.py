@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ftapp import data
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from ftapp.recipe import Data
 from tests.unit.test_data_texts import problems, spec, texts
 

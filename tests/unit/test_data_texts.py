@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from ftapp import data, sources
+from ftapp.common.errors import RecipeError
 from ftapp.data import examples, gutenberg, near_copies
 from ftapp.data.examples import Texts
 from ftapp.data.splits import split_documents
 from ftapp.data.texts import prepare
-from ftapp.errors import RecipeError
 from ftapp.recipe import Data
 
 ROWS = [(f"review number {number}", "good" if number % 2 else "bad") for number in range(20)]

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli, compare, experiments, recipe, runs
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from ftapp.experiments import Experiment, Options
 from ftapp.report.experiment import conclude
 from tests.conftest import record_run

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ftapp import cache, features, freeze
 from ftapp.augment import Augmenter
 from ftapp.batches import Draw, Images, View
+from ftapp.common.errors import RunError
 from ftapp.data.examples import Examples, Subset, content_hash
-from ftapp.errors import RunError
 from ftapp.feature_store import Column, Store
 from ftapp.features import Features
 from ftapp.prefix import Cut, cut

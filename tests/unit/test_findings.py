@@ -10,8 +10,8 @@ import pytest
 
 from ftapp import experiments, findings, recipe
 from ftapp.analysis import Interval
+from ftapp.common.errors import RecipeError
 from ftapp.compare import Arm, record
-from ftapp.errors import RecipeError
 from ftapp.events import Drifted, EventLog
 from ftapp.recipe import Finding, Measure
 from ftapp.report.experiment import conclude

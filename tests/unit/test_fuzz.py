@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli
+from ftapp.common.safe_files import LARGEST, open_file
+from ftapp.common.tail_reader import Tail
 from ftapp.events import EventReader, decode
 from ftapp.history import History
 from ftapp.runs import Run
-from ftapp.safe_files import LARGEST, open_file
 from ftapp.summary import Summaries
-from ftapp.tail import Tail
 from tests.conftest import record_run
 from tests.unit import fuzz
 

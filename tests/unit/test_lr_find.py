@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ftapp import lr_find, recipe
 from ftapp.braille import Canvas
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from ftapp.recipe import Phase
 from ftapp.recipe.base_rate import override
 from ftapp.report import lr_find as drawn

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ftapp import preflight, recipe
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 
 
 @pytest.fixture

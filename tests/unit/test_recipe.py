@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ftapp import presets, recipe
-from ftapp.errors import RecipeError
+from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
 
 MINIMAL = """

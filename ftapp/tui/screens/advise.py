@@ -16,7 +16,7 @@ from ftapp import advice
 from ftapp.advice import Advice
 from ftapp.answers import Survey
 from ftapp.clients import Inspector
-from ftapp.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.service import SupersededError
 from ftapp.tui import edits, fields

@@ -17,8 +17,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ftapp import recipe as recipes
-from ftapp import words
-from ftapp.errors import RecipeError
+from ftapp.common import formatting
+from ftapp.common.errors import RecipeError
 from ftapp.history import Follower, History
 from ftapp.runs import Run
 from ftapp.summary import Summary, summarize
@@ -205,7 +205,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
 
     def _who(self, index: int, summary: Summary, now: float) -> Content:
         """The legend's line about a run."""
-        made = f"  {words.when(summary.created, now)}" if summary.created else ""
+        made = f"  {formatting.when(summary.created, now)}" if summary.created else ""
         return Content.assemble(
             (f"━ {self.name_of(index)}  ", style_of(index)),
             f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
@@ -311,16 +311,16 @@ def _result_rows(found: Sequence[Results]) -> list[Fact]:
     # A result on the whole test split stands for itself; others are marked as those of the way.
     ways = ["" if each.final else " so far" for each in found]
     loss, accuracy = [each.loss for each in found], [each.accuracy for each in found]
-    add("loss", loss, [f"{words.number(value or 0)}{way}" for value, way in zip(loss, ways, strict=True)], min)
+    add("loss", loss, [f"{formatting.number(value or 0)}{way}" for value, way in zip(loss, ways, strict=True)], min)
     if any(value is not None for value in accuracy):
         add("accuracy", accuracy, [f"{value or 0:.2%}{way}" for value, way in zip(accuracy, ways, strict=True)], max)
     shares = [each.share for each in found]
-    add("R", shares, [words.share(value or 0) for value in shares])
+    add("R", shares, [formatting.share(value or 0) for value in shares])
     seconds = [each.seconds for each in found]
-    add("time", seconds, [words.duration(value or 0) for value in seconds], min)
+    add("time", seconds, [formatting.duration(value or 0) for value in seconds], min)
     add("steps", [each.steps for each in found], [f"{each.steps:,}" for each in found])
     paces = [each.pace for each in found]
-    add("steps/s", paces, [words.number(value or 0) for value in paces], max)
+    add("steps/s", paces, [formatting.number(value or 0) for value in paces], max)
     memory = [each.memory for each in found]
-    add("memory", memory, [words.size(value or 0) for value in memory], min)
+    add("memory", memory, [formatting.size(value or 0) for value in memory], min)
     return rows

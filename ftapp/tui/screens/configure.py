@@ -23,7 +23,7 @@ from textual.worker import Worker, WorkerState
 from ftapp import cautions, presets, recipe, sources, structures
 from ftapp.answers import Structure
 from ftapp.clients import Inspector
-from ftapp.errors import Problem, RecipeError, RunError
+from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.recipe.base_rate import with_base_rate
 from ftapp.service import SupersededError

@@ -15,8 +15,9 @@ from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from ftapp import recipe, runs, words
-from ftapp.errors import RecipeError
+from ftapp import recipe, runs
+from ftapp.common import formatting
+from ftapp.common.errors import RecipeError
 from ftapp.experiments import Experiment, Member, control_of
 from ftapp.recipe import Finding
 from ftapp.runs import Run
@@ -146,9 +147,9 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         if self._repeats > 1:
             told.append(f"repeat {self._shown_repeat} of {self._repeats}")
         if summary.seconds is not None and summary.status != "running":
-            told.append(words.duration(summary.seconds))
+            told.append(formatting.duration(summary.seconds))
         if summary.created:
-            told.append(f"begun {words.when(summary.created, now)}")
+            told.append(f"begun {formatting.when(summary.created, now)}")
         if status == "crashed":
             lines = runs.last_lines(self.experiment.log_file, 1)
             told.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")

@@ -14,13 +14,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from ftapp import clients
-from ftapp.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.formatting import duration
 from ftapp.recipe import Recipe
 from ftapp.suggestions import FEWEST, Curve
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.range_plot import RangePlot
 from ftapp.tui.widgets.text_line import TextLine
-from ftapp.words import duration
 
 _MUTED = "$foreground 60%"
 _OWN, _TAKE = "warning", "success"  # colours of the rate that the phase has, and of the one to take

@@ -14,8 +14,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import DirectoryTree, Label, Static
 
-from ftapp import local_files
-from ftapp.words import escape_unprintable
+from ftapp.common import local_files
+from ftapp.common.formatting import escape_unprintable
 
 
 class _Files(DirectoryTree):

@@ -19,7 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ftapp import words
+from ftapp.common import formatting
 from ftapp.tui.catalog import Catalog, Entry
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.facts import Fact, Facts
@@ -254,7 +254,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     def _copy_to(self, name: str | None) -> None:
         from ftapp import recipe
-        from ftapp.errors import RecipeError
+        from ftapp.common.errors import RecipeError
 
         entry = self.entry
         if not name or entry is None:
@@ -393,7 +393,7 @@ def _model(model: Model, size: Size | None) -> Content:
     name, place = recipe_words.model_words(model.preset)
     told = recipe_words.head_words(model)
     if size is not None:
-        told = f"{words.count(size.parameters)} parameters, {told}"
+        told = f"{formatting.count(size.parameters)} parameters, {told}"
     return Content.assemble(name, (f"  {place}\n", _MUTED), (told, _MUTED))
 
 
@@ -415,7 +415,7 @@ def _phase(phase: Phase, share: float | None) -> Content:
     return Content.assemble(
         (f"{phase.name}  ", "b"),
         (recipe_words.length_words(phase), _MUTED),
-        "" if share is None else f"  R = {words.share(share)}",
+        "" if share is None else f"  R = {formatting.share(share)}",
         "\n",
         Content.styled(" · ", _MUTED).join(rules),
         (f"\n{recipe_words.rate_words(phase)}", _MUTED),
@@ -429,7 +429,7 @@ def _costs(last: Summary | None, note: str | None, disk: str | None) -> Fact:
     """
     time_words = "not measured on this machine yet"
     if last is not None and last.status == "done" and last.seconds is not None:
-        time_words = f"about {words.duration(last.seconds)}, as the last run"
+        time_words = f"about {formatting.duration(last.seconds)}, as the last run"
     elif note:
         time_words = note
     return "Takes", Content.assemble(time_words, (f"\n{disk or ''}", _MUTED))
@@ -443,6 +443,6 @@ def _outcome(last: Summary | None, now: float) -> Fact:
         return "Last run", Content.styled("not run on this machine yet", _MUTED)
     parts = [last.status, *result_words(last)]
     if last.seconds is not None:
-        parts.append(f"in {words.duration(last.seconds)}")
-    made = f", {words.when(last.created, now)}" if last.created else ""
+        parts.append(f"in {formatting.duration(last.seconds)}")
+    made = f", {formatting.when(last.created, now)}" if last.created else ""
     return "Last run", Content.assemble(", ".join(parts), (made, _MUTED))

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from ftapp import control, outcome
 from ftapp import recipe as recipes
 from ftapp.ahead import SharedFollower
-from ftapp.errors import RecipeError, RunError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run

@@ -15,8 +15,9 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from ftapp import trash, words
-from ftapp.errors import RunError
+from ftapp import trash
+from ftapp.common import formatting
+from ftapp.common.errors import RunError
 from ftapp.experiments import Experiment
 from ftapp.summary import Summary
 from ftapp.trash import Deleted
@@ -307,10 +308,14 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
         found = [summary for summary in chosen if summary.experiment]
         names = {summary.run.folder.name for summary in found}
         count = sum(summary.parent in names for summary in self._runs or ())
-        also = f" {words.quantity(len(chosen) - len(found), 'other run')} as well." if len(chosen) > len(found) else ""
+        also = (
+            f" {formatting.quantity(len(chosen) - len(found), 'other run')} as well."
+            if len(chosen) > len(found)
+            else ""
+        )
         text = (
             f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} go. Their "
-            f"{words.quantity(count, 'run')} with events and models can go too, or stay as runs of their own.{also}"
+            f"{formatting.quantity(count, 'run')} with events and models can go too, or stay as runs of their own.{also}"
             f"\n\n{_UNDONE}"
         )
         title = "Delete this experiment?" if len(found) == 1 else f"Delete these {len(found)} experiments?"
@@ -347,7 +352,7 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
             self.refresh_bindings()
             size = await asyncio.to_thread(lambda: sum(each.size for each in deleted))
             what = deleted[0].place.name if len(deleted) == 1 else f"{len(deleted)} folders"
-            room = words.size(size)
+            room = formatting.size(size)
             self.notify(
                 f"{what}: u brings back what was deleted. {room} stay on the disk for {trash.DAYS} days, or until "
                 "the trash is emptied (Ctrl-P).",
@@ -371,5 +376,5 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
                 self.notify(str(error), severity="warning", markup=False)
         self.refresh_bindings()
         if restored:
-            self.notify(f"{words.quantity(restored, 'folder')} restored.")
+            self.notify(f"{formatting.quantity(restored, 'folder')} restored.")
         await self._reread()

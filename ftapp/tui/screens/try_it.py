@@ -16,9 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ftapp import recipe as recipes
-from ftapp import sources, words
+from ftapp import sources
 from ftapp.clients import Predictor
-from ftapp.errors import RecipeError, RunError
+from ftapp.common import formatting
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
 from ftapp.summary import Summary, summarize
@@ -185,7 +186,7 @@ def _about(summary: Summary) -> Content:
     """Which model it is, on one line."""
     parts = result_words(summary)
     if summary.created is not None:
-        parts.append(words.when(summary.created, time.time()))
+        parts.append(formatting.when(summary.created, time.time()))
     name = " ".join(filter(None, (summary.recipe, summary.profile)))
     return Content.assemble(("Try  ", _MUTED), (name, "b"), (f"   {'  ·  '.join(parts)}", _MUTED))
 

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from ftapp.cautions import Caution
-from ftapp.words import printable
+from ftapp.common.formatting import printable
 
 _MOST = 3  # that are shown; the others are counted
 

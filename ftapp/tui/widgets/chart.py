@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual_hires_canvas import Canvas
 from textual_plot import PlotWidget
 
-from ftapp.ticks import short
+from ftapp.common.ticks import short
 from ftapp.tui.curves import Curve, Floats, smoothed, thin, window
 from ftapp.tui.widgets.plot import Plot
 

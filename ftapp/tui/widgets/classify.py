@@ -15,10 +15,10 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from ftapp import words
 from ftapp.answers import HeldOut, Prediction
 from ftapp.clients import Predictor
-from ftapp.errors import RecipeError, RunError
+from ftapp.common import formatting
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
 from ftapp.tui.widgets.scores import Scores
@@ -127,7 +127,7 @@ class Classify(Container):
 
     def action_pick(self) -> None:
         """Choose an image file from a tree of folders."""
-        from ftapp.local_files import PICTURES
+        from ftapp.common.local_files import PICTURES
         from ftapp.tui.screens.pick_file import PickFile
 
         def chosen(file: Path | None) -> None:
@@ -208,7 +208,7 @@ class Classify(Container):
         tried = self.query_one("#tried", OptionList)
         best, number = found.best[0], _score(found)
         label = Content.assemble(
-            (f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (words.printable(" ".join(value.split())), _MUTED)
+            (f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (formatting.printable(" ".join(value.split())), _MUTED)
         )
         self._values = [value, *self._values]
         former = [option.prompt for option in tried.options]
@@ -224,14 +224,14 @@ def _score(found: Prediction) -> str:
 def _held_out_line(example: HeldOut) -> Content:
     """An example of the test split: whether the answer is right, its score, the class, and the example itself."""
     sign, style = ("✓", "$success") if example.is_right else ("✗", "$error")
-    found, label = words.printable(example.found), words.printable(example.label)
+    found, label = formatting.printable(example.found), formatting.printable(example.label)
     taken = found if example.is_right else f"{label} taken for {found}"
     itself = example.text if example.file is None else Path(example.file).name
     return Content.assemble(
         (f"{sign} ", style),
         (f"{_score(example.prediction):>6}  ", _MUTED),
         (f"{taken}  ", "b"),
-        (words.printable(" ".join((itself or "").split())), _MUTED),
+        (formatting.printable(" ".join((itself or "").split())), _MUTED),
     )
 
 

@@ -10,11 +10,11 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from ftapp.answers import Example, Preview, Tokens
+from ftapp.common.formatting import quantity
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.bars import Bars
 from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, columns
-from ftapp.words import quantity
 
 _TEXT = 240  # characters of an example that are shown
 _PICTURE = 14  # columns of a picture at most

@@ -9,8 +9,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from ftapp import rules, words
+from ftapp import rules
 from ftapp.answers import Costs, Structure
+from ftapp.common import formatting
 from ftapp.tui import layers
 from ftapp.tui.edits import Form
 from ftapp.tui.layers import Choice, Node
@@ -131,7 +132,7 @@ class LayersPane(Vertical):
         self._tell_rule()
         share = Content.assemble(
             ("R ", "$foreground 60%"),
-            (words.share(choice.share), "bold $primary"),
+            (formatting.share(choice.share), "bold $primary"),
             (f"   {choice.trained:,} of {choice.structure.parameters:,} parameters train", "$foreground 60%"),
         )
         self.query_one("#share", Static).update(share, layout=False)
@@ -206,16 +207,16 @@ def cost_words(costs: Costs) -> str:
         about = "" if costs.basis == "measured" else "about "
         parts.append(f"a step {about}{seconds(costs.step)}")
         if costs.steps is not None:
-            parts.append(f"{costs.steps:,} steps {about}{words.duration(costs.step * costs.steps)}")
+            parts.append(f"{costs.steps:,} steps {about}{formatting.duration(costs.step * costs.steps)}")
     elif costs.estimate:
-        parts.append(f"a step {words.flops(costs.estimate.flops)}")
+        parts.append(f"a step {formatting.flops(costs.estimate.flops)}")
     if costs.estimate:
         estimate = costs.estimate
         memory = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations
-        parts.append(f"memory {words.size(memory)}")
+        parts.append(f"memory {formatting.size(memory)}")
     lines = [" · ".join(parts)] if parts else []
     if costs.choice and costs.choice.cached:
-        kept = f"kept: output of {costs.choice.layers[-1]}, {words.size(costs.choice.size)}"
+        kept = f"kept: output of {costs.choice.layers[-1]}, {formatting.size(costs.choice.size)}"
         lines.append(f"{kept}; {costs.choice.reason}")
     elif costs.choice:
         lines.append(f"no outputs kept: {costs.choice.reason}")

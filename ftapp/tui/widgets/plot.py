@@ -15,7 +15,7 @@ from textual_hires_canvas import Canvas, HiResMode
 from textual_plot import PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
 
-from ftapp.ticks import Axis, fit, short
+from ftapp.common.ticks import Axis, fit, short
 
 
 class Plot(PlotWidget):

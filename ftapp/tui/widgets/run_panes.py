@@ -20,12 +20,13 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
-from ftapp import narration, runs, words
+from ftapp import narration, runs
+from ftapp.common import formatting
+from ftapp.common.safe_files import open_file
 from ftapp.events import Choice, Confused, PhaseEnded, Sampled
 from ftapp.history import History
 from ftapp.recipe import Recipe
 from ftapp.runs import Run
-from ftapp.safe_files import open_file
 from ftapp.tui import outlook
 from ftapp.tui.outlook import PhaseOutlook
 
@@ -94,7 +95,7 @@ class Headline(Static):
                 if result.accuracy is not None:
                     parts.append(f"test accuracy {result.accuracy:.2%}")
                 parts.append(f"test loss {result.loss:.4f}")
-            parts.append(f"{history.ended.steps} steps in {words.duration(history.ended.seconds)}")
+            parts.append(f"{history.ended.steps} steps in {formatting.duration(history.ended.seconds)}")
         elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))
         if started:
@@ -106,7 +107,7 @@ class Headline(Static):
             total = sum(phase.total or 0 for phase in outlook.phases(history, recipe))
             yield f"step {len(history.steps)} of {total}"
             if (left := outlook.remaining(history, recipe)) is not None:
-                yield f"about {words.duration(left)} to go"
+                yield f"about {formatting.duration(left)} to go"
             if speed := history.steps_per_second:
                 yield f"{speed:.3g} steps/s"
         elif activity := history.activity:
@@ -176,7 +177,7 @@ class PhasesPane(Pane):
         else:
             head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
         if phase.ended:
-            head.append(f" in {words.duration(phase.ended.seconds)}", muted)
+            head.append(f" in {formatting.duration(phase.ended.seconds)}", muted)
         yield head
         # What is wrapped stays below what it belongs to.
         yield from (Padding(part, (0, 0, 0, 2)) for part in self._below(phase))
@@ -193,7 +194,7 @@ class PhasesPane(Pane):
                 )
             started = phase.started
             share = started.trainable / started.parameters
-            yield Text(f"R {words.share(share)}  {started.trainable:,} of {started.parameters:,} train", muted)
+            yield Text(f"R {formatting.share(share)}  {started.trainable:,} of {started.parameters:,} train", muted)
             if started.cache:
                 yield Text(_cache(started.cache), muted)
         if phase.ended:
@@ -221,7 +222,7 @@ def _sign(phase: PhaseOutlook, status: str) -> tuple[str, str]:
 def _cache(choice: Choice) -> str:
     if not choice.cached or not choice.layers:
         return f"no features kept: {choice.reason}"
-    return f"features up to {choice.layers[-1]} kept, {words.size(choice.size)}"
+    return f"features up to {choice.layers[-1]} kept, {formatting.size(choice.size)}"
 
 
 class LayersPane(Pane):
@@ -303,7 +304,7 @@ class ExamplesPane(Pane):
         for sample in reversed(samples):
             text = Text(f"after {sample.step} steps  ", self.color("secondary"))
             text.append(sample.prompt, f"bold {self.color('foreground')}")
-            written = " ".join(words.printable(sample.text.removeprefix(sample.prompt)).split())
+            written = " ".join(formatting.printable(sample.text.removeprefix(sample.prompt)).split())
             text.append(f" {written}", self.color("foreground"))
             parts += [text, Text()]
         self.put(Group(*parts))
@@ -374,7 +375,7 @@ class LogPane(RichLog):
         muted = _color(self, "secondary")
         follows = self.is_vertical_scroll_end  # nobody has scrolled up to read
         for line in runs.telling(self._new_output()):
-            self.write(Text(words.printable(line), muted))
+            self.write(Text(formatting.printable(line), muted))
         happened = history.happened()
         for event in happened[self._told :]:
             clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S ")

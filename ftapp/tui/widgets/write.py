@@ -16,10 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 from textual.worker import Worker
 
-from ftapp import words
 from ftapp.answers import Generated
 from ftapp.clients import Predictor
-from ftapp.errors import RecipeError, RunError
+from ftapp.common import formatting
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.tui.widgets.prompt import Number, Prompt, Tried
 
 _TITLES = {"trained": "[$primary]Fine-tuned[/]", "base": "[$accent]Before training[/]"}
@@ -92,7 +92,7 @@ class Continuation(VerticalScroll):
 
     def _show(self, prompt: str, written: str) -> None:
         at_end = self.is_vertical_scroll_end
-        self.text.update(Content.assemble((prompt, "$foreground-muted"), words.printable(written)))
+        self.text.update(Content.assemble((prompt, "$foreground-muted"), formatting.printable(written)))
         if at_end:
             self.scroll_end(animate=False)
 

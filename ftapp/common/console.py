@@ -9,8 +9,8 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from ftapp.safe_output import raw_stream
-from ftapp.words import printable
+from ftapp.common.formatting import printable
+from ftapp.common.safe_output import raw_stream
 
 UNLIMITED = 10_000
 """Columns of a file or a pipe, where there is no edge to wrap lines at."""

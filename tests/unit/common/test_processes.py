@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import ftapp
-from ftapp.processes import child_environment, python_module, secure
+from ftapp.common.processes import child_environment, python_module, secure
 
 PACKAGE = Path(ftapp.__file__).parent
 ROOT = str(PACKAGE.parent)

@@ -7,8 +7,8 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from ftapp import safe_files
-from ftapp.durable import replace_file
+from ftapp.common import safe_files
+from ftapp.common.durable import replace_file
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from ftapp.common.ticks import fit, labels
 from ftapp.report import svg
-from ftapp.ticks import fit, labels
 
 SPANS = [
     (0.0, 1.0),

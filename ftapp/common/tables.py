@@ -11,8 +11,8 @@ from typing import TextIO
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
-from ftapp.console import UNLIMITED, PlainConsole
-from ftapp.words import one_line, printable
+from ftapp.common.console import UNLIMITED, PlainConsole
+from ftapp.common.formatting import one_line, printable
 
 _GAP = 2  # cells between columns
 _CUT = "…"

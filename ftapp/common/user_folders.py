@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from ftapp.errors import RunError
+from ftapp.common.errors import RunError
 
 
 def cache() -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ftapp.safe_files import LARGEST, open_file
+from ftapp.common.safe_files import LARGEST, open_file
 
 PIECE = 2**18  # bytes: about 1,300 steps of a run, which stay in a processor's cache and take some 2 ms to fold
 
@@ -14,10 +14,10 @@ class Tail:
     """Reads the whole lines of a growing file in bounded pieces.
 
     A line without its end waits for the next call, and a file that cannot be read has nothing new. A line longer than
-    `ftapp.safe_files.LARGEST` is passed over. restarts: how often the file was found to be another one, or shorter than
-    before; it is then read from its beginning, and what was read before is void. caught_up: whether the last call
-    reached the end of the file. position: where the next line begins, in bytes; inode: the file's, 0 before it is read;
-    passed_over: how many lines were too long.
+    `ftapp.common.safe_files.LARGEST` is passed over. restarts: how often the file was found to be another one, or
+    shorter than before; it is then read from its beginning, and what was read before is void. caught_up: whether the
+    last call reached the end of the file. position: where the next line begins, in bytes; inode: the file's, 0 before
+    it is read; passed_over: how many lines were too long.
     """
 
     def __init__(self, path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp import cache, cache_folders
+from ftapp import cache
+from ftapp.common import cache_folders
 from ftapp.feature_store import Column, Store
 
 COLUMNS = (Column("pooled", (3,), False, "float32"),)
@@ -44,7 +45,9 @@ def as_nobody(code: str) -> str:
     """What a process prints that becomes another user once it has imported what it needs."""
     prelude = """
 import os, numpy, platformdirs
-from ftapp import cache, cache_folders, fetch
+from ftapp import cache
+from ftapp.common import cache_folders
+from ftapp.common import downloads
 from ftapp.feature_store import Column, Store
 numpy.ones(3), cache.folder()
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
@@ -64,7 +67,7 @@ with cache.used("entry", "a label") as place:
         pass
 (entry,) = cache.entries()
 print(entry.label, cache.remove(entry))
-folder = fetch.cache_dir() / "converted" / "one"
+folder = downloads.cache_dir() / "converted" / "one"
 cache_folders.make(folder, "one", lambda: cache_folders.matches_manifest(folder), print)
 print((folder / "weights").read_text())
 """
@@ -86,7 +89,7 @@ try:
         print("made")
 except OSError as error:
     print(error.strerror)
-folder = fetch.cache_dir() / "converted" / "two"
+folder = downloads.cache_dir() / "converted" / "two"
 try:
     cache_folders.make(folder, "two", lambda: False, print)
 except cache_folders.UnwritableError as error:

@@ -23,9 +23,10 @@ from pathlib import Path
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from ftapp import archives, cache_folders, data, fetch
-from ftapp.artifacts import Artifact
-from ftapp.errors import HubError, NotFoundError, RecipeError, RunError
+from ftapp import data
+from ftapp.common import archives, cache_folders, downloads
+from ftapp.common.errors import HubError, NotFoundError, RecipeError, RunError
+from ftapp.common.package_uri import Artifact
 from ftapp.recipe import Data
 
 WHEEL = "tiny_data-1.0-py3-none-any.whl"
@@ -152,8 +153,8 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
-    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
-    monkeypatch.setattr(fetch, "_pip_config", dict)
+    monkeypatch.setattr(downloads, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(downloads, "_pip_config", dict)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
     server.held.set()
@@ -163,7 +164,7 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
 
 def cached() -> list[str]:
     """What the cache holds but for lock files."""
-    found = (path for kind in ("archives", "artifacts") for path in (fetch.cache_dir() / kind).glob("*"))
+    found = (path for kind in ("archives", "artifacts") for path in (downloads.cache_dir() / kind).glob("*"))
     return [path.name for path in found if path.suffix != ".lock"]
 
 
@@ -171,14 +172,14 @@ def cached() -> list[str]:
 def test_a_file_and_a_folder_arrive_once(index: Index, name: str, pack: Callable[..., bytes]) -> None:
     digest = index.add(name, pack({"data/a.txt": b"a", "data/deep/b.txt": b"", "other.txt": b"no", "database": b"no"}))
     told: list[tuple[str, int, int | None]] = []
-    file = fetch.artifact(Artifact(name, "data/a.txt", digest), lambda *report: told.append(report))
+    file = downloads.artifact(Artifact(name, "data/a.txt", digest), lambda *report: told.append(report))
     assert file.read_bytes() == b"a"
     kibibytes = -(-len(index.files[name]) // 1024)
     assert told[-1] == (f"downloading {name}, KiB", kibibytes, kibibytes)
-    folder = fetch.artifact(Artifact(name, "data", digest))
+    folder = downloads.artifact(Artifact(name, "data", digest))
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt")) == ["a.txt", "deep/b.txt"]
     before = index.downloads
-    assert fetch.artifact(Artifact(name, "data/a.txt", digest)) == file
+    assert downloads.artifact(Artifact(name, "data/a.txt", digest)) == file
     assert index.downloads == before
     assert len(cached()) == 3
 
@@ -239,10 +240,10 @@ def test_a_damaged_entry_is_unpacked_again(
         "sdist": (SDIST, sdist(members)),
     }[pack]
     spec = Artifact(name, "data", index.add(name, content))
-    folder = fetch.artifact(spec)
+    folder = downloads.artifact(spec)
     damage_entry(folder, damage)
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
-    assert fetch.artifact(spec) == folder
+    assert downloads.artifact(spec) == folder
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a": b"a", "b": b"b"}
     assert ("made anew" in caplog.text) is (damage != "all gone")
     assert index.downloads == 1
@@ -253,26 +254,26 @@ def test_a_list_that_contradicts_its_wheel_does_no_harm(index: Index, caplog: py
     listed = record({"data/a": b"another"})
     spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel(listed | {"data/a": b"a"})))
     for _ in range(2):
-        assert (fetch.artifact(spec) / "a").read_bytes() == b"a"
+        assert (downloads.artifact(spec) / "a").read_bytes() == b"a"
     assert caplog.text == ""
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "a folder"])
 def test_a_damaged_archive_is_fetched_again(index: Index, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel({"data/a": b"a"})))
-    folder = fetch.artifact(spec)
-    (archive,) = fetch.cache_dir().glob(f"archives/*/{WHEEL}")
+    folder = downloads.artifact(spec)
+    (archive,) = downloads.cache_dir().glob(f"archives/*/{WHEEL}")
     content = archive.read_bytes()
     archive.unlink()
     if damage == "a folder":
         archive.mkdir()
     elif damage != "missing":
         archive.write_bytes(content[:-3] + b"xyz" if damage == "flipped" else content[:50])
-    assert (fetch.artifact(spec) / "a").read_bytes() == b"a"
+    assert (downloads.artifact(spec) / "a").read_bytes() == b"a"
     assert index.downloads == 2
     assert archive.read_bytes() == content
     assert "made anew" in caplog.text
-    assert fetch.artifact(spec) == folder
+    assert downloads.artifact(spec) == folder
     assert index.downloads == 2
 
 
@@ -282,7 +283,7 @@ def test_another_sha256_is_refused(index: Index, listed: bool) -> None:
     if listed:
         index.digests[WHEEL] = arrived
     with pytest.raises(RunError) as caught:
-        fetch.artifact(Artifact(WHEEL, "a", "0" * 64))
+        downloads.artifact(Artifact(WHEEL, "a", "0" * 64))
     assert "0" * 64 in str(caught.value)
     assert arrived in str(caught.value)
     assert index.downloads == (0 if listed else 1)
@@ -292,7 +293,7 @@ def test_another_sha256_is_refused(index: Index, listed: bool) -> None:
 def test_transient_failures_are_retried(index: Index) -> None:
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a" * 200_000})))
     index.failures, index.drops = 2, 2
-    assert fetch.artifact(spec).stat().st_size == 200_000
+    assert downloads.artifact(spec).stat().st_size == 200_000
     assert index.downloads == 3
 
 
@@ -300,25 +301,25 @@ def test_a_connection_that_keeps_breaking_is_an_error(index: Index) -> None:
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a" * 200_000})))
     index.drops = 3
     with pytest.raises(RunError, match=r"comes from a package index; 127\.0\.0\.1 cannot be reached"):
-        fetch.artifact(spec)
+        downloads.artifact(spec)
     assert cached() == []
 
 
 def test_errors_of_an_index(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = index.add(WHEEL, wheel({"a": b"a"}))
     with pytest.raises(RunError, match=f"did you mean '{WHEEL}'"):
-        fetch.artifact(Artifact("tiny_data-1.1-py3-none-any.whl", "a", digest))
+        downloads.artifact(Artifact("tiny_data-1.1-py3-none-any.whl", "a", digest))
     with pytest.raises(RunError, match="there is no package 'other'"):
-        fetch.artifact(Artifact("other-1.0.tar.gz", "a", digest))
+        downloads.artifact(Artifact("other-1.0.tar.gz", "a", digest))
     index.failures = 3
     with pytest.raises(RunError, match="answered 503"):
-        fetch.artifact(Artifact(WHEEL, "a", digest))
+        downloads.artifact(Artifact(WHEEL, "a", digest))
     monkeypatch.setenv("PIP_INDEX_URL", f"{index.address}/html")
     with pytest.raises(RunError, match="no page of a package index"):
-        fetch.artifact(Artifact(WHEEL, "a", digest))
+        downloads.artifact(Artifact(WHEEL, "a", digest))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     with pytest.raises(RunError, match=r"127\.0\.0\.1 cannot be reached"):
-        fetch.artifact(Artifact(WHEEL, "a", digest))
+        downloads.artifact(Artifact(WHEEL, "a", digest))
 
 
 def test_indexes_without_the_file_are_passed_over(
@@ -329,7 +330,7 @@ def test_indexes_without_the_file_are_passed_over(
     empty.mkdir()
     monkeypatch.setenv("PIP_INDEX_URL", f"{empty.as_uri()}\n{index.address}/none")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"http://127.0.0.1:9/simple {index.address}/simple")
-    assert fetch.artifact(Artifact(WHEEL, "a", digest)).read_bytes() == b"a"
+    assert downloads.artifact(Artifact(WHEEL, "a", digest)).read_bytes() == b"a"
 
 
 def test_an_index_in_a_folder(index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -339,18 +340,18 @@ def test_an_index_in_a_folder(index: Index, monkeypatch: pytest.MonkeyPatch, tmp
     (project / WHEEL).write_bytes(content)
     (project / "index.html").write_text(f'<a href="{WHEEL}">{WHEEL}</a>')
     monkeypatch.setenv("PIP_INDEX_URL", project.parent.as_uri())
-    assert fetch.artifact(Artifact(WHEEL, "a", hashlib.sha256(content).hexdigest())).read_bytes() == b"a"
+    assert downloads.artifact(Artifact(WHEEL, "a", hashlib.sha256(content).hexdigest())).read_bytes() == b"a"
 
 
 def test_the_password_of_an_index_stays_with_its_host(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = index.add(WHEEL, wheel({"a": b"a"}))
     monkeypatch.setenv("PIP_INDEX_URL", f"{index.address.replace('//', '//user:secret@')}/simple")
-    fetch.artifact(Artifact(WHEEL, "a", digest))
+    downloads.artifact(Artifact(WHEEL, "a", digest))
     assert all(authorization for _, authorization in index.requests)
-    elsewhere = fetch._beside(fetch._Remote("http://user:secret@127.0.0.1/simple"), "http://localhost/files/a")
+    elsewhere = downloads._beside(downloads._Remote("http://user:secret@127.0.0.1/simple"), "http://localhost/files/a")
     assert elsewhere.auth is None
     with pytest.raises(RunError) as caught:
-        fetch.artifact(Artifact("other-1.0.tar.gz", "a", "0" * 64))
+        downloads.artifact(Artifact("other-1.0.tar.gz", "a", "0" * 64))
     assert "secret" not in str(caught.value)
 
 
@@ -360,14 +361,14 @@ def test_unsafe_members_are_refused(
 ) -> None:
     digest = index.add(name, pack({"data/../data/../../escape": b"x", "data/a": b"a"}, link="data/link"))
     with pytest.raises(RunError, match="only plain files"):
-        fetch.artifact(Artifact(name, "data", digest))
+        downloads.artifact(Artifact(name, "data", digest))
     with pytest.raises(RunError, match="there is no"):
-        fetch.artifact(Artifact(name, "escape", digest))
-    assert fetch.artifact(Artifact(name, "data/a", digest)).read_bytes() == b"a"
+        downloads.artifact(Artifact(name, "escape", digest))
+    assert downloads.artifact(Artifact(name, "data/a", digest)).read_bytes() == b"a"
     monkeypatch.setattr(archives, "_MAX_UNPACKED", 10)
     digest = index.add(name, pack({"big/a": b"a" * 6, "big/b": b"b" * 6}))
     with pytest.raises(RunError, match="at most"):
-        fetch.artifact(Artifact(name, "big", digest))
+        downloads.artifact(Artifact(name, "big", digest))
 
 
 def patched(archive: bytes, at: int, value: int) -> bytes:
@@ -419,41 +420,41 @@ def test_a_faulty_archive_ends_in_a_sentence(index: Index, fault: str) -> None:
     name, make, message = FAULTS[fault]
     digest = index.add(name, make())
     with pytest.raises(RunError, match=message) as caught:
-        fetch.artifact(Artifact(name, "data", digest))
+        downloads.artifact(Artifact(name, "data", digest))
     assert len(str(caught.value)) < 1000
     assert len(str(caught.value).splitlines()) == 1
-    assert not list((fetch.cache_dir() / "artifacts").glob("*[!k]"))  # nothing but a lock
+    assert not list((downloads.cache_dir() / "artifacts").glob("*[!k]"))  # nothing but a lock
 
 
 def test_errors_of_an_archive(index: Index) -> None:
     digest = index.add(WHEEL, wheel({"data/reviews.csv": b"a"}))
     with pytest.raises(RunError, match=r"did you mean 'data/reviews\.csv'"):
-        fetch.artifact(Artifact(WHEEL, "data/review.csv", digest))
+        downloads.artifact(Artifact(WHEEL, "data/review.csv", digest))
     digest = index.add(WHEEL, b"no archive at all")
     with pytest.raises(RunError, match="cannot be read"):
-        fetch.artifact(Artifact(WHEEL, "a", digest))
+        downloads.artifact(Artifact(WHEEL, "a", digest))
     digest = index.add(SDIST, sdist({"a": os.urandom(5000)})[:3000])
     with pytest.raises(RunError, match="cannot be read"):
-        fetch.artifact(Artifact(SDIST, "a", digest))
+        downloads.artifact(Artifact(SDIST, "a", digest))
 
 
 def test_offline_uses_the_cache_alone(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"})))
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
     with pytest.raises(RunError, match=f"{WHEEL} is not in .* with --offline everything comes from the cache"):
-        fetch.artifact(spec)
+        downloads.artifact(spec)
     assert index.requests == []
     monkeypatch.delenv("FTAPP_OFFLINE")
-    path = fetch.artifact(spec)
+    path = downloads.artifact(spec)
     asked = len(index.requests)
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
-    assert fetch.artifact(spec) == path
+    assert downloads.artifact(spec) == path
     assert len(index.requests) == asked
 
 
 def _start(spec: Artifact) -> subprocess.Popen[str]:
     """The same download in a process of its own."""
-    code = f"from ftapp import fetch, artifacts; print(fetch.artifact(artifacts.{spec!r}))"
+    code = f"from ftapp import fetch, artifacts; print(downloads.artifact(artifacts.{spec!r}))"
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
@@ -463,14 +464,14 @@ def test_a_killed_download_leaves_nothing(index: Index, monkeypatch: pytest.Monk
     index.held.clear()
     child = _start(spec)
     deadline = time.monotonic() + 120
-    while not any(path.stat().st_size for path in fetch.cache_dir().glob("archives/.*.tmp/*.whl")):
+    while not any(path.stat().st_size for path in downloads.cache_dir().glob("archives/.*.tmp/*.whl")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
     child.communicate()
     assert [name for name in cached() if not name.endswith(".tmp")] == []
     index.held.set()
-    assert fetch.artifact(spec).stat().st_size == 2_000_000
+    assert downloads.artifact(spec).stat().st_size == 2_000_000
     assert len(cached()) == 2  # the archive and what was unpacked
 
 
@@ -480,7 +481,7 @@ def test_processes_and_threads_at_once_download_once(index: Index, monkeypatch: 
     index.trickle = 0.05
     children = [_start(spec) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
-        paths = set(pool.map(lambda _: str(fetch.artifact(spec)), range(4)))
+        paths = set(pool.map(lambda _: str(downloads.artifact(spec)), range(4)))
     paths |= {child.communicate()[0].strip() for child in children}
     assert len(paths) == 1
     assert index.downloads == 1
@@ -493,24 +494,24 @@ def test_a_cache_that_cannot_be_written_is_an_error(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "file"))
     with pytest.raises(RunError, match="cannot be written"):
-        fetch.artifact(Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"}))))
+        downloads.artifact(Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"}))))
 
 
 def test_a_url_keeps_the_hash_it_had_at_first(index: Index) -> None:
     index.add("book.txt", b"once upon a time")
     address = f"{index.address}/files/book.txt"
-    path = fetch.url(address, "book.txt")
-    assert path == fetch.cache_dir() / "books" / "book" / "book.txt"
-    assert fetch.url(address, "book.txt").read_bytes() == b"once upon a time"
+    path = downloads.url(address, "book.txt")
+    assert path == downloads.cache_dir() / "books" / "book" / "book.txt"
+    assert downloads.url(address, "book.txt").read_bytes() == b"once upon a time"
     assert index.downloads == 1
     path.write_bytes(b"once")
-    assert fetch.url(address, "book.txt").read_bytes() == b"once upon a time"
+    assert downloads.url(address, "book.txt").read_bytes() == b"once upon a time"
     path.write_bytes(b"once")
     index.add("book.txt", b"another edition")
     with pytest.raises(RunError, match=r"book\.txt has changed at .*: its sha256 was"):
-        fetch.url(address, "book.txt")
+        downloads.url(address, "book.txt")
     with pytest.raises(NotFoundError, match="answered 404"):
-        fetch.url(f"{index.address}/files/none.txt", "none.txt")
+        downloads.url(f"{index.address}/files/none.txt", "none.txt")
 
 
 def test_a_book_that_is_not_there_is_a_fault_of_the_recipe(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -526,10 +527,10 @@ def test_a_book_that_is_not_there_is_a_fault_of_the_recipe(index: Index, monkeyp
 
 def test_a_refusal_is_an_answer(index: Index) -> None:
     index.failures = 1
-    fetch.reach(index.address, "it", any_answer=True)
+    downloads.reach(index.address, "it", any_answer=True)
     index.failures = 1
     with pytest.raises(HubError, match=r"it comes from .* answered 503"):
-        fetch.reach(index.address, "it")
+        downloads.reach(index.address, "it")
 
 
 def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -543,15 +544,15 @@ def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     hosts = ["zero", "two", "three"]
-    assert fetch._indexes() == ([f"https://{host}.example/simple" for host in hosts], "/certificates.pem")
+    assert downloads._indexes() == ([f"https://{host}.example/simple" for host in hosts], "/certificates.pem")
     monkeypatch.setenv("PIP_INDEX_URL", "https://four.example/simple")
-    assert fetch._indexes()[0][0] == "https://four.example/simple"
+    assert downloads._indexes()[0][0] == "https://four.example/simple"
     monkeypatch.delenv("PIP_INDEX_URL")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert fetch._indexes() == ([PYPI_SIMPLE_ENDPOINT], True)
+    assert downloads._indexes() == ([PYPI_SIMPLE_ENDPOINT], True)
     monkeypatch.setenv("UV_DEFAULT_INDEX", "main=https://five.example/simple?a=b")
     monkeypatch.setenv("UV_INDEX", "https://six.example/simple seven=https://seven.example/simple")
-    assert fetch._indexes()[0] == [
+    assert downloads._indexes()[0] == [
         "https://five.example/simple?a=b",
         "https://six.example/simple",
         "https://seven.example/simple",
@@ -559,9 +560,7 @@ def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_fetching_needs_neither_keras_nor_requests_at_import() -> None:
-    code = (
-        "import sys, ftapp.fetch; print([name for name in ('keras', 'requests', 'pypi_simple') if name in sys.modules])"
-    )
+    code = "import sys, ftapp.common.downloads; print([name for name in ('keras', 'requests', 'pypi_simple') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
@@ -569,12 +568,12 @@ def test_fetching_needs_neither_keras_nor_requests_at_import() -> None:
 def test_alice_from_the_real_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path))
     monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
-    indexes, verify = fetch._indexes()
+    indexes, verify = downloads._indexes()
     try:
-        reached = [fetch._project_page(fetch._Remote(index, verify), ALICE.project) for index in indexes[:1]]
-    except fetch._UnreachableError as error:
+        reached = [downloads._project_page(downloads._Remote(index, verify), ALICE.project) for index in indexes[:1]]
+    except downloads._UnreachableError as error:
         pytest.skip(f"no package index is reachable: {error}")
     assert reached
-    path = fetch.artifact(ALICE)
+    path = downloads.artifact(ALICE)
     expected = "7467306ee0feed4971260f3c87421154a05be571d944e9cb021a5713700c38f0"
     assert hashlib.sha256(path.read_bytes()).hexdigest() == expected

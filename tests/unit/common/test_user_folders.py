@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import fetch, presets, runs, sources
-from ftapp.errors import RunError
+from ftapp import presets, runs, sources
+from ftapp.common import downloads
+from ftapp.common.errors import RunError
 from ftapp.tui.settings import Settings
 
 
@@ -34,11 +35,11 @@ def test_without_a_home_the_variable_that_names_a_folder_is_told(
     with pytest.raises(RunError, match=r"there is no home folder to keep runs in; set HOME, or FTAPP_RUNS to a folder"):
         runs.runs_dir()
     with pytest.raises(RunError, match="set HOME, or FTAPP_CACHE to a folder"):
-        fetch.cache_dir()
+        downloads.cache_dir()
     Settings.load().save()
     assert not list(tmp_path.iterdir())
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path))
-    assert fetch.cache_dir() == tmp_path
+    assert downloads.cache_dir() == tmp_path
 
 
 def test_the_home_of_an_unknown_user_is_named() -> None:

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ftapp import cache_folders
-from ftapp.artifacts import Artifact
-from ftapp.errors import RunError, nearest, quote, shorten
+from ftapp.common import cache_folders
+from ftapp.common.errors import RunError, nearest, quote, shorten
+from ftapp.common.package_uri import Artifact
 
 _CHUNK = 1 << 18
 _MAX_UNPACKED = 16 << 30  # bytes; the largest presets are a few GiB, a decompression bomb is more

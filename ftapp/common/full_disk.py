@@ -32,8 +32,8 @@ def is_full(error: BaseException | None) -> bool:
 class FullDisk:
     """Lets the writers of one process wait while a disk is full.
 
-    The process holds the lock on a file meanwhile (`ftapp.locks.is_locked`), which takes no room, and dies with it.
-    waiting: whether it waits; seconds: how long it has waited in all; is_patient: whether it waits at all, or lets
+    The process holds the lock on a file meanwhile (`ftapp.common.locks.is_locked`), which takes no room, and dies with
+    it. waiting: whether it waits; seconds: how long it has waited in all; is_patient: whether it waits at all, or lets
     errors pass.
     """
 

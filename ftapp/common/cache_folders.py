@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp.durable import discard, new_folder_in_place
-from ftapp.errors import RunError
-from ftapp.locks import locked
-from ftapp.safe_files import reason
+from ftapp.common.durable import discard, new_folder_in_place
+from ftapp.common.errors import RunError
+from ftapp.common.locks import locked
+from ftapp.common.safe_files import reason
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is fetched or made, the bytes that have arrived, and the bytes in all where they are known."""

@@ -15,9 +15,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from ftapp import headless, runs, tables
-from ftapp.errors import RecipeError
-from ftapp.tables import Column
+from ftapp import headless, runs
+from ftapp.common import tables
+from ftapp.common.errors import RecipeError
+from ftapp.common.tables import Column
 from tests.conftest import record_run
 
 COLUMNS = [

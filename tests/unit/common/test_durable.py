@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.durable import new_folder_in_place, replace_file
+from ftapp.common.durable import new_folder_in_place, replace_file
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ftapp.durable import new_folder_in_place
+from ftapp.common.durable import new_folder_in_place
 with new_folder_in_place(Path(sys.argv[1])) as scratch:
     (scratch / "half").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp.safe_files import open_file
+from ftapp.common.safe_files import open_file
 
 
 @contextmanager

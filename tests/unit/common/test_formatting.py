@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.words import class_counts, duration, flops
+from ftapp.common.formatting import class_counts, duration, flops
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from ftapp.words import printable
+from ftapp.common.formatting import printable
 
 
 class Screened:

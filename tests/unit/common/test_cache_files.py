@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import cache_files
+from ftapp.common import cache_files
 from ftapp.tui.settings import Settings
 
 # What a file may hold after an accident.

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from ftapp import archives, cache_folders
-from ftapp.artifacts import Artifact
-from ftapp.cache_folders import Progress as Progress
-from ftapp.errors import HubError, NotFoundError, RunError, nearest
-from ftapp.processes import child_environment, python_module
+from ftapp.common import archives, cache_folders
+from ftapp.common.cache_folders import Progress as Progress
+from ftapp.common.errors import HubError, NotFoundError, RunError, nearest
+from ftapp.common.package_uri import Artifact
+from ftapp.common.processes import child_environment, python_module
 
 if TYPE_CHECKING:
     import pypi_simple
@@ -46,7 +46,7 @@ def cache_dir() -> Path:
     """
     if given := os.environ.get("FTAPP_CACHE"):
         return Path(given).expanduser().absolute()
-    from ftapp import user_folders
+    from ftapp.common import user_folders
 
     return user_folders.cache()
 

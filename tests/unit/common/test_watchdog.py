@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from queue import Queue
 
+from ftapp.common.locks import locked
+from ftapp.common.watchdog import Watchdog
 from ftapp.events import RunEnded, read
-from ftapp.locks import locked
 from ftapp.runs import Run
-from ftapp.watchdog import Watchdog
 
 
 def test_a_process_that_computes_nothing_is_stuck() -> None:
