@@ -15,12 +15,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from ftapp import presets, sources
 from ftapp import recipe as recipes
 from ftapp.answers import Probe, Survey
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.recipe import Recipe
-from ftapp.sources import Kind
+from ftapp.recipe import Recipe, presets, sources
+from ftapp.recipe.sources import Kind
 
 Size = Literal["small", "large"]
 Fit = Literal["similar", "different", "unclear"]

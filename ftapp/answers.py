@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from ftapp.events import Choice, Estimate
-from ftapp.rules import Unit
+from ftapp.recipe.layer_rules import Unit
 
 Meaning = Literal["probabilities", "one-vs-rest", "decision values"]
 
@@ -19,8 +19,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     path: names from the top of the model down, joined by "/"; kind: the name of its class; parameters: of its own,
     moving statistics included; trainable: those of them that the optimizer changes when the layer trains; weighted:
     whether it is a unit; shape: of an example in what it puts out, None where that cannot be told; flops: of its own
-    part of the forward pass for one example, None likewise; groups and block: as in `ftapp.rules.Unit`, a container's
-    block being that of the layers inside, None where they lie in several.
+    part of the forward pass for one example, None likewise; groups and block: as in `ftapp.recipe.layer_rules.Unit`, a
+    container's block being that of the layers inside, None where they lie in several.
     """
 
     path: str
@@ -61,7 +61,7 @@ class Structure(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @functools.cached_property
     def units(self) -> tuple[Unit, ...]:
-        """What `ftapp.rules.decide` takes."""
+        """What `ftapp.recipe.layer_rules.decide` takes."""
         return tuple(Unit(layer.path, frozenset(layer.groups), layer.block, self.blocks) for layer in self.weighted)
 
     @functools.cached_property

@@ -302,9 +302,10 @@ def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="TOML files or names of recipes.")],
 ) -> None:
     """Check recipes and all their profiles, without running them, and say what is valid and likely to go wrong."""
-    from ftapp import cautions, recipe
+    from ftapp import recipe
     from ftapp.common.errors import RecipeError
     from ftapp.common.tables import print_text
+    from ftapp.recipe import cautions
 
     wrong: list[str] = []
     for name in files:
@@ -851,9 +852,10 @@ def _surveyed(asked: Recipe, name: str, source: str | None, *, offline: bool) ->
     """The survey of a recipe's data, made by a process of its own since that takes Keras."""
     import asyncio
 
-    from ftapp import presets, recipe, sources
+    from ftapp import recipe
     from ftapp.clients import Inspector
     from ftapp.common.errors import RecipeError, RunError
+    from ftapp.recipe import presets, sources
 
     said = ""
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ftapp import rules
 from ftapp.layers import describe_layers, drops, own_variables, size_of
-from ftapp.rules import Rule, Unit
+from ftapp.recipe import layer_rules
+from ftapp.recipe.layer_rules import Rule, Unit
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,20 @@ class Decision:
 
 def decide(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[Decision]:
     """What the rules make of each weighted layer, without changing the model."""
-    parsed = [rules.parse_rule(text) for text in phase_rules]
+    parsed = [layer_rules.parse_rule(text) for text in phase_rules]
     found, layers = describe_layers(model, backbone)
-    trainable, deciding = rules.decide(parsed, found)
+    trainable, deciding = layer_rules.decide(parsed, found)
     return [Decision(*parts) for parts in zip(found, layers, trainable, deciding, strict=True)]
 
 
 def problems(model: Any, backbone: Any, phase_rules: Sequence[str]) -> list[str]:
     """Why a phase cannot train this model with these rules: selections that match nothing, or nothing that trains."""
     decisions = decide(model, backbone, phase_rules)
-    messages = rules.unmatched([rules.parse_rule(text) for text in phase_rules], [each.unit for each in decisions])
+    messages = layer_rules.unmatched(
+        [layer_rules.parse_rule(text) for text in phase_rules], [each.unit for each in decisions]
+    )
     if not messages and not any(decision.trainable_parameters for decision in decisions):
-        messages.append(rules.nothing_trains(phase_rules))
+        messages.append(layer_rules.nothing_trains(phase_rules))
     return messages
 
 

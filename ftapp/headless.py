@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import cautions, preflight, recipe, runs
+from ftapp import preflight, recipe, runs
 from ftapp.common import formatting, tables
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
@@ -24,7 +24,7 @@ from ftapp.interruption import Interruption
 from ftapp.narrator import Narrator, explain
 from ftapp.outcome import Recall, is_uneven
 from ftapp.outcome import table as outcome_table
-from ftapp.recipe import Recipe
+from ftapp.recipe import Recipe, cautions
 from ftapp.runs import EXIT_CODES
 
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns

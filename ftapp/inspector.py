@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ftapp import advice, service, sources, structures
+from ftapp import advice, service, structures
 from ftapp import recipe as recipes
 from ftapp.answers import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.layers import describe_layers, own_variables, size_of, weighted_layers
-from ftapp.recipe import Phase, Recipe
-from ftapp.rules import Unit, parse_rule
+from ftapp.recipe import Phase, Recipe, sources
+from ftapp.recipe.layer_rules import Unit, parse_rule
 from ftapp.service import Request
 
 if TYPE_CHECKING:

@@ -47,9 +47,9 @@ from ftapp.models import Pretrained
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
+from ftapp.recipe.schedule import rate_at
 from ftapp.runs import Run
 from ftapp.samples import Writer
-from ftapp.schedule import rate_at
 from ftapp.stage import Stage, calibrate, epochs, staged, views_of
 from ftapp.steps import StepLog, finite
 

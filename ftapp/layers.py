@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from ftapp.rules import Unit
+from ftapp.recipe.layer_rules import Unit
 
 # Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG), block2a
 # (EfficientNet), transformer_layer_3 (BERT, GPT-2), decoder_block_3 (Gemma), blocks_0 (Swin), block_2_1 (MobileNet's

@@ -12,7 +12,7 @@ import keras
 import keras_hub
 import numpy as np
 
-from ftapp import presets, weights
+from ftapp import weights
 from ftapp.batches import encode_images, encode_texts, padded_width
 from ftapp.common import cache_folders
 from ftapp.common.downloads import Progress
@@ -21,7 +21,7 @@ from ftapp.common.errors import HubError, Problem, RecipeError, RunError, neares
 from ftapp.data import images
 from ftapp.data.texts import prepare
 from ftapp.heads import add_head
-from ftapp.recipe import Recipe, too_long
+from ftapp.recipe import Recipe, presets, too_long
 
 _DESCRIPTION = "ftapp.json"
 _PREPROCESSORS = {

@@ -50,8 +50,8 @@ def make_optimizer(
     """The phase's optimizer: decoupled weight decay, gradients clipped to a global norm if the recipe says so.
 
     variables: those that train, in the model's order; multipliers: some of them, or all, with their learning rate as
-    a multiple of the optimizer's, which is set anew at each step (`ftapp.schedule`); former: the optimizer of the
-    phase before, None at the start.
+    a multiple of the optimizer's, which is set anew at each step (`ftapp.recipe.schedule`); former: the optimizer of
+    the phase before, None at the start.
 
     Weights that trained in the phase before and go on training keep their moments, and the count of steps that Adam
     corrects their bias by (Kingma & Ba 2015, section 3), if both phases have the same kind of optimizer: a second

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftapp import cautions
-from ftapp.cautions import Caution
 from ftapp.events import Confused, Evaluated
 from ftapp.history import History
-from ftapp.recipe import Recipe
+from ftapp.recipe import Recipe, cautions
+from ftapp.recipe.cautions import Caution
 
 WINDOW = 8
 """Losses of steps that are compared with as many at the start. Where both come from one distribution, each of the last

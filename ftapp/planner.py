@@ -48,7 +48,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
 
     `classes`, `counts` and `data_notes` are as in `ftapp.batches.Splits`; `warnings` are the cautions of
-    `ftapp.cautions`.
+    `ftapp.recipe.cautions`.
 
     Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
     """
@@ -58,7 +58,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
 
     found = data.read_early(recipe, told)
-    from ftapp import backend, batches, cautions, models
+    from ftapp import backend, batches, models
+    from ftapp.recipe import cautions
     from ftapp.train import built
 
     backend.device()

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from ftapp import rules
 from ftapp.freeze import Decision
-from ftapp.recipe import Phase
-from ftapp.rules import Unit
+from ftapp.recipe import Phase, layer_rules
+from ftapp.recipe.layer_rules import Unit
 
 
 def depths(units: Sequence[Unit]) -> list[int]:
@@ -41,7 +40,7 @@ def by_unit(phase: Phase, units: Sequence[Unit]) -> list[float | None]:
     `layer_decay` ** d times what the recipe gives them; depths are those of BEiT (Bao et al. 2022).
     """
     table = phase.learning_rate if isinstance(phase.learning_rate, dict) else {"all": phase.learning_rate}
-    selections = [(rules.parse_selections(text), rate) for text, rate in table.items()]
+    selections = [(layer_rules.parse_selections(text), rate) for text, rate in table.items()]
     made: list[float | None] = []
     for unit, depth in zip(units, depths(units), strict=True):
         given = [rate for chosen, rate in selections if chosen.matches(unit)]
@@ -54,7 +53,7 @@ def problems(phase: Phase, decisions: Sequence[Decision]) -> list[str]:
     if not isinstance(phase.learning_rate, dict):
         return []
     units = [decision.unit for decision in decisions]
-    messages = rules.unmatched([rules.parse_selections(text) for text in phase.learning_rate], units)
+    messages = layer_rules.unmatched([layer_rules.parse_selections(text) for text in phase.learning_rate], units)
     without = [
         decision.unit.path
         for decision, rate in zip(decisions, by_unit(phase, units), strict=True)

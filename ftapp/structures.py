@@ -14,10 +14,9 @@ from typing import Any
 
 import msgspec
 
-from ftapp import layout, presets, sources
 from ftapp.answers import Structure
 from ftapp.common import cache_files, downloads, local_files, safe_files
-from ftapp.recipe import Recipe
+from ftapp.recipe import Recipe, folder_layout, presets, sources
 
 _PACKAGES = ("ftapp", "keras", "keras-hub")
 
@@ -77,7 +76,7 @@ def _folders(root: Path, splits: Any) -> list[Path]:
     they may hold very many files.
     """
     try:
-        parts = layout.find(root, splits).parts
+        parts = folder_layout.find(root, splits).parts
         return [*parts, *(folder for part in parts for folder in local_files.list_folders(part))]
-    except (OSError, layout.LayoutError):
+    except (OSError, folder_layout.LayoutError):
         return []

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp import presets
 from ftapp.common import cache_folders, downloads
 from ftapp.common.errors import HubError
 from ftapp.common.package_uri import Artifact
+from ftapp.recipe import presets
 
 _log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from ftapp import cli, recipe, rules
+from ftapp import cli, recipe
 from ftapp.answers import Probe, Survey
 from ftapp.common.errors import RunError
-from ftapp.recipe import Augment, Frozen, Phase, Section
+from ftapp.recipe import Augment, Frozen, Phase, Section, layer_rules
 from ftapp.runs import EXIT_CODES
 from tests.conftest import Do, record_run
 
@@ -202,9 +202,9 @@ def test_arms_are_valid(tmp_path: Path) -> None:
 def test_rules_parse() -> None:
     section = README.partition("## Which layers train")[2].partition("\n## ")[0]
     listed = re.findall(r"`([^`\n]+)`", section.partition("- groups:")[2].partition("A rule that")[0])
-    assert set(rules.GROUPS) <= set(listed)
+    assert set(layer_rules.GROUPS) <= set(listed)
     for selection in listed:
-        rules.parse_rule(f"train {selection}")
+        layer_rules.parse_rule(f"train {selection}")
 
 
 def test_exit_codes() -> None:

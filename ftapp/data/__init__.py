@@ -6,13 +6,12 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-from ftapp import sources
 from ftapp.common import downloads
 from ftapp.common.downloads import Progress
 from ftapp.data.examples import DocumentSplits, Examples, Splits, Subset, Texts
 from ftapp.data.splits import split, split_documents
-from ftapp.recipe import Data, Recipe
-from ftapp.sources import Source
+from ftapp.recipe import Data, Recipe, sources
+from ftapp.recipe.sources import Source
 
 __all__ = [
     "SOURCES",

@@ -10,7 +10,7 @@ from ftapp.common.errors import nearest
 from ftapp.data import labels
 from ftapp.data.examples import Examples, Findings, content_hash
 from ftapp.recipe import Data
-from ftapp.sources import Source
+from ftapp.recipe.sources import Source
 
 
 class Digits(Examples):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import escape_unprintable, list_names, quantity
-from ftapp.layout import Role
+from ftapp.recipe.folder_layout import Role
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 SPLITS: dict[Role, int] = {"train": TRAIN, "validation": VALIDATION, "test": TEST}

@@ -1,4 +1,4 @@
-"""`folder:PATH`: a folder of images with one sub-folder a class, or with splits that hold these (`ftapp.layout`).
+"""`folder:PATH`: a folder of images with one sub-folder a class, or with splits that hold these (`ftapp.recipe.folder_layout`).
 
 Images are decoded when they are asked for; only their paths and hashes stay in memory.
 """
@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import layout
 from ftapp.common import local_files
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError, nearest
@@ -24,9 +23,9 @@ from ftapp.common.formatting import escape_unprintable, list_names, quantity
 from ftapp.common.safe_files import reason
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, content_hash
-from ftapp.layout import Layout
-from ftapp.recipe import Data
-from ftapp.sources import Source
+from ftapp.recipe import Data, folder_layout
+from ftapp.recipe.folder_layout import Layout
+from ftapp.recipe.sources import Source
 
 
 @dataclass(frozen=True)
@@ -153,14 +152,14 @@ def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
 def _layout(root: Path, spec: Data, findings: Findings) -> Layout:
     """Which folders are splits. Raises RecipeError when that cannot be told."""
     try:
-        return layout.find(root, spec.split_folders)
+        return folder_layout.find(root, spec.split_folders)
     except NotADirectoryError:
         findings.add(root, "this is a file; images are in a folder")
     except FileNotFoundError:
         findings.add(root, "there is no folder of this name; images are in a folder")
     except OSError as error:
         findings.add(error.filename or root, f"this folder cannot be read: {reason(error)}")
-    except layout.LayoutError as error:
+    except folder_layout.LayoutError as error:
         findings.add(root, str(error))
     findings.check()
     raise AssertionError

@@ -12,7 +12,7 @@ from ftapp.data import text_file
 from ftapp.data.examples import Findings, Texts
 from ftapp.data.texts import normalised
 from ftapp.recipe import Data
-from ftapp.sources import Source
+from ftapp.recipe.sources import Source
 
 _START = re.compile(r"^\*\*\*\s*START OF .*?\*\*\*[^\S\n]*\n", re.MULTILINE | re.DOTALL)
 _END = re.compile(r"^\*\*\*\s*END OF ", re.MULTILINE)

@@ -27,7 +27,7 @@ from ftapp.data.examples import Findings, Texts
 from ftapp.data.labels import override, shown
 from ftapp.data.texts import prepare
 from ftapp.recipe import Data
-from ftapp.sources import Source
+from ftapp.recipe.sources import Source
 
 Row = tuple[str, Mapping[str, Any]]
 """Where it stands ("row 7"), and column -> value."""

@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import layout
 from ftapp.common import downloads, local_files
 from ftapp.common.downloads import Progress
 from ftapp.common.formatting import escape_unprintable, list_names, quantity
 from ftapp.data import text_file
 from ftapp.data.examples import SPLITS, Findings, Texts
-from ftapp.recipe import Data
-from ftapp.sources import Source
+from ftapp.recipe import Data, folder_layout
+from ftapp.recipe.sources import Source
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -91,11 +90,11 @@ def _given_split(root: Path, names: Sequence[str], findings: Findings, notes: li
     return np.array([SPLITS[role] for role in roles if role], np.int8)
 
 
-def _role(name: str) -> layout.Role | None:
+def _role(name: str) -> folder_layout.Role | None:
     """The split that a path's folders or name say."""
     path = Path(name)
     for part in (*path.parent.parts, path.stem):
-        if (role := layout.role(part)) is not None and role != "unlabelled":
+        if (role := folder_layout.role(part)) is not None and role != "unlabelled":
             return role
     return None
 

@@ -15,7 +15,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import layout
 from ftapp.common import downloads
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, nearest
@@ -23,8 +22,8 @@ from ftapp.common.formatting import list_names
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, Texts, content_hash
 from ftapp.data.texts import prepare
-from ftapp.recipe import Data
-from ftapp.sources import Source
+from ftapp.recipe import Data, folder_layout
+from ftapp.recipe.sources import Source
 
 Record = Mapping[str, Any]
 
@@ -89,7 +88,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     label = None
     if task != "causal-lm":
         label = _column(source.name, features, "ClassLabel", spec.label_column, "data.label_column")
-    roles = {name: layout.role(name, strict=True) for name in builder.info.splits}
+    roles = {name: folder_layout.role(name, strict=True) for name in builder.info.splits}
     names = [name for part in SPLITS for name, role in roles.items() if role == part] or sorted(roles)[:1]
     left = [name for name in roles if name not in names]
     notes = (f"splits left out: {list_names(left)}",) if left else ()

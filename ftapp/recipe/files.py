@@ -11,10 +11,10 @@ from typing import Any
 
 import tomli_w
 
-from ftapp import presets, sources
 from ftapp.common.errors import Problem, RecipeError, nearest, quote
 from ftapp.common.resources import bundled
 from ftapp.common.safe_files import read_bytes
+from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, merge, parse_override, without
 from ftapp.recipe.schema import Finding, Recipe
 from ftapp.recipe.validation import unknown_keys, validate

@@ -20,10 +20,10 @@ from pydantic import (
     model_validator,
 )
 
-from ftapp import presets, sources
 from ftapp.common.errors import nearest, quote
-from ftapp.layout import Role
-from ftapp.rules import parse_rule, parse_selections
+from ftapp.recipe import presets, sources
+from ftapp.recipe.folder_layout import Role
+from ftapp.recipe.layer_rules import parse_rule, parse_selections
 
 Task = Literal["image-classification", "text-classification", "causal-lm"]
 Head = Literal["softmax", "one-vs-rest", "linear-svm"]

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from ftapp import presets, sources
 from ftapp.common.errors import nearest, quote, shorten
+from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, merge, table_names
 from ftapp.recipe.schema import FOREIGN, MARKS, Phase, Recipe, Section, too_long
 

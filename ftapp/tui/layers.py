@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ftapp import rules
 from ftapp.answers import Layer, Structure
-from ftapp.rules import Rule
+from ftapp.recipe import layer_rules
+from ftapp.recipe.layer_rules import Rule
 
 
 class State(Enum):
@@ -85,7 +85,7 @@ def _blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the rules of a phase make of a structure. trainable, deciding: for each unit, as `ftapp.rules.decide`."""
+    """What the rules of a phase make of a structure. trainable, deciding: for each unit, as `ftapp.recipe.layer_rules.decide`."""
 
     structure: Structure
     layers: tuple[str, ...]
@@ -114,7 +114,7 @@ class Choice:
 
     def toggled(self, node: Node) -> list[str]:
         """The rules that freeze a layer with all in it where all of it trains, else train it."""
-        return self._turned(node.units, rules.naming(node.path, node.units, self.structure.units))
+        return self._turned(node.units, layer_rules.naming(node.path, node.units, self.structure.units))
 
     def group_toggled(self, group: str) -> list[str] | None:
         """The same for a component group; None where no layer belongs to it."""
@@ -123,18 +123,18 @@ class Choice:
 
     def problems(self) -> list[str]:
         """Why a phase cannot train this model with these rules, in the words of a run."""
-        messages = rules.unmatched([rules.parse_rule(text) for text in self.layers], self.structure.units)
+        messages = layer_rules.unmatched([layer_rules.parse_rule(text) for text in self.layers], self.structure.units)
         if not messages and not self.trained:
-            messages.append(rules.nothing_trains(self.layers))
+            messages.append(layer_rules.nothing_trains(self.layers))
         return messages
 
     def _turned(self, units: Sequence[int], selection: str) -> list[str]:
         verb = "freeze" if self.state(units) is State.TRAINS else "train"
-        return rules.added(self.layers, f"{verb} {selection}", self.structure.units)
+        return layer_rules.added(self.layers, f"{verb} {selection}", self.structure.units)
 
 
 def choose(structure: Structure, layers: Sequence[str]) -> Choice:
     """What rules make of a structure. Raises ValueError when one cannot be read."""
-    parsed = [rules.parse_rule(text) for text in layers]
-    trainable, deciding = rules.decide(parsed, structure.units)
+    parsed = [layer_rules.parse_rule(text) for text in layers]
+    trainable, deciding = layer_rules.decide(parsed, structure.units)
     return Choice(structure, tuple(layers), tuple(trainable), tuple(deciding))

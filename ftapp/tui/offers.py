@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftapp import presets, recipe, sources
+from ftapp import recipe
 from ftapp.common.errors import RecipeError
 from ftapp.common.formatting import list_names
+from ftapp.recipe import presets, sources
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 from textual.content import Content
 
-from ftapp import presets, sources, structures
+from ftapp import structures
 from ftapp.common import downloads, formatting
 from ftapp.common.package_uri import Artifact
-from ftapp.recipe import Augment, Data, Model, Phase, Recipe
-from ftapp.rules import decide, parse_rule
+from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
+from ftapp.recipe.layer_rules import decide, parse_rule
 from ftapp.summary import Summary
 from ftapp.trash import folder_size
 from ftapp.tui.draft import toml

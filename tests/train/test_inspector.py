@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import batches, freeze, models, plan, recipe, rules, stage, structures
+from ftapp import batches, freeze, models, plan, recipe, stage, structures
 from ftapp.answers import Structure
 from ftapp.clients import Inspector as Client
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.inspector import Inspector
 from ftapp.layers import describe_layers
-from ftapp.recipe import Augment, Recipe
+from ftapp.recipe import Augment, Recipe, layer_rules
 from ftapp.service import Request
 from tests.conftest import Tiny
 from tests.unit.test_imports import KERAS, loaded
@@ -67,7 +67,7 @@ def test_a_structure_is_what_rules_see(each: Recipe, asked: Asked) -> None:
     assert structure.parameters == model.count_params()
     for phase in each.phase:
         decisions = freeze.decide(model, pretrained.backbone, phase.layers)
-        trains, deciding = rules.decide([rules.parse_rule(text) for text in phase.layers], structure.units)
+        trains, deciding = layer_rules.decide([layer_rules.parse_rule(text) for text in phase.layers], structure.units)
         assert trains == [decision.trainable for decision in decisions]
         assert deciding == [decision.rule for decision in decisions]
         share = sum(layer.trainable for layer, trained in zip(structure.weighted, trains, strict=True) if trained)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, OptionList
 
-from ftapp import presets, recipe, sources
+from ftapp import recipe
+from ftapp.recipe import presets, sources
 from ftapp.tui import offers
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.choose import Choose

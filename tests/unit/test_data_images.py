@@ -15,10 +15,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ftapp import data, sources
+from ftapp import data
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.data import folder, images
-from ftapp.recipe import Data
+from ftapp.recipe import Data, sources
 
 RED, WHITE = [255, 0, 0], [255, 255, 255]
 

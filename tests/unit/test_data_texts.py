@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp import data, sources
+from ftapp import data
 from ftapp.common.errors import RecipeError
 from ftapp.data import examples, gutenberg, near_copies
 from ftapp.data.examples import Texts
 from ftapp.data.splits import split_documents
 from ftapp.data.texts import prepare
-from ftapp.recipe import Data
+from ftapp.recipe import Data, sources
 
 ROWS = [(f"review number {number}", "good" if number % 2 else "bad") for number in range(20)]
 

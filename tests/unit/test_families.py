@@ -16,7 +16,7 @@ import pytest
 
 from ftapp import freeze
 from ftapp.layers import describe_layers
-from ftapp.rules import Unit
+from ftapp.recipe.layer_rules import Unit
 
 hub = keras_hub.models
 

@@ -20,11 +20,11 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static, Tab, Tabs, TextArea
 from textual.worker import Worker, WorkerState
 
-from ftapp import cautions, presets, recipe, sources, structures
+from ftapp import recipe, structures
 from ftapp.answers import Structure
 from ftapp.clients import Inspector
 from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.recipe import Recipe
+from ftapp.recipe import Recipe, cautions, presets, sources
 from ftapp.recipe.base_rate import with_base_rate
 from ftapp.service import SupersededError
 from ftapp.tui import edits, layers, offers, recipe_words

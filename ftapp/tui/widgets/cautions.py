@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widgets import Static
 
-from ftapp.cautions import Caution
 from ftapp.common.formatting import printable
+from ftapp.recipe.cautions import Caution
 
 _MOST = 3  # that are shown; the others are counted
 

@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from ftapp import rules
 from ftapp.answers import Costs, Structure
 from ftapp.common import formatting
+from ftapp.recipe import layer_rules
 from ftapp.tui import layers
 from ftapp.tui.edits import Form
 from ftapp.tui.layers import Choice, Node
@@ -178,9 +178,9 @@ class LayersPane(Vertical):
         if not self.choice:
             return
         units = self.choice.structure.units
-        now, blocks = rules.last_blocks(self.choice.layers, units), self.choice.structure.blocks
+        now, blocks = layer_rules.last_blocks(self.choice.layers, units), self.choice.structure.blocks
         if 0 <= now + event.by <= blocks:
-            self._change(rules.with_last_blocks(self.choice.layers, now + event.by, units))
+            self._change(layer_rules.with_last_blocks(self.choice.layers, now + event.by, units))
         elif not blocks:
             self.notify("This model has no repeated blocks.")
         else:

@@ -13,8 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from ftapp import schedule
-from ftapp.recipe import Phase, Recipe
+from ftapp.recipe import Phase, Recipe, schedule
 from ftapp.tui import recipe_words
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.curve import Curve

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import presets, runs, sources
+from ftapp import runs
 from ftapp.common import downloads
 from ftapp.common.errors import RunError
+from ftapp.recipe import presets, sources
 from ftapp.tui.settings import Settings
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftapp import presets, recipe
+from ftapp import recipe
 from ftapp.common.errors import RecipeError
-from ftapp.recipe import Recipe
+from ftapp.recipe import Recipe, presets
 
 MINIMAL = """
 title = "t"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import layout
-from ftapp.layout import LayoutError, role
+from ftapp.recipe import folder_layout
+from ftapp.recipe.folder_layout import LayoutError, role
 
 
 def make(root: Path, *folders: str) -> Path:
@@ -26,7 +26,7 @@ def make(root: Path, *folders: str) -> Path:
 
 
 def parts(root: Path) -> dict[str, str]:
-    return {str(folder.relative_to(root)): split for folder, split in layout.find(root).parts.items()}
+    return {str(folder.relative_to(root)): split for folder, split in folder_layout.find(root).parts.items()}
 
 
 @pytest.mark.parametrize(
@@ -94,28 +94,28 @@ def test_structure_decides(tmp_path: Path, folders: Sequence[str], expected: dic
 )  # fmt: skip
 def test_doubt_is_refused_with_both_readings(tmp_path: Path, folders: Sequence[str], message: str) -> None:
     with pytest.raises(LayoutError, match=message):
-        layout.find(make(tmp_path, *folders))
+        folder_layout.find(make(tmp_path, *folders))
 
 
 def test_the_recipe_decides_in_doubt(tmp_path: Path) -> None:
     make(tmp_path, *(f"wrapper/fold{number}/{kind}" for number in range(1, 5) for kind in ("cat", "dog")))
-    found = layout.find(tmp_path, {"train": ["fold1", "fold2"], "test": ["fold4"]})
+    found = folder_layout.find(tmp_path, {"train": ["fold1", "fold2"], "test": ["fold4"]})
     assert list(found.parts.values()) == ["train", "train", "test"]
     assert found.notes[-1] == "'fold3' left out: not in data.splits"
-    assert layout.find(tmp_path / "wrapper", "none").parts == {tmp_path / "wrapper": "train"}
+    assert folder_layout.find(tmp_path / "wrapper", "none").parts == {tmp_path / "wrapper": "train"}
     elsewhere = make(tmp_path / "elsewhere", "cat", "dog")
-    found = layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": [str(elsewhere)]})
+    found = folder_layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": [str(elsewhere)]})
     assert found.parts[elsewhere] == "test"
     assert "test from ../elsewhere" in found.notes[0]
     with pytest.raises(LayoutError, match=r"names 'fold9' as test, which is no folder; did you mean 'fold[1-4]'"):
-        layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": ["fold9"]})
+        folder_layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": ["fold9"]})
     with pytest.raises(LayoutError, match="names 'fold1' twice"):
-        layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": ["fold1"]})
+        folder_layout.find(tmp_path / "wrapper", {"train": ["fold1"], "test": ["fold1"]})
 
 
 def test_what_was_decided_is_told(tmp_path: Path) -> None:
     make(tmp_path, "data/Train/cat", "data/Train/dog", "data/Val/cat", "data/Val/dog", "data/Test", "data/docs/a.txt")
-    assert layout.find(tmp_path).notes == (
+    assert folder_layout.find(tmp_path).notes == (
         "splits by folder: train from data/Train, validation from data/Val, test drawn from the training split",
         "'Test' left out: images without labels",
         "'docs' left out: no images in there",

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cautions, recipe
+from ftapp import recipe
 from ftapp.cli import app
-from ftapp.rules import Unit
+from ftapp.recipe import cautions
+from ftapp.recipe.layer_rules import Unit
 
 UNITS = [
     Unit("embeddings", frozenset({"backbone", "embeddings"}), None, 2),

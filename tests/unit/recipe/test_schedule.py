@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ftapp.recipe import Phase
-from ftapp.schedule import rate_at
+from ftapp.recipe.schedule import rate_at
 
 
 def rates(steps: int, **keys: Any) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ftapp.rules import (
+from ftapp.recipe.layer_rules import (
     Unit,
     added,
     decide,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ftapp.common.formatting import quantity
 from ftapp.recipe import Phase, Recipe
-from ftapp.rules import Selections, Unit, decide, parse_rule, parse_selections
+from ftapp.recipe.layer_rules import Selections, Unit, decide, parse_rule, parse_selections
 
 PRETRAINED_RATES = {"adam": 5e-4, "adamw": 5e-4, "rmsprop": 5e-4, "sgd": 2e-2, "lion": 1e-4}
 """The highest rate for pretrained layers that passes without a caution, by optimizer.
