@@ -23,12 +23,12 @@ from rich.terminal_theme import TerminalTheme
 from textual.pilot import Pilot
 
 from ftapp import headless
-from ftapp import outcome as ends
 from ftapp import recipe as recipes
-from ftapp.events import read
-from ftapp.history import History
-from ftapp.narrator import Narrator
-from ftapp.runs import Run, list_runs
+from ftapp.runs import outcome as ends
+from ftapp.runs.events import read
+from ftapp.runs.history import History
+from ftapp.runs.narrator import Narrator
+from ftapp.runs.run_folder import Run, list_runs
 from ftapp.tui.app import FtApp
 
 ASSETS = Path(__file__).parent

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 import common
 from common import Figures, Rounds
 from ftapp import recipe as recipes
-from ftapp.events import Evaluated, PhaseStarted
 from ftapp.recipe import Recipe
+from ftapp.runs.events import Evaluated, PhaseStarted
 
 ARMS = ("ftapp", "transformers", "transformers-bfloat16")
 RECIPE, PROFILE = "bert-freeze-attention", "quick"

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from ftapp import backend, cache
 from ftapp.common import downloads
 from ftapp.common.processes import python_module
-from ftapp.events import AnyEvent, PhaseEnded, read
+from ftapp.runs.events import AnyEvent, PhaseEnded, read
 
 Figures = dict[str, float]
 """What one measurement of one arm gave, by name. `wall`: seconds of its whole process, imports and all."""

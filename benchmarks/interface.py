@@ -32,8 +32,18 @@ from pathlib import Path
 import common
 from common import Figures, Rounds
 from ftapp.common.processes import python_module
-from ftapp.events import DataLoaded, Evaluated, Event, EventLog, ModelBuilt, PhaseStarted, RunEnded, RunStarted, Stepped
-from ftapp.runs import Run
+from ftapp.runs.events import (
+    DataLoaded,
+    Evaluated,
+    Event,
+    EventLog,
+    ModelBuilt,
+    PhaseStarted,
+    RunEnded,
+    RunStarted,
+    Stepped,
+)
+from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.widgets.chart import Chart

@@ -24,8 +24,8 @@ import numpy as np
 import common
 from common import Figures, Rounds
 from ftapp import recipe as recipes
-from ftapp import runs
 from ftapp.recipe import Recipe
+from ftapp.runs import run_folder
 
 ARMS = ("forward", "ftapp")
 BATCH = 32
@@ -89,7 +89,7 @@ def whole_run(loaded: Recipe, folder: Path) -> None:
     """Run the recipe in this process, as a run's own process does it."""
     from ftapp import worker
 
-    run = runs.create(loaded, "memory", None, folder)
+    run = run_folder.create(loaded, "memory", None, folder)
     if code := worker.main(run.folder):
         sys.exit(f"the run failed with exit code {code}: {run.folder}")
 

@@ -33,9 +33,9 @@ import numpy as np
 import common
 from common import Figures
 from ftapp import recipe as recipes
-from ftapp import runs
-from ftapp.events import Stepped, read
 from ftapp.recipe import Recipe, bundled
+from ftapp.runs import run_folder
+from ftapp.runs.events import Stepped, read
 
 ARMS = ("ftapp", "fit", "train_on_batch")
 MODELS = ("tiny", "minilm")
@@ -97,7 +97,7 @@ def measure_run(recipe: Recipe, folder: Path) -> Figures:
     """milliseconds: of a step, from event to event."""
     from ftapp import worker
 
-    run = runs.create(recipe, "overhead", None, folder)
+    run = run_folder.create(recipe, "overhead", None, folder)
     with _signals():
         code = worker.main(run.folder)
     if code:
@@ -109,7 +109,7 @@ def measure_run(recipe: Recipe, folder: Path) -> Figures:
 @contextmanager
 def _signals() -> Iterator[None]:
     """A run takes Ctrl-C for itself; afterwards it is this script's again."""
-    handlers = {number: signal.getsignal(number) for number in runs.STOP_SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in run_folder.STOP_SIGNALS}
     try:
         yield
     finally:

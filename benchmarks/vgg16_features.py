@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 import common
 from common import Figures, Rounds
-from ftapp.events import DataLoaded, Evaluated
+from ftapp.runs.events import DataLoaded, Evaluated
 
 # The same as in the recipes' quick profiles.
 PRESET = (

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from ftapp.events import Choice, Estimate
 from ftapp.recipe.layer_rules import Unit
+from ftapp.runs.events import Choice, Estimate
 
 Meaning = Literal["probabilities", "one-vs-rest", "decision values"]
 

@@ -8,17 +8,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ftapp import experiments, recipe, runs
+from ftapp import experiments, recipe
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
-from ftapp.environment import make_environment
-from ftapp.events import EventReader
 from ftapp.experiments import Experiment
-from ftapp.history import History
-from ftapp.interruption import Interruption
-from ftapp.narrator import Narrator, explain
 from ftapp.recipe.schema import MOST_SEEDS
-from ftapp.runs import EXIT_CODES, Run
+from ftapp.runs import run_folder
+from ftapp.runs.environment import make_environment
+from ftapp.runs.events import EventReader
+from ftapp.runs.history import History
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.narrator import Narrator, explain
+from ftapp.runs.run_folder import EXIT_CODES, Run
 
 _POLL_SECONDS = 0.1
 
@@ -47,7 +48,7 @@ def conduct(experiment: Experiment, interruption: Interruption, *, debug: bool) 
         # A repeat has a seed of its own, which all of its arms share.
         resolved = arms[arm].model_copy(update={"seed": (arms[arm].seed + repeat - 1) % MOST_SEEDS})
         label = f"{facts['recipe']}-{experiments.slug(arm)}"
-        made = runs.create(
+        made = run_folder.create(
             resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **told
         )
         experiment.add(arm, repeat, made)
@@ -97,7 +98,7 @@ class _Lanes:
     def start(self, run: Run, name: str, variables: Mapping[str, str]) -> None:
         """Start a run's process."""
         narrator = _Named(run, name, alone=self._count == 1)
-        lane = _Lane(run, runs.launch(run, variables), narrator, EventReader(run.events_file))
+        lane = _Lane(run, run_folder.launch(run, variables), narrator, EventReader(run.events_file))
         narrator.__enter__()
         self._going.append(lane)
         self._interruption.reaches(lane.process)

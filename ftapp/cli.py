@@ -20,7 +20,7 @@ import typer
 
 from ftapp.common.safe_output import screen_output
 from ftapp.common.standard_streams import open_closed
-from ftapp.environment import make_environment
+from ftapp.runs.environment import make_environment
 
 if TYPE_CHECKING:
     from ftapp.answers import Survey
@@ -203,11 +203,12 @@ def _experiment(
     as_json: bool,
 ) -> int:
     """Run a recipe with all its arms, and print how they compare."""
-    from ftapp import arms, experiments, recipe, runs
+    from ftapp import arms, experiments, recipe
     from ftapp.common.errors import RecipeError
-    from ftapp.interruption import Interruption
+    from ftapp.runs import run_folder
+    from ftapp.runs.interruption import Interruption
 
-    folder = runs.runs_dir(runs_dir)
+    folder = run_folder.runs_dir(runs_dir)
     try:
         path = recipe.find(name)
         experiment = experiments.prepare(path, profile, overrides, options, folder, command=sys.argv, **how)
@@ -544,9 +545,10 @@ def runs(
     if deleted or restore is not None or empty_trash:
         _trash(runs_dir, restore, empty=empty_trash, as_json=as_json)
         return
-    from ftapp import experiments, outcome
-    from ftapp import runs as folders
+    from ftapp import experiments
     from ftapp.common.tables import Column, print_table, print_text
+    from ftapp.runs import outcome
+    from ftapp.runs import run_folder as folders
 
     folder = folders.runs_dir(runs_dir)
     rows = []
@@ -598,11 +600,11 @@ def _trash(runs_dir: Path | None, restored: str | None, *, empty: bool, as_json:
     """List deleted runs, restore one, or remove them all for good."""
     from datetime import datetime
 
-    from ftapp import runs as folders
     from ftapp import trash
     from ftapp.common import formatting
     from ftapp.common.errors import RunError
     from ftapp.common.tables import Column, print_table, print_text
+    from ftapp.runs import run_folder as folders
 
     folder = folders.runs_dir(runs_dir)
     if restored is not None:
@@ -737,13 +739,13 @@ def _print_comparison(arms: list[Any]) -> None:
 def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | None:
     """The experiment that a single name names, if it does."""
     from ftapp import experiments
-    from ftapp import runs as folders
+    from ftapp.runs import run_folder as folders
 
     return experiments.find(names[0], folders.runs_dir(runs_dir)) if len(names) == 1 else None
 
 
 def _find_runs(names: list[str], runs_dir: Path | None) -> list[Any]:
-    from ftapp import runs as folders
+    from ftapp.runs import run_folder as folders
 
     with _refusals():
         return [folders.find(name, folders.runs_dir(runs_dir)) for name in names]

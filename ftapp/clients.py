@@ -30,8 +30,8 @@ from ftapp.answers import (
 from ftapp.common import downloads
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.common.processes import child_environment, python_module
-from ftapp.environment import make_environment
 from ftapp.recipe import Backend, Recipe
+from ftapp.runs.environment import make_environment
 from ftapp.service import Line, Service
 
 _Answer = TypeVar("_Answer")

@@ -16,8 +16,8 @@ from ftapp import analysis, recipe
 from ftapp.analysis import Interval, Series
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import Experiment
-from ftapp.history import History
-from ftapp.runs import Run
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
 
 WARM_UP = 3
 """Steps at the beginning of each phase, in which functions are compiled, that no comparison of times counts."""

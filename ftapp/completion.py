@@ -64,7 +64,7 @@ def _named() -> list[Path]:
 def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
     """Names of runs and experiments, the newest first, and `last`."""
     from ftapp import experiments
-    from ftapp import runs as folders
+    from ftapp.runs import run_folder as folders
 
     folder = folders.runs_dir(runs_dir)
     found = [run.folder.name for run in folders.list_runs(folder)]
@@ -74,8 +74,8 @@ def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
 
 def deleted(runs_dir: Path | None, incomplete: str) -> list[str]:
     """Names of what is in the trash, the last deleted first, and `last`."""
-    from ftapp import runs as folders
     from ftapp import trash
+    from ftapp.runs import run_folder as folders
 
     return _beginning([*(each.folder.name for each in trash.contents(folders.runs_dir(runs_dir))), "last"], incomplete)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ftapp import arms
 from ftapp.common.safe_output import screen_output
 from ftapp.experiments import Experiment
-from ftapp.interruption import Interruption
+from ftapp.runs.interruption import Interruption
 
 
 def main(folder: Path) -> int:

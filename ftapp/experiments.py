@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
 
-from ftapp import runs
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.locks import is_locked
 from ftapp.common.safe_files import exists, is_file, read_object
-from ftapp.environment import check_installed
-from ftapp.events import Several, Time
-from ftapp.runs import Run, recipe_damage
+from ftapp.runs import run_folder
+from ftapp.runs.environment import check_installed
+from ftapp.runs.events import Several, Time
+from ftapp.runs.run_folder import Run, recipe_damage
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -247,7 +247,7 @@ def create(
     repeats: how often each arm is run, with one seed after another; jobs: how many runs go at once; facts: what else to
     write down.
     """
-    made = Experiment(runs.new_folder(runs_dir / FOLDER, name, profile))
+    made = Experiment(run_folder.new_folder(runs_dir / FOLDER, name, profile))
     replace_file(made.recipe_file, text.encode())
     made._write(
         {
@@ -301,13 +301,13 @@ def recipes(experiment: Experiment) -> dict[str, Recipe]:
 
 def launch(experiment: Experiment) -> subprocess.Popen[bytes]:
     """Start the process that carries it out and outlives this one."""
-    return runs.detached("ftapp.conductor", experiment.folder, experiment.lock_file, experiment.log_file, {})
+    return run_folder.detached("ftapp.conductor", experiment.folder, experiment.lock_file, experiment.log_file, {})
 
 
 def list_experiments(runs_dir: Path) -> list[Experiment]:
     """The experiments beside the runs, newest first."""
     place = (runs_dir / FOLDER).absolute()
-    return [Experiment(place / name) for name in runs.folders(place, "experiment.json")]
+    return [Experiment(place / name) for name in run_folder.folders(place, "experiment.json")]
 
 
 def find(name: str, runs_dir: Path) -> Experiment | None:

@@ -14,18 +14,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import preflight, recipe, runs
+from ftapp import preflight, recipe
 from ftapp.common import formatting, tables
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
-from ftapp.environment import make_environment
-from ftapp.history import History
-from ftapp.interruption import Interruption
-from ftapp.narrator import Narrator, explain
-from ftapp.outcome import Recall, is_uneven
-from ftapp.outcome import table as outcome_table
 from ftapp.recipe import Recipe, cautions
-from ftapp.runs import EXIT_CODES
+from ftapp.runs import run_folder
+from ftapp.runs.environment import make_environment
+from ftapp.runs.history import History
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.narrator import Narrator, explain
+from ftapp.runs.outcome import Recall, is_uneven
+from ftapp.runs.outcome import table as outcome_table
+from ftapp.runs.run_folder import EXIT_CODES
 
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
 _CLASSES = 12  # whose recall the table tells
@@ -57,7 +58,7 @@ def run_all(
         except RecipeError as error:
             loaded[name] = None
             print(error, file=sys.stderr)
-    folder = runs.runs_dir(runs_dir)
+    folder = run_folder.runs_dir(runs_dir)
     codes = []
     with Interruption() as interruption:
         for name in names:
@@ -94,14 +95,14 @@ def _run_one(
     debug: bool,
 ) -> dict[str, Any]:
     facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path)}
-    run = runs.create(resolved, path.stem, profile, folder, **facts)
+    run = run_folder.create(resolved, path.stem, profile, folder, **facts)
     history = History()
     with Narrator(run, PlainConsole(sys.stderr)) as narrator:
         for caution in cautions.of_recipe(resolved):
             narrator.say(f"caution: {caution}")
-        process = runs.launch(run, environment)
+        process = run_folder.launch(run, environment)
         interruption.reaches(process)
-        for event in runs.follow(run, process):
+        for event in run_folder.follow(run, process):
             for message in interruption.news():
                 narrator.say(message)
             if event is None:

@@ -23,20 +23,7 @@ from ftapp.batches import Draw, Splits
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import list_names
 from ftapp.common.safe_files import reason
-from ftapp.control import AnyCommand, Checkpoint, Control, Rate
 from ftapp.evaluate import measure
-from ftapp.events import (
-    CacheVerified,
-    Checkpointed,
-    Confused,
-    Drifted,
-    Evaluated,
-    EventLog,
-    PhaseEnded,
-    PhaseStarted,
-    PhaseTimed,
-    ProgressLog,
-)
 from ftapp.freeze import Decision
 from ftapp.instrument import Instrumented
 from ftapp.last_good import LastGood
@@ -48,7 +35,20 @@ from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.schedule import rate_at
-from ftapp.runs import Run
+from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Rate
+from ftapp.runs.events import (
+    CacheVerified,
+    Checkpointed,
+    Confused,
+    Drifted,
+    Evaluated,
+    EventLog,
+    PhaseEnded,
+    PhaseStarted,
+    PhaseTimed,
+    ProgressLog,
+)
+from ftapp.runs.run_folder import Run
 from ftapp.samples import Writer
 from ftapp.stage import Stage, calibrate, epochs, staged, views_of
 from ftapp.steps import StepLog, finite

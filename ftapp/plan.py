@@ -8,9 +8,9 @@ import keras
 
 from ftapp import costs
 from ftapp.costs import Call
-from ftapp.events import Estimate
 from ftapp.freeze import Decision
 from ftapp.recipe import Phase, Recipe
+from ftapp.runs.events import Estimate
 
 _SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 1, "lion": 1}
 """How many values of the size of a weight each optimizer keeps for it."""

@@ -16,7 +16,7 @@ from ftapp import recipe as recipes
 from ftapp import service
 from ftapp.answers import Generated, HeldOut, Loaded, Meaning, Prediction
 from ftapp.common.errors import RunError
-from ftapp.runs import Run
+from ftapp.runs.run_folder import Run
 from ftapp.service import Request
 
 if TYPE_CHECKING:

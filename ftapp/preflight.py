@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.environment import check_installed
 from ftapp.recipe import Recipe
+from ftapp.runs.environment import check_installed
 
 
 def check(recipes: Iterable[Recipe]) -> None:

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from ftapp import recipe as recipes
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.events import Event, EventLog, PhaseStarted, Progressed, Stepped
 from ftapp.recipe import Evaluate, Recipe
+from ftapp.runs.events import Event, EventLog, PhaseStarted, Progressed, Stepped
 from ftapp.suggestions import Curve, advise
 
 if TYPE_CHECKING:
@@ -219,9 +219,9 @@ class _Narrated(EventLog):
 
 def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: Any, progress: Progress) -> Any:
     """Train the phases before one as a run would, and return the optimizer of the last of them; None if it is first."""
-    from ftapp.control import Control
     from ftapp.job import Job
-    from ftapp.runs import Run
+    from ftapp.runs.commands import Control
+    from ftapp.runs.run_folder import Run
 
     if index == 0:
         return None

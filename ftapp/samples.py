@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ftapp import backend
 from ftapp.data.texts import prepare
-from ftapp.events import EventLog, Sampled, TokensShared
 from ftapp.measures.token_share import token_share
 from ftapp.models import Pretrained
 from ftapp.recipe import Recipe
+from ftapp.runs.events import EventLog, Sampled, TokensShared
 
 
 class Writer:

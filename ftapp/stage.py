@@ -18,7 +18,6 @@ from ftapp import backend, batches, cache, features, freeze, heads, plan
 from ftapp.batches import Dataset, Draw, Encoded, Splits
 from ftapp.common.safe_files import reason
 from ftapp.costs import Call
-from ftapp.events import Choice
 from ftapp.feature_store import Column, Store
 from ftapp.features import Features
 from ftapp.heads import NORMALIZATION
@@ -26,6 +25,7 @@ from ftapp.instrument import Instrumented, instrumented
 from ftapp.measures.confusion import MOST_CLASSES
 from ftapp.prefix import Boundary, Cut, cut
 from ftapp.recipe import Phase, Recipe
+from ftapp.runs.events import Choice
 
 # Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
 # a core multiplies at some 50 GFLOP/s and copies from memory-mapped files at about 1 GB/s.

@@ -10,11 +10,11 @@ from typing import Any
 import psutil
 
 from ftapp.common.errors import NotFiniteError
-from ftapp.control import Control
-from ftapp.events import EventLog, Stepped
 from ftapp.instrument import values
 from ftapp.last_good import LastGood
 from ftapp.recipe import Phase
+from ftapp.runs.commands import Control
+from ftapp.runs.events import EventLog, Stepped
 
 
 @dataclass(frozen=True)

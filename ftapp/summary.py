@@ -13,9 +13,11 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, TypeVar
 
-from ftapp import experiments, outcome
+from ftapp import experiments
 from ftapp.common.safe_files import open_file, reason
-from ftapp.events import (
+from ftapp.experiments import Experiment
+from ftapp.runs import outcome
+from ftapp.runs.events import (
     AnyEvent,
     Controlled,
     Evaluated,
@@ -26,9 +28,8 @@ from ftapp.events import (
     Stepped,
     decode,
 )
-from ftapp.experiments import Experiment
-from ftapp.history import History
-from ftapp.runs import NAME, Run, folders
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import NAME, Run, folders
 
 _END = 2**16  # bytes read at either end of a file of events: some 300 steps
 _MOST_WINDOWS = 500  # of `_END` bytes that are read of one file, in which the phases of a long run are looked for
@@ -44,7 +45,7 @@ class Summary:
     seconds since the Unix epoch, and how long it took or has taken so far. steps: those done; first_step, last_step:
     those of the phase it is in. loss and accuracy: of the latest held-out evaluation, which is the result if `final`,
     and of the latest step before there is one. share: R of the latest phase. doubtful: whether
-    its result has warnings (`ftapp.outcome`), as far as both ends tell. paused: whether it waits for a
+    its result has warnings (`ftapp.runs.outcome`), as far as both ends tell. paused: whether it waits for a
     command. parent, arm, repeat: of a run that belongs to an experiment, the name of that one's folder, and which run
     it is; nested: whether it stands below that one in a list.
 

@@ -11,16 +11,16 @@ import keras
 from ftapp import backend, batches, freeze, models, preview, rates
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, Problem, ProofError, RecipeError
-from ftapp.control import Control
 from ftapp.data import DocumentSplits, Splits
-from ftapp.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
 from ftapp.freeze import Decision
 from ftapp.job import Job
 from ftapp.layers import describe_layers
 from ftapp.models import Pretrained
 from ftapp.proof import combined, digests
 from ftapp.recipe import Phase, Recipe
-from ftapp.runs import Run
+from ftapp.runs.commands import Control
+from ftapp.runs.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
+from ftapp.runs.run_folder import Run
 
 # Examples of a batch whose statistics normalize. With 2 in place of 32 the error of a ResNet-50 grows from 24% to 35%,
 # with 4 to 27% (Wu & He 2018, "Group Normalization", table 2).

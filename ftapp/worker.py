@@ -1,4 +1,4 @@
-"""The process of a run: from its folder to its last event and exit code. Started by `ftapp.runs.launch`."""
+"""The process of a run: from its folder to its last event and exit code. Started by `ftapp.runs.run_folder.launch`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ftapp import recipe as recipes
 from ftapp.common.errors import HubError, RecipeError, RunError, shorten
 from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.watchdog import Watchdog
-from ftapp.control import Control
-from ftapp.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
-from ftapp.runs import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
+from ftapp.runs.commands import Control
+from ftapp.runs.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
+from ftapp.runs.run_folder import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
 
 # What backends call their errors of memory.
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")

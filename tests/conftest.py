@@ -21,9 +21,10 @@ import numpy as np
 import psutil
 import pytest
 
-from ftapp import recipe, runs
-from ftapp.control import AnyCommand
-from ftapp.events import (
+from ftapp import recipe
+from ftapp.runs import run_folder
+from ftapp.runs.commands import AnyCommand
+from ftapp.runs.events import (
     Choice,
     Confused,
     DataLoaded,
@@ -41,8 +42,8 @@ from ftapp.events import (
     Stepped,
     read,
 )
-from ftapp.history import History
-from ftapp.runs import Run
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
 
 # For tests in processes of their own, one on each backend.
 BACKENDS = [
@@ -232,13 +233,15 @@ def do(tmp_path: Path) -> Iterator[Do]:
 
     from ftapp import worker
 
-    handlers = {number: signal.getsignal(number) for number in (*runs.STOP_SIGNALS, runs.AT_ONCE, signal.SIGHUP)}
+    handlers = {
+        number: signal.getsignal(number) for number in (*run_folder.STOP_SIGNALS, run_folder.AT_ONCE, signal.SIGHUP)
+    }
 
     def do(text: str, *overrides: str, commands: Sequence[AnyCommand] = ()) -> tuple[int, History, Run]:
         file = tmp_path / "tiny.toml"
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, overrides)
-        run = runs.create(loaded, "tiny", None, tmp_path / "runs")
+        run = run_folder.create(loaded, "tiny", None, tmp_path / "runs")
         if commands:
             run.control_file.write_bytes(b"".join(msgspec.json.encode(command) + b"\n" for command in commands))
         code = worker.main(run.folder)
@@ -352,7 +355,7 @@ def record_run(
     others: float = 0.0,
 ) -> Run:
     """A run's folder as a run of the recipe that made these losses would have left it; no status: it crashed."""
-    run = runs.create(
+    run = run_folder.create(
         recipe.load(recipe.find(name), None, overrides), name, None, folder, command=["ftapp", "run", name]
     )
     log = EventLog(run.events_file)

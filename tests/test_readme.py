@@ -15,7 +15,7 @@ from ftapp import cli, recipe
 from ftapp.answers import Probe, Survey
 from ftapp.common.errors import RunError
 from ftapp.recipe import Augment, Frozen, Phase, Section, layer_rules
-from ftapp.runs import EXIT_CODES
+from ftapp.runs.run_folder import EXIT_CODES
 from tests.conftest import Do, record_run
 
 ROOT = Path(__file__).parent.parent

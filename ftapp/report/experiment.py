@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ftapp import analysis, compare, findings, outcome, recipe
+from ftapp import analysis, compare, findings, recipe
 from ftapp.common.durable import replace_file
 from ftapp.compare import Arm
 from ftapp.experiments import Experiment, control_of
 from ftapp.report import comparison
+from ftapp.runs import outcome
 
 
 def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:

@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from ftapp import outcome, recipe
+from ftapp import recipe
 from ftapp.analysis import Series
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.common.formatting import duration, flops, freeze_proof, size
 from ftapp.common.safe_files import read_bytes
 from ftapp.compare import Record
-from ftapp.events import Evaluated, PhaseEnded, PhaseStarted
-from ftapp.history import History
 from ftapp.measures.calibration import expected_error
 from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
+from ftapp.runs import outcome
+from ftapp.runs.events import Evaluated, PhaseEnded, PhaseStarted
+from ftapp.runs.history import History
 
 PARTS = ("features", "training", "evaluation", "other")
 """What the time of a phase goes into."""

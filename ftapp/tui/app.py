@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
     from ftapp.experiments import Experiment
-    from ftapp.runs import Run
+    from ftapp.runs.run_folder import Run
     from ftapp.summary import Summaries
     from ftapp.trash import Deleted
     from ftapp.tui.draft import Draft
@@ -73,7 +73,7 @@ class FtApp(App[None]):
     live_runs = reactive(0)
 
     def __init__(self, runs_dir: Path | None = None, *, offline: bool = False) -> None:
-        """runs_dir: where runs are kept, as `ftapp.runs.runs_dir` has it; offline: runs make no network call."""
+        """runs_dir: where runs are kept, as `ftapp.runs.run_folder.runs_dir` has it; offline: runs make no network call."""
         super().__init__()
         self._runs_dir = runs_dir
         self.offline = offline
@@ -90,9 +90,9 @@ class FtApp(App[None]):
     @cached_property
     def runs_dir(self) -> Path:
         """Where runs are kept. What reads them is not imported before the first frame."""
-        from ftapp import runs
+        from ftapp.runs import run_folder
 
-        return runs.runs_dir(self._runs_dir)
+        return run_folder.runs_dir(self._runs_dir)
 
     @cached_property
     def summaries(self) -> Summaries:
@@ -203,7 +203,7 @@ class FtApp(App[None]):
     @work(exclusive=True, group="start")
     async def _start(self, draft: Draft) -> None:
         from ftapp.common.errors import RecipeError
-        from ftapp.runs import Run
+        from ftapp.runs.run_folder import Run
 
         try:
             await asyncio.to_thread(draft.check)

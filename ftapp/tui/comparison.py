@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ftapp.history import History
+from ftapp.runs.history import History
 from ftapp.tui.curves import Floats
 
 _WORDS = ("title", "summary")  # keys of a recipe that do not change what is computed

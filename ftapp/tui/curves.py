@@ -31,7 +31,7 @@ class Curve:
     def of(cls, label: str, x: object, y: object, color: str, *, noisy: bool = False, dots: bool = False) -> Curve:
         """A curve of any two sequences of numbers, without the points whose y is not finite.
 
-        Arrays of 64-bit floats (NumPy's, or the standard library's, as in `ftapp.history.Steps`) are not copied.
+        Arrays of 64-bit floats (NumPy's, or the standard library's, as in `ftapp.runs.history.Steps`) are not copied.
         """
         xs, ys = np.asarray(x, np.float64), np.asarray(y, np.float64)
         kept = np.isfinite(ys)

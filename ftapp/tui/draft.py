@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp import experiments, preflight, recipe, runs
+from ftapp import experiments, preflight, recipe
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.environment import check_installed, make_environment
 from ftapp.experiments import Experiment, Options
 from ftapp.recipe import Recipe
-from ftapp.runs import Run
+from ftapp.runs import run_folder
+from ftapp.runs.environment import check_installed, make_environment
+from ftapp.runs.run_folder import Run
 
 if TYPE_CHECKING:
     from ftapp.advice import Course
@@ -112,8 +113,8 @@ class Draft:
         resolved = loaded.base
         check_installed(resolved.backend)
         facts = {"command": command, "hubless_profiles": recipe.hubless_profiles(self.path)}
-        run = runs.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
-        runs.launch(run, make_environment(resolved.backend, offline=offline))
+        run = run_folder.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
+        run_folder.launch(run, make_environment(resolved.backend, offline=offline))
         return run
 
     def save(self, file: Path, *, replace: bool = False) -> None:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ftapp.events import PhaseEnded, PhaseStarted
-from ftapp.history import History
 from ftapp.recipe import Recipe
+from ftapp.runs.events import PhaseEnded, PhaseStarted
+from ftapp.runs.history import History
 
 _RECENT = 50  # steps whose pace is taken for that of the steps to come
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import runs
 from ftapp.experiments import Experiment
-from ftapp.history import History
+from ftapp.runs import run_folder
+from ftapp.runs.history import History
 from tests.conftest import Do
 
 ARMS = """
@@ -61,7 +61,7 @@ def test_arms_begin_alike_and_see_the_same(recipe_with_arms: Path, tmp_path: Pat
     assert targeted["under"]["estimate"] > 0.5
     assert targeted["saved"] is None
     assert Path(result["report"]).is_file()
-    found = runs.list_runs(folder)
+    found = run_folder.list_runs(folder)
     assert sorted(run.environment()["arm"] for run in found) == ["A full", "A full again", "B targeted"]
 
 
@@ -79,13 +79,13 @@ def test_hashes_tell_what_a_run_began_from_and_has_seen(image_recipe: str, do: D
 def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     process = start(recipe_with_arms, folder, "--set", "phase.finetune.epochs=10000", "--set", "evaluate.every=100000")
-    _wait(lambda: any(len(History.of_file(run.events_file).steps) for run in runs.list_runs(folder)))
+    _wait(lambda: any(len(History.of_file(run.events_file).steps) for run in run_folder.list_runs(folder)))
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=240)
     assert process.returncode == 130
     assert "ending after this step" in stderr
     assert "the arms are not compared" in stderr
-    (run,) = runs.list_runs(folder)
+    (run,) = run_folder.list_runs(folder)
     assert run.status() == "interrupted"
     (experiment,) = (Experiment(path) for path in (folder / "experiments").iterdir())
     assert [member.arm for member in experiment.members()] == ["A full"]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from ftapp import batches, cache, freeze, models, recipe, stage
-from ftapp.history import History
+from ftapp.runs.history import History
 from tests.conftest import Do, Tiny, set_weights
 
 LAST_BLOCK = 'phase.finetune.layers=["freeze all", "train last:1, pooler, head"]'

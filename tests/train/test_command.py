@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp.events import Stepped, read
-from ftapp.runs import Run
+from ftapp.runs.events import Stepped, read
+from ftapp.runs.run_folder import Run
 from tests.conftest import BACKENDS
 
 # Losses of the first three steps of each tiny recipe, from real runs; by task and backend, since each backend draws a

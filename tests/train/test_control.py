@@ -14,12 +14,13 @@ import numpy as np
 import psutil
 import pytest
 
-from ftapp import control, models, recipe, runs
+from ftapp import models, recipe
 from ftapp.common.errors import RunError
-from ftapp.control import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
-from ftapp.environment import make_environment
-from ftapp.history import Follower, History
-from ftapp.runs import Run
+from ftapp.runs import commands, run_folder
+from ftapp.runs.commands import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
+from ftapp.runs.environment import make_environment
+from ftapp.runs.history import Follower, History
+from ftapp.runs.run_folder import Run
 from tests.conftest import Do
 
 Start = Callable[[str], tuple[Run, subprocess.Popen[bytes]]]
@@ -34,8 +35,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         file = tmp_path / "long.toml"
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, ["phase.finetune.steps=1000000", "evaluate.every=1000000"])
-        run = runs.create(loaded, "long", None, tmp_path / "runs")
-        process = runs.launch(run, make_environment(loaded.backend, offline=True))
+        run = run_folder.create(loaded, "long", None, tmp_path / "runs")
+        process = run_folder.launch(run, make_environment(loaded.backend, offline=True))
         processes.append(process)
         return run, process
 
@@ -60,7 +61,7 @@ def wait(run: Run, ready: Callable[[History], bool]) -> History:
 
 def answered(run: Run, command: AnyCommand) -> History:
     """Send a command, and the run's history once it has answered."""
-    control.send(run, command)
+    commands.send(run, command)
     return wait(run, lambda history: any(each.id == command.id for each in history.controlled))
 
 
@@ -107,7 +108,7 @@ def test_a_run_obeys(text_recipe: str, start: Start) -> None:
     assert history.ended_phases[0].seconds < history.ended.seconds
     assert not history.ended_phases[0].changed
     with pytest.raises(RunError, match="this one's status is 'interrupted'"):
-        control.send(run, Pause())
+        commands.send(run, Pause())
     kept, last = models.load(folder), models.load(run.model_folder)
     assert kept.classes == last.classes
     assert {path.name for path in folder.iterdir()} == {path.name for path in run.model_folder.iterdir()}
@@ -123,7 +124,7 @@ def test_a_run_obeys(text_recipe: str, start: Start) -> None:
 
 def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start) -> None:
     run, process = start(text_recipe)
-    control.send(run, Pause())  # before the first step
+    commands.send(run, Pause())  # before the first step
     history = wait(run, lambda history: history.paused)
     assert not history.steps
     os.kill(process.pid, signal.SIGTERM)
@@ -137,7 +138,7 @@ def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start) -> None:
 
 def test_a_signal_that_comes_before_a_run_can_answer_it_ends_it(text_recipe: str, start: Start) -> None:
     run, process = start(text_recipe)
-    runs.interrupt(process)
+    run_folder.interrupt(process)
     assert process.wait(240) == 130
     history = History.of_file(run.events_file)
     assert history.ended is not None

@@ -14,10 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ftapp import control, models
-from ftapp.control import Stop
-from ftapp.events import Stepped, Waited, read
-from ftapp.runs import Run
+from ftapp import models
+from ftapp.runs import commands
+from ftapp.runs.commands import Stop
+from ftapp.runs.events import Stepped, Waited, read
+from ftapp.runs.run_folder import Run
 
 _SIZE = 2**20
 
@@ -92,7 +93,7 @@ def test_a_run_waits_for_room_and_goes_on(disk: Path, start: Callable[..., subpr
     assert run is not None
     until(process, run.waits_for_room)
     assert run.status() == "running"
-    control.send(run, Stop())  # there is room for it in the file's last block
+    commands.send(run, Stop())  # there is room for it in the file's last block
     time.sleep(1)
     assert run.waits_for_room()
     filler.unlink()

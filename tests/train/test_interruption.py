@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from ftapp import models
-from ftapp.events import Progressed, Stepped, read
-from ftapp.runs import Run
+from ftapp.runs.events import Progressed, Stepped, read
+from ftapp.runs.run_folder import Run
 
 Start = Callable[..., subprocess.Popen[str]]
 LONG = ("--set", "phase.head.epochs=10000", "--set", "evaluate.every=1000000", "--json")

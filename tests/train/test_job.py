@@ -13,9 +13,9 @@ import pytest
 
 from ftapp import data, models, recipe
 from ftapp.common.errors import RunError
-from ftapp.history import History
 from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Phase
+from ftapp.runs.history import History
 from tests.conftest import DIVERGES, Do, Tiny
 
 

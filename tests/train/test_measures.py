@@ -7,8 +7,8 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp.control import Checkpoint
-from ftapp.events import Confused, Drifted, Evaluated, read
+from ftapp.runs.commands import Checkpoint
+from ftapp.runs.events import Confused, Drifted, Evaluated, read
 from tests.conftest import Do, Tiny
 
 

@@ -15,7 +15,7 @@ from ftapp import data, models, recipe
 from ftapp.batches import encode_images
 from ftapp.heads import NORMALIZATION, Moments
 from ftapp.instrument import Instrumented
-from ftapp.runs import Run
+from ftapp.runs.run_folder import Run
 from tests.conftest import Do, Tiny
 from tests.train.test_cached import resnet_recipe
 

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import data, generation, models, narration, recipe
+from ftapp import data, generation, models, recipe
 from ftapp.answers import Generated
 from ftapp.clients import Predictor as Client
 from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
 from ftapp.predictor import Predictor
-from ftapp.runs import Run
+from ftapp.runs import narration
+from ftapp.runs.run_folder import Run
 from ftapp.service import Request
 from tests.conftest import Do, Tiny
 

@@ -9,7 +9,7 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp.runs import Run
+from ftapp.runs.run_folder import Run
 from tests.conftest import Do, Tiny
 
 # One step of plain descent: momentum has no part in an optimizer's first step.

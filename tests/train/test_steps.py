@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from ftapp import backend
-from ftapp.control import Checkpoint, Control, Rate
-from ftapp.events import AnyEvent, EventLog, Progressed, Stepped, read
 from ftapp.last_good import LastGood
 from ftapp.recipe import Phase
-from ftapp.runs import Run
+from ftapp.runs.commands import Checkpoint, Control, Rate
+from ftapp.runs.events import AnyEvent, EventLog, Progressed, Stepped, read
+from ftapp.runs.run_folder import Run
 from ftapp.steps import StepLog
 from tests.conftest import DIVERGES, Do
 

@@ -14,8 +14,8 @@ import pytest
 from textual.app import App
 from textual.screen import UPDATE_PERIOD
 
-from ftapp.events import Evaluated, Event, EventLog, PhaseStarted, RunEnded, RunStarted, Status, Stepped
-from ftapp.runs import Run
+from ftapp.runs.events import Evaluated, Event, EventLog, PhaseStarted, RunEnded, RunStarted, Status, Stepped
+from ftapp.runs.run_folder import Run
 from tests.conftest import none_left
 from tests.tui.harness import said
 
@@ -114,7 +114,7 @@ def notes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def write_run(tmp_path: Path) -> Write:
-    """Writes the folder of a run as `ftapp.runs` and a run's process do."""
+    """Writes the folder of a run as `ftapp.runs.run_folder` and a run's process do."""
     numbers, begun = itertools.count(1), time.time()
 
     def write(

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from ftapp.experiments import Experiment
-from ftapp.runs import Run
+from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.runs import RunsScreen

@@ -10,8 +10,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from ftapp.events import Evaluated, EventLog, RunEnded, Stepped
-from ftapp.runs import Run
+from ftapp.runs.events import Evaluated, EventLog, RunEnded, Stepped
+from ftapp.runs.run_folder import Run
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Facts

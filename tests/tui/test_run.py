@@ -11,8 +11,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, SelectionList, Static
 
-from ftapp import control, runs
-from ftapp.events import (
+from ftapp.runs import commands, run_folder
+from ftapp.runs.events import (
     Confused,
     Controlled,
     DataLoaded,
@@ -26,7 +26,7 @@ from ftapp.events import (
     Status,
     Stepped,
 )
-from ftapp.runs import Run
+from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.dialog import Dialog
@@ -377,8 +377,8 @@ async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(text_recipe
             assert (saved / "model.keras").is_file()
         finally:
             if screen.run.alive() and screen.history.ended is None:
-                control.send(screen.run, control.Stop())
-    assert [one.folder for one in runs.list_runs(app.runs_dir)] == [screen.run.folder]
+                commands.send(screen.run, commands.Stop())
+    assert [one.folder for one in run_folder.list_runs(app.runs_dir)] == [screen.run.folder]
 
 
 async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) -> None:

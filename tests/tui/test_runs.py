@@ -12,7 +12,7 @@ from textual.command import CommandList
 from textual.widgets import Button, Input, Static
 
 from ftapp import trash
-from ftapp.events import EventLog, RunEnded, Stepped
+from ftapp.runs.events import EventLog, RunEnded, Stepped
 from ftapp.tui import desktop
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.widgets.run_table import RunTable

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from ftapp.runs import Run, list_runs
+from ftapp.runs.run_folder import Run, list_runs
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.run import RunScreen

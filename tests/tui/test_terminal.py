@@ -16,9 +16,9 @@ import psutil
 import pyte
 import pytest
 
-from ftapp import control, runs
-from ftapp.history import History
-from ftapp.runs import Run
+from ftapp.runs import commands, run_folder
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
 
 COLUMNS, ROWS = 120, 40
 _SECONDS = 240.0  # a run imports Keras, on a busy machine
@@ -78,9 +78,9 @@ def terminal() -> Iterator[Callable[[], Terminal]]:
     yield open_interface
     for each in opened:
         each.process.close(force=True)
-    for run in runs.list_runs(runs.runs_dir()):
+    for run in run_folder.list_runs(run_folder.runs_dir()):
         if run.alive():
-            control.send(run, control.Stop())
+            commands.send(run, commands.Stop())
             _wait_for_end(run)
 
 
@@ -89,7 +89,7 @@ def test_a_recipe_is_chosen_run_and_left(own_recipe: Path, terminal: Callable[[]
     interface.until(lambda screen: "tiny reviews" in screen and "In this folder" in screen)
     interface.process.send("r")
     interface.until(lambda screen: "done" in screen and "12 steps" in screen)
-    [run] = runs.list_runs(runs.runs_dir())
+    [run] = run_folder.list_runs(run_folder.runs_dir())
     history = History.of_file(run.events_file)
     assert run.status(history) == "done"
     assert len(history.steps) == 12
@@ -106,8 +106,8 @@ def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: 
     interface = terminal()
     interface.until(lambda screen: "tiny reviews" in screen)
     interface.process.send("r")
-    _wait(lambda: any(_steps(run) for run in runs.list_runs(runs.runs_dir())))
-    [run] = runs.list_runs(runs.runs_dir())
+    _wait(lambda: any(_steps(run) for run in run_folder.list_runs(run_folder.runs_dir())))
+    [run] = run_folder.list_runs(run_folder.runs_dir())
     psutil.Process(interface.process.pid).send_signal(signal.SIGKILL)
     interface.until(lambda _: not interface.process.isalive())
     before = _steps(run)
@@ -122,7 +122,7 @@ def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: 
     again.until(lambda screen: "of 100000" in screen.replace(",", ""))
     before = _steps(run)
     _wait(lambda: _steps(run) > before)
-    control.send(run, control.Stop())
+    commands.send(run, commands.Stop())
     again.until(lambda screen: "interrupted" in screen)
     again.until(lambda screen: "goes on" not in screen)
     again.leave()

@@ -15,10 +15,11 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import DirectoryTree, OptionList, Static
 
-from ftapp import recipe, runs
+from ftapp import recipe
 from ftapp.answers import Prediction
 from ftapp.common import formatting
-from ftapp.runs import Run
+from ftapp.runs import run_folder
+from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.pick_file import PickFile
 from ftapp.tui.screens.try_it import TryScreen
@@ -75,7 +76,7 @@ def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
             file = folder / f"{task}.toml"
             head, _, phase = PHASE.partition("[[")
             file.write_text(f"{head}{RECIPES[task].format(tiny=tiny)}[[{phase}")
-            made[task] = runs.create(recipe.load(file), task, None, folder / "runs")
+            made[task] = run_folder.create(recipe.load(file), task, None, folder / "runs")
             handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("FTAPP_CACHE", str(folder / "cache"))

@@ -28,14 +28,15 @@ from typing import Any
 import msgspec
 from typer.testing import CliRunner
 
-from ftapp import cli, control, experiments, headless, narration, outcome, runs
+from ftapp import cli, experiments, headless
 from ftapp.common.console import PlainConsole
 from ftapp.compare import drift
-from ftapp.control import Control
-from ftapp.events import AnyEvent, EventLog, read
-from ftapp.history import History
-from ftapp.narrator import Narrator, explain
-from ftapp.runs import Run
+from ftapp.runs import commands, narration, outcome, run_folder
+from ftapp.runs.commands import Control
+from ftapp.runs.events import AnyEvent, EventLog, read
+from ftapp.runs.history import History
+from ftapp.runs.narrator import Narrator, explain
+from ftapp.runs.run_folder import Run
 from ftapp.summary import Summaries
 from ftapp.tui import comparison
 from ftapp.tui.run_columns import COLUMNS, status_words
@@ -97,7 +98,7 @@ def damaged(draw: random.Random, value: dict[str, Json]) -> bytes:
 
 
 def command(draw: random.Random) -> dict[str, Json]:
-    """One line of control.jsonl as it should be."""
+    """One line of commands.jsonl as it should be."""
     kind = draw.choice(["pause", "resume", "checkpoint", "rate", "rate", "dance"])
     made: dict[str, Json] = {"command": kind, "id": draw.choice([f"{draw.randrange(10**6)}", "same"])}
     return made | ({"base": draw.choice([1e-3, 0, -1, 1e300, 10**400, "x", 2])} if kind == "rate" else {})
@@ -282,7 +283,7 @@ def read_folders(parent: Path, output: Path) -> None:
         for column in COLUMNS.values():
             column.cell(summary, 1.8e9)
             column.key(summary)
-    found = runs.list_runs(parent)
+    found = run_folder.list_runs(parent)
     assert {one.folder.name for one in found} == {one.run.folder.name for one in summaries if not one.experiment}
     for one in found:
         read_run(one)
@@ -352,7 +353,7 @@ def try_folders(count: int, seed: int, at_once: int = 40) -> None:
 def try_lines(count: int, seed: int) -> int:
     """Have a run's process take so many lines of commands. Returns how many it has answered."""
     draw = random.Random(seed)
-    former = {number: signal.getsignal(number) for number in runs.STOP_SIGNALS}
+    former = {number: signal.getsignal(number) for number in run_folder.STOP_SIGNALS}
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(Path(scratch))
         taken = Control(run, EventLog(run.events_file))
@@ -363,7 +364,7 @@ def try_lines(count: int, seed: int) -> int:
                 left -= lines
                 with run.control_file.open("ab") as file:
                     file.writelines(damaged(draw, command(draw)).replace(b"\n", b" ") + b"\n" for _ in range(lines))
-                    file.write(msgspec.json.encode(control.Resume()) + b"\n")  # so that it never waits
+                    file.write(msgspec.json.encode(commands.Resume()) + b"\n")  # so that it never waits
                 assert taken.heed(lambda each: "not here")
         finally:
             for number, handler in former.items():

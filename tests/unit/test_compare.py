@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, compare, runs
+from ftapp import cli, compare
 from ftapp.common.errors import RecipeError
 from ftapp.compare import Arm, Comparison
 from ftapp.report import comparison
-from ftapp.runs import Run
+from ftapp.runs import run_folder
+from ftapp.runs.run_folder import Run
 from tests.conftest import record_run
 
 FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(0, 0.1, 60)).tolist()
@@ -167,13 +168,18 @@ def test_a_run_that_crashed_or_never_trained_is_compared_as_far_as_it_goes(tmp_p
 def test_runs_are_found_by_name_beginning_and_age(tmp_path: Path) -> None:
     made = record_run(tmp_path)
     name = made.folder.name
-    assert runs.find(name, tmp_path) == runs.find(name[:-2], tmp_path) == runs.find("last", tmp_path) == made
-    assert runs.find(str(made.folder), tmp_path / "elsewhere") == made
+    assert (
+        run_folder.find(name, tmp_path)
+        == run_folder.find(name[:-2], tmp_path)
+        == run_folder.find("last", tmp_path)
+        == made
+    )
+    assert run_folder.find(str(made.folder), tmp_path / "elsewhere") == made
     record_run(tmp_path)
     with pytest.raises(RecipeError, match="is the beginning of 2"):
-        runs.find(name[:2], tmp_path)
+        run_folder.find(name[:2], tmp_path)
     with pytest.raises(RecipeError, match="there is no run 'x'"):
-        runs.find("x", tmp_path)
+        run_folder.find("x", tmp_path)
 
 
 def test_the_command_prints_a_table_json_and_csv(tmp_path: Path) -> None:

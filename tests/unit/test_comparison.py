@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ftapp import recipe
-from ftapp.events import AnyEvent, Evaluated, PhaseStarted, RunEnded, RunStarted, Stepped
-from ftapp.history import History
+from ftapp.runs.events import AnyEvent, Evaluated, PhaseStarted, RunEnded, RunStarted, Stepped
+from ftapp.runs.history import History
 from ftapp.tui.comparison import differences, paired_losses, results, thinned
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, compare, experiments, recipe, runs
+from ftapp import cli, compare, experiments, recipe
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import Experiment, Options
 from ftapp.report.experiment import conclude
+from ftapp.runs import run_folder
 from tests.conftest import record_run
 
 LOSSES = [3.0, 2.5, 2.2, 2.0, 1.9, 1.8, 1.7, 1.6]
@@ -35,7 +36,7 @@ def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeyp
     drawn = iter(["00ff", "00ff", "00ff", "1234"] * 2)
     monkeypatch.setattr("secrets.token_hex", lambda _: next(drawn))
     loaded = recipe.load(recipe.find("bert-full"))
-    made = [runs.create(loaded, "mine", "quick", tmp_path).folder for _ in range(2)]
+    made = [run_folder.create(loaded, "mine", "quick", tmp_path).folder for _ in range(2)]
     made += [experiments.create("mine", "quick", "", [], 1, 1, tmp_path).folder for _ in range(2)]
     assert [folder.name for folder in made] == [
         "20260102-030405-mine-quick-00ff",

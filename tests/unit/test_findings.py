@@ -12,9 +12,9 @@ from ftapp import experiments, findings, recipe
 from ftapp.analysis import Interval
 from ftapp.common.errors import RecipeError
 from ftapp.compare import Arm, record
-from ftapp.events import Drifted, EventLog
 from ftapp.recipe import Finding, Measure
 from ftapp.report.experiment import conclude
+from ftapp.runs.events import Drifted, EventLog
 from tests.conftest import record_run
 
 FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(0, 0.1, 60)).tolist()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ftapp import recipe
-from ftapp.events import AnyEvent, Controlled, DataLoaded, PhaseEnded, PhaseStarted, RunEnded, Stepped
-from ftapp.history import History
 from ftapp.recipe import Recipe
+from ftapp.runs.events import AnyEvent, Controlled, DataLoaded, PhaseEnded, PhaseStarted, RunEnded, Stepped
+from ftapp.runs.history import History
 from ftapp.tui.outlook import phases, remaining
 
 

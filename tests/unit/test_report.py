@@ -13,12 +13,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ftapp import cli, compare, narration, preview
-from ftapp.events import EventLog, NoteHandler, Stepped
-from ftapp.history import History
+from ftapp import cli, compare, preview
 from ftapp.report import card, comparison, pieces, svg
 from ftapp.report import run as single
 from ftapp.report.svg import Line
+from ftapp.runs import narration
+from ftapp.runs.events import EventLog, NoteHandler, Stepped
+from ftapp.runs.history import History
 from tests.conftest import record_run
 
 VOID = {"meta", "br", "img", "link", "input"}

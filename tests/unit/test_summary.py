@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ftapp import summary
 from ftapp.cli import app
-from ftapp.events import (
+from ftapp.runs.events import (
     AnyEvent,
     Evaluated,
     Event,
@@ -25,7 +25,7 @@ from ftapp.events import (
     RunStarted,
     Stepped,
 )
-from ftapp.runs import Run
+from ftapp.runs.run_folder import Run
 from ftapp.summary import Summaries, summarize
 from tests.conftest import record_run
 

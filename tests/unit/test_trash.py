@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, experiments, runs, trash
+from ftapp import cli, experiments, trash
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments import Experiment
+from ftapp.runs import run_folder
 from ftapp.summary import Summaries
 from tests.conftest import record_run
 
@@ -37,10 +38,10 @@ def test_a_deleted_run_is_in_no_list_and_comes_back_as_it_was(tmp_path: Path) ->
     before = files(run.folder)
     deleted = trash.delete_run(run)
     assert deleted.size == sum(map(len, before.values()))
-    assert runs.list_runs(tmp_path) == [other]
-    assert [one.folder.name for one in runs.list_runs(tmp_path)] == listed(tmp_path) == [other.folder.name]
+    assert run_folder.list_runs(tmp_path) == [other]
+    assert [one.folder.name for one in run_folder.list_runs(tmp_path)] == listed(tmp_path) == [other.folder.name]
     with pytest.raises(RecipeError, match="there is no run"):
-        runs.find(run.folder.name, tmp_path)
+        run_folder.find(run.folder.name, tmp_path)
     assert [each.place for each in trash.contents(tmp_path)] == [run.folder]
     trash.restore(deleted)
     assert files(run.folder) == before
@@ -102,7 +103,7 @@ def test_a_link_is_removed_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     link = tmp_path / "runs" / run.folder.name
     link.symlink_to(run.folder)
-    trash.delete_run(runs.Run(link))
+    trash.delete_run(run_folder.Run(link))
     assert trash.empty(tmp_path / "runs") == 1
     assert run.recipe_file.is_file()
 

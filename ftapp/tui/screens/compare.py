@@ -19,8 +19,8 @@ from textual.widgets import Static
 from ftapp import recipe as recipes
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
-from ftapp.history import Follower, History
-from ftapp.runs import Run
+from ftapp.runs.history import Follower, History
+from ftapp.runs.run_folder import Run
 from ftapp.summary import Summary, summarize
 from ftapp.tui import comparison
 from ftapp.tui.comparison import Results

@@ -15,12 +15,13 @@ from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from ftapp import recipe, runs
+from ftapp import recipe
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import Experiment, Member, control_of
 from ftapp.recipe import Finding
-from ftapp.runs import Run
+from ftapp.runs import run_folder
+from ftapp.runs.run_folder import Run
 from ftapp.summary import Summary
 from ftapp.tui import recipe_words
 from ftapp.tui.run_columns import result_words, status_words
@@ -151,7 +152,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         if summary.created:
             told.append(f"begun {formatting.when(summary.created, now)}")
         if status == "crashed":
-            lines = runs.last_lines(self.experiment.log_file, 1)
+            lines = run_folder.last_lines(self.experiment.log_file, 1)
             told.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
         return Content.assemble(
             ("● ", color),
@@ -165,7 +166,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         """A line for each arm: how its run stands, and what it overrides."""
         runs = self._runs()
         known = dict(zip(self.runs, self._summaries, strict=False))
-        standings = {arm: _standing(known.get(run)) for arm, run in runs.items()}
+        standings = {arm: _standing(known.get(run)) for arm, run in run_folder.items()}
         width, room = (max(map(len, texts), default=0) for texts in (self._arms, standings.values()))
         lines = []
         overridden = recipe_words.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}

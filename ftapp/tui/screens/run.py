@@ -15,13 +15,13 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.css.query import NoMatches
 from textual.widget import Widget
 
-from ftapp import control, outcome
 from ftapp import recipe as recipes
-from ftapp.ahead import SharedFollower
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.history import History
 from ftapp.recipe import Recipe
-from ftapp.runs import Run
+from ftapp.runs import commands, outcome
+from ftapp.runs.history import History
+from ftapp.runs.parallel_reader import SharedFollower
+from ftapp.runs.run_folder import Run
 from ftapp.tui.curves import Curve
 from ftapp.tui.pace import rest
 from ftapp.tui.screens.ask import Ask
@@ -275,22 +275,22 @@ when this screen or the interface is closed. Commands are carried out at the end
 
     def action_pause(self) -> None:
         """Have the run wait before its next step."""
-        self._send(control.Pause())
+        self._send(commands.Pause())
 
     def action_resume(self) -> None:
         """Have a run that waits go on."""
-        self._send(control.Resume())
+        self._send(commands.Resume())
 
     def action_checkpoint(self) -> None:
         """Have the model saved as it is."""
-        self._send(control.Checkpoint())
+        self._send(commands.Checkpoint())
 
     def action_stop(self) -> None:
         """End the run after its step; the steps to come are lost, so that is asked first."""
 
         def answered(choice: str | None) -> None:
             if choice == "Stop":
-                self._send(control.Stop())
+                self._send(commands.Stop())
 
         text = "It ends after the current step and keeps the model. It cannot go on from there."
         self.app.push_screen(Dialog("Stop this run?", text, ["Stop", "Go on"]), answered)
@@ -300,21 +300,21 @@ when this screen or the interface is closed. Commands are carried out at the end
 
         def wrong(text: str) -> str | None:
             try:
-                control.Rate(base=float(text))
+                commands.Rate(base=float(text))
             except ValueError:
                 return f"a learning rate is a number above 0, such as 1e-4; got '{text}'"
             return None
 
         def answered(text: str | None) -> None:
             if text is not None:
-                self._send(control.Rate(base=float(text)))
+                self._send(commands.Rate(base=float(text)))
 
         now = f"{self.history.steps.rate[-1]:.3g}" if len(self.history.steps) else ""
         self.app.push_screen(Ask("Learning rate from the next step on", now, wrong), answered)
 
-    def _send(self, command: control.AnyCommand) -> None:
+    def _send(self, command: commands.AnyCommand) -> None:
         try:
-            control.send(self.run, command)
+            commands.send(self.run, command)
         except RunError as error:
             self.notify(str(error), severity="error")
         else:

@@ -20,7 +20,7 @@ from ftapp.clients import Predictor
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe, sources
-from ftapp.runs import Run
+from ftapp.runs.run_folder import Run
 from ftapp.summary import Summary, summarize
 from ftapp.tui.run_columns import result_words
 from ftapp.tui.screens.page import Page

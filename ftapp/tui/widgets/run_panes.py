@@ -20,13 +20,13 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
-from ftapp import narration, runs
 from ftapp.common import formatting
 from ftapp.common.safe_files import open_file
-from ftapp.events import Choice, Confused, PhaseEnded, Sampled
-from ftapp.history import History
 from ftapp.recipe import Recipe
-from ftapp.runs import Run
+from ftapp.runs import narration, run_folder
+from ftapp.runs.events import Choice, Confused, PhaseEnded, Sampled
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
 from ftapp.tui import outlook
 from ftapp.tui.outlook import PhaseOutlook
 
@@ -374,7 +374,7 @@ class LogPane(RichLog):
             self.clear()
         muted = _color(self, "secondary")
         follows = self.is_vertical_scroll_end  # nobody has scrolled up to read
-        for line in runs.telling(self._new_output()):
+        for line in run_folder.telling(self._new_output()):
             self.write(Text(formatting.printable(line), muted))
         happened = history.happened()
         for event in happened[self._told :]:

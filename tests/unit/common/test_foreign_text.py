@@ -17,17 +17,18 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 import ftapp
-from ftapp import cli, headless, narration, outcome
+from ftapp import cli, headless
 from ftapp.common.console import PlainConsole
 from ftapp.common.formatting import one_line, printable
 from ftapp.common.processes import python_module
 from ftapp.common.safe_output import Screened
 from ftapp.compare import of_runs, record
-from ftapp.events import Controlled, Evaluated, Event, EventLog, Noted, PhaseStarted, RunEnded, RunStarted, Sampled
-from ftapp.narrator import Narrator
 from ftapp.report import card, comparison, markdown
 from ftapp.report import run as report
-from ftapp.runs import Run
+from ftapp.runs import narration, outcome
+from ftapp.runs.events import Controlled, Evaluated, Event, EventLog, Noted, PhaseStarted, RunEnded, RunStarted, Sampled
+from ftapp.runs.narrator import Narrator
+from ftapp.runs.run_folder import Run
 from tests.conftest import record_run
 
 POISON = "\x1b]0;owned\x07\x1b[31m[bold]x[/y]\x9b2J\u202egnp<script>alert(1)</script>|`*a*"

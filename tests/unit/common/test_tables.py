@@ -15,10 +15,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from ftapp import headless, runs
+from ftapp import headless
 from ftapp.common import tables
 from ftapp.common.errors import RecipeError
 from ftapp.common.tables import Column
+from ftapp.runs import run_folder
 from tests.conftest import record_run
 
 COLUMNS = [
@@ -122,7 +123,7 @@ def test_runs_in_a_terminal_are_a_line_each(tmp_path: Path, width: int) -> None:
     assert sorted(line.split()[1] for line in rows) == ["done", "failed"]
     shown = next(line.split()[0] for line in rows if "done" in line)
     assert ("…" in shown) is (width == 40)
-    assert runs.find(shown, tmp_path).folder == first.folder
+    assert run_folder.find(shown, tmp_path).folder == first.folder
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -150,4 +151,4 @@ def test_a_shortened_name_that_fits_several_runs_is_refused(tmp_path: Path) -> N
     record_run(tmp_path)
     record_run(tmp_path)
     with pytest.raises(RecipeError, match="2"):
-        runs.find("20…", tmp_path)
+        run_folder.find("20…", tmp_path)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import runs
 from ftapp.common import downloads
 from ftapp.common.errors import RunError
 from ftapp.recipe import presets, sources
+from ftapp.runs import run_folder
 from ftapp.tui.settings import Settings
 
 
@@ -34,7 +34,7 @@ def test_without_a_home_the_variable_that_names_a_folder_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match=r"there is no home folder to keep runs in; set HOME, or FTAPP_RUNS to a folder"):
-        runs.runs_dir()
+        run_folder.runs_dir()
     with pytest.raises(RunError, match="set HOME, or FTAPP_CACHE to a folder"):
         downloads.cache_dir()
     Settings.load().save()

@@ -11,8 +11,8 @@ from queue import Queue
 
 from ftapp.common.locks import locked
 from ftapp.common.watchdog import Watchdog
-from ftapp.events import RunEnded, read
-from ftapp.runs import Run
+from ftapp.runs.events import RunEnded, read
+from ftapp.runs.run_folder import Run
 
 
 def test_a_process_that_computes_nothing_is_stuck() -> None:
@@ -59,8 +59,8 @@ def test_one_that_waits_for_another_process_is_not(tmp_path: Path) -> None:
 
 def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Path) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom ftapp import worker\nfrom ftapp.control import Control\n"
-        "from ftapp.events import EventLog\nfrom ftapp.runs import Run\nrun = Run(Path(sys.argv[1]))\n"
+        "import sys\nfrom pathlib import Path\nfrom ftapp import worker\nfrom ftapp.runs.commands import Control\n"
+        "from ftapp.runs.events import EventLog\nfrom ftapp.runs.run_folder import Run\nrun = Run(Path(sys.argv[1]))\n"
         "log = EventLog(run.events_file)\ncontrol = Control(run, log)\n"
         "worker._end_stuck(log, control, control.clock())('it is stuck')\n"
     )

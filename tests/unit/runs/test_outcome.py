@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import outcome, recipe
-from ftapp.events import (
+from ftapp import recipe
+from ftapp.runs import outcome
+from ftapp.runs.events import (
     AnyEvent,
     Confused,
     DataLoaded,
@@ -21,7 +22,7 @@ from ftapp.events import (
     Stepped,
     read,
 )
-from ftapp.history import History
+from ftapp.runs.history import History
 
 RECORDED = sorted((Path(__file__).parents[1] / "fixtures" / "recorded").iterdir())
 FALLING = [2.0 * 0.97**step + 0.1 * math.sin(step) for step in range(60)]

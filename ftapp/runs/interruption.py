@@ -8,7 +8,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-from ftapp.runs import AT_ONCE, STOP_SIGNALS, end_at_once, interrupt
+from ftapp.runs.run_folder import AT_ONCE, STOP_SIGNALS, end_at_once, interrupt
 
 _AGAIN_SECONDS = 1.0
 

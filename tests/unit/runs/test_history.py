@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.events import AnyEvent, Evaluated, EventLog, PhaseStarted, RunEnded, Stepped
-from ftapp.history import Follower, History, Steps
+from ftapp.runs.events import AnyEvent, Evaluated, EventLog, PhaseStarted, RunEnded, Stepped
+from ftapp.runs.history import Follower, History, Steps
 
 
 def step(number: int, accuracy: float | None = None) -> Stepped:

@@ -278,7 +278,7 @@ class TokensShared(Event, frozen=True, kw_only=True, tag="tokens-shared"):
 
 
 class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
-    """The run's answer to a command (`ftapp.control`) after `step` steps.
+    """The run's answer to a command (`ftapp.runs.commands`) after `step` steps.
 
     id: the command's; applied: whether it was carried out; reason: why not, in words; rate: the base learning rate that
     a command asked for.
@@ -447,7 +447,7 @@ class EventReader:
     def restarts(self) -> int:
         """How often another file, or a shorter one, was found in its place and read from its beginning.
 
-        What was read before is then void (`ftapp.history.Follower` sees to it).
+        What was read before is then void (`ftapp.runs.history.Follower` sees to it).
         """
         return self._tail.restarts
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import control
 from ftapp.common.errors import RunError
-from ftapp.control import AnyCommand, Checkpoint, Control, Pause, Rate, Resume, Stop
-from ftapp.events import Controlled, EventLog, RunEnded, read
-from ftapp.history import History
-from ftapp.runs import STOP_SIGNALS, Run
+from ftapp.runs import commands
+from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Pause, Rate, Resume, Stop
+from ftapp.runs.events import Controlled, EventLog, RunEnded, read
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import STOP_SIGNALS, Run
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def test_commands_are_carried_out_once_and_in_order(run: Run, taken: Control) ->
     assert taken.heed(obey)
     commands: list[AnyCommand] = [Checkpoint(), Rate(base=0.25), Checkpoint()]
     for command in commands:
-        control.send(run, command)
-    control.send(run, commands[1])  # the same once more
+        commands.send(run, command)
+    commands.send(run, commands[1])  # the same once more
     taken.steps = 7
     assert taken.heed(obey)
     assert taken.heed(obey)
@@ -69,12 +69,12 @@ def test_commands_are_carried_out_once_and_in_order(run: Run, taken: Control) ->
 
 
 def test_what_is_not_done_is_answered_with_the_reason(run: Run, taken: Control) -> None:
-    control.send(run, Checkpoint())
-    control.send(run, Resume())
+    commands.send(run, Checkpoint())
+    commands.send(run, Resume())
     with run.control_file.open("ab") as file:
         file.write(b'{"command":"dance","id":"a"}\n\xff{\n{"command":"rate","id":"b","base":-1}\n')
     assert taken.heed(refuse)
-    control.send(run, Checkpoint())
+    commands.send(run, Checkpoint())
     taken.close()
     found = answers(run)
     assert ("checkpoint", False, "no checkpoint here") in found
@@ -98,8 +98,8 @@ def test_half_a_line_waits_for_its_end(run: Run, taken: Control) -> None:
 @pytest.mark.parametrize("way_out", ["resume", "stop", "signal"])
 def test_a_pause_lasts_until_a_command_or_a_signal(run: Run, taken: Control, way_out: str) -> None:
     taken.can_wait = True
-    control.send(run, Pause())
-    control.send(run, Pause())
+    commands.send(run, Pause())
+    commands.send(run, Pause())
 
     def end() -> None:
         while ("pause", True, None) not in answers(run):
@@ -108,7 +108,7 @@ def test_a_pause_lasts_until_a_command_or_a_signal(run: Run, taken: Control, way
         if way_out == "signal":
             signal.raise_signal(signal.SIGTERM)
         else:
-            control.send(run, Resume() if way_out == "resume" else Stop())
+            commands.send(run, Resume() if way_out == "resume" else Stop())
 
     other = threading.Thread(target=end)
     before, begun = taken.clock(), time.perf_counter()
@@ -123,8 +123,8 @@ def test_a_pause_lasts_until_a_command_or_a_signal(run: Run, taken: Control, way
 
 
 def test_a_stop_is_a_wish_that_is_known_at_once(run: Run, taken: Control) -> None:
-    control.send(run, Stop())
-    control.send(run, Stop())
+    commands.send(run, Stop())
+    commands.send(run, Stop())
     assert taken.wanted()
     assert answers(run) == [("stop", True, None), ("stop", False, "it is ending already")]
     assert not taken.heed(refuse)
@@ -141,7 +141,7 @@ def test_a_run_that_has_ended_takes_no_commands(tmp_path: Path) -> None:
     run = Run(tmp_path)
     EventLog(run.events_file).write(RunEnded(time=1, status="done", steps=1, seconds=1))
     with pytest.raises(RunError, match="only a run that goes on takes commands; this one's status is 'done'"):
-        control.send(run, Pause())
+        commands.send(run, Pause())
     assert not run.control_file.exists()
 
 

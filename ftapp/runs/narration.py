@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftapp.common import formatting
-from ftapp.events import (
+from ftapp.runs.events import (
     AnyEvent,
     CacheVerified,
     Checkpointed,

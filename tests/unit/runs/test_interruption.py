@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ftapp.interruption import Interruption
-from ftapp.runs import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.run_folder import AT_ONCE, STOP_SIGNALS
 
 
 class Process:
@@ -26,7 +26,7 @@ class Process:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """The time, which stands still until a test moves it; handlers are put back."""
     now = [100.0]
-    monkeypatch.setattr("ftapp.interruption.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ftapp.runs.interruption.time.monotonic", lambda: now[0])
     former = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     yield now
     for number, handler in former.items():

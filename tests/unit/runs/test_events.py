@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from ftapp.events import (
+from ftapp.runs.events import (
     Evaluated,
     EventLog,
     EventReader,
@@ -18,8 +18,8 @@ from ftapp.events import (
     Stepped,
     read,
 )
-from ftapp.history import History
-from ftapp.runs import Run
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
 
 STEP = Stepped(time=1.0, step=1, epoch=1, loss=0.5, accuracy=0.25, rate=1e-3, seconds=0.1, memory=2**30)
 PHASE = PhaseStarted(

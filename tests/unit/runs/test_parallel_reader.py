@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import ahead
-from ftapp.ahead import SharedFollower
-from ftapp.events import Evaluated, EventLog, RunEnded, Stepped
-from ftapp.history import History
+from ftapp.runs import parallel_reader
+from ftapp.runs.events import Evaluated, EventLog, RunEnded, Stepped
+from ftapp.runs.history import History
+from ftapp.runs.parallel_reader import SharedFollower
 
 
 @pytest.fixture(autouse=True)
 def short_files_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "_LONG", 1000)
+    monkeypatch.setattr(parallel_reader, "_LONG", 1000)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ftapp.common.processes import child_environment, python_module
 from ftapp.common.tail_reader import PIECE
-from ftapp.events import EventReader
-from ftapp.history import Follower, History
+from ftapp.runs.events import EventReader
+from ftapp.runs.history import Follower, History
 
 _LONG = 2**25  # bytes: some 175,000 steps, for which a process just pays
 _NEAR = 0.45  # of a file is read here: what follows a run has a screen to lay out meanwhile
@@ -56,7 +56,7 @@ class _Helper:
     def __init__(self, path: Path, begin: int) -> None:
         self.begin = begin
         self._process = subprocess.Popen(
-            python_module("ftapp.ahead", str(path), str(begin)),
+            python_module("ftapp.runs.parallel_reader", str(path), str(begin)),
             env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftapp.events import Confused, Evaluated
-from ftapp.history import History
 from ftapp.recipe import Recipe, cautions
 from ftapp.recipe.cautions import Caution
+from ftapp.runs.events import Confused, Evaluated
+from ftapp.runs.history import History
 
 WINDOW = 8
 """Losses of steps that are compared with as many at the start. Where both come from one distribution, each of the last

@@ -15,7 +15,7 @@ import msgspec
 
 from ftapp.common.formatting import quantity
 from ftapp.common.tail_reader import PIECE
-from ftapp.events import (
+from ftapp.runs.events import (
     AnyEvent,
     CacheVerified,
     Checkpointed,

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from ftapp import narration
 from ftapp.common import formatting
 from ftapp.common.errors import Problem
-from ftapp.events import AnyEvent, PhaseStarted, Progressed, Stepped
-from ftapp.history import History
-from ftapp.runs import Run
+from ftapp.runs import narration
+from ftapp.runs.events import AnyEvent, PhaseStarted, Progressed, Stepped
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
 
 _LINE_SECONDS = 10.0
 

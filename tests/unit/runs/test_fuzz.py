@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from ftapp import cli
 from ftapp.common.safe_files import LARGEST, open_file
 from ftapp.common.tail_reader import Tail
-from ftapp.events import EventReader, decode
-from ftapp.history import History
-from ftapp.runs import Run
+from ftapp.runs.events import EventReader, decode
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
 from ftapp.summary import Summaries
 from tests.conftest import record_run
 from tests.unit import fuzz
