@@ -16,10 +16,10 @@ from typing import Any, Literal
 import msgspec
 
 from ftapp import recipe as recipes
-from ftapp.answers import Probe, Survey
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import Recipe, presets, sources
 from ftapp.recipe.sources import Kind
+from ftapp.rpc.messages import Probe, Survey
 
 Size = Literal["small", "large"]
 Fit = Literal["similar", "different", "unclear"]

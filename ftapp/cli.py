@@ -23,9 +23,9 @@ from ftapp.common.standard_streams import open_closed
 from ftapp.runs.environment import make_environment
 
 if TYPE_CHECKING:
-    from ftapp.answers import Survey
     from ftapp.experiments import Experiment, Options
     from ftapp.recipe import Recipe
+    from ftapp.rpc.messages import Survey
 
 app = typer.Typer(
     name="ftapp",
@@ -855,9 +855,9 @@ def _surveyed(asked: Recipe, name: str, source: str | None, *, offline: bool) ->
     import asyncio
 
     from ftapp import recipe
-    from ftapp.clients import Inspector
     from ftapp.common.errors import RecipeError, RunError
     from ftapp.recipe import presets, sources
+    from ftapp.rpc.clients import Inspector
 
     said = ""
 

@@ -11,9 +11,9 @@ import keras
 import keras_hub
 import numpy as np
 
-from ftapp.answers import Generated
 from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
+from ftapp.rpc.messages import Generated
 
 _REPLACEMENT = "\ufffd"  # stands for a character of which some bytes are still to come
 _STEP = 64  # tokens; lengths are rounded up to it, so that few are traced anew

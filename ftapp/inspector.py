@@ -1,7 +1,7 @@
 """The process behind the Configure screen: structures, costs and previews for recipes as they are edited.
 
-It answers the requests of `ftapp.clients.Inspector`, each with the recipe as TOML text. What it has read and built for
-the last recipe it keeps, so that toggling layers costs milliseconds. Keras is loaded when a request first needs it.
+It answers the requests of `ftapp.rpc.clients.Inspector`, each with the recipe as TOML text. What it has read and built
+for the last recipe it keeps, so that toggling layers costs milliseconds. Keras is loaded when a request first needs it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ftapp import advice, service, structures
+from ftapp import advice
 from ftapp import recipe as recipes
-from ftapp.answers import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.layers import describe_layers, own_variables, size_of, weighted_layers
 from ftapp.recipe import Phase, Recipe, sources
 from ftapp.recipe.layer_rules import Unit, parse_rule
-from ftapp.service import Request
+from ftapp.rpc import service, structure_cache
+from ftapp.rpc.messages import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
+from ftapp.rpc.service import Request
 
 if TYPE_CHECKING:
     from ftapp import batches
@@ -78,7 +79,7 @@ class Inspector:
         _begin(parsed, request)
         held = self._held(parsed, request, classes)
         made = _structure(held, classes)
-        structures.keep(parsed, made)
+        structure_cache.keep(parsed, made)
         return made
 
     def costs(self, request: Request, recipe: str, phase: int, layers: Sequence[str] | None) -> Costs:
@@ -282,7 +283,7 @@ class Inspector:
                     parsed, held.pretrained.backbone, held.pretrained.preprocessor, splits, request.progress
                 )
 
-        identity = structures.data_identity(asked)
+        identity = structure_cache.data_identity(asked)
         return self._survey.get(repr((identity, parsed.model, parsed.precision, parsed.seed)), make)
 
     def _read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:
@@ -394,7 +395,7 @@ def _begin(recipe: Recipe, request: Request) -> str:
 
 
 def _data_key(recipe: Recipe) -> str:
-    return repr((structures.data_identity(recipe), recipe.seed))
+    return repr((structure_cache.data_identity(recipe), recipe.seed))
 
 
 def _phase(recipe: Recipe, index: int, layers: Sequence[str] | None) -> Phase:

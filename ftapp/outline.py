@@ -16,10 +16,10 @@ from rich.tree import Tree
 
 from ftapp import advice
 from ftapp.advice import Advice, Course, Note
-from ftapp.answers import Survey
 from ftapp.common import formatting
 from ftapp.common.formatting import class_counts, duration, flops, size
 from ftapp.recipe import Recipe
+from ftapp.rpc.messages import Survey
 
 
 @dataclass

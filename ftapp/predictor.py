@@ -1,6 +1,7 @@
 """The process behind Try it: answers with a finished run's model, and with the model before training beside it.
 
-It answers the requests of `ftapp.clients.Predictor`, each with the run's folder, and keeps the models of the last run.
+It answers the requests of `ftapp.rpc.clients.Predictor`, each with the run's folder, and keeps the models of the last
+run.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe as recipes
-from ftapp import service
-from ftapp.answers import Generated, HeldOut, Loaded, Meaning, Prediction
 from ftapp.common.errors import RunError
+from ftapp.rpc import service
+from ftapp.rpc.messages import Generated, HeldOut, Loaded, Meaning, Prediction
+from ftapp.rpc.service import Request
 from ftapp.runs.run_folder import Run
-from ftapp.service import Request
 
 if TYPE_CHECKING:
     from ftapp.data.examples import Subset

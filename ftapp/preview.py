@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ftapp.answers import Example, Mark, Preview, Rewritten, Span
 from ftapp.data import DocumentSplits, Splits
 from ftapp.data.examples import SPLIT_NAMES
+from ftapp.rpc.messages import Example, Mark, Preview, Rewritten, Span
 
 THUMBNAIL = 256
 """Pixels of the longer side of a thumbnail at most."""

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ftapp import batches
-from ftapp.answers import Probe, Survey
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Splits, Subset
 from ftapp.layers import block_ends, inner_blocks
 from ftapp.recipe import Recipe
+from ftapp.rpc.messages import Probe, Survey
 
 FOLDS = 5
 # Examples: a lead of two or three points can be told from chance, and VGG16 reads them in a minute or two.

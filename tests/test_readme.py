@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ftapp import cli, recipe
-from ftapp.answers import Probe, Survey
 from ftapp.common.errors import RunError
 from ftapp.recipe import Augment, Frozen, Phase, Section, layer_rules
+from ftapp.rpc.messages import Probe, Survey
 from ftapp.runs.run_folder import EXIT_CODES
 from tests.conftest import Do, record_run
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ftapp.answers import Layer, Structure
 from ftapp.recipe import layer_rules
 from ftapp.recipe.layer_rules import Rule
+from ftapp.rpc.messages import Layer, Structure
 
 
 class State(Enum):

@@ -9,11 +9,11 @@ from typing import Any
 
 from textual.content import Content
 
-from ftapp import structures
 from ftapp.common import downloads, formatting
 from ftapp.common.package_uri import Artifact
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
 from ftapp.recipe.layer_rules import decide, parse_rule
+from ftapp.rpc import structure_cache
 from ftapp.summary import Summary
 from ftapp.trash import folder_size
 from ftapp.tui.draft import toml
@@ -31,7 +31,7 @@ class Size:
 
 def size(recipe: Recipe) -> Size | None:
     """The size of a recipe's model, where its structure is kept on disk from an earlier look at it."""
-    structure = structures.load(recipe)
+    structure = structure_cache.load(recipe)
     if structure is None:
         return None
     trainable = []

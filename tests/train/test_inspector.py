@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import batches, freeze, models, plan, recipe, stage, structures
-from ftapp.answers import Structure
-from ftapp.clients import Inspector as Client
+from ftapp import batches, freeze, models, plan, recipe, stage
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.inspector import Inspector
 from ftapp.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules
-from ftapp.service import Request
+from ftapp.rpc import structure_cache
+from ftapp.rpc.clients import Inspector as Client
+from ftapp.rpc.messages import Structure
+from ftapp.rpc.service import Request
 from tests.conftest import Tiny
 from tests.unit.test_imports import KERAS, loaded
 
@@ -93,16 +94,16 @@ def test_containers_shapes_and_statistics(text_recipe: str, image_recipe: str, a
 
 
 def test_a_kept_structure_needs_no_keras(each: Recipe, asked: Asked, tmp_path: Path) -> None:
-    assert structures.load(each) is None
+    assert structure_cache.load(each) is None
     structure = asked("structure", each)
-    assert structures.load(each) == structure
+    assert structure_cache.load(each) == structure
     file = tmp_path / "kept.toml"
     file.write_text(each.to_toml(), encoding="utf-8")
     code = f"""
 import asyncio
 from pathlib import Path
 from ftapp import recipe
-from ftapp.clients import Inspector
+from ftapp.rpc.clients import Inspector
 inspector = Inspector()
 found = asyncio.run(inspector.structure(recipe.parse(Path({str(file)!r}).read_text("utf-8"))))
 assert len(found.layers) == {len(structure.layers)}
@@ -113,11 +114,11 @@ assert inspector._service is None
 
 def test_another_model_has_another_structure(image_recipe: str, asked: Asked, tiny: Tiny) -> None:
     asked("structure", recipe.parse(image_recipe))
-    assert structures.load(recipe.parse(image_recipe.replace("epochs = 3", "epochs = 4"))) is not None
-    assert structures.load(recipe.parse(image_recipe.replace("[data]", "hidden = [4]\n[data]"))) is None
+    assert structure_cache.load(recipe.parse(image_recipe.replace("epochs = 3", "epochs = 4"))) is not None
+    assert structure_cache.load(recipe.parse(image_recipe.replace("[data]", "hidden = [4]\n[data]"))) is None
     (tiny.photos / "neither").mkdir()
     try:
-        assert structures.load(recipe.parse(image_recipe)) is None
+        assert structure_cache.load(recipe.parse(image_recipe)) is None
     finally:
         (tiny.photos / "neither").rmdir()
 
@@ -130,7 +131,7 @@ def test_broken_data_spoils_no_structure(image_recipe: str, asked: Asked, tmp_pa
     chosen = recipe.parse(image_recipe.replace(str(tiny.photos), str(broken)))
     structure = asked("structure", chosen)
     assert structure.classes is None
-    assert structures.load(chosen) is None
+    assert structure_cache.load(chosen) is None
     with pytest.raises(RecipeError, match=r"0\.png: .*this image cannot be decoded"):
         asked("data", chosen, examples=2)
     costs = asked("costs", chosen, phase=0, layers=None)
@@ -299,7 +300,7 @@ def test_in_its_own_process(image_recipe: str, tmp_path: Path) -> None:
         return again, told, preview.examples[0].file
 
     structure, told, file = asyncio.run(ask())
-    assert structures.load(chosen) == structure
+    assert structure_cache.load(chosen) == structure
     assert told.index("reading the data") < told.index("loading Keras")
     assert not Path(file).exists()
 
@@ -309,8 +310,9 @@ def test_data_needs_no_keras_in_the_process(text_recipe: str, tmp_path: Path) ->
     code = f"""
 import os, sys, threading
 from pathlib import Path
-from ftapp import inspector, service
-from ftapp.service import Request
+from ftapp import inspector
+from ftapp.rpc import service
+from ftapp.rpc.service import Request
 lines = []
 handlers = inspector.Inspector(Path({str(tmp_path)!r}))
 import msgspec

@@ -14,14 +14,14 @@ import pytest
 from PIL import Image
 
 from ftapp import data, generation, models, recipe
-from ftapp.answers import Generated
-from ftapp.clients import Predictor as Client
 from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
 from ftapp.predictor import Predictor
+from ftapp.rpc.clients import Predictor as Client
+from ftapp.rpc.messages import Generated
+from ftapp.rpc.service import Request
 from ftapp.runs import narration
 from ftapp.runs.run_folder import Run
-from ftapp.service import Request
 from tests.conftest import Do, Tiny
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftapp.answers import Layer, Structure
+from ftapp.rpc.messages import Layer, Structure
 
 
 def layer(path: str, parameters: int, groups: tuple[str, ...], block: int | None) -> Layer:

@@ -7,9 +7,9 @@ from pathlib import Path
 from textual.widgets import Button
 
 from ftapp import recipe
-from ftapp.answers import Probe, Survey
-from ftapp.clients import Inspector, Told
 from ftapp.recipe import Recipe
+from ftapp.rpc.clients import Inspector, Told
+from ftapp.rpc.messages import Probe, Survey
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.advise import AdviseScreen
 from tests.tui.harness import Opened, until

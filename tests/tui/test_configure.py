@@ -13,10 +13,11 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static, Switch, TextArea
 
-from ftapp import recipe, structures
-from ftapp.answers import Probe, Survey
-from ftapp.clients import Inspector, Told
+from ftapp import recipe
 from ftapp.recipe import Recipe
+from ftapp.rpc import structure_cache
+from ftapp.rpc.clients import Inspector, Told
+from ftapp.rpc.messages import Probe, Survey
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.advise import AdviseScreen
 from ftapp.tui.screens.ask import Ask
@@ -69,7 +70,7 @@ def draft(tmp_path: Path) -> Draft:
     """A recipe whose model and data a hub has, and whose structure is known from before: no process is needed."""
     file = tmp_path / "hub.toml"
     file.write_text(HUB, encoding="utf-8")
-    structures.keep(recipe.load(file), bert())
+    structure_cache.keep(recipe.load(file), bert())
     return Draft(file)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from textual.widgets import Button, Input
 
-from ftapp import clients
-from ftapp.clients import Told
 from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
+from ftapp.rpc import clients
+from ftapp.rpc.clients import Told
 from ftapp.suggestions import Curve, advise
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.find_rate import FindRate

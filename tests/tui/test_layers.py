@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.answers import Layer, Structure
+from ftapp.rpc.messages import Layer, Structure
 from ftapp.tui import layers
 from ftapp.tui.layers import Node, State
 from ftapp.tui.widgets.curve import drawn

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from ftapp import structures
-from ftapp.answers import Costs, Example, Preview, Structure, Tokens
-from ftapp.clients import Inspector, Told
 from ftapp.recipe import Recipe
+from ftapp.rpc import structure_cache
+from ftapp.rpc.clients import Inspector, Told
+from ftapp.rpc.messages import Costs, Example, Preview, Structure, Tokens
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.configure import ConfigureScreen
 from ftapp.tui.widgets.data_pane import DataPane
@@ -76,7 +76,7 @@ class Slow(Inspector):
 
 async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ftapp.tui.screens.configure.Inspector", Slow)
-    monkeypatch.setattr(structures, "load", lambda _: None)
+    monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
         data, layers, inspector = screen.query_one(DataPane), screen.query_one(LayersPane), screen._inspector
         assert isinstance(inspector, Slow)
@@ -110,7 +110,7 @@ async def test_what_cannot_be_read_any_more_is_faint_and_comes_back(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ftapp.tui.screens.configure.Inspector", Slow)
-    monkeypatch.setattr(structures, "load", lambda _: None)
+    monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
         data, inspector = screen.query_one(DataPane), screen._inspector
         assert isinstance(inspector, Slow)

@@ -16,8 +16,8 @@ from textual.screen import Screen
 from textual.widgets import DirectoryTree, OptionList, Static
 
 from ftapp import recipe
-from ftapp.answers import Prediction
 from ftapp.common import formatting
+from ftapp.rpc.messages import Prediction
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp

@@ -10,9 +10,9 @@ import pytest
 
 from ftapp import advice, recipe
 from ftapp.advice import Advice
-from ftapp.answers import Probe, Survey
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
+from ftapp.rpc.messages import Probe, Survey
 from ftapp.tui.draft import Draft
 from tests.conftest import Tiny
 

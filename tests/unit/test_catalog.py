@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import recipe, structures
-from ftapp.answers import Layer, Structure
+from ftapp import recipe
 from ftapp.recipe import Recipe
+from ftapp.rpc import structure_cache
+from ftapp.rpc.messages import Layer, Structure
 from ftapp.tui import catalog, recipe_words
 from ftapp.tui.catalog import FOLDER, RECENT, Catalog, profile_comments
 from ftapp.tui.recipe_words import Size
@@ -147,7 +148,7 @@ def test_sizes_follow_from_kept_structures() -> None:
         )
 
     layers = (layer("embedding", 50, "embeddings"), layer("query", 30, "attention"), layer("head", 20, "head"))
-    structures.keep(loaded, Structure(layers=layers, blocks=0, classes=2))
+    structure_cache.keep(loaded, Structure(layers=layers, blocks=0, classes=2))
     assert recipe_words.size(loaded) == Size(parameters=100, trainable=(19,))
 
 

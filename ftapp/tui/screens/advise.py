@@ -14,11 +14,11 @@ from textual.widgets import Button, Label, Static
 
 from ftapp import advice
 from ftapp.advice import Advice
-from ftapp.answers import Survey
-from ftapp.clients import Inspector
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
-from ftapp.service import SupersededError
+from ftapp.rpc.clients import Inspector
+from ftapp.rpc.messages import Survey
+from ftapp.rpc.service import SupersededError
 from ftapp.tui import edits, fields
 from ftapp.tui.draft import Draft
 from ftapp.tui.widgets.facts import Facts

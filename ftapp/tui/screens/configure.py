@@ -20,13 +20,14 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Static, Tab, Tabs, TextArea
 from textual.worker import Worker, WorkerState
 
-from ftapp import recipe, structures
-from ftapp.answers import Structure
-from ftapp.clients import Inspector
+from ftapp import recipe
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe, cautions, presets, sources
 from ftapp.recipe.base_rate import with_base_rate
-from ftapp.service import SupersededError
+from ftapp.rpc import structure_cache
+from ftapp.rpc.clients import Inspector
+from ftapp.rpc.messages import Structure
+from ftapp.rpc.service import SupersededError
 from ftapp.tui import edits, layers, offers, recipe_words
 from ftapp.tui.draft import Draft
 from ftapp.tui.edits import Form
@@ -613,7 +614,7 @@ Nothing is written before you save. What is started goes on without this window.
     async def _learn_structure(self, resolved: Recipe) -> None:
         pane = self.query_one(LayersPane)
         await asyncio.sleep(_TYPING if self._structure else 0)
-        kept = await asyncio.to_thread(structures.load, resolved)
+        kept = await asyncio.to_thread(structure_cache.load, resolved)
         if kept is None and not self._may(resolved)[0]:
             self._forget(f"{resolved.model.preset} comes from a hub. g fetches it and shows its layers.")
             return

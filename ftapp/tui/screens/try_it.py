@@ -16,10 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ftapp import recipe as recipes
-from ftapp.clients import Predictor
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe, sources
+from ftapp.rpc.clients import Predictor
 from ftapp.runs.run_folder import Run
 from ftapp.summary import Summary, summarize
 from ftapp.tui.run_columns import result_words

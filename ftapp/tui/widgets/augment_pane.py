@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Label, Static, Switch
 
-from ftapp.answers import Grid, Rewritten, Span
 from ftapp.recipe import suits
+from ftapp.rpc.messages import Grid, Rewritten, Span
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.field import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, columns

@@ -15,10 +15,10 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from ftapp.answers import HeldOut, Prediction
-from ftapp.clients import Predictor
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.rpc.clients import Predictor
+from ftapp.rpc.messages import HeldOut, Prediction
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
 from ftapp.tui.widgets.scores import Scores

@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from ftapp.answers import Example, Preview, Tokens
 from ftapp.common.formatting import quantity
+from ftapp.rpc.messages import Example, Preview, Tokens
 from ftapp.tui.edits import Form
 from ftapp.tui.widgets.bars import Bars
 from ftapp.tui.widgets.field import FieldLine

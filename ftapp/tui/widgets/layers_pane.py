@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
 
-from ftapp.answers import Costs, Structure
 from ftapp.common import formatting
 from ftapp.recipe import layer_rules
+from ftapp.rpc.messages import Costs, Structure
 from ftapp.tui import layers
 from ftapp.tui.edits import Form
 from ftapp.tui.layers import Choice, Node

@@ -7,7 +7,7 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from ftapp.answers import Prediction
+from ftapp.rpc.messages import Prediction
 
 _NUMBER = 8  # columns
 

@@ -16,10 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Label, Static
 from textual.worker import Worker
 
-from ftapp.answers import Generated
-from ftapp.clients import Predictor
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.rpc.clients import Predictor
+from ftapp.rpc.messages import Generated
 from ftapp.tui.widgets.prompt import Number, Prompt, Tried
 
 _TITLES = {"trained": "[$primary]Fine-tuned[/]", "base": "[$accent]Before training[/]"}
@@ -57,7 +57,7 @@ class Continuation(VerticalScroll):
             self.border_subtitle = "stopped"
 
     def write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
-        """Begin anew, with `ftapp.clients.Predictor.generate`."""
+        """Begin anew, with `ftapp.rpc.clients.Predictor.generate`."""
         self._writing = self._write(prompt, tokens, temperature, top_k, seed)
 
     @work(exclusive=True)

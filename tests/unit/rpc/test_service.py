@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.service import CrashedError, Service, SupersededError
+from ftapp.rpc.service import CrashedError, Service, SupersededError
 
 _Result = TypeVar("_Result")
 
 HELPER = """
 import atexit, os, pathlib, sys, threading, time
-from ftapp import service
+from ftapp.rpc import service
 from ftapp.common.errors import Problem, RecipeError, RunError
 
 go_on = threading.Event()
@@ -234,7 +234,7 @@ def test_it_ends_with_the_interface_even_while_it_answers(service: Service, tmp_
     interface = f"""
 import asyncio
 from pathlib import Path
-from ftapp.service import Service
+from ftapp.rpc.service import Service
 
 async def main():
     service = Service("a_helper", Path({str(service._log)!r}))

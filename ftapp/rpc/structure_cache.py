@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from ftapp.answers import Structure
 from ftapp.common import cache_files, downloads, local_files, safe_files
 from ftapp.recipe import Recipe, folder_layout, presets, sources
+from ftapp.rpc.messages import Structure
 
 _PACKAGES = ("ftapp", "keras", "keras-hub")
 

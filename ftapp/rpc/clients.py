@@ -12,8 +12,12 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ftapp import structures
-from ftapp.answers import (
+from ftapp.common import downloads
+from ftapp.common.errors import Problem, RecipeError, RunError
+from ftapp.common.processes import child_environment, python_module
+from ftapp.recipe import Backend, Recipe
+from ftapp.rpc import structure_cache
+from ftapp.rpc.messages import (
     Costs,
     Generated,
     Grid,
@@ -27,12 +31,8 @@ from ftapp.answers import (
     Timing,
     Tokens,
 )
-from ftapp.common import downloads
-from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.common.processes import child_environment, python_module
-from ftapp.recipe import Backend, Recipe
+from ftapp.rpc.service import Line, Service
 from ftapp.runs.environment import make_environment
-from ftapp.service import Line, Service
 
 _Answer = TypeVar("_Answer")
 
@@ -92,7 +92,7 @@ class Inspector(_Client):
 
     async def structure(self, recipe: Recipe, told: Told | None = None) -> Structure:
         """The layers of the model; from the cache on disk, without the process, when it was asked for before."""
-        if kept := structures.load(recipe):
+        if kept := structure_cache.load(recipe):
             return kept
         return await self._ask(recipe.backend, Structure, "structure", told, recipe=recipe.to_toml())
 
