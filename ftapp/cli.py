@@ -23,7 +23,7 @@ from ftapp.common.standard_streams import open_closed
 from ftapp.runs.environment import make_environment
 
 if TYPE_CHECKING:
-    from ftapp.experiments import Experiment, Options
+    from ftapp.experiments.experiment_folder import Experiment, Options
     from ftapp.recipe import Recipe
     from ftapp.rpc.messages import Survey
 
@@ -156,20 +156,21 @@ def run(
     control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to see the noise.")] = False,
 ) -> None:
     """Train recipes one after another, each in a process of its own. Those with arms are experiments."""
-    from ftapp import arms, headless
-    from ftapp.experiments import Options
+    from ftapp import headless
+    from ftapp.experiments import runner
+    from ftapp.experiments.experiment_folder import Options
 
     given = {"backend": backend, "precision": precision, "seed": seed}
     chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     options = Options(repeat, jobs, control)
     how = {"offline": offline, "verify_cache": verify_cache}
-    if not options.given and not any(map(arms.has_arms, recipes)):
+    if not options.given and not any(map(runner.has_arms, recipes)):
         raise typer.Exit(headless.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
     codes = []
     for name, right in [(name, _is_right(name, profile, chosen)) for name in recipes]:
         if not right:
             codes.append(2)
-        elif not options.given and not arms.has_arms(name):
+        elif not options.given and not runner.has_arms(name):
             codes.append(headless.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
         else:
             codes.append(_experiment(name, profile, chosen, runs_dir, options, how, as_json=as_json))
@@ -203,17 +204,18 @@ def _experiment(
     as_json: bool,
 ) -> int:
     """Run a recipe with all its arms, and print how they compare."""
-    from ftapp import arms, experiments, recipe
+    from ftapp import recipe
     from ftapp.common.errors import RecipeError
+    from ftapp.experiments import experiment_folder, runner
     from ftapp.runs import run_folder
     from ftapp.runs.interruption import Interruption
 
     folder = run_folder.runs_dir(runs_dir)
     try:
         path = recipe.find(name)
-        experiment = experiments.prepare(path, profile, overrides, options, folder, command=sys.argv, **how)
+        experiment = experiment_folder.prepare(path, profile, overrides, options, folder, command=sys.argv, **how)
         with experiment.held(), Interruption() as interruption:
-            code = arms.conduct(experiment, interruption, debug=_debug)
+            code = runner.conduct(experiment, interruption, debug=_debug)
             _conclude(experiment, as_json=as_json)
     except RecipeError as error:
         print(error, file=sys.stderr)
@@ -545,8 +547,8 @@ def runs(
     if deleted or restore is not None or empty_trash:
         _trash(runs_dir, restore, empty=empty_trash, as_json=as_json)
         return
-    from ftapp import experiments
     from ftapp.common.tables import Column, print_table, print_text
+    from ftapp.experiments import experiment_folder
     from ftapp.runs import outcome
     from ftapp.runs import run_folder as folders
 
@@ -574,7 +576,7 @@ def runs(
     print_table(columns, cells)
     if any(mark for _, _, mark, *_ in cells):
         print_text("!  the result has warnings: ftapp report RUN tells them")
-    if found := experiments.list_experiments(folder):
+    if found := experiment_folder.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
         columns = [
             Column("experiment", 0, least=24, is_name=True),
@@ -600,10 +602,10 @@ def _trash(runs_dir: Path | None, restored: str | None, *, empty: bool, as_json:
     """List deleted runs, restore one, or remove them all for good."""
     from datetime import datetime
 
-    from ftapp import trash
     from ftapp.common import formatting
     from ftapp.common.errors import RunError
     from ftapp.common.tables import Column, print_table, print_text
+    from ftapp.experiments import trash
     from ftapp.runs import run_folder as folders
 
     folder = folders.runs_dir(runs_dir)
@@ -738,10 +740,10 @@ def _print_comparison(arms: list[Any]) -> None:
 
 def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | None:
     """The experiment that a single name names, if it does."""
-    from ftapp import experiments
+    from ftapp.experiments import experiment_folder
     from ftapp.runs import run_folder as folders
 
-    return experiments.find(names[0], folders.runs_dir(runs_dir)) if len(names) == 1 else None
+    return experiment_folder.find(names[0], folders.runs_dir(runs_dir)) if len(names) == 1 else None
 
 
 def _find_runs(names: list[str], runs_dir: Path | None) -> list[Any]:

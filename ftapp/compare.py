@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ftapp import analysis, recipe
 from ftapp.analysis import Interval, Series
 from ftapp.common.errors import RecipeError
-from ftapp.experiments import Experiment
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 

@@ -1,6 +1,6 @@
 """The process of an experiment that outlives who started it: from its folder to its result.
 
-Started by `ftapp.experiments.launch`.
+Started by `ftapp.experiments.experiment_folder.launch`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ftapp import arms
 from ftapp.common.safe_output import screen_output
-from ftapp.experiments import Experiment
+from ftapp.experiments import runner
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.interruption import Interruption
 
 
@@ -19,7 +19,7 @@ def main(folder: Path) -> int:
     screen_output()  # it goes to the experiment's log
     experiment = Experiment(folder)
     with Interruption() as interruption:
-        code = arms.conduct(experiment, interruption, debug=False)
+        code = runner.conduct(experiment, interruption, debug=False)
         from ftapp.report.experiment import conclude  # here, so that the runs have the memory that it takes
 
         conclude(experiment)

@@ -8,7 +8,7 @@ from typing import Any
 from ftapp import analysis, compare, findings, recipe
 from ftapp.common.durable import replace_file
 from ftapp.compare import Arm
-from ftapp.experiments import Experiment, control_of
+from ftapp.experiments.experiment_folder import Experiment, control_of
 from ftapp.report import comparison
 from ftapp.runs import outcome
 

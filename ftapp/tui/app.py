@@ -31,10 +31,10 @@ from ftapp.tui.visible import Visible
 if TYPE_CHECKING:
     from textual.command import Provider
 
-    from ftapp.experiments import Experiment
+    from ftapp.experiments.experiment_folder import Experiment
+    from ftapp.experiments.listing import Summaries
+    from ftapp.experiments.trash import Deleted
     from ftapp.runs.run_folder import Run
-    from ftapp.summary import Summaries
-    from ftapp.trash import Deleted
     from ftapp.tui.draft import Draft
 
 _LIVE_SECONDS = 2.0
@@ -97,7 +97,7 @@ class FtApp(App[None]):
     @cached_property
     def summaries(self) -> Summaries:
         """The runs in that folder."""
-        from ftapp.summary import Summaries
+        from ftapp.experiments.listing import Summaries
 
         return Summaries(self.runs_dir)
 
@@ -248,8 +248,8 @@ class FtApp(App[None]):
     @work
     async def empty_trash(self) -> None:
         """Remove deleted runs for good, after a question that says how many there are."""
-        from ftapp import trash
         from ftapp.common import formatting
+        from ftapp.experiments import trash
         from ftapp.tui.screens.dialog import Dialog
 
         found = await asyncio.to_thread(trash.contents, self.runs_dir)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp import experiments, preflight, recipe
+from ftapp import preflight, recipe
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.experiments import Experiment, Options
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.experiment_folder import Experiment, Options
 from ftapp.recipe import Recipe
 from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed, make_environment
@@ -105,10 +106,10 @@ class Draft:
         """
         loaded, command = self.load_experiment(), shlex.split(self.command())
         if loaded.arms or self.options.given:
-            experiment = experiments.prepare(
+            experiment = experiment_folder.prepare(
                 self.path, self.profile, self.overrides, self.options, runs_dir, command=command, offline=offline
             )
-            experiments.launch(experiment)
+            experiment_folder.launch(experiment)
             return experiment
         resolved = loaded.base
         check_installed(resolved.backend)

@@ -11,11 +11,11 @@ from textual.content import Content
 
 from ftapp.common import downloads, formatting
 from ftapp.common.package_uri import Artifact
+from ftapp.experiments.listing import Summary
+from ftapp.experiments.trash import folder_size
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
 from ftapp.recipe.layer_rules import decide, parse_rule
 from ftapp.rpc import structure_cache
-from ftapp.summary import Summary
-from ftapp.trash import folder_size
 from ftapp.tui.draft import toml
 
 _INDEX = "from a package index"

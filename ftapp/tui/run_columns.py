@@ -9,7 +9,7 @@ from typing import Any
 from textual.content import Content
 
 from ftapp.common import formatting
-from ftapp.summary import Summary
+from ftapp.experiments.listing import Summary
 from ftapp.tui.search import rank
 
 GAP = 2  # cells between columns

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.experiments import Experiment
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import run_folder
 from ftapp.runs.history import History
 from tests.conftest import Do
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: 
 _STARTS = """
 import sys
 from pathlib import Path
-from ftapp.experiments import Options
+from ftapp.experiments.experiment_folder import Options
 from ftapp.tui.draft import Draft
 draft = Draft(Path(sys.argv[1]), None, {"phase.finetune.epochs": 10000}, Options(repeats=2))
 print(draft.start(Path(sys.argv[2]), offline=True).folder)

@@ -12,7 +12,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from ftapp.experiments import Experiment
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.draft import Draft

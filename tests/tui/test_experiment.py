@@ -10,8 +10,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from ftapp import experiments
-from ftapp.experiments import Experiment
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.tui import desktop
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.dialog import Dialog
@@ -55,10 +55,12 @@ def write_experiment(tmp_path: Path, write_run: Write) -> Any:
     def write(*statuses: str | None, repeats: int = 1, result: dict[str, Any] | None = None) -> Experiment:
         """statuses: of the runs so far, None for one that has not told its end; result: None before there is one."""
         text = RECIPE.format(steps=10, rate=0.001, seed=0) + ARMS
-        experiment = experiments.create("lesson", "quick", text, ["A full", "B frozen"], repeats, 1, tmp_path / "runs")
+        experiment = experiment_folder.create(
+            "lesson", "quick", text, ["A full", "B frozen"], repeats, 1, tmp_path / "runs"
+        )
         for number, status in enumerate(statuses):
             repeat, arm = 1 + number // 2, ("A full", "B frozen")[number % 2]
-            run = write_run(f"lesson-{experiments.slug(arm)}", status=status, age=100 - 10 * number, seed=repeat)
+            run = write_run(f"lesson-{experiment_folder.slug(arm)}", status=status, age=100 - 10 * number, seed=repeat)
             facts = run.environment() | {"experiment": experiment.folder.name, "arm": arm, "repeat": repeat}
             (run.folder / "environment.json").write_text(json.dumps(facts))
             experiment.add(arm, repeat, run)
@@ -141,7 +143,7 @@ async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_pa
         assert [len(curve.x) for curve in screen._prepare()[0]["loss"]] == [12, 12]
         table = await listed(pilot, 3)
         assert [row.status for row in table.rows] == ["done", "done", "done"]
-    [experiment] = experiments.list_experiments(tmp_path / "runs")
+    [experiment] = experiment_folder.list_experiments(tmp_path / "runs")
     assert not experiment.alive()
     assert experiment.report_file.is_file()
     assert len(experiment.arms()) == 2

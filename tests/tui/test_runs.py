@@ -11,7 +11,7 @@ import pytest
 from textual.command import CommandList
 from textual.widgets import Button, Input, Static
 
-from ftapp import trash
+from ftapp.experiments import trash
 from ftapp.runs.events import EventLog, RunEnded, Stepped
 from ftapp.tui import desktop
 from ftapp.tui.screens.dialog import Dialog

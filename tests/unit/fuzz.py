@@ -28,16 +28,17 @@ from typing import Any
 import msgspec
 from typer.testing import CliRunner
 
-from ftapp import cli, experiments, headless
+from ftapp import cli, headless
 from ftapp.common.console import PlainConsole
 from ftapp.compare import drift
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.listing import Summaries
 from ftapp.runs import commands, narration, outcome, run_folder
 from ftapp.runs.commands import Control
 from ftapp.runs.events import AnyEvent, EventLog, read
 from ftapp.runs.history import History
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.run_folder import Run
-from ftapp.summary import Summaries
 from ftapp.tui import comparison
 from ftapp.tui.run_columns import COLUMNS, status_words
 
@@ -291,7 +292,7 @@ def read_folders(parent: Path, output: Path) -> None:
     for first, second in itertools.pairwise(found):
         for option in ([], ["--json"], ["--csv"]):
             _command("compare", str(first.folder), str(second.folder), *option, "--runs-dir", str(parent))
-    for experiment in experiments.list_experiments(parent):
+    for experiment in experiment_folder.list_experiments(parent):
         experiment.result()
         experiment.arms()
         _command("compare", experiment.folder.name, "--runs-dir", str(parent))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, trash
+from ftapp import cli
+from ftapp.experiments import trash
 from tests.conftest import record_run
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp import experiments, findings, recipe
+from ftapp import findings, recipe
 from ftapp.analysis import Interval
 from ftapp.common.errors import RecipeError
 from ftapp.compare import Arm, record
+from ftapp.experiments import experiment_folder
 from ftapp.recipe import Finding, Measure
 from ftapp.report.experiment import conclude
 from ftapp.runs.events import Drifted, EventLog
@@ -188,7 +189,7 @@ def test_a_finding_is_of_arms_that_are_there(tmp_path: Path) -> None:
 
 def test_an_experiment_tells_what_holds(tmp_path: Path) -> None:
     loaded = recipe.load_experiment(written(tmp_path, RECIPE))
-    experiment = experiments.create("mine", None, loaded.to_toml(), ["A", "B"], 1, 1, tmp_path / "runs")
+    experiment = experiment_folder.create("mine", None, loaded.to_toml(), ["A", "B"], 1, 1, tmp_path / "runs")
     for arm, losses in (("A", FALLING), ("B", [loss + 0.5 for loss in FALLING])):
         experiment.add(arm, 1, record_run(tmp_path / "runs", losses=losses, batches="b", digest="w"))
     _, result = conclude(experiment)

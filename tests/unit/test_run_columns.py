@@ -10,8 +10,8 @@ import pytest
 from textual.content import Content
 
 from ftapp.common import formatting
+from ftapp.experiments.listing import Summary
 from ftapp.runs.run_folder import Run
-from ftapp.summary import Summary
 from ftapp.tui.run_columns import COLUMNS, GAP, fitting, line, matching, sort, status_words
 
 

@@ -19,9 +19,9 @@ from textual.widgets import Static
 from ftapp import recipe as recipes
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
+from ftapp.experiments.listing import Summary, summarize
 from ftapp.runs.history import Follower, History
 from ftapp.runs.run_folder import Run
-from ftapp.summary import Summary, summarize
 from ftapp.tui import comparison
 from ftapp.tui.comparison import Results
 from ftapp.tui.curves import Curve, Floats

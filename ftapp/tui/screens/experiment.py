@@ -18,11 +18,11 @@ from textual.widgets.option_list import Option
 from ftapp import recipe
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
-from ftapp.experiments import Experiment, Member, control_of
+from ftapp.experiments.experiment_folder import Experiment, Member, control_of
+from ftapp.experiments.listing import Summary
 from ftapp.recipe import Finding
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import Run
-from ftapp.summary import Summary
 from ftapp.tui import recipe_words
 from ftapp.tui.run_columns import result_words, status_words
 from ftapp.tui.screens.compare import CompareScreen, style_of

@@ -26,8 +26,8 @@ from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.search_line import SearchLine
 
 if TYPE_CHECKING:
+    from ftapp.experiments.listing import Summary
     from ftapp.recipe import Data, Model, Phase, Recipe
-    from ftapp.summary import Summary
     from ftapp.tui.draft import Draft
     from ftapp.tui.recipe_words import Size
 

@@ -15,12 +15,12 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from ftapp import trash
 from ftapp.common import formatting
 from ftapp.common.errors import RunError
-from ftapp.experiments import Experiment
-from ftapp.summary import Summary
-from ftapp.trash import Deleted
+from ftapp.experiments import trash
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.listing import Summary
+from ftapp.experiments.trash import Deleted
 from ftapp.tui import run_columns
 from ftapp.tui.pace import rest
 from ftapp.tui.screens.dialog import Dialog

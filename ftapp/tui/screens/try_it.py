@@ -18,10 +18,10 @@ from textual.widgets import Static
 from ftapp import recipe as recipes
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.experiments.listing import Summary, summarize
 from ftapp.recipe import Recipe, sources
 from ftapp.rpc.clients import Predictor
 from ftapp.runs.run_folder import Run
-from ftapp.summary import Summary, summarize
 from ftapp.tui.run_columns import result_words
 from ftapp.tui.screens.page import Page
 from ftapp.tui.widgets.classify import Classify

@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from ftapp.summary import Summary
+from ftapp.experiments.listing import Summary
 from ftapp.tui.run_columns import GAP, Column, fitting, line
 
 _HEADER = 1  # lines

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from ftapp import cli
 from ftapp.common.safe_files import LARGEST, open_file
 from ftapp.common.tail_reader import Tail
+from ftapp.experiments.listing import Summaries
 from ftapp.runs.events import EventReader, decode
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
-from ftapp.summary import Summaries
 from tests.conftest import record_run
 from tests.unit import fuzz
 

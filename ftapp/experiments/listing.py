@@ -13,9 +13,9 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, TypeVar
 
-from ftapp import experiments
 from ftapp.common.safe_files import open_file, reason
-from ftapp.experiments import Experiment
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import outcome
 from ftapp.runs.events import (
     AnyEvent,
@@ -105,7 +105,7 @@ class Summaries:
         for name in set(self._known) - set(names):
             self._known.pop(name, None)
         found: list[tuple[str, Experiment | None]] = [(name, None) for name in names]
-        found += [(each.folder.name, each) for each in experiments.list_experiments(self._folder)]
+        found += [(each.folder.name, each) for each in experiment_folder.list_experiments(self._folder)]
         for name, experiment in sorted(found, key=lambda each: each[0], reverse=True):
             yield self.experiment(experiment) if experiment else self._summary(name)
 

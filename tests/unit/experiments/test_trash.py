@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, experiments, trash
+from ftapp import cli
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.experiments import Experiment
+from ftapp.experiments import experiment_folder, trash
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.listing import Summaries
 from ftapp.runs import run_folder
-from ftapp.summary import Summaries
 from tests.conftest import record_run
 
 
 def experiment_of_two(folder: Path) -> Experiment:
-    made = experiments.create("lesson", None, "", ["A", "B"], 1, 1, folder)
+    made = experiment_folder.create("lesson", None, "", ["A", "B"], 1, 1, folder)
     for arm in ("A", "B"):
         made.add(arm, 1, record_run(folder))
     return made
@@ -59,7 +60,7 @@ def test_experiments_go_with_their_runs_or_without(tmp_path: Path) -> None:
     trash.delete_experiment(first, with_runs=False)
     assert all(member.run.folder.is_dir() for member in kept)
     deleted = trash.delete_experiment(second, with_runs=True)
-    assert experiments.list_experiments(tmp_path) == []
+    assert experiment_folder.list_experiments(tmp_path) == []
     assert not any(member.run.folder.exists() for member in gone)
     assert sorted(listed(tmp_path)) == sorted(member.run.folder.name for member in kept)
     for each in deleted:

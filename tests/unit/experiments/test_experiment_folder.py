@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, compare, experiments, recipe
+from ftapp import cli, compare, recipe
 from ftapp.common.errors import RecipeError
-from ftapp.experiments import Experiment, Options
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.experiment_folder import Experiment, Options
 from ftapp.report.experiment import conclude
 from ftapp.runs import run_folder
 from tests.conftest import record_run
@@ -22,8 +23,8 @@ def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", w
     """An experiment of three arms, the second of which is the first again; the third sees `batches` from `weights`."""
     arms = {"A": (0.0, "b", "w"), "A again": (0.0, "b", "w"), "B": (0.5, batches, weights)}
     text = recipe.load(recipe.find("bert-full")).to_toml()
-    experiment = experiments.create("mine", "quick", text, list(arms), repeats, jobs, folder, command=["ftapp"])
-    for repeat, arm in experiments.schedule(list(arms), repeats):
+    experiment = experiment_folder.create("mine", "quick", text, list(arms), repeats, jobs, folder, command=["ftapp"])
+    for repeat, arm in experiment_folder.schedule(list(arms), repeats):
         shift, seen, digest = arms[arm]
         losses = [loss + shift * (1 + repeat / 10) for loss in LOSSES]
         run = record_run(folder, f"seed={repeat}", losses=losses, batches=f"{seen}{repeat}", digest=f"{digest}{repeat}")
@@ -37,7 +38,7 @@ def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeyp
     monkeypatch.setattr("secrets.token_hex", lambda _: next(drawn))
     loaded = recipe.load(recipe.find("bert-full"))
     made = [run_folder.create(loaded, "mine", "quick", tmp_path).folder for _ in range(2)]
-    made += [experiments.create("mine", "quick", "", [], 1, 1, tmp_path).folder for _ in range(2)]
+    made += [experiment_folder.create("mine", "quick", "", [], 1, 1, tmp_path).folder for _ in range(2)]
     assert [folder.name for folder in made] == [
         "20260102-030405-mine-quick-00ff",
         "20260102-030405-mine-quick-1234",
@@ -45,14 +46,14 @@ def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeyp
 
 
 def test_arms_take_turns_at_being_first() -> None:
-    order = list(experiments.schedule(["A", "B", "C"], 2))
+    order = list(experiment_folder.schedule(["A", "B", "C"], 2))
     assert order == [(1, "A"), (1, "B"), (1, "C"), (2, "C"), (2, "B"), (2, "A")]
 
 
 def test_a_control_is_the_first_arm_again() -> None:
     base = recipe.load(recipe.find("bert-full"))
     other = base.model_copy(update={"seed": 5})
-    arms = experiments.with_control({"A": base, "B": other})
+    arms = experiment_folder.with_control({"A": base, "B": other})
     assert list(arms) == ["A", "A again", "B"]
     assert arms["A again"] == base
 
@@ -157,9 +158,9 @@ def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
 def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:
     path = recipe.find("lesson-bert-frozen-attention")
     overrides = ['phase.finetune.layers=["freeze embeddings"]', "phase.finetune.epochs=1", "seed=3"]
-    experiment = experiments.prepare(path, "quick", overrides, Options(2, 1, True), tmp_path, command=["ftapp"])
+    experiment = experiment_folder.prepare(path, "quick", overrides, Options(2, 1, True), tmp_path, command=["ftapp"])
     given = recipe.load_experiment(path, "quick", overrides)
-    assert experiments.recipes(experiment) == experiments.with_control(given.arms)
+    assert experiment_folder.recipes(experiment) == experiment_folder.with_control(given.arms)
     assert given.changes["A full"] == given.changes["C head only"] == {}
     assert set(given.changes["D steadied"]["phase"]["finetune"]) == {"schedule", "warmup", "clip_norm"}
     assert experiment.planned == 10
@@ -168,8 +169,8 @@ def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:
 
 def test_a_recipe_without_arms_is_the_only_arm(tmp_path: Path) -> None:
     options = Options(control=True)
-    experiment = experiments.prepare(recipe.find("bert-full"), None, [], options, tmp_path, command=["ftapp"])
-    assert list(experiments.recipes(experiment)) == ["bert-full", "bert-full again"]
+    experiment = experiment_folder.prepare(recipe.find("bert-full"), None, [], options, tmp_path, command=["ftapp"])
+    assert list(experiment_folder.recipes(experiment)) == ["bert-full", "bert-full again"]
 
 
 def test_the_list_of_runs_tells_of_experiments(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ftapp.common.errors import Problem, RecipeError, RunError, nearest
 from ftapp.common.safe_files import reason
-from ftapp.experiments import FOLDER, Experiment
+from ftapp.experiments.experiment_folder import FOLDER, Experiment
 from ftapp.runs.run_folder import Run
 
 DAYS = 7

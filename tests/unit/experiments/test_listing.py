@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import summary
 from ftapp.cli import app
+from ftapp.experiments import listing
+from ftapp.experiments.listing import Summaries, summarize
 from ftapp.runs.events import (
     AnyEvent,
     Evaluated,
@@ -26,7 +27,6 @@ from ftapp.runs.events import (
     Stepped,
 )
 from ftapp.runs.run_folder import Run
-from ftapp.summary import Summaries, summarize
 from tests.conftest import record_run
 
 STARTED = RunStarted(
@@ -117,14 +117,14 @@ def test_a_long_run_is_read_at_its_ends_only(run: Run, steps: tuple[int, ...], m
         first += count
     write(run, *events)
     reads: list[int] = []
-    window = summary._Windows.at
+    window = listing._Windows.at
 
-    def counted(windows: summary._Windows, offset: int) -> list[tuple[int, AnyEvent]]:
+    def counted(windows: listing._Windows, offset: int) -> list[tuple[int, AnyEvent]]:
         reads.append(offset)
         return window(windows, offset)
 
-    monkeypatch.setattr(summary, "_END", 4096)
-    monkeypatch.setattr(summary._Windows, "at", counted)
+    monkeypatch.setattr(listing, "_END", 4096)
+    monkeypatch.setattr(listing._Windows, "at", counted)
     found = summarize(run)
     assert found.phase == "p2"
     assert found.share == pytest.approx(0.3)

@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ftapp import experiments, recipe
+from ftapp import recipe
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
-from ftapp.experiments import Experiment
+from ftapp.experiments import experiment_folder
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.schema import MOST_SEEDS
 from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
@@ -37,17 +38,17 @@ def conduct(experiment: Experiment, interruption: Interruption, *, debug: bool) 
     failed.
     """
     print(f"experiment {experiment.folder}", file=sys.stderr)
-    facts, arms = experiment.facts, experiments.recipes(experiment)
+    facts, arms = experiment.facts, experiment_folder.recipes(experiment)
     profile, runs_dir = facts["profile"], experiment.folder.parent.parent
     lanes = _Lanes(experiment, facts["jobs"], interruption, debug=debug)
     told = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
     how = {key: facts[key] for key in ("offline", "verify_cache")}
-    for repeat, arm in experiments.schedule(list(arms), facts["repeats"]):
+    for repeat, arm in experiment_folder.schedule(list(arms), facts["repeats"]):
         if not lanes.free():
             break
         # A repeat has a seed of its own, which all of its arms share.
         resolved = arms[arm].model_copy(update={"seed": (arms[arm].seed + repeat - 1) % MOST_SEEDS})
-        label = f"{facts['recipe']}-{experiments.slug(arm)}"
+        label = f"{facts['recipe']}-{experiment_folder.slug(arm)}"
         made = run_folder.create(
             resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **told
         )
