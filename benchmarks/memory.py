@@ -73,7 +73,8 @@ def make_preset(folder: Path, *, tiny: bool) -> None:
 
 def forward(loaded: Recipe) -> None:
     """Score every image of the recipe."""
-    from ftapp import backend, batches, models
+    from ftapp import backend, models
+    from ftapp.data import batches
 
     backend.choose_precision(loaded.precision)
     pretrained = models.load_pretrained(loaded)

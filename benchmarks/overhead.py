@@ -122,7 +122,8 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
     import keras
     import tensorflow
 
-    from ftapp import backend, batches, models
+    from ftapp import backend, models
+    from ftapp.data import batches
     from ftapp.optimizers import make_optimizer
 
     backend.choose_precision(recipe.precision)

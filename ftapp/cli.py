@@ -181,8 +181,9 @@ def run(
 
 def _is_right(name: str, profile: str | None, overrides: list[str]) -> bool:
     """Whether a recipe can be run; says why not."""
-    from ftapp import preflight, recipe
+    from ftapp import recipe
     from ftapp.common.errors import RecipeError
+    from ftapp.data import preflight
 
     try:
         loaded = recipe.load_experiment(recipe.find(name), profile, overrides)
@@ -346,7 +347,8 @@ def plan(
     offline: OfflineOption = False,
 ) -> None:
     """Say what a recipe, or each of its arms, will train and cost, phase by phase, without training it."""
-    from ftapp import preflight, recipe
+    from ftapp import recipe
+    from ftapp.data import preflight
 
     with _refusals():
         loaded = recipe.load_experiment(recipe.find(recipe_name), profile, overrides or [])
@@ -398,8 +400,9 @@ def lr_find(
     Phases before the one to test are trained first, as in a run; --set phase.NAME.steps=... shortens them.
     """
     from ftapp import lr_find as finder
-    from ftapp import preflight, recipe
+    from ftapp import recipe
     from ftapp.common.errors import RunError
+    from ftapp.data import preflight
 
     given = {"backend": backend, "seed": seed}
     chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
@@ -462,7 +465,8 @@ def advise(
     fine-tuning in two phases. Small and different: a feature extractor on early layers. Large and different:
     everything trains, from the pretrained weights.
     """
-    from ftapp import advice, preflight
+    from ftapp import advice
+    from ftapp.data import preflight
 
     with _refusals():
         name = advice.recipe_for(recipe_name, source)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.batches import Dataset, prefetched
+from ftapp.data.batches import Dataset, prefetched
 from ftapp.instrument import Instrumented, values
 from ftapp.measures.calibration import binned
 from ftapp.measures.confusion import confusion

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import cache, proof
-from ftapp.batches import Draw, Encoded, View, prefetched
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import reason
+from ftapp.data.batches import Draw, Encoded, View, prefetched
 from ftapp.feature_store import FORMAT, Column, Store, numpy_dtype
 from ftapp.prefix import Boundary, Cut
 

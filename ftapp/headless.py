@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ftapp import preflight, recipe
+from ftapp import recipe
 from ftapp.common import formatting, tables
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
+from ftapp.data import preflight
 from ftapp.recipe import Recipe, cautions
 from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment

@@ -29,9 +29,8 @@ from ftapp.rpc.messages import Costs, Grid, Layer, Preview, Rewritten, Structure
 from ftapp.rpc.service import Request
 
 if TYPE_CHECKING:
-    from ftapp import batches
     from ftapp.costs import Call
-    from ftapp.data import DocumentSplits, Splits, Subset
+    from ftapp.data import DocumentSplits, Splits, Subset, batches
     from ftapp.models import Pretrained
     from ftapp.prefix import Boundary
 
@@ -179,7 +178,7 @@ class Inspector:
     def data(self, request: Request, recipe: str, examples: int) -> Preview:
         parsed = recipes.parse(recipe)
         found = self._read(parsed, request)
-        from ftapp import preview
+        from ftapp.data import preview
 
         if parsed.task == "causal-lm":
             return preview.of_documents(cast("DocumentSplits", found), examples)
@@ -192,7 +191,7 @@ class Inspector:
         _begin(parsed, request)
         found = self._read(parsed, request).train
         preprocessor = self._preprocessed(parsed, request)
-        from ftapp import batches
+        from ftapp.data import batches
 
         length = preprocessor.sequence_length
         if parsed.task == "causal-lm":
@@ -214,8 +213,8 @@ class Inspector:
         height, width = parsed.model.image_size
         scale = min(1.0, _LARGEST_VIEW / max(height, width))
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
-        from ftapp import batches, preview
-        from ftapp.augment import Augmenter, grid
+        from ftapp.data import batches, preview
+        from ftapp.data.augmentation import Augmenter, grid
 
         def resized() -> tuple[Any, list[int]]:
             preprocessor = self._preprocessed(parsed, request)
@@ -249,8 +248,8 @@ class Inspector:
         _begin(parsed, request)
         found = cast("Splits", self._read(parsed, request))
         preprocessor = self._preprocessed(parsed, request)
-        from ftapp import batches, preview
-        from ftapp.augment import TextAugmenter
+        from ftapp.data import batches, preview
+        from ftapp.data.augmentation import TextAugmenter
 
         train = found.train
         inputs = batches.encode_texts(_texts(train, texts), preprocessor)
@@ -336,7 +335,7 @@ class Inspector:
 
     def _splits(self, recipe: Recipe, request: Request, preprocessor: Any) -> batches.Splits:
         """The data as the model takes it, of labelled texts only the first ones of each split: they take 10 ms each."""
-        from ftapp import batches
+        from ftapp.data import batches
 
         read = self._read(recipe, request)
 

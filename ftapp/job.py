@@ -18,11 +18,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend, batches, freeze, heads, models, plan, rates
-from ftapp.batches import Draw, Splits
+from ftapp import backend, freeze, heads, models, plan, rates
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import list_names
 from ftapp.common.safe_files import reason
+from ftapp.data import batches
+from ftapp.data.batches import Draw, Splits
 from ftapp.evaluate import measure
 from ftapp.freeze import Decision
 from ftapp.instrument import Instrumented

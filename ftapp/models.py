@@ -13,12 +13,12 @@ import keras_hub
 import numpy as np
 
 from ftapp import weights
-from ftapp.batches import encode_images, encode_texts, padded_width
 from ftapp.common import cache_folders
 from ftapp.common.downloads import Progress
 from ftapp.common.durable import new_folder_in_place
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, nearest, quote
 from ftapp.data import images
+from ftapp.data.batches import encode_images, encode_texts, padded_width
 from ftapp.data.texts import prepare
 from ftapp.heads import add_head
 from ftapp.recipe import Recipe, presets, too_long

@@ -47,7 +47,7 @@ def _print(key: str, value: Any) -> None:
 def plan(recipe: Recipe) -> dict[str, Any]:
     """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
 
-    `classes`, `counts` and `data_notes` are as in `ftapp.batches.Splits`; `warnings` are the cautions of
+    `classes`, `counts` and `data_notes` are as in `ftapp.data.batches.Splits`; `warnings` are the cautions of
     `ftapp.recipe.cautions`.
 
     Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
@@ -58,7 +58,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
 
     found = data.read_early(recipe, told)
-    from ftapp import backend, batches, models
+    from ftapp import backend, models
+    from ftapp.data import batches
     from ftapp.recipe import cautions
     from ftapp.train import built
 
@@ -121,8 +122,8 @@ def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any)
 
 def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, float]:
     """Seconds of the phase by timing a few calls: for features still to be computed, for steps, for evaluations."""
-    from ftapp import batches
-    from ftapp.batches import Draw
+    from ftapp.data import batches
+    from ftapp.data.batches import Draw
     from ftapp.instrument import values
     from ftapp.stage import epochs, statistics_examples, views_of
 

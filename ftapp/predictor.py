@@ -63,7 +63,7 @@ class Predictor:
         example: Any = _pixels(given) if wants_image else given
         tokens, length = None, None
         if not wants_image:
-            from ftapp import batches
+            from ftapp.data import batches
             from ftapp.data.texts import prepare
 
             if not prepare(given).strip():

@@ -28,7 +28,7 @@ from ftapp.runs.events import Event, EventLog, PhaseStarted, Progressed, Stepped
 from ftapp.suggestions import Curve, advise
 
 if TYPE_CHECKING:
-    from ftapp.batches import Draw
+    from ftapp.data.batches import Draw
 
 
 def main(file: Path, phase: int, rates: tuple[float, float], steps: int) -> int:
@@ -84,7 +84,8 @@ def test(
     found = data.read_early(recipe, progress)
     import keras
 
-    from ftapp import backend, batches, freeze, models, proof
+    from ftapp import backend, freeze, models, proof
+    from ftapp.data import batches
     from ftapp.job import compiled
     from ftapp.stage import staged
     from ftapp.train import built
@@ -149,8 +150,9 @@ def _swept(
 
     model: whole, with the random layers of the stage's; train: the training examples, not as features.
     """
-    from ftapp import batches, models
-    from ftapp.batches import Draw
+    from ftapp import models
+    from ftapp.data import batches
+    from ftapp.data.batches import Draw
     from ftapp.instrument import values
     from ftapp.job import seed_layers
     from ftapp.stage import calibrate

@@ -14,10 +14,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend, batches, cache, features, freeze, heads, plan
-from ftapp.batches import Dataset, Draw, Encoded, Splits
+from ftapp import backend, cache, features, freeze, heads, plan
 from ftapp.common.safe_files import reason
 from ftapp.costs import Call
+from ftapp.data import batches
+from ftapp.data.batches import Dataset, Draw, Encoded, Splits
 from ftapp.feature_store import Column, Store
 from ftapp.features import Features
 from ftapp.heads import NORMALIZATION

@@ -22,10 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ftapp import batches
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.data import Splits, Subset
+from ftapp.data import Splits, Subset, batches
 from ftapp.layers import block_ends, inner_blocks
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Probe, Survey

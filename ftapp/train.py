@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 
-from ftapp import backend, batches, freeze, models, preview, rates
+from ftapp import backend, freeze, models, rates
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, Problem, ProofError, RecipeError
-from ftapp.data import DocumentSplits, Splits
+from ftapp.data import DocumentSplits, Splits, batches, preview
 from ftapp.freeze import Decision
 from ftapp.job import Job
 from ftapp.layers import describe_layers

@@ -135,7 +135,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
         )
 
     monkeypatch.setattr(cli, "_surveyed", surveyed)
-    monkeypatch.setattr("ftapp.preflight.check", lambda recipes: None)  # there are no data
+    monkeypatch.setattr("ftapp.data.preflight.check", lambda recipes: None)  # there are no data
     result = invoke(*shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
     assert seen[0].data.source.endswith(("/PATH", "/FILE"))

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp import preflight, recipe
+from ftapp import recipe
 from ftapp.common.errors import Problem, RecipeError
+from ftapp.data import preflight
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment, Options
 from ftapp.recipe import Recipe

@@ -14,8 +14,9 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import batches, data, models, recipe, survey
+from ftapp import data, models, recipe, survey
 from ftapp.common.errors import RecipeError
+from ftapp.data import batches
 from ftapp.layers import block_ends
 from ftapp.recipe import Recipe
 from ftapp.train import check_phases

@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp import batches, cache, freeze, models, recipe, stage
+from ftapp import cache, freeze, models, recipe, stage
+from ftapp.data import batches
 from ftapp.runs.history import History
 from tests.conftest import Do, Tiny, set_weights
 

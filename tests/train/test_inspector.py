@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import batches, freeze, models, plan, recipe, stage
+from ftapp import freeze, models, plan, recipe, stage
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.data import batches
 from ftapp.inspector import Inspector
 from ftapp.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ftapp import data, models, recipe
-from ftapp.batches import encode_images
+from ftapp.data.batches import encode_images
 from ftapp.heads import NORMALIZATION, Moments
 from ftapp.instrument import Instrumented
 from ftapp.runs.run_folder import Run

@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ftapp import cache, features, freeze
-from ftapp.augment import Augmenter
-from ftapp.batches import Draw, Images, View
 from ftapp.common.errors import RunError
+from ftapp.data.augmentation import Augmenter
+from ftapp.data.batches import Draw, Images, View
 from ftapp.data.examples import Examples, Subset, content_hash
 from ftapp.feature_store import Column, Store
 from ftapp.features import Features

@@ -65,7 +65,7 @@ def of_documents(splits: DocumentSplits, count: int) -> Preview:
 
 def rewritten(label: str, pieces: Sequence[str], left: NDArray[np.intp], moved: NDArray[np.bool_]) -> Rewritten:
     """A text before and after augmentation, from the pieces that its tokens read as and what
-    `ftapp.augment.TextAugmenter.drawn` has drawn for them.
+    `ftapp.data.augmentation.TextAugmenter.drawn` has drawn for them.
     """
     stays = set(map(int, left))
     marks: list[Mark] = [

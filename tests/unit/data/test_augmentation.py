@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ftapp.augment import Augmenter, TextAugmenter
+from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.recipe import Augment
 
 # Left half 40, right half 200, and a bright top left corner.

@@ -11,9 +11,10 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import batches, models, recipe
-from ftapp.batches import encode_texts, epoch_order, evaluation_order, prefetched
+from ftapp import models, recipe
 from ftapp.common.errors import RecipeError
+from ftapp.data import batches
+from ftapp.data.batches import encode_texts, epoch_order, evaluation_order, prefetched
 from tests.conftest import Tiny
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from ftapp import preflight, recipe
+from ftapp import recipe
 from ftapp.common.errors import RecipeError
+from ftapp.data import preflight
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import augment, data
-from ftapp.augment import Augmenter, TextAugmenter
+from ftapp import data
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.data import Subset
+from ftapp.data import Subset, augmentation
+from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.examples import content_hash
 from ftapp.data.texts import prepare
 from ftapp.recipe import Recipe
@@ -126,9 +126,9 @@ class Images:
         return self._subset.labels[indices]
 
     def grid(self, count: int, views: int, draw: Draw) -> NDArray[np.uint8]:
-        """The first `count` images as they are and as they may look in training (`ftapp.augment.grid`)."""
+        """The first `count` images as they are and as they may look in training (`ftapp.data.augmentation.grid`)."""
         images = [self._subset[index] for index in range(min(count, len(self)))]
-        return augment.grid(resize_images(images, self._preprocessor), self._augmenter, views, draw)
+        return augmentation.grid(resize_images(images, self._preprocessor), self._augmenter, views, draw)
 
     def width(self, indices: NDArray[np.int64]) -> int | None:
         return None
