@@ -147,10 +147,11 @@ def loaded(args: argparse.Namespace) -> Recipe:
 
 def prepare(args: argparse.Namespace) -> Figures:
     """Fetch the weights and the reviews."""
-    from ftapp import data, weights
+    from ftapp import data
+    from ftapp.models import preset_files
 
     recipe = loaded(args)
-    with weights.resolved(recipe.model.preset):
+    with preset_files.resolved(recipe.model.preset):
         pass
     data.load(recipe.data, recipe.task, recipe.seed)
     return {}

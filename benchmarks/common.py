@@ -27,9 +27,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend, cache
+from ftapp import cache
 from ftapp.common import downloads
 from ftapp.common.processes import python_module
+from ftapp.models import backend
 from ftapp.runs.events import AnyEvent, PhaseEnded, read
 
 Figures = dict[str, float]

@@ -112,8 +112,8 @@ def measure_keras(arm: str, args: argparse.Namespace) -> Figures:
     import keras
     import keras_hub
 
-    from ftapp import backend
     from ftapp.data import batches
+    from ftapp.models import backend
 
     loaded = recipes.load(write_recipe(arm, args))
     backend.choose_precision(args.precision)

@@ -73,13 +73,13 @@ def make_preset(folder: Path, *, tiny: bool) -> None:
 
 def forward(loaded: Recipe) -> None:
     """Score every image of the recipe."""
-    from ftapp import backend, models
     from ftapp.data import batches
+    from ftapp.models import backend, build
 
     backend.choose_precision(loaded.precision)
-    pretrained = models.load_pretrained(loaded)
+    pretrained = build.load_pretrained(loaded)
     splits = batches.load(loaded, pretrained.preprocessor, lambda activity, done, total: None)
-    model = models.build(loaded, pretrained, len(splits.classes))
+    model = build.build(loaded, pretrained, len(splits.classes))
     model.compile(jit_compile=backend.jit_compile())
     for dataset in (splits.train, splits.test):
         for members in batches.evaluation_order(len(dataset), BATCH, None, 0, None):

@@ -122,14 +122,14 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
     import keras
     import tensorflow
 
-    from ftapp import backend, models
     from ftapp.data import batches
+    from ftapp.models import backend, build
     from ftapp.optimizers import make_optimizer
 
     backend.choose_precision(recipe.precision)
-    pretrained = models.load_pretrained(recipe)
+    pretrained = build.load_pretrained(recipe)
     train = batches.load(recipe, pretrained.preprocessor, lambda activity, done, total: None).train
-    model = models.build(recipe, pretrained, 2)
+    model = build.build(recipe, pretrained, 2)
     model.compile(
         optimizer=make_optimizer(recipe.phase[0]),
         loss=keras.losses.SparseCategoricalCrossentropy(),

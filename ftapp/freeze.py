@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ftapp.layers import describe_layers, drops, own_variables, size_of
+from ftapp.models.layers import describe_layers, drops, own_variables, size_of
 from ftapp.recipe import layer_rules
 from ftapp.recipe.layer_rules import Rule, Unit
 

@@ -21,7 +21,7 @@ import msgspec
 from ftapp import advice
 from ftapp import recipe as recipes
 from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.layers import describe_layers, own_variables, size_of, weighted_layers
+from ftapp.models.layers import describe_layers, own_variables, size_of, weighted_layers
 from ftapp.recipe import Phase, Recipe, sources
 from ftapp.recipe.layer_rules import Unit, parse_rule
 from ftapp.rpc import service, structure_cache
@@ -29,9 +29,9 @@ from ftapp.rpc.messages import Costs, Grid, Layer, Preview, Rewritten, Structure
 from ftapp.rpc.service import Request
 
 if TYPE_CHECKING:
-    from ftapp.costs import Call
     from ftapp.data import DocumentSplits, Splits, Subset, batches
-    from ftapp.models import Pretrained
+    from ftapp.models.build import Pretrained
+    from ftapp.models.flops import Call
     from ftapp.prefix import Boundary
 
 _LARGEST_VIEW = 224  # pixels of the longer side of an augmented preview
@@ -49,12 +49,13 @@ class _Held:
 
     def below(self, boundary: Boundary) -> list[Call] | None:
         """What the frozen half does: the whole model's calls for the nodes that make the features."""
-        from ftapp import costs, prefix
+        from ftapp import prefix
+        from ftapp.models import flops
 
         if self.calls is None:
             return None
         nodes = [node for node in prefix.graph(self.model) if not node.is_input]
-        inside = dict(zip(map(id, nodes), costs.outermost(self.calls), strict=True))
+        inside = dict(zip(map(id, nodes), flops.outermost(self.calls), strict=True))
         made = prefix.feeding(self.model, boundary)
         return [self.calls[index] for node in made for index in inside[id(node)]]
 
@@ -131,9 +132,10 @@ class Inspector:
         held = self._held(parsed, request, classes)
         import numpy as np
 
-        from ftapp import backend, freeze, plan, stage
+        from ftapp import freeze, plan, stage
         from ftapp.instrument import values
         from ftapp.job import compiled
+        from ftapp.models import backend
         from ftapp.planner import median
 
         backbone = held.pretrained.backbone
@@ -313,21 +315,22 @@ class Inspector:
             return None
 
     def _preprocessed(self, recipe: Recipe, request: Request) -> Any:
-        from ftapp import models
+        from ftapp.models import build
 
         key = repr((recipe.task, recipe.model.preset, recipe.model.image_size, recipe.model.sequence_length))
-        return self._preprocessor.get(key, lambda: models.load_preprocessor(recipe, request.progress))
+        return self._preprocessor.get(key, lambda: build.load_preprocessor(recipe, request.progress))
 
     def _held(self, recipe: Recipe, request: Request, classes: int | None) -> _Held:
         import keras
 
-        from ftapp import models, plan
+        from ftapp import plan
+        from ftapp.models import build
 
         def make() -> _Held:
             request.progress("loading the model")
-            pretrained = models.load_pretrained(recipe, request.progress)
+            pretrained = build.load_pretrained(recipe, request.progress)
             keras.utils.set_random_seed(recipe.seed)
-            model = models.build(recipe, pretrained, classes or 2)
+            model = build.build(recipe, pretrained, classes or 2)
             return _Held(pretrained, model, plan.calls_of(recipe, model))
 
         key = repr((recipe.task, recipe.model, recipe.precision, recipe.seed, classes))
@@ -384,7 +387,7 @@ def _texts(part: Subset, size: int) -> list[str]:
 
 def _begin(recipe: Recipe, request: Request) -> str:
     """Load Keras if need be, and set the precision, which each thread has for itself. Returns it."""
-    from ftapp import backend
+    from ftapp.models import backend
 
     if "keras_hub" not in sys.modules:
         request.progress("loading Keras")
@@ -441,13 +444,13 @@ def _derived(held: _Held, flops: int) -> float | None:
 
 def _structure(held: _Held, classes: int | None) -> Structure:
     """The model's layers as the interface draws them."""
-    from ftapp import costs
+    from ftapp.models import flops
 
     units, _ = describe_layers(held.model, held.pretrained.backbone)
     shapes: dict[int, tuple[int, ...] | None] = {}
     for call in held.calls or ():
         shapes.setdefault(id(call.layer), call.shape)
-    flops = {id(layer): cost.flops for layer, cost in costs.by_layer(held.calls or ()).items()}
+    flops = {id(layer): cost.flops for layer, cost in flops.by_layer(held.calls or ()).items()}
     layers: list[Layer] = []
     places: dict[int, int] = {}  # of layers in the list
     inside: dict[int, set[int | None]] = {}  # blocks of the weighted layers in a container

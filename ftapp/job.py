@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend, freeze, heads, models, plan, rates
+from ftapp import freeze, plan, rates
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import list_names
 from ftapp.common.safe_files import reason
@@ -28,10 +28,11 @@ from ftapp.evaluate import measure
 from ftapp.freeze import Decision
 from ftapp.instrument import Instrumented
 from ftapp.last_good import LastGood
-from ftapp.layers import drops
 from ftapp.measures.drift import Drift
 from ftapp.measures.token_share import common_tokens
-from ftapp.models import Pretrained
+from ftapp.models import backend, build, heads
+from ftapp.models.build import Pretrained
+from ftapp.models.layers import drops
 from ftapp.optimizers import make_optimizer
 from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
@@ -79,7 +80,7 @@ class Job:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
         self._run, self._log, self._control = run, log, control
         self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if drops(layer)]
-        self._fills = bool(models.batch_normalized(model))  # the last batch of an epoch
+        self._fills = bool(build.batch_normalized(model))  # the last batch of an epoch
         self._progress = ProgressLog(log)
         self._good = LastGood()
         self._steps = StepLog(log, control, self._good, is_late=backend.computes_ahead())
@@ -465,7 +466,7 @@ class Job:
         try:
             with freeze.dropping(self._dropout):
                 marks = {"status": "running", "step": self._control.steps}
-                models.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes, marks)
+                build.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes, marks)
         except OSError as error:
             return f"{folder} cannot be written: {reason(error)}"
         self._log.write(

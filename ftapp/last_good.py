@@ -13,7 +13,7 @@ import psutil
 from numpy.typing import NDArray
 
 from ftapp.freeze import Decision
-from ftapp.layers import own_variables, size_of
+from ftapp.models.layers import own_variables, size_of
 
 # A copy is made when the time since the last is so many times what that took: at most 1% of the training.
 _SPACING = 100

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import keras
 
-from ftapp import costs
-from ftapp.costs import Call
 from ftapp.freeze import Decision
+from ftapp.models import flops
+from ftapp.models.flops import Call
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.events import Estimate
 
@@ -32,7 +32,7 @@ def calls_of(recipe: Recipe, model: keras.Model) -> list[Call] | None:
     own; a run goes on without an estimate.
     """
     try:
-        return costs.measure(model, example_size(recipe))
+        return flops.measure(model, example_size(recipe))
     except Exception:
         return None
 
@@ -58,7 +58,7 @@ def estimate(
     if calls is None or below is None:
         return None
     trainable = [decision.layer for decision in decisions if decision.trainable]
-    per_example = costs.training_flops(calls, trainable)
+    per_example = flops.training_flops(calls, trainable)
     trained = sum(decision.trainable_parameters for decision in decisions)
     width = 2 if keras.config.dtype_policy().compute_dtype in ("bfloat16", "float16") else 4
     return Estimate(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.layers import describe_layers
+from ftapp.models.layers import describe_layers
 from ftapp.recipe import Phase, Recipe
 
 
@@ -58,14 +58,14 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
 
     found = data.read_early(recipe, told)
-    from ftapp import backend, models
     from ftapp.data import batches
+    from ftapp.models import backend, build
     from ftapp.recipe import cautions
     from ftapp.train import built
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
-    pretrained = models.load_pretrained(recipe, told)
+    pretrained = build.load_pretrained(recipe, told)
     splits = batches.load(recipe, pretrained.preprocessor, told, found)
     model = built(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}

@@ -22,7 +22,7 @@ from ftapp.runs.run_folder import Run
 
 if TYPE_CHECKING:
     from ftapp.data.examples import Subset
-    from ftapp.models import Trained
+    from ftapp.models.build import Trained
 
 _BATCH = 16  # examples of the test split at a time; other questions are answered between
 _MEANINGS: dict[str, Meaning] = {
@@ -142,11 +142,11 @@ class Predictor:
         if recipe.task != "causal-lm":
             raise RunError(f"only a causal language model writes text; this run's task is '{recipe.task}'")
         _begin(request)
-        from ftapp import generation, models
+        from ftapp.models import build, generation
 
         def make() -> Any:
             request.progress("loading the model before training")
-            base = models.load_pretrained(recipe, request.progress).causal_lm
+            base = build.load_pretrained(recipe, request.progress).causal_lm
             generation.quicken(base)
             return base
 
@@ -155,7 +155,7 @@ class Predictor:
     def _generate(
         self, request: Request, causal_lm: Any, prompt: str, tokens: int, temperature: float, top_k: int, seed: int
     ) -> Generated:
-        from ftapp import generation
+        from ftapp.models import generation
 
         request.progress("reading the prompt")
 
@@ -174,11 +174,11 @@ class Predictor:
         if not (folder / "ftapp.json").is_file():
             raise RunError(f"a model is tried once its run has saved it; there is none in {folder}")
         _begin(request)
-        from ftapp import backend, generation, models
+        from ftapp.models import backend, build, generation
 
         def make() -> Trained:
             request.progress("loading the trained model")
-            trained = models.load(folder)
+            trained = build.load(folder)
             trained.model.compile(jit_compile=backend.jit_compile())
             if trained.causal_lm is not None:
                 generation.quicken(trained.causal_lm)
@@ -190,7 +190,7 @@ class Predictor:
 def _begin(request: Request) -> None:
     if "keras_hub" not in sys.modules:
         request.progress("loading Keras")
-    from ftapp import backend
+    from ftapp.models import backend
 
     backend.device()
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import keras
 
-from ftapp.heads import NORMALIZATION
-from ftapp.layers import drops, own_variables
+from ftapp.models.heads import NORMALIZATION
+from ftapp.models.layers import drops, own_variables
 
 
 @dataclass(frozen=True)

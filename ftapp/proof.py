@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.freeze import Decision
-from ftapp.layers import own_variables, weighted_layers
+from ftapp.models.layers import own_variables, weighted_layers
 
 _DIGEST = 16  # bytes
 

@@ -84,15 +84,16 @@ def test(
     found = data.read_early(recipe, progress)
     import keras
 
-    from ftapp import backend, freeze, models, proof
+    from ftapp import freeze, proof
     from ftapp.data import batches
     from ftapp.job import compiled
+    from ftapp.models import backend, build
     from ftapp.stage import staged
     from ftapp.train import built
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
-    pretrained = models.load_pretrained(recipe, progress)
+    pretrained = build.load_pretrained(recipe, progress)
     splits = batches.load(recipe, pretrained.preprocessor, progress, found)
     model = built(recipe, pretrained, splits)
     former = _trained(recipe, index, pretrained, model, splits, progress)
@@ -150,11 +151,11 @@ def _swept(
 
     model: whole, with the random layers of the stage's; train: the training examples, not as features.
     """
-    from ftapp import models
     from ftapp.data import batches
     from ftapp.data.batches import Draw
     from ftapp.instrument import values
     from ftapp.job import seed_layers
+    from ftapp.models import build
     from ftapp.stage import calibrate
 
     key, data = (recipe.seed, index), stage.data["train"]
@@ -168,7 +169,7 @@ def _swept(
         return True
 
     def draws() -> Iterator[tuple[NDArray[np.int64], Draw]]:
-        size, fills = recipe.phase[index].batch_size, bool(models.batch_normalized(model))
+        size, fills = recipe.phase[index].batch_size, bool(build.batch_normalized(model))
         for epoch, order in enumerate(batches.orders(train, size, steps, key, fill=fills)):
             prepare(np.concatenate(order), Draw(*key, epoch, 0))
             yield from ((examples, Draw(*key, epoch, number)) for number, examples in enumerate(order))

@@ -9,10 +9,10 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend
 from ftapp.data.texts import prepare
 from ftapp.measures.token_share import token_share
-from ftapp.models import Pretrained
+from ftapp.models import backend
+from ftapp.models.build import Pretrained
 from ftapp.recipe import Recipe
 from ftapp.runs.events import EventLog, Sampled, TokensShared
 

@@ -14,16 +14,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend, cache, features, freeze, heads, plan
+from ftapp import cache, features, freeze, plan
 from ftapp.common.safe_files import reason
-from ftapp.costs import Call
 from ftapp.data import batches
 from ftapp.data.batches import Dataset, Draw, Encoded, Splits
 from ftapp.feature_store import Column, Store
 from ftapp.features import Features
-from ftapp.heads import NORMALIZATION
 from ftapp.instrument import Instrumented, instrumented
 from ftapp.measures.confusion import MOST_CLASSES
+from ftapp.models import backend, heads
+from ftapp.models.flops import Call
+from ftapp.models.heads import NORMALIZATION
 from ftapp.prefix import Boundary, Cut, cut
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.events import Choice

@@ -25,7 +25,7 @@ from scipy import stats
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Splits, Subset, batches
-from ftapp.layers import block_ends, inner_blocks
+from ftapp.models.layers import block_ends, inner_blocks
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Probe, Survey
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import keras
 
-from ftapp import backend, freeze, models, rates
+from ftapp import freeze, rates
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, Problem, ProofError, RecipeError
 from ftapp.data import DocumentSplits, Splits, batches, preview
 from ftapp.freeze import Decision
 from ftapp.job import Job
-from ftapp.layers import describe_layers
-from ftapp.models import Pretrained
+from ftapp.models import backend, build
+from ftapp.models.build import Pretrained
+from ftapp.models.layers import describe_layers
 from ftapp.proof import combined, digests
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.commands import Control
@@ -59,7 +60,7 @@ def train(
             reason=reason,
         )
     )
-    pretrained = models.load_pretrained(recipe, progress)
+    pretrained = build.load_pretrained(recipe, progress)
     splits = batches.load(recipe, pretrained.preprocessor, progress, found)
     log.write(
         DataLoaded(
@@ -105,7 +106,7 @@ def train(
         marks = _marks(failure, step, is_whole=not control.stopping)
         try:
             control.save(
-                lambda: models.save(run.model_folder, recipe, pretrained, model, splits.classes, marks),
+                lambda: build.save(run.model_folder, recipe, pretrained, model, splits.classes, marks),
                 _SIZE * model.count_params(),
             )
         except Exception as error:
@@ -128,7 +129,7 @@ def built(recipe: Recipe, pretrained: Pretrained, splits: batches.Splits) -> ker
     """The model as the run begins with it. Raises RecipeError when the phases do not fit it."""
     # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
     keras.utils.set_random_seed(recipe.seed)
-    model = models.build(recipe, pretrained, len(splits.classes))
+    model = build.build(recipe, pretrained, len(splits.classes))
     check_phases(recipe, model, pretrained.backbone)
     return model
 
@@ -157,7 +158,7 @@ def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
 def _batch_problem(phase: Phase, model: keras.Model, decisions: Sequence[Decision]) -> str | None:
     """Why the batches of a phase are too small for the layers that train in it; None when they are not."""
     trained = {id(decision.layer) for decision in decisions if decision.trainable}
-    count = sum(id(layer) in trained for layer in models.batch_normalized(model))
+    count = sum(id(layer) in trained for layer in build.batch_normalized(model))
     if phase.batch_size >= _LEAST_BATCH or not count:
         return None
     layers = ", ".join(f'"{rule}"' for rule in (*phase.layers, "freeze norms"))

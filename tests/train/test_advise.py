@@ -14,10 +14,11 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import data, models, recipe, survey
+from ftapp import data, recipe, survey
 from ftapp.common.errors import RecipeError
 from ftapp.data import batches
-from ftapp.layers import block_ends
+from ftapp.models import build
+from ftapp.models.layers import block_ends
 from ftapp.recipe import Recipe
 from ftapp.train import check_phases
 from tests.conftest import Tiny, few_photos
@@ -65,8 +66,8 @@ def test_late_features_that_tell_nothing_lead_to_early_ones(blind: Path, tiny: T
     advised = of_command(told["best"]["command"])
     assert advised.model.features == "block1_pool"
     assert advised.model.preset == str(blind)
-    pretrained = models.load_pretrained(advised)
-    check_phases(advised, models.build(advised, pretrained, 2), pretrained.backbone)
+    pretrained = build.load_pretrained(advised)
+    check_phases(advised, build.build(advised, pretrained, 2), pretrained.backbone)
 
 
 def test_texts(text_recipe: str, tmp_path: Path) -> None:
@@ -83,8 +84,8 @@ def test_texts(text_recipe: str, tmp_path: Path) -> None:
     for line in lines:
         advised = of_command(line)
         assert advised.data.source == recipe.parse(text_recipe).data.source
-        pretrained = models.load_pretrained(advised)
-        check_phases(advised, models.build(advised, pretrained, 2), pretrained.backbone)
+        pretrained = build.load_pretrained(advised)
+        check_phases(advised, build.build(advised, pretrained, 2), pretrained.backbone)
     assert lines
 
 
@@ -106,7 +107,7 @@ def test_what_is_wrong_is_said(text_recipe: str, tmp_path: Path, change: str, co
 
 
 def surveyed(chosen: Recipe) -> Any:
-    pretrained = models.load_pretrained(chosen)
+    pretrained = build.load_pretrained(chosen)
     splits = data.load(chosen.data, chosen.task, chosen.seed)
     told: list[str] = []
     found = survey.survey(
@@ -125,12 +126,12 @@ def test_too_few_examples(tiny: Tiny, image_recipe: str, tmp_path: Path) -> None
 
 
 def test_blocks_end_where_the_next_begins(tiny: Tiny, image_recipe: str, text_recipe: str) -> None:
-    vgg = models.load_pretrained(recipe.parse(image_recipe)).backbone
+    vgg = build.load_pretrained(recipe.parse(image_recipe)).backbone
     assert {name: layer.name for name, layer in block_ends(vgg).items()} == {
         "block1": "block1_pool",
         "block2": "block2_pool",
     }
-    bert = models.load_pretrained(recipe.parse(text_recipe)).backbone
+    bert = build.load_pretrained(recipe.parse(text_recipe)).backbone
     assert list(block_ends(bert)) == ["transformer_layer_0", "transformer_layer_1"]
 
 
@@ -147,7 +148,7 @@ def test_a_survey_is_the_same_again(text_recipe: str) -> None:
 
 def test_features_are_averages_without_padding(text_recipe: str, tmp_path: Path) -> None:
     chosen = recipe.parse(text_recipe)
-    pretrained = models.load_pretrained(chosen)
+    pretrained = build.load_pretrained(chosen)
     splits = data.load(chosen.data, chosen.task, chosen.seed)
     read = survey._read(chosen, pretrained.backbone, pretrained.preprocessor, splits.test, lambda *_: None)
     inputs = pretrained.preprocessor([str(splits.test[3])])

@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp import cache, freeze, models, recipe, stage
+from ftapp import cache, freeze, recipe, stage
 from ftapp.data import batches
+from ftapp.models import build
 from ftapp.runs.history import History
 from tests.conftest import Do, Tiny, set_weights
 
@@ -136,9 +137,9 @@ def test_it_says_why_nothing_is_kept(text_recipe: str, tmp_path: Path, overrides
     file = tmp_path / "tiny.toml"
     file.write_text(text_recipe, encoding="utf-8")
     chosen = recipe.load(file, None, overrides)
-    pretrained = models.load_pretrained(chosen)
+    pretrained = build.load_pretrained(chosen)
     splits = batches.load(chosen, pretrained.preprocessor, lambda *told: None)
-    model = models.build(chosen, pretrained, 2)
+    model = build.build(chosen, pretrained, 2)
     freeze.apply(model, freeze.decide(model, pretrained.backbone, chosen.phase[0].layers))
     with stage.staged(chosen, chosen.phase[0], model, splits) as made:
         assert not made.choice.cached

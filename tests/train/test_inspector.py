@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import freeze, models, plan, recipe, stage
+from ftapp import freeze, plan, recipe, stage
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.data import batches
 from ftapp.inspector import Inspector
-from ftapp.layers import describe_layers
+from ftapp.models import build
+from ftapp.models.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules
 from ftapp.rpc import structure_cache
 from ftapp.rpc.clients import Inspector as Client
@@ -55,9 +56,9 @@ def each(request: pytest.FixtureRequest) -> Recipe:
     return recipe.parse(request.getfixturevalue(request.param))
 
 
-def built(chosen: Recipe) -> tuple[models.Pretrained, Any]:
-    pretrained = models.load_pretrained(chosen)
-    return pretrained, models.build(chosen, pretrained, 2)
+def built(chosen: Recipe) -> tuple[build.Pretrained, Any]:
+    pretrained = build.load_pretrained(chosen)
+    return pretrained, build.build(chosen, pretrained, 2)
 
 
 def test_a_structure_is_what_rules_see(each: Recipe, asked: Asked) -> None:
@@ -214,7 +215,7 @@ def test_previews_of_texts(text_recipe: str, lm_recipe: str, asked: Asked, tiny:
     assert tokens.length == 8
     language = recipe.parse(lm_recipe)
     book, tokens = asked("data", language, examples=4), asked("tokens", language, examples=4)
-    splits = batches.load(language, models.load_preprocessor(language), lambda *told: None)
+    splits = batches.load(language, build.load_preprocessor(language), lambda *told: None)
     assert tokens.sequences == {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     assert tiny.book.read_text("utf-8").startswith(book.examples[0].text[:500])
     assert book.characters["train"] == book.examples[0].characters

@@ -11,8 +11,9 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import data, models, recipe
+from ftapp import data, recipe
 from ftapp.common.errors import RunError
+from ftapp.models import build
 from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Phase
 from ftapp.runs.history import History
@@ -59,7 +60,7 @@ def test_a_saved_classifier_predicts_what_was_measured(do: Do, text_recipe: str,
     _, history, run = do(text_recipe)
     loaded = recipe.load(run.recipe_file)
     held_out = data.load(loaded.data, loaded.task, loaded.seed).test
-    trained = models.load(run.model_folder)
+    trained = build.load(run.model_folder)
     scores = trained.predict([held_out[index] for index in range(len(held_out))])
     assert scores.shape == (20, 2)
     assert history.result is not None
@@ -90,7 +91,7 @@ def test_a_language_model_learns_its_book_and_writes(do: Do, lm_recipe: str) -> 
     assert history.model.vocabulary == 259  # bytes and three words
     assert [sample.step for sample in history.samples] == [0, len(history.steps)]
     assert all(sample.text.startswith("the cat") for sample in history.samples)
-    again = models.load(run.model_folder).generate(["the dog"], 12)
+    again = build.load(run.model_folder).generate(["the dog"], 12)
     assert again[0].startswith("the dog")
 
 
@@ -159,7 +160,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_weights(
     assert 1 <= history.saved.step <= len(history.steps)
     marks = json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))
     assert (marks["status"], marks["step"], marks["error"]) == ("failed", history.saved.step, history.ended.error)
-    weights = models.load(run.model_folder).model.get_weights()
+    weights = build.load(run.model_folder).model.get_weights()
     assert all(np.isfinite(each).all() for each in weights)
 
 
@@ -185,7 +186,7 @@ def test_what_fails_after_training_leaves_the_model(do: Do, lm_recipe: str, monk
     assert history.ended.error == "no text"
     assert history.saved is not None
     assert history.saved.step == len(history.steps) > 0
-    assert models.load(run.model_folder).generate(["the cat"], 8)
+    assert build.load(run.model_folder).generate(["the cat"], 8)
 
 
 def test_weight_decay_is_what_the_recipe_says() -> None:
@@ -247,7 +248,7 @@ def test_a_language_model_in_lower_precision_loads_again(do: Do, lm_recipe: str)
     code, _, run = do(lm_recipe, "precision=bfloat16")
     assert code == 0
     keras.config.set_dtype_policy("float32")
-    trained = models.load(run.model_folder)
+    trained = build.load(run.model_folder)
     assert trained.generate(["the cat"], 8) == trained.generate(["the cat"], 8)
     # And it is a preset for another run.
     assert do(lm_recipe, f"model.preset={run.model_folder / 'preset'}")[0] == 0

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ftapp import backend
 from ftapp.last_good import LastGood
+from ftapp.models import backend
 from ftapp.recipe import Phase
 from ftapp.runs.commands import Checkpoint, Control, Rate
 from ftapp.runs.events import AnyEvent, EventLog, Progressed, Stepped, read

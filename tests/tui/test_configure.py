@@ -493,7 +493,8 @@ async def told(pilot: Pilot[None], holds: Callable[[], object]) -> None:
 
 
 async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) -> None:
-    from ftapp import freeze, models
+    from ftapp import freeze
+    from ftapp.models import build
 
     file = tmp_path / "tiny.toml"
     file.write_text(text_recipe, encoding="utf-8")
@@ -505,8 +506,8 @@ async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) 
         await pilot.pause()
         assert screen.form.layers == ["freeze embeddings"]
         resolved = recipe.load(file)
-        pretrained = models.load_pretrained(resolved, lambda *_: None)
-        decisions = freeze.decide(models.build(resolved, pretrained, 2), pretrained.backbone, ["freeze embeddings"])
+        pretrained = build.load_pretrained(resolved, lambda *_: None)
+        decisions = freeze.decide(build.build(resolved, pretrained, 2), pretrained.backbone, ["freeze embeddings"])
         assert pane.choice
         assert pane.choice.trained == sum(decision.trainable_parameters for decision in decisions)
         assert pane.choice.structure.parameters == sum(decision.parameters for decision in decisions)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ftapp import freeze
-from ftapp.layers import describe_layers
+from ftapp.models.layers import describe_layers
 
 
 def bert() -> Any:

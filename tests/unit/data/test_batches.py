@@ -11,10 +11,11 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import models, recipe
+from ftapp import recipe
 from ftapp.common.errors import RecipeError
 from ftapp.data import batches
 from ftapp.data.batches import encode_texts, epoch_order, evaluation_order, prefetched
+from ftapp.models import build
 from tests.conftest import Tiny
 
 
@@ -116,4 +117,4 @@ def test_a_text_of_less_than_a_sequence_is_said_to_be_so(lm_recipe: str, tiny: T
     (tmp_path / "short.txt").write_text("the cat sees the dog. " * 3)
     parsed = recipe.parse(lm_recipe.replace(str(tiny.book), f"{tmp_path}/short.txt"))
     with pytest.raises(RecipeError, match=r"the test split has \d+ characters, too few for one sequence of 16 tokens"):
-        batches.load(parsed, models.load_preprocessor(parsed), lambda *told: None)
+        batches.load(parsed, build.load_preprocessor(parsed), lambda *told: None)

@@ -66,7 +66,7 @@ def _from_index(artifact: Artifact, progress: downloads.Progress | None) -> Iter
     if found.suffix != ".onnx":
         yield found
         return
-    from ftapp import onnx_vgg
+    from ftapp.models import onnx_vgg
 
     def fill(folder: Path) -> None:
         onnx_vgg.convert(found, folder)

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import pytest
 
-from ftapp import backend
 from ftapp.common import downloads
+from ftapp.models import backend
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import costs
-from ftapp.costs import Call, Cost
-from ftapp.layers import weighted_layers
+from ftapp.models import flops
+from ftapp.models.flops import Call, Cost
+from ftapp.models.layers import weighted_layers
 from tests.conftest import BACKENDS
 
 
@@ -76,7 +76,7 @@ def chain(*widths: int) -> keras.Model:
 def layer_cost(layer: Any, *shape: int) -> Cost:
     """What measuring a model of one layer says of it."""
     inputs = keras.Input(shape)
-    return costs.by_layer(costs.measure(keras.Model(inputs, layer(inputs)), ()))[layer]
+    return flops.by_layer(flops.measure(keras.Model(inputs, layer(inputs)), ()))[layer]
 
 
 def total(calls: Iterable[Call]) -> int:
@@ -87,7 +87,7 @@ def training(model: Any, names: Sequence[str], size: Sequence[int] = ()) -> int:
     """FLOPs of a step in which the weighted layers train whose paths end in one of the names."""
     trainable = [layer for path, layer, _ in weighted_layers(model) if path.endswith(tuple(names))]
     assert len(trainable) >= len(names)
-    return costs.training_flops(costs.measure(model, size), trainable)
+    return flops.training_flops(flops.measure(model, size), trainable)
 
 
 def figures() -> list[Any]:
@@ -98,11 +98,11 @@ def figures() -> list[Any]:
     made: list[Any] = []
     for make, size in [(bert, (12,)), (gpt2, (12,)), (llama, (12,)), (vit, ()), (small_resnet, ())]:
         model = make()
-        calls = costs.measure(model, size)
+        calls = flops.measure(model, size)
         layers = [layer for _, layer, _ in weighted_layers(model)]
         made.append([[type(call.layer).__name__, call.cost.flops] for call in calls if call.cost.flops])
         made.append(sum(call.cost.activations for call in calls))
-        made.append(costs.training_flops(calls, layers[len(layers) // 2 :]))
+        made.append(flops.training_flops(calls, layers[len(layers) // 2 :]))
     return made
 
 
@@ -133,7 +133,7 @@ def test_flops_of_a_layer_are_twice_its_multiply_adds(layer: Any, shape: tuple[i
 
 
 def test_a_small_resnet_costs_what_is_worked_out_by_hand() -> None:
-    measured = costs.by_layer(costs.measure(small_resnet(), (16, 16)))
+    measured = flops.by_layer(flops.measure(small_resnet(), (16, 16)))
     assert {layer.name: (cost.flops, cost.activations) for layer, cost in measured.items()} == {
         "stem": (2 * 256 * 27 * 4, 256 * 4),
         "conv": (2 * 64 * 36 * 8, 64 * 8),
@@ -152,12 +152,12 @@ def test_vgg16_does_15_billion_multiply_adds_for_an_image() -> None:
     widths += [(256, 512, 28), *[(512, 512, 28)] * 2, *[(512, 512, 14)] * 3]
     multiply_adds = sum(9 * before * after * size**2 for before, after, size in widths)
     assert multiply_adds == pytest.approx(15.3e9, rel=0.01)
-    assert total(costs.measure(backbone, (224, 224))) == 2 * multiply_adds
+    assert total(flops.measure(backbone, (224, 224))) == 2 * multiply_adds
 
 
 def test_a_bert_layer_has_24_t_d_d_and_4_t_t_d() -> None:
     backbone, tokens, width = bert(), 12, 8
-    measured = costs.by_layer(costs.measure(backbone, (tokens,)))
+    measured = flops.by_layer(flops.measure(backbone, (tokens,)))
     block = backbone.get_layer("transformer_layer_0")
     products = [measured[each].flops for each in block._flatten_layers() if "Norm" not in type(each).__name__]
     assert sum(products) == 24 * tokens * width**2 + 4 * tokens**2 * width
@@ -168,7 +168,7 @@ def test_attention_puts_out_its_scores_once() -> None:
     for dropout in (0.0, 0.1):  # with and without a softmax layer of its own
         attention = keras.layers.MultiHeadAttention(heads, 4, dropout=dropout)
         inputs = keras.Input((tokens, 8))
-        calls = costs.measure(keras.Model(inputs, attention(inputs, inputs)), ())
+        calls = flops.measure(keras.Model(inputs, attention(inputs, inputs)), ())
         inside = {call.layer.name: call.cost for call in calls}
         assert inside[attention.name].flops == 4 * tokens**2 * 8
         scores = [cost.activations for cost in inside.values() if cost.activations == heads * tokens**2]
@@ -177,7 +177,7 @@ def test_attention_puts_out_its_scores_once() -> None:
 
 def test_gpt2_base_is_its_blocks_and_its_logits() -> None:
     tokens, width, vocabulary = 128, 768, 50257
-    measured = costs.measure(gpt2(vocabulary, layers=12, heads=12, width=width), (tokens,))
+    measured = flops.measure(gpt2(vocabulary, layers=12, heads=12, width=width), (tokens,))
     blocks = 12 * (24 * tokens * width**2 + 4 * tokens**2 * width)
     norms = 25 * 5 * tokens * width
     assert total(measured) == blocks + norms + 2 * tokens * width * vocabulary
@@ -190,10 +190,10 @@ def test_gpt2_base_is_its_blocks_and_its_logits() -> None:
 
 def test_tensors_that_a_block_hands_on_count_once() -> None:
     tokens, width = 12, 8
-    measured = costs.by_layer(costs.measure(bert(), (tokens,)))
+    measured = flops.by_layer(flops.measure(bert(), (tokens,)))
     # BERT's block ends in a normalization, GPT-2's in a sum of its own.
     assert {cost.activations for layer, cost in measured.items() if layer.name.startswith("transformer")} == {0}
-    measured = costs.by_layer(costs.measure(gpt2(), (tokens,)))
+    measured = flops.by_layer(flops.measure(gpt2(), (tokens,)))
     ends = {cost.activations for layer, cost in measured.items() if layer.name.startswith("transformer")}
     assert ends == {tokens * width}
 
@@ -201,7 +201,7 @@ def test_tensors_that_a_block_hands_on_count_once() -> None:
 @pytest.mark.parametrize(("make", "size"), FAMILIES)
 def test_every_layer_with_weights_has_a_cost(make: Any, size: tuple[int, ...]) -> None:
     model = make()
-    measured = costs.by_layer(costs.measure(model, size))
+    measured = flops.by_layer(flops.measure(model, size))
     for path, layer, _ in weighted_layers(model):
         if "relative_embedding" not in path and path != "embeddings":
             assert layer in measured, path
@@ -212,7 +212,7 @@ def test_every_layer_with_weights_has_a_cost(make: Any, size: tuple[int, ...]) -
 def test_models_in_models_are_measured_to_their_layers() -> None:
     inputs, inner = keras.Input((4,)), chain(4, 6, 3)
     last = keras.Sequential([keras.layers.Dense(2, name="last")], name="tail")
-    calls = costs.measure(keras.Model(inputs, last(inner(inputs) * 2.0)), ())
+    calls = flops.measure(keras.Model(inputs, last(inner(inputs) * 2.0)), ())
     assert [(call.layer.name.rstrip("_0123456789"), call.cost) for call in calls] == [
         ("dense", Cost(2 * 4 * 6, 6)),
         ("dense", Cost(2 * 6 * 3, 3)),
@@ -235,14 +235,14 @@ def test_gradients_are_passed_down_to_the_first_layer_that_trains() -> None:
 
 def test_training_all_of_a_transformer_costs_three_times_its_forward_pass() -> None:
     model = gpt2()
-    calls = costs.measure(model, (12,))
+    calls = flops.measure(model, (12,))
     everything = [layer for _, layer, _ in weighted_layers(model)]
-    assert costs.training_flops(calls, everything) == 3 * total(calls)
+    assert flops.training_flops(calls, everything) == 3 * total(calls)
 
 
 def test_gradients_of_attention_go_to_both_factors_of_its_products() -> None:
     model, tokens, width = bert(), 12, 8
-    forward = total(costs.measure(model, (tokens,)))
+    forward = total(flops.measure(model, (tokens,)))
     projection, products, dense = 2 * tokens * width**2, 4 * tokens**2 * width, 8 * tokens * width**2
     norm, pooled = 5 * tokens * width, 2 * width**2
     # The gradient of its kernel; then key and value, which were called after it; the products; all that follows.
@@ -256,7 +256,7 @@ def test_gradients_of_attention_go_to_both_factors_of_its_products() -> None:
 
 def test_both_uses_of_a_tied_embedding_train() -> None:
     model, tokens, width, vocabulary = gpt2(), 12, 8, 50
-    forward = total(costs.measure(model, (tokens,)))
+    forward = total(flops.measure(model, (tokens,)))
     logits = 2 * tokens * width * vocabulary
     # The lookup is below all other layers: gradients pass through all of them, and the logits' product has two.
     attention = 2 * 4 * tokens**2 * width
@@ -279,7 +279,7 @@ def test_a_measured_model_is_as_it_was(make: Any, size: tuple[int, ...], policy:
     before = [dict(each.__dict__) for each in flat]
     nodes = [(len(each._inbound_nodes), len(each._outbound_nodes)) for each in flat]
 
-    costs.measure(model, size)
+    flops.measure(model, size)
 
     for each, attributes in zip(flat, before, strict=True):
         assert attributes.keys() == each.__dict__.keys(), each.name
@@ -293,9 +293,9 @@ def test_a_model_that_cannot_be_measured_is_as_it_was() -> None:
     model = vgg()
     before = [dict(layer.__dict__) for layer in model._flatten_layers()]
     with pytest.raises(ValueError, match=r"(?i)negative dimension|output size|too small"):
-        costs.measure(model, (4, 4))
+        flops.measure(model, (4, 4))
     assert [dict(layer.__dict__) for layer in model._flatten_layers()] == before
-    assert total(costs.measure(model, (16, 16))) > 0
+    assert total(flops.measure(model, (16, 16))) > 0
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_a_model_that_cannot_be_measured_is_as_it_was() -> None:
 )
 def test_a_size_that_does_not_fit_the_inputs_is_refused(make: Any, size: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        costs.measure(make(), size)
+        flops.measure(make(), size)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from ftapp.layers import own_variables
+from ftapp.models.layers import own_variables
 
 # Mean, variance, the two of them applied, scale and offset: a few operations for each element that is normalized.
 _NORMALIZATION_FLOPS = 5

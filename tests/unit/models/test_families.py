@@ -15,7 +15,7 @@ import keras_hub
 import pytest
 
 from ftapp import freeze
-from ftapp.layers import describe_layers
+from ftapp.models.layers import describe_layers
 from ftapp.recipe.layer_rules import Unit
 
 hub = keras_hub.models

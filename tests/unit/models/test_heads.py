@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from ftapp.heads import loss_for, training_loss_for
+from ftapp.models.heads import loss_for, training_loss_for
 
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32)
 LABELS = np.array([0, 1])

@@ -12,7 +12,6 @@ import keras
 import keras_hub
 import numpy as np
 
-from ftapp import weights
 from ftapp.common import cache_folders
 from ftapp.common.downloads import Progress
 from ftapp.common.durable import new_folder_in_place
@@ -20,7 +19,8 @@ from ftapp.common.errors import HubError, Problem, RecipeError, RunError, neares
 from ftapp.data import images
 from ftapp.data.batches import encode_images, encode_texts, padded_width
 from ftapp.data.texts import prepare
-from ftapp.heads import add_head
+from ftapp.models import preset_files
+from ftapp.models.heads import add_head
 from ftapp.recipe import Recipe, presets, too_long
 
 _DESCRIPTION = "ftapp.json"
@@ -50,7 +50,7 @@ def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrai
     Raises RecipeError when preset, image size or sequence length do not fit; HubError when a hub cannot be reached.
     """
     preset = recipe.model.preset
-    with weights.resolved(preset, progress) as place:
+    with preset_files.resolved(preset, progress) as place:
         return _load(recipe, place)
 
 
@@ -77,7 +77,7 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
 
 def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:
     """The preset's preprocessor alone, set to the recipe's image size or sequence length. Raises as above."""
-    with weights.resolved(recipe.model.preset, progress) as place:
+    with preset_files.resolved(recipe.model.preset, progress) as place:
         return _load_preprocessor(recipe, place)
 
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import backend
+from ftapp.models import backend
 from ftapp.recipe import Head, Model
 
 # The weight of a linear SVM's squared norm beside its hinge loss; 1e-3 suits some hundred to some thousand examples
