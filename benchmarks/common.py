@@ -27,9 +27,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import cache
 from ftapp.common import downloads
 from ftapp.common.processes import python_module
+from ftapp.freezing import feature_cache
 from ftapp.models import backend
 from ftapp.runs.events import AnyEvent, PhaseEnded, read
 
@@ -150,7 +150,7 @@ def _without_features(scratch: Path) -> Path:
     """A new cache folder that has the downloads of the usual one, and no features."""
     folder, usual = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch)), downloads.cache_dir()
     for entry in usual.iterdir() if usual.is_dir() else ():
-        if entry.name != cache.folder().name:
+        if entry.name != feature_cache.folder().name:
             (folder / entry.name).symlink_to(entry)
     return folder
 

@@ -503,10 +503,10 @@ def cache(
     """List the features of frozen layers that are kept on disk, those used last first."""
     import time
 
-    from ftapp import cache as features
     from ftapp.common import formatting
     from ftapp.common.errors import RunError
     from ftapp.common.tables import Column, print_table, print_text
+    from ftapp.freezing import feature_cache as features
 
     try:
         limit = features.quota()

@@ -30,9 +30,9 @@ from ftapp.rpc.service import Request
 
 if TYPE_CHECKING:
     from ftapp.data import DocumentSplits, Splits, Subset, batches
+    from ftapp.freezing.cut import Boundary
     from ftapp.models.build import Pretrained
     from ftapp.models.flops import Call
-    from ftapp.prefix import Boundary
 
 _LARGEST_VIEW = 224  # pixels of the longer side of an augmented preview
 _GRIDS = 2  # whose files stay
@@ -49,14 +49,14 @@ class _Held:
 
     def below(self, boundary: Boundary) -> list[Call] | None:
         """What the frozen half does: the whole model's calls for the nodes that make the features."""
-        from ftapp import prefix
+        from ftapp.freezing import cut
         from ftapp.models import flops
 
         if self.calls is None:
             return None
-        nodes = [node for node in prefix.graph(self.model) if not node.is_input]
+        nodes = [node for node in cut.graph(self.model) if not node.is_input]
         inside = dict(zip(map(id, nodes), flops.outermost(self.calls), strict=True))
-        made = prefix.feeding(self.model, boundary)
+        made = cut.feeding(self.model, boundary)
         return [self.calls[index] for node in made for index in inside[id(node)]]
 
 
@@ -88,18 +88,19 @@ class Inspector:
         classes = self._classes(parsed, request)
         precision = _begin(parsed, request)
         held = self._held(parsed, request, classes)
-        from ftapp import cache, freeze, plan, prefix, stage
+        from ftapp import plan, stage
+        from ftapp.freezing import cut, feature_cache, freeze
 
         _check(spec, freeze.problems(held.model, held.pretrained.backbone, spec.layers))
         decisions = freeze.decide(held.model, held.pretrained.backbone, spec.layers)
         trained = {id(decision.layer) for decision in decisions if decision.trainable}
-        found = prefix.boundary(held.model, trained, dropout=parsed.frozen.dropout)
+        found = cut.boundary(held.model, trained, dropout=parsed.frozen.dropout)
         below = [] if isinstance(found, str) else held.below(found)
         choice, examples, steps, epochs, error = None, None, None, None, None
         try:
             splits = self._splits(parsed, request, held.pretrained.preprocessor)
             choice = stage.choose(parsed, spec, found, below, splits)
-            if choice.cached and (refused := cache.beyond_quota(choice.size)):
+            if choice.cached and (refused := feature_cache.beyond_quota(choice.size)):
                 choice = msgspec.structs.replace(choice, cached=False, reason=refused)
             examples = len(splits.train)
             steps, per_epoch = stage.epochs(spec, examples)
@@ -132,7 +133,8 @@ class Inspector:
         held = self._held(parsed, request, classes)
         import numpy as np
 
-        from ftapp import freeze, plan, stage
+        from ftapp import plan, stage
+        from ftapp.freezing import freeze
         from ftapp.instrument import values
         from ftapp.job import compiled
         from ftapp.models import backend

@@ -18,14 +18,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import freeze, plan, rates
+from ftapp import plan, rates
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import list_names
 from ftapp.common.safe_files import reason
 from ftapp.data import batches
 from ftapp.data.batches import Draw, Splits
 from ftapp.evaluate import measure
-from ftapp.freeze import Decision
+from ftapp.freezing import freeze
+from ftapp.freezing.freeze import Decision
+from ftapp.freezing.proof import Proof
 from ftapp.instrument import Instrumented
 from ftapp.last_good import LastGood
 from ftapp.measures.drift import Drift
@@ -34,7 +36,6 @@ from ftapp.models import backend, build, heads
 from ftapp.models.build import Pretrained
 from ftapp.models.layers import drops
 from ftapp.optimizers import make_optimizer
-from ftapp.proof import Proof
 from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.schedule import rate_at
 from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Rate

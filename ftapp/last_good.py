@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp.freeze import Decision
+from ftapp.freezing.freeze import Decision
 from ftapp.models.layers import own_variables, size_of
 
 # A copy is made when the time since the last is so many times what that took: at most 1% of the training.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from ftapp.freeze import Decision
+from ftapp.freezing.freeze import Decision
 from ftapp.models import flops
 from ftapp.models.flops import Call
 from ftapp.recipe import Phase, Recipe

@@ -84,8 +84,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
 
 
 def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any) -> dict[str, Any]:
-    from ftapp import freeze
     from ftapp import plan as costs
+    from ftapp.freezing import freeze
     from ftapp.job import compiled
     from ftapp.stage import epochs, staged
 

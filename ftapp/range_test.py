@@ -84,8 +84,8 @@ def test(
     found = data.read_early(recipe, progress)
     import keras
 
-    from ftapp import freeze, proof
     from ftapp.data import batches
+    from ftapp.freezing import freeze, proof
     from ftapp.job import compiled
     from ftapp.models import backend, build
     from ftapp.stage import staged

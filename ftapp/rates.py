@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from ftapp.freeze import Decision
+from ftapp.freezing.freeze import Decision
 from ftapp.recipe import Phase, layer_rules
 from ftapp.recipe.layer_rules import Unit
 

@@ -14,18 +14,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import cache, features, freeze, plan
+from ftapp import plan
 from ftapp.common.safe_files import reason
 from ftapp.data import batches
 from ftapp.data.batches import Dataset, Draw, Encoded, Splits
-from ftapp.feature_store import Column, Store
-from ftapp.features import Features
+from ftapp.freezing import feature_cache, feature_store, freeze
+from ftapp.freezing.cut import Boundary, Cut, cut
+from ftapp.freezing.feature_files import Column, Store
+from ftapp.freezing.feature_store import Features
 from ftapp.instrument import Instrumented, instrumented
 from ftapp.measures.confusion import MOST_CLASSES
 from ftapp.models import backend, heads
 from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
-from ftapp.prefix import Boundary, Cut, cut
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.events import Choice
 
@@ -79,11 +80,13 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
         if known is None or not choice.cached:
             yield Stage(measured(model), data, choice, below, is_known=is_known)
             return
-        columns = features.columns(known, recipe.frozen.dtype)
+        columns = feature_store.columns(known, recipe.frozen.dtype)
         # For `ftapp cache` to list: the preset without the hash of where it comes from.
         preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
-        store, refused = _open_store(stack, features.key_of(known, recipe.frozen.dtype), label, columns, choice.size)
+        store, refused = _open_store(
+            stack, feature_store.key_of(known, recipe.frozen.dtype), label, columns, choice.size
+        )
         if store is None:
             choice = msgspec.structs.replace(choice, cached=False, reason=refused)
             yield Stage(measured(model), data, choice, below, is_known=is_known)
@@ -102,14 +105,14 @@ def _open_store(
     An entry that can be read but not written is open too: what it lacks is computed in each step.
     """
     try:
-        folder = stack.enter_context(cache.used(key, label))
+        folder = stack.enter_context(feature_cache.used(key, label))
     except OSError as error:
-        return None, f"{cache.folder()} cannot be written: {reason(error)} (FTAPP_CACHE names another folder)"
+        return None, f"{feature_cache.folder()} cannot be written: {reason(error)} (FTAPP_CACHE names another folder)"
     store = Store(folder, columns)
     stack.callback(store.close)
     if store.unwritable and not len(store):
         return None, f"{folder} cannot be written: {store.unwritable} (FTAPP_CACHE names another folder)"
-    if not store.unwritable and (refused := cache.make_room(size, folder)):
+    if not store.unwritable and (refused := feature_cache.make_room(size, folder)):
         return None, refused
     return store, ""
 
@@ -124,7 +127,7 @@ def choose(
     """
     if isinstance(halves, str):
         return Choice(cached=False, reason=halves)
-    columns = features.columns(halves, recipe.frozen.dtype)
+    columns = feature_store.columns(halves, recipe.frozen.dtype)
     choice = functools.partial(Choice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
     if not recipe.frozen.cache:
         return choice(cached=False, reason="the recipe says so (frozen.cache = false)")

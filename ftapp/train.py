@@ -8,16 +8,17 @@ from typing import Any
 
 import keras
 
-from ftapp import freeze, rates
+from ftapp import rates
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, Problem, ProofError, RecipeError
 from ftapp.data import DocumentSplits, Splits, batches, preview
-from ftapp.freeze import Decision
+from ftapp.freezing import freeze
+from ftapp.freezing.freeze import Decision
+from ftapp.freezing.proof import combined, digests
 from ftapp.job import Job
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
 from ftapp.models.layers import describe_layers
-from ftapp.proof import combined, digests
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted

@@ -45,7 +45,7 @@ class NotFiniteError(RunError):
 
 
 class ProofError(RunError):
-    """A phase did to the weights what it should not have (`ftapp.proof`)."""
+    """A phase did to the weights what it should not have (`ftapp.freezing.proof`)."""
 
 
 class HubError(RunError):

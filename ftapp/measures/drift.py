@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.freeze import Decision
+from ftapp.freezing.freeze import Decision
 
 _Copy = list[NDArray[Any]]
 

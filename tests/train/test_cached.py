@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp import cache, freeze, recipe, stage
+from ftapp import recipe, stage
 from ftapp.data import batches
+from ftapp.freezing import feature_cache, freeze
 from ftapp.models import build
 from ftapp.runs.history import History
 from tests.conftest import Do, Tiny, set_weights
@@ -183,7 +184,7 @@ def test_a_checked_cache_tells_what_it_found(do: Do, image_recipe: str, monkeypa
     # All 40 pictures are fewer than the sample.
     assert [(one.examples, one.checked) for one in history.verified] == [(40, 40)]
     assert history.verified[0].difference < 1e-5
-    (entry,) = cache.entries()
+    (entry,) = feature_cache.entries()
     kept = entry.folder / "features_0"
     kept.write_bytes(bytes(len(kept.read_bytes())))
     code, again, _ = do(image_recipe)
@@ -222,14 +223,14 @@ def killed_while_it_keeps(file: Path, folder: Path) -> int:
     """Kill a run once it has kept some features; the bytes of its index."""
     process = start(file, folder)
     deadline = time.monotonic() + 240
-    while not any(path.stat().st_size for path in cache.folder().glob("*/index")):
+    while not any(path.stat().st_size for path in feature_cache.folder().glob("*/index")):
         assert time.monotonic() < deadline, "it keeps nothing"
         time.sleep(0.005)
     for worker in psutil.Process(process.pid).children():
         with suppress(psutil.NoSuchProcess):
             worker.kill()
     process.communicate()
-    (entry,) = cache.entries()
+    (entry,) = feature_cache.entries()
     return (entry.folder / "index").stat().st_size
 
 
@@ -239,13 +240,13 @@ def test_a_kill_in_the_middle_and_two_runs_at_once(do: Do, image_recipe: str, tm
     file.write_text(text, encoding="utf-8")
     kept = 0
     while not 0 < kept < 40 * 32:  # again where the run was through before it could be killed
-        shutil.rmtree(cache.folder(), ignore_errors=True)
+        shutil.rmtree(feature_cache.folder(), ignore_errors=True)
         kept = killed_while_it_keeps(file, tmp_path / "killed")
     runs = [start(file, tmp_path / name, "--verify-cache") for name in ("first", "second")]
     first, second = map(result, runs)
     assert first["history"] == second["history"]
     assert first["phases"][0]["cache"]["cached"]
-    assert len(cache.entries()) == 1
+    assert len(feature_cache.entries()) == 1
     alone = do(text, "frozen.cache=false", f"precision={first['precision']}")[1].result
     assert alone is not None
     assert alone.loss == pytest.approx(first["metrics"]["loss"], rel=1e-4)

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import freeze, plan, recipe, stage
+from ftapp import plan, recipe, stage
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.data import batches
+from ftapp.freezing import freeze
 from ftapp.inspector import Inspector
 from ftapp.models import build
 from ftapp.models.layers import describe_layers

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp import proof, range_test, recipe, train
+from ftapp import range_test, recipe, train
+from ftapp.freezing import proof
 from tests.conftest import BACKENDS, Do, Tiny
 from tests.train.test_cached import resnet_recipe
 

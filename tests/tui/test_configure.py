@@ -493,7 +493,7 @@ async def told(pilot: Pilot[None], holds: Callable[[], object]) -> None:
 
 
 async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) -> None:
-    from ftapp import freeze
+    from ftapp.freezing import freeze
     from ftapp.models import build
 
     file = tmp_path / "tiny.toml"

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from ftapp import freeze
+from ftapp.freezing import freeze
 from ftapp.instrument import instrumented, values
 from ftapp.measures.confusion import confusion
 from ftapp.measures.drift import Drift

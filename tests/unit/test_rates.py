@@ -8,7 +8,8 @@ import keras
 import keras_hub
 import pytest
 
-from ftapp import freeze, rates
+from ftapp import rates
+from ftapp.freezing import freeze
 from ftapp.recipe import Phase
 
 

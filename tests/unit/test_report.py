@@ -229,9 +229,11 @@ def test_notes_of_a_run_stand_in_its_result_narration_and_report(tmp_path: Path)
     one = record_run(tmp_path)
     log = EventLog(one.events_file)
     with NoteHandler(log):
-        logging.getLogger("ftapp.features").warning("kept features of %s examples are damaged <b>", "1,437")
-        logging.getLogger("ftapp.features").info("nothing to say")
-    logging.getLogger("ftapp.features").warning("after the run")
+        logging.getLogger("ftapp.freezing.feature_store").warning(
+            "kept features of %s examples are damaged <b>", "1,437"
+        )
+        logging.getLogger("ftapp.freezing.feature_store").info("nothing to say")
+    logging.getLogger("ftapp.freezing.feature_store").warning("after the run")
     history = History.of_file(one.events_file)
     assert history.summary()["notes"] == ["kept features of 1,437 examples are damaged <b>"]
     assert narration.lines(history.notes[0]) == history.summary()["notes"]

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp import cache
 from ftapp.common import cache_folders
-from ftapp.feature_store import Column, Store
+from ftapp.freezing import feature_cache
+from ftapp.freezing.feature_files import Column, Store
 
 COLUMNS = (Column("pooled", (3,), False, "float32"),)
 
@@ -28,7 +28,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     folder.chmod(0o755)
     monkeypatch.setenv("FTAPP_CACHE", str(folder))
-    with cache.used("entry", "a label") as place:
+    with feature_cache.used("entry", "a label") as place:
         Store(place, COLUMNS).append([b"a" * 16], [0], {"pooled": np.ones((1, 3), np.float32)}, 0.5)
     made = folder / "converted" / "one"
 
@@ -45,11 +45,11 @@ def as_nobody(code: str) -> str:
     """What a process prints that becomes another user once it has imported what it needs."""
     prelude = """
 import os, numpy, platformdirs
-from ftapp import cache
+from ftapp.freezing import feature_cache
 from ftapp.common import cache_folders
 from ftapp.common import downloads
-from ftapp.feature_store import Column, Store
-numpy.ones(3), cache.folder()
+from ftapp.freezing.feature_files import Column, Store
+numpy.ones(3), feature_cache.folder()
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 """
     command = [sys.executable, "-P", "-c", prelude + code]
@@ -59,14 +59,14 @@ os.setgroups([]), os.setgid(65534), os.setuid(65534)
 
 
 READS = """
-with cache.used("entry", "a label") as place:
+with feature_cache.used("entry", "a label") as place:
     store = Store(place, (Column("pooled", (3,), False, "float32"),))
     values, absent = store.read([b"a" * 16], None)
     print(values["pooled"].tolist(), absent, bool(store.unwritable))
-    with cache.filled(place) if (place.parent / "entry.filled").exists() else cache.used("entry", ""):
+    with feature_cache.filled(place) if (place.parent / "entry.filled").exists() else feature_cache.used("entry", ""):
         pass
-(entry,) = cache.entries()
-print(entry.label, cache.remove(entry))
+(entry,) = feature_cache.entries()
+print(entry.label, feature_cache.remove(entry))
 folder = downloads.cache_dir() / "converted" / "one"
 cache_folders.make(folder, "one", lambda: cache_folders.matches_manifest(folder), print)
 print((folder / "weights").read_text())
@@ -85,7 +85,7 @@ def test_another_users_cache_is_read(shared: Path, has_locks: bool) -> None:
 def test_a_folder_that_cannot_be_written_is_said(shared: Path) -> None:
     code = """
 try:
-    with cache.used("another", "a label"):
+    with feature_cache.used("another", "a label"):
         print("made")
 except OSError as error:
     print(error.strerror)
@@ -103,7 +103,7 @@ def test_users_of_one_group_share_what_the_umask_gives_them(shared: Path) -> Non
     (shared / "features").chmod(0o777)
     code = """
 os.umask(0)
-with cache.used("theirs", "a label") as place, cache.filled(place):
+with feature_cache.used("theirs", "a label") as place, feature_cache.filled(place):
     store = Store(place, (Column("pooled", (3,), False, "float32"),))
     store.append([b"b" * 16], [0], {"pooled": numpy.ones((1, 3), "float32")}, 0.5)
 """

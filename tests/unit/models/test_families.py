@@ -14,7 +14,7 @@ import keras
 import keras_hub
 import pytest
 
-from ftapp import freeze
+from ftapp.freezing import freeze
 from ftapp.models.layers import describe_layers
 from ftapp.recipe.layer_rules import Unit
 

@@ -10,8 +10,8 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import freeze
-from ftapp.prefix import Cut, cut
+from ftapp.freezing import freeze
+from ftapp.freezing.cut import Cut, cut
 
 TOKENS = {
     "token_ids": np.arange(18).reshape(2, 9) % 50,

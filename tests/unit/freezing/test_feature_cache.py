@@ -9,29 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from ftapp import cache
 from ftapp.common.errors import RunError
+from ftapp.freezing import feature_cache
 
 MIB = 2**20
 
 
 def make(key: str, mib: int, used: float) -> None:
-    with cache.used(key, f"label of {key}") as folder:
+    with feature_cache.used(key, f"label of {key}") as folder:
         (folder / "features").write_bytes(b"x" * mib * MIB)
     os.utime(folder / "description.json", (used, used))
 
 
 def keys() -> list[str]:
-    return [entry.folder.name for entry in cache.entries()]
+    return [entry.folder.name for entry in feature_cache.entries()]
 
 
 def test_entries_are_listed_with_the_one_used_last_first() -> None:
     make("a", 1, 100)
     make("b", 2, 200)
-    found = cache.entries()
+    found = feature_cache.entries()
     assert [entry.label for entry in found] == ["label of b", "label of a"]
     assert 2 * MIB <= found[0].size < 2.1 * MIB
-    with cache.used("a", "label of a"):
+    with feature_cache.used("a", "label of a"):
         assert keys() == ["a", "b"]
 
 
@@ -39,16 +39,16 @@ def test_what_was_used_longest_ago_goes_first(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("FTAPP_FEATURES_GIB", str(6 / 1024))
     for number, key in enumerate("abc"):
         make(key, 2, 100 + number)
-    assert cache.make_room(3 * MIB) is None
+    assert feature_cache.make_room(3 * MIB) is None
     assert keys() == ["c"]
-    assert cache.make_room(MIB) is None
+    assert feature_cache.make_room(MIB) is None
     assert keys() == ["c"]
 
 
 def test_what_is_larger_than_the_quota_is_declined_and_nothing_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     make("a", 1, 100)
     monkeypatch.setenv("FTAPP_FEATURES_GIB", str(2 / 1024))
-    reason = cache.make_room(3 * MIB)
+    reason = feature_cache.make_room(3 * MIB)
     assert reason is not None
     assert "the quota is 0.00 (FTAPP_FEATURES_GIB)" in reason
     assert keys() == ["a"]
@@ -58,9 +58,9 @@ def test_an_entry_that_is_there_already_needs_no_room_of_its_own(monkeypatch: py
     monkeypatch.setenv("FTAPP_FEATURES_GIB", str(6 / 1024))
     make("a", 2, 100)
     make("b", 3, 200)
-    assert cache.make_room(2 * MIB, cache.folder() / "a") is None
+    assert feature_cache.make_room(2 * MIB, feature_cache.folder() / "a") is None
     assert keys() == ["b", "a"]
-    assert cache.make_room(4 * MIB, cache.folder() / "a") is None
+    assert feature_cache.make_room(4 * MIB, feature_cache.folder() / "a") is None
     assert keys() == ["a"]
 
 
@@ -68,50 +68,48 @@ def test_what_a_run_uses_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_FEATURES_GIB", str(4 / 1024))
     make("a", 2, 100)
     make("b", 1, 200)
-    with cache.used("a", "label of a"):
-        assert cache.make_room(3 * MIB) == "it would take 0.00 GiB, and other runs use what the quota allows"
-        assert not cache.remove(cache.entries()[0])
+    with feature_cache.used("a", "label of a"):
+        assert feature_cache.make_room(3 * MIB) == "it would take 0.00 GiB, and other runs use what the quota allows"
+        assert not feature_cache.remove(feature_cache.entries()[0])
         assert keys() == ["a"]
-    assert cache.make_room(3 * MIB) is None
+    assert feature_cache.make_room(3 * MIB) is None
     assert keys() == []
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
-    code = (
-        "import os\nfrom ftapp import cache\nwith cache.used('a', 'x') as f, cache.filled(f): os.kill(os.getpid(), 9)"
-    )
+    code = "import os\nfrom ftapp import cache\nwith feature_cache.used('a', 'x') as f, feature_cache.filled(f): os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
-    (entry,) = cache.entries()
-    with cache.filled(entry.folder):
+    (entry,) = feature_cache.entries()
+    with feature_cache.filled(entry.folder):
         pass
-    assert cache.remove(entry)
+    assert feature_cache.remove(entry)
 
 
 @pytest.mark.parametrize("given", ["many", "-1", "inf"])
 def test_a_quota_is_a_number(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("FTAPP_FEATURES_GIB", given)
     with pytest.raises(RunError, match=f"from 0 up; got '{given}'"):
-        cache.quota()
+        feature_cache.quota()
 
 
 def test_a_folder_that_is_no_entry_is_passed_over(tmp_path: Path) -> None:
     make("a", 1, 100)
-    (cache.folder() / "notes").write_text("no entry")
+    (feature_cache.folder() / "notes").write_text("no entry")
     assert keys() == ["a"]
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\0" * 90, b"\xff\xfe", b"[1]", b"1" * 9000, b"[" * 100_000, None])
 def test_an_entry_with_a_damaged_description_counts_and_can_be_removed(content: bytes | None) -> None:
     make("a", 1, 100)
-    description = cache.folder() / "a" / "description.json"
+    description = feature_cache.folder() / "a" / "description.json"
     description.unlink()
     if content is None:
         description.mkdir()
     else:
         description.write_bytes(content)
-    (entry,) = cache.entries()
+    (entry,) = feature_cache.entries()
     assert entry.label == "an entry without a description (a)"
     assert entry.size >= MIB
-    assert cache.remove(entry)
-    with cache.used("a", "label of a"):
-        assert [each.label for each in cache.entries()] == ["label of a"]
+    assert feature_cache.remove(entry)
+    with feature_cache.used("a", "label of a"):
+        assert [each.label for each in feature_cache.entries()] == ["label of a"]

@@ -10,7 +10,7 @@ import keras_hub
 import numpy as np
 import pytest
 
-from ftapp import freeze
+from ftapp.freezing import freeze
 from ftapp.models.layers import describe_layers
 
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from ftapp import freeze
-from ftapp.proof import Proof, digests
+from ftapp.freezing import freeze
+from ftapp.freezing.proof import Proof, digests
 
 
 def built() -> tuple[keras.Model, keras.Model]:

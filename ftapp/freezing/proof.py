@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.freeze import Decision
+from ftapp.freezing.freeze import Decision
 from ftapp.models.layers import own_variables, weighted_layers
 
 _DIGEST = 16  # bytes

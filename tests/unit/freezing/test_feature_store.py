@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ftapp import cache, features, freeze
 from ftapp.common.errors import RunError
 from ftapp.data.augmentation import Augmenter
 from ftapp.data.batches import Draw, Images, View
 from ftapp.data.examples import Examples, Subset, content_hash
-from ftapp.feature_store import Column, Store
-from ftapp.features import Features
-from ftapp.prefix import Cut, cut
+from ftapp.freezing import feature_cache, feature_store, freeze
+from ftapp.freezing.cut import Cut, cut
+from ftapp.freezing.feature_files import Column, Store
+from ftapp.freezing.feature_store import Features
 from ftapp.recipe import Augment
 
 COLUMNS = (Column("pooled", (3,), False, "float32"), Column("tokens", (2,), True, "bfloat16"))
@@ -188,12 +188,12 @@ class Half:
         monkeypatch.setattr(halves.frozen, "predict_on_batch", counted)
 
     def features(self, folder: Path) -> Features:
-        return Features(self.dataset, self.cut, Store(folder, features.columns(self.cut, "auto")), self.views)
+        return Features(self.dataset, self.cut, Store(folder, feature_store.columns(self.cut, "auto")), self.views)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with cache.used("entry", "a label") as place:
+    with feature_cache.used("entry", "a label") as place:
         return place
 
 
@@ -231,7 +231,7 @@ def test_features_do_not_depend_on_who_asked_first(tmp_path: Path, monkeypatch: 
     half = Half(monkeypatch)
     found = []
     for key, orders in (("x", [range(20)]), ("y", [[19, 4], range(10), range(19, 9, -1)])):
-        with cache.used(key, key) as place:
+        with feature_cache.used(key, key) as place:
             made = half.features(place)
             for order in orders:
                 assert made.prepare(np.array(order), None, go_on)
@@ -272,7 +272,7 @@ def test_verification_finds_a_flipped_bit(folder: Path, monkeypatch: pytest.Monk
     made.prepare(np.arange(20), None, go_on)
     assert made.verify(np.arange(0, 20, 4), None) < 1e-6
     # A wrong value that was written with its checksum, as by another program.
-    store = Store(folder, features.columns(half.cut, "auto"))
+    store = Store(folder, feature_store.columns(half.cut, "auto"))
     store.append(
         half.dataset.keys(np.array([4]), None),
         [0],
@@ -345,7 +345,7 @@ def test_features_that_cannot_be_kept_are_computed_when_asked_for(
 
 def test_lower_precision_on_disk_stays_within_its_rounding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half = Half(monkeypatch)
-    columns = features.columns(half.cut, "float16")
+    columns = feature_store.columns(half.cut, "float16")
     made = Features(half.dataset, half.cut, Store(folder, columns), 0)
     made.prepare(np.arange(20), None, go_on)
     assert (folder / "features_0").stat().st_size == 19 * 4 * 2
@@ -355,12 +355,12 @@ def test_lower_precision_on_disk_stays_within_its_rounding(folder: Path, monkeyp
 
 def test_the_entry_follows_from_weights_graph_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     half, other = Half(monkeypatch), Half(monkeypatch)
-    key = features.key_of(half.cut, "auto")
-    assert features.key_of(other.cut, "auto") == key
-    assert features.key_of(half.cut, "float16") != key
+    key = feature_store.key_of(half.cut, "auto")
+    assert feature_store.key_of(other.cut, "auto") == key
+    assert feature_store.key_of(half.cut, "float16") != key
     kernel = other.cut.frozen.get_layer("block2_conv1").kernel
     kernel.assign(kernel + 1e-6 * keras.ops.ones_like(kernel))
-    assert features.key_of(other.cut, "auto") != key
+    assert feature_store.key_of(other.cut, "auto") != key
 
 
 def test_keys_follow_from_the_picture_and_its_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:

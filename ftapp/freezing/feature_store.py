@@ -5,8 +5,8 @@ So splits, epochs, seeds, arms and runs share them. Each example is computed in 
 length, so that its features are the same whoever asked for them first, but for the last digit: on some processors the
 place in the batch has a say in how sums are rounded.
 
-What is kept is held against checksums (`ftapp.feature_store`). What is damaged is computed anew and kept again; what
-cannot be kept is computed whenever it is asked for.
+What is kept is held against checksums (`ftapp.freezing.feature_files`). What is damaged is computed anew and kept
+again; what cannot be kept is computed whenever it is asked for.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import cache, proof
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import reason
 from ftapp.data.batches import Draw, Encoded, View, prefetched
-from ftapp.feature_store import FORMAT, Column, Store, numpy_dtype
-from ftapp.prefix import Boundary, Cut
+from ftapp.freezing import feature_cache, proof
+from ftapp.freezing.cut import Boundary, Cut
+from ftapp.freezing.feature_files import FORMAT, Column, Store, numpy_dtype
 
 Told = Callable[[int, int], bool]
 
@@ -136,7 +136,7 @@ class Features:
         told(0, len(indices))  # says what is being waited for
         with ExitStack() as stack:
             try:
-                stack.enter_context(cache.filled(store.folder))
+                stack.enter_context(feature_cache.filled(store.folder))
             except OSError as error:
                 self._give_up_keeping(error)
                 return True

@@ -1,7 +1,8 @@
 """The cache of features on disk: its entries, who uses them, and what is removed when they outgrow the quota.
 
-An entry is a folder of files that `ftapp.features` reads and writes. Locks die with their process: whoever uses an
-entry shares its `.used` lock, so that no other process removes it; whoever adds to it holds its `.filled` lock alone.
+An entry is a folder of files that `ftapp.freezing.feature_store` reads and writes. Locks die with their process:
+whoever uses an entry shares its `.used` lock, so that no other process removes it; whoever adds to it holds its
+`.filled` lock alone.
 """
 
 from __future__ import annotations
