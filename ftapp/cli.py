@@ -465,7 +465,7 @@ def advise(
     fine-tuning in two phases. Small and different: a feature extractor on early layers. Large and different:
     everything trains, from the pretrained weights.
     """
-    from ftapp import advice
+    from ftapp.analysis import advice
     from ftapp.data import preflight
 
     with _refusals():
@@ -683,7 +683,7 @@ def report(
 
     Of an experiment, compare its arms anew.
     """
-    from ftapp import compare
+    from ftapp.analysis import compare
     from ftapp.report import comparison
     from ftapp.report import run as single
 
@@ -710,7 +710,7 @@ def compare_runs(
     runs_dir: RunsDirOption = None,
 ) -> None:
     """Compare runs with the first one: results, differences of their recipes, and what can be told of them."""
-    from ftapp import compare
+    from ftapp.analysis import compare
     from ftapp.report import comparison
 
     if as_json and as_csv:

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.analysis.metrics.calibration import binned
+from ftapp.analysis.metrics.confusion import confusion
 from ftapp.data.batches import Dataset, prefetched
 from ftapp.instrument import Instrumented, values
-from ftapp.measures.calibration import binned
-from ftapp.measures.confusion import confusion
 
 
 @dataclass(frozen=True)
 class Measured:
-    """metrics: by name, `loss` among them; confusion, calibration: as in `ftapp.measures`, if the model predicts."""
+    """metrics: by name, `loss` among them; confusion, calibration: as in `ftapp.analysis.metrics`, if the model predicts."""
 
     metrics: dict[str, float]
     confusion: NDArray[np.int64] | None

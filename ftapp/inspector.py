@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from ftapp import advice
 from ftapp import recipe as recipes
+from ftapp.analysis import advice
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.models.layers import describe_layers, own_variables, size_of, weighted_layers
 from ftapp.recipe import Phase, Recipe, sources
@@ -279,10 +279,10 @@ class Inspector:
             splits = data.load(asked.data, parsed.task, parsed.seed, request.progress)
             _begin(parsed, request)
             held = self._held(parsed, request, len(splits.classes))
-            from ftapp import survey
+            from ftapp.analysis import transfer_probe
 
             with held.lock:
-                return survey.survey(
+                return transfer_probe.survey(
                     parsed, held.pretrained.backbone, held.pretrained.preprocessor, splits, request.progress
                 )
 

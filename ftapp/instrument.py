@@ -8,15 +8,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.measures import gradient
+from ftapp.analysis.metrics import gradient
 
 
 class Instrumented(keras.Model):
     """A Functional model over another one's layers, for `train_on_batch` and `test_on_batch` with `return_dict`.
 
     These give a dictionary for `values`: the metrics by name, `gradient_norm` among those of a training step if the
-    optimizer is watched (`ftapp.measures.gradient`), and, if `predicts` is set before the model is compiled, the class
-    of the highest score of each example, and that score, from the same forward pass.
+    optimizer is watched (`ftapp.analysis.metrics.gradient`), and, if `predicts` is set before the model is compiled,
+    the class of the highest score of each example, and that score, from the same forward pass.
 
     training_loss: what is trained on in place of the compiled loss, which held-out examples are measured by.
     """

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import plan, rates
+from ftapp.analysis.metrics.drift import Drift
+from ftapp.analysis.metrics.token_share import common_tokens
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import list_names
 from ftapp.common.safe_files import reason
@@ -30,8 +32,6 @@ from ftapp.freezing.freeze import Decision
 from ftapp.freezing.proof import Proof
 from ftapp.instrument import Instrumented
 from ftapp.last_good import LastGood
-from ftapp.measures.drift import Drift
-from ftapp.measures.token_share import common_tokens
 from ftapp.models import backend, build, heads
 from ftapp.models.build import Pretrained
 from ftapp.models.layers import drops

@@ -21,15 +21,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp import recipe as recipes
+from ftapp.analysis.lr_sentences import headline, unchanged
+from ftapp.analysis.lr_suggestions import window
 from ftapp.braille import Canvas
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import Problem, RecipeError, RunError, nearest
 from ftapp.common.processes import child_environment, python_module
 from ftapp.common.ticks import fit
-from ftapp.lr_sentences import headline, unchanged
 from ftapp.recipe import Recipe
 from ftapp.recipe.base_rate import override
-from ftapp.suggestions import window
 
 FORMATS = (".svg", ".html")
 """Endings of the files that a plot can be written to."""

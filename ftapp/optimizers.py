@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from ftapp.measures import gradient
+from ftapp.analysis.metrics import gradient
 from ftapp.recipe import Phase
 
 _CLASSES = {

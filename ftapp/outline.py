@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from ftapp import advice
-from ftapp.advice import Advice, Course, Note
+from ftapp.analysis import advice
+from ftapp.analysis.advice import Advice, Course, Note
 from ftapp.common import formatting
 from ftapp.common.formatting import class_counts, duration, flops, size
 from ftapp.recipe import Recipe

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import recipe as recipes
+from ftapp.analysis.lr_suggestions import Curve, advise
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Evaluate, Recipe
 from ftapp.runs.events import Event, EventLog, PhaseStarted, Progressed, Stepped
-from ftapp.suggestions import Curve, advise
 
 if TYPE_CHECKING:
     from ftapp.data.batches import Draw

@@ -9,8 +9,8 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.analysis.metrics.token_share import token_share
 from ftapp.data.texts import prepare
-from ftapp.measures.token_share import token_share
 from ftapp.models import backend
 from ftapp.models.build import Pretrained
 from ftapp.recipe import Recipe

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp import plan
+from ftapp.analysis.metrics.confusion import MOST_CLASSES
 from ftapp.common.safe_files import reason
 from ftapp.data import batches
 from ftapp.data.batches import Dataset, Draw, Encoded, Splits
@@ -23,7 +24,6 @@ from ftapp.freezing.cut import Boundary, Cut, cut
 from ftapp.freezing.feature_files import Column, Store
 from ftapp.freezing.feature_store import Features
 from ftapp.instrument import Instrumented, instrumented
-from ftapp.measures.confusion import MOST_CLASSES
 from ftapp.models import backend, heads
 from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION

@@ -400,7 +400,7 @@ _OF_TWO_ARMS = {"loss", "accuracy", "time-saved", "early-variance", "variance", 
 
 
 class Finding(Section):
-    """What an experiment is expected to show, to be set beside what it does show (`ftapp.findings`).
+    """What an experiment is expected to show, to be set beside what it does show (`ftapp.analysis.findings`).
 
     It holds where what is measured of `arm`, for most measures `against` another, is `at_least` and `at_most` so much.
     """

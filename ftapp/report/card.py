@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ftapp.analysis.compare import Record
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import class_counts
-from ftapp.compare import Record
 from ftapp.report import pieces
 from ftapp.report.markdown import block, code, plain, quote
 from ftapp.runs import outcome

@@ -11,12 +11,12 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ftapp.analysis import Interval, windowed_variance
+from ftapp.analysis.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
+from ftapp.analysis.findings import HEADER
+from ftapp.analysis.statistics import Interval, windowed_variance
 from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import duration, one_line, size
-from ftapp.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
-from ftapp.findings import HEADER
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
 
@@ -31,7 +31,7 @@ def write(
     """Write the report of arms, each against the first, and return its path. Raises OSError.
 
     title: else those of the runs; facts: what else to say at the top, in sentences; findings: rows of
-    `ftapp.findings.HEADER`.
+    `ftapp.analysis.findings.HEADER`.
     """
     title = title or " against ".join(dict.fromkeys(arm.records[0].title for arm in arms))
     replace_file(path, page.page(title, body(arms, title, facts, findings)).encode())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ftapp import analysis, compare, findings, recipe
+from ftapp import recipe
+from ftapp.analysis import compare, findings, statistics
+from ftapp.analysis.compare import Arm
 from ftapp.common.durable import replace_file
-from ftapp.compare import Arm
 from ftapp.experiments.experiment_folder import Experiment, control_of
 from ftapp.report import comparison
 from ftapp.runs import outcome
@@ -29,7 +30,7 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
         result |= {"hashes": fair.table(), "notes": notes, **compare.told(arms)}
         result["findings"] = [
             row.finding.model_dump(exclude_none=True)
-            | {"ours": analysis.table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
+            | {"ours": statistics.table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
             | {"bounds": row.bounds, "note": row.note}
             for row in rows
         ]

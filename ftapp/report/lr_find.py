@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ftapp.analysis.lr_sentences import headline, place, unchanged
+from ftapp.analysis.lr_suggestions import window
 from ftapp.common.durable import replace_file
-from ftapp.lr_sentences import headline, place, unchanged
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
-from ftapp.suggestions import window
 
 
 def write(result: Mapping[str, Any], path: Path) -> None:

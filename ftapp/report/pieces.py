@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ftapp import recipe
-from ftapp.analysis import Series
+from ftapp.analysis.compare import Record
+from ftapp.analysis.metrics.calibration import expected_error
+from ftapp.analysis.metrics.scores import scores
+from ftapp.analysis.statistics import Series
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.common.formatting import duration, flops, freeze_proof, size
 from ftapp.common.safe_files import read_bytes
-from ftapp.compare import Record
-from ftapp.measures.calibration import expected_error
-from ftapp.measures.scores import scores
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
 from ftapp.runs import outcome

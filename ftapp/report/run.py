@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ftapp.analysis.compare import Record, drift, metrics, token_share_gain
 from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import duration, size
 from ftapp.common.safe_files import read_bytes
-from ftapp.compare import Record, drift, metrics, token_share_gain
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.runs import outcome

@@ -105,7 +105,7 @@ def scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
 def reliability(bins: Values) -> str:
     """Accuracy against confidence, a point for each range of confidence, larger where there are more examples.
 
-    bins: (ranges, 3), as `ftapp.measures.calibration` has them.
+    bins: (ranges, 3), as `ftapp.analysis.metrics.calibration` has them.
     """
     filled = bins[bins[:, 0] > 0]
     if not len(filled):

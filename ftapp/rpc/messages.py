@@ -189,7 +189,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipe's data, and how its pretrained model's features fit them (`ftapp.survey`).
+    """A recipe's data, and how its pretrained model's features fit them (`ftapp.analysis.transfer_probe`).
 
     classes: their names; counts: training examples of each; examples: of all splits together, whatever the recipe's
     limit; sample: how many of the training examples were probed; guessing: the share of them in the most frequent

@@ -227,7 +227,7 @@ class Confused(Event, frozen=True, kw_only=True, tag="confused"):
     """How often each class was taken for each in the evaluation that the event before told of.
 
     counts: rows are the true classes, columns the predicted ones, both in the order of `DataLoaded.classes`.
-    calibration: rows of `ftapp.measures.calibration`, empty where scores are no probabilities.
+    calibration: rows of `ftapp.analysis.metrics.calibration`, empty where scores are no probabilities.
     """
 
     step: Step

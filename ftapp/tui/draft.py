@@ -22,7 +22,7 @@ from ftapp.runs.environment import check_installed, make_environment
 from ftapp.runs.run_folder import Run
 
 if TYPE_CHECKING:
-    from ftapp.advice import Course
+    from ftapp.analysis.advice import Course
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ftapp.tui import fields
 from ftapp.tui.draft import Draft
 
 if TYPE_CHECKING:
-    from ftapp.advice import Course
+    from ftapp.analysis.advice import Course
 
 Tables = Mapping[str, Any]
 

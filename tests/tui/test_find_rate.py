@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from textual.widgets import Button, Input
 
+from ftapp.analysis.lr_suggestions import Curve, advise
 from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
 from ftapp.rpc import clients
 from ftapp.rpc.clients import Told
-from ftapp.suggestions import Curve, advise
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.find_rate import FindRate
 from ftapp.tui.widgets.facts import Facts

@@ -29,8 +29,8 @@ import msgspec
 from typer.testing import CliRunner
 
 from ftapp import cli, headless
+from ftapp.analysis.compare import drift
 from ftapp.common.console import PlainConsole
-from ftapp.compare import drift
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import Summaries
 from ftapp.runs import commands, narration, outcome, run_folder

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.text import Text
 
 from ftapp import lr_find, recipe
+from ftapp.analysis.lr_suggestions import Curve, advise
 from ftapp.braille import Canvas
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Phase
 from ftapp.recipe.base_rate import override
 from ftapp.report import lr_find as drawn
-from ftapp.suggestions import Curve, advise
 from ftapp.tui import plain_text
 from tests.unit.test_report import checked
 from tests.unit.test_suggestions import bowl, swept

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ftapp import cli, compare
+from ftapp import cli
+from ftapp.analysis import compare
 from ftapp.data import preview
 from ftapp.report import card, comparison, pieces, svg
 from ftapp.report import run as single

@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label, Static
 
-from ftapp import advice
-from ftapp.advice import Advice
+from ftapp.analysis import advice
+from ftapp.analysis.advice import Advice
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.rpc.clients import Inspector

@@ -13,11 +13,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
+from ftapp.analysis.lr_suggestions import FEWEST, Curve
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import duration
 from ftapp.recipe import Recipe
 from ftapp.rpc import clients
-from ftapp.suggestions import FEWEST, Curve
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.range_plot import RangePlot
 from ftapp.tui.widgets.text_line import TextLine

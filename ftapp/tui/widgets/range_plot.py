@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ftapp.analysis.lr_suggestions import Curve, window
 from ftapp.common.ticks import short
-from ftapp.suggestions import Curve, window
 from ftapp.tui.widgets.plot import Plot, Ticks
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under the smoothed line

@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 
 import ftapp
 from ftapp import cli, headless
+from ftapp.analysis.compare import of_runs, record
 from ftapp.common.console import PlainConsole
 from ftapp.common.formatting import one_line, printable
 from ftapp.common.processes import python_module
 from ftapp.common.safe_output import Screened
-from ftapp.compare import of_runs, record
 from ftapp.report import card, comparison, markdown
 from ftapp.report import run as report
 from ftapp.runs import narration, outcome

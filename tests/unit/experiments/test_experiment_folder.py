@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, compare, recipe
+from ftapp import cli, recipe
+from ftapp.analysis import compare
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment, Options

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
+from ftapp.analysis.metrics.confusion import confusion
+from ftapp.analysis.metrics.drift import Drift
 from ftapp.freezing import freeze
 from ftapp.instrument import instrumented, values
-from ftapp.measures.confusion import confusion
-from ftapp.measures.drift import Drift
 
 
 def built() -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""How well a pretrained model's features fit some data: the facts that `ftapp.advice` chooses a strategy by.
+"""How well a pretrained model's features fit some data: the facts that `ftapp.analysis.advice` chooses a strategy by.
 
 What a model was pretrained on is not at hand, so nothing is compared with it. Instead a linear classifier is trained on
 the features of each block in turn (linear probes: Alain and Bengio 2016, Understanding intermediate layers using linear

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, compare
+from ftapp import cli
+from ftapp.analysis import compare
+from ftapp.analysis.compare import Arm, Comparison
 from ftapp.common.errors import RecipeError
-from ftapp.compare import Arm, Comparison
 from ftapp.report import comparison
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import Run

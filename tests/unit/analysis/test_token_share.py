@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ftapp import analysis
-from ftapp.measures.token_share import common_tokens, token_share
+from ftapp.analysis import statistics
+from ftapp.analysis.metrics.token_share import common_tokens, token_share
 
 
 def test_the_most_frequent_tokens_are_common() -> None:
@@ -25,11 +25,11 @@ def test_share_of_a_text() -> None:
 def test_gain_has_welchs_interval() -> None:
     random = np.random.default_rng(0)
     held = [
-        analysis.difference_of_means(
+        statistics.difference_of_means(
             random.normal(0.4, 0.1, 16).tolist(), random.normal(0.5, 0.2, 24).tolist()
         ).contains(0.1)
         for _ in range(400)
     ]
     assert 0.92 <= np.mean(held) <= 0.98
-    same = analysis.difference_of_means([0.5, 0.5], [0.75, 0.75])
+    same = statistics.difference_of_means([0.5, 0.5], [0.75, 0.75])
     assert (same.low, same.high) == pytest.approx((0.25, 0.25))

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from ftapp import advice, recipe
-from ftapp.advice import Advice
+from ftapp import recipe
+from ftapp.analysis import advice
+from ftapp.analysis.advice import Advice
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Probe, Survey

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ftapp.measures.calibration import binned, expected_error
+from ftapp.analysis.metrics.calibration import binned, expected_error
 
 
 def test_by_hand() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from ftapp.measures.confusion import confusion
-from ftapp.measures.scores import scores
+from ftapp.analysis.metrics.confusion import confusion
+from ftapp.analysis.metrics.scores import scores
 
 
 def test_scores_are_those_of_scikit_learn() -> None:

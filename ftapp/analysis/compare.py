@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import analysis, recipe
-from ftapp.analysis import Interval, Series
+from ftapp import recipe
+from ftapp.analysis import statistics
+from ftapp.analysis.statistics import Interval, Series
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.history import History
@@ -201,7 +202,7 @@ def token_share_gain(one: Record) -> Interval | None:
     if len(told) < 2:
         return None
     before, after = ([share for share in each.shares if share is not None] for each in (told[0], told[-1]))
-    return analysis.difference_of_means(before, after) if min(len(before), len(after)) >= 2 else None
+    return statistics.difference_of_means(before, after) if min(len(before), len(after)) >= 2 else None
 
 
 def _warm(one: Record) -> NDArray[np.bool_]:
@@ -246,7 +247,7 @@ class Comparison:
         return {
             "a": self.a,
             "b": self.b,
-            **{name: analysis.table(value) if value else None for name, value in found.items()},
+            **{name: statistics.table(value) if value else None for name, value in found.items()},
             "reasons": self.reasons,
             "caveats": self.caveats,
             "verdicts": self.verdicts,
@@ -266,39 +267,39 @@ def compared(a: Arm, b: Arm) -> Comparison:
         verdicts.append(f"{ends}: what is said of steps is of those that both have made.")
     if reason := next((found for pair in pairs if (found := _other_batches(*pair))), None):
         reasons["loss"] = reasons["under"] = reasons["variance"] = reason
-    elif (series := paired_losses(a, b)) and min(len(one) for one, _ in series) < analysis.FEWEST:
-        reasons["loss"] = reasons["under"] = reasons["variance"] = f"losses are of {analysis.FEWEST} steps or more"
+    elif (series := paired_losses(a, b)) and min(len(one) for one, _ in series) < statistics.FEWEST:
+        reasons["loss"] = reasons["under"] = reasons["variance"] = f"losses are of {statistics.FEWEST} steps or more"
     else:
-        loss, under = analysis.difference(series), analysis.under_line(series)
-        verdicts.append(analysis.verdict(a.name, b.name, "training loss", loss))
+        loss, under = statistics.difference(series), statistics.under_line(series)
+        verdicts.append(statistics.verdict(a.name, b.name, "training loss", loss))
         begun = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
         identical = all(np.array_equal(*pair) for pair in begun)
-        if min(len(one) for one, _ in begun) >= analysis.FEWEST and not identical:
-            variance = analysis.variance_ratio(begun)
-            verdicts.append(analysis.verdict_on_variance(a.name, b.name, variance))
+        if min(len(one) for one, _ in begun) >= statistics.FEWEST and not identical:
+            variance = statistics.variance_ratio(begun)
+            verdicts.append(statistics.verdict_on_variance(a.name, b.name, variance))
     if reason := next((found for pair in pairs if (found := _other_machine(*pair))), None):
         reasons["saved"] = reason
     else:
         timed = [_timed(*pair) for pair in pairs]
-        if all(len(one) >= analysis.FEWEST for one, _ in timed):
-            saved = analysis.saved(timed, _once(a, b))
-            verdict = analysis.verdict_on_time(a.name, b.name, saved)
+        if all(len(one) >= statistics.FEWEST for one, _ in timed):
+            saved = statistics.saved(timed, _once(a, b))
+            verdict = statistics.verdict_on_time(a.name, b.name, saved)
             if caveat := _crowding(pairs):
                 caveats["saved"] = f"{caveat}, so it is only roughly right"
                 verdict = f"{verdict} {caveats['saved'][:1].upper()}{caveats['saved'][1:]}."
             verdicts.append(verdict)
         else:
-            reasons["saved"] = f"there are fewer than {analysis.FEWEST} steps after the first {WARM_UP} of a phase"
+            reasons["saved"] = f"there are fewer than {statistics.FEWEST} steps after the first {WARM_UP} of a phase"
     results = [(one.history.result, other.history.result) for one, other in pairs]
-    if len(pairs) >= analysis.SEEDS:
+    if len(pairs) >= statistics.SEEDS:
         gained = [
             q.accuracy - p.accuracy for p, q in results if p and q and p.accuracy is not None and q.accuracy is not None
         ]
-        accuracy = analysis.of_repeats(gained) if len(gained) == len(pairs) else None
+        accuracy = statistics.of_repeats(gained) if len(gained) == len(pairs) else None
     elif (shares := _shares(results)) is not None:
-        accuracy = analysis.difference_of_shares(*shares, repeats=len(pairs))
+        accuracy = statistics.difference_of_shares(*shares, repeats=len(pairs))
     if accuracy is not None:
-        verdicts.append(analysis.verdict(a.name, b.name, "test accuracy", accuracy, percent=True))
+        verdicts.append(statistics.verdict(a.name, b.name, "test accuracy", accuracy, percent=True))
     return Comparison(a.name, b.name, loss, under, variance, saved, accuracy, reasons, caveats, verdicts)
 
 

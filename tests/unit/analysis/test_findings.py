@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp import findings, recipe
-from ftapp.analysis import Interval
+from ftapp import recipe
+from ftapp.analysis import findings
+from ftapp.analysis.compare import Arm, record
+from ftapp.analysis.statistics import Interval
 from ftapp.common.errors import RecipeError
-from ftapp.compare import Arm, record
 from ftapp.experiments import experiment_folder
 from ftapp.recipe import Finding, Measure
 from ftapp.report.experiment import conclude

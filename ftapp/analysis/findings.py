@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ftapp import analysis, compare
-from ftapp.analysis import Interval, Series
-from ftapp.compare import Arm, Record
+from ftapp.analysis import compare, statistics
+from ftapp.analysis.compare import Arm, Record
+from ftapp.analysis.statistics import Interval, Series
 from ftapp.recipe import Finding
 
 _SHARES = {"accuracy-after", "time-saved", "trainable-share"}
@@ -104,14 +104,14 @@ def _why_not(finding: Finding, arm: Arm, against: Arm) -> str:
     match finding.measure:
         case "loss" | "variance" | "early-variance" | "time-saved":
             name = "saved" if finding.measure == "time-saved" else "loss"
-            few = f"the first quarter has fewer than {analysis.FEWEST} steps, or the losses are the same"
+            few = f"the first quarter has fewer than {statistics.FEWEST} steps, or the losses are the same"
             return compare.compared(against, arm).reasons.get(name, few)
         case "accuracy":
             return "a run has no test accuracy"
         case "drift":
-            return f"the change of weights was measured in fewer than {analysis.FEWEST} steps of both"
+            return f"the change of weights was measured in fewer than {statistics.FEWEST} steps of both"
         case "drift-course":
-            return f"the change of weights was measured in fewer than {3 * analysis.FEWEST} steps"
+            return f"the change of weights was measured in fewer than {3 * statistics.FEWEST} steps"
         case "common-tokens":
             return "the runs did not measure the common tokens of what they wrote ([samples] common)"
         case "accuracy-after":
@@ -149,7 +149,7 @@ def measured(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
             return compare.compared(against, arm).variance
         case "variance":
             pairs = compare.paired_losses(against, arm)
-            return analysis.variance_ratio(pairs) if pairs else None
+            return statistics.variance_ratio(pairs) if pairs else None
         case "drift":
             return _drift(arm, against)
         case "drift-course":
@@ -178,17 +178,17 @@ def _drift(arm: Arm, against: Arm) -> Interval | None:
         shared = set.intersection(*(set(compare.drift(each.history, "last_step")[0]) for each in (one, other)))
         ours, theirs = _changes(one, shared), _changes(other, shared)
         steps = sorted(ours.keys() & theirs.keys())
-        if len(steps) < analysis.FEWEST:
+        if len(steps) < statistics.FEWEST:
             return None
         ratios.append(np.array([math.log(ours[step] / theirs[step]) for step in steps]))
-    return analysis.exponential(
-        analysis.interval(lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios])
+    return statistics.exponential(
+        statistics.interval(lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios])
     )
 
 
 def _course(arm: Arm) -> Interval | None:
     repeats = [np.log([value for _, value in sorted(_changes(each).items())]) for each in arm.records]
-    if min(map(len, repeats)) < 3 * analysis.FEWEST:
+    if min(map(len, repeats)) < 3 * statistics.FEWEST:
         return None
 
     def fall(drawn: Series) -> Series:
@@ -196,14 +196,14 @@ def _course(arm: Arm) -> Interval | None:
         difference: Series = drawn[:, 0, -third:].mean(axis=1) - drawn[:, 0, :third].mean(axis=1)
         return difference
 
-    return analysis.exponential(analysis.interval(fall, [each[None] for each in repeats]))
+    return statistics.exponential(statistics.interval(fall, [each[None] for each in repeats]))
 
 
 def _gain(arm: Arm) -> Interval | None:
     gains = [compare.token_share_gain(each) for each in arm.records]
     known = [gain for gain in gains if gain is not None]
-    if len(known) >= analysis.SEEDS:
-        return analysis.of_repeats([gain.estimate for gain in known])
+    if len(known) >= statistics.SEEDS:
+        return statistics.of_repeats([gain.estimate for gain in known])
     return known[0] if known else None
 
 
@@ -216,4 +216,4 @@ def _accuracy(arm: Arm, step: int) -> Interval | None:
         found.append(there[0])
     examples = min(told.examples for told in found)  # repeats share examples, so they do not count as more of these
     mean = float(np.mean([told.accuracy for told in found if told.accuracy is not None]))
-    return analysis.share(round(mean * examples), examples, len(found))
+    return statistics.share(round(mean * examples), examples, len(found))
