@@ -124,7 +124,7 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
 
     from ftapp.data import batches
     from ftapp.models import backend, build
-    from ftapp.optimizers import make_optimizer
+    from ftapp.training.optimizers import make_optimizer
 
     backend.choose_precision(recipe.precision)
     pretrained = build.load_pretrained(recipe)

@@ -88,8 +88,8 @@ class Inspector:
         classes = self._classes(parsed, request)
         precision = _begin(parsed, request)
         held = self._held(parsed, request, classes)
-        from ftapp import plan, stage
         from ftapp.freezing import cut, feature_cache, freeze
+        from ftapp.training import cost_estimate, session
 
         _check(spec, freeze.problems(held.model, held.pretrained.backbone, spec.layers))
         decisions = freeze.decide(held.model, held.pretrained.backbone, spec.layers)
@@ -99,16 +99,16 @@ class Inspector:
         choice, examples, steps, epochs, error = None, None, None, None, None
         try:
             splits = self._splits(parsed, request, held.pretrained.preprocessor)
-            choice = stage.choose(parsed, spec, found, below, splits)
+            choice = session.choose(parsed, spec, found, below, splits)
             if choice.cached and (refused := feature_cache.beyond_quota(choice.size)):
                 choice = msgspec.structs.replace(choice, cached=False, reason=refused)
             examples = len(splits.train)
-            steps, per_epoch = stage.epochs(spec, examples)
+            steps, per_epoch = session.epochs(spec, examples)
             epochs = steps / per_epoch
         except (RecipeError, RunError) as raised:
             error = str(raised)
         cached = choice is not None and choice.cached
-        estimate = plan.estimate(spec, held.calls, decisions, below, cached=cached)
+        estimate = cost_estimate.estimate(spec, held.calls, decisions, below, cached=cached)
         timed = _configuration(spec, decisions, precision, cached=cached)
         step = held.timed.get(timed)
         derived = _derived(held, estimate.flops) if estimate else None
@@ -133,12 +133,12 @@ class Inspector:
         held = self._held(parsed, request, classes)
         import numpy as np
 
-        from ftapp import plan, stage
         from ftapp.freezing import freeze
-        from ftapp.instrument import values
-        from ftapp.job import compiled
         from ftapp.models import backend
         from ftapp.planner import median
+        from ftapp.training import cost_estimate, session
+        from ftapp.training.instrumented_model import values
+        from ftapp.training.phases import compiled
 
         backbone = held.pretrained.backbone
         _check(spec, freeze.problems(held.model, backbone, spec.layers))
@@ -159,13 +159,13 @@ class Inspector:
             training = [decision.layer for decision in decisions if decision.trainable]
             weights = [(each, each.numpy()) for layer in training for each in own_variables(layer)]
             try:
-                with stage.staged(parsed, spec, held.model, splits) as made:
+                with session.staged(parsed, spec, held.model, splits) as made:
                     cached = made.choice.cached
                     compiled(parsed, spec, made.model, decisions)
                     given = made.features["train"].blank(batch) if made.features else inputs
                     once = functools.partial(made.model.train_on_batch, given, targets, return_dict=True)
                     step = median(lambda: values(once()), warm_up=1, timed=2)
-                    estimate = plan.estimate(spec, held.calls, decisions, made.below, cached=cached)
+                    estimate = cost_estimate.estimate(spec, held.calls, decisions, made.below, cached=cached)
             finally:
                 # Later cuts find kept features by the weights below them.
                 for variable, value in weights:
@@ -174,7 +174,7 @@ class Inspector:
             step=step,
             step_flops=estimate.flops if estimate else None,
             forward=forward,
-            forward_flops=spec.batch_size * plan.flops(held.calls) if held.calls else None,
+            forward_flops=spec.batch_size * cost_estimate.flops(held.calls) if held.calls else None,
         )
         held.timed[_configuration(spec, decisions, precision, cached=cached)] = timing
         return timing
@@ -325,15 +325,15 @@ class Inspector:
     def _held(self, recipe: Recipe, request: Request, classes: int | None) -> _Held:
         import keras
 
-        from ftapp import plan
         from ftapp.models import build
+        from ftapp.training import cost_estimate
 
         def make() -> _Held:
             request.progress("loading the model")
             pretrained = build.load_pretrained(recipe, request.progress)
             keras.utils.set_random_seed(recipe.seed)
             model = build.build(recipe, pretrained, classes or 2)
-            return _Held(pretrained, model, plan.calls_of(recipe, model))
+            return _Held(pretrained, model, cost_estimate.calls_of(recipe, model))
 
         key = repr((recipe.task, recipe.model, recipe.precision, recipe.seed, classes))
         return self._model.get(key, make)

@@ -84,7 +84,7 @@ def find(
     arm: str | None = None,
     debug: bool,
 ) -> dict[str, Any]:
-    """The result of the test, as `ftapp.range_test` prints it, with the `override` that puts its rate into the recipe.
+    """The result of the test, as `ftapp.training.lr_range_test` prints it, with the `override` that puts its rate into the recipe.
 
     arm: of which the recipe is, and into which the rate is put.
 
@@ -99,7 +99,7 @@ def find(
     ):
         file.write(recipe.to_toml())
         file.flush()
-        command = python_module("ftapp.range_test", file.name, str(phase), *map(repr, rates), str(steps))
+        command = python_module("ftapp.training.lr_range_test", file.name, str(phase), *map(repr, rates), str(steps))
         variables = child_environment(environment)
         with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=log, text=True) as process:
             assert process.stdout

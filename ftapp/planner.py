@@ -61,7 +61,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     from ftapp.data import batches
     from ftapp.models import backend, build
     from ftapp.recipe import cautions
-    from ftapp.train import built
+    from ftapp.training.job import built
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
@@ -84,10 +84,10 @@ def plan(recipe: Recipe) -> dict[str, Any]:
 
 
 def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any) -> dict[str, Any]:
-    from ftapp import plan as costs
     from ftapp.freezing import freeze
-    from ftapp.job import compiled
-    from ftapp.stage import epochs, staged
+    from ftapp.training import cost_estimate as costs
+    from ftapp.training.phases import compiled
+    from ftapp.training.session import epochs, staged
 
     decisions = freeze.decide(model, backbone, phase.layers)
     freeze.apply(model, decisions)
@@ -124,8 +124,8 @@ def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, f
     """Seconds of the phase by timing a few calls: for features still to be computed, for steps, for evaluations."""
     from ftapp.data import batches
     from ftapp.data.batches import Draw
-    from ftapp.instrument import values
-    from ftapp.stage import epochs, statistics_examples, views_of
+    from ftapp.training.instrumented_model import values
+    from ftapp.training.session import epochs, statistics_examples, views_of
 
     train, held_out = splits.train, getattr(splits, recipe.evaluate.split)
     steps, per_epoch = epochs(phase, len(train))

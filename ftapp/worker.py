@@ -51,9 +51,9 @@ def main(folder: Path) -> int:
             from ftapp import data
 
             found = data.read_early(recipe, progress)
-            from ftapp import train
+            from ftapp.training import job
 
-            train.train(recipe, found, run, log, control, progress)
+            job.train(recipe, found, run, log, control, progress)
         status = "interrupted" if control.stopping else "done"
     except KeyboardInterrupt:
         status, error = "interrupted", "interrupted before the model was saved"
@@ -83,7 +83,7 @@ def main(folder: Path) -> int:
     try:
         control.close()
         log.write(ended)
-    except OSError as raised:  # a full disk, most likely; train.log may be on another one
+    except OSError as raised:  # a full disk, most likely; job.log may be on another one
         with suppress(OSError):
             print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
     return EXIT_CODES[status]

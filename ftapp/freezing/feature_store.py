@@ -123,8 +123,8 @@ class Features:
     def prepare(self, indices: NDArray[np.int64], draw: Draw | None, told: Told) -> bool:
         """Check what is kept of these examples' features, and compute what is missing or damaged.
 
-        told: as in `ftapp.evaluate.measure`. Returns False when `told` gave up. Where the features cannot be kept,
-        `inputs` computes them.
+        told: as in `ftapp.training.evaluate.measure`. Returns False when `told` gave up. Where the features cannot be
+        kept, `inputs` computes them.
         """
         store, wanted = self._store, self._keys(indices, draw)
         store.refresh()

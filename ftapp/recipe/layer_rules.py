@@ -12,7 +12,7 @@ joined by `&` (all must hold), and a term may be negated by `!`:
     block5  transformer_layer_0  *_conv1  */query                     names and globs on layer paths
 
 Blocks are counted through the towers of a model in the order of its network: a vision encoder's, then the decoder's.
-Selections alone are the keys of a table of learning rates (`ftapp.rates`).
+Selections alone are the keys of a table of learning rates (`ftapp.training.layer_rates`).
 
 A name matches a layer if it is a part of the layer's path, or begins one and is followed by `_` (`block5` matches
 `block5_conv1`). A glob is compared with the whole path and with its last part.

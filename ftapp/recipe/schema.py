@@ -299,7 +299,7 @@ class Phase(Section):
     """A stretch of training with one choice of frozen layers and one optimizer.
 
     Its length is `epochs` or `steps`. Moments of the former phase's optimizer are kept where it was of the same kind
-    (`ftapp.optimizers`).
+    (`ftapp.training.optimizers`).
     """
 
     name: Annotated[str, AfterValidator(_checked_phase_name)]

@@ -190,7 +190,7 @@ async def range_test(
     *,
     offline: bool = False,
 ) -> dict[str, Any]:
-    """The result of a learning rate range test (`ftapp.range_test.test`), in a process of its own.
+    """The result of a learning rate range test (`ftapp.training.lr_range_test.test`), in a process of its own.
 
     It trains the phases before, which only a process that does nothing else can. The process ends when this is
     cancelled. on_step: is called with the rate and the loss of each step as it is made.
@@ -204,7 +204,7 @@ async def range_test(
         file.write(recipe.to_toml())
         file.flush()
         process = await asyncio.create_subprocess_exec(
-            *python_module("ftapp.range_test", file.name, str(phase), *map(repr, rates), str(steps)),
+            *python_module("ftapp.training.lr_range_test", file.name, str(phase), *map(repr, rates), str(steps)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,

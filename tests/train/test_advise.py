@@ -21,7 +21,7 @@ from ftapp.data import batches
 from ftapp.models import build
 from ftapp.models.layers import block_ends
 from ftapp.recipe import Recipe
-from ftapp.train import check_phases
+from ftapp.training.job import check_phases
 from tests.conftest import Tiny, few_photos
 
 

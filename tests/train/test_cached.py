@@ -14,11 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp import recipe, stage
+from ftapp import recipe
 from ftapp.data import batches
 from ftapp.freezing import feature_cache, freeze
 from ftapp.models import build
 from ftapp.runs.history import History
+from ftapp.training import session
 from tests.conftest import Do, Tiny, set_weights
 
 LAST_BLOCK = 'phase.finetune.layers=["freeze all", "train last:1, pooler, head"]'
@@ -142,7 +143,7 @@ def test_it_says_why_nothing_is_kept(text_recipe: str, tmp_path: Path, overrides
     splits = batches.load(chosen, pretrained.preprocessor, lambda *told: None)
     model = build.build(chosen, pretrained, 2)
     freeze.apply(model, freeze.decide(model, pretrained.backbone, chosen.phase[0].layers))
-    with stage.staged(chosen, chosen.phase[0], model, splits) as made:
+    with session.staged(chosen, chosen.phase[0], model, splits) as made:
         assert not made.choice.cached
         assert reason in made.choice.reason
 

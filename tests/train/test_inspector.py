@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ftapp import plan, recipe, stage
+from ftapp import recipe
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.data import batches
 from ftapp.freezing import freeze
@@ -28,6 +28,7 @@ from ftapp.rpc import structure_cache
 from ftapp.rpc.clients import Inspector as Client
 from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
+from ftapp.training import cost_estimate, session
 from tests.conftest import Tiny
 from tests.unit.test_imports import KERAS, loaded
 
@@ -153,12 +154,12 @@ def test_costs_are_those_of_a_plan(each: Recipe, asked: Asked, layers: list[str]
     splits = batches.load(each, pretrained.preprocessor, lambda *told: None)
     decisions = freeze.decide(model, pretrained.backbone, phase.layers)
     freeze.apply(model, decisions)
-    with stage.staged(each, phase, model, splits) as made:
+    with session.staged(each, phase, model, splits) as made:
         assert costs.choice == made.choice
-        calls = plan.calls_of(each, model)
-        assert costs.estimate == plan.estimate(phase, calls, decisions, made.below, cached=made.choice.cached)
+        calls = cost_estimate.calls_of(each, model)
+        assert costs.estimate == cost_estimate.estimate(phase, calls, decisions, made.below, cached=made.choice.cached)
     assert costs.examples == len(splits.train)
-    assert (costs.steps, costs.steps / costs.epochs) == stage.epochs(phase, len(splits.train))
+    assert (costs.steps, costs.steps / costs.epochs) == session.epochs(phase, len(splits.train))
     assert costs.trainable == sum(decision.trainable_parameters for decision in decisions)
     assert (costs.step, costs.basis) == (None, None)
 

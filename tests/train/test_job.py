@@ -14,9 +14,9 @@ import pytest
 from ftapp import data, recipe
 from ftapp.common.errors import RunError
 from ftapp.models import build
-from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Phase
 from ftapp.runs.history import History
+from ftapp.training.optimizers import make_optimizer
 from tests.conftest import DIVERGES, Do, Tiny
 
 
@@ -179,7 +179,7 @@ def test_what_fails_after_training_leaves_the_model(do: Do, lm_recipe: str, monk
         if step:
             raise RunError("no text")
 
-    monkeypatch.setattr("ftapp.samples.Writer.write", fail)
+    monkeypatch.setattr("ftapp.training.samples.Writer.write", fail)
     code, history, run = do(lm_recipe)
     assert code == 1
     assert history.ended is not None

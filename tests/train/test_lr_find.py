@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp import range_test, recipe, train
+from ftapp import recipe
 from ftapp.freezing import proof
+from ftapp.training import job, lr_range_test
 from tests.conftest import BACKENDS, Do, Tiny
 from tests.train.test_cached import resnet_recipe
 
@@ -55,7 +56,7 @@ def outcome(folder: Path, text: str, index: int, rates: tuple[float, float], ste
     file.write_text(text, encoding="utf-8")
     points: list[tuple[float, float]] = []
     tested = recipe.load(file, None, overrides)
-    result = range_test.test(tested, index, rates, steps, lambda *_: None, lambda *point: points.append(point))
+    result = lr_range_test.test(tested, index, rates, steps, lambda *_: None, lambda *point: points.append(point))
     assert points == list(zip(result["curve"]["rates"], result["curve"]["losses"], strict=True))
     return result
 
@@ -112,13 +113,13 @@ def test_steps_are_those_of_a_run_and_everything_is_put_back(
         text = resnet_recipe(text, tiny, tmp_path / "resnet")
     _, history, _ = do(text, *overrides)
     built: list[Any] = []
-    build = train.built
+    build = job.built
 
     def kept(*given: Any) -> Any:
         built.append(build(*given))
         return built[-1]
 
-    monkeypatch.setattr(train, "built", kept)
+    monkeypatch.setattr(job, "built", kept)
     own = history.steps.rate[0]
     made = outcome(tmp_path, text, 0, (own, own * (1 + 1e-9)), 20, *overrides)
     count = min(20, len(history.steps))

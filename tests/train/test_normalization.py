@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ftapp import data, recipe
 from ftapp.data.batches import encode_images
-from ftapp.instrument import Instrumented
 from ftapp.models import build
 from ftapp.models.heads import NORMALIZATION, Moments
 from ftapp.runs.run_folder import Run
+from ftapp.training.instrumented_model import Instrumented
 from tests.conftest import Do, Tiny
 from tests.train.test_cached import resnet_recipe
 

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from ftapp.last_good import LastGood
 from ftapp.models import backend
 from ftapp.recipe import Phase
 from ftapp.runs.commands import Checkpoint, Control, Rate
 from ftapp.runs.events import AnyEvent, EventLog, Progressed, Stepped, read
 from ftapp.runs.run_folder import Run
-from ftapp.steps import StepLog
+from ftapp.training.last_good import LastGood
+from ftapp.training.step_log import StepLog
 from tests.conftest import DIVERGES, Do
 
 

@@ -11,7 +11,7 @@ import pytest
 from ftapp.analysis.metrics.confusion import confusion
 from ftapp.analysis.metrics.drift import Drift
 from ftapp.freezing import freeze
-from ftapp.instrument import instrumented, values
+from ftapp.training.instrumented_model import instrumented, values
 
 
 def built() -> tuple[Any, Any]:

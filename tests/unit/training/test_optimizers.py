@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Optimizer, Phase
+from ftapp.training.optimizers import make_optimizer
 
 KINDS = get_args(Optimizer)
 # Targets so far from what the model gives that the gradients are always longer than 0.1, the norm to clip to.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ftapp.analysis.metrics.calibration import binned
 from ftapp.analysis.metrics.confusion import confusion
 from ftapp.data.batches import Dataset, prefetched
-from ftapp.instrument import Instrumented, values
+from ftapp.training.instrumented_model import Instrumented, values
 
 
 @dataclass(frozen=True)

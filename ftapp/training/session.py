@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import plan
 from ftapp.analysis.metrics.confusion import MOST_CLASSES
 from ftapp.common.safe_files import reason
 from ftapp.data import batches
@@ -23,12 +22,13 @@ from ftapp.freezing import feature_cache, feature_store, freeze
 from ftapp.freezing.cut import Boundary, Cut, cut
 from ftapp.freezing.feature_files import Column, Store
 from ftapp.freezing.feature_store import Features
-from ftapp.instrument import Instrumented, instrumented
 from ftapp.models import backend, heads
 from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.events import Choice
+from ftapp.training import cost_estimate
+from ftapp.training.instrumented_model import Instrumented, instrumented
 
 # Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
 # a core multiplies at some 50 GFLOP/s and copies from memory-mapped files at about 1 GB/s.
@@ -42,8 +42,8 @@ class Stage:
     """A phase's model, still to be compiled, and its data, by the names of the splits.
 
     below: what the frozen layers at the bottom do for one example, empty where there are none and None where that
-    cannot be told (`plan.calls_of`); features: the data of a phase that keeps features, else empty; is_known: whether
-    all layers below a new head's normalization are frozen, so that it gets the same of an example at each step.
+    cannot be told (`cost_estimate.calls_of`); features: the data of a phase that keeps features, else empty; is_known:
+    whether all layers below a new head's normalization are frozen, so that it gets the same of an example at each step.
     """
 
     model: Instrumented
@@ -71,7 +71,7 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> 
     measured = functools.partial(instrumented, predicts=predicts)
     halves = cut(model, dropout=recipe.frozen.dropout)
     known = None if isinstance(halves, str) else halves
-    below = plan.calls_of(recipe, known.frozen) if known else []
+    below = cost_estimate.calls_of(recipe, known.frozen) if known else []
     is_known = known is not None and known.above == NORMALIZATION
     choice = choose(recipe, phase, halves, below, splits)
     with ExitStack() as stack:
@@ -139,7 +139,7 @@ def choose(
     uses = (max(1, steps / per_epoch) + 1 if looks else steps / per_epoch) / max(1, views)
     if uses <= 1:
         return choice(cached=False, reason=f"the phase sees each {what} once")
-    if below is not None and plan.flops(below) < _WORTH * _put_out(columns, recipe.model.sequence_length or 0):
+    if below is not None and cost_estimate.flops(below) < _WORTH * _put_out(columns, recipe.model.sequence_length or 0):
         return choice(cached=False, reason="to compute them again is as fast as to read them")
     each = f"{views} augmented views of each example are kept, each" if views else "each example"
     return choice(cached=True, reason=f"{each} is used {uses:.3g} times")

@@ -10,16 +10,16 @@ from typing import Any
 import psutil
 
 from ftapp.common.errors import NotFiniteError
-from ftapp.instrument import values
-from ftapp.last_good import LastGood
 from ftapp.recipe import Phase
 from ftapp.runs.commands import Control
 from ftapp.runs.events import EventLog, Stepped
+from ftapp.training.instrumented_model import values
+from ftapp.training.last_good import LastGood
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A step that was given to the device. results: as `ftapp.instrument.values` takes them."""
+    """A step that was given to the device. results: as `ftapp.training.instrumented_model.values` takes them."""
 
     number: int
     epoch: int

@@ -18,7 +18,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp import plan, rates
 from ftapp.analysis.metrics.drift import Drift
 from ftapp.analysis.metrics.token_share import common_tokens
 from ftapp.common.errors import ProofError
@@ -26,16 +25,12 @@ from ftapp.common.formatting import list_names
 from ftapp.common.safe_files import reason
 from ftapp.data import batches
 from ftapp.data.batches import Draw, Splits
-from ftapp.evaluate import measure
 from ftapp.freezing import freeze
 from ftapp.freezing.freeze import Decision
 from ftapp.freezing.proof import Proof
-from ftapp.instrument import Instrumented
-from ftapp.last_good import LastGood
 from ftapp.models import backend, build, heads
 from ftapp.models.build import Pretrained
 from ftapp.models.layers import drops
-from ftapp.optimizers import make_optimizer
 from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.schedule import rate_at
 from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Rate
@@ -52,9 +47,14 @@ from ftapp.runs.events import (
     ProgressLog,
 )
 from ftapp.runs.run_folder import Run
-from ftapp.samples import Writer
-from ftapp.stage import Stage, calibrate, epochs, staged, views_of
-from ftapp.steps import StepLog, finite
+from ftapp.training import cost_estimate, layer_rates
+from ftapp.training.evaluate import measure
+from ftapp.training.instrumented_model import Instrumented
+from ftapp.training.last_good import LastGood
+from ftapp.training.optimizers import make_optimizer
+from ftapp.training.samples import Writer
+from ftapp.training.session import Stage, calibrate, epochs, staged, views_of
+from ftapp.training.step_log import StepLog, finite
 
 VERIFIED = 64
 """Examples whose kept features `--verify-cache` computes anew in each phase, drawn from all that the phase uses."""
@@ -185,9 +185,9 @@ class Job:
                 parameters=sum(decision.parameters for decision in decisions),
                 trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
                 cache=stage.choice,
-                estimate=plan.estimate(
+                estimate=cost_estimate.estimate(
                     phase,
-                    plan.calls_of(self._recipe, self._model),
+                    cost_estimate.calls_of(self._recipe, self._model),
                     decisions,
                     stage.below,
                     cached=stage.choice.cached,
@@ -495,7 +495,7 @@ def compiled(
     former: the optimizer of the phase before, of which moments are carried over.
     """
     classifies = recipe.task != "causal-lm"
-    multipliers = rates.multipliers(phase, decisions)
+    multipliers = layer_rates.multipliers(phase, decisions)
     if smoothing := recipe.model.label_smoothing:
         model.training_loss = heads.training_loss_for(recipe.model.head, smoothing)
     model.compile(

@@ -8,14 +8,12 @@ from typing import Any
 
 import keras
 
-from ftapp import rates
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, Problem, ProofError, RecipeError
 from ftapp.data import DocumentSplits, Splits, batches, preview
 from ftapp.freezing import freeze
 from ftapp.freezing.freeze import Decision
 from ftapp.freezing.proof import combined, digests
-from ftapp.job import Job
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
 from ftapp.models.layers import describe_layers
@@ -23,6 +21,8 @@ from ftapp.recipe import Phase, Recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
 from ftapp.runs.run_folder import Run
+from ftapp.training import layer_rates
+from ftapp.training.phases import Job
 
 # Examples of a batch whose statistics normalize. With 2 in place of 32 the error of a ResNet-50 grows from 24% to 35%,
 # with 4 to 27% (Wu & He 2018, "Group Normalization", table 2).
@@ -145,7 +145,7 @@ def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
     problems += [
         Problem("", f"phase.{phase.name}.learning_rate", message)
         for phase in recipe.phase
-        for message in rates.problems(phase, freeze.decide(model, backbone, phase.layers))
+        for message in layer_rates.problems(phase, freeze.decide(model, backbone, phase.layers))
     ]
     problems += [
         Problem("", f"phase.{phase.name}.batch_size", message)

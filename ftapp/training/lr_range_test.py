@@ -86,10 +86,10 @@ def test(
 
     from ftapp.data import batches
     from ftapp.freezing import freeze, proof
-    from ftapp.job import compiled
     from ftapp.models import backend, build
-    from ftapp.stage import staged
-    from ftapp.train import built
+    from ftapp.training.job import built
+    from ftapp.training.phases import compiled
+    from ftapp.training.session import staged
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
@@ -153,10 +153,10 @@ def _swept(
     """
     from ftapp.data import batches
     from ftapp.data.batches import Draw
-    from ftapp.instrument import values
-    from ftapp.job import seed_layers
     from ftapp.models import build
-    from ftapp.stage import calibrate
+    from ftapp.training.instrumented_model import values
+    from ftapp.training.phases import seed_layers
+    from ftapp.training.session import calibrate
 
     key, data = (recipe.seed, index), stage.data["train"]
 
@@ -222,9 +222,9 @@ class _Narrated(EventLog):
 
 def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: Any, progress: Progress) -> Any:
     """Train the phases before one as a run would, and return the optimizer of the last of them; None if it is first."""
-    from ftapp.job import Job
     from ftapp.runs.commands import Control
     from ftapp.runs.run_folder import Run
+    from ftapp.training.phases import Job
 
     if index == 0:
         return None
