@@ -88,10 +88,10 @@ def forward(loaded: Recipe) -> None:
 
 def whole_run(loaded: Recipe, folder: Path) -> None:
     """Run the recipe in this process, as a run's own process does it."""
-    from ftapp import worker
+    from ftapp.workers import run as run_worker
 
     run = run_folder.create(loaded, "memory", None, folder)
-    if code := worker.main(run.folder):
+    if code := run_worker.main(run.folder):
         sys.exit(f"the run failed with exit code {code}: {run.folder}")
 
 

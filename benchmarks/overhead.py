@@ -95,11 +95,11 @@ def make_reviews(file: Path) -> None:
 
 def measure_run(recipe: Recipe, folder: Path) -> Figures:
     """milliseconds: of a step, from event to event."""
-    from ftapp import worker
+    from ftapp.workers import run as run_worker
 
     run = run_folder.create(recipe, "overhead", None, folder)
     with _signals():
-        code = worker.main(run.folder)
+        code = run_worker.main(run.folder)
     if code:
         sys.exit(f"the run failed with exit code {code}: {run.folder}")
     times = [event.time for event in common.of_kind(read(run.events_file), Stepped)][_WARM - 1 :]

@@ -837,7 +837,7 @@ def _planned(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:
     ):
         file.write(resolved.to_toml())
         file.flush()
-        command = python_module("ftapp.planner", file.name)
+        command = python_module("ftapp.workers.planner", file.name)
         variables = child_environment(environment)
         with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=log, text=True) as process:
             assert process.stdout

@@ -31,7 +31,7 @@ class _Node:
 
 
 def rendered(plan: Mapping[str, Any]) -> Group:
-    """The whole plan, as `ftapp.planner` prints it in JSON."""
+    """The whole plan, as `ftapp.workers.planner` prints it in JSON."""
     examples = ", ".join(f"{count:,} {name}" for name, count in plan["examples"].items())
     head = Text(f"{plan['precision']}: {plan['reason']}\nexamples: {examples}")
     if plan["classes"]:

@@ -231,7 +231,7 @@ def do(tmp_path: Path) -> Iterator[Do]:
     """
     import keras
 
-    from ftapp import worker
+    from ftapp.workers import run as run_worker
 
     handlers = {
         number: signal.getsignal(number) for number in (*run_folder.STOP_SIGNALS, run_folder.AT_ONCE, signal.SIGHUP)
@@ -244,7 +244,7 @@ def do(tmp_path: Path) -> Iterator[Do]:
         run = run_folder.create(loaded, "tiny", None, tmp_path / "runs")
         if commands:
             run.control_file.write_bytes(b"".join(msgspec.json.encode(command) + b"\n" for command in commands))
-        code = worker.main(run.folder)
+        code = run_worker.main(run.folder)
         return code, History.of(read(run.events_file)), run
 
     yield do

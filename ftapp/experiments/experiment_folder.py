@@ -301,7 +301,9 @@ def recipes(experiment: Experiment) -> dict[str, Recipe]:
 
 def launch(experiment: Experiment) -> subprocess.Popen[bytes]:
     """Start the process that carries it out and outlives this one."""
-    return run_folder.detached("ftapp.conductor", experiment.folder, experiment.lock_file, experiment.log_file, {})
+    return run_folder.detached(
+        "ftapp.workers.experiment", experiment.folder, experiment.lock_file, experiment.log_file, {}
+    )
 
 
 def list_experiments(runs_dir: Path) -> list[Experiment]:

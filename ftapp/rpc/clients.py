@@ -80,7 +80,7 @@ class _Client:
 
 
 class Inspector(_Client):
-    """Structures, costs and previews for a recipe that is being edited (`ftapp.inspector`).
+    """Structures, costs and previews for a recipe that is being edited (`ftapp.workers.inspector`).
 
     Each method raises RecipeError when the recipe does not fit its model or data, RunError when something cannot be
     had, SupersededError when a newer call of the same method has taken its place, CrashedError when the process ended;
@@ -88,7 +88,7 @@ class Inspector(_Client):
     """
 
     def __init__(self, *, offline: bool = False) -> None:
-        super().__init__("ftapp.inspector", offline=offline, makes_files=True)
+        super().__init__("ftapp.workers.inspector", offline=offline, makes_files=True)
 
     async def structure(self, recipe: Recipe, told: Told | None = None) -> Structure:
         """The layers of the model; from the cache on disk, without the process, when it was asked for before."""
@@ -132,13 +132,13 @@ class Inspector(_Client):
 
 
 class Predictor(_Client):
-    """A finished run's model, to try it (`ftapp.predictor`). Methods raise as Inspector's do.
+    """A finished run's model, to try it (`ftapp.workers.predictor`). Methods raise as Inspector's do.
 
     folder: of the run, where its recipe and `model` folder are.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, *, offline: bool = False) -> None:
-        super().__init__("ftapp.predictor", offline=offline)
+        super().__init__("ftapp.workers.predictor", offline=offline)
         self._backend, self._run = recipe.backend, str(folder.absolute())
 
     async def load(self, told: Told | None = None) -> Loaded:

@@ -225,7 +225,7 @@ def new_folder(place: Path, name: str, profile: str | None) -> Path:
 
 def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the run's process. environment: variables added to this process's own."""
-    return detached("ftapp.worker", run.folder, run.lock_file, run.log_file, environment)
+    return detached("ftapp.workers.run", run.folder, run.lock_file, run.log_file, environment)
 
 
 def detached(

@@ -36,7 +36,7 @@ def main(file: Path, phase: int, rates: tuple[float, float], steps: int) -> int:
 
     Each line of stdout is a JSON object with one key: `progress`, a list of what is being done in words, how much of it
     is done, and of how much; `step`, a list of the rate and the loss of a step; at the end `result`, or `error` as in
-    `ftapp.planner`.
+    `ftapp.workers.planner`.
     """
     try:
         _print("result", test(recipes.load(file), phase, rates, steps, _print_progress, _print_step))

@@ -20,7 +20,6 @@ from ftapp import recipe
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.data import batches
 from ftapp.freezing import freeze
-from ftapp.inspector import Inspector
 from ftapp.models import build
 from ftapp.models.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules
@@ -29,6 +28,7 @@ from ftapp.rpc.clients import Inspector as Client
 from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
 from ftapp.training import cost_estimate, session
+from ftapp.workers.inspector import Inspector
 from tests.conftest import Tiny
 from tests.unit.test_imports import KERAS, loaded
 
@@ -314,7 +314,7 @@ def test_data_needs_no_keras_in_the_process(text_recipe: str, tmp_path: Path) ->
     code = f"""
 import os, sys, threading
 from pathlib import Path
-from ftapp import inspector
+from ftapp.workers import inspector
 from ftapp.rpc import service
 from ftapp.rpc.service import Request
 lines = []
@@ -329,7 +329,7 @@ assert preview.sizes["train"] == 52
 
 def test_it_leaves_nothing_when_its_stdin_ends(tmp_path: Path) -> None:
     folder = tmp_path / "previews"
-    command = [sys.executable, "-m", "ftapp.inspector", str(folder)]
+    command = [sys.executable, "-m", "ftapp.workers.inspector", str(folder)]
     process = subprocess.run(command, input="", capture_output=True, text=True, check=False, timeout=240)
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     assert not folder.exists()

@@ -17,12 +17,12 @@ from ftapp import data, recipe
 from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
 from ftapp.models import build, generation
-from ftapp.predictor import Predictor
 from ftapp.rpc.clients import Predictor as Client
 from ftapp.rpc.messages import Generated
 from ftapp.rpc.service import Request
 from ftapp.runs import narration
 from ftapp.runs.run_folder import Run
+from ftapp.workers.predictor import Predictor
 from tests.conftest import Do, Tiny
 
 

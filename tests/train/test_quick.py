@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ftapp import planner
 from ftapp.common import downloads
 from ftapp.common.errors import RunError
 from ftapp.common.package_uri import Artifact
 from ftapp.recipe import bundled, load
+from ftapp.workers import planner
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(1500)]
 

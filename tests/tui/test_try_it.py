@@ -70,7 +70,7 @@ def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     def train(task: str) -> Run:
         import keras
 
-        from ftapp import worker
+        from ftapp.workers import run as run_worker
 
         if task not in made:
             file = folder / f"{task}.toml"
@@ -80,7 +80,7 @@ def trained(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Trained:
             handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("FTAPP_CACHE", str(folder / "cache"))
-                assert worker.main(made[task].folder) == 0
+                assert run_worker.main(made[task].folder) == 0
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             keras.config.set_dtype_policy("float32")
@@ -132,7 +132,7 @@ async def long(pilot: Pilot[None], holds: Callable[[], object]) -> None:
 
 def predictor() -> psutil.Process:
     """The process behind the screen."""
-    [found] = (each for each in psutil.Process().children() if "ftapp.predictor" in each.cmdline())
+    [found] = (each for each in psutil.Process().children() if "ftapp.workers.predictor" in each.cmdline())
     return found
 
 

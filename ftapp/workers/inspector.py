@@ -135,10 +135,10 @@ class Inspector:
 
         from ftapp.freezing import freeze
         from ftapp.models import backend
-        from ftapp.planner import median
         from ftapp.training import cost_estimate, session
         from ftapp.training.instrumented_model import values
         from ftapp.training.phases import compiled
+        from ftapp.workers.planner import median
 
         backbone = held.pretrained.backbone
         _check(spec, freeze.problems(held.model, backbone, spec.layers))
