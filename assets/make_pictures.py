@@ -22,8 +22,8 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from textual.pilot import Pilot
 
-from ftapp import headless
 from ftapp import recipe as recipes
+from ftapp.cli import run as run_command
 from ftapp.runs import outcome as ends
 from ftapp.runs.events import read
 from ftapp.runs.history import History
@@ -62,7 +62,7 @@ def draw(run: Run) -> str:
     outcome = {"recipe": facts["recipe"], "run": str(shown.folder), "status": run.status(history)}
     outcome |= history.summary() | ends.table(history, recipes.load(run.recipe_file))
     outcome["model"] = str(shown.model_folder) if history.saved else None
-    headless.print_result(outcome, console)
+    run_command.print_result(outcome, console)
     return plain(console.export_svg(title="ftapp", theme=THEME, unique_id="run"))
 
 

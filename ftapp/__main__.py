@@ -1,4 +1,4 @@
-"""The program `ftapp`. Without arguments it opens the interface as `ftapp.cli` does, but does not import Typer."""
+"""The program `ftapp`. Without arguments it opens the interface as `ftapp.cli.app` does, but does not import Typer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ftapp.common.standard_streams import open_closed
 
 
 def main() -> None:
-    """Open the interface on a terminal if there are no arguments; all else is up to `ftapp.cli`."""
+    """Open the interface on a terminal if there are no arguments; all else is up to `ftapp.cli.app`."""
     open_closed()
     secure_this_process()
     if sys.argv[1:] or not sys.stdout.isatty():
-        from ftapp import cli
+        from ftapp.cli import app
 
-        cli.main()
+        app.main()
         return
     gc.disable()  # until the first frame: nothing that is made before it goes
     try:
@@ -24,7 +24,7 @@ def main() -> None:
 
         run_app(None, offline=False)
     except (KeyboardInterrupt, Exception) as error:
-        from ftapp.cli import end
+        from ftapp.cli.app import end
 
         end(error)
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from ftapp import cli, recipe
+from ftapp import recipe
+from ftapp.cli import app
 from ftapp.common.errors import RunError
 from ftapp.recipe import Augment, Frozen, Phase, Section, layer_rules
 from ftapp.rpc.messages import Probe, Survey
@@ -34,7 +35,7 @@ def commands() -> list[str]:
 
 
 def invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.app, arguments)
+    return CliRunner().invoke(app.app, arguments)
 
 
 def after(mark: str) -> str:
@@ -93,7 +94,7 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
         }
         return told | {"warnings": [], "phases": []}
 
-    monkeypatch.setattr(cli, "_planned", planned)
+    monkeypatch.setattr(app, "_planned", planned)
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
     assert len(seen) == 1
 
@@ -106,7 +107,7 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
         seen.append(phase)
         raise RunError("tested")
 
-    monkeypatch.setattr("ftapp.lr_find.find", find)
+    monkeypatch.setattr("ftapp.cli.lr_find.find", find)
     assert "tested" in invoke(*shlex.split(line)[1:]).output
     assert seen == ["finetune" in line]
 
@@ -134,7 +135,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
             positions=None,
         )
 
-    monkeypatch.setattr(cli, "_surveyed", surveyed)
+    monkeypatch.setattr(app, "_surveyed", surveyed)
     monkeypatch.setattr("ftapp.data.preflight.check", lambda recipes: None)  # there are no data
     result = invoke(*shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
@@ -144,7 +145,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_commands_are_all_in_the_readme() -> None:
-    names = {command.name or getattr(command.callback, "__name__", "") for command in cli.app.registered_commands}
+    names = {command.name or getattr(command.callback, "__name__", "") for command in app.app.registered_commands}
     assert names == {shlex.split(line)[1] for line in commands()}
 
 
@@ -160,8 +161,8 @@ def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monkey
         seen.append(arguments)
         return 0
 
-    monkeypatch.setattr("ftapp.headless.run_all", run_all)
-    monkeypatch.setattr(cli, "_experiment", lambda name, *arguments, **options: run_all([name], *arguments[:3]))
+    monkeypatch.setattr("ftapp.cli.run.run_all", run_all)
+    monkeypatch.setattr(app, "_experiment", lambda name, *arguments, **options: run_all([name], *arguments[:3]))
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
     names, profile, overrides, _ = seen[0]
     assert isinstance(names, list)

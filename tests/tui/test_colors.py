@@ -24,10 +24,10 @@ _ALL_COLORS = "\x1bP1$r0;48:2::1:2:3m\x1b\\"
 _NOT_ALL = "\x1bP1$r0;48:5:16m\x1b\\"
 _SECONDS = 60  # to start, and to answer, on a busy machine
 _INTERFACE = f"""
-from ftapp import cli
+from ftapp.cli import app
 from ftapp.tui import terminal
 terminal._SECONDS = {_SECONDS}
-cli.main()
+app.main()
 """
 
 

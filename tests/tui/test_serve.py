@@ -18,8 +18,8 @@ import psutil
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from ftapp.cli.web import WebServer, chosen_token
 from ftapp.common.errors import RecipeError
-from ftapp.web import WebServer, chosen_token
 
 
 @dataclass

@@ -28,8 +28,9 @@ from typing import Any
 import msgspec
 from typer.testing import CliRunner
 
-from ftapp import cli, headless
 from ftapp.analysis.compare import drift
+from ftapp.cli import app
+from ftapp.cli import run as run_command
 from ftapp.common.console import PlainConsole
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import Summaries
@@ -307,7 +308,7 @@ def read_run(one: Run) -> None:
     outcome.alarms(history)
     told |= outcome.table(history)
     json.dumps(told)
-    headless.print_result(told, PlainConsole(io.StringIO()))
+    run_command.print_result(told, PlainConsole(io.StringIO()))
     with redirect_stderr(io.StringIO()), Narrator(one, PlainConsole(io.StringIO())) as narrator:
         explain(one, history, status, debug=True)
         growing = History()
@@ -328,7 +329,7 @@ def _events(one: Run) -> list[AnyEvent]:
 
 
 def _command(*arguments: str) -> Any:
-    result = CliRunner().invoke(cli.app, arguments)
+    result = CliRunner().invoke(app.app, arguments)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code in (0, 1, 2), result.output

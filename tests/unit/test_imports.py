@@ -77,7 +77,7 @@ def loaded(code: str, arguments: Sequence[str] = ()) -> set[str]:
 
 
 def loaded_by_command(*arguments: str) -> set[str]:
-    return loaded("from ftapp.cli import main\nmain()", arguments)
+    return loaded("from ftapp.cli.app import main\nmain()", arguments)
 
 
 def test_light_modules_import_nothing_heavy() -> None:

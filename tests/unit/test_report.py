@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ftapp import cli
 from ftapp.analysis import compare
+from ftapp.cli import app
 from ftapp.data import preview
 from ftapp.report import card, comparison, pieces, svg
 from ftapp.report import run as single
@@ -67,7 +67,7 @@ def drawn(plot: str) -> ET.Element:
 
 def test_report_of_a_run(tmp_path: Path) -> None:
     made = record_run(tmp_path)
-    result = CliRunner().invoke(cli.app, ["report", str(made.folder)])
+    result = CliRunner().invoke(app.app, ["report", str(made.folder)])
     assert result.exit_code == 0
     assert result.stdout.strip() == str(made.folder / "report.html")
     text = checked(made.folder / "report.html")
@@ -126,7 +126,7 @@ def test_report_of_several_runs(tmp_path: Path) -> None:
     a = record_run(tmp_path, 'title=A <b>bold</b> & "quoted" title')
     b = record_run(tmp_path, losses=[3.0, 2.5, 2.2, 2.1, 2.0, 1.9], accuracy=None)
     file = tmp_path / "page.html"
-    result = CliRunner().invoke(cli.app, ["report", str(a.folder), str(b.folder), "-o", str(file)])
+    result = CliRunner().invoke(app.app, ["report", str(a.folder), str(b.folder), "-o", str(file)])
     assert result.exit_code == 0
     text = checked(file)
     assert "B bert-full has a higher training loss than A bert-full" in text
@@ -143,7 +143,7 @@ def test_comparison_of_many(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     made = record_run(tmp_path)
-    result = CliRunner().invoke(cli.app, ["report", str(made.folder), "-o", str(tmp_path / "no" / "page.html")])
+    result = CliRunner().invoke(app.app, ["report", str(made.folder), "-o", str(tmp_path / "no" / "page.html")])
     assert result.exit_code == 2
     assert "cannot be written" in result.stderr
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli
 from ftapp.analysis import compare
 from ftapp.analysis.compare import Arm, Comparison
+from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.report import comparison
 from ftapp.runs import run_folder
@@ -189,15 +189,15 @@ def test_the_command_prints_a_table_json_and_csv(tmp_path: Path) -> None:
         str(record_run(tmp_path, 'phase.finetune.layers=["freeze attention"]', accuracy=0.9).folder),
     ]
     invoke = CliRunner().invoke
-    told = invoke(cli.app, ["compare", *folders])
+    told = invoke(app.app, ["compare", *folders])
     assert told.exit_code == 0
     assert "80.00%" in told.stdout
     assert "freeze attention" in told.stdout
     assert "B bert-full and A bert-full have the same training loss" in told.stdout
-    assert json.loads(invoke(cli.app, ["compare", *folders, "--json"]).stdout)["runs"][1]["test_accuracy"] == 0.9
-    rows = list(csv.DictReader(io.StringIO(invoke(cli.app, ["compare", *folders, "--csv"]).stdout)))
+    assert json.loads(invoke(app.app, ["compare", *folders, "--json"]).stdout)["runs"][1]["test_accuracy"] == 0.9
+    rows = list(csv.DictReader(io.StringIO(invoke(app.app, ["compare", *folders, "--csv"]).stdout)))
     assert [row["test_accuracy"] for row in rows] == ["0.8", "0.9"]
     assert rows[1]["phase.finetune.layers"] == "freeze attention"
-    assert invoke(cli.app, ["compare", folders[0]]).exit_code == 2
-    assert invoke(cli.app, ["compare", *folders, "--json", "--csv"]).exit_code == 2
-    assert invoke(cli.app, ["compare", folders[0], "nowhere"]).exit_code == 2
+    assert invoke(app.app, ["compare", folders[0]]).exit_code == 2
+    assert invoke(app.app, ["compare", *folders, "--json", "--csv"]).exit_code == 2
+    assert invoke(app.app, ["compare", folders[0], "nowhere"]).exit_code == 2

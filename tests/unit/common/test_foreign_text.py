@@ -17,8 +17,9 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 import ftapp
-from ftapp import cli, headless
 from ftapp.analysis.compare import of_runs, record
+from ftapp.cli import app
+from ftapp.cli import run as run_command
 from ftapp.common.console import PlainConsole
 from ftapp.common.formatting import one_line, printable
 from ftapp.common.processes import python_module
@@ -74,13 +75,13 @@ def harmless(shown: str) -> None:
 )
 def test_commands_print_no_escape_sequences(poisoned: Run, arguments: list[str]) -> None:
     given = [str(poisoned.folder) if word == "RUN" else word for word in arguments]
-    done = CliRunner().invoke(cli.app, [*given, "--runs-dir", str(poisoned.folder.parent)])
+    done = CliRunner().invoke(app.app, [*given, "--runs-dir", str(poisoned.folder.parent)])
     assert done.exit_code == 0, done.output
     harmless(done.output)
 
 
 def test_json_stays_exact(poisoned: Run) -> None:
-    done = CliRunner().invoke(cli.app, ["runs", "--json", "--runs-dir", str(poisoned.folder.parent)])
+    done = CliRunner().invoke(app.app, ["runs", "--json", "--runs-dir", str(poisoned.folder.parent)])
     assert json.loads(done.stdout)[0]["error"] == POISON
 
 
@@ -88,7 +89,7 @@ def test_the_end_of_a_run_is_told_without_escape_sequences(poisoned: Run, capsys
     history = poisoned.history()
     out = io.StringIO()
     told = {"recipe": POISON, "run": POISON, "status": "failed", "model": POISON}
-    headless.print_result(told | history.summary() | outcome.table(history), PlainConsole(out))
+    run_command.print_result(told | history.summary() | outcome.table(history), PlainConsole(out))
     with Narrator(poisoned, PlainConsole(out)) as narrator:
         for event in (
             RunStarted(time=1, recipe="", seed=0, backend=POISON, device=POISON, precision=POISON, reason=POISON),
@@ -119,7 +120,7 @@ def test_the_end_of_a_run_is_told_without_escape_sequences(poisoned: Run, capsys
 )
 def test_refusals_print_no_escape_sequences(tmp_path: Path, arguments: list[str]) -> None:
     done = subprocess.run(
-        python_module("ftapp.cli", *arguments),
+        python_module("ftapp.cli.app", *arguments),
         capture_output=True,
         text=True,
         env={**os.environ, "FTAPP_RUNS": str(tmp_path)},
@@ -133,7 +134,7 @@ def test_refusals_print_no_escape_sequences(tmp_path: Path, arguments: list[str]
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_an_error_that_ends_the_program_steers_nothing(debug: bool) -> None:
-    code = f"from ftapp import cli; cli._debug = {debug}; cli.end(ValueError({POISON!r}))"
+    code = f"from ftapp import cli; app._debug = {debug}; app.end(ValueError({POISON!r}))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert ("see where" in done.stderr or "shows where" in done.stderr) != debug

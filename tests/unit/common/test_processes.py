@@ -81,7 +81,7 @@ PYTHON = [sys.executable, "-m"]
 
 
 @pytest.mark.parametrize(
-    "program", [[*PYTHON, "ftapp"], [*PYTHON, "ftapp.cli"], [str(Path(sys.executable).parent / "ftapp")]]
+    "program", [[*PYTHON, "ftapp"], [*PYTHON, "ftapp.cli.app"], [str(Path(sys.executable).parent / "ftapp")]]
 )
 def test_commands_import_nothing_from_the_current_folder(poisoned: Path, program: list[str]) -> None:
     if "-m" in program:

@@ -36,7 +36,7 @@ def reviews(tmp_path: Path) -> Path:
     ],
 )
 def test_each_command_says_it_at_once_and_leaves_nothing(arguments: tuple[str, ...], reviews: Path) -> None:
-    script = "import sys; from ftapp.cli import main; sys.argv[0] = 'ftapp'\ntry: main()\nfinally: "
+    script = "import sys; from ftapp.cli.app import main; sys.argv[0] = 'ftapp'\ntry: main()\nfinally: "
     script += "assert not {'keras', 'tensorflow'} & set(sys.modules)"
     folder = reviews.parent / "runs"
     done = subprocess.run(

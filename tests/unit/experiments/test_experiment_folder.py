@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, recipe
+from ftapp import recipe
 from ftapp.analysis import compare
+from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment, Options
@@ -132,11 +133,11 @@ def test_features_that_arms_share_are_charged_to_each(tmp_path: Path) -> None:
 
 def test_the_commands_take_experiments(tmp_path: Path) -> None:
     experiment = made(tmp_path)
-    told = CliRunner().invoke(cli.app, ["report", experiment.folder.name, "--runs-dir", str(tmp_path)])
+    told = CliRunner().invoke(app.app, ["report", experiment.folder.name, "--runs-dir", str(tmp_path)])
     assert told.exit_code == 0
     assert told.stdout.splitlines()[-1] == str(experiment.report_file)
     assert experiment.report_file.is_file()
-    told = CliRunner().invoke(cli.app, ["compare", str(experiment.folder), "--json"])
+    told = CliRunner().invoke(app.app, ["compare", str(experiment.folder), "--json"])
     assert [each["b"] for each in json.loads(told.stdout)["comparisons"]] == ["A again", "B"]
 
 
@@ -181,11 +182,11 @@ def test_the_list_of_runs_tells_of_experiments(tmp_path: Path) -> None:
     file = run.folder / "environment.json"
     told = {"experiment": experiment.folder.name, "arm": "A", "repeat": 1}
     file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | told), encoding="utf-8")
-    rows = json.loads(CliRunner().invoke(cli.app, ["runs", "--json", "--runs-dir", str(tmp_path)]).stdout)
+    rows = json.loads(CliRunner().invoke(app.app, ["runs", "--json", "--runs-dir", str(tmp_path)]).stdout)
     found = {Path(row["run"]).name: (row["experiment"], row["arm"], row["repeat"]) for row in rows}
     assert found.pop(run.folder.name) == (experiment.folder.name, "A", 1)
     assert set(found.values()) == {(None, None, None)}
-    text = CliRunner().invoke(cli.app, ["runs", "--runs-dir", str(tmp_path)]).stdout
+    text = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path)]).stdout
     line = next(line for line in text.splitlines() if experiment.folder.name in line)
     assert " ".join(line.split()) == f"{experiment.folder.name} done 3 of 3 A, A again, B"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp.cli import app
+from ftapp.cli.app import app
 from ftapp.experiments import listing
 from ftapp.experiments.listing import Summaries, summarize
 from ftapp.runs.events import (

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli, recipe
+from ftapp import recipe
+from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Experiment
 
@@ -140,7 +141,7 @@ def test_a_misspelled_key_of_an_arm_is_refused_whatever_its_value(tmp_path: Path
 
 def test_show_prints_arms_that_read_back(tmp_path: Path) -> None:
     made = loaded(tmp_path, profile="small")
-    shown = CliRunner().invoke(cli.app, ["show", str(tmp_path / "mine.toml"), "--profile", "small"])
+    shown = CliRunner().invoke(app.app, ["show", str(tmp_path / "mine.toml"), "--profile", "small"])
     assert shown.exit_code == 0
     again = tmp_path / "again"
     again.mkdir()
@@ -149,6 +150,6 @@ def test_show_prints_arms_that_read_back(tmp_path: Path) -> None:
 
 def test_validate_checks_arms(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(RECIPE.replace("steps = 5", "steps = 0"), encoding="utf-8")
-    result = CliRunner().invoke(cli.app, ["validate", str(tmp_path / "mine.toml")])
+    result = CliRunner().invoke(app.app, ["validate", str(tmp_path / "mine.toml")])
     assert result.exit_code == 2
     assert "[arm.C two phases]: phase.rest.steps" in result.stderr

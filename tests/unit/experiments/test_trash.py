@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli
+from ftapp.cli import app
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.experiments import experiment_folder, trash
 from ftapp.experiments.experiment_folder import Experiment
@@ -111,7 +111,7 @@ def test_a_link_is_removed_and_what_it_leads_to_stays(tmp_path: Path) -> None:
 
 def test_the_command_lists_restores_and_empties(tmp_path: Path) -> None:
     def told(*words: str) -> tuple[int, str]:
-        result = CliRunner().invoke(cli.app, ["runs", "--runs-dir", str(tmp_path), *words])
+        result = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path), *words])
         return result.exit_code, result.stdout + result.stderr
 
     run, experiment = record_run(tmp_path), experiment_of_two(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp import recipe
-from ftapp.cli import app
+from ftapp.cli.app import app
 from ftapp.recipe import cautions
 from ftapp.recipe.layer_rules import Unit
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli
+from ftapp.cli import app
 from ftapp.common.safe_files import LARGEST, open_file
 from ftapp.common.tail_reader import Tail
 from ftapp.experiments.listing import Summaries
@@ -56,7 +56,7 @@ def test_a_damaged_line_is_counted_and_told(tmp_path: Path, kind: str) -> None:
         file.write(DAMAGE[kind] + b"\n")
     assert run.history().damaged == 1
     assert run.history().summary() == other.history().summary()
-    listed = CliRunner().invoke(cli.app, ["runs", "--runs-dir", str(tmp_path)])
+    listed = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path)])
     assert "done; 1 damaged line in its events.jsonl" in listed.stdout
     assert other.folder.name in listed.stdout
     assert [one.status for one in Summaries(tmp_path).read()] == ["done", "done"]
@@ -84,12 +84,12 @@ def test_a_damaged_folder_is_shown_as_such(tmp_path: Path, name: str, kind: str)
     damaged = rows[run.folder.name]
     assert damaged.status == "damaged"
     assert name in str(damaged.error)
-    listed = CliRunner().invoke(cli.app, ["runs", "--runs-dir", str(tmp_path)])
+    listed = CliRunner().invoke(app.app, ["runs", "--runs-dir", str(tmp_path)])
     if (name, kind) == ("events.jsonl", "junk"):
         assert "crashed; 1 damaged line in its events.jsonl" in listed.stdout
     else:
         assert f"damaged: its {name}" in listed.stdout
-    report = CliRunner().invoke(cli.app, ["report", run.folder.name, "--runs-dir", str(tmp_path)])
+    report = CliRunner().invoke(app.app, ["report", run.folder.name, "--runs-dir", str(tmp_path)])
     assert report.exit_code == 0, report.output
 
 

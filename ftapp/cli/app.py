@@ -55,31 +55,31 @@ class Precision(StrEnum):
 
 
 def _complete_recipe(incomplete: str) -> list[str]:
-    from ftapp import completion
+    from ftapp.cli import completion
 
     return completion.recipes(incomplete)
 
 
 def _complete_profile(incomplete: str) -> list[str]:
-    from ftapp import completion
+    from ftapp.cli import completion
 
     return completion.profiles(incomplete)
 
 
 def _complete_arm(incomplete: str) -> list[str]:
-    from ftapp import completion
+    from ftapp.cli import completion
 
     return completion.arms(incomplete)
 
 
 def _complete_run(context: typer.Context, incomplete: str) -> list[str]:
-    from ftapp import completion
+    from ftapp.cli import completion
 
     return completion.runs(context.params.get("runs_dir"), incomplete)
 
 
 def _complete_deleted(context: typer.Context, incomplete: str) -> list[str]:
-    from ftapp import completion
+    from ftapp.cli import completion
 
     return completion.deleted(context.params.get("runs_dir"), incomplete)
 
@@ -156,7 +156,7 @@ def run(
     control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to see the noise.")] = False,
 ) -> None:
     """Train recipes one after another, each in a process of its own. Those with arms are experiments."""
-    from ftapp import headless
+    from ftapp.cli import run as run_command
     from ftapp.experiments import runner
     from ftapp.experiments.experiment_folder import Options
 
@@ -165,13 +165,13 @@ def run(
     options = Options(repeat, jobs, control)
     how = {"offline": offline, "verify_cache": verify_cache}
     if not options.given and not any(map(runner.has_arms, recipes)):
-        raise typer.Exit(headless.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
+        raise typer.Exit(run_command.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
     codes = []
     for name, right in [(name, _is_right(name, profile, chosen)) for name in recipes]:
         if not right:
             codes.append(2)
         elif not options.given and not runner.has_arms(name):
-            codes.append(headless.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
+            codes.append(run_command.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=_debug, **how))
         else:
             codes.append(_experiment(name, profile, chosen, runs_dir, options, how, as_json=as_json))
         if codes[-1] == 130:
@@ -361,8 +361,8 @@ def plan(
         if as_json:
             print(json.dumps({"arm": arm} | made if arm else made), flush=True)
             continue
+        from ftapp.cli.outline import rendered
         from ftapp.common.console import PlainConsole
-        from ftapp.outline import rendered
 
         PlainConsole().print(rendered(made))
 
@@ -399,8 +399,8 @@ def lr_find(
 
     Phases before the one to test are trained first, as in a run; --set phase.NAME.steps=... shortens them.
     """
-    from ftapp import lr_find as finder
     from ftapp import recipe
+    from ftapp.cli import lr_find as finder
     from ftapp.common.errors import RunError
     from ftapp.data import preflight
 
@@ -474,7 +474,7 @@ def advise(
         preflight.check([advice.with_all_data(asked)])
     survey = _surveyed(asked, name, source, offline=offline)
     given = advice.advise(asked, survey, profile)
-    from ftapp import outline
+    from ftapp.cli import outline
     from ftapp.tui.draft import Draft
 
     def command(course: advice.Course) -> str:
@@ -772,9 +772,9 @@ def serve(
 
     Only who opens the printed address gets in: it holds a token, a new one each time or that of FTAPP_TOKEN.
     """
+    from ftapp.cli.web import LOOPBACK, WebServer, chosen_token
     from ftapp.common.processes import python_module
     from ftapp.common.safe_files import reason
-    from ftapp.web import LOOPBACK, WebServer, chosen_token
 
     with _refusals():
         token = chosen_token()
@@ -784,7 +784,7 @@ def serve(
             "can be read on the way",
             file=sys.stderr,
         )
-    words = python_module("ftapp.cli")
+    words = python_module("ftapp.cli.app")
     words += ["--runs-dir", str(runs_dir.absolute())] if runs_dir else []
     words += ["--offline"] if offline else []
     try:

@@ -15,9 +15,10 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from ftapp import lr_find, recipe
+from ftapp import recipe
 from ftapp.analysis.lr_suggestions import Curve, advise
-from ftapp.braille import Canvas
+from ftapp.cli import lr_find
+from ftapp.cli.braille import Canvas
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Phase
 from ftapp.recipe.base_rate import override

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ftapp import cli
+from ftapp.cli import app
 from ftapp.experiments import trash
 from tests.conftest import record_run
 
@@ -16,7 +16,7 @@ def offered(line: str) -> list[str]:
     """What bash is offered for the last word of a line."""
     words = line.split(" ")
     variables = {"_FTAPP_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    return CliRunner().invoke(cli.app, [], env=variables, prog_name="ftapp").stdout.splitlines()
+    return CliRunner().invoke(app.app, [], env=variables, prog_name="ftapp").stdout.splitlines()
 
 
 def test_recipes_and_their_files_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,4 +55,4 @@ def test_runs_and_deleted_runs_are_offered(tmp_path: Path, monkeypatch: pytest.M
 def test_the_version_is_printed() -> None:
     from ftapp import __version__
 
-    assert CliRunner().invoke(cli.app, ["--version"]).stdout == f"ftapp {__version__}\n"
+    assert CliRunner().invoke(app.app, ["--version"]).stdout == f"ftapp {__version__}\n"

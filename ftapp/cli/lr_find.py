@@ -23,7 +23,7 @@ from rich.text import Text
 from ftapp import recipe as recipes
 from ftapp.analysis.lr_sentences import headline, unchanged
 from ftapp.analysis.lr_suggestions import window
-from ftapp.braille import Canvas
+from ftapp.cli.braille import Canvas
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import Problem, RecipeError, RunError, nearest
 from ftapp.common.processes import child_environment, python_module

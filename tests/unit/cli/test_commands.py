@@ -100,7 +100,7 @@ def test_runs_are_listed_with_their_status(tmp_path: Path) -> None:
 def test_closed_streams_change_no_exit_code(closed: str, tmp_path: Path) -> None:
     commands = {"runs": 0, "recipes": 0, "show bert-full": 0, "validate bert-ful": 2}
     for command, code in commands.items():
-        line = f"{sys.executable} -m ftapp.cli {command} {closed}"
+        line = f"{sys.executable} -m ftapp.cli.app {command} {closed}"
         done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == code, (command, done.stderr)
         assert "Error" not in done.stderr
