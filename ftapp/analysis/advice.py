@@ -1,4 +1,4 @@
-"""Which strategy of transfer learning fits some data: a rule from what `ftapp.analysis.transfer_probe` has measured to a recipe.
+"""Which strategy of transfer learning fits some data: a rule from what a transfer probe has measured to a recipe.
 
              last features fit            they do not
 small data   train a classifier on them   train a classifier on earlier features

@@ -183,10 +183,11 @@ def _is_right(name: str, profile: str | None, overrides: list[str]) -> bool:
     """Whether a recipe can be run; says why not."""
     from ftapp import recipe
     from ftapp.common.errors import RecipeError
-    from ftapp.data import preflight
 
     try:
         loaded = recipe.load_experiment(recipe.find(name), profile, overrides)
+        from ftapp.data import preflight
+
         preflight.check(loaded.arms.values() or [loaded.base])
     except RecipeError as error:
         print(error, file=sys.stderr)
@@ -348,11 +349,12 @@ def plan(
 ) -> None:
     """Say what a recipe, or each of its arms, will train and cost, phase by phase, without training it."""
     from ftapp import recipe
-    from ftapp.data import preflight
 
     with _refusals():
         loaded = recipe.load_experiment(recipe.find(recipe_name), profile, overrides or [])
         planned = loaded.arms or {"": loaded.base}
+        from ftapp.data import preflight
+
         preflight.check(planned.values())
     for arm, resolved in planned.items():
         if arm:
@@ -402,13 +404,14 @@ def lr_find(
     from ftapp import recipe
     from ftapp.cli import lr_find as finder
     from ftapp.common.errors import RunError
-    from ftapp.data import preflight
 
     given = {"backend": backend, "seed": seed}
     chosen = [*(overrides or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
     with _refusals():
         resolved = finder.tested(recipe.find(recipe_name), profile, chosen, arm)
         index = finder.check(resolved, phase, (low, high), plot)
+        from ftapp.data import preflight
+
         preflight.check([resolved])
         environment = make_environment(resolved.backend, offline=offline)
         try:
@@ -466,11 +469,12 @@ def advise(
     everything trains, from the pretrained weights.
     """
     from ftapp.analysis import advice
-    from ftapp.data import preflight
 
     with _refusals():
         name = advice.recipe_for(recipe_name, source)
         asked = advice.asked(name, source, profile, overrides or [])
+        from ftapp.data import preflight
+
         preflight.check([advice.with_all_data(asked)])
     survey = _surveyed(asked, name, source, offline=offline)
     given = advice.advise(asked, survey, profile)

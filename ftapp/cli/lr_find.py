@@ -23,7 +23,7 @@ from rich.text import Text
 from ftapp import recipe as recipes
 from ftapp.analysis.lr_sentences import headline, unchanged
 from ftapp.analysis.lr_suggestions import window
-from ftapp.cli.braille import Canvas
+from ftapp.common.braille import Canvas
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import Problem, RecipeError, RunError, nearest
 from ftapp.common.processes import child_environment, python_module
@@ -84,7 +84,7 @@ def find(
     arm: str | None = None,
     debug: bool,
 ) -> dict[str, Any]:
-    """The result of the test, as `ftapp.training.lr_range_test` prints it, with the `override` that puts its rate into the recipe.
+    """The result of the range test, with the `override` that puts its rate into the recipe.
 
     arm: of which the recipe is, and into which the rate is put.
 

@@ -18,7 +18,6 @@ from ftapp import recipe
 from ftapp.common import formatting, tables
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
-from ftapp.data import preflight
 from ftapp.recipe import Recipe, cautions
 from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
@@ -54,6 +53,8 @@ def run_all(
         try:
             path = recipe.find(name)
             resolved = recipe.load(path, profile, overrides)
+            from ftapp.data import preflight  # here, since NumPy takes a quarter of a second to import
+
             preflight.check([resolved])
             loaded[name] = path, resolved
         except RecipeError as error:

@@ -17,7 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-_OWN = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # where ftapp itself is imported from
+_OWN = os.path.dirname(
+    os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+)  # where ftapp itself is imported from
 _PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 

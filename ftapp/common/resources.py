@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parent.parent
 _READING_ORDER = (
     "vgg16-feature-extractor",
     "vgg16-one-vs-rest",

@@ -1,4 +1,4 @@
-"""`folder:PATH`: a folder of images with one sub-folder a class, or with splits that hold these (`ftapp.recipe.folder_layout`).
+"""`folder:PATH`: a folder of images with one sub-folder a class, or with splits that hold these.
 
 Images are decoded when they are asked for; only their paths and hashes stay in memory.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ftapp import data
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.runs.environment import check_installed
@@ -14,8 +15,6 @@ def check(recipes: Iterable[Recipe]) -> None:
 
     The data of recipes that differ in other things are read once.
     """
-    from ftapp import data  # here, since NumPy takes a quarter of a second to import
-
     problems: list[Problem] = []
     seen: set[str] = set()
     for recipe in recipes:

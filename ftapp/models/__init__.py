@@ -1,0 +1,15 @@
+"""Models: from presets to what trains, and from a trained model to files that load again."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ftapp.models.build import load as load
+
+
+def __getattr__(name: str) -> Any:
+    """`load`, as the documents show it. It is imported when it is used: other modules here need no Keras."""
+    if name != "load":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from ftapp.models.build import load
+
+    return load

@@ -427,7 +427,7 @@ class NoteHandler(logging.Handler):
 
 
 class EventReader:
-    """Reads a file of events as it grows, in bounded pieces (`ftapp.common.tail_reader.Tail`); damaged lines are skipped."""
+    """Reads a file of events as it grows, in bounded pieces; damaged lines are skipped."""
 
     def __init__(self, path: Path) -> None:
         self._tail = Tail(path)

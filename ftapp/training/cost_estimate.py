@@ -37,7 +37,7 @@ def calls_of(recipe: Recipe, model: keras.Model) -> list[Call] | None:
         return None
 
 
-def flops(calls: Sequence[Call]) -> int:
+def forward_flops(calls: Sequence[Call]) -> int:
     """FLOPs of the forward pass."""
     return sum(call.cost.flops for call in calls)
 
@@ -62,7 +62,7 @@ def estimate(
     trained = sum(decision.trainable_parameters for decision in decisions)
     width = 2 if keras.config.dtype_policy().compute_dtype in ("bfloat16", "float16") else 4
     return Estimate(
-        flops=phase.batch_size * (per_example - (flops(below) if cached else 0)),
+        flops=phase.batch_size * (per_example - (forward_flops(below) if cached else 0)),
         flops_uncut=phase.batch_size * per_example,
         weights=_WEIGHT * sum(decision.parameters for decision in decisions),
         gradients=_WEIGHT * trained,

@@ -17,7 +17,7 @@ from ftapp.training.instrumented_model import Instrumented, values
 
 @dataclass(frozen=True)
 class Measured:
-    """metrics: by name, `loss` among them; confusion, calibration: as in `ftapp.analysis.metrics`, if the model predicts."""
+    """metrics: by name, `loss` among them; confusion, calibration: as in `analysis.metrics`, if the model predicts."""
 
     metrics: dict[str, float]
     confusion: NDArray[np.int64] | None

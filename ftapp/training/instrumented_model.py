@@ -8,14 +8,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.analysis.metrics import gradient
+from ftapp.training import gradient_norm
 
 
 class Instrumented(keras.Model):
     """A Functional model over another one's layers, for `train_on_batch` and `test_on_batch` with `return_dict`.
 
     These give a dictionary for `values`: the metrics by name, `gradient_norm` among those of a training step if the
-    optimizer is watched (`ftapp.analysis.metrics.gradient`), and, if `predicts` is set before the model is compiled,
+    optimizer is watched (`ftapp.training.gradient_norm`), and, if `predicts` is set before the model is compiled,
     the class of the highest score of each example, and that score, from the same forward pass.
 
     training_loss: what is trained on in place of the compiled loss, which held-out examples are measured by.
@@ -34,7 +34,7 @@ class Instrumented(keras.Model):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
         """What Keras hands out for a batch. It makes numbers of all but tuples, and would wait for the device."""
         results = super().compute_metrics(x, y, y_pred, sample_weight)
-        if (norm := gradient.taken(self.optimizer)) is not None:
+        if (norm := gradient_norm.taken(self.optimizer)) is not None:
             results["gradient_norm"] = norm
         if self.predicts:
             results["predicted"] = keras.ops.argmax(y_pred, axis=-1)

@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
-from ftapp.analysis.metrics import gradient
 from ftapp.recipe import Phase
+from ftapp.training import gradient_norm
 
 _CLASSES = {
     "adam": keras.optimizers.Adam,
@@ -76,7 +76,7 @@ def make_optimizer(
     # On torch Keras puts a class of its own, which updates many weights at once, in the place of the one asked for.
     kind = type(_CLASSES[phase.optimizer](**options))
     if phase.gradient_norm:
-        kind = gradient.watched(kind)
+        kind = gradient_norm.watched(kind)
     if all(group == Group() for group in groups):
         return kind(**options)
     optimizer = _grouped(kind)(**options)

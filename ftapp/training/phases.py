@@ -18,7 +18,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.analysis.metrics.drift import Drift
 from ftapp.analysis.metrics.token_share import common_tokens
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import list_names
@@ -48,6 +47,7 @@ from ftapp.runs.events import (
 )
 from ftapp.runs.run_folder import Run
 from ftapp.training import cost_estimate, layer_rates
+from ftapp.training.drift import Drift
 from ftapp.training.evaluate import measure
 from ftapp.training.instrumented_model import Instrumented
 from ftapp.training.last_good import LastGood

@@ -139,7 +139,9 @@ def choose(
     uses = (max(1, steps / per_epoch) + 1 if looks else steps / per_epoch) / max(1, views)
     if uses <= 1:
         return choice(cached=False, reason=f"the phase sees each {what} once")
-    if below is not None and cost_estimate.flops(below) < _WORTH * _put_out(columns, recipe.model.sequence_length or 0):
+    if below is not None and cost_estimate.forward_flops(below) < _WORTH * _put_out(
+        columns, recipe.model.sequence_length or 0
+    ):
         return choice(cached=False, reason="to compute them again is as fast as to read them")
     each = f"{views} augmented views of each example are kept, each" if views else "each example"
     return choice(cached=True, reason=f"{each} is used {uses:.3g} times")

@@ -73,7 +73,7 @@ class FtApp(App[None]):
     live_runs = reactive(0)
 
     def __init__(self, runs_dir: Path | None = None, *, offline: bool = False) -> None:
-        """runs_dir: where runs are kept, as `ftapp.runs.run_folder.runs_dir` has it; offline: runs make no network call."""
+        """runs_dir: where runs are kept, as `run_folder.runs_dir` has it; offline: runs make no network call."""
         super().__init__()
         self._runs_dir = runs_dir
         self.offline = offline

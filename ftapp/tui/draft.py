@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.data import preflight
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment, Options
 from ftapp.recipe import Recipe
@@ -98,6 +97,8 @@ class Draft:
         read for it, which takes seconds.
         """
         loaded = self.load_experiment()
+        from ftapp.data import preflight  # here, since NumPy takes a quarter of a second to import
+
         preflight.check(loaded.arms.values() or [loaded.base])
 
     def start(self, runs_dir: Path, *, offline: bool) -> Run | Experiment:

@@ -57,7 +57,7 @@ class Field:
 
 
 EXPERIMENT = "experiment."
-"""What the keys of `ftapp.experiments.experiment_folder.Options` begin with, which are fields of a form though not of a recipe."""
+"""What the keys of `experiment_folder.Options` begin with, which are fields of a form though not of a recipe."""
 
 _OPTIONS = {
     "repeats": Field(

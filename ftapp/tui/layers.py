@@ -85,7 +85,7 @@ def _blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the rules of a phase make of a structure. trainable, deciding: for each unit, as `ftapp.recipe.layer_rules.decide`."""
+    """What the rules of a phase make of a structure. trainable, deciding: for each unit, as `layer_rules.decide`."""
 
     structure: Structure
     layers: tuple[str, ...]

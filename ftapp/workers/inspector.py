@@ -174,7 +174,7 @@ class Inspector:
             step=step,
             step_flops=estimate.flops if estimate else None,
             forward=forward,
-            forward_flops=spec.batch_size * cost_estimate.flops(held.calls) if held.calls else None,
+            forward_flops=spec.batch_size * cost_estimate.forward_flops(held.calls) if held.calls else None,
         )
         held.timed[_configuration(spec, decisions, precision, cached=cached)] = timing
         return timing
@@ -452,7 +452,7 @@ def _structure(held: _Held, classes: int | None) -> Structure:
     shapes: dict[int, tuple[int, ...] | None] = {}
     for call in held.calls or ():
         shapes.setdefault(id(call.layer), call.shape)
-    flops = {id(layer): cost.flops for layer, cost in flops.by_layer(held.calls or ()).items()}
+    by_layer = {id(layer): cost.flops for layer, cost in flops.by_layer(held.calls or ()).items()}
     layers: list[Layer] = []
     places: dict[int, int] = {}  # of layers in the list
     inside: dict[int, set[int | None]] = {}  # blocks of the weighted layers in a container
@@ -467,7 +467,7 @@ def _structure(held: _Held, classes: int | None) -> Structure:
                 trainable=size_of(layer._trainable_variables) if unit else 0,
                 weighted=unit is not None,
                 shape=shapes.get(id(layer)),
-                flops=flops.get(id(layer), 0) if held.calls is not None else None,
+                flops=by_layer.get(id(layer), 0) if held.calls is not None else None,
                 groups=tuple(sorted(unit.groups)) if unit else (),
                 block=unit.block if unit else None,
             )

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def downloads() -> None:
+def artifacts() -> None:
     """Fetch what the recipes need; it stays in the cache for the next time."""
     for name in ("vgg16-feature-extractor", "bert-freeze-attention", "gpt2-full"):
         recipe = load(bundled()[name], "quick")

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from textual.widget import Widget
 
-from ftapp.tui import graphics
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.page import Page
+from ftapp.tui.widgets import graphics
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.pictures import Pictures
 

@@ -100,7 +100,7 @@ def damaged(draw: random.Random, value: dict[str, Json]) -> bytes:
 
 
 def command(draw: random.Random) -> dict[str, Json]:
-    """One line of commands.jsonl as it should be."""
+    """One line of control.jsonl as it should be."""
     kind = draw.choice(["pause", "resume", "checkpoint", "rate", "rate", "dance"])
     made: dict[str, Json] = {"command": kind, "id": draw.choice([f"{draw.randrange(10**6)}", "same"])}
     return made | ({"base": draw.choice([1e-3, 0, -1, 1e300, 10**400, "x", 2])} if kind == "rate" else {})

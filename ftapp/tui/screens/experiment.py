@@ -166,7 +166,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         """A line for each arm: how its run stands, and what it overrides."""
         runs = self._runs()
         known = dict(zip(self.runs, self._summaries, strict=False))
-        standings = {arm: _standing(known.get(run)) for arm, run in run_folder.items()}
+        standings = {arm: _standing(known.get(run)) for arm, run in runs.items()}
         width, room = (max(map(len, texts), default=0) for texts in (self._arms, standings.values()))
         lines = []
         overridden = recipe_words.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}

@@ -315,7 +315,8 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
         )
         text = (
             f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} go. Their "
-            f"{formatting.quantity(count, 'run')} with events and models can go too, or stay as runs of their own.{also}"
+            f"{formatting.quantity(count, 'run')} with events and models can go too, or stay as runs of their own."
+            f"{also}"
             f"\n\n{_UNDONE}"
         )
         title = "Delete this experiment?" if len(found) == 1 else f"Delete these {len(found)} experiments?"

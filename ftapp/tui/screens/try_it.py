@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from textual import work
+from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
@@ -18,12 +18,14 @@ from textual.widgets import Static
 from ftapp import recipe as recipes
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.local_files import PICTURES
 from ftapp.experiments.listing import Summary, summarize
 from ftapp.recipe import Recipe, sources
 from ftapp.rpc.clients import Predictor
 from ftapp.runs.run_folder import Run
 from ftapp.tui.run_columns import result_words
 from ftapp.tui.screens.page import Page
+from ftapp.tui.screens.pick_file import PickFile
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.write import Write
 
@@ -135,6 +137,16 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self._failed if action == "load" else True
+
+    @on(Classify.FileWanted)
+    def pick_file(self, event: Classify.FileWanted) -> None:
+        """Let the user choose an image file from a tree of folders."""
+
+        def use(file: Path | None) -> None:
+            if file is not None:
+                event.pane.use_file(file)
+
+        self.app.push_screen(PickFile("Which image?", event.folder, PICTURES), use)
 
     def action_load(self) -> None:
         self._load()

@@ -11,6 +11,7 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
@@ -36,6 +37,17 @@ _MEANINGS = {
 
 class Classify(Container):
     """What is typed at the left, the classes at the right, and below what was tried so far, with its best class."""
+
+    class FileWanted(Message):
+        """The user wants to choose an image file, beginning in `folder`."""
+
+        def __init__(self, pane: Classify, folder: Path) -> None:
+            super().__init__()
+            self.pane, self.folder = pane, folder
+
+        @property
+        def control(self) -> Classify:
+            return self.pane
 
     DEFAULT_CSS = """
     Classify { layout: grid; grid-size: 2 2; grid-columns: 1fr 1fr; grid-rows: 2fr 1fr; height: 1fr; }
@@ -127,15 +139,12 @@ class Classify(Container):
 
     def action_pick(self) -> None:
         """Choose an image file from a tree of folders."""
-        from ftapp.common.local_files import PICTURES
-        from ftapp.tui.screens.pick_file import PickFile
+        self.post_message(self.FileWanted(self, self._folder))
 
-        def chosen(file: Path | None) -> None:
-            if file is not None:
-                self._folder = file.parent
-                self.use(str(file))
-
-        self.app.push_screen(PickFile("Which image?", self._folder, PICTURES), chosen)
+    def use_file(self, file: Path) -> None:
+        """Try an image file, and begin the next choice in its folder."""
+        self._folder = file.parent
+        self.use(str(file))
 
     @work(exclusive=True, group="examples")
     async def action_examples(self) -> None:

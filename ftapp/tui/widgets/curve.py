@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from ftapp.cli.braille import Canvas
+from ftapp.common.braille import Canvas
 
 _MUTED = "$foreground 60%"
 

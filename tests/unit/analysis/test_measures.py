@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ftapp.analysis.metrics.confusion import confusion
-from ftapp.analysis.metrics.drift import Drift
 from ftapp.freezing import freeze
+from ftapp.training.drift import Drift
 from ftapp.training.instrumented_model import instrumented, values
 
 

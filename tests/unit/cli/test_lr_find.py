@@ -18,14 +18,14 @@ from rich.text import Text
 from ftapp import recipe
 from ftapp.analysis.lr_suggestions import Curve, advise
 from ftapp.cli import lr_find
-from ftapp.cli.braille import Canvas
+from ftapp.common.braille import Canvas
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Phase
 from ftapp.recipe.base_rate import override
 from ftapp.report import lr_find as drawn
 from ftapp.tui import plain_text
-from tests.unit.test_report import checked
-from tests.unit.test_suggestions import bowl, swept
+from tests.unit.analysis.test_lr_suggestions import bowl, swept
+from tests.unit.report.test_report import checked
 
 
 def result(curve: Curve, own: float = 1e-4) -> dict[str, Any]:

@@ -560,7 +560,8 @@ def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_fetching_needs_neither_keras_nor_requests_at_import() -> None:
-    code = "import sys, ftapp.common.downloads; print([name for name in ('keras', 'requests', 'pypi_simple') if name in sys.modules])"
+    heavy = "'keras', 'requests', 'pypi_simple'"
+    code = f"import sys, ftapp.common.downloads; print([name for name in ({heavy}) if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

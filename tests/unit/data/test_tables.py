@@ -20,7 +20,7 @@ import pytest
 from ftapp import data
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Data
-from tests.unit.test_data_texts import problems, spec, texts
+from tests.unit.data.test_texts import problems, spec, texts
 
 ROWS = [(f"review, number {number}: it isn't bad", "pos" if number % 2 else "neg") for number in range(20)]
 

@@ -77,7 +77,12 @@ def test_what_a_run_uses_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
-    code = "import os\nfrom ftapp import cache\nwith feature_cache.used('a', 'x') as f, feature_cache.filled(f): os.kill(os.getpid(), 9)"
+    code = """
+import os
+from ftapp.freezing import feature_cache
+with feature_cache.used("a", "x") as folder, feature_cache.filled(folder):
+    os.kill(os.getpid(), 9)
+"""
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     (entry,) = feature_cache.entries()
     with feature_cache.filled(entry.folder):

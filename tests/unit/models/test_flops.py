@@ -320,7 +320,7 @@ def expected() -> list[Any]:
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
 def test_each_backend_gives_the_same_figures(backend: str, expected: list[Any]) -> None:
-    program = "import json\nfrom tests.unit import test_costs\nprint(json.dumps(test_costs.figures()))"
+    program = "import json\nfrom tests.unit.models import test_flops\nprint(json.dumps(test_flops.figures()))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,

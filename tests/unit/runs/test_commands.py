@@ -53,16 +53,16 @@ def test_commands_are_carried_out_once_and_in_order(run: Run, taken: Control) ->
         return None
 
     assert taken.heed(obey)
-    commands: list[AnyCommand] = [Checkpoint(), Rate(base=0.25), Checkpoint()]
-    for command in commands:
+    given: list[AnyCommand] = [Checkpoint(), Rate(base=0.25), Checkpoint()]
+    for command in given:
         commands.send(run, command)
-    commands.send(run, commands[1])  # the same once more
+    commands.send(run, given[1])  # the same once more
     taken.steps = 7
     assert taken.heed(obey)
     assert taken.heed(obey)
-    assert done == commands
+    assert done == given
     told = [event for event in read(run.events_file) if isinstance(event, Controlled)]
-    assert [event.id for event in told] == [command.id for command in commands]
+    assert [event.id for event in told] == [command.id for command in given]
     assert {event.step for event in told} == {7}
     assert told[1].rate == 0.25
     assert answers(run) == [("checkpoint", True, None), ("rate", True, None), ("checkpoint", True, None)]
