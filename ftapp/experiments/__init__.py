@@ -1,0 +1,1 @@
+"""Many runs: paired arms, lists, deletion."""

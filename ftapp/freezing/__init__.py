@@ -1,0 +1,1 @@
+"""What ftapp is about: which weights are frozen, the proof, and features that are computed once."""

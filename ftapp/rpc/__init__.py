@@ -1,0 +1,1 @@
+"""Helper processes and their clients. Nothing here imports Keras."""

@@ -1,0 +1,1 @@
+"""One run seen from outside: its folder, its events, its commands."""
