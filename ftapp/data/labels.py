@@ -29,6 +29,10 @@ _ALIKE = str.maketrans("аеорсухіјѕԁһӏвкмнтαοκνρτυχι",
 _WHOLE = re.compile(r"(-?\d{1,18})(?:\.0{1,18})?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,40}(?:[.,]\d{1,40})?", re.ASCII)
 
+# Words, and the shorter ones that mean the same where both occur. Letters and numbers alone are what they are: written
+# characters, for instance, have the classes 0 to 9 and A to Z.
+_SYNONYMS = {"yes": ("y", "1"), "no": ("n", "0"), "true": ("t", "1", "yes"), "false": ("f", "0", "no")}
+
 _DATE = re.compile(r"\d{4}([-/.])\d\d?\1\d\d?(?!\d)|\d\d?([-/.])\d\d?\2\d{4}(?!\d)", re.ASCII)
 
 
@@ -64,8 +68,9 @@ def positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = 
     """
     found = {label: position for position, label in enumerate(classes) if label in labels}
     if merge:
-        keys = {_key(name): position for position, name in reversed(list(enumerate(classes)))}
-        found |= {label: keys[_key(label)] for label in labels if label not in found and _key(label) in keys}
+        keys = _keys((*labels, *classes))
+        at = {keys[name]: position for position, name in reversed(list(enumerate(classes)))}
+        found |= {label: at[keys[label]] for label in labels if label not in found and keys[label] in at}
     numbers = {label: number for label in labels if (number := whole(label)) is not None}
     if found or not labels or len(numbers) < len(labels):
         return found
@@ -76,11 +81,8 @@ def positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = 
 
 
 def merge(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """The classes where labels that look alike are one: each by the way in which it is written most often."""
-    groups: dict[str, list[str]] = {}
-    for label in counts:
-        groups.setdefault(_key(label), []).append(label)
-    return in_order(max(group, key=lambda label: (counts[label], -len(label), label)) for group in groups.values())
+    """The classes where labels that look alike or mean the same are one: each by its most frequent way of writing."""
+    return in_order(max(group, key=lambda label: (counts[label], -len(label), label)) for group in _groups(counts))
 
 
 def numbers_read(known: Mapping[str, int], classes: Sequence[str]) -> str:
@@ -104,7 +106,7 @@ def merges(known: Mapping[str, int], classes: Sequence[str]) -> list[str]:
 def troubles(
     counts: Mapping[str, int], named: Sequence[str] | None, *, merge: bool = False, leave_out: str = ""
 ) -> Iterator[Trouble]:
-    """Labels that are words for a missing value, or that look alike, unless they are named as classes.
+    """Labels that are words for a missing value, that look alike or mean the same, unless they are named as classes.
 
     Args:
         counts: How often each label occurs.
@@ -121,18 +123,16 @@ def troubles(
             yield Trouble((label,), "; ".join(filter(None, (said, leave_out, keep))))
     if merge:
         return
-    groups: dict[str, list[str]] = {}
-    for label in kept:
-        groups.setdefault(_key(label), []).append(label)
-    for group in groups.values():
+    for group in _groups(kept):
         if len(group) > 1 and not allowed.issuperset(group):
             group.sort(key=lambda label: -counts[label])
             step, escape = _difference(group)
             told = [f"{ascii(label) if escape else shown(label)} ({counts[label]:,})" for label in group[:4]]
             more = f" and {len(group) - 4} more" if len(group) > 4 else ""
+            verb, alike = (f"differ only in {step}", "look alike") if step else ("mean the same", "mean the same")
             yield Trouble(
                 tuple(group),
-                f"{' and '.join(told)}{more} differ only in {step}; labels that look alike are one class or named "
+                f"{' and '.join(told)}{more} {verb}; labels that {alike} are one class or named "
                 f"apart; to merge them, --set data.merge_labels=true; to keep them apart, {keep_apart(kept)}",
             )
 
@@ -219,6 +219,23 @@ _STEPS: tuple[tuple[str, Callable[[str], str], bool], ...] = (
 )
 
 
+def _groups(labels: Iterable[str]) -> list[list[str]]:
+    """The labels, those together that look alike or mean the same."""
+    groups: dict[str, list[str]] = {}
+    for label, key in _keys(labels).items():
+        groups.setdefault(key, []).append(label)
+    return list(groups.values())
+
+
+def _keys(labels: Iterable[str]) -> dict[str, str]:
+    """Label -> what it shares with those that look like it or, among these labels, mean the same."""
+    found = {label: _key(label) for label in labels}
+    words = set(found.values()) & _SYNONYMS.keys()
+    for word in sorted(words, key=list(_SYNONYMS).index):  # "true" after "yes", which it may take in
+        found = {label: word if key in _SYNONYMS[word] else key for label, key in found.items()}
+    return found
+
+
 def _key(label: str) -> str:
     """The same for labels that look alike."""
     for _, change, _ in _STEPS:
@@ -227,10 +244,10 @@ def _key(label: str) -> str:
 
 
 def _difference(labels: Sequence[str]) -> tuple[str, bool]:
-    """What labels with one key differ in, and whether only escapes show it."""
+    """What labels of one group differ in, "" where they only mean the same, and whether only escapes show it."""
     at = list(labels)
     for name, change, escape in _STEPS:
         at = [change(label) for label in at]
         if len(set(at)) == 1:
             return name, escape
-    raise AssertionError("labels with different keys")
+    return "", False

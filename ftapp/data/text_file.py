@@ -24,6 +24,9 @@ _MOST_LAYERS = 3  # of compression, one around another
 _PIECE = 1 << 20  # bytes that are decompressed at a time
 _HEAD = 1 << 16  # bytes by which a file without text is recognised
 _MOST_NULS = 0.1  # of the head; text in UTF-16 has more, text with a few stray ones fewer
+_MOST_CONTROLS = 0.03  # of some characters; random bytes have 0.08, texts none but a stray one
+# Characters that stand in no text. Other control characters part lines, pages and fields, or begin a colour.
+_CONTROLS = bytes((*range(0x01, 0x08), *range(0x0E, 0x1A), 0x7F)).decode()
 
 _PANDAS = 'python -c "import pandas; pandas.{read}({name}).to_csv({csv}, index=False)"'
 _EXCEL = "save it as CSV UTF-8 in the program that made it"
@@ -88,8 +91,13 @@ def read(path: Path, findings: Findings, notes: list[str], encoding: str = "utf-
         if marked in ("utf-16", "utf-32"):
             findings.add(path, f"byte {at:,} does not fit {marked.upper()}, which its byte order mark says it is; "
                                "the file is damaged or cut off")  # fmt: skip
+        elif _is_binary(content[at : at + _HEAD].decode("latin-1")):
+            findings.add(path, _BINARY)
         else:
             findings.add(path, _not_decodable(path, content, at, encoding), "data.encoding")
+        return ""
+    if _is_binary(text[:_HEAD]):
+        findings.add(path, _BINARY)
         return ""
     if zeros := text.count("\0"):
         notes.append(f"{zeros:,} characters of value zero left out")
@@ -184,6 +192,14 @@ def _is_other(path: Path, content: bytes, findings: Findings) -> bool:
     else:
         findings.add(path, f"this is binary data, {head.count(0) / len(head):.0%} of it zero bytes; a table is text")
     return True
+
+
+_BINARY = "this is binary data, full of control characters, and no text"
+
+
+def _is_binary(sample: str) -> bool:
+    """Whether there are more control characters than a text has."""
+    return sum(map(sample.count, _CONTROLS)) > _MOST_CONTROLS * len(sample)
 
 
 def _not_decodable(path: Path, content: bytes, at: int, encoding: str) -> str:

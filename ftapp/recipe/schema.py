@@ -221,8 +221,8 @@ class Data(Section):
     """Names of the classes in the order of the model's outputs; without them, all that occur, in order. Of labels that
     are numbers, counted from 0 or from 1, they are the names."""
     merge_labels: bool = False
-    """Whether labels that look alike are one class, such as Neg and neg, 1 and 1.0; without it, they are refused unless
-    `classes` names each."""
+    """Whether labels that look alike or mean the same are one class, such as Neg and neg, 1 and 1.0, yes and Y; without
+    it, they are refused unless `classes` names each."""
     skip_incomplete: bool = False
     """Whether rows of a table without a text or a label are left out; without it, they are refused."""
     encoding: Annotated[str, AfterValidator(_check_encoding)] = "utf-8"

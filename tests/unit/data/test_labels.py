@@ -64,6 +64,41 @@ def test_labels_that_look_alike_are_refused_with_the_way_to_merge_or_keep_them(
 
 
 @pytest.mark.parametrize(
+    "alike",
+    [
+        ("yes", "Y"),
+        ("No", "n"),
+        ("true", "1"),
+        ("false", "0.0"),
+        ("T", "TRUE"),
+        ("yes", "true"),
+        ("yes", "y", "1", "True"),
+    ],
+)
+def test_labels_that_mean_the_same_are_refused_with_the_way_to_merge_or_keep_them(alike: tuple[str, ...]) -> None:
+    (message,) = said(*alike, "maybe")
+    assert message.startswith(" and ".join(f"'{label}' (3)" for label in alike) + " mean the same; ")
+    assert "to merge them, --set data.merge_labels=true" in message
+    assert message.endswith(f"to keep them apart, {labels.keep_apart([*alike, 'maybe'])}")
+    assert said(*alike, named=list(alike)) == []
+    assert said(*alike, merge=True) == []
+    assert len(labels.merge(dict.fromkeys(alike, 1))) == 1
+    assert labels.positions(alike, [alike[0]], merge=True) == dict.fromkeys(alike, 0)
+
+
+def test_yes_and_no_in_two_ways_of_writing_are_two_classes_when_merged() -> None:
+    counts = {"yes": 40, "Y": 3, "no": 50, "N": 2}
+    assert len(said(*counts)) == 2
+    assert labels.merge(counts) == ("no", "yes")
+    assert labels.positions(counts, ["no", "yes"], merge=True) == {"yes": 1, "Y": 1, "no": 0, "N": 0}
+
+
+def test_single_letters_and_numbers_without_a_word_are_classes_of_their_own() -> None:
+    assert said(*"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == []
+    assert said("0", "1", "no idea", "yes sir") == []
+
+
+@pytest.mark.parametrize(
     "different", [("-1", "1"), ("00", "01"), ("naive", "naïve"), ("c", "c++"), ("a", "b"), ("9" * 5000, "1" * 5000)]
 )
 def test_labels_that_differ_are_left_alone(different: tuple[str, str]) -> None:

@@ -121,6 +121,9 @@ def test_quotes_in_fields_doubled_or_behind_backslashes(tmp_path: Path) -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
         (b"<!DOCTYPE html><html>404</html>", "this is a web page, not a table"),
         (bytes(range(7)) * 900, "this is binary data, 14% of it zero bytes"),
+        (random.Random(1).randbytes(3000), "this is binary data, full of control characters, and no text"),
+        (PLAIN.encode() + random.Random(2).randbytes(900), "this is binary data, full of control characters"),
+        (bytes(range(1, 128)) * 9, "this is binary data, full of control characters"),
         (PLAIN.encode("utf-16-le"), "this looks like UTF-16LE without a byte order mark"),
         (PLAIN.encode("utf-16") + b"x", "byte 1,"),
         (PLAIN.replace("number", "café").encode("cp1252"), "this may be cp1252"),
@@ -203,6 +206,17 @@ def test_rows_without_text_or_label_are_left_out_on_demand(tmp_path: Path) -> No
     assert splits.notes == ("4 rows left out: no text or no label in them",)
     named = load(tmp_path / "a.csv", PLAIN + "a,nan\nb,nan\n", classes=["neg", "pos", "nan"], skip_incomplete=True)
     assert sum(part.class_counts()[2] for part in (named.train, named.validation, named.test)) == 2
+
+
+def test_true_and_1_in_json_mean_the_same_and_numbers_in_quotes_are_numbers(tmp_path: Path) -> None:
+    mixed = [True, 1, "1", False, 0, "0"]
+    rows = "\n".join(json.dumps({"text": f"text {at}", "label": mixed[at % 6]}) for at in range(60))
+    message = refused(tmp_path / "a.jsonl", rows)
+    assert message.startswith(
+        "data.label_column: '1' (20) and 'true' (10) mean the same; labels that mean the same are"
+    )
+    assert load(tmp_path / "a.jsonl", rows, merge_labels=True).classes == ("0", "1")
+    assert load(tmp_path / "a.jsonl", rows, classes=["0", "1", "true", "false"]).classes == ("0", "1", "true", "false")
 
 
 def test_labels_that_look_alike_are_merged_on_demand(tmp_path: Path) -> None:
