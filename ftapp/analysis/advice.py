@@ -10,6 +10,7 @@ tell, the choice is the one that trains fewer weights at first, and the other on
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -96,6 +97,8 @@ def recipe_for(name: str | None, source: str | None) -> str:
     Raises RecipeError where neither tells it.
     """
     if name is not None:
+        if name not in recipes.bundled() and (given := sources.guess(name)):
+            raise _refused("", f"'{name}' is data and no recipe; name them as --source {shlex.quote(given)}")
         return name
     if source is None:
         raise _refused("", "advice is about a source or a recipe; got neither; for example --source folder:photos")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ def find(name: str) -> Path:
 
     Raises RecipeError when there is none, naming the nearest.
     """
+    if name in bundled():
+        return bundled()[name]
+    if source := sources.guess(name):
+        given = f"--set {shlex.quote(f'data.source={source}')}"
+        raise RecipeError([Problem("", "", f"'{name}' is data and no recipe; name a recipe, and the data as {given}")])
     if name.endswith(".toml") or "/" in name:
         try:
             path = Path(name).expanduser()
@@ -49,8 +55,6 @@ def find(name: str) -> Path:
                 )
             ]
         )
-    if name in bundled():
-        return bundled()[name]
     raise RecipeError([Problem("", "", f"there is no recipe '{name}'; {nearest(name, bundled())}")])
 
 

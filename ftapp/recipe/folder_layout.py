@@ -29,6 +29,7 @@ _WORDS: dict[str, Role | Literal["unlabelled"]] = {
 }
 _FILLERS = {"set", "data", "dataset", "images", "image", "imgs", "img", "split", "part", "fold", "folder", "samples"}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_SAMPLE = 20  # files of a class folder that are looked at
 _DEEPEST = 8  # wrappers around wrappers; links may go in circles
 
 
@@ -150,6 +151,11 @@ def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> No
     divided = [folder for folder in inner if classes[folder]]
     names = set().union(*(classes[folder] for folder in divided))
     nameless = [folder for folder in inner if role(folder.name) is None]
+    if nameless and not all(map(_holds_pictures, divided)):
+        raise LayoutError(
+            f"{_list(inner)} hold other files than images, by their names; a folder of images has a folder for each "
+            "class, or splits that hold these: name that folder"
+        )
     if nameless and all(role(name, strict=True) for name in names):
         if all(_names(folder / name) for folder in divided for name in classes[folder]):
             raise LayoutError(
@@ -222,6 +228,15 @@ def _is_data(path: Path) -> bool:
 
 def _holds_data(folder: Path) -> bool:
     return any(not local_files.is_note(path) for path in local_files.walk(folder, lambda path, problem: None))
+
+
+def _holds_pictures(split: Path) -> bool:
+    """Whether half or more of the first files in each class folder are pictures by their names."""
+    found: list[bool] = []
+    for folder in local_files.list_folders(split):
+        files = (path for path in local_files.walk(folder, lambda path, problem: None) if not local_files.is_note(path))
+        found += map(local_files.is_picture, itertools.islice(files, _SAMPLE))
+    return 2 * sum(found) >= len(found)
 
 
 def _list(folders: Sequence[Path | str]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -123,6 +124,17 @@ def _checked(uri: str) -> str:
     if kind not in ("a file", "a folder") or (kind == "a folder" and source.scheme in ("csv", "jsonl")):
         raise ValueError(f"'{path}' is {kind}, and {source.scheme}: is followed by a file; {_hint(path)}")
     return absolute
+
+
+def guess(text: str) -> str | None:
+    """The source that a text most likely is, where a recipe was to be named: a URI, or the path of data that exist."""
+    scheme, colon, _ = text.partition(":")
+    if text.startswith("pypi://") or (colon and scheme in _LOCAL | _NAMED):
+        return text
+    with suppress(OSError):  # a name too long for a file
+        if Path(text).exists() and (likely := _scheme_of(Path(text))):
+            return f"{likely}:{text}"
+    return None
 
 
 def anchor(uri: str, folder: Path) -> str:

@@ -89,6 +89,7 @@ def test_structure_decides(tmp_path: Path, folders: Sequence[str], expected: dic
         (("test/cat", "test/dog", "val/cat", "val/dog"), r"none of them trains"),
         (("train/cat", "train/dog", "test/bus", "test/car"), r"'test' and the training split share no class"),
         (("cat/train", "cat/val", "dog/train", "dog/val"), r"splits are the outer folders .* as in val/cat"),
+        (("bin/x/a.so", "bin/y/b.so", "lib/x/c.so", "lib/y/d.so"), r"'bin' and 'lib' hold other files than images"),
         (("a/train/cat", "a/test/cat", "b/train/cat", "b/test/cat"), r"splits of their own .* as in folder:.*/a"),
     ],
 )  # fmt: skip
