@@ -1,37 +1,56 @@
-"""The README holds: its commands run, its recipes are those that ship, its code reads a trained model."""
+"""The documents hold: their commands run, their recipes are those that ship, their code reads a trained model."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import tomllib
+import typing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+import command_reference
+import event_reference
+import outputs
+import recipe_reference
 from ftapp import recipe
 from ftapp.cli import app
 from ftapp.common.errors import RunError
-from ftapp.recipe import Augment, Frozen, Phase, Section, layer_rules
+from ftapp.recipe import Augment, Data, Frozen, Model, Phase, Recipe, Section, cautions, layer_rules
 from ftapp.rpc.messages import Probe, Survey
+from ftapp.runs import events, outcome
 from ftapp.runs.run_folder import EXIT_CODES
 from tests.conftest import Do, record_run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+}
+"""All documents by their paths."""
 
 
-def blocks(language: str) -> list[str]:
-    """The README's code blocks in a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str | None = None) -> list[str]:
+    """The code blocks in a language, in order, of one page or of all."""
+    pages = PAGES.values() if text is None else [text]
+    pattern = rf"^```{language}\n(.*?)^```"
+    return [block for page in pages for block in re.findall(pattern, page, re.MULTILINE | re.DOTALL)]
 
 
 def commands() -> list[str]:
-    """Every command line that begins with ftapp, also as the last part of the set-up's."""
+    """Each command line that begins with ftapp once, also as the last part of the set-up's."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
-    return [line.split(" && ")[-1].removeprefix(".venv/bin/") for line in lines if "ftapp " in line]
+    found = [line.split(" && ")[-1].removeprefix(".venv/bin/") for line in lines if "ftapp " in line]
+    return list(dict.fromkeys(found))
+
+
+def page(name: str) -> str:
+    """A page of docs/."""
+    return PAGES[f"docs/{name}.md"]
 
 
 def invoke(*arguments: str) -> Result:
@@ -52,7 +71,8 @@ def test_two_commands_do_all_set_up() -> None:
 
 
 def test_table_has_every_recipe() -> None:
-    listed = re.findall(r"^\| `([\w-]+)` \|", README, re.MULTILINE)
+    table = page("recipes").partition("\n## ")[0]
+    listed = re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)
     assert sorted(listed) == sorted(recipe.bundled())
 
 
@@ -69,7 +89,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         if arguments[0] in ("run", "plan", "lr-find", "advise", "serve"):
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
-            file.unlink()  # The README copies into one name more than once.
+            file.unlink()  # The documents copy into one name more than once.
         result = invoke(*arguments)
         assert result.exit_code == 0, (line, result.output)
         made[line] = result.output
@@ -144,7 +164,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
     test_runs_are_accepted(command.strip(), tmp_path, monkeypatch)
 
 
-def test_commands_are_all_in_the_readme() -> None:
+def test_commands_are_all_in_the_documents() -> None:
     names = {command.name or getattr(command.callback, "__name__", "") for command in app.app.registered_commands}
     assert names == {shlex.split(line)[1] for line in commands()}
 
@@ -201,7 +221,7 @@ def test_arms_are_valid(tmp_path: Path) -> None:
 
 
 def test_rules_parse() -> None:
-    section = README.partition("## Which layers train")[2].partition("\n## ")[0]
+    section = page("freezing").partition("## Which layers train")[2].partition("\n## ")[0]
     listed = re.findall(r"`([^`\n]+)`", section.partition("- groups:")[2].partition("A rule that")[0])
     assert set(layer_rules.GROUPS) <= set(listed)
     for selection in listed:
@@ -209,14 +229,14 @@ def test_rules_parse() -> None:
 
 
 def test_exit_codes() -> None:
-    assert set(map(int, re.findall(r"^\| (\d+) \|", README, re.MULTILINE))) == set(EXIT_CODES.values())
+    assert set(map(int, re.findall(r"^\| (\d+) \|", page("batch"), re.MULTILINE))) == set(EXIT_CODES.values())
 
 
 def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> None:
     code, _, run = do(image_recipe, "phase.head.epochs=1", "augment.flip=horizontal")
     assert code == 0
-    section = README.partition("## What a run leaves")[2]
-    for name in re.findall(r"^\| `([\w./]+)` \|", section.partition("To use")[0], re.MULTILINE):
+    section = page("runs").partition("## What a run leaves")[2].partition("\n## ")[0]
+    for name in re.findall(r"^\| `([\w./]+)` \|", section, re.MULTILINE):
         if name != "train.log":  # what `ftapp run` makes of the process's output; this process has none of its own
             assert (run.folder / name).exists(), name
     examples = [np.zeros((16, 16, 3), np.uint8)]
@@ -228,20 +248,112 @@ _OF_COMMAND = {"recipe", "run", "model", "status", "constant", "recall", "warnin
 
 
 def test_keys_of_the_json_result(do: Do, image_recipe: str) -> None:
-    text, _, phases = README.partition("`--json` prints one object")[2].partition("```")[0].partition("Each of the")
+    section = page("batch").partition("\n## JSON\n")[2].partition("\n## ")[0]
+    text, _, phases = section.partition("Each of the phases")
     _, history, _ = do(image_recipe, "phase.head.epochs=1")
     summary = history.summary()
-    assert set(re.findall(r"`(\w+)`", text)) == _OF_COMMAND | set(summary)
-    assert set(re.findall(r"`(\w+)`", phases)) == set(summary["phases"][0]) - {"name", "steps", "trainable_share"}
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == _OF_COMMAND | set(summary)
+    assert set(re.findall(r"`(\w+)`", phases)) == set(summary["phases"][0])
 
 
 def test_links_and_pictures_are_there() -> None:
-    targets = re.findall(r"\]\(([^)]+)\)", README)
-    assert "assets/run.svg" in targets
-    for target in targets:
-        assert (ROOT / target).is_file(), target
+    made = ("reference/", "contributing.md", "changelog.md")  # while the pages are built, which checks links to them
+    pictures = set()
+    for name, text in PAGES.items():
+        for target in re.findall(r"\]\(([^)#\s]+)", text):
+            if target.startswith("https://") or target.removeprefix("../").startswith(made):
+                continue
+            assert (ROOT / name).parent.joinpath(target).is_file(), (name, target)
+            pictures.add(Path(target).name if target.endswith(".svg") else None)
+    assert pictures - {None} == {path.name for path in (ROOT / "docs" / "pictures").iterdir()}
 
 
 def test_files_that_are_named_exist() -> None:
-    for name in re.findall(r"`((?:assets|tests|\.ci)/[\w./-]+)`", README):
-        assert (ROOT / name).exists(), name
+    for text in PAGES.values():
+        for name in re.findall(r"`((?:assets|benchmarks|docs|tests|\.ci)/[\w./-]+)`", text):
+            assert (ROOT / name).exists(), name
+
+
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+    assert README.count("![") == 1
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^(\w+):  ## ", makefile, re.MULTILINE))
+    named = {name for text in PAGES.values() for name in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE)}
+    assert named
+    assert named <= targets
+
+
+def test_environment_variables_are_listed() -> None:
+    internal = {"FTAPP_OFFLINE", "FTAPP_VERIFY_CACHE"}  # what the command tells its processes
+    read = {
+        name
+        for path in (ROOT / "ftapp").rglob("*.py")
+        for name in re.findall(r"\"(FTAPP_[A-Z_]+)\"", path.read_text("utf-8"))
+    }
+    listed = set(re.findall(r"^\| `(FTAPP_\w+)` \|", page("batch"), re.MULTILINE))
+    assert listed == read - internal
+
+
+def test_warnings_and_cautions_are_explained() -> None:
+    source = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (cautions, outcome))
+    names = set(re.findall(r"Caution\(\s*\"([\w-]+)\"", source))
+    assert len(names) > 15
+    table = re.findall(r"^\| (`[^|]+`) \|", page("troubleshooting"), re.MULTILINE)
+    explained = {name for cell in table for name in re.findall(r"`([\w-]+)`", cell)}
+    assert names <= explained
+
+
+def test_rooms_are_those_of_the_import_contract() -> None:
+    section = page("architecture").partition("## The rooms")[2].partition("\n## ")[0]
+    rows = [set(re.findall(r"`(\w+)`", cell)) for cell in re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    assert rows == [set(layer.split(" | ")) for layer in reversed(layers) if layer != "__main__"]
+    assert set().union(*rows) == {path.parent.name for path in (ROOT / "ftapp").glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize("name", [name for name, text in PAGES.items() if "\n<!-- output -->\n" in text])
+def test_outputs_that_pages_ask_for_can_be_shown(name: str) -> None:
+    shown = outputs.shown(PAGES[name])
+    assert "\n<!-- output -->\n" not in shown
+    assert shown.count("```text\n") == PAGES[name].count("\n<!-- output -->\n")
+
+
+def test_recipe_reference_has_every_key_with_its_meaning() -> None:
+    text = recipe_reference.page()
+    sections: dict[str, type[Section]] = {
+        "model": Model,
+        "data": Data,
+        "augment": Augment,
+        "phase": Phase,
+        "top": Recipe,
+    }
+    for name, section in sections.items():
+        part = text.partition(f"{{#{name}}}")[2].partition("\n## ")[0]
+        rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", part, re.MULTILINE))
+        assert {key for key, info in section.model_fields.items() if info.description} - {"finding"} <= rows.keys(), (
+            name
+        )
+        assert all(rows.values()), name
+    assert "| `batch_size` | whole number from 1 to 65,536 | `32` |" in text
+    assert "| `dropout` | number from 0 to below 1 | `0` |" in text
+    assert "| `seed` | whole number from 0 to below 2^31 | `0` |" in text
+
+
+def test_event_reference_has_every_event_with_its_fields() -> None:
+    text = event_reference.page()
+    for event in typing.get_args(events.AnyEvent):
+        part = text.partition(f"## `{event.__struct_config__.tag}` ")[2].partition("\n## ")[0]
+        rows = re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
+        assert rows == [name for name in event.__struct_fields__ if name != "time"]
+
+
+def test_command_reference_has_every_command() -> None:
+    text = command_reference.page()
+    assert set(re.findall(r"^## ftapp (\S+)$", text, re.MULTILINE)) == {
+        command.name or getattr(command.callback, "__name__", "") for command in app.app.registered_commands
+    }

@@ -1,0 +1,41 @@
+"""What mkdocs runs while it builds the site: adds the pages that are made from code, and shows what commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+import command_reference
+import event_reference
+import outputs
+import recipe_reference
+
+ROOT = Path(__file__).parents[2]
+_MADE: dict[str, Callable[[], str]] = {
+    "reference/recipe.md": recipe_reference.page,
+    "reference/events.md": event_reference.page,
+    "reference/commands.md": command_reference.page,
+    "changelog.md": lambda: _from_root("CHANGELOG.md"),
+    "contributing.md": lambda: _from_root("CONTRIBUTING.md"),
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made from code or stand elsewhere in the repository."""
+    for path, page in _MADE.items():
+        files.append(File.generated(config, path, content=page()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put what a command prints below the command, where a page asks for it."""
+    return outputs.shown(markdown)
+
+
+def _from_root(name: str) -> str:
+    """A page that stands in the repository's root, with links as they are from docs/."""
+    return (ROOT / name).read_text("utf-8").replace("](docs/", "](")

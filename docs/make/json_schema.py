@@ -1,0 +1,97 @@
+"""Describes values of a JSON schema in words, for the reference pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+_READABLE_BITS = 31  # from which on digits say less than the power
+
+
+def describe(schema: Schema, definitions: Mapping[str, Schema]) -> str:
+    """What a value may be, in Markdown.
+
+    Args:
+        schema: The JSON schema of the value.
+        definitions: Schemas by name, for references.
+
+    Returns:
+        Words such as "whole number from 1 to 65,536".
+    """
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})" if "properties" in definitions[name] else describe(definitions[name], {})
+    for form in ("anyOf", "oneOf"):
+        if form in schema:
+            return " or ".join(describe(each, definitions) for each in schema[form] if each.get("type") != "null")
+    if "const" in schema:
+        return _code(schema["const"])
+    if "enum" in schema:
+        return ", ".join(map(_code, schema["enum"]))
+    match schema.get("type"):
+        case "integer":
+            return f"whole number{_bounds(schema)}"
+        case "number":
+            return f"number{_bounds(schema)}"
+        case "boolean":
+            return "`true` or `false`"
+        case "string":
+            return "text"
+        case "array" if "prefixItems" in schema:
+            return f"list of {len(schema['prefixItems'])} values"
+        case "array":
+            return f"list{_length(schema)} of: {describe(schema.get('items', {}), definitions)}"
+        case "object" if "properties" in schema:
+            return "table of " + ", ".join(map(_code, schema["properties"]))
+        case "object":
+            return f"table of: {describe(schema.get('additionalProperties', {}), definitions)}"
+    return "any value"
+
+
+def default(schema: Schema, *, required: bool) -> str:
+    """What holds where the key is missing, in Markdown."""
+    if required:
+        return "required"
+    value = schema.get("default")
+    return "" if value is None else _code(value)
+
+
+def cell(text: str) -> str:
+    """A text as the cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+def _code(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, float):
+        return f"`{value:g}`"
+    return f'`"{value}"`' if value == "" else f"`{value}`"
+
+
+def _bounds(schema: Schema) -> str:
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    above = f" above {_number(low)}" if "exclusiveMinimum" in schema else f" from {_number(low)}"
+    below = f" to below {_number(high)}" if "exclusiveMaximum" in schema else f" to {_number(high)}"
+    return f"{above * (low is not None)}{below * (high is not None)}"
+
+
+def _length(schema: Schema) -> str:
+    low, high = schema.get("minItems", 0), schema.get("maxItems")
+    if low == high:
+        return f" of {low}"
+    if high is None:
+        return f" of at least {low}" if low else ""
+    return f" of {low} to {high}" if low else f" of at most {high}"
+
+
+def _number(value: Any) -> str:
+    """A bound as one reads it: large powers of two, from which many bounds are made, as such."""
+    if not isinstance(value, int):
+        return "" if value is None else f"{value:g}"
+    power = max(0, abs(value) - 1).bit_length()
+    if power < _READABLE_BITS or 2**power - abs(value) > 1:
+        return f"{value:,}"
+    return f"{'-' * (value < 0)}2^{power}{' - 1' * (2**power - abs(value))}"

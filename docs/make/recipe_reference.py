@@ -1,0 +1,58 @@
+"""The reference of a recipe's keys, made from the schema that checks recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ftapp.recipe import Recipe
+from json_schema import Schema, cell, default, describe
+
+_INTRODUCTION = """# Recipe reference
+
+A recipe is a TOML file. This page is made from the schema that checks recipes, so it holds every key.
+A key that is not listed here is refused. A value is never converted from one type to another.
+
+`[profile.NAME]` tables hold keys that override others for a smaller machine; `--profile NAME` applies them.
+`[[arm]]` tables hold the variants of an [experiment](../experiments.md).
+`--set KEY=VALUE` overrides a key on the command line.
+A phase's keys are then `phase.NAME.KEY`, as in `--set phase.head.epochs=5`.
+"""
+
+
+def page() -> str:
+    """The page in Markdown."""
+    schema = Recipe.model_json_schema()
+    return "\n".join([_INTRODUCTION, *_lines(schema)])
+
+
+def _lines(schema: dict[str, Any]) -> Iterator[str]:
+    definitions, properties = schema["$defs"], schema["properties"]
+    sections = {key: name for key, value in properties.items() if (name := _section(value))}
+    yield "## Keys before the first table {#top}\n"
+    yield from _table({key: value for key, value in properties.items() if key not in sections}, schema, definitions)
+    for key, name in sections.items():
+        section, repeated = definitions[name], properties[key].get("type") == "array"
+        heading = f"[[{key}]]" if repeated else f"[{key}]"
+        yield f"\n## `{heading}` {{#{key}}}\n"
+        yield section["description"] + "\n"
+        if repeated:
+            yield "The table can stand more than once.\n"
+        elif key not in schema["required"]:
+            yield "The table can be left out.\n"
+        yield from _table(section["properties"], section, definitions)
+
+
+def _table(properties: dict[str, Schema], section: Schema, definitions: dict[str, Schema]) -> Iterator[str]:
+    yield "| key | value | default | meaning |\n|---|---|---|---|"
+    for key, value in properties.items():
+        holds = default(value, required=key in section.get("required", ()))
+        yield f"| `{key}` | {cell(describe(value, definitions))} | {holds} | {cell(value.get('description', ''))} |"
+
+
+def _section(value: Schema) -> str | None:
+    """The name of the section that a key holds, alone or in a list; None for a plain value."""
+    for each in (value, value.get("items", {}), *value.get("anyOf", ())):
+        if "$ref" in each:
+            return str(each["$ref"].rpartition("/")[2])
+    return None
