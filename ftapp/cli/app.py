@@ -431,7 +431,7 @@ def lr_find(
         print(json.dumps(result))
         return
     from ftapp.common.console import PlainConsole
-    from ftapp.tui import plain_text
+    from ftapp.tui.terminal import plain_text
 
     plain_text.prepare(sys.stdout)
     is_terminal = sys.stdout.isatty()

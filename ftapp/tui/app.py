@@ -21,12 +21,12 @@ from textual.screen import Screen
 
 from ftapp.common import user_folders
 from ftapp.common.console import PlainConsole
-from ftapp.tui import no_color, plain_text, terminal
-from ftapp.tui.palette import Palette
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
-from ftapp.tui.themes import THEMES
-from ftapp.tui.visible import Visible
+from ftapp.tui.terminal import capabilities, no_color, plain_text
+from ftapp.tui.terminal.control_characters import Visible
+from ftapp.tui.terminal.palette import Palette
+from ftapp.tui.terminal.themes import THEMES
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -313,5 +313,5 @@ def run_app(runs_dir: Path | None, *, offline: bool) -> None:
         user_folders.data()
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
     plain_text.prepare(sys.__stderr__)  # which Textual draws on
-    terminal.ask()
+    capabilities.ask()
     FtApp(runs_dir, offline=offline).run()

@@ -11,7 +11,7 @@ from textual_hires_canvas import Canvas
 from textual_plot.plot_widget import LinePlot
 
 from ftapp.tui.curves import Curve
-from ftapp.tui.themes import THEMES
+from ftapp.tui.terminal.themes import THEMES
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.plot import Ticks
 

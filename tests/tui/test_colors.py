@@ -15,9 +15,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color as TextualColor
 
-from ftapp.tui.palette import Palette, nearest
-from ftapp.tui.themes import THEMES
-from ftapp.tui.widgets.sixel_image import colors_first
+from ftapp.tui.terminal.palette import Palette, nearest
+from ftapp.tui.terminal.sixel_image import colors_first
+from ftapp.tui.terminal.themes import THEMES
 
 _ATTRIBUTES = "\x1b[?62;22c"
 _ALL_COLORS = "\x1bP1$r0;48:2::1:2:3m\x1b\\"
@@ -25,8 +25,8 @@ _NOT_ALL = "\x1bP1$r0;48:5:16m\x1b\\"
 _SECONDS = 60  # to start, and to answer, on a busy machine
 _INTERFACE = f"""
 from ftapp.cli import app
-from ftapp.tui import terminal
-terminal._SECONDS = {_SECONDS}
+from ftapp.tui.terminal import capabilities
+capabilities._SECONDS = {_SECONDS}
 app.main()
 """
 

@@ -18,7 +18,7 @@ from ftapp.tui.app import FtApp
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.screens.runs import RunsScreen
-from ftapp.tui.visible import Visible
+from ftapp.tui.terminal.control_characters import Visible
 from tests.tui.conftest import RECIPE, Write
 
 POISON = "\x1b]0;owned\x07\x1b[31m[bold]x[/y] \x9b2J\u202egnp"

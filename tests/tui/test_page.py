@@ -12,7 +12,7 @@ from textual.widget import Widget
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.page import Page
-from ftapp.tui.widgets import graphics
+from ftapp.tui.terminal import graphics
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.pictures import Pictures
 

@@ -42,7 +42,7 @@ class Page(Screen[None]):
 
     def on_screen_suspend(self) -> None:
         """Hide pictures that the terminal draws itself, which would lie over a dialog."""
-        from ftapp.tui.widgets import graphics
+        from ftapp.tui.terminal import graphics
 
         self.set_class(bool(self.query("Picture, Pictures")) and not graphics.in_cells(self.app), "-covered")
 

@@ -23,10 +23,10 @@ from ftapp.runs.history import History
 from ftapp.runs.parallel_reader import SharedFollower
 from ftapp.runs.run_folder import Run
 from ftapp.tui.curves import Curve
-from ftapp.tui.pace import rest
 from ftapp.tui.screens.ask import Ask
 from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.page import Page
+from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble

@@ -9,7 +9,7 @@ from PIL import Image
 from textual.containers import Center
 
 from ftapp.data import images
-from ftapp.tui.widgets import graphics
+from ftapp.tui.terminal import graphics
 
 _LARGEST = 1024  # pixels to a side: more than any terminal shows
 

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from ftapp.tui.widgets import graphics
+from ftapp.tui.terminal import graphics
 
 
 class Pictures(Vertical):

@@ -23,7 +23,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.recipe import Phase
 from ftapp.recipe.base_rate import override
 from ftapp.report import lr_find as drawn
-from ftapp.tui import plain_text
+from ftapp.tui.terminal import plain_text
 from tests.unit.analysis.test_lr_suggestions import bowl, swept
 from tests.unit.report.test_report import checked
 

@@ -7,7 +7,7 @@ from io import BytesIO, TextIOWrapper
 import pytest
 from rich.cells import cell_len
 
-from ftapp.tui import plain_text
+from ftapp.tui.terminal import plain_text
 
 
 def written(text: str, encoding: str) -> str:

@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ftapp.tui import terminal
+from ftapp.tui.terminal import capabilities
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -22,7 +22,7 @@ def image_class(app: App[Any]) -> type[Image]:
     """The widget of textual-image that suits what shows the app. The first call imports for a fifth of a second.
 
     textual-image asks the terminal when it is imported, and Textual would read the answers as key presses, so it is
-    imported with the terminal out of its sight and told what `ftapp.tui.terminal` knows.
+    imported with the terminal out of its sight and told what `ftapp.tui.terminal.capabilities` knows.
     """
     shown = sys.__stdout__
     if "textual_image.widget" not in sys.modules:
@@ -31,14 +31,14 @@ def image_class(app: App[Any]) -> type[Image]:
         from textual_image import _terminal, widget
     finally:
         sys.__stdout__ = shown  # type: ignore[misc]
-    if size := terminal.cell_size():
+    if size := capabilities.cell_size():
         setattr(_terminal.get_cell_size, "_result", _terminal.CellSize(*size))  # noqa: B010
     if app.is_headless or app.is_web:
         return widget.HalfcellImage
-    if terminal.has_kitty_graphics():
+    if capabilities.has_kitty_graphics():
         return widget.TGPImage
-    if terminal.has_sixel():
-        from ftapp.tui.widgets.sixel_image import SixelImage
+    if capabilities.has_sixel():
+        from ftapp.tui.terminal.sixel_image import SixelImage
 
         return SixelImage
     return widget.HalfcellImage
