@@ -141,7 +141,7 @@ class FtApp(App[None]):
 
     def action_show(self, place: str) -> None:
         """Go to the recipes or to the runs; what lies above them is closed, after a question where that loses work."""
-        from ftapp.tui.screens.dialog import Dialog
+        from ftapp.tui.dialogs.dialog import Dialog
 
         if unsaved := self._unsaved():
             dialog = Dialog("Leave without saving?", unsaved, ["Leave", "Stay"])
@@ -159,19 +159,19 @@ class FtApp(App[None]):
 
     def _unsaved(self) -> str:
         """What closing all screens would lose."""
-        from ftapp.tui.screens.page import Page
+        from ftapp.tui.page import Page
 
         return " ".join(screen.unsaved for screen in self.screen_stack if isinstance(screen, Page) and screen.unsaved)
 
     def action_help(self) -> None:
         """Show what the screen is for and its keys."""
-        from ftapp.tui.screens.help import HelpScreen
+        from ftapp.tui.dialogs.help import HelpScreen
 
         self.push_screen(HelpScreen(self.screen))
 
     def action_leave(self) -> None:
         """Close the interface. That runs go on is said first, and what would be lost is asked."""
-        from ftapp.tui.screens.dialog import Dialog
+        from ftapp.tui.dialogs.dialog import Dialog
 
         said = [self._unsaved()]
         if self.live_runs:
@@ -233,7 +233,7 @@ class FtApp(App[None]):
 
     def stop_experiment(self, experiment: Experiment) -> None:
         """End an experiment and its runs; what is not trained yet is lost, so that is asked first."""
-        from ftapp.tui.screens.dialog import Dialog
+        from ftapp.tui.dialogs.dialog import Dialog
 
         def answered(choice: str | None) -> None:
             try:
@@ -250,7 +250,7 @@ class FtApp(App[None]):
         """Remove deleted runs for good, after a question that says how many there are."""
         from ftapp.common import formatting
         from ftapp.experiments import trash
-        from ftapp.tui.screens.dialog import Dialog
+        from ftapp.tui.dialogs.dialog import Dialog
 
         found = await asyncio.to_thread(trash.contents, self.runs_dir)
         if not found:

@@ -10,9 +10,9 @@ from textual.widgets import Input, OptionList
 from ftapp import recipe
 from ftapp.recipe import presets, sources
 from ftapp.tui import offers
+from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.choose import Choose
-from ftapp.tui.screens.pick_file import PickFile
 from ftapp.tui.widgets.field import FieldLine
 from tests.tui.harness import SIZES, drawn, until
 from tests.tui.test_configure import HUB, line, opened

@@ -18,12 +18,12 @@ from ftapp.recipe import Recipe
 from ftapp.rpc import structure_cache
 from ftapp.rpc.clients import Inspector, Told
 from ftapp.rpc.messages import Probe, Survey
+from ftapp.tui.dialogs.ask import Ask
+from ftapp.tui.dialogs.dialog import Dialog
+from ftapp.tui.dialogs.help import HelpScreen
 from ftapp.tui.draft import Draft
 from ftapp.tui.screens.advise import AdviseScreen
-from ftapp.tui.screens.ask import Ask
 from ftapp.tui.screens.configure import ConfigureScreen
-from ftapp.tui.screens.dialog import Dialog
-from ftapp.tui.screens.help import HelpScreen
 from ftapp.tui.screens.meaning import MeaningScreen
 from ftapp.tui.widgets.augment_pane import AugmentPane
 from ftapp.tui.widgets.bars import Bars

@@ -14,7 +14,7 @@ from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.tui import desktop
 from ftapp.tui.app import FtApp
-from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.screens.experiment import ExperimentScreen
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.run import RunScreen

@@ -12,8 +12,8 @@ from textual.app import App, ComposeResult
 from textual.widgets import Input
 
 from ftapp.tui.app import FtApp
+from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.draft import Draft
-from ftapp.tui.screens.ask import Ask
 from ftapp.tui.widgets.choice import Choice
 from ftapp.tui.widgets.search_line import SearchLine
 from ftapp.tui.widgets.text_line import TextLine, shorten

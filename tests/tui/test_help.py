@@ -8,8 +8,8 @@ import pytest
 from textual.widgets._footer import FooterKey
 
 from ftapp.tui.app import FtApp
-from ftapp.tui.screens.dialog import Dialog
-from ftapp.tui.screens.help import HelpScreen
+from ftapp.tui.dialogs.dialog import Dialog
+from ftapp.tui.dialogs.help import HelpScreen
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.facts import Facts

@@ -10,8 +10,8 @@ from PIL import Image
 from textual.widget import Widget
 
 from ftapp.tui.app import FtApp
-from ftapp.tui.screens.dialog import Dialog
-from ftapp.tui.screens.page import Page
+from ftapp.tui.dialogs.dialog import Dialog
+from ftapp.tui.page import Page
 from ftapp.tui.terminal import graphics
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.pictures import Pictures

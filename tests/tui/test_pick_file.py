@@ -8,7 +8,7 @@ from pathlib import Path
 from textual.app import App
 from textual.widgets import DirectoryTree
 
-from ftapp.tui.screens.pick_file import PickFile
+from ftapp.tui.dialogs.pick_file import PickFile
 from tests.tui.harness import until
 
 

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Static
 from ftapp.experiments import trash
 from ftapp.runs.events import EventLog, RunEnded, Stepped
 from ftapp.tui import desktop
-from ftapp.tui.screens.dialog import Dialog
+from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.widgets.run_table import RunTable
 from tests.tui.conftest import Write
 from tests.tui.harness import SIZES, Opened, listed, notes, until

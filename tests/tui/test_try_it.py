@@ -21,7 +21,7 @@ from ftapp.rpc.messages import Prediction
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
-from ftapp.tui.screens.pick_file import PickFile
+from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.screens.try_it import TryScreen
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.picture import Picture

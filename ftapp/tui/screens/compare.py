@@ -25,8 +25,8 @@ from ftapp.runs.run_folder import Run
 from ftapp.tui import comparison
 from ftapp.tui.comparison import Results
 from ftapp.tui.curves import Curve, Floats
+from ftapp.tui.page import Page
 from ftapp.tui.run_columns import status_words
-from ftapp.tui.screens.page import Page
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Fact, Facts

@@ -29,17 +29,17 @@ from ftapp.rpc.clients import Inspector
 from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import SupersededError
 from ftapp.tui import edits, layers, offers, recipe_words
+from ftapp.tui.dialogs.ask import Ask
+from ftapp.tui.dialogs.dialog import Dialog
+from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.draft import Draft
 from ftapp.tui.edits import Form
 from ftapp.tui.offers import Offer
+from ftapp.tui.page import Page
 from ftapp.tui.screens.advise import AdviseScreen
-from ftapp.tui.screens.ask import Ask
 from ftapp.tui.screens.choose import Choose
-from ftapp.tui.screens.dialog import Dialog
 from ftapp.tui.screens.find_rate import FindRate
 from ftapp.tui.screens.meaning import MeaningScreen
-from ftapp.tui.screens.page import Page
-from ftapp.tui.screens.pick_file import PickFile
 from ftapp.tui.widgets.augment_pane import VIEWS, AugmentPane
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.choice import Choice

@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 
 from ftapp.common import formatting
 from ftapp.tui.catalog import Catalog, Entry
-from ftapp.tui.screens.page import Page
+from ftapp.tui.page import Page
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.search_line import SearchLine
 
@@ -244,7 +244,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     def action_copy(self) -> None:
         """Copy the recipe as a file of one's own."""
-        from ftapp.tui.screens.ask import Ask
+        from ftapp.tui.dialogs.ask import Ask
 
         if entry := self.entry:
             taken = {path.name for path in _here().glob("*.toml")}

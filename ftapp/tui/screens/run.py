@@ -23,9 +23,9 @@ from ftapp.runs.history import History
 from ftapp.runs.parallel_reader import SharedFollower
 from ftapp.runs.run_folder import Run
 from ftapp.tui.curves import Curve
-from ftapp.tui.screens.ask import Ask
-from ftapp.tui.screens.dialog import Dialog
-from ftapp.tui.screens.page import Page
+from ftapp.tui.dialogs.ask import Ask
+from ftapp.tui.dialogs.dialog import Dialog
+from ftapp.tui.page import Page
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
@@ -257,7 +257,7 @@ when this screen or the interface is closed. Commands are carried out at the end
 
     def action_choose_panes(self) -> None:
         """Choose which panes are shown; the choice is remembered."""
-        from ftapp.tui.screens.choose_panes import ChoosePanes
+        from ftapp.tui.dialogs.choose_panes import ChoosePanes
 
         def chosen(hidden: list[str] | None) -> None:
             if hidden is not None:

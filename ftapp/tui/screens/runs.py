@@ -22,8 +22,8 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.trash import Deleted
 from ftapp.tui import run_columns
-from ftapp.tui.screens.dialog import Dialog
-from ftapp.tui.screens.page import Page
+from ftapp.tui.dialogs.dialog import Dialog
+from ftapp.tui.page import Page
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.run_table import RunTable
 from ftapp.tui.widgets.search_line import SearchLine

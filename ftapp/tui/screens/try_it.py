@@ -23,9 +23,9 @@ from ftapp.experiments.listing import Summary, summarize
 from ftapp.recipe import Recipe, sources
 from ftapp.rpc.clients import Predictor
 from ftapp.runs.run_folder import Run
+from ftapp.tui.dialogs.pick_file import PickFile
+from ftapp.tui.page import Page
 from ftapp.tui.run_columns import result_words
-from ftapp.tui.screens.page import Page
-from ftapp.tui.screens.pick_file import PickFile
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.write import Write
 
