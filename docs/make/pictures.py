@@ -23,7 +23,7 @@ from ftapp.experiments import experiment_folder
 from ftapp.recipe import bundled
 from ftapp.runs.run_folder import Run, list_runs
 from ftapp.tui.app import FtApp
-from ftapp.tui.draft import Draft
+from ftapp.tui.editor.draft import Draft
 from outputs import RECORDED
 
 PICTURES = Path(__file__).parents[1] / "pictures"

@@ -479,7 +479,7 @@ def advise(
     survey = _surveyed(asked, name, source, offline=offline)
     given = advice.advise(asked, survey, profile)
     from ftapp.cli import outline
-    from ftapp.tui.draft import Draft
+    from ftapp.tui.editor.draft import Draft
 
     def command(course: advice.Course) -> str:
         return Draft.of(course).command()

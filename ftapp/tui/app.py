@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ftapp.experiments.listing import Summaries
     from ftapp.experiments.trash import Deleted
     from ftapp.runs.run_folder import Run
-    from ftapp.tui.draft import Draft
+    from ftapp.tui.editor.draft import Draft
 
 _LIVE_SECONDS = 2.0
 
@@ -190,7 +190,7 @@ class FtApp(App[None]):
 
     def configure(self, draft: Draft) -> None:
         """Open a recipe to look at and change before it runs."""
-        from ftapp.tui.screens.configure import ConfigureScreen
+        from ftapp.tui.editor.configure import ConfigureScreen
 
         self.push_screen(ConfigureScreen(draft))
 

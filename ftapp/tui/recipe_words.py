@@ -16,7 +16,7 @@ from ftapp.experiments.trash import folder_size
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
 from ftapp.recipe.layer_rules import decide, parse_rule
 from ftapp.rpc import structure_cache
-from ftapp.tui.draft import toml
+from ftapp.tui.editor.draft import toml
 
 _INDEX = "from a package index"
 

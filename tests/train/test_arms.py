@@ -95,7 +95,7 @@ _STARTS = """
 import sys
 from pathlib import Path
 from ftapp.experiments.experiment_folder import Options
-from ftapp.tui.draft import Draft
+from ftapp.tui.editor.draft import Draft
 draft = Draft(Path(sys.argv[1]), None, {"phase.finetune.epochs": 10000}, Options(repeats=2))
 print(draft.start(Path(sys.argv[2]), offline=True).folder)
 """

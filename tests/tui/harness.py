@@ -15,7 +15,7 @@ from textual.screen import Screen
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
-from ftapp.tui.draft import Draft
+from ftapp.tui.editor.draft import Draft
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.run_table import RunTable
 

@@ -10,8 +10,8 @@ from ftapp import recipe
 from ftapp.recipe import Recipe
 from ftapp.rpc.clients import Inspector, Told
 from ftapp.rpc.messages import Probe, Survey
-from ftapp.tui.draft import Draft
-from ftapp.tui.screens.advise import AdviseScreen
+from ftapp.tui.editor.advise import AdviseScreen
+from ftapp.tui.editor.draft import Draft
 from tests.tui.harness import Opened, until
 from tests.tui.test_choose import IMAGES
 

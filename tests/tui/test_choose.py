@@ -9,11 +9,11 @@ from textual.widgets import Input, OptionList
 
 from ftapp import recipe
 from ftapp.recipe import presets, sources
-from ftapp.tui import offers
 from ftapp.tui.dialogs.pick_file import PickFile
-from ftapp.tui.draft import Draft
-from ftapp.tui.screens.choose import Choose
-from ftapp.tui.widgets.field import FieldLine
+from ftapp.tui.editor import offers
+from ftapp.tui.editor.choose_offer import Choose
+from ftapp.tui.editor.draft import Draft
+from ftapp.tui.editor.field_line import FieldLine
 from tests.tui.harness import SIZES, drawn, until
 from tests.tui.test_configure import HUB, line, opened
 

@@ -21,20 +21,20 @@ from ftapp.rpc.messages import Probe, Survey
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.dialogs.help import HelpScreen
-from ftapp.tui.draft import Draft
-from ftapp.tui.screens.advise import AdviseScreen
-from ftapp.tui.screens.configure import ConfigureScreen
-from ftapp.tui.screens.meaning import MeaningScreen
-from ftapp.tui.widgets.augment_pane import AugmentPane
-from ftapp.tui.widgets.bars import Bars
+from ftapp.tui.editor.advise import AdviseScreen
+from ftapp.tui.editor.augment_pane import AugmentPane
+from ftapp.tui.editor.class_bars import Bars
+from ftapp.tui.editor.configure import ConfigureScreen
+from ftapp.tui.editor.data_pane import DataPane
+from ftapp.tui.editor.draft import Draft
+from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.editor.layer_tree import LayerTree
+from ftapp.tui.editor.layers_pane import LayersPane
+from ftapp.tui.editor.meaning import MeaningScreen
+from ftapp.tui.editor.rate_curve import Curve
 from ftapp.tui.widgets.cautions import Cautions
-from ftapp.tui.widgets.choice import Choice
-from ftapp.tui.widgets.curve import Curve
-from ftapp.tui.widgets.data_pane import DataPane
+from ftapp.tui.widgets.dropdown import Choice
 from ftapp.tui.widgets.facts import Facts
-from ftapp.tui.widgets.field import FieldLine
-from ftapp.tui.widgets.layer_tree import LayerTree
-from ftapp.tui.widgets.layers_pane import LayersPane
 from ftapp.tui.widgets.pictures import Pictures
 from tests.conftest import Tiny, few_photos
 from tests.tui.harness import SIZES, Opened, notes, until

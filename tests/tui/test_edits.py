@@ -8,10 +8,10 @@ import pytest
 
 from ftapp import recipe
 from ftapp.common.errors import Problem
-from ftapp.tui import edits
-from ftapp.tui.draft import Draft
-from ftapp.tui.edits import Form
-from ftapp.tui.fields import field
+from ftapp.tui.editor import edits
+from ftapp.tui.editor.draft import Draft
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.fields import field
 
 TWO = """
 title = "t"

@@ -13,8 +13,8 @@ from textual.widgets import Input
 
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.ask import Ask
-from ftapp.tui.draft import Draft
-from ftapp.tui.widgets.choice import Choice
+from ftapp.tui.editor.draft import Draft
+from ftapp.tui.widgets.dropdown import Choice
 from ftapp.tui.widgets.search_line import SearchLine
 from ftapp.tui.widgets.text_line import TextLine, shorten
 from tests.tui.harness import SIZES, Opened, drawn, until

@@ -14,10 +14,10 @@ from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
 from ftapp.rpc import clients
 from ftapp.rpc.clients import Told
-from ftapp.tui.draft import Draft
-from ftapp.tui.screens.find_rate import FindRate
+from ftapp.tui.editor.draft import Draft
+from ftapp.tui.editor.find_rate import FindRate
+from ftapp.tui.editor.range_plot import RangePlot
 from ftapp.tui.widgets.facts import Facts
-from ftapp.tui.widgets.range_plot import RangePlot
 from tests.tui.harness import SIZES, Opened, drawn, notes, until
 from tests.tui.test_choose import IMAGES
 from tests.tui.test_configure import line, opened, text_of, told

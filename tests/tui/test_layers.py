@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ftapp.rpc.messages import Layer, Structure
-from ftapp.tui import layers
-from ftapp.tui.layers import Node, State
-from ftapp.tui.widgets.curve import drawn
+from ftapp.tui.editor import layers
+from ftapp.tui.editor.layers import Node, State
+from ftapp.tui.editor.rate_curve import drawn
 from tests.tui.structures import bert, layer
 
 

@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList, Static
 
 from ftapp import recipe
 from ftapp.tui.app import FtApp
-from ftapp.tui.draft import Draft
+from ftapp.tui.editor.draft import Draft
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.facts import Facts

@@ -29,7 +29,7 @@ from ftapp.runs.events import (
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.dialog import Dialog
-from ftapp.tui.draft import Draft
+from ftapp.tui.editor.draft import Draft
 from ftapp.tui.screens.run import PANES, RunScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.cautions import Cautions

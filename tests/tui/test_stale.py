@@ -12,10 +12,10 @@ from ftapp.recipe import Recipe
 from ftapp.rpc import structure_cache
 from ftapp.rpc.clients import Inspector, Told
 from ftapp.rpc.messages import Costs, Example, Preview, Structure, Tokens
-from ftapp.tui.draft import Draft
-from ftapp.tui.screens.configure import ConfigureScreen
-from ftapp.tui.widgets.data_pane import DataPane
-from ftapp.tui.widgets.layers_pane import LayersPane
+from ftapp.tui.editor.configure import ConfigureScreen
+from ftapp.tui.editor.data_pane import DataPane
+from ftapp.tui.editor.draft import Draft
+from ftapp.tui.editor.layers_pane import LayersPane
 from tests.tui.harness import until
 from tests.tui.structures import bert
 from tests.tui.test_configure import HUB, fill, line, opened, text_of
@@ -75,7 +75,7 @@ class Slow(Inspector):
 
 
 async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ftapp.tui.screens.configure.Inspector", Slow)
+    monkeypatch.setattr("ftapp.tui.editor.configure.Inspector", Slow)
     monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
         data, layers, inspector = screen.query_one(DataPane), screen.query_one(LayersPane), screen._inspector
@@ -109,7 +109,7 @@ async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeyp
 async def test_what_cannot_be_read_any_more_is_faint_and_comes_back(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ftapp.tui.screens.configure.Inspector", Slow)
+    monkeypatch.setattr("ftapp.tui.editor.configure.Inspector", Slow)
     monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
         data, inspector = screen.query_one(DataPane), screen._inspector

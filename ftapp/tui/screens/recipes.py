@@ -28,7 +28,7 @@ from ftapp.tui.widgets.search_line import SearchLine
 if TYPE_CHECKING:
     from ftapp.experiments.listing import Summary
     from ftapp.recipe import Data, Model, Phase, Recipe
-    from ftapp.tui.draft import Draft
+    from ftapp.tui.editor.draft import Draft
     from ftapp.tui.recipe_words import Size
 
 _REREAD_SECONDS = 2.0
@@ -279,7 +279,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     def _draft(self) -> Draft | None:
         """The highlighted recipe with its profile; None where it is broken, which is told."""
-        from ftapp.tui.draft import Draft
+        from ftapp.tui.editor.draft import Draft
 
         entry, profile = self.entry, self.profile
         if entry is None:

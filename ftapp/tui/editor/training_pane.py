@@ -15,10 +15,10 @@ from textual.widgets import Button, Static
 
 from ftapp.recipe import Phase, Recipe, schedule
 from ftapp.tui import recipe_words
-from ftapp.tui.edits import Form
-from ftapp.tui.widgets.curve import Curve
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.editor.rate_curve import Curve
 from ftapp.tui.widgets.facts import Facts
-from ftapp.tui.widgets.field import FieldLine
 
 _POINTS = 240
 _NOMINAL = 1000  # steps to draw a phase of epochs with while the number of examples is not known

@@ -11,9 +11,9 @@ from textual.widgets import Button, Static
 
 from ftapp.common.formatting import quantity
 from ftapp.rpc.messages import Example, Preview, Tokens
-from ftapp.tui.edits import Form
-from ftapp.tui.widgets.bars import Bars
-from ftapp.tui.widgets.field import FieldLine
+from ftapp.tui.editor.class_bars import Bars
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, columns
 
 _TEXT = 240  # characters of an example that are shown

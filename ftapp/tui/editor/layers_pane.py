@@ -12,10 +12,10 @@ from textual.widgets import Static, TextArea
 from ftapp.common import formatting
 from ftapp.recipe import layer_rules
 from ftapp.rpc.messages import Costs, Structure
-from ftapp.tui import layers
-from ftapp.tui.edits import Form
-from ftapp.tui.layers import Choice, Node
-from ftapp.tui.widgets.layer_tree import LayerTree
+from ftapp.tui.editor import layers
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.layer_tree import LayerTree
+from ftapp.tui.editor.layers import Choice, Node
 
 
 class LayersPane(Vertical):

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ftapp.tui.offers import Offer
+from ftapp.tui.editor.offers import Offer
 from ftapp.tui.widgets.text_line import TextLine, shorten
 
 _NAMES = 34  # columns of the names, which are followed by what they are

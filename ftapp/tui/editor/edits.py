@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import Phase, Recipe, of_arm
-from ftapp.tui import fields
-from ftapp.tui.draft import Draft
+from ftapp.tui.editor import fields
+from ftapp.tui.editor.draft import Draft
 
 if TYPE_CHECKING:
     from ftapp.analysis.advice import Course

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from ftapp.tui.layers import Choice, Node, State
+from ftapp.tui.editor.layers import Choice, Node, State
 
 _MARKS = {State.TRAINS: "● ", State.PARTLY: "◐ ", State.FROZEN: "○ "}
 _SIZE, _SHAPE, _RULE = 12, 14, 28  # columns

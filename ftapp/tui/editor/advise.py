@@ -19,8 +19,8 @@ from ftapp.recipe import Recipe
 from ftapp.rpc.clients import Inspector
 from ftapp.rpc.messages import Survey
 from ftapp.rpc.service import SupersededError
-from ftapp.tui import edits, fields
-from ftapp.tui.draft import Draft
+from ftapp.tui.editor import edits, fields
+from ftapp.tui.editor.draft import Draft
 from ftapp.tui.widgets.facts import Facts
 
 _MUTED = "$foreground 60%"

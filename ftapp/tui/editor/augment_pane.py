@@ -14,8 +14,8 @@ from textual.widgets import Label, Static, Switch
 
 from ftapp.recipe import suits
 from ftapp.rpc.messages import Grid, Rewritten, Span
-from ftapp.tui.edits import Form
-from ftapp.tui.widgets.field import FieldLine
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, columns
 
 VIEWS = 4

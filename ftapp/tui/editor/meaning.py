@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Markdown
 
-from ftapp.tui.fields import Field
+from ftapp.tui.editor.fields import Field
 
 
 class MeaningScreen(ModalScreen[None]):

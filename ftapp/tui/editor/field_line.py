@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static, Switch
 
-from ftapp.tui.fields import Field, field
-from ftapp.tui.widgets.choice import Choice
+from ftapp.tui.editor.fields import Field, field
+from ftapp.tui.widgets.dropdown import Choice
 from ftapp.tui.widgets.text_line import TextLine
 
 

@@ -6,8 +6,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from ftapp.tui.edits import Form
-from ftapp.tui.widgets.field import FieldLine
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.field_line import FieldLine
 
 
 class ModelPane(VerticalScroll, can_focus=False):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ftapp import recipe
 from ftapp.recipe import Recipe, Section
-from ftapp.tui.draft import toml
+from ftapp.tui.editor.draft import toml
 
 Kind = Literal["choice", "switch", "text", "list", "value"]
 

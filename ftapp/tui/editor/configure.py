@@ -28,27 +28,28 @@ from ftapp.rpc import structure_cache
 from ftapp.rpc.clients import Inspector
 from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import SupersededError
-from ftapp.tui import edits, layers, offers, recipe_words
+from ftapp.tui import recipe_words
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.dialogs.pick_file import PickFile
-from ftapp.tui.draft import Draft
-from ftapp.tui.edits import Form
-from ftapp.tui.offers import Offer
+from ftapp.tui.editor import edits, layers, offers
+from ftapp.tui.editor.advise import AdviseScreen
+from ftapp.tui.editor.augment_pane import VIEWS, AugmentPane
+from ftapp.tui.editor.choose_offer import Choose
+from ftapp.tui.editor.data_pane import DataPane
+from ftapp.tui.editor.draft import Draft
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.editor.find_rate import FindRate
+from ftapp.tui.editor.layer_tree import LayerTree
+from ftapp.tui.editor.layers_pane import LayersPane
+from ftapp.tui.editor.meaning import MeaningScreen
+from ftapp.tui.editor.model_pane import ModelPane
+from ftapp.tui.editor.offers import Offer
+from ftapp.tui.editor.training_pane import TrainingPane
 from ftapp.tui.page import Page
-from ftapp.tui.screens.advise import AdviseScreen
-from ftapp.tui.screens.choose import Choose
-from ftapp.tui.screens.find_rate import FindRate
-from ftapp.tui.screens.meaning import MeaningScreen
-from ftapp.tui.widgets.augment_pane import VIEWS, AugmentPane
 from ftapp.tui.widgets.cautions import Cautions
-from ftapp.tui.widgets.choice import Choice
-from ftapp.tui.widgets.data_pane import DataPane
-from ftapp.tui.widgets.field import FieldLine
-from ftapp.tui.widgets.layer_tree import LayerTree
-from ftapp.tui.widgets.layers_pane import LayersPane
-from ftapp.tui.widgets.model_pane import ModelPane
-from ftapp.tui.widgets.training_pane import TrainingPane
+from ftapp.tui.widgets.dropdown import Choice
 
 _PANES = {"layers": "Layers", "training": "Training", "data": "Data", "augment": "Augmentation", "model": "Model"}
 _KEYS = {f"f{number}": name for number, name in enumerate(_PANES, start=2)}

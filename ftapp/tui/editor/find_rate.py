@@ -18,8 +18,8 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import duration
 from ftapp.recipe import Recipe
 from ftapp.rpc import clients
+from ftapp.tui.editor.range_plot import RangePlot
 from ftapp.tui.widgets.facts import Facts
-from ftapp.tui.widgets.range_plot import RangePlot
 from ftapp.tui.widgets.text_line import TextLine
 
 _MUTED = "$foreground 60%"

@@ -1,0 +1,1 @@
+"""Configure: a recipe that is changed before it runs."""
