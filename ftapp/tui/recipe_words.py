@@ -15,8 +15,8 @@ from ftapp.experiments.listing import Summary
 from ftapp.experiments.trash import folder_size
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
 from ftapp.recipe.layer_rules import decide, parse_rule
+from ftapp.recipe.toml_text import format_value
 from ftapp.rpc import structure_cache
-from ftapp.tui.editor.draft import toml
 
 _INDEX = "from a package index"
 
@@ -162,7 +162,7 @@ def arm_words(change: Mapping[str, Any], *, name_phases: bool = False) -> str:
             told = [f"{name}: " * name_phases + arm_words(phase) for name, phase in phases.items()]
             parts.append("; ".join(told) or f"{key} {arm_words(value)}")
         else:
-            parts.append(f"{key.replace('_', ' ')} {value if isinstance(value, str) else toml(value)}")
+            parts.append(f"{key.replace('_', ' ')} {value if isinstance(value, str) else format_value(value)}")
     return ", ".join(parts)
 
 

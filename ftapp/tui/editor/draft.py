@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shlex
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +13,7 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment, Options
 from ftapp.recipe import Recipe
+from ftapp.recipe.toml_text import format_override
 from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed, make_environment
 from ftapp.runs.run_folder import Run
@@ -49,7 +47,7 @@ class Draft:
     @property
     def overrides(self) -> list[str]:
         """The changes as `--set` takes them."""
-        return [f"{key}={'' if value is None else _text(value)}" for key, value in self.changes.items()]
+        return [format_override(key, value) for key, value in self.changes.items()]
 
     def load(self) -> Recipe:
         """The recipe with profile and changes applied. Raises RecipeError with all problems at once."""
@@ -128,30 +126,3 @@ class Draft:
         text = self.load_experiment().to_toml()
         with file.open("w" if replace else "x", encoding="utf-8") as target:
             target.write(text)
-
-
-def _text(value: Any) -> str:
-    """A value as `--set` reads it back: text as it is where it cannot be taken for anything else, else TOML."""
-    literal = toml(value)
-    if not isinstance(value, str):
-        return literal
-    try:
-        tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
-        return value if value and value == value.strip() and value.isprintable() else literal
-    return literal
-
-
-def toml(value: Any) -> str:
-    """A value as TOML on one line."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {toml(part)}" for key, part in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    if isinstance(value, float):
-        return repr(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from ftapp import recipe
 from ftapp.recipe import Recipe, Section
-from ftapp.tui.editor.draft import toml
+from ftapp.recipe.toml_text import format_value
 
 Kind = Literal["choice", "switch", "text", "list", "value"]
 
@@ -52,7 +52,7 @@ class Field:
             return ""
         if isinstance(value, str):
             return value
-        text = toml(value)
+        text = format_value(value)
         return text[1:-1] if isinstance(value, list) else text
 
 
