@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.calibration import calibration_curve
 
-from ftapp.analysis.metrics.calibration import binned, expected_error
+from ftapp.analysis.metrics.calibration import BINS, binned, expected_error
 
 
 def test_by_hand() -> None:
@@ -14,6 +15,17 @@ def test_by_hand() -> None:
     assert bins[5] == pytest.approx([2, 1.14, 1])
     assert bins[9] == pytest.approx([2, 1.95, 2])
     assert expected_error(bins) == pytest.approx((0.14 + 0.05) / 4)
+
+
+def test_bins_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(2)
+    confidence, is_right = random.uniform(0.3, 1, 500), random.random(500) < 0.7
+    bins = binned(confidence, is_right)
+    filled = bins[bins[:, 0] > 0]
+    accuracy, mean_confidence = calibration_curve(is_right, confidence, n_bins=BINS, strategy="uniform")
+    assert len(filled) == 7
+    assert filled[:, 2] / filled[:, 0] == pytest.approx(accuracy)
+    assert filled[:, 1] / filled[:, 0] == pytest.approx(mean_confidence)
 
 
 def test_one_that_knows_its_chances_has_no_error_and_one_that_boasts_has() -> None:

@@ -1,10 +1,10 @@
-"""Precision, recall and F1 agree with scikit-learn's."""
+"""Confusion, precision, recall and F1 agree with scikit-learn's."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from ftapp.analysis.metrics.confusion import confusion
 from ftapp.analysis.metrics.scores import scores
@@ -14,6 +14,7 @@ def test_scores_are_those_of_scikit_learn() -> None:
     random = np.random.default_rng(0)
     truth, predicted = random.integers(0, 4, 200), random.integers(0, 3, 200)  # nothing is taken for the last class
     made = scores(confusion(truth, predicted, 4))
+    assert (confusion(truth, predicted, 4) == confusion_matrix(truth, predicted, labels=range(4))).all()
     expected = precision_recall_fscore_support(truth, predicted, labels=range(4), zero_division=0)
     for ours, theirs in zip((made.precision, made.recall, made.f1, made.examples), expected, strict=True):
         assert ours == pytest.approx(theirs)
