@@ -23,9 +23,10 @@ from ftapp.recipe import Augment, Data, Frozen, Model, Phase, Recipe, Section, c
 from ftapp.rpc.messages import Probe, Survey
 from ftapp.runs import events, outcome
 from ftapp.runs.run_folder import EXIT_CODES
-from tests.conftest import Do, record_run
+from tests.conftest import Do
+from tests.support.files import ROOT
+from tests.support.recorded_runs import record_run
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")

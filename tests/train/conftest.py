@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import none_left
+from tests.support.processes import none_left
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ from ftapp.models import build
 from ftapp.models.layers import block_ends
 from ftapp.recipe import Recipe
 from ftapp.training.job import check_phases
-from tests.conftest import Tiny, few_photos
+from tests.support.presets import Tiny, few_photos
 
 
 def ran(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.support.files import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
 
 
 def test_each_round_begins_with_another_arm_and_ratios_are_taken_within_rounds(

@@ -20,7 +20,8 @@ from ftapp.freezing import feature_cache, freeze
 from ftapp.models import build
 from ftapp.runs.history import History
 from ftapp.training import session
-from tests.conftest import Do, Tiny, set_weights
+from tests.conftest import Do
+from tests.support.presets import Tiny, set_weights
 
 LAST_BLOCK = 'phase.finetune.layers=["freeze all", "train last:1, pooler, head"]'
 

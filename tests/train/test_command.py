@@ -17,11 +17,12 @@ import pytest
 
 from ftapp.runs.events import Stepped, read
 from ftapp.runs.run_folder import Run
-from tests.conftest import BACKENDS
+from tests.support.backends import BACKENDS
+from tests.support.files import FIXTURES
 
 # Losses of the first three steps of each tiny recipe, from real runs; by task and backend, since each backend draws a
 # head's first weights its own way. FTAPP_RECORD_GOLDEN=1 records those of this machine instead of comparing.
-GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden_losses.json"
+GOLDEN = FIXTURES / "golden_losses.json"
 
 
 @pytest.fixture

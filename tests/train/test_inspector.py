@@ -29,7 +29,7 @@ from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
 from ftapp.training import cost_estimate, session
 from ftapp.workers.inspector import Inspector
-from tests.conftest import Tiny
+from tests.support.presets import Tiny
 from tests.unit.test_imports import KERAS, loaded
 
 

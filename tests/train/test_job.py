@@ -17,7 +17,9 @@ from ftapp.models import build
 from ftapp.recipe import Phase
 from ftapp.runs.history import History
 from ftapp.training.optimizers import make_optimizer
-from tests.conftest import DIVERGES, Do, Tiny
+from tests.conftest import Do
+from tests.support.presets import Tiny
+from tests.support.recipes import DIVERGES
 
 
 def losses(history: History) -> list[float]:

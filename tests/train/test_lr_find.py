@@ -18,7 +18,9 @@ import pytest
 from ftapp import recipe
 from ftapp.freezing import proof
 from ftapp.training import job, lr_range_test
-from tests.conftest import BACKENDS, Do, Tiny
+from tests.conftest import Do
+from tests.support.backends import BACKENDS
+from tests.support.presets import Tiny
 from tests.train.test_cached import resnet_recipe
 
 SECOND = """

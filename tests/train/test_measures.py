@@ -9,7 +9,8 @@ import pytest
 
 from ftapp.runs.commands import Checkpoint
 from ftapp.runs.events import Confused, Drifted, Evaluated, read
-from tests.conftest import Do, Tiny
+from tests.conftest import Do
+from tests.support.presets import Tiny
 
 
 def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(do: Do, image_recipe: str) -> None:

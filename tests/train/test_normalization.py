@@ -17,7 +17,8 @@ from ftapp.models import build
 from ftapp.models.heads import NORMALIZATION, Moments
 from ftapp.runs.run_folder import Run
 from ftapp.training.instrumented_model import Instrumented
-from tests.conftest import Do, Tiny
+from tests.conftest import Do
+from tests.support.presets import Tiny
 from tests.train.test_cached import resnet_recipe
 
 SECOND = '[[phase]]\nname = "all"\nlayers = ["train all"]\nsteps = 3\nbatch_size = 1\n'

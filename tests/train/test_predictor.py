@@ -23,7 +23,8 @@ from ftapp.rpc.service import Request
 from ftapp.runs import narration
 from ftapp.runs.run_folder import Run
 from ftapp.workers.predictor import Predictor
-from tests.conftest import Do, Tiny
+from tests.conftest import Do
+from tests.support.presets import Tiny
 
 
 def asked(handler: Callable[..., Any], run: Run, lines: list[Any] | None = None, **parameters: Any) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ftapp.runs.run_folder import Run
-from tests.conftest import Do, Tiny
+from tests.conftest import Do
+from tests.support.presets import Tiny
 
 # One step of plain descent: momentum has no part in an optimizer's first step.
 ONE_STEP = ("phase.finetune.steps=1", "phase.finetune.optimizer=sgd", 'phase.finetune.layers=["train all"]')

@@ -17,7 +17,8 @@ from ftapp.runs.events import AnyEvent, EventLog, Progressed, Stepped, read
 from ftapp.runs.run_folder import Run
 from ftapp.training.last_good import LastGood
 from ftapp.training.step_log import StepLog
-from tests.conftest import DIVERGES, Do
+from tests.conftest import Do
+from tests.support.recipes import DIVERGES
 
 
 def told(events: list[AnyEvent]) -> list[dict[str, Any]]:

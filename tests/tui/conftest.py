@@ -16,7 +16,7 @@ from textual.screen import UPDATE_PERIOD
 
 from ftapp.runs.events import Evaluated, Event, EventLog, PhaseStarted, RunEnded, RunStarted, Status, Stepped
 from ftapp.runs.run_folder import Run
-from tests.conftest import none_left
+from tests.support.processes import none_left
 from tests.tui.harness import said
 
 RECIPE = """

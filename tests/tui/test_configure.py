@@ -36,7 +36,7 @@ from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.dropdown import Choice
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.pictures import Pictures
-from tests.conftest import Tiny, few_photos
+from tests.support.presets import Tiny, few_photos
 from tests.tui.harness import SIZES, Opened, notes, until
 from tests.tui.structures import bert
 

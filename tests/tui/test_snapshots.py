@@ -20,9 +20,9 @@ from ftapp.tui.app import FtApp
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.widgets.chart import Chart
+from tests.support.files import FIXTURES
 from tests.tui.harness import until
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 SNAPSHOTS = FIXTURES / "snapshots"
 
 

@@ -28,7 +28,7 @@ from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import Former, Number, Prompt
 from ftapp.tui.widgets.scores import Scores
 from ftapp.tui.widgets.write import Continuation, Write
-from tests.conftest import Tiny
+from tests.support.presets import Tiny
 from tests.tui.conftest import Write as WriteRun
 from tests.tui.harness import SIZES, drawn, living, until
 

@@ -15,7 +15,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Probe, Survey
 from ftapp.tui.editor.draft import Draft
-from tests.conftest import Tiny
+from tests.support.presets import Tiny
 
 FITS = [(0.6, (-0.3, -0.2)), (0.8, (-0.1, 0.01)), (0.9, (0.0, 0.0))]
 FITS_NOT = [(0.7, (-0.1, 0.1)), (0.9, (0.1, 0.3)), (0.7, (0.0, 0.0))]

@@ -18,7 +18,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.report import comparison
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import Run
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 
 FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(0, 0.1, 60)).tolist()
 

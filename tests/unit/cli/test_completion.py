@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ftapp.cli import app
 from ftapp.experiments import trash
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 
 
 def offered(line: str) -> list[str]:

@@ -30,7 +30,7 @@ from ftapp.runs import narration, outcome
 from ftapp.runs.events import Controlled, Evaluated, Event, EventLog, Noted, PhaseStarted, RunEnded, RunStarted, Sampled
 from ftapp.runs.narrator import Narrator
 from ftapp.runs.run_folder import Run
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 
 POISON = "\x1b]0;owned\x07\x1b[31m[bold]x[/y]\x9b2J\u202egnp<script>alert(1)</script>|`*a*"
 SEEN = "[31m[bold]x["

@@ -20,7 +20,7 @@ from ftapp.common import tables
 from ftapp.common.errors import RecipeError
 from ftapp.common.tables import Column
 from ftapp.runs import run_folder
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 
 COLUMNS = [
     Column("run", 0, least=24, is_name=True),

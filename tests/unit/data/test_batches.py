@@ -16,7 +16,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.data import batches
 from ftapp.data.batches import encode_texts, epoch_order, evaluation_order, prefetched
 from ftapp.models import build
-from tests.conftest import Tiny
+from tests.support.presets import Tiny
 
 
 def test_an_epoch_holds_each_example_once_in_an_order_of_its_own() -> None:

@@ -16,7 +16,7 @@ from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment, Options
 from ftapp.report.experiment import conclude
 from ftapp.runs import run_folder
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 
 LOSSES = [3.0, 2.5, 2.2, 2.0, 1.9, 1.8, 1.7, 1.6]
 

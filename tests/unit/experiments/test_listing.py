@@ -27,7 +27,7 @@ from ftapp.runs.events import (
     Stepped,
 )
 from ftapp.runs.run_folder import Run
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 
 STARTED = RunStarted(
     time=100.0, recipe="small", profile="quick", seed=0, backend="jax", device="cpu", precision="float32", reason="so"

@@ -16,7 +16,7 @@ from ftapp.experiments import experiment_folder, trash
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.listing import Summaries
 from ftapp.runs import run_folder
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 
 
 def experiment_of_two(folder: Path) -> Experiment:

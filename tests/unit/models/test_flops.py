@@ -17,7 +17,7 @@ import pytest
 from ftapp.models import flops
 from ftapp.models.flops import Call, Cost
 from ftapp.models.layers import weighted_layers
-from tests.conftest import BACKENDS
+from tests.support.backends import BACKENDS
 
 
 def bert() -> Any:

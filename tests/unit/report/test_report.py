@@ -22,7 +22,7 @@ from ftapp.report.svg import Line
 from ftapp.runs import narration
 from ftapp.runs.events import EventLog, NoteHandler, Stepped
 from ftapp.runs.history import History
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 
 VOID = {"meta", "br", "img", "link", "input"}
 

@@ -17,7 +17,7 @@ from ftapp.experiments.listing import Summaries
 from ftapp.runs.events import EventReader, decode
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
-from tests.conftest import record_run
+from tests.support.recorded_runs import record_run
 from tests.unit import fuzz
 
 

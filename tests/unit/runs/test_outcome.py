@@ -23,8 +23,9 @@ from ftapp.runs.events import (
     read,
 )
 from ftapp.runs.history import History
+from tests.support.files import FIXTURES
 
-RECORDED = sorted((Path(__file__).parents[1] / "fixtures" / "recorded").iterdir())
+RECORDED = sorted((FIXTURES / "recorded").iterdir())
 FALLING = [2.0 * 0.97**step + 0.1 * math.sin(step) for step in range(60)]
 CALIBRATED = [[1.0, 0.5, 0.5]]
 
