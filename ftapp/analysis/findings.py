@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ftapp.analysis import compare, statistics
-from ftapp.analysis.compare import Arm, Record
+from ftapp.analysis.pairing import pair_losses
+from ftapp.analysis.records import Arm, Record, collect_drift, measure_token_share_gain
 from ftapp.analysis.statistics import Interval, Series
 from ftapp.recipe import Finding
 
@@ -95,7 +96,7 @@ def _row(finding: Finding, arms: Mapping[str, Arm]) -> Row:
     found = measured(finding, arm, against)
     if found is None:
         return Row(finding, None, "not measured", _why_not(finding, arm, against))
-    caveat = compare.compared(against, arm).caveats.get("saved") if finding.measure == "time-saved" else None
+    caveat = compare.compare_arms(against, arm).caveats.get("saved") if finding.measure == "time-saved" else None
     return Row(finding, found, holds(finding, found), caveat)
 
 
@@ -105,7 +106,7 @@ def _why_not(finding: Finding, arm: Arm, against: Arm) -> str:
         case "loss" | "variance" | "early-variance" | "time-saved":
             name = "saved" if finding.measure == "time-saved" else "loss"
             few = f"the first quarter has fewer than {statistics.FEWEST} steps, or the losses are the same"
-            return compare.compared(against, arm).reasons.get(name, few)
+            return compare.compare_arms(against, arm).reasons.get(name, few)
         case "accuracy":
             return "a run has no test accuracy"
         case "drift":
@@ -140,15 +141,15 @@ def measured(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
     """
     match finding.measure:
         case "loss":
-            return compare.compared(against, arm).loss
+            return compare.compare_arms(against, arm).loss
         case "accuracy":
-            return compare.compared(against, arm).accuracy
+            return compare.compare_arms(against, arm).accuracy
         case "time-saved":
-            return compare.compared(against, arm).saved
+            return compare.compare_arms(against, arm).saved
         case "early-variance":
-            return compare.compared(against, arm).variance
+            return compare.compare_arms(against, arm).variance
         case "variance":
-            pairs = compare.paired_losses(against, arm)
+            pairs = pair_losses(against, arm)
             return statistics.variance_ratio(pairs) if pairs else None
         case "drift":
             return _drift(arm, against)
@@ -166,7 +167,7 @@ def measured(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
 
 def _changes(one: Record, only: set[str] | None = None) -> dict[float, float]:
     """The mean change of the layers in a step, by the step."""
-    layers, steps, values = compare.drift(one.history, "last_step")
+    layers, steps, values = collect_drift(one.history, "last_step")
     kept = [index for index, name in enumerate(layers) if only is None or name in only]
     means = values[kept].mean(axis=0) if kept else np.full(len(steps), np.nan)
     return {float(step): float(mean) for step, mean in zip(steps, means, strict=True) if mean > 0}
@@ -175,7 +176,7 @@ def _changes(one: Record, only: set[str] | None = None) -> dict[float, float]:
 def _drift(arm: Arm, against: Arm) -> Interval | None:
     ratios: list[Series] = []
     for one, other in zip(arm.records, against.records, strict=True):
-        shared = set.intersection(*(set(compare.drift(each.history, "last_step")[0]) for each in (one, other)))
+        shared = set.intersection(*(set(collect_drift(each.history, "last_step")[0]) for each in (one, other)))
         ours, theirs = _changes(one, shared), _changes(other, shared)
         steps = sorted(ours.keys() & theirs.keys())
         if len(steps) < statistics.FEWEST:
@@ -200,7 +201,7 @@ def _course(arm: Arm) -> Interval | None:
 
 
 def _gain(arm: Arm) -> Interval | None:
-    gains = [compare.token_share_gain(each) for each in arm.records]
+    gains = [measure_token_share_gain(each) for each in arm.records]
     known = [gain for gain in gains if gain is not None]
     if len(known) >= statistics.SEEDS:
         return statistics.of_repeats([gain.estimate for gain in known])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from ftapp.analysis.records import read_arms, read_experiment, read_record
 from ftapp.common.safe_output import screen_output
 from ftapp.common.standard_streams import open_closed
 from ftapp.runs.environment import make_environment
@@ -687,7 +688,6 @@ def report(
 
     Of an experiment, compare its arms anew.
     """
-    from ftapp.analysis import compare
     from ftapp.report import comparison
     from ftapp.report import run as single
 
@@ -698,9 +698,9 @@ def report(
                 return
         found = _find_runs(runs, runs_dir)
         if len(found) == 1:
-            path = single.write(compare.record(found[0]), output)
+            path = single.write(read_record(found[0]), output)
         else:
-            path = comparison.write(compare.of_runs(found), output or Path("comparison.html"))
+            path = comparison.write(read_arms(found), output or Path("comparison.html"))
     except OSError as error:
         _refuse(f"the report cannot be written: {error}")
     print(path)
@@ -720,13 +720,13 @@ def compare_runs(
     if as_json and as_csv:
         _refuse("a comparison is printed as --json or as --csv; got both")
     if experiment := _find_experiment(runs, runs_dir):
-        arms = compare.of_experiment(experiment)
+        arms = read_experiment(experiment)
     else:
-        arms = compare.of_runs(_find_runs(runs, runs_dir))
+        arms = read_arms(_find_runs(runs, runs_dir))
     if len(arms) < 2:
         _refuse(f"a comparison is of two runs or more; got {len(arms)}")
     if as_json:
-        print(json.dumps(compare.told(arms)))
+        print(json.dumps(compare.build_table(arms)))
     elif as_csv:
         comparison.write_csv(arms, sys.stdout)
     else:

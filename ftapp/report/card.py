@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftapp.analysis.compare import Record
+from ftapp.analysis.records import Record
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import class_counts
 from ftapp.report import pieces

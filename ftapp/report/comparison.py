@@ -11,8 +11,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from ftapp.analysis.compare import Arm, Comparison, all_compared, differences, drift, metrics, token_share_gain
+from ftapp.analysis.compare import Comparison, compare_all
 from ftapp.analysis.findings import HEADER
+from ftapp.analysis.records import Arm, collect_drift, find_differences, measure_run, measure_token_share_gain
 from ftapp.analysis.statistics import Interval, windowed_variance
 from ftapp.common import formatting
 from ftapp.common.durable import replace_file
@@ -40,14 +41,14 @@ def write(
 
 def write_csv(arms: Sequence[Arm], file: TextIO) -> None:
     """A row for each run: its metrics, and the keys in which the recipes differ."""
-    keys = differences(arms)
+    keys = find_differences(arms)
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["name", "run", *metrics(arms[0].records[0]), *map(_cell_text, keys)])
+    writer.writerow(["name", "run", *measure_run(arms[0].records[0]), *map(_cell_text, keys)])
     for index, arm in enumerate(arms):
         values = [value if value is None else _csv_value(value) for value in (row[index] for row in keys.values())]
         for each in arm.records:
             names = map(_cell_text, (arm.name, str(each.run.folder)))
-            writer.writerow([*names, *metrics(each).values(), *values])
+            writer.writerow([*names, *measure_run(each).values(), *values])
 
 
 def _csv_value(value: object) -> str:
@@ -62,14 +63,14 @@ def _cell_text(text: str) -> str:
 
 def sentences(arms: Sequence[Arm]) -> list[str]:
     """What can be told of each later arm against the first, and what cannot and why."""
-    return [line for each in all_compared(arms) for line in (*each.verdicts, *_reasons(each))]
+    return [line for each in compare_all(arms) for line in (*each.verdicts, *_reasons(each))]
 
 
 def body(
     arms: Sequence[Arm], title: str, facts: Sequence[str] = (), findings: Sequence[Sequence[str]] = ()
 ) -> list[str]:
     """The page of a comparison, section by section."""
-    made, rows, names = all_compared(arms), difference_rows(arms), [arm.name for arm in arms]
+    made, rows, names = compare_all(arms), difference_rows(arms), [arm.name for arm in arms]
     commands = dict.fromkeys(line for arm in arms for each in arm.records for line in pieces.reproduce(each)[:1])
     notes = [*facts, *(line for each in made for line in _reasons(each))]
     return [
@@ -155,7 +156,7 @@ def drifts(arms: Sequence[Arm]) -> list[str]:
     made = []
     for number, arm in enumerate(arms[1:], 1):
         toned = [(each, tone) for tone, one in ((0, arms[0]), (number, arm)) for each in one.records]
-        found = [(each, tone, *drift(each.history, "last_step")) for each, tone in toned]
+        found = [(each, tone, *collect_drift(each.history, "last_step")) for each, tone in toned]
         shared = set.intersection(*(set(layers) for _, _, layers, _, _ in found))
         if not shared:
             continue
@@ -231,7 +232,7 @@ def forests(made: Sequence[Comparison]) -> list[str]:
 
 def token_shares(arms: Sequence[Arm]) -> list[str]:
     """How much the share of common tokens in what the models write grew, with intervals."""
-    gains = [(each.name, token_share_gain(each)) for arm in arms for each in arm.records]
+    gains = [(each.name, measure_token_share_gain(each)) for arm in arms for each in arm.records]
     rows = [(name, found.estimate, found.low, found.high) for name, found in gains if found is not None]
     if not rows:
         return []
@@ -274,7 +275,7 @@ def metric_rows(arms: Sequence[Arm]) -> list[list[str]]:
 
     Of several runs of an arm these are the mean and the standard deviation, or all that came.
     """
-    all_of_them = [[metrics(each) for each in arm.records] for arm in arms]
+    all_of_them = [[measure_run(each) for each in arm.records] for arm in arms]
     rows = []
     for key in all_of_them[0][0]:
         name, told = _FORMATS.get(key, (key, str))
@@ -293,7 +294,7 @@ def _cell(values: Sequence[Any], told: Callable[[Any], str]) -> str:
 
 def difference_rows(arms: Sequence[Arm]) -> list[list[str]]:
     """The keys in which the recipes differ: a key's name, then each arm's value in words."""
-    return [[key, *map(shown, values)] for key, values in differences(arms).items()]
+    return [[key, *map(shown, values)] for key, values in find_differences(arms).items()]
 
 
 def shown(value: object) -> str:

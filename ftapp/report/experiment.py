@@ -7,7 +7,8 @@ from typing import Any
 
 from ftapp import recipe
 from ftapp.analysis import compare, findings, statistics
-from ftapp.analysis.compare import Arm
+from ftapp.analysis.fairness import check_fairness
+from ftapp.analysis.records import Arm, read_experiment
 from ftapp.common.durable import replace_file
 from ftapp.experiments.experiment_folder import Experiment, control_of
 from ftapp.report import comparison
@@ -19,15 +20,15 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
 
     Without a repeat that all arms have there are no arms, and no report. Raises OSError.
     """
-    arms, facts = compare.of_experiment(experiment), experiment.facts
+    arms, facts = read_experiment(experiment), experiment.facts
     result: dict[str, Any] = {name: facts.get(name) for name in ("recipe", "profile", "repeats", "jobs")}
     result |= {"experiment": str(experiment.folder), "report": None}
     if arms:
-        fair = compare.fairness(arms)
+        fair = check_fairness(arms)
         title = arms[0].records[0].title
         notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_warnings(arms), *_noise(arms)]
         rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
-        result |= {"hashes": fair.table(), "notes": notes, **compare.told(arms)}
+        result |= {"hashes": fair.table(), "notes": notes, **compare.build_table(arms)}
         result["findings"] = [
             row.finding.model_dump(exclude_none=True)
             | {"ours": statistics.table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
@@ -63,7 +64,7 @@ def _noise(arms: list[Arm]) -> list[str]:
     control = next((arm for arm in arms if arm.name == control_of(arms[0].name)), None)
     if control is None:
         return []
-    found = compare.compared(arms[0], control)
+    found = compare.compare_arms(arms[0], control)
     told = [
         *([f"{abs(found.loss.estimate):.3g} in loss"] if found.loss else []),
         *([f"{100 * abs(found.accuracy.estimate):.1f} points in accuracy"] if found.accuracy else []),

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ftapp import recipe
-from ftapp.analysis.compare import Record
 from ftapp.analysis.metrics.calibration import expected_error
 from ftapp.analysis.metrics.scores import scores
+from ftapp.analysis.records import Record
 from ftapp.analysis.statistics import Series
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError

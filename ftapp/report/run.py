@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ftapp.analysis.compare import Record, drift, metrics, token_share_gain
+from ftapp.analysis.records import Record, collect_drift, measure_run, measure_token_share_gain
 from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import duration, size
@@ -86,7 +86,7 @@ def _header(one: Record) -> str:
 
 
 def _figures(one: Record) -> str:
-    found, result = metrics(one), one.history.result
+    found, result = measure_run(one), one.history.result
     values: list[tuple[str, str, str]] = []
     if result and result.accuracy is not None:
         best = outcome.constant(one.history)
@@ -98,7 +98,7 @@ def _figures(one: Record) -> str:
         last = one.history.phases[-1]
         note = f"{last.trainable:,} of {last.parameters:,} parameters, phase {last.phase}"
         values.append(("Trainable share R", formatting.share(last.trainable / last.parameters), note))
-    if (gain := token_share_gain(one)) is not None:
+    if (gain := measure_token_share_gain(one)) is not None:
         note = f"from {found['token_share_before']:.1%}; Δp {gain.low:+.3f} to {gain.high:+.3f} at 95%"
         values.append(("Common tokens", f"{found['token_share_after']:.1%}", note))
     if (seconds := found["seconds"]) is not None:
@@ -131,7 +131,7 @@ def _curves(one: Record) -> list[str]:
         )
     made += pieces.augmentation(one)
     made += pieces.confusion(history)
-    layers, steps, values = drift(history, "since_start")
+    layers, steps, values = collect_drift(history, "since_start")
     if values.size:
         plot = svg.heat(values, layers, steps, "step", "drift")
         caption = f"‖W_t − W_0‖ / ‖W_0‖ of each layer that trains, from 0 to {np.nanmax(values):.3g}."
@@ -150,7 +150,7 @@ def _curves(one: Record) -> list[str]:
 
 
 def _drift_table(one: Record) -> list[str]:
-    layers, _, values = drift(one.history, "since_start")
+    layers, _, values = collect_drift(one.history, "since_start")
     if not values.size:
         return []
     last = [row[np.isfinite(row)][-1] for row in values]  # layers without a value are left out of them

@@ -28,7 +28,7 @@ from typing import Any
 import msgspec
 from typer.testing import CliRunner
 
-from ftapp.analysis.compare import drift
+from ftapp.analysis.records import collect_drift
 from ftapp.cli import app
 from ftapp.cli import run as run_command
 from ftapp.common.console import PlainConsole
@@ -320,7 +320,7 @@ def read_run(one: Run) -> None:
     comparison.results(history)
     comparison.paired_losses(history, history)
     for what in ("since_start", "last_step"):
-        drift(history, what)
+        collect_drift(history, what)
     history.happened()
 
 

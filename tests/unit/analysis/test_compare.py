@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ftapp.analysis import compare
-from ftapp.analysis.compare import Arm, Comparison
+from ftapp.analysis.compare import Comparison
+from ftapp.analysis.records import Arm, find_differences, read_arms, read_record
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.report import comparison
@@ -25,14 +26,14 @@ FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(
 
 def against(a: Run, b: Run) -> Comparison:
     """B against A, a run each."""
-    one, other = compare.of_runs([a, b])
-    return compare.compared(one, other)
+    one, other = read_arms([a, b])
+    return compare.compare_arms(one, other)
 
 
 def test_recipes_that_differ_are_told_apart_by_key(tmp_path: Path) -> None:
-    found = compare.of_runs([record_run(tmp_path), record_run(tmp_path, "phase.finetune.learning_rate=1e-4")])
+    found = read_arms([record_run(tmp_path), record_run(tmp_path, "phase.finetune.learning_rate=1e-4")])
     assert [each.name for each in found] == ["A bert-full", "B bert-full"]
-    assert compare.differences(found) == {"phase.finetune.learning_rate": [3e-5, 1e-4]}
+    assert find_differences(found) == {"phase.finetune.learning_rate": [3e-5, 1e-4]}
 
 
 def test_arms_with_letters_of_their_own_keep_them(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_arms_with_letters_of_their_own_keep_them(tmp_path: Path) -> None:
             found.append(record_run(tmp_path))
             facts = found[-1].folder / "environment.json"
             facts.write_text(json.dumps({**json.loads(facts.read_text()), "arm": arm}))
-        return [each.name for each in compare.of_runs(found)]
+        return [each.name for each in read_arms(found)]
 
     assert named("A full", "B targeted") == ["A full", "B targeted"]
     assert named("B targeted", "A full") == ["B targeted", "A full"]
@@ -146,8 +147,8 @@ def test_three_repeats_speak_of_seeds(tmp_path: Path) -> None:
             record_run(tmp_path, f"seed={seed}", losses=[x + shift + shift * seed / 10 for x in FALLING])
             for seed in range(3)
         ]
-        arms.append(Arm("A" if not shift else "B", tuple(map(compare.record, repeats))))
-    found = compare.compared(*arms)
+        arms.append(Arm("A" if not shift else "B", tuple(map(read_record, repeats))))
+    found = compare.compare_arms(*arms)
     assert found.loss is not None
     assert found.loss.of_seeds
     assert found.loss.estimate == pytest.approx(0.22)
@@ -159,9 +160,9 @@ def test_a_run_that_crashed_or_never_trained_is_compared_as_far_as_it_goes(tmp_p
     empty = record_run(tmp_path)
     empty.events_file.write_bytes(b"")
     (empty.folder / "recipe.toml").write_text("not toml", encoding="utf-8")
-    found = compare.of_runs([whole, crashed, empty])
+    found = read_arms([whole, crashed, empty])
     assert [arm.records[0].status for arm in found] == ["done", "crashed", "crashed"]
-    made = compare.told(found)
+    made = compare.build_table(found)
     assert made["comparisons"][1]["reasons"]["loss"] == "a run made no steps"
     assert comparison.write(found, tmp_path / "page.html").is_file()
 

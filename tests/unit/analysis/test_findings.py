@@ -10,7 +10,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.analysis import findings
-from ftapp.analysis.compare import Arm, record
+from ftapp.analysis.records import Arm, read_record
 from ftapp.analysis.statistics import Interval
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
@@ -51,7 +51,7 @@ def arms(folder: Path) -> tuple[Arm, Arm]:
     """A, and B with a loss that is half a point higher and steps that take half the time."""
     a = record_run(folder, losses=FALLING, seconds=0.4)
     b = record_run(folder, losses=[loss + 0.5 for loss in FALLING], seconds=0.2, accuracy=0.6)
-    return Arm("A", (record(a),)), Arm("B", (record(b),))
+    return Arm("A", (read_record(a),)), Arm("B", (read_record(b),))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,9 @@ def test_what_a_run_does_not_tell_is_not_measured_and_said_why(
 def test_a_busy_machine_is_a_caveat_of_the_time_saved(tmp_path: Path) -> None:
     a = record_run(tmp_path, losses=FALLING, seconds=0.4, others=0.63)
     b = record_run(tmp_path, losses=FALLING, seconds=0.2, others=0.5)
-    (row,) = findings.rows([finding("time-saved", against="A")], [Arm("A", (record(a),)), Arm("B", (record(b),))])
+    (row,) = findings.rows(
+        [finding("time-saved", against="A")], [Arm("A", (read_record(a),)), Arm("B", (read_record(b),))]
+    )
     assert (row.holds, row.ours[:5]) == ("yes", "48.9%")
     assert row.note is not None
     assert "other processes took 63% and 50% of the cores' time" in row.note
@@ -136,7 +138,7 @@ def test_a_finding_says_between_which_bounds_it_holds(measure: Measure, keys: di
 
 def test_a_run_that_failed_shows_no_finding(tmp_path: Path) -> None:
     a, b = arms(tmp_path)
-    failed = record(record_run(tmp_path, losses=FALLING[:9], status="failed"))
+    failed = read_record(record_run(tmp_path, losses=FALLING[:9], status="failed"))
     rows = findings.rows([finding("loss", against="A")] * 2, [a, Arm("B", (failed,))])
     assert {row.holds for row in rows} == {"not measured"}
     assert all(" is failed" in (row.note or "") for row in rows)
@@ -152,7 +154,7 @@ def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
         for step in range(10, 19):
             moved = [(2.0 + number / 10) * 0.5 ** ((step - 10) // 3 / 2)] * 2
             log.write(Drifted(time=9, step=step, phase="finetune", since_start=[*moved], last_step=moved))
-        records.append(record(run))
+        records.append(read_record(run))
     found = findings.measured(finding("drift-course"), Arm("B", tuple(records)), Arm("B", tuple(records)))
     assert found is not None
     assert found.of_seeds

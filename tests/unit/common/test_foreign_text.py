@@ -17,7 +17,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 import ftapp
-from ftapp.analysis.compare import of_runs, record
+from ftapp.analysis.records import read_arms, read_record
 from ftapp.cli import app
 from ftapp.cli import run as run_command
 from ftapp.common.console import PlainConsole
@@ -164,7 +164,7 @@ def test_the_console_reads_no_markup(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_pages_and_cards_hold_no_html_of_others(poisoned: Run) -> None:
-    report.write(record(poisoned))
+    report.write(read_record(poisoned))
     page = (poisoned.folder / "report.html").read_text()
     harmless(page)
     assert "<script" not in page
@@ -174,7 +174,7 @@ def test_pages_and_cards_hold_no_html_of_others(poisoned: Run) -> None:
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(made)
     outside = "".join(made.split("```")[::2])
     assert "<script" not in outside.replace("\\<script", "")
-    both = comparison.write(of_runs([poisoned, poisoned]), poisoned.folder / "both.html").read_text()
+    both = comparison.write(read_arms([poisoned, poisoned]), poisoned.folder / "both.html").read_text()
     harmless(both)
     assert "<script" not in both
 
@@ -207,7 +207,7 @@ def test_a_spreadsheet_runs_no_formula(tmp_path: Path) -> None:
     facts = json.loads(run.environment_file.read_text())
     run.environment_file.write_text(json.dumps(facts | {"arm": "=cmd|'x'!A0"}))
     out = io.StringIO()
-    comparison.write_csv(of_runs([run, run]), out)
+    comparison.write_csv(read_arms([run, run]), out)
     assert next(csv.DictReader(io.StringIO(out.getvalue())))["name"] == "A =cmd|'x'!A0"
     assert comparison._cell_text("=1+1") == "'=1+1"
     assert comparison._cell_text("@x") == "'@x"

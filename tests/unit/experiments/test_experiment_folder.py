@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from ftapp import recipe
 from ftapp.analysis import compare
+from ftapp.analysis.records import read_experiment
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
@@ -125,8 +126,8 @@ def test_a_repeat_that_lacks_an_arm_is_left_out(tmp_path: Path) -> None:
 def test_features_that_arms_share_are_charged_to_each(tmp_path: Path) -> None:
     """The recorded runs took half a second each for the same features, of which one run would pay."""
     experiment = made(tmp_path)
-    first, again, _ = compare.of_experiment(experiment)
-    found = compare.compared(first, again).saved
+    first, again, _ = read_experiment(experiment)
+    found = compare.compare_arms(first, again).saved
     assert found is not None
     assert found.estimate == pytest.approx(0)
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ftapp.analysis import compare
+from ftapp.analysis.records import read_arms, read_record
 from ftapp.cli import app
 from ftapp.data import preview
 from ftapp.report import card, comparison, pieces, svg
@@ -93,7 +93,7 @@ def test_report_of_a_run(tmp_path: Path) -> None:
 
 def test_report_shows_augmented_images_and_norms_of_gradients(tmp_path: Path) -> None:
     made = record_run(tmp_path)
-    text = checked(single.write(compare.record(made)))
+    text = checked(single.write(read_record(made)))
     assert "Augmentation" not in text
     assert "Norm of the gradient" not in text
     log = EventLog(made.events_file)
@@ -102,7 +102,7 @@ def test_report_shows_augmented_images_and_norms_of_gradients(tmp_path: Path) ->
     preview.sheet(images, made.augmentation_file)
     with Image.open(made.augmentation_file) as sheet:
         assert sheet.size == (3 * 30 + 2 * 4, 2 * 40 + 4)
-    text = checked(single.write(compare.record(made)))
+    text = checked(single.write(read_record(made)))
     assert "Augmentation" in text
     assert "Norm of the gradient" in text
     assert "data:image/webp;base64," in (made.folder / "report.html").read_text("utf-8")
@@ -111,7 +111,7 @@ def test_report_shows_augmented_images_and_norms_of_gradients(tmp_path: Path) ->
 @pytest.mark.parametrize("status", ["failed", "interrupted", None])
 def test_report_of_a_run_that_did_not_end_well(status: str | None, tmp_path: Path) -> None:
     made = record_run(tmp_path, status=status)  # type: ignore[arg-type]
-    one = compare.record(made)
+    one = read_record(made)
     assert (status or "crashed") in checked(single.write(one))
     assert "not a finished model" in card.card(one)
 
@@ -119,7 +119,7 @@ def test_report_of_a_run_that_did_not_end_well(status: str | None, tmp_path: Pat
 def test_report_of_a_run_without_events(tmp_path: Path) -> None:
     made = record_run(tmp_path)
     made.events_file.unlink()
-    assert "crashed" in checked(single.write(compare.record(made)))
+    assert "crashed" in checked(single.write(read_record(made)))
 
 
 def test_report_of_several_runs(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_report_of_several_runs(tmp_path: Path) -> None:
 
 
 def test_comparison_of_many(tmp_path: Path) -> None:
-    found = compare.of_runs([record_run(tmp_path) for _ in range(10)])
+    found = read_arms([record_run(tmp_path) for _ in range(10)])
     assert "J bert-full" in checked(comparison.write(found, tmp_path / "page.html"))
 
 
@@ -217,7 +217,7 @@ def test_smoothing_keeps_a_constant_and_the_mean_of_a_line() -> None:
 
 def test_a_bad_result_is_called_so_on_the_page_and_the_card(tmp_path: Path) -> None:
     run = record_run(tmp_path, losses=[1.0, 1.9e8])
-    page_file = single.write(compare.record(run))
+    page_file = single.write(read_record(run))
     warning = "the test loss is 1.9e+08, above the 0.6931 of a model that gives all 2 classes the same probability"
     for file in (page_file, run.folder / card.FILE):
         text = file.read_text("utf-8")
@@ -239,6 +239,6 @@ def test_notes_of_a_run_stand_in_its_result_narration_and_report(tmp_path: Path)
     assert history.summary()["notes"] == ["kept features of 1,437 examples are damaged <b>"]
     assert narration.lines(history.notes[0]) == history.summary()["notes"]
     assert history.notes[0] in history.happened()
-    path = single.write(compare.record(one))
+    path = single.write(read_record(one))
     assert "Note: kept features of 1,437 examples are damaged <b>" in checked(path)
     assert "damaged &lt;b&gt;" in path.read_text("utf-8")

@@ -1,0 +1,216 @@
+"""Runs as their folders tell them, one by one and as arms: settings, results, and columns of steps."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp import recipe
+from ftapp.analysis import statistics
+from ftapp.analysis.statistics import Interval, Series
+from ftapp.common.errors import RecipeError
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
+
+WARM_UP = 3
+"""Steps at the beginning of each phase, in which functions are compiled, that no comparison of times counts."""
+
+
+# Nor steps that took so many times the median: something was compiled anew, as for the first batch of another shape.
+_COMPILED = 8.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its folder tells it.
+
+    name: what to call it among others; settings: the keys of its resolved recipe, flat and dotted, empty when it cannot
+    be read; facts: its `environment.json`.
+    """
+
+    name: str
+    run: Run
+    status: str
+    history: History
+    settings: dict[str, Any]
+    facts: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The recipe's title, or the run's folder."""
+        return str(self.settings.get("title", self.run.folder.name))
+
+    def column(self, name: str) -> Series:
+        """A column of the run's steps, float64 (steps,)."""
+        return np.array(getattr(self.history.steps, name), np.float64)
+
+
+def read_record(run: Run, name: str | None = None) -> Record:
+    """Read a run's files. name: what to call it, else its folder's name."""
+    history = run.history()
+    return Record(name or run.folder.name, run, run.status(history), history, _settings(run), run.environment())
+
+
+_LETTERED = re.compile(r"[A-Z] (?=.)")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things that are compared: a run, or the runs of an experiment's arm, one a repeat."""
+
+    name: str
+    records: tuple[Record, ...]
+
+
+def read_arms(found: Sequence[Run]) -> list[Arm]:
+    """Runs as arms of their own, called by letters and what they are: the arm, or the recipe.
+
+    Arms whose names begin with letters of their own, such as "A full" and "B targeted", keep these where they differ.
+    """
+    letters = string.ascii_uppercase
+    names = [_label(run) for run in found]
+    own = [name[0] if _LETTERED.match(name) else "" for name in names]
+    if "" in own or len(set(own)) < len(own):
+        names = [
+            f"{letters[index % 26] * (index // 26 + 1)} {_LETTERED.sub('', name)}" for index, name in enumerate(names)
+        ]
+    return [Arm(name, (read_record(run, name),)) for name, run in zip(names, found, strict=True)]
+
+
+def read_experiment(experiment: Experiment) -> list[Arm]:
+    """The arms of an experiment with the runs of the repeats that all of them have."""
+    arms = []
+    for name, found in experiment.arms().items():
+        several = len(found) > 1
+        records = [
+            read_record(run, f"{name}, repeat {number}" if several else name) for number, run in enumerate(found, 1)
+        ]
+        arms.append(Arm(name, tuple(records)))
+    return arms
+
+
+def _label(run: Run) -> str:
+    facts = run.environment()
+    name: str = facts.get("arm") or facts.get("recipe") or run.folder.name
+    return name
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    try:
+        raw = recipe.read(run.recipe_file)
+    except RecipeError:
+        return {}
+    phases = raw.get("phase", [])
+    if isinstance(phases, list):
+        named = [phase for phase in phases if isinstance(phase, dict)]
+        raw["phase"] = {str(phase.pop("name", index)): phase for index, phase in enumerate(named)}
+    return _flat(raw)
+
+
+def _flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def find_differences(arms: Sequence[Arm]) -> dict[str, list[Any]]:
+    """The keys in which the arms' recipes differ, with each arm's value, None where it has none. Titles apart."""
+    return compare_settings([arm.records[0] for arm in arms])
+
+
+def compare_settings(found: Sequence[Record]) -> dict[str, list[Any]]:
+    keys = dict.fromkeys(key for each in found for key in each.settings if key not in ("title", "summary"))
+    values = {key: [each.settings.get(key) for each in found] for key in keys}
+    return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
+
+
+def measure_run(one: Record) -> dict[str, float | int | str | None]:
+    """What a run gave and took, by name; None where it is not known.
+
+    Times are in seconds, `step_seconds` is the median without the first steps of each phase, memory is in bytes.
+    """
+    history, result = one.history, one.history.result
+    seconds = one.column("seconds")[find_warm_steps(one)]
+    spent = {
+        name: sum(getattr(phase, name) for phase in history.ended_phases) if history.ended_phases else None
+        for name in ("preparing", "training", "evaluating")
+    }
+    return {
+        "status": one.status,
+        "test_loss": result.loss if result else None,
+        "test_accuracy": result.accuracy if result else None,
+        "trainable_share": history.trainable_share,
+        "token_share_before": _mean_share(history, 0),
+        "token_share_after": _mean_share(history, -1),
+        "steps": len(history.steps),
+        "seconds": history.ended.seconds if history.ended else None,
+        **spent,
+        "step_seconds": float(np.median(seconds)) if len(seconds) else None,
+        "peak_memory": max(history.steps.memory, default=None),
+        "seed": history.started.seed if history.started else None,
+        "backend": history.started.backend if history.started else None,
+        "precision": history.started.precision if history.started else None,
+    }
+
+
+def _mean_share(history: History, place: int) -> float | None:
+    if len(history.token_shares) < 2:
+        return None
+    known = [share for share in history.token_shares[place].shares if share is not None]
+    return float(np.mean(known)) if known else None
+
+
+def collect_drift(history: History, what: str) -> tuple[list[str], Series, Series]:
+    """How far each layer's weights have gone: layers (n,), steps (m,), and values (n, m), NaN where there is none.
+
+    what: `since_start` or `last_step`, as in `Drifted`.
+    """
+    layers = {phase.phase: phase.trainable_layers for phase in history.phases}
+    names = list(dict.fromkeys(name for phase in history.phases for name in phase.trainable_layers))
+    told = [each for each in history.drifts if getattr(each, what) is not None]
+    values = np.full((len(names), len(told)), np.nan)
+    place = {name: index for index, name in enumerate(names)}
+    for column, each in enumerate(told):
+        for name, value in zip(layers.get(each.phase, []), getattr(each, what), strict=False):
+            values[place[name], column] = math.nan if value is None else value
+    known = ~np.isnan(values).all(axis=1)
+    steps = np.array([each.step for each in told], np.float64)
+    return [name for name, is_known in zip(names, known, strict=True) if is_known], steps, values[known]
+
+
+def measure_token_share_gain(one: Record) -> Interval | None:
+    """How much the share p of common tokens in what a run wrote grew over its training; None where it was not measured.
+
+    The interval is Welch's over the texts.
+    """
+    told = one.history.token_shares
+    if len(told) < 2:
+        return None
+    before, after = ([share for share in each.shares if share is not None] for each in (told[0], told[-1]))
+    return statistics.difference_of_means(before, after) if min(len(before), len(after)) >= 2 else None
+
+
+def find_warm_steps(one: Record) -> NDArray[np.bool_]:
+    """Which steps compiled nothing: bool (steps,)."""
+    steps, seconds = one.column("step"), one.column("seconds")
+    warm = np.ones(len(steps), bool)
+    for phase in one.history.phases:
+        inside = (steps >= phase.first_step) & (steps < phase.first_step + phase.steps)
+        begins = inside & (steps < phase.first_step + WARM_UP)
+        rest = inside & ~begins
+        if rest.any():
+            warm &= ~(rest & (seconds > _COMPILED * np.median(seconds[rest])))
+        warm &= ~begins
+    return warm
