@@ -134,7 +134,7 @@ def test_refusals_print_no_escape_sequences(tmp_path: Path, arguments: list[str]
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_an_error_that_ends_the_program_steers_nothing(debug: bool) -> None:
-    code = f"from ftapp import cli; app._debug = {debug}; app.end(ValueError({POISON!r}))"
+    code = f"from ftapp.cli import app; app._debug = {debug}; app.end(ValueError({POISON!r}))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert ("see where" in done.stderr or "shows where" in done.stderr) != debug

@@ -55,7 +55,7 @@ def test_the_home_of_an_unknown_user_is_named() -> None:
 def test_a_path_that_is_no_utf8_is_refused_in_escapes(tmp_path: Path) -> None:
     script = (
         "import os, sys\n"
-        "from ftapp import sources\n"
+        "from ftapp.recipe import sources\n"
         "os.chdir(os.fsencode(sys.argv[1]) + b'/caf\\xe9')\n"
         "try:\n    sources.checked('folder:data')\n"
         "except ValueError as error:\n    print(error)\n"
