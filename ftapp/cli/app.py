@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ftapp.analysis.records import read_arms, read_experiment, read_record
 from ftapp.common.safe_output import screen_output
 from ftapp.common.standard_streams import open_closed
 from ftapp.runs.environment import make_environment
@@ -698,8 +697,12 @@ def report(
                 return
         found = _find_runs(runs, runs_dir)
         if len(found) == 1:
+            from ftapp.analysis.records import read_record
+
             path = single.write(read_record(found[0]), output)
         else:
+            from ftapp.analysis.records import read_arms
+
             path = comparison.write(read_arms(found), output or Path("comparison.html"))
     except OSError as error:
         _refuse(f"the report cannot be written: {error}")
@@ -715,6 +718,7 @@ def compare_runs(
 ) -> None:
     """Compare runs with the first one: results, differences of their recipes, and what can be told of them."""
     from ftapp.analysis import compare
+    from ftapp.analysis.records import read_arms, read_experiment
     from ftapp.report import comparison
 
     if as_json and as_csv:
