@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.common import downloads
+from ftapp.common import user_folders
 from ftapp.common.processes import python_module
 from ftapp.freezing import feature_cache
 from ftapp.models import backend
@@ -148,7 +148,7 @@ def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent
 
 def _without_features(scratch: Path) -> Path:
     """A new cache folder that has the downloads of the usual one, and no features."""
-    folder, usual = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch)), downloads.cache_dir()
+    folder, usual = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch)), user_folders.cache()
     for entry in usual.iterdir() if usual.is_dir() else ():
         if entry.name != feature_cache.folder().name:
             (folder / entry.name).symlink_to(entry)

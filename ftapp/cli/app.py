@@ -207,12 +207,12 @@ def _experiment(
 ) -> int:
     """Run a recipe with all its arms, and print how they compare."""
     from ftapp import recipe
+    from ftapp.common import user_folders
     from ftapp.common.errors import RecipeError
     from ftapp.experiments import experiment_folder, runner
-    from ftapp.runs import run_folder
     from ftapp.runs.interruption import Interruption
 
-    folder = run_folder.runs_dir(runs_dir)
+    folder = user_folders.runs(runs_dir)
     try:
         path = recipe.find(name)
         experiment = experiment_folder.prepare(path, profile, overrides, options, folder, command=sys.argv, **how)
@@ -555,12 +555,13 @@ def runs(
     if deleted or restore is not None or empty_trash:
         _trash(runs_dir, restore, empty=empty_trash, as_json=as_json)
         return
+    from ftapp.common import user_folders
     from ftapp.common.tables import Column, print_table, print_text
     from ftapp.experiments import experiment_folder
     from ftapp.runs import outcome
     from ftapp.runs import run_folder as folders
 
-    folder = folders.runs_dir(runs_dir)
+    folder = user_folders.runs(runs_dir)
     rows = []
     for one in folders.list_runs(folder):
         history, facts = one.history(), one.environment()
@@ -610,13 +611,12 @@ def _trash(runs_dir: Path | None, restored: str | None, *, empty: bool, as_json:
     """List deleted runs, restore one, or remove them all for good."""
     from datetime import datetime
 
-    from ftapp.common import formatting
+    from ftapp.common import formatting, user_folders
     from ftapp.common.errors import RunError
     from ftapp.common.tables import Column, print_table, print_text
     from ftapp.experiments import trash
-    from ftapp.runs import run_folder as folders
 
-    folder = folders.runs_dir(runs_dir)
+    folder = user_folders.runs(runs_dir)
     if restored is not None:
         with _refusals():
             found = trash.find(restored, folder)
@@ -752,17 +752,18 @@ def _print_comparison(arms: list[Any]) -> None:
 
 def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | None:
     """The experiment that a single name names, if it does."""
+    from ftapp.common import user_folders
     from ftapp.experiments import experiment_folder
-    from ftapp.runs import run_folder as folders
 
-    return experiment_folder.find(names[0], folders.runs_dir(runs_dir)) if len(names) == 1 else None
+    return experiment_folder.find(names[0], user_folders.runs(runs_dir)) if len(names) == 1 else None
 
 
 def _find_runs(names: list[str], runs_dir: Path | None) -> list[Any]:
+    from ftapp.common import user_folders
     from ftapp.runs import run_folder as folders
 
     with _refusals():
-        return [folders.find(name, folders.runs_dir(runs_dir)) for name in names]
+        return [folders.find(name, user_folders.runs(runs_dir)) for name in names]
 
 
 @app.command()

@@ -63,10 +63,11 @@ def _named() -> list[Path]:
 
 def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
     """Names of runs and experiments, the newest first, and `last`."""
+    from ftapp.common import user_folders
     from ftapp.experiments import experiment_folder
     from ftapp.runs import run_folder as folders
 
-    folder = folders.runs_dir(runs_dir)
+    folder = user_folders.runs(runs_dir)
     found = [run.folder.name for run in folders.list_runs(folder)]
     found += [experiment.folder.name for experiment in experiment_folder.list_experiments(folder)]
     return _beginning([*found, "last"], incomplete)
@@ -74,10 +75,10 @@ def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
 
 def deleted(runs_dir: Path | None, incomplete: str) -> list[str]:
     """Names of what is in the trash, the last deleted first, and `last`."""
+    from ftapp.common import user_folders
     from ftapp.experiments import trash
-    from ftapp.runs import run_folder as folders
 
-    return _beginning([*(each.folder.name for each in trash.contents(folders.runs_dir(runs_dir))), "last"], incomplete)
+    return _beginning([*(each.folder.name for each in trash.contents(user_folders.runs(runs_dir))), "last"], incomplete)
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp import recipe
-from ftapp.common import formatting, tables
+from ftapp.common import formatting, tables, user_folders
 from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe, cautions
@@ -60,7 +60,7 @@ def run_all(
         except RecipeError as error:
             loaded[name] = None
             print(error, file=sys.stderr)
-    folder = run_folder.runs_dir(runs_dir)
+    folder = user_folders.runs(runs_dir)
     codes = []
     with Interruption() as interruption:
         for name in names:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from ftapp.common import archives, cache_folders
+from ftapp.common import archives, cache_folders, user_folders
 from ftapp.common.cache_folders import Progress as Progress
 from ftapp.common.errors import HubError, NotFoundError, RunError, nearest
 from ftapp.common.package_uri import Artifact
@@ -37,18 +37,6 @@ _Result = TypeVar("_Result")
 _CHUNK = 1 << 16
 _PAUSES = (0.5, 1.5)  # seconds before the second and the third try
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two reads
-
-
-def cache_dir() -> Path:
-    """The folder of downloads: FTAPP_CACHE, or the user's cache folder. It need not exist yet.
-
-    Raises RunError where there is neither.
-    """
-    if given := os.environ.get("FTAPP_CACHE"):
-        return Path(given).expanduser().absolute()
-    from ftapp.common import user_folders
-
-    return user_folders.cache()
 
 
 def offline() -> bool:
@@ -83,11 +71,11 @@ def is_cached(spec: Artifact) -> bool:
 
 def _artifact_folder(spec: Artifact) -> Path:
     member = hashlib.sha256(spec.member.encode()).hexdigest()[:8]
-    return cache_dir() / "artifacts" / f"{spec.sha256[:16]}-{member}"
+    return user_folders.cache() / "artifacts" / f"{spec.sha256[:16]}-{member}"
 
 
 def _archive_folder(spec: Artifact) -> Path:
-    return cache_dir() / "archives" / spec.sha256[:16]
+    return user_folders.cache() / "archives" / spec.sha256[:16]
 
 
 def _archive(spec: Artifact, progress: Progress | None) -> Path:
@@ -116,7 +104,7 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
     Its sha256 is recorded when it first arrives and checked at each later call; a broken file is fetched again, and has
     to be the same as at first. Raises RunError when it cannot be had, NotFoundError when there is no such file.
     """
-    folder = cache_dir() / "books" / name.partition(".")[0]
+    folder = user_folders.cache() / "books" / name.partition(".")[0]
     recorded = cache_folders.manifest(folder).get(name)
 
     def fill(content: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.common import downloads
+from ftapp.common import downloads, user_folders
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.common.formatting import list_names
@@ -115,7 +115,7 @@ def _prepared(name: str, progress: Progress | None) -> Any:
     """The builder of a data set that is on disk, after downloading it if need be."""
     import tensorflow_datasets as tfds
 
-    folder = os.environ.get("TFDS_DATA_DIR") or str(downloads.cache_dir() / "tfds")
+    folder = os.environ.get("TFDS_DATA_DIR") or str(user_folders.cache() / "tfds")
     try:
         builder = tfds.builder(name, data_dir=folder)
     except (ValueError, AssertionError) as error:  # a name or configuration, or a version, that TFDS does not know

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftapp.common import downloads
+from ftapp.common import user_folders
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.common.locks import locked
@@ -27,7 +27,7 @@ _DESCRIPTION = "description.json"
 
 def folder() -> Path:
     """Where entries are kept, beside the downloads. It need not exist yet."""
-    return downloads.cache_dir() / "features"
+    return user_folders.cache() / "features"
 
 
 def quota() -> int:

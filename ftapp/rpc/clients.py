@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from ftapp.common import downloads
+from ftapp.common import user_folders
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.common.processes import child_environment, python_module
 from ftapp.recipe import Backend, Recipe
@@ -64,7 +64,7 @@ class _Client:
         """The process with this backend; one with another is ended."""
         environment = make_environment(chosen, offline=self._offline)
         if self._service is None or environment != self._environment:
-            log = downloads.cache_dir() / "logs" / f"{self._module.rpartition('.')[2]}.log"
+            log = user_folders.cache() / "logs" / f"{self._module.rpartition('.')[2]}.log"
             folder = Path(tempfile.gettempdir(), f"ftapp-{secrets.token_hex(8)}") if self._makes_files else None
             former, self._service = self._service, Service(self._module, log, environment, folder)
             self._environment = environment
@@ -197,7 +197,7 @@ async def range_test(
 
     Raises RecipeError and RunError as the test does, and RunError when its process ended without a result.
     """
-    log = downloads.cache_dir() / "logs" / "range_test.log"
+    log = user_folders.cache() / "logs" / "range_test.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {}
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file, log.open("wb") as errors:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ftapp.common import cache_files, downloads, local_files, safe_files
+from ftapp.common import cache_files, local_files, safe_files, user_folders
 from ftapp.recipe import Recipe, folder_layout, presets, sources
 from ftapp.rpc.messages import Structure
 
@@ -57,7 +57,7 @@ def _file(recipe: Recipe) -> Path:
     if recipe.task != "causal-lm":
         facts.append(_classes(recipe))
     key = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-    return downloads.cache_dir() / "structures" / f"{key}.kept"
+    return user_folders.cache() / "structures" / f"{key}.kept"
 
 
 def _classes(recipe: Recipe) -> Any:

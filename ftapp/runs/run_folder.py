@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftapp.common import user_folders
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import Problem, RecipeError, nearest
 from ftapp.common.locks import is_locked
@@ -181,11 +180,6 @@ def _damage_of_events(path: Path) -> str | None:
     except OSError as error:
         return f"its events.jsonl cannot be read: {reason(error)}"
     return f"its events.jsonl is too large: {size} bytes" if size > _MOST_EVENTS else None
-
-
-def runs_dir(chosen: Path | None = None) -> Path:
-    """Where runs live: `chosen`, else FTAPP_RUNS, else the user's data folder. Raises RunError where there is none."""
-    return chosen or Path(os.environ.get("FTAPP_RUNS") or user_folders.data() / "runs")
 
 
 def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts: Any) -> Run:

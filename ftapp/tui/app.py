@@ -89,10 +89,8 @@ class FtApp(App[None]):
 
     @cached_property
     def runs_dir(self) -> Path:
-        """Where runs are kept. What reads them is not imported before the first frame."""
-        from ftapp.runs import run_folder
-
-        return run_folder.runs_dir(self._runs_dir)
+        """Where runs are kept."""
+        return user_folders.runs(self._runs_dir)
 
     @cached_property
     def summaries(self) -> Summaries:
@@ -309,9 +307,7 @@ def _collect_garbage() -> None:
 
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:
     """Open the interface and return when it is closed. Raises RunError where a user without a home keeps no runs."""
-    if not (runs_dir or os.environ.get("FTAPP_RUNS")):
-        user_folders.data()
     os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
     plain_text.prepare(sys.__stderr__)  # which Textual draws on
     capabilities.ask()
-    FtApp(runs_dir, offline=offline).run()
+    FtApp(user_folders.runs(runs_dir), offline=offline).run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,5 +47,4 @@ class Settings(msgspec.Struct, kw_only=True):
 
 
 def _file() -> Path:
-    folder = os.environ.get("FTAPP_CONFIG") or user_folders.settings()
-    return Path(folder) / "interface.json"
+    return user_folders.settings() / "interface.json"

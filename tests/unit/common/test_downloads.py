@@ -24,7 +24,7 @@ import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from ftapp import data
-from ftapp.common import archives, cache_folders, downloads
+from ftapp.common import archives, cache_folders, downloads, user_folders
 from ftapp.common.errors import HubError, NotFoundError, RecipeError, RunError
 from ftapp.common.package_uri import Artifact
 from ftapp.recipe import Data
@@ -164,7 +164,7 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
 
 def cached() -> list[str]:
     """What the cache holds but for lock files."""
-    found = (path for kind in ("archives", "artifacts") for path in (downloads.cache_dir() / kind).glob("*"))
+    found = (path for kind in ("archives", "artifacts") for path in (user_folders.cache() / kind).glob("*"))
     return [path.name for path in found if path.suffix != ".lock"]
 
 
@@ -262,7 +262,7 @@ def test_a_list_that_contradicts_its_wheel_does_no_harm(index: Index, caplog: py
 def test_a_damaged_archive_is_fetched_again(index: Index, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel({"data/a": b"a"})))
     folder = downloads.artifact(spec)
-    (archive,) = downloads.cache_dir().glob(f"archives/*/{WHEEL}")
+    (archive,) = user_folders.cache().glob(f"archives/*/{WHEEL}")
     content = archive.read_bytes()
     archive.unlink()
     if damage == "a folder":
@@ -423,7 +423,7 @@ def test_a_faulty_archive_ends_in_a_sentence(index: Index, fault: str) -> None:
         downloads.artifact(Artifact(name, "data", digest))
     assert len(str(caught.value)) < 1000
     assert len(str(caught.value).splitlines()) == 1
-    assert not list((downloads.cache_dir() / "artifacts").glob("*[!k]"))  # nothing but a lock
+    assert not list((user_folders.cache() / "artifacts").glob("*[!k]"))  # nothing but a lock
 
 
 def test_errors_of_an_archive(index: Index) -> None:
@@ -464,7 +464,7 @@ def test_a_killed_download_leaves_nothing(index: Index, monkeypatch: pytest.Monk
     index.held.clear()
     child = _start(spec)
     deadline = time.monotonic() + 120
-    while not any(path.stat().st_size for path in downloads.cache_dir().glob("archives/.*.tmp/*.whl")):
+    while not any(path.stat().st_size for path in user_folders.cache().glob("archives/.*.tmp/*.whl")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
@@ -501,7 +501,7 @@ def test_a_url_keeps_the_hash_it_had_at_first(index: Index) -> None:
     index.add("book.txt", b"once upon a time")
     address = f"{index.address}/files/book.txt"
     path = downloads.url(address, "book.txt")
-    assert path == downloads.cache_dir() / "books" / "book" / "book.txt"
+    assert path == user_folders.cache() / "books" / "book" / "book.txt"
     assert downloads.url(address, "book.txt").read_bytes() == b"once upon a time"
     assert index.downloads == 1
     path.write_bytes(b"once")

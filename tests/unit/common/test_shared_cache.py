@@ -47,7 +47,7 @@ def as_nobody(code: str) -> str:
 import os, numpy, platformdirs
 from ftapp.freezing import feature_cache
 from ftapp.common import cache_folders
-from ftapp.common import downloads
+from ftapp.common import user_folders
 from ftapp.freezing.feature_files import Column, Store
 numpy.ones(3), feature_cache.folder()
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
@@ -67,7 +67,7 @@ with feature_cache.used("entry", "a label") as place:
         pass
 (entry,) = feature_cache.entries()
 print(entry.label, feature_cache.remove(entry))
-folder = downloads.cache_dir() / "converted" / "one"
+folder = user_folders.cache() / "converted" / "one"
 cache_folders.make(folder, "one", lambda: cache_folders.matches_manifest(folder), print)
 print((folder / "weights").read_text())
 """
@@ -89,7 +89,7 @@ try:
         print("made")
 except OSError as error:
     print(error.strerror)
-folder = downloads.cache_dir() / "converted" / "two"
+folder = user_folders.cache() / "converted" / "two"
 try:
     cache_folders.make(folder, "two", lambda: False, print)
 except cache_folders.UnwritableError as error:

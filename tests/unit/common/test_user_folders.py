@@ -5,14 +5,14 @@ from __future__ import annotations
 import pwd
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ftapp.common import downloads
+from ftapp.common import user_folders
 from ftapp.common.errors import RunError
 from ftapp.recipe import presets, sources
-from ftapp.runs import run_folder
 from ftapp.tui.settings import Settings
 
 
@@ -34,13 +34,27 @@ def test_without_a_home_the_variable_that_names_a_folder_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match=r"there is no home folder to keep runs in; set HOME, or FTAPP_RUNS to a folder"):
-        run_folder.runs_dir()
+        user_folders.runs()
     with pytest.raises(RunError, match="set HOME, or FTAPP_CACHE to a folder"):
-        downloads.cache_dir()
+        user_folders.cache()
     Settings.load().save()
     assert not list(tmp_path.iterdir())
-    monkeypatch.setenv("FTAPP_CACHE", str(tmp_path))
-    assert downloads.cache_dir() == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("variable", "find"),
+    [("FTAPP_CACHE", user_folders.cache), ("FTAPP_RUNS", user_folders.runs), ("FTAPP_CONFIG", user_folders.settings)],
+)
+def test_each_folder_is_named_by_a_variable(
+    variable: str, find: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for value, folder in (("/a", Path("/a")), ("a", tmp_path / "a"), ("~/a", Path("/home/somebody/a"))):
+        monkeypatch.setenv(variable, value)
+        assert find() == folder
+    monkeypatch.setenv(variable, "")
+    assert str(find()).startswith("/home/somebody/")
 
 
 def test_the_home_of_an_unknown_user_is_named() -> None:

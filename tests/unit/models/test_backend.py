@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import pytest
 
-from ftapp.common import downloads
+from ftapp.common import user_folders
 from ftapp.models import backend
 
 
@@ -31,7 +31,7 @@ def test_auto_takes_bfloat16_where_it_is_faster(monkeypatch: pytest.MonkeyPatch,
     # Kept: a second probe, on a busier machine, has no say.
     monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 3.0 - speed)
     assert backend.choose_precision("auto") == (precision, reason)
-    assert len(list(downloads.cache_dir().glob("bfloat16-*.kept"))) == 1
+    assert len(list(user_folders.cache().glob("bfloat16-*.kept"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_damaged_result_of_the_probe_is_measured_anew_and_said(
 ) -> None:
     monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 1.5)
     assert backend._kept_bfloat16_speed() == 1.5
-    (file,) = downloads.cache_dir().glob("bfloat16-*.kept")
+    (file,) = user_folders.cache().glob("bfloat16-*.kept")
     if content == "folder":
         file.unlink()
         file.mkdir()

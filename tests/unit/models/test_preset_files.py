@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftapp.common import cache_folders, downloads
+from ftapp.common import cache_folders, user_folders
 from ftapp.common.durable import new_folder_in_place
 from ftapp.common.errors import HubError
 from ftapp.models import preset_files
@@ -45,7 +45,7 @@ def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog: pytest.LogCaptureFixture) -> None:
     with preset_files.resolved(preset) as place:
         folder = Path(place)
-    assert folder.parent == downloads.cache_dir() / "converted"
+    assert folder.parent == user_folders.cache() / "converted"
     good = cache_folders.hashes(folder)
     assert len(good) >= 3
     assert caplog.text == ""
@@ -77,8 +77,8 @@ def test_other_users_can_read_what_was_converted(preset: str) -> None:
 def test_weights_that_cannot_be_kept_are_converted_for_the_time(
     preset: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    downloads.cache_dir().mkdir()
-    (downloads.cache_dir() / "converted").write_text("in the way")
+    user_folders.cache().mkdir()
+    (user_folders.cache() / "converted").write_text("in the way")
     with preset_files.resolved(preset) as place:
         assert (Path(place) / "config.json").is_file()
     assert not Path(place).exists()
