@@ -24,7 +24,7 @@ def main() -> None:
 
         run_app(None, offline=False)
     except (KeyboardInterrupt, Exception) as error:
-        from ftapp.cli.app import end
+        from ftapp.cli.failure import end
 
         end(error)
 

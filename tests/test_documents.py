@@ -115,7 +115,7 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
         }
         return told | {"warnings": [], "phases": []}
 
-    monkeypatch.setattr(app, "_planned", planned)
+    monkeypatch.setattr("ftapp.cli.plan.make_plan", planned)
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
     assert len(seen) == 1
 
@@ -128,7 +128,7 @@ def test_learning_rate_tests_are_accepted(line: str, monkeypatch: pytest.MonkeyP
         seen.append(phase)
         raise RunError("tested")
 
-    monkeypatch.setattr("ftapp.cli.lr_find.find", find)
+    monkeypatch.setattr("ftapp.cli.range_test.run_range_test", find)
     assert "tested" in invoke(*shlex.split(line)[1:]).output
     assert seen == ["finetune" in line]
 
@@ -156,7 +156,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
             positions=None,
         )
 
-    monkeypatch.setattr(app, "_surveyed", surveyed)
+    monkeypatch.setattr("ftapp.cli.advise.survey_data", surveyed)
     monkeypatch.setattr("ftapp.data.preflight.check", lambda recipes: None)  # there are no data
     result = invoke(*shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
@@ -182,8 +182,11 @@ def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monkey
         seen.append(arguments)
         return 0
 
-    monkeypatch.setattr("ftapp.cli.run.run_all", run_all)
-    monkeypatch.setattr(app, "_experiment", lambda name, *arguments, **options: run_all([name], *arguments[:3]))
+    monkeypatch.setattr("ftapp.cli.run_recipes.run_all", run_all)
+    monkeypatch.setattr(
+        "ftapp.cli.run_experiment.run_experiment",
+        lambda name, *arguments, **options: run_all([name], *arguments[:3]),
+    )
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
     names, profile, overrides, _ = seen[0]
     assert isinstance(names, list)

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from ftapp import recipe
 from ftapp.cli.app import app
-from ftapp.cli.run import print_result
+from ftapp.cli.run_result import print_result
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import outcome

@@ -10,7 +10,7 @@ from ftapp.common.errors import RecipeError
 
 
 def recipes(incomplete: str) -> list[str]:
-    """Names of recipes that come with ftapp, and TOML files with the folders on the way to them."""
+    """Return names of recipes that come with ftapp, and TOML files with the folders on the way to them."""
     from ftapp import recipe
 
     start = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
@@ -28,7 +28,7 @@ def _leads_to_recipes(path: Path) -> bool:
 
 
 def profiles(incomplete: str) -> list[str]:
-    """Profiles of the recipes that the command line names; of all that come with ftapp where it names none."""
+    """Return profiles of the recipes that the command line names; of all that come with ftapp where it names none."""
     from ftapp import recipe
 
     paths = _named() or list(recipe.bundled().values())
@@ -36,14 +36,14 @@ def profiles(incomplete: str) -> list[str]:
 
 
 def arms(incomplete: str) -> list[str]:
-    """Arms of the recipes that the command line names."""
+    """Return arms of the recipes that the command line names."""
     from ftapp import recipe
 
     return _beginning([name for path in _named() for name in recipe.load_experiment(path).arms], incomplete)
 
 
 def _named() -> list[Path]:
-    """The files of the recipes that the command line names, as far as it is typed.
+    """Return the files of the recipes that the command line names, as far as it is typed.
 
     It is read from where the shells put it: with an option whose value is still to come, it is not parsed.
     """
@@ -62,7 +62,7 @@ def _named() -> list[Path]:
 
 
 def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
-    """Names of runs and experiments, the newest first, and `last`."""
+    """Return names of runs and experiments, the newest first, and `last`."""
     from ftapp.common import user_folders
     from ftapp.experiments import experiment_folder
     from ftapp.runs import run_folder as folders
@@ -74,7 +74,7 @@ def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
 
 
 def deleted(runs_dir: Path | None, incomplete: str) -> list[str]:
-    """Names of what is in the trash, the last deleted first, and `last`."""
+    """Return names of what is in the trash, the last deleted first, and `last`."""
     from ftapp.common import user_folders
     from ftapp.experiments import trash
 

@@ -1,178 +1,82 @@
-"""`ftapp run`: starts each recipe's process, narrates it on stderr from its events, and prints the result on stdout."""
+"""`ftapp run`: trains recipes one after another."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from ftapp import recipe
-from ftapp.common import formatting, tables, user_folders
-from ftapp.common.console import PlainConsole
-from ftapp.common.errors import RecipeError
-from ftapp.recipe import Recipe, cautions
-from ftapp.runs import run_folder
-from ftapp.runs.environment import make_environment
-from ftapp.runs.history import History
-from ftapp.runs.interruption import Interruption
-from ftapp.runs.narrator import Narrator, explain
-from ftapp.runs.outcome import Recall, is_uneven
-from ftapp.runs.outcome import table as outcome_table
-from ftapp.runs.run_folder import EXIT_CODES
-
-_NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
-_CLASSES = 12  # whose recall the table tells
+from ftapp.cli import failure
+from ftapp.cli.options import (
+    BackendOption,
+    OfflineOption,
+    Precision,
+    ProfileOption,
+    RecipesArgument,
+    RunsDirOption,
+    SeedOption,
+    SetOption,
+    overrides_of,
+)
 
 
-def run_all(
-    names: Sequence[str],
-    profile: str | None,
-    overrides: Sequence[str],
-    runs_dir: Path | None,
-    *,
-    as_json: bool,
-    offline: bool,
-    verify_cache: bool,
-    debug: bool,
-) -> int:
-    """Run recipes one after another and return the exit code.
+def run(
+    recipes: RecipesArgument,
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    backend: BackendOption = None,
+    precision: Annotated[Precision | None, typer.Option(help="auto takes bfloat16 where the hardware has it.")] = None,
+    seed: SeedOption = None,
+    runs_dir: RunsDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a run on stdout.")] = False,
+    offline: OfflineOption = False,
+    verify_cache: Annotated[
+        bool, typer.Option("--verify-cache", help="Recompute some of the cached features and compare.")
+    ] = False,
+    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at once.")] = 1,
+    control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to see the noise.")] = False,
+) -> None:
+    """Train recipes one after another, each in a process of its own. A recipe with arms is an experiment."""
+    from ftapp.cli import run_experiment, run_recipes
+    from ftapp.experiments import runner
+    from ftapp.experiments.experiment_folder import Options
 
-    All are checked before the first one starts; those that are refused are left out and the others run. The code is
-    130 if interrupted, else 1 if any failed, else 2 if any was refused, else 0.
-    """
-    loaded: dict[str, tuple[Path, Recipe] | None] = {}
-    for name in dict.fromkeys(names):
-        try:
-            path = recipe.find(name)
-            resolved = recipe.load(path, profile, overrides)
-            from ftapp.data import preflight  # here, since NumPy takes a quarter of a second to import
-
-            preflight.check([resolved])
-            loaded[name] = path, resolved
-        except RecipeError as error:
-            loaded[name] = None
-            print(error, file=sys.stderr)
-    folder = user_folders.runs(runs_dir)
+    chosen = overrides_of(overrides, backend=backend, precision=precision, seed=seed)
+    options = Options(repeat, jobs, control)
+    how = {"offline": offline, "verify_cache": verify_cache}
+    debug = failure.is_debug()
+    if not options.given and not any(map(runner.has_arms, recipes)):
+        raise typer.Exit(run_recipes.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, debug=debug, **how))
     codes = []
-    with Interruption() as interruption:
-        for name in names:
-            if interruption.requested:
-                break
-            if (found := loaded[name]) is None:
-                outcome = _refused(name)
-            else:
-                path, resolved = found
-                try:
-                    environment = make_environment(resolved.backend, offline=offline, verify_cache=verify_cache)
-                    outcome = _run_one(path, resolved, profile, folder, environment, interruption, debug=debug)
-                except OSError as error:
-                    print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
-                    outcome, found = _refused(name), None
-            codes.append(EXIT_CODES[outcome["status"]])
-            if as_json:
-                print(json.dumps(outcome), flush=True)
-            elif found is not None:
-                print_result(outcome, PlainConsole())
-            if outcome["status"] == "interrupted":
-                break
-    return 130 if interruption.requested else next((code for code in (130, 1, 2) if code in codes), 0)
+    for name, valid in [(name, _is_valid(name, profile, chosen)) for name in recipes]:
+        if not valid:
+            codes.append(2)
+        elif not options.given and not runner.has_arms(name):
+            codes.append(run_recipes.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=debug, **how))
+        else:
+            codes.append(
+                run_experiment.run_experiment(
+                    name, profile, chosen, runs_dir, options, as_json=as_json, debug=debug, **how
+                )
+            )
+        if codes[-1] == 130:
+            break
+    raise typer.Exit(next((code for code in (130, 1, 2) if code in codes), 0))
 
 
-def _run_one(
-    path: Path,
-    resolved: Recipe,
-    profile: str | None,
-    folder: Path,
-    environment: Mapping[str, str],
-    interruption: Interruption,
-    *,
-    debug: bool,
-) -> dict[str, Any]:
-    facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path)}
-    run = run_folder.create(resolved, path.stem, profile, folder, **facts)
-    history = History()
-    with Narrator(run, PlainConsole(sys.stderr)) as narrator:
-        for caution in cautions.of_recipe(resolved):
-            narrator.say(f"caution: {caution}")
-        process = run_folder.launch(run, environment)
-        interruption.reaches(process)
-        for event in run_folder.follow(run, process):
-            for message in interruption.news():
-                narrator.say(message)
-            if event is None:
-                narrator.look()
-            else:
-                history.apply(event)
-                narrator.tell(event, history)
-    outcome: dict[str, Any] = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)}
-    outcome |= history.summary() | outcome_table(history, resolved)
-    outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
-    if outcome["status"] in ("failed", "crashed", "refused"):
-        explain(run, history, outcome["status"], debug=debug)
-    if outcome["status"] == "refused" and history.started is None:
-        shutil.rmtree(run.folder, ignore_errors=True)  # its data were refused: there was no run
-        outcome["run"] = None
-    return outcome
+def _is_valid(name: str, profile: str | None, overrides: list[str]) -> bool:
+    """Return whether a recipe can be run; print why not."""
+    from ftapp import recipe
+    from ftapp.common.errors import RecipeError
 
+    try:
+        loaded = recipe.load_experiment(recipe.find(name), profile, overrides)
+        from ftapp.data import preflight
 
-def _refused(name: str) -> dict[str, Any]:
-    """The outcome of a recipe that was not run."""
-    found = {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None}
-    return found | History().summary() | outcome_table(History())
-
-
-def _proof_row(proof: dict[str, Any]) -> str:
-    trained = proof["moved"] + len(proof["still"])
-    return formatting.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
-
-
-def _recall(found: Sequence[Recall]) -> str:
-    """How many test examples of each class were found, the class with the smallest share first."""
-    ordered = sorted(found, key=lambda each: each.found / max(1, each.examples))
-    listed = ", ".join(map(str, ordered[:_CLASSES]))
-    return listed + (f" and {len(found) - _CLASSES} classes above" if len(found) > _CLASSES else "")
-
-
-def print_result(outcome: dict[str, Any], console: Console) -> None:
-    """The result of one run as a table, and the samples that it wrote."""
-    table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
-    rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
-    if best := outcome["constant"]:
-        rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
-    recalls = [Recall(name, **of_class) for name, of_class in outcome["recall"].items()]
-    if is_uneven(recalls):
-        rows["found of each class"] = _recall(recalls)
-    if outcome["classes"]:
-        rows["classes"] = formatting.class_counts(outcome["classes"], outcome["counts"])
-    if outcome["data_notes"]:
-        rows["data"] = "\n".join(outcome["data_notes"])
-    rows |= {
-        f"R, phase {phase['name']}": f"{formatting.share(phase['trainable_share'])} of parameters train"
-        for phase in outcome["phases"]
-    }
-    rows |= {
-        f"freeze proof, {phase['name']}": _proof_row(phase["proof"]) for phase in outcome["phases"] if "proof" in phase
-    }
-    rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
-    if outcome["model"]:
-        rows["model"] = outcome["model"]
-    notes = list(dict.fromkeys(outcome["notes"]))
-    rows |= {f"note {number}" if len(notes) > 1 else "note": note for number, note in enumerate(notes, 1)}
-    room = max(_NARROWEST, console.width - max(map(len, rows)) - 2 * _MARGINS)
-    for name, value in rows.items():
-        parts = (part for line in value.split("\n") for part in tables.wrap(line, room))
-        table.add_row(name, Text("\n".join(parts)))
-    console.print(table)
-    for each in outcome["warnings"]:
-        told = formatting.printable(f"warning: {each['says']}; {each['advice']}")
-        console.print(Text(f"{told}\n", "yellow"), soft_wrap=True)
-    for sample in outcome["samples"]:
-        console.print(Text(f"after {sample['step']} steps: {sample['text']}\n"), soft_wrap=True)
+        preflight.check(loaded.arms.values() or [loaded.base])
+    except RecipeError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True

@@ -50,8 +50,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def chosen_token() -> str | None:
-    """The token that FTAPP_TOKEN sets, for a server whose address is not to change. Raises RecipeError for a short
-    one.
+    """Return the token that FTAPP_TOKEN sets, for a server whose address is not to change; None if it sets none.
+
+    Raises:
+        RecipeError: The token is short.
     """
     token = os.environ.get(TOKEN_VARIABLE)
     if token is not None and len(token) < _SHORTEST_TOKEN:
@@ -85,7 +87,14 @@ class WebServer(Server):
         self._cookie = f"ftapp-{port}"  # a browser keeps the cookies of all ports of a machine together
 
     def serve(self, debug: bool = False) -> None:
-        """Raises OSError when the address cannot be listened on. debug: as Textual's own servers have it."""
+        """Answer requests until SIGINT or SIGTERM comes.
+
+        Args:
+            debug: Whether Textual's own tools for developers are connected.
+
+        Raises:
+            OSError: The address cannot be listened on.
+        """
         self.debug = debug
         logging.basicConfig(level="DEBUG" if debug else "WARNING", format="%(message)s")
         web.run_app(
@@ -104,15 +113,17 @@ class WebServer(Server):
         print(f"ftapp is at {address} ; Ctrl-C ends it, and runs go on", file=sys.stderr, flush=True)
 
     async def on_startup(self, app: web.Application) -> None:
-        """It is announced once it listens."""
+        """Print nothing yet: `_announce` prints the address once the server listens."""
 
     async def on_shutdown(self, app: web.Application) -> None:
+        """End the interfaces that are open."""
         tasks = list(self._open)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def handle_index(self, request: web.Request) -> Any:
+        """Answer with the page that holds the terminal."""
         # The page is told to come back the way it came, which may be a forwarded port.
         self.public_url = f"{request.scheme}://{request.host}"
         page: Any = await super().handle_index(request)
@@ -120,6 +131,7 @@ class WebServer(Server):
         return page
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """Connect a page with an interface of its own."""
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)

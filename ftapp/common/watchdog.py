@@ -13,7 +13,7 @@ _INTERVAL_SECONDS = 5.0
 # Less than this share of one core is nothing: an idle process with TensorFlow's threads takes less than a thousandth.
 _IDLE = 0.01
 # Code that may wait for long without computing: for other processes, and for what comes over a network.
-_PATIENT = ("locks", "fetch", "kagglehub", "huggingface_hub", "requests", "urllib3", "tensorflow_datasets")
+_PATIENT = ("locks", "downloads", "kagglehub", "huggingface_hub", "requests", "urllib3", "tensorflow_datasets")
 
 
 class Watchdog:

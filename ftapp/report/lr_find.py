@@ -17,7 +17,7 @@ from ftapp.report.svg import Line
 
 
 def write(result: Mapping[str, Any], path: Path) -> None:
-    """Write the result of `ftapp.cli.lr_find.find` to a file: a picture if its name ends in .svg, else a page.
+    """Write the result of a range test to a file: a picture if its name ends in .svg, else a page.
 
     Raises OSError.
     """

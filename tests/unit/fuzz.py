@@ -29,8 +29,7 @@ import msgspec
 from typer.testing import CliRunner
 
 from ftapp.analysis.records import collect_drift
-from ftapp.cli import app
-from ftapp.cli import run as run_command
+from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import Summaries
@@ -308,7 +307,7 @@ def read_run(one: Run) -> None:
     outcome.alarms(history)
     told |= outcome.table(history)
     json.dumps(told)
-    run_command.print_result(told, PlainConsole(io.StringIO()))
+    run_result.print_result(told, PlainConsole(io.StringIO()))
     with redirect_stderr(io.StringIO()), Narrator(one, PlainConsole(io.StringIO())) as narrator:
         explain(one, history, status, debug=True)
         growing = History()

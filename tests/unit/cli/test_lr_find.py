@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ftapp import recipe
 from ftapp.analysis.lr_suggestions import Curve, advise
-from ftapp.cli import lr_find
+from ftapp.cli import range_test, range_test_text
 from ftapp.common.braille import Canvas
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Phase
@@ -55,7 +55,7 @@ def result(curve: Curve, own: float = 1e-4) -> dict[str, Any]:
 
 def shown(told: dict[str, Any], width: int | None, columns: int = 100) -> str:
     console = Console(file=io.StringIO(), width=columns, highlight=False)
-    console.print(lr_find.rendered(told, width), crop=False)
+    console.print(range_test_text.render_result(told, width), crop=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -77,11 +77,11 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     loaded = recipe.load(recipe.find("vgg16-two-phase"))
     with pytest.raises(RecipeError) as refused:
-        lr_find.check(loaded, phase, rates, Path(plot) if plot else None)
+        range_test.check_arguments(loaded, phase, rates, Path(plot) if plot else None)
     for message in messages:
         assert message in str(refused.value)
-    assert lr_find.check(loaded, "finetune", (0.1, 1.0), Path("curve.html")) == 1
-    assert lr_find.check(loaded, None, (0.1, 1.0), None) == 0
+    assert range_test.check_arguments(loaded, "finetune", (0.1, 1.0), Path("curve.html")) == 1
+    assert range_test.check_arguments(loaded, None, (0.1, 1.0), None) == 0
 
 
 def test_override_keeps_the_ratios_of_a_table() -> None:
@@ -99,8 +99,11 @@ def test_override_keeps_the_ratios_of_a_table() -> None:
 
 def test_an_arm_is_tested_and_its_own_rate_changed() -> None:
     path = recipe.find("lesson-bert-frozen-attention")
-    arm = lr_find.tested(path, "quick", [], "D steadied")
-    assert (arm.phase[0].schedule, lr_find.tested(path, "quick", [], None).phase[0].schedule) == ("cosine", "constant")
+    arm = range_test.load_recipe(path, "quick", [], "D steadied")
+    assert (arm.phase[0].schedule, range_test.load_recipe(path, "quick", [], None).phase[0].schedule) == (
+        "cosine",
+        "constant",
+    )
     key = override(arm.phase[0], 3e-3, "D steadied")
     arms = recipe.load_experiment(path, "quick", [key]).arms
     assert [each.phase[0].learning_rate for each in arms.values()] == [2e-4, 2e-4, 2e-4, 3e-3]
@@ -108,7 +111,7 @@ def test_an_arm_is_tested_and_its_own_rate_changed() -> None:
     assert shown(told, None).startswith("arm D steadied, phase head: range test")
     for name, arms_of in (("lesson-bert-frozen-attention", "did you mean 'D steadied'?"), ("bert-full", "has none")):
         with pytest.raises(RecipeError, match=r"--arm: there is no arm 'D stead'; ") as refused:
-            lr_find.tested(recipe.find(name), None, [], "D stead")
+            range_test.load_recipe(recipe.find(name), None, [], "D stead")
         assert arms_of in str(refused.value)
 
 
@@ -153,7 +156,7 @@ def test_plot_marks_each_rate_at_its_place(width: int) -> None:
 def test_plot_is_ascii_where_signs_are_missing() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     plain_text.prepare(stream)
-    Console(file=stream, width=80, highlight=False).print(lr_find.rendered(result(swept(bowl)), 80))
+    Console(file=stream, width=80, highlight=False).print(range_test_text.render_result(result(swept(bowl)), 80))
     stream.flush()
     text = stream.buffer.getvalue().decode("ascii")
     assert "1e-5" in text

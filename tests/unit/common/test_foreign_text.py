@@ -18,8 +18,7 @@ from typer.testing import CliRunner
 
 import ftapp
 from ftapp.analysis.records import read_arms, read_record
-from ftapp.cli import app
-from ftapp.cli import run as run_command
+from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
 from ftapp.common.formatting import one_line, printable
 from ftapp.common.processes import python_module
@@ -89,7 +88,7 @@ def test_the_end_of_a_run_is_told_without_escape_sequences(poisoned: Run, capsys
     history = poisoned.history()
     out = io.StringIO()
     told = {"recipe": POISON, "run": POISON, "status": "failed", "model": POISON}
-    run_command.print_result(told | history.summary() | outcome.table(history), PlainConsole(out))
+    run_result.print_result(told | history.summary() | outcome.table(history), PlainConsole(out))
     with Narrator(poisoned, PlainConsole(out)) as narrator:
         for event in (
             RunStarted(time=1, recipe="", seed=0, backend=POISON, device=POISON, precision=POISON, reason=POISON),
@@ -134,9 +133,10 @@ def test_refusals_print_no_escape_sequences(tmp_path: Path, arguments: list[str]
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_an_error_that_ends_the_program_steers_nothing(debug: bool) -> None:
-    code = f"from ftapp.cli import app; app._debug = {debug}; app.end(ValueError({POISON!r}))"
+    code = f"from ftapp.cli import failure; failure.set_debug({debug}); failure.end(ValueError({POISON!r}))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
+    assert "ValueError" in done.stderr
     assert ("see where" in done.stderr or "shows where" in done.stderr) != debug
     harmless(done.stderr)
 

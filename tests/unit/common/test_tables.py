@@ -15,7 +15,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from ftapp.cli import run as run_command
+from ftapp.cli import run_result
 from ftapp.common import tables
 from ftapp.common.errors import RecipeError
 from ftapp.common.tables import Column
@@ -136,7 +136,7 @@ def test_the_result_of_a_run_breaks_paths_behind_their_separators(width: int) ->
         **{"data_notes": [" ".join(["word"] * 80)]},
     }
     console = Console(file=io.StringIO(), width=width)
-    run_command.print_result(outcome, console)
+    run_result.print_result(outcome, console)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert max(map(len, lines)) <= width
     words = " ".join(lines).split()

@@ -1,25 +1,18 @@
-"""Plans and advice as their readers see them in a terminal: trees of layers with what trains, tables of facts."""
+"""A plan as it is read in a terminal: for each phase a tree of the layers that train, and a table of costs."""
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 from rich.tree import Tree
 
-from ftapp.analysis import advice
-from ftapp.analysis.advice import Advice, Course, Note
+from ftapp.cli.fact_table import fact_table
 from ftapp.common import formatting
 from ftapp.common.formatting import class_counts, duration, flops, size
-from ftapp.recipe import Recipe
-from ftapp.rpc.messages import Survey
 
 
 @dataclass
@@ -30,8 +23,12 @@ class _Node:
     children: dict[str, _Node] = field(default_factory=dict)
 
 
-def rendered(plan: Mapping[str, Any]) -> Group:
-    """The whole plan, as `ftapp.workers.planner` prints it in JSON."""
+def render_plan(plan: Mapping[str, Any]) -> Group:
+    """Return the whole plan as trees and tables.
+
+    Args:
+        plan: As `ftapp plan --json` prints it.
+    """
     examples = ", ".join(f"{count:,} {name}" for name, count in plan["examples"].items())
     head = Text(f"{plan['precision']}: {plan['reason']}\nexamples: {examples}")
     if plan["classes"]:
@@ -40,42 +37,6 @@ def rendered(plan: Mapping[str, Any]) -> Group:
     for each in plan["warnings"]:
         head.append(f"\ncaution: {each['says']}; {each['advice']}", "yellow")
     return Group(head, *(part for phase in plan["phases"] for part in _phase(phase)))
-
-
-def advised(
-    recipe: Recipe, survey: Survey, given: Advice, command: Callable[[Course], str]
-) -> Iterator[RenderableType]:
-    """Advice on a recipe's data: the facts, the strategy with its command, what to mind, and the method."""
-    yield _table(dict(advice.facts(recipe, survey, given)))
-    probes = Table(*advice.columns(survey), box=box.SIMPLE_HEAD)
-    for row in advice.probes(survey):
-        probes.add_row(*map(Text, row))
-    if survey.probes:
-        yield probes
-    yield Text.assemble(("Advice: ", "bold"), (given.best.strategy, "bold green"), f". {given.best.reason}\n")
-    yield Text(f"  {command(given.best)}\n", "cyan", no_wrap=True, overflow="ignore")
-    for other in given.others:
-        yield Text.assemble("It is a close call. Also worth a run: ", (other.strategy, "bold"), ".\n")
-        yield Text(f"  {command(other)}\n", "cyan", no_wrap=True, overflow="ignore")
-    for note in given.notes:
-        yield Text(f"Note: {note_words(note)}\n")
-    yield Text(advice.METHOD, "dim")
-
-
-def note_words(note: Note) -> str:
-    """A note with the override that makes the change it speaks of."""
-    if note.change is None:
-        return note.text
-    key, value = note.change
-    override = shlex.quote(f"{key}={'' if value is None else json.dumps(value)}")
-    return f"{note.text} (--set {override})"
-
-
-def _table(rows: Mapping[str, str]) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in rows.items():
-        table.add_row(Text(name), Text(value))
-    return table
 
 
 def _phase(phase: Mapping[str, Any]) -> list[Any]:
@@ -105,7 +66,7 @@ def _phase(phase: Mapping[str, Any]) -> list[Any]:
         f"about {duration(costs['seconds'])}: features {duration(costs['features_seconds'])}, "
         f"a step {duration(costs['step_seconds'])}, an evaluation {duration(costs['evaluation_seconds'])}"
     )
-    return [tree, _table(rows)]
+    return [tree, fact_table(rows)]
 
 
 def _grow(tree: Tree, node: _Node) -> None:

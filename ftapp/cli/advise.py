@@ -1,0 +1,111 @@
+"""`ftapp advise`: a recommendation of how to train on your data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftapp.cli.failure import refuse, refuse_bad_recipes
+from ftapp.cli.options import JsonOption, OfflineOption, ProfileOption, SetOption, complete_recipe
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
+    from ftapp.rpc.messages import Survey
+
+
+def advise(
+    recipe_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]",
+            help="A recipe whose pretrained model is asked; by default a VGG16 or BERT one, as the source has it.",
+            autocompletion=complete_recipe,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Your data, such as folder:photos or csv:reviews.csv; by default the recipe's.", metavar="URI"
+        ),
+    ] = None,
+    profile: ProfileOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Look at your data through a pretrained model, and recommend how to train on them, with the command.
+
+    Small or large: from about 1,000 training examples of a class on, data are large, a rule of thumb. Similar to the
+    pretraining or not: a linear classifier tells the classes apart by each block's features; where an earlier block's
+    serve better than the last one's, the data are different. Small and similar: a feature extractor. Large and similar:
+    fine-tuning in two phases. Small and different: a feature extractor on early layers. Large and different:
+    everything trains, from the pretrained weights.
+    """
+    from ftapp.analysis import advice
+
+    with refuse_bad_recipes():
+        name = advice.recipe_for(recipe_name, source)
+        asked = advice.asked(name, source, profile, overrides or [])
+        from ftapp.data import preflight
+
+        preflight.check([advice.with_all_data(asked)])
+    survey = survey_data(asked, name, source, offline=offline)
+    given = advice.advise(asked, survey, profile)
+    from ftapp.cli import advice_text
+    from ftapp.tui.editor.draft import Draft
+
+    def command(course: advice.Course) -> str:
+        return Draft.of(course).command()
+
+    if as_json:
+        from msgspec import to_builtins
+
+        best, *others = ({"command": command(course)} | to_builtins(course) for course in (given.best, *given.others))
+        notes = list(map(advice_text.note_words, given.notes))
+        parts = {"best": best, "others": others, "notes": notes, "survey": to_builtins(survey)}
+        print(json.dumps(to_builtins(given) | parts))
+        return
+    from ftapp.common.console import PlainConsole
+
+    console = PlainConsole()
+    for part in advice_text.render_advice(asked, survey, given, command):
+        console.print(part)
+
+
+def survey_data(asked: Recipe, name: str, source: str | None, *, offline: bool) -> Survey:
+    """The survey of a recipe's data, made by a process of its own since that takes Keras."""
+    import asyncio
+
+    from ftapp import recipe
+    from ftapp.common.errors import RecipeError, RunError
+    from ftapp.recipe import presets, sources
+    from ftapp.rpc.clients import Inspector
+
+    said = ""
+
+    def told(activity: str, done: int, total: int | None) -> None:
+        nonlocal said
+        if activity != said:
+            said = activity
+            print(activity, file=sys.stderr)
+
+    async def survey() -> Survey:
+        inspector = Inspector(offline=offline)
+        try:
+            return await inspector.survey(asked, told)
+        finally:
+            await inspector.close()
+
+    try:
+        return asyncio.run(survey())
+    except RecipeError as error:
+        refuse(str(error))
+    except RunError as error:
+        print(error, file=sys.stderr)
+        of_hub = presets.on_hub(asked.model.preset) or (source is None and sources.on_hub(asked.data.source))
+        if of_hub and (profiles := recipe.hubless_profiles(recipe.find(name))):
+            print(f"'--profile {profiles[0]}' works without it", file=sys.stderr)
+    raise typer.Exit(1)

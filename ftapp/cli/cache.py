@@ -1,0 +1,47 @@
+"""`ftapp cache`: the features of frozen layers that are on disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from ftapp.cli.failure import refuse
+from ftapp.cli.options import JsonOption
+
+
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that no run uses.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the features of frozen layers that are kept on disk, those used last first."""
+    import time
+
+    from ftapp.common import formatting
+    from ftapp.common.errors import RunError
+    from ftapp.common.tables import Column, print_table, print_text
+    from ftapp.freezing import feature_cache as features
+
+    try:
+        limit = features.quota()
+    except RunError as error:
+        refuse(str(error))
+    entries = features.entries()
+    if clear:
+        kept = [entry for entry in entries if not features.remove(entry)]
+        for entry in kept:
+            print(f"not removed, since a run uses it or it is another user's: {entry.label}", file=sys.stderr)
+        entries = kept
+    if as_json:
+        rows = [{"label": e.label, "folder": str(e.folder), "bytes": e.size, "used": e.used} for e in entries]
+        print(json.dumps({"folder": str(features.folder()), "quota": limit, "entries": rows}))
+        return
+    columns = [Column("features of", 0, least=16, is_name=True), Column("size", 1, right=True), Column("used", 2)]
+    print_table(
+        columns,
+        [[e.label, formatting.size(e.size), formatting.when(e.used, time.time())] for e in entries],
+    )
+    taken = sum(entry.size for entry in entries)
+    print_text(f"{formatting.size(taken)} of {formatting.size(limit)} in {features.folder()}")

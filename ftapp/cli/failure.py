@@ -1,0 +1,81 @@
+"""How commands end without success: messages on stderr and exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+from ftapp.common.safe_output import screen_output
+
+_debug = False
+
+
+def set_debug(debug: bool) -> None:
+    """Set whether errors are shown with tracebacks and with the output of helper processes.
+
+    Args:
+        debug: The value of --debug.
+    """
+    global _debug
+    _debug = debug
+
+
+def is_debug() -> bool:
+    """Return whether --debug was given."""
+    return _debug
+
+
+def refuse(message: str) -> NoReturn:
+    """Print a message on stderr and end the command with exit code 2.
+
+    Args:
+        message: What is wrong with the arguments or the recipe.
+
+    Raises:
+        typer.Exit: Always.
+    """
+    print(message, file=sys.stderr)
+    raise typer.Exit(2)
+
+
+@contextmanager
+def refuse_bad_recipes() -> Iterator[None]:
+    """Turn a RecipeError into its problems on stderr and exit code 2."""
+    from ftapp.common.errors import RecipeError
+
+    try:
+        yield
+    except RecipeError as error:
+        refuse(str(error))
+
+
+def end(error: BaseException) -> NoReturn:
+    """End the program because of an error, with a message in place of a traceback.
+
+    Args:
+        error: An error that no command has handled.
+
+    Raises:
+        SystemExit: Always, with the exit code for the error.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        raise SystemExit(130) from None
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    screen_output()
+    if _debug:
+        traceback.print_exception(error)
+        raise SystemExit(1) from None
+    from ftapp.common.errors import RunError
+
+    if isinstance(error, RunError):
+        print(error, file=sys.stderr)
+        raise SystemExit(1) from None
+    print(f"ftapp: {type(error).__name__}: {error} ('ftapp --debug ...' shows where)", file=sys.stderr)
+    raise SystemExit(1) from None

@@ -1,0 +1,121 @@
+"""Arguments and options that several commands share. Imported by `ftapp --help`, so it imports nothing heavy."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Backend(StrEnum):
+    """The values of --backend."""
+
+    tensorflow = "tensorflow"
+    jax = "jax"
+    torch = "torch"
+
+
+class Precision(StrEnum):
+    """The values of --precision."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """Complete the name of a recipe or of a TOML file."""
+    from ftapp.cli import completion
+
+    return completion.recipes(incomplete)
+
+
+def _complete_profile(incomplete: str) -> list[str]:
+    from ftapp.cli import completion
+
+    return completion.profiles(incomplete)
+
+
+def _complete_arm(incomplete: str) -> list[str]:
+    from ftapp.cli import completion
+
+    return completion.arms(incomplete)
+
+
+def _complete_run(context: typer.Context, incomplete: str) -> list[str]:
+    from ftapp.cli import completion
+
+    return completion.runs(context.params.get("runs_dir"), incomplete)
+
+
+def _complete_deleted(context: typer.Context, incomplete: str) -> list[str]:
+    from ftapp.cli import completion
+
+    return completion.deleted(context.params.get("runs_dir"), incomplete)
+
+
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe's name or a TOML file.", autocompletion=complete_recipe)
+]
+RecipesArgument = Annotated[
+    list[str], typer.Argument(metavar="RECIPE", help="Names of recipes or TOML files.", autocompletion=complete_recipe)
+]
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN",
+        help="Folders of runs, names that `ftapp runs` shows or beginnings of these, or last.",
+        autocompletion=_complete_run,
+    ),
+]
+ArmOption = Annotated[
+    str | None,
+    typer.Option(
+        "--arm",
+        metavar="NAME",
+        help="The arm to test. [default: the recipe without arms]",
+        autocompletion=_complete_arm,
+    ),
+]
+RestoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--restore",
+        metavar="RUN",
+        help="Bring back a deleted run or experiment, or last.",
+        autocompletion=_complete_deleted,
+    ),
+]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", "-p", metavar="P", help="A profile of the recipe.", autocompletion=_complete_profile),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="Override a key, such as data.source=csv:mine.csv. Repeatable."
+    ),
+]
+BackendOption = Annotated[Backend | None, typer.Option(help="The library that Keras computes with.")]
+SeedOption = Annotated[int | None, typer.Option(help="The seed of every random choice.")]
+RunsDirOption = Annotated[
+    Path | None, typer.Option("--runs-dir", metavar="DIR", help="The folder of all runs. [env: FTAPP_RUNS]")
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Make no network call; use only cached files.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def overrides_of(overrides: list[str] | None, **options: object) -> list[str]:
+    """Combine the values of --set with options that stand for a key of the recipe.
+
+    Args:
+        overrides: The values of --set.
+        options: Keys of the recipe with their values; None for an option that was not given.
+
+    Returns:
+        All of them as KEY=VALUE, in this order.
+    """
+    return [*(overrides or []), *(f"{key}={value}" for key, value in options.items() if value is not None)]

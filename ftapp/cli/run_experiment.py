@@ -1,0 +1,118 @@
+"""Runs of a recipe's arms in the foreground, and how they compare, on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftapp import recipe
+from ftapp.common import tables, user_folders
+from ftapp.common.errors import RecipeError
+from ftapp.experiments import experiment_folder, runner
+from ftapp.experiments.experiment_folder import Experiment, Options
+from ftapp.runs.interruption import Interruption
+
+if TYPE_CHECKING:
+    from ftapp.analysis.records import Arm
+
+
+def run_experiment(
+    name: str,
+    profile: str | None,
+    overrides: Sequence[str],
+    runs_dir: Path | None,
+    options: Options,
+    *,
+    offline: bool,
+    verify_cache: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Run a recipe with all its arms, and print how they compare.
+
+    Args:
+        name: A recipe's name or file.
+        profile: A profile of it, if any.
+        overrides: KEY=VALUE each.
+        runs_dir: The folder of all runs, if one is chosen.
+        options: Repeats, jobs and control.
+        offline: Whether runs make no network call.
+        verify_cache: Whether runs recompute some cached features.
+        as_json: Whether the comparison is printed as JSON.
+        debug: Whether the output of failed runs is shown.
+
+    Returns:
+        The exit code.
+    """
+    folder = user_folders.runs(runs_dir)
+    try:
+        experiment = experiment_folder.prepare(
+            recipe.find(name),
+            profile,
+            overrides,
+            options,
+            folder,
+            command=sys.argv,
+            offline=offline,
+            verify_cache=verify_cache,
+        )
+        with experiment.held(), Interruption() as interruption:
+            code = runner.conduct(experiment, interruption, debug=debug)
+            print_experiment(experiment, as_json=as_json)
+    except RecipeError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"runs are kept in {folder}, which cannot be written: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def print_experiment(experiment: Experiment, *, as_json: bool) -> None:
+    """Write the result of an experiment into its folder and print it.
+
+    Args:
+        experiment: One whose runs have ended.
+        as_json: Whether it is printed as JSON, else as tables and sentences.
+    """
+    from ftapp.report.experiment import conclude
+
+    arms, result = conclude(experiment)
+    if as_json:
+        print(json.dumps(result), flush=True)
+    elif arms:
+        print_comparison(arms)
+        if result["findings"]:
+            rows = [
+                [row["says"], row["lesson"], row["bounds"], row["told"], row["holds"]] for row in result["findings"]
+            ]
+            tables.print_wrapped(["finding", "lesson's value", "holds where", "ours (95% interval)", "holds?"], rows)
+            for row in result["findings"]:
+                if row["note"]:
+                    what = "Not measured" if row["ours"] is None else "To mind"
+                    tables.print_text(f"{what}, {row['says']}: {row['note']}.")
+        for note in result["notes"]:
+            tables.print_text(note)
+        print(result["report"])
+    if not arms:
+        print("the arms are not compared: there is no repeat that all of them have", file=sys.stderr)
+
+
+def print_comparison(arms: Sequence[Arm]) -> None:
+    """Print runs side by side: their results, the differences of their recipes, and conclusions.
+
+    Args:
+        arms: Of `ftapp.analysis.compare`; the others are compared with the first.
+    """
+    from ftapp.report import comparison
+
+    names = [arm.name for arm in arms]
+    tables.print_wrapped(["", *names], comparison.metric_rows(arms))
+    if rows := comparison.difference_rows(arms):
+        tables.print_wrapped(["recipe", *names], rows)
+    print()
+    for line in comparison.sentences(arms):
+        tables.print_text(line)

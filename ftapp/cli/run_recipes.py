@@ -1,0 +1,136 @@
+"""`ftapp run`: starts each recipe's process, narrates it on stderr from its events, and prints the result on stdout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftapp import recipe
+from ftapp.cli.run_result import print_result
+from ftapp.common import user_folders
+from ftapp.common.console import PlainConsole
+from ftapp.common.errors import RecipeError
+from ftapp.recipe import Recipe, cautions
+from ftapp.runs import run_folder
+from ftapp.runs.environment import make_environment
+from ftapp.runs.history import History
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.narrator import Narrator, explain
+from ftapp.runs.outcome import table as outcome_table
+from ftapp.runs.run_folder import EXIT_CODES
+
+_NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
+_CLASSES = 12  # whose recall the table tells
+
+
+def run_all(
+    names: Sequence[str],
+    profile: str | None,
+    overrides: Sequence[str],
+    runs_dir: Path | None,
+    *,
+    as_json: bool,
+    offline: bool,
+    verify_cache: bool,
+    debug: bool,
+) -> int:
+    """Run recipes one after another.
+
+    All are checked before the first one starts. Those that are refused are left out, and the others run.
+
+    Args:
+        names: Recipes' names or files.
+        profile: A profile of each, if any.
+        overrides: KEY=VALUE each.
+        runs_dir: The folder of all runs, if one is chosen.
+        as_json: Whether results are printed as JSON, one line each.
+        offline: Whether the runs make no network call.
+        verify_cache: Whether the runs recompute some cached features.
+        debug: Whether the output of runs that did not end well is shown.
+
+    Returns:
+        The exit code: 130 if interrupted, else 1 if any run failed, else 2 if any recipe was refused, else 0.
+    """
+    loaded: dict[str, tuple[Path, Recipe] | None] = {}
+    for name in dict.fromkeys(names):
+        try:
+            path = recipe.find(name)
+            resolved = recipe.load(path, profile, overrides)
+            from ftapp.data import preflight  # here, since NumPy takes a quarter of a second to import
+
+            preflight.check([resolved])
+            loaded[name] = path, resolved
+        except RecipeError as error:
+            loaded[name] = None
+            print(error, file=sys.stderr)
+    folder = user_folders.runs(runs_dir)
+    codes = []
+    with Interruption() as interruption:
+        for name in names:
+            if interruption.requested:
+                break
+            if (found := loaded[name]) is None:
+                outcome = _refused(name)
+            else:
+                path, resolved = found
+                try:
+                    environment = make_environment(resolved.backend, offline=offline, verify_cache=verify_cache)
+                    outcome = _run_one(path, resolved, profile, folder, environment, interruption, debug=debug)
+                except OSError as error:
+                    print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
+                    outcome, found = _refused(name), None
+            codes.append(EXIT_CODES[outcome["status"]])
+            if as_json:
+                print(json.dumps(outcome), flush=True)
+            elif found is not None:
+                print_result(outcome, PlainConsole())
+            if outcome["status"] == "interrupted":
+                break
+    return 130 if interruption.requested else next((code for code in (130, 1, 2) if code in codes), 0)
+
+
+def _run_one(
+    path: Path,
+    resolved: Recipe,
+    profile: str | None,
+    folder: Path,
+    environment: Mapping[str, str],
+    interruption: Interruption,
+    *,
+    debug: bool,
+) -> dict[str, Any]:
+    facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path)}
+    run = run_folder.create(resolved, path.stem, profile, folder, **facts)
+    history = History()
+    with Narrator(run, PlainConsole(sys.stderr)) as narrator:
+        for caution in cautions.of_recipe(resolved):
+            narrator.say(f"caution: {caution}")
+        process = run_folder.launch(run, environment)
+        interruption.reaches(process)
+        for event in run_folder.follow(run, process):
+            for message in interruption.news():
+                narrator.say(message)
+            if event is None:
+                narrator.look()
+            else:
+                history.apply(event)
+                narrator.tell(event, history)
+    outcome: dict[str, Any] = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)}
+    outcome |= history.summary() | outcome_table(history, resolved)
+    outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
+    if outcome["status"] in ("failed", "crashed", "refused"):
+        explain(run, history, outcome["status"], debug=debug)
+    if outcome["status"] == "refused" and history.started is None:
+        shutil.rmtree(run.folder, ignore_errors=True)  # its data were refused: there was no run
+        outcome["run"] = None
+    return outcome
+
+
+def _refused(name: str) -> dict[str, Any]:
+    """The outcome of a recipe that was not run."""
+    found = {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None}
+    return found | History().summary() | outcome_table(History())

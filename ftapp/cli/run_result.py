@@ -1,0 +1,71 @@
+"""The result of one run as `ftapp run` prints it: a table, warnings, and samples of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ftapp.common import formatting, tables
+from ftapp.runs.outcome import Recall, is_uneven
+
+_NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
+_CLASSES = 12  # whose recall the table tells
+
+
+def _proof_row(proof: dict[str, Any]) -> str:
+    trained = proof["moved"] + len(proof["still"])
+    return formatting.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
+
+
+def _recall(found: Sequence[Recall]) -> str:
+    """How many test examples of each class were found, the class with the smallest share first."""
+    ordered = sorted(found, key=lambda each: each.found / max(1, each.examples))
+    listed = ", ".join(map(str, ordered[:_CLASSES]))
+    return listed + (f" and {len(found) - _CLASSES} classes above" if len(found) > _CLASSES else "")
+
+
+def print_result(outcome: dict[str, Any], console: Console) -> None:
+    """Print the result of one run as a table, and the samples that it wrote.
+
+    Args:
+        outcome: As `ftapp run --json` prints it.
+        console: Where it is printed.
+    """
+    table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
+    rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
+    if best := outcome["constant"]:
+        rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
+    recalls = [Recall(name, **of_class) for name, of_class in outcome["recall"].items()]
+    if is_uneven(recalls):
+        rows["found of each class"] = _recall(recalls)
+    if outcome["classes"]:
+        rows["classes"] = formatting.class_counts(outcome["classes"], outcome["counts"])
+    if outcome["data_notes"]:
+        rows["data"] = "\n".join(outcome["data_notes"])
+    rows |= {
+        f"R, phase {phase['name']}": f"{formatting.share(phase['trainable_share'])} of parameters train"
+        for phase in outcome["phases"]
+    }
+    rows |= {
+        f"freeze proof, {phase['name']}": _proof_row(phase["proof"]) for phase in outcome["phases"] if "proof" in phase
+    }
+    rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
+    if outcome["model"]:
+        rows["model"] = outcome["model"]
+    notes = list(dict.fromkeys(outcome["notes"]))
+    rows |= {f"note {number}" if len(notes) > 1 else "note": note for number, note in enumerate(notes, 1)}
+    room = max(_NARROWEST, console.width - max(map(len, rows)) - 2 * _MARGINS)
+    for name, value in rows.items():
+        parts = (part for line in value.split("\n") for part in tables.wrap(line, room))
+        table.add_row(name, Text("\n".join(parts)))
+    console.print(table)
+    for each in outcome["warnings"]:
+        told = formatting.printable(f"warning: {each['says']}; {each['advice']}")
+        console.print(Text(f"{told}\n", "yellow"), soft_wrap=True)
+    for sample in outcome["samples"]:
+        console.print(Text(f"after {sample['step']} steps: {sample['text']}\n"), soft_wrap=True)

@@ -1,0 +1,94 @@
+"""`ftapp runs`: the list of runs and experiments, and the trash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ftapp.cli.options import JsonOption, RestoreOption, RunsDirOption
+
+if TYPE_CHECKING:
+    from ftapp.experiments.experiment_folder import Experiment
+
+
+def runs(
+    runs_dir: RunsDirOption = None,
+    as_json: JsonOption = False,
+    deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be restored.")] = False,
+    restore: RestoreOption = None,
+    empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Remove deleted runs for good.")] = False,
+) -> None:
+    """List runs and experiments, the newest first: running, done, failed, refused, interrupted, crashed or damaged."""
+    if deleted or restore is not None or empty_trash:
+        from ftapp.cli import trash
+
+        raise typer.Exit(trash.run(runs_dir, restore, empty=empty_trash, as_json=as_json))
+    from ftapp.common import user_folders
+    from ftapp.common.tables import Column, print_table, print_text
+    from ftapp.experiments import experiment_folder
+    from ftapp.runs import outcome
+    from ftapp.runs import run_folder as folders
+
+    folder = user_folders.runs(runs_dir)
+    rows = []
+    for one in folders.list_runs(folder):
+        history, facts = one.history(), one.environment()
+        of = {key: facts.get(key) for key in ("experiment", "arm", "repeat")}
+        of["damage"] = one.damage() or history.damage()
+        told = {**history.summary(), **outcome.table(history)}
+        rows.append({"run": one.folder.name, "status": one.standing(history), **of, **told})
+    if as_json:
+        print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
+        return
+    columns = [
+        Column("run", 0, least=24, is_name=True),
+        Column("status", 0, least=12),
+        Column("", 1),  # a sign where the result has warnings
+        Column("steps", 4, right=True),
+        Column("loss", 2, right=True),
+        Column("accuracy", 1, right=True),
+        Column("seconds", 3, right=True),
+    ]
+    cells = [[str(row["run"]), _status(row), _mark(row), str(row["steps"]), *_numbers(row)] for row in rows]
+    print_table(columns, cells)
+    if any(mark for _, _, mark, *_ in cells):
+        print_text("!  the result has warnings: ftapp report RUN tells them")
+    if found := experiment_folder.list_experiments(folder):
+        statuses = {row["run"]: str(row["status"]) for row in rows}
+        columns = [
+            Column("experiment", 0, least=24, is_name=True),
+            Column("status", 0, least=12),
+            Column("runs", 1),
+            Column("arms", 2, least=16),
+        ]
+        print_table(columns, [_experiment_row(each, statuses) for each in found])
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    """Return a sign for a run that is done and whose result has warnings."""
+    return "!" if row["status"] == "done" and row["warnings"] else ""
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    """Return a run's status with the damage of its files."""
+    status, damage = row["status"], row["damage"]
+    return f"{status}: {damage}" if damage and status == "damaged" else f"{status}; {damage}" if damage else status
+
+
+def _experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[str]:
+    """Return the cells of an experiment, given the statuses of all runs by the names of their folders."""
+    known = [statuses[name] for member in experiment.members() if (name := member.run.folder.name) in statuses]
+    ended = sum(status != "running" for status in known)
+    arms = ", ".join(experiment.facts.get("arms", []))
+    status = _status({"status": experiment.status(known), "damage": experiment.damage()})
+    return [experiment.folder.name, status, f"{ended} of {experiment.planned}", arms]
+
+
+def _numbers(row: dict[str, object]) -> list[str]:
+    metrics = row["metrics"]
+    assert isinstance(metrics, dict)
+    shown = [f"{metrics[key]:.4f}" if key in metrics else "" for key in ("loss", "accuracy")]
+    return [*shown, f"{row['seconds']:.1f}" if row["seconds"] is not None else ""]

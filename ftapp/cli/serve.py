@@ -1,0 +1,46 @@
+"""`ftapp serve`: the terminal interface in a browser."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ftapp.cli.failure import refuse, refuse_bad_recipes
+from ftapp.cli.options import OfflineOption, RunsDirOption
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "localhost",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="NAME", help="Another name of it, such as that of a proxy. Repeatable."),
+    ] = None,
+    runs_dir: RunsDirOption = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Offer the terminal interface to a browser, on this machine only unless --host says otherwise.
+
+    Only who opens the printed address gets in: it holds a token, a new one each time or that of FTAPP_TOKEN.
+    """
+    from ftapp.cli.web import LOOPBACK, WebServer, chosen_token
+    from ftapp.common.processes import python_module
+    from ftapp.common.safe_files import reason
+
+    with refuse_bad_recipes():
+        token = chosen_token()
+    if host not in LOOPBACK:
+        print(
+            f"whoever knows the token and reaches {host}:{port} can start runs and read files here; what goes between "
+            "can be read on the way",
+            file=sys.stderr,
+        )
+    words = python_module("ftapp.cli.app")
+    words += ["--runs-dir", str(runs_dir.absolute())] if runs_dir else []
+    words += ["--offline"] if offline else []
+    try:
+        WebServer(words, host, port, names or (), token).serve()
+    except OSError as error:
+        refuse(f"{host}:{port} cannot be listened on: {reason(error)}")
