@@ -34,15 +34,12 @@ from ftapp.tui.screens.run import PANES, RunScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
-from ftapp.tui.widgets.run_panes import (
-    ExamplesPane,
-    Headline,
-    LayersPane,
-    LogPane,
-    PhasesPane,
-    Trouble,
-    _short,
-)
+from ftapp.tui.widgets.examples_pane import ExamplesPane
+from ftapp.tui.widgets.failure_notice import FailureNotice
+from ftapp.tui.widgets.headline import Headline
+from ftapp.tui.widgets.log_pane import LogPane
+from ftapp.tui.widgets.phases_pane import PhasesPane
+from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane, shorten_path
 from tests.tui.conftest import Write
 from tests.tui.harness import SIZES, living, until
 
@@ -62,7 +59,7 @@ def text(widget: Static) -> str:
     return str(widget.visual)
 
 
-def shown(screen: RunScreen, pane: type[PhasesPane] | type[LayersPane] | type[ExamplesPane]) -> str:
+def shown(screen: RunScreen, pane: type[PhasesPane] | type[TrainedLayersPane] | type[ExamplesPane]) -> str:
     """What a pane says, as plain lines."""
     content = screen.query_one(pane).query_one(Static)
     return "\n".join(content.render_line(y).text.rstrip() for y in range(content.size.height))
@@ -80,7 +77,7 @@ async def test_an_ended_run_shows_its_result_and_curves(write_run: Write) -> Non
         assert np.allclose(curves[0].y, [0.5 + 1 / number for number in range(1, 31)])
         assert "30 of 30 steps" in shown(screen, PhasesPane)
         assert "R 25.0%  250 of 1,000 train" in shown(screen, PhasesPane)
-        assert not screen.query_one(Trouble).display
+        assert not screen.query_one(FailureNotice).display
         assert not screen.query_one(ExamplesPane).display
 
 
@@ -93,7 +90,7 @@ async def test_a_failed_run_says_why_with_the_end_of_its_log(write_run: Write) -
     run.log_file.write_text("first line\nlast line\n" + notices * 20)
     async with FtApp().run_test(size=(100, 40)) as pilot:
         screen = await opened(pilot, run)
-        said = text(screen.query_one(Trouble))
+        said = text(screen.query_one(FailureNotice))
         assert "the loss has to stay finite" in said
         assert "last line" in said
         assert "cuda" not in said.casefold()
@@ -104,8 +101,8 @@ async def test_a_crashed_run_says_so_even_without_a_log(write_run: Write) -> Non
     async with FtApp().run_test(size=(100, 40)) as pilot:
         screen = await opened(pilot, run)
         assert "crashed" in text(screen.query_one(Headline))
-        assert "ended without an error message" in text(screen.query_one(Trouble))
-        assert "its log is empty or gone" in text(screen.query_one(Trouble))
+        assert "ended without an error message" in text(screen.query_one(FailureNotice))
+        assert "its log is empty or gone" in text(screen.query_one(FailureNotice))
 
 
 @pytest.mark.parametrize(
@@ -159,10 +156,10 @@ async def test_drift_confusion_and_samples(write_run: Write) -> None:
     log.write(RunEnded(time=now, status="done", steps=10, seconds=1.0))
     async with FtApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
-        layers = shown(screen, LayersPane)
+        layers = shown(screen, TrainedLayersPane)
         assert "head" in layers
         assert "0.25" in layers
-        assert "1 train, 4 frozen" in str(screen.query_one(LayersPane).border_subtitle)
+        assert "1 train, 4 frozen" in str(screen.query_one(TrainedLayersPane).border_subtitle)
         rows = [line.split() for line in shown(screen, ExamplesPane).splitlines()]
         assert rows[:3] == [["cat", "dog"], ["cat", "8", "1"], ["dog", "2", "9"]]
 
@@ -322,12 +319,12 @@ async def test_panes_of_an_ended_run_follow_the_terminals_width(write_run: Write
 def test_short_names_of_layers_keep_the_block_and_the_end() -> None:
     query = "transformer_layer_2/self_attention/query"
     dense = "transformer_layer_0/feedforward_intermediate_dense"
-    assert [_short(query, 12), _short(dense, 20), _short("classifier", 20)] == [
+    assert [shorten_path(query, 12), shorten_path(dense, 20), shorten_path("classifier", 20)] == [
         "…yer_2/query",
         "…_0/…ermediate_dense",
         "classifier",
     ]
-    assert all(len(_short(path, width)) <= width for path in (query, dense, "a" * 50) for width in range(8, 50))
+    assert all(len(shorten_path(path, width)) <= width for path in (query, dense, "a" * 50) for width in range(8, 50))
 
 
 async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write) -> None:

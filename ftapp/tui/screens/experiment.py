@@ -27,7 +27,7 @@ from ftapp.tui import recipe_words
 from ftapp.tui.run_columns import result_words, status_words
 from ftapp.tui.screens.compare import CompareScreen, style_of
 from ftapp.tui.widgets.findings_pane import FindingsPane
-from ftapp.tui.widgets.run_panes import STATUS_COLORS
+from ftapp.tui.widgets.headline import STATUS_COLORS
 
 _MUTED = "$foreground-muted"
 

@@ -29,7 +29,12 @@ from ftapp.tui.page import Page
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
-from ftapp.tui.widgets.run_panes import ExamplesPane, Headline, LayersPane, LogPane, PhasesPane, Trouble
+from ftapp.tui.widgets.examples_pane import ExamplesPane
+from ftapp.tui.widgets.failure_notice import FailureNotice
+from ftapp.tui.widgets.headline import Headline
+from ftapp.tui.widgets.log_pane import LogPane
+from ftapp.tui.widgets.phases_pane import PhasesPane
+from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane
 
 _REFRESH_SECONDS = 0.5
 
@@ -116,7 +121,7 @@ when this screen or the interface is closed. Commands are carried out at the end
 
     def body(self) -> Iterable[Widget]:
         yield Headline()
-        yield Trouble()
+        yield FailureNotice()
         yield Cautions()
         with Container(id="panes"):
             with Vertical(id="charts"):
@@ -124,7 +129,7 @@ when this screen or the interface is closed. Commands are carried out at the end
                 yield Chart("Accuracy", id="accuracy")
             with Vertical(id="facts"):
                 yield PhasesPane(id="phases")
-                yield LayersPane(id="layers")
+                yield TrainedLayersPane(id="layers")
                 yield ExamplesPane(id="examples")
                 yield LogPane(self.run, id="log")
             with Horizontal(id="details"):
@@ -186,12 +191,12 @@ when this screen or the interface is closed. Commands are carried out at the end
     def _fill(self) -> None:
         history = self.history
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
-        self.query_one(Trouble).show(self.run, history, self._status)
+        self.query_one(FailureNotice).show(self.run, history, self._status)
         going_on = self._status == "running"
         minded = outcome.alarms(history) if going_on else outcome.warnings(history, self._recipe)
         self.query_one(Cautions).show(minded)
         self.query_one(PhasesPane).show(history, self._recipe, self._status)
-        self.query_one(LayersPane).show(history)
+        self.query_one(TrainedLayersPane).show(history)
         self.query_one(ExamplesPane).show(history)
         self.query_one(LogPane).show(history)
         classifies = self._recipe is None or self._recipe.task != "causal-lm"

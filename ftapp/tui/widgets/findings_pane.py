@@ -12,7 +12,7 @@ from rich.text import Text
 from textual.content import Content
 
 from ftapp.recipe import Finding
-from ftapp.tui.widgets.run_panes import Pane
+from ftapp.tui.widgets.pane import Pane
 
 _TABLE = 84  # cells that a table needs; where there are fewer, a finding takes lines of its own
 _STYLES = {"yes": "success", "no": "error"}

@@ -1,0 +1,95 @@
+"""The samples of a language model, or the confusion matrix of a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from textual.color import Color
+from textual.content import Content
+
+from ftapp.common import formatting
+from ftapp.runs.events import Confused, Sampled
+from ftapp.runs.history import History
+from ftapp.tui.widgets.pane import Pane
+
+_NAME = 12  # characters of a class's name beside the confusion matrix
+_MISTAKES = 500  # confusions in the list, at most
+
+
+class ExamplesPane(Pane):
+    """What a language model wrote, or which classes a classifier takes for which."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__("Samples", id=id)
+        self._shown: object = None
+
+    def show(self, history: History) -> None:
+        """Show the samples, the newest first, or the latest confusion matrix."""
+        self._again = partial(self.show, history)
+        self.set_class(not (history.samples or history.confusions), "-empty")
+        if self._shown == (shown := (len(history.samples), len(history.confusions), self.size.width)):
+            return
+        self._shown = shown
+        classes = history.data.classes if history.data else []
+        if history.confusions and classes and len(history.confusions[-1].counts) == len(classes):
+            self._confusion(history.confusions[-1], classes)
+        else:
+            self._samples(history.samples)
+
+    def _samples(self, samples: Sequence[Sampled]) -> None:
+        self.border_title = "Samples"
+        parts: list[RenderableType] = []
+        for sample in reversed(samples):
+            text = Text(f"after {sample.step} steps  ", self.color("secondary"))
+            text.append(sample.prompt, f"bold {self.color('foreground')}")
+            written = " ".join(formatting.printable(sample.text.removeprefix(sample.prompt)).split())
+            text.append(f" {written}", self.color("foreground"))
+            parts += [text, Text()]
+        self.put(Group(*parts))
+
+    def _confusion(self, event: Confused, classes: Sequence[str]) -> None:
+        """Rows are true classes, columns predicted ones; the darker the ground, the larger the row's share."""
+        self.border_title = "Confusion, true classes in rows"
+        self.border_subtitle = Content(f"{event.split}, step {event.step}")
+        names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in classes]
+        label, room = max(map(len, names)), self.size.width - 4
+        digits = max(len(str(count)) for row in event.counts for count in row)
+        # Whole names over the columns where there is room, else as much of them as the numbers leave.
+        fitting = [cell for cell in (label + 1, digits + 1) if cell > digits and label + 1 + cell * len(names) <= room]
+        if not fitting:
+            self.put(self._mistakes(event, classes))
+            return
+        cell = max(3, fitting[0])
+        ground, right, wrong = (Color.parse(self.color(name)) for name in ("background", "primary", "error"))
+        heads = [name[: cell - 1] for name in names]
+        text = Text(" " * (label + 1) + "".join(head.rjust(cell) for head in heads) + "\n", self.color("secondary"))
+        for index, (name, row) in enumerate(zip(names, event.counts, strict=True)):
+            text.append(name.rjust(label) + " ", self.color("secondary"))
+            for column, count in enumerate(row):
+                share = count / max(1, sum(row))
+                shade = ground.blend(right if column == index else wrong, 0.75 * share)
+                number = f"{count or '·'}".rjust(cell - 1) + " "
+                text.append(
+                    number, f"{shade.get_contrast_text().hex6 if count else self.color('panel')} on {shade.hex6}"
+                )
+            text.append("\n")
+        self.put(text)
+
+    def _mistakes(self, event: Confused, classes: Sequence[str]) -> RenderableType:
+        """The most frequent confusions, where there are too many classes for a matrix."""
+        found = sorted(
+            ((count, true, predicted) for true, row in enumerate(event.counts) for predicted, count in enumerate(row)),
+            reverse=True,
+        )
+        wrong = [each for each in found if each[1] != each[2] and each[0]][:_MISTAKES]
+        right = sum(row[index] for index, row in enumerate(event.counts))
+        total = sum(map(sum, event.counts))
+        lines = [Text(f"{right} of {total} right; most often wrong:" if wrong else f"all {total} right")]
+        lines += [
+            Text.assemble((f"{count:>5}  ", self.color("error")), f"{classes[true]} taken for {classes[predicted]}")
+            for count, true, predicted in wrong
+        ]
+        return Group(*lines)

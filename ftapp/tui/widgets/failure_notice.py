@@ -1,0 +1,41 @@
+"""Why a run failed or waits, with the last lines of its log."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from ftapp.runs import narration
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
+from ftapp.tui.widgets.pane import theme_color
+
+
+class FailureNotice(Static):
+    """Why a run did not end well, with the last lines of its log, or why it stands still. Not there for other runs."""
+
+    DEFAULT_CSS = """
+    FailureNotice {
+        display: none; height: auto; max-height: 12; margin: 0 1; padding: 0 1;
+        border-left: thick $error; background: $error 8%;
+    }
+    """
+
+    def show(self, run: Run, history: History, status: str) -> None:
+        """Tell what is wrong, if anything is."""
+        waits = status == "running" and run.waits_for_room()
+        self.display = waits or status in ("failed", "crashed", "refused")
+        if not self.display:
+            return
+        if waits:
+            self.update(Text(narration.FULL_DISK, "bold"))
+            return
+        ended = history.ended
+        reason = "the run's process ended without an error message" if ended is None else ended.error or ""
+        text = Text(reason, "bold")
+        lines = run.last_log_lines(6 if self.app.size.height > 30 else 3) if status != "refused" else []
+        if lines:
+            text.append("\n" + "\n".join(lines), f"not bold {theme_color(self, 'text-muted')}")
+        if not lines and ended is None:
+            text.append("\nits log is empty or gone", "not bold")
+        self.update(text)

@@ -1,0 +1,66 @@
+"""The first line of a run: which run it is, its status, and how long it still takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+from textual.widgets import Static
+
+from ftapp.common import formatting
+from ftapp.recipe import Recipe
+from ftapp.runs.history import History
+from ftapp.tui import outlook
+from ftapp.tui.widgets.pane import theme_color
+
+STATUS_COLORS = {
+    "running": "primary",
+    "paused": "warning",
+    "done": "success",
+    "interrupted": "warning",
+    "failed": "error",
+    "crashed": "error",
+    "refused": "error",
+}
+
+
+class Headline(Static):
+    """One line: which run this is, how it stands, and how long it has to go."""
+
+    def show(self, name: str, history: History, recipe: Recipe | None, status: str) -> None:
+        """Tell the run's standing. name: its recipe's; status: as `Run.status` has it."""
+        muted = theme_color(self, "secondary")
+        started = history.started
+        if status == "running" and history.paused:
+            status = "paused"
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append("● ", theme_color(self, STATUS_COLORS.get(status, "foreground")))
+        text.append(status, "bold").append("  ")
+        text.append(name, "bold")
+        if started and started.profile:
+            text.append(f" {started.profile}")
+        parts = []
+        if history.ended:
+            if result := history.result:
+                if result.accuracy is not None:
+                    parts.append(f"test accuracy {result.accuracy:.2%}")
+                parts.append(f"test loss {result.loss:.4f}")
+            parts.append(f"{history.ended.steps} steps in {formatting.duration(history.ended.seconds)}")
+        elif status in ("running", "paused"):
+            parts += list(self._live(history, recipe))
+        if started:
+            parts.append(f"{started.backend} {started.precision}")
+        self.update(text.append("   " + "  ·  ".join(parts), muted), layout=False)
+
+    def _live(self, history: History, recipe: Recipe | None) -> Iterator[str]:
+        if recipe and history.phases and len(history.steps):
+            total = sum(phase.total or 0 for phase in outlook.phases(history, recipe))
+            yield f"step {len(history.steps)} of {total}"
+            if (left := outlook.remaining(history, recipe)) is not None:
+                yield f"about {formatting.duration(left)} to go"
+            if speed := history.steps_per_second:
+                yield f"{speed:.3g} steps/s"
+        elif activity := history.activity:
+            yield activity.activity + (f" {activity.done}/{activity.total}" if activity.total else "")
+        else:
+            yield "starting"

@@ -1,0 +1,72 @@
+"""The log of a run: its events, with the time of day, and the output of its process."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+
+from rich.text import Text
+from textual import events, on
+from textual.widgets import RichLog
+
+from ftapp.common import formatting
+from ftapp.common.safe_files import open_file
+from ftapp.runs import narration, run_folder
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
+from ftapp.tui.widgets.pane import theme_color
+
+_LOG_LINES, _LOG_BYTES = 500, 100_000
+
+
+class LogPane(RichLog):
+    """What the run told, with the time of day, and what its process printed."""
+
+    def __init__(self, run: Run, *, id: str) -> None:
+        super().__init__(id=id, classes="pane", max_lines=_LOG_LINES, min_width=0, wrap=True, auto_scroll=False)
+        self.border_title = "Log"
+        self._run = run
+        self._told = 0
+        self._printed = 0  # bytes of train.log
+        self._width = 0  # that its lines are wrapped to
+        self._history = History()
+
+    def show(self, history: History) -> None:
+        """Add what has come since the last time; all again where lines have got another width."""
+        self._history = history
+        if self._width != self.size.width:
+            self._width, self._told, self._printed = self.size.width, 0, 0
+            self.clear()
+        muted = theme_color(self, "secondary")
+        follows = self.is_vertical_scroll_end  # nobody has scrolled up to read
+        for line in run_folder.telling(self._new_output()):
+            self.write(Text(formatting.printable(line), muted))
+        happened = history.happened()
+        for event in happened[self._told :]:
+            clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S ")
+            for line in narration.lines(event):
+                self.write(Text.assemble((clock, muted), line))
+        self._told = len(happened)
+        if follows:
+            self._to_end()
+
+    @on(events.Resize)
+    def _resized(self) -> None:
+        self.show(self._history)
+        self._to_end()
+
+    def _to_end(self) -> None:
+        self.call_after_refresh(self.scroll_end, animate=False)
+
+    def _new_output(self) -> list[str]:
+        """The lines that the process has printed since the last time; of a long log only the end."""
+        try:
+            with open_file(self._run.log_file) as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self._printed, size - _LOG_BYTES))
+                data = file.read()
+        except OSError:
+            return []
+        end = data.rfind(b"\n") + 1
+        self._printed = size - len(data) + end
+        return data[:end].decode("utf-8", errors="replace").splitlines()

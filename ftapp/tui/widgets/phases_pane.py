@@ -1,0 +1,97 @@
+"""The phases of a run: progress, trainable share, kept features, and the freeze proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from ftapp.common import formatting
+from ftapp.recipe import Recipe
+from ftapp.runs.events import Choice, PhaseEnded
+from ftapp.runs.history import History
+from ftapp.tui import outlook
+from ftapp.tui.outlook import PhaseOutlook
+from ftapp.tui.widgets.pane import Pane
+
+
+class PhasesPane(Pane):
+    """Each phase: its progress, R, whether features are kept, and the freeze proof."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__("Phases", id=id)
+        self._shape: object = None
+
+    def show(self, history: History, recipe: Recipe | None, status: str) -> None:
+        """Show the phases as they stand. status: the run's, as `Run.status` has it."""
+        self._again = partial(self.show, history, recipe, status)
+        if recipe is None:
+            self.put(Text("the run's recipe cannot be read", self.color("secondary")))
+            return
+        phases = list(outlook.phases(history, recipe))
+        # What decides how many lines there are; between, only numbers and bars change.
+        shape = [(phase.total, phase.started, phase.ended) for phase in phases], status, self.size.width
+        parts = [part for phase in phases for part in self._lines(phase, status)]
+        self.put(Group(*parts), layout=shape != self._shape)
+        self._shape = shape
+
+    def _lines(self, phase: PhaseOutlook, status: str) -> Iterator[RenderableType]:
+        muted = self.color("secondary")
+        total = phase.total or 0
+        over = phase.ended is not None
+        sign, style = _choose_sign(phase, status)
+        head = Text.assemble((f"{sign} ", self.color(style)), (phase.name, "bold"))
+        if total and over and phase.done == total:
+            head.append(f"  {total} steps", muted)
+        else:
+            head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
+        if phase.ended:
+            head.append(f" in {formatting.duration(phase.ended.seconds)}", muted)
+        yield head
+        # What is wrapped stays below what it belongs to.
+        yield from (Padding(part, (0, 0, 0, 2)) for part in self._below(phase))
+
+    def _below(self, phase: PhaseOutlook) -> Iterator[Text]:
+        """What is told of a phase below its name."""
+        muted, total = self.color("secondary"), phase.total or 0
+        if phase.started:
+            if phase.ended is None:
+                width = max(8, self.size.width - 6)
+                filled = round(width * phase.done / total) if total else 0
+                yield Text.assemble(
+                    ("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel"))
+                )
+            started = phase.started
+            share = started.trainable / started.parameters
+            yield Text(f"R {formatting.share(share)}  {started.trainable:,} of {started.parameters:,} train", muted)
+            if started.cache:
+                yield Text(_describe_cache(started.cache), muted)
+        if phase.ended:
+            yield self._proof(phase.ended)
+
+    def _proof(self, ended: PhaseEnded) -> Text:
+        if ended.changed or ended.stuck:
+            wrong = f"{len(ended.changed)} frozen weights changed, {len(ended.stuck)} trained ones stuck"
+            return Text(f"freeze proof: {wrong}", self.color("error"))
+        kept = f"{ended.frozen} frozen weights bitwise unchanged" if ended.frozen else "nothing frozen"
+        return Text(f"freeze proof: {kept}, {ended.moved} moved", self.color("secondary"))
+
+
+def _choose_sign(phase: PhaseOutlook, status: str) -> tuple[str, str]:
+    """How a phase went, as a sign with its colour: done, failed, ended early, going on, or still to come."""
+    if phase.ended and (phase.ended.changed or phase.ended.stuck):
+        return "✗", "error"
+    if phase.ended and not (status == "interrupted" and phase.done < (phase.total or 0)):
+        return "✓", "success"
+    if not phase.started:
+        return "·", "secondary"
+    return {"running": ("▸", "primary"), "interrupted": ("■", "warning")}.get(status, ("✗", "error"))
+
+
+def _describe_cache(choice: Choice) -> str:
+    if not choice.cached or not choice.layers:
+        return f"no features kept: {choice.reason}"
+    return f"features up to {choice.layers[-1]} kept, {formatting.size(choice.size)}"
