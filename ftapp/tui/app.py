@@ -287,6 +287,11 @@ class FtApp(App[None]):
             self.copy_to_clipboard(str(path))
             self.notify(str(path), title="Copied: there is no desktop to open it with", markup=False)
 
+    def copy_command(self, command: str) -> None:
+        """Copy a command line, and show it."""
+        self.copy_to_clipboard(command)
+        self.notify(command, title="Copied", timeout=10)
+
     @work(exclusive=True, group="live")
     async def _count_live(self) -> None:
         self.live_runs = await asyncio.to_thread(

@@ -588,7 +588,7 @@ async def test_a_preset_that_cannot_be_had_is_told_and_the_rest_stays_usable(
     file = tmp_path / "tiny.toml"
     file.write_text(text_recipe.replace(str(tiny.bert), str(odd)), encoding="utf-8")
     async with opened(Draft(file)) as (screen, pilot):
-        await told(pilot, lambda: "cannot be had" in text_of(screen.query_one("#waiting")))
+        await told(pilot, lambda: "could not be loaded" in text_of(screen.query_one("#waiting")))
         await told(pilot, lambda: "train" in text_of(screen.query_one("#sizes")))
         await pilot.press("f3")
         await fill(screen, pilot, "phase.batch_size", "4")

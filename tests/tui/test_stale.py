@@ -75,10 +75,10 @@ class Slow(Inspector):
 
 
 async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ftapp.tui.editor.configure.Inspector", Slow)
+    monkeypatch.setattr("ftapp.tui.editor.previews.Inspector", Slow)
     monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
-        data, layers, inspector = screen.query_one(DataPane), screen.query_one(LayersPane), screen._inspector
+        data, layers, inspector = screen.query_one(DataPane), screen.query_one(LayersPane), screen.previews.inspector
         assert isinstance(inspector, Slow)
         inspector.may.set()
         await until(pilot, lambda: "40 train" in text_of(screen.query_one("#sizes")))
@@ -109,10 +109,10 @@ async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeyp
 async def test_what_cannot_be_read_any_more_is_faint_and_comes_back(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ftapp.tui.editor.configure.Inspector", Slow)
+    monkeypatch.setattr("ftapp.tui.editor.previews.Inspector", Slow)
     monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
-        data, inspector = screen.query_one(DataPane), screen._inspector
+        data, inspector = screen.query_one(DataPane), screen.previews.inspector
         assert isinstance(inspector, Slow)
         inspector.may.set()
         await until(pilot, lambda: "40 train" in text_of(screen.query_one("#sizes")))

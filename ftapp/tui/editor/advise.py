@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -22,6 +22,9 @@ from ftapp.rpc.service import SupersededError
 from ftapp.tui.editor import edits, fields
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.widgets.facts import Facts
+
+if TYPE_CHECKING:
+    from ftapp.tui.app import FtApp
 
 _MUTED = "$foreground 60%"
 _ASKED = ("model.image_size", "model.sequence_length")  # with which the data look different to the model
@@ -52,6 +55,8 @@ class AdviseScreen(ModalScreen[Draft | None]):
         *(Binding(key, f"scroll({by})", show=False) for key, by in (("up", -1), ("down", 1))),
         *(Binding(key, f"scroll({by})", show=False) for key, by in (("pageup", -10), ("pagedown", 10))),
     ]
+
+    app: FtApp
 
     def __init__(self, recipe: Recipe, draft: Draft, inspector: Inspector) -> None:
         """recipe: the one that is advised on, resolved; draft: that it is of; inspector: the helper that is asked."""
@@ -132,9 +137,7 @@ class AdviseScreen(ModalScreen[Draft | None]):
     def action_copy(self) -> None:
         """Copy the command of the strategy that is advised."""
         if self._drafts:
-            command = self._drafts[0].command()
-            self.app.copy_to_clipboard(command)
-            self.notify(command, title="Copied", markup=False, timeout=10)
+            self.app.copy_command(self._drafts[0].command())
 
     @on(Button.Pressed)
     def _answer(self, event: Button.Pressed) -> None:

@@ -16,6 +16,7 @@ from ftapp.tui.editor import layers
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.layers import Choice, Node
+from ftapp.tui.widgets.texts import set_text
 
 
 class LayersPane(Vertical):
@@ -115,8 +116,7 @@ class LayersPane(Vertical):
     def complain(self, message: str | None) -> None:
         """Show what is wrong with the rules."""
         self.set_class(message is not None, "-wrong")
-        if self.query_one("#rules-wrong", Static).content != (message or ""):
-            self.query_one("#rules-wrong", Static).update(message or "")
+        set_text(self.query_one("#rules-wrong", Static), message or "")
 
     def _decide(self, wanted: list[str]) -> None:
         if self._structure is None or self._root is None:

@@ -19,6 +19,7 @@ from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.rate_curve import Curve
 from ftapp.tui.widgets.facts import Facts
+from ftapp.tui.widgets.texts import set_text
 
 _POINTS = 240
 _NOMINAL = 1000  # steps to draw a phase of epochs with while the number of examples is not known
@@ -112,9 +113,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         self.set_class(form.task == "causal-lm", "-lm")
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
-        title = self.query_one("#phase-title", Static)
-        if title.content != f"Phase{of}":
-            title.update(f"Phase{of}")
+        set_text(self.query_one("#phase-title", Static), f"Phase{of}")
         self.query_one("#remove-phase", Button).disabled = len(form.phases) < 2
         if form.recipe:
             self._show_arms(form, form.recipe)

@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from ftapp.common.formatting import printable
 from ftapp.recipe.cautions import Caution
+from ftapp.tui.widgets.texts import set_text
 
 _MOST = 3  # that are shown; the others are counted
 
@@ -28,6 +29,4 @@ class Cautions(Static):
         if len(cautions) > _MOST:
             lines.append(f"! and {len(cautions) - _MOST} more")
         # As content, since a caution may quote text that looks like markup.
-        text = Content("\n".join(lines))
-        if self.content != text:
-            self.update(text)
+        set_text(self, Content("\n".join(lines)))

@@ -1,0 +1,47 @@
+"""Choosing data or a pretrained model for a field from a list, and a file of this machine after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from ftapp.tui.dialogs.pick_file import PickFile
+from ftapp.tui.editor import offers
+from ftapp.tui.editor.choose_offer import Choose
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.editor.offers import Offer
+
+
+def browse(app: App[Any], form: Form, line: FieldLine) -> None:
+    """Let the user choose a value from what suits the task, and put it into the field.
+
+    Args:
+        app: Shows the dialogs.
+        form: The draft, whose task decides what there is to choose from.
+        line: The field of `data.source` or `model.preset`.
+    """
+    value = str(form.value(line.field.key) or "")
+    is_data = line.field.key == "data.source"
+
+    def put_path(offer: Offer, path: Path | None) -> None:
+        if path is not None:
+            line.put(f"{offer.value}{path}")
+
+    def put_offer(offer: Offer | None) -> None:
+        if offer is None:
+            return
+        if offer.suffixes is None:
+            line.put(offer.value)
+            return
+        kind = "file" if offer.suffixes else "folder"
+        # The resolved recipe has absolute paths.
+        resolved = form.recipe
+        start = value if resolved is None else resolved.data.source if is_data else resolved.model.preset
+        dialog = PickFile(f"Which {kind}?", offers.start_folder(start), offer.suffixes)
+        app.push_screen(dialog, lambda path: put_path(offer, path))
+
+    given = (offers.source_offers if is_data else offers.preset_offers)(form.task)
+    app.push_screen(Choose("Data" if is_data else "Pretrained model", given, value), put_offer)

@@ -1,0 +1,63 @@
+"""What is wrong with a draft, and marks at the fields and panes that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.widget import Widget
+from textual.widgets import Tab
+
+from ftapp.common.errors import Problem
+from ftapp.rpc.messages import Structure
+from ftapp.tui.editor import edits, layers
+from ftapp.tui.editor.edits import Form
+from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.editor.layers_pane import LayersPane
+from ftapp.tui.editor.panes import TITLES
+
+
+def find_problems(form: Form, structure: Structure | None) -> list[Problem]:
+    """Find the reasons why a draft cannot run.
+
+    Args:
+        form: The draft.
+        structure: The layers of its model, if they are known.
+
+    Returns:
+        The problems of its keys, and of rules that match no layer of the model.
+    """
+    found = list(form.problems)
+    if structure and form.recipe:
+        for phase in form.recipe.phase:
+            messages = layers.choose(structure, phase.layers).problems()
+            found += [Problem("", f"phase.{phase.name}.layers", message) for message in messages]
+    return found
+
+
+def mark_problems(screen: Widget, form: Form, problems: Sequence[Problem]) -> None:
+    """Show each problem at its field, and mark the tabs of the panes that have one.
+
+    Args:
+        screen: Holds the fields, panes and tabs.
+        form: The draft, whose arm decides which problems are shown.
+        problems: As `find_problems` returns them.
+    """
+    here = [problem for problem in problems if edits.arm_of(problem) in (None, form.arm)]
+    lines = {form.key(line.field.key): line for line in screen.query(FieldLine)}
+    rules_key, phase_key = form.key("phase.layers"), f"phase.{form.phase}"
+    messages, _ = edits.placed(here, [*lines, rules_key, phase_key])
+    # A problem of a phase as a whole is one of its length.
+    if whole := messages.pop(phase_key, None):
+        messages.setdefault(form.key("phase.epochs"), whole)
+    for key, line in lines.items():
+        line.complain(messages.get(key))
+    screen.query_one(LayersPane).complain(messages.get(rules_key))
+    for name in TITLES:
+        pane = screen.query_one(f"#panes > #{name}")
+        wrong = any(line.has_class("-wrong") for line in pane.query(FieldLine)) or pane.has_class("-wrong")
+        screen.query_one(f"#tabs Tab#{name}", Tab).set_class(wrong, "-wrong")
+
+
+def describe_problem(problem: Problem) -> str:
+    """Describe a problem in one line: its arm, its key and the message."""
+    return ": ".join(filter(None, (edits.arm_of(problem), problem.key, problem.message)))
