@@ -229,7 +229,7 @@ def test_rules_parse() -> None:
     listed = re.findall(r"`([^`\n]+)`", section.partition("- groups:")[2].partition("A rule that")[0])
     assert set(layer_rules.GROUPS) <= set(listed)
     for selection in listed:
-        layer_rules.parse_rule(f"train {selection}")
+        layer_rules.Rule(f"train {selection}")
 
 
 def test_exit_codes() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import keras
 
+from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models.heads import NORMALIZATION
-from ftapp.models.layers import drops, own_variables
+from ftapp.models.layers import has_dropout, own_variables
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,28 @@ class Cut:
         return outputs
 
 
-def cut(model: keras.Model, *, dropout: bool) -> Cut | str:
-    """The model cut above its frozen layers, or why it stays whole.
+def cut(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Cut | str:
+    """Cut the model above its frozen layers.
 
-    model: a Functional model whose `layer.trainable` flags are set. dropout: whether dropout in frozen layers stays
-    on; such layers compute something else at each step, so they are above the cut.
+    Args:
+        model: A Functional model.
+        plan: What trains in it.
+        dropout: Whether dropout in frozen layers stays on. Such layers compute something else at each step, so they are
+            above the cut.
+
+    Returns:
+        The halves, or the reason why the model stays whole.
     """
-    trained = {id(layer) for layer in model._flatten_layers() if layer.trainable}
-    found = boundary(model, trained, dropout=dropout)
+    found = find_boundary(model, plan, dropout=dropout)
     return found if isinstance(found, str) else _halves(model, found)
 
 
-def boundary(model: keras.Model, trained: Set[int], *, dropout: bool) -> Boundary | str:
-    """Where `cut` cuts, or why it does not, without building the halves. trained: ids of the layers that train."""
+def find_boundary(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Boundary | str:
+    """Find where `cut` cuts, or why it does not, without building the halves."""
     if not hasattr(model, "_nodes_by_depth"):
         return "the model is not Functional, so it has no graph to cut"
     nodes = graph(model)
+    trained = {id(decision.layer) for decision in plan.decisions if decision.trained}
     banned: set[int] = set()
     while True:
         below, above, reason = _below(nodes, trained, banned, dropout=dropout)
@@ -126,9 +133,9 @@ def _obstacle(node: Any, trained: Set[int], *, dropout: bool) -> str:
     """Why a node is no part of the frozen half; empty when it may be."""
     if node.operation.name == NORMALIZATION:  # frozen or not, so that the kept features do not depend on them
         return "holds statistics of these data"
-    if any(id(layer) in trained and own_variables(layer) for layer in _layers(node)):
+    if any(id(layer) in trained for layer in _layers(node)):
         return "trains"
-    if dropout and any(map(drops, _layers(node))):
+    if dropout and any(map(has_dropout, _layers(node))):
         return "is random, since dropout stays on in frozen layers (frozen.dropout)"
     return ""
 

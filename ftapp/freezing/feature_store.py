@@ -29,6 +29,7 @@ from ftapp.data.batches import Draw, Encoded, View, prefetched
 from ftapp.freezing import feature_cache, proof
 from ftapp.freezing.cut import Boundary, Cut
 from ftapp.freezing.feature_files import FORMAT, Column, Store, numpy_dtype
+from ftapp.models.layers import name_variables, own_variables, weighted_layers
 
 Told = Callable[[int, int], bool]
 
@@ -65,7 +66,8 @@ def key_of(cut: Cut, dtype: str) -> str:
         dtype,
         *_graph(cut.frozen),
     ]
-    parts += [f"{path} {digest.hex()}" for path, digest in proof.digests(cut.frozen).items()]
+    weights = name_variables((path, own_variables(layer)) for path, layer, _ in weighted_layers(cut.frozen))
+    parts += [f"{name} {digest.hex()}" for name, digest in proof.hashed(weights).items()]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 

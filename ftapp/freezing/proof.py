@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.freezing.freeze import Decision
-from ftapp.models.layers import own_variables, weighted_layers
+from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.models.layers import name_variables
 
 _DIGEST = 16  # bytes
 
@@ -36,18 +36,13 @@ class Finding:
 class Proof:
     """Remembers the weights at a phase's start by their hashes, and compares them at its end."""
 
-    def __init__(self, decisions: Sequence[Decision]) -> None:
-        """decisions: what trains and what is frozen. Hashing takes about a second for each GB of weights."""
-        self._frozen: dict[str, Any] = {}
-        self._trained: dict[str, Any] = {}
-        for decision in decisions:
-            for variable in own_variables(decision.layer):
-                name = _free(f"{decision.unit.path}/{variable.name}", self._frozen | self._trained)
-                if not decision.trainable:
-                    self._frozen[name] = variable
-                elif any(variable is each for each in decision.layer._trainable_variables):
-                    self._trained[name] = variable
-                # Moving statistics of a layer that trains follow the data; nothing is claimed of them.
+    def __init__(self, plan: LayerPlan) -> None:
+        """plan: what trains and what is frozen. Hashing takes about a second for each GB of weights."""
+        frozen = {id(variable) for decision in plan.decisions for variable in decision.frozen}
+        trained = {id(variable) for decision in plan.decisions for variable in decision.trained}
+        named = _named(plan)
+        self._frozen = {name: variable for name, variable in named.items() if id(variable) in frozen}
+        self._trained = {name: variable for name, variable in named.items() if id(variable) in trained}
         self._before = hashed(self._frozen | self._trained)
 
     def finding(self) -> Finding:
@@ -81,13 +76,13 @@ class Proof:
         return [name for name in names if after[name] != before[name] or id(self._trained[name]) not in trains]
 
 
-def digests(model: keras.Model) -> dict[str, bytes]:
+def digests(plan: LayerPlan) -> dict[str, bytes]:
     """A hash of each weight and statistic of a model, by the path of its layer and its own name."""
-    variables: dict[str, Any] = {}
-    for path, layer, _ in weighted_layers(model):
-        for variable in own_variables(layer):
-            variables[_free(f"{path}/{variable.name}", variables)] = variable
-    return hashed(variables)
+    return hashed(_named(plan))
+
+
+def _named(plan: LayerPlan) -> dict[str, Any]:
+    return name_variables((decision.path, decision.variables) for decision in plan.decisions)
 
 
 def combined(hashes: dict[str, bytes]) -> str:
@@ -96,13 +91,6 @@ def combined(hashes: dict[str, bytes]) -> str:
     for name, digest in sorted(hashes.items()):
         whole.update(name.encode() + b"\0" + digest)
     return whole.hexdigest()
-
-
-def _free(name: str, taken: Container[str]) -> str:
-    """The name, with primes behind it if it is taken: nothing keeps a layer from giving two weights one name."""
-    while name in taken:
-        name += "'"
-    return name
 
 
 def hashed(variables: dict[str, Any]) -> dict[str, bytes]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from ftapp.recipe.layer_rules import Unit
+from ftapp.recipe.layer_rules import WeightedLayer
 
 # Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG), block2a
 # (EfficientNet), transformer_layer_3 (BERT, GPT-2), decoder_block_3 (Gemma), blocks_0 (Swin), block_2_1 (MobileNet's
@@ -73,25 +73,62 @@ def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
         yield from walk(layer, (layer.name,), ())
 
 
-def describe_layers(model: Any, backbone: Any) -> tuple[list[Unit], list[Any]]:
-    """The model's weighted layers as units of the rules, and the layers themselves in the same order.
+def name_variables(layers: Iterable[tuple[str, Iterable[Any]]]) -> dict[str, Any]:
+    """Name variables by the path of their layer and their own name.
 
-    model: the Functional model that trains; backbone: the pretrained model whose layers it contains.
+    Args:
+        layers: Paths of layers, each with variables of the layer. A name that is taken gets primes, since nothing keeps
+            a layer from giving two variables one name.
+    """
+    named: dict[str, Any] = {}
+    for path, variables in layers:
+        for variable in variables:
+            name = f"{path}/{variable.name}"
+            while name in named:
+                name += "'"
+            named[name] = variable
+    return named
+
+
+@dataclass(frozen=True)
+class ModelLayer:
+    """A layer of a model that holds weights of its own.
+
+    Attributes:
+        description: The layer as the rules see it.
+        layer: The Keras layer.
+        parents: The layers around it, outermost first.
+    """
+
+    description: WeightedLayer
+    layer: Any
+    parents: tuple[Any, ...]
+
+
+def describe_layers(model: Any, backbone: Any) -> list[ModelLayer]:
+    """Return the model's weighted layers with what the rules see of them, in the model's order.
+
+    Args:
+        model: The Functional model that trains.
+        backbone: The pretrained model whose layers it contains.
     """
     pretrained = {id(layer) for layer in backbone._flatten_layers()}
     found = list(weighted_layers(model))
     blocks = [_block((*parents, layer)) if id(layer) in pretrained else None for _, layer, parents in found]
     order = list(dict.fromkeys(block.path for block in blocks if block is not None))
-    made = [
-        Unit(
-            path=path,
-            groups=frozenset(_groups((*parents, layer), block) if id(layer) in pretrained else ["head"]),
-            block=None if block is None else order.index(block.path),
-            blocks=len(order),
+    return [
+        ModelLayer(
+            WeightedLayer(
+                path=path,
+                groups=frozenset(_groups((*parents, layer), block) if id(layer) in pretrained else ["head"]),
+                block=None if block is None else order.index(block.path),
+                blocks=len(order),
+            ),
+            layer,
+            parents,
         )
         for (path, layer, parents), block in zip(found, blocks, strict=True)
     ]
-    return made, [layer for _, layer, _ in found]
 
 
 def block_ends(backbone: Any) -> dict[str, Any]:
@@ -114,7 +151,7 @@ def inner_blocks(backbone: Any) -> dict[str, Any]:
     return {block.path: lineage[block.depth] for block, lineage in found if block.depth}
 
 
-def drops(layer: Any) -> bool:
+def has_dropout(layer: Any) -> bool:
     """Whether a layer leaves out random parts of what it gets while the model trains: dropout, or a dropped path."""
     return "Drop" in type(layer).__name__ and bool(getattr(layer, "rate", 0))
 

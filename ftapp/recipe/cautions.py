@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ftapp.common.formatting import quantity
 from ftapp.recipe import Phase, Recipe
-from ftapp.recipe.layer_rules import Selections, Unit, decide, parse_rule, parse_selections
+from ftapp.recipe.layer_rules import Selections, WeightedLayer, decide
 
 PRETRAINED_RATES = {"adam": 5e-4, "adamw": 5e-4, "rmsprop": 5e-4, "sgd": 2e-2, "lion": 1e-4}
 """The highest rate for pretrained layers that passes without a caution, by optimizer.
@@ -54,17 +54,17 @@ class Caution:
 
 
 def of_recipe(
-    recipe: Recipe, sizes: Mapping[str, int] | None = None, units: Sequence[Unit] | None = None
+    recipe: Recipe, sizes: Mapping[str, int] | None = None, layers: Sequence[WeightedLayer] | None = None
 ) -> list[Caution]:
     """What to mind of a recipe.
 
-    sizes: numbers of examples by the name of the split, without which those are used that the recipe tells; units: the
+    sizes: numbers of examples by the name of the split, without which those are used that the recipe tells; layers: the
     weighted layers of its model, without which rules are taken by their words.
     """
     known = dict(sizes or _sizes(recipe))
     return [
-        *_frozen_heads(recipe, units),
-        *(caution for phase in recipe.phase for caution in _pretrained_rate(recipe, phase, units)),
+        *_frozen_heads(recipe, layers),
+        *(caution for phase in recipe.phase for caution in _pretrained_rate(recipe, phase, layers)),
         *_lengths(recipe, known),
         *_held_out(recipe, known),
         *_noise(recipe),
@@ -82,22 +82,22 @@ def _sizes(recipe: Recipe) -> dict[str, int]:
     return known
 
 
-def _head(recipe: Recipe) -> list[Unit]:
+def _head(recipe: Recipe) -> list[WeightedLayer]:
     """The new layers with weights that train, as rules see them."""
     names = [*(f"head_dense_{index}" for index in range(len(recipe.model.hidden))), "classifier"]
-    return [Unit(name, frozenset({"head"}), None, 0) for name in names]
+    return [WeightedLayer(name, frozenset({"head"}), None, 0) for name in names]
 
 
-def _frozen_heads(recipe: Recipe, units: Sequence[Unit] | None) -> Iterator[Caution]:
+def _frozen_heads(recipe: Recipe, layers: Sequence[WeightedLayer] | None) -> Iterator[Caution]:
     if recipe.task == "causal-lm":  # its head is pretrained
         return
-    head = [unit for unit in units or () if "head" in unit.groups and "normalization" not in unit.path]
+    head = [layer for layer in layers or () if "head" in layer.groups and "normalization" not in layer.path]
     head = head or _head(recipe)
     trained: set[str] = set()
     for phase in recipe.phase:
-        trainable, _ = decide([parse_rule(text) for text in phase.layers], head)
-        trained |= {unit.path for unit, trains in zip(head, trainable, strict=True) if trains}
-        random = [unit.path for unit in head if unit.path not in trained]
+        trainable, _ = decide(phase.layers, head)
+        trained |= {layer.path for layer, trains in zip(head, trainable, strict=True) if trains}
+        random = [layer.path for layer in head if layer.path not in trained]
         if random:
             what = f"{', '.join(random)} {'keeps its' if len(random) == 1 else 'keep their'} random first weights"
             yield Caution(
@@ -108,8 +108,8 @@ def _frozen_heads(recipe: Recipe, units: Sequence[Unit] | None) -> Iterator[Caut
             )
 
 
-def _pretrained_rate(recipe: Recipe, phase: Phase, units: Sequence[Unit] | None) -> Iterator[Caution]:
-    rate = _rate_of_units(phase, units) if units else _rate_by_words(phase)
+def _pretrained_rate(recipe: Recipe, phase: Phase, layers: Sequence[WeightedLayer] | None) -> Iterator[Caution]:
+    rate = _rate_of_layers(phase, layers) if layers else _rate_by_words(phase)
     limit = PRETRAINED_RATES[phase.optimizer] * (_SMALL if recipe.model.preset.startswith("assets:") else 1)
     if rate is None or rate <= limit:
         return
@@ -127,19 +127,17 @@ def _pretrained_rate(recipe: Recipe, phase: Phase, units: Sequence[Unit] | None)
     )
 
 
-def _is_pretrained(unit: Unit) -> bool:
-    return not {"head", "pooler"} & unit.groups
+def _is_pretrained(layer: WeightedLayer) -> bool:
+    return not {"head", "pooler"} & layer.groups
 
 
-def _rate_of_units(phase: Phase, units: Sequence[Unit]) -> float | None:
+def _rate_of_layers(phase: Phase, layers: Sequence[WeightedLayer]) -> float | None:
     """The highest rate of a pretrained layer that trains; None where none does."""
-    trainable, _ = decide([parse_rule(text) for text in phase.layers], units)
-    table = phase.learning_rate if isinstance(phase.learning_rate, dict) else {"all": phase.learning_rate}
-    selections = [(parse_selections(text), rate) for text, rate in table.items()]
+    trainable, _ = decide(phase.layers, layers)
     rates = [
-        [rate for chosen, rate in selections if chosen.matches(unit)][-1:]
-        for unit, trains in zip(units, trainable, strict=True)
-        if trains and _is_pretrained(unit)
+        [rate for chosen, rate in phase.rates.items() if chosen.matches(layer)][-1:]
+        for layer, trains in zip(layers, trainable, strict=True)
+        if trains and _is_pretrained(layer)
     ]
     return max((rate for found in rates for rate in found), default=None)
 
@@ -147,18 +145,15 @@ def _rate_of_units(phase: Phase, units: Sequence[Unit]) -> float | None:
 def _rate_by_words(phase: Phase) -> float | None:
     """The same from the words of the rules, where the model's layers are not known."""
     trains = True
-    for rule in map(parse_rule, phase.layers):
+    for rule in phase.layers:
         if not rule.trainable:
             trains = trains and not _reaches_all(rule)
         elif _reaches_some(rule):
             trains = True
     if not trains:
         return None
-    if not isinstance(phase.learning_rate, dict):
-        return phase.learning_rate
     found: float | None = None
-    for text, rate in phase.learning_rate.items():
-        chosen = parse_selections(text)
+    for chosen, rate in phase.rates.items():
         if _reaches_all(chosen):
             found = rate
         elif _reaches_some(chosen):

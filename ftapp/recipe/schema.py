@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import tomli_w
@@ -15,15 +15,17 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetPydanticSchema,
     Tag,
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import core_schema
 
 from ftapp.common.errors import nearest, quote
 from ftapp.recipe import presets, sources
 from ftapp.recipe.folder_layout import Role
-from ftapp.recipe.layer_rules import parse_rule, parse_selections
+from ftapp.recipe.layer_rules import Rule, Selections
 
 Task = Literal["image-classification", "text-classification", "causal-lm"]
 Head = Literal["softmax", "one-vs-rest", "linear-svm"]
@@ -86,16 +88,6 @@ _NOT_OF_FILES = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "un
 _ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis", "euc-kr", "big5")
 
 
-def _checked_rule(text: str) -> str:
-    parse_rule(text)
-    return text
-
-
-def _checked_selections(text: str) -> str:
-    parse_selections(text)
-    return text
-
-
 def _checked_phase_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", name):
         raise ValueError(f"{quote(name)} is no name of a phase, which is a letter, then letters, digits, - and _")
@@ -152,8 +144,16 @@ def _form_of_rate(value: Any) -> str | None:
     return _TABLE if isinstance(value, dict) else _NUMBER if isinstance(value, int | float) else None
 
 
+def _parsed_by(parse: Callable[[str], Any]) -> GetPydanticSchema:
+    """Have the schema read a string and keep what `parse` makes of it."""
+    return GetPydanticSchema(lambda _, handler: core_schema.no_info_after_validator_function(parse, handler(str)))
+
+
+ParsedRule = Annotated[Rule, _parsed_by(Rule)]
+ParsedSelections = Annotated[Selections, _parsed_by(Selections)]
 Rate = Annotated[float, Field(ge=LEAST_RATE, le=MOST_RATE)]
-Rates = Annotated[dict[Annotated[str, AfterValidator(_checked_selections)], Rate], Field(min_length=1)]
+_ALL = Selections("all")
+Rates = Annotated[dict[ParsedSelections, Rate], Field(min_length=1)]
 LearningRate = Annotated[
     Annotated[Rate, Tag(_NUMBER)] | Annotated[Rates, Tag(_TABLE)],
     Discriminator(
@@ -304,7 +304,7 @@ class Phase(Section):
 
     name: Annotated[str, AfterValidator(_checked_phase_name)]
     """What the phase is called: a letter, then at most 39 letters, digits, - and _."""
-    layers: list[Annotated[str, AfterValidator(_checked_rule)]] = []
+    layers: list[ParsedRule] = []
     """Rules, one a line, that say which layers train; everything does until one says otherwise, and later ones override
     earlier ones. For example: freeze all; train attention & last:4; train head."""
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
@@ -334,9 +334,15 @@ class Phase(Section):
     """Whether each step tells how long its gradient is before it is shortened; this takes some 2% of a step."""
 
     @property
+    def rates(self) -> dict[Selections, float]:
+        """The learning rates by selections of layers, of which later ones override earlier ones."""
+        table = self.learning_rate
+        return table if isinstance(table, dict) else {_ALL: table}
+
+    @property
     def base_rate(self) -> float:
         """The highest learning rate of the phase, before `layer_decay`; the other rates are relative to it."""
-        return max(self.learning_rate.values()) if isinstance(self.learning_rate, dict) else self.learning_rate
+        return max(self.rates.values())
 
     @model_validator(mode="after")
     def _one_length(self) -> Phase:

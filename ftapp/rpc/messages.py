@@ -7,20 +7,21 @@ from typing import Literal
 
 import msgspec
 
-from ftapp.recipe.layer_rules import Unit
+from ftapp.recipe.layer_rules import WeightedLayer
 from ftapp.runs.events import Choice, Estimate
 
 Meaning = Literal["probabilities", "one-vs-rest", "decision values"]
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A layer that holds weights, of its own (it is a unit of the rules then) or in layers inside of it (a container).
+    """A layer that holds weights, of its own (rules decide about it then) or in layers inside of it (a container).
 
     path: names from the top of the model down, joined by "/"; kind: the name of its class; parameters: of its own,
     moving statistics included; trainable: those of them that the optimizer changes when the layer trains; weighted:
-    whether it is a unit; shape: of an example in what it puts out, None where that cannot be told; flops: of its own
-    part of the forward pass for one example, None likewise; groups and block: as in `ftapp.recipe.layer_rules.Unit`, a
-    container's block being that of the layers inside, None where they lie in several.
+    whether it holds weights of its own; shape: of an example in what it puts out, None where that cannot be told;
+    flops: of its own part of the forward pass for one example, None likewise; groups and block: as in
+    `ftapp.recipe.layer_rules.WeightedLayer`, a container's block being that of the layers inside, None where they lie
+    in several.
     """
 
     path: str
@@ -56,13 +57,15 @@ class Structure(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @functools.cached_property
     def weighted(self) -> tuple[Layer, ...]:
-        """The layers that rules decide about, in the order of `units`."""
+        """The layers that rules decide about, in the order of `weighted_layers`."""
         return tuple(layer for layer in self.layers if layer.weighted)
 
     @functools.cached_property
-    def units(self) -> tuple[Unit, ...]:
+    def weighted_layers(self) -> tuple[WeightedLayer, ...]:
         """What `ftapp.recipe.layer_rules.decide` takes."""
-        return tuple(Unit(layer.path, frozenset(layer.groups), layer.block, self.blocks) for layer in self.weighted)
+        return tuple(
+            WeightedLayer(layer.path, frozenset(layer.groups), layer.block, self.blocks) for layer in self.weighted
+        )
 
     @functools.cached_property
     def parameters(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from ftapp.freezing.freeze import Decision
+from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import flops
 from ftapp.models.flops import Call
 from ftapp.recipe import Phase, Recipe
@@ -45,7 +45,7 @@ def forward_flops(calls: Sequence[Call]) -> int:
 def estimate(
     phase: Phase,
     calls: Sequence[Call] | None,
-    decisions: Sequence[Decision],
+    plan: LayerPlan,
     below: Sequence[Call] | None,
     *,
     cached: bool,
@@ -57,14 +57,13 @@ def estimate(
     """
     if calls is None or below is None:
         return None
-    trainable = [decision.layer for decision in decisions if decision.trainable]
-    per_example = flops.training_flops(calls, trainable)
-    trained = sum(decision.trainable_parameters for decision in decisions)
+    per_example = flops.training_flops(calls, [decision.layer for decision in plan.trained_layers])
+    trained = plan.trainable_parameters
     width = 2 if keras.config.dtype_policy().compute_dtype in ("bfloat16", "float16") else 4
     return Estimate(
         flops=phase.batch_size * (per_example - (forward_flops(below) if cached else 0)),
         flops_uncut=phase.batch_size * per_example,
-        weights=_WEIGHT * sum(decision.parameters for decision in decisions),
+        weights=_WEIGHT * plan.parameters,
         gradients=_WEIGHT * trained,
         optimizer=_WEIGHT * _SLOTS[phase.optimizer] * trained,
         activations=width * phase.batch_size * (_activations(calls) - _activations(below)),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.freezing.freeze import Decision
+from ftapp.freezing.layer_plan import LayerDecision, LayerPlan
 
 _Copy = list[NDArray[Any]]
 
@@ -24,19 +24,19 @@ class Drift:
     """
 
     def __init__(self) -> None:
-        self._layers: list[Any] = []
-        self._start: dict[int, tuple[_Copy, float]] = {}  # by the layer's id, with its norm
+        self._layers: list[LayerDecision] = []
+        self._start: dict[str, tuple[_Copy, float]] = {}  # by the layer's path, with its norm
         self._former: list[_Copy] = []
         self._is_begun = False
 
-    def begin_phase(self, decisions: Sequence[Decision]) -> None:
+    def begin_phase(self, plan: LayerPlan) -> None:
         """Measure the layers that train from now on. What has not trained before is as it was at the run's start."""
-        self._layers = [decision.layer for decision in decisions if decision.trainable]
+        self._layers = plan.trained_layers
         self._former, self._is_begun = [], False
         for layer in self._layers:
-            if id(layer) not in self._start:
+            if layer.path not in self._start:
                 copy = _copy(layer)
-                self._start[id(layer)] = copy, math.sqrt(sum(map(_squared, copy)))
+                self._start[layer.path] = copy, math.sqrt(sum(map(_squared, copy)))
 
     def begin_step(self) -> None:
         """Remember the weights before a step that is to be measured."""
@@ -60,23 +60,23 @@ class Drift:
         """||W_t - W_0|| / ||W_0|| of each layer that trains, in their order; None where W_0 is zero or empty."""
         shares: list[float | None] = []
         for layer in self._layers:
-            start, size = self._start[id(layer)]
+            start, size = self._start[layer.path]
             shares.append(_distance(layer, start) / size if size else None)
         return shares
 
 
-def _values(layer: Any) -> Iterator[NDArray[Any]]:
+def _values(layer: LayerDecision) -> Iterator[NDArray[Any]]:
     """Copies of the weights that train, one at a time."""
-    for variable in layer._trainable_variables:
+    for variable in layer.trained:
         # `.value`: of a variable itself the conversion takes ten times as long on TensorFlow.
         yield keras.ops.convert_to_numpy(variable.value)
 
 
-def _copy(layer: Any) -> _Copy:
+def _copy(layer: LayerDecision) -> _Copy:
     return list(_values(layer))
 
 
-def _distance(layer: Any, former: _Copy) -> float:
+def _distance(layer: LayerDecision, former: _Copy) -> float:
     return math.sqrt(sum(_squared(new - old) for new, old in zip(_values(layer), former, strict=True)))
 
 

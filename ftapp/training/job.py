@@ -11,12 +11,10 @@ import keras
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, Problem, ProofError, RecipeError
 from ftapp.data import DocumentSplits, Splits, batches, preview
-from ftapp.freezing import freeze
-from ftapp.freezing.freeze import Decision
+from ftapp.freezing.layer_plan import LayerPlan, plan_phases
 from ftapp.freezing.proof import combined, digests
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
-from ftapp.models.layers import describe_layers
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
@@ -78,14 +76,14 @@ def train(
     if recipe.augmentation and isinstance(splits.train, batches.Images):
         grid = splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0))
         control.save(lambda: preview.sheet(grid, run.augmentation_file), grid.nbytes)
-    model = built(recipe, pretrained, splits)
-    units, weights = describe_layers(model, pretrained.backbone)[0], digests(model)
-    ours = tuple(f"{unit.path}/" for unit in units if "head" in unit.groups)
+    model, plans = build_model(recipe, pretrained, splits)
+    layers, weights = plans[0].descriptions, digests(plans[0])
+    ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)
     log.write(
         ModelBuilt(
             time=time.time(),
             parameters=model.count_params(),
-            layers=len(units),
+            layers=len(layers),
             digest=combined(weights),
             pretrained=combined({name: each for name, each in weights.items() if not name.startswith(ours)}),
             vocabulary=pretrained.backbone.vocabulary_size if recipe.task == "causal-lm" else 0,
@@ -93,7 +91,7 @@ def train(
     )
     control.can_wait = True
     failure: Exception | None = None
-    with Job(recipe, pretrained, model, splits, run, log, control) as job:
+    with Job(recipe, pretrained, model, plans, splits, run, log, control) as job:
         try:
             job.begin()
             for index in range(len(recipe.phase)):
@@ -126,39 +124,47 @@ def _marks(failure: Exception | None, step: int, *, is_whole: bool) -> dict[str,
     return {"status": "failed", "step": step, "proof": proof, "error": str(failure)}
 
 
-def built(recipe: Recipe, pretrained: Pretrained, splits: batches.Splits) -> keras.Model:
-    """The model as the run begins with it. Raises RecipeError when the phases do not fit it."""
+def build_model(recipe: Recipe, pretrained: Pretrained, splits: batches.Splits) -> tuple[keras.Model, list[LayerPlan]]:
+    """Build the model as the run begins with it, and plan its phases.
+
+    Raises:
+        RecipeError: The phases do not fit the model.
+    """
     # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
     keras.utils.set_random_seed(recipe.seed)
     model = build.build(recipe, pretrained, len(splits.classes))
-    check_phases(recipe, model, pretrained.backbone)
-    return model
+    plans = plan_phases(recipe, model, pretrained.backbone)
+    check_phases(recipe, plans, model)
+    return model, plans
 
 
-def check_phases(recipe: Recipe, model: keras.Model, backbone: Any) -> None:
-    """Raises RecipeError with all that stands against the phases' rules and learning rates on this model."""
+def check_phases(recipe: Recipe, plans: Sequence[LayerPlan], model: keras.Model) -> None:
+    """Check that the rules, learning rates and batch sizes of all phases fit the model.
+
+    Raises:
+        RecipeError: Some do not; it has all problems.
+    """
+    planned = list(zip(recipe.phase, plans, strict=True))
     problems = [
-        Problem("", f"phase.{phase.name}.layers", message)
-        for phase in recipe.phase
-        for message in freeze.problems(model, backbone, phase.layers)
+        Problem("", f"phase.{phase.name}.layers", message) for phase, plan in planned for message in plan.problems
     ]
     problems += [
         Problem("", f"phase.{phase.name}.learning_rate", message)
-        for phase in recipe.phase
-        for message in layer_rates.problems(phase, freeze.decide(model, backbone, phase.layers))
+        for phase, plan in planned
+        for message in layer_rates.problems(phase, plan)
     ]
     problems += [
         Problem("", f"phase.{phase.name}.batch_size", message)
-        for phase in recipe.phase
-        if (message := _batch_problem(phase, model, freeze.decide(model, backbone, phase.layers)))
+        for phase, plan in planned
+        if (message := _batch_problem(phase, model, plan))
     ]
     if problems:
         raise RecipeError(problems)
 
 
-def _batch_problem(phase: Phase, model: keras.Model, decisions: Sequence[Decision]) -> str | None:
+def _batch_problem(phase: Phase, model: keras.Model, plan: LayerPlan) -> str | None:
     """Why the batches of a phase are too small for the layers that train in it; None when they are not."""
-    trained = {id(decision.layer) for decision in decisions if decision.trainable}
+    trained = {id(decision.layer) for decision in plan.trained_layers}
     count = sum(id(layer) in trained for layer in build.batch_normalized(model))
     if phase.batch_size >= _LEAST_BATCH or not count:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,8 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp.freezing.freeze import Decision
-from ftapp.models.layers import own_variables, size_of
+from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.models.layers import size_of
 
 # A copy is made when the time since the last is so many times what that took: at most 1% of the training.
 _SPACING = 100
@@ -44,10 +43,9 @@ class LastGood:
         self._pending: _Copy | None = None
         self._due = 0.0
 
-    def begin_phase(self, decisions: Sequence[Decision], step: int) -> None:
+    def begin_phase(self, plan: LayerPlan, step: int) -> None:
         """Copy the weights that a phase begins with, after `step` steps of the run, unless these are its first."""
-        layers = [decision.layer for decision in decisions if decision.trainable]
-        self._variables = [variable for layer in layers for variable in own_variables(layer)]
+        self._variables = plan.changing
         self._good = self._pending = None
         self._due = 0.0
         self.offer(step)

@@ -87,7 +87,7 @@ def test(
     from ftapp.data import batches
     from ftapp.freezing import freeze, proof
     from ftapp.models import backend, build
-    from ftapp.training.job import built
+    from ftapp.training.job import build_model
     from ftapp.training.phases import compiled
     from ftapp.training.session import staged
 
@@ -95,22 +95,22 @@ def test(
     precision, reason = backend.choose_precision(recipe.precision)
     pretrained = build.load_pretrained(recipe, progress)
     splits = batches.load(recipe, pretrained.preprocessor, progress, found)
-    model = built(recipe, pretrained, splits)
-    former = _trained(recipe, index, pretrained, model, splits, progress)
-    phase = recipe.phase[index]
-    decisions = freeze.decide(model, pretrained.backbone, phase.layers)
-    freeze.apply(model, decisions)
-    before, others = proof.digests(model), proof.hashed(_others(model, former))
+    model, plans = build_model(recipe, pretrained, splits)
+    former = _trained(recipe, index, pretrained, model, plans, splits, progress)
+    phase, plan = recipe.phase[index], plans[index]
+    freeze.apply(model, plan)
+    before, others = proof.digests(plan), proof.hashed(_others(model, former))
     # Statistics stay out of these: a new head's are given their first values.
-    frozen = {id(each) for made in decisions if not made.trainable for each in made.layer._trainable_variables}
+    weights = {id(each) for made in plan.decisions for each in made.layer._trainable_variables}
+    frozen = weights & {id(each) for made in plan.decisions for each in made.frozen}
     kept = [(each, np.array(keras.ops.convert_to_numpy(each))) for each in model.variables if id(each) not in frozen]
     begun = time.perf_counter()
-    with staged(recipe, phase, model, splits) as stage:
-        compiled(recipe, phase, stage.model, decisions, former)
+    with staged(recipe, phase, model, plan, splits) as stage:
+        compiled(recipe, phase, stage.model, plan, former)
         curve = _swept(recipe, index, stage, model, splits.train, rates, steps, progress, on_step)
     for variable, value in kept:
         variable.assign(value)
-    after = proof.digests(model)
+    after = proof.digests(plan)
     if after != before or proof.hashed(_others(model, former)) != others:
         changed = [name for name in before if after[name] != before[name]] or ["random numbers or the optimizer"]
         raise RunError(f"a range test leaves everything as it was; {', '.join(changed)} changed")
@@ -220,7 +220,9 @@ class _Narrated(EventLog):
                 self._progress(f"training phase {self._phase.phase}, which comes before", done, self._phase.steps)
 
 
-def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: Any, progress: Progress) -> Any:
+def _trained(
+    recipe: Recipe, index: int, pretrained: Any, model: Any, plans: Any, splits: Any, progress: Progress
+) -> Any:
     """Train the phases before one as a run would, and return the optimizer of the last of them; None if it is first."""
     from ftapp.runs.commands import Control
     from ftapp.runs.run_folder import Run
@@ -235,7 +237,7 @@ def _trained(recipe: Recipe, index: int, pretrained: Any, model: Any, splits: An
     }
     log = _Narrated(progress)
     run = Run(Path(os.devnull))  # nobody sends it commands, and it saves nothing
-    with Job(recipe.model_copy(update=alone), pretrained, model, splits, run, log, Control(run, log)) as job:
+    with Job(recipe.model_copy(update=alone), pretrained, model, plans, splits, run, log, Control(run, log)) as job:
         for before in range(index):
             job.fit(before)
         return job.optimizer

@@ -25,11 +25,11 @@ from ftapp.common.safe_files import reason
 from ftapp.data import batches
 from ftapp.data.batches import Draw, Splits
 from ftapp.freezing import freeze
-from ftapp.freezing.freeze import Decision
+from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.freezing.proof import Proof
 from ftapp.models import backend, build, heads
 from ftapp.models.build import Pretrained
-from ftapp.models.layers import drops
+from ftapp.models.layers import has_dropout
 from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.schedule import rate_at
 from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Rate
@@ -73,14 +73,16 @@ class Job:
         recipe: Recipe,
         pretrained: Pretrained,
         model: keras.Model,
+        plans: Sequence[LayerPlan],
         splits: Splits,
         run: Run,
         log: EventLog,
         control: Control,
     ) -> None:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
+        self._plans = plans
         self._run, self._log, self._control = run, log, control
-        self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if drops(layer)]
+        self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if has_dropout(layer)]
         self._fills = bool(build.batch_normalized(model))  # the last batch of an epoch
         self._progress = ProgressLog(log)
         self._good = LastGood()
@@ -134,19 +136,19 @@ class Job:
         self._factor, self._moved, self._seen = 1.0, 0.0, blake2b(digest_size=16)
         self._spent = dict.fromkeys(self._spent, 0.0)
         self._steps.begin_phase(phase)
-        decisions = freeze.decide(self._model, self._pretrained.backbone, phase.layers)
-        stage = self._start(phase, decisions)
+        plan = self._plans[index]
+        stage = self._start(phase, plan)
         if index == 0:
             told = functools.partial(self._goes_on, "mean and variance of the features")
             prepare = functools.partial(self._prepare, "train")
             calibrate(self._recipe, phase, stage, self._splits.train, prepare, told)
-        proof = Proof(decisions)
-        self._good.begin_phase(decisions, self._control.steps)
+        proof = Proof(plan)
+        self._good.begin_phase(plan, self._control.steps)
         if self._measured and self._measured.step == self._control.steps:
             self._good.confirm(self._control.steps)
         self._train(index, phase, stage)
         self._steps.flush()
-        self._conclude(phase, stage, decisions, proof, self._control.steps - first)
+        self._conclude(phase, stage, plan, proof, self._control.steps - first)
 
     def begin(self) -> None:
         """Write the samples of the model as it comes."""
@@ -163,15 +165,15 @@ class Job:
         """After a loss that was not finite: put the last weights back with which it was. Returns their steps, or 0."""
         return self._good.restore() or 0
 
-    def _start(self, phase: Phase, decisions: list[Decision]) -> Stage:
+    def _start(self, phase: Phase, plan: LayerPlan) -> Stage:
         """Freeze what the phase freezes, cut the model, and compile what trains."""
-        freeze.apply(self._model, decisions)
+        freeze.apply(self._model, plan)
         self._held.close()
-        stage = self._held.enter_context(staged(self._recipe, phase, self._model, self._splits))
+        stage = self._held.enter_context(staged(self._recipe, phase, self._model, plan, self._splits))
         self._stage = stage
-        compiled(self._recipe, phase, stage.model, decisions, self._optimizer)
+        compiled(self._recipe, phase, stage.model, plan, self._optimizer)
         self._optimizer = stage.model.optimizer
-        self._drift.begin_phase(decisions)
+        self._drift.begin_phase(plan)
         self._writer = Writer(self._recipe, self._pretrained, self._log, self._common)
         steps, per_epoch = epochs(phase, len(self._splits.train))
         self._log.write(
@@ -181,14 +183,14 @@ class Job:
                 first_step=self._control.steps + 1,
                 steps=steps,
                 epochs=steps / per_epoch,
-                trainable=sum(decision.trainable_parameters for decision in decisions),
-                parameters=sum(decision.parameters for decision in decisions),
-                trainable_layers=[decision.unit.path for decision in decisions if decision.trainable],
+                trainable=plan.trainable_parameters,
+                parameters=plan.parameters,
+                trainable_layers=[decision.path for decision in plan.trained_layers],
                 cache=stage.choice,
                 estimate=cost_estimate.estimate(
                     phase,
                     cost_estimate.calls_of(self._recipe, self._model),
-                    decisions,
+                    plan,
                     stage.below,
                     cached=stage.choice.cached,
                 ),
@@ -397,7 +399,7 @@ class Job:
             self._sampled = self._control.steps
             self._writer.write(self._control.steps)
 
-    def _conclude(self, phase: Phase, stage: Stage, decisions: list[Decision], proof: Proof, steps: int) -> None:
+    def _conclude(self, phase: Phase, stage: Stage, plan: LayerPlan, proof: Proof, steps: int) -> None:
         """Write what the phase took and what it did to the weights, and stand up for it."""
         self._tell_drift()
         found = proof.finding()
@@ -408,7 +410,7 @@ class Job:
             stuck = proof.stuck(
                 found.still, stage.model, data.inputs(indices, draw), data.targets(indices), self._moved
             )
-            compiled(self._recipe, phase, stage.model, decisions)
+            compiled(self._recipe, phase, stage.model, plan)
         self._log.write(
             PhaseEnded(
                 time=time.time(),
@@ -465,7 +467,7 @@ class Job:
         if folder.exists():
             return f"the model of step {self._control.steps} is saved already"
         try:
-            with freeze.dropping(self._dropout):
+            with freeze.dropout_rates(self._dropout):
                 marks = {"status": "running", "step": self._control.steps}
                 build.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes, marks)
         except OSError as error:
@@ -487,15 +489,13 @@ def rate_problem(rate: float, phase: Phase) -> str | None:
     )
 
 
-def compiled(
-    recipe: Recipe, phase: Phase, model: Instrumented, decisions: Sequence[Decision], former: Any = None
-) -> None:
+def compiled(recipe: Recipe, phase: Phase, model: Instrumented, plan: LayerPlan, former: Any = None) -> None:
     """Compile a phase's model with its optimizer, and the loss and metrics of the recipe's task.
 
     former: the optimizer of the phase before, of which moments are carried over.
     """
     classifies = recipe.task != "causal-lm"
-    multipliers = layer_rates.multipliers(phase, decisions)
+    multipliers = layer_rates.multipliers(phase, plan)
     if smoothing := recipe.model.label_smoothing:
         model.training_loss = heads.training_loss_for(recipe.model.head, smoothing)
     model.compile(

@@ -22,6 +22,7 @@ from ftapp.freezing import feature_cache, feature_store, freeze
 from ftapp.freezing.cut import Boundary, Cut, cut
 from ftapp.freezing.feature_files import Column, Store
 from ftapp.freezing.feature_store import Features
+from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, heads
 from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
@@ -61,22 +62,22 @@ def epochs(phase: Phase, examples: int) -> tuple[int, int]:
 
 
 @contextmanager
-def staged(recipe: Recipe, phase: Phase, model: keras.Model, splits: Splits) -> Iterator[Stage]:
+def staged(recipe: Recipe, phase: Phase, model: keras.Model, plan: LayerPlan, splits: Splits) -> Iterator[Stage]:
     """The stage of a phase, whose kept features nobody removes until the context ends.
 
-    model: whole, with its `layer.trainable` flags set.
+    model: whole, with its `layer.trainable` flags set as planned.
     """
     data: dict[str, Dataset] = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     predicts = recipe.task != "causal-lm" and len(splits.classes) <= MOST_CLASSES
     measured = functools.partial(instrumented, predicts=predicts)
-    halves = cut(model, dropout=recipe.frozen.dropout)
+    halves = cut(model, plan, dropout=recipe.frozen.dropout)
     known = None if isinstance(halves, str) else halves
     below = cost_estimate.calls_of(recipe, known.frozen) if known else []
     is_known = known is not None and known.above == NORMALIZATION
     choice = choose(recipe, phase, halves, below, splits)
     with ExitStack() as stack:
         if not recipe.frozen.dropout:
-            stack.enter_context(freeze.quiet(model, known.plain if known else ()))
+            stack.enter_context(freeze.dropout_disabled(model, known.plain if known else ()))
         if known is None or not choice.cached:
             yield Stage(measured(model), data, choice, below, is_known=is_known)
             return

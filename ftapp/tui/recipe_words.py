@@ -14,7 +14,7 @@ from ftapp.common.package_uri import Artifact
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.trash import folder_size
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
-from ftapp.recipe.layer_rules import decide, parse_rule
+from ftapp.recipe.layer_rules import decide
 from ftapp.recipe.toml_text import format_value
 from ftapp.rpc import structure_cache
 
@@ -36,7 +36,7 @@ def size(recipe: Recipe) -> Size | None:
         return None
     trainable = []
     for phase in recipe.phase:
-        decided, _ = decide([parse_rule(rule) for rule in phase.layers], structure.units)
+        decided, _ = decide(phase.layers, structure.weighted_layers)
         trains = zip(structure.weighted, decided, strict=True)
         trainable.append(sum(layer.trainable for layer, does in trains if does))
     return Size(structure.parameters, tuple(trainable))

@@ -21,9 +21,9 @@ import msgspec
 from ftapp import recipe as recipes
 from ftapp.analysis import advice
 from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.models.layers import describe_layers, own_variables, size_of, weighted_layers
+from ftapp.models.layers import describe_layers, own_variables, size_of
 from ftapp.recipe import Phase, Recipe, sources
-from ftapp.recipe.layer_rules import Unit, parse_rule
+from ftapp.recipe.layer_rules import Rule, WeightedLayer
 from ftapp.rpc import service, structure_cache
 from ftapp.rpc.messages import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
 from ftapp.rpc.service import Request
@@ -31,6 +31,7 @@ from ftapp.rpc.service import Request
 if TYPE_CHECKING:
     from ftapp.data import DocumentSplits, Splits, Subset, batches
     from ftapp.freezing.cut import Boundary
+    from ftapp.freezing.layer_plan import LayerPlan
     from ftapp.models.build import Pretrained
     from ftapp.models.flops import Call
 
@@ -44,6 +45,7 @@ class _Held:
 
     def __init__(self, pretrained: Pretrained, model: Any, calls: list[Call] | None) -> None:
         self.pretrained, self.model, self.calls = pretrained, model, calls
+        self.layers = describe_layers(model, pretrained.backbone)
         self.lock = threading.Lock()
         self.timed: dict[Hashable, Timing] = {}
 
@@ -88,13 +90,13 @@ class Inspector:
         classes = self._classes(parsed, request)
         precision = _begin(parsed, request)
         held = self._held(parsed, request, classes)
-        from ftapp.freezing import cut, feature_cache, freeze
+        from ftapp.freezing import cut, feature_cache
+        from ftapp.freezing.layer_plan import plan_layers
         from ftapp.training import cost_estimate, session
 
-        _check(spec, freeze.problems(held.model, held.pretrained.backbone, spec.layers))
-        decisions = freeze.decide(held.model, held.pretrained.backbone, spec.layers)
-        trained = {id(decision.layer) for decision in decisions if decision.trainable}
-        found = cut.boundary(held.model, trained, dropout=parsed.frozen.dropout)
+        plan = plan_layers(held.layers, spec.layers)
+        _check(spec, plan.problems)
+        found = cut.find_boundary(held.model, plan, dropout=parsed.frozen.dropout)
         below = [] if isinstance(found, str) else held.below(found)
         choice, examples, steps, epochs, error = None, None, None, None, None
         try:
@@ -108,13 +110,13 @@ class Inspector:
         except (RecipeError, RunError) as raised:
             error = str(raised)
         cached = choice is not None and choice.cached
-        estimate = cost_estimate.estimate(spec, held.calls, decisions, below, cached=cached)
-        timed = _configuration(spec, decisions, precision, cached=cached)
+        estimate = cost_estimate.estimate(spec, held.calls, plan, below, cached=cached)
+        timed = _configuration(spec, plan, precision, cached=cached)
         step = held.timed.get(timed)
         derived = _derived(held, estimate.flops) if estimate else None
         return Costs(
-            parameters=sum(decision.parameters for decision in decisions),
-            trainable=sum(decision.trainable_parameters for decision in decisions),
+            parameters=plan.parameters,
+            trainable=plan.trainable_parameters,
             estimate=estimate,
             choice=choice,
             data_error=error,
@@ -134,16 +136,16 @@ class Inspector:
         import numpy as np
 
         from ftapp.freezing import freeze
+        from ftapp.freezing.layer_plan import plan_layers
         from ftapp.models import backend
         from ftapp.training import cost_estimate, session
         from ftapp.training.instrumented_model import values
         from ftapp.training.phases import compiled
         from ftapp.workers.planner import median
 
-        backbone = held.pretrained.backbone
-        _check(spec, freeze.problems(held.model, backbone, spec.layers))
+        plan = plan_layers(held.layers, spec.layers)
+        _check(spec, plan.problems)
         splits = self._splits(parsed, request, held.pretrained.preprocessor)
-        decisions = freeze.decide(held.model, backbone, spec.layers)
         lengths = splits.train.lengths
         order = np.arange(len(splits.train) if lengths is None else len(lengths))
         if lengths is not None:
@@ -155,17 +157,16 @@ class Inspector:
             held.model.compile(jit_compile=backend.jit_compile())
             inputs, targets = splits.train.inputs(batch, None), splits.train.targets(batch)
             forward = median(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
-            freeze.apply(held.model, decisions)
-            training = [decision.layer for decision in decisions if decision.trainable]
-            weights = [(each, each.numpy()) for layer in training for each in own_variables(layer)]
+            freeze.apply(held.model, plan)
+            weights = [(each, each.numpy()) for each in plan.changing]
             try:
-                with session.staged(parsed, spec, held.model, splits) as made:
+                with session.staged(parsed, spec, held.model, plan, splits) as made:
                     cached = made.choice.cached
-                    compiled(parsed, spec, made.model, decisions)
+                    compiled(parsed, spec, made.model, plan)
                     given = made.features["train"].blank(batch) if made.features else inputs
                     once = functools.partial(made.model.train_on_batch, given, targets, return_dict=True)
                     step = median(lambda: values(once()), warm_up=1, timed=2)
-                    estimate = cost_estimate.estimate(spec, held.calls, decisions, made.below, cached=cached)
+                    estimate = cost_estimate.estimate(spec, held.calls, plan, made.below, cached=cached)
             finally:
                 # Later cuts find kept features by the weights below them.
                 for variable, value in weights:
@@ -176,7 +177,7 @@ class Inspector:
             forward=forward,
             forward_flops=spec.batch_size * cost_estimate.forward_flops(held.calls) if held.calls else None,
         )
-        held.timed[_configuration(spec, decisions, precision, cached=cached)] = timing
+        held.timed[_configuration(spec, plan, precision, cached=cached)] = timing
         return timing
 
     def data(self, request: Request, recipe: str, examples: int) -> Preview:
@@ -408,14 +409,14 @@ def _phase(recipe: Recipe, index: int, layers: Sequence[str] | None) -> Phase:
     phase = recipe.phase[index]
     if layers is None:
         return phase
-    problems = []
+    rules, problems = [], []
     for text in layers:
         try:
-            parse_rule(text)
+            rules.append(Rule(text))
         except ValueError as error:
             problems.append(str(error))
     _check(phase, problems)
-    return phase.model_copy(update={"layers": list(layers)})
+    return phase.model_copy(update={"layers": rules})
 
 
 def _check(phase: Phase, messages: Sequence[str]) -> None:
@@ -423,9 +424,9 @@ def _check(phase: Phase, messages: Sequence[str]) -> None:
         raise RecipeError([Problem("", f"phase.{phase.name}.layers", message) for message in messages])
 
 
-def _configuration(phase: Phase, decisions: Sequence[Any], precision: str, *, cached: bool) -> Hashable:
+def _configuration(phase: Phase, plan: LayerPlan, precision: str, *, cached: bool) -> Hashable:
     """What the time of a step follows from, beside the model and its data."""
-    trains = tuple(decision.trainable for decision in decisions)
+    trains = tuple(decision.trainable for decision in plan.decisions)
     return trains, phase.batch_size, phase.optimizer, precision, cached
 
 
@@ -448,7 +449,6 @@ def _structure(held: _Held, classes: int | None) -> Structure:
     """The model's layers as the interface draws them."""
     from ftapp.models import flops
 
-    units, _ = describe_layers(held.model, held.pretrained.backbone)
     shapes: dict[int, tuple[int, ...] | None] = {}
     for call in held.calls or ():
         shapes.setdefault(id(call.layer), call.shape)
@@ -457,32 +457,35 @@ def _structure(held: _Held, classes: int | None) -> Structure:
     places: dict[int, int] = {}  # of layers in the list
     inside: dict[int, set[int | None]] = {}  # blocks of the weighted layers in a container
 
-    def add(path: str, layer: Any, unit: Unit | None) -> None:
+    def add(path: str, layer: Any, description: WeightedLayer | None) -> None:
         places[id(layer)] = len(layers)
         layers.append(
             Layer(
                 path=path,
                 kind=type(layer).__name__,
-                parameters=size_of(own_variables(layer)) if unit else 0,
-                trainable=size_of(layer._trainable_variables) if unit else 0,
-                weighted=unit is not None,
+                parameters=size_of(own_variables(layer)) if description else 0,
+                trainable=size_of(layer._trainable_variables) if description else 0,
+                weighted=description is not None,
                 shape=shapes.get(id(layer)),
                 flops=by_layer.get(id(layer), 0) if held.calls is not None else None,
-                groups=tuple(sorted(unit.groups)) if unit else (),
-                block=unit.block if unit else None,
+                groups=tuple(sorted(description.groups)) if description else (),
+                block=description.block if description else None,
             )
         )
 
-    for unit, (path, layer, parents) in zip(units, weighted_layers(held.model), strict=True):
-        for depth, parent in enumerate(parents, start=1):
+    for each in held.layers:
+        description = each.description
+        for depth, parent in enumerate(each.parents, start=1):
             if id(parent) not in places:
-                add("/".join(path.split("/")[:depth]), parent, None)
-            inside.setdefault(places[id(parent)], set()).add(unit.block)
-        add(path, layer, unit)
+                add("/".join(description.path.split("/")[:depth]), parent, None)
+            inside.setdefault(places[id(parent)], set()).add(description.block)
+        add(description.path, each.layer, description)
     for place, blocks in inside.items():
         if len(blocks) == 1 and not layers[place].weighted:
             layers[place] = msgspec.structs.replace(layers[place], block=blocks.pop())
-    return Structure(layers=tuple(layers), blocks=units[0].blocks if units else 0, classes=classes)
+    return Structure(
+        layers=tuple(layers), blocks=held.layers[0].description.blocks if held.layers else 0, classes=classes
+    )
 
 
 def main(folder: Path) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.models.layers import describe_layers
 from ftapp.recipe import Phase, Recipe
+
+if TYPE_CHECKING:
+    from ftapp.freezing.layer_plan import LayerPlan
 
 
 def main(file: Path) -> int:
@@ -61,16 +63,15 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     from ftapp.data import batches
     from ftapp.models import backend, build
     from ftapp.recipe import cautions
-    from ftapp.training.job import built
+    from ftapp.training.job import build_model
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
     pretrained = build.load_pretrained(recipe, told)
     splits = batches.load(recipe, pretrained.preprocessor, told, found)
-    model = built(recipe, pretrained, splits)
+    model, plans = build_model(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-    units, _ = describe_layers(model, pretrained.backbone)
-    phases = [_phase(recipe, phase, model, pretrained.backbone, splits) for phase in recipe.phase]
+    phases = [_phase(recipe, phase, model, plan, splits) for phase, plan in zip(recipe.phase, plans, strict=True)]
     return {
         "precision": precision,
         "reason": reason,
@@ -79,43 +80,40 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         "counts": splits.counts,
         "data_notes": list(splits.notes),
         "phases": phases,
-        "warnings": [caution.table() for caution in cautions.of_recipe(recipe, sizes, units)],
+        "warnings": [caution.table() for caution in cautions.of_recipe(recipe, sizes, plans[0].descriptions)],
     }
 
 
-def _phase(recipe: Recipe, phase: Phase, model: Any, backbone: Any, splits: Any) -> dict[str, Any]:
+def _phase(recipe: Recipe, phase: Phase, model: Any, plan: LayerPlan, splits: Any) -> dict[str, Any]:
     from ftapp.freezing import freeze
     from ftapp.training import cost_estimate as costs
     from ftapp.training.phases import compiled
     from ftapp.training.session import epochs, staged
 
-    decisions = freeze.decide(model, backbone, phase.layers)
-    freeze.apply(model, decisions)
+    freeze.apply(model, plan)
     steps, per_epoch = epochs(phase, len(splits.train))
-    with staged(recipe, phase, model, splits) as stage:
+    with staged(recipe, phase, model, plan, splits) as stage:
         calls = costs.calls_of(recipe, model)
-        estimate = costs.estimate(phase, calls, decisions, stage.below, cached=stage.choice.cached)
-        compiled(recipe, phase, stage.model, decisions)
+        estimate = costs.estimate(phase, calls, plan, stage.below, cached=stage.choice.cached)
+        compiled(recipe, phase, stage.model, plan)
         seconds = _probe(recipe, phase, stage, splits)
-    parameters = sum(decision.parameters for decision in decisions)
-    trainable = sum(decision.trainable_parameters for decision in decisions)
     return {
         "name": phase.name,
         "steps": steps,
         "epochs": steps / per_epoch,
-        "parameters": parameters,
-        "trainable": trainable,
-        "trainable_share": trainable / parameters,
+        "parameters": plan.parameters,
+        "trainable": plan.trainable_parameters,
+        "trainable_share": plan.trainable_share,
         "cache": msgspec.structs.asdict(stage.choice),
         "estimate": (msgspec.structs.asdict(estimate) if estimate else {}) | seconds,
         "layers": [
             {
-                "path": decision.unit.path,
+                "path": decision.path,
                 "parameters": decision.parameters,
                 "trainable": decision.trainable,
-                "rule": decision.rule.text if decision.rule else None,
+                "rule": decision.rule,
             }
-            for decision in decisions
+            for decision in plan.decisions
         ],
     }
 

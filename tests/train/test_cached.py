@@ -21,6 +21,7 @@ from ftapp.models import build
 from ftapp.runs.history import History
 from ftapp.training import session
 from tests.conftest import Do
+from tests.support.plans import make_plan
 from tests.support.presets import Tiny, set_weights
 
 LAST_BLOCK = 'phase.finetune.layers=["freeze all", "train last:1, pooler, head"]'
@@ -93,12 +94,12 @@ def test_a_run_ends_with_a_proof_for_each_phase(do: Do, image_recipe: str) -> No
 def test_a_frozen_weight_that_moves_fails_the_run(do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     apply = freeze.apply
 
-    def forgetful(model: Any, decisions: Any) -> None:
-        apply(model, decisions)
+    def forgetful(model: Any, plan: Any) -> None:
+        apply(model, plan)
         model.get_layer("block2_conv2").trainable = True
 
     monkeypatch.setattr(freeze, "apply", forgetful)
-    code, history, run = do(image_recipe)
+    code, history, run = do(image_recipe, "frozen.cache=false")  # else the layer lies in the half that never trains
     assert code == 1
     assert history.ended_phases[0].changed == ["block2_conv2/kernel", "block2_conv2/bias"]
     assert history.ended is not None
@@ -115,8 +116,8 @@ def test_a_frozen_weight_that_moves_fails_the_run(do: Do, image_recipe: str, mon
 def test_a_weight_that_does_not_train_fails_the_run(do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     apply = freeze.apply
 
-    def overzealous(model: Any, decisions: Any) -> None:
-        apply(model, decisions)
+    def overzealous(model: Any, plan: Any) -> None:
+        apply(model, plan)
         model.get_layer("block2_conv2").trainable = False
 
     monkeypatch.setattr(freeze, "apply", overzealous)
@@ -143,8 +144,9 @@ def test_it_says_why_nothing_is_kept(text_recipe: str, tmp_path: Path, overrides
     pretrained = build.load_pretrained(chosen)
     splits = batches.load(chosen, pretrained.preprocessor, lambda *told: None)
     model = build.build(chosen, pretrained, 2)
-    freeze.apply(model, freeze.decide(model, pretrained.backbone, chosen.phase[0].layers))
-    with session.staged(chosen, chosen.phase[0], model, splits) as made:
+    plan = make_plan(model, pretrained.backbone, chosen.phase[0].layers)
+    freeze.apply(model, plan)
+    with session.staged(chosen, chosen.phase[0], model, plan, splits) as made:
         assert not made.choice.cached
         assert reason in made.choice.reason
 

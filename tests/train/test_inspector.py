@@ -29,6 +29,7 @@ from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
 from ftapp.training import cost_estimate, session
 from ftapp.workers.inspector import Inspector
+from tests.support.plans import make_plan
 from tests.support.presets import Tiny
 from tests.unit.test_imports import KERAS, loaded
 
@@ -66,17 +67,17 @@ def built(chosen: Recipe) -> tuple[build.Pretrained, Any]:
 def test_a_structure_is_what_rules_see(each: Recipe, asked: Asked) -> None:
     structure = asked("structure", each)
     pretrained, model = built(each)
-    units, _ = describe_layers(model, pretrained.backbone)
-    assert list(structure.units) == units
-    assert structure.blocks == units[0].blocks
+    descriptions = [layer.description for layer in describe_layers(model, pretrained.backbone)]
+    assert list(structure.weighted_layers) == descriptions
+    assert structure.blocks == descriptions[0].blocks
     assert structure.parameters == model.count_params()
     for phase in each.phase:
-        decisions = freeze.decide(model, pretrained.backbone, phase.layers)
-        trains, deciding = layer_rules.decide([layer_rules.parse_rule(text) for text in phase.layers], structure.units)
-        assert trains == [decision.trainable for decision in decisions]
-        assert deciding == [decision.rule for decision in decisions]
+        plan = make_plan(model, pretrained.backbone, phase.layers)
+        trains, deciding = layer_rules.decide(phase.layers, structure.weighted_layers)
+        assert trains == [decision.trainable for decision in plan.decisions]
+        assert deciding == [decision.rule for decision in plan.decisions]
         share = sum(layer.trainable for layer, trained in zip(structure.weighted, trains, strict=True) if trained)
-        assert share == sum(decision.trainable_parameters for decision in decisions)
+        assert share == plan.trainable_parameters
     paths = [layer.path for layer in structure.layers]
     assert all(paths.index(layer.parent) < paths.index(layer.path) for layer in structure.layers if layer.parent)
 
@@ -149,18 +150,19 @@ def test_costs_are_those_of_a_plan(each: Recipe, asked: Asked, layers: list[str]
     if layers and each.task == "causal-lm" and "train head" in layers:
         pytest.skip("a language model has no new head")
     costs = asked("costs", each, phase=0, layers=layers)
-    phase = each.phase[0].model_copy(update={"layers": layers if layers is not None else each.phase[0].layers})
+    rules = [layer_rules.Rule(text) for text in layers] if layers else each.phase[0].layers
+    phase = each.phase[0].model_copy(update={"layers": rules})
     pretrained, model = built(each)
     splits = batches.load(each, pretrained.preprocessor, lambda *told: None)
-    decisions = freeze.decide(model, pretrained.backbone, phase.layers)
-    freeze.apply(model, decisions)
-    with session.staged(each, phase, model, splits) as made:
+    plan = make_plan(model, pretrained.backbone, phase.layers)
+    freeze.apply(model, plan)
+    with session.staged(each, phase, model, plan, splits) as made:
         assert costs.choice == made.choice
         calls = cost_estimate.calls_of(each, model)
-        assert costs.estimate == cost_estimate.estimate(phase, calls, decisions, made.below, cached=made.choice.cached)
+        assert costs.estimate == cost_estimate.estimate(phase, calls, plan, made.below, cached=made.choice.cached)
     assert costs.examples == len(splits.train)
     assert (costs.steps, costs.steps / costs.epochs) == session.epochs(phase, len(splits.train))
-    assert costs.trainable == sum(decision.trainable_parameters for decision in decisions)
+    assert costs.trainable == plan.trainable_parameters
     assert (costs.step, costs.basis) == (None, None)
 
 

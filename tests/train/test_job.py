@@ -13,8 +13,8 @@ import pytest
 
 from ftapp import data, recipe
 from ftapp.common.errors import RunError
-from ftapp.models import build
-from ftapp.recipe import Phase
+from ftapp.models import build, layers
+from ftapp.recipe import Phase, layer_rules
 from ftapp.runs.history import History
 from ftapp.training.optimizers import make_optimizer
 from tests.conftest import Do
@@ -264,3 +264,29 @@ def test_lower_precision_keeps_the_head_in_float32(do: Do, text_recipe: str) -> 
     whole = keras.saving.load_model(run.model_folder / "model.keras", compile=False)
     assert whole.output.dtype == "float32"
     assert whole.get_layer("transformer_layer_0").compute_dtype == "bfloat16"
+
+
+def test_a_run_parses_each_rule_once_and_walks_its_model_once(
+    do: Do, text_recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    walked: list[Any] = []
+    parse, walk = layer_rules._parse, layers.weighted_layers
+
+    def count_parse(text: str, whole: str) -> Any:
+        parsed.append(whole)
+        return parse(text, whole)
+
+    def count_walk(model: Any) -> Any:
+        walked.append(model)
+        return walk(model)
+
+    monkeypatch.setattr(layer_rules, "_parse", count_parse)
+    monkeypatch.setattr(layers, "weighted_layers", count_walk)
+    second = '[[phase]]\nname = "second"\nlayers = ["freeze all", "train last:1", "train head"]\nsteps = 1\n'
+    table = 'phase.second.learning_rate={ backbone = 1e-4, "head" = 1e-3 }'
+    code, _, _ = do(text_recipe + second, "phase.finetune.steps=1", table)
+    assert code == 0
+    rules = ["freeze embeddings", "freeze attention", "freeze all", "train last:1", "train head", "backbone", "head"]
+    assert parsed == 2 * rules  # by the command that starts the run and by the run's own process
+    assert len(walked) == 1

@@ -115,13 +115,13 @@ def test_steps_are_those_of_a_run_and_everything_is_put_back(
         text = resnet_recipe(text, tiny, tmp_path / "resnet")
     _, history, _ = do(text, *overrides)
     built: list[Any] = []
-    build = job.built
+    build = job.build_model
 
     def kept(*given: Any) -> Any:
         built.append(build(*given))
         return built[-1]
 
-    monkeypatch.setattr(job, "built", kept)
+    monkeypatch.setattr(job, "build_model", kept)
     own = history.steps.rate[0]
     made = outcome(tmp_path, text, 0, (own, own * (1 + 1e-9)), 20, *overrides)
     count = min(20, len(history.steps))
@@ -129,7 +129,7 @@ def test_steps_are_those_of_a_run_and_everything_is_put_back(
     assert history.model is not None
     assert made["weights"]["before"] == history.model.digest
     assert made["weights"]["after"] == history.model.digest
-    assert proof.combined(proof.digests(built[0])) == history.model.digest
+    assert proof.combined(proof.digests(built[0][1][0])) == history.model.digest
 
 
 def test_a_later_phase_starts_where_a_run_would(do: Do, image_recipe: str, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.dropdown import Choice
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.pictures import Pictures
+from tests.support.plans import make_plan
 from tests.support.presets import Tiny, few_photos
 from tests.tui.harness import SIZES, Opened, notes, until
 from tests.tui.structures import bert
@@ -493,7 +494,6 @@ async def told(pilot: Pilot[None], holds: Callable[[], object]) -> None:
 
 
 async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) -> None:
-    from ftapp.freezing import freeze
     from ftapp.models import build
 
     file = tmp_path / "tiny.toml"
@@ -507,10 +507,10 @@ async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) 
         assert screen.form.layers == ["freeze embeddings"]
         resolved = recipe.load(file)
         pretrained = build.load_pretrained(resolved, lambda *_: None)
-        decisions = freeze.decide(build.build(resolved, pretrained, 2), pretrained.backbone, ["freeze embeddings"])
+        plan = make_plan(build.build(resolved, pretrained, 2), pretrained.backbone, ["freeze embeddings"])
         assert pane.choice
-        assert pane.choice.trained == sum(decision.trainable_parameters for decision in decisions)
-        assert pane.choice.structure.parameters == sum(decision.parameters for decision in decisions)
+        assert pane.choice.trained == plan.trainable_parameters
+        assert pane.choice.structure.parameters == plan.parameters
         await told(pilot, lambda: "memory" in text_of(screen.query_one("#cost")))
         assert "kept" in text_of(screen.query_one("#cost"))
         await told(pilot, lambda: "12 steps" in text_of(screen.query_one("#cost")))  # a step has been timed

@@ -25,7 +25,7 @@ def test_the_tree_holds_every_layer_once_with_its_parameters() -> None:
     structure = bert()
     root = layers.grow(structure)
     assert root.parameters == structure.parameters
-    assert sorted(root.units) == list(range(len(structure.units)))
+    assert sorted(root.weighted) == list(range(len(structure.weighted)))
     block = node(root, "transformer_layer_1")
     assert [child.name for child in block.children] == ["self_attention", "dense"]
     assert (block.parameters, block.block) == (300 + 400, 1)
@@ -54,7 +54,7 @@ def test_layers_of_a_block_that_nothing_holds_together_are_put_together() -> Non
 )
 def test_a_layer_has_one_of_three_states(rules: list[str], path: str, state: State) -> None:
     structure = bert()
-    assert layers.choose(structure, rules).state(node(layers.grow(structure), path).units) is state
+    assert layers.choose(structure, rules).state(node(layers.grow(structure), path).weighted) is state
 
 
 def test_toggling_freezes_what_trains_as_a_whole_and_trains_the_rest() -> None:
@@ -106,9 +106,9 @@ def test_which_rule_decided_is_told_where_it_was_one() -> None:
     structure = bert()
     root = layers.grow(structure)
     choice = layers.choose(structure, ["freeze attention", "train classifier"])
-    assert choice.rule(node(root, "transformer_layer_0/self_attention").units) == "freeze attention"
-    assert choice.rule(node(root, "transformer_layer_0").units) == ""
-    assert choice.rule(node(root, "classifier").units) == "train classifier"
+    assert choice.rule(node(root, "transformer_layer_0/self_attention").weighted) == "freeze attention"
+    assert choice.rule(node(root, "transformer_layer_0").weighted) == ""
+    assert choice.rule(node(root, "classifier").weighted) == "train classifier"
 
 
 def test_a_curve_is_drawn_from_the_first_to_the_last_value() -> None:

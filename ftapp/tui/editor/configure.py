@@ -147,8 +147,8 @@ class ConfigureScreen(Page):
         self.query_one("#problems").set_class(bool(problems), "-any")
         set_text(self.query_one("#problems", Static), text)
         recipe, structure = self.form.recipe, self.previews.structure
-        units = structure.units if structure else None
-        found = cautions.of_recipe(recipe, self.previews.split_sizes, units) if recipe else []
+        weighted = structure.weighted_layers if structure else None
+        found = cautions.of_recipe(recipe, self.previews.split_sizes, weighted) if recipe else []
         self.query_one(Cautions).show(found)
         button = self.query_one("#run", Button)
         button.disabled = bool(problems)

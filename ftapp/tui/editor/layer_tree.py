@@ -101,7 +101,7 @@ class LayerTree(Tree[Node]):
 
     def _hang(self, root: Node) -> None:
         self.reset(root.name, root)
-        small = len(root.units) <= _SMALL
+        small = len(root.weighted) <= _SMALL
 
         def grow(tree: TreeNode[Node], node: Node) -> None:
             for child in node.children:
@@ -119,7 +119,7 @@ class LayerTree(Tree[Node]):
         layer, choice = node.data, self._choice
         if layer is None or choice is None:
             return Text(str(node.label), style)
-        state = choice.state(layer.units)
+        state = choice.state(layer.weighted)
         aside, frozen, trains = (
             style + Style(color=self.get_component_rich_style(f"layer--{name}").color)
             for name in ("aside", "frozen", "trains")
@@ -135,7 +135,7 @@ class LayerTree(Tree[Node]):
         if all_of_it >= _SIZE + _SHAPE + 28:
             columns.append(("×".join(map(str, layer.shape or ())).rjust(_SHAPE), aside))
         if (spare := min(_RULE, all_of_it - _NAMES - _SIZE - _SHAPE)) >= _RULE // 2:
-            columns.append(("  " + _fit(choice.rule(layer.units), spare - 2), aside))
+            columns.append(("  " + _fit(choice.rule(layer.weighted), spare - 2), aside))
         room = width - sum(len(text) for text, _ in columns) - len(icon) - 2
         return Text.assemble(
             (icon, aside + Style(meta={"toggle": True})),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ftapp.recipe import layer_rules
+from ftapp.recipe import layer_rules, rule_edits
 from ftapp.recipe.layer_rules import Rule
 from ftapp.rpc.messages import Layer, Structure
 
@@ -25,14 +25,14 @@ class State(Enum):
 class Node:
     """A layer of the tree, or layers that make up a block and have none around them.
 
-    path: of the layer, or the name that the layers of a block begin with; units: indices of the structure's units that
+    path: of the layer, or the name that the layers of a block begin with; weighted: indices of the weighted layers that
     lie in it, its own included; parameters: of all of them; shape: of what it puts out, without the batch, None where
     that is not known; block: the one that all of it lies in.
     """
 
     path: str
     children: tuple[Node, ...]
-    units: tuple[int, ...]
+    weighted: tuple[int, ...]
     parameters: int
     shape: tuple[int, ...] | None
     block: int | None
@@ -57,7 +57,7 @@ def grow(structure: Structure) -> Node:
         return Node(
             path=path,
             children=tuple(children),
-            units=(*own, *(unit for child in children for unit in child.units)),
+            weighted=(*own, *(index for child in children for index in child.weighted)),
             parameters=(layer.parameters if layer else 0) + sum(child.parameters for child in children),
             shape=layer.shape if layer else None,
             block=layer.block if layer else None,
@@ -78,17 +78,20 @@ def _blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
         if block is None or len(nodes) < 2 or not common:
             yield from nodes
             continue
-        units = tuple(unit for node in nodes for unit in node.units)
+        weighted = tuple(index for node in nodes for index in node.weighted)
         parameters = sum(node.parameters for node in nodes)
-        yield Node(f"{path}/{common}".lstrip("/"), tuple(nodes), units, parameters, nodes[-1].shape, block)
+        yield Node(f"{path}/{common}".lstrip("/"), tuple(nodes), weighted, parameters, nodes[-1].shape, block)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the rules of a phase make of a structure. trainable, deciding: for each unit, as `layer_rules.decide`."""
+    """What the rules of a phase make of a structure.
+
+    trainable, deciding: for each weighted layer, as `layer_rules.decide` gives them.
+    """
 
     structure: Structure
-    layers: tuple[str, ...]
+    layers: tuple[Rule, ...]
     trainable: tuple[bool, ...]
     deciding: tuple[Rule | None, ...]
 
@@ -103,38 +106,41 @@ class Choice:
         """R, the trainable share of all parameters."""
         return self.trained / max(1, self.structure.parameters)
 
-    def state(self, units: Sequence[int]) -> State:
-        training = sum(self.trainable[unit] for unit in units)
-        return State.TRAINS if training == len(units) else State.PARTLY if training else State.FROZEN
+    def state(self, weighted: Sequence[int]) -> State:
+        training = sum(self.trainable[index] for index in weighted)
+        return State.TRAINS if training == len(weighted) else State.PARTLY if training else State.FROZEN
 
-    def rule(self, units: Sequence[int]) -> str:
-        """The rule that decided about all of these units; "" where none did or several."""
-        decided = {rule.text if (rule := self.deciding[unit]) else "" for unit in units}
+    def rule(self, weighted: Sequence[int]) -> str:
+        """The rule that decided about all of these layers; "" where none did or several."""
+        decided = {self.deciding[index] or "" for index in weighted}
         return decided.pop() if len(decided) == 1 else ""
 
     def toggled(self, node: Node) -> list[str]:
         """The rules that freeze a layer with all in it where all of it trains, else train it."""
-        return self._turned(node.units, layer_rules.naming(node.path, node.units, self.structure.units))
+        return self._turned(
+            node.weighted, rule_edits.name_selection(node.path, node.weighted, self.structure.weighted_layers)
+        )
 
     def group_toggled(self, group: str) -> list[str] | None:
         """The same for a component group; None where no layer belongs to it."""
-        units = [index for index, unit in enumerate(self.structure.units) if group == "all" or group in unit.groups]
-        return self._turned(units, group) if units else None
+        layers = enumerate(self.structure.weighted_layers)
+        weighted = [index for index, layer in layers if group == "all" or group in layer.groups]
+        return self._turned(weighted, group) if weighted else None
 
     def problems(self) -> list[str]:
         """Why a phase cannot train this model with these rules, in the words of a run."""
-        messages = layer_rules.unmatched([layer_rules.parse_rule(text) for text in self.layers], self.structure.units)
+        messages = layer_rules.find_unmatched(self.layers, self.structure.weighted_layers)
         if not messages and not self.trained:
-            messages.append(layer_rules.nothing_trains(self.layers))
+            messages.append(layer_rules.say_nothing_trains(self.layers))
         return messages
 
-    def _turned(self, units: Sequence[int], selection: str) -> list[str]:
-        verb = "freeze" if self.state(units) is State.TRAINS else "train"
-        return layer_rules.added(self.layers, f"{verb} {selection}", self.structure.units)
+    def _turned(self, weighted: Sequence[int], selection: str) -> list[str]:
+        verb = "freeze" if self.state(weighted) is State.TRAINS else "train"
+        return rule_edits.add_rule(self.layers, f"{verb} {selection}", self.structure.weighted_layers)
 
 
 def choose(structure: Structure, layers: Sequence[str]) -> Choice:
     """What rules make of a structure. Raises ValueError when one cannot be read."""
-    parsed = [layer_rules.parse_rule(text) for text in layers]
-    trainable, deciding = layer_rules.decide(parsed, structure.units)
-    return Choice(structure, tuple(layers), tuple(trainable), tuple(deciding))
+    rules = tuple(map(Rule, layers))
+    trainable, deciding = layer_rules.decide(rules, structure.weighted_layers)
+    return Choice(structure, rules, tuple(trainable), tuple(deciding))

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import Static, TextArea
 
 from ftapp.common import formatting
-from ftapp.recipe import layer_rules
+from ftapp.recipe import rule_edits
 from ftapp.rpc.messages import Costs, Structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.edits import Form
@@ -154,8 +154,8 @@ class LayersPane(Vertical):
         """Say which rule has decided about the layer under the cursor."""
         node = self.query_one(LayerTree).node
         if node and self.choice:
-            rule = self.choice.rule(node.units)
-            several = len({id(self.choice.deciding[unit]) for unit in node.units}) > 1
+            rule = self.choice.rule(node.weighted)
+            several = len({id(self.choice.deciding[index]) for index in node.weighted}) > 1
             told = rule or ("several rules" if several else "no rule, it trains")
             self.border_subtitle = Content(f"{node.name}: {told}")
 
@@ -177,10 +177,10 @@ class LayersPane(Vertical):
     def _deepen(self, event: LayerTree.Deepened) -> None:
         if not self.choice:
             return
-        units = self.choice.structure.units
-        now, blocks = layer_rules.last_blocks(self.choice.layers, units), self.choice.structure.blocks
+        weighted = self.choice.structure.weighted_layers
+        now, blocks = rule_edits.count_last_blocks(self.choice.layers, weighted), self.choice.structure.blocks
         if 0 <= now + event.by <= blocks:
-            self._change(layer_rules.with_last_blocks(self.choice.layers, now + event.by, units))
+            self._change(rule_edits.set_last_blocks(self.choice.layers, now + event.by, weighted))
         elif not blocks:
             self.notify("This model has no repeated blocks.")
         else:

@@ -20,6 +20,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ftapp.common import formatting
+from ftapp.recipe.layer_rules import Rule
 from ftapp.tui.catalog import Catalog, Entry
 from ftapp.tui.page import Page
 from ftapp.tui.widgets.facts import Fact, Facts
@@ -410,7 +411,7 @@ def _phase(phase: Phase, share: float | None) -> Content:
 
     rules = [
         Content.styled(rule, "$primary" if rule.startswith("train") else _MUTED)
-        for rule in phase.layers or ["train all"]
+        for rule in phase.layers or [Rule("train all")]
     ]
     return Content.assemble(
         (f"{phase.name}  ", "b"),

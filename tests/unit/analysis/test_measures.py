@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ftapp.analysis.metrics.confusion import confusion
-from ftapp.freezing import freeze
 from ftapp.training.drift import Drift
 from ftapp.training.instrumented_model import instrumented, values
+from tests.support.plans import make_plan
 
 
 def built() -> tuple[Any, Any]:
@@ -39,7 +39,7 @@ def test_confusion_counts_each_pair() -> None:
 def test_drift_is_the_norm_of_the_change() -> None:
     model, backbone = built()
     drift = Drift()
-    drift.begin_phase(freeze.decide(model, backbone, []))
+    drift.begin_phase(make_plan(model, backbone, []))
     below, head = model.layers[1:]
     start = flat(below)
     assert drift.since_start() == [0.0, None]  # a head of zeros has no size to compare with
@@ -61,10 +61,10 @@ def test_drift_goes_back_to_the_start_of_the_run_over_phases() -> None:
     moved(head, 0)
     start, start_head = flat(below), flat(head)
     drift = Drift()
-    drift.begin_phase(freeze.decide(model, backbone, ["freeze all", "train head"]))
+    drift.begin_phase(make_plan(model, backbone, ["freeze all", "train head"]))
     moved(head, 1)
     assert len(drift.since_start()) == 1
-    drift.begin_phase(freeze.decide(model, backbone, ["train all"]))
+    drift.begin_phase(make_plan(model, backbone, ["train all"]))
     moved(below, 2)
     assert drift.since_start() == pytest.approx(
         [

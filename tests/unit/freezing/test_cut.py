@@ -12,6 +12,7 @@ import pytest
 
 from ftapp.freezing import freeze
 from ftapp.freezing.cut import Cut, cut
+from tests.support.plans import make_plan
 
 TOKENS = {
     "token_ids": np.arange(18).reshape(2, 9) % 50,
@@ -58,8 +59,9 @@ def with_logits(backbone: Any) -> keras.Model:
 
 
 def frozen(model: keras.Model, backbone: Any, rules: Sequence[str], *, dropout: bool = False) -> Cut | str:
-    freeze.apply(model, freeze.decide(model, backbone, rules))
-    return cut(model, dropout=dropout)
+    plan = make_plan(model, backbone, rules)
+    freeze.apply(model, plan)
+    return cut(model, plan, dropout=dropout)
 
 
 def inputs_of(model: keras.Model) -> Any:

@@ -23,6 +23,7 @@ from ftapp.freezing.cut import Cut, cut
 from ftapp.freezing.feature_files import Column, Store
 from ftapp.freezing.feature_store import Features
 from ftapp.recipe import Augment
+from tests.support.plans import make_plan
 
 COLUMNS = (Column("pooled", (3,), False, "float32"), Column("tokens", (2,), True, "bfloat16"))
 
@@ -168,8 +169,9 @@ class Half:
         backbone = keras_hub.models.VGGBackbone([1, 1], [4, 4], image_shape=(16, 16, 3))
         pooled = keras.layers.GlobalAveragePooling2D()(backbone.output)
         model = keras.Model(backbone.input, keras.layers.Dense(2, name="classifier")(pooled))
-        freeze.apply(model, freeze.decide(model, backbone, ["freeze all", "train head"]))
-        halves = cut(model, dropout=False)
+        plan = make_plan(model, backbone, ["freeze all", "train head"])
+        freeze.apply(model, plan)
+        halves = cut(model, plan, dropout=False)
         assert isinstance(halves, Cut)
         self.cut = halves
         converter = keras_hub.layers.VGGImageConverter(image_size=(16, 16), scale=1 / 255)

@@ -10,6 +10,7 @@ import pytest
 
 from ftapp.freezing import freeze
 from ftapp.freezing.proof import Proof, digests
+from tests.support.plans import make_plan
 
 
 def built() -> tuple[keras.Model, keras.Model]:
@@ -21,9 +22,9 @@ def built() -> tuple[keras.Model, keras.Model]:
 
 def trained(rules: list[str], rate: float = 0.1) -> tuple[Any, Proof]:
     model, backbone = built()
-    decisions = freeze.decide(model, backbone, rules)
-    freeze.apply(model, decisions)
-    proof = Proof(decisions)
+    plan = make_plan(model, backbone, rules)
+    freeze.apply(model, plan)
+    proof = Proof(plan)
     model.compile(keras.optimizers.SGD(rate), "mse", jit_compile=False)
     model.train_on_batch(*data())
     return model, proof
@@ -65,9 +66,10 @@ def test_a_trained_weight_that_did_not_move_is_named_and_told_from_one_without_a
     model, proof = trained(["freeze below"], rate=0.0)
     found = proof.finding()
     assert set(found.still) == {"norm/gamma", "norm/beta", "classifier/kernel", "classifier/bias"}
-    before = digests(model)
+    plan = make_plan(model, model, [])
+    before = digests(plan)
     assert set(proof.stuck(found.still, model, *data(), rate=0.1)) == set(found.still)
-    assert digests(model) == before  # the weights are put back, statistics too
+    assert digests(plan) == before  # the weights are put back, statistics too
     # Behind a scale of zero nothing of the classifier's kernel has a gradient.
     model.get_layer("norm").gamma.assign(np.zeros(5))
     model.get_layer("norm").beta.assign(np.zeros(5))
@@ -75,5 +77,4 @@ def test_a_trained_weight_that_did_not_move_is_named_and_told_from_one_without_a
 
 
 def test_digests_name_every_weight_once() -> None:
-    model, _ = built()
-    assert len(digests(model)) == 8
+    assert len(digests(make_plan(*built(), []))) == 8

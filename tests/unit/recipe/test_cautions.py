@@ -11,19 +11,21 @@ from typer.testing import CliRunner
 from ftapp import recipe
 from ftapp.cli.app import app
 from ftapp.recipe import cautions
-from ftapp.recipe.layer_rules import Unit
+from ftapp.recipe.layer_rules import WeightedLayer
 
-UNITS = [
-    Unit("embeddings", frozenset({"backbone", "embeddings"}), None, 2),
-    *(Unit(f"layer_{index}", frozenset({"backbone", "attention"}), index, 2) for index in range(2)),
-    Unit("pooled_dense", frozenset({"backbone", "pooler"}), None, 2),
-    Unit("classifier", frozenset({"head"}), None, 2),
+LAYERS = [
+    WeightedLayer("embeddings", frozenset({"backbone", "embeddings"}), None, 2),
+    *(WeightedLayer(f"layer_{index}", frozenset({"backbone", "attention"}), index, 2) for index in range(2)),
+    WeightedLayer("pooled_dense", frozenset({"backbone", "pooler"}), None, 2),
+    WeightedLayer("classifier", frozenset({"head"}), None, 2),
 ]
 
 
-def ids(name: str, *overrides: str, sizes: dict[str, int] | None = None, units: list[Unit] | None = None) -> list[str]:
+def ids(
+    name: str, *overrides: str, sizes: dict[str, int] | None = None, layers: list[WeightedLayer] | None = None
+) -> list[str]:
     loaded = recipe.load(recipe.find(name), "quick", overrides)
-    return [caution.id for caution in cautions.of_recipe(loaded, sizes, units)]
+    return [caution.id for caution in cautions.of_recipe(loaded, sizes, layers)]
 
 
 @pytest.mark.parametrize("name", list(recipe.bundled()))
@@ -71,9 +73,9 @@ def test_sizes_and_layers_make_cautions_exact() -> None:
     sizes = {"train": 20, "validation": 3, "test": 200}
     assert ids("vgg16-two-phase", sizes=sizes) == ["few-steps", "batch-of-all", "batch-of-all", "few-validation"]
     by_name = "phase.finetune.learning_rate={ all = 1e-5, 'layer_1' = 1e-2 }"
-    assert ids("bert-full", by_name, units=UNITS) == ["pretrained-rate"]
-    assert ids("bert-full", by_name, "phase.finetune.layers=['freeze layer_1']", units=UNITS) == []
-    assert ids("bert-full", "phase.finetune.layers=['freeze all', 'train layer_0']", units=UNITS) == ["head-frozen"]
+    assert ids("bert-full", by_name, layers=LAYERS) == ["pretrained-rate"]
+    assert ids("bert-full", by_name, "phase.finetune.layers=['freeze layer_1']", layers=LAYERS) == []
+    assert ids("bert-full", "phase.finetune.layers=['freeze all', 'train layer_0']", layers=LAYERS) == ["head-frozen"]
 
 
 def test_advice_on_few_examples_names_a_number_only_where_one_was_set() -> None:

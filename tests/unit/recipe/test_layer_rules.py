@@ -1,4 +1,4 @@
-"""The rules' language on made-up units."""
+"""The rules' language on made-up layers."""
 
 from __future__ import annotations
 
@@ -7,37 +7,28 @@ from collections.abc import Sequence
 
 import pytest
 
-from ftapp.recipe.layer_rules import (
-    Unit,
-    added,
-    decide,
-    last_blocks,
-    naming,
-    parse_rule,
-    parse_selections,
-    unmatched,
-    with_last_blocks,
-)
+from ftapp.recipe.layer_rules import Rule, Selections, WeightedLayer, decide, find_unmatched
+from ftapp.recipe.rule_edits import add_rule, count_last_blocks, name_selection, set_last_blocks
 
-UNITS = [
-    Unit("token_embedding", frozenset({"backbone", "embeddings"}), None, 4),
+LAYERS = [
+    WeightedLayer("token_embedding", frozenset({"backbone", "embeddings"}), None, 4),
     *(
-        Unit(f"transformer_layer_{block}/{part}", frozenset({"backbone", group}), block, 4)
+        WeightedLayer(f"transformer_layer_{block}/{part}", frozenset({"backbone", group}), block, 4)
         for block in range(4)
         for part, group in (("self_attention/query", "attention"), ("feedforward_output_dense", "mlp"))
     ),
-    Unit("layer_norm", frozenset({"backbone", "norms"}), None, 4),
-    Unit("classifier", frozenset({"head"}), None, 4),
+    WeightedLayer("layer_norm", frozenset({"backbone", "norms"}), None, 4),
+    WeightedLayer("classifier", frozenset({"head"}), None, 4),
 ]
 
 
 def training(*rules: str) -> list[str]:
-    flags, _ = decide([parse_rule(rule) for rule in rules], UNITS)
-    return [unit.path for unit, trains in zip(UNITS, flags, strict=True) if trains]
+    flags, _ = decide([Rule(rule) for rule in rules], LAYERS)
+    return [layer.path for layer, trains in zip(LAYERS, flags, strict=True) if trains]
 
 
-def inside(path: str, units: Sequence[Unit]) -> list[int]:
-    return [index for index, unit in enumerate(units) if not path or f"{unit.path}/".startswith(f"{path}/")]
+def inside(path: str, layers: Sequence[WeightedLayer]) -> list[int]:
+    return [index for index, layer in enumerate(layers) if not path or f"{layer.path}/".startswith(f"{path}/")]
 
 
 def query(*blocks: int) -> list[str]:
@@ -70,7 +61,7 @@ def test_selections(selection: str, expected: list[str]) -> None:
 
 
 def test_without_rules_everything_trains() -> None:
-    assert training() == [unit.path for unit in UNITS]
+    assert training() == [layer.path for layer in LAYERS]
 
 
 def test_later_rules_override_earlier_ones() -> None:
@@ -79,8 +70,8 @@ def test_later_rules_override_earlier_ones() -> None:
 
 
 def test_the_deciding_rule_is_told() -> None:
-    rules = [parse_rule("freeze all"), parse_rule("train head")]
-    _, deciding = decide(rules, UNITS)
+    rules = [Rule("freeze all"), Rule("train head")]
+    _, deciding = decide(rules, LAYERS)
     assert deciding[0] is rules[0]
     assert deciding[-1] is rules[1]
 
@@ -99,36 +90,36 @@ def test_the_deciding_rule_is_told() -> None:
 )
 def test_what_is_no_rule_is_refused(rule: str, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        parse_rule(rule)
+        Rule(rule)
 
 
 def test_selections_that_match_nothing_are_told_with_the_nearest() -> None:
     rules = [
-        parse_rule("freeze atention"),
-        parse_rule("train pooler & last:1"),
-        parse_rule("train attention & first:2"),
+        Rule("freeze atention"),
+        Rule("train pooler & last:1"),
+        Rule("train attention & first:2"),
     ]
-    first, second = unmatched(rules, UNITS)
+    first, second = find_unmatched(rules, LAYERS)
     assert first == "'atention' matches no layer of this model, in 'freeze atention'; did you mean 'attention'?"
     assert second.startswith("'pooler' matches no layer of this model, in 'train pooler & last:1'")
-    assert unmatched([parse_rule("train head & last:1")], UNITS)[0].startswith("'head & last:1' matches no layer")
+    assert find_unmatched([Rule("train head & last:1")], LAYERS)[0].startswith("'head & last:1' matches no layer")
 
 
 def test_selections_alone_are_read_as_those_of_a_rule() -> None:
     for text in ("head", "attention & !last:3", "layer_norm, head"):
-        assert parse_selections(text).selections == parse_rule(f"train {text}").selections
+        assert Selections(text).selections == Rule(f"train {text}").selections
     with pytest.raises(
         ValueError, match=re.escape("a range is first:N, last:N or blocks[A:B]; got 'lst:4' in 'lst:4'")
     ):
-        parse_selections("lst:4")
+        Selections("lst:4")
     with pytest.raises(ValueError, match="stands between two selections; got ''"):
-        parse_selections("")
-    (message,) = unmatched([parse_selections("atention")], UNITS)
+        Selections("")
+    (message,) = find_unmatched([Selections("atention")], LAYERS)
     assert message == "'atention' matches no layer of this model; did you mean 'attention'?"
 
 
 def test_a_group_that_a_model_lacks_is_not_its_own_nearest_choice() -> None:
-    (message,) = unmatched([parse_rule("train head")], UNITS[:-1])
+    (message,) = find_unmatched([Rule("train head")], LAYERS[:-1])
     assert "'head' matches no layer of this model" in message
     assert "did you mean 'head'" not in message
 
@@ -146,17 +137,17 @@ def test_a_group_that_a_model_lacks_is_not_its_own_nearest_choice() -> None:
     ],
 )
 def test_a_layer_is_named_by_the_most_readable_selection_of_it_alone(path: str, selection: str) -> None:
-    assert naming(path, inside(path, UNITS), UNITS) == selection
+    assert name_selection(path, inside(path, LAYERS), LAYERS) == selection
 
 
 def test_a_name_that_begins_another_one_is_told_apart_by_a_longer_selection() -> None:
-    units = [
-        Unit(path, frozenset({"backbone"}), None, 0)
+    layers = [
+        WeightedLayer(path, frozenset({"backbone"}), None, 0)
         for path in ("dense", "dense_1", "tower/odd name", "tower/norm/scale", "tower/norm")
     ]
     for path in ("dense", "tower", "tower/odd name", "tower/norm", "tower/norm/scale"):
-        rule = parse_rule(f"train {naming(path, inside(path, units), units)}")
-        assert [index for index, unit in enumerate(units) if rule.matches(unit)] == inside(path, units), path
+        rule = Rule(f"train {name_selection(path, inside(path, layers), layers)}")
+        assert [index for index, layer in enumerate(layers) if rule.matches(layer)] == inside(path, layers), path
 
 
 @pytest.mark.parametrize(
@@ -174,13 +165,13 @@ def test_a_name_that_begins_another_one_is_told_apart_by_a_longer_selection() ->
     ],
 )
 def test_a_rule_is_added_and_what_has_no_effect_goes(rules: list[str], rule: str, expected: list[str]) -> None:
-    assert added(rules, rule, UNITS) == expected
+    assert add_rule(rules, rule, LAYERS) == expected
     assert training(*expected) == training(*rules, rule)
 
 
 def test_rules_stay_as_they_were_written_where_all_of_them_count() -> None:
     written = ["freeze  embeddings,norms", "freeze attention & !last:1"]
-    assert added(written, "freeze attention & blocks[0]", UNITS) == written
+    assert add_rule(written, "freeze attention & blocks[0]", LAYERS) == written
 
 
 @pytest.mark.parametrize(
@@ -196,8 +187,8 @@ def test_rules_stay_as_they_were_written_where_all_of_them_count() -> None:
 def test_blocks_at_the_end_are_thawed_and_frozen_one_by_one(rules: list[str], counts: dict[int, str]) -> None:
     before = training(*rules)
     for count, last in counts.items():
-        rules = with_last_blocks(rules, count, UNITS)
+        rules = set_last_blocks(rules, count, LAYERS)
         assert rules[-1] == last
-        assert last_blocks(rules, UNITS) == count
+        assert count_last_blocks(rules, LAYERS) == count
     outside = [path for path in before if not path.startswith("transformer")]
     assert [path for path in training(*rules) if not path.startswith("transformer")] == outside

@@ -8,9 +8,10 @@ import keras
 import keras_hub
 import pytest
 
-from ftapp.freezing import freeze
+from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.recipe import Phase
 from ftapp.training import layer_rates
+from tests.support.plans import make_plan
 
 
 def bert() -> Any:
@@ -37,23 +38,23 @@ def densenet() -> Any:
     return keras_hub.models.DenseNetBackbone([1, 2, 1], (32, 32, 3), 0.5, 4)
 
 
-def decisions(backbone: Any, *layers: str) -> list[freeze.Decision]:
+def plan_of(backbone: Any, *layers: str) -> LayerPlan:
     if isinstance(backbone, keras_hub.models.GPT2Backbone):
         # As ftapp builds language models: the embedding stands at both ends.
         model = keras.Model(backbone.input, backbone.token_embedding(backbone.output, reverse=True))
     else:
         features = backbone.output["pooled_output"] if isinstance(backbone.output, dict) else backbone.output
         model = keras.Model(backbone.input, keras.layers.Dense(2, name="classifier")(features))
-    return freeze.decide(model, backbone, layers)
+    return make_plan(model, backbone, layers)
 
 
 def phase(**keys: Any) -> Phase:
     return Phase.model_validate({"name": "p", "steps": 1, **keys})
 
 
-def by_path(made: list[freeze.Decision], **keys: Any) -> dict[str, float | None]:
-    units = [decision.unit for decision in made]
-    return dict(zip([unit.path for unit in units], layer_rates.by_unit(phase(**keys), units), strict=True))
+def by_path(made: LayerPlan, **keys: Any) -> dict[str, float | None]:
+    layers = made.descriptions
+    return dict(zip([layer.path for layer in layers], layer_rates.rates_by_layer(phase(**keys), layers), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -67,15 +68,15 @@ def by_path(made: list[freeze.Decision], **keys: Any) -> dict[str, float | None]
     ],
 )
 def test_depth_counts_the_blocks_above_a_layer(make: Any, ends: dict[str, int]) -> None:
-    units = [decision.unit for decision in decisions(make())]
-    depth = dict(zip([unit.path for unit in units], layer_rates.depths(units), strict=True))
-    assert {unit.block: depth[unit.path] for unit in units if unit.block is not None} == {0: 3, 1: 2, 2: 1}
+    layers = plan_of(make()).descriptions
+    depth = dict(zip([layer.path for layer in layers], layer_rates.depths(layers), strict=True))
+    assert {layer.block: depth[layer.path] for layer in layers if layer.block is not None} == {0: 3, 1: 2, 2: 1}
     assert {path: found for path, found in depth.items() if path in ends} == ends
 
 
 def test_what_lies_between_blocks_counts_with_the_lower_one() -> None:
-    units = [decision.unit for decision in decisions(densenet())]
-    depth = dict(zip([unit.path for unit in units], layer_rates.depths(units), strict=True))
+    layers = plan_of(densenet()).descriptions
+    depth = dict(zip([layer.path for layer in layers], layer_rates.depths(layers), strict=True))
     # Four blocks in three stacks of 1, 2 and 1.
     assert [depth[f"{name}_conv"] for name in ("conv1", "stack1_block1_1", "transition1")] == [5, 4, 4]
     assert [depth[f"{name}_bn"] for name in ("stack2_block2_1", "transition2", "stack3_block1_1")] == [2, 2, 1]
@@ -85,7 +86,7 @@ def test_what_lies_between_blocks_counts_with_the_lower_one() -> None:
 def test_a_backbone_without_blocks_is_one_layer() -> None:
     inputs = keras.Input((4,))
     backbone = keras.Model(inputs, keras.layers.Dense(3, name="features")(inputs))
-    made = freeze.decide(keras.Model(inputs, keras.layers.Dense(2, name="classifier")(backbone.output)), backbone, [])
+    made = make_plan(keras.Model(inputs, keras.layers.Dense(2, name="classifier")(backbone.output)), backbone, [])
     assert by_path(made, learning_rate=1.0, layer_decay=0.5) == {"features": 0.5, "classifier": 1.0}
 
 
@@ -96,23 +97,23 @@ def test_later_selections_override_earlier_ones() -> None:
         "head, pooler": 5.0,
         "*_layer_2/self_attention_layer/query": 4.0,
     }
-    found = by_path(decisions(bert()), learning_rate=table)
+    found = by_path(plan_of(bert()), learning_rate=table)
     key, query = (f"self_attention_layer/{name}" for name in ("key", "query"))
     assert [found[f"transformer_layer_{block}/{key}"] for block in range(3)] == [1.0, 3.0, 3.0]
     assert [found[f"transformer_layer_{block}/{query}"] for block in range(3)] == [1.0, 3.0, 4.0]
     assert [found[path] for path in ("token_embedding", "pooled_dense", "classifier")] == [1.0, 5.0, 5.0]
-    turned = by_path(decisions(bert()), learning_rate=dict(reversed(table.items())))
+    turned = by_path(plan_of(bert()), learning_rate=dict(reversed(table.items())))
     assert turned[f"transformer_layer_2/{query}"] == 1.0
 
 
 def test_decay_multiplies_what_the_table_gives() -> None:
-    found = by_path(decisions(bert()), learning_rate={"all": 1.0, "head": 8.0, "first:1": 2.0}, layer_decay=0.5)
+    found = by_path(plan_of(bert()), learning_rate={"all": 1.0, "head": 8.0, "first:1": 2.0}, layer_decay=0.5)
     ends = ("token_embedding", "transformer_layer_0/feedforward_layer_norm", "pooled_dense", "classifier")
     assert [found[path] for path in ends] == [0.5**4, 2 * 0.5**3, 1.0, 8.0]
 
 
 def test_problems_name_selections_that_match_nothing_and_layers_without_a_rate() -> None:
-    made = decisions(bert(), "freeze embeddings")
+    made = plan_of(bert(), "freeze embeddings")
     assert layer_rates.problems(phase(learning_rate=1e-3), made) == []
     assert layer_rates.problems(phase(learning_rate={"all": 1e-5, "hed": 1e-3}), made) == [
         "'hed' matches no layer of this model; did you mean 'head'?"
@@ -129,12 +130,10 @@ def test_problems_name_selections_that_match_nothing_and_layers_without_a_rate()
 
 
 def test_every_variable_that_trains_has_a_multiplier_and_no_other() -> None:
-    made = decisions(resnet(), "freeze first:1")
+    made = plan_of(resnet(), "freeze first:1")
     found = layer_rates.multipliers(phase(learning_rate={"all": 0.5, "head": 2.0}, layer_decay=0.5), made)
     by_name = {variable.path: multiplier for variable, multiplier in found}
-    expected = {
-        variable.path for decision in made if decision.trainable for variable in decision.layer._trainable_variables
-    }
+    expected = {variable.path for decision in made.trained_layers for variable in decision.layer._trainable_variables}
     assert set(by_name) == expected
     assert by_name["classifier/kernel"] == 1.0
     assert by_name["conv1_conv/kernel"] == 0.25 * 0.5**4

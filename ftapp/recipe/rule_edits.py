@@ -1,0 +1,104 @@
+"""Changes to a phase's rules that make chosen layers of a model train or not, in the fewest and most readable words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+
+from ftapp.recipe.layer_rules import GROUPS, Rule, Selections, WeightedLayer, decide
+
+
+def name_selection(path: str, inside: Collection[int], layers: Sequence[WeightedLayer]) -> str:
+    """The most readable selection of a layer and all that lies in it, and of nothing else.
+
+    A group where one is just that, else the layer's name, its name in its block, or its path. inside: indices of the
+    layers that are meant.
+    """
+    wanted = [index in inside for index in range(len(layers))]
+    chosen = [layer for layer, holds in zip(layers, wanted, strict=True) if holds]
+    name = path.rpartition("/")[2]
+    candidates = [*GROUPS, name, f"{name} & !{name}_*"]
+    if len(blocks := {layer.block for layer in chosen} - {None}) == 1:
+        candidates.append(f"blocks[{blocks.pop()}] & {name}")
+    candidates += [path, f"{path}/*", f"{path}, {path}/*"]
+    for text in candidates:
+        with suppress(ValueError):
+            selections = Selections(text)
+            if [selections.matches(layer) for layer in layers] == wanted:
+                return text
+    # A name with signs that the language does not have; a `?` of a glob stands for any.
+    return ", ".join(re.sub(r"[^A-Za-z0-9_./-]", "?", layer.path) for layer in chosen)
+
+
+def add_rule(rules: Sequence[str], rule: str, layers: Sequence[WeightedLayer]) -> list[str]:
+    """The rules with one more laid over them, and without the selections that have no effect on these layers then.
+
+    The earliest go first, so that what was said last stays. The new rule joins the last one where both say the same.
+    Raises ValueError as `Rule` does.
+    """
+    parsed = [Rule(text) for text in [*rules, rule]]
+    wanted, _ = decide(parsed, layers)
+    atoms = [(number, atom) for number, each in enumerate(parsed) for atom in _split(each)]
+    index = 0
+    while index < len(atoms):
+        rest = atoms[:index] + atoms[index + 1 :]
+        if decide([atom for _, atom in rest], layers)[0] == wanted:
+            atoms = rest
+        else:
+            index += 1
+    left = [[atom for owner, atom in atoms if owner == number] for number in range(len(parsed))]
+    kept = [_join(each, parts) for each, parts in zip(parsed, left, strict=True) if parts]
+    if left[-1] and len(kept) > 1 and kept[-2].trainable == kept[-1].trainable:
+        kept[-2:] = [_join(None, [*_split(kept[-2]), *_split(kept[-1])])]
+    return list(map(str, kept))
+
+
+def count_last_blocks(rules: Sequence[str], layers: Sequence[WeightedLayer]) -> int:
+    """How many blocks at the end train as a whole."""
+    trainable, _ = decide([Rule(text) for text in rules], layers)
+    frozen = [
+        layer.block for layer, trains in zip(layers, trainable, strict=True) if layer.block is not None and not trains
+    ]
+    blocks = layers[0].blocks if layers else 0
+    return blocks - 1 - max(frozen, default=-1)
+
+
+def set_last_blocks(rules: Sequence[str], count: int, layers: Sequence[WeightedLayer]) -> list[str]:
+    """The rules changed so that of the blocks which train as a whole, `count` at the end go on or begin to.
+
+    Layers in other blocks and outside of them stay as they are. Raises ValueError as `Rule` does.
+    """
+    now = count_last_blocks(rules, layers)
+    if count > now:
+        return add_rule(rules, f"train last:{count}", layers)
+    if count == now:
+        return list(rules)
+    blocks = layers[0].blocks
+    trainable, _ = decide([Rule(text) for text in rules], layers)
+    below = range(blocks - now)
+    frozen_below = not any(trains for layer, trains in zip(layers, trainable, strict=True) if layer.block in below)
+    span = f"first:{blocks - count}" if frozen_below else f"blocks[{blocks - now}:{blocks - count}]"
+    longer = add_rule(rules, f"freeze {span}", layers)
+    # `last:4` with a smaller number reads better than a second rule, where it comes to the same.
+    shorter = [re.sub(rf"\blast:{now}\b", f"last:{count}", text) for text in rules]
+    if not count:
+        shorter = [text for text in shorter if "last:0" not in text]
+    states = [decide([Rule(text) for text in each], layers)[0] for each in (longer, shorter)]
+    return shorter if states[0] == states[1] else longer
+
+
+def _split(rule: Rule) -> Iterator[Rule]:
+    """The rule as rules of one selection each."""
+    verb = "train" if rule.trainable else "freeze"
+    for text in rule.partition(" ")[2].split(","):
+        yield Rule(f"{verb} {text.strip()}")
+
+
+def _join(rule: Rule | None, atoms: Sequence[Rule]) -> Rule:
+    """One rule of rules that say the same; `rule` itself, as it was written, where nothing is missing of it."""
+    if rule and len(rule.selections) == len(atoms):
+        return rule
+    verb = "train" if atoms[0].trainable else "freeze"
+    text = f"{verb} {', '.join(atom.partition(' ')[2] for atom in atoms)}"
+    return Rule(text)

@@ -1,0 +1,93 @@
+"""What a phase's rules decide, for layers and for their variables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+
+from ftapp import recipe
+from ftapp.freezing import freeze
+from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.freezing.proof import Proof
+from ftapp.training.drift import Drift
+from ftapp.training.last_good import LastGood
+from ftapp.training.layer_rates import multipliers
+from tests.support.plans import make_plan
+
+
+def build() -> tuple[Any, Any]:
+    inputs = keras.Input((6,))
+    x = keras.layers.Dense(5, activation="relu", name="below")(inputs)
+    backbone = keras.Model(inputs, keras.layers.BatchNormalization(name="norm")(x))
+    return keras.Model(inputs, keras.layers.Dense(2, name="classifier")(backbone.output)), backbone
+
+
+def train(model: Any) -> None:
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    model.train_on_batch(np.random.default_rng(0).random((8, 6), np.float32), np.ones((8, 2), np.float32))
+
+
+def with_biases_alone(plan: LayerPlan) -> LayerPlan:
+    """A plan by which the layers that train change their biases and nothing else (BitFit: Ben Zaken et al. 2022)."""
+    return replace(
+        plan,
+        decisions=tuple(
+            replace(
+                decision,
+                trained=tuple(each for each in decision.trained if each.name == "bias"),
+                frozen=(*decision.frozen, *(each for each in decision.trained if each.name != "bias")),
+            )
+            for decision in plan.decisions
+        ),
+    )
+
+
+def test_a_plan_says_what_trains() -> None:
+    plan = make_plan(*build(), ["freeze all", "train norm, head"])
+    assert [decision.path for decision in plan.trained_layers] == ["norm", "classifier"]
+    assert (plan.parameters, plan.trainable_parameters) == (35 + 20 + 12, 10 + 12)
+    assert plan.trainable_share == 22 / 67
+    assert [variable.name for variable in plan.changing] == [
+        "gamma",
+        "beta",
+        "moving_mean",
+        "moving_variance",
+        "kernel",
+        "bias",
+    ]
+    assert plan.problems == []
+
+
+def test_variables_of_one_layer_can_train_and_stay() -> None:
+    model, backbone = build()
+    plan = with_biases_alone(make_plan(model, backbone, ["freeze norm"]))
+    freeze.apply(model, plan)
+    assert [each.path for each in model.trainable_variables] == ["below/bias", "classifier/bias"]
+    assert plan.trainable_parameters == 5 + 2
+    proof, drift, good = Proof(plan), Drift(), LastGood()
+    drift.begin_phase(plan)
+    drift.begin_step()
+    good.begin_phase(plan, 1)
+    before = [np.array(variable) for variable in plan.changing]
+    train(model)
+    found = proof.finding()
+    assert (found.frozen, found.changed, found.moved, found.still) == (6, (), 2, ())
+    moved = [float(np.linalg.norm(np.array(new) - old)) for new, old in zip(plan.changing, before, strict=True)]
+    assert np.allclose(drift.step() or [], moved)
+    assert good.restore() == 1
+    assert all((np.array(new) == old).all() for new, old in zip(plan.changing, before, strict=True))
+
+
+def test_learning_rates_are_of_the_variables_that_train() -> None:
+    model, backbone = build()
+    plan = with_biases_alone(make_plan(model, backbone, ["freeze norm"]))
+    phase = recipe.Phase.model_validate(
+        {"name": "p", "steps": 1, "learning_rate": {"backbone": 1e-4, "head": 1e-3}},
+    )
+    assert [(variable.path, round(factor, 3)) for variable, factor in multipliers(phase, plan)] == [
+        ("below/bias", 0.1),
+        ("classifier/bias", 1.0),
+    ]
