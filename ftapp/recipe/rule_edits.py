@@ -73,7 +73,7 @@ def set_last_blocks(rules: Sequence[str], count: int, layers: Sequence[WeightedL
     if count > now:
         return add_rule(rules, f"train last:{count}", layers)
     if count == now:
-        return list(rules)
+        return list(map(str, rules))
     blocks = layers[0].blocks
     trainable, _ = decide([Rule(text) for text in rules], layers)
     below = range(blocks - now)

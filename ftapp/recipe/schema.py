@@ -145,8 +145,13 @@ def _form_of_rate(value: Any) -> str | None:
 
 
 def _parsed_by(parse: Callable[[str], Any]) -> GetPydanticSchema:
-    """Have the schema read a string and keep what `parse` makes of it."""
-    return GetPydanticSchema(lambda _, handler: core_schema.no_info_after_validator_function(parse, handler(str)))
+    """Have the schema read a string, keep what `parse` makes of it, and write a string again."""
+
+    def schema(source: Any, handler: Callable[[Any], core_schema.CoreSchema]) -> core_schema.CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(str)
+        return core_schema.no_info_after_validator_function(parse, handler(str), serialization=written)
+
+    return GetPydanticSchema(schema)
 
 
 ParsedRule = Annotated[Rule, _parsed_by(Rule)]

@@ -111,7 +111,7 @@ def _phase(recipe: Recipe, phase: Phase, model: Any, plan: LayerPlan, splits: An
                 "path": decision.path,
                 "parameters": decision.parameters,
                 "trainable": decision.trainable,
-                "rule": decision.rule,
+                "rule": decision.rule and str(decision.rule),
             }
             for decision in plan.decisions
         ],
