@@ -151,22 +151,18 @@ def _records(content: str, dialect: Dialect, faults: list[tuple[str, str]]) -> I
         strict=True,
         skipinitialspace=dialect.delimiter != " ",
     )
-    number = 0
-    while True:
-        number += 1
-        begun = reader.line_num + 1 + dialect.skipped
-        try:
-            yield number, next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            said = f"{error}"
-            if "unexpected end of data" in said:
-                said = f"the quote {dialect.quote} that opens a field is not closed before the end of the file"
-            elif "expected after" in said:
-                said = f"a field in quotes goes on behind its closing {dialect.quote}; a quote inside of it is doubled"
-            faults.append((f"row {number}", f"line {begun}: {said}"))
-            return
+    number, begun = 1, 1 + dialect.skipped
+    try:
+        for fields in reader:
+            yield number, fields
+            number, begun = number + 1, reader.line_num + 1 + dialect.skipped
+    except csv.Error as error:
+        said = f"{error}"
+        if "unexpected end of data" in said:
+            said = f"the quote {dialect.quote} that opens a field is not closed before the end of the file"
+        elif "expected after" in said:
+            said = f"a field in quotes goes on behind its closing {dialect.quote}; a quote inside of it is doubled"
+        faults.append((f"row {number}", f"line {begun}: {said}"))
 
 
 def _uneven(count: int, columns: int, dialect: Dialect) -> str:

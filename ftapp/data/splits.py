@@ -154,19 +154,21 @@ def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Ind
         parts[part] = [index for index, digest in found.items() if digest not in held_out]
         held_out.update(found.values())
     first: dict[bytes, int] = {}
-    equal: Counter[bytes] = Counter()
+    equal: Counter[bytes] = Counter()  # to the first one
     disputed: dict[bytes, int] = {}
     for index in map(int, np.flatnonzero(membership == TRAIN)):
         digest = examples.identity(index)
         if digest in held_out:
             continue
         kept = first.setdefault(digest, index)
+        if kept == index:
+            continue
         equal[digest] += 1
         if examples.labels[kept] != examples.labels[index]:
             disputed.setdefault(digest, index)
     parts[TRAIN] = sorted(index for digest, index in first.items() if digest not in disputed)
     arrays = tuple(np.array(parts[part], np.int64) for part in (TRAIN, VALIDATION, TEST))
-    contradicting = sum(equal[digest] for digest in disputed)
+    contradicting = sum(1 + equal[digest] for digest in disputed)
     duplicates = len(examples) - sum(map(len, arrays)) - contradicting
     pairs = [(first[digest], other) for digest, other in disputed.items()]
     return (arrays[0], arrays[1], arrays[2]), duplicates, _describe_contradictions(examples, contradicting, pairs)
@@ -263,7 +265,7 @@ def _draw(
     drawn = np.concatenate(
         [generator.permutation(pool[labels[pool] == name])[:number] for name, number in zip(names, quota, strict=True)]
     )
-    return np.sort(drawn), np.setdiff1d(pool, drawn)
+    return np.sort(drawn), np.setdiff1d(pool, drawn, assume_unique=True)
 
 
 def _cut(text: str, *shares: float) -> list[str]:

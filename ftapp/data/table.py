@@ -8,6 +8,7 @@ value zero and halves of characters.
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
 import shlex
@@ -81,7 +82,8 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         if not kept:
             findings.add(path, "no row has both a text and a label")
     findings.check()
-    if cut := sum(bool(_SURROGATE.search(str(row.get(spec.text_column)))) for _, row in kept):
+    found = (row.get(spec.text_column) for _, row in kept)
+    if cut := sum(not text.isascii() and bool(_SURROGATE.search(text)) for text in found if isinstance(text, str)):
         notes.append(f"{cut:,} texts hold half of a character; \ufffd stands in its place")
     places = [place for place, _ in kept]
     if not labelled:
@@ -147,7 +149,7 @@ def _json_rows(
 
 def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings: Findings) -> None:
     """Columns that no row has. A JSON object that alone lacks one is found when its value is read."""
-    columns = list(dict.fromkeys(name for _, row in rows for name in row))
+    columns = list(dict.fromkeys(itertools.chain.from_iterable(row for _, row in rows)))
     missing = [name for name in wanted if name not in columns]
     guesses = _guess_columns(rows, columns, [name for name in wanted if name in columns]) if missing else {}
     for name in missing:
@@ -215,12 +217,17 @@ def _labels(path: Path, rows: Sequence[Row], column: str, findings: Findings) ->
     """The names of the labels: strings, and whole numbers and truth values of JSON; "" for none."""
     named: list[str] = []
     others: dict[str, list[tuple[str, object]]] = {}
+    names: dict[str, str] = {}  # of the strings so far: few different ones in many rows
     for place, row in rows:
         value = row.get(column)
-        if value is None or (isinstance(value, float) and math.isnan(value)):
+        if isinstance(value, str):
+            if value not in names:
+                names[value] = _SURROGATE.sub("\ufffd", _plain(value))
+            named.append(names[value])
+        elif value is None or (isinstance(value, float) and math.isnan(value)):
             named.append("")
-        elif isinstance(value, str | int):
-            named.append(_SURROGATE.sub("\ufffd", _plain(value)))
+        elif isinstance(value, int):
+            named.append(_plain(value))
         elif isinstance(value, float) and value.is_integer():
             named.append(str(int(value)))
         else:

@@ -111,7 +111,8 @@ def prepare(text: str) -> str:
     carry and of which a tokenizer makes four tokens, and a replacement for halves of surrogate pairs, which no encoding
     has. A text that is prepared stays as it is.
     """
-    text = unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text))
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text))
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     while (cleared := _BREAK.sub(" ", text)) != text:
         text = cleared
