@@ -157,7 +157,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
         )
 
     monkeypatch.setattr("ftapp.cli.advise.survey_data", surveyed)
-    monkeypatch.setattr("ftapp.data.preflight.check", lambda recipes: None)  # there are no data
+    monkeypatch.setattr("ftapp.data.preflight.check", lambda recipes, progress: None)  # there are no data
     result = invoke(*shlex.split(line)[1:])
     assert result.exit_code == 0, result.output
     assert seen[0].data.source.endswith(("/PATH", "/FILE"))

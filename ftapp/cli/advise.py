@@ -49,9 +49,9 @@ def advise(
     with refuse_bad_recipes():
         name = advice.recipe_for(recipe_name, source)
         asked = advice.asked(name, source, profile, overrides or [])
-        from ftapp.data import preflight
+        from ftapp.cli import activity
 
-        preflight.check([advice.with_all_data(asked)])
+        activity.check([advice.with_all_data(asked)])
     survey = survey_data(asked, name, source, offline=offline)
     given = advice.advise(asked, survey, profile)
     from ftapp.cli import advice_text

@@ -55,9 +55,9 @@ def lr_find(
     with refuse_bad_recipes():
         resolved = range_test.load_recipe(recipe.find(recipe_name), profile, chosen, arm)
         index = range_test.check_arguments(resolved, phase, (low, high), plot)
-        from ftapp.data import preflight
+        from ftapp.cli import activity
 
-        preflight.check([resolved])
+        activity.check([resolved])
         environment = make_environment(resolved.backend, offline=offline)
         try:
             found = range_test.run_range_test(

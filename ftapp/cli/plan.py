@@ -29,9 +29,9 @@ def plan(
     with refuse_bad_recipes():
         loaded = recipe.load_experiment(recipe.find(recipe_name), profile, overrides or [])
         planned = loaded.arms or {"": loaded.base}
-        from ftapp.data import preflight
+        from ftapp.cli import activity
 
-        preflight.check(planned.values())
+        activity.check(planned.values())
     for arm, resolved in planned.items():
         if arm:
             print(f"arm {arm}", file=sys.stderr if as_json else sys.stdout, flush=True)

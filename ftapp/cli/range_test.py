@@ -8,15 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
-
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typing import Any
 
 from ftapp import recipe as recipes
-from ftapp.common.console import PlainConsole
+from ftapp.cli.activity import Activity
 from ftapp.common.errors import Problem, RecipeError, RunError, nearest
 from ftapp.common.processes import child_environment, python_module
 from ftapp.recipe import Recipe
@@ -24,8 +21,6 @@ from ftapp.recipe.base_rate import override
 
 FORMATS = (".svg", ".html")
 """Endings of the files that a plot can be written to."""
-
-_LINE_SECONDS = 10.0
 
 
 def load_recipe(path: Path, profile: str | None, overrides: Sequence[str], arm: str | None) -> Recipe:
@@ -110,8 +105,9 @@ def run_range_test(
     with (
         tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file,
         tempfile.TemporaryFile("w+") as log,
-        _Narrator() as narrator,
+        Activity() as narrator,
     ):
+        narrator.tell("starting the range test", 0, None)
         file.write(recipe.to_toml())
         file.flush()
         command = python_module("ftapp.training.lr_range_test", file.name, str(phase), *map(repr, rates), str(steps))
@@ -137,33 +133,3 @@ def run_range_test(
     result: dict[str, Any] = told["result"]
     rate = result["rate"]
     return result | {"arm": arm, "override": rate and override(recipe.phase[phase], rate, arm)}
-
-
-class _Narrator:
-    """Tells how far the test is: by a bar on a terminal, by a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        console = PlainConsole(sys.stderr)
-        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
-        self._bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
-        self._is_live, self._last = console.is_terminal, (0.0, "")
-        self._task = self._bar.add_task("starting", total=None)
-
-    def __enter__(self) -> Self:
-        if self._is_live:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_live:
-            self._bar.stop()
-
-    def tell(self, activity: str, done: int, total: int | None) -> None:
-        """activity: in words; done, total: in any unit."""
-        if self._is_live:
-            self._bar.update(self._task, description=activity, completed=done, total=total or None)
-            return
-        now, (then, before) = time.monotonic(), self._last
-        if activity != before or now - then >= _LINE_SECONDS:
-            self._last = now, activity
-            print(f"{activity}{f' {done}/{total}' if total else ''}", file=sys.stderr)

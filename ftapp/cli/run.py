@@ -73,9 +73,9 @@ def _is_valid(name: str, profile: str | None, overrides: list[str]) -> bool:
 
     try:
         loaded = recipe.load_experiment(recipe.find(name), profile, overrides)
-        from ftapp.data import preflight
+        from ftapp.cli import activity
 
-        preflight.check(loaded.arms.values() or [loaded.base])
+        activity.check(loaded.arms.values() or [loaded.base])
     except RecipeError as error:
         print(error, file=sys.stderr)
         return False

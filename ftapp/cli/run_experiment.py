@@ -61,7 +61,8 @@ def run_experiment(
         )
         with experiment.held(), Interruption() as interruption:
             code = runner.conduct(experiment, interruption, debug=debug)
-            print_experiment(experiment, as_json=as_json)
+            if not experiment.remove_refused():
+                print_experiment(experiment, as_json=as_json)
     except RecipeError as error:
         print(error, file=sys.stderr)
         return 2

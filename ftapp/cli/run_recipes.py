@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ftapp import recipe
+from ftapp.cli import activity
 from ftapp.cli.run_result import print_result
 from ftapp.common import user_folders
 from ftapp.common.console import PlainConsole
@@ -60,9 +60,7 @@ def run_all(
         try:
             path = recipe.find(name)
             resolved = recipe.load(path, profile, overrides)
-            from ftapp.data import preflight  # here, since NumPy takes a quarter of a second to import
-
-            preflight.check([resolved])
+            activity.check([resolved])
             loaded[name] = path, resolved
         except RecipeError as error:
             loaded[name] = None
@@ -124,8 +122,7 @@ def _run_one(
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):
         explain(run, history, outcome["status"], debug=debug)
-    if outcome["status"] == "refused" and history.started is None:
-        shutil.rmtree(run.folder, ignore_errors=True)  # its data were refused: there was no run
+    if run_folder.remove_refused(run, history):
         outcome["run"] = None
     return outcome
 

@@ -52,8 +52,8 @@ class _Reader(Protocol):
 def load(spec: Data, task: str, seed: int, progress: Progress | None = None) -> Splits:
     """The labelled examples of a source, split. The same for the same data, recipe and seed, in any process.
 
-    `progress` is told of downloads and of the check of images, in bytes. Raises RecipeError for data that cannot be
-    used as it stands, with the file and the row or image; RunError when a download fails.
+    `progress` is told of downloads, of large files, and of the check of images. Raises RecipeError for data that cannot
+    be used as it stands, with the file and the row or image; RunError when a download fails.
     """
     with _uncollected():
         return split(_read(spec, task, progress), spec, seed)
@@ -79,7 +79,7 @@ def read_early(recipe: Recipe, progress: Progress | None = None) -> Splits | Doc
     return None if sources.parse(recipe.data.source).scheme == "tfds" else read(recipe, progress)
 
 
-def check(recipe: Recipe) -> None:
+def check(recipe: Recipe, progress: Progress | None = None) -> None:
     """Raise RecipeError where `read` would, as far as that takes no download and little time.
 
     Tables and texts are read as a run reads them, which takes seconds for some ten megabytes; of a folder of images its
@@ -93,9 +93,9 @@ def check(recipe: Recipe) -> None:
         folder.check(recipe.data, source)
     elif source.artifact:
         if downloads.is_cached(source.artifact):
-            read(recipe)
+            read(recipe, progress)
     elif source.scheme in ("csv", "jsonl", "text") and _size(source) <= _LARGEST:
-        read(recipe)
+        read(recipe, progress)
 
 
 def _size(source: Source) -> int:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ftapp import data
+from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.runs.environment import check_installed
 
 
-def check(recipes: Iterable[Recipe]) -> None:
+def check(recipes: Iterable[Recipe], progress: Progress | None = None) -> None:
     """Raise RecipeError for a backend that is not installed, and for data that cannot be used (`ftapp.data.check`).
 
-    The data of recipes that differ in other things are read once.
+    The data of recipes that differ in other things are read once. progress: is told of large files.
     """
     problems: list[Problem] = []
     seen: set[str] = set()
@@ -23,7 +24,7 @@ def check(recipes: Iterable[Recipe]) -> None:
             key = repr((recipe.task, recipe.data, recipe.seed))
             if key not in seen:
                 seen.add(key)
-                data.check(recipe)
+                data.check(recipe, progress)
         except RecipeError as error:
             problems += error.problems
         except RunError:

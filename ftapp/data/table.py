@@ -54,7 +54,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     notes: list[str] = []
     labelled = task != "causal-lm"
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
-    content = text_file.read(path, findings, notes, spec.encoding)
+    content = text_file.read(path, findings, notes, spec.encoding, progress)
     if not content.strip() and not findings.found:
         findings.add(path, "this file is empty; a table has a row for each example")
     findings.check()
@@ -62,6 +62,8 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     if not rows and not findings.found:
         findings.add(path, "this table has no rows; it has one for each example")
     findings.check()
+    if progress and len(content) >= text_file.LARGE:
+        progress(f"checking the {len(rows):,} rows of {path.name}", 0, None)
     _check_columns(path, rows, {**dict.fromkeys(source.where, "data.source"), **wanted}, findings)
     findings.check()
     kept = [row for row in rows if all(_plain(row[1].get(key)) == value for key, value in source.where.items())]

@@ -16,8 +16,13 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from ftapp.common import formatting
+from ftapp.common.downloads import Progress
 from ftapp.common.safe_files import other_kind, reason
 from ftapp.data.examples import Findings
+
+LARGE = 4 << 20
+"""Bytes of a file from which on it takes a second or so to read."""
 
 _LARGEST = 4 << 30  # bytes of text; a decompression bomb is more
 _MOST_LAYERS = 3  # of compression, one around another
@@ -67,15 +72,20 @@ _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, No
 """What the decompressors raise for damaged, encrypted and unknown content."""
 
 
-def read(path: Path, findings: Findings, notes: list[str], encoding: str = "utf-8") -> str:
+def read(
+    path: Path, findings: Findings, notes: list[str], encoding: str = "utf-8", progress: Progress | None = None
+) -> str:
     """The text of a file, without a byte order mark; "" and a finding where there is none.
 
     gzip, bzip2, xz and ZIP with one member are decompressed. A byte order mark of UTF-8, UTF-16 or UTF-32 decides the
     encoding, else `encoding` does. Characters of value zero, which no text has, are left out, and `notes` says so.
+    `progress` is told of a large file.
     """
     content = _content(path, findings)
     if not content:
         return ""
+    if progress and len(content) >= LARGE:
+        progress(f"reading {path.name}, {formatting.size(len(content))}", 0, None)
     for _ in range(_MOST_LAYERS):
         for kind, unpack in _UNPACKED:
             if content.startswith(kind):

@@ -33,7 +33,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     findings = Findings()
     notes: list[str] = []
     paths = [downloads.artifact(source.artifact, progress)] if source.artifact else _paths(source.name, findings, notes)
-    texts = [normalised(text_file.read(path, findings, notes, spec.encoding)) for path in paths]
+    texts = [normalised(text_file.read(path, findings, notes, spec.encoding, progress)) for path in paths]
     if not findings.found:
         for path, text in zip(paths, texts, strict=True):
             if not text.strip():

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -70,6 +71,7 @@ _FACTS: dict[str, Any] = {
     "jobs": Several,
     "created": Time,
     "runs": list[_Entry],
+    "refused": str,
 }
 _RESULT: dict[str, Any] = {
     "findings": list[_Row],
@@ -185,11 +187,15 @@ class Experiment:
             yield
 
     def status(self, statuses: Iterable[str]) -> str:
-        """running, done, failed, interrupted, crashed: ended without a result, or damaged. statuses: of its runs."""
+        """running, done, failed, refused, interrupted, crashed: ended without a result, or damaged. statuses: of its
+        runs.
+        """
         if self.alive():
             return "running"
         if self.damage():
             return "damaged"
+        if self.refusal:
+            return "refused"
         if not is_file(self.result_file):
             return "crashed"
         found = set(statuses)
@@ -227,6 +233,24 @@ class Experiment:
         facts = self.facts
         facts["runs"].append({"arm": arm, "repeat": repeat, "run": run.folder.name})
         self._write(facts)
+
+    @property
+    def refusal(self) -> str:
+        """Why the data of an arm were refused; "" where they were not."""
+        return str(self.facts.get("refused", ""))
+
+    def refuse(self, run: Run, reason: str) -> None:
+        """Write down that the data of a run were refused, which is no run of the experiment then."""
+        facts = self.facts
+        facts["runs"] = [each for each in facts["runs"] if each["run"] != run.folder.name]
+        self._write(facts | {"refused": reason})
+
+    def remove_refused(self) -> bool:
+        """Remove the experiment where data were refused before any run began, and return whether they were."""
+        refused = bool(self.refusal) and not self.facts["runs"]
+        if refused:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return refused
 
     def _write(self, facts: dict[str, Any]) -> None:
         replace_file(self.facts_file, json.dumps(facts, indent=2).encode() + b"\n")

@@ -195,7 +195,7 @@ def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> 
         experiment=experiment,
         ended=sum(each.status != "running" for each in members),
         planned=experiment.planned,
-        error=experiment.damage(),
+        error=experiment.damage() or experiment.refusal or None,
     )
 
 

@@ -34,8 +34,8 @@ def has_arms(name: str) -> bool:
 
 
 def conduct(experiment: Experiment, interruption: Interruption, *, debug: bool) -> int:
-    """Run all arms of an experiment as its folder has it. Returns the exit code: 130 if interrupted, else 1 if a run
-    failed.
+    """Run all arms of an experiment as its folder has it, until one's data are refused: without it there is nothing to
+    compare. Returns the exit code: 130 if interrupted, else 1 if a run failed, else 2 if one was refused.
     """
     print(f"experiment {experiment.folder}", file=sys.stderr)
     facts, arms = experiment.facts, experiment_folder.recipes(experiment)
@@ -90,11 +90,11 @@ class _Lanes:
         self.statuses: list[str] = []
 
     def free(self) -> bool:
-        """Wait until another run can start; False when the user wants no more of them."""
+        """Wait until another run can start; False when the user wants no more, or the data of one were refused."""
         while len(self._going) >= self._count:
             self._advance()
         self._heed()
-        return not self._interruption.requested
+        return not self._interruption.requested and not self._experiment.refusal
 
     def start(self, run: Run, name: str, variables: Mapping[str, str]) -> None:
         """Start a run's process."""
@@ -126,6 +126,8 @@ class _Lanes:
             self.statuses.append(status)
             if status in ("failed", "crashed", "refused"):
                 explain(lane.run, lane.history, status, debug=self._debug)
+            if run_folder.remove_refused(lane.run, lane.history):
+                self._experiment.refuse(lane.run, str(lane.history.ended and lane.history.ended.error))
 
 
 class _Named(Narrator):

@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -246,6 +247,18 @@ def detached(
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def remove_refused(run: Run, history: History) -> bool:
+    """Remove a run whose data were refused before it began, and return whether they were: there was no run.
+
+    Whoever follows a run to its end and tells why it was refused calls this. A refused run that nobody followed stays
+    in the list, with the reason.
+    """
+    refused = history.ended is not None and history.ended.status == "refused" and history.started is None
+    if refused:
+        shutil.rmtree(run.folder, ignore_errors=True)
+    return refused
 
 
 def last_lines(file: Path, count: int) -> list[str]:

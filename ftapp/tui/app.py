@@ -6,10 +6,10 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ftapp.tui.editor.draft import Draft
 
 _LIVE_SECONDS = 2.0
+_SOON = 0.5  # seconds
 
 
 def _commands() -> type[Provider]:
@@ -204,7 +205,10 @@ class FtApp(App[None]):
         from ftapp.runs.run_folder import Run
 
         try:
-            await asyncio.to_thread(draft.check)
+            checked = asyncio.create_task(asyncio.to_thread(draft.check))
+            if not (await asyncio.wait({checked}, timeout=_SOON))[0]:
+                self.notify("It starts when its data are read.", title=f"Reading the data of {draft.name}")
+            await checked
             started = draft.start(self.runs_dir, offline=self.offline)
         except RecipeError as error:
             self.notify(str(error), title="This recipe cannot run", severity="error", timeout=12)
@@ -216,6 +220,32 @@ class FtApp(App[None]):
                 self.open_run(started)
             else:
                 self.open_experiment(started)
+            self._await_refusal(started)
+
+    @work
+    async def _await_refusal(self, started: Run | Experiment) -> None:
+        """Tell that the data of a run or an experiment were refused, whatever the screen, and remove what is left."""
+        from ftapp.runs.run_folder import Run, remove_refused
+
+        if isinstance(started, Run):
+            while (history := started.history()).started is None and started.alive():
+                await asyncio.sleep(_SOON)
+            history = started.history()
+            reason = history.ended.error if history.ended and history.started is None else None
+            remove: Callable[[], bool] = partial(remove_refused, started, history)
+        else:
+            while started.alive():
+                await asyncio.sleep(_SOON)
+            reason, remove = started.refusal, started.remove_refused
+        if reason:
+            self.notify(reason, title="This recipe cannot run", severity="error", timeout=12)
+        if not remove():
+            return
+        while any(screen for screen in self.screen_stack if _shows(screen, started)):
+            if _shows(self.screen, started):
+                self.pop_screen()
+            else:
+                await asyncio.sleep(_SOON)
 
     def open_run(self, run: Run) -> None:
         """Show a run, live or ended."""
@@ -301,6 +331,11 @@ class FtApp(App[None]):
     def _remember_theme(self, name: str) -> None:
         self.settings.theme = name
         self.settings.save()
+
+
+def _shows(screen: Screen[Any], started: Run | Experiment) -> bool:
+    """Whether a screen shows this run or experiment."""
+    return started in (getattr(screen, "run", None), getattr(screen, "experiment", None))
 
 
 def _collect_garbage() -> None:

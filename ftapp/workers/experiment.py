@@ -20,9 +20,10 @@ def main(folder: Path) -> int:
     experiment = Experiment(folder)
     with Interruption() as interruption:
         code = runner.conduct(experiment, interruption, debug=False)
-        from ftapp.report.experiment import conclude  # here, so that the runs have the memory that it takes
+        if experiment.members():
+            from ftapp.report.experiment import conclude  # here, so that the runs have the memory that it takes
 
-        conclude(experiment)
+            conclude(experiment)
     return code
 
 

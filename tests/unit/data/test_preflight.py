@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
-from ftapp.data import preflight
+from ftapp.data import preflight, text_file
 
 
 @pytest.fixture
@@ -22,6 +24,16 @@ def reviews(tmp_path: Path) -> Path:
     rows = [f"a review {number},{'pos' if number % 2 else 'neg'}" for number in range(20)]
     file.write_text("\n".join(["Text,label", *rows]), encoding="utf-8")
     return file
+
+
+def broken_photos(folder: Path) -> None:
+    """Twelve pictures of two classes, of which one is cut off."""
+    for number in range(12):
+        file = folder / ("dog" if number % 2 else "cat") / f"{number // 2}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 20 * number, np.uint8)).save(file)
+    whole = (folder / "cat" / "3.png").read_bytes()
+    (folder / "cat" / "3.png").write_bytes(whole[:-30])
 
 
 @pytest.mark.parametrize(
@@ -60,6 +72,32 @@ def test_a_refused_recipe_is_no_run_in_json(reviews: Path) -> None:
     assert (result["status"], result["run"]) == ("refused", None)
 
 
+@pytest.mark.parametrize("options", [(), ("--repeat", "2"), ("--repeat", "2", "--jobs", "2")])
+def test_a_broken_picture_leaves_neither_run_nor_experiment(options: tuple[str, ...], tmp_path: Path) -> None:
+    broken_photos(tmp_path / "photos")
+    runs = tmp_path / "runs"
+    command = [sys.executable, "-m", "ftapp.cli", "run", "vgg16-feature-extractor", "--profile", "quick", *options]
+    done = subprocess.run(
+        [*command, "--set", f"data.source=folder:{tmp_path}/photos", "--set", "data.classes="],
+        capture_output=True, text=True, check=False, env={**os.environ, "FTAPP_RUNS": str(runs)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "cat/3.png: data.source: this image cannot be decoded" in done.stderr
+    assert not list(runs.rglob("recipe.toml"))
+
+
+def test_a_large_file_is_told_while_it_is_read(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = recipe.load(
+        recipe.find("bert-full"), "quick", [f"data.source=csv:{reviews}", "data.text_column=Text", "data.limit=20"]
+    )
+    told: list[str] = []
+    preflight.check([loaded], lambda activity, done, total: told.append(activity))
+    assert told == []
+    monkeypatch.setattr(text_file, "LARGE", 100)
+    preflight.check([loaded], lambda activity, done, total: told.append(activity))
+    assert told == [f"reading reviews.csv, {reviews.stat().st_size} B", "checking the 20 rows of reviews.csv"]
+
+
 def test_equal_data_are_read_once(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ftapp import data
 
@@ -67,7 +105,7 @@ def test_equal_data_are_read_once(reviews: Path, monkeypatch: pytest.MonkeyPatch
         recipe.find("bert-full"), "quick", [f"data.source=csv:{reviews}", "data.text_column=Text", "data.limit=20"]
     )
     read: list[int] = []
-    monkeypatch.setattr(data, "check", lambda each: read.append(each.seed))
+    monkeypatch.setattr(data, "check", lambda each, progress: read.append(each.seed))
     preflight.check([loaded, loaded.model_copy(update={"title": "another"}), loaded.model_copy(update={"seed": 5})])
     assert read == [0, 5]
 
