@@ -59,9 +59,15 @@ _KEPT = (
 )
 
 
-class Course(msgspec.Struct, frozen=True, kw_only=True):
-    """A strategy with the recipe that carries it out: by its name, a profile of it, and changes by dotted key, None
-    taking a key away. reason: why this one.
+class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy with the recipe that carries it out.
+
+    Attributes:
+        strategy: its name.
+        recipe: the name of the recipe.
+        profile: a profile of the recipe.
+        changes: values by dotted key; None takes a key away.
+        reason: why this strategy.
     """
 
     strategy: str
@@ -72,22 +78,34 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What to mind. change: key and value of what helps, where one change does; None as a value takes the key away."""
+    """A caveat of the advice.
+
+    Attributes:
+        text: the caveat, in a sentence.
+        change: key and value of the change that helps, where one does; None as a value takes the key away.
+    """
 
     text: str
     change: tuple[str, Any] | None = None
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do. size, fit: what was found, and `because` in a sentence each; best: the strategy; others: those worth
-    a run beside it; notes: what to mind.
+    """The strategy for some data, with its reasons.
+
+    Attributes:
+        size: whether the data are small or large.
+        fit: how well they fit the pretrained model.
+        because: the reason for `size` and that for `fit`, a sentence each.
+        best: the strategy to take.
+        others: strategies that are worth a run beside it.
+        notes: caveats.
     """
 
     size: Size
     fit: Fit
     because: tuple[str, str]
-    best: Course
-    others: tuple[Course, ...]
+    best: Recommendation
+    others: tuple[Recommendation, ...]
     notes: tuple[Note, ...]
 
 
@@ -220,8 +238,9 @@ def _fit(survey: Survey) -> tuple[Fit, str]:
 
 
 def _best_earlier(survey: Survey) -> Probe:
-    """The earlier block that surely leads the last one where one does, else the one that tells most right; of equals
-    the later one.
+    """The earlier block that surely leads the last one. If none does, the one with most right answers.
+
+    Of equals it is the later one.
     """
     return max(reversed(survey.probes[:-1]), key=lambda probe: (probe.lead[0] > 0, probe.right))
 
@@ -236,7 +255,7 @@ def _points(probe: Probe) -> str:
 
 def _course(
     size: Size, fit: Literal["similar", "different"], recipe: Recipe, survey: Survey, profile: str | None
-) -> Course:
+) -> Recommendation:
     if recipe.task == "image-classification":
         strategy, name, reason = _IMAGES[size, fit]
         if name == "vgg16-early-layers" and survey.probes and _best_earlier(survey).layer is None:
@@ -262,7 +281,7 @@ def _course(
         changes["model.features"] = features
     if name == "vgg16-two-phase" and survey.probes and survey.probes[-1].block != "block5":
         changes["phase.finetune.layers"] = ["freeze all", "train last:1, head"]
-    return Course(strategy=strategy, recipe=name, profile=used, changes=changes, reason=reason)
+    return Recommendation(strategy=strategy, recipe=name, profile=used, changes=changes, reason=reason)
 
 
 _IMAGES = {
@@ -333,7 +352,7 @@ _UNREAD = (
 )
 
 
-def _notes(recipe: Recipe, survey: Survey, fit: Fit, best: Course) -> list[Note]:
+def _notes(recipe: Recipe, survey: Survey, fit: Fit, best: Recommendation) -> list[Note]:
     notes: list[Note] = []
     top = max((probe.right for probe in survey.probes), default=1.0)
     if top < survey.guessing + 2 * (survey.guessing * (1 - survey.guessing) / survey.sample) ** 0.5:

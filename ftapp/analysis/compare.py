@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ftapp.analysis import statistics
+from ftapp.analysis import statistics, verdicts
 from ftapp.analysis.pairing import count_preparation, explain_other_batches, pair_losses, pair_times
 from ftapp.analysis.records import WARM_UP, Arm, Record, find_differences, measure_run
 from ftapp.analysis.statistics import Interval
@@ -17,7 +17,7 @@ _CROWDED = 0.1  # share of the cores' time in which other processes' work tells 
 _EARLY = 0.25  # share of the steps that count as the beginning
 
 
-@dataclass(frozen=True)
+@dataclass
 class Comparison:
     """What can be told of an arm B against an arm A, each with one run or more.
 
@@ -45,7 +45,7 @@ class Comparison:
         return {
             "a": self.a,
             "b": self.b,
-            **{name: statistics.table(value) if value else None for name, value in found.items()},
+            **{name: statistics.build_table(value) if value else None for name, value in found.items()},
             "reasons": self.reasons,
             "caveats": self.caveats,
             "verdicts": self.verdicts,
@@ -53,52 +53,80 @@ class Comparison:
 
 
 def compare_arms(a: Arm, b: Arm) -> Comparison:
-    """B against A, whose runs are paired in their order. Raises ValueError when one has more of them."""
+    """Compare arm B with arm A, whose runs are paired in their order.
+
+    Args:
+        a: the arm that B is held against.
+        b: the other arm.
+
+    Returns:
+        What can be told of B against A, with a reason for each measure that cannot.
+
+    Raises:
+        ValueError: one of the arms has more runs.
+    """
+    found = Comparison(a.name, b.name)
     pairs = list(zip(a.records, b.records, strict=True))
-    reasons: dict[str, str] = {}
-    caveats: dict[str, str] = {}
-    verdicts: list[str] = []
-    loss = under = variance = saved = accuracy = None
-    early = [each for pair in pairs for each in pair if each.status != "done"]
-    if early and all(len(each.history.steps) for pair in pairs for each in pair):
-        ends = ", ".join(dict.fromkeys(f"{each.name} is {each.status}" for each in early))
-        verdicts.append(f"{ends}: what is said of steps is of those that both have made.")
-    if reason := next((found for pair in pairs if (found := explain_other_batches(*pair))), None):
-        reasons["loss"] = reasons["under"] = reasons["variance"] = reason
-    elif (series := pair_losses(a, b)) and min(len(one) for one, _ in series) < statistics.FEWEST:
-        reasons["loss"] = reasons["under"] = reasons["variance"] = f"losses are of {statistics.FEWEST} steps or more"
-    else:
-        loss, under = statistics.difference(series), statistics.under_line(series)
-        verdicts.append(statistics.verdict(a.name, b.name, "training loss", loss))
-        begun = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
-        identical = all(np.array_equal(*pair) for pair in begun)
-        if min(len(one) for one, _ in begun) >= statistics.FEWEST and not identical:
-            variance = statistics.variance_ratio(begun)
-            verdicts.append(statistics.verdict_on_variance(a.name, b.name, variance))
-    if reason := next((found for pair in pairs if (found := _other_machine(*pair))), None):
-        reasons["saved"] = reason
-    else:
-        timed = [pair_times(*pair) for pair in pairs]
-        if all(len(one) >= statistics.FEWEST for one, _ in timed):
-            saved = statistics.saved(timed, count_preparation(a, b))
-            verdict = statistics.verdict_on_time(a.name, b.name, saved)
-            if caveat := _crowding(pairs):
-                caveats["saved"] = f"{caveat}, so it is only roughly right"
-                verdict = f"{verdict} {caveats['saved'][:1].upper()}{caveats['saved'][1:]}."
-            verdicts.append(verdict)
-        else:
-            reasons["saved"] = f"there are fewer than {statistics.FEWEST} steps after the first {WARM_UP} of a phase"
+    unfinished = [each for pair in pairs for each in pair if each.status != "done"]
+    if unfinished and all(len(each.history.steps) for pair in pairs for each in pair):
+        ends = ", ".join(dict.fromkeys(f"{each.name} is {each.status}" for each in unfinished))
+        found.verdicts.append(f"{ends}: what is said of steps is of those that both have made.")
+    _compare_losses(found, a, b)
+    _compare_times(found, a, b)
+    _compare_accuracy(found, pairs)
+    return found
+
+
+def _compare_losses(found: Comparison, a: Arm, b: Arm) -> None:
+    """Add what the training losses on the same batches tell: their difference, and how unsteady they are early on."""
+    reason = next((why for pair in zip(a.records, b.records, strict=True) if (why := explain_other_batches(*pair))), "")
+    series = pair_losses(a, b)
+    if not reason and min(len(one) for one, _ in series) < statistics.FEWEST:
+        reason = f"losses are of {statistics.FEWEST} steps or more"
+    if reason:
+        found.reasons |= dict.fromkeys(("loss", "under", "variance"), reason)
+        return
+    found.loss, found.under = statistics.estimate_difference(series), statistics.estimate_share_under_line(series)
+    found.verdicts.append(verdicts.describe_difference(a.name, b.name, "training loss", found.loss))
+    early = [(one[: (n := round(len(one) * _EARLY))], other[:n]) for one, other in series]
+    identical = all(np.array_equal(*pair) for pair in early)
+    if min(len(one) for one, _ in early) >= statistics.FEWEST and not identical:
+        found.variance = statistics.estimate_variance_ratio(early)
+        found.verdicts.append(verdicts.describe_variance(a.name, b.name, found.variance))
+
+
+def _compare_times(found: Comparison, a: Arm, b: Arm) -> None:
+    """Add which share of the training time B saves, where the times are comparable."""
+    pairs = list(zip(a.records, b.records, strict=True))
+    if reason := next((why for pair in pairs if (why := _other_machine(*pair))), None):
+        found.reasons["saved"] = reason
+        return
+    timed = [pair_times(*pair) for pair in pairs]
+    if not all(len(one) >= statistics.FEWEST for one, _ in timed):
+        few = f"there are fewer than {statistics.FEWEST} steps after the first {WARM_UP} of a phase"
+        found.reasons["saved"] = few
+        return
+    found.saved = statistics.estimate_time_saved(timed, count_preparation(a, b))
+    verdict = verdicts.describe_time_saved(a.name, b.name, found.saved)
+    if crowding := _crowding(pairs):
+        caveat = found.caveats["saved"] = f"{crowding}, so it is only roughly right"
+        verdict = f"{verdict} {caveat[:1].upper()}{caveat[1:]}."
+    found.verdicts.append(verdict)
+
+
+def _compare_accuracy(found: Comparison, pairs: Sequence[tuple[Record, Record]]) -> None:
+    """Add the difference of the accuracies on the test split, where both were measured."""
     results = [(one.history.result, other.history.result) for one, other in pairs]
     if len(pairs) >= statistics.SEEDS:
         gained = [
             q.accuracy - p.accuracy for p, q in results if p and q and p.accuracy is not None and q.accuracy is not None
         ]
-        accuracy = statistics.of_repeats(gained) if len(gained) == len(pairs) else None
+        found.accuracy = statistics.estimate_mean(gained) if len(gained) == len(pairs) else None
     elif (shares := _shares(results)) is not None:
-        accuracy = statistics.difference_of_shares(*shares, repeats=len(pairs))
-    if accuracy is not None:
-        verdicts.append(statistics.verdict(a.name, b.name, "test accuracy", accuracy, percent=True))
-    return Comparison(a.name, b.name, loss, under, variance, saved, accuracy, reasons, caveats, verdicts)
+        found.accuracy = statistics.estimate_share_difference(*shares, repeats=len(pairs))
+    if found.accuracy is not None:
+        verdict = verdicts.describe_difference(found.a, found.b, "test accuracy", found.accuracy, percent=True)
+        found.verdicts.append(verdict)
 
 
 def _shares(results: Sequence[tuple[Any, Any]]) -> tuple[tuple[int, int], tuple[int, int]] | None:

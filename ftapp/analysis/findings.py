@@ -20,9 +20,13 @@ _DIFFERENCES_OF_SHARES = {"accuracy", "common-tokens"}
 
 @dataclass(frozen=True)
 class Row:
-    """A finding and what became of it. found: None where it could not be measured, as of a run that did not come to its
-    end; holds: yes, no, or in words; note: why it could not be measured, or what to mind of the measurement, if
-    anything.
+    """A finding and whether it holds.
+
+    Attributes:
+        finding: what the recipe expects.
+        found: what was measured; None where it could not be, as of a run that did not end well.
+        holds: yes, no, or a few words.
+        note: why it could not be measured, or a caveat of the measurement.
     """
 
     finding: Finding
@@ -35,27 +39,27 @@ class Row:
         """What was measured, in words."""
         if self.found is None:
             return "not measured"
-        estimate = self._told(self.found.estimate) + self._unit
+        estimate = self._format(self.found.estimate) + self._unit
         if self.found.low == self.found.high:
             return estimate
-        return f"{estimate} ({self._told(self.found.low)} to {self._told(self.found.high)})"
+        return f"{estimate} ({self._format(self.found.low)} to {self._format(self.found.high)})"
 
     @property
     def bounds(self) -> str:
         """Between which bounds the whole interval has to lie, in words."""
         low, high = self.finding.at_least, self.finding.at_most
         if low is not None and high is not None:
-            return f"{self._told(low)} to {self._told(high)}{self._unit}"
+            return f"{self._format(low)} to {self._format(high)}{self._unit}"
         if low is not None:
-            return f"at least {self._told(low)}{self._unit}"
+            return f"at least {self._format(low)}{self._unit}"
         assert high is not None
-        return f"at most {self._told(high)}{self._unit}"
+        return f"at most {self._format(high)}{self._unit}"
 
     @property
     def _unit(self) -> str:
         return " points" if self.finding.measure in _DIFFERENCES_OF_SHARES else ""
 
-    def _told(self, value: float) -> str:
+    def _format(self, value: float) -> str:
         if self.finding.measure in _DIFFERENCES_OF_SHARES:
             return f"{100 * value:.1f}"
         return f"{value:.1%}" if self.finding.measure in _SHARES else f"{value:.3g}"
@@ -64,8 +68,8 @@ class Row:
 HEADER = ("finding", "lesson's value", "holds where", "ours (95% interval)", "holds?")
 
 
-def table(rows: Sequence[Row]) -> list[list[str]]:
-    """The findings as rows of `HEADER`."""
+def build_table(rows: Sequence[Row]) -> list[list[str]]:
+    """Lay out the findings as rows of `HEADER`."""
     return [
         [
             row.finding.says,
@@ -78,13 +82,13 @@ def table(rows: Sequence[Row]) -> list[list[str]]:
     ]
 
 
-def rows(findings: Sequence[Finding], arms: Sequence[Arm]) -> list[Row]:
-    """Each finding with what these arms show of it."""
+def check_findings(findings: Sequence[Finding], arms: Sequence[Arm]) -> list[Row]:
+    """Hold each finding against what the arms show."""
     by_name = {arm.name: arm for arm in arms}
-    return [_row(finding, by_name) for finding in findings]
+    return [_check(finding, by_name) for finding in findings]
 
 
-def _row(finding: Finding, arms: Mapping[str, Arm]) -> Row:
+def _check(finding: Finding, arms: Mapping[str, Arm]) -> Row:
     arm, against = arms.get(finding.arm), arms.get(finding.against or finding.arm)
     if arm is None or against is None:
         missing = finding.arm if arm is None else finding.against
@@ -93,7 +97,7 @@ def _row(finding: Finding, arms: Mapping[str, Arm]) -> Row:
     if ends:
         note = ", ".join(f"{name} is {status}" for name, status in ends.items())
         return Row(finding, None, "not measured", note)
-    found = measured(finding, arm, against)
+    found = measure(finding, arm, against)
     if found is None:
         return Row(finding, None, "not measured", _why_not(finding, arm, against))
     caveat = compare.compare_arms(against, arm).caveats.get("saved") if finding.measure == "time-saved" else None
@@ -130,7 +134,7 @@ def holds(finding: Finding, found: Interval) -> str:
     return "no" if found.high < low or found.low > high else "cannot be told"
 
 
-def measured(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
+def measure(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
     """The finding's measure of an arm, against another where it is of two. None where there is not enough to measure.
 
     loss, accuracy: differences, of the training loss on the same batches and of the test split. time-saved: r.
@@ -150,7 +154,7 @@ def measured(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
             return compare.compare_arms(against, arm).variance
         case "variance":
             pairs = pair_losses(against, arm)
-            return statistics.variance_ratio(pairs) if pairs else None
+            return statistics.estimate_variance_ratio(pairs) if pairs else None
         case "drift":
             return _drift(arm, against)
         case "drift-course":
@@ -182,8 +186,8 @@ def _drift(arm: Arm, against: Arm) -> Interval | None:
         if len(steps) < statistics.FEWEST:
             return None
         ratios.append(np.array([math.log(ours[step] / theirs[step]) for step in steps]))
-    return statistics.exponential(
-        statistics.interval(lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios])
+    return statistics.exponentiate(
+        statistics.estimate_interval(lambda drawn: drawn[:, 0].mean(axis=1), [each[None] for each in ratios])
     )
 
 
@@ -197,14 +201,14 @@ def _course(arm: Arm) -> Interval | None:
         difference: Series = drawn[:, 0, -third:].mean(axis=1) - drawn[:, 0, :third].mean(axis=1)
         return difference
 
-    return statistics.exponential(statistics.interval(fall, [each[None] for each in repeats]))
+    return statistics.exponentiate(statistics.estimate_interval(fall, [each[None] for each in repeats]))
 
 
 def _gain(arm: Arm) -> Interval | None:
     gains = [measure_token_share_gain(each) for each in arm.records]
     known = [gain for gain in gains if gain is not None]
     if len(known) >= statistics.SEEDS:
-        return statistics.of_repeats([gain.estimate for gain in known])
+        return statistics.estimate_mean([gain.estimate for gain in known])
     return known[0] if known else None
 
 
@@ -217,4 +221,4 @@ def _accuracy(arm: Arm, step: int) -> Interval | None:
         found.append(there[0])
     examples = min(told.examples for told in found)  # repeats share examples, so they do not count as more of these
     mean = float(np.mean([told.accuracy for told in found if told.accuracy is not None]))
-    return statistics.share(round(mean * examples), examples, len(found))
+    return statistics.estimate_share(round(mean * examples), examples, len(found))

@@ -8,13 +8,13 @@ from typing import Any
 from ftapp.common.formatting import duration
 
 
-def headline(result: Mapping[str, Any]) -> list[str]:
-    """What was tested and how it ended, a sentence a line."""
+def describe_test(result: Mapping[str, Any]) -> list[str]:
+    """Say what was tested and how it ended, a sentence a line."""
     rates = result["curve"]["rates"]
     ends = {"steps": "", "diverged": ", where the loss diverged", "not finite": ", where the loss was not finite"}
     spread = f"from {rates[0]:.2g} to {rates[-1]:.2g}" if rates else "at the first rate"
     lines = [
-        f"{place(result)}: range test with {result['optimizer']}, batches of {result['batch_size']}, "
+        f"{name_phase(result)}: range test with {result['optimizer']}, batches of {result['batch_size']}, "
         f"{result['precision']}",
         f"{len(rates)} of {result['steps']} steps {spread}{ends[result['ended']]}; {duration(result['seconds'])}",
     ]
@@ -23,14 +23,14 @@ def headline(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def place(result: Mapping[str, Any]) -> str:
-    """Which phase was tested, and of which arm, in words."""
+def name_phase(result: Mapping[str, Any]) -> str:
+    """Name the phase that was tested, with its arm."""
     arm = f"arm {result['arm']}, " if result["arm"] else ""
     return f"{arm}phase {result['phase']}"
 
 
-def unchanged(result: Mapping[str, Any]) -> str:
-    """What the hashes of the weights say."""
+def describe_weights(result: Mapping[str, Any]) -> str:
+    """Say what the hashes of the weights show."""
     weights = result["weights"]
     return (
         f"All {weights['count']} weights and statistics are bitwise as they were before the test (hash "

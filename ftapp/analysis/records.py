@@ -126,11 +126,12 @@ def _flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def find_differences(arms: Sequence[Arm]) -> dict[str, list[Any]]:
-    """The keys in which the arms' recipes differ, with each arm's value, None where it has none. Titles apart."""
+    """Find the keys in which the arms' recipes differ, as `compare_settings` does."""
     return compare_settings([arm.records[0] for arm in arms])
 
 
 def compare_settings(found: Sequence[Record]) -> dict[str, list[Any]]:
+    """Find the keys in which recipes differ, with the value of each; None where a recipe has none. Titles apart."""
     keys = dict.fromkeys(key for each in found for key in each.settings if key not in ("title", "summary"))
     values = {key: [each.settings.get(key) for each in found] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
@@ -199,7 +200,7 @@ def measure_token_share_gain(one: Record) -> Interval | None:
     if len(told) < 2:
         return None
     before, after = ([share for share in each.shares if share is not None] for each in (told[0], told[-1]))
-    return statistics.difference_of_means(before, after) if min(len(before), len(after)) >= 2 else None
+    return statistics.estimate_mean_difference(before, after) if min(len(before), len(after)) >= 2 else None
 
 
 def find_warm_steps(one: Record) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What can be told of two arms that saw the same batches: differences with intervals, sentences that keep to them.
+"""Differences between two arms that saw the same batches, with intervals.
 
 A series is what one run gave step by step: float64 (steps,). An arm that was run with several seeds has one a repeat.
 With three repeats or more an interval speaks of seeds in general: Student's t over the repeats. With fewer it speaks of
@@ -44,9 +44,14 @@ _STRETCH = 32  # steps
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval. repeats: how many runs of each arm it rests on.
+    """An estimate with its confidence interval.
 
-    of_seeds: whether it speaks of seeds in general (Student's t over repeats) or of these runs' steps (bootstrap).
+    Attributes:
+        estimate: the value that was measured.
+        low: the lower end of the interval.
+        high: the upper end of the interval.
+        repeats: how many runs of each arm it rests on.
+        of_seeds: whether it speaks of seeds in general (Student's t over repeats) or of these runs' steps (bootstrap).
     """
 
     estimate: float
@@ -56,12 +61,13 @@ class Interval:
     of_seeds: bool = False
 
     def contains(self, value: float) -> bool:
+        """Whether a value lies in the interval, give or take rounding."""
         rounding = 1e-9 * max(1.0, abs(value))
         return self.low - rounding <= value <= self.high + rounding
 
 
-def block_length(series: Series) -> float:
-    """The mean length of blocks that suits a series best, in steps, from 1 up.
+def choose_block_length(series: Series) -> float:
+    """Choose the mean length of blocks for the bootstrap of a series, in steps, from 1 up.
 
     By the rule of Politis and White 2004, "Automatic block-length selection for the dependent bootstrap", as corrected
     by Patton, Politis and White 2009, between twice the cube root of the number of steps, at which such lengths grow,
@@ -90,13 +96,19 @@ def block_length(series: Series) -> float:
     return float(np.clip(max(length, 2 * n ** (1 / 3)), 1.0, n / _FEWEST_BLOCKS))
 
 
-def interval(
+def estimate_interval(
     statistic: Statistic, repeats: Sequence[NDArray[np.float64]], *, level: bool = False, seed: int = 0
 ) -> Interval:
-    """A statistic of paired series with its interval.
+    """Estimate a statistic of paired series, with its interval.
 
-    repeats: for each repeat an array (series, steps), the series paired step by step; level: whether they have no
-    course, but a level. Raises ValueError when there is no repeat, or one of less than two steps.
+    Args:
+        statistic: what is estimated, from (draws, series, steps) to (draws,).
+        repeats: for each repeat an array (series, steps), the series paired step by step.
+        level: whether the series have a constant level. Otherwise they have a smooth course, which is not resampled.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: there is no repeat, or one of fewer than two steps.
     """
     if not repeats or not all(each.ndim == 2 and each.shape[1] >= FEWEST for each in repeats):
         raise ValueError(
@@ -106,7 +118,7 @@ def interval(
     repeats = [_thinned(each) for each in repeats]
     values = np.array([float(statistic(each[None])[0]) for each in repeats])
     if len(values) >= SEEDS:
-        return of_repeats(values)
+        return estimate_mean(values)
     random = np.random.default_rng(seed)
     drawn, degrees = zip(*(_bootstrapped(statistic, each, level, random) for each in repeats), strict=True)
     # The t interval with the bootstrap's standard error: quantiles of what is drawn cannot reach beyond a few blocks
@@ -116,8 +128,8 @@ def interval(
     return Interval(estimate, estimate - half, estimate + half, len(values))
 
 
-def of_repeats(values: Sequence[float] | Series) -> Interval:
-    """The mean of one value a repeat, with Student's t interval over two repeats or more."""
+def estimate_mean(values: Sequence[float] | Series) -> Interval:
+    """Estimate the mean of one value a repeat, with Student's t interval over two repeats or more."""
     values = np.asarray(values, np.float64)
     mean, n = float(values.mean()), len(values)
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n))
@@ -132,7 +144,7 @@ def _bootstrapped(
     fitted = 1 if level else _fitted(n)
     trend = np.stack([_trend(each, fitted) for each in series])
     rest = series - trend
-    length = max(block_length(each) for each in rest)
+    length = max(choose_block_length(each) for each in rest)
     blocks = n / length
     degrees = max(1.0, blocks - fitted)
     rest = rest * math.sqrt(blocks / degrees)
@@ -174,20 +186,30 @@ def _thinned(series: NDArray[np.float64]) -> NDArray[np.float64]:
     return thin
 
 
-def difference(pairs: Sequence[tuple[Series, Series]]) -> Interval:
-    """Mean of B - A over the steps. pairs: for each repeat the series of A and of B on the same batches."""
-    return interval(lambda drawn: drawn[:, 0].mean(axis=1), [(b - a)[None] for a, b in pairs])
+def estimate_difference(pairs: Sequence[tuple[Series, Series]]) -> Interval:
+    """Estimate the mean of B - A over the steps.
+
+    Args:
+        pairs: for each repeat the series of A and of B on the same batches.
+    """
+    return estimate_interval(lambda drawn: drawn[:, 0].mean(axis=1), [(b - a)[None] for a, b in pairs])
 
 
-def under_line(pairs: Sequence[tuple[Series, Series]]) -> Interval:
-    """The share of points (B, A) under the line y = x: of steps at which A was below B."""
-    return interval(lambda drawn: (drawn[:, 0] > 0).mean(axis=1), [(b - a)[None] for a, b in pairs])
+def estimate_share_under_line(pairs: Sequence[tuple[Series, Series]]) -> Interval:
+    """Estimate the share of points (B, A) under the line y = x, which are steps at which A was below B.
+
+    Args:
+        pairs: for each repeat the series of A and of B on the same batches.
+    """
+    return estimate_interval(lambda drawn: (drawn[:, 0] > 0).mean(axis=1), [(b - a)[None] for a, b in pairs])
 
 
-def saved(pairs: Sequence[tuple[Series, Series]], once: tuple[float, float] = (0.0, 0.0)) -> Interval:
-    """r = (T_A - T_B) / T_A. pairs: for each repeat the seconds of the steps of A and of B.
+def estimate_time_saved(pairs: Sequence[tuple[Series, Series]], once: tuple[float, float] = (0.0, 0.0)) -> Interval:
+    """Estimate the share of A's time that B saves, r = (T_A - T_B) / T_A.
 
-    once: seconds that A and B spend beside their steps, such as for features that are computed once.
+    Args:
+        pairs: for each repeat the seconds of the steps of A and of B.
+        once: seconds that A and B spend beside their steps, such as for features that are computed once.
     """
 
     def saving(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -196,14 +218,20 @@ def saved(pairs: Sequence[tuple[Series, Series]], once: tuple[float, float] = (0
         return r
 
     steps = pairs[0][0].shape[0]
-    return interval(saving, [np.stack(pair) for pair in pairs], level=True)
+    return estimate_interval(saving, [np.stack(pair) for pair in pairs], level=True)
 
 
-def windowed_variance(series: Series, window: int) -> tuple[Series, Series]:
-    """Variance within each window of so many steps: as it is, and around the window's own straight line.
+def measure_windowed_variance(series: Series, window: int) -> tuple[Series, Series]:
+    """Measure the variance within each window of so many steps.
 
-    The first, (windows,), also grows with how fast a loss falls; the second, (windows,), is how unsteadily it does.
-    Steps after the last whole window are left out; NaN in the second below three steps.
+    Args:
+        series: float64 (steps,). Steps after the last whole window are left out.
+        window: steps of a window.
+
+    Returns:
+        Two series (windows,): the plain variance, which also grows with how fast a loss falls, and the variance around
+        the window's own straight line, which is how unsteadily it falls. A window needs two steps for the first and
+        three for the second; NaN otherwise.
     """
     whole = series[: len(series) // window * window].reshape(-1, window)
     plain = whole.var(axis=1, ddof=1) if window > 1 else np.full(len(whole), np.nan)
@@ -215,8 +243,8 @@ def windowed_variance(series: Series, window: int) -> tuple[Series, Series]:
     return plain, around
 
 
-def variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
-    """Variance of B over that of A around their smooth courses, over the steps that are given.
+def estimate_variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
+    """Estimate the variance of B over that of A around their smooth courses, over the steps that are given.
 
     The course is a cubic in each stretch of some 32 steps: a loss falls steeply at first, and what a stiffer course
     leaves of that would count as variance, of the one that falls faster as more.
@@ -228,7 +256,7 @@ def variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
         return np.log(ratios)
 
     rests = [np.stack([_around(each) for each in pair]) for pair in pairs]
-    return exponential(interval(logarithm, rests, level=True))
+    return exponentiate(estimate_interval(logarithm, rests, level=True))
 
 
 def _around(series: Series) -> Series:
@@ -237,34 +265,38 @@ def _around(series: Series) -> Series:
     return np.concatenate([each - _trend(each, 1 + min(_DEGREE, len(each) // 4)) for each in stretches])
 
 
-def exponential(found: Interval) -> Interval:
-    """The interval of a ratio, from that of its logarithm."""
+def exponentiate(found: Interval) -> Interval:
+    """Turn the interval of a logarithm into that of the ratio."""
     estimate, low, high = (math.exp(min(value, _LARGEST)) for value in (found.estimate, found.low, found.high))
     return Interval(estimate, low, high, found.repeats, found.of_seeds)
 
 
-def difference_of_shares(right: tuple[int, int], of: tuple[int, int], repeats: int = 1) -> Interval:
-    """Share of B minus share of A, such as accuracies on so many examples.
+def estimate_share_difference(right: tuple[int, int], of: tuple[int, int], repeats: int = 1) -> Interval:
+    """Estimate the share of B minus the share of A, such as of accuracies.
 
-    right: how many A and B have right; of: out of how many; repeats: in how many runs of each. By Newcombe 1998,
-    "Interval estimation for the difference between independent proportions", method 10, of Wilson's intervals. Wider
-    than need be on the same examples.
+    By Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10, from Wilson's
+    intervals. Where both arms answered the same examples the interval is wider than it needs to be.
+
+    Args:
+        right: how many examples A and B have right.
+        of: out of how many.
+        repeats: how many runs of each arm the numbers rest on.
     """
-    a, b = (share(count, total) for count, total in zip(right, of, strict=True))
+    a, b = (estimate_share(count, total) for count, total in zip(right, of, strict=True))
     difference = b.estimate - a.estimate
     low = difference - math.hypot(b.estimate - b.low, a.high - a.estimate)
     high = difference + math.hypot(b.high - b.estimate, a.estimate - a.low)
     return Interval(difference, low, high, repeats)
 
 
-def share(right: int, of: int, repeats: int = 1) -> Interval:
-    """A share of so many examples, such as an accuracy, with Wilson's interval."""
+def estimate_share(right: int, of: int, repeats: int = 1) -> Interval:
+    """Estimate a share of so many examples, such as an accuracy, with Wilson's interval."""
     bounds = stats.binomtest(right, of).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(right / of, float(bounds.low), float(bounds.high), repeats)
 
 
-def difference_of_means(before: Sequence[float], after: Sequence[float]) -> Interval:
-    """Mean of `after` minus mean of `before`, two samples of two values or more, with Welch's t interval."""
+def estimate_mean_difference(before: Sequence[float], after: Sequence[float]) -> Interval:
+    """Estimate the mean of `after` minus that of `before`, two samples of two values or more, by Welch's t interval."""
     found = stats.ttest_ind(after, before, equal_var=False).confidence_interval(CONFIDENCE)
     difference = float(np.mean(after) - np.mean(before))
     if not math.isfinite(found.low):  # neither of them scatters
@@ -272,63 +304,8 @@ def difference_of_means(before: Sequence[float], after: Sequence[float]) -> Inte
     return Interval(difference, float(found.low), float(found.high))
 
 
-def verdict(a: str, b: str, what: str, found: Interval, *, digits: int = 3, percent: bool = False) -> str:
-    """One sentence about B against A that claims no more than the interval allows.
-
-    what: what is compared, such as 'training loss'; percent: the difference is of shares and told in points.
-    """
-
-    def number(value: float) -> str:
-        told = f"{100 * value:.1f}" if percent else f"{value:.{digits}g}"
-        return told.removeprefix("-") if float(told) == 0 else told
-
-    unit = " points" if percent else ""
-    lower = found.high < 0  # then told as how much lower it is
-    low, high = (-found.high, -found.low) if lower else (found.low, found.high)
-    bounds = f"95% interval {number(low)} to {number(high)}{unit}"
-    if found.low == found.high == 0:
-        return f"{b} and {a} have the same {what} to the last digit{_where(found)}."
-    if found.contains(0):
-        return f"Which of {b} and {a} has the lower {what} cannot be told{_where(found)}: {bounds}, with zero inside."
-    way = "lower" if lower else "higher"
-    return f"{b} has a {way} {what} than {a}, by {number(abs(found.estimate))}{unit}{_where(found)} ({bounds})."
-
-
-def verdict_on_time(a: str, b: str, found: Interval) -> str:
-    """One sentence about the time that B saves against A."""
-    longer = found.high < 0  # then told as how much more it takes
-    low, high = (-found.high, -found.low) if longer else (found.low, found.high)
-    bounds = f"95% interval {low:.0%} to {high:.0%}"
-    if not found.of_seeds:
-        bounds += ", without how a machine changes from run to run"
-    if found.contains(0):
-        return (
-            f"Whether {b} takes less time than {a} cannot be told{_where(found)}: r = {found.estimate:.0%}, {bounds}."
-        )
-    if longer:
-        return f"{b} takes {-found.estimate:.0%} more training time than {a}{_where(found)} ({bounds})."
-    return f"{b} saves {found.estimate:.0%} of the training time of {a}{_where(found)} ({bounds})."
-
-
-def verdict_on_variance(a: str, b: str, found: Interval) -> str:
-    """One sentence about how unsteady B's loss is against A's at the beginning; `found` is a ratio of variances."""
-    bounds = f"variance ratio {found.estimate:.2f}, 95% interval {found.low:.2f} to {found.high:.2f}"
-    if found.contains(1):
-        return f"Whether {b} or {a} is steadier at the beginning cannot be told{_where(found)}: {bounds}."
-    return (
-        f"{b} is {'steadier' if found.high < 1 else 'less steady'} than {a} at the beginning{_where(found)} ({bounds})."
-    )
-
-
-def _where(found: Interval) -> str:
-    """Of what an interval speaks, in words."""
-    if found.of_seeds:
-        return f", over {found.repeats} seeds"
-    return " in this pair of runs" if found.repeats == 1 else f" in these {found.repeats} pairs of runs"
-
-
-def table(found: Interval) -> dict[str, Any]:
-    """An interval as JSON has it."""
+def build_table(found: Interval) -> dict[str, Any]:
+    """Lay out an interval as JSON has it."""
     return {
         "estimate": found.estimate,
         "low": found.low,

@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp.analysis import advice
-from ftapp.analysis.advice import Advice, Course, Note
+from ftapp.analysis.advice import Advice, Note, Recommendation
 from ftapp.cli.fact_table import fact_table
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Survey
 
 
 def render_advice(
-    recipe: Recipe, survey: Survey, given: Advice, command: Callable[[Course], str]
+    recipe: Recipe, survey: Survey, given: Advice, command: Callable[[Recommendation], str]
 ) -> Iterator[RenderableType]:
     """Yield the parts of advice on a recipe's data, in the order in which they are printed.
 

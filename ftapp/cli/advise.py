@@ -57,7 +57,7 @@ def advise(
     from ftapp.cli import advice_text
     from ftapp.tui.editor.draft import Draft
 
-    def command(course: advice.Course) -> str:
+    def command(course: advice.Recommendation) -> str:
         return Draft.of(course).command()
 
     if as_json:

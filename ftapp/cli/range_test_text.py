@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ftapp.analysis.lr_sentences import headline, unchanged
+from ftapp.analysis.lr_sentences import describe_test, describe_weights
 from ftapp.analysis.lr_suggestions import window
 from ftapp.common.braille import Canvas
 from ftapp.common.ticks import fit
@@ -28,7 +28,7 @@ def render_result(result: Mapping[str, Any], width: int | None) -> Group:
         result: What `ftapp.cli.range_test.run_range_test` returns, with `recipe` and `profile`.
         width: Columns of text for the curve; None for no curve.
     """
-    parts: list[Any] = [Text("\n".join(headline(result)))]
+    parts: list[Any] = [Text("\n".join(describe_test(result)))]
     if width is not None and len(result["curve"]["rates"]) > 1:
         parts += [Text(), *_plot(result, min(width, _WIDEST))]
     if result["suggestions"]:
@@ -45,7 +45,7 @@ def render_result(result: Mapping[str, Any], width: int | None) -> Group:
     if result["override"]:
         # In one piece, since it is copied into the next command.
         parts.append(Text(f"  --set {shlex.quote(result['override'])}", _TAKE, no_wrap=True, overflow="ignore"))
-    parts.append(Text(unchanged(result), "dim"))
+    parts.append(Text(describe_weights(result), "dim"))
     return Group(*parts)
 
 

@@ -17,16 +17,21 @@ UNLIMITED = 10_000
 
 
 class PlainConsole(Console):
-    """Square brackets are no markup, and what a text holds of escape sequences is seen instead of obeyed."""
+    """A console on which text is text: square brackets are no markup, and escape sequences are shown.
+
+    Args:
+        file: standard output by default.
+        how: the options of Rich's console. A file has unlimited columns.
+    """
 
     def __init__(self, file: TextIO | None = None, **how: Any) -> None:
-        """file: by default standard output. how: as Rich's console takes it; a file has unlimited columns."""
         stream = raw_stream(sys.stdout if file is None else file)
         if not stream.isatty():
             how.setdefault("width", UNLIMITED)
         super().__init__(file=stream, markup=False, emoji=False, highlight=False, **how)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render as Rich does, with text that is safe to show."""
         for segment in super().render(renderable, options):
             if segment.control:  # the console's own, such as those of a progress bar
                 yield segment

@@ -22,8 +22,9 @@ def duration(seconds: float) -> str:
 
 
 def when(moment: float, now: float) -> str:
-    """A moment in local time, seen from `now`, both in seconds since the Unix epoch: 3 min ago, today 14:05,
-    yesterday 09:30, Mon 14:05, 3 May 14:05, 2025-05-03.
+    """A moment in local time, seen from `now`, both in seconds since the Unix epoch.
+
+    For example 3 min ago, today 14:05, yesterday 09:30, Mon 14:05, 3 May 14:05, 2025-05-03.
     """
     if 0 <= now - moment < 60:
         return "just now"
@@ -43,8 +44,9 @@ def when(moment: float, now: float) -> str:
 
 
 def share(value: float) -> str:
-    """A share in percent, with digits enough to tell a small one from none, and a large one from all: 31.9%, 0.032%,
-    99.98%, 100%.
+    """A share in percent, such as 31.9%, 0.032%, 99.98%, 100%.
+
+    It has digits enough to tell a small share from none and a large one from all.
     """
     percent = 100 * value
     if percent in (0, 100):
@@ -129,8 +131,9 @@ def short_name(name: str, longest: int = 40) -> str:
 
 
 def freeze_proof(frozen: int, changed: int, moved: int, trained: int) -> str:
-    """What a phase did to its weights, by their numbers: all 26 frozen weights are bitwise as they were, all 14 that
-    train moved.
+    """The result of a freeze proof in words.
+
+    For example: all 26 frozen weights are bitwise as they were, all 14 that train moved.
     """
     kept = f"{changed} of {frozen} frozen weights changed"
     if not changed:
@@ -139,15 +142,18 @@ def freeze_proof(frozen: int, changed: int, moved: int, trained: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that is only shown: what could steer a terminal, turn the direction of writing around or hide text becomes
-    a sign that is seen, and so do the halves of characters that no file can hold. Lines and tabs stay.
+    """A text that is safe to show on a terminal. Lines and tabs stay.
+
+    Characters that steer a terminal, change the direction of writing or hide text become visible signs. So do halves
+    of characters, which no file can hold.
     """
     return _STEERING.sub(_sign, text)
 
 
 def escape_unprintable(text: str) -> str:
-    """Text such as a file's name in one line: bytes that are no UTF-8, line ends and other control characters become
-    escapes such as \\xe9. Joiners of letters and of emoji stay.
+    r"""A text such as a file's name, in one line. Joiners of letters and of emoji stay.
+
+    Bytes that are not UTF-8, line ends and other control characters become escapes such as \xe9.
     """
     return "".join(char if char.isprintable() or char in "\u200c\u200d" else _escape(char) for char in text)
 

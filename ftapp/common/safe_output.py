@@ -10,19 +10,22 @@ from ftapp.common.formatting import printable
 
 
 class Screened:
-    """A stream of text in which escape sequences, and whatever else could mislead, are seen instead of obeyed.
+    """A stream in which escape sequences, and whatever else could mislead, are shown as visible signs.
 
-    stream: where it goes. All but writing is as it is there.
+    Args:
+        stream: where the text goes. All but writing is done by it.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
+        """Write a text that is safe to show."""
         self.stream.write(printable(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
+        """Write lines that are safe to show."""
         for line in lines:
             self.write(line)
 
@@ -31,7 +34,7 @@ class Screened:
 
 
 def screen_output() -> None:
-    """From here on, all that this process prints passes through: errors, warnings and tracebacks of libraries too."""
+    """Screen all that this process prints from here on: errors, warnings and tracebacks of libraries too."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, Screened):
@@ -39,6 +42,6 @@ def screen_output() -> None:
 
 
 def raw_stream(stream: Any) -> TextIO:
-    """The stream itself, for who screens what it writes."""
+    """Get the stream that is screened, for a caller that screens its own text."""
     found: TextIO = stream.stream if isinstance(stream, Screened) else stream
     return found

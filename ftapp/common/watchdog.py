@@ -6,14 +6,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import PurePath
+
+from ftapp.common import downloads, locks
 
 STUCK_SECONDS = 600.0
 _INTERVAL_SECONDS = 5.0
 # Less than this share of one core is nothing: an idle process with TensorFlow's threads takes less than a thousandth.
 _IDLE = 0.01
 # Code that may wait for long without computing: for other processes, and for what comes over a network.
-_PATIENT = ("locks", "downloads", "kagglehub", "huggingface_hub", "requests", "urllib3", "tensorflow_datasets")
+_PATIENT_MODULES = (downloads.__name__, locks.__name__)
+_PATIENT_PACKAGES = ("kagglehub", "huggingface_hub", "requests", "urllib3", "tensorflow_datasets")
 
 
 class Watchdog:
@@ -67,8 +69,8 @@ class Watchdog:
         """Whether the thread that is watched is in code that may wait for long."""
         frame = sys._current_frames().get(self._main)
         while frame is not None:
-            path = PurePath(frame.f_code.co_filename)
-            if path.stem in _PATIENT or any(part in _PATIENT for part in path.parts):
+            module = str(frame.f_globals.get("__name__"))
+            if module in _PATIENT_MODULES or module.partition(".")[0] in _PATIENT_PACKAGES:
                 return True
             frame = frame.f_back
         return False

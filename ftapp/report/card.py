@@ -12,6 +12,7 @@ from ftapp.analysis.records import Record
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import class_counts
 from ftapp.report import pieces
+from ftapp.report.card_header import make_header
 from ftapp.report.markdown import block, code, plain, quote
 from ftapp.runs import outcome
 
@@ -21,7 +22,7 @@ FILE = "MODEL_CARD.md"
 def write(one: Record) -> Path:
     """Write the card into the run's folder and return its path."""
     path = one.run.folder / FILE
-    replace_file(path, card(one).encode())
+    replace_file(path, f"{make_header(one)}\n{card(one)}".encode())
     return path
 
 

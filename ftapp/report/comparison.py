@@ -14,7 +14,7 @@ import numpy as np
 from ftapp.analysis.compare import Comparison, compare_all
 from ftapp.analysis.findings import HEADER
 from ftapp.analysis.records import Arm, collect_drift, find_differences, measure_run, measure_token_share_gain
-from ftapp.analysis.statistics import Interval, windowed_variance
+from ftapp.analysis.statistics import Interval, measure_windowed_variance
 from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import duration, one_line, size
@@ -177,7 +177,7 @@ def variances(arms: Sequence[Arm]) -> list[str]:
         for each in arm.records:
             losses, steps = each.column("loss"), each.column("step")
             window = max(_WINDOW, len(losses) // _WINDOWS)
-            _, values = windowed_variance(losses, window)
+            _, values = measure_windowed_variance(losses, window)
             ends = steps[window - 1 :: window][: len(values)]
             drawn.append(Line(each.name, ends, values, tone, "marks"))
     if not any(len(line.x) for line in drawn):

@@ -27,15 +27,15 @@ def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
         fair = check_fairness(arms)
         title = arms[0].records[0].title
         notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_warnings(arms), *_noise(arms)]
-        rows = findings.rows(recipe.load_experiment(experiment.recipe_file).findings, arms)
+        rows = findings.check_findings(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"hashes": fair.table(), "notes": notes, **compare.build_table(arms)}
         result["findings"] = [
             row.finding.model_dump(exclude_none=True)
-            | {"ours": statistics.table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
+            | {"ours": statistics.build_table(row.found) if row.found else None, "told": row.ours, "holds": row.holds}
             | {"bounds": row.bounds, "note": row.note}
             for row in rows
         ]
-        result["report"] = str(comparison.write(arms, experiment.report_file, title, notes, findings.table(rows)))
+        result["report"] = str(comparison.write(arms, experiment.report_file, title, notes, findings.build_table(rows)))
     replace_file(experiment.result_file, json.dumps(result, indent=2).encode() + b"\n")
     return arms, result
 

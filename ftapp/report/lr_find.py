@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ftapp.analysis.lr_sentences import headline, place, unchanged
+from ftapp.analysis.lr_sentences import describe_test, describe_weights, name_phase
 from ftapp.analysis.lr_suggestions import window
 from ftapp.common.durable import replace_file
 from ftapp.report import page, svg
@@ -25,8 +25,8 @@ def write(result: Mapping[str, Any], path: Path) -> None:
     if path.suffix == ".svg":
         replace_file(path, page.picture(plot, legend).encode())
         return
-    title = f"Learning rate of {result['recipe']}, {place(result)}"
-    first, *others = headline(result)
+    title = f"Learning rate of {result['recipe']}, {name_phase(result)}"
+    first, *others = describe_test(result)
     parts = [
         f'<header><h1>{escape(title)}</h1><p class="summary">{escape(first)}</p>'
         f'<div class="facts">{"".join(f"<span>{escape(line)}</span>" for line in others)}</div></header>',
@@ -39,7 +39,7 @@ def write(result: Mapping[str, Any], path: Path) -> None:
         rows = [[row["rule"], f"{row['rate']:.2g}", row["source"]] for row in result["suggestions"]]
         rows.append(["recipe", f"{result['own_rate']:g}", "the phase's base rate as it is"])
         parts.append(page.stacked(["rule", "learning rate", "which is"], rows))
-    parts.append(f'<p class="soft">{escape(unchanged(result))}</p>')
+    parts.append(f'<p class="soft">{escape(describe_weights(result))}</p>')
     replace_file(path, page.page(title, parts).encode())
 
 

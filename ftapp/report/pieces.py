@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ftapp import recipe
-from ftapp.analysis.metrics.calibration import expected_error
-from ftapp.analysis.metrics.scores import scores
+from ftapp.analysis.metrics.calibration import measure_expected_error
+from ftapp.analysis.metrics.scores import score_classes
 from ftapp.analysis.records import Record
 from ftapp.analysis.statistics import Series
 from ftapp.common import formatting
@@ -99,7 +99,7 @@ def confusion(history: History) -> list[str]:
     if found is None or len(found.counts) != len(classes):
         return []
     counts = np.array(found.counts, np.int64)
-    made = scores(counts)
+    made = score_classes(counts)
     rows = [
         [name, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", f"{examples:,}"]
         for name, precision, recall, f1, examples in zip(
@@ -111,8 +111,8 @@ def confusion(history: History) -> list[str]:
     calibrated = []
     if bins.any():
         caption = (
-            f"Expected calibration error {expected_error(bins):.3f}: how far the share that is right lies from what "
-            "the model's probability says, on average. On the line they agree; larger points are more examples."
+            f"Expected calibration error {measure_expected_error(bins):.3f}: how far the share of right answers lies "
+            "from the model's probability on average. They agree on the line; larger points are more examples."
         )
         calibrated = [page.figure("Calibration", svg.reliability(bins), caption)]
     return [

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.analysis.metrics.calibration import binned
-from ftapp.analysis.metrics.confusion import confusion
+from ftapp.analysis.metrics.calibration import bin_confidences
+from ftapp.analysis.metrics.confusion import count_confusion
 from ftapp.data.batches import Dataset, prefetched
 from ftapp.training.instrumented_model import Instrumented, values
 
@@ -46,7 +46,10 @@ def measure(
         for name, value in metrics.items():
             totals[name] = totals.get(name, 0.0) + value * len(y)
         if predicted is not None:
-            found, parts = confusion(y, predicted.classes, classes), binned(predicted.scores, predicted.classes == y)
+            found, parts = (
+                count_confusion(y, predicted.classes, classes),
+                bin_confidences(predicted.scores, predicted.classes == y),
+            )
             counts = found if counts is None else counts + found
             bins = parts if bins is None else bins + parts
         measured += len(y)

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.analysis.metrics.token_share import common_tokens
+from ftapp.analysis.metrics.token_share import find_common_tokens
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import list_names
 from ftapp.common.safe_files import reason
@@ -94,7 +94,7 @@ class Job:
         self._common: NDArray[np.int64] | None = None
         if recipe.samples and recipe.samples.common:
             tokens = splits.train.targets(np.arange(len(splits.train)))
-            self._common = common_tokens(tokens, recipe.samples.common)
+            self._common = find_common_tokens(tokens, recipe.samples.common)
         self._writer = Writer(recipe, pretrained, log, self._common)
         self._sampled = -1  # the step that samples were last written after
         self._held = ExitStack()

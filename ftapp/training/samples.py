@@ -9,7 +9,7 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.analysis.metrics.token_share import token_share
+from ftapp.analysis.metrics.token_share import measure_token_share
 from ftapp.data.texts import prepare
 from ftapp.models import backend
 from ftapp.models.build import Pretrained
@@ -54,5 +54,5 @@ class Writer:
         if self._common is not None:
             written = [text.removeprefix(prompt) for prompt, text in zip(prompts * draws, texts, strict=True)]
             tokens = [np.asarray(causal_lm.preprocessor.tokenizer(text), np.int64) for text in written]
-            shares = [token_share(each, self._common) for each in tokens]
+            shares = [measure_token_share(each, self._common) for each in tokens]
             self._log.write(TokensShared(time=time.time(), step=step, common=len(self._common), shares=shares))

@@ -11,11 +11,16 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Each (classes,), float64, in 0..1. examples: how many there are of each class, int64.
+class ClassScores:
+    """Precision, recall and F1, each (classes,), float64, in 0..1.
 
-    precision: the share of what was taken for the class that is of it; recall: the share of the class that was taken
-    for it; f1: their harmonic mean. Where nothing was taken for a class, or there is none of it, they are 0.
+    They are 0 where no example was taken for a class, or where the class has no example.
+
+    Attributes:
+        precision: the share of the examples taken for the class that belong to it.
+        recall: the share of the class's examples that were taken for it.
+        f1: the harmonic mean of both.
+        examples: how many examples each class has, int64.
     """
 
     precision: Values
@@ -24,7 +29,7 @@ class Scores:
     examples: NDArray[np.int64]
 
     def mean(self) -> tuple[float, float, float]:
-        """Precision, recall and F1 averaged over the classes that there are examples of, each class counting alike."""
+        """Average precision, recall and F1 over the classes that have examples. Each class counts alike."""
         there = self.examples > 0
         if not there.any():
             return 0.0, 0.0, 0.0
@@ -32,11 +37,15 @@ class Scores:
         return precision, recall, f1
 
 
-def scores(counts: NDArray[np.int64]) -> Scores:
-    """From counts (classes, classes): rows are the true classes, columns the predicted ones."""
+def score_classes(counts: NDArray[np.int64]) -> ClassScores:
+    """Score each class by a confusion matrix.
+
+    Args:
+        counts: (classes, classes); rows are the true classes, columns the predicted ones.
+    """
     right = np.diag(counts).astype(np.float64)
     taken, there = counts.sum(axis=0), counts.sum(axis=1)
-    return Scores(_share(right, taken), _share(right, there), _share(2 * right, taken + there), there)
+    return ClassScores(_share(right, taken), _share(right, there), _share(2 * right, taken + there), there)
 
 
 def _share(part: Values, whole: NDArray[np.int64]) -> Values:

@@ -19,7 +19,7 @@ from ftapp.runs.environment import check_installed, make_environment
 from ftapp.runs.run_folder import Run
 
 if TYPE_CHECKING:
-    from ftapp.analysis.advice import Course
+    from ftapp.analysis.advice import Recommendation
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Draft:
     options: Options = field(default_factory=Options)
 
     @classmethod
-    def of(cls, course: Course) -> Draft:
+    def of(cls, course: Recommendation) -> Draft:
         """The recipe that is advised, with its changes."""
         return cls(recipe.bundled()[course.recipe], course.profile, course.changes)
 

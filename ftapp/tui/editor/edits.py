@@ -15,7 +15,7 @@ from ftapp.tui.editor import fields
 from ftapp.tui.editor.draft import Draft
 
 if TYPE_CHECKING:
-    from ftapp.analysis.advice import Course
+    from ftapp.analysis.advice import Recommendation
 
 Tables = Mapping[str, Any]
 
@@ -133,7 +133,7 @@ def table_used(draft: Draft, name: str, used: bool, arm: str | None = None) -> D
     return made if (value_at(made.tables(arm), name) is not None) == used else draft
 
 
-def advised(draft: Draft, course: Course) -> Draft:
+def advised(draft: Draft, course: Recommendation) -> Draft:
     """The draft after an advice: its own recipe with more changes, or the recipe that is advised; options stay."""
     made = Draft.of(course)
     if made.path == draft.path:

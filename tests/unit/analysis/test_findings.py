@@ -87,7 +87,7 @@ def test_a_finding_holds_when_its_interval_does(
 )
 def test_measures(measure: Measure, keys: dict[str, object], value: float, tmp_path: Path) -> None:
     a, b = arms(tmp_path)
-    found = findings.measured(finding(measure, **keys), b, a)
+    found = findings.measure(finding(measure, **keys), b, a)
     assert found is not None
     assert found.estimate == pytest.approx(value)
     assert found.low <= found.estimate <= found.high
@@ -106,16 +106,16 @@ def test_what_a_run_does_not_tell_is_not_measured_and_said_why(
     measure: Measure, keys: dict[str, object], why: str, tmp_path: Path
 ) -> None:
     a, b = arms(tmp_path)
-    (row,) = findings.rows([finding(measure, **keys)], [a, b])
+    (row,) = findings.check_findings([finding(measure, **keys)], [a, b])
     assert (row.ours, row.holds) == ("not measured", "not measured")
     assert why in (row.note or "")
-    assert findings.table([row])[0][3] == f"not measured: {row.note}"
+    assert findings.build_table([row])[0][3] == f"not measured: {row.note}"
 
 
 def test_a_busy_machine_is_a_caveat_of_the_time_saved(tmp_path: Path) -> None:
     a = record_run(tmp_path, losses=FALLING, seconds=0.4, others=0.63)
     b = record_run(tmp_path, losses=FALLING, seconds=0.2, others=0.5)
-    (row,) = findings.rows(
+    (row,) = findings.check_findings(
         [finding("time-saved", against="A")], [Arm("A", (read_record(a),)), Arm("B", (read_record(b),))]
     )
     assert (row.holds, row.ours[:5]) == ("yes", "48.9%")
@@ -139,10 +139,10 @@ def test_a_finding_says_between_which_bounds_it_holds(measure: Measure, keys: di
 def test_a_run_that_failed_shows_no_finding(tmp_path: Path) -> None:
     a, b = arms(tmp_path)
     failed = read_record(record_run(tmp_path, losses=FALLING[:9], status="failed"))
-    rows = findings.rows([finding("loss", against="A")] * 2, [a, Arm("B", (failed,))])
+    rows = findings.check_findings([finding("loss", against="A")] * 2, [a, Arm("B", (failed,))])
     assert {row.holds for row in rows} == {"not measured"}
     assert all(" is failed" in (row.note or "") for row in rows)
-    assert findings.rows([finding("loss", against="A")], [a, b])[0].holds == "yes"
+    assert findings.check_findings([finding("loss", against="A")], [a, b])[0].holds == "yes"
 
 
 def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
@@ -155,10 +155,10 @@ def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
             moved = [(2.0 + number / 10) * 0.5 ** ((step - 10) // 3 / 2)] * 2
             log.write(Drifted(time=9, step=step, phase="finetune", since_start=[*moved], last_step=moved))
         records.append(read_record(run))
-    found = findings.measured(finding("drift-course"), Arm("B", tuple(records)), Arm("B", tuple(records)))
+    found = findings.measure(finding("drift-course"), Arm("B", tuple(records)), Arm("B", tuple(records)))
     assert found is not None
     assert found.of_seeds
-    one = findings.measured(finding("drift-course"), Arm("B", tuple(records[:1])), Arm("B", tuple(records[:1])))
+    one = findings.measure(finding("drift-course"), Arm("B", tuple(records[:1])), Arm("B", tuple(records[:1])))
     assert one is not None
     assert (one.repeats, one.of_seeds) == (1, False)
     assert one.low < one.estimate < one.high

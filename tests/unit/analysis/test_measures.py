@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from ftapp.analysis.metrics.confusion import confusion
+from ftapp.analysis.metrics.confusion import count_confusion
 from ftapp.training.drift import Drift
 from ftapp.training.instrumented_model import instrumented, values
 from tests.support.plans import make_plan
@@ -32,7 +32,7 @@ def flat(layer: Any) -> Any:
 
 def test_confusion_counts_each_pair() -> None:
     truth, predicted = np.array([0, 0, 1, 2, 2, 2], np.int32), np.array([0, 1, 1, 2, 0, 2])
-    counts = confusion(truth, predicted, 4)
+    counts = count_confusion(truth, predicted, 4)
     assert counts.tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
 
 

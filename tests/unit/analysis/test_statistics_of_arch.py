@@ -28,7 +28,7 @@ def test_the_mean_length_of_blocks_is_the_optimal_one(steps: int, phi: float) ->
         # Between the bounds of `block_length`; arch has an upper one of its own, the smaller of 3 sqrt(n) and n / 3.
         if 2 * steps ** (1 / 3) < optimal < min(steps / 5, 3 * steps**0.5):
             # arch begins the window of its covariances one lag later than the paper where correlations die out early.
-            assert statistics.block_length(series) == pytest.approx(optimal, rel=0.15)
+            assert statistics.choose_block_length(series) == pytest.approx(optimal, rel=0.15)
             compared += 1
     assert compared >= 10
 
@@ -36,8 +36,8 @@ def test_the_mean_length_of_blocks_is_the_optimal_one(steps: int, phi: float) ->
 @pytest.mark.parametrize(("steps", "phi"), [(100, 0.0), (400, 0.5), (400, 0.9)])
 def test_an_interval_of_a_mean_has_the_standard_error_of_resampled_means(steps: int, phi: float) -> None:
     series = 3.0 + autoregressive(steps, phi, seed=1)
-    found = statistics.interval(lambda drawn: drawn[:, 0].mean(axis=1), [series[None]], level=True)
-    length = statistics.block_length(series)
+    found = statistics.estimate_interval(lambda drawn: drawn[:, 0].mean(axis=1), [series[None]], level=True)
+    length = statistics.choose_block_length(series)
     means = StationaryBootstrap(length, series, seed=2).apply(np.mean, 4000)
     # A block is one independent observation, so Student's t has one degree of freedom a block, less one for the mean.
     blocks = steps / length
@@ -52,8 +52,8 @@ def test_a_ratio_of_times_has_the_standard_error_of_resampled_pairs() -> None:
     """The series of both arms are resampled by the same blocks."""
     shared = 0.02 * autoregressive(300, 0.6, seed=3)
     a, b = (level + shared + 0.01 * autoregressive(300, 0.0, seed) for level, seed in ((0.5, 4), (0.3, 5)))
-    found = statistics.saved([(a, b)])
-    length = max(statistics.block_length(each) for each in (a, b))
+    found = statistics.estimate_time_saved([(a, b)])
+    length = max(statistics.choose_block_length(each) for each in (a, b))
     drawn = StationaryBootstrap(length, a, b, seed=6).apply(lambda x, y: 1 - y.mean() / x.mean(), 4000)
     blocks = 300 / length
     half = stats.t.ppf(0.975, blocks - 1) * drawn.std() * np.sqrt(blocks / (blocks - 1))

@@ -6,9 +6,14 @@ import fcntl
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
+from typing import cast
 
+import pytest
+
+from ftapp.common import downloads
 from ftapp.common.locks import locked
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.events import RunEnded, read
@@ -40,6 +45,20 @@ def test_one_that_stands_still_on_purpose_is_not() -> None:
     time.sleep(1)
     watchdog.stop()
     assert not told
+
+
+@pytest.mark.parametrize(
+    ("module", "is_stuck"),
+    [(downloads.__name__, False), ("requests.sessions", False), ("urllib3", False), ("requested", True)],
+)
+def test_one_that_waits_in_code_for_networks_is_not(module: str, is_stuck: bool) -> None:
+    told: list[str] = []
+    namespace = {"__name__": module, "sleep": time.sleep}
+    exec("def wait():\n    sleep(1.5)", namespace)
+    watchdog = Watchdog(lambda: False, told.append, seconds=0.3, interval=0.3)
+    cast(Callable[[], None], namespace["wait"])()
+    watchdog.stop()
+    assert bool(told) == is_stuck
 
 
 def test_one_that_waits_for_another_process_is_not(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -213,6 +214,19 @@ def test_smoothing_keeps_a_constant_and_the_mean_of_a_line() -> None:
     line = np.linspace(0, 1, 1001)
     assert pieces.smoothed(line)[500] == pytest.approx(0.5)
     assert np.std(pieces.smoothed(np.random.default_rng(0).normal(size=1000))) < 0.3
+
+
+def test_a_card_begins_with_the_metadata_that_hubs_read(tmp_path: Path) -> None:
+    table = tmp_path / "<b>.csv"
+    table.write_text("text,label\nfine,good\nawful,bad\n")
+    run = record_run(tmp_path, "model.preset=hf://google/vit", f"data.source=csv:{table}", losses=[1.0, 0.9])
+    written = ModelCard.load(card.write(read_record(run)))
+    assert (written.data.library_name, written.data.pipeline_tag) == ("keras", "text-classification")
+    assert written.data.base_model == "google/vit"
+    metrics = {each.metric_type: each.metric_value for each in written.data.eval_results}
+    assert set(metrics) == {"loss", "accuracy"}
+    assert table.name not in written.data.to_yaml()
+    assert written.text.lstrip().startswith("# ")
 
 
 def test_a_bad_result_is_called_so_on_the_page_and_the_card(tmp_path: Path) -> None:
