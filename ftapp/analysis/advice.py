@@ -18,7 +18,7 @@ import msgspec
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.recipe import Recipe, presets, sources
+from ftapp.recipe import Recipe, sources
 from ftapp.recipe.sources import Kind
 from ftapp.rpc.messages import Probe, Survey
 
@@ -175,41 +175,6 @@ def typical(survey: Survey) -> int:
     return sorted(survey.counts)[(len(survey.counts) - 1) // 2]
 
 
-def facts(recipe: Recipe, survey: Survey, advice: Advice) -> list[tuple[str, str]]:
-    """What was found, in rows of a label and a text."""
-    few, most = min(survey.counts), max(survey.counts)
-    each = f"{few:,}" if few == most else f"{few:,} to {most:,}"
-    rows = [
-        ("data", f"{recipe.data.source}: {survey.examples:,} examples, {sum(survey.counts):,} of them to train on"),
-        *([("read", "; ".join(survey.notes))] if survey.notes else []),
-        ("model", f"{presets.short_name(recipe.model.preset)}, {_read_at(recipe)}"),
-        ("classes", f"{len(survey.classes)}, with {each} training examples each"),
-        ("size", advice.because[0]),
-        ("similarity", advice.because[1]),
-    ]
-    return [(label, text[0].upper() + text[1:] if label in ("size", "similarity") else text) for label, text in rows]
-
-
-def columns(survey: Survey) -> tuple[str, str, str]:
-    """What the columns of `probes` are."""
-    return "features of", f"right of {survey.sample:,}", "lead over the last block, points (95%)"
-
-
-def probes(survey: Survey) -> list[tuple[str, str, str]]:
-    """The blocks as rows: name, share of the sample told right, and an interval for the lead over the last block."""
-    rows = []
-    for probe in (*survey.probes, *([survey.head] if survey.head else [])):
-        last = probe is survey.probes[-1]
-        rows.append((_name(probe), f"{probe.right:.1%}", "" if last else _points(probe)))
-    return rows
-
-
-def _read_at(recipe: Recipe) -> str:
-    if recipe.model.image_size is not None:
-        return "images of {1} x {0} pixels".format(*recipe.model.image_size)
-    return f"texts of at most {recipe.model.sequence_length} tokens"
-
-
 def _size(survey: Survey) -> tuple[Size, str]:
     count = typical(survey)
     size: Size = "large" if count >= LARGE else "small"
@@ -233,7 +198,7 @@ def _fit(survey: Survey) -> tuple[Fit, str]:
         )
     return "unclear", (
         f"not clear: {best.block}'s features tell {best.right:.1%} of a sample right and the last block's "
-        f"{last.right:.1%}, which on {survey.sample:,} examples is too close to tell ({_points(best)} points)"
+        f"{last.right:.1%}, which on {survey.sample:,} examples is too close to tell ({format_lead(best)} points)"
     )
 
 
@@ -245,11 +210,13 @@ def _best_earlier(survey: Survey) -> Probe:
     return max(reversed(survey.probes[:-1]), key=lambda probe: (probe.lead[0] > 0, probe.right))
 
 
-def _name(probe: Probe) -> str:
+def name_probe(probe: Probe) -> str:
+    """Name the block that a probe read, or what a new classifier reads."""
     return probe.block or f"{probe.layer}, which a new classifier reads"
 
 
-def _points(probe: Probe) -> str:
+def format_lead(probe: Probe) -> str:
+    """Format the interval of a block's lead over the last one, in points."""
     return f"{100 * probe.lead[0]:+.1f} to {100 * probe.lead[1]:+.1f}"
 
 

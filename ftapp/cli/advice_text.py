@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ftapp.analysis import advice
 from ftapp.analysis.advice import Advice, Note, Recommendation
+from ftapp.analysis.advice_table import list_facts, list_probes, name_columns
 from ftapp.cli.fact_table import fact_table
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Survey
@@ -29,9 +30,9 @@ def render_advice(
         given: The advice.
         command: Makes the command line of a recommendation.
     """
-    yield fact_table(dict(advice.facts(recipe, survey, given)))
-    probes = Table(*advice.columns(survey), box=box.SIMPLE_HEAD)
-    for row in advice.probes(survey):
+    yield fact_table(dict(list_facts(recipe, survey, given)))
+    probes = Table(*name_columns(survey), box=box.SIMPLE_HEAD)
+    for row in list_probes(survey):
         probes.add_row(*map(Text, row))
     if survey.probes:
         yield probes

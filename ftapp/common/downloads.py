@@ -50,7 +50,7 @@ def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
     The indexes are those that pip is configured for, in pip's order; those without the file are passed over. The
     archive stays in the cache. At each call it is compared with its pinned sha256, and what was unpacked with it: 0.2 s
     for a model of 90 MB. What is broken is fetched or unpacked again.
-    Raises RunError when it cannot be had: not found, unreachable, another sha256, no such member, or offline.
+    Raises RunError: it was not found, is unreachable, has another sha256 or no such member, or the run is offline.
     """
     archive, folder = _archive(spec, progress), _artifact_folder(spec)
     cache_folders.make(
@@ -102,7 +102,7 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
     """The file behind an HTTP(S) address, kept in the cache under `name`, a file name.
 
     Its sha256 is recorded when it first arrives and checked at each later call; a broken file is fetched again, and has
-    to be the same as at first. Raises RunError when it cannot be had, NotFoundError when there is no such file.
+    to be the same as at first. Raises RunError when the download fails, NotFoundError when there is no such file.
     """
     folder = user_folders.cache() / "books" / name.partition(".")[0]
     recorded = cache_folders.manifest(folder).get(name)

@@ -87,7 +87,7 @@ class _Unknown(msgspec.Struct):
 def send(run: Run, command: AnyCommand) -> None:
     """Append a command to the run's file. Raises RunError when the run has ended or its folder cannot be written."""
     if not run.alive():
-        raise RunError(f"only a run that goes on takes commands; this one's status is '{run.status()}'")
+        raise RunError(f"the run has ended (status: {run.status()}), so it takes no commands")
     line = _encoder.encode(command) + b"\n"
     try:
         with open_to_append(run.control_file) as file:

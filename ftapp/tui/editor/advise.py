@@ -14,6 +14,7 @@ from textual.widgets import Button, Label, Static
 
 from ftapp.analysis import advice
 from ftapp.analysis.advice import Advice
+from ftapp.analysis.advice_table import list_facts, list_probes, name_columns
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.rpc.clients import Inspector
@@ -107,11 +108,11 @@ class AdviseScreen(ModalScreen[Draft | None]):
         ]
         self.query_one("#said", Static).update(Content("\n\n").join(parts))
         self.query_one("#values", Facts).rows = _values(self._draft, self._drafts[0])
-        facts = advice.facts(self._recipe, survey, given)
+        facts = list_facts(self._recipe, survey, given)
         self.query_one("#facts", Facts).rows = [(label, Content(text)) for label, text in facts]
-        names, right, lead = advice.columns(survey)
+        names, right, lead = name_columns(survey)
         rows = [(names, Content.styled(right, _MUTED), Content.styled(lead, _MUTED))]
-        rows += [(name, Content(share), Content(points)) for name, share, points in advice.probes(survey)]
+        rows += [(name, Content(share), Content(points)) for name, share, points in list_probes(survey)]
         self.query_one("#probes", Facts).rows = rows if survey.probes else []
         notes = [Content(note.text) for note in given.notes]
         self.query_one("#notes", Static).update(Content("\n\n").join([*notes, Content.styled(advice.METHOD, _MUTED)]))

