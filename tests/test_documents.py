@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import pkgutil
 import re
 import shlex
+import shutil
+import time
 import tomllib
 import typing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from textual.pilot import Pilot
 from typer.testing import CliRunner, Result
 
 import command_reference
 import event_reference
+import ftapp.tui
 import outputs
+import pictures
 import recipe_reference
+import screens
 from ftapp import recipe
 from ftapp.cli import app
 from ftapp.common.errors import RunError
@@ -23,6 +32,7 @@ from ftapp.recipe import Augment, Data, Frozen, Model, Phase, Recipe, Section, c
 from ftapp.rpc.messages import Probe, Survey
 from ftapp.runs import events, outcome
 from ftapp.runs.run_folder import EXIT_CODES
+from ftapp.tui.page import Page
 from tests.conftest import Do
 from tests.support.files import ROOT
 from tests.support.recorded_runs import record_run
@@ -283,6 +293,31 @@ def test_readme_is_short() -> None:
     assert README.count("![") == 1
 
 
+async def test_picture_of_the_readme_is_the_screen_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_CONFIG", str(tmp_path))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    runs_dir = Path(shutil.copytree(outputs.RECORDED, tmp_path / "runs"))
+    (shown,) = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
+    expected = pictures.texts((ROOT / shown).read_text("utf-8"))
+    drawn: list[str] = []
+
+    async def wait(pilot: Pilot[None]) -> None:
+        nonlocal drawn
+        for _ in range(60):
+            drawn = pictures.texts(pilot.app.export_screenshot())
+            if drawn == expected:
+                return
+            await pictures.settle(pilot, 0.5)
+
+    try:
+        await pictures.draw(dataclasses.replace(pictures.SCREENS["run"], action=wait), runs_dir)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert drawn == expected, "make pictures draws the screens as they are"
+
+
 def test_make_targets_that_are_named_exist() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^(\w+):  ## ", makefile, re.MULTILINE))
@@ -327,6 +362,17 @@ def test_outputs_that_pages_ask_for_can_be_shown(name: str) -> None:
     assert shown.count("```text\n") == PAGES[name].count("\n<!-- output -->\n")
 
 
+def test_quotes_of_outputs_are_in_the_outputs() -> None:
+    quotes = 0
+    for text in PAGES.values():
+        if "\n<!-- output -->\n" in text:
+            printed = "".join(blocks("text", outputs.shown(text)))
+            for quote in re.findall(r"^- `([^`]+)`[:,]", text, re.MULTILINE):
+                assert quote in printed
+                quotes += 1
+    assert quotes > 5
+
+
 def test_recipe_reference_has_every_key_with_its_meaning() -> None:
     text = recipe_reference.page()
     sections: dict[str, type[Section]] = {
@@ -356,8 +402,35 @@ def test_event_reference_has_every_event_with_its_fields() -> None:
         assert rows == [name for name in event.__struct_fields__ if name != "time"]
 
 
+@pytest.mark.parametrize(
+    "docstring",
+    [
+        "What it is.\n\none: a number; two, three: others.",
+        "What it is.\n\nAttributes:\n    one: A number.\n    two, three:\n        Others.\n",
+    ],
+)
+def test_docstrings_explain_fields(docstring: str) -> None:
+    about, meanings = event_reference.explain(docstring, ["one", "two", "three", "four"])
+    assert about == "What it is."
+    assert meanings == {"one": "A number", "two": "Others", "three": "Others"}
+
+
 def test_command_reference_has_every_command() -> None:
     text = command_reference.page()
     assert set(re.findall(r"^## ftapp (\S+)$", text, re.MULTILINE)) == {
         command.name or getattr(command.callback, "__name__", "") for command in app.app.registered_commands
     }
+
+
+def test_interface_page_shows_every_screen_with_its_keys() -> None:
+    for module in pkgutil.walk_packages(ftapp.tui.__path__, "ftapp.tui."):
+        importlib.import_module(module.name)
+    kinds, found = [Page], set()
+    while kinds:
+        kinds += (subclasses := kinds.pop().__subclasses__())
+        found |= {kind for kind in subclasses if kind.__module__.startswith("ftapp.")}
+    assert {screens.page_class(name) for name in screens.ASKED.findall(page("interface"))} == found
+    text = screens.shown(page("interface"))
+    assert not screens.ASKED.search(text)
+    assert "| `c` | Compare the marked runs |" in text
+    assert "| `/` | Search |" in text

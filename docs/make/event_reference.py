@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -36,11 +37,35 @@ def page() -> str:
 
 def _section(name: str, tag: str | None, components: dict[str, Schema]) -> Iterator[str]:
     schema = components[name]
-    yield f"\n## {f'`{tag}`' if tag else name} {{#{name.lower()}}}\n"
-    yield inspect.cleandoc(schema.get("description", "")) + "\n"
     fields = {key: value for key, value in schema["properties"].items() if key not in ("event", "time")}
+    about, meanings = explain(inspect.cleandoc(schema.get("description", "")), fields)
+    yield f"\n## {f'`{tag}`' if tag else name} {{#{name.lower()}}}\n"
+    yield about + "\n"
     if fields:
-        yield "| field | value | default |\n|---|---|---|"
+        yield "| field | value | default | meaning |\n|---|---|---|---|"
     for key, value in fields.items():
         holds = default(value, required=key in schema.get("required", ()))
-        yield f"| `{key}` | {cell(describe(value, components))} | {holds} |"
+        yield f"| `{key}` | {cell(describe(value, components))} | {holds} | {cell(meanings.get(key, ''))} |"
+
+
+def explain(docstring: str, fields: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Part a docstring into what it says of the whole and what it says of each field.
+
+    Args:
+        docstring: Text in which "name: meaning" explains a field and "one, other: meaning" two.
+        fields: The names.
+
+    Returns:
+        The text before the first field that is explained, and the meanings by name.
+    """
+    name = f"(?:{'|'.join(map(re.escape, fields))})"
+    explained = re.compile(rf"(?<![\w`.])({name}(?:, {name})*):\s") if fields else None
+    found = list(explained.finditer(docstring)) if explained else []
+    if not found:
+        return docstring, {}
+    ends = [each.start() for each in found[1:]] + [len(docstring)]
+    meanings: dict[str, str] = {}
+    for each, end in zip(found, ends, strict=True):
+        meaning = docstring[each.end() : end].strip().rstrip(";.")
+        meanings |= dict.fromkeys(each[1].split(", "), meaning[:1].upper() + meaning[1:])
+    return docstring[: found[0].start()].removesuffix("Attributes:\n    ").strip().rstrip(";"), meanings

@@ -13,12 +13,14 @@ import command_reference
 import event_reference
 import outputs
 import recipe_reference
+import screens
 
 ROOT = Path(__file__).parents[2]
 _MADE: dict[str, Callable[[], str]] = {
     "reference/recipe.md": recipe_reference.page,
     "reference/events.md": event_reference.page,
     "reference/commands.md": command_reference.page,
+    "benchmarks.md": lambda: _from_root("benchmarks/README.md"),
     "changelog.md": lambda: _from_root("CHANGELOG.md"),
     "contributing.md": lambda: _from_root("CONTRIBUTING.md"),
 }
@@ -32,8 +34,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put what a command prints below the command, where a page asks for it."""
-    return outputs.shown(markdown)
+    """Show what a command prints, and what the interface says of a screen, where a page asks for it."""
+    return screens.shown(outputs.shown(markdown))
 
 
 def _from_root(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Schema = Mapping[str, Any]
+_ANY_FLOAT = 3.4e38  # the largest number of float32
 _READABLE_BITS = 31  # from which on digits say less than the power
 
 
@@ -41,7 +42,7 @@ def describe(schema: Schema, definitions: Mapping[str, Schema]) -> str:
         case "array" if "prefixItems" in schema:
             return f"list of {len(schema['prefixItems'])} values"
         case "array":
-            return f"list{_length(schema)} of: {describe(schema.get('items', {}), definitions)}"
+            return f"list{_length(schema)}: {describe(schema.get('items', {}), definitions)}"
         case "object" if "properties" in schema:
             return "table of " + ", ".join(map(_code, schema["properties"]))
         case "object":
@@ -73,6 +74,8 @@ def _code(value: Any) -> str:
 def _bounds(schema: Schema) -> str:
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is not None and high is not None and -low == high >= _ANY_FLOAT:
+        return ""
     above = f" above {_number(low)}" if "exclusiveMinimum" in schema else f" from {_number(low)}"
     below = f" to below {_number(high)}" if "exclusiveMaximum" in schema else f" to {_number(high)}"
     return f"{above * (low is not None)}{below * (high is not None)}"
@@ -81,10 +84,10 @@ def _bounds(schema: Schema) -> str:
 def _length(schema: Schema) -> str:
     low, high = schema.get("minItems", 0), schema.get("maxItems")
     if low == high:
-        return f" of {low}"
+        return f" of {low} values"
     if high is None:
-        return f" of at least {low}" if low else ""
-    return f" of {low} to {high}" if low else f" of at most {high}"
+        return f" of at least {low} values" if low else ""
+    return f" of {low} to {high} values" if low else f" of at most {high} values"
 
 
 def _number(value: Any) -> str:

@@ -62,7 +62,7 @@ def output(command: str) -> str:
             elif found := _experiment(folder, words[1]):
                 text = _invoke(["report", found.folder.name])
             else:
-                text = _told(_single_run(folder, words[1]))
+                text = _told(single_run(folder, words[1]))
         return text.replace(str(folder), str(RUNS_SHOWN)).rstrip()
 
 
@@ -95,8 +95,13 @@ def _experiment(folder: Path, recipe_name: str) -> Experiment | None:
     return next((each for each in found if each.facts["recipe"] == recipe_name), None)
 
 
-def _single_run(folder: Path, recipe_name: str) -> Run:
-    for run in list_runs(folder):
+def single_run(runs_dir: Path, recipe_name: str) -> Run:
+    """The recorded run of a recipe that belongs to no experiment.
+
+    Raises:
+        LookupError: If there is none.
+    """
+    for run in list_runs(runs_dir):
         facts = run.environment()
         if facts["recipe"] == recipe_name and "experiment" not in facts:
             return run

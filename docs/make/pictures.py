@@ -1,9 +1,9 @@
 """Draw the pictures of the interface's screens, with the runs in docs/recorded/.
 
-    python docs/make/pictures.py [RUN_FOLDER]
+    python docs/make/pictures.py [--only NAME ...] [--model RUN_FOLDER]
 
-Configure shows a recipe's model and data, which are downloaded if the cache has them not. Try it needs a model, so its
-picture is drawn where the folder of a run is given.
+All of them take some minutes. Configure shows a recipe's model and data; what the cache has not is downloaded.
+Try it needs a model, so its picture is drawn where the folder of a run is given.
 """
 
 from __future__ import annotations
@@ -15,106 +15,140 @@ import re
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from textual.pilot import Pilot
 
 from ftapp.experiments import experiment_folder
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe import bundled
-from ftapp.runs.run_folder import Run, list_runs
+from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.draft import Draft
-from outputs import RECORDED
+from outputs import RECORDED, single_run
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SCREEN = (112, 36)  # columns and rows
-_SECONDS_OF_HELPERS = 40  # in which the model's structure and the first examples have come
+_OF_HELPERS = 40  # seconds, in which the model's structure and the first examples have come
+_OF_TESTS = 90  # seconds, in which a learning rate test or a look at the data has ended
+
+Action = Callable[[Pilot[None]], Awaitable[None]]
 
 
-async def draw_screens(model: Run | None) -> None:
-    """Write the pictures of all screens.
+@dataclass(frozen=True)
+class Picture:
+    """How to come to what a picture shows.
 
-    Args:
-        model: A run that has a model, for Try it.
+    Attributes:
+        open_screen: Opens the screen in the app; the app's folder holds the recorded runs.
+        seconds: How long the screen takes to come to rest.
+        action: What is done on the screen then.
     """
-    with tempfile.TemporaryDirectory(prefix="ftapp-") as scratch:
-        folder = Path(scratch) / "runs"
-        shutil.copytree(RECORDED, folder)
-        # No settings and no recipes but those that come with ftapp.
-        os.environ |= {"FTAPP_CONFIG": scratch, "TZ": "UTC"}
-        os.chdir(scratch)
-        single = {
-            run.environment()["recipe"]: run for run in list_runs(folder) if "experiment" not in run.environment()
-        }
-        found = next(each for each in experiment_folder.list_experiments(folder) if "gpt2" in each.folder.name)
-        arms = [member.run for member in found.members()]
-        draft = Draft(bundled()["gpt2-targeted"], "quick")
-        await _draw("recipes", folder, lambda app: None, then=_select_second)
-        await _draw("run", folder, lambda app: app.open_run(single["gpt2-targeted"]))
-        await _draw("runs", folder, lambda app: app.action_show("runs"))
-        await _draw("experiment", folder, lambda app: app.open_experiment(found), seconds=6)
-        await _draw("compare", folder, lambda app: app.compare(arms[:2]), seconds=6)
-        await _draw("configure", folder, lambda app: app.configure(draft), seconds=_SECONDS_OF_HELPERS)
-        if model is not None:
-            await _draw("try-it", folder, lambda app: app.try_model(model), seconds=_SECONDS_OF_HELPERS, then=_write)
+
+    open_screen: Callable[[FtApp], object]
+    seconds: float = 2
+    action: Action | None = None
 
 
-async def _write(pilot: Pilot[None]) -> None:
-    """Let a language model go on from a prompt."""
-    await pilot.press(*"Alice looked at the", "enter")
-    await _settle(pilot, _SECONDS_OF_HELPERS)
+def _press(key: str, seconds: float = 1) -> Action:
+    async def action(pilot: Pilot[None]) -> None:
+        await pilot.press(key)
+        await settle(pilot, seconds)
+
+    return action
 
 
-async def _select_second(pilot: Pilot[None]) -> None:
+async def _choose_source(pilot: Pilot[None]) -> None:
+    await pilot.press("f4")  # the pane of the data, whose first field is the source
+    await settle(pilot, 1)
     await pilot.press("down")
+    await settle(pilot, 1)
 
 
-async def _draw(
-    name: str,
-    folder: Path,
-    open_screen: Callable[[FtApp], object],
-    *,
-    seconds: float = 2,
-    then: Callable[[Pilot[None]], Awaitable[None]] | None = None,
-) -> None:
-    """Write the picture of one screen.
+async def _continue_a_prompt(pilot: Pilot[None]) -> None:
+    await pilot.press(*"Alice looked at the", "enter")
+    await settle(pilot, _OF_HELPERS)
+
+
+def _experiment(app: FtApp) -> Experiment:
+    found = experiment_folder.list_experiments(app.runs_dir)
+    return next(each for each in found if each.facts["recipe"] == "lesson-gpt2-targeted-freezing")
+
+
+def _configure(app: FtApp, recipe_name: str) -> None:
+    app.configure(Draft(bundled()[recipe_name], "quick"))
+
+
+SCREENS = {
+    "recipes": Picture(lambda app: None, action=_press("down")),
+    "run": Picture(lambda app: app.open_run(single_run(app.runs_dir, "gpt2-targeted"))),
+    "runs": Picture(lambda app: app.action_show("runs")),
+    "help": Picture(lambda app: app.action_show("runs"), action=_press("question_mark")),
+    "experiment": Picture(lambda app: app.open_experiment(_experiment(app)), 6),
+    "compare": Picture(lambda app: app.compare([each.run for each in _experiment(app).members()][:2]), 6),
+    "configure": Picture(lambda app: _configure(app, "gpt2-targeted"), _OF_HELPERS),
+    "choose": Picture(lambda app: _configure(app, "gpt2-targeted"), 6, _choose_source),
+    "find-rate": Picture(lambda app: _configure(app, "gpt2-targeted"), _OF_HELPERS, _press("l", _OF_TESTS)),
+    "advise": Picture(lambda app: _configure(app, "vgg16-two-phase"), _OF_HELPERS, _press("v", _OF_TESTS)),
+}
+
+
+async def draw(picture: Picture, runs_dir: Path) -> str:
+    """Draw a screen of the interface.
 
     Args:
-        name: Of the picture.
-        folder: The runs that the interface shows.
-        open_screen: What opens the screen.
-        seconds: After which it has come to rest.
-        then: What is done on the screen before it is drawn.
+        picture: What it shows.
+        runs_dir: The runs that the interface has.
+
+    Returns:
+        An SVG that fetches nothing.
     """
-    app = FtApp(folder)
+    app = FtApp(runs_dir)
     async with app.run_test(size=SCREEN) as pilot:
-        await _settle(pilot, 1)
-        open_screen(app)
-        await _settle(pilot, seconds)
-        if then:
-            await then(pilot)
-            await _settle(pilot, 1)
-        svg = _without_font(app.export_screenshot(title="ftapp"))
-        (PICTURES / f"{name}.svg").write_text(svg, encoding="utf-8")
+        await settle(pilot, 1)
+        picture.open_screen(app)
+        await settle(pilot, picture.seconds)
+        if picture.action:
+            await picture.action(pilot)
+        return without_font(app.export_screenshot(title="ftapp"))
 
 
-async def _settle(pilot: Pilot[None], seconds: float) -> None:
+async def settle(pilot: Pilot[None], seconds: float) -> None:
+    """Let the interface work."""
     for _ in range(round(seconds / 0.25)):
         await pilot.pause(0.25)
 
 
-def _without_font(svg: str) -> str:
+def without_font(svg: str) -> str:
     """An SVG of Rich's template without the font that it fetches: the reader's own monospaced font serves as well."""
     svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
+def texts(svg: str) -> list[str]:
+    """The texts of a picture, from the top left to the bottom right."""
+    return re.findall(r"<text [^>]*>(.*?)</text>", svg)
+
+
 def main() -> None:
-    """Read the command line."""
+    """Read the command line and write the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, nargs="?", help="the folder of a run that has a model")
-    folder = parser.parse_args().run
-    asyncio.run(draw_screens(Run(folder.absolute()) if folder else None))
+    parser.add_argument("--only", nargs="+", choices=[*SCREENS, "try-it"], metavar="NAME")
+    parser.add_argument("--model", type=Path, metavar="RUN_FOLDER", help="a run that has a model")
+    arguments = parser.parse_args()
+    pictures = dict(SCREENS)
+    if arguments.model:
+        run = Run(arguments.model.absolute())
+        pictures["try-it"] = Picture(lambda app: app.try_model(run), _OF_HELPERS, _continue_a_prompt)
+    with tempfile.TemporaryDirectory(prefix="ftapp-") as scratch:
+        runs_dir = Path(shutil.copytree(RECORDED, Path(scratch) / "runs"))
+        # No settings and no recipes but those that come with ftapp.
+        os.environ |= {"FTAPP_CONFIG": scratch, "TZ": "UTC"}
+        os.chdir(scratch)
+        for name, picture in pictures.items():
+            if not arguments.only or name in arguments.only:
+                (PICTURES / f"{name}.svg").write_text(asyncio.run(draw(picture, runs_dir)), encoding="utf-8")
 
 
 if __name__ == "__main__":
