@@ -25,6 +25,7 @@ from scipy import stats
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Splits, Subset, batches
+from ftapp.models.keras_internals import operation_of
 from ftapp.models.layers import block_ends, inner_blocks
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Probe, Survey
@@ -105,7 +106,7 @@ def _read(
     outputs = {name: _averaged(layer, backbone) for name, layer in ends.items()}
     whole = backbone.output
     if isinstance(whole, Mapping) and "pooled_output" in whole and ends:
-        ends[""] = whole["pooled_output"]._keras_history.operation
+        ends[""] = operation_of(whole["pooled_output"])
         outputs[""] = whole["pooled_output"]
     inner = {} if ends else inner_blocks(backbone)
     if not outputs and not inner:

@@ -67,7 +67,7 @@ class Watchdog:
 
     def _waits(self) -> bool:
         """Whether the thread that is watched is in code that may wait for long."""
-        frame = sys._current_frames().get(self._main)
+        frame = sys._current_frames().get(self._main)  # noqa: SLF001 - documented
         while frame is not None:
             module = str(frame.f_globals.get("__name__"))
             if module in _PATIENT_MODULES or module.partition(".")[0] in _PATIENT_PACKAGES:

@@ -232,7 +232,7 @@ class Experiment:
         """Write down that a run belongs to the experiment."""
         facts = self.facts
         facts["runs"].append({"arm": arm, "repeat": repeat, "run": run.folder.name})
-        self._write(facts)
+        self.write_facts(facts)
 
     @property
     def refusal(self) -> str:
@@ -243,7 +243,7 @@ class Experiment:
         """Write down that the data of a run were refused, which is no run of the experiment then."""
         facts = self.facts
         facts["runs"] = [each for each in facts["runs"] if each["run"] != run.folder.name]
-        self._write(facts | {"refused": reason})
+        self.write_facts(facts | {"refused": reason})
 
     def remove_refused(self) -> bool:
         """Remove the experiment where data were refused before any run began, and return whether they were."""
@@ -252,7 +252,8 @@ class Experiment:
             shutil.rmtree(self.folder, ignore_errors=True)
         return refused
 
-    def _write(self, facts: dict[str, Any]) -> None:
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        """Write what is known of the experiment, in place of what was."""
         replace_file(self.facts_file, json.dumps(facts, indent=2).encode() + b"\n")
 
 
@@ -273,7 +274,7 @@ def create(
     """
     made = Experiment(run_folder.new_folder(runs_dir / FOLDER, name, profile))
     replace_file(made.recipe_file, text.encode())
-    made._write(
+    made.write_facts(
         {
             "recipe": name,
             "profile": profile,

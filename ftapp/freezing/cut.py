@@ -14,6 +14,7 @@ import keras
 
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models.heads import NORMALIZATION
+from ftapp.models.keras_internals import flatten_layers, graph_nodes, is_functional
 from ftapp.models.layers import has_dropout, own_variables
 
 
@@ -75,9 +76,9 @@ def cut(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Cut | str:
 
 def find_boundary(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Boundary | str:
     """Find where `cut` cuts, or why it does not, without building the halves."""
-    if not hasattr(model, "_nodes_by_depth"):
+    if not is_functional(model):
         return "the model is not Functional, so it has no graph to cut"
-    nodes = graph(model)
+    nodes = graph_nodes(model)
     trained = {id(decision.layer) for decision in plan.decisions if decision.trained}
     banned: set[int] = set()
     while True:
@@ -100,14 +101,9 @@ def find_boundary(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Boun
     )
 
 
-def graph(model: keras.Model) -> list[Any]:
-    """The nodes of a Functional model's graph, inputs among them, in the order in which it calls them."""
-    return [node for _, each in sorted(model._nodes_by_depth.items(), reverse=True) for node in each]
-
-
 def feeding(model: keras.Model, found: Boundary) -> list[Any]:
     """The nodes that the features are made by: the frozen half's graph, without inputs, in order."""
-    return list(_feeding(graph(model), list(found.features.values()), set()))
+    return list(_feeding(graph_nodes(model), list(found.features.values()), set()))
 
 
 def _below(nodes: Sequence[Any], trained: Set[int], banned: set[int], *, dropout: bool) -> tuple[list[Any], str, str]:
@@ -142,7 +138,7 @@ def _obstacle(node: Any, trained: Set[int], *, dropout: bool) -> str:
 
 def _layers(node: Any) -> Iterable[Any]:
     """The layer of a node with all layers inside; nothing for a bare operation."""
-    return node.operation._flatten_layers() if isinstance(node.operation, keras.Layer) else ()
+    return flatten_layers(node.operation) if isinstance(node.operation, keras.Layer) else ()
 
 
 def _crossing(nodes: Sequence[Any], below: Sequence[Any], outputs: Sequence[Any]) -> set[int]:
@@ -177,7 +173,7 @@ def _halves(model: keras.Model, found: Boundary) -> Cut:
     }
     known = {id(tensor): fresh[name] for name, tensor in features.items()}
     passed: dict[str, Any] = {}
-    wanted = list(_feeding(graph(model), model.outputs, set(known)))
+    wanted = list(_feeding(graph_nodes(model), model.outputs, set(known)))
     for tensor in model.inputs:
         if any(id(tensor) == id(each) for node in wanted for each in node.input_tensors):
             passed[tensor.name] = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)

@@ -29,6 +29,7 @@ from ftapp.data.batches import Draw, Encoded, View, prefetched
 from ftapp.freezing import feature_cache, proof
 from ftapp.freezing.cut import Boundary, Cut
 from ftapp.freezing.feature_files import FORMAT, Column, Store, numpy_dtype
+from ftapp.models.keras_internals import graph_nodes
 from ftapp.models.layers import name_variables, own_variables, weighted_layers
 
 Told = Callable[[int, int], bool]
@@ -78,13 +79,12 @@ def _graph(model: keras.Model) -> Iterator[str]:
     def named(value: Any) -> Any:
         return numbers.get(id(value), value)
 
-    for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True):
-        for node in nodes:
-            layer = node.operation
-            config = layer.get_config() if isinstance(layer, keras.Layer) else {}
-            arguments = keras.tree.map_structure(named, (node.arguments.args, node.arguments.kwargs))
-            yield f"{type(layer).__name__} {[(k, v) for k, v in config.items() if k != 'name']} {arguments}"
-            numbers |= {id(tensor): f"#{len(numbers) + index}" for index, tensor in enumerate(node.outputs)}
+    for node in graph_nodes(model):
+        layer = node.operation
+        config = layer.get_config() if isinstance(layer, keras.Layer) else {}
+        arguments = keras.tree.map_structure(named, (node.arguments.args, node.arguments.kwargs))
+        yield f"{type(layer).__name__} {[(k, v) for k, v in config.items() if k != 'name']} {arguments}"
+        numbers |= {id(tensor): f"#{len(numbers) + index}" for index, tensor in enumerate(node.outputs)}
 
 
 class Features:

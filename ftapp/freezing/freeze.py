@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.layers import has_dropout
 
 
@@ -33,9 +34,9 @@ def dropout_disabled(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
     dropout of its scores), and those of `below`, layers without weights among frozen ones. A model that trains in the
     context must be compiled in it.
     """
-    frozen = [layer for layer in model._flatten_layers() if layer is not model and layer.weights]
+    frozen = [layer for layer in flatten_layers(model) if layer is not model and layer.weights]
     frozen = [layer for layer in frozen if not layer.trainable_weights]
-    inside = {id(part): part for layer in (*frozen, *below) for part in layer._flatten_layers()}
+    inside = {id(part): part for layer in (*frozen, *below) for part in flatten_layers(layer)}
     with dropout_rates((part, 0.0) for part in inside.values() if has_dropout(part)):
         yield
 

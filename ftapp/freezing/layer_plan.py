@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ftapp.models.keras_internals import own_weights
 from ftapp.models.layers import ModelLayer, describe_layers, own_variables, size_of
 from ftapp.recipe import Recipe, layer_rules
 from ftapp.recipe.layer_rules import Rule, WeightedLayer
@@ -129,7 +130,7 @@ def plan_layers(layers: Sequence[ModelLayer], rules: Sequence[Rule]) -> LayerPla
                 layer=each.layer,
                 trainable=trains,
                 rule=rule,
-                trained=tuple(each.layer._trainable_variables) if trains else (),
+                trained=tuple(own_weights(each.layer)) if trains else (),
                 frozen=() if trains else tuple(own_variables(each.layer)),
             )
             for each, trains, rule in zip(layers, trainable, deciding, strict=True)

@@ -21,6 +21,7 @@ from ftapp.data.batches import encode_images, encode_texts, padded_width
 from ftapp.data.texts import prepare
 from ftapp.models import preset_files
 from ftapp.models.heads import add_head
+from ftapp.models.keras_internals import flatten_layers, own_weights
 from ftapp.recipe import Recipe, presets, too_long
 
 _DESCRIPTION = "ftapp.json"
@@ -131,8 +132,8 @@ def batch_normalized(model: keras.Model) -> list[Any]:
     """
     return [
         layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and layer._trainable_variables
+        for layer in flatten_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and own_weights(layer)
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.layers import own_variables
 
 # Mean, variance, the two of them applied, scale and offset: a few operations for each element that is normalized.
@@ -134,7 +135,7 @@ def _example(tensor: Any, size: Sequence[int]) -> Any:
 
 def _operations(model: Any) -> list[Any]:
     """The model, all layers in it, and the operations of its graph and of graphs in it, each once."""
-    layers = list(model._flatten_layers())
+    layers = flatten_layers(model)
     graphs = [layer for layer in layers if isinstance(layer, keras.Function)]
     found = [*layers, *(operation for graph in graphs for operation in graph.operations)]
     return list({id(each): each for each in found}.values())

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.models import backend
+from ftapp.models.keras_internals import graph_nodes
 from ftapp.recipe import Head, Model
 
 # The weight of a linear SVM's squared norm beside its hinge loss; 1e-3 suits some hundred to some thousand examples
@@ -49,8 +50,7 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
 
 def normalization(model: Any) -> Any | None:
     """The node of a Functional model's graph at which a new head normalizes its features; None where it does not."""
-    nodes = (node for each in model._nodes_by_depth.values() for node in each)
-    return next((node for node in nodes if node.operation.name == NORMALIZATION), None)
+    return next((node for node in graph_nodes(model) if node.operation.name == NORMALIZATION), None)
 
 
 def calibrate(model: Any, inputs: Iterable[Any], progress: Callable[[int], bool]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from ftapp.models.keras_internals import flatten_layers, inner_layers, own_statistics, own_weights
 from ftapp.recipe.layer_rules import WeightedLayer
 
 # Names by which KerasHub's backbones number their repeated blocks: stack0_block1 (ResNet), block5_conv1 (VGG), block2a
@@ -47,7 +48,7 @@ def size_of(variables: Sequence[Any]) -> int:
 
 def own_variables(layer: Any) -> list[Any]:
     """The weights that belong to the layer itself, not to layers inside of it. Random layers' seeds are not weights."""
-    return [*layer._trainable_variables, *layer._non_trainable_variables]
+    return [*own_weights(layer), *own_statistics(layer)]
 
 
 def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
@@ -57,7 +58,7 @@ def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
     it too, as Gemma 3n's embeddings hold its decoder.
     """
     seen: set[int] = set()
-    called = {id(layer) for layer in model.layers if layer._layers}
+    called = {id(layer) for layer in model.layers if inner_layers(layer)}
 
     def walk(layer: Any, path: tuple[str, ...], parents: tuple[Any, ...]) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
         if id(layer) in seen:
@@ -65,7 +66,7 @@ def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
         seen.add(id(layer))
         if own_variables(layer):
             yield "/".join(path), layer, parents
-        for child in layer._layers:
+        for child in inner_layers(layer):
             if id(child) not in called:
                 yield from walk(child, (*path, child.name), (*parents, layer))
 
@@ -112,7 +113,7 @@ def describe_layers(model: Any, backbone: Any) -> list[ModelLayer]:
         model: The Functional model that trains.
         backbone: The pretrained model whose layers it contains.
     """
-    pretrained = {id(layer) for layer in backbone._flatten_layers()}
+    pretrained = {id(layer) for layer in flatten_layers(backbone)}
     found = list(weighted_layers(model))
     blocks = [_block((*parents, layer)) if id(layer) in pretrained else None for _, layer, parents in found]
     order = list(dict.fromkeys(block.path for block in blocks if block is not None))
@@ -195,7 +196,7 @@ def _groups(lineage: Sequence[Any], block: _Block | None) -> Iterator[str]:
     # A norm is named after what it stands beside (self_attention_layer_norm), so what it lies in tells: norms of
     # queries, keys or heads are part of the attention, those in a wrapper around an attention are not.
     if _any(_ATTENTION, words[:-1] if is_norm else words):
-        if not (is_norm and any("Attention" in type(each).__name__ for each in lineage[-2]._layers)):
+        if not (is_norm and any("Attention" in type(each).__name__ for each in inner_layers(lineage[-2]))):
             yield "attention"
     elif _any(_EMBEDDING, [*words[-2:], *(variable.name for variable in own_variables(layer))]):
         yield "embeddings"

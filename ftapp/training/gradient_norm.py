@@ -9,7 +9,7 @@ import keras
 
 
 def watched(base: Any) -> Any:
-    """`base`, a Keras optimizer class, that remembers the norm of the gradients of its last update.
+    """`base`, an optimizer class with hooks, that remembers the norm of the gradients of its last update.
 
     gradient_norm: a float32 scalar of the backend's, there from the update to the end of the same step; None before.
     """
@@ -17,10 +17,9 @@ def watched(base: Any) -> Any:
     class Watched(base):
         gradient_norm: Any = None
 
-        # Called once with the gradients of all weights, unscaled.
-        def _clip_gradients(self, grads: Sequence[Any]) -> Sequence[Any]:
-            self.gradient_norm = norm(grads)
-            clipped: Sequence[Any] = super()._clip_gradients(grads)
+        def clip_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
+            self.gradient_norm = norm(gradients)
+            clipped: Sequence[Any] = super().clip_gradients(gradients)
             return clipped
 
     return Watched

@@ -87,6 +87,7 @@ def test(
     from ftapp.data import batches
     from ftapp.freezing import freeze, proof
     from ftapp.models import backend, build
+    from ftapp.models.keras_internals import own_weights
     from ftapp.training.job import build_model
     from ftapp.training.phases import compiled
     from ftapp.training.session import staged
@@ -101,7 +102,7 @@ def test(
     freeze.apply(model, plan)
     before, others = proof.digests(plan), proof.hashed(_others(model, former))
     # Statistics stay out of these: a new head's are given their first values.
-    weights = {id(each) for made in plan.decisions for each in made.layer._trainable_variables}
+    weights = {id(each) for made in plan.decisions for each in own_weights(made.layer)}
     frozen = weights & {id(each) for made in plan.decisions for each in made.frozen}
     kept = [(each, np.array(keras.ops.convert_to_numpy(each))) for each in model.variables if id(each) not in frozen]
     begun = time.perf_counter()
@@ -197,8 +198,9 @@ def _swept(
 
 def _others(model: Any, former: Any) -> dict[str, Any]:
     """What else a run would go on from: the states of random layers, and the optimizer of the phase before."""
-    generators = [each for layer in model._flatten_layers() for each in getattr(layer, "_seed_generators", ())]
-    variables = [*(generator.state for generator in generators), *(former.variables if former else ())]
+    from ftapp.models.keras_internals import seed_generators
+
+    variables = [*(generator.state for generator in seed_generators(model)), *(former.variables if former else ())]
     return dict(zip(map(str, range(len(variables))), variables, strict=True))
 
 

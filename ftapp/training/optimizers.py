@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from ftapp.models.keras_internals import moments, optimizer_variables, variable_index, with_hooks
 from ftapp.recipe import Phase
 from ftapp.training import gradient_norm
 
@@ -17,14 +18,6 @@ _CLASSES = {
     "sgd": keras.optimizers.SGD,
     "rmsprop": keras.optimizers.RMSprop,
     "lion": keras.optimizers.Lion,
-}
-# Where these keep what they remember of each weight: lists in the order of the weights that they were built for.
-_MOMENTS = {
-    "adam": ("_momentums", "_velocities"),
-    "adamw": ("_momentums", "_velocities"),
-    "sgd": ("momentums",),
-    "rmsprop": ("_velocities",),
-    "lion": ("_momentums",),
 }
 _SGD_MOMENTUM = 0.9
 
@@ -75,9 +68,12 @@ def make_optimizer(
         options["momentum"] = _SGD_MOMENTUM
     # On torch Keras puts a class of its own, which updates many weights at once, in the place of the one asked for.
     kind = type(_CLASSES[phase.optimizer](**options))
+    is_grouped = any(group != Group() for group in groups)
+    if phase.gradient_norm or is_grouped:
+        kind = with_hooks(kind)
     if phase.gradient_norm:
         kind = gradient_norm.watched(kind)
-    if all(group == Group() for group in groups):
+    if not is_grouped:
         return kind(**options)
     optimizer = _grouped(kind)(**options)
     optimizer.build(list(variables))
@@ -93,54 +89,50 @@ def _leads(former: Any, kind: str) -> dict[int, int]:
     if former is None or former.name != kind or not former.built:
         return {}
     steps = int(keras.ops.convert_to_numpy(former.iterations))
-    groups = getattr(former, "groups", None) or [Group()] * len(former._trainable_variables)
+    groups = getattr(former, "groups", None) or [Group()] * len(optimizer_variables(former))
     return {
         id(variable): steps + group.lead
-        for variable, group in zip(former._trainable_variables, groups, strict=True)
+        for variable, group in zip(optimizer_variables(former), groups, strict=True)
         if steps + group.lead
     }
 
 
 def _copy_moments(former: Any, optimizer: Any, variable: Any) -> None:
-    for name in _MOMENTS[optimizer.name]:
-        old, new = (getattr(each, name)[each._get_variable_index(variable)] for each in (former, optimizer))
+    for old, new in zip(moments(former, variable), moments(optimizer, variable), strict=True):
         new.assign(keras.ops.copy(old))
 
 
 def _grouped(base: Any) -> Any:
-    """`base`, a Keras optimizer class, with a group for each of the weights that it is built for, in their order."""
+    """`base`, an optimizer class with hooks, with a group for each of its weights, in their order."""
 
     class Grouped(base):
         groups: tuple[Group, ...] = ()
         _active = Group()
 
-        # What Keras reads wherever it computes an update, weight decay included.
-
         @property
         def iterations(self) -> Any:
             return super().iterations + self._active.lead if self._active.lead else super().iterations
 
-        def _get_current_learning_rate(self) -> Any:
-            rate = super()._get_current_learning_rate()
+        def current_learning_rate(self) -> Any:
+            rate = super().current_learning_rate()
             return rate * self._active.multiplier if self._active.multiplier != 1.0 else rate
 
-        # Called once each for all weights in every step, after the clipping, which sees all groups together.
+        # The clipping before these sees all groups together.
 
-        def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
+        def apply_weight_decay(self, variables: Sequence[Any]) -> None:
             for members in self._each_group(variables):
-                super()._apply_weight_decay([variables[index] for index in members])
+                super().apply_weight_decay([variables[index] for index in members])
 
-        def _backend_update_step(self, grads: Sequence[Any], variables: Sequence[Any], _: Any) -> None:
+        def update_weights(self, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
             for members in self._each_group(variables):
-                super()._backend_update_step(
-                    [grads[index] for index in members], [variables[index] for index in members], self.learning_rate
-                )
+                chosen = [variables[index] for index in members]
+                super().update_weights([gradients[index] for index in members], chosen)
 
         def _each_group(self, variables: Sequence[Any]) -> Iterator[list[int]]:
             """Where the members of each group stand in `variables`, with that group in force meanwhile."""
             members: dict[Group, list[int]] = {}
             for index, variable in enumerate(variables):
-                members.setdefault(self.groups[self._get_variable_index(variable)], []).append(index)
+                members.setdefault(self.groups[variable_index(self, variable)], []).append(index)
             try:
                 for self._active, indices in members.items():
                     yield indices

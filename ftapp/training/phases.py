@@ -29,6 +29,7 @@ from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.freezing.proof import Proof
 from ftapp.models import backend, build, heads
 from ftapp.models.build import Pretrained
+from ftapp.models.keras_internals import flatten_layers, seed_generators
 from ftapp.models.layers import has_dropout
 from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.schedule import rate_at
@@ -82,7 +83,7 @@ class Job:
         self._recipe, self._pretrained, self._model, self._splits = recipe, pretrained, model, splits
         self._plans = plans
         self._run, self._log, self._control = run, log, control
-        self._dropout = [(layer, layer.rate) for layer in model._flatten_layers() if has_dropout(layer)]
+        self._dropout = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
         self._fills = bool(build.batch_normalized(model))  # the last batch of an epoch
         self._progress = ProgressLog(log)
         self._good = LastGood()
@@ -510,9 +511,6 @@ def compiled(recipe: Recipe, phase: Phase, model: Instrumented, plan: LayerPlan,
 
 def seed_layers(model: keras.Model, key: Sequence[int]) -> None:
     """Start the random numbers of dropout anew from (seed, phase, epoch); within an epoch they count its steps."""
-    generators = [
-        generator for layer in model._flatten_layers() for generator in getattr(layer, "_seed_generators", ())
-    ]
-    for index, generator in enumerate(generators):
+    for index, generator in enumerate(seed_generators(model)):
         state = np.random.SeedSequence([*key, index]).generate_state(1)[0]
         generator.state.assign(np.array([state, 0], np.uint32))

@@ -21,6 +21,7 @@ import msgspec
 from ftapp import recipe as recipes
 from ftapp.analysis import advice
 from ftapp.common.errors import Problem, RecipeError, RunError
+from ftapp.models.keras_internals import own_weights
 from ftapp.models.layers import describe_layers, own_variables, size_of
 from ftapp.recipe import Phase, Recipe, sources
 from ftapp.recipe.layer_rules import Rule, WeightedLayer
@@ -53,10 +54,11 @@ class _Held:
         """What the frozen half does: the whole model's calls for the nodes that make the features."""
         from ftapp.freezing import cut
         from ftapp.models import flops
+        from ftapp.models.keras_internals import graph_nodes
 
         if self.calls is None:
             return None
-        nodes = [node for node in cut.graph(self.model) if not node.is_input]
+        nodes = [node for node in graph_nodes(self.model) if not node.is_input]
         inside = dict(zip(map(id, nodes), flops.outermost(self.calls), strict=True))
         made = cut.feeding(self.model, boundary)
         return [self.calls[index] for node in made for index in inside[id(node)]]
@@ -464,7 +466,7 @@ def _structure(held: _Held, classes: int | None) -> Structure:
                 path=path,
                 kind=type(layer).__name__,
                 parameters=size_of(own_variables(layer)) if description else 0,
-                trainable=size_of(layer._trainable_variables) if description else 0,
+                trainable=size_of(own_weights(layer)) if description else 0,
                 weighted=description is not None,
                 shape=shapes.get(id(layer)),
                 flops=by_layer.get(id(layer), 0) if held.calls is not None else None,

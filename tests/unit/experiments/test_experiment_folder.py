@@ -154,7 +154,7 @@ def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
     assert experiment.status(["done", "interrupted", "done"]) == "interrupted"
     assert experiment.status(["done", "running", "done"]) == "running"  # it has ended since that was seen
     facts = experiment.facts
-    experiment._write(facts | {"runs": facts["runs"][:2]})
+    experiment.write_facts(facts | {"runs": facts["runs"][:2]})
     assert experiment.status(done[:2]) == "interrupted"
 
 
