@@ -112,7 +112,7 @@ def measure_keras(arm: str, args: argparse.Namespace) -> Figures:
     import keras
     import keras_hub
 
-    from ftapp.data import batches
+    from ftapp.data.encoded import load_encoded
     from ftapp.models import backend
 
     loaded = recipes.load(write_recipe(arm, args))
@@ -120,7 +120,7 @@ def measure_keras(arm: str, args: argparse.Namespace) -> Figures:
     causal_lm = keras_hub.models.CausalLM.from_preset(loaded.model.preset, dtype=keras.config.dtype_policy())
     preprocessor = causal_lm.preprocessor
     preprocessor.sequence_length = LENGTH
-    train = batches.load(loaded, preprocessor, lambda activity, done, total: None).train
+    train = load_encoded(loaded, preprocessor, lambda activity, done, total: None).train
     everything = np.arange(len(train))
     x, y = train.inputs(everything, None), train.targets(everything)
 

@@ -73,16 +73,17 @@ def make_preset(folder: Path, *, tiny: bool) -> None:
 
 def forward(loaded: Recipe) -> None:
     """Score every image of the recipe."""
-    from ftapp.data import batches
+    from ftapp.data.encoded import load_encoded
+    from ftapp.data.order import evaluation_order
     from ftapp.models import backend, build
 
     backend.choose_precision(loaded.precision)
     pretrained = build.load_pretrained(loaded)
-    splits = batches.load(loaded, pretrained.preprocessor, lambda activity, done, total: None)
+    splits = load_encoded(loaded, pretrained.preprocessor, lambda activity, done, total: None)
     model = build.build(loaded, pretrained, len(splits.classes))
     model.compile(jit_compile=backend.jit_compile())
     for dataset in (splits.train, splits.test):
-        for members in batches.evaluation_order(len(dataset), BATCH, None, 0, None):
+        for members in evaluation_order(len(dataset), BATCH, None, 0, None):
             model.predict_on_batch(dataset.inputs(np.asarray(members), None))
 
 

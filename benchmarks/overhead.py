@@ -122,13 +122,14 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
     import keras
     import tensorflow
 
-    from ftapp.data import batches
+    from ftapp.data.encoded import load_encoded
+    from ftapp.data.order import epoch_order
     from ftapp.models import backend, build
     from ftapp.training.optimizers import make_optimizer
 
     backend.choose_precision(recipe.precision)
     pretrained = build.load_pretrained(recipe)
-    train = batches.load(recipe, pretrained.preprocessor, lambda activity, done, total: None).train
+    train = load_encoded(recipe, pretrained.preprocessor, lambda activity, done, total: None).train
     model = build.build(recipe, pretrained, 2)
     model.compile(
         optimizer=make_optimizer(recipe.phase[0]),
@@ -136,7 +137,7 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=backend.jit_compile(),
     )
-    order = batches.epoch_order(len(train), BATCH, (0, 0, 0))
+    order = epoch_order(len(train), BATCH, (0, 0, 0))
     chosen = [order[number % len(order)] for number in range(steps)]
     ready = [(train.inputs(members, None), train.targets(members)) for members in chosen]
     x = {name: np.stack([batch[name] for batch, _ in ready]) for name in ready[0][0]}

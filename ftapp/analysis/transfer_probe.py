@@ -24,7 +24,10 @@ from scipy import stats
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.data import Splits, Subset, batches
+from ftapp.data import Splits, Subset
+from ftapp.data.dataset import EncodedDataset
+from ftapp.data.encoded import Images, LabelledTexts
+from ftapp.data.order import evaluation_order
 from ftapp.models.keras_internals import operation_of
 from ftapp.models.layers import block_ends, inner_blocks
 from ftapp.recipe import Recipe
@@ -112,14 +115,14 @@ def _read(
     if not outputs and not inner:
         return {}
     model = _Inside(backbone, inner) if inner else keras.Model(backbone.input, outputs)
-    encoded: batches.Encoded
+    encoded: EncodedDataset
     if recipe.task == "image-classification":
-        encoded = batches.Images(chosen, preprocessor, None)
+        encoded = Images(chosen, preprocessor, None)
     else:
-        encoded = batches.LabelledTexts(chosen, preprocessor)
+        encoded = LabelledTexts(chosen, preprocessor)
     features: dict[str, NDArray[np.float32]] = {}
     done = 0
-    for batch in batches.evaluation_order(len(chosen), _AT_ONCE, None, recipe.seed, encoded.lengths):
+    for batch in evaluation_order(len(chosen), _AT_ONCE, None, recipe.seed, encoded.lengths):
         progress("computing the features of a sample", done, len(chosen))
         made = model.predict_on_batch(encoded.inputs(np.resize(batch, _AT_ONCE), None))
         for name, values in made.items():

@@ -105,7 +105,7 @@ def normalised(text: str) -> str:
 
 
 def prepare(text: str) -> str:
-    """A text as models read it, in training as in prediction: `ftapp.data.batches` encodes no other.
+    """A text as models read it, in training as in prediction: `ftapp.data.encoding` encodes no other.
 
     Composed characters (NFC), line ends of one character, a space for each `<br />` tag, which reviews from web pages
     carry and of which a tokenizer makes four tokens, and a replacement for halves of surrogate pairs, which no encoding

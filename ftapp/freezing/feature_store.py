@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import reason
-from ftapp.data.batches import Draw, Encoded, View, prefetched
+from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset
+from ftapp.data.prefetch import prefetch
 from ftapp.freezing import feature_cache, proof
 from ftapp.freezing.cut import Boundary, Cut
 from ftapp.freezing.feature_files import FORMAT, Column, Store, numpy_dtype
@@ -93,7 +94,7 @@ class Features:
     views: how many augmented views of each example are kept; epoch e trains on view e modulo `views`.
     """
 
-    def __init__(self, dataset: Encoded, cut: Cut, store: Store, views: int) -> None:
+    def __init__(self, dataset: EncodedDataset, cut: Cut, store: Store, views: int) -> None:
         self._dataset, self._cut, self._store, self._views = dataset, cut, store, views
         self._has_told = False
 
@@ -109,7 +110,7 @@ class Features:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def inputs(self, indices: NDArray[np.int64], draw: Draw | None) -> dict[str, Any]:
+    def inputs(self, indices: NDArray[np.int64], draw: BatchKey | None) -> dict[str, Any]:
         """The features of these examples, with those of the model's inputs that the rest needs too."""
         inputs, absent = self._store.read(self._keys(indices, draw), self._dataset.width(indices))
         if absent:
@@ -122,7 +123,7 @@ class Features:
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         return self._dataset.targets(indices)
 
-    def prepare(self, indices: NDArray[np.int64], draw: Draw | None, told: Told) -> bool:
+    def prepare(self, indices: NDArray[np.int64], draw: BatchKey | None, told: Told) -> bool:
         """Check what is kept of these examples' features, and compute what is missing or damaged.
 
         told: as in `ftapp.training.evaluate.measure`. Returns False when `told` gave up. Where the features cannot be
@@ -144,7 +145,7 @@ class Features:
                 return True
             return self._complete(indices, draw, told)
 
-    def _complete(self, indices: NDArray[np.int64], draw: Draw | None, told: Told) -> bool:
+    def _complete(self, indices: NDArray[np.int64], draw: BatchKey | None, told: Told) -> bool:
         """Compute what is missing of these examples and append it. The entry's lock is held."""
         store, wanted = self._store, self._keys(indices, draw)
         store.refresh()
@@ -203,7 +204,7 @@ class Features:
         )
 
     def _compute_into(
-        self, inputs: dict[str, NDArray[Any]], indices: NDArray[np.int64], places: Sequence[int], draw: Draw | None
+        self, inputs: dict[str, NDArray[Any]], indices: NDArray[np.int64], places: Sequence[int], draw: BatchKey | None
     ) -> None:
         """Compute the features of the examples at these places among `indices`, and put them there into `inputs`."""
         if not self._store.unwritable and not self._has_told:
@@ -226,11 +227,11 @@ class Features:
                         else:
                             row[0] = values
 
-    def missing(self, indices: NDArray[np.int64], draw: Draw | None) -> int:
+    def missing(self, indices: NDArray[np.int64], draw: BatchKey | None) -> int:
         """How many of these examples' features are still to be computed."""
         return len(self._missing(indices, self._keys(indices, draw)))
 
-    def seconds(self, indices: NDArray[np.int64], draw: Draw | None) -> float:
+    def seconds(self, indices: NDArray[np.int64], draw: BatchKey | None) -> float:
         """Seconds that the features of one example take, by a probe on some: of at most two batches after a first."""
         sample = [int(index) for index in indices[: 3 * _AT_ONCE]]
         times = [time.perf_counter()]
@@ -251,7 +252,7 @@ class Features:
             blank[column.name] = np.zeros(shape, numpy_dtype(self._cut.frozen.output[column.name].dtype))
         return blank | self._passed(indices, None)
 
-    def verify(self, indices: NDArray[np.int64], draw: Draw | None) -> float:
+    def verify(self, indices: NDArray[np.int64], draw: BatchKey | None) -> float:
         """Compute features that are kept once more, and compare.
 
         Returns the largest difference as a share of the largest feature. Raises RunError when it is more than rounding
@@ -285,7 +286,7 @@ class Features:
         self._check(keys)
         return len(keys)
 
-    def _passed(self, indices: NDArray[np.int64], draw: Draw | None) -> dict[str, Any]:
+    def _passed(self, indices: NDArray[np.int64], draw: BatchKey | None) -> dict[str, Any]:
         """Those of the model's own inputs that the rest needs too."""
         if not self._cut.passed:
             return {}
@@ -299,7 +300,7 @@ class Features:
         return [index for key, index in by_key.items() if key not in self._store]
 
     def _computed(
-        self, indices: Sequence[int], draw: Draw | None
+        self, indices: Sequence[int], draw: BatchKey | None
     ) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
         """(examples, features by column), in batches of one size and of one length."""
         groups: dict[int | None, list[int]] = {}
@@ -314,7 +315,7 @@ class Features:
         def make(batch: NDArray[np.int64]) -> tuple[NDArray[np.int64], Any]:
             return batch, self._dataset.inputs(np.resize(batch, _AT_ONCE), self._view(draw))
 
-        for batch, inputs in prefetched(make, iter(batches)):
+        for batch, inputs in prefetch(make, iter(batches)):
             with _computing:
                 outputs = self._cut.frozen.predict_on_batch(inputs)
             yield batch, {name: values[: len(batch)] for name, values in outputs.items()}
@@ -326,8 +327,8 @@ class Features:
             return [self._dataset.width(indices) or 0] * len(indices)
         return [int(lengths[index]) for index in indices]
 
-    def _view(self, draw: Draw | None) -> View | None:
-        return View(draw.seed, draw.epoch % self._views) if draw is not None and self._views else None
+    def _view(self, draw: BatchKey | None) -> AugmentedView | None:
+        return AugmentedView(draw.seed, draw.epoch % self._views) if draw is not None and self._views else None
 
-    def _keys(self, indices: NDArray[np.int64], draw: Draw | None) -> list[bytes]:
-        return self._dataset.keys(indices, self._view(draw))
+    def _keys(self, indices: NDArray[np.int64], draw: BatchKey | None) -> list[bytes]:
+        return self._dataset.digests(indices, self._view(draw))

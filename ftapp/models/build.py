@@ -17,7 +17,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.durable import new_folder_in_place
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, nearest, quote
 from ftapp.data import images
-from ftapp.data.batches import encode_images, encode_texts, padded_width
+from ftapp.data.encoding import encode_images, encode_texts, padded_width
 from ftapp.data.texts import prepare
 from ftapp.models import preset_files
 from ftapp.models.heads import add_head

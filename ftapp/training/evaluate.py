@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ftapp.analysis.metrics.calibration import bin_confidences
 from ftapp.analysis.metrics.confusion import count_confusion
-from ftapp.data.batches import Dataset, prefetched
+from ftapp.data.dataset import Dataset
+from ftapp.data.prefetch import prefetch
 from ftapp.training.instrumented_model import Instrumented, values
 
 
@@ -41,7 +42,7 @@ def measure(
     totals: dict[str, float] = {}
     counts: NDArray[np.int64] | None = None
     bins: NDArray[np.float64] | None = None
-    for x, y in prefetched(lambda indices: (dataset.inputs(indices, None), dataset.targets(indices)), iter(order)):
+    for x, y in prefetch(lambda indices: (dataset.inputs(indices, None), dataset.targets(indices)), iter(order)):
         metrics, predicted = values(model.test_on_batch(x, y, return_dict=True))
         for name, value in metrics.items():
             totals[name] = totals.get(name, 0.0) + value * len(y)

@@ -10,7 +10,9 @@ import keras
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, Problem, ProofError, RecipeError
-from ftapp.data import DocumentSplits, Splits, batches, preview
+from ftapp.data import DocumentSplits, Splits, preview
+from ftapp.data.dataset import BatchKey, EncodedSplits
+from ftapp.data.encoded import Images, load_encoded
 from ftapp.freezing.layer_plan import LayerPlan, plan_phases
 from ftapp.freezing.proof import combined, digests
 from ftapp.models import backend, build
@@ -60,7 +62,7 @@ def train(
         )
     )
     pretrained = build.load_pretrained(recipe, progress)
-    splits = batches.load(recipe, pretrained.preprocessor, progress, found)
+    splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
     log.write(
         DataLoaded(
             time=time.time(),
@@ -73,8 +75,8 @@ def train(
             notes=list(splits.notes),
         )
     )
-    if recipe.augmentation and isinstance(splits.train, batches.Images):
-        grid = splits.train.grid(_IMAGES, _VIEWS, batches.Draw(recipe.seed, 0, 0, 0))
+    if recipe.augmentation and isinstance(splits.train, Images):
+        grid = splits.train.grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
         control.save(lambda: preview.sheet(grid, run.augmentation_file), grid.nbytes)
     model, plans = build_model(recipe, pretrained, splits)
     layers, weights = plans[0].descriptions, digests(plans[0])
@@ -124,7 +126,7 @@ def _marks(failure: Exception | None, step: int, *, is_whole: bool) -> dict[str,
     return {"status": "failed", "step": step, "proof": proof, "error": str(failure)}
 
 
-def build_model(recipe: Recipe, pretrained: Pretrained, splits: batches.Splits) -> tuple[keras.Model, list[LayerPlan]]:
+def build_model(recipe: Recipe, pretrained: Pretrained, splits: EncodedSplits) -> tuple[keras.Model, list[LayerPlan]]:
     """Build the model as the run begins with it, and plan its phases.
 
     Raises:

@@ -28,7 +28,7 @@ from ftapp.recipe import Evaluate, Recipe
 from ftapp.runs.events import Event, EventLog, PhaseStarted, Progressed, Stepped
 
 if TYPE_CHECKING:
-    from ftapp.data.batches import Draw
+    from ftapp.data.dataset import BatchKey
 
 
 def main(file: Path, phase: int, rates: tuple[float, float], steps: int) -> int:
@@ -84,7 +84,7 @@ def test(
     found = data.read_early(recipe, progress)
     import keras
 
-    from ftapp.data import batches
+    from ftapp.data.encoded import load_encoded
     from ftapp.freezing import freeze, proof
     from ftapp.models import backend, build
     from ftapp.models.keras_internals import own_weights
@@ -95,7 +95,7 @@ def test(
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
     pretrained = build.load_pretrained(recipe, progress)
-    splits = batches.load(recipe, pretrained.preprocessor, progress, found)
+    splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
     model, plans = build_model(recipe, pretrained, splits)
     former = _trained(recipe, index, pretrained, model, plans, splits, progress)
     phase, plan = recipe.phase[index], plans[index]
@@ -152,8 +152,9 @@ def _swept(
 
     model: whole, with the random layers of the stage's; train: the training examples, not as features.
     """
-    from ftapp.data import batches
-    from ftapp.data.batches import Draw
+    from ftapp.data.dataset import BatchKey
+    from ftapp.data.order import phase_order
+    from ftapp.data.prefetch import prefetch
     from ftapp.models import build
     from ftapp.training.instrumented_model import values
     from ftapp.training.phases import seed_layers
@@ -161,7 +162,7 @@ def _swept(
 
     key, data = (recipe.seed, index), stage.data["train"]
 
-    def prepare(indices: NDArray[np.int64], draw: Draw) -> bool:
+    def prepare(indices: NDArray[np.int64], draw: BatchKey) -> bool:
         told = functools.partial(goes_on, "features of the train split")
         return not stage.features or stage.features["train"].prepare(indices, draw, told)
 
@@ -169,20 +170,20 @@ def _swept(
         progress(activity, done, total)
         return True
 
-    def draws() -> Iterator[tuple[NDArray[np.int64], Draw]]:
+    def draws() -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         size, fills = recipe.phase[index].batch_size, bool(build.batch_normalized(model))
-        for epoch, order in enumerate(batches.orders(train, size, steps, key, fill=fills)):
-            prepare(np.concatenate(order), Draw(*key, epoch, 0))
-            yield from ((examples, Draw(*key, epoch, number)) for number, examples in enumerate(order))
+        for epoch, order in enumerate(phase_order(train, size, steps, key, fill=fills)):
+            prepare(np.concatenate(order), BatchKey(*key, epoch, 0))
+            yield from ((examples, BatchKey(*key, epoch, number)) for number, examples in enumerate(order))
 
-    def batch(drawn: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any, Draw]:
+    def batch(drawn: tuple[NDArray[np.int64], BatchKey]) -> tuple[Any, Any, BatchKey]:
         return data.inputs(*drawn), data.targets(drawn[0]), drawn[1]
 
     if index == 0:
         told = functools.partial(goes_on, "mean and variance of the features")
         calibrate(recipe, recipe.phase[0], stage, train, prepare, told)
     curve, growth = Curve(steps), (rates[1] / rates[0]) ** (1 / (steps - 1))
-    for number, (x, y, draw) in enumerate(batches.prefetched(batch, draws())):
+    for number, (x, y, draw) in enumerate(prefetch(batch, draws())):
         if draw.step == 0:
             seed_layers(model, (*key, draw.epoch))
         stage.model.optimizer.learning_rate = rate = rates[0] * growth**number

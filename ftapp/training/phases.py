@@ -22,8 +22,9 @@ from ftapp.analysis.metrics.token_share import find_common_tokens
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import list_names
 from ftapp.common.safe_files import reason
-from ftapp.data import batches
-from ftapp.data.batches import Draw, Splits
+from ftapp.data.dataset import BatchKey, EncodedSplits
+from ftapp.data.order import evaluation_order, phase_order
+from ftapp.data.prefetch import prefetch
 from ftapp.freezing import freeze
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.freezing.proof import Proof
@@ -75,7 +76,7 @@ class Job:
         pretrained: Pretrained,
         model: keras.Model,
         plans: Sequence[LayerPlan],
-        splits: Splits,
+        splits: EncodedSplits,
         run: Run,
         log: EventLog,
         control: Control,
@@ -207,15 +208,15 @@ class Job:
         if self._control.steps == 0:
             self._evaluate()
 
-        def batch(key: tuple[NDArray[np.int64], Draw]) -> tuple[Any, Any, bytes]:
-            return data.inputs(*key), data.targets(key[0]), b"".join(self._splits.train.keys(key[0], None))
+        def batch(key: tuple[NDArray[np.int64], BatchKey]) -> tuple[Any, Any, bytes]:
+            return data.inputs(*key), data.targets(key[0]), b"".join(self._splits.train.digests(key[0], None))
 
         rate, is_timed = math.nan, steps <= _TIMED
         every = self._recipe.samples.every if self._recipe.samples else None
         if not self._heed():
             return
         self._steps.begin_step()
-        for number, (x, y, examples) in enumerate(batches.prefetched(batch, self._draws(index, phase, stage))):
+        for number, (x, y, examples) in enumerate(prefetch(batch, self._draws(index, phase, stage))):
             if number % per_epoch == 0:
                 seed_layers(self._model, (self._recipe.seed, index, number // per_epoch))
             if rate != (wanted := self._factor * rate_at(phase, number, steps)):
@@ -254,19 +255,17 @@ class Job:
             return (self._control.steps + 1) % every == 0
         return done % per_epoch == 0 or done == steps
 
-    def _draws(self, index: int, phase: Phase, stage: Stage) -> Iterator[tuple[NDArray[np.int64], Draw]]:
+    def _draws(self, index: int, phase: Phase, stage: Stage) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """For each step of a phase its examples, and the key of their augmentation. Their features are kept by then."""
         dataset, seed = self._splits.train, self._recipe.seed
         steps, _ = epochs(phase, len(dataset))
-        for epoch, order in enumerate(
-            batches.orders(dataset, phase.batch_size, steps, (seed, index), fill=self._fills)
-        ):
-            if not self._prepare("train", np.concatenate(order), Draw(seed, index, epoch, 0)):
+        for epoch, order in enumerate(phase_order(dataset, phase.batch_size, steps, (seed, index), fill=self._fills)):
+            if not self._prepare("train", np.concatenate(order), BatchKey(seed, index, epoch, 0)):
                 return
             for number, examples in enumerate(order):
-                yield examples, Draw(seed, index, epoch, number)
+                yield examples, BatchKey(seed, index, epoch, number)
 
-    def _prepare(self, split: str, indices: NDArray[np.int64], draw: Draw | None) -> bool:
+    def _prepare(self, split: str, indices: NDArray[np.int64], draw: BatchKey | None) -> bool:
         """Have the features of these examples, if the phase keeps any. False when the run is to end."""
         assert self._stage is not None
         if not self._stage.features:
@@ -286,13 +285,13 @@ class Job:
         seed, evaluate = self._recipe.seed, self._recipe.evaluate
         views = max(1, views_of(self._recipe, phase, self._splits))
         train, test = np.arange(len(stage.data["train"])), np.arange(len(stage.data["test"]))
-        parts: list[tuple[str, Draw | None, NDArray[np.int64]]] = [
-            *(("train", Draw(seed, index, view, 0), train) for view in range(views)),
+        parts: list[tuple[str, BatchKey | None, NDArray[np.int64]]] = [
+            *(("train", BatchKey(seed, index, view, 0), train) for view in range(views)),
             ("test", None, test),
         ]
         if evaluate.split == "validation":
             size = len(stage.data["validation"])
-            order = batches.evaluation_order(size, evaluate.batch_size, evaluate.examples, seed)
+            order = evaluation_order(size, evaluate.batch_size, evaluate.examples, seed)
             parts.append(("validation", None, np.concatenate(order)))
         if not all(self._prepare(split, indices, draw) for split, draw, indices in parts):
             return
@@ -342,7 +341,7 @@ class Job:
                 self._log.write(msgspec.structs.replace(self._confused, time=time.time(), final=final))
             return
         batch_size, seed = self._recipe.evaluate.batch_size, self._recipe.seed
-        order = batches.evaluation_order(len(dataset), batch_size, limit, seed, dataset.lengths)
+        order = evaluation_order(len(dataset), batch_size, limit, seed, dataset.lengths)
         if not self._prepare(split, np.concatenate(order), None):
             return
         preparing = self._control.clock() - begun

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ftapp.analysis.metrics.confusion import MOST_CLASSES
 from ftapp.common.safe_files import reason
-from ftapp.data import batches
-from ftapp.data.batches import Dataset, Draw, Encoded, Splits
+from ftapp.data.dataset import BatchKey, Dataset, EncodedDataset, EncodedSplits
+from ftapp.data.order import epoch_order, split_into_batches
+from ftapp.data.prefetch import prefetch
 from ftapp.freezing import feature_cache, feature_store, freeze
 from ftapp.freezing.cut import Boundary, Cut, cut
 from ftapp.freezing.feature_files import Column, Store
@@ -62,7 +63,7 @@ def epochs(phase: Phase, examples: int) -> tuple[int, int]:
 
 
 @contextmanager
-def staged(recipe: Recipe, phase: Phase, model: keras.Model, plan: LayerPlan, splits: Splits) -> Iterator[Stage]:
+def staged(recipe: Recipe, phase: Phase, model: keras.Model, plan: LayerPlan, splits: EncodedSplits) -> Iterator[Stage]:
     """The stage of a phase, whose kept features nobody removes until the context ends.
 
     model: whole, with its `layer.trainable` flags set as planned.
@@ -119,7 +120,7 @@ def _open_store(
 
 
 def choose(
-    recipe: Recipe, phase: Phase, halves: Cut | Boundary | str, below: list[Call] | None, splits: Splits
+    recipe: Recipe, phase: Phase, halves: Cut | Boundary | str, below: list[Call] | None, splits: EncodedSplits
 ) -> Choice:
     """Whether to keep the outputs of the frozen layers at the bottom.
 
@@ -152,8 +153,8 @@ def calibrate(
     recipe: Recipe,
     phase: Phase,
     stage: Stage,
-    train: Encoded,
-    prepare: Callable[[NDArray[np.int64], Draw], bool],
+    train: EncodedDataset,
+    prepare: Callable[[NDArray[np.int64], BatchKey], bool],
     progress: Callable[[int, int], bool],
 ) -> None:
     """Give a new head's normalization, if there is one, the statistics that it keeps for the whole run.
@@ -169,20 +170,18 @@ def calibrate(
     """
     if heads.normalization(stage.model) is None:
         return
-    first = batches.epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
+    first = epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
     chosen = np.concatenate(first)[: statistics_examples(phase, len(train), is_known=stage.is_known)]
-    if not prepare(chosen, Draw(recipe.seed, 0, 0, 0)):
+    if not prepare(chosen, BatchKey(recipe.seed, 0, 0, 0)):
         return
     if train.lengths is not None:  # so that little is padding
         chosen = chosen[np.argsort(train.lengths[chosen], kind="stable")]
-    order = batches.cut(chosen, recipe.evaluate.batch_size)
+    order = split_into_batches(chosen, recipe.evaluate.batch_size)
 
     def inputs(number: int) -> Any:
-        return stage.data["train"].inputs(order[number], Draw(recipe.seed, 0, 0, number))
+        return stage.data["train"].inputs(order[number], BatchKey(recipe.seed, 0, 0, number))
 
-    heads.calibrate(
-        stage.model, batches.prefetched(inputs, iter(range(len(order)))), lambda done: progress(done, len(chosen))
-    )
+    heads.calibrate(stage.model, prefetch(inputs, iter(range(len(order)))), lambda done: progress(done, len(chosen)))
 
 
 def statistics_examples(phase: Phase, examples: int, *, is_known: bool) -> int:
@@ -195,7 +194,7 @@ def statistics_examples(phase: Phase, examples: int, *, is_known: bool) -> int:
     return min(examples, max(_STATISTICS, used))
 
 
-def views_of(recipe: Recipe, phase: Phase, splits: Splits) -> int:
+def views_of(recipe: Recipe, phase: Phase, splits: EncodedSplits) -> int:
     """How many augmented views of each training example a phase uses; 0 without augmentation."""
     if recipe.augmentation is None:
         return 0
@@ -203,7 +202,7 @@ def views_of(recipe: Recipe, phase: Phase, splits: Splits) -> int:
     return min(recipe.augmentation.views, math.ceil(steps / per_epoch))
 
 
-def _size(recipe: Recipe, phase: Phase, columns: tuple[Column, ...], splits: Splits) -> int:
+def _size(recipe: Recipe, phase: Phase, columns: tuple[Column, ...], splits: EncodedSplits) -> int:
     """Bytes of the features of all examples that a phase trains on and of those that it is measured on."""
     steps, _ = epochs(phase, len(splits.train))
     trained = min(len(splits.train), steps * phase.batch_size)
@@ -215,7 +214,7 @@ def _size(recipe: Recipe, phase: Phase, columns: tuple[Column, ...], splits: Spl
     return total
 
 
-def _bytes(dataset: Encoded, examples: int, columns: tuple[Column, ...]) -> int:
+def _bytes(dataset: EncodedDataset, examples: int, columns: tuple[Column, ...]) -> int:
     if not len(dataset):
         return 0
     width = dataset.width(np.arange(1))

@@ -30,7 +30,9 @@ from ftapp.rpc.messages import Costs, Grid, Layer, Preview, Rewritten, Structure
 from ftapp.rpc.service import Request
 
 if TYPE_CHECKING:
-    from ftapp.data import DocumentSplits, Splits, Subset, batches
+    from ftapp.data import DocumentSplits, Splits, Subset
+    from ftapp.data.dataset import EncodedSplits
+    from ftapp.data.encoded import LabelledTexts
     from ftapp.freezing.cut import Boundary
     from ftapp.freezing.layer_plan import LayerPlan
     from ftapp.models.build import Pretrained
@@ -71,7 +73,7 @@ class Inspector:
         self._folder = folder
         self._data: service.Last[Splits | DocumentSplits] = service.Last()
         self._preprocessor: service.Last[Any] = service.Last()
-        self._encoded: service.Last[batches.Splits] = service.Last()
+        self._encoded: service.Last[EncodedSplits] = service.Last()
         self._model: service.Last[_Held] = service.Last()
         self._images: service.Last[tuple[Any, list[int]]] = service.Last()
         self._survey: service.Last[Survey] = service.Last()
@@ -198,17 +200,15 @@ class Inspector:
         _begin(parsed, request)
         found = self._read(parsed, request).train
         preprocessor = self._preprocessed(parsed, request)
-        from ftapp.data import batches
+        from ftapp.data.encoding import count_tokens, encode_stream
 
         length = preprocessor.sequence_length
         if parsed.task == "causal-lm":
             splits = self._splits(parsed, request, preprocessor)
             sequences = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-            counts = [
-                len(batches.encode_stream([text], preprocessor.tokenizer)) for text in cast(list[str], found)[:examples]
-            ]
+            counts = [len(encode_stream([text], preprocessor.tokenizer)) for text in cast(list[str], found)[:examples]]
             return Tokens(counts=tuple(counts), length=length, sequences=sequences)
-        counts = batches.count_tokens(_texts(cast("Subset", found), examples), preprocessor)
+        counts = count_tokens(_texts(cast("Subset", found), examples), preprocessor)
         return Tokens(counts=tuple(counts), length=length, sequences=None)
 
     def augment(self, request: Request, recipe: str, images: int, views: int) -> Grid:
@@ -220,22 +220,24 @@ class Inspector:
         height, width = parsed.model.image_size
         scale = min(1.0, _LARGEST_VIEW / max(height, width))
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
-        from ftapp.data import batches, preview
+        from ftapp.data import preview
         from ftapp.data.augmentation import Augmenter, grid
+        from ftapp.data.dataset import BatchKey
+        from ftapp.data.encoding import resize_images
 
         def resized() -> tuple[Any, list[int]]:
             preprocessor = self._preprocessed(parsed, request)
             chosen = range(min(images, len(found.train)))
             preprocessor.image_size = size
             try:
-                pixels = batches.resize_images([found.train[index] for index in chosen], preprocessor)
+                pixels = resize_images([found.train[index] for index in chosen], preprocessor)
             finally:
                 preprocessor.image_size = (height, width)
             return pixels, [int(found.train.labels[index]) for index in chosen]
 
         pixels, labels = self._images.get(repr((_data_key(parsed), parsed.model.preset, size, images)), resized)
         augmenter = Augmenter(parsed.augmentation, size) if parsed.augmentation else None
-        columns = grid(pixels, augmenter, views, batches.Draw(parsed.seed, 0, 0, 0))
+        columns = grid(pixels, augmenter, views, BatchKey(parsed.seed, 0, 0, 0))
         self._grids += 1
         place = self._folder / f"grid-{self._grids}"
         place.mkdir()
@@ -255,16 +257,18 @@ class Inspector:
         _begin(parsed, request)
         found = cast("Splits", self._read(parsed, request))
         preprocessor = self._preprocessed(parsed, request)
-        from ftapp.data import batches, preview
+        from ftapp.data import preview
         from ftapp.data.augmentation import TextAugmenter
+        from ftapp.data.dataset import BatchKey
+        from ftapp.data.encoding import encode_texts
 
         train = found.train
-        inputs = batches.encode_texts(_texts(train, texts), preprocessor)
+        inputs = encode_texts(_texts(train, texts), preprocessor)
         augmenter = TextAugmenter(parsed.augment, preprocessor.tokenizer)
         made = []
         for row in range(len(inputs["token_ids"])):
             tokens = inputs["token_ids"][row, : int(inputs["padding_mask"][row].sum())]
-            drawn = augmenter.drawn(tokens, (*batches.Draw(parsed.seed, 0, 0, 0), row))
+            drawn = augmenter.drawn(tokens, (*BatchKey(parsed.seed, 0, 0, 0), row))
             label = found.classes[int(train.labels[row])]
             made.append(preview.rewritten(label, augmenter.pieces(tokens), *drawn))
         return tuple(made)
@@ -341,24 +345,25 @@ class Inspector:
         key = repr((recipe.task, recipe.model, recipe.precision, recipe.seed, classes))
         return self._model.get(key, make)
 
-    def _splits(self, recipe: Recipe, request: Request, preprocessor: Any) -> batches.Splits:
+    def _splits(self, recipe: Recipe, request: Request, preprocessor: Any) -> EncodedSplits:
         """The data as the model takes it, of labelled texts only the first ones of each split: they take 10 ms each."""
-        from ftapp.data import batches
+        from ftapp.data.dataset import EncodedSplits
+        from ftapp.data.encoded import LabelledTexts, encode_splits
 
         read = self._read(recipe, request)
 
-        def make() -> batches.Splits:
+        def make() -> EncodedSplits:
             if recipe.task != "text-classification":
-                return batches.encode(recipe, read, preprocessor, request.progress)
+                return encode_splits(recipe, read, preprocessor, request.progress)
             found = cast("Splits", read)
             size = max(_SAMPLE, *(phase.batch_size for phase in recipe.phase))
-            first = batches.LabelledTexts(_first(found.train, size), preprocessor)
+            first = LabelledTexts(_first(found.train, size), preprocessor)
             parts = {}
             for name in ("train", "validation", "test"):
                 part = getattr(found, name)
-                few = batches.LabelledTexts(part, preprocessor) if name != "train" and len(part) <= size else first
+                few = LabelledTexts(part, preprocessor) if name != "train" and len(part) <= size else first
                 parts[name] = _Sample(few, len(part))
-            return batches.Splits(
+            return EncodedSplits(
                 parts["train"], parts["validation"], parts["test"], found.classes, found.duplicates, notes=found.notes
             )
 
@@ -370,10 +375,10 @@ class Inspector:
 class _Sample:
     """The encoded first texts of a split: as many as it has for all who ask, and of lengths like all of its texts."""
 
-    def __init__(self, first: batches.LabelledTexts, size: int) -> None:
+    def __init__(self, first: LabelledTexts, size: int) -> None:
         self._first, self._size = first, size
         self.lengths = first.lengths
-        self.inputs, self.targets, self.width, self.keys = first.inputs, first.targets, first.width, first.keys
+        self.inputs, self.targets, self.width, self.digests = first.inputs, first.targets, first.width, first.digests
 
     def __len__(self) -> int:
         return self._size

@@ -49,7 +49,7 @@ def _print(key: str, value: Any) -> None:
 def plan(recipe: Recipe) -> dict[str, Any]:
     """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
 
-    `classes`, `counts` and `data_notes` are as in `ftapp.data.batches.Splits`; `warnings` are the cautions of
+    `classes`, `counts` and `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
     `ftapp.recipe.cautions`.
 
     Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
@@ -60,7 +60,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
         _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
 
     found = data.read_early(recipe, told)
-    from ftapp.data import batches
+    from ftapp.data.encoded import load_encoded
     from ftapp.models import backend, build
     from ftapp.recipe import cautions
     from ftapp.training.job import build_model
@@ -68,7 +68,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
     pretrained = build.load_pretrained(recipe, told)
-    splits = batches.load(recipe, pretrained.preprocessor, told, found)
+    splits = load_encoded(recipe, pretrained.preprocessor, told, found)
     model, plans = build_model(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     phases = [_phase(recipe, phase, model, plan, splits) for phase, plan in zip(recipe.phase, plans, strict=True)]
@@ -120,23 +120,23 @@ def _phase(recipe: Recipe, phase: Phase, model: Any, plan: LayerPlan, splits: An
 
 def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, float]:
     """Seconds of the phase by timing a few calls: for features still to be computed, for steps, for evaluations."""
-    from ftapp.data import batches
-    from ftapp.data.batches import Draw
+    from ftapp.data.dataset import BatchKey
+    from ftapp.data.order import epoch_order, evaluation_order
     from ftapp.training.instrumented_model import values
     from ftapp.training.session import epochs, statistics_examples, views_of
 
     train, held_out = splits.train, getattr(splits, recipe.evaluate.split)
     steps, per_epoch = epochs(phase, len(train))
-    order = batches.epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
+    order = epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
     lengths = [train.width(indices) or 0 for indices in order]
     batch = order[int(np.argsort(lengths)[len(lengths) // 2])]
-    measured = batches.evaluation_order(
+    measured = evaluation_order(
         len(held_out), recipe.evaluate.batch_size, recipe.evaluate.examples, recipe.seed, held_out.lengths
     )
     features = 0.0
     if stage.features:
         everything = np.arange(len(train))
-        draws = [Draw(recipe.seed, 0, view, 0) for view in range(max(1, views_of(recipe, phase, splits)))]
+        draws = [BatchKey(recipe.seed, 0, view, 0) for view in range(max(1, views_of(recipe, phase, splits)))]
         missing = sum(stage.features["train"].missing(everything, draw) for draw in draws)
         missing += stage.features[recipe.evaluate.split].missing(np.concatenate(measured), None)
         features = missing and missing * stage.features["train"].seconds(batch, draws[0])

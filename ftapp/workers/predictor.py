@@ -63,13 +63,13 @@ class Predictor:
         example: Any = _pixels(given) if wants_image else given
         tokens, length = None, None
         if not wants_image:
-            from ftapp.data import batches
+            from ftapp.data.encoding import count_tokens
             from ftapp.data.texts import prepare
 
             if not prepare(given).strip():
                 raise RunError("a text to classify has words; got an empty one")
             length = trained.preprocessor.sequence_length
-            tokens = batches.count_tokens([given], trained.preprocessor)[0]
+            tokens = count_tokens([given], trained.preprocessor)[0]
         with self._lock:
             scores = trained.predict([example])[0]
         return Prediction(

@@ -17,7 +17,7 @@ import pytest
 from ftapp import data, recipe
 from ftapp.analysis import transfer_probe
 from ftapp.common.errors import RecipeError
-from ftapp.data import batches
+from ftapp.data.encoded import Images
 from ftapp.models import build
 from ftapp.models.layers import block_ends
 from ftapp.recipe import Recipe
@@ -171,7 +171,7 @@ def test_blocks_inside_of_an_encoder_are_read(image_recipe: str, tmp_path: Path)
     assert [(probe.block, probe.layer) for probe in found.probes] == [(name, None) for name in names]
     read = transfer_probe._read(chosen, pretrained.backbone, pretrained.preprocessor, splits.test, lambda *_: None)
     tokens = pretrained.backbone.get_layer("vit_patching_and_embedding")(
-        batches.Images(splits.test, pretrained.preprocessor, None).inputs(np.arange(len(splits.test)), None)
+        Images(splits.test, pretrained.preprocessor, None).inputs(np.arange(len(splits.test)), None)
     )
     for name, block in zip(names, pretrained.backbone.get_layer("vit_encoder").encoder_layers, strict=True):
         tokens = block(tokens)

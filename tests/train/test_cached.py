@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from ftapp import recipe
-from ftapp.data import batches
+from ftapp.data.encoded import load_encoded
 from ftapp.freezing import feature_cache, freeze
 from ftapp.models import build
 from ftapp.runs.history import History
@@ -142,7 +142,7 @@ def test_it_says_why_nothing_is_kept(text_recipe: str, tmp_path: Path, overrides
     file.write_text(text_recipe, encoding="utf-8")
     chosen = recipe.load(file, None, overrides)
     pretrained = build.load_pretrained(chosen)
-    splits = batches.load(chosen, pretrained.preprocessor, lambda *told: None)
+    splits = load_encoded(chosen, pretrained.preprocessor, lambda *told: None)
     model = build.build(chosen, pretrained, 2)
     plan = make_plan(model, pretrained.backbone, chosen.phase[0].layers)
     freeze.apply(model, plan)

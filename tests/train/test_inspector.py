@@ -18,7 +18,7 @@ from PIL import Image
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.data import batches
+from ftapp.data.encoded import load_encoded
 from ftapp.freezing import freeze
 from ftapp.models import build
 from ftapp.models.layers import describe_layers
@@ -153,7 +153,7 @@ def test_costs_are_those_of_a_plan(each: Recipe, asked: Asked, layers: list[str]
     rules = [layer_rules.Rule(text) for text in layers] if layers else each.phase[0].layers
     phase = each.phase[0].model_copy(update={"layers": rules})
     pretrained, model = built(each)
-    splits = batches.load(each, pretrained.preprocessor, lambda *told: None)
+    splits = load_encoded(each, pretrained.preprocessor, lambda *told: None)
     plan = make_plan(model, pretrained.backbone, phase.layers)
     freeze.apply(model, plan)
     with session.staged(each, phase, model, plan, splits) as made:
@@ -219,7 +219,7 @@ def test_previews_of_texts(text_recipe: str, lm_recipe: str, asked: Asked, tiny:
     assert tokens.length == 8
     language = recipe.parse(lm_recipe)
     book, tokens = asked("data", language, examples=4), asked("tokens", language, examples=4)
-    splits = batches.load(language, build.load_preprocessor(language), lambda *told: None)
+    splits = load_encoded(language, build.load_preprocessor(language), lambda *told: None)
     assert tokens.sequences == {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     assert tiny.book.read_text("utf-8").startswith(book.examples[0].text[:500])
     assert book.characters["train"] == book.examples[0].characters

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ftapp import data, recipe
-from ftapp.data.batches import encode_images
+from ftapp.data.encoding import encode_images
 from ftapp.models import build
 from ftapp.models.heads import NORMALIZATION, Moments
 from ftapp.runs.run_folder import Run

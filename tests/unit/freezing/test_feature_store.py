@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import RunError
 from ftapp.data.augmentation import Augmenter
-from ftapp.data.batches import Draw, Images, View
+from ftapp.data.dataset import AugmentedView, BatchKey
+from ftapp.data.encoded import Images
 from ftapp.data.examples import Examples, Subset, content_hash
 from ftapp.freezing import feature_cache, feature_store, freeze
 from ftapp.freezing.cut import Cut, cut
@@ -254,7 +255,7 @@ def test_an_interrupted_computation_keeps_what_it_has(folder: Path, monkeypatch:
 def test_views_take_turns_and_follow_from_the_example_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half = Half(monkeypatch, augment=Augment(flip="both", rotation=90.0, views=2))
     made = half.features(folder)
-    draws = [Draw(seed=7, phase=0, epoch=epoch, step=epoch) for epoch in range(4)]
+    draws = [BatchKey(seed=7, phase=0, epoch=epoch, step=epoch) for epoch in range(4)]
     for draw in draws:
         assert made.prepare(np.arange(20), draw, go_on)
     assert half.calls == 2 * 3
@@ -262,8 +263,8 @@ def test_views_take_turns_and_follow_from_the_example_alone(folder: Path, monkey
     assert not np.allclose(first, second)
     assert (first == third).all()
     assert (second == fourth).all()
-    alone = half.dataset.inputs(np.array([5]), View(7, 0))
-    assert np.allclose(alone[0], half.dataset.inputs(np.array([2, 5]), View(7, 0))[1])
+    alone = half.dataset.inputs(np.array([5]), AugmentedView(7, 0))
+    assert np.allclose(alone[0], half.dataset.inputs(np.array([2, 5]), AugmentedView(7, 0))[1])
     assert made.missing(np.arange(20), None) == 19  # held-out metrics see no augmentation
     assert made.missing(np.arange(20), draws[0]._replace(seed=8)) == 19
 
@@ -276,7 +277,7 @@ def test_verification_finds_a_flipped_bit(folder: Path, monkeypatch: pytest.Monk
     # A wrong value that was written with its checksum, as by another program.
     store = Store(folder, feature_store.columns(half.cut, "auto"))
     store.append(
-        half.dataset.keys(np.array([4]), None),
+        half.dataset.digests(np.array([4]), None),
         [0],
         {"features_0": made.inputs(np.array([4]), None)["features_0"] * 1.01},
         0,
@@ -367,11 +368,11 @@ def test_the_entry_follows_from_weights_graph_and_precision(monkeypatch: pytest.
 
 def test_keys_follow_from_the_picture_and_its_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
     half = Half(monkeypatch)
-    (key,) = half.dataset.keys(np.array([3]), None)
-    assert half.dataset.keys(np.array([3, 4]), None)[0] == key
-    assert half.dataset.keys(np.array([4]), None) != [key]
+    (key,) = half.dataset.digests(np.array([3]), None)
+    assert half.dataset.digests(np.array([3, 4]), None)[0] == key
+    assert half.dataset.digests(np.array([4]), None) != [key]
     converter = keras_hub.layers.VGGImageConverter(image_size=(16, 16), scale=1 / 127)
     scaled = Images(
         Subset(half.examples, np.arange(20)), keras_hub.models.VGGImageClassifierPreprocessor(converter), None
     )
-    assert scaled.keys(np.array([3]), None) != [key]
+    assert scaled.digests(np.array([3]), None) != [key]

@@ -13,8 +13,10 @@ import pytest
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
-from ftapp.data import batches
-from ftapp.data.batches import encode_texts, epoch_order, evaluation_order, prefetched
+from ftapp.data.encoded import load_encoded
+from ftapp.data.encoding import encode_texts
+from ftapp.data.order import epoch_order, evaluation_order
+from ftapp.data.prefetch import prefetch
 from ftapp.models import build
 from tests.support.presets import Tiny
 
@@ -70,7 +72,7 @@ def test_prefetching_keeps_order_runs_ahead_and_passes_errors_on() -> None:
         made.append(key)
         return key * 10
 
-    results: Iterator[int] = prefetched(make, iter(range(9)))
+    results: Iterator[int] = prefetch(make, iter(range(9)))
     assert next(results) == 0
     assert [next(results) for _ in range(4)] == [10, 20, 30, 40]
     with pytest.raises(OSError, match="no sixth one"):
@@ -117,4 +119,4 @@ def test_a_text_of_less_than_a_sequence_is_said_to_be_so(lm_recipe: str, tiny: T
     (tmp_path / "short.txt").write_text("the cat sees the dog. " * 3)
     parsed = recipe.parse(lm_recipe.replace(str(tiny.book), f"{tmp_path}/short.txt"))
     with pytest.raises(RecipeError, match=r"the test split has \d+ characters, too few for one sequence of 16 tokens"):
-        batches.load(parsed, build.load_preprocessor(parsed), lambda *told: None)
+        load_encoded(parsed, build.load_preprocessor(parsed), lambda *told: None)

@@ -1,0 +1,197 @@
+"""The examples of a recipe's splits as its model takes them: images, labelled texts, sequences of tokens."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp import data
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import Problem, RecipeError
+from ftapp.data import Subset, augmentation
+from ftapp.data.augmentation import Augmenter, TextAugmenter
+from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits
+from ftapp.data.encoding import encode_stream, encode_texts, padded_width, resize_images, scale_images
+from ftapp.data.examples import content_hash
+from ftapp.recipe import Recipe
+
+
+class Images:
+    """Images, decoded when asked for, resized and scaled as the preset wants."""
+
+    lengths = None
+
+    def __init__(self, subset: Subset, preprocessor: Any, augmenter: Augmenter | None) -> None:
+        self._subset, self._preprocessor, self._augmenter = subset, preprocessor, augmenter
+        converter = preprocessor.image_converter
+        resizing = {key: value for key, value in converter.resizing.get_config().items() if key != "name"}
+        self._recipe = repr((resizing, converter.scale, converter.offset)).encode()
+        self._digests: dict[int, bytes] = {}  # some sources read an image to hash it
+
+    def __len__(self) -> int:
+        return len(self._subset)
+
+    def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> NDArray[np.float32]:
+        images = resize_images([self._subset[int(index)] for index in indices], self._preprocessor)
+        if self._augmenter is not None and isinstance(key, AugmentedView):
+            # Each image for itself, so that a view does not depend on what else is in its batch.
+            ids = [int.from_bytes(self._digest(int(index)), "big") for index in indices]
+            images = np.concatenate(
+                [self._augmenter(image[None], (*key, id)) for image, id in zip(images, ids, strict=True)]
+            )
+        elif self._augmenter is not None and key is not None:
+            images = self._augmenter(images, key)
+        return scale_images(images, self._preprocessor)
+
+    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        return self._subset.labels[indices]
+
+    def grid(self, count: int, views: int, key: BatchKey) -> NDArray[np.uint8]:
+        """The first `count` images as they are and as they may look in training (`ftapp.data.augmentation.grid`)."""
+        images = [self._subset[index] for index in range(min(count, len(self)))]
+        return augmentation.grid(resize_images(images, self._preprocessor), self._augmenter, views, key)
+
+    def width(self, indices: NDArray[np.int64]) -> int | None:
+        return None
+
+    def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+        changes = self._recipe + _describe_changes(view, self._augmenter)
+        return [content_hash(self._digest(int(index)) + changes) for index in indices]
+
+    def _digest(self, index: int) -> bytes:
+        if index not in self._digests:
+            self._digests[index] = self._subset.examples.digest(int(self._subset.indices[index]))
+        return self._digests[index]
+
+
+class LabelledTexts:
+    """Texts, tokenized once: 5 to 9 bytes a token, padded to the sequence length."""
+
+    def __init__(
+        self,
+        subset: Subset,
+        preprocessor: Any,
+        progress: Callable[[int, int], None] | None = None,
+        augmenter: TextAugmenter | None = None,
+    ) -> None:
+        self._labels, self._augmenter = subset.labels, augmenter
+        self._inputs = encode_texts([str(subset[index]) for index in range(len(subset))], preprocessor, progress)
+        self.lengths: NDArray[np.int64] = self._inputs["padding_mask"].sum(axis=1).astype(np.int64)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
+        width = self.width(indices)
+        inputs = {name: values[indices, :width] for name, values in self._inputs.items()}
+        if self._augmenter is None or key is None:
+            return inputs
+        numbers = list(range(len(indices)))
+        if isinstance(key, AugmentedView):  # which does not depend on what else is in its batch
+            numbers = [int.from_bytes(digest, "big") for digest in self.digests(indices, None)]
+        return self._augmenter(inputs, [(*key, number) for number in numbers])
+
+    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        return self._labels[indices]
+
+    def width(self, indices: NDArray[np.int64]) -> int:
+        return padded_width(self.lengths[indices], int(self._inputs["padding_mask"].shape[1]))
+
+    def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+        changes = _describe_changes(view, self._augmenter)
+        # The width too, since long texts are cut at it and attention sums over it.
+        parts = [
+            [self.width(np.array([index])), *(values[index, : self.lengths[index]] for values in self._inputs.values())]
+            for index in indices
+        ]
+        return [content_hash(b"".join(np.asarray(part).tobytes() for part in each) + changes) for each in parts]
+
+
+class Sequences:
+    """Documents joined into one stream of tokens and cut into sequences, in which each token predicts its next."""
+
+    lengths = None
+
+    def __init__(self, documents: Sequence[str], preprocessor: Any) -> None:
+        length = preprocessor.sequence_length
+        stream = encode_stream(documents, preprocessor.tokenizer)
+        starts = np.arange(max(0, (len(stream) - 1) // length))[:, None] * length
+        self._windows: NDArray[np.int32] = stream[starts + np.arange(length + 1)]
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
+        tokens = self._windows[indices, :-1]
+        return {"token_ids": tokens, "padding_mask": np.ones(tokens.shape, bool)}
+
+    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        targets: NDArray[np.int32] = self._windows[indices, 1:]
+        return targets
+
+    def width(self, indices: NDArray[np.int64]) -> int:
+        return int(self._windows.shape[1]) - 1
+
+    def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+        return [content_hash(self._windows[index, :-1].tobytes()) for index in indices]
+
+
+def _describe_changes(view: AugmentedView | None, augmenter: Augmenter | TextAugmenter | None) -> bytes:
+    """Describe what augmentation does to an example; features are cached under a hash of it, so the words stay."""
+    if view is None or augmenter is None:
+        return b""
+    return f"(View(seed={view.seed}, number={view.number}), {augmenter!r})".encode()
+
+
+def load_encoded(
+    recipe: Recipe,
+    preprocessor: Any,
+    progress: Progress,
+    found: data.Splits | data.DocumentSplits | None = None,
+) -> EncodedSplits:
+    """Encode the recipe's data, which are read and split unless that is done. Raises RecipeError when a split that is
+    needed is empty.
+    """
+    return encode_splits(recipe, found or data.read(recipe, progress), preprocessor, progress)
+
+
+def encode_splits(
+    recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocessor: Any, progress: Progress
+) -> EncodedSplits:
+    """The recipe's data as its model takes it. Raises RecipeError when a split that is needed is empty."""
+    encoded: dict[str, EncodedDataset] = {}
+    for name in ("train", "validation", "test"):
+        part = getattr(found, name)
+        if recipe.task == "causal-lm":
+            progress(f"tokenizing the {name} split", 0, None)
+            encoded[name] = Sequences(part, preprocessor)
+        elif recipe.task == "text-classification":
+            told = functools.partial(progress, f"tokenizing the {name} split")
+            noise = TextAugmenter(recipe.augmentation, preprocessor.tokenizer) if recipe.augmentation else None
+            encoded[name] = LabelledTexts(part, preprocessor, told, noise)
+        else:
+            encoded[name] = Images(part, preprocessor, _augmenter(recipe))
+    for name in dict.fromkeys(("train", "test", recipe.evaluate.split)):
+        if not len(encoded[name]):
+            message = f"the {name} split is empty; give it a larger share, or more data"
+            if recipe.task == "causal-lm":
+                given, length = sum(map(len, getattr(found, name))), preprocessor.sequence_length
+                message = (
+                    f"the {name} split has {given:,} characters, too few for one sequence of {length} tokens; give it "
+                    "more text, or set a smaller model.sequence_length"
+                )
+            raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
+    parts = encoded["train"], encoded["validation"], encoded["test"]
+    if isinstance(found, data.Splits):
+        return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, found.notes)
+    return EncodedSplits(*parts, (), found.duplicates, notes=found.notes)
+
+
+def _augmenter(recipe: Recipe) -> Augmenter | None:
+    if recipe.augmentation is None or recipe.model.image_size is None:
+        return None
+    return Augmenter(recipe.augmentation, recipe.model.image_size)

@@ -1,0 +1,129 @@
+"""Texts and images as a preset's preprocessor encodes them: token ids and masks, and pixels in the preset's range."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.data.texts import prepare
+
+# Texts are padded to the longest of their batch, rounded up to this many tokens. JAX compiles once for each length;
+# TensorFlow and torch take any.
+_LENGTH_STEP = 64 if keras.backend.backend() == "jax" else 16
+_TEXTS_AT_ONCE = 1024
+# Tokenizers to which what follows a word is of no matter; so many characters for each token nearly always suffice.
+_BY_WORD = (keras_hub.tokenizers.WordPieceTokenizer, keras_hub.tokenizers.BytePairTokenizer)
+_CHARACTERS = 8
+_WORD_END = re.compile(r"(?<=\S)\s")
+
+
+def encode_texts(
+    texts: Sequence[str], preprocessor: Any, progress: Callable[[int, int], None] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Token ids and masks, each (texts, sequence length): what the preset's preprocessor makes, as int32 and bool.
+
+    All texts come through here or `encode_stream`, and both prepare them (`ftapp.data.texts.prepare`).
+    """
+    chunks = []
+    for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE):
+        if progress:
+            progress(start, len(texts))
+        chunks.append(_encoded(list(map(prepare, texts[start : start + _TEXTS_AT_ONCE])) or [""], preprocessor))
+    return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(texts)] for name in chunks[0]}
+
+
+def padded_width(lengths: NDArray[np.int64], limit: int) -> int:
+    """To how many tokens texts of so many tokens are padded in one batch."""
+    return min(limit, -(-int(lengths.max(initial=1)) // _LENGTH_STEP) * _LENGTH_STEP)
+
+
+def _encoded(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
+    """What `encode_texts` makes, where tokens lie within words without splitting what is cut off anyway."""
+
+    def made(some: list[str]) -> dict[str, NDArray[Any]]:
+        return {name: _to_numpy(values) for name, values in preprocessor(some).items()}
+
+    if not isinstance(preprocessor.tokenizer, _BY_WORD):
+        return made(texts)
+    beginnings = [_beginning(text, _CHARACTERS * preprocessor.sequence_length) for text in texts]
+    encoded = made(beginnings)
+    is_cut = np.array([len(part) < len(text) for part, text in zip(beginnings, texts, strict=True)])
+    short = np.flatnonzero(is_cut & ~encoded["padding_mask"].all(axis=1))
+    for name, values in made([texts[index] for index in short]).items() if len(short) else ():
+        encoded[name][short] = values
+    return encoded
+
+
+def _beginning(text: str, characters: int) -> str:
+    """At least so many characters of a text, or all of it, up to the end of a word."""
+    end = _WORD_END.search(text, characters)
+    return text[: end.start()] if end else text
+
+
+def count_tokens(texts: Sequence[str], preprocessor: Any) -> list[int]:
+    """How many tokens each text has, the special ones around it included, before it is cut."""
+    special = int(encode_texts([""], preprocessor)["padding_mask"].sum())
+    return [len(tokens) + special for tokens in preprocessor.tokenizer(list(map(prepare, texts)))]
+
+
+def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]:
+    """The tokens of all documents in a row, (tokens,) int32, with the tokenizer's end token after each."""
+    parts = []
+    for document in documents:
+        # Whole lines of about 2,000 characters at a time: KerasHub's byte-pair encoder slows down on long strings.
+        pieces, size = [[""]], 0
+        for line in prepare(document).splitlines(keepends=True):
+            if size + len(line) > 2000 and size:
+                pieces.append([])
+                size = 0
+            pieces[-1].append(line)
+            size += len(line)
+        parts += [_to_numpy(tokens) for tokens in tokenizer(["".join(piece) for piece in pieces])]
+        if tokenizer.end_token_id is not None:
+            parts.append(np.array([tokenizer.end_token_id], np.int32))
+    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+
+def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
+    """Images of any sizes, (height, width, 3) in 0..255, as the model takes them: (n, height, width, 3), float32."""
+    return scale_images(resize_images(images, preprocessor), preprocessor)
+
+
+def resize_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
+    """Images of any sizes, resized as the preset's converter does it, still in 0..255."""
+    resize = _resizer(preprocessor.image_converter.resizing)
+    return np.stack([np.asarray(resize(np.asarray(image, np.float32))) for image in images])
+
+
+@functools.lru_cache(maxsize=1)
+def _resizer(resizing: Any) -> Any:
+    """A Keras resizing layer as one TensorFlow function for images of any size, in float32.
+
+    Inside such a function the layer computes with TensorFlow on every backend: JAX would compile it anew for each size.
+    """
+    import tensorflow
+
+    exact = type(resizing).from_config({**resizing.get_config(), "dtype": "float32"})
+    return tensorflow.function(exact, input_signature=[tensorflow.TensorSpec([None, None, 3], tensorflow.float32)])
+
+
+def scale_images(images: NDArray[np.float32], preprocessor: Any) -> NDArray[np.float32]:
+    """Pixel values brought from 0..255 into the range that the preset's weights were trained on."""
+    converter = preprocessor.image_converter
+    if converter.scale is not None:
+        images = images * np.asarray(converter.scale, np.float32)
+    if converter.offset is not None:
+        images = images + np.asarray(converter.offset, np.float32)
+    return images
+
+
+def _to_numpy(values: Any) -> NDArray[Any]:
+    array = np.asarray(keras.ops.convert_to_numpy(values))
+    return array.astype(np.int32) if array.dtype == np.int64 else array
