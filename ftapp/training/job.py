@@ -15,7 +15,7 @@ from ftapp.data.dataset import BatchKey, EncodedSplits
 from ftapp.data.encoded import Images, load_encoded
 from ftapp.freezing.layer_plan import LayerPlan, plan_phases
 from ftapp.freezing.proof import combined, digests
-from ftapp.models import backend, build
+from ftapp.models import backend, build, saved_model
 from ftapp.models.build import Pretrained
 from ftapp.recipe import Phase, Recipe
 from ftapp.runs.commands import Control
@@ -107,7 +107,7 @@ def train(
         marks = _marks(failure, step, is_whole=not control.stopping)
         try:
             control.save(
-                lambda: build.save(run.model_folder, recipe, pretrained, model, splits.classes, marks),
+                lambda: saved_model.save(run.model_folder, recipe, pretrained, model, splits.classes, marks),
                 _SIZE * model.count_params(),
             )
         except Exception as error:

@@ -28,7 +28,7 @@ from ftapp.data.prefetch import prefetch
 from ftapp.freezing import freeze
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.freezing.proof import Proof
-from ftapp.models import backend, build, heads
+from ftapp.models import backend, build, heads, saved_model
 from ftapp.models.build import Pretrained
 from ftapp.models.keras_internals import flatten_layers, seed_generators
 from ftapp.models.layers import has_dropout
@@ -469,7 +469,7 @@ class Job:
         try:
             with freeze.dropout_rates(self._dropout):
                 marks = {"status": "running", "step": self._control.steps}
-                build.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes, marks)
+                saved_model.save(folder, self._recipe, self._pretrained, self._model, self._splits.classes, marks)
         except OSError as error:
             return f"{folder} cannot be written: {reason(error)}"
         self._log.write(

@@ -22,7 +22,7 @@ from ftapp.runs.run_folder import Run
 
 if TYPE_CHECKING:
     from ftapp.data.examples import Subset
-    from ftapp.models.build import Trained
+    from ftapp.models.saved_model import TrainedModel
 
 _BATCH = 16  # examples of the test split at a time; other questions are answered between
 _MEANINGS: dict[str, Meaning] = {
@@ -37,7 +37,7 @@ class Predictor:
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None  # for images that come from no files
-        self._trained: service.Last[Trained] = service.Last()
+        self._trained: service.Last[TrainedModel] = service.Last()
         self._base: service.Last[Any] = service.Last()
         self._lock = threading.Lock()
 
@@ -169,16 +169,16 @@ class Predictor:
             causal_lm, prompt, told, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
         )
 
-    def _load(self, request: Request, run: str) -> Trained:
+    def _load(self, request: Request, run: str) -> TrainedModel:
         folder = Run(Path(run)).model_folder
         if not (folder / "ftapp.json").is_file():
             raise RunError(f"a model is tried once its run has saved it; there is none in {folder}")
         _begin(request)
-        from ftapp.models import backend, build, generation
+        from ftapp.models import backend, generation, saved_model
 
-        def make() -> Trained:
+        def make() -> TrainedModel:
             request.progress("loading the trained model")
-            trained = build.load(folder)
+            trained = saved_model.load(folder)
             trained.model.compile(jit_compile=backend.jit_compile())
             if trained.causal_lm is not None:
                 generation.quicken(trained.causal_lm)

@@ -16,7 +16,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.common.errors import RunError
-from ftapp.models import build
+from ftapp.models import saved_model
 from ftapp.runs import commands, run_folder
 from ftapp.runs.commands import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
 from ftapp.runs.environment import make_environment
@@ -110,7 +110,7 @@ def test_a_run_obeys(text_recipe: str, start: Start) -> None:
     assert not history.ended_phases[0].changed
     with pytest.raises(RunError, match="this one's status is 'interrupted'"):
         commands.send(run, Pause())
-    kept, last = build.load(folder), build.load(run.model_folder)
+    kept, last = saved_model.load(folder), saved_model.load(run.model_folder)
     assert kept.classes == last.classes
     assert {path.name for path in folder.iterdir()} == {path.name for path in run.model_folder.iterdir()}
     texts = ["good great film", "bad awful film"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ftapp.models import build
+from ftapp.models import saved_model
 from ftapp.runs import commands
 from ftapp.runs.commands import Stop
 from ftapp.runs.events import Stepped, Waited, read
@@ -108,7 +108,7 @@ def test_a_run_waits_for_room_and_goes_on(disk: Path, start: Callable[..., subpr
     steps = [event.step for event in events if isinstance(event, Stepped)]
     assert steps == list(range(1, result["steps"] + 1))
     assert max(event.seconds for event in events if isinstance(event, Stepped)) < 20
-    assert build.load(run.model_folder).classes
+    assert saved_model.load(run.model_folder).classes
 
 
 def test_a_model_is_saved_once_there_is_room(
@@ -124,7 +124,7 @@ def test_a_model_is_saved_once_there_is_room(
     stdout, stderr = process.communicate(timeout=240)
     assert process.returncode == 0, stderr
     assert json.loads(stdout)["status"] == "done"
-    assert build.load(run.model_folder).classes
+    assert saved_model.load(run.model_folder).classes
     assert not [path for path in run.folder.iterdir() if path.name.endswith(".tmp")]
 
 

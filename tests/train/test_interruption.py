@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp.models import build
+from ftapp.models import saved_model
 from ftapp.runs.events import Progressed, Stepped, read
 from ftapp.runs.run_folder import Run
 
@@ -93,7 +93,7 @@ def ended(process: subprocess.Popen[str], run: Run) -> dict[str, Any]:
     assert result["status"] == "interrupted"
     assert result["model"] == str(run.model_folder)
     assert "Traceback" not in stderr
-    assert build.load(run.model_folder).classes
+    assert saved_model.load(run.model_folder).classes
     assert json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))["status"] == "interrupted"
     assert not [path for path in run.folder.iterdir() if path.name.endswith(".tmp")]
     return dict(result)

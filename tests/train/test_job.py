@@ -13,7 +13,7 @@ import pytest
 
 from ftapp import data, recipe
 from ftapp.common.errors import RunError
-from ftapp.models import build, layers
+from ftapp.models import layers, saved_model
 from ftapp.recipe import Phase, layer_rules
 from ftapp.runs.history import History
 from ftapp.training.optimizers import make_optimizer
@@ -62,7 +62,7 @@ def test_a_saved_classifier_predicts_what_was_measured(do: Do, text_recipe: str,
     _, history, run = do(text_recipe)
     loaded = recipe.load(run.recipe_file)
     held_out = data.load(loaded.data, loaded.task, loaded.seed).test
-    trained = build.load(run.model_folder)
+    trained = saved_model.load(run.model_folder)
     scores = trained.predict([held_out[index] for index in range(len(held_out))])
     assert scores.shape == (20, 2)
     assert history.result is not None
@@ -93,7 +93,7 @@ def test_a_language_model_learns_its_book_and_writes(do: Do, lm_recipe: str) -> 
     assert history.model.vocabulary == 259  # bytes and three words
     assert [sample.step for sample in history.samples] == [0, len(history.steps)]
     assert all(sample.text.startswith("the cat") for sample in history.samples)
-    again = build.load(run.model_folder).generate(["the dog"], 12)
+    again = saved_model.load(run.model_folder).generate(["the dog"], 12)
     assert again[0].startswith("the dog")
 
 
@@ -162,7 +162,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_weights(
     assert 1 <= history.saved.step <= len(history.steps)
     marks = json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))
     assert (marks["status"], marks["step"], marks["error"]) == ("failed", history.saved.step, history.ended.error)
-    weights = build.load(run.model_folder).model.get_weights()
+    weights = saved_model.load(run.model_folder).model.get_weights()
     assert all(np.isfinite(each).all() for each in weights)
 
 
@@ -188,7 +188,7 @@ def test_what_fails_after_training_leaves_the_model(do: Do, lm_recipe: str, monk
     assert history.ended.error == "no text"
     assert history.saved is not None
     assert history.saved.step == len(history.steps) > 0
-    assert build.load(run.model_folder).generate(["the cat"], 8)
+    assert saved_model.load(run.model_folder).generate(["the cat"], 8)
 
 
 def test_weight_decay_is_what_the_recipe_says() -> None:
@@ -250,7 +250,7 @@ def test_a_language_model_in_lower_precision_loads_again(do: Do, lm_recipe: str)
     code, _, run = do(lm_recipe, "precision=bfloat16")
     assert code == 0
     keras.config.set_dtype_policy("float32")
-    trained = build.load(run.model_folder)
+    trained = saved_model.load(run.model_folder)
     assert trained.generate(["the cat"], 8) == trained.generate(["the cat"], 8)
     # And it is a preset for another run.
     assert do(lm_recipe, f"model.preset={run.model_folder / 'preset'}")[0] == 0

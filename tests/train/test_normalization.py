@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ftapp import data, recipe
 from ftapp.data.encoding import encode_images
-from ftapp.models import build
+from ftapp.models import saved_model
 from ftapp.models.heads import NORMALIZATION, Moments
 from ftapp.runs.run_folder import Run
 from ftapp.training.instrumented_model import Instrumented
@@ -26,7 +26,7 @@ SECOND = '[[phase]]\nname = "all"\nlayers = ["train all"]\nsteps = 3\nbatch_size
 
 def kept(run: Run) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and variance that the saved model normalizes by."""
-    layer = build.load(run.model_folder).model.get_layer(NORMALIZATION)
+    layer = saved_model.load(run.model_folder).model.get_layer(NORMALIZATION)
     return np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
 
 
@@ -34,7 +34,7 @@ def kept(run: Run) -> tuple[NDArray[Any], NDArray[Any]]:
 def measured() -> Callable[[Run], tuple[NDArray[Any], NDArray[Any]]]:
     def measured(run: Run) -> tuple[NDArray[Any], NDArray[Any]]:
         """Mean and variance of the features of all training images, with the weights of the saved model."""
-        loaded, trained = recipe.load(run.recipe_file), build.load(run.model_folder)
+        loaded, trained = recipe.load(run.recipe_file), saved_model.load(run.model_folder)
         train = data.load(loaded.data, loaded.task, loaded.seed).train
         features = keras.Model(trained.model.input, trained.model.get_layer(NORMALIZATION).input)
         images = encode_images([train[index] for index in range(len(train))], trained.preprocessor)

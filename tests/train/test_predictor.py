@@ -16,7 +16,7 @@ from PIL import Image
 from ftapp import data, recipe
 from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
-from ftapp.models import build, generation
+from ftapp.models import build, generation, saved_model
 from ftapp.rpc.clients import Predictor as Client
 from ftapp.rpc.messages import Generated
 from ftapp.rpc.service import Request
@@ -41,7 +41,7 @@ def test_it_classifies_an_image_file(image_recipe: str, do: Do, tiny: Tiny, tmp_
     file = tiny.photos / "down" / "3.png"
     found = asked(handlers.classify, run, text=None, image=str(file))
     with Image.open(file) as image:
-        expected = build.load(run.model_folder).predict([np.asarray(image)])[0]
+        expected = saved_model.load(run.model_folder).predict([np.asarray(image)])[0]
     assert np.allclose(found.scores, expected, atol=1e-6)
     assert sum(found.scores) == pytest.approx(1, abs=1e-5)
     assert found.meaning == "probabilities"
@@ -86,7 +86,7 @@ def test_texts_as_users_have_them_are_answered_as_in_the_evaluation(
     mine = {prepare(text): text for text in raw}
     asked_for = [mine[str(test[index])] for index in range(len(test))]
     evaluated = next(each.counts for each in history.confusions if each.final)
-    assert outcome(test.labels.tolist(), build.load(run.model_folder).predict(asked_for)) == evaluated
+    assert outcome(test.labels.tolist(), saved_model.load(run.model_folder).predict(asked_for)) == evaluated
     handlers = Predictor()
     scores = [asked(handlers.classify, run, text=text, image=None).scores for text in asked_for]
     assert outcome(test.labels.tolist(), np.array(scores)) == evaluated
@@ -118,7 +118,7 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
     test = data.load(loaded.data, loaded.task, loaded.seed).test
     files = [test.examples.paths[index] for index in test.indices]  # type: ignore[attr-defined]
     evaluated = next(each.counts for each in history.confusions if each.final)
-    trained = build.load(run.model_folder)
+    trained = saved_model.load(run.model_folder)
     assert outcome(test.labels.tolist(), trained.predict(files)) == evaluated
     handlers = Predictor()
     scores = [asked(handlers.classify, run, text=None, image=str(file)).scores for file in files]
@@ -158,7 +158,7 @@ def test_it_says_what_scores_are(text_recipe: str, do: Do) -> None:
     handlers = Predictor()
     text = "the film was very very good and fine and i found it lovely in a superb plot with it"
     found = asked(handlers.classify, run, text=text, image=None)
-    assert np.allclose(found.scores, build.load(run.model_folder).predict([text])[0], atol=1e-6)
+    assert np.allclose(found.scores, saved_model.load(run.model_folder).predict([text])[0], atol=1e-6)
     assert found.meaning == "decision values"
     assert found.classes == ("negative", "positive")
     assert (found.tokens, found.length) == (19 + 2, 16)
@@ -175,7 +175,7 @@ def test_it_streams_what_keras_hub_generates(lm_recipe: str, do: Do) -> None:
     assert "".join(pieces) == told.text
     assert len(pieces) > 1
     assert told.tokens == 9 or told.ended
-    assert told.text == generated(build.load(run.model_folder).causal_lm)
+    assert told.text == generated(saved_model.load(run.model_folder).causal_lm)
     base = asked(handlers.generate_base, run, **options)
     assert base.text == generated(build.load_pretrained(recipe.load(run.recipe_file)).causal_lm)
     assert base.text != told.text

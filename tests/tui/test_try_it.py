@@ -158,14 +158,14 @@ async def type_text(pilot: Pilot[None], text: str) -> None:
 
 
 async def test_texts_are_classified_as_one_types(trained: Trained) -> None:
-    from ftapp.models import build
+    from ftapp.models import saved_model
 
     run = trained("text")
     app = FtApp()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         await type_text(pilot, "a great film")
-        expected = pytest.approx(tuple(build.load(run.model_folder).predict(["a great film"])[0]), abs=1e-4)
+        expected = pytest.approx(tuple(saved_model.load(run.model_folder).predict(["a great film"])[0]), abs=1e-4)
         # Those of its beginning may be there before.
         await long(pilot, lambda: (shown := scores(screen)) and shown.scores == expected)
         shown = scores(screen)

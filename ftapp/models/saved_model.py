@@ -1,0 +1,142 @@
+"""A trained model as a folder of files, written whole or not at all, and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from ftapp.common import cache_folders
+from ftapp.common.durable import new_folder_in_place
+from ftapp.common.errors import RunError, quote
+from ftapp.data import images
+from ftapp.data.encoding import encode_images, encode_texts, padded_width
+from ftapp.data.texts import prepare
+from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
+from ftapp.recipe import Recipe
+
+_DESCRIPTION = "ftapp.json"
+
+
+def save(
+    folder: Path,
+    recipe: Recipe,
+    pretrained: Pretrained,
+    model: keras.Model,
+    classes: Sequence[str],
+    marks: Mapping[str, Any],
+) -> None:
+    """Write a folder, whole or not at all, which did not exist.
+
+    It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer), `ftapp.json` and the
+    sha256 of these files.
+    marks: what else to write into the last. Raises OSError when it cannot be written.
+    """
+    with new_folder_in_place(folder) as scratch:
+        _write(scratch, recipe, pretrained, model, classes, marks)
+        cache_folders.write_manifest(scratch)
+
+
+def _write(
+    folder: Path,
+    recipe: Recipe,
+    pretrained: Pretrained,
+    model: keras.Model,
+    classes: Sequence[str],
+    marks: Mapping[str, Any],
+) -> None:
+    owner = pretrained.causal_lm or pretrained.backbone
+    owner.save_to_preset(str(folder / "preset"))
+    if pretrained.causal_lm is None:
+        pretrained.preprocessor.save_to_preset(str(folder / "preset"))
+    else:
+        _store_float32(folder / "preset" / "config.json")
+    keras.Model(model.input, model.output, name=model.name).save(folder / "model.keras")
+    description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head, **marks}
+    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model read back from a run's `model` folder. classes: by the number that the head gives them."""
+
+    task: str
+    head: str
+    classes: tuple[str, ...]
+    model: Any
+    preprocessor: Any
+    causal_lm: Any | None
+
+    def predict(self, examples: Sequence[Any]) -> Any:
+        """Scores (examples, classes), float32, of texts or images, read and prepared as in the training.
+
+        Images are files, by path, or RGB arrays (height, width, 3) in 0..255. Raises ValueError for arrays of another
+        shape or range and for files that hold no image.
+        """
+        if self.task == "image-classification":
+            return self.model.predict(encode_images(list(map(_pixels, examples)), self.preprocessor), verbose=0)
+        inputs = encode_texts(examples, self.preprocessor)
+        mask = inputs["padding_mask"]
+        width = padded_width(mask.sum(axis=1), mask.shape[1])
+        return self.model.predict({name: values[:, :width] for name, values in inputs.items()}, verbose=0)
+
+    def generate(self, prompts: Sequence[str], tokens: int) -> list[str]:
+        """Each prompt with up to `tokens` tokens in all, written greedily."""
+        if self.causal_lm is None:
+            raise ValueError(f"only a causal language model generates; this one's task is '{self.task}'")
+        return list(self.causal_lm.generate(list(map(prepare, prompts)), max_length=tokens))
+
+
+def _pixels(image: Any) -> Any:
+    """The RGB pixels of an image as `TrainedModel.predict` takes it."""
+    if isinstance(image, str | Path):
+        try:
+            return images.read(Path(image))
+        except images.BrokenImageError as error:
+            raise ValueError(f"the image {image} cannot be decoded: {error}") from error
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[-1] != 3:
+        message = f"an array of shape {pixels.shape} is no RGB image, which is (height, width, 3)"
+        raise ValueError(f"{message}; the path of an image file is read whatever its colours")
+    if pixels.dtype.kind == "f" and 0 < pixels.max() <= 1:
+        raise ValueError("the pixels lie between 0 and 1, and an image has them from 0 to 255; multiply by 255")
+    return pixels
+
+
+def load(folder: Path) -> TrainedModel:
+    """Read a `model` folder that `save` has written. Raises RunError when a file of it is not as it was saved."""
+    if damaged := cache_folders.changed(folder):
+        raise RunError(
+            f"{quote(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "
+            "the same recipe makes the model again"
+        )
+    description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
+    task = description["task"]
+    preset = str(folder / "preset")
+    preprocessor = PREPROCESSORS[task].from_preset(preset)
+    if task == "causal-lm":
+        causal_lm = keras_hub.models.CausalLM.from_preset(preset)
+        causal_lm.compile(sampler="greedy")
+        model = build_language_model(causal_lm.backbone)  # which holds what model.keras does
+    else:
+        causal_lm, model = None, keras.saving.load_model(folder / "model.keras", compile=False)
+    return TrainedModel(task, description["head"], tuple(description["classes"]), model, preprocessor, causal_lm)
+
+
+def _store_float32(config: Path) -> None:
+    """Name float32, which the weights are stored in, as a language model's precision, so that it loads at any.
+
+    KerasHub refuses a stored mixed policy ("Invalid dtype: mixed_bfloat16").
+    """
+    stored = json.loads(config.read_text("utf-8"))
+    policy = stored["config"].get("dtype")
+    if not isinstance(policy, dict) or "name" not in policy.get("config", {}):
+        return  # a backbone that stores no precision, or one for each layer
+    policy["config"]["name"] = "float32"
+    config.write_text(json.dumps(stored, indent=4), encoding="utf-8")
