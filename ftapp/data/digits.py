@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import nearest
 from ftapp.data import labels
-from ftapp.data.examples import Examples, Findings, content_hash
+from ftapp.data.examples import DataProblems, Examples, content_hash
 from ftapp.recipe import Data
 from ftapp.recipe.sources import Source
 
@@ -23,7 +23,7 @@ class Digits(Examples):
         names = [str(digit) for digit in range(10)]
         self.classes = tuple(order or names)
         known = labels.positions(names, self.classes)
-        findings = Findings()
+        findings = DataProblems()
         for name in names:
             if name not in known:
                 message = f"data.classes names every class of the source, and '{name}' is missing; "

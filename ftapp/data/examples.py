@@ -147,7 +147,7 @@ class DocumentSplits:
     notes: tuple[str, ...] = ()
 
 
-class Finding(NamedTuple):
+class DataProblem(NamedTuple):
     """A problem of one example: its file, the key that decides it, what is wrong, and where in the file."""
 
     file: str
@@ -157,14 +157,14 @@ class Finding(NamedTuple):
 
 
 @dataclass
-class Findings:
+class DataProblems:
     """What is wrong with a user's data, gathered so that all of it is reported together."""
 
-    found: list[Finding] = field(default_factory=list)
+    found: list[DataProblem] = field(default_factory=list)
 
     def add(self, file: object, message: str, key: str = "data.source", place: str = "") -> None:
         """Note a problem of a file. place: where in the file, such as "row 7"."""
-        self.found.append(Finding(escape_unprintable(str(file)), key, escape_unprintable(message), place))
+        self.found.append(DataProblem(escape_unprintable(str(file)), key, escape_unprintable(message), place))
 
     def clear(self) -> None:
         """Forget what was noted: it followed from something else."""
@@ -172,7 +172,7 @@ class Findings:
 
     def check(self) -> None:
         """Raise RecipeError with the problems found: those that are equal but for their file or place as one."""
-        groups: dict[tuple[str, str, str], list[Finding]] = {}
+        groups: dict[tuple[str, str, str], list[DataProblem]] = {}
         for each in self.found:
             groups.setdefault((each.key, each.message, each.file if each.place else ""), []).append(each)
         problems = [_problem(group) for group in groups.values()]
@@ -184,7 +184,7 @@ class Findings:
             raise RecipeError(problems)
 
 
-def _problem(group: list[Finding]) -> Problem:
+def _problem(group: list[DataProblem]) -> Problem:
     """One problem of several findings with the same key and message."""
     first = group[0]
     if first.place:

@@ -22,7 +22,7 @@ from ftapp.common.errors import RunError, nearest
 from ftapp.common.formatting import escape_unprintable, list_names, quantity
 from ftapp.common.safe_files import reason
 from ftapp.data import images, labels
-from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, content_hash
+from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, content_hash
 from ftapp.recipe import Data, folder_layout
 from ftapp.recipe.folder_layout import Layout
 from ftapp.recipe.sources import Source
@@ -80,7 +80,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     class folders, for classes that `data.classes` or a split lacks, for fewer than two classes, and for folders of
     which it is in doubt whether they are splits or classes.
     """
-    findings = Findings()
+    findings = DataProblems()
     listing = _list(spec, source, findings)
     files = _tell_apart(_check_images(listing.paths, findings, progress), findings)
     findings.check()
@@ -90,7 +90,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
 
 def check(spec: Data, source: Source) -> None:
     """Raise what `read` would, but for images that cannot be decoded: none is opened that is one by its name."""
-    findings = Findings()
+    findings = DataProblems()
     _list(spec, source, findings)
     findings.check()
 
@@ -106,7 +106,7 @@ class _Listing:
     notes: tuple[str, ...]
 
 
-def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
+def _list(spec: Data, source: Source, findings: DataProblems) -> _Listing:
     root = Path(source.name).expanduser().absolute()
     found = _layout(root, spec, findings)
     names = _names(root, found, findings)
@@ -149,7 +149,7 @@ def _list(spec: Data, source: Source, findings: Findings) -> _Listing:
     return _Listing(paths, targets, membership, classes, tuple(notes))
 
 
-def _layout(root: Path, spec: Data, findings: Findings) -> Layout:
+def _layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
     """Which folders are splits. Raises RecipeError when that cannot be told."""
     try:
         return folder_layout.find(root, spec.split_folders)
@@ -165,7 +165,7 @@ def _layout(root: Path, spec: Data, findings: Findings) -> Layout:
     raise AssertionError
 
 
-def _names(root: Path, found: Layout, findings: Findings) -> dict[Path, set[str]]:
+def _names(root: Path, found: Layout, findings: DataProblems) -> dict[Path, set[str]]:
     """Folder of class folders -> their names; findings for names that cannot be printed, links that lead nowhere and
     images beside the class folders.
     """
@@ -188,7 +188,7 @@ def _classes(
     root: Path, counts: Mapping[str, int], spec: Data, notes: list[str]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The classes, and name of a folder -> position of its class. Raises RecipeError for folders that are none."""
-    findings = Findings()
+    findings = DataProblems()
     if len(counts) < 2:
         got = f"only '{min(counts)}'" if counts else "no folder"
         findings.add(root, f"there is {got} in it, and a folder of images has a folder for each of two classes or more")
@@ -213,7 +213,7 @@ def _classes(
     return classes, known
 
 
-def _images(folder: Path, findings: Findings, ignored: list[Path]) -> Iterator[Path]:
+def _images(folder: Path, findings: DataProblems, ignored: list[Path]) -> Iterator[Path]:
     """The image files of a class, also those in folders below; ignored: files beside them that only describe images.
 
     Other files are findings, since an image among them would be lost.
@@ -228,7 +228,7 @@ def _images(folder: Path, findings: Findings, ignored: list[Path]) -> Iterator[P
             findings.add(path, message)
 
 
-def _check_images(paths: list[Path], findings: Findings, progress: Progress | None) -> list[_File]:
+def _check_images(paths: list[Path], findings: DataProblems, progress: Progress | None) -> list[_File]:
     """Each file after it was decoded as in training, but reduced; a finding where it cannot be.
 
     PIL decodes outside of the interpreter lock: about 500 photographs of 0.1 MB a second and core.
@@ -258,7 +258,7 @@ def _examine(path: Path) -> tuple[_File, str]:
     return _File(path, content_hash(content), _of_pixels(pixels)), ""
 
 
-def _tell_apart(files: list[_File], findings: Findings) -> list[_File]:
+def _tell_apart(files: list[_File], findings: DataProblems) -> list[_File]:
     """The files with hashes of all their pixels where different files have equal reduced images."""
     contents: dict[bytes, set[bytes]] = {}
     for file in files:

@@ -9,7 +9,7 @@ from ftapp.common import downloads
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFoundError, Problem, RecipeError
 from ftapp.data import text_file
-from ftapp.data.examples import Findings, Texts
+from ftapp.data.examples import DataProblems, Texts
 from ftapp.data.texts import normalised
 from ftapp.recipe import Data
 from ftapp.recipe.sources import Source
@@ -29,7 +29,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         path = downloads.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
     except NotFoundError as error:
         raise RecipeError([Problem("", "data.source", f"there is no text of book {number}: {error}")]) from error
-    findings, notes = Findings(), list[str]()
+    findings, notes = DataProblems(), list[str]()
     text = without_frame(normalised(text_file.read(path, findings, notes)))
     if not text and not findings.found:
         findings.add(path, f"a book has words; number {number} is empty")

@@ -24,7 +24,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.errors import nearest, quote
 from ftapp.common.formatting import quantity
 from ftapp.data import delimited, json_rows, labels, text_file
-from ftapp.data.examples import Findings, Texts
+from ftapp.data.examples import DataProblems, Texts
 from ftapp.data.labels import override, shown
 from ftapp.data.texts import prepare
 from ftapp.recipe import Data
@@ -50,7 +50,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     `data.classes`; and for fewer than two classes.
     """
     path = downloads.artifact(source.artifact, progress) if source.artifact else Path(source.name).expanduser()
-    findings = Findings()
+    findings = DataProblems()
     notes: list[str] = []
     labelled = task != "causal-lm"
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
@@ -96,7 +96,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
 
 
 def _csv_rows(
-    path: Path, content: str, wanted: Mapping[str, str], notes: list[str], findings: Findings
+    path: Path, content: str, wanted: Mapping[str, str], notes: list[str], findings: DataProblems
 ) -> Iterator[Row]:
     if json_rows.is_json(content):
         findings.add(path, f"this is JSON, not CSV; {override('data.source', f'jsonl:{path}')}")
@@ -137,7 +137,7 @@ def _csv_rows(
 
 
 def _json_rows(
-    path: Path, content: str, wanted: Mapping[str, str], notes: list[str], findings: Findings
+    path: Path, content: str, wanted: Mapping[str, str], notes: list[str], findings: DataProblems
 ) -> Iterator[Row]:
     found = json_rows.read(content, list(wanted))
     if found.faults and not found.rows and content.lstrip()[:1] not in ("[", "{"):
@@ -149,7 +149,7 @@ def _json_rows(
     yield from found.rows
 
 
-def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings: Findings) -> None:
+def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings: DataProblems) -> None:
     """Columns that no row has. A JSON object that alone lacks one is found when its value is read."""
     columns = list(dict.fromkeys(itertools.chain.from_iterable(row for _, row in rows)))
     missing = [name for name in wanted if name not in columns]
@@ -186,7 +186,7 @@ def _guess_columns(rows: list[Row], columns: Sequence[str], taken: Sequence[str]
     return guesses | ({"data.label_column": label} if label is not None else {})
 
 
-def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], findings: Findings) -> None:
+def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], findings: DataProblems) -> None:
     """That the filters of the source leave no row, with the nearest value of the first one that does."""
     left = rows
     for column, value in where.items():
@@ -197,7 +197,7 @@ def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], fin
             return
 
 
-def _text(path: Path, place: str, value: object, spec: Data, findings: Findings) -> str:
+def _text(path: Path, place: str, value: object, spec: Data, findings: DataProblems) -> str:
     """A text; "" where there is none, and a finding unless such rows are left out."""
     if isinstance(value, str):
         text = prepare(value)
@@ -215,7 +215,7 @@ def _text(path: Path, place: str, value: object, spec: Data, findings: Findings)
     return ""
 
 
-def _labels(path: Path, rows: Sequence[Row], column: str, findings: Findings) -> list[str]:
+def _labels(path: Path, rows: Sequence[Row], column: str, findings: DataProblems) -> list[str]:
     """The names of the labels: strings, and whole numbers and truth values of JSON; "" for none."""
     named: list[str] = []
     others: dict[str, list[tuple[str, object]]] = {}
@@ -247,7 +247,7 @@ _KINDS = {"float": "a fraction", "bool": "a truth value", "list": "a list", "Obj
 
 
 def _classes(
-    path: Path, rows: Sequence[Row], named: Sequence[str], spec: Data, notes: list[str], findings: Findings
+    path: Path, rows: Sequence[Row], named: Sequence[str], spec: Data, notes: list[str], findings: DataProblems
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The classes, and label -> position of its class; findings for labels that stand for none."""
     counts = Counter(named)
@@ -289,9 +289,9 @@ def _add_unknown(
     known: Mapping[str, int],
     places: Mapping[str, Sequence[str]],
     classes: Sequence[str],
-    findings: Findings,
+    findings: DataProblems,
 ) -> None:
-    """Findings for labels that are none of data.classes: one where all or many are other ones, else one a label."""
+    """DataProblems for labels that are none of data.classes: one where all or many are other ones, else one a label."""
     found = labels.in_order(places)
     if not known:
         said = f"the labels are {labels.shown_list(found)}, and data.classes has {len(classes)} other names, "

@@ -19,7 +19,7 @@ from pathlib import Path
 from ftapp.common import formatting
 from ftapp.common.downloads import Progress
 from ftapp.common.safe_files import other_kind, reason
-from ftapp.data.examples import Findings
+from ftapp.data.examples import DataProblems
 
 LARGE = 4 << 20
 """Bytes of a file from which on it takes a second or so to read."""
@@ -73,7 +73,7 @@ _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, No
 
 
 def read(
-    path: Path, findings: Findings, notes: list[str], encoding: str = "utf-8", progress: Progress | None = None
+    path: Path, findings: DataProblems, notes: list[str], encoding: str = "utf-8", progress: Progress | None = None
 ) -> str:
     """The text of a file, without a byte order mark; "" and a finding where there is none.
 
@@ -114,7 +114,7 @@ def read(
     return text.replace("\0", "")
 
 
-def _content(path: Path, findings: Findings) -> bytes:
+def _content(path: Path, findings: DataProblems) -> bytes:
     try:
         if kind := other_kind(path):
             findings.add(path, f"this is {kind}; examples are read from a file")
@@ -128,7 +128,7 @@ def _content(path: Path, findings: Findings) -> bytes:
         return b""
 
 
-def _unpack(path: Path, content: bytes, unpack: Callable[[bytes], io.BufferedIOBase], findings: Findings) -> bytes:
+def _unpack(path: Path, content: bytes, unpack: Callable[[bytes], io.BufferedIOBase], findings: DataProblems) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:
@@ -177,7 +177,7 @@ _UNPACKED: tuple[tuple[bytes, Callable[[bytes], io.BufferedIOBase]], ...] = (
 )
 
 
-def _is_other(path: Path, content: bytes, findings: Findings) -> bool:
+def _is_other(path: Path, content: bytes, findings: DataProblems) -> bool:
     """Whether it is no text; says what it is and how to convert it."""
     names = {"name": shlex.quote(path.name), "csv": shlex.quote(f"{path.stem}.csv")}
     for start, kind, way in _KINDS:

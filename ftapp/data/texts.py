@@ -15,7 +15,7 @@ from ftapp.common import downloads, local_files
 from ftapp.common.downloads import Progress
 from ftapp.common.formatting import escape_unprintable, list_names, quantity
 from ftapp.data import text_file
-from ftapp.data.examples import SPLITS, Findings, Texts
+from ftapp.data.examples import SPLITS, DataProblems, Texts
 from ftapp.recipe import Data, folder_layout
 from ftapp.recipe.sources import Source
 
@@ -30,7 +30,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     Raises RecipeError for files that are empty or not UTF-8, when there is none, and when some are called like splits
     and others are not.
     """
-    findings = Findings()
+    findings = DataProblems()
     notes: list[str] = []
     paths = [downloads.artifact(source.artifact, progress)] if source.artifact else _paths(source.name, findings, notes)
     texts = [normalised(text_file.read(path, findings, notes, spec.encoding, progress)) for path in paths]
@@ -45,7 +45,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     return Texts(texts, given_split=given, names=names, notes=tuple(notes))
 
 
-def _paths(name: str, findings: Findings, notes: list[str]) -> list[Path]:
+def _paths(name: str, findings: DataProblems, notes: list[str]) -> list[Path]:
     path = Path(name).expanduser().absolute()
     if path.is_file():
         return [path]
@@ -67,7 +67,7 @@ def _paths(name: str, findings: Findings, notes: list[str]) -> list[Path]:
     return found
 
 
-def _given_split(root: Path, names: Sequence[str], findings: Findings, notes: list[str]) -> NDArray[np.int8] | None:
+def _given_split(root: Path, names: Sequence[str], findings: DataProblems, notes: list[str]) -> NDArray[np.int8] | None:
     """The splits that the files are called like, if all are and one trains. Raises RecipeError when only some are."""
     roles = [_role(name) for name in names]
     if "train" not in roles or not {"validation", "test"} & set(roles):

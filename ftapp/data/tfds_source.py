@@ -20,7 +20,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, nearest
 from ftapp.common.formatting import list_names
 from ftapp.data import images, labels
-from ftapp.data.examples import SPLITS, TRAIN, Examples, Findings, Texts, content_hash
+from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, Texts, content_hash
 from ftapp.data.texts import prepare
 from ftapp.recipe import Data, folder_layout
 from ftapp.recipe.sources import Source
@@ -171,7 +171,7 @@ def _classes(names: list[str], spec: Data) -> tuple[tuple[str, ...], list[int]]:
     """The classes in order, and TFDS's number of a class -> its position there."""
     classes = tuple(spec.classes or names)
     known = labels.positions(names, classes)
-    findings = Findings()
+    findings = DataProblems()
     for name in names:
         if name not in known:
             message = f"data.classes names every class of the source, and '{name}' is missing; {nearest(name, classes)}"

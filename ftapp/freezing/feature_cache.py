@@ -43,7 +43,7 @@ def quota() -> int:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """The features of one frozen half of a model.
 
     label: the model and its frozen layers, in words; size: bytes on disk; used: seconds since the Unix epoch.
@@ -55,7 +55,7 @@ class Entry:
     used: float
 
 
-def entries() -> list[Entry]:
+def entries() -> list[CacheEntry]:
     """All entries, the one used last first; those whose description is damaged take room too."""
     found = []
     with suppress(OSError):
@@ -63,7 +63,7 @@ def entries() -> list[Entry]:
             with suppress(OSError):  # it is being removed
                 if place.is_dir() and not place.is_symlink():
                     size = sum(part.lstat().st_blocks * 512 for part in place.iterdir())
-                    found.append(Entry(place, _label(place), size, _time_used(place)))
+                    found.append(CacheEntry(place, _label(place), size, _time_used(place)))
     return sorted(found, key=lambda entry: entry.used, reverse=True)
 
 
@@ -137,7 +137,7 @@ def beyond_quota(size: int) -> str | None:
     return f"it would take {size / 2**30:.2f} GiB, and the quota is {limit / 2**30:.2f} (FTAPP_FEATURES_GIB)"
 
 
-def remove(entry: Entry) -> bool:
+def remove(entry: CacheEntry) -> bool:
     """Remove an entry unless a run uses it, or it is another user's to remove; whether it is gone."""
     try:
         with locked(entry.folder.with_suffix(".used"), fcntl.LOCK_EX | fcntl.LOCK_NB):

@@ -29,7 +29,7 @@ def numpy_dtype(dtype: str) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True)
-class Column:
+class FeatureColumn:
     """One tensor of the features. shape: of an example, or of a token when `by_token`; dtype: as kept on disk."""
 
     name: str
@@ -57,7 +57,7 @@ class _Record:
     sums: tuple[int, ...]
 
 
-class Store:
+class FeatureStore:
     """The files of an entry: one for each column, and an index of which example lies where.
 
     An example is in the index only after its features are on the disk, so a process that is killed leaves nothing
@@ -66,7 +66,7 @@ class Store:
     spared: seconds that it once took to compute what `use` found. unwritable: why nothing can be added, else empty.
     """
 
-    def __init__(self, folder: Path, columns: Sequence[Column]) -> None:
+    def __init__(self, folder: Path, columns: Sequence[FeatureColumn]) -> None:
         self.folder, self.columns = folder, tuple(columns)
         self._dtype = np.dtype(
             [
@@ -227,7 +227,7 @@ class Store:
         block = self._read(column.name, place * column.size, count * column.size)
         return block if len(block) == count * column.size and zlib.crc32(block) == record.sums[index] else None
 
-    def _length(self, column: Column) -> int:
+    def _length(self, column: FeatureColumn) -> int:
         return self._tokens if column.by_token else self._records
 
     def _read(self, name: str, offset: int, size: int | None) -> bytes:

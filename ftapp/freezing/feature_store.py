@@ -29,7 +29,7 @@ from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset
 from ftapp.data.prefetch import prefetch
 from ftapp.freezing import feature_cache, proof
 from ftapp.freezing.cut import Boundary, Cut
-from ftapp.freezing.feature_files import FORMAT, Column, Store, numpy_dtype
+from ftapp.freezing.feature_files import FORMAT, FeatureColumn, FeatureStore, numpy_dtype
 from ftapp.models.keras_internals import graph_nodes
 from ftapp.models.layers import name_variables, own_variables, weighted_layers
 
@@ -48,13 +48,13 @@ _log = logging.getLogger(__name__)
 _computing = threading.Lock()
 
 
-def columns(cut: Cut | Boundary, dtype: str) -> tuple[Column, ...]:
+def columns(cut: Cut | Boundary, dtype: str) -> tuple[FeatureColumn, ...]:
     """The tensors that cross a cut. dtype: what to keep floats in; `auto` for the one they are computed in."""
     made = []
     for name, tensor in cut.features.items():
         by_token = None in tensor.shape[1:]
         kept = dtype if dtype != "auto" and tensor.dtype in _TOLERANCES else tensor.dtype
-        made.append(Column(name, tuple(tensor.shape[2 if by_token else 1 :]), by_token, kept))
+        made.append(FeatureColumn(name, tuple(tensor.shape[2 if by_token else 1 :]), by_token, kept))
     return tuple(made)
 
 
@@ -88,13 +88,13 @@ def _graph(model: keras.Model) -> Iterator[str]:
         numbers |= {id(tensor): f"#{len(numbers) + index}" for index, tensor in enumerate(node.outputs)}
 
 
-class Features:
+class CachedFeatures:
     """A dataset whose inputs are features, for the rest of a cut model. Call `prepare` before `inputs`.
 
     views: how many augmented views of each example are kept; epoch e trains on view e modulo `views`.
     """
 
-    def __init__(self, dataset: EncodedDataset, cut: Cut, store: Store, views: int) -> None:
+    def __init__(self, dataset: EncodedDataset, cut: Cut, store: FeatureStore, views: int) -> None:
         self._dataset, self._cut, self._store, self._views = dataset, cut, store, views
         self._has_told = False
 

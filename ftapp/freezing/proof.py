@@ -19,7 +19,7 @@ _DIGEST = 16  # bytes
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProofResult:
     """What a phase did to the weights, each named by its layer's path and its own name.
 
     frozen: how many weights and statistics were to stay as they were; digest: a hash of all of these, in hex;
@@ -45,11 +45,11 @@ class Proof:
         self._trained = {name: variable for name, variable in named.items() if id(variable) in trained}
         self._before = hashed(self._frozen | self._trained)
 
-    def finding(self) -> Finding:
+    def finding(self) -> ProofResult:
         """Compare the weights as they are now with those at the start."""
         after = hashed(self._frozen | self._trained)
         still = tuple(name for name in self._trained if after[name] == self._before[name])
-        return Finding(
+        return ProofResult(
             frozen=len(self._frozen),
             digest=combined({name: after[name] for name in self._frozen}),
             changed=tuple(name for name in self._frozen if after[name] != self._before[name]),

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from ftapp.recipe.layer_rules import WeightedLayer
-from ftapp.runs.events import Choice, Estimate
+from ftapp.runs.events import CacheChoice, Estimate
 
 Meaning = Literal["probabilities", "one-vs-rest", "decision values"]
 
@@ -99,7 +99,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int
     trainable: int
     estimate: Estimate | None
-    choice: Choice | None
+    choice: CacheChoice | None
     data_error: str | None
     examples: int | None
     steps: int | None

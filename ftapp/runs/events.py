@@ -111,7 +111,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     activations: Count
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class CacheChoice(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the outputs of the frozen layers at the bottom are kept, and why, in words.
 
     layers: those layers, from the bottom up; size: bytes that their outputs take for all examples of the phase.
@@ -133,7 +133,7 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
     trainable: Count
     parameters: Several
     trainable_layers: list[str]
-    cache: Choice | None = None
+    cache: CacheChoice | None = None
     estimate: Estimate | None = None
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ftapp.common import formatting
 from ftapp.runs.events import (
     AnyEvent,
+    CacheChoice,
     CacheVerified,
     Checkpointed,
-    Choice,
     Controlled,
     DataLoaded,
     Evaluated,
@@ -69,7 +69,7 @@ def lines(event: AnyEvent) -> list[str]:
             return []
 
 
-def cache(choice: Choice) -> str:
+def cache(choice: CacheChoice) -> str:
     """Whether and why the outputs of frozen layers are kept."""
     if not choice.cached or not choice.layers:
         return f"no features are kept: {choice.reason}"

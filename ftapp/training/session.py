@@ -21,14 +21,14 @@ from ftapp.data.order import epoch_order, split_into_batches
 from ftapp.data.prefetch import prefetch
 from ftapp.freezing import feature_cache, feature_store, freeze
 from ftapp.freezing.cut import Boundary, Cut, cut
-from ftapp.freezing.feature_files import Column, Store
-from ftapp.freezing.feature_store import Features
+from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
+from ftapp.freezing.feature_store import CachedFeatures
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, heads
 from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
 from ftapp.recipe import Phase, Recipe
-from ftapp.runs.events import Choice
+from ftapp.runs.events import CacheChoice
 from ftapp.training import cost_estimate
 from ftapp.training.instrumented_model import Instrumented, instrumented
 
@@ -50,9 +50,9 @@ class Stage:
 
     model: Instrumented
     data: dict[str, Dataset]
-    choice: Choice
+    choice: CacheChoice
     below: list[Call] | None
-    features: dict[str, Features] = field(default_factory=dict)
+    features: dict[str, CachedFeatures] = field(default_factory=dict)
     is_known: bool = False
 
 
@@ -95,13 +95,13 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, plan: LayerPlan, sp
             return
         known.frozen.compile(jit_compile=backend.jit_compile())
         views = views_of(recipe, phase, splits)
-        made = {name: Features(getattr(splits, name), known, store, views) for name in data}
+        made = {name: CachedFeatures(getattr(splits, name), known, store, views) for name in data}
         yield Stage(measured(known.rest), dict(made), choice, below, made, is_known)
 
 
 def _open_store(
-    stack: ExitStack, key: str, label: str, columns: tuple[Column, ...], size: int
-) -> tuple[Store | None, str]:
+    stack: ExitStack, key: str, label: str, columns: tuple[FeatureColumn, ...], size: int
+) -> tuple[FeatureStore | None, str]:
     """The store of an entry, open until the stack is closed; or None, and why no features can be kept in it.
 
     An entry that can be read but not written is open too: what it lacks is computed in each step.
@@ -110,7 +110,7 @@ def _open_store(
         folder = stack.enter_context(feature_cache.used(key, label))
     except OSError as error:
         return None, f"{feature_cache.folder()} cannot be written: {reason(error)} (FTAPP_CACHE names another folder)"
-    store = Store(folder, columns)
+    store = FeatureStore(folder, columns)
     stack.callback(store.close)
     if store.unwritable and not len(store):
         return None, f"{folder} cannot be written: {store.unwritable} (FTAPP_CACHE names another folder)"
@@ -121,16 +121,16 @@ def _open_store(
 
 def choose(
     recipe: Recipe, phase: Phase, halves: Cut | Boundary | str, below: list[Call] | None, splits: EncodedSplits
-) -> Choice:
+) -> CacheChoice:
     """Whether to keep the outputs of the frozen layers at the bottom.
 
     halves: the cut or where it lies, or why there is none; below: what its frozen half does, None where that cannot be
     told.
     """
     if isinstance(halves, str):
-        return Choice(cached=False, reason=halves)
+        return CacheChoice(cached=False, reason=halves)
     columns = feature_store.columns(halves, recipe.frozen.dtype)
-    choice = functools.partial(Choice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
+    choice = functools.partial(CacheChoice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
     if not recipe.frozen.cache:
         return choice(cached=False, reason="the recipe says so (frozen.cache = false)")
     steps, per_epoch = epochs(phase, len(splits.train))
@@ -202,7 +202,7 @@ def views_of(recipe: Recipe, phase: Phase, splits: EncodedSplits) -> int:
     return min(recipe.augmentation.views, math.ceil(steps / per_epoch))
 
 
-def _size(recipe: Recipe, phase: Phase, columns: tuple[Column, ...], splits: EncodedSplits) -> int:
+def _size(recipe: Recipe, phase: Phase, columns: tuple[FeatureColumn, ...], splits: EncodedSplits) -> int:
     """Bytes of the features of all examples that a phase trains on and of those that it is measured on."""
     steps, _ = epochs(phase, len(splits.train))
     trained = min(len(splits.train), steps * phase.batch_size)
@@ -214,7 +214,7 @@ def _size(recipe: Recipe, phase: Phase, columns: tuple[Column, ...], splits: Enc
     return total
 
 
-def _bytes(dataset: EncodedDataset, examples: int, columns: tuple[Column, ...]) -> int:
+def _bytes(dataset: EncodedDataset, examples: int, columns: tuple[FeatureColumn, ...]) -> int:
     if not len(dataset):
         return 0
     width = dataset.width(np.arange(1))
@@ -222,6 +222,6 @@ def _bytes(dataset: EncodedDataset, examples: int, columns: tuple[Column, ...]) 
     return round(examples * _put_out(columns, tokens))
 
 
-def _put_out(columns: tuple[Column, ...], tokens: float) -> float:
+def _put_out(columns: tuple[FeatureColumn, ...], tokens: float) -> float:
     """Bytes of the features of one example of so many tokens."""
     return sum(column.size * (tokens if column.by_token else 1) for column in columns)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ftapp import recipe
 from ftapp.runs import run_folder
 from ftapp.runs.events import (
-    Choice,
+    CacheChoice,
     Confused,
     DataLoaded,
     Drifted,
@@ -58,7 +58,7 @@ def record_run(
         trainable=520,
         parameters=1000,
         trainable_layers=["pooled_dense", "classifier"],
-        cache=Choice(cached=True, reason="each example is used 3 times", layers=["a", "b"], size=2**20),
+        cache=CacheChoice(cached=True, reason="each example is used 3 times", layers=["a", "b"], size=2**20),
         estimate=Estimate(flops=10**9, flops_uncut=10**9, weights=2**20, gradients=2**20, optimizer=0, activations=0),
     )
     log.write(phase)

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from ftapp.tui.editor.layers import Choice, Node, State
+from ftapp.tui.editor.layers import LayerChoice, Node, State
 
 _MARKS = {State.TRAINS: "● ", State.PARTLY: "◐ ", State.FROZEN: "○ "}
 _SIZE, _SHAPE, _RULE = 12, 14, 28  # columns
@@ -83,9 +83,9 @@ class LayerTree(Tree[Node]):
         self.guide_depth = 2
         self.auto_expand = False
         self._root: Node | None = None
-        self._choice: Choice | None = None
+        self._choice: LayerChoice | None = None
 
-    def show(self, root: Node, choice: Choice) -> None:
+    def show(self, root: Node, choice: LayerChoice) -> None:
         """Show what the rules make of a model's layers. The tree stays open as it is while the model is the same."""
         self._choice = choice
         if root is not self._root:

@@ -84,7 +84,7 @@ def _blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
 
 
 @dataclass(frozen=True)
-class Choice:
+class LayerChoice:
     """What the rules of a phase make of a structure.
 
     trainable, deciding: for each weighted layer, as `layer_rules.decide` gives them.
@@ -139,8 +139,8 @@ class Choice:
         return rule_edits.add_rule(self.layers, f"{verb} {selection}", self.structure.weighted_layers)
 
 
-def choose(structure: Structure, layers: Sequence[str]) -> Choice:
+def choose(structure: Structure, layers: Sequence[str]) -> LayerChoice:
     """What rules make of a structure. Raises ValueError when one cannot be read."""
     rules = tuple(map(Rule, layers))
     trainable, deciding = layer_rules.decide(rules, structure.weighted_layers)
-    return Choice(structure, rules, tuple(trainable), tuple(deciding))
+    return LayerChoice(structure, rules, tuple(trainable), tuple(deciding))

@@ -15,7 +15,7 @@ from ftapp.rpc.messages import Costs, Structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.layer_tree import LayerTree
-from ftapp.tui.editor.layers import Choice, Node
+from ftapp.tui.editor.layers import LayerChoice, Node
 from ftapp.tui.widgets.texts import set_text
 
 
@@ -50,7 +50,7 @@ class LayersPane(Vertical):
         self.border_title = "Layers"
         self._structure: Structure | None = None
         self._root: Node | None = None
-        self.choice: Choice | None = None
+        self.choice: LayerChoice | None = None
         self._cost = ""
 
     def compose(self) -> ComposeResult:

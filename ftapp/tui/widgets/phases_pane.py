@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ftapp.common import formatting
 from ftapp.recipe import Recipe
-from ftapp.runs.events import Choice, PhaseEnded
+from ftapp.runs.events import CacheChoice, PhaseEnded
 from ftapp.runs.history import History
 from ftapp.tui import outlook
 from ftapp.tui.outlook import PhaseOutlook
@@ -91,7 +91,7 @@ def _choose_sign(phase: PhaseOutlook, status: str) -> tuple[str, str]:
     return {"running": ("▸", "primary"), "interrupted": ("■", "warning")}.get(status, ("✗", "error"))
 
 
-def _describe_cache(choice: Choice) -> str:
+def _describe_cache(choice: CacheChoice) -> str:
     if not choice.cached or not choice.layers:
         return f"no features kept: {choice.reason}"
     return f"features up to {choice.layers[-1]} kept, {formatting.size(choice.size)}"

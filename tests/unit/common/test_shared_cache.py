@@ -15,9 +15,9 @@ import pytest
 
 from ftapp.common import cache_folders
 from ftapp.freezing import feature_cache
-from ftapp.freezing.feature_files import Column, Store
+from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
 
-COLUMNS = (Column("pooled", (3,), False, "float32"),)
+COLUMNS = (FeatureColumn("pooled", (3,), False, "float32"),)
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can start a process of another user")
 
@@ -29,7 +29,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder.chmod(0o755)
     monkeypatch.setenv("FTAPP_CACHE", str(folder))
     with feature_cache.used("entry", "a label") as place:
-        Store(place, COLUMNS).append([b"a" * 16], [0], {"pooled": np.ones((1, 3), np.float32)}, 0.5)
+        FeatureStore(place, COLUMNS).append([b"a" * 16], [0], {"pooled": np.ones((1, 3), np.float32)}, 0.5)
     made = folder / "converted" / "one"
 
     def fill(content: Path) -> None:
@@ -48,7 +48,7 @@ import os, numpy, platformdirs
 from ftapp.freezing import feature_cache
 from ftapp.common import cache_folders
 from ftapp.common import user_folders
-from ftapp.freezing.feature_files import Column, Store
+from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
 numpy.ones(3), feature_cache.folder()
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 """
@@ -60,7 +60,7 @@ os.setgroups([]), os.setgid(65534), os.setuid(65534)
 
 READS = """
 with feature_cache.used("entry", "a label") as place:
-    store = Store(place, (Column("pooled", (3,), False, "float32"),))
+    store = FeatureStore(place, (FeatureColumn("pooled", (3,), False, "float32"),))
     values, absent = store.read([b"a" * 16], None)
     print(values["pooled"].tolist(), absent, bool(store.unwritable))
     with feature_cache.filled(place) if (place.parent / "entry.filled").exists() else feature_cache.used("entry", ""):
@@ -104,7 +104,7 @@ def test_users_of_one_group_share_what_the_umask_gives_them(shared: Path) -> Non
     code = """
 os.umask(0)
 with feature_cache.used("theirs", "a label") as place, feature_cache.filled(place):
-    store = Store(place, (Column("pooled", (3,), False, "float32"),))
+    store = FeatureStore(place, (FeatureColumn("pooled", (3,), False, "float32"),))
     store.append([b"b" * 16], [0], {"pooled": numpy.ones((1, 3), "float32")}, 0.5)
 """
     as_nobody(code)

@@ -21,26 +21,26 @@ from ftapp.data.encoded import Images
 from ftapp.data.examples import Examples, Subset, content_hash
 from ftapp.freezing import feature_cache, feature_store, freeze
 from ftapp.freezing.cut import Cut, cut
-from ftapp.freezing.feature_files import Column, Store
-from ftapp.freezing.feature_store import Features
+from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
+from ftapp.freezing.feature_store import CachedFeatures
 from ftapp.recipe import Augment
 from tests.support.plans import make_plan
 
-COLUMNS = (Column("pooled", (3,), False, "float32"), Column("tokens", (2,), True, "bfloat16"))
+COLUMNS = (FeatureColumn("pooled", (3,), False, "float32"), FeatureColumn("tokens", (2,), True, "bfloat16"))
 
 
 def keys(*names: str) -> list[bytes]:
     return [content_hash(name.encode()) for name in names]
 
 
-def write(store: Store, names: str, counts: Sequence[int], value: float) -> None:
+def write(store: FeatureStore, names: str, counts: Sequence[int], value: float) -> None:
     pooled = np.full((len(names), 3), value, np.float32)
     tokens = np.full((len(names), 8, 2), value, np.float32)
     store.append(keys(*names), counts, {"pooled": pooled, "tokens": tokens}, 0.5)
 
 
 def test_what_is_written_is_read_padded_with_zeros(tmp_path: Path) -> None:
-    store = Store(tmp_path, COLUMNS)
+    store = FeatureStore(tmp_path, COLUMNS)
     write(store, "ab", [2, 5], 1.5)
     write(store, "c", [3], 2.5)
     read, absent = store.read(keys("c", "a", "c"), 4)
@@ -52,7 +52,7 @@ def test_what_is_written_is_read_padded_with_zeros(tmp_path: Path) -> None:
 
 
 def test_another_process_finds_it_and_goes_on(tmp_path: Path) -> None:
-    store, other = Store(tmp_path, COLUMNS), Store(tmp_path, COLUMNS)
+    store, other = FeatureStore(tmp_path, COLUMNS), FeatureStore(tmp_path, COLUMNS)
     write(store, "ab", [2, 5], 1.5)
     assert keys("a")[0] not in other
     other.refresh()
@@ -62,13 +62,13 @@ def test_another_process_finds_it_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_behind_is_written_over(tmp_path: Path) -> None:
-    write(Store(tmp_path, COLUMNS), "a", [2], 1.5)
+    write(FeatureStore(tmp_path, COLUMNS), "a", [2], 1.5)
     with (tmp_path / "index").open("ab") as index, (tmp_path / "tokens").open("ab") as tokens:
         index.write(b"half of a record")
         tokens.write(b"half of an example")
-    store = Store(tmp_path, COLUMNS)
+    store = FeatureStore(tmp_path, COLUMNS)
     write(store, "b", [3], 2.5)
-    again = Store(tmp_path, COLUMNS)
+    again = FeatureStore(tmp_path, COLUMNS)
     assert again.read(keys("a", "b"), 3)[0]["tokens"][:, :, 0].astype(float).tolist() == [[1.5, 1.5, 0], [2.5] * 3]
 
 
@@ -96,9 +96,9 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_examples_are_absent_and_can_be_written_anew(tmp_path: Path, damage: str) -> None:
-    write(Store(tmp_path, COLUMNS), "abc", [2, 5, 3], 1.5)
+    write(FeatureStore(tmp_path, COLUMNS), "abc", [2, 5, 3], 1.5)
     DAMAGES[damage](tmp_path)
-    store = Store(tmp_path, COLUMNS)
+    store = FeatureStore(tmp_path, COLUMNS)
     store.check(keys(*"abc"))
     values, absent = store.read(keys(*"abc"), 5)
     assert absent
@@ -106,7 +106,7 @@ def test_damaged_examples_are_absent_and_can_be_written_anew(tmp_path: Path, dam
     lost = "".join("abc"[place] for place in absent)
     store.trim()
     write(store, lost, [{"a": 2, "b": 5, "c": 3}[name] for name in lost], 1.5)
-    for reader in (store, Store(tmp_path, COLUMNS)):
+    for reader in (store, FeatureStore(tmp_path, COLUMNS)):
         reader.check(keys(*"abc"))
         values, absent = reader.read(keys(*"abc"), 5)
         assert absent == []
@@ -116,10 +116,10 @@ def test_damaged_examples_are_absent_and_can_be_written_anew(tmp_path: Path, dam
 
 @pytest.mark.parametrize("file", ["index", "pooled", "tokens"])
 def test_each_flipped_byte_is_found(tmp_path: Path, file: str) -> None:
-    write(Store(tmp_path, COLUMNS), "ab", [2, 5], 1.5)
+    write(FeatureStore(tmp_path, COLUMNS), "ab", [2, 5], 1.5)
     for at in range((tmp_path / file).stat().st_size):
         flip(tmp_path / file, at)
-        store = Store(tmp_path, COLUMNS)
+        store = FeatureStore(tmp_path, COLUMNS)
         values, absent = store.read(keys("a", "b"), 5)
         store.close()
         flip(tmp_path / file, at)
@@ -128,8 +128,8 @@ def test_each_flipped_byte_is_found(tmp_path: Path, file: str) -> None:
 
 
 def test_damage_after_the_check_is_found_when_it_is_read(tmp_path: Path) -> None:
-    write(Store(tmp_path, COLUMNS), "ab", [2, 5], 1.5)
-    store = Store(tmp_path, COLUMNS)
+    write(FeatureStore(tmp_path, COLUMNS), "ab", [2, 5], 1.5)
+    store = FeatureStore(tmp_path, COLUMNS)
     store.check(keys("a", "b"))
     flip(tmp_path / "pooled", 0)
     assert store.read(keys("a", "b"), 5)[1] == [0]
@@ -140,7 +140,7 @@ def test_damage_after_the_check_is_found_when_it_is_read(tmp_path: Path) -> None
 
 def test_a_folder_in_place_of_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "pooled").mkdir()
-    store = Store(tmp_path, COLUMNS)
+    store = FeatureStore(tmp_path, COLUMNS)
     assert store.unwritable
     assert store.read(keys("a"), 5)[1] == [0]
 
@@ -190,8 +190,10 @@ class Half:
 
         monkeypatch.setattr(halves.frozen, "predict_on_batch", counted)
 
-    def features(self, folder: Path) -> Features:
-        return Features(self.dataset, self.cut, Store(folder, feature_store.columns(self.cut, "auto")), self.views)
+    def features(self, folder: Path) -> CachedFeatures:
+        return CachedFeatures(
+            self.dataset, self.cut, FeatureStore(folder, feature_store.columns(self.cut, "auto")), self.views
+        )
 
 
 @pytest.fixture
@@ -275,7 +277,7 @@ def test_verification_finds_a_flipped_bit(folder: Path, monkeypatch: pytest.Monk
     made.prepare(np.arange(20), None, go_on)
     assert made.verify(np.arange(0, 20, 4), None) < 1e-6
     # A wrong value that was written with its checksum, as by another program.
-    store = Store(folder, feature_store.columns(half.cut, "auto"))
+    store = FeatureStore(folder, feature_store.columns(half.cut, "auto"))
     store.append(
         half.dataset.digests(np.array([4]), None),
         [0],
@@ -349,7 +351,7 @@ def test_features_that_cannot_be_kept_are_computed_when_asked_for(
 def test_lower_precision_on_disk_stays_within_its_rounding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half = Half(monkeypatch)
     columns = feature_store.columns(half.cut, "float16")
-    made = Features(half.dataset, half.cut, Store(folder, columns), 0)
+    made = CachedFeatures(half.dataset, half.cut, FeatureStore(folder, columns), 0)
     made.prepare(np.arange(20), None, go_on)
     assert (folder / "features_0").stat().st_size == 19 * 4 * 2
     assert made.inputs(np.arange(4), None)["features_0"].dtype == np.float32
