@@ -25,10 +25,10 @@ def cache(
     from ftapp.freezing import feature_cache as features
 
     try:
-        limit = features.quota()
+        limit = features.read_quota()
     except RunError as error:
         refuse(str(error))
-    entries = features.entries()
+    entries = features.list_entries()
     if clear:
         kept = [entry for entry in entries if not features.remove(entry)]
         for entry in kept:

@@ -1,7 +1,7 @@
 """A model cut in two: the frozen layers at the bottom, which compute the same at each step, and the rest, which trains.
 
-The cut is the deepest one that the graph of a Functional model allows: a layer is above it if it trains, or if what it
-reads is above it. Tensors that skip ahead, such as masks, cross the cut beside the features.
+The cut leaves as many layers below as the graph of a Functional model allows: a layer is above the cut if it trains, or
+if its inputs come from above. Tensors that skip layers, such as masks, cross the cut beside the features.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from ftapp.models.layers import has_dropout, own_variables
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where a model can be cut.
+    """The place where a model can be cut.
 
-    features: the tensors that cross it, to be kept, by the names that the halves give them; layers: the names of the
-    layers below that hold weights, from the bottom up; above: the name of the first layer above; below: the nodes of
-    the model's graph that lie below.
+    Attributes:
+        features: The tensors that cross the cut and are cached, by their names in the halves.
+        layers: The names of the layers below that hold weights, from the bottom up.
+        above: The name of the first layer above.
+        below: The nodes of the model's graph below.
     """
 
     features: dict[str, Any]
@@ -37,11 +39,13 @@ class Boundary:
 class Cut:
     """A model in two halves that share its layers and weights.
 
-    frozen: from the model's inputs to a dict of features, each (batch, ...) or (batch, tokens, ...).
-    rest: from a dict of the features and of those of the model's inputs that it needs too (`passed`) to the model's
-    output.
-    layers: the names of the frozen half's layers that hold weights, from the bottom up; above: the name of the first
-    layer of the rest; plain: the frozen half's layers without weights.
+    Attributes:
+        frozen: The half from the model's inputs to a dict of features, each (batch, ...) or (batch, tokens, ...).
+        rest: The half from a dict of the features and of the inputs in `passed` to the model's output.
+        passed: The names of the model's own inputs that the rest needs too.
+        layers: The names of the frozen half's layers that hold weights, from the bottom up.
+        above: The name of the first layer of the rest.
+        plain: The frozen half's layers without weights.
     """
 
     frozen: keras.Model
@@ -53,7 +57,7 @@ class Cut:
 
     @property
     def features(self) -> dict[str, Any]:
-        """The tensors that the frozen half puts out, by name."""
+        """The outputs of the frozen half, by name."""
         outputs: dict[str, Any] = self.frozen.output
         return outputs
 
@@ -89,7 +93,7 @@ def find_boundary(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Boun
         awkward = [node for node in below if any(id(t) in crossing and not _is_row(t) for t in node.outputs)]
         if not awkward:
             break
-        # What varies in more than its number of tokens cannot be kept as rows, so the cut moves below it.
+        # A tensor that varies in more than its number of tokens cannot be stored as rows, so the cut moves below it.
         banned |= {id(node) for node in awkward}
     kept = [tensor for node in below for tensor in node.outputs if id(tensor) in crossing]
     holding = [node.operation.name for node in below if any(own_variables(layer) for layer in _layers(node))]
@@ -101,14 +105,16 @@ def find_boundary(model: keras.Model, plan: LayerPlan, *, dropout: bool) -> Boun
     )
 
 
-def feeding(model: keras.Model, found: Boundary) -> list[Any]:
-    """The nodes that the features are made by: the frozen half's graph, without inputs, in order."""
+def find_feeding_nodes(model: keras.Model, found: Boundary) -> list[Any]:
+    """Return the nodes that compute the features: the frozen half's graph, without inputs, in order."""
     return list(_feeding(graph_nodes(model), list(found.features.values()), set()))
 
 
 def _below(nodes: Sequence[Any], trained: Set[int], banned: set[int], *, dropout: bool) -> tuple[list[Any], str, str]:
-    """The frozen nodes that only frozen nodes feed, in the graph's order; the name of the first other node's layer, and
-    why it is no part of them.
+    """Find the frozen nodes that only frozen nodes feed.
+
+    Returns:
+        These nodes in the graph's order, the name of the first other node's layer, and why it is not one of them.
     """
     known: set[int] = set()
     below, above, why = [], "", ""
@@ -126,8 +132,8 @@ def _below(nodes: Sequence[Any], trained: Set[int], banned: set[int], *, dropout
 
 
 def _obstacle(node: Any, trained: Set[int], *, dropout: bool) -> str:
-    """Why a node is no part of the frozen half; empty when it may be."""
-    if node.operation.name == NORMALIZATION:  # frozen or not, so that the kept features do not depend on them
+    """Return why a node is not in the frozen half; empty when it may be."""
+    if node.operation.name == NORMALIZATION:  # frozen or not, so that the cached features do not depend on them
         return "holds statistics of these data"
     if any(id(layer) in trained for layer in _layers(node)):
         return "trains"
@@ -137,14 +143,14 @@ def _obstacle(node: Any, trained: Set[int], *, dropout: bool) -> str:
 
 
 def _layers(node: Any) -> Iterable[Any]:
-    """The layer of a node with all layers inside; nothing for a bare operation."""
+    """Return the layer of a node with all layers inside; none for a bare operation."""
     return flatten_layers(node.operation) if isinstance(node.operation, keras.Layer) else ()
 
 
 def _crossing(nodes: Sequence[Any], below: Sequence[Any], outputs: Sequence[Any]) -> set[int]:
-    """The ids of the tensors that go from `below` to the other nodes and have to be kept.
+    """Return the ids of the tensors that go from `below` to the other nodes and are cached.
 
-    What follows from the inputs without any weights (masks, casts) is not kept but computed anew in the rest.
+    Tensors that follow from the inputs without any weights (masks, casts) are computed anew in the rest instead.
     """
     inside = {id(node) for node in below}
     weightless = {id(tensor) for node in nodes if node.is_input for tensor in node.outputs}
@@ -161,7 +167,7 @@ def _crossing(nodes: Sequence[Any], below: Sequence[Any], outputs: Sequence[Any]
 
 
 def _is_row(tensor: Any) -> bool:
-    """Whether an example's part of a tensor has a fixed size, or a fixed size a token."""
+    """Whether a tensor has a fixed size for each example, or for each token."""
     return None not in tensor.shape[2:]
 
 
@@ -199,7 +205,7 @@ def _halves(model: keras.Model, found: Boundary) -> Cut:
 
 
 def _feeding(nodes: Sequence[Any], outputs: Sequence[Any], known: set[int]) -> Iterator[Any]:
-    """The nodes that lead from `known` tensors and the model's inputs to the outputs, in the graph's order."""
+    """Return the nodes from `known` tensors and the model's inputs to the outputs, in the graph's order."""
     needed, chosen = {id(tensor) for tensor in outputs} - known, set()
     for node in reversed(nodes):
         if not node.is_input and any(id(tensor) in needed for tensor in node.outputs):

@@ -1,8 +1,8 @@
-"""The cache of features on disk: its entries, who uses them, and what is removed when they outgrow the quota.
+"""The cache of features on disk: its entries, their locks, and the removal of entries beyond the quota.
 
-An entry is a folder of files that `ftapp.freezing.feature_store` reads and writes. Locks die with their process:
-whoever uses an entry shares its `.used` lock, so that no other process removes it; whoever adds to it holds its
-`.filled` lock alone.
+An entry is a folder of files that `ftapp.freezing.feature_store` reads and writes. A process that uses an entry shares
+the entry's `.used` lock, so that no other process removes it. A process that adds to an entry holds its `.filled` lock
+alone. Locks end with their process.
 """
 
 from __future__ import annotations
@@ -26,19 +26,25 @@ _DESCRIPTION = "description.json"
 
 
 def folder() -> Path:
-    """Where entries are kept, beside the downloads. It need not exist yet."""
+    """Return the folder of all entries, beside the downloads; it may not exist yet."""
     return user_folders.cache() / "features"
 
 
-def quota() -> int:
-    """How many bytes all entries may take: FTAPP_FEATURES_GIB, 20 GiB if it is not set. Raises RunError."""
+def read_quota() -> int:
+    """Return the bytes that all entries may take together.
+
+    They are FTAPP_FEATURES_GIB, or 20 GiB if it is not set.
+
+    Raises:
+        RunError: FTAPP_FEATURES_GIB is no such number.
+    """
     given = os.environ.get("FTAPP_FEATURES_GIB")
     try:
         gib = float(given) if given else _QUOTA_GIB
         if not 0 <= gib < float("inf"):
             raise ValueError
     except ValueError as error:
-        raise RunError(f"FTAPP_FEATURES_GIB is a number of GiB from 0 up; got '{given}'") from error
+        raise RunError(f"FTAPP_FEATURES_GIB = '{given}' is no number of GiB; it is 0 or more, such as 20") from error
     return int(gib * 2**30)
 
 
@@ -46,7 +52,11 @@ def quota() -> int:
 class CacheEntry:
     """The features of one frozen half of a model.
 
-    label: the model and its frozen layers, in words; size: bytes on disk; used: seconds since the Unix epoch.
+    Attributes:
+        folder: The folder of its files.
+        label: The model and its frozen layers, in words.
+        size: Bytes on disk.
+        used: The time of the last use, in seconds since the Unix epoch.
     """
 
     folder: Path
@@ -55,8 +65,8 @@ class CacheEntry:
     used: float
 
 
-def entries() -> list[CacheEntry]:
-    """All entries, the one used last first; those whose description is damaged take room too."""
+def list_entries() -> list[CacheEntry]:
+    """Return all entries, those with a damaged description too, with the last used one first."""
     found = []
     with suppress(OSError):
         for place in folder().iterdir():
@@ -82,10 +92,17 @@ def _time_used(place: Path) -> float:
 
 
 @contextmanager
-def used(key: str, label: str) -> Iterator[Path]:
-    """The folder of an entry, made if need be, which nobody removes until the context ends.
+def open_entry(key: str, label: str) -> Iterator[Path]:
+    """Yield the folder of an entry, new if need be; no process removes it until the context ends.
 
-    Raises OSError when it cannot be made. An entry that is there may be one that this user cannot write to.
+    This user may not be able to write to an entry that exists already.
+
+    Args:
+        key: The name of the entry (`feature_store.make_key`).
+        label: Its description, in words.
+
+    Raises:
+        OSError: The folder cannot be made.
     """
     place = folder() / key
     if not place.is_dir():
@@ -100,24 +117,33 @@ def used(key: str, label: str) -> Iterator[Path]:
 
 
 @contextmanager
-def filled(place: Path) -> Iterator[None]:
-    """While the context lasts nobody else adds to the entry in the folder `place`. Raises OSError."""
+def lock_for_writing(place: Path) -> Iterator[None]:
+    """Keep other processes from adding to the entry in the folder `place` until the context ends.
+
+    Raises:
+        OSError: The lock cannot be had.
+    """
     with locked(place.with_suffix(".filled"), fcntl.LOCK_EX):
         yield
 
 
 def make_room(size: int, place: Path | None = None) -> str | None:
-    """Remove entries that nobody uses, the one used last longest ago first, until one of `size` bytes fits.
+    """Remove unused entries, oldest first, until an entry of `size` bytes fits.
 
-    The folder of entries is there, as `used` makes it.
-    place: the folder of that entry, which stays; what it holds already is a part of `size`.
-    Returns None when it fits, else why it does not: the quota, the disk, or entries in use.
+    The folder of all entries exists, since `open_entry` makes it.
+
+    Args:
+        size: Bytes of the entry, with those that it holds already.
+        place: The folder of that entry, which stays.
+
+    Returns:
+        None when the entry fits, else the reason why not: the quota, the disk, or entries in use.
     """
-    if refused := beyond_quota(size):
+    if refused := check_quota(size):
         return refused
-    limit = quota()
-    own = sum(entry.size for entry in entries() if entry.folder == place)
-    others = [entry for entry in entries() if entry.folder != place]
+    limit = read_quota()
+    own = sum(entry.size for entry in list_entries() if entry.folder == place)
+    others = [entry for entry in list_entries() if entry.folder != place]
     while True:
         taken, free = sum(entry.size for entry in others), shutil.disk_usage(folder()).free
         if taken + max(size, own) <= limit and size - own <= free:
@@ -129,16 +155,16 @@ def make_room(size: int, place: Path | None = None) -> str | None:
         others.remove(removed)
 
 
-def beyond_quota(size: int) -> str | None:
-    """Why an entry of `size` bytes does not fit even if it were alone; None when it does."""
-    limit = quota()
+def check_quota(size: int) -> str | None:
+    """Return why an entry of `size` bytes does not fit even if it were alone; None when it fits."""
+    limit = read_quota()
     if size <= limit:
         return None
     return f"it would take {size / 2**30:.2f} GiB, and the quota is {limit / 2**30:.2f} (FTAPP_FEATURES_GIB)"
 
 
 def remove(entry: CacheEntry) -> bool:
-    """Remove an entry unless a run uses it, or it is another user's to remove; whether it is gone."""
+    """Remove an entry, unless a run uses it or it belongs to another user; return whether it is gone."""
     try:
         with locked(entry.folder.with_suffix(".used"), fcntl.LOCK_EX | fcntl.LOCK_NB):
             if os.access(entry.folder.parent, os.W_OK) and os.access(entry.folder, os.W_OK):

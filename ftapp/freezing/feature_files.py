@@ -1,4 +1,4 @@
-"""The files of an entry of kept features: a block for each example, held against its checksum whenever it is read."""
+"""The files of an entry of cached features: a block for each example, compared with its checksum at each read."""
 
 from __future__ import annotations
 
@@ -18,19 +18,26 @@ from numpy.typing import NDArray
 from ftapp.common.safe_files import reason
 
 FORMAT = 2
-"""Rises when the files change their form, so that entries of another form are not read."""
+"""The version of the files' layout; entries of another version are not read."""
 
 _INDEX = "index"
 
 
 def numpy_dtype(dtype: str) -> np.dtype[Any]:
-    """NumPy's dtype of a name that Keras gives one, `bfloat16` among them."""
+    """Return NumPy's dtype for Keras's name of one, `bfloat16` among them."""
     return np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
 
 
 @dataclass(frozen=True)
 class FeatureColumn:
-    """One tensor of the features. shape: of an example, or of a token when `by_token`; dtype: as kept on disk."""
+    """One tensor of the features.
+
+    Attributes:
+        name: The tensor's name.
+        shape: The shape of an example, or of a token when `by_token`.
+        by_token: Whether the tensor has a row for each token.
+        dtype: The type on disk.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -39,7 +46,7 @@ class FeatureColumn:
 
     @property
     def size(self) -> int:
-        """Bytes of an example, or of a token."""
+        """The bytes of an example, or of a token when `by_token`."""
         return math.prod(self.shape) * numpy_dtype(self.dtype).itemsize
 
 
@@ -58,12 +65,17 @@ class _Record:
 
 
 class FeatureStore:
-    """The files of an entry: one for each column, and an index of which example lies where.
+    """The files of an entry: one for each column, and an index of the places of examples.
 
-    An example is in the index only after its features are on the disk, so a process that is killed leaves nothing
-    half-written behind. Its record holds a checksum of each of its blocks and ends with one of its own. An example
-    whose record or block is damaged is absent: it is computed anew and appended, and its last record counts.
-    spared: seconds that it once took to compute what `use` found. unwritable: why nothing can be added, else empty.
+    An example is in the index only after its features are on the disk, so a killed process leaves no half-written
+    example behind. A record of the index holds a checksum of each block of its example, and one of itself. An example
+    with a damaged record or block counts as absent: it is computed anew and appended, and its last record counts.
+
+    Attributes:
+        folder: The entry's folder.
+        columns: The tensors of the features.
+        seconds_saved: The time that it once took to compute the examples found by `use`, in seconds.
+        unwritable: The reason why no example can be added; empty when it can.
     """
 
     def __init__(self, folder: Path, columns: Sequence[FeatureColumn]) -> None:
@@ -85,7 +97,7 @@ class FeatureStore:
         self._tokens = 0
         self._damaged = 0
         self._files: dict[str, int] = {}
-        self.spared = 0.0
+        self.seconds_saved = 0.0
         self.unwritable = ""
         for name in (_INDEX, *(column.name for column in self.columns)):
             descriptor, reason = _open(folder / name)
@@ -101,17 +113,17 @@ class FeatureStore:
         return len(self._known)
 
     def close(self) -> None:
-        """Close the files. Nothing can be read after it."""
+        """Close the files; the store reads nothing after it."""
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()
 
     def keys(self) -> list[bytes]:
-        """The examples that are there."""
+        """Return the keys of all examples in the store."""
         return list(self._known)
 
     def refresh(self) -> None:
-        """Take in what other processes have added."""
+        """Read the records that other processes have added."""
         size = self._dtype.itemsize
         data = self._read(_INDEX, self._records * size, None)
         for at in range(0, len(data) - size + 1, size):
@@ -127,7 +139,7 @@ class FeatureStore:
             self._tokens = max(self._tokens, start + count)
 
     def check(self, keys: Iterable[bytes]) -> None:
-        """Hold the blocks of these examples against their checksums, unless that was done; forget what is damaged."""
+        """Compare the blocks of these examples with their checksums, once, and forget damaged examples."""
         for key in keys:
             if key in self._sound or (record := self._known.get(key)) is None:
                 continue
@@ -138,18 +150,18 @@ class FeatureStore:
                 self._damaged += 1
 
     def unchecked(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Those of these examples that are there and that `check` has not looked at."""
+        """Return those of these keys that are in the store and that `check` has not compared yet."""
         return [key for key in dict.fromkeys(keys) if key in self._known and key not in self._sound]
 
     def take_damaged(self) -> int:
-        """How many examples have been found damaged since the last call."""
+        """Return the number of examples found damaged since the last call."""
         damaged, self._damaged = self._damaged, 0
         return damaged
 
     def trim(self) -> int:
-        """Cut off what lies behind the features that the index lists, and return how many bytes there were.
+        """Cut off the bytes behind the features that the index lists, and return their number.
 
-        They were left by a process that was killed, or the index has lost its end. The caller holds the entry's lock.
+        A killed process left them, or the index has lost its end. The caller holds the entry's lock.
         """
         ends = {column.name: column.size * self._length(column) for column in self.columns}
         ends[_INDEX] = self._records * self._dtype.itemsize
@@ -160,18 +172,24 @@ class FeatureStore:
         return sum(max(0, behind) for behind in left.values())
 
     def use(self, keys: Sequence[bytes]) -> None:
-        """Count what it once took to compute those of these examples that are there, each when first asked for."""
+        """Add the time that it once took to compute these examples to `seconds_saved`, once for each example."""
         new = set(keys) - self._used
-        self.spared += sum(self._known[key].seconds for key in new if key in self._known)
+        self.seconds_saved += sum(self._known[key].seconds for key in new if key in self._known)
         self._used |= new
 
     def append(
         self, keys: Sequence[bytes], counts: Sequence[int], values: dict[str, NDArray[Any]], seconds: float
     ) -> None:
-        """Add examples. The caller holds the entry's lock (`cache.filled`). Raises OSError.
+        """Add examples. The caller holds the entry's lock (`feature_cache.lock_for_writing`).
 
-        counts: tokens of each example, 0 where no column is by token; values: of each column, (examples, ...) or
-        (examples, at least so many tokens, ...); seconds: what it took to compute each.
+        Args:
+            keys: The hash of each example, 16 bytes.
+            counts: The number of tokens of each example; 0 where no column is by token.
+            values: Arrays by the name of the column, (examples, ...) or (examples, at least so many tokens, ...).
+            seconds: The time that one example took to compute.
+
+        Raises:
+            OSError: The files cannot be written.
         """
         starts = self._tokens + np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
         records = np.zeros(len(keys), self._dtype)
@@ -192,10 +210,15 @@ class FeatureStore:
         self._sound.update(keys)
 
     def read(self, keys: Sequence[bytes], width: int | None) -> tuple[dict[str, NDArray[Any]], list[int]]:
-        """The features of some examples, and the places among them of those that are absent or damaged.
+        """Read the features of examples.
 
-        Features are by column: (examples, ...) or, by token, (examples, width, ...) with zeros behind each example's
-        tokens, and zeros for the absent.
+        Args:
+            keys: The hash of each example.
+            width: The number of tokens to which columns by token are padded.
+
+        Returns:
+            The features by the name of the column, (examples, ...) or, by token, (examples, width, ...) with zeros
+            behind each example's tokens and for absent examples; and the places of examples that are absent or damaged.
         """
         result = {
             column.name: np.zeros(
@@ -221,7 +244,7 @@ class FeatureStore:
         return result, absent
 
     def _block(self, index: int, record: _Record) -> bytes | None:
-        """What a column holds of an example; None when it is not what was written."""
+        """Read the block of an example in a column; None when it differs from what was written."""
         column = self.columns[index]
         place, count = (record.start, record.count) if column.by_token else (record.number, 1)
         block = self._read(column.name, place * column.size, count * column.size)
@@ -231,7 +254,7 @@ class FeatureStore:
         return self._tokens if column.by_token else self._records
 
     def _read(self, name: str, offset: int, size: int | None) -> bytes:
-        """Bytes of a file, fewer where it ends before or cannot be read. size: None for all to its end."""
+        """Read bytes of a file, fewer where it ends before or cannot be read; a size of None reads to its end."""
         try:
             descriptor = self._files[name]
             if size is None:
@@ -253,7 +276,11 @@ def _bytes(values: NDArray[Any], dtype: str) -> bytes:
 
 
 def _open(path: Path) -> tuple[int | None, str]:
-    """(descriptor, why the file cannot be written): for reading alone where need be; None where it cannot be read."""
+    """Open a file, for reading alone where it cannot be written.
+
+    Returns:
+        The descriptor, None where the file cannot be read; and the reason why it cannot be written.
+    """
     refusal = ""
     for access in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         try:

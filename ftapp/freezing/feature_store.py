@@ -1,12 +1,14 @@
-"""Features on disk: what the frozen half of a model makes of each example, computed once and read ever after.
+"""Cached features: the outputs of a model's frozen half for each example, computed once and read from disk after that.
 
-The features of an example lie under a hash of all that went into them, in the entry of the frozen half that made them.
-So splits, epochs, seeds, arms and runs share them. Each example is computed in a batch of the same size, at its own
-length, so that its features are the same whoever asked for them first, but for the last digit: on some processors the
-place in the batch has a say in how sums are rounded.
+The features of an example lie under a hash of all that decides them, in the entry of the frozen half that computed
+them, so splits, epochs, seeds, arms and runs share them. Each example is computed in a batch of the same size and at
+its own length. Its features are therefore the same whichever batch asks for them first, but for the last digit: on some
+processors the place in the batch changes how sums are rounded.
 
-What is kept is held against checksums (`ftapp.freezing.feature_files`). What is damaged is computed anew and kept
-again; what cannot be kept is computed whenever it is asked for.
+Cached features are compared with checksums (`ftapp.freezing.feature_files`). Damaged ones are computed anew and written
+again; features that cannot be written are computed at each use.
+
+`model.features` of a recipe is something else: the layer of the backbone whose output feeds the head.
 """
 
 from __future__ import annotations
@@ -33,23 +35,28 @@ from ftapp.freezing.feature_files import FORMAT, FeatureColumn, FeatureStore, nu
 from ftapp.models.keras_internals import graph_nodes
 from ftapp.models.layers import name_variables, own_variables, weighted_layers
 
-Told = Callable[[int, int], bool]
+Report = Callable[[int, int], bool]
 
-# Examples in a batch of the frozen half: enough for two cores, and few are computed in vain to fill the last one.
+# Examples in a batch of the frozen half: enough for two cores, with little waste to fill the last batch.
 _AT_ONCE = 8
 # Examples that are checked between two reports of progress.
 _CHECKED_AT_ONCE = 256
-# How far features computed anew may be from those kept, as a share of their largest: rounding in the dtype they are
-# kept in, and products that are summed in another order.
+# The largest difference of recomputed from cached features, as a share of the largest feature: rounding in the dtype on
+# disk, and products that are summed in another order.
 _TOLERANCES = {"float32": 1e-4, "float16": 4e-3, "bfloat16": 3e-2}
 
 _log = logging.getLogger(__name__)
-# The frozen half computes for one thread at a time: for the one that prepares, or for one that reads a damaged block.
+# The frozen half computes for one thread at a time: the one that prepares, or one that reads a damaged block.
 _computing = threading.Lock()
 
 
-def columns(cut: Cut | Boundary, dtype: str) -> tuple[FeatureColumn, ...]:
-    """The tensors that cross a cut. dtype: what to keep floats in; `auto` for the one they are computed in."""
+def list_columns(cut: Cut | Boundary, dtype: str) -> tuple[FeatureColumn, ...]:
+    """List the tensors that cross a cut.
+
+    Args:
+        cut: The cut, or the place of one.
+        dtype: The type of floats on disk; `auto` for the type that they are computed in.
+    """
     made = []
     for name, tensor in cut.features.items():
         by_token = None in tensor.shape[1:]
@@ -58,8 +65,8 @@ def columns(cut: Cut | Boundary, dtype: str) -> tuple[FeatureColumn, ...]:
     return tuple(made)
 
 
-def key_of(cut: Cut, dtype: str) -> str:
-    """The name of the entry for a frozen half: a hash of its graph, weights, precision and backend."""
+def make_key(cut: Cut, dtype: str) -> str:
+    """Make the name of a frozen half's entry: a hash of its graph, weights, precision and backend."""
     parts = [
         f"format {FORMAT}",
         keras.__version__,
@@ -69,12 +76,12 @@ def key_of(cut: Cut, dtype: str) -> str:
         *_graph(cut.frozen),
     ]
     weights = name_variables((path, own_variables(layer)) for path, layer, _ in weighted_layers(cut.frozen))
-    parts += [f"{name} {digest.hex()}" for name, digest in proof.hashed(weights).items()]
+    parts += [f"{name} {digest.hex()}" for name, digest in proof.hash_variables(weights).items()]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def _graph(model: keras.Model) -> Iterator[str]:
-    """Each call of the model's graph in words, without names that depend on what else the process has built."""
+    """Describe each call of the model's graph, without names that depend on other models of the process."""
     numbers: dict[int, str] = {}
 
     def named(value: Any) -> Any:
@@ -89,67 +96,80 @@ def _graph(model: keras.Model) -> Iterator[str]:
 
 
 class CachedFeatures:
-    """A dataset whose inputs are features, for the rest of a cut model. Call `prepare` before `inputs`.
+    """A dataset whose inputs are cached features, for the rest of a cut model. Call `prepare` before `inputs`.
 
-    views: how many augmented views of each example are kept; epoch e trains on view e modulo `views`.
+    Args:
+        dataset: The examples.
+        cut: The cut model.
+        store: The files of the frozen half's entry.
+        views: The number of augmented views of each example; epoch e trains on view e modulo `views`.
     """
 
     def __init__(self, dataset: EncodedDataset, cut: Cut, store: FeatureStore, views: int) -> None:
         self._dataset, self._cut, self._store, self._views = dataset, cut, store, views
-        self._has_told = False
+        self._has_warned = False
 
     @property
-    def spared(self) -> float:
-        """Seconds that it once took to compute what all data of the phase found there."""
-        return self._store.spared
+    def seconds_saved(self) -> float:
+        """The time that it once took to compute the features that the phase's data found, in seconds."""
+        return self._store.seconds_saved
 
     @property
     def lengths(self) -> NDArray[np.int64] | None:
+        """The number of tokens of each example; None where all examples have the same size."""
         return self._dataset.lengths
 
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def inputs(self, indices: NDArray[np.int64], draw: BatchKey | None) -> dict[str, Any]:
-        """The features of these examples, with those of the model's inputs that the rest needs too."""
-        inputs, absent = self._store.read(self._keys(indices, draw), self._dataset.width(indices))
+    def inputs(self, indices: NDArray[np.int64], key: BatchKey | None) -> dict[str, Any]:
+        """Return the features of these examples, with the model's own inputs that the rest needs too."""
+        inputs, absent = self._store.read(self._keys(indices, key), self._dataset.width(indices))
         if absent:
-            self._compute_into(inputs, indices, absent, draw)
+            self._compute_into(inputs, indices, absent, key)
         for column in self._store.columns:
             wanted = numpy_dtype(self._cut.frozen.output[column.name].dtype)
             inputs[column.name] = inputs[column.name].astype(wanted, copy=False)
-        return inputs | self._passed(indices, draw)
+        return inputs | self._passed(indices, key)
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the targets of these examples, as the dataset does."""
         return self._dataset.targets(indices)
 
-    def prepare(self, indices: NDArray[np.int64], draw: BatchKey | None, told: Told) -> bool:
-        """Check what is kept of these examples' features, and compute what is missing or damaged.
+    def prepare(self, indices: NDArray[np.int64], key: BatchKey | None, report: Report) -> bool:
+        """Check the cached features of these examples, and compute missing and damaged ones.
 
-        told: as in `ftapp.training.evaluate.measure`. Returns False when `told` gave up. Where the features cannot be
-        kept, `inputs` computes them.
+        Where features cannot be written, `inputs` computes them.
+
+        Args:
+            indices: The examples.
+            key: The step whose augmentation they get; None for none.
+            report: Called with the examples done and in all; it returns False to give up.
+
+        Returns:
+            False when `report` gave up.
         """
-        store, wanted = self._store, self._keys(indices, draw)
+        store, wanted = self._store, self._keys(indices, key)
         store.refresh()
-        if not self._check(wanted, told):
+        if not self._check(wanted, report):
             return False
         if not self._missing(indices, wanted) or store.unwritable:
             store.use(wanted)
             return True
-        told(0, len(indices))  # says what is being waited for
+        report(0, len(indices))  # says why the run waits
         with ExitStack() as stack:
             try:
-                stack.enter_context(feature_cache.filled(store.folder))
+                stack.enter_context(feature_cache.lock_for_writing(store.folder))
             except OSError as error:
                 self._give_up_keeping(error)
                 return True
-            return self._complete(indices, draw, told)
+            return self._complete(indices, key, report)
 
-    def _complete(self, indices: NDArray[np.int64], draw: BatchKey | None, told: Told) -> bool:
-        """Compute what is missing of these examples and append it. The entry's lock is held."""
-        store, wanted = self._store, self._keys(indices, draw)
+    def _complete(self, indices: NDArray[np.int64], key: BatchKey | None, report: Report) -> bool:
+        """Compute the missing features of these examples and append them. The caller holds the entry's lock."""
+        store, wanted = self._store, self._keys(indices, key)
         store.refresh()
-        if not self._check(wanted, told):
+        if not self._check(wanted, report):
             return False
         store.use(wanted)
         missing = self._missing(indices, wanted)
@@ -162,33 +182,33 @@ class CachedFeatures:
         if left:
             _log.warning(
                 "%s held %s bytes of features that its index does not list, from a process that was stopped or from "
-                "damage; what is missing is computed anew",
+                "damage; missing features are computed anew",
                 store.folder,
                 f"{left:,}",
             )
         begun = time.perf_counter()
-        for batch, features in self._computed(missing, draw):
+        for batch, features in self._compute(missing, key):
             since, begun = begun, time.perf_counter()
             try:
-                store.append(self._keys(batch, draw), self._counts(batch), features, (begun - since) / len(batch))
+                store.append(self._keys(batch, key), self._counts(batch), features, (begun - since) / len(batch))
             except OSError as error:
                 self._give_up_keeping(error)
                 return True
             done += len(batch)
-            if not told(done, len(indices)):
+            if not report(done, len(indices)):
                 return False
         return True
 
-    def _check(self, keys: Sequence[bytes], told: Told | None = None) -> bool:
-        """Compare what is kept with its checksums, once in a phase, and say what differs. False when `told` gave up."""
+    def _check(self, keys: Sequence[bytes], report: Report | None = None) -> bool:
+        """Compare cached features with their checksums, once in a phase, and warn of damage; False to give up."""
         unchecked = self._store.unchecked(keys)
         for start in range(0, len(unchecked), _CHECKED_AT_ONCE):
-            if start and told and not told(start, len(unchecked)):
+            if start and report and not report(start, len(unchecked)):
                 return False
             self._store.check(unchecked[start : start + _CHECKED_AT_ONCE])
         if damaged := self._store.take_damaged():
             _log.warning(
-                "kept features of %s examples in %s are damaged (their checksums differ) and are computed anew",
+                "cached features of %s examples in %s are damaged (their checksums differ) and are computed anew",
                 f"{damaged:,}",
                 self._store.folder,
             )
@@ -197,26 +217,26 @@ class CachedFeatures:
     def _give_up_keeping(self, error: OSError) -> None:
         self._store.unwritable = reason(error)
         _log.warning(
-            "%s cannot be written: %s; features that are not kept there yet are computed in each step "
+            "%s cannot be written: %s; features that are not cached yet are computed in each step "
             "(FTAPP_CACHE names another folder)",
             self._store.folder,
             self._store.unwritable,
         )
 
     def _compute_into(
-        self, inputs: dict[str, NDArray[Any]], indices: NDArray[np.int64], places: Sequence[int], draw: BatchKey | None
+        self, inputs: dict[str, NDArray[Any]], indices: NDArray[np.int64], places: Sequence[int], key: BatchKey | None
     ) -> None:
-        """Compute the features of the examples at these places among `indices`, and put them there into `inputs`."""
-        if not self._store.unwritable and not self._has_told:
-            self._has_told = True
+        """Compute the features of the examples at these places of `indices`, and write them there into `inputs`."""
+        if not self._store.unwritable and not self._has_warned:
+            self._has_warned = True
             _log.warning(
-                "kept features in %s changed while the run used them; what is damaged is computed anew",
+                "cached features in %s changed while the run used them; damaged ones are computed anew",
                 self._store.folder,
             )
         by_example: dict[int, list[int]] = {}
         for place in places:
             by_example.setdefault(int(indices[place]), []).append(place)
-        for batch, features in self._computed(list(by_example), draw):
+        for batch, features in self._compute(list(by_example), key):
             for number, (example, count) in enumerate(zip(batch, self._counts(batch), strict=True)):
                 for column in self._store.columns:
                     values = features[column.name][number]
@@ -227,40 +247,43 @@ class CachedFeatures:
                         else:
                             row[0] = values
 
-    def missing(self, indices: NDArray[np.int64], draw: BatchKey | None) -> int:
-        """How many of these examples' features are still to be computed."""
-        return len(self._missing(indices, self._keys(indices, draw)))
+    def count_missing(self, indices: NDArray[np.int64], key: BatchKey | None) -> int:
+        """Return how many of these examples have no cached features yet."""
+        return len(self._missing(indices, self._keys(indices, key)))
 
-    def seconds(self, indices: NDArray[np.int64], draw: BatchKey | None) -> float:
-        """Seconds that the features of one example take, by a probe on some: of at most two batches after a first."""
+    def time_example(self, indices: NDArray[np.int64], key: BatchKey | None) -> float:
+        """Measure the seconds that the features of one example take, on at most two batches after a first one."""
         sample = [int(index) for index in indices[: 3 * _AT_ONCE]]
         times = [time.perf_counter()]
         sizes = []
-        for batch, _ in self._computed(sample, draw):
+        for batch, _ in self._compute(sample, key):
             times.append(time.perf_counter())
             sizes.append(len(batch))
         if len(sizes) < 2:  # too few to leave out the first, which compiles
             return (times[-1] - times[0]) / len(sample)
         return (times[-1] - times[1]) / sum(sizes[1:])
 
-    def blank(self, indices: NDArray[np.int64]) -> dict[str, Any]:
-        """Inputs of the size that `inputs` gives, with zeros for features: for a probe of a step's time."""
+    def zeros(self, indices: NDArray[np.int64]) -> dict[str, Any]:
+        """Return inputs of the size that `inputs` gives, with zeros for features, to measure the time of a step."""
         width = self._dataset.width(indices)
-        blank: dict[str, Any] = {}
+        zeros: dict[str, Any] = {}
         for column in self._store.columns:
             shape = (len(indices), *((width or 0,) if column.by_token else ()), *column.shape)
-            blank[column.name] = np.zeros(shape, numpy_dtype(self._cut.frozen.output[column.name].dtype))
-        return blank | self._passed(indices, None)
+            zeros[column.name] = np.zeros(shape, numpy_dtype(self._cut.frozen.output[column.name].dtype))
+        return zeros | self._passed(indices, None)
 
-    def verify(self, indices: NDArray[np.int64], draw: BatchKey | None) -> float:
-        """Compute features that are kept once more, and compare.
+    def verify(self, indices: NDArray[np.int64], key: BatchKey | None) -> float:
+        """Compute cached features once more, and compare.
 
-        Returns the largest difference as a share of the largest feature. Raises RunError when it is more than rounding
-        explains.
+        Returns:
+            The largest difference, as a share of the largest feature.
+
+        Raises:
+            RunError: The difference is larger than rounding explains.
         """
         worst = 0.0
-        for batch, features in self._computed([int(index) for index in indices], draw):
-            kept, absent = self._store.read(self._keys(batch, draw), self._dataset.width(batch))
+        for batch, features in self._compute([int(index) for index in indices], key):
+            kept, absent = self._store.read(self._keys(batch, key), self._dataset.width(batch))
             there = np.setdiff1d(np.arange(len(batch)), absent)
             for column in self._store.columns:
                 fresh = np.asarray(features[column.name], np.float32)[there]
@@ -273,36 +296,36 @@ class CachedFeatures:
                 allowed = _TOLERANCES.get(column.dtype, 0.0)
                 if not difference <= allowed:
                     raise RunError(
-                        f"kept features differ from recomputed ones: {column.name} in {self._store.folder} by "
+                        f"cached features differ from recomputed ones: {column.name} in {self._store.folder} by "
                         f"{difference:.2g} of the largest; rounding explains up to {allowed:.0e}; "
-                        "'ftapp cache --clear' removes what is kept"
+                        "'ftapp cache --clear' removes all cached features"
                     )
         return worst
 
     def check_all(self) -> int:
-        """Compare all that the entry keeps, for other runs too, with its checksums, and return of how many examples."""
+        """Compare all examples of the entry, other runs' too, with their checksums, and return their number."""
         self._store.refresh()
         keys = self._store.keys()
         self._check(keys)
         return len(keys)
 
-    def _passed(self, indices: NDArray[np.int64], draw: BatchKey | None) -> dict[str, Any]:
-        """Those of the model's own inputs that the rest needs too."""
+    def _passed(self, indices: NDArray[np.int64], key: BatchKey | None) -> dict[str, Any]:
+        """Return the model's own inputs that the rest needs too."""
         if not self._cut.passed:
             return {}
-        given = self._dataset.inputs(indices, self._view(draw))
+        given = self._dataset.inputs(indices, self._view(key))
         named = given if isinstance(given, dict) else {self._cut.frozen.inputs[0].name: given}
         return {name: named[name] for name in self._cut.passed}
 
     def _missing(self, indices: NDArray[np.int64], keys: Sequence[bytes]) -> list[int]:
-        """Which of these examples are not kept yet, one for each key."""
+        """Return the examples without cached features, one for each key."""
         by_key = {key: int(index) for index, key in zip(indices, keys, strict=True)}
         return [index for key, index in by_key.items() if key not in self._store]
 
-    def _computed(
-        self, indices: Sequence[int], draw: BatchKey | None
+    def _compute(
+        self, indices: Sequence[int], key: BatchKey | None
     ) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
-        """(examples, features by column), in batches of one size and of one length."""
+        """Yield examples with their features by column, in batches of one size and of one length."""
         groups: dict[int | None, list[int]] = {}
         for index in indices:
             groups.setdefault(self._dataset.width(np.array([index])), []).append(index)
@@ -313,7 +336,7 @@ class CachedFeatures:
         ]
 
         def make(batch: NDArray[np.int64]) -> tuple[NDArray[np.int64], Any]:
-            return batch, self._dataset.inputs(np.resize(batch, _AT_ONCE), self._view(draw))
+            return batch, self._dataset.inputs(np.resize(batch, _AT_ONCE), self._view(key))
 
         for batch, inputs in prefetch(make, iter(batches)):
             with _computing:
@@ -327,8 +350,8 @@ class CachedFeatures:
             return [self._dataset.width(indices) or 0] * len(indices)
         return [int(lengths[index]) for index in indices]
 
-    def _view(self, draw: BatchKey | None) -> AugmentedView | None:
-        return AugmentedView(draw.seed, draw.epoch % self._views) if draw is not None and self._views else None
+    def _view(self, key: BatchKey | None) -> AugmentedView | None:
+        return AugmentedView(key.seed, key.epoch % self._views) if key is not None and self._views else None
 
-    def _keys(self, indices: NDArray[np.int64], draw: BatchKey | None) -> list[bytes]:
-        return self._dataset.digests(indices, self._view(draw))
+    def _keys(self, indices: NDArray[np.int64], key: BatchKey | None) -> list[bytes]:
+        return self._dataset.digests(indices, self._view(key))

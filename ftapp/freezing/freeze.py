@@ -1,4 +1,4 @@
-"""`layer.trainable` set as a plan decides, and dropout switched off in what is frozen."""
+"""Freezes a model's layers as a plan decides, and switches dropout off in frozen layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ftapp.models.layers import has_dropout
 
 
 def apply(model: Any, plan: LayerPlan) -> None:
-    """Set what trains in the model and all its layers as planned. The model must be compiled anew afterwards.
+    """Set `trainable` of the model, its layers and variables as planned; the model must be compiled anew afterwards.
 
     Enclosing layers are trainable, since a frozen one would freeze all in it. A frozen BatchNormalization runs in
     inference mode and keeps its moving statistics (Keras's own rule); so does a layer that holds nothing but these,
@@ -28,11 +28,14 @@ def apply(model: Any, plan: LayerPlan) -> None:
 
 @contextmanager
 def dropout_disabled(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
-    """While the context lasts, dropout in frozen layers is off: they compute in training what they do in inference.
+    """Switch dropout off in frozen layers until the context ends, so that they compute the same as in inference.
 
-    These are the layers that hold weights, none of which train, with all layers inside of them (an attention with the
-    dropout of its scores), and those of `below`, layers without weights among frozen ones. A model that trains in the
-    context must be compiled in it.
+    Frozen layers are those that hold weights, none of which train, with all layers inside of them (an attention with
+    the dropout of its scores). A model that trains in the context must be compiled in it.
+
+    Args:
+        model: The whole model.
+        below: Layers without weights among frozen ones.
     """
     frozen = [layer for layer in flatten_layers(model) if layer is not model and layer.weights]
     frozen = [layer for layer in frozen if not layer.trainable_weights]
@@ -43,7 +46,7 @@ def dropout_disabled(model: Any, below: Iterable[Any] = ()) -> Iterator[None]:
 
 @contextmanager
 def dropout_rates(rates: Iterable[tuple[Any, float]]) -> Iterator[None]:
-    """While the context lasts, these layers drop at these rates."""
+    """Set the dropout rates of layers until the context ends."""
     wanted = list(rates)
     former = [(layer, layer.rate) for layer, _ in wanted]
     try:

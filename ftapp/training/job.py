@@ -14,7 +14,7 @@ from ftapp.data import DocumentSplits, Splits, preview
 from ftapp.data.dataset import BatchKey, EncodedSplits
 from ftapp.data.encoded import Images, load_encoded
 from ftapp.freezing.layer_plan import LayerPlan, plan_phases
-from ftapp.freezing.proof import combined, digests
+from ftapp.freezing.proof import combine, digest_weights
 from ftapp.models import backend, build, saved_model
 from ftapp.models.build import Pretrained
 from ftapp.recipe import Phase, Recipe
@@ -79,15 +79,15 @@ def train(
         grid = splits.train.grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
         control.save(lambda: preview.sheet(grid, run.augmentation_file), grid.nbytes)
     model, plans = build_model(recipe, pretrained, splits)
-    layers, weights = plans[0].descriptions, digests(plans[0])
+    layers, weights = plans[0].descriptions, digest_weights(plans[0])
     ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)
     log.write(
         ModelBuilt(
             time=time.time(),
             parameters=model.count_params(),
             layers=len(layers),
-            digest=combined(weights),
-            pretrained=combined({name: each for name, each in weights.items() if not name.startswith(ours)}),
+            digest=combine(weights),
+            pretrained=combine({name: each for name, each in weights.items() if not name.startswith(ours)}),
             vocabulary=pretrained.backbone.vocabulary_size if recipe.task == "causal-lm" else 0,
         )
     )

@@ -100,7 +100,7 @@ def test(
     former = _trained(recipe, index, pretrained, model, plans, splits, progress)
     phase, plan = recipe.phase[index], plans[index]
     freeze.apply(model, plan)
-    before, others = proof.digests(plan), proof.hashed(_others(model, former))
+    before, others = proof.digest_weights(plan), proof.hash_variables(_others(model, former))
     # Statistics stay out of these: a new head's are given their first values.
     weights = {id(each) for made in plan.decisions for each in own_weights(made.layer)}
     frozen = weights & {id(each) for made in plan.decisions for each in made.frozen}
@@ -111,8 +111,8 @@ def test(
         curve = _swept(recipe, index, stage, model, splits.train, rates, steps, progress, on_step)
     for variable, value in kept:
         variable.assign(value)
-    after = proof.digests(plan)
-    if after != before or proof.hashed(_others(model, former)) != others:
+    after = proof.digest_weights(plan)
+    if after != before or proof.hash_variables(_others(model, former)) != others:
         changed = [name for name in before if after[name] != before[name]] or ["random numbers or the optimizer"]
         raise RunError(f"a range test leaves everything as it was; {', '.join(changed)} changed")
     advice = advise(curve, phase.base_rate)
@@ -133,7 +133,7 @@ def test(
         "suggestions": [vars(suggestion) for suggestion in advice.suggestions],
         "rate": advice.rate,
         "sentences": advice.sentences,
-        "weights": {"count": len(before), "before": proof.combined(before), "after": proof.combined(after)},
+        "weights": {"count": len(before), "before": proof.combine(before), "after": proof.combine(after)},
     }
 
 

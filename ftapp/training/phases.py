@@ -402,12 +402,12 @@ class Job:
     def _conclude(self, phase: Phase, stage: Stage, plan: LayerPlan, proof: Proof, steps: int) -> None:
         """Write what the phase took and what it did to the weights, and stand up for it."""
         self._tell_drift()
-        found = proof.finding()
+        found = proof.compare()
         stuck: list[str] = []
         if found.still and steps:
             indices, draw = next(self._draws(self._recipe.phase.index(phase), phase, stage))
             data = stage.data["train"]
-            stuck = proof.stuck(
+            stuck = proof.find_stuck(
                 found.still, stage.model, data.inputs(indices, draw), data.targets(indices), self._moved
             )
             compiled(self._recipe, phase, stage.model, plan)
@@ -419,7 +419,7 @@ class Job:
                 seconds=self._control.clock() - self._begun,
                 **self._spent,
                 training=sum(self._steps.seconds),
-                spared=stage.features["train"].spared if stage.features else 0.0,
+                spared=stage.features["train"].seconds_saved if stage.features else 0.0,
                 memory=self._steps.peak,
                 others=self._steps.others(),
                 frozen=found.frozen,

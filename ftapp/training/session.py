@@ -82,12 +82,12 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, plan: LayerPlan, sp
         if known is None or not choice.cached:
             yield Stage(measured(model), data, choice, below, is_known=is_known)
             return
-        columns = feature_store.columns(known, recipe.frozen.dtype)
+        columns = feature_store.list_columns(known, recipe.frozen.dtype)
         # For `ftapp cache` to list: the preset without the hash of where it comes from.
         preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
         label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
         store, refused = _open_store(
-            stack, feature_store.key_of(known, recipe.frozen.dtype), label, columns, choice.size
+            stack, feature_store.make_key(known, recipe.frozen.dtype), label, columns, choice.size
         )
         if store is None:
             choice = msgspec.structs.replace(choice, cached=False, reason=refused)
@@ -107,7 +107,7 @@ def _open_store(
     An entry that can be read but not written is open too: what it lacks is computed in each step.
     """
     try:
-        folder = stack.enter_context(feature_cache.used(key, label))
+        folder = stack.enter_context(feature_cache.open_entry(key, label))
     except OSError as error:
         return None, f"{feature_cache.folder()} cannot be written: {reason(error)} (FTAPP_CACHE names another folder)"
     store = FeatureStore(folder, columns)
@@ -129,7 +129,7 @@ def choose(
     """
     if isinstance(halves, str):
         return CacheChoice(cached=False, reason=halves)
-    columns = feature_store.columns(halves, recipe.frozen.dtype)
+    columns = feature_store.list_columns(halves, recipe.frozen.dtype)
     choice = functools.partial(CacheChoice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
     if not recipe.frozen.cache:
         return choice(cached=False, reason="the recipe says so (frozen.cache = false)")

@@ -62,7 +62,7 @@ class _Held:
             return None
         nodes = [node for node in graph_nodes(self.model) if not node.is_input]
         inside = dict(zip(map(id, nodes), flops.outermost(self.calls), strict=True))
-        made = cut.feeding(self.model, boundary)
+        made = cut.find_feeding_nodes(self.model, boundary)
         return [self.calls[index] for node in made for index in inside[id(node)]]
 
 
@@ -106,7 +106,7 @@ class Inspector:
         try:
             splits = self._splits(parsed, request, held.pretrained.preprocessor)
             choice = session.choose(parsed, spec, found, below, splits)
-            if choice.cached and (refused := feature_cache.beyond_quota(choice.size)):
+            if choice.cached and (refused := feature_cache.check_quota(choice.size)):
                 choice = msgspec.structs.replace(choice, cached=False, reason=refused)
             examples = len(splits.train)
             steps, per_epoch = session.epochs(spec, examples)
@@ -167,7 +167,7 @@ class Inspector:
                 with session.staged(parsed, spec, held.model, plan, splits) as made:
                     cached = made.choice.cached
                     compiled(parsed, spec, made.model, plan)
-                    given = made.features["train"].blank(batch) if made.features else inputs
+                    given = made.features["train"].zeros(batch) if made.features else inputs
                     once = functools.partial(made.model.train_on_batch, given, targets, return_dict=True)
                     step = median(lambda: values(once()), warm_up=1, timed=2)
                     estimate = cost_estimate.estimate(spec, held.calls, plan, made.below, cached=cached)

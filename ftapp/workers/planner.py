@@ -137,12 +137,12 @@ def _probe(recipe: Recipe, phase: Phase, stage: Any, splits: Any) -> dict[str, f
     if stage.features:
         everything = np.arange(len(train))
         draws = [BatchKey(recipe.seed, 0, view, 0) for view in range(max(1, views_of(recipe, phase, splits)))]
-        missing = sum(stage.features["train"].missing(everything, draw) for draw in draws)
-        missing += stage.features[recipe.evaluate.split].missing(np.concatenate(measured), None)
-        features = missing and missing * stage.features["train"].seconds(batch, draws[0])
+        missing = sum(stage.features["train"].count_missing(everything, draw) for draw in draws)
+        missing += stage.features[recipe.evaluate.split].count_missing(np.concatenate(measured), None)
+        features = missing and missing * stage.features["train"].time_example(batch, draws[0])
 
     def inputs(split: str, indices: NDArray[np.int64]) -> Any:
-        return stage.features[split].blank(indices) if stage.features else stage.data[split].inputs(indices, None)
+        return stage.features[split].zeros(indices) if stage.features else stage.data[split].inputs(indices, None)
 
     x, y = inputs("train", batch), train.targets(batch)
     step = median(lambda: values(stage.model.train_on_batch(x, y, return_dict=True)))

@@ -188,7 +188,7 @@ def test_a_checked_cache_tells_what_it_found(do: Do, image_recipe: str, monkeypa
     # All 40 pictures are fewer than the sample.
     assert [(one.examples, one.checked) for one in history.verified] == [(40, 40)]
     assert history.verified[0].difference < 1e-5
-    (entry,) = feature_cache.entries()
+    (entry,) = feature_cache.list_entries()
     kept = entry.folder / "features_0"
     kept.write_bytes(bytes(len(kept.read_bytes())))
     code, again, _ = do(image_recipe)
@@ -234,7 +234,7 @@ def killed_while_it_keeps(file: Path, folder: Path) -> int:
         with suppress(psutil.NoSuchProcess):
             worker.kill()
     process.communicate()
-    (entry,) = feature_cache.entries()
+    (entry,) = feature_cache.list_entries()
     return (entry.folder / "index").stat().st_size
 
 
@@ -250,7 +250,7 @@ def test_a_kill_in_the_middle_and_two_runs_at_once(do: Do, image_recipe: str, tm
     first, second = map(result, runs)
     assert first["history"] == second["history"]
     assert first["phases"][0]["cache"]["cached"]
-    assert len(feature_cache.entries()) == 1
+    assert len(feature_cache.list_entries()) == 1
     alone = do(text, "frozen.cache=false", f"precision={first['precision']}")[1].result
     assert alone is not None
     assert alone.loss == pytest.approx(first["metrics"]["loss"], rel=1e-4)

@@ -28,7 +28,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     folder.chmod(0o755)
     monkeypatch.setenv("FTAPP_CACHE", str(folder))
-    with feature_cache.used("entry", "a label") as place:
+    with feature_cache.open_entry("entry", "a label") as place:
         FeatureStore(place, COLUMNS).append([b"a" * 16], [0], {"pooled": np.ones((1, 3), np.float32)}, 0.5)
     made = folder / "converted" / "one"
 
@@ -59,13 +59,14 @@ os.setgroups([]), os.setgid(65534), os.setuid(65534)
 
 
 READS = """
-with feature_cache.used("entry", "a label") as place:
+with feature_cache.open_entry("entry", "a label") as place:
     store = FeatureStore(place, (FeatureColumn("pooled", (3,), False, "float32"),))
     values, absent = store.read([b"a" * 16], None)
     print(values["pooled"].tolist(), absent, bool(store.unwritable))
-    with feature_cache.filled(place) if (place.parent / "entry.filled").exists() else feature_cache.used("entry", ""):
+    is_locked = (place.parent / "entry.filled").exists()
+    with feature_cache.lock_for_writing(place) if is_locked else feature_cache.open_entry("entry", ""):
         pass
-(entry,) = feature_cache.entries()
+(entry,) = feature_cache.list_entries()
 print(entry.label, feature_cache.remove(entry))
 folder = user_folders.cache() / "converted" / "one"
 cache_folders.make(folder, "one", lambda: cache_folders.matches_manifest(folder), print)
@@ -85,7 +86,7 @@ def test_another_users_cache_is_read(shared: Path, has_locks: bool) -> None:
 def test_a_folder_that_cannot_be_written_is_said(shared: Path) -> None:
     code = """
 try:
-    with feature_cache.used("another", "a label"):
+    with feature_cache.open_entry("another", "a label"):
         print("made")
 except OSError as error:
     print(error.strerror)
@@ -103,7 +104,7 @@ def test_users_of_one_group_share_what_the_umask_gives_them(shared: Path) -> Non
     (shared / "features").chmod(0o777)
     code = """
 os.umask(0)
-with feature_cache.used("theirs", "a label") as place, feature_cache.filled(place):
+with feature_cache.open_entry("theirs", "a label") as place, feature_cache.lock_for_writing(place):
     store = FeatureStore(place, (FeatureColumn("pooled", (3,), False, "float32"),))
     store.append([b"b" * 16], [0], {"pooled": numpy.ones((1, 3), "float32")}, 0.5)
 """

@@ -16,22 +16,22 @@ MIB = 2**20
 
 
 def make(key: str, mib: int, used: float) -> None:
-    with feature_cache.used(key, f"label of {key}") as folder:
+    with feature_cache.open_entry(key, f"label of {key}") as folder:
         (folder / "features").write_bytes(b"x" * mib * MIB)
     os.utime(folder / "description.json", (used, used))
 
 
 def keys() -> list[str]:
-    return [entry.folder.name for entry in feature_cache.entries()]
+    return [entry.folder.name for entry in feature_cache.list_entries()]
 
 
 def test_entries_are_listed_with_the_one_used_last_first() -> None:
     make("a", 1, 100)
     make("b", 2, 200)
-    found = feature_cache.entries()
+    found = feature_cache.list_entries()
     assert [entry.label for entry in found] == ["label of b", "label of a"]
     assert 2 * MIB <= found[0].size < 2.1 * MIB
-    with feature_cache.used("a", "label of a"):
+    with feature_cache.open_entry("a", "label of a"):
         assert keys() == ["a", "b"]
 
 
@@ -68,9 +68,9 @@ def test_what_a_run_uses_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_FEATURES_GIB", str(4 / 1024))
     make("a", 2, 100)
     make("b", 1, 200)
-    with feature_cache.used("a", "label of a"):
+    with feature_cache.open_entry("a", "label of a"):
         assert feature_cache.make_room(3 * MIB) == "it would take 0.00 GiB, and other runs use what the quota allows"
-        assert not feature_cache.remove(feature_cache.entries()[0])
+        assert not feature_cache.remove(feature_cache.list_entries()[0])
         assert keys() == ["a"]
     assert feature_cache.make_room(3 * MIB) is None
     assert keys() == []
@@ -80,12 +80,12 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     code = """
 import os
 from ftapp.freezing import feature_cache
-with feature_cache.used("a", "x") as folder, feature_cache.filled(folder):
+with feature_cache.open_entry("a", "x") as folder, feature_cache.lock_for_writing(folder):
     os.kill(os.getpid(), 9)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
-    (entry,) = feature_cache.entries()
-    with feature_cache.filled(entry.folder):
+    (entry,) = feature_cache.list_entries()
+    with feature_cache.lock_for_writing(entry.folder):
         pass
     assert feature_cache.remove(entry)
 
@@ -94,7 +94,7 @@ with feature_cache.used("a", "x") as folder, feature_cache.filled(folder):
 def test_a_quota_is_a_number(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("FTAPP_FEATURES_GIB", given)
     with pytest.raises(RunError, match=f"from 0 up; got '{given}'"):
-        feature_cache.quota()
+        feature_cache.read_quota()
 
 
 def test_a_folder_that_is_no_entry_is_passed_over(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_an_entry_with_a_damaged_description_counts_and_can_be_removed(content: 
         description.mkdir()
     else:
         description.write_bytes(content)
-    (entry,) = feature_cache.entries()
+    (entry,) = feature_cache.list_entries()
     assert entry.label == "an entry without a description (a)"
     assert entry.size >= MIB
     assert feature_cache.remove(entry)
-    with feature_cache.used("a", "label of a"):
-        assert [each.label for each in feature_cache.entries()] == ["label of a"]
+    with feature_cache.open_entry("a", "label of a"):
+        assert [each.label for each in feature_cache.list_entries()] == ["label of a"]

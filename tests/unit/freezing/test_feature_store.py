@@ -192,13 +192,13 @@ class Half:
 
     def features(self, folder: Path) -> CachedFeatures:
         return CachedFeatures(
-            self.dataset, self.cut, FeatureStore(folder, feature_store.columns(self.cut, "auto")), self.views
+            self.dataset, self.cut, FeatureStore(folder, feature_store.list_columns(self.cut, "auto")), self.views
         )
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    with feature_cache.used("entry", "a label") as place:
+    with feature_cache.open_entry("entry", "a label") as place:
         return place
 
 
@@ -211,7 +211,7 @@ def test_features_are_computed_once_and_are_those_of_the_frozen_half(
 ) -> None:
     half = Half(monkeypatch)
     made = half.features(folder)
-    assert made.missing(np.arange(20), None) == 19  # two are alike
+    assert made.count_missing(np.arange(20), None) == 19  # two are alike
     assert made.prepare(np.arange(20), None, go_on)
     assert half.calls == 3  # batches of 8
     found = made.inputs(np.array([3, 0, 10]), None)["features_0"]
@@ -225,18 +225,18 @@ def test_features_are_computed_once_and_are_those_of_the_frozen_half(
     assert again.prepare(np.array([1, 2]), None, go_on)
     assert half.calls == 3
     # What it was spared, once.
-    assert made.spared == 0
-    assert again.spared > 0
-    spared = again.spared
+    assert made.seconds_saved == 0
+    assert again.seconds_saved > 0
+    seconds_saved = again.seconds_saved
     assert again.prepare(np.array([2, 1]), None, go_on)
-    assert again.spared == spared
+    assert again.seconds_saved == seconds_saved
 
 
 def test_features_do_not_depend_on_who_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half = Half(monkeypatch)
     found = []
     for key, orders in (("x", [range(20)]), ("y", [[19, 4], range(10), range(19, 9, -1)])):
-        with feature_cache.used(key, key) as place:
+        with feature_cache.open_entry(key, key) as place:
             made = half.features(place)
             for order in orders:
                 assert made.prepare(np.array(order), None, go_on)
@@ -249,7 +249,7 @@ def test_an_interrupted_computation_keeps_what_it_has(folder: Path, monkeypatch:
     half = Half(monkeypatch)
     assert not half.features(folder).prepare(np.arange(20), None, lambda done, total: done < 8)
     assert half.calls == 1
-    assert half.features(folder).missing(np.arange(20), None) == 11
+    assert half.features(folder).count_missing(np.arange(20), None) == 11
     assert half.features(folder).prepare(np.arange(20), None, go_on)
     assert half.calls == 3
 
@@ -267,8 +267,8 @@ def test_views_take_turns_and_follow_from_the_example_alone(folder: Path, monkey
     assert (second == fourth).all()
     alone = half.dataset.inputs(np.array([5]), AugmentedView(7, 0))
     assert np.allclose(alone[0], half.dataset.inputs(np.array([2, 5]), AugmentedView(7, 0))[1])
-    assert made.missing(np.arange(20), None) == 19  # held-out metrics see no augmentation
-    assert made.missing(np.arange(20), draws[0]._replace(seed=8)) == 19
+    assert made.count_missing(np.arange(20), None) == 19  # held-out metrics see no augmentation
+    assert made.count_missing(np.arange(20), draws[0]._replace(seed=8)) == 19
 
 
 def test_verification_finds_a_flipped_bit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,14 +277,14 @@ def test_verification_finds_a_flipped_bit(folder: Path, monkeypatch: pytest.Monk
     made.prepare(np.arange(20), None, go_on)
     assert made.verify(np.arange(0, 20, 4), None) < 1e-6
     # A wrong value that was written with its checksum, as by another program.
-    store = FeatureStore(folder, feature_store.columns(half.cut, "auto"))
+    store = FeatureStore(folder, feature_store.list_columns(half.cut, "auto"))
     store.append(
         half.dataset.digests(np.array([4]), None),
         [0],
         {"features_0": made.inputs(np.array([4]), None)["features_0"] * 1.01},
         0,
     )
-    with pytest.raises(RunError, match=r"kept features differ from recomputed ones: features_0 in .* by 0\.0"):
+    with pytest.raises(RunError, match=r"cached features differ from recomputed ones: features_0 in .* by 0\.0"):
         half.features(folder).verify(np.arange(0, 20, 4), None)
 
 
@@ -301,7 +301,7 @@ def test_damaged_features_are_computed_anew_and_said(
         file.write(b"\1" * (size - size // 4))
     again = half.features(folder)
     assert again.prepare(np.arange(20), None, go_on)
-    assert "kept features of 15 examples" in caplog.text
+    assert "cached features of 15 examples" in caplog.text
     assert half.calls == 3 + 2
     np.testing.assert_allclose(again.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
     caplog.clear()
@@ -322,7 +322,7 @@ def test_features_that_change_while_they_are_used_are_computed_anew(
     np.testing.assert_allclose(made.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
     assert "changed while the run used them" in caplog.text
     assert made.prepare(np.arange(20), None, go_on)
-    assert "kept features of 19 examples" in caplog.text
+    assert "cached features of 19 examples" in caplog.text
     calls = half.calls
     np.testing.assert_allclose(made.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
     assert half.calls == calls
@@ -350,7 +350,7 @@ def test_features_that_cannot_be_kept_are_computed_when_asked_for(
 
 def test_lower_precision_on_disk_stays_within_its_rounding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half = Half(monkeypatch)
-    columns = feature_store.columns(half.cut, "float16")
+    columns = feature_store.list_columns(half.cut, "float16")
     made = CachedFeatures(half.dataset, half.cut, FeatureStore(folder, columns), 0)
     made.prepare(np.arange(20), None, go_on)
     assert (folder / "features_0").stat().st_size == 19 * 4 * 2
@@ -360,12 +360,12 @@ def test_lower_precision_on_disk_stays_within_its_rounding(folder: Path, monkeyp
 
 def test_the_entry_follows_from_weights_graph_and_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     half, other = Half(monkeypatch), Half(monkeypatch)
-    key = feature_store.key_of(half.cut, "auto")
-    assert feature_store.key_of(other.cut, "auto") == key
-    assert feature_store.key_of(half.cut, "float16") != key
+    key = feature_store.make_key(half.cut, "auto")
+    assert feature_store.make_key(other.cut, "auto") == key
+    assert feature_store.make_key(half.cut, "float16") != key
     kernel = other.cut.frozen.get_layer("block2_conv1").kernel
     kernel.assign(kernel + 1e-6 * keras.ops.ones_like(kernel))
-    assert feature_store.key_of(other.cut, "auto") != key
+    assert feature_store.make_key(other.cut, "auto") != key
 
 
 def test_keys_follow_from_the_picture_and_its_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:

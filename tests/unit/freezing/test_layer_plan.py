@@ -73,7 +73,7 @@ def test_variables_of_one_layer_can_train_and_stay() -> None:
     good.begin_phase(plan, 1)
     before = [np.array(variable) for variable in plan.changing]
     train(model)
-    found = proof.finding()
+    found = proof.compare()
     assert (found.frozen, found.changed, found.moved, found.still) == (6, (), 2, ())
     moved = [float(np.linalg.norm(np.array(new) - old)) for new, old in zip(plan.changing, before, strict=True)]
     assert np.allclose(drift.step() or [], moved)
