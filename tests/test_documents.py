@@ -299,13 +299,13 @@ async def test_picture_of_the_readme_is_the_screen_of_a_run(tmp_path: Path, monk
     time.tzset()
     runs_dir = Path(shutil.copytree(outputs.RECORDED, tmp_path / "runs"))
     (shown,) = re.findall(r"!\[[^]]*\]\(([^)]+)\)", README)
-    expected = pictures.texts((ROOT / shown).read_text("utf-8"))
+    expected = pictures.read_texts((ROOT / shown).read_text("utf-8"))
     drawn: list[str] = []
 
     async def wait(pilot: Pilot[None]) -> None:
         nonlocal drawn
         for _ in range(60):
-            drawn = pictures.texts(pilot.app.export_screenshot())
+            drawn = pictures.read_texts(pilot.app.export_screenshot())
             if drawn == expected:
                 return
             await pictures.settle(pilot, 0.5)
@@ -357,7 +357,7 @@ def test_rooms_are_those_of_the_import_contract() -> None:
 
 @pytest.mark.parametrize("name", [name for name, text in PAGES.items() if "\n<!-- output -->\n" in text])
 def test_outputs_that_pages_ask_for_can_be_shown(name: str) -> None:
-    shown = outputs.shown(PAGES[name])
+    shown = outputs.insert_outputs(PAGES[name])
     assert "\n<!-- output -->\n" not in shown
     assert shown.count("```text\n") == PAGES[name].count("\n<!-- output -->\n")
 
@@ -366,7 +366,7 @@ def test_quotes_of_outputs_are_in_the_outputs() -> None:
     quotes = 0
     for text in PAGES.values():
         if "\n<!-- output -->\n" in text:
-            printed = "".join(blocks("text", outputs.shown(text)))
+            printed = "".join(blocks("text", outputs.insert_outputs(text)))
             for quote in re.findall(r"^- `([^`]+)`[:,]", text, re.MULTILINE):
                 assert quote in printed
                 quotes += 1
@@ -374,7 +374,7 @@ def test_quotes_of_outputs_are_in_the_outputs() -> None:
 
 
 def test_recipe_reference_has_every_key_with_its_meaning() -> None:
-    text = recipe_reference.page()
+    text = recipe_reference.make_page()
     sections: dict[str, type[Section]] = {
         "model": Model,
         "data": Data,
@@ -395,7 +395,7 @@ def test_recipe_reference_has_every_key_with_its_meaning() -> None:
 
 
 def test_event_reference_has_every_event_with_its_fields() -> None:
-    text = event_reference.page()
+    text = event_reference.make_page()
     for event in typing.get_args(events.AnyEvent):
         part = text.partition(f"## `{event.__struct_config__.tag}` ")[2].partition("\n## ")[0]
         rows = re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
@@ -410,13 +410,13 @@ def test_event_reference_has_every_event_with_its_fields() -> None:
     ],
 )
 def test_docstrings_explain_fields(docstring: str) -> None:
-    about, meanings = event_reference.explain(docstring, ["one", "two", "three", "four"])
+    about, meanings = event_reference.split_docstring(docstring, ["one", "two", "three", "four"])
     assert about == "What it is."
     assert meanings == {"one": "A number", "two": "Others", "three": "Others"}
 
 
 def test_command_reference_has_every_command() -> None:
-    text = command_reference.page()
+    text = command_reference.make_page()
     assert set(re.findall(r"^## ftapp (\S+)$", text, re.MULTILINE)) == {
         command.name or getattr(command.callback, "__name__", "") for command in app.app.registered_commands
     }
@@ -429,8 +429,8 @@ def test_interface_page_shows_every_screen_with_its_keys() -> None:
     while kinds:
         kinds += (subclasses := kinds.pop().__subclasses__())
         found |= {kind for kind in subclasses if kind.__module__.startswith("ftapp.")}
-    assert {screens.page_class(name) for name in screens.ASKED.findall(page("interface"))} == found
-    text = screens.shown(page("interface"))
+    assert {screens.find_screen(name) for name in screens.ASKED.findall(page("interface"))} == found
+    text = screens.insert_screens(page("interface"))
     assert not screens.ASKED.search(text)
     assert "| `c` | Compare the marked runs |" in text
     assert "| `/` | Search |" in text

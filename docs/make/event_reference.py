@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from ftapp.runs import events
-from json_schema import Schema, cell, default, describe
+from json_schema import Schema, format_table
 
 _INTRODUCTION = """# Event reference
 
@@ -24,32 +24,29 @@ Every event has two fields beside those of its table: `event`, which is its name
 """
 
 
-def page() -> str:
-    """The page in Markdown."""
+def make_page() -> str:
+    """Make the page in Markdown."""
     kinds = typing.get_args(events.AnyEvent)
     _, components = msgspec.json.schema_components(kinds)
     tags = {kind.__name__: kind.__struct_config__.tag for kind in kinds}
     lines = [_INTRODUCTION]
     for name in (*tags, *(name for name in components if name not in tags)):
-        lines += _section(name, tags.get(name), components)
+        lines += _write_section(name, tags.get(name), components)
     return "\n".join(lines)
 
 
-def _section(name: str, tag: str | None, components: dict[str, Schema]) -> Iterator[str]:
+def _write_section(name: str, tag: str | None, components: dict[str, Schema]) -> Iterator[str]:
     schema = components[name]
-    fields = {key: value for key, value in schema["properties"].items() if key not in ("event", "time")}
-    about, meanings = explain(inspect.cleandoc(schema.get("description", "")), fields)
+    fields = [key for key in schema["properties"] if key not in ("event", "time")]
+    about, meanings = split_docstring(inspect.cleandoc(schema.get("description", "")), fields)
     yield f"\n## {f'`{tag}`' if tag else name} {{#{name.lower()}}}\n"
     yield about + "\n"
     if fields:
-        yield "| field | value | default | meaning |\n|---|---|---|---|"
-    for key, value in fields.items():
-        holds = default(value, required=key in schema.get("required", ()))
-        yield f"| `{key}` | {cell(describe(value, components))} | {holds} | {cell(meanings.get(key, ''))} |"
+        yield from format_table(schema, fields, components, meanings)
 
 
-def explain(docstring: str, fields: Collection[str]) -> tuple[str, dict[str, str]]:
-    """Part a docstring into what it says of the whole and what it says of each field.
+def split_docstring(docstring: str, fields: Collection[str]) -> tuple[str, dict[str, str]]:
+    """Split a docstring into what it says of the whole and what it says of each field.
 
     Args:
         docstring: Text in which "name: meaning" explains a field and "one, other: meaning" two.

@@ -17,12 +17,12 @@ import screens
 
 ROOT = Path(__file__).parents[2]
 _MADE: dict[str, Callable[[], str]] = {
-    "reference/recipe.md": recipe_reference.page,
-    "reference/events.md": event_reference.page,
-    "reference/commands.md": command_reference.page,
-    "benchmarks.md": lambda: _from_root("benchmarks/README.md"),
-    "changelog.md": lambda: _from_root("CHANGELOG.md"),
-    "contributing.md": lambda: _from_root("CONTRIBUTING.md"),
+    "reference/recipe.md": recipe_reference.make_page,
+    "reference/events.md": event_reference.make_page,
+    "reference/commands.md": command_reference.make_page,
+    "benchmarks.md": lambda: _read_from_root("benchmarks/README.md"),
+    "changelog.md": lambda: _read_from_root("CHANGELOG.md"),
+    "contributing.md": lambda: _read_from_root("CONTRIBUTING.md"),
 }
 
 
@@ -35,9 +35,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Show what a command prints, and what the interface says of a screen, where a page asks for it."""
-    return screens.shown(outputs.shown(markdown))
+    return screens.insert_screens(outputs.insert_outputs(markdown))
 
 
-def _from_root(name: str) -> str:
-    """A page that stands in the repository's root, with links as they are from docs/."""
+def _read_from_root(name: str) -> str:
+    """Read a page that stands in the repository's root, with links as they are from docs/."""
     return (ROOT / name).read_text("utf-8").replace("](docs/", "](")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -11,7 +11,7 @@ _READABLE_BITS = 31  # from which on digits say less than the power
 
 
 def describe(schema: Schema, definitions: Mapping[str, Schema]) -> str:
-    """What a value may be, in Markdown.
+    """Describe what a value may be, in Markdown.
 
     Args:
         schema: The JSON schema of the value.
@@ -27,14 +27,14 @@ def describe(schema: Schema, definitions: Mapping[str, Schema]) -> str:
         if form in schema:
             return " or ".join(describe(each, definitions) for each in schema[form] if each.get("type") != "null")
     if "const" in schema:
-        return _code(schema["const"])
+        return _format_code(schema["const"])
     if "enum" in schema:
-        return ", ".join(map(_code, schema["enum"]))
+        return ", ".join(map(_format_code, schema["enum"]))
     match schema.get("type"):
         case "integer":
-            return f"whole number{_bounds(schema)}"
+            return f"whole number{_describe_bounds(schema)}"
         case "number":
-            return f"number{_bounds(schema)}"
+            return f"number{_describe_bounds(schema)}"
         case "boolean":
             return "`true` or `false`"
         case "string":
@@ -42,28 +42,47 @@ def describe(schema: Schema, definitions: Mapping[str, Schema]) -> str:
         case "array" if "prefixItems" in schema:
             return f"list of {len(schema['prefixItems'])} values"
         case "array":
-            return f"list{_length(schema)}: {describe(schema.get('items', {}), definitions)}"
+            return f"list{_describe_length(schema)}: {describe(schema.get('items', {}), definitions)}"
         case "object" if "properties" in schema:
-            return "table of " + ", ".join(map(_code, schema["properties"]))
+            return "table of " + ", ".join(map(_format_code, schema["properties"]))
         case "object":
             return f"table of: {describe(schema.get('additionalProperties', {}), definitions)}"
     return "any value"
 
 
-def default(schema: Schema, *, required: bool) -> str:
-    """What holds where the key is missing, in Markdown."""
-    if required:
-        return "required"
-    value = schema.get("default")
-    return "" if value is None else _code(value)
+def format_table(
+    schema: Schema, keys: Collection[str], definitions: Mapping[str, Schema], meanings: Mapping[str, str]
+) -> Iterator[str]:
+    """Format keys of an object as a Markdown table: what each may be, its default and its meaning.
+
+    Args:
+        schema: The schema of the object.
+        keys: Those of its keys that the table has.
+        definitions: Schemas by name, for references.
+        meanings: Explanations by key.
+
+    Yields:
+        The table's lines.
+    """
+    yield "| key | value | default | meaning |\n|---|---|---|---|"
+    for key in keys:
+        value = schema["properties"][key]
+        default = value.get("default")
+        holds = "" if default is None else _format_code(default)
+        cells = [
+            f"`{key}`",
+            describe(value, definitions),
+            "required" if key in schema.get("required", ()) else holds,
+            meanings.get(key, ""),
+        ]
+        yield f"| {' | '.join(map(_format_cell, cells))} |"
 
 
-def cell(text: str) -> str:
-    """A text as the cell of a Markdown table."""
+def _format_cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
 
 
-def _code(value: Any) -> str:
+def _format_code(value: Any) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, float):
@@ -71,17 +90,17 @@ def _code(value: Any) -> str:
     return f'`"{value}"`' if value == "" else f"`{value}`"
 
 
-def _bounds(schema: Schema) -> str:
+def _describe_bounds(schema: Schema) -> str:
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     if low is not None and high is not None and -low == high >= _ANY_FLOAT:
         return ""
-    above = f" above {_number(low)}" if "exclusiveMinimum" in schema else f" from {_number(low)}"
-    below = f" to below {_number(high)}" if "exclusiveMaximum" in schema else f" to {_number(high)}"
+    above = f" above {_format_number(low)}" if "exclusiveMinimum" in schema else f" from {_format_number(low)}"
+    below = f" to below {_format_number(high)}" if "exclusiveMaximum" in schema else f" to {_format_number(high)}"
     return f"{above * (low is not None)}{below * (high is not None)}"
 
 
-def _length(schema: Schema) -> str:
+def _describe_length(schema: Schema) -> str:
     low, high = schema.get("minItems", 0), schema.get("maxItems")
     if low == high:
         return f" of {low} values"
@@ -90,8 +109,8 @@ def _length(schema: Schema) -> str:
     return f" of {low} to {high} values" if low else f" of at most {high} values"
 
 
-def _number(value: Any) -> str:
-    """A bound as one reads it: large powers of two, from which many bounds are made, as such."""
+def _format_number(value: Any) -> str:
+    """Format a bound: a large power of two, of which many bounds are made, as a power."""
     if not isinstance(value, int):
         return "" if value is None else f"{value:g}"
     power = max(0, abs(value) - 1).bit_length()

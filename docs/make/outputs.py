@@ -37,13 +37,13 @@ WIDTH = 100
 _ASKED = re.compile(r"^```sh\n(?P<commands>[^`]+?)\n```\n\n<!-- output -->$", re.MULTILINE)
 
 
-def shown(markdown: str) -> str:
-    """A page with the output of the commands that it asks for."""
-    return _ASKED.sub(_with_output, markdown)
+def insert_outputs(markdown: str) -> str:
+    """Insert the output of the commands for which a page asks."""
+    return _ASKED.sub(_insert_output, markdown)
 
 
-def output(command: str) -> str:
-    """What a command of ftapp prints, with the recorded runs as the runs that there are.
+def run_command(command: str) -> str:
+    """Run a command of ftapp, with the recorded runs as the runs that there are.
 
     Args:
         command: A line such as "ftapp compare A B".
@@ -59,44 +59,15 @@ def output(command: str) -> str:
         with patch.dict(os.environ, variables):
             if words[0] != "run":
                 text = _invoke(words)
-            elif found := _experiment(folder, words[1]):
+            elif found := _find_experiment(folder, words[1]):
                 text = _invoke(["report", found.folder.name])
             else:
-                text = _told(single_run(folder, words[1]))
+                text = _narrate(find_single_run(folder, words[1]))
         return text.replace(str(folder), str(RUNS_SHOWN)).rstrip()
 
 
-def narrate(run: Run, console: Console, shown_as: Path) -> None:
-    """Print what `ftapp run` told of a run that has ended: its narration and its result.
-
-    Args:
-        run: The folder of the run.
-        console: Where it is printed.
-        shown_as: The folder that is named in its place.
-    """
-    facts, shown_run, history = run.environment(), Run(shown_as), History()
-    narrator = Narrator(shown_run, console)
-    for event in read(run.events_file):
-        history.apply(event)
-        narrator.tell(event, history)
-    result = {"recipe": facts["recipe"], "run": str(shown_as), "status": run.status(history)}
-    result |= history.summary() | outcome.table(history, recipe.load(run.recipe_file))
-    result["model"] = str(shown_run.model_folder) if history.saved else None
-    print_result(result, console)
-
-
-def _with_output(asked: re.Match[str]) -> str:
-    commands = asked["commands"]
-    return f"```sh\n{commands}\n```\n\n```text\n{output(commands.splitlines()[-1])}\n```"
-
-
-def _experiment(folder: Path, recipe_name: str) -> Experiment | None:
-    found = experiment_folder.list_experiments(folder)
-    return next((each for each in found if each.facts["recipe"] == recipe_name), None)
-
-
-def single_run(runs_dir: Path, recipe_name: str) -> Run:
-    """The recorded run of a recipe that belongs to no experiment.
+def find_single_run(runs_dir: Path, recipe_name: str) -> Run:
+    """Find the recorded run of a recipe that belongs to no experiment.
 
     Raises:
         LookupError: If there is none.
@@ -108,13 +79,32 @@ def single_run(runs_dir: Path, recipe_name: str) -> Run:
     raise LookupError(f"docs/recorded/ has no run of {recipe_name}; docs/make/record.py adds one")
 
 
+def _insert_output(asked: re.Match[str]) -> str:
+    commands = asked["commands"]
+    return f"```sh\n{commands}\n```\n\n```text\n{run_command(commands.splitlines()[-1])}\n```"
+
+
+def _find_experiment(runs_dir: Path, recipe_name: str) -> Experiment | None:
+    found = experiment_folder.list_experiments(runs_dir)
+    return next((each for each in found if each.facts["recipe"] == recipe_name), None)
+
+
 def _invoke(words: list[str]) -> str:
     answer = CliRunner().invoke(app, words)
     assert answer.exit_code == 0, answer.output
     return answer.stdout
 
 
-def _told(run: Run) -> str:
+def _narrate(run: Run) -> str:
+    """What `ftapp run` printed of a run that has ended: its narration and its result, from its events."""
     console = Console(file=io.StringIO(), width=WIDTH, highlight=False, record=True)
-    narrate(run, console, RUNS_SHOWN / run.folder.name)
+    facts, shown, history = run.environment(), Run(RUNS_SHOWN / run.folder.name), History()
+    narrator = Narrator(shown, console)
+    for event in read(run.events_file):
+        history.apply(event)
+        narrator.tell(event, history)
+    result = {"recipe": facts["recipe"], "run": str(shown.folder), "status": run.status(history)}
+    result |= history.summary() | outcome.table(history, recipe.load(run.recipe_file))
+    result["model"] = str(shown.model_folder) if history.saved else None
+    print_result(result, console)
     return "\n".join(line.rstrip() for line in console.export_text().splitlines())

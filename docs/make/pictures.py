@@ -26,7 +26,7 @@ from ftapp.recipe import bundled
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.draft import Draft
-from outputs import RECORDED, single_run
+from outputs import RECORDED, find_single_run
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 SCREEN = (112, 36)  # columns and rows
@@ -71,7 +71,7 @@ async def _continue_a_prompt(pilot: Pilot[None]) -> None:
     await settle(pilot, _OF_HELPERS)
 
 
-def _experiment(app: FtApp) -> Experiment:
+def _find_experiment(app: FtApp) -> Experiment:
     found = experiment_folder.list_experiments(app.runs_dir)
     return next(each for each in found if each.facts["recipe"] == "lesson-gpt2-targeted-freezing")
 
@@ -82,11 +82,11 @@ def _configure(app: FtApp, recipe_name: str) -> None:
 
 SCREENS = {
     "recipes": Picture(lambda app: None, action=_press("down")),
-    "run": Picture(lambda app: app.open_run(single_run(app.runs_dir, "gpt2-targeted"))),
+    "run": Picture(lambda app: app.open_run(find_single_run(app.runs_dir, "gpt2-targeted"))),
     "runs": Picture(lambda app: app.action_show("runs")),
     "help": Picture(lambda app: app.action_show("runs"), action=_press("question_mark")),
-    "experiment": Picture(lambda app: app.open_experiment(_experiment(app)), 6),
-    "compare": Picture(lambda app: app.compare([each.run for each in _experiment(app).members()][:2]), 6),
+    "experiment": Picture(lambda app: app.open_experiment(_find_experiment(app)), 6),
+    "compare": Picture(lambda app: app.compare([each.run for each in _find_experiment(app).members()][:2]), 6),
     "configure": Picture(lambda app: _configure(app, "gpt2-targeted"), _OF_HELPERS),
     "choose": Picture(lambda app: _configure(app, "gpt2-targeted"), 6, _choose_source),
     "find-rate": Picture(lambda app: _configure(app, "gpt2-targeted"), _OF_HELPERS, _press("l", _OF_TESTS)),
@@ -111,7 +111,7 @@ async def draw(picture: Picture, runs_dir: Path) -> str:
         await settle(pilot, picture.seconds)
         if picture.action:
             await picture.action(pilot)
-        return without_font(app.export_screenshot(title="ftapp"))
+        return remove_font(app.export_screenshot(title="ftapp"))
 
 
 async def settle(pilot: Pilot[None], seconds: float) -> None:
@@ -120,14 +120,14 @@ async def settle(pilot: Pilot[None], seconds: float) -> None:
         await pilot.pause(0.25)
 
 
-def without_font(svg: str) -> str:
-    """An SVG of Rich's template without the font that it fetches: the reader's own monospaced font serves as well."""
+def remove_font(svg: str) -> str:
+    """Remove the font that Rich's template fetches; the reader's own monospaced font serves as well."""
     svg = re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
-def texts(svg: str) -> list[str]:
-    """The texts of a picture, from the top left to the bottom right."""
+def read_texts(svg: str) -> list[str]:
+    """Read the texts of a picture, from the top left to the bottom right."""
     return re.findall(r"<text [^>]*>(.*?)</text>", svg)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from ftapp.recipe import Recipe
-from json_schema import Schema, cell, default, describe
+from json_schema import Schema, format_table
 
 _INTRODUCTION = """# Recipe reference
 
@@ -20,17 +20,17 @@ A phase's keys are then `phase.NAME.KEY`, as in `--set phase.head.epochs=5`.
 """
 
 
-def page() -> str:
-    """The page in Markdown."""
+def make_page() -> str:
+    """Make the page in Markdown."""
     schema = Recipe.model_json_schema()
-    return "\n".join([_INTRODUCTION, *_lines(schema)])
+    return "\n".join([_INTRODUCTION, *_write_sections(schema)])
 
 
-def _lines(schema: dict[str, Any]) -> Iterator[str]:
+def _write_sections(schema: dict[str, Any]) -> Iterator[str]:
     definitions, properties = schema["$defs"], schema["properties"]
-    sections = {key: name for key, value in properties.items() if (name := _section(value))}
+    sections = {key: name for key, value in properties.items() if (name := _section_name(value))}
     yield "## Keys before the first table {#top}\n"
-    yield from _table({key: value for key, value in properties.items() if key not in sections}, schema, definitions)
+    yield from _write_table(schema, [key for key in properties if key not in sections], definitions)
     for key, name in sections.items():
         section, repeated = definitions[name], properties[key].get("type") == "array"
         heading = f"[[{key}]]" if repeated else f"[{key}]"
@@ -40,17 +40,15 @@ def _lines(schema: dict[str, Any]) -> Iterator[str]:
             yield "The table can stand more than once.\n"
         elif key not in schema["required"]:
             yield "The table can be left out.\n"
-        yield from _table(section["properties"], section, definitions)
+        yield from _write_table(section, section["properties"], definitions)
 
 
-def _table(properties: dict[str, Schema], section: Schema, definitions: dict[str, Schema]) -> Iterator[str]:
-    yield "| key | value | default | meaning |\n|---|---|---|---|"
-    for key, value in properties.items():
-        holds = default(value, required=key in section.get("required", ()))
-        yield f"| `{key}` | {cell(describe(value, definitions))} | {holds} | {cell(value.get('description', ''))} |"
+def _write_table(section: Schema, keys: Collection[str], definitions: dict[str, Schema]) -> Iterator[str]:
+    meanings = {key: section["properties"][key].get("description", "") for key in keys}
+    return format_table(section, keys, definitions, meanings)
 
 
-def _section(value: Schema) -> str | None:
+def _section_name(value: Schema) -> str | None:
     """The name of the section that a key holds, alone or in a list; None for a plain value."""
     for each in (value, value.get("items", {}), *value.get("anyOf", ())):
         if "$ref" in each:

@@ -26,17 +26,15 @@ def record(runs_dir: Path, name: str) -> None:
         for file in _KEPT:
             if (folder / file).exists():
                 text = (folder / file).read_text("utf-8").replace(str(runs_dir), str(RUNS_SHOWN))
-                (copy / file).write_text(
-                    text if file.endswith((".toml", ".jsonl")) else _without_machine(text), "utf-8"
-                )
+                (copy / file).write_text(text if file.endswith((".toml", ".jsonl")) else _remove_machine(text), "utf-8")
     facts = runs_dir / "experiments" / name / "experiment.json"
     if facts.exists():
         for member in json.loads(facts.read_text("utf-8"))["runs"]:
             record(runs_dir, member["run"])
 
 
-def _without_machine(text: str) -> str:
-    """Facts in JSON without where the program lies and which kernel runs it."""
+def _remove_machine(text: str) -> str:
+    """Remove from facts in JSON where the program lies and which kernel runs it."""
     facts = json.loads(text)
     if "command" in facts:
         facts["command"][0] = "ftapp"

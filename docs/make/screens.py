@@ -18,13 +18,13 @@ ASKED = re.compile(r"^<!-- screen ([\w.]+) -->$", re.MULTILINE)
 _NAMED = {"space": "space", "enter": "Enter", "escape": "Escape", "question_mark": "?", "slash": "/"}
 
 
-def shown(markdown: str) -> str:
-    """A page with the help and the keys of the screens that it asks for."""
-    return ASKED.sub(lambda asked: _describe(page_class(asked[1])), markdown)
+def insert_screens(markdown: str) -> str:
+    """Insert the help and the keys of the screens that a page asks for."""
+    return ASKED.sub(lambda asked: _describe(find_screen(asked[1])), markdown)
 
 
-def page_class(module: str) -> type[Page]:
-    """The screen of a module.
+def find_screen(module: str) -> type[Page]:
+    """Find the screen of a module.
 
     Raises:
         LookupError: If the module has none.
@@ -44,11 +44,11 @@ def _describe(screen: type[Page]) -> str:
 def _rows(screen: type[Page]) -> Iterator[str]:
     for binding in screen.BINDINGS:
         if isinstance(binding, Binding) and (binding.show or binding.description):
-            keys = binding.key_display or " ".join(_display(key) for key in binding.key.split(","))
+            keys = binding.key_display or " ".join(_format_key(key) for key in binding.key.split(","))
             yield f"| `{keys}` | {binding.tooltip or binding.description} |"
 
 
-def _display(key: str) -> str:
-    """A key as a person reads it, such as { for left_curly_bracket."""
+def _format_key(key: str) -> str:
+    """Format a key as a person reads it, such as { for left_curly_bracket."""
     *modifiers, name = key.split("+")
     return "+".join([*modifiers, _NAMED.get(name) or key_to_character(name) or name])
