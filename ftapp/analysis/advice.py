@@ -18,8 +18,8 @@ import msgspec
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.recipe import Recipe, sources
-from ftapp.recipe.sources import Kind
+from ftapp.recipe import TASKS, Recipe, sources
+from ftapp.recipe.tasks import SourceKind
 from ftapp.rpc.messages import Probe, Survey
 
 Size = Literal["small", "large"]
@@ -40,7 +40,7 @@ METHOD = (
     "usual advice on transfer learning; what it gives on your data, only runs tell."
 )
 
-_BASES: dict[Kind, str] = {"images": "vgg16-feature-extractor", "rows": "bert-head-only"}
+_BASES: dict[SourceKind, str] = {"images": "vgg16-feature-extractor", "rows": "bert-head-only"}
 _NEAR = 2  # times more or fewer examples than LARGE are near to it
 _UNBALANCED = 5  # times more examples of one class than of another
 _FEW_POSITIONS = 9
@@ -139,8 +139,8 @@ def asked(name: str, source: str | None, profile: str | None, overrides: Sequenc
     """
     given = [*overrides, *([f"data.source={source}"] if source is not None else [])]
     resolved = recipes.load(recipes.find(name), profile, given)
-    if resolved.task == "causal-lm":
-        raise _refused("", f"advice is for classifiers; the task of '{name}' is 'causal-lm'; {_LM}")
+    if TASKS[resolved.task].labels != "classes":
+        raise _refused("", f"advice is for classifiers; the task of '{name}' is '{resolved.task}'; {_LM}")
     return resolved
 
 
@@ -223,7 +223,7 @@ def format_lead(probe: Probe) -> str:
 def _course(
     size: Size, fit: Literal["similar", "different"], recipe: Recipe, survey: Survey, profile: str | None
 ) -> Recommendation:
-    if recipe.task == "image-classification":
+    if TASKS[recipe.task].inputs == "images":
         strategy, name, reason = _IMAGES[size, fit]
         if name == "vgg16-early-layers" and survey.probes and _best_earlier(survey).layer is None:
             strategy, name, reason = _INNER
@@ -244,7 +244,7 @@ def _course(
     if name == "vgg16-early-layers" and len(survey.probes) > 1:
         features = _best_earlier(survey).layer
         reason = reason.format(features)
-    if recipe.task == "image-classification" and base.model.features != features:
+    if TASKS[recipe.task].inputs == "images" and base.model.features != features:
         changes["model.features"] = features
     if name == "vgg16-two-phase" and survey.probes and survey.probes[-1].block != "block5":
         changes["phase.finetune.layers"] = ["freeze all", "train last:1, head"]
@@ -348,7 +348,7 @@ def _notes(recipe: Recipe, survey: Survey, fit: Fit, best: Recommendation) -> li
                 ("model.image_size", [224, 224]),
             )
         )
-    if recipe.task == "text-classification" and fit == "different":
+    if TASKS[recipe.task].inputs == "texts" and fit == "different":
         notes.append(
             Note(
                 "The last block of a text model is fitted to its pretraining task too, so this says that your task is "

@@ -30,7 +30,7 @@ from ftapp.data.encoded import Images, LabelledTexts
 from ftapp.data.order import evaluation_order
 from ftapp.models.keras_internals import operation_of
 from ftapp.models.layers import block_ends, inner_blocks
-from ftapp.recipe import Recipe
+from ftapp.recipe import TASKS, Recipe
 from ftapp.rpc.messages import Probe, Survey
 
 FOLDS = 5
@@ -116,7 +116,7 @@ def _read(
         return {}
     model = _Inside(backbone, inner) if inner else keras.Model(backbone.input, outputs)
     encoded: EncodedDataset
-    if recipe.task == "image-classification":
+    if TASKS[recipe.task].inputs == "images":
         encoded = Images(chosen, preprocessor, None)
     else:
         encoded = LabelledTexts(chosen, preprocessor)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gc
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from ftapp.common import downloads
 from ftapp.common.downloads import Progress
 from ftapp.data.examples import DocumentSplits, Examples, Splits, Subset, Texts
 from ftapp.data.splits import split, split_documents
-from ftapp.recipe import Data, Recipe, sources
+from ftapp.recipe import TASKS, Data, Recipe, sources
 from ftapp.recipe.sources import Source
 
 __all__ = [
@@ -40,7 +40,10 @@ SOURCES = {
 }
 """Scheme of a source -> the module here that reads it; imported on use, since what it needs takes seconds to import."""
 
-
+_SPLITTERS: dict[str, Callable[[Any, Data, int], Splits | DocumentSplits]] = {
+    "stratified": split,
+    "documents": split_documents,
+}
 _LARGEST = 64 << 20  # bytes
 
 
@@ -67,9 +70,8 @@ def documents(spec: Data, seed: int, progress: Progress | None = None) -> Docume
 
 def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits:
     """A recipe's data, split. Raises as `load` does."""
-    if recipe.task == "causal-lm":
-        return documents(recipe.data, recipe.seed, progress)
-    return load(recipe.data, recipe.task, recipe.seed, progress)
+    split_examples = _SPLITTERS[TASKS[recipe.task].splitter]
+    return split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
 
 
 def read_early(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits | None:

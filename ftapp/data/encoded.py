@@ -17,7 +17,7 @@ from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits
 from ftapp.data.encoding import encode_stream, encode_texts, padded_width, resize_images, scale_images
 from ftapp.data.examples import content_hash
-from ftapp.recipe import Recipe
+from ftapp.recipe import TASKS, Recipe
 
 
 class Images:
@@ -164,12 +164,13 @@ def encode_splits(
 ) -> EncodedSplits:
     """The recipe's data as its model takes it. Raises RecipeError when a split that is needed is empty."""
     encoded: dict[str, EncodedDataset] = {}
+    task = TASKS[recipe.task]
     for name in ("train", "validation", "test"):
         part = getattr(found, name)
-        if recipe.task == "causal-lm":
+        if task.labels == "tokens":
             progress(f"tokenizing the {name} split", 0, None)
             encoded[name] = Sequences(part, preprocessor)
-        elif recipe.task == "text-classification":
+        elif task.inputs == "texts":
             told = functools.partial(progress, f"tokenizing the {name} split")
             noise = TextAugmenter(recipe.augmentation, preprocessor.tokenizer) if recipe.augmentation else None
             encoded[name] = LabelledTexts(part, preprocessor, told, noise)
@@ -178,7 +179,7 @@ def encode_splits(
     for name in dict.fromkeys(("train", "test", recipe.evaluate.split)):
         if not len(encoded[name]):
             message = f"the {name} split is empty; give it a larger share, or more data"
-            if recipe.task == "causal-lm":
+            if task.labels == "tokens":
                 given, length = sum(map(len, getattr(found, name))), preprocessor.sequence_length
                 message = (
                     f"the {name} split has {given:,} characters, too few for one sequence of {length} tokens; give it "

@@ -27,7 +27,7 @@ from ftapp.data import delimited, json_rows, labels, text_file
 from ftapp.data.examples import DataProblems, Texts
 from ftapp.data.labels import override, shown
 from ftapp.data.texts import prepare
-from ftapp.recipe import Data
+from ftapp.recipe import TASKS, Data
 from ftapp.recipe.sources import Source
 
 Row = tuple[str, Mapping[str, Any]]
@@ -52,7 +52,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     path = downloads.artifact(source.artifact, progress) if source.artifact else Path(source.name).expanduser()
     findings = DataProblems()
     notes: list[str] = []
-    labelled = task != "causal-lm"
+    labelled = TASKS[task].is_labelled
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
     content = text_file.read(path, findings, notes, spec.encoding, progress)
     if not content.strip() and not findings.found:

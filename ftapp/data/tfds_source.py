@@ -22,7 +22,7 @@ from ftapp.common.formatting import list_names
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, Texts, content_hash
 from ftapp.data.texts import prepare
-from ftapp.recipe import Data, folder_layout
+from ftapp.recipe import TASKS, Data, folder_layout
 from ftapp.recipe.sources import Source
 
 Record = Mapping[str, Any]
@@ -80,13 +80,13 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     """
     builder = _prepared(source.name, progress)
     features = dict(builder.info.features)
-    is_image = task == "image-classification"
+    is_image = TASKS[task].inputs == "images"
     if is_image:
         column = _column(source.name, features, "Image", "image", "data.source")
     else:
         column = _column(source.name, features, "Text", spec.text_column, "data.text_column")
     label = None
-    if task != "causal-lm":
+    if TASKS[task].is_labelled:
         label = _column(source.name, features, "ClassLabel", spec.label_column, "data.label_column")
     roles = {name: folder_layout.role(name, strict=True) for name in builder.info.splits}
     names = [name for part in SPLITS for name, role in roles.items() if role == part] or sorted(roles)[:1]

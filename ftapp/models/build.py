@@ -13,14 +13,15 @@ from ftapp.common.errors import HubError, Problem, RecipeError, RunError, neares
 from ftapp.models import preset_files
 from ftapp.models.heads import add_head
 from ftapp.models.keras_internals import flatten_layers, own_weights
-from ftapp.recipe import Recipe, presets, too_long
+from ftapp.recipe import TASKS, Recipe, presets, too_long
 
 _DESCRIPTION = "ftapp.json"
 PREPROCESSORS = {
-    "image-classification": keras_hub.models.ImageClassifierPreprocessor,
-    "text-classification": keras_hub.models.TextClassifierPreprocessor,
-    "causal-lm": keras_hub.models.CausalLMPreprocessor,
+    "image_classifier": keras_hub.models.ImageClassifierPreprocessor,
+    "text_classifier": keras_hub.models.TextClassifierPreprocessor,
+    "causal_lm": keras_hub.models.CausalLMPreprocessor,
 }
+"""By the stem of KerasHub's names, which `Task.preprocessor` is."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Pretrained:
     """What a preset holds.
 
     backbone: the pretrained model without a head; preprocessor: turns texts into token ids or says how images are
-    scaled; causal_lm: the whole language model for the task causal-lm, else None.
+    scaled; causal_lm: the whole language model of a task that predicts tokens, else None.
     """
 
     backbone: Any
@@ -50,11 +51,11 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
     """The preset in the folder, or of the name, `place`."""
     preset, preprocessor = recipe.model.preset, _load_preprocessor(recipe, place)
     options: dict[str, Any] = {}
-    if recipe.task == "image-classification":
+    if TASKS[recipe.task].inputs == "images":
         assert recipe.model.image_size is not None
         options["image_shape"] = (*recipe.model.image_size, 3)
     try:
-        if recipe.task == "causal-lm":
+        if TASKS[recipe.task].labels == "tokens":
             causal_lm = keras_hub.models.CausalLM.from_preset(place, preprocessor=preprocessor)
             backbone = causal_lm.backbone
         else:
@@ -62,7 +63,7 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
             backbone = keras_hub.models.Backbone.from_preset(place, **options)
     except Exception as error:
         raise _explained(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
-    if recipe.task != "image-classification":
+    if TASKS[recipe.task].inputs == "texts":
         _check_sequence_length(recipe, backbone)
     return Pretrained(backbone, preprocessor, causal_lm)
 
@@ -76,10 +77,10 @@ def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:
 def _load_preprocessor(recipe: Recipe, place: str) -> Any:
     preset = recipe.model.preset
     try:
-        preprocessor = PREPROCESSORS[recipe.task].from_preset(place)
+        preprocessor = PREPROCESSORS[TASKS[recipe.task].preprocessor].from_preset(place)
     except Exception as error:
         raise _explained(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
-    if recipe.task == "image-classification":
+    if TASKS[recipe.task].inputs == "images":
         preprocessor.image_size = tuple(recipe.model.image_size or ())
     else:
         preprocessor.sequence_length = recipe.model.sequence_length

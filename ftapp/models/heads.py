@@ -1,4 +1,4 @@
-"""Classifier heads: the layers on top of a backbone, and the loss that goes with each form."""
+"""Classifier heads: the layers on top of a backbone, and the losses of those forms that Keras has none for."""
 
 from __future__ import annotations
 
@@ -109,18 +109,11 @@ def _float64(values: Any) -> NDArray[np.float64]:
     return np.asarray(values).astype(np.float64)
 
 
-def loss_for(head: Head) -> keras.losses.Loss:
-    """The loss for labels (batch,) of class numbers and scores (batch, classes)."""
-    return {
-        "softmax": keras.losses.SparseCategoricalCrossentropy,
-        "one-vs-rest": lambda: OneHotLoss(keras.losses.binary_crossentropy),
-        "linear-svm": OneVsRestHinge,
-    }[head]()
-
-
 def training_loss_for(head: Head, smoothing: float) -> keras.losses.Loss:
-    """The same with labels of which a share, `smoothing`, is spread over all classes, or, of one class against all
-    others, over both answers (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
+    """Make the loss of a head (`ftapp.models.objectives`) with smoothed labels.
+
+    A share of each label, `smoothing`, is spread over all classes, or, of one class against all others, over both
+    answers (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
     """
     return OneHotLoss(_MEASURED[head], smoothing)
 

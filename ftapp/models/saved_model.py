@@ -19,7 +19,7 @@ from ftapp.data import images
 from ftapp.data.encoding import encode_images, encode_texts, padded_width
 from ftapp.data.texts import prepare
 from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
-from ftapp.recipe import Recipe
+from ftapp.recipe import TASKS, Recipe
 
 _DESCRIPTION = "ftapp.json"
 
@@ -79,7 +79,7 @@ class TrainedModel:
         Images are files, by path, or RGB arrays (height, width, 3) in 0..255. Raises ValueError for arrays of another
         shape or range and for files that hold no image.
         """
-        if self.task == "image-classification":
+        if TASKS[self.task].inputs == "images":
             return self.model.predict(encode_images(list(map(_pixels, examples)), self.preprocessor), verbose=0)
         inputs = encode_texts(examples, self.preprocessor)
         mask = inputs["padding_mask"]
@@ -119,8 +119,8 @@ def load(folder: Path) -> TrainedModel:
     description = json.loads((folder / _DESCRIPTION).read_text("utf-8"))
     task = description["task"]
     preset = str(folder / "preset")
-    preprocessor = PREPROCESSORS[task].from_preset(preset)
-    if task == "causal-lm":
+    preprocessor = PREPROCESSORS[TASKS[task].preprocessor].from_preset(preset)
+    if TASKS[task].labels == "tokens":
         causal_lm = keras_hub.models.CausalLM.from_preset(preset)
         causal_lm.compile(sampler="greedy")
         model = build_language_model(causal_lm.backbone)  # which holds what model.keras does

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
     from ftapp.recipe.schema import Frozen as Frozen
-    from ftapp.recipe.schema import Head as Head
     from ftapp.recipe.schema import Measure as Measure
     from ftapp.recipe.schema import Model as Model
     from ftapp.recipe.schema import Optimizer as Optimizer
@@ -41,6 +40,9 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import Section as Section
     from ftapp.recipe.schema import suits as suits
     from ftapp.recipe.schema import too_long as too_long
+    from ftapp.recipe.tasks import TASKS as TASKS
+    from ftapp.recipe.tasks import Head as Head
+    from ftapp.recipe.tasks import Task as Task
 
 _HOMES = {
     "ftapp.recipe.files": (
@@ -48,9 +50,10 @@ _HOMES = {
     ),
     "ftapp.recipe.overrides": "of_arm parse_value",
     "ftapp.recipe.schema": (
-        "Augment Backend Data Evaluate Finding Frozen Head Measure Model Optimizer Phase Precision Recipe Samples "
+        "Augment Backend Data Evaluate Finding Frozen Measure Model Optimizer Phase Precision Recipe Samples "
         "Section suits too_long"
     ),
+    "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.common.resources": "bundled",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

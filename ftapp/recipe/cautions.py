@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ftapp.common.formatting import quantity
 from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.layer_rules import Selections, WeightedLayer, decide
+from ftapp.recipe.tasks import TASKS
 
 PRETRAINED_RATES = {"adam": 5e-4, "adamw": 5e-4, "rmsprop": 5e-4, "sgd": 2e-2, "lion": 1e-4}
 """The highest rate for pretrained layers that passes without a caution, by optimizer.
@@ -89,7 +90,7 @@ def _head(recipe: Recipe) -> list[WeightedLayer]:
 
 
 def _frozen_heads(recipe: Recipe, layers: Sequence[WeightedLayer] | None) -> Iterator[Caution]:
-    if recipe.task == "causal-lm":  # its head is pretrained
+    if not TASKS[recipe.task].heads:  # the head is pretrained
         return
     head = [layer for layer in layers or () if "head" in layer.groups and "normalization" not in layer.path]
     head = head or _head(recipe)
@@ -116,7 +117,7 @@ def _pretrained_rate(recipe: Recipe, phase: Phase, layers: Sequence[WeightedLaye
     table = isinstance(phase.learning_rate, dict)
     key = f"phase.{phase.name}.learning_rate"
     better = f"{key}={{ backbone = {limit / 10:.0e}, head = {phase.base_rate:g} }}"
-    if table or recipe.task == "causal-lm":
+    if table or not TASKS[recipe.task].heads:
         better = f"{key}{'.backbone' if table else ''}={limit / 10:.0e}"
     yield Caution(
         "pretrained-rate",
@@ -225,8 +226,12 @@ def _lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
 
 
 def _held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
-    unit = "sequences" if recipe.task == "causal-lm" else "examples"
-    if recipe.task == "causal-lm" and not {"validation", "test"} & {name for name, size in sizes.items() if size >= 1}:
+    task = TASKS[recipe.task]
+    unit = f"{task.example}s"
+    proportion = next((each.label for each in task.metrics if each.is_proportion), None)
+    if task.splitter == "documents" and not {"validation", "test"} & {
+        name for name, size in sizes.items() if size >= 1
+    }:
         return
     watched = recipe.evaluate.split
     for split in ("validation", "test"):
@@ -234,7 +239,7 @@ def _held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
         if size is None or size >= FEW_EXAMPLES or (split == "validation" and watched != split):
             continue
         purpose = "the run is watched on" if split == watched == "validation" else "the result is measured on"
-        weight = f", of which one is {1 / size:.0%} of the accuracy" if size and recipe.task != "causal-lm" else ""
+        weight = f", of which one is {1 / size:.0%} of the {proportion}" if size and proportion else ""
         is_share = 0 < getattr(recipe.data, split) < 1  # of few data, whose source may give the split as it is
         yield Caution(
             f"few-{split}",

@@ -15,6 +15,7 @@ from ftapp.common import local_files
 from ftapp.common.errors import nearest
 from ftapp.common.package_uri import Artifact
 from ftapp.common.resources import resources
+from ftapp.recipe.tasks import TASKS
 
 
 @functools.cache
@@ -26,14 +27,7 @@ def hub_names() -> tuple[str, ...]:
 @functools.cache
 def hub_names_for(task: str) -> tuple[str, ...]:
     """Those of models that KerasHub has a preprocessor of this task for."""
-    return _hub_names(f"{_TASKS[task]}_preprocessor.py")
-
-
-_TASKS = {
-    "image-classification": "image_classifier",
-    "text-classification": "text_classifier",
-    "causal-lm": "causal_lm",
-}
+    return _hub_names(f"{TASKS[task].preprocessor}_preprocessor.py")
 
 
 def _hub_names(ending: str) -> tuple[str, ...]:

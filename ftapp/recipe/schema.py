@@ -26,9 +26,8 @@ from ftapp.common.errors import nearest, quote
 from ftapp.recipe import presets, sources
 from ftapp.recipe.folder_layout import Role
 from ftapp.recipe.layer_rules import Rule, Selections
+from ftapp.recipe.tasks import TASKS, Head, TaskName
 
-Task = Literal["image-classification", "text-classification", "causal-lm"]
-Head = Literal["softmax", "one-vs-rest", "linear-svm"]
 Pooling = Literal["average", "max", "flatten"]
 Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -449,23 +448,9 @@ class Finding(Section):
         return self
 
 
-_OF_TEXTS = ("augment.token_dropout", "augment.word_swap")
-FOREIGN: dict[str, tuple[str, ...]] = {
-    "image-classification": ("model.sequence_length", *_OF_TEXTS),
-    "text-classification": (
-        *(f"model.{key}" for key in ("image_size", "features", "pooling")),
-        *(f"augment.{key}" for key in Augment.model_fields if key != "views" and f"augment.{key}" not in _OF_TEXTS),
-    ),
-    "causal-lm": (
-        *(f"model.{key}" for key in ("image_size", "features", "pooling", "normalize", "hidden", "dropout", "head")),
-        "model.label_smoothing",
-    ),
-}
-
-
 def suits(task: str, key: str) -> bool:
     """Whether a key, such as model.pooling, means something to a task."""
-    return key not in FOREIGN.get(task, ())
+    return task not in TASKS or key not in TASKS[task].foreign_keys()
 
 
 class Recipe(Section):
@@ -475,7 +460,7 @@ class Recipe(Section):
     """What the recipe is called."""
     summary: str
     """What it does, in a sentence or two."""
-    task: Task
+    task: TaskName
     """What the model learns: to classify images or texts, or to write on."""
     seed: Annotated[int, Field(ge=0, lt=MOST_SEEDS)] = 0
     """Decides the new layers' first weights, the splits, the order of examples and all that is random."""
@@ -501,7 +486,7 @@ class Recipe(Section):
     def tables(self) -> dict[str, Any]:
         """The recipe as the tables that TOML has it in, defaults included."""
         tables = self.model_dump(exclude_none=True)
-        for section, _, key in (key.partition(".") for key in FOREIGN[self.task]):
+        for section, _, key in (key.partition(".") for key in TASKS[self.task].foreign_keys()):
             tables.get(section, {}).pop(key, None)
         if not self.finding:
             del tables["finding"]

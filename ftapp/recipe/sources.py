@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from urllib.parse import parse_qsl
 
 from ftapp.common import local_files
@@ -22,19 +21,12 @@ from ftapp.common.errors import nearest
 from ftapp.common.formatting import escape_unprintable
 from ftapp.common.package_uri import Artifact
 from ftapp.common.safe_files import other_kind, reason
+from ftapp.recipe.tasks import TASKS, SourceKind
 
-Kind = Literal["images", "rows", "texts", "any"]
-
-_LOCAL: dict[str, Kind] = {"csv": "rows", "jsonl": "rows", "text": "texts", "folder": "images"}
-_NAMED: dict[str, Kind] = {"tfds": "any", "sklearn": "images", "gutenberg": "texts"}
+_LOCAL: dict[str, SourceKind] = {"csv": "rows", "jsonl": "rows", "text": "texts", "folder": "images"}
+_NAMED: dict[str, SourceKind] = {"tfds": "any", "sklearn": "images", "gutenberg": "texts"}
 _SUFFIXES: dict[str, str] = {".csv": "csv", ".jsonl": "jsonl", ".txt": "text"}
 _SKLEARN = ("digits",)
-_TASKS: dict[Kind, tuple[str, ...]] = {
-    "images": ("image-classification",),
-    "rows": ("text-classification", "causal-lm"),
-    "texts": ("causal-lm",),
-    "any": ("image-classification", "text-classification", "causal-lm"),
-}
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class Source:
     where: dict[str, str]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> SourceKind:
         return (_LOCAL | _NAMED)[self.scheme]
 
 
@@ -192,8 +184,9 @@ def on_hub(uri: str) -> bool:
 def conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:
     """What stands between a task and a source, as (key, message)."""
     kind = parse(uri).kind
-    if task not in _TASKS[kind]:
+    if kind not in TASKS[task].sources:
+        served = [name for name, each in TASKS.items() if kind in each.sources]
         yield (
             "data.source",
-            f"'{uri}' is a source of {kind}, and the task is '{task}'; it serves {' and '.join(_TASKS[kind])}",
+            f"'{uri}' is a source of {kind}, and the task is '{task}'; it serves {' and '.join(served)}",
         )

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from ftapp.common.errors import nearest, quote, shorten
 from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, merge, table_names
-from ftapp.recipe.schema import FOREIGN, MARKS, Phase, Recipe, Section, too_long
+from ftapp.recipe.schema import MARKS, Phase, Recipe, Section, too_long
+from ftapp.recipe.tasks import TASKS
 
 
 def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]:
@@ -121,24 +122,25 @@ def _sections(annotation: Any) -> Iterator[type[Section]]:
 
 def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Keys that are valid alone and not together."""
-    is_image, is_lm = recipe.task == "image-classification", recipe.task == "causal-lm"
-    model = recipe.model
-    needed = "image_size" if is_image else "sequence_length"
+    task, model = TASKS[recipe.task], recipe.model
+    needed = task.size_key
     if getattr(model, needed) is None:
         yield f"model.{needed}", f"this key is required for {recipe.task} and is missing"
-    for name in FOREIGN[recipe.task]:
+    for name in task.foreign_keys():
         section, _, key = name.partition(".")
         table = getattr(recipe, section)
+        if section == "augment" and not task.augmentations:
+            table = None  # which is refused whole
         if table is not None and key in table.model_fields_set:
             yield name, f"this key does not go with task = '{recipe.task}'"
     longest = presets.max_sequence_length(model.preset)
     if longest is not None and model.sequence_length is not None and model.sequence_length > longest:
         yield "model.sequence_length", too_long(model.sequence_length, longest)
-    if recipe.augment is not None and is_lm:
+    if recipe.augment is not None and not task.augmentations:
         yield "augment", f"augmentation is for classifiers; the task is '{recipe.task}'"
     if model.label_smoothing and model.head == "linear-svm":
         yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
-    if recipe.samples is not None and not is_lm:
+    if recipe.samples is not None and not task.writes:
         yield "samples", f"only a causal language model writes samples; the task is '{recipe.task}'"
     if not recipe.data.test:
         yield "data.test", "the result needs a test split, so this is above 0; got 0"

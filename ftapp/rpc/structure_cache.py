@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ftapp.common import cache_files, local_files, safe_files, user_folders
-from ftapp.recipe import Recipe, folder_layout, presets, sources
+from ftapp.recipe import TASKS, Recipe, folder_layout, presets, sources
 from ftapp.rpc.messages import Structure
 
 _PACKAGES = ("ftapp", "keras", "keras-hub")
@@ -32,7 +32,7 @@ def load(recipe: Recipe) -> Structure | None:
 
 def keep(recipe: Recipe, structure: Structure) -> None:
     """Keep a structure, unless its number of classes was assumed. A cache that cannot be written is no error."""
-    if structure.classes is None and recipe.task != "causal-lm":
+    if structure.classes is None and TASKS[recipe.task].labels == "classes":
         return
     cache_files.keep(_file(recipe), msgspec.json.encode(structure))
 
@@ -54,7 +54,7 @@ def _file(recipe: Recipe) -> Path:
     facts: list[Any] = [recipe.task, recipe.model.model_dump(), [metadata.version(name) for name in _PACKAGES]]
     if folder := presets.local_folder(recipe.model.preset):
         facts += [(file.name, file.read_bytes()) for file in sorted(folder.glob("*.json"))]
-    if recipe.task != "causal-lm":
+    if TASKS[recipe.task].labels == "classes":
         facts.append(_classes(recipe))
     key = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
     return user_folders.cache() / "structures" / f"{key}.kept"

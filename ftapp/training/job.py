@@ -17,7 +17,7 @@ from ftapp.freezing.layer_plan import LayerPlan, plan_phases
 from ftapp.freezing.proof import combine, digest_weights
 from ftapp.models import backend, build, saved_model
 from ftapp.models.build import Pretrained
-from ftapp.recipe import Phase, Recipe
+from ftapp.recipe import TASKS, Phase, Recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
 from ftapp.runs.run_folder import Run
@@ -88,7 +88,7 @@ def train(
             layers=len(layers),
             digest=combine(weights),
             pretrained=combine({name: each for name, each in weights.items() if not name.startswith(ours)}),
-            vocabulary=pretrained.backbone.vocabulary_size if recipe.task == "causal-lm" else 0,
+            vocabulary=pretrained.backbone.vocabulary_size if TASKS[recipe.task].labels == "tokens" else 0,
         )
     )
     control.can_wait = True

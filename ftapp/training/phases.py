@@ -28,11 +28,11 @@ from ftapp.data.prefetch import prefetch
 from ftapp.freezing import freeze
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.freezing.proof import Proof
-from ftapp.models import backend, build, heads, saved_model
+from ftapp.models import backend, build, heads, objectives, saved_model
 from ftapp.models.build import Pretrained
 from ftapp.models.keras_internals import flatten_layers, seed_generators
 from ftapp.models.layers import has_dropout
-from ftapp.recipe import Phase, Recipe
+from ftapp.recipe import TASKS, Phase, Recipe
 from ftapp.recipe.schedule import rate_at
 from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Rate
 from ftapp.runs.events import (
@@ -494,16 +494,14 @@ def compiled(recipe: Recipe, phase: Phase, model: Instrumented, plan: LayerPlan,
 
     former: the optimizer of the phase before, of which moments are carried over.
     """
-    classifies = recipe.task != "causal-lm"
+    task = TASKS[recipe.task]
     multipliers = layer_rates.multipliers(phase, plan)
     if smoothing := recipe.model.label_smoothing:
         model.training_loss = heads.training_loss_for(recipe.model.head, smoothing)
     model.compile(
         optimizer=make_optimizer(phase, model.trainable_variables, multipliers, former),
-        loss=heads.loss_for(recipe.model.head)
-        if classifies
-        else keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if classifies else None,
+        loss=objectives.loss_for(task, recipe.model.head),
+        metrics=objectives.metrics_for(task),
         jit_compile=backend.jit_compile(),
     )
 

@@ -27,7 +27,7 @@ from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, heads
 from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
-from ftapp.recipe import Phase, Recipe
+from ftapp.recipe import TASKS, Phase, Recipe
 from ftapp.runs.events import CacheChoice
 from ftapp.training import cost_estimate
 from ftapp.training.instrumented_model import Instrumented, instrumented
@@ -69,7 +69,7 @@ def staged(recipe: Recipe, phase: Phase, model: keras.Model, plan: LayerPlan, sp
     model: whole, with its `layer.trainable` flags set as planned.
     """
     data: dict[str, Dataset] = {name: getattr(splits, name) for name in ("train", "validation", "test")}
-    predicts = recipe.task != "causal-lm" and len(splits.classes) <= MOST_CLASSES
+    predicts = TASKS[recipe.task].confuses and len(splits.classes) <= MOST_CLASSES
     measured = functools.partial(instrumented, predicts=predicts)
     halves = cut(model, plan, dropout=recipe.frozen.dropout)
     known = None if isinstance(halves, str) else halves

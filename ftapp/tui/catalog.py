@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ftapp.common import local_files
 from ftapp.common.resources import bundled
+from ftapp.recipe.tasks import TASKS, title_of
 from ftapp.tui.search import rank
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
 FOLDER, RECENT, LESSONS = "In this folder", "Used lately", "Lessons"
-_TASKS = {
-    "image-classification": "Image classification",
-    "text-classification": "Text classification",
-    "causal-lm": "Causal language models",
-}
 _RECIPE = re.compile(r"^\s*(\[\s*(model|data)\s*\]|\[\[\s*phase\s*\]\]|task\s*=)", re.MULTILINE)
 """What tells a recipe, even a broken one, from another TOML file."""
 _PROFILE = re.compile(r"""\[\s*profile\s*\.\s*["']?([\w-]+)["']?\s*\]""")
@@ -66,7 +62,7 @@ class Entry:
 
     def rank(self, query: str) -> int | None:
         """How well it fits a search (`ftapp.tui.search.rank`); None where it does not."""
-        about = " ".join((self.title, self.summary, self.task, _TASKS.get(self.task, "")))
+        about = " ".join((self.title, self.summary, self.task, title_of(self.task)))
         return rank(query, self.path.stem, about)
 
     def profile(self, preferred: str | None) -> str | None:
@@ -104,7 +100,7 @@ class Catalog:
                 files.append((path, str(path) if group == RECENT else path.name, group))
         files += [(path, name, LESSONS if name.startswith(_LESSON) else "") for name, path in names.items()]
         entries = [entry for file in files if (entry := self._entry(*file, check=check))]
-        order = [FOLDER, RECENT, *_TASKS.values(), LESSONS]
+        order = [FOLDER, RECENT, *(task.title for task in TASKS.values()), LESSONS]
         return sorted(entries, key=lambda entry: order.index(entry.group) if entry.group in order else len(order))
 
     def _entry(self, path: Path, name: str, group: str, *, check: bool) -> Entry | None:
@@ -143,7 +139,7 @@ def _read(path: Path, name: str, group: str, text: str) -> Entry:
     return Entry(
         path=path,
         name=name,
-        group=group or _TASKS.get(str(task), str(task)),
+        group=group or title_of(str(task)),
         title=title if isinstance(title, str) else path.stem,
         summary=summary if isinstance(summary, str) else "",
         task=task if isinstance(task, str) else "",

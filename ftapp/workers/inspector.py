@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,7 +23,7 @@ from ftapp.analysis import advice
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.models.keras_internals import own_weights
 from ftapp.models.layers import describe_layers, own_variables, size_of
-from ftapp.recipe import Phase, Recipe, sources
+from ftapp.recipe import TASKS, Phase, Recipe, sources
 from ftapp.recipe.layer_rules import Rule, WeightedLayer
 from ftapp.rpc import service, structure_cache
 from ftapp.rpc.messages import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
@@ -189,21 +189,22 @@ class Inspector:
         found = self._read(parsed, request)
         from ftapp.data import preview
 
-        if parsed.task == "causal-lm":
+        if TASKS[parsed.task].splitter == "documents":
             return preview.of_documents(cast("DocumentSplits", found), examples)
         return preview.of_examples(cast("Splits", found), examples, self._folder)
 
     def tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
         parsed = recipes.parse(recipe)
-        if parsed.task == "image-classification":
-            raise RunError("tokens are of texts; this recipe's task is 'image-classification'")
+        task = TASKS[parsed.task]
+        if task.inputs != "texts":
+            raise RunError(f"tokens are of texts; this recipe's task is '{parsed.task}'")
         _begin(parsed, request)
         found = self._read(parsed, request).train
         preprocessor = self._preprocessed(parsed, request)
         from ftapp.data.encoding import count_tokens, encode_stream
 
         length = preprocessor.sequence_length
-        if parsed.task == "causal-lm":
+        if task.labels == "tokens":
             splits = self._splits(parsed, request, preprocessor)
             sequences = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
             counts = [len(encode_stream([text], preprocessor.tokenizer)) for text in cast(list[str], found)[:examples]]
@@ -252,7 +253,8 @@ class Inspector:
 
     def rewrite(self, request: Request, recipe: str, texts: int) -> tuple[Rewritten, ...]:
         parsed = recipes.parse(recipe)
-        if parsed.task != "text-classification" or parsed.augment is None:
+        task = TASKS[parsed.task]
+        if task.inputs != "texts" or not task.augmentations or parsed.augment is None:
             raise RunError("what is rewritten are texts of classifiers with [augment]")
         _begin(parsed, request)
         found = cast("Splits", self._read(parsed, request))
@@ -275,8 +277,8 @@ class Inspector:
 
     def survey(self, request: Request, recipe: str) -> Survey:
         parsed = recipes.parse(recipe)
-        if parsed.task == "causal-lm":
-            raise RunError("a survey is of classes; this recipe's task is 'causal-lm'")
+        if TASKS[parsed.task].labels != "classes":
+            raise RunError(f"a survey is of classes; this recipe's task is '{parsed.task}'")
         asked = advice.with_all_data(parsed)
 
         def make() -> Survey:
@@ -298,20 +300,14 @@ class Inspector:
 
     def _read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:
         """The recipe's data, split."""
-        if recipe.task == "causal-lm":
-            from ftapp.data import documents
+        from ftapp import data
 
-            make: Callable[[], Any] = lambda: documents(recipe.data, recipe.seed, request.progress)  # noqa: E731
-        else:
-            from ftapp.data import load
-
-            make = lambda: load(recipe.data, recipe.task, recipe.seed, request.progress)  # noqa: E731
         request.progress("reading the data")
-        return self._data.get(_data_key(recipe), make)
+        return self._data.get(_data_key(recipe), lambda: data.read(recipe, request.progress))
 
     def _classes(self, recipe: Recipe, request: Request) -> int | None:
         """How many classes the head tells apart; None for language models, and where it would take a hub to know."""
-        if recipe.task == "causal-lm":
+        if TASKS[recipe.task].labels != "classes":
             return None
         if recipe.data.classes:
             return len(recipe.data.classes)
@@ -353,7 +349,8 @@ class Inspector:
         read = self._read(recipe, request)
 
         def make() -> EncodedSplits:
-            if recipe.task != "text-classification":
+            task = TASKS[recipe.task]
+            if task.inputs != "texts" or not task.is_labelled:
                 return encode_splits(recipe, read, preprocessor, request.progress)
             found = cast("Splits", read)
             size = max(_SAMPLE, *(phase.batch_size for phase in recipe.phase))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RunError
+from ftapp.recipe import TASKS
 from ftapp.rpc import service
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Meaning, Prediction
 from ftapp.rpc.service import Request
@@ -56,7 +57,7 @@ class Predictor:
         trained = self._load(request, run)
         if trained.causal_lm is not None:
             raise RunError("this run's model writes text and does not classify")
-        wants_image = trained.task == "image-classification"
+        wants_image = TASKS[trained.task].inputs == "images"
         given = image if wants_image else text
         if given is None:
             raise RunError(f"this run's model classifies {'image files' if wants_image else 'texts'}")
@@ -139,7 +140,7 @@ class Predictor:
 
     def generate_base(self, request: Request, run: str, **parameters: Any) -> Generated:
         recipe = recipes.load(Run(Path(run)).recipe_file)
-        if recipe.task != "causal-lm":
+        if not TASKS[recipe.task].writes:
             raise RunError(f"only a causal language model writes text; this run's task is '{recipe.task}'")
         _begin(request)
         from ftapp.models import build, generation

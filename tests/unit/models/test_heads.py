@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from ftapp.models.heads import loss_for, training_loss_for
+from ftapp.models.heads import training_loss_for
+from ftapp.models.objectives import loss_for
+from ftapp.recipe.tasks import TASKS
 
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32)
 LABELS = np.array([0, 1])
@@ -31,6 +33,6 @@ def test_of_one_class_against_the_others_both_answers_are_smoothed() -> None:
 def test_without_smoothing_it_is_the_plain_loss() -> None:
     plain, smoothed = (
         float(keras.ops.convert_to_numpy(loss(LABELS, SCORES)))
-        for loss in (loss_for("softmax"), training_loss_for("softmax", 0.0))
+        for loss in (loss_for(TASKS["text-classification"], "softmax"), training_loss_for("softmax", 0.0))
     )
     assert smoothed == pytest.approx(plain, rel=1e-6)

@@ -1,0 +1,78 @@
+"""The metrics that runs measure, by name: how each is written, and which way is better.
+
+Events, histories, panes and reports hold metrics as numbers by name and ask this table for the rest. A metric that is
+not in it, as of a run of another version, is written as a number, and its name says which way is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ftapp.common import formatting
+
+_LOWER = ("loss", "error", "perplexity")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: its key in events and in JSON, such as "mean_absolute_error".
+        label: its name in words.
+        is_lower_better: whether a smaller value is the better one.
+        is_proportion: whether it is the share of examples that have a property, 0..1. It is written in per cent, and
+            its standard error is that of a binomial proportion.
+    """
+
+    name: str
+    label: str
+    is_lower_better: bool = False
+    is_proportion: bool = False
+
+    @property
+    def title(self) -> str:
+        """The label as a title begins with it."""
+        return self.label[:1].upper() + self.label[1:]
+
+    def cell(self, value: float) -> str:
+        """A value for a cell of a table, in at most seven characters."""
+        return f"{value:.1%}" if self.is_proportion else formatting.number(value)
+
+    def text(self, value: float) -> str:
+        """A value in a sentence or a report, with the digits that tell results apart."""
+        return f"{value:.2%}" if self.is_proportion else self.plain(value)
+
+    def plain(self, value: float) -> str:
+        """A value as a bare number, as logs have it: 0.9312, and 1.2e-05 where four decimals would not show it."""
+        return f"{value:.4g}" if value and not 1e-3 <= abs(value) < 1e7 else f"{value:.4f}"
+
+    def best(self, values: Iterable[float]) -> float:
+        """The best of some values."""
+        return min(values) if self.is_lower_better else max(values)
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether a value is better than another one."""
+        return value < other if self.is_lower_better else value > other
+
+
+LOSS = Metric("loss", "loss", is_lower_better=True)
+ACCURACY = Metric("accuracy", "accuracy", is_proportion=True)
+
+_KNOWN = {each.name: each for each in (LOSS, ACCURACY)}
+
+
+def metric(name: str) -> Metric:
+    """The metric of a name.
+
+    Args:
+        name: as events have it. Of an unknown one, lower is better if its last word is loss, error or perplexity.
+    """
+    return _KNOWN.get(name) or Metric(name, name.replace("_", " "), is_lower_better=name.endswith(_LOWER))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of metrics without repetition: those of the table first, in its order, then the others as they came."""
+    found = dict.fromkeys(names)
+    return [*(name for name in _KNOWN if name in found), *(name for name in found if name not in _KNOWN)]
