@@ -11,6 +11,7 @@ from pathlib import Path
 from ftapp.analysis.records import Record
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import class_counts
+from ftapp.recipe import TASKS
 from ftapp.report import pieces
 from ftapp.report.card_header import make_header
 from ftapp.report.markdown import block, code, plain, quote
@@ -95,9 +96,10 @@ def card(one: Record) -> str:
 
 
 def _use(one: Record) -> list[str]:
-    asked = 'print(trained.generate(["Once upon a time"], tokens=40))'
-    if one.settings.get("task") != "causal-lm":
-        asked = "print(trained.predict(examples))  # texts, image files, or RGB arrays in 0..255"
+    task = TASKS.get(str(one.settings.get("task")))
+    asked = "print(trained.predict(examples))  # texts, image files, or RGB arrays in 0..255"
+    if task and task.writes:
+        asked = 'print(trained.generate(["Once upon a time"], tokens=40))'
     return [
         "```python",
         "from pathlib import Path",

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Label, Static, Switch
 
-from ftapp.recipe import suits
+from ftapp.recipe import TASKS, suits
 from ftapp.rpc.messages import Grid, Rewritten, Span
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
@@ -87,10 +87,11 @@ class AugmentPane(VerticalScroll, can_focus=False):
 
     def show(self, form: Form) -> None:
         """Show which fields there are, or why there are none."""
-        self.set_class(form.task not in ("image-classification", "text-classification"), "-none")
+        task = TASKS.get(form.task)
+        self.set_class(task is None or not task.augmentations, "-none")
         for line in self.query(FieldLine):
             line.display = suits(form.task, line.field.key)
-        self.set_class(form.task == "text-classification", "-texts")
+        self.set_class(task is not None and task.inputs == "texts" and bool(task.augmentations), "-texts")
         used = form.value("augment") is not None
         self.set_class(not used, "-off")
         with self.prevent(Switch.Changed):

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from ftapp.common.formatting import quantity
+from ftapp.recipe import TASKS
 from ftapp.rpc.messages import Example, Preview, Tokens
 from ftapp.tui.editor.class_bars import Bars
 from ftapp.tui.editor.edits import Form
@@ -80,9 +81,10 @@ class DataPane(VerticalScroll, can_focus=False):
 
     def show(self, form: Form) -> None:
         """Show which fields there are."""
-        self.set_class(form.task == "text-classification", "-tables")
+        task = TASKS.get(form.task)
+        self.set_class(task is not None and task.inputs == "texts" and task.is_labelled, "-tables")
         self.set_class(str(form.value("data.source")).startswith(("folder:", "text:")), "-folders")
-        self.set_class(form.task != "causal-lm", "-classes")
+        self.set_class(task is None or task.labels == "classes", "-classes")
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:
         """There is no preview now: say why. unfetched: whether it takes the user to have it fetched."""

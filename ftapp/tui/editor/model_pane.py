@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
+from ftapp.recipe import TASKS
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
 
@@ -45,6 +46,7 @@ class ModelPane(VerticalScroll, can_focus=False):
 
     def show(self, form: Form) -> None:
         """Show which fields there are."""
-        self.set_class(form.task == "image-classification", "-images")
-        self.set_class(form.task != "image-classification", "-texts")
-        self.set_class(form.task != "causal-lm", "-classes")
+        task = TASKS.get(form.task)
+        self.set_class(task is not None and task.inputs == "images", "-images")
+        self.set_class(task is None or task.inputs == "texts", "-texts")
+        self.set_class(task is None or bool(task.heads), "-classes")

@@ -10,7 +10,7 @@ from pathlib import Path
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
 from ftapp.common.formatting import list_names
-from ftapp.recipe import presets, sources
+from ftapp.recipe import TASKS, presets, sources
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,8 @@ _TEXTS = (
 )
 _PRESET_FOLDER = Offer("FOLDER", "of this machine that holds config.json", "", ())
 
-_LOCAL: dict[str, tuple[Offer, ...]] = {
-    "image-classification": (_IMAGES,),
-    "text-classification": _TABLES,
-    "causal-lm": (*_TEXTS, *_TABLES),
-}
+_LOCAL: dict[str, tuple[Offer, ...]] = {"images": (_IMAGES,), "texts": _TEXTS, "rows": _TABLES}
+"""By the kind of source."""
 _NAMED = {
     "image-classification": {
         "sklearn:digits": "1,797 handwritten digits of 8 x 8 pixels, 10 classes; comes with scikit-learn",
@@ -67,8 +64,9 @@ _NAMED = {
 
 def source_offers(task: str) -> list[Offer]:
     """Data sources for a task: files of this machine, named data sets, and what recipes that come with ftapp use."""
-    named = _NAMED.get(task, {})
-    offers = [*_LOCAL.get(task, ()), *(Offer(uri, _of_hub(uri, note), uri) for uri, note in named.items())]
+    named, kinds = _NAMED.get(task, {}), TASKS[task].sources if task in TASKS else ()
+    local = (offer for kind in kinds for offer in _LOCAL.get(kind, ()))
+    offers = [*local, *(Offer(uri, _of_hub(uri, note), uri) for uri, note in named.items())]
     for uri, users in _used(task, "data.source").items():
         if uri not in named:
             offers.append(Offer(_short(uri), f"as in {list_names(users, 1)}", uri))

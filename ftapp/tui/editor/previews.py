@@ -12,7 +12,7 @@ from textual.css.query import NoMatches
 from textual.worker import WorkType
 
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.recipe import Recipe
+from ftapp.recipe import TASKS, Recipe
 from ftapp.rpc import structure_cache
 from ftapp.rpc.clients import Inspector
 from ftapp.rpc.messages import Structure
@@ -92,13 +92,14 @@ class Previews:
         model, data = recipe.model, recipe.data
         missing = self.find_missing(recipe)
         where = (recipe.backend, recipe.task, model.preset in missing, data.source in missing)
-        tokens = None if recipe.task == "image-classification" else (model.preset, model.sequence_length)
+        task = TASKS[recipe.task]
+        tokens = None if task.inputs == "images" else (model.preset, model.sequence_length)
         wanted: dict[str, tuple[object, Callable[[Recipe], Coroutine[None, None, None]]]] = {
             "structure": ((where, model, data.model_copy(update={"limit": None})), self._load_structure),
             "data": ((where, data, recipe.seed, tokens), self._load_data),
             "costs": ((where, recipe, form.phase), self._load_costs),
         }
-        if recipe.task == "image-classification" or (recipe.task == "text-classification" and recipe.augment):
+        if task.augmentations and (task.inputs == "images" or recipe.augment):
             wanted["augment"] = ((where, data, recipe.seed, model, recipe.augment), self._load_augment)
         for kind, (key, load) in wanted.items():
             if self._requested.get(kind) != repr(key):
@@ -182,9 +183,9 @@ class Previews:
             pane.wait(str(error))
             return
         pane.know(preview)
-        if recipe.task != "causal-lm":  # a language model trains on sequences, and not on documents
+        if TASKS[recipe.task].splitter != "documents":  # of which a model trains on sequences
             self._set_split_sizes(preview.sizes)
-        if recipe.task != "image-classification" and recipe.model.preset not in missing:
+        if TASKS[recipe.task].inputs == "texts" and recipe.model.preset not in missing:
             with suppress(SupersededError, *_FAILURES):  # the pane of the layers shows the reason
                 tokens = await self.inspector.tokens(recipe)
                 pane.count(tokens)
@@ -205,7 +206,7 @@ class Previews:
             return
         report = self._report_to(pane.mark_stale)
         try:
-            if recipe.task == "image-classification":
+            if TASKS[recipe.task].inputs == "images":
                 pane.know(await self.inspector.augment(recipe, _EXAMPLES, VIEWS, report))
             else:
                 pane.know_texts(await self.inspector.rewrite(recipe, _EXAMPLES, report))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftapp.recipe import TASKS
 from ftapp.recipe.base_rate import with_base_rate
 from ftapp.tui.editor import edits
 from ftapp.tui.editor.advise import AdviseScreen
@@ -36,7 +37,7 @@ class Proposals:
         screen, resolved = self._screen, self._screen.form.recipe
         if resolved is None:
             screen.notify("Advice follows once the recipe is valid.")
-        elif resolved.task == "causal-lm":
+        elif TASKS[resolved.task].labels != "classes":
             screen.notify("Advice is for classifiers.")
         elif not screen.previews.has_all(resolved):
             screen.notify("Advice needs the model and the data. g fetches them.")

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from ftapp.recipe import Phase, Recipe, schedule
+from ftapp.recipe import TASKS, Phase, Recipe, schedule
 from ftapp.tui import recipe_words
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
@@ -110,7 +110,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show what is not a field: which fields there are, and the course of the rate."""
         self._form = form
-        self.set_class(form.task == "causal-lm", "-lm")
+        self.set_class(form.task in TASKS and TASKS[form.task].writes, "-lm")
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
         set_text(self.query_one("#phase-title", Static), f"Phase{of}")

@@ -20,7 +20,7 @@ from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.local_files import PICTURES
 from ftapp.experiments.listing import Summary, summarize
-from ftapp.recipe import Recipe, sources
+from ftapp.recipe import TASKS, Recipe, sources
 from ftapp.rpc.clients import Predictor
 from ftapp.runs.run_folder import Run
 from ftapp.tui.dialogs.pick_file import PickFile
@@ -124,10 +124,10 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
             self._say(str(error), wrong=True)
             return
         self._predictor = Predictor(recipe, self.run.folder, offline=self.app.offline)
-        if recipe.task == "causal-lm":
+        if TASKS[recipe.task].writes:
             pane: Classify | Write = Write(self._predictor)
         else:
-            images = recipe.task == "image-classification"
+            images = TASKS[recipe.task].inputs == "images"
             pane = Classify(self._predictor, images=images, folder=_folder(recipe))
         await self._panes.mount(pane)
         if not self.is_running:  # closed meanwhile

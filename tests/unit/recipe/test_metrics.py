@@ -1,0 +1,44 @@
+"""Metrics by name: how values are written, and which way is better."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftapp.recipe.metrics import ACCURACY, LOSS, in_order, metric
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cell", "text", "plain"),
+    [
+        ("accuracy", 0.93125, "93.1%", "93.12%", "0.9313"),
+        ("loss", 0.25, "0.2500", "0.2500", "0.2500"),
+        ("loss", 0.0, "0.0000", "0.0000", "0.0000"),
+        ("mean_absolute_error", 1234.5, "1234", "1234.5000", "1234.5000"),
+        ("mean_absolute_error", 1.25e-5, "1.2e-05", "1.25e-05", "1.25e-05"),
+        ("f1", 0.5, "0.5000", "0.5000", "0.5000"),
+    ],
+)
+def test_values_are_written_by_the_metrics_format(name: str, value: float, cell: str, text: str, plain: str) -> None:
+    found = metric(name)
+    assert (found.cell(value), found.text(value), found.plain(value)) == (cell, text, plain)
+
+
+@pytest.mark.parametrize("name", ["loss", "mean_absolute_error", "validation_loss", "perplexity"])
+def test_lower_is_better_for_losses_and_errors(name: str) -> None:
+    assert metric(name).is_better(0.1, 0.2)
+    assert metric(name).best([0.3, 0.1, 0.2]) == 0.1
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "recall", "loss_of_nothing"])
+def test_higher_is_better_for_all_else(name: str) -> None:
+    assert metric(name).is_better(0.2, 0.1)
+    assert metric(name).best([0.3, 0.1, 0.2]) == 0.3
+
+
+def test_an_unknown_metric_is_labelled_by_its_name_in_words() -> None:
+    assert metric("mean_absolute_error").title == "Mean absolute error"
+    assert (metric("loss"), metric("accuracy")) == (LOSS, ACCURACY)
+
+
+def test_known_metrics_come_first_in_the_order_of_the_table() -> None:
+    assert in_order(["f1", "accuracy", "recall", "loss", "f1"]) == ["loss", "accuracy", "f1", "recall"]
