@@ -31,7 +31,8 @@ from ftapp.common import user_folders
 from ftapp.common.processes import python_module
 from ftapp.freezing import feature_cache
 from ftapp.models import backend
-from ftapp.runs.events import AnyEvent, PhaseEnded, read
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import AnyEvent, PhaseEnded
 
 Figures = dict[str, float]
 """What one measurement of one arm gave, by name. `wall`: seconds of its whole process, imports and all."""

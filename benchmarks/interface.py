@@ -32,17 +32,8 @@ from pathlib import Path
 import common
 from common import Figures, Rounds
 from ftapp.common.processes import python_module
-from ftapp.runs.events import (
-    DataLoaded,
-    Evaluated,
-    Event,
-    EventLog,
-    ModelBuilt,
-    PhaseStarted,
-    RunEnded,
-    RunStarted,
-    Stepped,
-)
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import DataLoaded, Evaluated, Event, ModelBuilt, PhaseStarted, RunEnded, RunStarted, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import RunScreen

@@ -35,7 +35,8 @@ from common import Figures
 from ftapp import recipe as recipes
 from ftapp.recipe import Recipe, bundled
 from ftapp.runs import run_folder
-from ftapp.runs.events import Stepped, read
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import Stepped
 
 ARMS = ("ftapp", "fit", "train_on_batch")
 MODELS = ("tiny", "minilm")

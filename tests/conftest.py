@@ -18,7 +18,7 @@ import pytest
 from ftapp import recipe
 from ftapp.runs import run_folder
 from ftapp.runs.commands import AnyCommand
-from ftapp.runs.events import read
+from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 from tests.support import recipes

@@ -26,7 +26,7 @@ from ftapp.cli.run_result import print_result
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import outcome
-from ftapp.runs.events import read
+from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
 from ftapp.runs.narrator import Narrator
 from ftapp.runs.run_folder import Run, list_runs

@@ -17,17 +17,8 @@ from ftapp.common.safe_files import open_file, reason
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import outcome
-from ftapp.runs.events import (
-    AnyEvent,
-    Controlled,
-    Evaluated,
-    PhaseStarted,
-    Progressed,
-    RunEnded,
-    RunStarted,
-    Stepped,
-    decode,
-)
+from ftapp.runs.event_reader import decode
+from ftapp.runs.events import AnyEvent, Controlled, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import NAME, Run, folders
 

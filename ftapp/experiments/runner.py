@@ -16,7 +16,7 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.schema import MOST_SEEDS
 from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
-from ftapp.runs.events import EventReader
+from ftapp.runs.event_reader import EventReader
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.narrator import Narrator, explain

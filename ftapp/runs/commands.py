@@ -23,7 +23,8 @@ from ftapp.common.errors import RunError
 from ftapp.common.full_disk import FullDisk
 from ftapp.common.safe_files import UNREADABLE, open_to_append, reason
 from ftapp.common.tail_reader import Tail
-from ftapp.runs.events import Controlled, EventLog
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Controlled
 from ftapp.runs.run_folder import AT_ONCE, STOP_SIGNALS, Run
 
 _WAIT_SECONDS = 0.1

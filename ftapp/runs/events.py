@@ -1,22 +1,13 @@
-"""The typed events of a run, and how they become JSON lines and come back.
+"""The typed events of a run.
 
 Everything that shows a run (the progress bar, the result, panes, comparisons) is made from these and nothing else.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from pathlib import Path
-from time import monotonic, time
-from types import TracebackType
-from typing import Annotated, BinaryIO, Literal, Self
+from typing import Annotated, Literal
 
 import msgspec
-
-from ftapp.common.full_disk import FullDisk
-from ftapp.common.safe_files import UNREADABLE, encode_line
-from ftapp.common.tail_reader import PIECE, Tail
 
 Status = Literal["done", "failed", "interrupted", "refused"]
 
@@ -350,144 +341,3 @@ AnyEvent = (
     | Waited
     | RunEnded
 )
-
-_decoder = msgspec.json.Decoder(AnyEvent)
-
-
-def decode(line: bytes) -> AnyEvent | None:
-    """The event that a line tells of; None for one that is damaged, or of a kind that is not known."""
-    try:
-        event: AnyEvent = _decoder.decode(line)
-    except UNREADABLE:
-        return None
-    return event
-
-
-class EventLog:
-    """Appends events to a file, each a whole line that is in the file when `write` returns.
-
-    disk: lets `write` wait while the disk is full; without it that is an OSError.
-    """
-
-    def __init__(self, path: Path, disk: FullDisk | None = None) -> None:
-        self._file: BinaryIO = path.open("ab", buffering=0)
-        self._folder, self._disk, self._told = path.parent, disk, 0.0
-        self._line = memoryview(b"")  # what is still to be written
-
-    def write(self, event: Event) -> None:
-        # What an interruption has left of the line before goes first.
-        self._line = memoryview(bytes(self._line) + encode_line(event))
-        if self._disk is None:
-            self._append()
-            return
-        self._disk.write(self._append, self._folder)
-        if (waited := self._disk.seconds - self._told) > 0:
-            self._told = self._disk.seconds
-            self.write(Waited(time=time(), seconds=waited))
-
-    def _append(self) -> None:
-        while self._line:  # a nearly full disk takes part of a line
-            self._line = self._line[self._file.write(self._line) :]
-
-
-class ProgressLog:
-    """Tells an event log of downloads and preparations, not more often than eyes can follow."""
-
-    _SECONDS = 0.2
-
-    def __init__(self, log: EventLog) -> None:
-        self._log, self._label, self._told = log, "", 0.0
-
-    def __call__(self, activity: str, done: int, total: int | None) -> None:
-        """activity: what is being done, in words; done and total: in any unit, total None when unknown."""
-        now = monotonic()
-        if activity != self._label or now - self._told >= self._SECONDS or done == total:
-            self._label, self._told = activity, now
-            self._log.write(Progressed(time=time(), activity=activity, done=done, total=total))
-
-
-class NoteHandler(logging.Handler):
-    """Writes what ftapp's modules log, of warnings and above, as notes into an event log while the context lasts."""
-
-    def __init__(self, log: EventLog) -> None:
-        super().__init__(logging.WARNING)
-        self._log, self._logger = log, logging.getLogger("ftapp")
-
-    def __enter__(self) -> Self:
-        self._logger.addHandler(self)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._logger.removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._log.write(Noted(time=record.created, message=record.getMessage()))
-
-
-class EventReader:
-    """Reads a file of events as it grows, in bounded pieces; damaged lines are skipped."""
-
-    def __init__(self, path: Path) -> None:
-        self._tail = Tail(path)
-        self._undecoded = 0
-
-    @property
-    def damaged(self) -> int:
-        """How many lines were skipped, of the file that is there."""
-        return self._undecoded + self._tail.passed_over
-
-    @property
-    def caught_up(self) -> bool:
-        """Whether the last call reached the end of the file."""
-        return self._tail.caught_up
-
-    @property
-    def restarts(self) -> int:
-        """How often another file, or a shorter one, was found in its place and read from its beginning.
-
-        What was read before is then void (`ftapp.runs.history.Follower` sees to it).
-        """
-        return self._tail.restarts
-
-    @property
-    def position(self) -> int:
-        """Where the next line begins, in bytes."""
-        return self._tail.position
-
-    @property
-    def inode(self) -> int:
-        """The file's; 0 before it is read."""
-        return self._tail.inode
-
-    def skip(self, position: int, damaged: int = 0) -> None:
-        """Go on at a byte at which a line begins. damaged: lines that another reader has skipped before it."""
-        self._tail.position = position
-        self._undecoded += damaged
-
-    def read(self, limit: int = PIECE) -> list[AnyEvent]:
-        """The next events, from at most `limit` bytes; it may be empty although there are more."""
-        restarts = self.restarts
-        lines = self._tail.read(limit)
-        if self.restarts != restarts:
-            self._undecoded = 0
-        try:
-            return _decoder.decode_lines(lines)
-        except UNREADABLE:
-            found = [decode(line) for line in lines.split(b"\n") if line.strip()]
-            events = [event for event in found if event is not None]
-            self._undecoded += len(found) - len(events)
-            return events
-
-    def pieces(self, limit: int = PIECE) -> Iterator[list[AnyEvent]]:
-        """All that has come since the last call, piece by piece."""
-        while True:
-            yield self.read(limit)
-            if self.caught_up:
-                return
-
-
-def read(path: Path) -> list[AnyEvent]:
-    """All events of a file. `History.of_file` takes a fraction of the time and memory for a long one."""
-    return [event for piece in EventReader(path).pieces() for event in piece]

@@ -15,6 +15,7 @@ import msgspec
 
 from ftapp.common.formatting import quantity
 from ftapp.common.tail_reader import PIECE
+from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import (
     AnyEvent,
     CacheVerified,
@@ -24,7 +25,6 @@ from ftapp.runs.events import (
     DataLoaded,
     Drifted,
     Evaluated,
-    EventReader,
     ModelBuilt,
     ModelSaved,
     Noted,

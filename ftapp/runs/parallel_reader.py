@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ftapp.common.processes import child_environment, python_module
 from ftapp.common.tail_reader import PIECE
-from ftapp.runs.events import EventReader
+from ftapp.runs.event_reader import EventReader
 from ftapp.runs.history import Follower, History
 
 _LONG = 2**25  # bytes: some 175,000 steps, for which a process just pays

@@ -31,7 +31,8 @@ from ftapp.common.errors import Problem, RecipeError, nearest
 from ftapp.common.locks import is_locked
 from ftapp.common.processes import child_environment, python_module
 from ftapp.common.safe_files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
-from ftapp.runs.events import AnyEvent, EventReader, Several, Time
+from ftapp.runs.event_reader import EventReader
+from ftapp.runs.events import AnyEvent, Several, Time
 from ftapp.runs.history import History
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from ftapp.models import backend, build, saved_model
 from ftapp.models.build import Pretrained
 from ftapp.recipe import TASKS, Phase, Recipe
 from ftapp.runs.commands import Control
-from ftapp.runs.events import DataLoaded, EventLog, ModelBuilt, ModelSaved, Progressed, RunStarted
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, RunStarted
 from ftapp.runs.run_folder import Run
 from ftapp.training import layer_rates
 from ftapp.training.phases import Job

@@ -25,7 +25,8 @@ from ftapp.analysis.lr_suggestions import Curve, advise
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Evaluate, Recipe
-from ftapp.runs.events import Event, EventLog, PhaseStarted, Progressed, Stepped
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Event, PhaseStarted, Progressed, Stepped
 
 if TYPE_CHECKING:
     from ftapp.data.dataset import BatchKey

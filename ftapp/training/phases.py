@@ -35,17 +35,16 @@ from ftapp.models.layers import has_dropout
 from ftapp.recipe import TASKS, Phase, Recipe
 from ftapp.recipe.schedule import rate_at
 from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Rate
+from ftapp.runs.event_log import EventLog, ProgressLog
 from ftapp.runs.events import (
     CacheVerified,
     Checkpointed,
     Confused,
     Drifted,
     Evaluated,
-    EventLog,
     PhaseEnded,
     PhaseStarted,
     PhaseTimed,
-    ProgressLog,
 )
 from ftapp.runs.run_folder import Run
 from ftapp.training import cost_estimate, layer_rates

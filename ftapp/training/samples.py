@@ -14,7 +14,8 @@ from ftapp.data.texts import prepare
 from ftapp.models import backend
 from ftapp.models.build import Pretrained
 from ftapp.recipe import Recipe
-from ftapp.runs.events import EventLog, Sampled, TokensShared
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Sampled, TokensShared
 
 
 class Writer:

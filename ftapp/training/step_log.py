@@ -12,7 +12,8 @@ import psutil
 from ftapp.common.errors import NotFiniteError
 from ftapp.recipe import Phase
 from ftapp.runs.commands import Control
-from ftapp.runs.events import EventLog, Stepped
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Stepped
 from ftapp.training.instrumented_model import values
 from ftapp.training.last_good import LastGood
 

@@ -17,7 +17,8 @@ from ftapp.common.errors import HubError, RecipeError, RunError, shorten
 from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.commands import Control
-from ftapp.runs.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
+from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
+from ftapp.runs.events import RunEnded, Status
 from ftapp.runs.run_folder import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
 
 # What backends call their errors of memory.

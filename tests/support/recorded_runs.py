@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ftapp import recipe
 from ftapp.runs import run_folder
+from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import (
     CacheChoice,
     Confused,
@@ -14,7 +15,6 @@ from ftapp.runs.events import (
     Drifted,
     Estimate,
     Evaluated,
-    EventLog,
     ModelBuilt,
     PhaseEnded,
     PhaseStarted,

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ftapp.runs.events import Stepped, read
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import Stepped
 from ftapp.runs.run_folder import Run
 from tests.support.backends import BACKENDS
 from tests.support.files import FIXTURES

@@ -17,7 +17,8 @@ import pytest
 from ftapp.models import saved_model
 from ftapp.runs import commands
 from ftapp.runs.commands import Stop
-from ftapp.runs.events import Stepped, Waited, read
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import Stepped, Waited
 from ftapp.runs.run_folder import Run
 
 _SIZE = 2**20

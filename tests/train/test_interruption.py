@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from ftapp.models import saved_model
-from ftapp.runs.events import Progressed, Stepped, read
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import Progressed, Stepped
 from ftapp.runs.run_folder import Run
 
 Start = Callable[..., subprocess.Popen[str]]

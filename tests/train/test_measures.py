@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ftapp.runs.commands import Checkpoint
-from ftapp.runs.events import Confused, Drifted, Evaluated, read
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import Confused, Drifted, Evaluated
 from tests.conftest import Do
 from tests.support.presets import Tiny
 

@@ -13,7 +13,9 @@ import pytest
 from ftapp.models import backend
 from ftapp.recipe import Phase
 from ftapp.runs.commands import Checkpoint, Control, Rate
-from ftapp.runs.events import AnyEvent, EventLog, Progressed, Stepped, read
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import AnyEvent, Progressed, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.training.last_good import LastGood
 from ftapp.training.step_log import StepLog

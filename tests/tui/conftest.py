@@ -14,7 +14,8 @@ import pytest
 from textual.app import App
 from textual.screen import UPDATE_PERIOD
 
-from ftapp.runs.events import Evaluated, Event, EventLog, PhaseStarted, RunEnded, RunStarted, Status, Stepped
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Evaluated, Event, PhaseStarted, RunEnded, RunStarted, Status, Stepped
 from ftapp.runs.run_folder import Run
 from tests.support.processes import none_left
 from tests.tui.harness import said

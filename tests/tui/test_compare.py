@@ -10,7 +10,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from ftapp.runs.events import Evaluated, EventLog, RunEnded, Stepped
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Evaluated, RunEnded, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.widgets.chart import Chart

@@ -12,12 +12,12 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, SelectionList, Static
 
 from ftapp.runs import commands, run_folder
+from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import (
     Confused,
     Controlled,
     DataLoaded,
     Drifted,
-    EventLog,
     ModelBuilt,
     ModelSaved,
     PhaseEnded,

@@ -35,7 +35,9 @@ from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import Summaries
 from ftapp.runs import commands, narration, outcome, run_folder
 from ftapp.runs.commands import Control
-from ftapp.runs.events import AnyEvent, EventLog, read
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.run_folder import Run

@@ -16,7 +16,8 @@ from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.recipe import Finding, Measure
 from ftapp.report.experiment import conclude
-from ftapp.runs.events import Drifted, EventLog
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Drifted
 from tests.support.recorded_runs import record_run
 
 FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(0, 0.1, 60)).tolist()

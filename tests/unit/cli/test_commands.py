@@ -12,7 +12,8 @@ import pytest
 
 from ftapp import recipe
 from ftapp.runs import run_folder
-from ftapp.runs.events import EventLog, RunEnded
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import RunEnded
 
 
 def ftapp(*arguments: str) -> tuple[int, str, str]:

@@ -26,7 +26,8 @@ from ftapp.common.safe_output import Screened
 from ftapp.report import card, comparison, markdown
 from ftapp.report import run as report
 from ftapp.runs import narration, outcome
-from ftapp.runs.events import Controlled, Evaluated, Event, EventLog, Noted, PhaseStarted, RunEnded, RunStarted, Sampled
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Controlled, Evaluated, Event, Noted, PhaseStarted, RunEnded, RunStarted, Sampled
 from ftapp.runs.narrator import Narrator
 from ftapp.runs.run_folder import Run
 from tests.support.recorded_runs import record_run

@@ -16,7 +16,8 @@ import pytest
 from ftapp.common import downloads
 from ftapp.common.locks import locked
 from ftapp.common.watchdog import Watchdog
-from ftapp.runs.events import RunEnded, read
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import RunEnded
 from ftapp.runs.run_folder import Run
 
 
@@ -80,7 +81,7 @@ def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Pa
     script = (
         "import sys\nfrom pathlib import Path\nfrom ftapp.workers import run as worker\n"
         "from ftapp.runs.commands import Control\n"
-        "from ftapp.runs.events import EventLog\nfrom ftapp.runs.run_folder import Run\nrun = Run(Path(sys.argv[1]))\n"
+        "from ftapp.runs.event_log import EventLog\nfrom ftapp.runs.run_folder import Run\nrun = Run(Path(sys.argv[1]))\n"
         "log = EventLog(run.events_file)\ncontrol = Control(run, log)\n"
         "worker._end_stuck(log, control, control.clock())('it is stuck')\n"
     )

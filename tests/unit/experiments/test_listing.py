@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from ftapp.cli.app import app
 from ftapp.experiments import listing
 from ftapp.experiments.listing import Summaries, summarize
+from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import (
     AnyEvent,
     Evaluated,
     Event,
-    EventLog,
     PhaseEnded,
     PhaseStarted,
     Progressed,

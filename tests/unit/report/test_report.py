@@ -21,7 +21,8 @@ from ftapp.report import card, comparison, pieces, svg
 from ftapp.report import run as single
 from ftapp.report.svg import Line
 from ftapp.runs import narration
-from ftapp.runs.events import EventLog, NoteHandler, Stepped
+from ftapp.runs.event_log import EventLog, NoteHandler
+from ftapp.runs.events import Stepped
 from ftapp.runs.history import History
 from tests.support.recorded_runs import record_run
 

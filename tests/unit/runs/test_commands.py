@@ -14,7 +14,9 @@ import pytest
 from ftapp.common.errors import RunError
 from ftapp.runs import commands
 from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Pause, Rate, Resume, Stop
-from ftapp.runs.events import Controlled, EventLog, RunEnded, read
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import Controlled, RunEnded
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import STOP_SIGNALS, Run
 

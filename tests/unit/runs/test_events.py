@@ -7,17 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from ftapp.runs.events import (
-    Evaluated,
-    EventLog,
-    EventReader,
-    PhaseStarted,
-    Progressed,
-    RunEnded,
-    Sampled,
-    Stepped,
-    read,
-)
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.event_reader import EventReader, read
+from ftapp.runs.events import Evaluated, PhaseStarted, Progressed, RunEnded, Sampled, Stepped
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 

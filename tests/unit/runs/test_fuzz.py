@@ -14,7 +14,7 @@ from ftapp.cli import app
 from ftapp.common.safe_files import LARGEST, open_file
 from ftapp.common.tail_reader import Tail
 from ftapp.experiments.listing import Summaries
-from ftapp.runs.events import EventReader, decode
+from ftapp.runs.event_reader import EventReader, decode
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 from tests.support.recorded_runs import record_run

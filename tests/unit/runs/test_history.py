@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.runs.events import AnyEvent, Evaluated, EventLog, PhaseStarted, RunEnded, Stepped
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import AnyEvent, Evaluated, PhaseStarted, RunEnded, Stepped
 from ftapp.runs.history import Follower, History, Steps
 
 

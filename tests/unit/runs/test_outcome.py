@@ -10,6 +10,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.runs import outcome
+from ftapp.runs.event_reader import read
 from ftapp.runs.events import (
     AnyEvent,
     Confused,
@@ -20,7 +21,6 @@ from ftapp.runs.events import (
     RunEnded,
     Status,
     Stepped,
-    read,
 )
 from ftapp.runs.history import History
 from tests.support.files import FIXTURES

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ftapp.runs import parallel_reader
-from ftapp.runs.events import Evaluated, EventLog, RunEnded, Stepped
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Evaluated, RunEnded, Stepped
 from ftapp.runs.history import History
 from ftapp.runs.parallel_reader import SharedFollower
 

@@ -1,0 +1,76 @@
+"""Writing a run's events, each a line of JSON that is in the file at once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from time import monotonic, time
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from ftapp.common.full_disk import FullDisk
+from ftapp.common.safe_files import encode_line
+from ftapp.runs.events import Event, Noted, Progressed, Waited
+
+
+class EventLog:
+    """Appends events to a file, each a whole line that is in the file when `write` returns.
+
+    disk: lets `write` wait while the disk is full; without it that is an OSError.
+    """
+
+    def __init__(self, path: Path, disk: FullDisk | None = None) -> None:
+        self._file: BinaryIO = path.open("ab", buffering=0)
+        self._folder, self._disk, self._told = path.parent, disk, 0.0
+        self._line = memoryview(b"")  # what is still to be written
+
+    def write(self, event: Event) -> None:
+        # What an interruption has left of the line before goes first.
+        self._line = memoryview(bytes(self._line) + encode_line(event))
+        if self._disk is None:
+            self._append()
+            return
+        self._disk.write(self._append, self._folder)
+        if (waited := self._disk.seconds - self._told) > 0:
+            self._told = self._disk.seconds
+            self.write(Waited(time=time(), seconds=waited))
+
+    def _append(self) -> None:
+        while self._line:  # a nearly full disk takes part of a line
+            self._line = self._line[self._file.write(self._line) :]
+
+
+class ProgressLog:
+    """Tells an event log of downloads and preparations, not more often than eyes can follow."""
+
+    _SECONDS = 0.2
+
+    def __init__(self, log: EventLog) -> None:
+        self._log, self._label, self._told = log, "", 0.0
+
+    def __call__(self, activity: str, done: int, total: int | None) -> None:
+        """activity: what is being done, in words; done and total: in any unit, total None when unknown."""
+        now = monotonic()
+        if activity != self._label or now - self._told >= self._SECONDS or done == total:
+            self._label, self._told = activity, now
+            self._log.write(Progressed(time=time(), activity=activity, done=done, total=total))
+
+
+class NoteHandler(logging.Handler):
+    """Writes what ftapp's modules log, of warnings and above, as notes into an event log while the context lasts."""
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log, self._logger = log, logging.getLogger("ftapp")
+
+    def __enter__(self) -> Self:
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.write(Noted(time=record.created, message=record.getMessage()))

@@ -1,0 +1,90 @@
+"""Reading a run's events from their file, which may grow meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from ftapp.common.safe_files import UNREADABLE
+from ftapp.common.tail_reader import PIECE, Tail
+from ftapp.runs.events import AnyEvent
+
+_decoder = msgspec.json.Decoder(AnyEvent)
+
+
+def decode(line: bytes) -> AnyEvent | None:
+    """The event that a line tells of; None for one that is damaged, or of a kind that is not known."""
+    try:
+        event: AnyEvent = _decoder.decode(line)
+    except UNREADABLE:
+        return None
+    return event
+
+
+class EventReader:
+    """Reads a file of events as it grows, in bounded pieces; damaged lines are skipped."""
+
+    def __init__(self, path: Path) -> None:
+        self._tail = Tail(path)
+        self._undecoded = 0
+
+    @property
+    def damaged(self) -> int:
+        """How many lines were skipped, of the file that is there."""
+        return self._undecoded + self._tail.passed_over
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the last call reached the end of the file."""
+        return self._tail.caught_up
+
+    @property
+    def restarts(self) -> int:
+        """How often another file, or a shorter one, was found in its place and read from its beginning.
+
+        What was read before is then void (`ftapp.runs.history.Follower` sees to it).
+        """
+        return self._tail.restarts
+
+    @property
+    def position(self) -> int:
+        """Where the next line begins, in bytes."""
+        return self._tail.position
+
+    @property
+    def inode(self) -> int:
+        """The file's; 0 before it is read."""
+        return self._tail.inode
+
+    def skip(self, position: int, damaged: int = 0) -> None:
+        """Go on at a byte at which a line begins. damaged: lines that another reader has skipped before it."""
+        self._tail.position = position
+        self._undecoded += damaged
+
+    def read(self, limit: int = PIECE) -> list[AnyEvent]:
+        """The next events, from at most `limit` bytes; it may be empty although there are more."""
+        restarts = self.restarts
+        lines = self._tail.read(limit)
+        if self.restarts != restarts:
+            self._undecoded = 0
+        try:
+            return _decoder.decode_lines(lines)
+        except UNREADABLE:
+            found = [decode(line) for line in lines.split(b"\n") if line.strip()]
+            events = [event for event in found if event is not None]
+            self._undecoded += len(found) - len(events)
+            return events
+
+    def pieces(self, limit: int = PIECE) -> Iterator[list[AnyEvent]]:
+        """All that has come since the last call, piece by piece."""
+        while True:
+            yield self.read(limit)
+            if self.caught_up:
+                return
+
+
+def read(path: Path) -> list[AnyEvent]:
+    """All events of a file. `History.of_file` takes a fraction of the time and memory for a long one."""
+    return [event for piece in EventReader(path).pieces() for event in piece]
