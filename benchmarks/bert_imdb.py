@@ -59,7 +59,7 @@ def measure_ftapp(args: argparse.Namespace) -> Figures:
     assert result.examples == args.test
     return {
         "training": common.training_seconds(events),
-        "accuracy": result.accuracy or 0.0,
+        "accuracy": result.metrics["accuracy"],
         "trainable": common.of_kind(events, PhaseStarted)[0].trainable,
     }
 

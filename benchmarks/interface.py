@@ -97,7 +97,13 @@ def events(steps: int) -> Iterator[Event]:
         yield step(number, begun + number, steps, draw)
         if number % max(1, steps // 100) == 0:
             yield Evaluated(
-                time=begun + number, step=number, split="test", examples=100, loss=1.0, accuracy=0.5, seconds=1.0
+                time=begun + number,
+                step=number,
+                split="test",
+                examples=100,
+                loss=1.0,
+                metrics={"accuracy": 0.5},
+                seconds=1.0,
             )
 
 
@@ -108,7 +114,7 @@ def step(number: int, moment: float, steps: int, draw: random.Random) -> Stepped
         step=number,
         epoch=1,
         loss=2 * math.exp(-3 * number / steps) + 0.2 * draw.random(),
-        accuracy=draw.random(),
+        metrics={"accuracy": draw.random()},
         rate=1e-3,
         seconds=0.1 + 0.01 * draw.random(),
         memory=2**30,

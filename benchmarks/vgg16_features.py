@@ -150,7 +150,7 @@ def measure_ftapp(photos: Path, size: int, epochs: int, precision: str, scratch:
     assert result.final
     return {
         "job": result.time - common.of_kind(events, DataLoaded)[0].time,
-        "accuracy": result.accuracy or 0.0,
+        "accuracy": result.metrics["accuracy"],
     }
 
 

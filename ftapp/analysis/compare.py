@@ -12,6 +12,7 @@ from ftapp.analysis import statistics, verdicts
 from ftapp.analysis.pairing import count_preparation, explain_other_batches, pair_losses, pair_times
 from ftapp.analysis.records import WARM_UP, Arm, Record, find_differences, measure_run
 from ftapp.analysis.statistics import Interval
+from ftapp.recipe.metrics import KNOWN, in_order, metric
 
 _CROWDED = 0.1  # share of the cores' time in which other processes' work tells on that of a run
 _EARLY = 0.25  # share of the steps that count as the beginning
@@ -23,7 +24,7 @@ class Comparison:
 
     loss: B - A of the training losses on the same batches; under: the share of points (L_B, L_A) under y = x;
     variance: of B over A around their courses in the first quarter of the steps; saved: r = (T_A - T_B) / T_A, with
-    features that are kept and without the first steps of each phase; accuracy: B - A on the test split.
+    features that are kept and without the first steps of each phase; metrics: B - A of each on the test split.
     None where it cannot be compared, with the reason under the same name in `reasons`; caveats: what is to be minded of
     those that were, likewise. verdicts: all of it in sentences.
     """
@@ -34,14 +35,15 @@ class Comparison:
     under: Interval | None = None
     variance: Interval | None = None
     saved: Interval | None = None
-    accuracy: Interval | None = None
+    metrics: dict[str, Interval] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     caveats: dict[str, str] = field(default_factory=dict)
     verdicts: list[str] = field(default_factory=list)
 
     def table(self) -> dict[str, Any]:
         """As JSON has it."""
-        found = {name: getattr(self, name) for name in ("loss", "under", "variance", "saved", "accuracy")}
+        found = {name: getattr(self, name) for name in ("loss", "under", "variance", "saved")}
+        found |= {name: self.metrics.get(name) for name in in_order((*KNOWN, *self.metrics)) if name != "loss"}
         return {
             "a": self.a,
             "b": self.b,
@@ -73,7 +75,7 @@ def compare_arms(a: Arm, b: Arm) -> Comparison:
         found.verdicts.append(f"{ends}: what is said of steps is of those that both have made.")
     _compare_losses(found, a, b)
     _compare_times(found, a, b)
-    _compare_accuracy(found, pairs)
+    _compare_metrics(found, pairs)
     return found
 
 
@@ -114,33 +116,33 @@ def _compare_times(found: Comparison, a: Arm, b: Arm) -> None:
     found.verdicts.append(verdict)
 
 
-def _compare_accuracy(found: Comparison, pairs: Sequence[tuple[Record, Record]]) -> None:
-    """Add the difference of the accuracies on the test split, where both were measured."""
-    results = [(one.history.result, other.history.result) for one, other in pairs]
-    if len(pairs) >= statistics.SEEDS:
-        gained = [
-            q.accuracy - p.accuracy for p, q in results if p and q and p.accuracy is not None and q.accuracy is not None
-        ]
-        found.accuracy = statistics.estimate_mean(gained) if len(gained) == len(pairs) else None
-    elif (shares := _shares(results)) is not None:
-        found.accuracy = statistics.estimate_share_difference(*shares, repeats=len(pairs))
-    if found.accuracy is not None:
-        verdict = verdicts.describe_difference(found.a, found.b, "test accuracy", found.accuracy, percent=True)
-        found.verdicts.append(verdict)
+def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]]) -> None:
+    """Add the difference of each metric on the test split that all runs have measured.
 
-
-def _shares(results: Sequence[tuple[Any, Any]]) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """How many test examples A and B had right by the mean of their repeats, and out of how many.
-
-    Repeats share test examples, so they do not count as more of these.
+    Of few repeats only proportions have an interval, by the number of test examples.
     """
-    if not all(each is not None and each.accuracy is not None for pair in results for each in pair):
-        return None
-    examples = min(each.examples for pair in results for each in pair)
-    if not examples:
-        return None
-    right = [round(examples * float(np.mean([pair[arm].accuracy for pair in results]))) for arm in (0, 1)]
-    return (right[0], right[1]), (examples, examples)
+    results = [result for pair in pairs for each in pair if (result := each.history.result)]
+    if len(results) < 2 * len(pairs):
+        return
+    examples = min(each.examples for each in results)
+    for name in results[0].metrics:
+        values = np.array([value for each in results if (value := each.value(name)) is not None])
+        if len(values) < len(results):
+            continue
+        ours, theirs, measured = values[::2], values[1::2], metric(name)
+        if len(pairs) >= statistics.SEEDS:
+            difference = statistics.estimate_mean((theirs - ours).tolist())
+        elif measured.is_proportion and examples and values.min() >= 0 and values.max() <= 1:
+            # Repeats share test examples, so they do not count as more of these.
+            first, second = (round(examples * float(np.mean(each))) for each in (ours, theirs))
+            difference = statistics.estimate_share_difference((first, second), (examples, examples), repeats=len(pairs))
+        else:
+            continue
+        found.metrics[name] = difference
+        verdict = verdicts.describe_difference(
+            found.a, found.b, f"test {measured.label}", difference, percent=measured.is_proportion
+        )
+        found.verdicts.append(verdict)
 
 
 def _other_machine(a: Record, b: Record) -> str | None:

@@ -147,7 +147,7 @@ def measure(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
         case "loss":
             return compare.compare_arms(against, arm).loss
         case "accuracy":
-            return compare.compare_arms(against, arm).accuracy
+            return compare.compare_arms(against, arm).metrics.get(finding.measure)
         case "time-saved":
             return compare.compare_arms(against, arm).saved
         case "early-variance":
@@ -163,7 +163,7 @@ def measure(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
             return _gain(arm)
         case "accuracy-after":
             assert finding.step is not None
-            return _accuracy(arm, finding.step)
+            return _proportion_after(arm, finding.measure.removesuffix("-after"), finding.step)
         case "trainable-share":
             share = arm.records[0].history.trainable_share
             return None if share is None else Interval(share, share, share)
@@ -212,13 +212,19 @@ def _gain(arm: Arm) -> Interval | None:
     return known[0] if known else None
 
 
-def _accuracy(arm: Arm, step: int) -> Interval | None:
-    found = []
+def _proportion_after(arm: Arm, name: str, step: int) -> Interval | None:
+    """The mean of a held-out proportion after a step, over the runs of an arm; None where one did not measure it."""
+    found: list[tuple[float, int]] = []
     for each in arm.records:
-        there = [told for told in each.history.evaluations if told.step == step and told.accuracy is not None]
+        there = [
+            (value, told.examples)
+            for told in each.history.evaluations
+            if told.step == step
+            if (value := told.value(name)) is not None and 0 <= value <= 1
+        ]
         if not there:
             return None
         found.append(there[0])
-    examples = min(told.examples for told in found)  # repeats share examples, so they do not count as more of these
-    mean = float(np.mean([told.accuracy for told in found if told.accuracy is not None]))
-    return statistics.estimate_share(round(mean * examples), examples, len(found))
+    values, sizes = zip(*found, strict=True)
+    examples = min(sizes)  # repeats share examples, so they do not count as more of these
+    return statistics.estimate_share(round(float(np.mean(values)) * examples), examples, len(found))

@@ -17,6 +17,7 @@ from ftapp.analysis import statistics
 from ftapp.analysis.statistics import Interval, Series
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment
+from ftapp.recipe.metrics import KNOWN, in_order
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 
@@ -50,7 +51,7 @@ class Record:
 
     def column(self, name: str) -> Series:
         """A column of the run's steps, float64 (steps,)."""
-        return np.array(getattr(self.history.steps, name), np.float64)
+        return np.array(self.history.steps.column(name), np.float64)
 
 
 def read_record(run: Run, name: str | None = None) -> Record:
@@ -150,8 +151,7 @@ def measure_run(one: Record) -> dict[str, float | int | str | None]:
     }
     return {
         "status": one.status,
-        "test_loss": result.loss if result else None,
-        "test_accuracy": result.accuracy if result else None,
+        **{f"test_{name}": result.value(name) if result else None for name in in_order((*KNOWN, *history.metrics))},
         "trainable_share": history.trainable_share,
         "token_share_before": _mean_share(history, 0),
         "token_share_after": _mean_share(history, -1),

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp.common import formatting, tables
+from ftapp.recipe.metrics import metric
 from ftapp.runs.outcome import Recall, is_uneven
 
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
@@ -37,7 +38,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         console: Where it is printed.
     """
     table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
-    rows = {f"test {name}": f"{value:.4f}" for name, value in outcome["metrics"].items()}
+    measured = ((metric(name), value) for name, value in outcome["metrics"].items())
+    rows = {f"test {each.label}": each.plain(value) for each, value in measured}
     if best := outcome["constant"]:
         rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
     recalls = [Recall(name, **of_class) for name, of_class in outcome["recall"].items()]

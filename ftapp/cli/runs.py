@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ftapp.cli.options import JsonOption, RestoreOption, RunsDirOption
+from ftapp.recipe.metrics import in_order, metric
 
 if TYPE_CHECKING:
     from ftapp.experiments.experiment_folder import Experiment
@@ -43,16 +44,16 @@ def runs(
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
+    names = in_order(("loss", *(name for row in rows for name in row["metrics"])))
     columns = [
         Column("run", 0, least=24, is_name=True),
         Column("status", 0, least=12),
         Column("", 1),  # a sign where the result has warnings
         Column("steps", 4, right=True),
-        Column("loss", 2, right=True),
-        Column("accuracy", 1, right=True),
+        *(Column(metric(name).label, 2 if name == "loss" else 1, right=True) for name in names),
         Column("seconds", 3, right=True),
     ]
-    cells = [[str(row["run"]), _status(row), _mark(row), str(row["steps"]), *_numbers(row)] for row in rows]
+    cells = [[str(row["run"]), _status(row), _mark(row), str(row["steps"]), *_numbers(row, names)] for row in rows]
     print_table(columns, cells)
     if any(mark for _, _, mark, *_ in cells):
         print_text("!  the result has warnings: ftapp report RUN tells them")
@@ -87,8 +88,8 @@ def _experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[st
     return [experiment.folder.name, status, f"{ended} of {experiment.planned}", arms]
 
 
-def _numbers(row: dict[str, object]) -> list[str]:
+def _numbers(row: dict[str, object], names: Sequence[str]) -> list[str]:
     metrics = row["metrics"]
     assert isinstance(metrics, dict)
-    shown = [f"{metrics[key]:.4f}" if key in metrics else "" for key in ("loss", "accuracy")]
+    shown = [metric(name).plain(metrics[name]) if name in metrics else "" for name in names]
     return [*shown, f"{row['seconds']:.1f}" if row["seconds"] is not None else ""]

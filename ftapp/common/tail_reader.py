@@ -27,8 +27,11 @@ class Tail:
         self.caught_up = False
         self._passing = False  # over the rest of a line that is too long
 
-    def read(self, limit: int = PIECE) -> bytes:
-        """The next whole lines, of at most `limit` bytes, or one if that is longer; empty when there is none yet."""
+    def read(self, limit: int = PIECE) -> memoryview:
+        """The next whole lines, of at most `limit` bytes, or one if that is longer; empty when there is none yet.
+
+        They are a view of what was read: a copy would take a tenth of the time in which events are decoded.
+        """
         self.caught_up = True
         try:
             with open_file(self._path) as file:
@@ -42,7 +45,7 @@ class Tail:
                 while not self._passing and parts[-1] and b"\n" not in parts[-1] and len(parts) * limit < LARGEST:
                     parts.append(file.read(limit))
         except OSError:
-            return b""
+            return memoryview(b"")
         data = b"".join(parts)
         self.caught_up = self.position + len(data) >= found.st_size
         end = data.rfind(b"\n") + 1
@@ -54,4 +57,4 @@ class Tail:
         elif end:
             self._passing = False
         self.position += end
-        return data[begin:end]
+        return memoryview(data)[begin:end]

@@ -71,7 +71,8 @@ def documents(spec: Data, seed: int, progress: Progress | None = None) -> Docume
 def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits:
     """A recipe's data, split. Raises as `load` does."""
     split_examples = _SPLITTERS[TASKS[recipe.task].splitter]
-    return split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
+    with _uncollected():
+        return split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
 
 
 def read_early(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits | None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, TypeVar
@@ -34,8 +34,8 @@ class Summary:
 
     status: as `Run.status` has it, or "damaged", with the reason in `error`. created and seconds: when it was made, in
     seconds since the Unix epoch, and how long it took or has taken so far. steps: those done; first_step, last_step:
-    those of the phase it is in. loss and accuracy: of the latest held-out evaluation, which is the result if `final`,
-    and of the latest step before there is one. share: R of the latest phase. doubtful: whether
+    those of the phase it is in. metrics: by name, with the loss among them, of the latest held-out evaluation, which is
+    the result if `final`, and of the latest step before there is one. share: R of the latest phase. doubtful: whether
     its result has warnings (`ftapp.runs.outcome`), as far as both ends tell. paused: whether it waits for a
     command. parent, arm, repeat: of a run that belongs to an experiment, the name of that one's folder, and which run
     it is; nested: whether it stands below that one in a list.
@@ -55,8 +55,7 @@ class Summary:
     first_step: int = 1
     last_step: int | None = None
     activity: str | None = None
-    loss: float | None = None
-    accuracy: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
     final: bool = False
     share: float | None = None
     doubtful: bool = False
@@ -157,8 +156,7 @@ def summarize(run: Run) -> Summary:
         first_step=phase.first_step if phase else 1,
         last_step=phase.first_step + phase.steps - 1 if phase else None,
         activity=activity.activity if isinstance(activity, Progressed) else None,
-        loss=shown.loss if shown else None,
-        accuracy=shown.accuracy if shown else None,
+        metrics={"loss": shown.loss, **shown.metrics} if shown else {},
         final=evaluation is not None and evaluation.final,
         share=phase.trainable / phase.parameters if phase else None,
         paused=living and History.of(event for event in events if isinstance(event, Controlled | RunEnded)).paused,

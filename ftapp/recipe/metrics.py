@@ -60,7 +60,8 @@ class Metric:
 LOSS = Metric("loss", "loss", is_lower_better=True)
 ACCURACY = Metric("accuracy", "accuracy", is_proportion=True)
 
-_KNOWN = {each.name: each for each in (LOSS, ACCURACY)}
+KNOWN = {each.name: each for each in (LOSS, ACCURACY)}
+"""The table, by name."""
 
 
 def metric(name: str) -> Metric:
@@ -69,10 +70,10 @@ def metric(name: str) -> Metric:
     Args:
         name: as events have it. Of an unknown one, lower is better if its last word is loss, error or perplexity.
     """
-    return _KNOWN.get(name) or Metric(name, name.replace("_", " "), is_lower_better=name.endswith(_LOWER))
+    return KNOWN.get(name) or Metric(name, name.replace("_", " "), is_lower_better=name.endswith(_LOWER))
 
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of metrics without repetition: those of the table first, in its order, then the others as they came."""
     found = dict.fromkeys(names)
-    return [*(name for name in _KNOWN if name in found), *(name for name in found if name not in _KNOWN)]
+    return [*(name for name in KNOWN if name in found), *(name for name in found if name not in KNOWN)]

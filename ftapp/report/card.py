@@ -12,6 +12,7 @@ from ftapp.analysis.records import Record
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import class_counts
 from ftapp.recipe import TASKS
+from ftapp.recipe.metrics import metric
 from ftapp.report import pieces
 from ftapp.report.card_header import make_header
 from ftapp.report.markdown import block, code, plain, quote
@@ -60,9 +61,8 @@ def card(one: Record) -> str:
     lines += ["", "## Evaluation", ""]
     if result:
         lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")
-        lines += ["", f"- Loss: {result.loss:.4f}"]
-        if result.accuracy is not None:
-            lines.append(f"- Accuracy: {result.accuracy:.2%}")
+        lines.append("")
+        lines += [f"- {plain(metric(name).title)}: {metric(name).text(value)}" for name, value in result.values.items()]
         if best := outcome.constant(history):
             lines.append(f"- Accuracy of a constant answer, always '{best.name}': {best.accuracy:.2%}")
         recalls = outcome.recalls(history)

@@ -18,6 +18,7 @@ from ftapp.analysis.statistics import Interval, measure_windowed_variance
 from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import duration, one_line, size
+from ftapp.recipe.metrics import in_order, metric
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
 
@@ -134,20 +135,19 @@ def curves(arms: Sequence[Arm]) -> list[str]:
     legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
     toned = [(each, tone) for tone, arm in enumerate(arms) for each in arm.records]
     borders = pieces.borders(arms[0].records[0].history)
-    for what in ("loss", "accuracy"):
-        drawn = [(each, tone) for each, tone in toned if not np.isnan(each.column(what)).all()]
-        if not drawn:
-            continue
+    names = in_order(("loss", *(name for each, _ in toned for name in each.history.metrics)))
+    for what, label in ((name, metric(name).label) for name in names):
+        drawn = [(each, tone) for each, tone in toned if what == "loss" or what in each.history.metrics]
         raw = len(drawn) <= _RAW
         plot = svg.lines(pieces.training_lines(drawn, what, raw=raw), "step", borders=borders)
         caption = "Smoothed; each batch behind it." if raw else "Smoothed."
-        made.append(page.figure(f"Training {what}", plot, caption, legend))
+        made.append(page.figure(f"Training {label}", plot, caption, legend))
         held = [
             pieces.evaluation_line(f"{each.name}, {split}", evaluations, what, tone)
             for each, tone in drawn
             for split, evaluations in list(pieces.held_out(each.history).items())[:1]
         ]
-        made.append(page.figure(f"Held-out {what}", svg.lines(held, "step", borders=borders), legend=legend))
+        made.append(page.figure(f"Held-out {label}", svg.lines(held, "step", borders=borders), legend=legend))
     return made + pieces.gradient_norms(toned, legend)
 
 
@@ -207,18 +207,27 @@ def forests(made: Sequence[Comparison]) -> list[str]:
     """Differences with their intervals."""
     if not made:
         return []
-    titles = {
-        "loss": ("Difference of training losses", "loss, minus that of " + made[0].a),
-        "accuracy": ("Difference of test accuracies", "accuracy, minus that of " + made[0].a),
-        "saved": ("Training time saved", "r, against " + made[0].a),
-    }
+    first = made[0].a
+    labels = [(name, metric(name).label) for name in in_order(name for each in made for name in each.metrics)]
+    differences: list[tuple[str, str, list[Interval | None]]] = [
+        ("Difference of training losses", f"loss, minus that of {first}", [each.loss for each in made]),
+        *(
+            (
+                f"Difference in test {label}",
+                f"{label}, minus that of {first}",
+                [each.metrics.get(name) for each in made],
+            )
+            for name, label in labels
+        ),
+        ("Training time saved", f"r, against {first}", [each.saved for each in made]),
+    ]
     figures = []
-    for name, (title, label) in titles.items():
-        rows: list[tuple[str, float, float, float]] = []
-        for each in made:
-            found: Interval | None = getattr(each, name)
-            if found is not None:
-                rows.append((each.b, found.estimate, found.low, found.high))
+    for title, label, found in differences:
+        rows = [
+            (each.b, interval.estimate, interval.low, interval.high)
+            for each, interval in zip(made, found, strict=True)
+            if interval is not None
+        ]
         if rows:
             figures.append(
                 page.figure(
@@ -255,8 +264,6 @@ def times(arms: Sequence[Arm]) -> str:
 
 
 _FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "test_loss": ("test loss", "{:.4f}".format),
-    "test_accuracy": ("test accuracy", "{:.2%}".format),
     "token_share_before": ("common tokens, before", "{:.1%}".format),
     "token_share_after": ("common tokens, after", "{:.1%}".format),
     "trainable_share": ("R, last phase", formatting.share),
@@ -277,9 +284,12 @@ def metric_rows(arms: Sequence[Arm]) -> list[list[str]]:
     """
     all_of_them = [[measure_run(each) for each in arm.records] for arm in arms]
     rows = []
-    for key in all_of_them[0][0]:
+    for key in dict.fromkeys(key for found in all_of_them for each in found for key in each):
         name, told = _FORMATS.get(key, (key, str))
-        cells = [_cell([each[key] for each in found], told) for found in all_of_them]
+        if key.startswith("test_"):
+            measured = metric(key.removeprefix("test_"))
+            name, told = f"test {measured.label}", measured.text
+        cells = [_cell([each.get(key) for each in found], told) for found in all_of_them]
         if any(cells):
             rows.append([name, *cells])
     return rows

@@ -11,6 +11,7 @@ from ftapp.analysis.fairness import check_fairness
 from ftapp.analysis.records import Arm, read_experiment
 from ftapp.common.durable import replace_file
 from ftapp.experiments.experiment_folder import Experiment, control_of
+from ftapp.recipe.metrics import Metric, metric
 from ftapp.report import comparison
 from ftapp.runs import outcome
 
@@ -67,9 +68,16 @@ def _noise(arms: list[Arm]) -> list[str]:
     found = compare.compare_arms(arms[0], control)
     told = [
         *([f"{abs(found.loss.estimate):.3g} in loss"] if found.loss else []),
-        *([f"{100 * abs(found.accuracy.estimate):.1f} points in accuracy"] if found.accuracy else []),
+        *(_gap(metric(name), gain.estimate) for name, gain in found.metrics.items()),
         *([f"{abs(found.saved.estimate):.0%} in time"] if found.saved else []),
     ]
     if not told:
         return []
     return [f"Noise: the control, {arms[0].name} again, differs from it by {', '.join(told)}."]
+
+
+def _gap(measured: Metric, difference: float) -> str:
+    """How far two values of a metric are apart, in words."""
+    if measured.is_proportion:
+        return f"{100 * abs(difference):.1f} points in {measured.label}"
+    return f"{abs(difference):.3g} in {measured.label}"

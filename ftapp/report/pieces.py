@@ -46,7 +46,7 @@ def smoothed(values: Series) -> Series:
 
 
 def training_lines(found: Sequence[tuple[Record, int]], what: str, *, raw: bool) -> list[Line]:
-    """Curves of `loss` or `accuracy` of the runs' batches, smoothed. raw: with the values of each step behind them.
+    """Curves of the loss or a metric of the runs' batches, smoothed. raw: with the values of each step behind them.
 
     found: runs with their tones.
     """
@@ -81,8 +81,8 @@ def held_out(history: History) -> dict[str, list[Evaluated]]:
 
 
 def evaluation_line(name: str, evaluations: Sequence[Evaluated], what: str, tone: int) -> Line:
-    """A curve of held-out `loss` or `accuracy`."""
-    values = [getattr(each, what) for each in evaluations]
+    """A curve of the held-out loss or a metric."""
+    values = [each.value(what) for each in evaluations]
     return Line(
         name,
         np.array([each.step for each in evaluations], np.float64),

@@ -12,6 +12,7 @@ from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import duration, size
 from ftapp.common.safe_files import read_bytes
+from ftapp.recipe.metrics import ACCURACY, in_order, metric
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.runs import outcome
@@ -88,11 +89,12 @@ def _header(one: Record) -> str:
 def _figures(one: Record) -> str:
     found, result = measure_run(one), one.history.result
     values: list[tuple[str, str, str]] = []
-    if result and result.accuracy is not None:
-        best = outcome.constant(one.history)
-        beside = f"; always '{best.name}': {best.accuracy:.1%}" if best else ""
-        values.append(("Test accuracy", f"{result.accuracy:.1%}", f"of {result.examples:,} held-out examples{beside}"))
     if result:
+        for measured, value in ((metric(name), value) for name, value in result.metrics.items()):
+            best = outcome.constant(one.history) if measured == ACCURACY else None
+            beside = f"; always '{best.name}': {best.accuracy:.1%}" if best else ""
+            note = f"of {result.examples:,} held-out examples{beside}"
+            values.append((f"Test {measured.label}", measured.cell(value), note))
         values.append(("Test loss", f"{result.loss:.4g}", f"on {result.examples:,} held-out examples"))
     if one.history.phases:
         last = one.history.phases[-1]
@@ -114,9 +116,7 @@ def _curves(one: Record) -> list[str]:
     history, borders = one.history, pieces.borders(one.history)
     splits = pieces.held_out(history)
     made = []
-    for what in ("loss", "accuracy"):
-        if what == "accuracy" and np.isnan(one.column(what)).all():
-            continue
+    for what in in_order(("loss", *history.metrics)):
         training = [
             Line("each batch", one.column("step"), one.column(what), 0, "faint"),
             Line("training, smoothed", one.column("step"), pieces.smoothed(one.column(what)), 0),
@@ -127,7 +127,7 @@ def _curves(one: Record) -> list[str]:
         ]
         legend = [("training", 0), *((line.name, line.tone) for line in marks)]
         made.append(
-            page.figure(what.capitalize(), svg.lines([*training, *marks], "step", borders=borders), legend=legend)
+            page.figure(metric(what).title, svg.lines([*training, *marks], "step", borders=borders), legend=legend)
         )
     made += pieces.augmentation(one)
     made += pieces.confusion(history)

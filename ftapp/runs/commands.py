@@ -197,7 +197,7 @@ class Control:
         self._size = size
         caught_up = False
         while not caught_up:
-            lines, caught_up = self._tail.read(), self._tail.caught_up
+            lines, caught_up = bytes(self._tail.read()), self._tail.caught_up
             for line in lines.split(b"\n")[:-1]:
                 self._take(line)
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from ftapp.common.safe_files import UNREADABLE
 from ftapp.common.tail_reader import PIECE, Tail
-from ftapp.runs.events import AnyEvent
+from ftapp.runs import older_events
+from ftapp.runs.compact_steps import decoder_for
+from ftapp.runs.events import AnyEvent, Stepped
 
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
 def decode(line: bytes) -> AnyEvent | None:
-    """The event that a line tells of; None for one that is damaged, or of a kind that is not known."""
+    """Decode a line, of any version; None for a damaged one, or one of an event that is not known."""
     try:
-        event: AnyEvent = _decoder.decode(line)
+        return older_events.decode(line)
     except UNREADABLE:
         return None
-    return event
 
 
 class EventReader:
@@ -29,6 +31,7 @@ class EventReader:
     def __init__(self, path: Path) -> None:
         self._tail = Tail(path)
         self._undecoded = 0
+        self._metrics: tuple[str, ...] | None = None  # names of those that the step read last had
 
     @property
     def damaged(self) -> int:
@@ -63,24 +66,44 @@ class EventReader:
         self._tail.position = position
         self._undecoded += damaged
 
-    def read(self, limit: int = PIECE) -> list[AnyEvent]:
-        """The next events, from at most `limit` bytes; it may be empty although there are more."""
+    def read(self, limit: int = PIECE, *, compact: bool = False) -> list[AnyEvent]:
+        """Read the next events.
+
+        Args:
+            limit: bytes that are read at most, but for a line that is longer.
+            compact: whether steps are for `Steps.extend` alone, which takes them in a form that is decoded faster
+                (`ftapp.runs.compact_steps`).
+
+        Returns:
+            The events, in order; it may be empty although there are more.
+        """
         restarts = self.restarts
         lines = self._tail.read(limit)
         if self.restarts != restarts:
             self._undecoded = 0
-        try:
-            return _decoder.decode_lines(lines)
-        except UNREADABLE:
-            found = [decode(line) for line in lines.split(b"\n") if line.strip()]
-            events = [event for event in found if event is not None]
-            self._undecoded += len(found) - len(events)
-            return events
+        if compact and self._metrics is not None:
+            with suppress(*UNREADABLE):
+                return decoder_for(self._metrics).decode_lines(lines)
+        events = self._decode(lines)
+        if compact:
+            last = next((event for event in reversed(events) if isinstance(event, Stepped)), None)
+            self._metrics = tuple(last.metrics) if last else self._metrics
+        return events
 
-    def pieces(self, limit: int = PIECE) -> Iterator[list[AnyEvent]]:
+    def _decode(self, lines: memoryview) -> list[AnyEvent]:
+        """The events of some lines, in the form of today or of an earlier version, without those that are damaged."""
+        for decode_lines in (_decoder.decode_lines, older_events.decode_lines):
+            with suppress(*UNREADABLE):
+                return decode_lines(lines)
+        found = [decode(line) for line in bytes(lines).split(b"\n") if line.strip()]
+        events = [event for event in found if event is not None]
+        self._undecoded += len(found) - len(events)
+        return events
+
+    def pieces(self, limit: int = PIECE, *, compact: bool = False) -> Iterator[list[AnyEvent]]:
         """All that has come since the last call, piece by piece."""
         while True:
-            yield self.read(limit)
+            yield self.read(limit, compact=compact)
             if self.caught_up:
                 return
 

@@ -24,6 +24,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 """A number of things, of bytes or of operations."""
 Step = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A number of steps."""
+MetricName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+"""What a metric is called, such as "mean_absolute_error"."""
 Several = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 """A number of things of which there is one at least."""
 
@@ -184,9 +186,10 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     batches: str = ""
 
 
-class Stepped(Event, frozen=True, kw_only=True, tag="step"):
-    """One optimizer step, counted from 1 over the whole run. loss and accuracy are those of its batch.
+class Stepped(Event, frozen=True, kw_only=True, tag="step", forbid_unknown_fields=True):
+    """One optimizer step, counted from 1 over the whole run. loss and metrics are those of its batch.
 
+    metrics: by name (`ftapp.recipe.metrics`), what the task measures beside the loss, which every task has.
     gradient_norm: of the gradient of all weights that train, before it is clipped; None in float16. rate: base learning
     rate (`Phase.base_rate` on its course); seconds: wall time of the step with its wait for data; memory: resident
     bytes of the process.
@@ -195,23 +198,35 @@ class Stepped(Event, frozen=True, kw_only=True, tag="step"):
     step: Step
     epoch: Step
     loss: Number
-    accuracy: Share | None = None
+    metrics: dict[MetricName, Number] = {}
     gradient_norm: Number | None = None
     rate: Number
     seconds: Seconds
     memory: Count
 
 
-class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
-    """Metrics of held-out examples after `step` steps. final: the result on the whole test split."""
+class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated", forbid_unknown_fields=True):
+    """Loss and metrics of held-out examples after `step` steps. final: the result on the whole test split.
+
+    metrics: by name (`ftapp.recipe.metrics`), what the task measures beside the loss, which every task has.
+    """
 
     step: Step
     split: str
     examples: Count
     loss: Number
-    accuracy: Share | None = None
+    metrics: dict[MetricName, Number] = {}
     seconds: Seconds
     final: bool = False
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The loss and the metrics by name."""
+        return {"loss": self.loss, **self.metrics}
+
+    def value(self, name: str) -> float | None:
+        """The loss or a metric; None where it was not measured."""
+        return self.loss if name == "loss" else self.metrics.get(name)
 
 
 class Confused(Event, frozen=True, kw_only=True, tag="confused"):

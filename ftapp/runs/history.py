@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import math
-import struct
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 import msgspec
 
 from ftapp.common.formatting import quantity
 from ftapp.common.tail_reader import PIECE
+from ftapp.recipe.metrics import in_order
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import (
     AnyEvent,
@@ -38,87 +36,9 @@ from ftapp.runs.events import (
     Stepped,
     TokensShared,
 )
+from ftapp.runs.steps import Steps
 
 _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
-
-
-class Steps(Sequence[Stepped]):
-    """The steps of a run by columns, which hold a million of them in 72 MB, and as the events that they were.
-
-    Columns are arrays of 64 bits: `step`, `epoch` and `memory` of integers ("q"), the others of floats ("d"), named as
-    in `Stepped`; `accuracy` and `gradient_norm` are NaN where there is none. An array in use through the buffer
-    protocol, as by `numpy.frombuffer`, is left as it is, and a longer one takes its place when steps come. The column
-    `step`, whose length counts, grows last: what is counted is there, also for a thread that looks meanwhile.
-    """
-
-    def __init__(self) -> None:
-        self.time, self.loss, self.accuracy, self.gradient_norm = (array("d") for _ in range(4))
-        self.rate, self.seconds = array("d"), array("d")
-        self.epoch, self.memory, self.step = array("q"), array("q"), array("q")
-
-    def append(self, event: Stepped) -> None:
-        """Take one more step in."""
-        self.extend([event])
-
-    def extend(self, events: Sequence[Stepped]) -> None:
-        """Take more steps in: about half a microsecond for each."""
-        self._extend(
-            time=[event.time for event in events],
-            epoch=[event.epoch for event in events],
-            loss=[event.loss for event in events],
-            accuracy=[math.nan if event.accuracy is None else event.accuracy for event in events],
-            gradient_norm=[math.nan if event.gradient_norm is None else event.gradient_norm for event in events],
-            rate=[event.rate for event in events],
-            seconds=[event.seconds for event in events],
-            memory=[event.memory for event in events],
-            step=[event.step for event in events],
-        )
-
-    def _extend(self, **columns: Sequence[float]) -> None:
-        for name, values in columns.items():
-            column: array[Any] = getattr(self, name)
-            # Faster than an array's own conversion of a list.
-            self._grow(name, struct.pack(f"{len(values)}{column.typecode}", *values))
-
-    def join(self, later: Steps) -> None:
-        """Take in the steps of another history that come after these."""
-        for name in vars(self):
-            self._grow(name, memoryview(getattr(later, name)).cast("B"))
-
-    def _grow(self, name: str, values: bytes | memoryview) -> None:
-        column: array[Any] = getattr(self, name)
-        try:
-            column.frombytes(values)
-        except BufferError:
-            setattr(self, name, array(column.typecode, column.tobytes() + bytes(values)))
-
-    def __len__(self) -> int:
-        return len(self.step)
-
-    def __iter__(self) -> Iterator[Stepped]:
-        return map(self._at, range(len(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> Stepped: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Stepped]: ...
-    def __getitem__(self, index: int | slice) -> Stepped | list[Stepped]:
-        places = range(len(self))[index]
-        return self._at(places) if isinstance(places, int) else list(map(self._at, places))
-
-    def _at(self, place: int) -> Stepped:
-        accuracy, norm = self.accuracy[place], self.gradient_norm[place]
-        return Stepped(
-            time=self.time[place],
-            step=self.step[place],
-            epoch=self.epoch[place],
-            loss=self.loss[place],
-            accuracy=None if math.isnan(accuracy) else accuracy,
-            gradient_norm=None if math.isnan(norm) else norm,
-            rate=self.rate[place],
-            seconds=self.seconds[place],
-            memory=self.memory[place],
-        )
 
 
 @dataclass
@@ -164,9 +84,14 @@ class History:
 
     def apply_all(self, events: Iterable[AnyEvent]) -> None:
         """Take more events in: the same as to apply each, and ten times as fast where most are steps."""
+        found: list[Any] = list(events)
+        kinds = set(map(type, found))
+        if len(kinds) == 1 and issubclass(next(iter(kinds)), Stepped):  # as nearly all pieces of a long run
+            self.steps.extend(found)
+            return
         steps: list[Stepped] = []
-        for event in events:
-            if type(event) is Stepped:
+        for event in found:
+            if isinstance(event, Stepped):
                 steps.append(event)
             else:
                 self.apply(event)
@@ -247,6 +172,11 @@ class History:
         return next((evaluation for evaluation in reversed(self.evaluations) if evaluation.final), None)
 
     @property
+    def metrics(self) -> list[str]:
+        """The names of the metrics beside the loss that steps or evaluations have."""
+        return in_order((*self.steps.metrics, *(name for each in self.evaluations for name in each.metrics)))
+
+    @property
     def paused(self) -> bool:
         """Whether the run waits for a command to go on."""
         told = (each.command for each in reversed(self.controlled) if each.applied)
@@ -268,9 +198,9 @@ class History:
         """The result of the run as `ftapp run --json` prints it, without the run's name and folder."""
         result, ended = self.result, self.ended
         return {
-            "metrics": {"loss": result.loss} | _accuracy(result) if result else {},
+            "metrics": result.values if result else {},
             "history": [
-                {"step": evaluation.step, "split": evaluation.split, "loss": evaluation.loss} | _accuracy(evaluation)
+                {"step": evaluation.step, "split": evaluation.split, **evaluation.values}
                 for evaluation in self.evaluations
             ],
             "classes": self.data.classes if self.data else [],
@@ -305,7 +235,7 @@ class Follower:
 
     def advance(self, limit: int = PIECE) -> bool:
         """Take in what at most `limit` bytes tell, and return whether there is more to take in at once."""
-        events = self._reader.read(limit)
+        events = self._reader.read(limit, compact=True)
         if self._reader.restarts != self._restarts:
             self.history, self._restarts = History(), self._reader.restarts
         self.history.apply_all(events)
@@ -336,7 +266,3 @@ def _phase(started: PhaseStarted, timed: PhaseTimed | None, ended: PhaseEnded | 
         "outcome": {name: getattr(ended, name) for name in spent},
         "proof": {name: getattr(ended, name) for name in proof},
     }
-
-
-def _accuracy(evaluation: Evaluated) -> dict[str, float]:
-    return {} if evaluation.accuracy is None else {"accuracy": evaluation.accuracy}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ftapp.common import formatting
+from ftapp.recipe.metrics import metric
 from ftapp.runs.events import (
     AnyEvent,
     CacheChoice,
@@ -54,8 +55,10 @@ def lines(event: AnyEvent) -> list[str]:
             return [event.message]
         case Evaluated():
             kind = "result" if event.final else f"step {event.step}"
-            accuracy = "" if event.accuracy is None else f", accuracy {event.accuracy:.4f}"
-            return [f"{kind}: {event.split} loss {event.loss:.4f}{accuracy} on {event.examples} examples"]
+            measured = ", ".join(
+                f"{metric(name).label} {metric(name).plain(value)}" for name, value in event.values.items()
+            )
+            return [f"{kind}: {event.split} {measured} on {event.examples} examples"]
         case Controlled():
             what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
             return [f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")]

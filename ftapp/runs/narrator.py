@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ftapp.common import formatting
 from ftapp.common.errors import Problem
+from ftapp.recipe.metrics import metric
 from ftapp.runs import narration
 from ftapp.runs.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.runs.history import History
@@ -92,10 +93,10 @@ class Narrator:
 
 
 def _metrics(event: Stepped, history: History) -> str:
-    accuracy = "" if event.accuracy is None else f" accuracy {event.accuracy:.3f}"
+    measured = "".join(f" {metric(name).label} {value:.3f}" for name, value in event.metrics.items())
     speed = history.steps_per_second
     rate = f" {speed:.2f} steps/s" if speed else ""
-    return f"loss {event.loss:.4f}{accuracy}{rate} lr {event.rate:.2g} {event.memory / 2**30:.1f} GiB"
+    return f"loss {event.loss:.4f}{measured}{rate} lr {event.rate:.2g} {event.memory / 2**30:.1f} GiB"
 
 
 def explain(run: Run, history: History, status: str, *, debug: bool) -> None:

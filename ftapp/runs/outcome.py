@@ -13,6 +13,7 @@ from typing import Any
 
 from ftapp.recipe import Recipe, cautions
 from ftapp.recipe.cautions import Caution
+from ftapp.recipe.metrics import ACCURACY, Metric, metric
 from ftapp.runs.events import Confused, Evaluated
 from ftapp.runs.history import History
 
@@ -145,8 +146,14 @@ def _fits(confused: Confused, history: History) -> bool:
 
 
 def _is_sound(evaluation: Evaluated) -> bool:
-    """Whether an evaluation is of examples, and its accuracy a share."""
-    return evaluation.examples > 0 and (evaluation.accuracy is None or 0 <= evaluation.accuracy <= 1)
+    """Whether an evaluation is of examples, and its proportions are between 0 and 1."""
+    proportions = [value for name, value in evaluation.metrics.items() if metric(name).is_proportion]
+    return evaluation.examples > 0 and all(0 <= value <= 1 for value in proportions)
+
+
+def _both(first: Evaluated, last: Evaluated) -> list[tuple[Metric, float, float]]:
+    """The metrics of two evaluations with their values in the first and in the last."""
+    return [(metric(name), value, last.metrics[name]) for name, value in first.metrics.items() if name in last.metrics]
 
 
 def _smaller_rate(history: History) -> str:
@@ -160,12 +167,12 @@ def _loss(history: History, result: Evaluated) -> Iterator[Caution]:
         return
     first, last = _same_examples(history)
     if first and last and last.loss > _RISEN * first.loss:
-        better = (
-            f", although the accuracy rose from {first.accuracy:.4f} to {last.accuracy:.4f}: the model is too sure of "
-            "its mistakes"
-            if first.accuracy is not None and last.accuracy is not None and last.accuracy > first.accuracy
-            else ""
-        )
+        gains = [
+            f"the {each.label} {'fell' if each.is_lower_better else 'rose'} from {each.plain(old)} to {each.plain(new)}"
+            for each, old, new in _both(first, last)
+            if each.is_better(new, old)
+        ]
+        better = f", although {gains[0]}: the model is too sure of its mistakes" if gains else ""
         yield Caution(
             "loss-above-start",
             f"the {last.split} loss is {last.loss:.4g}, above the {first.loss:.4g} before training{better}",
@@ -207,10 +214,11 @@ def _training_fell(history: History) -> bool:
 
 def _accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
     final, best, found = _final(history), constant(history), recalls(history)
-    if result.accuracy is None:
+    accuracy = result.value(ACCURACY.name)
+    if accuracy is None:
         return
     if not _is_sound(result):
-        yield Caution("no-accuracy", f"the test accuracy is {result.accuracy}, which is no share", "see the run's log")
+        yield Caution("no-accuracy", f"the test accuracy is {accuracy}, which is no share", "see the run's log")
         return
     present = [each for each in found if each.examples]
     predicted = [index for index in range(len(found)) if final and any(row[index] for row in final.counts)]
@@ -218,15 +226,15 @@ def _accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
         name = found[predicted[0]].name
         yield Caution(
             "one-class",
-            f"the model answers '{name}' to every test example, and its accuracy of {result.accuracy:.4f} is that "
+            f"the model answers '{name}' to every test example, and its accuracy of {accuracy:.4f} is that "
             "class's share",
             "it has learned nothing of the examples; try another learning rate, more steps, or classes of even size",
         )
         return
-    if best and len(present) > 1 and round(result.accuracy * result.examples) <= round(best.accuracy * result.examples):
+    if best and len(present) > 1 and round(accuracy * result.examples) <= round(best.accuracy * result.examples):
         yield Caution(
             "no-better-than-constant",
-            f"the test accuracy is {result.accuracy:.4f}, no more than the {best.accuracy:.4f} of always answering "
+            f"the test accuracy is {accuracy:.4f}, no more than the {best.accuracy:.4f} of always answering "
             f"'{best.name}'",
             "judge it by the recall of each class; try more steps, another learning rate, or classes of even size",
         )
@@ -262,18 +270,20 @@ def _other_splits(history: History, result: Evaluated) -> Iterator[Caution]:
     last = watched[-1] if watched else None
     if last is None or last.step != result.step or result.split != "test":
         return
-    if last.accuracy is None or result.accuracy is None or not (_is_sound(last) and _is_sound(result)):
+    if not (_is_sound(last) and _is_sound(result)):
         return
-    together = last.examples + result.examples
-    share = (last.accuracy * last.examples + result.accuracy * result.examples) / together
-    error = math.sqrt(share * (1 - share) * (1 / last.examples + 1 / result.examples))
-    if error and last.accuracy - result.accuracy > _SIGMA * error:
-        yield Caution(
-            "test-below-validation",
-            f"the test accuracy is {result.accuracy:.4f} and that of validation {last.accuracy:.4f}, further apart "
-            "than chance puts them",
-            "the two splits are of different kinds; look at how the data were split",
-        )
+    for each, watched_value, value in _both(last, result):
+        if not each.is_proportion:
+            continue
+        share = (watched_value * last.examples + value * result.examples) / (last.examples + result.examples)
+        error = math.sqrt(share * (1 - share) * (1 / last.examples + 1 / result.examples))
+        if error and each.is_better(watched_value, value) and abs(watched_value - value) > _SIGMA * error:
+            yield Caution(
+                "test-below-validation",
+                f"the test {each.label} is {value:.4f} and that of validation {watched_value:.4f}, further apart "
+                "than chance puts them",
+                "the two splits are of different kinds; look at how the data were split",
+            )
 
 
 def _course(history: History) -> Iterator[Caution]:
@@ -320,8 +330,8 @@ def _one_class_meanwhile(history: History) -> Iterator[Caution]:
 def _overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
     """A held-out loss that has risen and stays there, while the training loss falls.
 
-    It is of the latest phase alone, since the first steps of a phase may raise the loss for a while. Where there is an
-    accuracy that has not fallen with it, the loss has to have doubled.
+    It is of the latest phase alone, since the first steps of a phase may raise the loss for a while. Where a metric has
+    not grown worse with it, the loss has to have doubled.
     """
     first, last = _same_examples(history)
     if first is None or last is None or not _training_fell(history):
@@ -333,10 +343,10 @@ def _overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
     if len(course) <= _STAYS:
         return
     lowest = min(course, key=lambda each: each.loss)
-    kept = False
-    if lowest.accuracy is not None and last.accuracy is not None:
-        error = math.sqrt(lowest.accuracy * (1 - lowest.accuracy) / max(1, lowest.examples))
-        kept = last.accuracy >= lowest.accuracy - error
+    kept = any(
+        not each.is_better(before, now) or (each.is_proportion and abs(before - now) <= _error(before, lowest))
+        for each, before, now in _both(lowest, last)
+    )
     bound = lowest.loss * (_DOUBLED if kept else _OVERFITTED) + _LEAST_RISE
     if all(each.loss > bound and each.step > lowest.step for each in course[-_STAYS:]):
         yield Caution(
@@ -345,6 +355,11 @@ def _overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
             "that of the training falls: the model learns its examples by heart",
             "press x to stop and keep the model" if alarm else f"train for some {lowest.step} steps, or try dropout",
         )
+
+
+def _error(share: float, evaluation: Evaluated) -> float:
+    """The standard error of a proportion of the examples of an evaluation."""
+    return math.sqrt(share * (1 - share) / max(1, evaluation.examples))
 
 
 def _random_head(history: History) -> Iterator[Caution]:

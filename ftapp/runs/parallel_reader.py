@@ -95,7 +95,7 @@ def main() -> None:
     """Read a file from a byte on, and write what `_Helper.result` takes."""
     reader, history = EventReader(Path(sys.argv[1])), History()
     reader.skip(int(sys.argv[2]))
-    for events in reader.pieces():
+    for events in reader.pieces(compact=True):
         history.apply_all(events)
     history.damaged = reader.damaged
     if not reader.restarts:

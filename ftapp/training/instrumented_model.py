@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -54,6 +56,12 @@ class Predicted(NamedTuple):
 
     classes: NDArray[np.integer]
     scores: NDArray[np.floating]
+
+
+def beside_loss(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of a task among those of a batch or a split, those that are finite."""
+    others = ("loss", "gradient_norm")
+    return {name: value for name, value in metrics.items() if name not in others and math.isfinite(value)}
 
 
 def values(results: dict[str, tuple[Any]]) -> tuple[dict[str, float], Predicted | None]:

@@ -50,7 +50,7 @@ from ftapp.runs.run_folder import Run
 from ftapp.training import cost_estimate, layer_rates
 from ftapp.training.drift import Drift
 from ftapp.training.evaluate import measure
-from ftapp.training.instrumented_model import Instrumented
+from ftapp.training.instrumented_model import Instrumented, beside_loss
 from ftapp.training.last_good import LastGood
 from ftapp.training.optimizers import make_optimizer
 from ftapp.training.samples import Writer
@@ -359,7 +359,7 @@ class Job:
             split=split,
             examples=size,
             loss=metrics["loss"],
-            accuracy=metrics.get("accuracy"),
+            metrics=beside_loss(metrics),
             seconds=seconds,
             final=final,
         )

@@ -14,7 +14,7 @@ from ftapp.recipe import Phase
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Stepped
-from ftapp.training.instrumented_model import values
+from ftapp.training.instrumented_model import beside_loss, values
 from ftapp.training.last_good import LastGood
 
 
@@ -105,7 +105,7 @@ class StepLog:
                 step=step.number,
                 epoch=step.epoch,
                 loss=loss,
-                accuracy=metrics.get("accuracy"),
+                metrics=beside_loss(metrics),
                 gradient_norm=metrics.get("gradient_norm"),
                 rate=step.rate,
                 seconds=seconds,

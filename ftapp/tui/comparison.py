@@ -18,13 +18,12 @@ _WORDS = ("title", "summary")  # keys of a recipe that do not change what is com
 class Results:
     """What a run gave so far.
 
-    loss, accuracy: of the whole test split where `final`, else of the latest evaluation; share: R of the latest phase;
-    seconds: wall time; pace: steps a second, by the median step; memory: bytes, at most.
+    metrics: by name, with the loss among them, of the whole test split where `final`, else of the latest evaluation;
+    share: R of the latest phase; seconds: wall time; pace: steps a second, by the median step; memory: bytes, at most.
     """
 
     steps: int
-    loss: float | None
-    accuracy: float | None
+    metrics: Mapping[str, float]
     final: bool
     share: float | None
     seconds: float | None
@@ -42,8 +41,7 @@ def results(history: History) -> Results:
     step = float(np.median(steps.seconds)) if steps else 0.0
     return Results(
         steps=len(steps),
-        loss=shown.loss if shown else None,
-        accuracy=shown.accuracy if shown else None,
+        metrics=shown.values if shown else {},
         final=shown is not None and shown.final,
         share=history.trainable_share,
         seconds=seconds,

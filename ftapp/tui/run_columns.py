@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,10 +10,12 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
+from ftapp.recipe.metrics import KNOWN, metric
 from ftapp.tui.search import rank
 
 GAP = 2  # cells between columns
 _LONGEST = 40  # cells for a recipe's name
+_LONGEST_METRIC, _MOST_OTHERS = 20, 8  # cells for the name of a metric, and columns of metrics that are not known
 _MUTED = "$foreground-muted"
 _STYLES = {
     "interrupted": _MUTED,
@@ -50,12 +52,11 @@ def status_words(summary: Summary) -> str:
 
 
 def result_words(summary: Summary) -> list[str]:
-    """What is known of a run's accuracy, loss and trainable share, a part for each."""
-    parts = []
-    if summary.accuracy is not None:
-        parts.append(f"accuracy {summary.accuracy:.1%}")
-    if summary.loss is not None:
-        parts.append(f"loss {summary.loss:.3g}")
+    """What is known of a run's metrics, loss and trainable share, a part for each."""
+    others = {name: value for name, value in summary.metrics.items() if name != "loss"}
+    parts = [f"{metric(name).label} {metric(name).cell(value)}" for name, value in others.items()]
+    if (loss := summary.metrics.get("loss")) is not None:
+        parts.append(f"loss {loss:.3g}")
     if summary.share is not None:
         parts.append(f"R = {formatting.share(summary.share)}")
     return parts
@@ -82,12 +83,22 @@ def _recipe(summary: Summary, now: float) -> Content:
     return Content(summary.recipe)
 
 
-def _loss(summary: Summary, now: float) -> Content:
-    return _held_out("" if summary.loss is None else formatting.number(summary.loss), summary)
+def _metric_column(name: str) -> Column:
+    """The column of a metric."""
+    found = metric(name)
 
+    def cell(summary: Summary, now: float) -> Content:
+        value = summary.metrics.get(name)
+        return _held_out("" if value is None else found.cell(value), summary)
 
-def _accuracy(summary: Summary, now: float) -> Content:
-    return _held_out("" if summary.accuracy is None else f"{summary.accuracy:.1%}", summary)
+    return Column(
+        found.label,
+        max(7, min(_LONGEST_METRIC, len(found.label) + 1)),
+        cell,
+        lambda summary: summary.metrics.get(name),
+        descending=not found.is_lower_better,
+        right=True,
+    )
 
 
 COLUMNS = {
@@ -122,15 +133,7 @@ COLUMNS = {
         descending=True,
         right=True,
     ),
-    "loss": Column("loss", 7, _loss, lambda summary: summary.loss, right=True),
-    "accuracy": Column(
-        "accuracy",
-        9,
-        _accuracy,
-        lambda summary: summary.accuracy,
-        descending=True,
-        right=True,
-    ),
+    **{name: _metric_column(name) for name in KNOWN},
     "share": Column(
         "R",
         6,
@@ -142,19 +145,27 @@ COLUMNS = {
 _IMPORTANCE = ("status", "recipe", "accuracy", "loss", "started", "duration", "profile", "steps", "share")
 
 
-def fitting(width: int) -> dict[str, Column]:
+def columns_for(summaries: Iterable[Summary]) -> dict[str, Column]:
+    """The columns for a list of runs: all that every list has, and one for each other metric that a run has."""
+    others = dict.fromkeys(name for summary in summaries for name in summary.metrics if name not in COLUMNS)
+    columns = {**COLUMNS, **{name: _metric_column(name) for name in list(others)[:_MOST_OTHERS]}}
+    columns["share"] = columns.pop("share")  # stays the last one
+    return columns
+
+
+def fitting(width: int, columns: Mapping[str, Column] = COLUMNS) -> dict[str, Column]:
     """The most important columns that fit a width in cells, in their order; names of recipes take what room is left."""
     chosen: set[str] = set()
     left = width + GAP
-    for name in _IMPORTANCE:
-        if left < COLUMNS[name].width + GAP:
+    for name in (*_IMPORTANCE, *(name for name in columns if name not in _IMPORTANCE)):
+        if left < columns[name].width + GAP:
             break
-        left -= COLUMNS[name].width + GAP
+        left -= columns[name].width + GAP
         chosen.add(name)
-    columns = {name: column for name, column in COLUMNS.items() if name in chosen}
-    if "recipe" in columns:
-        columns["recipe"] = replace(columns["recipe"], width=min(_LONGEST, columns["recipe"].width + left))
-    return columns
+    found = {name: column for name, column in columns.items() if name in chosen}
+    if "recipe" in found:
+        found["recipe"] = replace(found["recipe"], width=min(_LONGEST, found["recipe"].width + left))
+    return found
 
 
 def sort(summaries: Iterable[Summary], column: str, descending: bool) -> list[Summary]:
@@ -165,6 +176,11 @@ def sort(summaries: Iterable[Summary], column: str, descending: bool) -> list[Su
     if column == "started":
         return _nested(list(summaries), descending)
     return _ordered(summaries, column, descending)
+
+
+def column_of(name: str) -> Column:
+    """The column of a name: one of every list, or that of a metric."""
+    return COLUMNS.get(name) or _metric_column(name)
 
 
 def _nested(summaries: Sequence[Summary], descending: bool) -> list[Summary]:
@@ -183,7 +199,7 @@ def _nested(summaries: Sequence[Summary], descending: bool) -> list[Summary]:
 
 
 def _ordered(summaries: Iterable[Summary], column: str, descending: bool) -> list[Summary]:
-    key = COLUMNS[column].key
+    key = column_of(column).key
     having: list[Summary] = []
     lacking: list[Summary] = []
     for summary in summaries:

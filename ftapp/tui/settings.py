@@ -11,6 +11,7 @@ from ftapp.common import safe_files, user_folders
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 
+_RENAMED = {"accuracy": "metric"}  # panes, by the names that earlier versions kept
 _RECENT = 12
 
 

@@ -66,7 +66,14 @@ def record_run(
     for step, loss in enumerate(losses, 1):
         log.write(
             Stepped(
-                time=2 + step, step=step, epoch=1, loss=loss, accuracy=0.5, rate=1e-3, seconds=seconds, memory=2**30
+                time=2 + step,
+                step=step,
+                epoch=1,
+                loss=loss,
+                metrics={"accuracy": 0.5},
+                rate=1e-3,
+                seconds=seconds,
+                memory=2**30,
             )
         )
     end = 2 + len(losses)
@@ -76,7 +83,7 @@ def record_run(
         split="test",
         examples=100,
         loss=losses[-1],
-        accuracy=accuracy,
+        metrics={} if accuracy is None else {"accuracy": accuracy},
         seconds=1,
         final=True,
     )

@@ -25,7 +25,7 @@ def test_each_evaluation_of_a_classifier_says_what_was_taken_for_what(do: Do, im
             counts = np.array(confused.counts)
             assert counts.shape == (2, 2)
             assert counts.sum() == event.examples
-            assert np.trace(counts) / event.examples == pytest.approx(event.accuracy)
+            assert np.trace(counts) / event.examples == pytest.approx(event.metrics["accuracy"])
             examples, confidence, right = np.sum(confused.calibration, axis=0)
             assert (examples, right) == (event.examples, np.trace(counts))
             assert examples / 2 <= confidence <= examples

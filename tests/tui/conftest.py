@@ -170,7 +170,7 @@ def write_run(tmp_path: Path) -> Write:
                     step=number,
                     epoch=1,
                     loss=loss + 1 / number,
-                    accuracy=accuracy,
+                    metrics={"accuracy": accuracy},
                     rate=rate,
                     seconds=0.1,
                     memory=2**30,
@@ -186,7 +186,7 @@ def write_run(tmp_path: Path) -> Write:
                     split="test",
                     examples=50,
                     loss=loss,
-                    accuracy=accuracy,
+                    metrics={"accuracy": accuracy},
                     seconds=0.1,
                     final=True,
                 )

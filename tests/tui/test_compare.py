@@ -99,7 +99,15 @@ async def test_live_runs_move_and_the_rest_stays(write_run: Write) -> None:
             log = EventLog(live.events_file)
             log.write(Stepped(time=time.time(), step=4, epoch=1, loss=0.1, rate=1.0, seconds=1.0, memory=1))
             log.write(
-                Evaluated(time=time.time(), step=4, split="validation", examples=5, loss=0.4, accuracy=0.6, seconds=1)
+                Evaluated(
+                    time=time.time(),
+                    step=4,
+                    split="validation",
+                    examples=5,
+                    loss=0.4,
+                    metrics={"accuracy": 0.6},
+                    seconds=1,
+                )
             )
             await until(pilot, lambda: table(screen, "results")["loss"][1] == "0.4000 so far")
             assert table(screen, "results")["steps"] == ["10", "4"]

@@ -134,6 +134,9 @@ def event(draw: random.Random) -> dict[str, Json]:
     def maybe(make: Callable[[], Json]) -> Json:
         return draw.choice([None, make()])
 
+    def metrics() -> Json:
+        return {draw.choice(["accuracy", "f1", name() or "-"])[:64]: number() for _ in range(draw.randrange(3))}
+
     size = draw.randrange(1, 4)
     fields: dict[str, dict[str, Json]] = {
         "run-started": {"recipe": name(), "profile": maybe(name), "seed": count(), "backend": name(), "device": name()}
@@ -158,10 +161,11 @@ def event(draw: random.Random) -> dict[str, Json]:
         | {"training": seconds(), "evaluating": seconds(), "memory": count(), "others": number(), "frozen": count()}
         | {"digest": name(), "changed": names(), "moved": count(), "still": names(), "stuck": names()}
         | {"batches": name()},
-        "step": {"step": step(), "epoch": step(), "loss": number(), "accuracy": maybe(draw.random), "rate": number()}
+        "step": {"step": step(), "epoch": step(), "loss": number(), "metrics": metrics(), "rate": number()}
+        | {"accuracy": maybe(draw.random)}
         | {"gradient_norm": maybe(number), "seconds": seconds(), "memory": count()},
         "evaluated": {"step": step(), "split": name(), "examples": count(), "loss": number()}
-        | {"accuracy": maybe(draw.random), "seconds": seconds(), "final": draw.random() < 0.5},
+        | {"metrics": metrics(), "accuracy": maybe(draw.random), "seconds": seconds(), "final": draw.random() < 0.5},
         "confused": {"step": step(), "split": name(), "counts": [[count() for _ in range(size)] for _ in range(size)]}
         | {"calibration": [[number(), number(), number()]] * draw.randrange(3), "final": draw.random() < 0.7},
         "drifted": {"step": step(), "phase": name(), "since_start": [maybe(number) for _ in range(draw.randrange(4))]}

@@ -20,6 +20,7 @@ from ftapp import recipe as recipes
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.listing import Summary, summarize
+from ftapp.recipe.metrics import ACCURACY, in_order, metric
 from ftapp.runs.history import Follower, History
 from ftapp.runs.run_folder import Run
 from ftapp.tui import comparison
@@ -121,7 +122,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
             with Vertical(id="charts"):
                 yield Chart("Training loss", id="loss")
                 yield Chart("Held-out loss", id="held-out", smooth=False)
-                yield Chart("Held-out accuracy", id="accuracy", smooth=False)
+                yield Chart("Held-out accuracy", id="metric", smooth=False)
             with Vertical(id="tables"):
                 yield Scatter(id="pairs")
                 yield _titled("Results", Facts(), id="results")
@@ -176,18 +177,22 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         curves = {
             "loss": [self._training(index, history) for index, history in histories],
             "held-out": [self._held_out(index, history, "loss") for index, history in histories],
-            "accuracy": [self._held_out(index, history, "accuracy") for index, history in histories],
+            "metric": [self._held_out(index, history, self._metric()) for index, history in histories],
         }
         return curves, [comparison.results(history) for _, history in histories], self._paired()
+
+    def _metric(self) -> str:
+        """The metric beside the loss that has a chart: the first of those that a run tells of."""
+        return next(iter(in_order(name for history in self.histories for name in history.metrics)), ACCURACY.name)
 
     def _training(self, index: int, history: History) -> Curve:
         steps = history.steps
         return Curve.of(self.name_of(index), steps.step, steps.loss, color_of(index), noisy=True)
 
-    def _held_out(self, index: int, history: History, metric: str) -> Curve:
+    def _held_out(self, index: int, history: History, name: str) -> Curve:
         """A metric of the evaluations in the course of the run."""
         points = [each for each in history.evaluations if not each.final]
-        values = [math.nan if (value := getattr(each, metric)) is None else value for each in points]
+        values = [math.nan if (value := each.value(name)) is None else value for each in points]
         return Curve.of(self.name_of(index), [each.step for each in points], values, color_of(index), dots=True)
 
     def _paired(self) -> Pair | None:
@@ -214,6 +219,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
 
     def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[Results]) -> None:
         self.show_who()
+        self.query_one("#metric", Chart).rename(f"Held-out {metric(self._metric()).label}")
         for name, drawn in curves.items():
             self._plot(name, drawn)
         self.query_one("#results Facts", Facts).rows = [self._heads(), *_result_rows(found)]
@@ -310,10 +316,11 @@ def _result_rows(found: Sequence[Results]) -> list[Fact]:
 
     # A result on the whole test split stands for itself; others are marked as those of the way.
     ways = ["" if each.final else " so far" for each in found]
-    loss, accuracy = [each.loss for each in found], [each.accuracy for each in found]
-    add("loss", loss, [f"{formatting.number(value or 0)}{way}" for value, way in zip(loss, ways, strict=True)], min)
-    if any(value is not None for value in accuracy):
-        add("accuracy", accuracy, [f"{value or 0:.2%}{way}" for value, way in zip(accuracy, ways, strict=True)], max)
+    for name in in_order(("loss", *(name for each in found for name in each.metrics))):
+        measured, values = metric(name), [each.metrics.get(name) for each in found]
+        told = measured.cell if name == "loss" else measured.text
+        texts = [f"{told(value or 0)}{way}" for value, way in zip(values, ways, strict=True)]
+        add(measured.label, values, texts, measured.best)
     shares = [each.share for each in found]
     add("R", shares, [formatting.share(value or 0) for value in shares])
     seconds = [each.seconds for each in found]

@@ -17,7 +17,8 @@ from textual.widget import Widget
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.recipe import Recipe
+from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe.metrics import metric
 from ftapp.runs import commands, outcome
 from ftapp.runs.history import History
 from ftapp.runs.parallel_reader import SharedFollower
@@ -40,7 +41,7 @@ _REFRESH_SECONDS = 0.5
 
 PANES = {
     "loss": "Loss",
-    "accuracy": "Accuracy",
+    "metric": "Accuracy or another metric",
     "rate": "Learning rate",
     "gradient": "Gradient norm",
     "speed": "Steps/s",
@@ -72,7 +73,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         #panes { layout: grid; grid-size: 2 2; grid-columns: 1fr 44; grid-rows: 4fr 1fr; height: 1fr; }
         &.-wide #panes { grid-columns: 1fr 64; }
         #facts { row-span: 2; }
-        #loss, #accuracy { height: 1fr; min-height: 7; }
+        #loss, #metric { height: 1fr; min-height: 7; }
         #details Chart { width: 1fr; height: 100%; }
         #phases { height: auto; max-height: 40%; }
         #layers, #examples { height: auto; min-height: 3; max-height: 30%; }
@@ -84,7 +85,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         #panes.-no-charts #facts { row-span: 1; }
         &.-narrow #panes { layout: vertical; overflow-y: auto; }
         &.-narrow #charts, &.-narrow #facts, &.-narrow #details { width: 100%; height: auto; }
-        &.-narrow #loss, &.-narrow #accuracy { height: 13; }
+        &.-narrow #loss, &.-narrow #metric { height: 13; }
         &.-narrow #details { layout: vertical; }
         &.-narrow #details Chart { width: 100%; height: 9; }
         &.-narrow #facts > * { height: auto; max-height: 14; }
@@ -110,6 +111,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         self._status = "running"
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
+        self._metric: str | None = None  # beside the loss
         self._plotted: object = None  # what the charts show, and what the keys' states follow from
         self._keys: object = None
         self._sent: dict[str, str] = {}  # names of commands that wait for an answer, by id
@@ -126,7 +128,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         with Container(id="panes"):
             with Vertical(id="charts"):
                 yield Chart("Loss", id="loss")
-                yield Chart("Accuracy", id="accuracy")
+                yield Chart("Accuracy", id="metric")
             with Vertical(id="facts"):
                 yield PhasesPane(id="phases")
                 yield TrainedLayersPane(id="layers")
@@ -199,8 +201,11 @@ when this screen or the interface is closed. Commands are carried out at the end
         self.query_one(TrainedLayersPane).show(history)
         self.query_one(ExamplesPane).show(history)
         self.query_one(LogPane).show(history)
-        classifies = self._recipe is None or self._recipe.task != "causal-lm"
-        self.query_one("#accuracy").set_class(not classifies, "-empty")
+        self._metric = self._chosen_metric()
+        chart = self.query_one("#metric", Chart)
+        chart.set_class(self._metric is None, "-empty")
+        if self._metric:
+            chart.rename(metric(self._metric).title)
         if (told := (len(history.steps), len(history.evaluations), len(history.phases))) != self._plotted:
             self._plotted = told
             self._plot_all()
@@ -208,6 +213,12 @@ when this screen or the interface is closed. Commands are carried out at the end
         if (keys := (self._status, history.paused, history.saved)) != self._keys:
             self._keys = keys
             self.refresh_bindings()
+
+    def _chosen_metric(self) -> str | None:
+        """The metric beside the loss that has a chart: the task's first one, else the first that the run tells of."""
+        told = self.history.metrics
+        wanted = [each.name for each in TASKS[self._recipe.task].metrics] if self._recipe else []
+        return next((name for name in (*wanted, *told) if name in told), wanted[0] if wanted else None)
 
     def _plot_all(self) -> None:
         history, steps = self.history, self.history.steps
@@ -219,12 +230,13 @@ when this screen or the interface is closed. Commands are carried out at the end
             Curve.of("train", at_step, steps.loss, "primary", noisy=True),
             Curve.of("held out", at, [each.loss for each in held_out], "accent", dots=True),
         )
-        known = [math.nan if each.accuracy is None else each.accuracy for each in held_out]
-        self._plot(
-            "accuracy",
-            Curve.of("train", at_step, steps.accuracy, "primary", noisy=True),
-            Curve.of("held out", at, known, "accent", dots=True),
-        )
+        if self._metric:
+            known = [math.nan if (value := each.value(self._metric)) is None else value for each in held_out]
+            self._plot(
+                "metric",
+                Curve.of("train", at_step, steps.column(self._metric), "primary", noisy=True),
+                Curve.of("held out", at, known, "accent", dots=True),
+            )
         self._plot("rate", Curve.of("", at_step, steps.rate, "primary"))
         norms = Curve.of("", at_step, steps.gradient_norm, "primary", noisy=True)
         gradient = self.query_one("#gradient")

@@ -197,14 +197,14 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
     @on(RunTable.HeaderClicked)
     def _sort_by(self, event: RunTable.HeaderClicked) -> None:
         column, descending = self.table.sorted_by
-        first = run_columns.COLUMNS[event.column].descending
+        first = run_columns.column_of(event.column).descending
         self._sort(event.column, not descending if event.column == column else first)
 
     def action_sort(self) -> None:
-        names = list(run_columns.fitting(self.table.size.width))
+        names = list(self.table.columns)
         column = self.table.sorted_by[0]
         following = names[(names.index(column) + 1) % len(names)] if column in names else names[0]
-        self._sort(following, run_columns.COLUMNS[following].descending)
+        self._sort(following, run_columns.column_of(following).descending)
 
     def action_reverse(self) -> None:
         column, descending = self.table.sorted_by

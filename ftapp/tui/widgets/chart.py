@@ -49,6 +49,10 @@ class Chart(Plot):
         self._flat_x, self._flat_y = False, False  # whether limits were set here, and not by somebody who zoomed
         self.set_reactive(Chart.smooth, smooth)
 
+    def rename(self, title: str) -> None:
+        """Say what the y axis shows from the next drawing on."""
+        self._title = title
+
     @property
     def empty(self) -> bool:
         return not any(len(curve.x) for curve in self.curves)

@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from ftapp.common import formatting
 from ftapp.recipe import Recipe
+from ftapp.recipe.metrics import metric
 from ftapp.runs.history import History
 from ftapp.tui import outlook
 from ftapp.tui.widgets.pane import theme_color
@@ -42,9 +43,8 @@ class Headline(Static):
         parts = []
         if history.ended:
             if result := history.result:
-                if result.accuracy is not None:
-                    parts.append(f"test accuracy {result.accuracy:.2%}")
-                parts.append(f"test loss {result.loss:.4f}")
+                measured = {**result.metrics, "loss": result.loss}
+                parts += [f"test {metric(name).label} {metric(name).text(value)}" for name, value in measured.items()]
             parts.append(f"{history.ended.steps} steps in {formatting.duration(history.ended.seconds)}")
         elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))

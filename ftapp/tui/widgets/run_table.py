@@ -17,7 +17,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from ftapp.experiments.listing import Summary
-from ftapp.tui.run_columns import GAP, Column, fitting, line
+from ftapp.tui.run_columns import COLUMNS, GAP, Column, columns_for, fitting, line
 
 _HEADER = 1  # lines
 _MARK = "■"
@@ -71,6 +71,7 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self.rows: Sequence[Summary] = ()
+        self._all_columns = COLUMNS
 
     @property
     def current(self) -> Summary | None:
@@ -80,7 +81,7 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
     def show(self, rows: Sequence[Summary]) -> None:
         """Show these runs. The cursor stays on its run where that is among them, else on its line."""
         current = self.current
-        self.rows = rows
+        self.rows, self._all_columns = rows, columns_for(rows)
         self.virtual_size = Size(0, len(rows) + _HEADER)
         if current is not None:
             name = current.run.folder.name
@@ -126,14 +127,16 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _column_at(self, x: int) -> str | None:
         edge = len(_MARK) + 1
-        for name, column in self._columns().items():
+        for name, column in self.columns.items():
             edge += column.width + GAP
             if x < edge:
                 return name
         return None
 
-    def _columns(self) -> dict[str, Column]:
-        return fitting(self.scrollable_content_region.width - len(_MARK) - 1)
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The columns that are shown."""
+        return fitting(self.scrollable_content_region.width - len(_MARK) - 1, self._all_columns)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
@@ -157,12 +160,12 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
         arrow = "▼" if descending else "▲"
         cells = [
             (Content(column.name + (arrow if name == sorted_by else "")), column.width, column.right)
-            for name, column in self._columns().items()
+            for name, column in self.columns.items()
         ]
         return Content(" " * (len(_MARK) + 1)) + line(cells)
 
     def _row(self, summary: Summary) -> Content:
         now = time.time()
         mark = Content.styled(_MARK, "$accent") if summary.run.folder.name in self.marked else Content(" ")
-        cells = [(column.cell(summary, now), column.width, column.right) for column in self._columns().values()]
+        cells = [(column.cell(summary, now), column.width, column.right) for column in self.columns.values()]
         return mark + " " + line(cells)

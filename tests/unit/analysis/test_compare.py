@@ -68,8 +68,7 @@ def test_runs_of_the_same_batches_are_compared_step_by_step(tmp_path: Path) -> N
     assert found.saved is not None
     # 57 steps after the first three, at 0.4 and 0.2 s, and half a second for features in both
     assert found.saved.estimate == pytest.approx(1 - (57 * 0.2 + 0.5) / (57 * 0.4 + 0.5))
-    assert found.accuracy is not None
-    assert found.accuracy.high < 0
+    assert found.metrics["accuracy"].high < 0
     assert [line.partition(" ")[0] for line in found.verdicts] == ["B", "Whether", "B", "B"]
     assert found.reasons == {}
 

@@ -53,7 +53,14 @@ def step(number: int, loss: float = 1.0) -> Stepped:
 
 def evaluated(number: int, loss: float, *, final: bool = False) -> Evaluated:
     return Evaluated(
-        time=102.0 + number, step=number, split="test", examples=9, loss=loss, accuracy=0.9, seconds=1.0, final=final
+        time=102.0 + number,
+        step=number,
+        split="test",
+        examples=9,
+        loss=loss,
+        metrics={"accuracy": 0.9},
+        seconds=1.0,
+        final=final,
     )
 
 
@@ -80,7 +87,12 @@ def test_an_ended_run(run: Run) -> None:
     write(run, STARTED, phase("head", 1, 2, 10), step(1), step(2), evaluated(2, 0.25, final=True), ended(2))
     found = summarize(run)
     assert (found.status, found.recipe, found.profile, found.steps) == ("done", "named", "quick", 2)
-    assert (found.created, found.seconds, found.loss, found.accuracy, found.final) == (90.0, 400.0, 0.25, 0.9, True)
+    assert (found.created, found.seconds, found.metrics, found.final) == (
+        90.0,
+        400.0,
+        {"loss": 0.25, "accuracy": 0.9},
+        True,
+    )
     assert (found.share, found.progress) == (0.01, 1.0)
 
 
@@ -89,7 +101,7 @@ def test_a_live_run_tells_its_progress_and_its_last_loss(run: Run) -> None:
     with run.lock_file.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = summarize(run)
-        assert (found.status, found.phase, found.progress, found.loss) == ("running", "all", 0.2, 0.4)
+        assert (found.status, found.phase, found.progress, found.metrics["loss"]) == ("running", "all", 0.2, 0.4)
         assert not found.final
         assert found.seconds == pytest.approx(106.0 - 90.0)
     assert summarize(run).status == "crashed"
@@ -130,7 +142,7 @@ def test_a_long_run_is_read_at_its_ends_only(run: Run, steps: tuple[int, ...], m
     assert found.share == pytest.approx(0.3)
     assert found.steps == sum(steps)
     assert found.progress == 1.0
-    assert found.loss == 1.0  # the last step's: evaluations were long ago
+    assert found.metrics["loss"] == 1.0  # the last step's: evaluations were long ago
     assert len(reads) * 4096 < run.events_file.stat().st_size / 3
 
 
@@ -151,7 +163,13 @@ def test_a_long_run_of_one_phase_with_its_end(run: Run) -> None:
     )
     write(run, STARTED, phase("head", 1, 4000, 10), *steps, proof, evaluated(4000, 0.1, final=True), ended(4000))
     found = summarize(run)
-    assert (found.status, found.steps, found.loss, found.phase, found.share) == ("done", 4000, 0.1, "head", 0.01)
+    assert (found.status, found.steps, found.metrics["loss"], found.phase, found.share) == (
+        "done",
+        4000,
+        0.1,
+        "head",
+        0.01,
+    )
 
 
 def test_a_half_written_line_and_damaged_ones_are_passed_over(run: Run) -> None:

@@ -14,7 +14,7 @@ from ftapp.recipe.metrics import ACCURACY, LOSS, in_order, metric
         ("loss", 0.25, "0.2500", "0.2500", "0.2500"),
         ("loss", 0.0, "0.0000", "0.0000", "0.0000"),
         ("mean_absolute_error", 1234.5, "1234", "1234.5000", "1234.5000"),
-        ("mean_absolute_error", 1.25e-5, "1.2e-05", "1.25e-05", "1.25e-05"),
+        ("mean_absolute_error", 1.24e-5, "1.2e-05", "1.24e-05", "1.24e-05"),
         ("f1", 0.5, "0.5000", "0.5000", "0.5000"),
     ],
 )

@@ -13,7 +13,7 @@ from ftapp.runs.events import Evaluated, PhaseStarted, Progressed, RunEnded, Sam
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 
-STEP = Stepped(time=1.0, step=1, epoch=1, loss=0.5, accuracy=0.25, rate=1e-3, seconds=0.1, memory=2**30)
+STEP = Stepped(time=1.0, step=1, epoch=1, loss=0.5, metrics={"accuracy": 0.25}, rate=1e-3, seconds=0.1, memory=2**30)
 PHASE = PhaseStarted(
     time=0.5,
     phase="head",
@@ -106,8 +106,10 @@ def test_a_file_that_is_replaced_or_cut_is_read_anew(tmp_path: Path) -> None:
 
 def test_a_history_is_what_the_events_tell() -> None:
     evaluations = [
-        Evaluated(time=1, step=0, split="validation", examples=9, loss=0.7, accuracy=0.5, seconds=1.0),
-        Evaluated(time=3, step=4, split="test", examples=30, loss=0.3, accuracy=0.9, seconds=1.0, final=True),
+        Evaluated(time=1, step=0, split="validation", examples=9, loss=0.7, metrics={"accuracy": 0.5}, seconds=1.0),
+        Evaluated(
+            time=3, step=4, split="test", examples=30, loss=0.3, metrics={"accuracy": 0.9}, seconds=1.0, final=True
+        ),
     ]
     steps = [
         Stepped(time=2, step=n, epoch=1, loss=1 / n, rate=1e-3, seconds=s, memory=1)

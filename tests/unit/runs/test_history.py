@@ -6,12 +6,15 @@ import math
 import random
 from array import array
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ftapp.runs import steps as steps_module
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import AnyEvent, Evaluated, PhaseStarted, RunEnded, Stepped
-from ftapp.runs.history import Follower, History, Steps
+from ftapp.runs.history import Follower, History
+from ftapp.runs.steps import Steps
 
 
 def step(number: int, accuracy: float | None = None) -> Stepped:
@@ -20,7 +23,7 @@ def step(number: int, accuracy: float | None = None) -> Stepped:
         step=number,
         epoch=1 + number // 10,
         loss=1 / number,
-        accuracy=accuracy,
+        metrics={} if accuracy is None else {"accuracy": accuracy},
         rate=1e-3,
         seconds=0.01 * number,
         memory=2**33 + number,
@@ -50,26 +53,26 @@ def test_columns_hold_what_the_events_do() -> None:
     assert steps.step == array("q", [1, 2])
     assert steps.memory == array("q", [2**33 + 1, 2**33 + 2])
     assert steps.loss == array("d", [1.0, 0.5])
-    assert math.isnan(steps.accuracy[0])
-    assert steps.accuracy[1] == 0.25
+    assert math.isnan(steps.column("accuracy")[0])
+    assert steps.column("accuracy")[1] == 0.25
     for name in ("time", "epoch", "rate", "seconds"):
         assert list(getattr(steps, name)) == [getattr(step(1), name), getattr(step(2), name)]
 
 
 def test_a_step_that_counts_is_there_whoever_looks_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    grow, seen = Steps._grow, []
-
-    def looked_at(steps: Steps, name: str, values: bytes | memoryview) -> None:
-        grow(steps, name, values)
-        seen.append(list(steps))  # as another thread may
-
-    monkeypatch.setattr(Steps, "_grow", looked_at)
-    steps, later = Steps(), Steps()
+    steps, later, seen = Steps(), Steps(), []
     later.extend([step(2), step(3)])
     steps.append(step(1))
-    seen.clear()
+    join = steps_module._joined
+
+    def looked_at(column: array[Any], values: array[Any]) -> array[Any]:
+        joined = join(column, values)
+        seen.append(list(steps))  # as another thread may
+        return joined
+
+    monkeypatch.setattr(steps_module, "_joined", looked_at)
     steps.join(later)
-    assert seen[:-1] == [[step(1)]] * 8
+    assert seen[:-1] == [[step(1)]] * 7
     assert seen[-1] == [step(1), step(2), step(3)]
 
 

@@ -37,8 +37,20 @@ def steps(losses: Sequence[float]) -> list[AnyEvent]:
     ]
 
 
+def metrics(accuracy: float | None) -> dict[str, float]:
+    return {} if accuracy is None else {"accuracy": accuracy}
+
+
 def evaluated(step: int, loss: float, accuracy: float | None = None, split: str = "test", n: int = 100) -> Evaluated:
-    return Evaluated(time=3, step=step, split=split, examples=n, loss=loss, accuracy=accuracy, seconds=0.1)
+    return Evaluated(
+        time=3,
+        step=step,
+        split=split,
+        examples=n,
+        loss=loss,
+        metrics=metrics(accuracy),
+        seconds=0.1,
+    )
 
 
 def history(
@@ -80,7 +92,14 @@ def history(
     if measured:
         end = len(losses)
         final = Evaluated(
-            time=4, step=end, split="test", examples=total, loss=loss, accuracy=accuracy, seconds=0.1, final=True
+            time=4,
+            step=end,
+            split="test",
+            examples=total,
+            loss=loss,
+            metrics=metrics(accuracy),
+            seconds=0.1,
+            final=True,
         )
         events.append(final)
         if counts is not None:

@@ -69,19 +69,19 @@ def test_results_of_an_ended_run() -> None:
     ]
     made = history(3.0, 2.0, seconds=0.25)
     made.apply_all(events)
-    assert (results(made).seconds, results(made).loss, results(made).final) == (3.0, None, False)
-    made.apply(Evaluated(time=13.0, step=2, split="test", examples=9, loss=1.5, accuracy=0.5, seconds=1.0))
-    assert (results(made).loss, results(made).final) == (1.5, False)
+    assert (results(made).seconds, results(made).metrics, results(made).final) == (3.0, {}, False)
+    made.apply(Evaluated(time=13.0, step=2, split="test", examples=9, loss=1.5, metrics={"accuracy": 0.5}, seconds=1.0))
+    assert (results(made).metrics["loss"], results(made).final) == (1.5, False)
     made.apply(Evaluated(time=13.0, step=2, split="test", examples=9, loss=1.2, seconds=1.0, final=True))
     made.apply(RunEnded(time=14.0, status="done", steps=2, seconds=5.0))
     found = results(made)
-    assert (found.steps, found.loss, found.accuracy, found.final) == (2, 1.2, None, True)
+    assert (found.steps, found.metrics, found.final) == (2, {"loss": 1.2}, True)
     assert (found.share, found.seconds, found.pace, found.memory) == (0.25, 5.0, 4.0, 2)
 
 
 def test_results_of_a_run_that_has_done_nothing() -> None:
     found = results(History())
-    assert (found.steps, found.loss, found.seconds, found.pace, found.memory) == (0, None, None, None, None)
+    assert (found.steps, found.metrics, found.seconds, found.pace, found.memory) == (0, {}, None, None, None)
 
 
 def test_losses_are_paired_by_step() -> None:

@@ -33,14 +33,17 @@ def test_a_wide_list_has_all_columns_and_a_narrow_one_the_most_important() -> No
 
 
 def test_sorting_puts_runs_without_a_value_last() -> None:
-    runs = [one("a", loss=2.0), one("b"), one("c", loss=1.0)]
+    runs = [one("a", metrics={"loss": 2.0}), one("b"), one("c", metrics={"loss": 1.0})]
     assert [each.recipe for each in sort(runs, "loss", False)] == ["c", "a", "b"]
     assert [each.recipe for each in sort(runs, "loss", True)] == ["a", "c", "b"]
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_every_column_sorts_and_shows_what_is_missing(column: str) -> None:
-    runs = [one("a"), one("b", profile="quick", created=1.0, seconds=2.0, loss=1.0, accuracy=0.5, share=0.1, steps=3)]
+    runs = [
+        one("a"),
+        one("b", profile="quick", created=1.0, seconds=2.0, metrics={"loss": 1.0, "accuracy": 0.5}, share=0.1, steps=3),
+    ]
     assert len(sort(runs, column, True)) == 2
     for each in runs:
         assert isinstance(COLUMNS[column].cell(each, 100.0), Content)

@@ -1,0 +1,64 @@
+"""Events in the forms in which earlier versions wrote them.
+
+Steps and evaluations had their accuracy in a field of its own; it is an entry of their metrics.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+
+from ftapp.runs.events import AnyEvent, Evaluated, Share, Stepped
+
+
+class _Stepped(Stepped, frozen=True, kw_only=True, tag="step", forbid_unknown_fields=False):
+    accuracy: Share | None = None
+
+    def renew(self) -> Stepped:
+        return Stepped(
+            time=self.time,
+            step=self.step,
+            epoch=self.epoch,
+            loss=self.loss,
+            metrics=self.metrics if self.accuracy is None else {"accuracy": self.accuracy, **self.metrics},
+            gradient_norm=self.gradient_norm,
+            rate=self.rate,
+            seconds=self.seconds,
+            memory=self.memory,
+        )
+
+
+class _Evaluated(Evaluated, frozen=True, kw_only=True, tag="evaluated", forbid_unknown_fields=False):
+    accuracy: Share | None = None
+
+    def renew(self) -> Evaluated:
+        known = {name: getattr(self, name) for name in Evaluated.__struct_fields__}
+        if self.accuracy is not None:
+            known["metrics"] = {"accuracy": self.accuracy, **self.metrics}
+        return Evaluated(**known)
+
+
+_Event: Any = _Stepped | _Evaluated
+for _kind in get_args(AnyEvent):
+    if _kind not in (Stepped, Evaluated):
+        _Event |= _kind
+_decoder = msgspec.json.Decoder(_Event)
+
+
+def decode(line: bytes) -> AnyEvent:
+    """Decode a line of any version; fields that are not known are passed over.
+
+    Raises:
+        msgspec.MsgspecError: it is damaged, or of an event that is not known.
+    """
+    return _renewed(_decoder.decode(line))
+
+
+def decode_lines(lines: bytes | memoryview) -> list[AnyEvent]:
+    """Decode lines of any version. Raises as `decode` does where one of them is damaged."""
+    return list(map(_renewed, _decoder.decode_lines(lines)))
+
+
+def _renewed(event: AnyEvent) -> AnyEvent:
+    return event.renew() if isinstance(event, _Stepped | _Evaluated) else event
