@@ -25,6 +25,7 @@ class EventLog:
         self._line = memoryview(b"")  # what is still to be written
 
     def write(self, event: Event) -> None:
+        """Append an event. Raises OSError where the file takes none, unless a full disk is waited for."""
         # What an interruption has left of the line before goes first.
         self._line = memoryview(bytes(self._line) + encode_line(event))
         if self._disk is None:
@@ -73,4 +74,5 @@ class NoteHandler(logging.Handler):
         self._logger.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write one record of the log as a note."""
         self._log.write(Noted(time=record.created, message=record.getMessage()))

@@ -40,7 +40,10 @@ class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_d
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run-started"):
-    """device: in words; precision: the one in force, with `reason` saying what chose it."""
+    """The run began.
+
+    device: in words; precision: the one in force; reason: what chose it.
+    """
 
     recipe: str
     profile: str | None = None
@@ -76,9 +79,10 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
 
 
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
-    """parameters: of the model as trained; layers: how many hold weights; digest: a hash of all weights at first;
-    pretrained: a hash of those among them that are not of a new head; vocabulary: tokens that a language model chooses
-    among, 0 for classifiers.
+    """The model was built, with its first weights.
+
+    parameters: of the model as trained; layers: how many hold weights; digest: a hash of all first weights; pretrained:
+    a hash of those that no new head holds; vocabulary: tokens that a language model chooses among, 0 for classifiers.
     """
 
     parameters: Count
@@ -306,8 +310,10 @@ class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
 
 
 class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
-    """folder: relative to the run's; step: how many steps the weights have behind them; flaw: why the run failed, in
-    words; empty of one that did not.
+    """The trained model was saved.
+
+    folder: relative to the run's; step: how many steps the weights have behind them; flaw: why the run failed, in
+    words, and empty for a run that did not fail.
     """
 
     folder: str
