@@ -20,7 +20,7 @@ from ftapp.runs.environment import make_environment
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.narrator import Narrator, explain
-from ftapp.runs.outcome import table as outcome_table
+from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.run_folder import EXIT_CODES
 
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
@@ -118,7 +118,7 @@ def _run_one(
                 history.apply(event)
                 narrator.tell(event, history)
     outcome: dict[str, Any] = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)}
-    outcome |= history.summary() | outcome_table(history, resolved)
+    outcome |= history.summary() | summarize_outcome(history, resolved)
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
     if outcome["status"] in ("failed", "crashed", "refused"):
         explain(run, history, outcome["status"], debug=debug)
@@ -130,4 +130,4 @@ def _run_one(
 def _refused(name: str) -> dict[str, Any]:
     """The outcome of a recipe that was not run."""
     found = {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None}
-    return found | History().summary() | outcome_table(History())
+    return found | History().summary() | summarize_outcome(History())

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ftapp.common import formatting, tables
 from ftapp.recipe.metrics import metric
-from ftapp.runs.outcome import Recall, is_uneven
+from ftapp.runs.class_results import Recall, is_uneven
 
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
 _CLASSES = 12  # whose recall the table tells

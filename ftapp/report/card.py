@@ -16,7 +16,7 @@ from ftapp.recipe.metrics import metric
 from ftapp.report import pieces
 from ftapp.report.card_header import make_header
 from ftapp.report.markdown import block, code, plain, quote
-from ftapp.runs import outcome
+from ftapp.runs import class_results
 
 FILE = "MODEL_CARD.md"
 
@@ -63,10 +63,10 @@ def card(one: Record) -> str:
         lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")
         lines.append("")
         lines += [f"- {plain(metric(name).title)}: {metric(name).text(value)}" for name, value in result.values.items()]
-        if best := outcome.constant(history):
+        if best := class_results.find_constant_answer(history):
             lines.append(f"- Accuracy of a constant answer, always '{best.name}': {best.accuracy:.2%}")
-        recalls = outcome.recalls(history)
-        if outcome.is_uneven(recalls):
+        recalls = class_results.count_recalls(history)
+        if class_results.is_uneven(recalls):
             lines.append(f"- Found of each class: {', '.join(map(str, recalls))}")
         lines += [
             "",

@@ -56,7 +56,7 @@ def _warnings(arms: list[Arm]) -> list[str]:
         f"{each.name}: warning: {warning}"
         for arm in arms
         for each in arm.records
-        for warning in outcome.warnings(each.history)
+        for warning in outcome.find_warnings(each.history)
     ]
 
 

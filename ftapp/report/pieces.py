@@ -203,7 +203,7 @@ def warnings(one: Record) -> list[str]:
     loaded = None
     with suppress(RecipeError):  # a folder that was tampered with, or is of another version
         loaded = recipe.load(one.run.recipe_file)
-    return [f"Warning: {each}" for each in outcome.warnings(one.history, loaded)]
+    return [f"Warning: {each}" for each in outcome.find_warnings(one.history, loaded)]
 
 
 def facts(one: Record) -> list[str]:

@@ -15,7 +15,7 @@ from ftapp.common.safe_files import read_bytes
 from ftapp.recipe.metrics import ACCURACY, in_order, metric
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
-from ftapp.runs import outcome
+from ftapp.runs import class_results
 
 FILE = "report.html"
 
@@ -91,7 +91,7 @@ def _figures(one: Record) -> str:
     values: list[tuple[str, str, str]] = []
     if result:
         for measured, value in ((metric(name), value) for name, value in result.metrics.items()):
-            best = outcome.constant(one.history) if measured == ACCURACY else None
+            best = class_results.find_constant_answer(one.history) if measured == ACCURACY else None
             beside = f"; always '{best.name}': {best.accuracy:.1%}" if best else ""
             note = f"of {result.examples:,} held-out examples{beside}"
             values.append((f"Test {measured.label}", measured.cell(value), note))

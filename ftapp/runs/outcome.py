@@ -1,6 +1,6 @@
-"""How a run turned out: what its numbers are worth beside a constant answer, and what is wrong with them.
+"""How a run turned out: what is wrong with its numbers.
 
-A pure fold of a `History`. `alarms` are of a run that goes on, `warnings` of one that has ended.
+A pure fold of a `History`. `find_alarms` is for a run that goes on, `find_warnings` for one that has ended.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ftapp.recipe import Recipe, cautions
 from ftapp.recipe.cautions import Caution
 from ftapp.recipe.metrics import ACCURACY, Metric, metric
-from ftapp.runs.events import Confused, Evaluated
+from ftapp.runs.class_results import Recall, count_recalls, final_confusion, find_constant_answer, fits_classes
+from ftapp.runs.events import Evaluated
 from ftapp.runs.history import History
 
 WINDOW = 8
@@ -29,73 +29,20 @@ _STAYS = 3  # evaluations in a row of a held-out loss that has risen
 _OVERFITTED, _DOUBLED, _LEAST_RISE = 1.1, 2.0, 0.05  # times the lowest held-out loss of the phase, and so much more
 _SIGMA = 3.5  # standard errors: 1 of 2,000 runs would be called unlike its validation by chance
 _FEW = 5  # test examples of a class from which on it is said that none was found
-_UNEVEN = 1.5  # times as many examples of the largest class as of the smallest
 _BAD_BATCH = 10  # examples of an evaluation from which on one predicted class is no accident
 
 
-@dataclass(frozen=True)
-class Constant:
-    """The best constant answer: the class that is most frequent in the test split, and its share, 0..1."""
-
-    name: str
-    accuracy: float
-
-    def __str__(self) -> str:
-        return f"always '{self.name}': accuracy {self.accuracy:.4f}"
-
-
-@dataclass(frozen=True)
-class Recall:
-    """How many of a class's test examples were found."""
-
-    name: str
-    found: int
-    examples: int
-
-    def __str__(self) -> str:
-        share = f" ({self.found / self.examples:.1%})" if self.examples else ""
-        return f"{self.name} {self.found:,} of {self.examples:,}{share}"
-
-
-def constant(history: History) -> Constant | None:
-    """The constant answer to the test split; None for language models and before the split is known."""
-    data = history.data
-    if data is None or not data.classes:
-        return None
-    final = _final(history)
-    sizes = [sum(row) for row in final.counts] if final else list(data.counts.get("test", []))
-    if len(sizes) != len(data.classes) or not sum(sizes):
-        return None
-    largest = max(range(len(sizes)), key=sizes.__getitem__)
-    return Constant(data.classes[largest], sizes[largest] / sum(sizes))
-
-
-def recalls(history: History) -> list[Recall]:
-    """How many examples of each class of the test split were found, in the order of the classes."""
-    final, data = _final(history), history.data
-    if final is None or data is None:
-        return []
-    rows = zip(data.classes, final.counts, strict=True)
-    return [Recall(name, row[index], sum(row)) for index, (name, row) in enumerate(rows)]
-
-
-def is_uneven(found: Sequence[Recall]) -> bool:
-    """Whether some classes are so much smaller than others that the accuracy hides what becomes of them."""
-    sizes = [each.examples for each in found]
-    return bool(sizes) and max(sizes) > _UNEVEN * min(sizes)
-
-
-def table(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
+def summarize_outcome(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
     """The keys that this module adds to the result of a run as JSON has it."""
-    best, found = constant(history), recalls(history)
+    best, found = find_constant_answer(history), count_recalls(history)
     return {
         "constant": {"class": best.name, "accuracy": best.accuracy} if best else None,
         "recall": {each.name: {"found": each.found, "examples": each.examples} for each in found},
-        "warnings": [each.table() for each in warnings(history, recipe)],
+        "warnings": [each.table() for each in find_warnings(history, recipe)],
     }
 
 
-def warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
+def find_warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
     """What is wrong with the result of a run that came to its end, the worst first.
 
     recipe: the run's, whose cautions are told too, but for those about too short a training where nothing is wrong that
@@ -113,11 +60,11 @@ def warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
         why = "since the run was interrupted" if ended.status == "interrupted" else "so that it has no result"
         found.append(Caution("not-evaluated", f"the test split was not measured, {why}", "run it to its end"))
     else:
-        found += _loss(history, result)
-        found += _accuracy(history, result)
-        found += _other_splits(history, result)
-    found += _course(history)
-    found += _random_head(history)
+        found += _check_loss(history, result)
+        found += _check_accuracy(history, result)
+        found += _check_validation(history, result)
+    found += _check_training(history)
+    found += _find_random_head(history)
     known = {each.id for each in found}
     told = cautions.of_recipe(recipe, sizes) if recipe else []
     excluded = known if found else cautions.OF_LENGTH
@@ -126,23 +73,14 @@ def warnings(history: History, recipe: Recipe | None = None) -> list[Caution]:
 
 def is_doubtful(history: History) -> bool:
     """Whether a list of runs marks this one: it says that it is done, and its result has warnings."""
-    return history.ended is not None and history.ended.status == "done" and bool(warnings(history))
+    return history.ended is not None and history.ended.status == "done" and bool(find_warnings(history))
 
 
-def alarms(history: History) -> list[Caution]:
+def find_alarms(history: History) -> list[Caution]:
     """What is going wrong with a run that goes on, with the key of the Run screen that helps, the worst first."""
     if history.ended is not None:
         return []
-    return [*_diverging(history), *_one_class_meanwhile(history), *_overfitting(history, alarm=True)]
-
-
-def _final(history: History) -> Confused | None:
-    """The confusion of the result; None where it does not fit the classes, as in a folder that was tampered with."""
-    return next((each for each in reversed(history.confusions) if each.final and _fits(each, history)), None)
-
-
-def _fits(confused: Confused, history: History) -> bool:
-    return history.data is not None and len(confused.counts) == len(history.data.classes)
+    return [*_find_divergence(history), *_find_single_answer(history), *_find_overfitting(history, alarm=True)]
 
 
 def _is_sound(evaluation: Evaluated) -> bool:
@@ -161,7 +99,7 @@ def _smaller_rate(history: History) -> str:
     return f"a smaller learning rate, for example a tenth of the {rate:.2g} it had, or clip_norm = 1.0" if rate else ""
 
 
-def _loss(history: History, result: Evaluated) -> Iterator[Caution]:
+def _check_loss(history: History, result: Evaluated) -> Iterator[Caution]:
     if not math.isfinite(result.loss):
         yield Caution("loss-not-finite", f"the test loss is {result.loss}", f"try {_smaller_rate(history)}")
         return
@@ -191,7 +129,7 @@ def _loss(history: History, result: Evaluated) -> Iterator[Caution]:
 
 def _choices(history: History) -> tuple[int, str]:
     """Among how many things the model chooses by a probability; 0 where its scores are none or it is not known."""
-    final = _final(history)
+    final = final_confusion(history)
     if final is not None and history.data is not None:
         return (len(history.data.classes), "classes") if final.calibration else (0, "")
     return (history.model.vocabulary if history.model else 0), "tokens"
@@ -212,8 +150,8 @@ def _training_fell(history: History) -> bool:
     return len(losses) >= 2 * WINDOW and statistics.median(losses[-WINDOW:]) < statistics.median(losses[:WINDOW])
 
 
-def _accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
-    final, best, found = _final(history), constant(history), recalls(history)
+def _check_accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
+    final, best, found = final_confusion(history), find_constant_answer(history), count_recalls(history)
     accuracy = result.value(ACCURACY.name)
     if accuracy is None:
         return
@@ -264,7 +202,7 @@ def _no_better_than_chance(present: Sequence[Recall]) -> float | None:
     return mean if mean <= 1 / len(present) + 2 * error else None
 
 
-def _other_splits(history: History, result: Evaluated) -> Iterator[Caution]:
+def _check_validation(history: History, result: Evaluated) -> Iterator[Caution]:
     """A result that is far below what the run was watched on."""
     watched = [each for each in history.evaluations if not each.final and each.split == "validation"]
     last = watched[-1] if watched else None
@@ -286,14 +224,14 @@ def _other_splits(history: History, result: Evaluated) -> Iterator[Caution]:
             )
 
 
-def _course(history: History) -> Iterator[Caution]:
-    for each in _diverging(history):
+def _check_training(history: History) -> Iterator[Caution]:
+    for each in _find_divergence(history):
         advice = f"try {_smaller_rate(history)}"
         yield Caution(each.id.replace("loss", "training-loss", 1), each.says, advice)
-    yield from _overfitting(history, alarm=False)
+    yield from _find_overfitting(history, alarm=False)
 
 
-def _diverging(history: History) -> Iterator[Caution]:
+def _find_divergence(history: History) -> Iterator[Caution]:
     losses = history.steps.loss
     if losses and not math.isfinite(losses[-1]):
         yield Caution("loss-not-finite", f"the training loss is {losses[-1]}", "press x to stop, and lower the rate")
@@ -313,9 +251,9 @@ def _diverging(history: History) -> Iterator[Caution]:
     )
 
 
-def _one_class_meanwhile(history: History) -> Iterator[Caution]:
+def _find_single_answer(history: History) -> Iterator[Caution]:
     last, data = (history.confusions[-1] if history.confusions else None), history.data
-    if last is None or data is None or not last.step or not _fits(last, history):
+    if last is None or data is None or not last.step or not fits_classes(last, history):
         return
     predicted = [name for index, name in enumerate(data.classes) if any(row[index] for row in last.counts)]
     present = sum(any(row) for row in last.counts)
@@ -327,7 +265,7 @@ def _one_class_meanwhile(history: History) -> Iterator[Caution]:
         )
 
 
-def _overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
+def _find_overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
     """A held-out loss that has risen and stays there, while the training loss falls.
 
     It is of the latest phase alone, since the first steps of a phase may raise the loss for a while. Where a metric has
@@ -362,7 +300,7 @@ def _error(share: float, evaluation: Evaluated) -> float:
     return math.sqrt(share * (1 - share) / max(1, evaluation.examples))
 
 
-def _random_head(history: History) -> Iterator[Caution]:
+def _find_random_head(history: History) -> Iterator[Caution]:
     data = history.data
     if not history.phases or data is None or not data.classes or not len(history.steps):
         return

@@ -309,9 +309,9 @@ def read_run(one: Run) -> None:
     """What a run's history is made into."""
     history, status = one.history(), one.status()
     told = {"recipe": "x", "run": "y", "status": status, "model": None} | history.summary()
-    told |= outcome.table(history)
-    outcome.alarms(history)
-    told |= outcome.table(history)
+    told |= outcome.summarize_outcome(history)
+    outcome.find_alarms(history)
+    told |= outcome.summarize_outcome(history)
     json.dumps(told)
     run_result.print_result(told, PlainConsole(io.StringIO()))
     with redirect_stderr(io.StringIO()), Narrator(one, PlainConsole(io.StringIO())) as narrator:
@@ -320,7 +320,7 @@ def read_run(one: Run) -> None:
         for each in _events(one):
             narration.lines(each)
             growing.apply(each)
-            outcome.alarms(growing)
+            outcome.find_alarms(growing)
             narrator.tell(each, growing)
     comparison.results(history)
     comparison.paired_losses(history, history)

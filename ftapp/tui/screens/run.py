@@ -195,7 +195,7 @@ when this screen or the interface is closed. Commands are carried out at the end
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
         self.query_one(FailureNotice).show(self.run, history, self._status)
         going_on = self._status == "running"
-        minded = outcome.alarms(history) if going_on else outcome.warnings(history, self._recipe)
+        minded = outcome.find_alarms(history) if going_on else outcome.find_warnings(history, self._recipe)
         self.query_one(Cautions).show(minded)
         self.query_one(PhasesPane).show(history, self._recipe, self._status)
         self.query_one(TrainedLayersPane).show(history)

@@ -161,7 +161,7 @@ def test_a_metric_that_stays_good_excuses_a_risen_loss() -> None:
         return History.of([*told, RunEnded(time=10.0, status="done", steps=40, seconds=1.0)])
 
     def ids(history: History) -> set[str]:
-        return {each.id for each in outcome.warnings(history)}
+        return {each.id for each in outcome.find_warnings(history)}
 
     assert "overfitting" not in ids(course(9.0, 5.0, 4.0, 3.0, 2.0))
     assert "overfitting" in ids(course(9.0, 5.0, 6.0, 7.0, 8.0))

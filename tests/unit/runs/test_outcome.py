@@ -110,7 +110,7 @@ def history(
 
 
 def ids(found: History) -> list[str]:
-    return [each.id for each in outcome.warnings(found)]
+    return [each.id for each in outcome.find_warnings(found)]
 
 
 GOOD = [[45, 5], [5, 45]]
@@ -121,8 +121,8 @@ def test_recorded_quick_runs_have_neither_alarms_nor_warnings(folder: Path) -> N
     so_far = History()
     for event in read(folder / "events.jsonl"):
         so_far.apply(event)
-        assert outcome.alarms(so_far) == []
-    assert outcome.warnings(so_far, recipe.load(folder / "recipe.toml")) == []
+        assert outcome.find_alarms(so_far) == []
+    assert outcome.find_warnings(so_far, recipe.load(folder / "recipe.toml")) == []
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_overfitting_is_a_held_out_loss_that_stays_risen_while_the_training_loss
     assert ids(history([1.0] * 60, classes=(), evaluations=risen)) == []
     assert ids(history(counts=GOOD, evaluations=course(2.0, 0.5, 0.7, 0.9, 0.95, accuracy=0.9))) == []
     assert ids(history(counts=GOOD, evaluations=course(2.0, 0.5, 1.2, 1.3, 1.4, accuracy=0.9))) == ["overfitting"]
-    (alarm,) = outcome.alarms(history(classes=(), evaluations=risen, measured=False, status=None))
+    (alarm,) = outcome.find_alarms(history(classes=(), evaluations=risen, measured=False, status=None))
     assert "press x" in alarm.advice
 
 
@@ -191,7 +191,7 @@ def test_overfitting_is_a_held_out_loss_that_stays_risen_while_the_training_loss
     ],
 )
 def test_an_alarm_is_of_losses_that_rise_and_names_the_key(losses: list[float], found: list[str]) -> None:
-    alarms = outcome.alarms(history(losses, measured=False, status=None))
+    alarms = outcome.find_alarms(history(losses, measured=False, status=None))
     assert [each.id for each in alarms] == found
     assert all("press e" in each.advice for each in alarms)
 
@@ -199,20 +199,20 @@ def test_an_alarm_is_of_losses_that_rise_and_names_the_key(losses: list[float], 
 def test_an_alarm_is_of_one_class_predicted_and_ends_with_it() -> None:
     so_far = history(measured=False, status=None)
     so_far.apply(Confused(time=3, step=0, split="validation", counts=[[20, 0], [20, 0]]))
-    assert outcome.alarms(so_far) == []  # before training that is no wonder
+    assert outcome.find_alarms(so_far) == []  # before training that is no wonder
     so_far.apply(Confused(time=3, step=20, split="validation", counts=[[20, 0], [20, 0]]))
-    (alarm,) = outcome.alarms(so_far)
+    (alarm,) = outcome.find_alarms(so_far)
     assert "at step 20 the model answered 'neg' to every validation example" in alarm.says
     so_far.apply(Confused(time=3, step=40, split="validation", counts=[[19, 1], [20, 0]]))
-    assert outcome.alarms(so_far) == []
+    assert outcome.find_alarms(so_far) == []
 
 
 def test_the_constant_answer_and_recall_stand_beside_the_accuracy() -> None:
-    told = outcome.table(history(counts=[[949, 1], [12, 0]]))
+    told = outcome.summarize_outcome(history(counts=[[949, 1], [12, 0]]))
     assert told["constant"] == {"class": "neg", "accuracy": 950 / 962}
     assert told["recall"] == {"neg": {"found": 949, "examples": 950}, "pos": {"found": 0, "examples": 12}}
     assert [each["id"] for each in told["warnings"]] == ["no-better-than-constant", "class-not-found"]
-    assert outcome.table(history(classes=()))["constant"] is None
+    assert outcome.summarize_outcome(history(classes=()))["constant"] is None
 
 
 def test_numbers_that_no_run_writes_are_no_matter() -> None:
@@ -222,17 +222,17 @@ def test_numbers_that_no_run_writes_are_no_matter() -> None:
         found = history(accuracy=1e300, loss=math.inf, evaluations=[evaluated(0, math.nan, -5.0, n=0)])
         found.confusions.append(Confused(time=4, step=60, split="test", counts=counts, final=True))
         assert "loss-not-finite" in ids(found)
-        outcome.table(found)
-        outcome.alarms(history(status=None, evaluations=[evaluated(step, 1e308, 7.0, n=0) for step in range(9)]))
+        outcome.summarize_outcome(found)
+        outcome.find_alarms(history(status=None, evaluations=[evaluated(step, 1e308, 7.0, n=0) for step in range(9)]))
 
 
 def test_the_cautions_of_the_recipe_belong_to_the_result() -> None:
     loaded = recipe.load(recipe.find("bert-full"), "quick", ["phase.finetune.learning_rate=0.01"])
-    assert [each.id for each in outcome.warnings(history(counts=GOOD), loaded)] == ["pretrained-rate"]
+    assert [each.id for each in outcome.find_warnings(history(counts=GOOD), loaded)] == ["pretrained-rate"]
 
 
 def test_a_short_training_is_no_matter_where_the_result_is_good() -> None:
     loaded = recipe.load(recipe.find("bert-full"), "quick", ["phase.finetune.steps=4"])
-    assert outcome.warnings(history(counts=GOOD), loaded) == []
-    bad = [each.id for each in outcome.warnings(history(counts=[[50, 0], [50, 0]]), loaded)]
+    assert outcome.find_warnings(history(counts=GOOD), loaded) == []
+    bad = [each.id for each in outcome.find_warnings(history(counts=[[50, 0], [50, 0]]), loaded)]
     assert bad == ["one-class", "few-steps", "never-evaluated", "rate-too-small"]

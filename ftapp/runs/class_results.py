@@ -1,0 +1,73 @@
+"""What the result of a classifier says of its classes: how many of each were found, and the best constant answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ftapp.runs.events import Confused
+from ftapp.runs.history import History
+
+_UNEVEN = 1.5  # times as many examples of the largest class as of the smallest
+
+
+@dataclass(frozen=True)
+class ConstantAnswer:
+    """The best constant answer: the class that is most frequent in the test split, and its share, 0..1."""
+
+    name: str
+    accuracy: float
+
+    def __str__(self) -> str:
+        return f"always '{self.name}': accuracy {self.accuracy:.4f}"
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many of a class's test examples were found."""
+
+    name: str
+    found: int
+    examples: int
+
+    def __str__(self) -> str:
+        share = f" ({self.found / self.examples:.1%})" if self.examples else ""
+        return f"{self.name} {self.found:,} of {self.examples:,}{share}"
+
+
+def find_constant_answer(history: History) -> ConstantAnswer | None:
+    """The constant answer to the test split; None for language models and before the split is known."""
+    data = history.data
+    if data is None or not data.classes:
+        return None
+    final = final_confusion(history)
+    sizes = [sum(row) for row in final.counts] if final else list(data.counts.get("test", []))
+    if len(sizes) != len(data.classes) or not sum(sizes):
+        return None
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    return ConstantAnswer(data.classes[largest], sizes[largest] / sum(sizes))
+
+
+def count_recalls(history: History) -> list[Recall]:
+    """How many examples of each class of the test split were found, in the order of the classes."""
+    final, data = final_confusion(history), history.data
+    if final is None or data is None:
+        return []
+    rows = zip(data.classes, final.counts, strict=True)
+    return [Recall(name, row[index], sum(row)) for index, (name, row) in enumerate(rows)]
+
+
+def is_uneven(found: Sequence[Recall]) -> bool:
+    """Whether some classes are so much smaller than others that the accuracy hides what becomes of them."""
+    sizes = [each.examples for each in found]
+    return bool(sizes) and max(sizes) > _UNEVEN * min(sizes)
+
+
+def final_confusion(history: History) -> Confused | None:
+    """The confusion of the result; None where it does not fit the classes, as in a folder that was tampered with."""
+    return next((each for each in reversed(history.confusions) if each.final and fits_classes(each, history)), None)
+
+
+def fits_classes(confused: Confused, history: History) -> bool:
+    """Whether a confusion is of as many classes as the data have."""
+    return history.data is not None and len(confused.counts) == len(history.data.classes)
