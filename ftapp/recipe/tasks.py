@@ -27,6 +27,7 @@ class Task:
         inputs: what an example is.
         labels: what the model predicts: the class of an example, or each next token.
         example: what an example of training is called, one of them.
+        hub_name: what model hubs call the task.
         preprocessor: the stem of KerasHub's names for it, as in `image_classifier_preprocessor.py`.
         sources: kinds of data sources that serve it (`ftapp.recipe.sources`).
         splitter: how data are split: labelled examples with each class in proportion, or the texts of documents.
@@ -42,6 +43,7 @@ class Task:
     inputs: Literal["images", "texts"]
     labels: Literal["classes", "tokens"]
     example: str
+    hub_name: str
     preprocessor: str
     sources: tuple[SourceKind, ...]
     splitter: Literal["stratified", "documents"]
@@ -89,6 +91,7 @@ TASKS: Mapping[str, Task] = {
         inputs="images",
         labels="classes",
         example="example",
+        hub_name="image-classification",
         preprocessor="image_classifier",
         sources=("images", "any"),
         splitter="stratified",
@@ -103,6 +106,7 @@ TASKS: Mapping[str, Task] = {
         inputs="texts",
         labels="classes",
         example="example",
+        hub_name="text-classification",
         preprocessor="text_classifier",
         sources=("rows", "any"),
         splitter="stratified",
@@ -117,6 +121,7 @@ TASKS: Mapping[str, Task] = {
         inputs="texts",
         labels="tokens",
         example="sequence",
+        hub_name="text-generation",
         preprocessor="causal_lm",
         sources=("texts", "rows", "any"),
         splitter="documents",

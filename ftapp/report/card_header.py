@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 
 from ftapp.analysis.records import Record
+from ftapp.recipe import TASKS
 
-# Tasks of recipes that hubs call by another name.
-_PIPELINES = {"causal-lm": "text-generation"}
 # What a name on a hub looks like. Other names are a user's own files, which nobody else can find.
 _HUB_NAME = re.compile(r"hf://(?P<name>[\w.-]+/[\w.-]+)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -30,11 +29,11 @@ def make_header(one: Record) -> str:
     from huggingface_hub import EvalResult, ModelCardData  # here, since it takes a quarter of a second to import
 
     task = str(one.settings.get("task", ""))
-    pipeline = _PIPELINES.get(task, task) or None
+    pipeline = TASKS[task].hub_name if task in TASKS else task or None
     base = _HUB_NAME.fullmatch(str(one.settings.get("model.preset", "")))
     source = str(one.settings.get("data.source", ""))
     result = one.history.result
-    measured = {} if result is None else {"loss": result.loss, "accuracy": result.accuracy}
+    measured = result.values if result else {}
     evaluations = [
         EvalResult(
             task_type=pipeline or "other",
@@ -45,7 +44,6 @@ def make_header(one: Record) -> str:
             metric_value=round(value, 6),
         )
         for name, value in measured.items()
-        if value is not None
     ]
     data = ModelCardData(
         library_name="keras",
