@@ -21,7 +21,7 @@ from ftapp.runs import narration, outcome
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import EventReader, decode, read
 from ftapp.runs.events import AnyEvent, Evaluated, RunEnded, Stepped
-from ftapp.runs.history import History
+from ftapp.runs.history import Follower, History
 from ftapp.runs.run_folder import Run
 from ftapp.runs.steps import Steps
 from tests.support.files import FIXTURES
@@ -83,6 +83,34 @@ def test_lines_of_several_versions_are_read_in_one_file(tmp_path: Path) -> None:
     assert History.of_file(path).metrics == ["accuracy", "f1"]
 
 
+def test_long_files_are_read_alike_in_pieces_whatever_metrics_come_and_go(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    kinds: list[dict[str, float]] = [
+        {"accuracy": 0.5},
+        {"accuracy": 0.25, "f1": 0.5},
+        {},
+        {"a b-c": 1.0},
+        {"f1": 0.125},
+    ]
+    for number in range(1, 301):
+        log.write(step(number, **kinds[number // 60 % 5]))
+        if number % 50 == 0:
+            log.write(evaluated(number, 1.0, f1=0.5))
+        if number % 70 == 0:
+            with path.open("ab") as file:
+                file.write(f'{{"event":"step","time":1,"step":{number},"epoch":1,"loss":1,"accuracy":0.75,'.encode())
+                file.write(b'"rate":1,"seconds":1,"memory":1}\n{"event":"step","metrics":{"f1":2}}\n')
+    expected = read(path)
+    follower = Follower(path)
+    while follower.advance(3000):
+        pass
+    assert list(follower.history.steps) == [event for event in expected if isinstance(event, Stepped)]
+    assert follower.history.evaluations == [event for event in expected if isinstance(event, Evaluated)]
+    assert follower.history.damaged == 4
+    assert History.of_file(path).summary() == follower.history.summary()
+
+
 @pytest.mark.parametrize("damage", ['{"f1":1e41}', '{"f1":null}', '{"f1":"0.5"}', '{"":0.5}', "[0.5]", '{"f1":{}}'])
 def test_metrics_that_are_no_numbers_by_name_are_damage(damage: str) -> None:
     line = msgspec.json.encode(step(1, f1=0.5)).replace(b'{"f1":0.5}', damage.encode())
@@ -131,7 +159,7 @@ def test_reports_and_cards_show_metrics_by_their_names(tmp_path: Path) -> None:
     page = write(one).read_text("utf-8")
     for text in ("Test mean absolute error", "Mean absolute error", "F1"):
         assert text in page
-    assert "- Accuracy" not in card.card(one)
+    assert "- Accuracy:" not in card.card(one)
     assert "- Mean absolute error: 12.5000" in card.card(one)
 
 
