@@ -104,7 +104,7 @@ def _narrate(run: Run) -> str:
         history.apply(event)
         narrator.tell(event, history)
     result = {"recipe": facts["recipe"], "run": str(shown.folder), "status": run.status(history)}
-    result |= history.summary() | outcome.table(history, recipe.load(run.recipe_file))
+    result |= history.summary() | outcome.summarize_outcome(history, recipe.load(run.recipe_file))
     result["model"] = str(shown.model_folder) if history.saved else None
     print_result(result, console)
     return "\n".join(line.rstrip() for line in console.export_text().splitlines())
