@@ -13,7 +13,7 @@ from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.recipe.schema import MOST_SEEDS
+from ftapp.recipe.value_types import MOST_SEEDS
 from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
 from ftapp.runs.events import EventReader

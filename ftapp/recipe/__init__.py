@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from ftapp.recipe.overrides import of_arm as of_arm
     from ftapp.recipe.overrides import parse_value as parse_value
     from ftapp.recipe.schema import Augment as Augment
-    from ftapp.recipe.schema import Backend as Backend
     from ftapp.recipe.schema import Data as Data
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
     from ftapp.recipe.schema import Frozen as Frozen
-    from ftapp.recipe.schema import Head as Head
     from ftapp.recipe.schema import Measure as Measure
     from ftapp.recipe.schema import Model as Model
-    from ftapp.recipe.schema import Optimizer as Optimizer
     from ftapp.recipe.schema import Phase as Phase
-    from ftapp.recipe.schema import Precision as Precision
     from ftapp.recipe.schema import Recipe as Recipe
     from ftapp.recipe.schema import Samples as Samples
     from ftapp.recipe.schema import Section as Section
     from ftapp.recipe.schema import suits as suits
     from ftapp.recipe.schema import too_long as too_long
+    from ftapp.recipe.value_types import Backend as Backend
+    from ftapp.recipe.value_types import Head as Head
+    from ftapp.recipe.value_types import Optimizer as Optimizer
+    from ftapp.recipe.value_types import Precision as Precision
 
 _HOMES = {
     "ftapp.recipe.files": (
@@ -48,9 +48,9 @@ _HOMES = {
     ),
     "ftapp.recipe.overrides": "of_arm parse_value",
     "ftapp.recipe.schema": (
-        "Augment Backend Data Evaluate Finding Frozen Head Measure Model Optimizer Phase Precision Recipe Samples "
-        "Section suits too_long"
+        "Augment Data Evaluate Finding Frozen Measure Model Phase Recipe Samples Section suits too_long"
     ),
+    "ftapp.recipe.value_types": "Backend Head Optimizer Precision",
     "ftapp.common.resources": "bundled",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -43,14 +43,16 @@ def find(name: str) -> Path:
             if path.is_file():
                 return path
         except (OSError, RuntimeError, ValueError) as error:
-            raise RecipeError([Problem(name, "", f"a recipe is a TOML file that can be read: {error}")]) from error
+            raise RecipeError(
+                [Problem(name, "", f"the recipe cannot be read: {error}; a recipe is a TOML file")]
+            ) from error
         siblings = [str(path.parent / other.name) for other in path.parent.glob("*.toml")]
         raise RecipeError(
             [
                 Problem(
                     "",
                     "",
-                    f"a recipe is a TOML file or a name; there is no file '{name}'; "
+                    f"there is no file '{name}'; a recipe is a TOML file or a name; "
                     + nearest(name, siblings or bundled()),
                 )
             ]
@@ -87,7 +89,7 @@ def misnamed(file: Path) -> str | None:
     """What is wrong with a path as that of a new recipe, or None."""
     if file.suffix != ".toml":
         hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
-        return f"a recipe's file ends in .toml; got '{file}'{hint}"
+        return f"'{file}' does not end in .toml, as a recipe's file does{hint}"
     return f"'{file}' exists, and copy writes a new file" if file.exists() else None
 
 
@@ -160,7 +162,7 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
     for number, finding in enumerate(base.finding if base else []):
         for key, arm in (("arm", finding.arm), ("against", finding.against)):
             if arm is not None and arm not in arms:
-                message = f"a finding is of the recipe's arms; got '{arm}'; {nearest(arm, arms)}"
+                message = f"the recipe has no arm '{arm}' for a finding; {nearest(arm, arms)}"
                 problems.append(Problem(str(path), f"finding.{number}.{key}", message))
     if problems or base is None:
         raise RecipeError(list(dict.fromkeys(problems)))
@@ -260,7 +262,7 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
         problems.append(Problem(place, "arm", f"{quote(tables)} is no list of arms, which are tables such as [[arm]]"))
         return {}
     if len(tables) == 1:
-        problems.append(Problem(place, "arm", "a comparison has two arms or more; got 1"))
+        problems.append(Problem(place, "arm", "the recipe has one arm; a comparison has two arms or more"))
     arms: dict[str, dict[str, Any]] = {}
     for number, table in enumerate(tables):
         name = table.get("name")
@@ -269,7 +271,7 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
             message = f"{arrived}: an arm has a name of letters, digits, spaces and .+_- such as 'A full'"
             problems.append(Problem(place, f"arm.{number}.name", message))
         elif name in arms:
-            problems.append(Problem(place, f"arm.{name}", "arms have different names; got this one twice"))
+            problems.append(Problem(place, f"arm.{name}", "two arms have this name; arms have different names"))
         else:
             arms[name] = {key: value for key, value in table.items() if key != "name"}
     return arms
@@ -314,7 +316,9 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
-        raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
+        raise RecipeError(
+            [Problem(str(path), "", f"byte {error.start} is not UTF-8; a recipe is UTF-8 text")]
+        ) from error
     except (ValueError, RecursionError) as error:
         raise RecipeError([_not_toml(str(path), error)]) from error
     _check_depth(raw, str(path))
@@ -338,11 +342,13 @@ def _check_depth(raw: dict[str, Any], place: str) -> None:
         ]
         if not level:
             return
-    raise RecipeError([Problem(place, "", f"the tables of a recipe lie at most {_DEEPEST} deep in each other")])
+    raise RecipeError(
+        [Problem(place, "", f"its tables lie too deep in each other; a recipe has at most {_DEEPEST} levels")]
+    )
 
 
 def _not_toml(place: str, error: Exception) -> Problem:
-    return Problem(place, "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")
+    return Problem(place, "", f"this is not TOML: {str(error)[0].lower()}{str(error)[1:]}")
 
 
 def _check(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe | None:

@@ -117,11 +117,9 @@ class Rule(Selections):
     def _without_verb(cls, text: str) -> str:
         verb, _, rest = text.partition(" ")
         if verb not in ("freeze", "train"):
-            raise ValueError(
-                f"a rule begins with 'freeze' or 'train'; got '{text}'; {nearest(verb, ('freeze', 'train'))}"
-            )
+            raise ValueError(f"'{text}' begins with neither 'freeze' nor 'train'; {nearest(verb, ('freeze', 'train'))}")
         if not rest.strip():
-            raise ValueError(f"a rule names what it is about; got '{text}'; for example '{verb} attention & last:4'")
+            raise ValueError(f"'{text}' names no layers; name some, for example '{verb} attention & last:4'")
         return rest
 
     @property
@@ -140,12 +138,12 @@ def _parse_term(text: str, whole: str) -> Term:
     negated = text.startswith("!")
     name = text.removeprefix("!").strip()
     if not name:
-        raise ValueError(f"every ',' and '&' of a rule stands between two selections; got '{whole}'")
+        raise ValueError(f"'{whole}' lacks a selection; every ',' and '&' stands between two")
     if ":" in name and not (_ENDS.fullmatch(name) or _BLOCKS.fullmatch(name)):
-        raise ValueError(f"a range is first:N, last:N or blocks[A:B]; got '{name}' in '{whole}'")
+        raise ValueError(f"'{name}' in '{whole}' is no range; a range is first:N, last:N or blocks[A:B]")
     if not _NAME.fullmatch(name.replace(":", "")):
         raise ValueError(
-            f"a selection is a group, a range of blocks or a layer's name or glob; got '{name}' in '{whole}'"
+            f"'{name}' in '{whole}' is no selection: a group, a range of blocks, or a layer's name or glob"
         )
     return Term(name, negated)
 
@@ -178,4 +176,4 @@ def find_unmatched(rules: Sequence[Selections], layers: Sequence[WeightedLayer])
 
 def say_nothing_trains(rules: Sequence[str]) -> str:
     """Return the message about a phase whose rules freeze everything."""
-    return f"a phase trains at least one layer; {list(rules)} freeze all; add for example 'train head'"
+    return f"{list(rules)} freeze all layers; a phase trains at least one layer; add for example 'train head'"

@@ -75,7 +75,7 @@ def parse(uri: str) -> Source:
         hint = f"did you mean '{guess}:{uri}'?" if guess else nearest(f"{scheme}:", choices)
         raise ValueError(f"'{uri}' has no scheme that is known; a source is SCHEME:NAME; {hint}")
     if not name:
-        raise ValueError(f"'{scheme}:' is followed by {'a path' if scheme in _LOCAL else 'a name'}; got '{uri}'")
+        raise ValueError(f"'{uri}' has no {'path' if scheme in _LOCAL else 'name'}; '{scheme}:' is followed by one")
     if scheme == "sklearn" and name not in _SKLEARN:
         raise ValueError(f"unknown data set '{name}' of scikit-learn; {nearest(name, _SKLEARN)}")
     if scheme == "gutenberg" and not name.isdecimal():

@@ -167,10 +167,10 @@ def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ({"at_least": None}, "a finding has 'at_least', 'at_most' or both; got neither"),
+        ({"at_least": None}, "neither 'at_least' nor 'at_most' is given; a finding has one of them or both"),
         ({}, "'loss' is of an arm 'against' another"),
         ({"measure": "trainable-share", "against": "A"}, "'trainable-share' is of one arm alone, without 'against'"),
-        ({"measure": "accuracy-after"}, "'step' goes with 'accuracy-after'"),
+        ({"measure": "accuracy-after"}, "'accuracy-after' lacks 'step'; 'step' goes with 'accuracy-after' alone"),
     ],
 )
 def test_findings_that_are_refused(keys: dict[str, object], told: str) -> None:
@@ -186,7 +186,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_finding_is_of_arms_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"finding\.0\.against: a finding is of the recipe's arms; got 'C'"):
+    with pytest.raises(RecipeError, match=r"finding\.0\.against: the recipe has no arm 'C' for a finding"):
         recipe.load(written(tmp_path, RECIPE.replace('against = "A"', 'against = "C"')))
 
 

@@ -79,13 +79,16 @@ def test_the_deciding_rule_is_told() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("frezze all", "a rule begins with 'freeze' or 'train'; got 'frezze all'; did you mean 'freeze'?"),
-        ("freeze", "a rule names what it is about; got 'freeze'"),
-        ("freeze attention &", "every ',' and '&' of a rule stands between two selections"),
-        ("freeze lst:4", "a range is first:N, last:N or blocks"),
-        ("freeze last:x", "a range is first:N, last:N or blocks"),
-        ("freeze a b", "a selection is a group, a range of blocks or a layer's name or glob; got 'a b'"),
-        ("", "a rule begins with"),
+        ("frezze all", "'frezze all' begins with neither 'freeze' nor 'train'; did you mean 'freeze'?"),
+        ("freeze", "'freeze' names no layers; name some"),
+        ("freeze attention &", "'freeze attention &' lacks a selection; every ',' and '&' stands between two"),
+        ("freeze lst:4", "'lst:4' in 'freeze lst:4' is no range; a range is first:N, last:N or blocks"),
+        ("freeze last:x", "'last:x' in 'freeze last:x' is no range"),
+        (
+            "freeze a b",
+            "'a b' in 'freeze a b' is no selection: a group, a range of blocks, or a layer's",
+        ),
+        ("", "'' begins with neither"),
     ],
 )
 def test_what_is_no_rule_is_refused(rule: str, message: str) -> None:
@@ -109,10 +112,10 @@ def test_selections_alone_are_read_as_those_of_a_rule() -> None:
     for text in ("head", "attention & !last:3", "layer_norm, head"):
         assert Selections(text).selections == Rule(f"train {text}").selections
     with pytest.raises(
-        ValueError, match=re.escape("a range is first:N, last:N or blocks[A:B]; got 'lst:4' in 'lst:4'")
+        ValueError, match=re.escape("'lst:4' in 'lst:4' is no range; a range is first:N, last:N or blocks[A:B]")
     ):
         Selections("lst:4")
-    with pytest.raises(ValueError, match="stands between two selections; got ''"):
+    with pytest.raises(ValueError, match="'' lacks a selection"):
         Selections("")
     (message,) = find_unmatched([Selections("atention")], LAYERS)
     assert message == "'atention' matches no layer of this model; did you mean 'attention'?"

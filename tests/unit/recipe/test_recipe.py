@@ -157,8 +157,7 @@ def test_all_errors_come_at_once(file: Path) -> None:
         "mine.toml: data.source: 'tdfs:imdb_reviews' has no scheme that is known; a source is SCHEME:NAME; "
         "did you mean 'tfds:'?",
         "--set data.test=lots: data.test: 'lots' should be a valid number",
-        "mine.toml: phase.head.layers.1: a rule begins with 'freeze' or 'train'; got 'trian head'; "
-        "did you mean 'train'?",
+        "mine.toml: phase.head.layers.1: 'trian head' begins with neither 'freeze' nor 'train'; did you mean 'train'?",
         "mine.toml: phase.head.epoch: unknown key; did you mean 'epochs'?",
     ]
 
@@ -181,11 +180,11 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("phase.head.learning_rate={head = 'x'}", "phase.head.learning_rate.head: 'x' should be a valid number"),
         (
             "phase.head.learning_rate={'lst:2' = 1e-3}",
-            "phase.head.learning_rate.lst:2: a range is first:N, last:N or blocks[A:B]; got 'lst:2' in 'lst:2'",
+            "phase.head.learning_rate.lst:2: 'lst:2' in 'lst:2' is no range; a range is first:N, last:N or blocks[A:B]",
         ),
         (
             "phase.head.learning_rate={'attention & ' = 1e-3}",
-            "phase.head.learning_rate.attention & : every ',' and '&' of a rule stands between two selections; got",
+            "phase.head.learning_rate.attention & : 'attention &' lacks a selection; every ',' and '&' stands",
         ),
         ("phase.head.layer_decay=0", "phase.head.layer_decay: 0 is too small; the least is 0.01"),
         ("phase.head.layer_decay=1.5", "phase.head.layer_decay: 1.5 is too large; the most is 1"),
@@ -208,7 +207,7 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("phase.hed.epochs=", "phase: there is no phase 'hed'; did you mean 'head'?"),
         ("phase.head=", "phase: None is no table; a phase is a table of keys such as phase.head.epochs"),
         ("arm.A full.seed=", "arm: there is no arm 'A full'; there is nothing to choose from"),
-        ("profile=quick", "profile: a profile is not a key that --set changes; it is chosen by --profile NAME"),
+        ("profile=quick", "profile: --set changes no profile; --profile NAME chooses one"),
         ("phase.head.learning_rate.hed=", "phase.head.learning_rate.hed: this key is not there; there is nothing"),
         ("phase.head.batch_size=1000000000", "phase.head.batch_size: 1000000000 is too large; the most is 65536"),
         ("phase.head.learning_rate=1e308", "phase.head.learning_rate: 1e+308 is too large; the most is 100"),
@@ -223,18 +222,27 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ("data.test=1e12", "data.test: 1e+12 examples are too many; the most are 1000000000"),
         ("data.limit=0x" + "f" * 9000, "data.limit: a number of thousands of digits is too large"),
         ("seed=1.5", "seed: 1.5 should be a valid integer"),
-        ("data.test=1.5", "data.test: 1.5 is no size of a split: it is a share below 1 or a whole number of examples"),
-        ("data.test=0", "data.test: the result needs a test split, so this is above 0; got 0"),
+        (
+            "data.test=1.5",
+            "data.test: 1.5 is no size of a split; a size is a share below 1 or a whole number of examples",
+        ),
+        (
+            "data.test=0",
+            "data.test: there is no test split, since data.test = 0; the result needs one, such as data.test = 0.2",
+        ),
         (
             "data.validation=0",
             "evaluate.split: there is no validation split, since data.validation = 0; did you mean 'test'?",
         ),
-        ("data.validation=0.9", "data.test: validation and test leave nothing to train on; got 0.9 + 0.2"),
+        (
+            "data.validation=0.9",
+            "data.test: 0.9 + 0.2 of the examples leave none to train on; both together are below 1",
+        ),
         ("model.pooling=max", "model.pooling: this key does not go with task = 'text-classification'"),
         ("augment.rotation=3.0", "augment.rotation: this key does not go with task = 'text-classification'"),
         ('data.classes=["a", "b", "a"]', "data.classes: 'a' is named twice; each class has a name of its own"),
         ('data.classes=["a", " b"]', "data.classes: ' b' is no name of a class; a name has signs to see, and no space"),
-        ('data.classes=["a"]', "data.classes: ['a'] are too few; classification takes at least two classes"),
+        ('data.classes=["a"]', "data.classes: ['a'] are too few classes; classification takes at least two"),
         ("data.source=sklearn:digts", "data.source: unknown data set 'digts' of scikit-learn; did you mean 'digits'?"),
         (
             "data.source=sklearn:digits",
@@ -345,7 +353,8 @@ def test_a_sequence_too_long_for_a_local_preset_is_refused(file: Path, tmp_path:
 
 def test_a_phase_has_one_length(file: Path) -> None:
     assert problems(edited(file, "steps = 10", "steps = 10\nepochs = 2")) == [
-        "mine.toml: phase.finetune: a phase has either 'epochs' or 'steps'; got epochs = 2 and steps = 10"
+        "mine.toml: phase.finetune: this phase has both, epochs = 2 and steps = 10; "
+        "a phase has either 'epochs' or 'steps'"
     ]
 
 
@@ -361,8 +370,8 @@ def test_an_error_is_laid_at_the_profile_that_made_it(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"title = ", "a recipe is TOML; invalid value"),
-        (b"title = '\xff'", "a recipe is UTF-8 text; byte 9 is not"),
+        (b"title = ", "this is not TOML: invalid value"),
+        (b"title = '\xff'", "byte 9 is not UTF-8; a recipe is UTF-8 text"),
         (b"profile = 3", "3 is no profile; profiles are tables such as [profile.quick]"),
         (b"phase = 3", "phase: 3 should be a valid list"),
         (b"phase = [3]", "phase.0: 3 should be a valid dictionary"),
@@ -461,7 +470,7 @@ def test_every_number_of_a_recipe_has_bounds() -> None:
 def test_tables_in_tables_without_end_are_refused(file: Path) -> None:
     for text in ("[a" + ".a" * 3000 + "]\n", "[title" + ".a" * 3000 + "]\n", "x = " + "[" * 200 + "]" * 200 + "\n"):
         file.write_text(text, encoding="utf-8")
-        assert "the tables of a recipe lie at most 32 deep" in problems(file)[0]
+        assert "its tables lie too deep in each other; a recipe has at most 32 levels" in problems(file)[0]
 
 
 def test_every_preset_of_keras_hub_is_known() -> None:
