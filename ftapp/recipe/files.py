@@ -61,8 +61,10 @@ def find(name: str) -> Path:
 
 
 def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
-    """Copy a recipe with its comments. Raises RecipeError when the new file exists and is not to be replaced, cannot be
-    written or has no name for a recipe.
+    """Copy a recipe with its comments.
+
+    Raises:
+        RecipeError: The new file exists and `replace` is not set, cannot be written, or has no name for a recipe.
     """
     message = misnamed(file)
     if file.is_file() and message is not None and file.suffix == ".toml":
@@ -81,12 +83,12 @@ def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
 
 
 def _free(file: Path) -> Path:
-    """The path of a file that is not there yet, by a number behind the name."""
+    """Return the path of a new file, by a number behind the name."""
     return next(path for n in range(2, 10**6) if not (path := file.with_stem(f"{file.stem}-{n}")).exists())
 
 
 def misnamed(file: Path) -> str | None:
-    """What is wrong with a path as that of a new recipe, or None."""
+    """Return why a path cannot be that of a new recipe; None when it can."""
     if file.suffix != ".toml":
         hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
         return f"'{file}' does not end in .toml, as a recipe's file does{hint}"
@@ -95,11 +97,13 @@ def misnamed(file: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A recipe with its arms, the variants of one job that are to be compared.
+    """A recipe with its arms, which are variants of one job to compare.
 
-    base: the recipe without them; arms: each arm's resolved recipe by its name, in order, empty where there are none;
-    changes: the keys that each arm overrides, as they stand in the recipe, without those that --set overrides in turn;
-    findings: what arms are expected to show.
+    Attributes:
+        base: The recipe without its arms.
+        arms: The resolved recipe of each arm by its name, in order; empty without arms.
+        changes: The keys that each arm overrides, as the recipe writes them, without those that --set changes too.
+        findings: The results that the arms are expected to show.
     """
 
     base: Recipe
@@ -108,7 +112,7 @@ class Experiment:
     findings: list[Finding]
 
     def to_toml(self) -> str:
-        """The recipe as TOML text with its arms, that reads back to the same experiment."""
+        """Write the recipe with its arms as TOML text that reads back to the same experiment."""
         arms = [{"name": name} | change for name, change in self.changes.items()]
         findings = [finding.model_dump(exclude_none=True) for finding in self.findings]
         lists = {"arm": arms, "finding": findings}
@@ -118,7 +122,8 @@ class Experiment:
 def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, apply a profile and `key=value` overrides, and check everything, its arms included.
 
-    Raises RecipeError with all problems at once.
+    Raises:
+        RecipeError: The recipe has problems; the error has all of them.
     """
     return load_experiment(path, profile, overrides).base
 
@@ -126,10 +131,16 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
 def tables(
     path: Path, profile: str | None = None, overrides: Sequence[str] = (), arm: str | None = None
 ) -> dict[str, Any]:
-    """The raw tables of a recipe file with what can be applied of a profile and overrides, unchecked: of one of its
-    arms, or of the recipe without them.
+    """Read the raw tables of a recipe file, with a profile and overrides as far as they apply, unchecked.
 
-    Raises RecipeError when the file is not readable as TOML.
+    Args:
+        path: The recipe's file.
+        profile: The name of a profile.
+        overrides: Texts `key=value`.
+        arm: The name of an arm; None for the recipe without its arms.
+
+    Raises:
+        RecipeError: The file is not TOML.
     """
     problems: list[Problem] = []
     stages = _stages(path, profile, overrides, problems)
@@ -139,16 +150,18 @@ def tables(
 
 
 def arm_names(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> list[str]:
-    """The names of a recipe's arms, as far as they have any. Raises as `tables`."""
+    """Return the names of a recipe's arms, as far as they have any; raises as `tables` does."""
     problems: list[Problem] = []
     return list(_arms(_stages(path, profile, overrides, problems), problems))
 
 
 def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
-    """The same with the recipe's arms: an arm overrides the recipe and its profile. `overrides` are laid over the
-    recipe and every arm or, where they begin with `arm.NAME.`, over one, in their order.
+    """Read a recipe with its arms; an arm overrides the recipe and its profile.
 
-    Raises RecipeError with all problems of the recipe and of every arm at once.
+    Overrides apply in their order to the recipe and every arm or, where they begin with `arm.NAME.`, to one arm.
+
+    Raises:
+        RecipeError: The recipe or an arm has problems; the error has all of them.
     """
     problems: list[Problem] = []
     stages = _stages(path, profile, overrides, problems)
@@ -278,7 +291,11 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
 
 
 def parse(text: str) -> Recipe:
-    """A resolved recipe, without profiles, from TOML text. Raises RecipeError with all problems at once."""
+    """Parse a resolved recipe, without profiles, from TOML text.
+
+    Raises:
+        RecipeError: The recipe has problems; the error has all of them.
+    """
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -292,12 +309,16 @@ def parse(text: str) -> Recipe:
 
 
 def profiles(path: Path) -> list[str]:
-    """The names of the profiles in a recipe file. Raises RecipeError when it is not readable as TOML."""
+    """Return the names of the profiles in a recipe file.
+
+    Raises:
+        RecipeError: The file is not TOML.
+    """
     return list(read(path).get("profile", {}))
 
 
 def hubless_profiles(path: Path) -> list[str]:
-    """The profiles of a recipe file whose preset and data need no model or data hub."""
+    """Return the profiles of a recipe file whose preset and data come from no hub."""
 
     def is_hubless(name: str) -> bool:
         try:
@@ -310,7 +331,11 @@ def hubless_profiles(path: Path) -> list[str]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
+    """Read the raw tables of a recipe file.
+
+    Raises:
+        RecipeError: The file is not TOML in UTF-8.
+    """
     try:
         raw: dict[str, Any] = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except OSError as error:

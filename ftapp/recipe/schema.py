@@ -246,8 +246,7 @@ class Evaluate(Section):
 
 
 class Samples(Section):
-    """Texts that a causal language model continues before and after the training and, with `every`, every so many
-    steps of it.
+    """Texts that a causal language model continues before and after the training, and at steps of it with `every`.
 
     With `common`, the share of what it writes that is among so many of the most frequent tokens of the training text is
     measured too, over `draws` texts for each prompt.
@@ -375,7 +374,7 @@ class Recipe(Section):
         return self.augment if self.augment and self.augment.changes_anything else None
 
     def tables(self) -> dict[str, Any]:
-        """The recipe as the tables that TOML has it in, defaults included."""
+        """Return the recipe as tables of TOML, defaults included."""
         tables = self.model_dump(exclude_none=True)
         for section, _, key in (key.partition(".") for key in FOREIGN[self.task]):
             tables.get(section, {}).pop(key, None)
@@ -384,10 +383,10 @@ class Recipe(Section):
         return tables
 
     def to_toml(self) -> str:
-        """The recipe as TOML text, defaults included, that reads back to the same recipe."""
+        """Write the recipe as TOML text, defaults included, that reads back to the same recipe."""
         return tomli_w.dumps(self.tables())
 
 
 def too_long(wanted: int, longest: int) -> str:
-    """What to say of a sequence length that is beyond a model's positions."""
-    return f"this model reads at most {longest} tokens; got {wanted}; the nearest valid choice is {longest}"
+    """Return the message about a sequence length beyond a model's positions."""
+    return f"{wanted} tokens are too many; this model reads at most {longest}"

@@ -1,4 +1,4 @@
-"""Checks a recipe's tables: the rule that each wrong key breaks, what arrived, and the nearest valid choice."""
+"""Checks a recipe's tables; each wrong key gets a message with its value, the rule, and the nearest valid choice."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from ftapp.recipe.value_types import MARKS
 
 
 def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]:
-    """The recipe that some tables make, None where they make none, and their problems: each key with what is wrong."""
+    """Check raw tables.
+
+    Returns:
+        The recipe, None where the tables make none; and the problems, each a key with a message.
+    """
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        return None, list(dict.fromkeys(_explained(item, table_names(raw.get("phase"))) for item in error.errors()))
+        return None, list(dict.fromkeys(_explain(item, table_names(raw.get("phase"))) for item in error.errors()))
     return recipe, list(_conflicts(recipe))
 
 
@@ -72,8 +76,8 @@ _BOUNDS = {
 }
 
 
-def _explained(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
-    """Pydantic's error in our words: the key, and what is wrong with the value, the rule and the nearest choice."""
+def _explain(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
+    """Translate an error of Pydantic into a key and a message."""
     path, fields = _walk(error["loc"])
     if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
         path[1] = shorten(phase_names[int(path[1])])

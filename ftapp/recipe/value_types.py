@@ -158,5 +158,5 @@ LearningRate = Annotated[
 ClassNames = Annotated[list[str], AfterValidator(_check_classes)]
 Encoding = Annotated[str, AfterValidator(_check_encoding)]
 PhaseName = Annotated[str, AfterValidator(_check_phase_name)]
-PresetUri = Annotated[str, AfterValidator(presets.checked)]
-SourceUri = Annotated[str, AfterValidator(sources.checked)]
+PresetUri = Annotated[str, AfterValidator(presets.resolve)]
+SourceUri = Annotated[str, AfterValidator(sources.resolve)]

@@ -94,7 +94,7 @@ def test_texts(text_recipe: str, tmp_path: Path) -> None:
     ("change", "code", "message"),
     [
         ("data.label_column=text2", 2, "there is no column 'text2'; the columns are 'text', 'label'; --set"),
-        ("model.sequence_length=64", 2, "this model reads at most 32 tokens; got 64"),
+        ("model.sequence_length=64", 2, "64 tokens are too many; this model reads at most 32"),
     ],
 )
 def test_what_is_wrong_is_said(text_recipe: str, tmp_path: Path, change: str, code: int, message: str) -> None:

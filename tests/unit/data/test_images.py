@@ -127,7 +127,7 @@ def test_a_missing_file_is_not_one_of_another_kind(tmp_path: Path) -> None:
     for name in (".rel.csv", "rel.sh", "reviews.csv"):
         (tmp_path / name).write_text("text,label\n")
     with pytest.raises(ValueError, match=r"there is no file '.*rel\.csv'; (choose from|did you mean) 'reviews\.csv'"):
-        sources.checked(f"csv:{tmp_path}/rel.csv")
+        sources.resolve(f"csv:{tmp_path}/rel.csv")
 
 
 def test_problems_of_a_folder(pets: Path, tmp_path: Path) -> None:

@@ -346,8 +346,7 @@ def test_a_sequence_too_long_for_a_local_preset_is_refused(file: Path, tmp_path:
     for config in ('{"config": {"max_sequence_length": 32}}', '{"max_position_embeddings": 32}'):
         (preset / "config.json").write_text(config, encoding="utf-8")
         assert problems(file, f"model.preset={preset}") == [
-            f"--set model.preset={preset}: model.sequence_length: "
-            "this model reads at most 32 tokens; got 64; the nearest valid choice is 32"
+            f"--set model.preset={preset}: model.sequence_length: 64 tokens are too many; this model reads at most 32"
         ]
 
 
