@@ -142,8 +142,11 @@ def _without_copies(texts: Texts) -> tuple[Texts, int]:
 
 
 def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int, list[str]]:
-    """The indices of the train, validation and test splits, each ascending; how many duplicates were dropped; and in a
-    sentence, if there were any, how many examples were dropped since equal ones have other labels.
+    """Divide a source's examples without duplicates.
+
+    Returns:
+        The indices of the train, validation and test splits, each ascending; the number of duplicates dropped; and a
+        sentence about examples dropped because equal ones have other labels, if there are any.
     """
     given = examples.given_split
     membership = np.full(len(examples), TRAIN, np.int8) if given is None else given

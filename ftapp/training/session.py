@@ -168,7 +168,7 @@ def calibrate(
         prepare: has the features of examples kept, if any are; False when the run is to end.
         progress: called with the examples done and in all; False when the run is to end.
     """
-    if heads.normalization(stage.model) is None:
+    if heads.find_normalization(stage.model) is None:
         return
     first = epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
     chosen = np.concatenate(first)[: statistics_examples(phase, len(train), is_known=stage.is_known)]

@@ -268,9 +268,9 @@ class Inspector:
         made = []
         for row in range(len(inputs["token_ids"])):
             tokens = inputs["token_ids"][row, : int(inputs["padding_mask"][row].sum())]
-            drawn = augmenter.drawn(tokens, (*BatchKey(parsed.seed, 0, 0, 0), row))
+            drawn = augmenter.draw(tokens, (*BatchKey(parsed.seed, 0, 0, 0), row))
             label = found.classes[int(train.labels[row])]
-            made.append(preview.rewritten(label, augmenter.pieces(tokens), *drawn))
+            made.append(preview.rewritten(label, augmenter.split_text(tokens), *drawn))
         return tuple(made)
 
     def survey(self, request: Request, recipe: str) -> Survey:
