@@ -377,10 +377,10 @@ def _not_toml(place: str, error: Exception) -> Problem:
 
 
 def _check(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe | None:
-    """The recipe that the last stage holds. Adds its problems, each laid at the first stage that shows it."""
-    found = [validate(raw) for _, raw in stages]
-    recipe, final = found[-1]
+    """Check the last stage and return its recipe; add its problems, each with the first stage that shows it."""
+    recipe, final = validate(stages[-1][1])
+    seen = [*(validate(raw)[1] for _, raw in stages[:-1] if final), final]
     for key, message in final:
-        origin = next(place for (place, _), (_, seen) in zip(stages, found, strict=True) if (key, message) in seen)
+        origin = next(place for (place, _), shown in zip(stages, seen, strict=True) if (key, message) in shown)
         problems.append(Problem(origin, key, message))
     return recipe

@@ -21,8 +21,6 @@ import msgspec
 from ftapp import recipe as recipes
 from ftapp.analysis import advice
 from ftapp.common.errors import Problem, RecipeError, RunError
-from ftapp.models.keras_internals import own_weights
-from ftapp.models.layers import describe_layers, own_variables, size_of
 from ftapp.recipe import Phase, Recipe, sources
 from ftapp.recipe.layer_rules import Rule, WeightedLayer
 from ftapp.rpc import service, structure_cache
@@ -47,6 +45,8 @@ class _Held:
     """A model in memory, with what costs are told from. Its flags and weights are used under `lock` alone."""
 
     def __init__(self, pretrained: Pretrained, model: Any, calls: list[Call] | None) -> None:
+        from ftapp.models.layers import describe_layers
+
         self.pretrained, self.model, self.calls = pretrained, model, calls
         self.layers = describe_layers(model, pretrained.backbone)
         self.lock = threading.Lock()
@@ -455,6 +455,8 @@ def _derived(held: _Held, flops: int) -> float | None:
 def _structure(held: _Held, classes: int | None) -> Structure:
     """The model's layers as the interface draws them."""
     from ftapp.models import flops
+    from ftapp.models.keras_internals import own_weights
+    from ftapp.models.layers import own_variables, size_of
 
     shapes: dict[int, tuple[int, ...] | None] = {}
     for call in held.calls or ():
