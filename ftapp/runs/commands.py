@@ -105,14 +105,24 @@ class Control:
     Each of STOP_SIGNALS and the command Stop is a request to end after the current step and to save; how often it comes
     makes no difference, since batch systems signal a command and its run alike. While there is nothing to lose, a
     signal ends the run at once, and so does AT_ONCE at any time but while the run saves. The job sets `can_wait`
-    when there is something to lose, and counts its `steps`. A closed terminal (SIGHUP) is no matter of a run.
+    when there is something to lose. A closed terminal (SIGHUP) is no matter of a run.
 
     stopping: whether the run is to end after its current step.
     """
 
-    def __init__(self, run: Run, log: EventLog, disk: FullDisk | None = None) -> None:
-        """disk: lets the run wait while its disk is full; without it that is an OSError."""
-        self._folder, self._log, self._disk = run.folder, log, disk
+    def __init__(
+        self, run: Run, log: EventLog, disk: FullDisk | None = None, count_steps: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Listen to a run's file and to signals.
+
+        Args:
+            run: The run.
+            log: Where commands are answered.
+            disk: Lets the run wait while its disk is full; without it that is an OSError.
+            count_steps: Gives the steps of the run that are done.
+        """
+        self._folder, self._log, self._disk, self._count_steps = run.folder, log, disk, count_steps
+        self._start = time.perf_counter()
         self._file, self._tail, self._size = run.control_file, Tail(run.control_file), 0
         self._seen: set[str] = set()
         self._orders: deque[AnyCommand] = deque()
@@ -120,13 +130,17 @@ class Control:
         self._stood = 0.0
         self.stopping = False
         self.can_wait = False
-        self.steps = 0
         self._is_saving = False
         self._has_raised = False
         for number in STOP_SIGNALS:
             signal.signal(number, self._request_stop)
         signal.signal(AT_ONCE, self._end_at_once)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    @property
+    def steps(self) -> int:
+        """The steps of the run that are done."""
+        return self._count_steps()
 
     def wanted(self) -> bool:
         """Whether the run should end after its current step."""
@@ -163,9 +177,12 @@ class Control:
         return not self.stopping
 
     def clock(self) -> float:
-        """Seconds on a clock that stands still while the run is paused, carries out commands, or waits for room."""
+        """Seconds since the process began to listen.
+
+        The clock stands still while the run is paused, carries out commands, or waits for room on its disk.
+        """
         waited = self._disk.seconds if self._disk else 0.0
-        return time.perf_counter() - self._stood - waited
+        return time.perf_counter() - self._start - self._stood - waited
 
     def close(self) -> None:
         """Answer the commands that came too late."""

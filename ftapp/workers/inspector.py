@@ -6,7 +6,6 @@ for the last recipe it keeps, so that toggling layers costs milliseconds. Keras 
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import sys
@@ -23,6 +22,7 @@ from ftapp.analysis import advice
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Phase, Recipe, sources
 from ftapp.recipe.layer_rules import Rule, WeightedLayer
+from ftapp.recipe.schedule import count_steps
 from ftapp.rpc import service, structure_cache
 from ftapp.rpc.messages import Costs, Grid, Layer, Preview, Rewritten, Structure, Survey, Timing, Tokens
 from ftapp.rpc.service import Request
@@ -96,7 +96,8 @@ class Inspector:
         held = self._held(parsed, request, classes)
         from ftapp.freezing import cut, feature_cache
         from ftapp.freezing.layer_plan import plan_layers
-        from ftapp.training import cost_estimate, session
+        from ftapp.training import cost_estimate
+        from ftapp.training.feature_choice import choose_features
 
         plan = plan_layers(held.layers, spec.layers)
         _check(spec, plan.problems)
@@ -105,11 +106,11 @@ class Inspector:
         choice, examples, steps, epochs, error = None, None, None, None, None
         try:
             splits = self._splits(parsed, request, held.pretrained.preprocessor)
-            choice = session.choose(parsed, spec, found, below, splits)
+            choice = choose_features(parsed, spec, found, below, splits)
             if choice.cached and (refused := feature_cache.check_quota(choice.size)):
                 choice = msgspec.structs.replace(choice, cached=False, reason=refused)
             examples = len(splits.train)
-            steps, per_epoch = session.epochs(spec, examples)
+            steps, per_epoch = count_steps(spec, examples)
             epochs = steps / per_epoch
         except (RecipeError, RunError) as raised:
             error = str(raised)
@@ -139,13 +140,11 @@ class Inspector:
         held = self._held(parsed, request, classes)
         import numpy as np
 
-        from ftapp.freezing import freeze
         from ftapp.freezing.layer_plan import plan_layers
         from ftapp.models import backend
-        from ftapp.training import cost_estimate, session
-        from ftapp.training.instrumented_model import values
-        from ftapp.training.phases import compiled
-        from ftapp.workers.planner import median
+        from ftapp.training import cost_estimate
+        from ftapp.training.probe import median_seconds, time_step
+        from ftapp.training.session import PhaseSession
 
         plan = plan_layers(held.layers, spec.layers)
         _check(spec, plan.problems)
@@ -159,18 +158,14 @@ class Inspector:
         with held.lock:
             request.progress("timing a few steps")
             held.model.compile(jit_compile=backend.jit_compile())
-            inputs, targets = splits.train.inputs(batch, None), splits.train.targets(batch)
-            forward = median(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
-            freeze.apply(held.model, plan)
+            inputs = splits.train.inputs(batch, None)
+            forward = median_seconds(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
             weights = [(each, each.numpy()) for each in plan.changing]
             try:
-                with session.staged(parsed, spec, held.model, plan, splits) as made:
-                    cached = made.choice.cached
-                    compiled(parsed, spec, made.model, plan)
-                    given = made.features["train"].zeros(batch) if made.features else inputs
-                    once = functools.partial(made.model.train_on_batch, given, targets, return_dict=True)
-                    step = median(lambda: values(once()), warm_up=1, timed=2)
-                    estimate = cost_estimate.estimate(spec, held.calls, plan, made.below, cached=cached)
+                with PhaseSession(parsed, phase, held.model, plan, splits) as session:
+                    cached = session.choice.cached
+                    step = time_step(session, batch, warm_up=1, timed=2)
+                    estimate = session.estimate(held.calls)
             finally:
                 # Later cuts find kept features by the weights below them.
                 for variable, value in weights:

@@ -19,6 +19,7 @@ from ftapp.common.watchdog import Watchdog
 from ftapp.runs.commands import Control
 from ftapp.runs.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
 from ftapp.runs.run_folder import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
+from ftapp.training.state import TrainState
 
 # What backends call their errors of memory.
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
@@ -29,9 +30,9 @@ def main(folder: Path) -> int:
     run = Run(folder)
     disk = FullDisk(run.disk_lock_file)
     log = EventLog(run.events_file, disk)
-    control = Control(run, log, disk)
-    begun = control.clock()
-    watchdog = Watchdog(control.stands, _end_stuck(EventLog(run.events_file), control, begun))
+    state = TrainState()
+    control = Control(run, log, disk, lambda: state.position.run_step)
+    watchdog = Watchdog(control.stands, _end_stuck(EventLog(run.events_file), control))
     error, problems = None, []
     status: Status
     try:
@@ -53,7 +54,7 @@ def main(folder: Path) -> int:
             found = data.read_early(recipe, progress)
             from ftapp.training import job
 
-            job.train(recipe, found, run, log, control, progress)
+            job.do_job(recipe, found, run, log, control, state, progress)
         status = "interrupted" if control.stopping else "done"
     except KeyboardInterrupt:
         status, error = "interrupted", "interrupted before the model was saved"
@@ -76,7 +77,7 @@ def main(folder: Path) -> int:
         time=time.time(),
         status=status,
         steps=control.steps,
-        seconds=control.clock() - begun,
+        seconds=control.clock(),
         error=error,
         problems=problems,
     )
@@ -89,14 +90,14 @@ def main(folder: Path) -> int:
     return EXIT_CODES[status]
 
 
-def _end_stuck(log: EventLog, control: Control, begun: float) -> Callable[[str], None]:
+def _end_stuck(log: EventLog, control: Control) -> Callable[[str], None]:
     """What ends a process whose main thread is stuck. log: opened while there was memory."""
 
     def end(error: str) -> None:
         try:
             faulthandler.dump_traceback(all_threads=True)  # where it is stuck, in the run's log
-            seconds = control.clock() - begun
-            log.write(RunEnded(time=time.time(), status="failed", steps=control.steps, seconds=seconds, error=error))
+            seconds, steps = control.clock(), control.steps
+            log.write(RunEnded(time=time.time(), status="failed", steps=steps, seconds=seconds, error=error))
         finally:
             os._exit(EXIT_CODES["failed"])
 

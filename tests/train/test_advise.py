@@ -21,7 +21,7 @@ from ftapp.data.encoded import Images
 from ftapp.models import build
 from ftapp.models.layers import block_ends
 from ftapp.recipe import Recipe
-from ftapp.training.job import check_phases
+from ftapp.training.build_model import check_phases
 from tests.support.presets import Tiny, few_photos
 
 

@@ -19,15 +19,16 @@ from PIL import Image
 from ftapp import recipe
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.data.encoded import load_encoded
-from ftapp.freezing import freeze
 from ftapp.models import build
 from ftapp.models.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules
+from ftapp.recipe.schedule import count_steps
 from ftapp.rpc import structure_cache
 from ftapp.rpc.clients import Inspector as Client
 from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
-from ftapp.training import cost_estimate, session
+from ftapp.training import cost_estimate
+from ftapp.training.session import PhaseSession
 from ftapp.workers.inspector import Inspector
 from tests.support.plans import make_plan
 from tests.support.presets import Tiny
@@ -155,13 +156,13 @@ def test_costs_are_those_of_a_plan(each: Recipe, asked: Asked, layers: list[str]
     pretrained, model = built(each)
     splits = load_encoded(each, pretrained.preprocessor, lambda *told: None)
     plan = make_plan(model, pretrained.backbone, phase.layers)
-    freeze.apply(model, plan)
-    with session.staged(each, phase, model, plan, splits) as made:
+    chosen = each.model_copy(update={"phase": [phase, *each.phase[1:]]})
+    with PhaseSession(chosen, 0, model, plan, splits) as made:
         assert costs.choice == made.choice
         calls = cost_estimate.calls_of(each, model)
         assert costs.estimate == cost_estimate.estimate(phase, calls, plan, made.below, cached=made.choice.cached)
     assert costs.examples == len(splits.train)
-    assert (costs.steps, costs.steps / costs.epochs) == session.epochs(phase, len(splits.train))
+    assert (costs.steps, costs.steps / costs.epochs) == count_steps(phase, len(splits.train))
     assert costs.trainable == plan.trainable_parameters
     assert (costs.step, costs.basis) == (None, None)
 

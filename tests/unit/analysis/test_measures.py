@@ -10,7 +10,7 @@ import pytest
 
 from ftapp.analysis.metrics.confusion import count_confusion
 from ftapp.training.drift import Drift
-from ftapp.training.instrumented_model import instrumented, values
+from ftapp.training.instrumented_model import instrument, read_values
 from tests.support.plans import make_plan
 
 
@@ -84,9 +84,9 @@ def test_an_instrumented_model_gives_what_the_plain_one_does_and_predictions() -
     model.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
     plain = model.test_on_batch(x, y, return_dict=True)
     for predicts in (True, False):
-        same = instrumented(model, predicts=predicts)
+        same = instrument(model, predicts=predicts)
         same.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
-        metrics, predicted = values(same.test_on_batch(x, y, return_dict=True))
+        metrics, predicted = read_values(same.test_on_batch(x, y, return_dict=True))
         assert metrics == {name: float(value) for name, value in plain.items()}
         if predicts:
             assert predicted is not None

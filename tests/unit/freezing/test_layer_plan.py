@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -12,9 +13,10 @@ from ftapp import recipe
 from ftapp.freezing import freeze
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.freezing.proof import Proof
+from ftapp.training.callbacks.last_good import LastGood
 from ftapp.training.drift import Drift
-from ftapp.training.last_good import LastGood
 from ftapp.training.layer_rates import multipliers
+from ftapp.training.state import Position, TrainState
 from tests.support.plans import make_plan
 
 
@@ -70,7 +72,10 @@ def test_variables_of_one_layer_can_train_and_stay() -> None:
     proof, drift, good = Proof(plan), Drift(), LastGood()
     drift.begin_phase(plan)
     drift.begin_step()
-    good.begin_phase(plan, 1)
+    session: Any = SimpleNamespace(plan=plan)
+    state = TrainState(position=Position(run_step=1))
+    good.on_phase_begin(session, state)
+    good.on_train_begin(state)
     before = [np.array(variable) for variable in plan.changing]
     train(model)
     found = proof.compare()
