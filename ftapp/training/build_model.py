@@ -46,7 +46,7 @@ def check_phases(recipe: Recipe, plans: Sequence[LayerPlan], model: keras.Model)
     problems += [
         Problem("", f"phase.{phase.name}.learning_rate", message)
         for phase, plan in planned
-        for message in layer_rates.problems(phase, plan)
+        for message in layer_rates.find_problems(phase, plan)
     ]
     problems += [
         Problem("", f"phase.{phase.name}.batch_size", message)

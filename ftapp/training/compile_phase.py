@@ -25,7 +25,7 @@ def compile_phase(recipe: Recipe, phase: Phase, model: InstrumentedModel, plan: 
         former: The optimizer of the phase before, from which moments are carried over; None at the start.
     """
     classifies = recipe.task != "causal-lm"
-    multipliers = layer_rates.multipliers(phase, plan)
+    multipliers = layer_rates.list_multipliers(phase, plan)
     if smoothing := recipe.model.label_smoothing:
         model.training_loss = heads.training_loss_for(recipe.model.head, smoothing)
     model.compile(

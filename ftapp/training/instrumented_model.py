@@ -37,7 +37,7 @@ class InstrumentedModel(keras.Model):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
         """What Keras hands out for a batch. It makes numbers of all but tuples, and would wait for the device."""
         results = super().compute_metrics(x, y, y_pred, sample_weight)
-        if (norm := gradient_norm.taken(self.optimizer)) is not None:
+        if (norm := gradient_norm.take_norm(self.optimizer)) is not None:
             results["gradient_norm"] = norm
         if self.predicts:
             results["predicted"] = keras.ops.argmax(y_pred, axis=-1)

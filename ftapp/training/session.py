@@ -166,7 +166,7 @@ class PhaseSession:
         freeze.apply(self.whole, self.plan)
         found = cut(self.whole, self.plan, dropout=self.recipe.frozen.dropout)
         halves: Cut | None = None if isinstance(found, str) else found
-        self.below = cost_estimate.calls_of(self.recipe, halves.frozen) if halves else []
+        self.below = cost_estimate.list_calls(self.recipe, halves.frozen) if halves else []
         self.is_known = halves is not None and halves.above == NORMALIZATION
         self.choice = choose_features(self.recipe, self.phase, found, self.below, self.splits)
         if not self.recipe.frozen.dropout:
@@ -196,8 +196,8 @@ class PhaseSession:
 
     def estimate(self, calls: list[Call] | None = None) -> Estimate | None:
         """Estimate the cost of a step. calls: of the whole model, measured if they are not given."""
-        calls = calls or cost_estimate.calls_of(self.recipe, self.whole)
-        return cost_estimate.estimate(self.phase, calls, self.plan, self.below, cached=self.choice.cached)
+        calls = calls or cost_estimate.list_calls(self.recipe, self.whole)
+        return cost_estimate.estimate_cost(self.phase, calls, self.plan, self.below, cached=self.choice.cached)
 
     def batches(self, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
         """Make the batches of the phase in order, ahead of their use, on another thread.

@@ -115,7 +115,7 @@ class Inspector:
         except (RecipeError, RunError) as raised:
             error = str(raised)
         cached = choice is not None and choice.cached
-        estimate = cost_estimate.estimate(spec, held.calls, plan, below, cached=cached)
+        estimate = cost_estimate.estimate_cost(spec, held.calls, plan, below, cached=cached)
         timed = _configuration(spec, plan, precision, cached=cached)
         step = held.timed.get(timed)
         derived = _derived(held, estimate.flops) if estimate else None
@@ -335,7 +335,7 @@ class Inspector:
             pretrained = build.load_pretrained(recipe, request.progress)
             keras.utils.set_random_seed(recipe.seed)
             model = build.build(recipe, pretrained, classes or 2)
-            return _Held(pretrained, model, cost_estimate.calls_of(recipe, model))
+            return _Held(pretrained, model, cost_estimate.list_calls(recipe, model))
 
         key = repr((recipe.task, recipe.model, recipe.precision, recipe.seed, classes))
         return self._model.get(key, make)

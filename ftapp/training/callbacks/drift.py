@@ -9,7 +9,7 @@ from ftapp.runs.events import Drifted, EventLog
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.evaluator import is_evaluated
 from ftapp.training.callbacks.step_log import StepLog
-from ftapp.training.drift import Drift
+from ftapp.training.drift import DriftMeter
 from ftapp.training.session import PhaseSession, StepResult
 from ftapp.training.state import TrainState
 
@@ -20,7 +20,7 @@ class DriftLog(Callback):
     def __init__(self, log: EventLog, control: Control, steps: StepLog) -> None:
         self._log, self._control, self._steps = log, control, steps
         self._session: PhaseSession
-        self._drift = Drift()
+        self._drift = DriftMeter()
 
     def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Measure the layers that train in this phase."""
@@ -56,7 +56,7 @@ class DriftLog(Callback):
                 time=time.time(),
                 step=step,
                 phase=self._session.phase.name,
-                since_start=self._drift.since_start(),
-                last_step=self._drift.step(),
+                since_start=self._drift.measure_run(),
+                last_step=self._drift.measure_step(),
             )
         )
