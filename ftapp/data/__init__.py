@@ -55,13 +55,13 @@ def load(spec: Data, task: str, seed: int, progress: Progress | None = None) -> 
     `progress` is told of downloads, of large files, and of the check of images. Raises RecipeError for data that cannot
     be used as it stands, with the file and the row or image; RunError when a download fails.
     """
-    with _uncollected():
+    with _garbage_collection_disabled():
         return split(_read(spec, task, progress), spec, seed)
 
 
 def documents(spec: Data, seed: int, progress: Progress | None = None) -> DocumentSplits:
     """Read and split the texts of a source for a causal language model; raises as `load` does."""
-    with _uncollected():
+    with _garbage_collection_disabled():
         return split_documents(cast(Texts, _read(spec, "causal-lm", progress)), spec, seed)
 
 
@@ -110,7 +110,7 @@ def _size(source: Source) -> int:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def _garbage_collection_disabled() -> Iterator[None]:
     """Switch the collection of garbage off until the context ends.
 
     The millions of rows of a large table have no cycles, and the search for cycles takes a fourth of the time.

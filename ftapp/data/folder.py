@@ -153,7 +153,7 @@ def _list(spec: Data, source: Source, findings: DataProblems) -> _Listing:
 
 
 def _layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
-    """Which folders are splits. Raises RecipeError when that cannot be told."""
+    """Which folders are splits. Raises RecipeError when that is in doubt."""
     try:
         return folder_layout.find(root, spec.split_folders)
     except NotADirectoryError:
@@ -239,15 +239,15 @@ def _check_images(paths: list[Path], findings: DataProblems, progress: Progress 
     """
     if not paths:
         return []
-    told = 0.0
+    reported = 0.0
     files: list[_File] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, (file, problem) in zip(paths, pool.map(_examine, paths), strict=True):
             files.append(file)
             if problem:
                 findings.add(path, f"this image cannot be decoded: {problem}")
-            if progress and (time.monotonic() - told > 0.1 or len(files) == len(paths)):
-                told = time.monotonic()
+            if progress and (time.monotonic() - reported > 0.1 or len(files) == len(paths)):
+                reported = time.monotonic()
                 progress("checking images", len(files), len(paths))
     return files
 

@@ -46,7 +46,7 @@ def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrai
         HubError: A hub cannot be reached.
     """
     preset = recipe.model.preset
-    with preset_files.resolved(preset, progress) as place:
+    with preset_files.resolve(preset, progress) as place:
         return _load(recipe, place)
 
 
@@ -73,7 +73,7 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
 
 def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:
     """Load the preset's preprocessor alone, set to the recipe's image size or sequence length; raises as above."""
-    with preset_files.resolved(recipe.model.preset, progress) as place:
+    with preset_files.resolve(recipe.model.preset, progress) as place:
         return _load_preprocessor(recipe, place)
 
 
@@ -126,7 +126,7 @@ def build_language_model(backbone: Any) -> keras.Model:
     return keras.Model(backbone.input, logits, name="causal_lm")
 
 
-def batch_normalized(model: keras.Model) -> list[Any]:
+def find_batch_normalization(model: keras.Model) -> list[Any]:
     """Return the layers that normalize by the mean and variance of a batch when they train.
 
     Layers without weights to train are left out, since `freeze.apply` lets them keep their statistics.

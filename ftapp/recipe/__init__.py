@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ftapp.recipe.files import arm_names as arm_names
     from ftapp.recipe.files import copy_to as copy_to
     from ftapp.recipe.files import find as find
+    from ftapp.recipe.files import find_name_problem as find_name_problem
     from ftapp.recipe.files import hubless_profiles as hubless_profiles
     from ftapp.recipe.files import load as load
     from ftapp.recipe.files import load_experiment as load_experiment
-    from ftapp.recipe.files import misnamed as misnamed
     from ftapp.recipe.files import parse as parse
     from ftapp.recipe.files import profiles as profiles
     from ftapp.recipe.files import read as read
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ftapp.recipe.files": (
-        "Experiment arm_names copy_to find hubless_profiles load load_experiment misnamed parse profiles read tables"
+        "Experiment arm_names copy_to find find_name_problem hubless_profiles load load_experiment parse profiles read "
+        "tables"
     ),
     "ftapp.recipe.overrides": "of_arm parse_value",
     "ftapp.recipe.schema": (

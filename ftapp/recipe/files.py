@@ -66,7 +66,7 @@ def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
     Raises:
         RecipeError: The new file exists and `replace` is not set, cannot be written, or has no name for a recipe.
     """
-    message = misnamed(file)
+    message = find_name_problem(file)
     if file.is_file() and message is not None and file.suffix == ".toml":
         message = (
             None if replace else f"{message}; --force replaces it, or choose another name, such as '{_free(file)}'"
@@ -87,7 +87,7 @@ def _free(file: Path) -> Path:
     return next(path for n in range(2, 10**6) if not (path := file.with_stem(f"{file.stem}-{n}")).exists())
 
 
-def misnamed(file: Path) -> str | None:
+def find_name_problem(file: Path) -> str | None:
     """Return why a path cannot be that of a new recipe; None when it can."""
     if file.suffix != ".toml":
         hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
@@ -143,16 +143,16 @@ def tables(
         RecipeError: The file is not TOML.
     """
     problems: list[Problem] = []
-    stages = _stages(path, profile, overrides, problems)
+    stages = _build_stages(path, profile, overrides, problems)
     change = _arms(stages, problems).get(arm or "", {})
-    found = _staged(stages, [("", change)], problems)[-1][1]
+    found = _add_stages(stages, [("", change)], problems)[-1][1]
     return {key: value for key, value in found.items() if key not in _OF_ARMS}
 
 
 def arm_names(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> list[str]:
     """Return the names of a recipe's arms, as far as they have any; raises as `tables` does."""
     problems: list[Problem] = []
-    return list(_arms(_stages(path, profile, overrides, problems), problems))
+    return list(_arms(_build_stages(path, profile, overrides, problems), problems))
 
 
 def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
@@ -164,12 +164,12 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
         RecipeError: The recipe or an arm has problems; the error has all of them.
     """
     problems: list[Problem] = []
-    stages = _stages(path, profile, overrides, problems)
+    stages = _build_stages(path, profile, overrides, problems)
     arms = _arms(stages, problems)
     stages = [(place, {key: value for key, value in each.items() if key != "arm"}) for place, each in stages]
     base = _check(stages, problems)
     resolved = {
-        name: _check(_staged(stages, [(f"{path} [arm.{name}]", change)], problems), problems)
+        name: _check(_add_stages(stages, [(f"{path} [arm.{name}]", change)], problems), problems)
         for name, change in arms.items()
     }
     for number, finding in enumerate(base.finding if base else []):
@@ -184,7 +184,7 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
     return Experiment(base.model_copy(update=alone), resolved_arms, arms, base.finding)
 
 
-def _stages(
+def _build_stages(
     path: Path, profile: str | None, overrides: Sequence[str], problems: list[Problem]
 ) -> list[tuple[str, dict[str, Any]]]:
     """The raw tables after each change to them, with the place of the change. Adds what cannot be to `problems`."""
@@ -197,7 +197,7 @@ def _stages(
     folder = path.absolute().parent
     raw = _anchor(raw, folder)
     changes = [(f"{path} [profile.{profile}]", _anchor(named[profile], folder))] if profile in named else []
-    stages = _staged([(str(path), raw)], changes, problems)
+    stages = _add_stages([(str(path), raw)], changes, problems)
     parsed: list[tuple[str, dict[str, Any]]] = []
     for override in overrides:
         try:
@@ -214,7 +214,7 @@ def _stages(
         # What the recipe says of its own source is not true of one of another kind, such as a user's own file.
         if _scheme(_data(change)) not in (None, _scheme(_data(stages[-1][1]))):
             change = {**change, "data": {**_data(change), **dict.fromkeys(_OF_SOURCE - named_keys)}}
-        stages = _staged(stages, [(place, change)], problems)
+        stages = _add_stages(stages, [(place, change)], problems)
         if "arm" not in change:
             stages[-1] = (stages[-1][0], _over_arms(stages[-1][1], change))
     return stages
@@ -253,19 +253,19 @@ def _over_arms(tables: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str
     return {**tables, "arm": [without(arm, change) if isinstance(arm, dict) else arm for arm in arms]}
 
 
-def _staged(
+def _add_stages(
     stages: Sequence[tuple[str, dict[str, Any]]],
     changes: Sequence[tuple[str, Mapping[str, Any]]],
     problems: list[Problem],
 ) -> list[tuple[str, dict[str, Any]]]:
     """The stages and, for each change, one more with it laid over the last. Adds what cannot be to `problems`."""
-    made = list(stages)
+    result = list(stages)
     for place, change in changes:
         try:
-            made.append((place, merge(made[-1][1], change)))
+            result.append((place, merge(result[-1][1], change)))
         except ValueError as error:
             problems.append(Problem(place, next(key for key in (*NAMED, "") if key in change or not key), str(error)))
-    return made
+    return result
 
 
 def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> dict[str, dict[str, Any]]:

@@ -195,11 +195,11 @@ def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> No
 
 def _describe(root: Path, parts: Mapping[Path, Role]) -> str:
     """What each part is for, such as "splits by folder: train from Train, test drawn from it"."""
-    told = []
+    sources = []
     for split in ("train", "validation", "test"):
         folders = [os.path.relpath(folder, root) for folder, each in parts.items() if each == split]
-        told.append(f"{split} from {' and '.join(folders)}" if folders else f"{split} drawn from the training split")
-    return f"splits by folder: {', '.join(told)}"
+        sources.append(f"{split} from {' and '.join(folders)}" if folders else f"{split} drawn from the training split")
+    return f"splits by folder: {', '.join(sources)}"
 
 
 def _unwrap(folder: Path) -> Path:

@@ -102,7 +102,7 @@ class Selections(str):
         """
         if type(text) is cls:
             return text
-        parsed = super().__new__(cls, text.strip())
+        parsed = super().__new__(cls, text)
         parsed.selections = _parse(cls._without_verb(parsed), parsed)
         return parsed
 
@@ -117,6 +117,10 @@ class Selections(str):
 
 class Rule(Selections):
     """`freeze` or `train` applied to every layer that one of the selections matches."""
+
+    def __new__(cls, text: str) -> Self:
+        """Parse a text without the space around it, as `Selections` does."""
+        return text if type(text) is cls else super().__new__(cls, text.strip())
 
     @classmethod
     def _without_verb(cls, text: str) -> str:
@@ -147,9 +151,7 @@ def _parse_term(text: str, whole: str) -> Term:
     if ":" in name and not (_ENDS.fullmatch(name) or _BLOCKS.fullmatch(name)):
         raise ValueError(f"'{name}' in '{whole}' is no range; a range is first:N, last:N or blocks[A:B]")
     if not _NAME.fullmatch(name.replace(":", "")):
-        raise ValueError(
-            f"'{name}' in '{whole}' is no selection: a group, a range of blocks, or a layer's name or glob"
-        )
+        raise ValueError(f"'{name}' in '{whole}' is neither a group, a range of blocks, nor a layer's name or glob")
     return Term(name, negated)
 
 

@@ -60,7 +60,7 @@ def check_phases(recipe: Recipe, plans: Sequence[LayerPlan], model: keras.Model)
 def _batch_problem(phase: Phase, model: keras.Model, plan: LayerPlan) -> str | None:
     """Give the reason why the batches of a phase are too small for what trains in it; None if they are not."""
     trained = {id(decision.layer) for decision in plan.trained_layers}
-    count = sum(id(layer) in trained for layer in build.batch_normalized(model))
+    count = sum(id(layer) in trained for layer in build.find_batch_normalization(model))
     if phase.batch_size >= _LEAST_BATCH or not count:
         return None
     layers = ", ".join(f'"{rule}"' for rule in (*phase.layers, "freeze norms"))

@@ -145,7 +145,7 @@ class PhaseSession:
         self.spent = spent or SpentSeconds()
         self._former, self._clock = former, clock
         self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
-        self._fill = bool(build.batch_normalized(model))  # the last batch of an epoch
+        self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch
         self._held = ExitStack()
         self._rate: float | None = None
 

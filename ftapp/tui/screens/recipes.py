@@ -358,7 +358,7 @@ def _here() -> Path:
 def _wrong_name(name: str) -> str | None:
     from ftapp import recipe
 
-    return recipe.misnamed(_here() / Path(name).expanduser())
+    return recipe.find_name_problem(_here() / Path(name).expanduser())
 
 
 def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:

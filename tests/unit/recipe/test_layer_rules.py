@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Sequence
 
 import pytest
 
+from ftapp.recipe import Phase
 from ftapp.recipe.layer_rules import Rule, Selections, WeightedLayer, decide, find_unmatched
 from ftapp.recipe.rule_edits import add_rule, count_last_blocks, name_selection, set_last_blocks
 
@@ -86,7 +88,7 @@ def test_the_deciding_rule_is_told() -> None:
         ("freeze last:x", "'last:x' in 'freeze last:x' is no range"),
         (
             "freeze a b",
-            "'a b' in 'freeze a b' is no selection: a group, a range of blocks, or a layer's",
+            "'a b' in 'freeze a b' is neither a group, a range of blocks, nor a layer's",
         ),
         ("", "'' begins with neither"),
     ],
@@ -195,3 +197,20 @@ def test_blocks_at_the_end_are_thawed_and_frozen_one_by_one(rules: list[str], co
         assert count_last_blocks(rules, LAYERS) == count
     outside = [path for path in before if not path.startswith("transformer")]
     assert [path for path in training(*rules) if not path.startswith("transformer")] == outside
+
+
+def test_parsed_rules_are_strings_and_are_parsed_once() -> None:
+    rule = Rule(" train attention & last:4 ")
+    assert rule == "train attention & last:4"
+    assert rule.trainable
+    assert Rule(rule) is rule
+    assert not Rule("freeze train_this").trainable
+    assert pickle.loads(pickle.dumps(rule)).selections == rule.selections
+
+
+def test_a_table_of_rates_keeps_its_order_and_keys_as_they_are_written() -> None:
+    rates = {"head": 1e-3, "all": 1e-4, " head ": 1e-5}
+    phase = Phase.model_validate({"name": "p", "steps": 1, "learning_rate": rates})
+    assert list(phase.rates.items()) == list(rates.items())
+    assert phase.model_dump()["learning_rate"] == rates
+    assert Phase.model_validate({"name": "p", "steps": 1, "learning_rate": 1e-3}).rates == {"all": 1e-3}
