@@ -14,13 +14,12 @@ import fcntl
 import json
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypedDict
 
 import msgspec
 
@@ -123,6 +122,7 @@ class Experiment:
     """An experiment's folder."""
 
     folder: Path
+    worker: ClassVar[str] = "ftapp.workers.experiment"
 
     @property
     def facts_file(self) -> Path:
@@ -322,13 +322,6 @@ def recipes(experiment: Experiment) -> dict[str, Recipe]:
 
     loaded, facts = recipe.load_experiment(experiment.recipe_file), experiment.facts
     return with_control(loaded.arms or {facts["recipe"]: loaded.base}, facts["control"])
-
-
-def launch(experiment: Experiment) -> subprocess.Popen[bytes]:
-    """Start the process that carries it out and outlives this one."""
-    return run_folder.detached(
-        "ftapp.workers.experiment", experiment.folder, experiment.lock_file, experiment.log_file, {}
-    )
 
 
 def list_experiments(runs_dir: Path) -> list[Experiment]:

@@ -24,7 +24,8 @@ from ftapp.common.full_disk import FullDisk
 from ftapp.common.safe_files import UNREADABLE, open_to_append, reason
 from ftapp.common.tail_reader import Tail
 from ftapp.runs.events import Controlled, EventLog
-from ftapp.runs.run_folder import AT_ONCE, STOP_SIGNALS, Run
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.run_folder import Run
 
 _WAIT_SECONDS = 0.1
 _LONGEST_REASON = 300  # characters of an answer

@@ -1,4 +1,4 @@
-"""The process of a run: from its folder to its last event and exit code. Started by `ftapp.runs.run_folder.launch`."""
+"""The process of a run: from its folder to its last event and exit code. A launcher starts it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.commands import Control
 from ftapp.runs.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
-from ftapp.runs.run_folder import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.run_folder import EXIT_CODES, Run
 from ftapp.training.state import TrainState
 
 # What backends call their errors of memory.

@@ -33,7 +33,7 @@ from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import Summaries
-from ftapp.runs import commands, narration, outcome, run_folder
+from ftapp.runs import commands, launcher, narration, outcome, run_folder
 from ftapp.runs.commands import Control
 from ftapp.runs.events import AnyEvent, EventLog, read
 from ftapp.runs.history import History
@@ -354,7 +354,7 @@ def try_folders(count: int, seed: int, at_once: int = 40) -> None:
 def try_lines(count: int, seed: int) -> int:
     """Have a run's process take so many lines of commands. Returns how many it has answered."""
     draw = random.Random(seed)
-    former = {number: signal.getsignal(number) for number in run_folder.STOP_SIGNALS}
+    former = {number: signal.getsignal(number) for number in launcher.STOP_SIGNALS}
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(Path(scratch))
         taken = Control(run, EventLog(run.events_file))

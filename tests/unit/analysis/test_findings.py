@@ -15,7 +15,7 @@ from ftapp.analysis.statistics import Interval
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.recipe import Finding, Measure
-from ftapp.report.experiment import conclude
+from ftapp.report.experiment import write_result
 from ftapp.runs.events import Drifted, EventLog
 from tests.support.recorded_runs import record_run
 
@@ -195,7 +195,7 @@ def test_an_experiment_tells_what_holds(tmp_path: Path) -> None:
     experiment = experiment_folder.create("mine", None, loaded.to_toml(), ["A", "B"], 1, 1, tmp_path / "runs")
     for arm, losses in (("A", FALLING), ("B", [loss + 0.5 for loss in FALLING])):
         experiment.add(arm, 1, record_run(tmp_path / "runs", losses=losses, batches="b", digest="w"))
-    _, result = conclude(experiment)
+    _, result = write_result(experiment)
     assert [(row["says"], row["holds"]) for row in result["findings"]] == [
         ("the loss stays above", "yes"),
         ("half of the parameters train", "no"),

@@ -16,7 +16,8 @@ from ftapp.runs import commands
 from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Pause, Rate, Resume, Stop
 from ftapp.runs.events import Controlled, EventLog, RunEnded, read
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import STOP_SIGNALS, Run
+from ftapp.runs.launcher import STOP_SIGNALS
+from ftapp.runs.run_folder import Run
 
 
 @pytest.fixture
