@@ -216,6 +216,15 @@ class Service:
         """Of the process that was started last."""
         return self._process.pid if self._process else None
 
+    def output(self) -> str:
+        """Return what the process that was started last has written to its log."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(self._begun)
+                return log.read().decode("utf-8", errors="replace")
+        except OSError:
+            return ""
+
     async def ask(self, kind: str, told: Callable[[Line], None] | None = None, **parameters: Any) -> Any:
         """The answer to a request. told: is given the lines that come before it. Raises as `stream` does."""
         async with aclosing(self.stream(kind, **parameters)) as lines:
@@ -337,10 +346,4 @@ class Service:
         """How a process ended, and the end of what it wrote to its log."""
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         message = f"the helper process {self._module} ended {how}; its log is {self._log}"
-        try:
-            with self._log.open("rb") as log:
-                log.seek(self._begun)
-                lines = log.read().decode("utf-8", errors="replace").splitlines()[-_LAST_LINES:]
-        except OSError:
-            lines = []
-        return "\n".join([message, *lines])
+        return "\n".join([message, *self.output().splitlines()[-_LAST_LINES:]])

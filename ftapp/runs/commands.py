@@ -114,7 +114,7 @@ class Control:
     def __init__(
         self, run: Run, log: EventLog, disk: FullDisk | None = None, count_steps: Callable[[], int] = lambda: 0
     ) -> None:
-        """Listen to a run's file and to signals.
+        """Listen to a run's file.
 
         Args:
             run: The run.
@@ -133,6 +133,9 @@ class Control:
         self.can_wait = False
         self._is_saving = False
         self._has_raised = False
+
+    def handle_signals(self) -> None:
+        """Answer the signals that come to this process from here on. To be called in its main thread."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._request_stop)
         signal.signal(AT_ONCE, self._end_at_once)

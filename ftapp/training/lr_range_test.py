@@ -1,4 +1,4 @@
-"""The process behind `ftapp lr-find`: a learning rate range test of one phase.
+"""A learning rate range test of one phase.
 
 (Smith 2015, Cyclical learning rates, arXiv:1506.01186, section 3.3.) The phase trains as in a run, on the same batches,
 while its learning rate grows exponentially from step to step; the rates of its layers keep their ratios. What that does
@@ -7,20 +7,16 @@ to the weights is undone, and nothing is kept on disk but features of frozen lay
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from ftapp import recipe as recipes
 from ftapp.analysis.lr_suggestions import Curve, advise
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.errors import RunError
 from ftapp.data.dataset import EncodedSplits
 from ftapp.data.encoded import load_encoded
 from ftapp.recipe import Recipe
@@ -28,38 +24,6 @@ from ftapp.recipe import Recipe
 if TYPE_CHECKING:
     from ftapp.freezing.layer_plan import LayerPlan
     from ftapp.training.session import PhaseSession, StepResult
-
-
-def main(file: Path, phase: int, rates: tuple[float, float], steps: int) -> int:
-    """Test a phase, by its index, of the recipe in `file` between two rates, and return the exit code.
-
-    Each line of stdout is a JSON object with one key: `progress`, a list of what is being done in words, how much of it
-    is done, and of how much; `step`, a list of the rate and the loss of a step; at the end `result`, or `error` as in
-    `ftapp.workers.planner`.
-    """
-    try:
-        _print("result", test(recipes.load(file), phase, rates, steps, _print_progress, _print_step))
-    except RecipeError as error:
-        _print("error", str(error))
-        return 2
-    except RunError as error:
-        _print("error", str(error))
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-def _print(key: str, value: Any) -> None:
-    print(json.dumps({key: value}), flush=True)
-
-
-def _print_progress(activity: str, done: int = 0, total: int | None = None) -> None:
-    _print("progress", [activity, done, total])
-
-
-def _print_step(rate: float, loss: float) -> None:
-    _print("step", [rate, loss])
 
 
 def test(
@@ -202,8 +166,3 @@ def _train_phases_before(
             train_phase(session, state, [StepProgress()])
             optimizer = session.optimizer
     return optimizer
-
-
-if __name__ == "__main__":
-    name, place, low, high, count = sys.argv[1:]
-    sys.exit(main(Path(name), int(place), (float(low), float(high)), int(count)))

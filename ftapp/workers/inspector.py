@@ -1,6 +1,6 @@
-"""The process behind the Configure screen: structures, costs and previews for recipes as they are edited.
+"""The process that looks at recipes before they run: structures, costs, previews, plans, learning rates.
 
-It answers the requests of `ftapp.rpc.clients.Inspector`, each with the recipe as TOML text. What it has read and built
+It answers the requests of `ftapp.rpc.inspector_client`, each with the recipe as TOML text. What it has read and built
 for the last recipe it keeps, so that toggling layers costs milliseconds. Keras is loaded when a request first needs it.
 """
 
@@ -291,6 +291,24 @@ class Inspector:
         identity = structure_cache.data_identity(asked)
         return self._survey.get(repr((identity, parsed.model, parsed.precision, parsed.seed)), make)
 
+    def plan(self, request: Request, recipe: str) -> dict[str, Any]:
+        parsed = recipes.parse(recipe)
+        from ftapp.workers import planner
+
+        return planner.plan(parsed, request.progress)
+
+    def find_rate(
+        self, request: Request, recipe: str, phase: int, rates: tuple[float, float], steps: int
+    ) -> dict[str, Any]:
+        parsed = recipes.parse(recipe)
+        _phase(parsed, phase, None)
+        from ftapp.training import lr_range_test
+
+        def on_step(rate: float, loss: float) -> None:
+            request.say(step=(rate, loss))
+
+        return lr_range_test.test(parsed, phase, rates, steps, request.progress, on_step)
+
     def _read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:
         """The recipe's data, split."""
         if recipe.task == "causal-lm":
@@ -496,9 +514,9 @@ def main(folder: Path) -> None:
     """Answer until stdin ends, and leave no files behind. folder: for previews, also those of a process before."""
     folder.mkdir(mode=0o700, exist_ok=True)
     handlers = Inspector(Path(tempfile.mkdtemp(dir=folder)))
-    names = ("structure", "costs", "timing", "data", "tokens", "augment", "rewrite", "survey")
+    names = ("structure", "costs", "timing", "data", "tokens", "augment", "rewrite", "survey", "plan", "find_rate")
     try:
-        service.serve({name: getattr(handlers, name) for name in names})
+        service.serve({name.replace("_", "-"): getattr(handlers, name) for name in names})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

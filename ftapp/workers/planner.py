@@ -1,20 +1,16 @@
-"""The process behind `ftapp plan`: loads a recipe's model and data, probes each phase, and prints the plan as JSON.
+"""The plan of a recipe: its model and data are loaded, and a few steps of each phase timed.
 
-It takes the recipe's TOML file as its argument. What the probe trains and computes is not kept.
+What the probe trains and computes is not kept.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from ftapp import recipe as recipes
-from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -22,28 +18,7 @@ if TYPE_CHECKING:
     from ftapp.training.session import PhaseSession
 
 
-def main(file: Path) -> int:
-    """Print the plan of the recipe in `file`, and return the exit code.
-
-    Each line of stdout is a JSON object with one key: `progress`, in words; at the end `plan`, or `error` with what
-    is wrong with the recipe (exit code 2) or cannot be had (1).
-    """
-    try:
-        _print("plan", plan(recipes.load(file)))
-    except RecipeError as error:
-        _print("error", str(error))
-        return 2
-    except RunError as error:
-        _print("error", str(error))
-        return 1
-    return 0
-
-
-def _print(key: str, value: Any) -> None:
-    print(json.dumps({key: value}), flush=True)
-
-
-def plan(recipe: Recipe) -> dict[str, Any]:
+def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
 
     `classes`, `counts` and `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
@@ -53,10 +28,7 @@ def plan(recipe: Recipe) -> dict[str, Any]:
     """
     from ftapp import data
 
-    def told(activity: str, done: int, total: int | None) -> None:
-        _print("progress", f"{activity}{f' {done}/{total}' if total else ''}")
-
-    found = data.read_early(recipe, told)
+    found = data.read_early(recipe, progress)
     from ftapp.data.encoded import load_encoded
     from ftapp.models import backend, build
     from ftapp.recipe import cautions
@@ -64,8 +36,8 @@ def plan(recipe: Recipe) -> dict[str, Any]:
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)
-    pretrained = build.load_pretrained(recipe, told)
-    splits = load_encoded(recipe, pretrained.preprocessor, told, found)
+    pretrained = build.load_pretrained(recipe, progress)
+    splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
     model, plans = build_model(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     phases = [_phase(recipe, index, model, plan, splits) for index, plan in enumerate(plans)]
@@ -145,7 +117,3 @@ def _probe(session: PhaseSession) -> dict[str, float]:
         "evaluation_seconds": evaluation,
         "seconds": features + normalization + session.steps * step + evaluations * evaluation,
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

@@ -1,6 +1,6 @@
 """The process behind Try it: answers with a finished run's model, and with the model before training beside it.
 
-It answers the requests of `ftapp.rpc.clients.Predictor`, each with the run's folder, and keeps the models of the last
+It answers the requests of `ftapp.rpc.predictor_client`, each with the run's folder, and keeps the models of the last
 run.
 """
 

@@ -33,6 +33,7 @@ def main(folder: Path) -> int:
     log = EventLog(run.events_file, disk)
     state = TrainState()
     control = Control(run, log, disk, lambda: state.position.run_step)
+    control.handle_signals()
     watchdog = Watchdog(control.stands, _end_stuck(EventLog(run.events_file), control))
     error, problems = None, []
     status: Status

@@ -24,7 +24,7 @@ from ftapp.models.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules
 from ftapp.recipe.schedule import count_steps
 from ftapp.rpc import structure_cache
-from ftapp.rpc.clients import Inspector as Client
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
 from ftapp.training import cost_estimate
@@ -109,8 +109,8 @@ def test_a_kept_structure_needs_no_keras(each: Recipe, asked: Asked, tmp_path: P
 import asyncio
 from pathlib import Path
 from ftapp import recipe
-from ftapp.rpc.clients import Inspector
-inspector = Inspector()
+from ftapp.rpc.inspector_client import InspectorClient
+inspector = InspectorClient()
 found = asyncio.run(inspector.structure(recipe.parse(Path({str(file)!r}).read_text("utf-8"))))
 assert len(found.layers) == {len(structure.layers)}
 assert inspector._service is None
@@ -293,7 +293,7 @@ def test_in_its_own_process(image_recipe: str, tmp_path: Path) -> None:
     chosen = recipe.parse(image_recipe)
 
     async def ask() -> tuple[Structure, list[str], str]:
-        client, told = Client(), list[str]()
+        client, told = InspectorClient(), list[str]()
         structure = asyncio.create_task(client.structure(chosen, lambda activity, done, total: told.append(activity)))
         preview = await client.data(chosen, examples=1)
         grid, costs, again = await asyncio.gather(

@@ -91,7 +91,7 @@ def test_command_suggests_and_leaves_nothing(backend: str, image_recipe: str, tm
     assert made["weights"]["before"] == made["weights"]["after"]
     assert not (tmp_path / "runs").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"tested.toml", "curve.svg", "cache"}
-    assert {path.name.partition("-")[0] for path in (tmp_path / "cache").iterdir()} <= {"features", "bfloat16"}
+    assert {path.name.partition("-")[0] for path in (tmp_path / "cache").iterdir()} <= {"features", "bfloat16", "logs"}
 
 
 @pytest.mark.parametrize("kind", ["vgg", "bert", "gpt2", "resnet"])

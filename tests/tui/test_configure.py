@@ -14,9 +14,10 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static, Switch, TextArea
 
 from ftapp import recipe
+from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 from ftapp.rpc import structure_cache
-from ftapp.rpc.clients import Inspector, Told
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Probe, Survey
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
@@ -797,8 +798,8 @@ async def test_the_buttons_of_advice_are_in_sight(image_recipe: str, tmp_path: P
         positions=(4, 4),
     )
 
-    class Known(Inspector):
-        async def survey(self, recipe: Recipe, told: Told | None = None) -> Survey:
+    class Known(InspectorClient):
+        async def survey(self, recipe: Recipe, progress: Progress | None = None) -> Survey:
             return found
 
     app = Opened()

@@ -32,7 +32,9 @@ def run(tmp_path: Path) -> Iterator[Run]:
 @pytest.fixture
 def taken(run: Run) -> Iterator[Control]:
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    yield Control(run, EventLog(run.events_file), count_steps=lambda: 7)
+    control = Control(run, EventLog(run.events_file), count_steps=lambda: 7)
+    control.handle_signals()
+    yield control
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
