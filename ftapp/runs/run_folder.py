@@ -3,7 +3,7 @@
 recipe.toml   the resolved recipe              environment.json  versions, machine, command
 events.jsonl  what happened, one event a line  control.jsonl     commands to the run, one a line
 train.log     the process's stdout and stderr  run.lock          locked while the process lives
-disk.lock     locked while it waits for room on the disk
+status.json   how it stands, for lists of runs disk.lock         locked while it waits for room on the disk
 model/        the trained model                checkpoints/      the model as it was at some steps
 """
 
@@ -67,6 +67,11 @@ class Run:
     @property
     def events_file(self) -> Path:
         return self.folder / "events.jsonl"
+
+    @property
+    def status_file(self) -> Path:
+        """The newest events (`ftapp.runs.status`)."""
+        return self.folder / "status.json"
 
     @property
     def control_file(self) -> Path:

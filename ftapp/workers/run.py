@@ -20,6 +20,7 @@ from ftapp.runs.commands import Control
 from ftapp.runs.events import EventLog, NoteHandler, ProgressLog, RunEnded, Status
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.run_folder import EXIT_CODES, Run
+from ftapp.runs.status import StatusLog
 from ftapp.training.state import TrainState
 
 # What backends call their errors of memory.
@@ -30,7 +31,7 @@ def main(folder: Path) -> int:
     """Do the run in `folder` and return its exit code. Every end but a killed process's writes a RunEnded event."""
     run = Run(folder)
     disk = FullDisk(run.disk_lock_file)
-    log = EventLog(run.events_file, disk)
+    log = StatusLog(run.events_file, run.status_file, disk)
     state = TrainState()
     control = Control(run, log, disk, lambda: state.position.run_step)
     control.handle_signals()

@@ -248,6 +248,11 @@ def make_folder(draw: random.Random, parent: Path, number: int) -> Path:
     place(draw, folder / "events.jsonl", b"\n".join(lines) + draw.choice([b"", b"\n"]))
     place(draw, folder / "recipe.toml", draw.choice(RECIPES).encode())
     place(draw, folder / "environment.json", damaged(draw, ENVIRONMENT))
+    if draw.random() < 0.5:
+        size = sum(map(len, lines)) + len(lines)
+        snapshot: dict[str, Json] = {"offset": draw.choice([0, draw.randrange(size + 1), size, 2**62, -1])}
+        snapshot |= {"events": [event(draw) for _ in range(draw.randrange(7))], "doubtful": draw.choice([None, True])}
+        place(draw, folder / "status.json", damaged(draw, snapshot))
     for name in ("train.log", "control.jsonl", "run.lock", "augmentation.webp"):
         if draw.random() < 0.3:
             place(draw, folder / name, POISON.encode() * draw.randrange(20))
