@@ -456,21 +456,6 @@ class EventReader:
         """
         return self._tail.restarts
 
-    @property
-    def position(self) -> int:
-        """Where the next line begins, in bytes."""
-        return self._tail.position
-
-    @property
-    def inode(self) -> int:
-        """The file's; 0 before it is read."""
-        return self._tail.inode
-
-    def skip(self, position: int, damaged: int = 0) -> None:
-        """Go on at a byte at which a line begins. damaged: lines that another reader has skipped before it."""
-        self._tail.position = position
-        self._undecoded += damaged
-
     def read(self, limit: int = PIECE) -> list[AnyEvent]:
         """The next events, from at most `limit` bytes; it may be empty although there are more."""
         restarts = self.restarts

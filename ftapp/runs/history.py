@@ -80,17 +80,12 @@ class Steps(Sequence[Stepped]):
             # Faster than an array's own conversion of a list.
             self._grow(name, struct.pack(f"{len(values)}{column.typecode}", *values))
 
-    def join(self, later: Steps) -> None:
-        """Take in the steps of another history that come after these."""
-        for name in vars(self):
-            self._grow(name, memoryview(getattr(later, name)).cast("B"))
-
-    def _grow(self, name: str, values: bytes | memoryview) -> None:
+    def _grow(self, name: str, values: bytes) -> None:
         column: array[Any] = getattr(self, name)
         try:
             column.frombytes(values)
         except BufferError:
-            setattr(self, name, array(column.typecode, column.tobytes() + bytes(values)))
+            setattr(self, name, array(column.typecode, column.tobytes() + values))
 
     def __len__(self) -> int:
         return len(self.step)
@@ -171,19 +166,6 @@ class History:
             else:
                 self.apply(event)
         self.steps.extend(steps)
-
-    def extend(self, later: History) -> None:
-        """Take in what another history tells of what came next: the same as to apply its events."""
-        for name, told in vars(later).items():
-            known = getattr(self, name)
-            if isinstance(known, Steps):
-                known.join(told)
-            elif isinstance(known, list):
-                known.extend(told)
-            elif name == "damaged":
-                self.damaged += told
-            elif told is not None:
-                setattr(self, name, told)
 
     def apply(self, event: AnyEvent) -> None:
         """Take one more event in."""
