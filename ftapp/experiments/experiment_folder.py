@@ -126,6 +126,7 @@ class Experiment:
 
     @property
     def facts_file(self) -> Path:
+        """What `create` wrote down."""
         return self.folder / "experiment.json"
 
     @property
@@ -150,22 +151,27 @@ class Experiment:
 
     @property
     def recipe_file(self) -> Path:
+        """The recipe with its arms."""
         return self.folder / "recipe.toml"
 
     @property
     def report_file(self) -> Path:
+        """The result as a page."""
         return self.folder / "report.html"
 
     @property
     def result_file(self) -> Path:
+        """The result."""
         return self.folder / "result.json"
 
     @property
     def lock_file(self) -> Path:
+        """Locked while a process carries the experiment out."""
         return self.folder / "experiment.lock"
 
     @property
     def log_file(self) -> Path:
+        """The output of that process, where it has no terminal."""
         return self.folder / "experiment.log"
 
     @property
@@ -187,8 +193,13 @@ class Experiment:
             yield
 
     def status(self, statuses: Iterable[str]) -> str:
-        """running, done, failed, refused, interrupted, crashed: ended without a result, or damaged. statuses: of its
-        runs.
+        """Return how the experiment stands.
+
+        Args:
+            statuses: The statuses of its runs.
+
+        Returns:
+            running, done, failed, refused, interrupted, damaged, or crashed: ended without a result.
         """
         if self.alive():
             return "running"

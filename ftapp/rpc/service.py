@@ -63,9 +63,11 @@ class Request:
 
     @property
     def cancelled(self) -> bool:
+        """Whether nobody wants the answer any more."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
+        """Have the next `say`, `progress` or `check` raise CancelledError."""
         self._cancelled.set()
 
     def say(self, **line: Any) -> None:
@@ -172,6 +174,7 @@ class Last(Generic[_Value]):
         self._value: _Value | None = None
 
     def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        """Return the value for a key, made by `make` unless it is the last one."""
         with self._lock:
             if self._value is None or key != self._key:
                 self._value = None  # two large models need not fit into memory at once
@@ -209,6 +212,7 @@ class Service:
 
     @property
     def alive(self) -> bool:
+        """Whether the process lives."""
         return self._process is not None and self._process.returncode is None
 
     @property

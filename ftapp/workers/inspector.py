@@ -80,6 +80,7 @@ class Inspector:
         self._grids = 0
 
     def structure(self, request: Request, recipe: str) -> Structure:
+        """Describe the layers of the model."""
         parsed = recipes.parse(recipe)
         classes = self._classes(parsed, request)  # first, so that previews of the data need not wait for Keras
         _begin(parsed, request)
@@ -89,6 +90,7 @@ class Inspector:
         return made
 
     def costs(self, request: Request, recipe: str, phase: int, layers: Sequence[str] | None) -> Costs:
+        """Tell what a phase, by its index, costs. layers: rules in place of those that the recipe gives it."""
         parsed = recipes.parse(recipe)
         spec = _phase(parsed, phase, layers)
         classes = self._classes(parsed, request)
@@ -133,6 +135,7 @@ class Inspector:
         )
 
     def timing(self, request: Request, recipe: str, phase: int) -> Timing:
+        """Time a few steps of a phase, by its index."""
         parsed = recipes.parse(recipe)
         spec = _phase(parsed, phase, None)
         classes = self._classes(parsed, request)
@@ -180,6 +183,7 @@ class Inspector:
         return timing
 
     def data(self, request: Request, recipe: str, examples: int) -> Preview:
+        """Show the splits, the classes and the first training examples."""
         parsed = recipes.parse(recipe)
         found = self._read(parsed, request)
         from ftapp.data import preview
@@ -189,6 +193,7 @@ class Inspector:
         return preview.of_examples(cast("Splits", found), examples, self._folder)
 
     def tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
+        """Count the tokens of the first training texts."""
         parsed = recipes.parse(recipe)
         if parsed.task == "image-classification":
             raise RunError("tokens are of texts; this recipe's task is 'image-classification'")
@@ -207,6 +212,7 @@ class Inspector:
         return Tokens(counts=tuple(counts), length=length, sequences=None)
 
     def augment(self, request: Request, recipe: str, images: int, views: int) -> Grid:
+        """Write a grid of augmented training images."""
         parsed = recipes.parse(recipe)
         if parsed.model.image_size is None:
             raise RunError(f"augmentation is for images; this recipe's task is '{parsed.task}'")
@@ -246,6 +252,7 @@ class Inspector:
         return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
 
     def rewrite(self, request: Request, recipe: str, texts: int) -> tuple[Rewritten, ...]:
+        """Show what augmentation makes of the first training texts."""
         parsed = recipes.parse(recipe)
         if parsed.task != "text-classification" or parsed.augment is None:
             raise RunError("what is rewritten are texts of classifiers with [augment]")
@@ -269,6 +276,7 @@ class Inspector:
         return tuple(made)
 
     def survey(self, request: Request, recipe: str) -> Survey:
+        """Look at the data of a classifier through its pretrained model."""
         parsed = recipes.parse(recipe)
         if parsed.task == "causal-lm":
             raise RunError("a survey is of classes; this recipe's task is 'causal-lm'")
@@ -292,6 +300,7 @@ class Inspector:
         return self._survey.get(repr((identity, parsed.model, parsed.precision, parsed.seed)), make)
 
     def plan(self, request: Request, recipe: str) -> dict[str, Any]:
+        """Plan a run of the recipe."""
         parsed = recipes.parse(recipe)
         from ftapp.workers import planner
 
@@ -300,6 +309,7 @@ class Inspector:
     def find_rate(
         self, request: Request, recipe: str, phase: int, rates: tuple[float, float], steps: int
     ) -> dict[str, Any]:
+        """Test the learning rate of a phase, by its index."""
         parsed = recipes.parse(recipe)
         _phase(parsed, phase, None)
         from ftapp.training import lr_range_test

@@ -42,6 +42,7 @@ class Predictor:
         self._lock = threading.Lock()
 
     def load(self, request: Request, run: str) -> Loaded:
+        """Load the trained model of the run in a folder."""
         trained = self._load(request, run)
         return Loaded(
             task=trained.task,
@@ -53,6 +54,7 @@ class Predictor:
         )
 
     def classify(self, request: Request, run: str, text: str | None, image: str | None) -> Prediction:
+        """Classify a text or an image file, whichever the run's task takes."""
         trained = self._load(request, run)
         if trained.causal_lm is not None:
             raise RunError("this run's model writes text and does not classify")
@@ -132,12 +134,14 @@ class Predictor:
             self._folder.cleanup()
 
     def generate_trained(self, request: Request, run: str, **parameters: Any) -> Generated:
+        """Continue a prompt with the trained model, and say its pieces as they are written."""
         trained = self._load(request, run)
         if trained.causal_lm is None:
             raise RunError(f"only a causal language model writes text; this run's task is '{trained.task}'")
         return self._generate(request, trained.causal_lm, **parameters)
 
     def generate_base(self, request: Request, run: str, **parameters: Any) -> Generated:
+        """Continue a prompt with the model before training, likewise."""
         recipe = recipes.load(Run(Path(run)).recipe_file)
         if recipe.task != "causal-lm":
             raise RunError(f"only a causal language model writes text; this run's task is '{recipe.task}'")
