@@ -29,7 +29,8 @@ from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
 from ftapp.training import cost_estimate
 from ftapp.training.session import PhaseSession
-from ftapp.workers.inspector import Inspector
+from ftapp.workers.inspector import make_handlers
+from ftapp.workers.recipe_cache import RecipeCache
 from tests.support.plans import make_plan
 from tests.support.presets import Tiny
 from tests.unit.test_imports import KERAS, loaded
@@ -39,12 +40,13 @@ class Asked:
     """The handlers, called as the process calls them, in this one."""
 
     def __init__(self, folder: Path) -> None:
-        self.handlers = Inspector(folder)
+        self.cache, self.folder = RecipeCache(), folder
+        self.handlers = make_handlers(self.cache, folder)
         self.lines: list[dict[str, Any]] = []
 
     def __call__(self, kind: str, chosen: Recipe, **parameters: Any) -> Any:
         request = Request(1, kind, {}, self.lines.append)
-        return getattr(self.handlers, kind)(request, chosen.to_toml(), **parameters)
+        return self.handlers[kind](request, chosen.to_toml(), **parameters)
 
 
 @pytest.fixture
@@ -183,7 +185,7 @@ def test_rules_that_do_not_fit_are_told(image_recipe: str, asked: Asked) -> None
 
 def test_a_timed_step_is_measured_and_others_follow_from_it(each: Recipe, asked: Asked) -> None:
     asked("structure", each)
-    held = asked.handlers._model._value
+    held = asked.cache._model._value
     assert held is not None
     before = [np.array(variable) for variable in held.model.weights]
     timing = asked("timing", each, phase=0)
@@ -259,7 +261,7 @@ def test_a_grid_follows_the_values(image_recipe: str, asked: Asked) -> None:
     assert (turned[:, 0] == plain[:, 0]).all()
     assert all((turned[:, view] != plain[:, 0]).any() for view in range(1, 4))
     assert (turned[:, 1:] != further[:, 1:]).any()
-    assert len(list(asked.handlers._folder.glob("grid-*"))) == 2
+    assert len(list(asked.folder.glob("grid-*"))) == 2
 
 
 def test_texts_are_rewritten_as_the_values_say(text_recipe: str, asked: Asked) -> None:
@@ -318,13 +320,14 @@ def test_data_needs_no_keras_in_the_process(text_recipe: str, tmp_path: Path) ->
 import os, sys, threading
 from pathlib import Path
 from ftapp.workers import inspector
+from ftapp.workers.recipe_cache import RecipeCache
 from ftapp.rpc import service
 from ftapp.rpc.service import Request
 lines = []
-handlers = inspector.Inspector(Path({str(tmp_path)!r}))
+handlers = inspector.make_handlers(RecipeCache(), Path({str(tmp_path)!r}))
 import msgspec
 given = msgspec.json.decode({line!r})
-preview = handlers.data(Request(7, "data", {{}}, lines.append), given["recipe"], given["examples"])
+preview = handlers["data"](Request(7, "data", {{}}, lines.append), given["recipe"], given["examples"])
 assert preview.sizes["train"] == 52
 """
     assert not loaded(code) & KERAS
