@@ -62,7 +62,7 @@ def no_features_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> None:
-    """Processes of tests heed Ctrl-C, also where a shell has begun the tests in the background, and so deaf to it."""
+    """Have processes of tests react to Ctrl-C, also where a shell has started the tests in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

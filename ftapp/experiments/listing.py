@@ -132,9 +132,9 @@ class Summaries:
 
 
 def _lives_otherwise(summary: Summary) -> bool:
-    """Whether a run that has not told its end lives although it did not when it was summed up, or the reverse."""
-    untold = summary.status in ("running", "crashed", "damaged")
-    return untold and summary.run.alive() is not (summary.status == "running")
+    """Return whether a run without a last event lives although it did not when it was summed up, or the reverse."""
+    unended = summary.status in ("running", "crashed", "damaged")
+    return unended and summary.run.alive() is not (summary.status == "running")
 
 
 def _signature(folder: str) -> tuple[int, ...]:
@@ -151,7 +151,7 @@ def _signature(folder: str) -> tuple[int, ...]:
 
 def summarize(run: Run) -> Summary:
     """Sum a run up from its environment and its newest events. What is missing or damaged is said in it."""
-    living = run.alive()  # asked first: a run that ends in between has told its end
+    living = run.alive()  # asked first: a run that ends in between has written its last event
     events, doubtful, unreadable = _newest_events(run)
     environment = run.environment()
     started = _last(events, RunStarted)
@@ -161,13 +161,13 @@ def summarize(run: Run) -> Summary:
     evaluation, activity = _last(events, Evaluated), events[-1] if events else None
     shown = evaluation or step
     damage = run.damage() or unreadable
-    told = ended.status if ended else "crashed"
+    final_status = ended.status if ended else "crashed"
     named, created = _named(run.folder)
     created = environment.get("created") or (started.time if started else created)
     last_time = events[-1].time if events else None
     return Summary(
         run=run,
-        status="running" if living and not ended else "damaged" if damage else told,
+        status="running" if living and not ended else "damaged" if damage else final_status,
         recipe=environment.get("recipe") or (started.recipe if started else named),
         profile=environment.get("profile") or (started.profile if started else None),
         created=created,

@@ -38,7 +38,7 @@ class InspectorClient(HelperClient):
         return await self._ask(recipe.backend, Costs, "costs", progress, **parameters)
 
     async def timing(self, recipe: Recipe, phase: int, progress: Progress | None = None) -> Timing:
-        """Time real steps of a phase: three, and two forward passes. Costs are told meanwhile, and lean on it after."""
+        """Time real steps of a phase: three, and two forward passes. Later costs are derived from them."""
         return await self._ask(recipe.backend, Timing, "timing", progress, recipe=recipe.to_toml(), phase=phase)
 
     async def data(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Preview:

@@ -229,14 +229,23 @@ class Service:
         except OSError:
             return ""
 
-    async def ask(self, kind: str, told: Callable[[Line], None] | None = None, **parameters: Any) -> Any:
-        """The answer to a request. told: is given the lines that come before it. Raises as `stream` does."""
+    async def ask(self, kind: str, on_line: Callable[[Line], None] | None = None, **parameters: Any) -> Any:
+        """Return the answer to a request.
+
+        Args:
+            kind: The kind of the request.
+            on_line: Called with the lines that come before the answer.
+            parameters: Those of the kind.
+
+        Raises:
+            RecipeError: And others, as `stream` does.
+        """
         async with aclosing(self.stream(kind, **parameters)) as lines:
             async for line in lines:
                 if "answer" in line:
                     return line["answer"]
-                if told:
-                    told(line)
+                if on_line:
+                    on_line(line)
         raise CancelledError
 
     async def stream(self, kind: str, **parameters: Any) -> AsyncGenerator[Line, None]:

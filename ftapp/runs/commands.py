@@ -146,25 +146,31 @@ class Control:
         """The steps of the run that are done."""
         return self._count_steps()
 
-    def wanted(self) -> bool:
-        """Whether the run should end after its current step."""
+    def should_stop(self) -> bool:
+        """Return whether the run is to end after its current step."""
         self._read()
         return self.stopping
 
-    def stands(self) -> bool:
-        """Whether the run stands still on purpose: it is paused, or waits for room on its disk."""
+    def is_waiting(self) -> bool:
+        """Return whether the run stands still on purpose: it is paused, or waits for room on its disk."""
         return self._paused or (self._disk is not None and self._disk.waiting)
 
-    def called(self) -> bool:
-        """Whether there is something to heed."""
+    def has_work(self) -> bool:
+        """Return whether `process_commands` has something to do."""
         self._read()
         return self.stopping or self._paused or bool(self._orders)
 
-    def heed(self, obey: Callable[[AnyCommand], str | None]) -> bool:
-        """Have the commands that have come carried out, and wait while the run is paused. Returns whether it goes on.
+    def process_commands(self, apply_command: Callable[[AnyCommand], str | None]) -> bool:
+        """Carry out the commands that have come, and wait while the run is paused.
 
-        obey: carries out a command that is not for this object and returns None, or the reason why not, in words. To
-        be called between steps; costs a look at the file's size when nothing has come.
+        To be called between steps. It costs a look at the file's size when nothing has come.
+
+        Args:
+            apply_command: Carries out a command that is not for this object, and returns None, or the reason why not,
+                in words.
+
+        Returns:
+            Whether the run goes on.
         """
         self._read()
         if self._orders or self._paused:
@@ -172,7 +178,7 @@ class Control:
             while True:
                 while self._orders:
                     command = self._orders.popleft()
-                    self._answer(command, self._carry_out(command, obey))
+                    self._answer(command, self._apply(command, apply_command))
                 if not self._paused or self.stopping:
                     break
                 time.sleep(_WAIT_SECONDS)
@@ -194,7 +200,7 @@ class Control:
         while self._orders:
             self._answer(self._orders.popleft(), "the run has no step left")
 
-    def _carry_out(self, command: AnyCommand, obey: Callable[[AnyCommand], str | None]) -> str | None:
+    def _apply(self, command: AnyCommand, apply_command: Callable[[AnyCommand], str | None]) -> str | None:
         match command:
             case Pause():
                 reason = "it is paused already" if self._paused else "it is ending" if self.stopping else None
@@ -203,11 +209,11 @@ class Control:
                 reason = None if self._paused else "it is not paused"
                 self._paused = False
             case _:
-                reason = obey(command)
+                reason = apply_command(command)
         return reason
 
     def _read(self) -> None:
-        """Take what has come to the file: stops at once, the rest when it is heeded."""
+        """Take what has come to the file: stops at once, the rest when commands are processed."""
         try:
             size = os.stat(self._file).st_size  # noqa: PTH116 - a third of the time of Path.stat, at each step
         except OSError:

@@ -198,7 +198,7 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
     optimizer: Any = None
     with ExitStack() as held:
         for index in range(state.position.phase, len(job.recipe.phase)):
-            if control.wanted():
+            if control.should_stop():
                 break
             held.close()
             if state.position.step == 0 or state.position.phase != index:
@@ -218,7 +218,7 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
                 )
             )
             optimizer = session.optimizer
-            train_phase(session, state, callbacks, control.wanted)
+            train_phase(session, state, callbacks, control.should_stop)
         for callback in callbacks:
             callback.on_run_end(state)
 

@@ -163,14 +163,14 @@ class Predictor:
 
         request.progress("reading the prompt")
 
-        def told(piece: str) -> None:
+        def on_piece(piece: str) -> None:
             if piece:
                 request.say(piece=piece)
             else:
                 request.check()
 
         return generation.stream(
-            causal_lm, prompt, told, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
+            causal_lm, prompt, on_piece, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
         )
 
     def _load(self, request: Request, run: str) -> TrainedModel:

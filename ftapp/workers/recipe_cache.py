@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from ftapp.models.build import Pretrained
     from ftapp.models.flops import Call
 
-_SAMPLE = 64  # texts by whose lengths those of all are told
+_SAMPLE = 64  # texts whose lengths stand for those of all
 
 
 class HeldModel:
-    """A model in memory, with what costs are told from. Its flags and weights are used under `lock` alone."""
+    """A model in memory, with what costs are computed from. Its flags and weights are used under `lock` alone."""
 
     def __init__(self, pretrained: Pretrained, model: Any, calls: list[Call] | None) -> None:
         from ftapp.models.layers import describe_layers

@@ -35,18 +35,18 @@ def main(folder: Path) -> int:
     state = TrainState()
     control = Control(run, log, disk, lambda: state.position.run_step)
     control.handle_signals()
-    watchdog = Watchdog(control.stands, _end_stuck(EventLog(run.events_file), control))
+    watchdog = Watchdog(control.is_waiting, _end_stuck(EventLog(run.events_file), control))
     error, problems = None, []
     status: Status
     try:
         # They were held back when the process was launched; one that has come meanwhile ends the run now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, AT_ONCE))
         recipe = recipes.load(run.recipe_file)
-        told = ProgressLog(log)
+        log_progress = ProgressLog(log)
 
         def progress(activity: str, done: int, total: int | None) -> None:
-            told(activity, done, total)
-            if control.wanted():
+            log_progress(activity, done, total)
+            if control.should_stop():
                 raise KeyboardInterrupt  # there is nothing to lose yet
 
         # Imported here so that everything that can go wrong with it, an interruption included, ends in an event too;

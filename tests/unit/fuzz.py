@@ -371,7 +371,7 @@ def try_lines(count: int, seed: int) -> int:
                 with run.control_file.open("ab") as file:
                     file.writelines(damaged(draw, command(draw)).replace(b"\n", b" ") + b"\n" for _ in range(lines))
                     file.write(msgspec.json.encode(commands.Resume()) + b"\n")  # so that it never waits
-                assert taken.heed(lambda each: "not here")
+                assert taken.process_commands(lambda each: "not here")
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)

@@ -39,7 +39,7 @@ class Commands(Callback):
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Process what came meanwhile, unless the run ends with this step."""
-        if not self._control.wanted():
+        if not self._control.should_stop():
             self._process()
 
     def report(self, activity: str, done: int, total: int) -> bool:
@@ -53,9 +53,9 @@ class Commands(Callback):
 
     def _process(self) -> bool:
         """Have the commands that have come carried out. Returns whether the run goes on."""
-        if self._control.called():
+        if self._control.has_work():
             self._steps.flush()
-        return self._control.heed(self._apply)
+        return self._control.process_commands(self._apply)
 
     def _apply(self, command: AnyCommand) -> str | None:
         """Carry out a command. Returns the reason why not, None where it was carried out."""

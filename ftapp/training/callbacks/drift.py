@@ -39,7 +39,7 @@ class DriftLog(Callback):
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Write the drift after an evaluation."""
         position = state.position
-        if is_evaluated(self._session, position.step, position.run_step) and not self._control.wanted():
+        if is_evaluated(self._session, position.step, position.run_step) and not self._control.should_stop():
             self._write(state)
 
     def on_phase_end(self, state: TrainState) -> None:

@@ -52,13 +52,13 @@ class Evaluator(Callback):
         """Measure the model if it is time to, and the run does not end."""
         self._rate = result.rate
         position = state.position
-        if is_evaluated(self._session, position.step, position.run_step) and not self._control.wanted():
+        if is_evaluated(self._session, position.step, position.run_step) and not self._control.should_stop():
             self._steps.flush()
             self._evaluate(state)
 
     def on_run_end(self, state: TrainState) -> None:
         """Measure the whole test split, unless the run was interrupted."""
-        if not self._control.wanted():
+        if not self._control.should_stop():
             self._measure(state, "test", None, final=True)
 
     def _evaluate(self, state: TrainState) -> None:

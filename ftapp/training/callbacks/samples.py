@@ -68,13 +68,13 @@ class SampleWriter(Callback):
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Sample the model every so many steps of the run."""
         every = self._spec.every if self._spec else None
-        if every and state.position.run_step % every == 0 and not self._control.wanted():
+        if every and state.position.run_step % every == 0 and not self._control.should_stop():
             self._steps.flush()
             self._sample(state)
 
     def on_run_end(self, state: TrainState) -> None:
         """Sample the trained model, unless the run was interrupted."""
-        if not self._control.wanted():
+        if not self._control.should_stop():
             self._sample(state)
 
     def _sample(self, state: TrainState) -> None:
