@@ -184,7 +184,7 @@ def test_all_errors_come_at_once(file: Path) -> None:
         ),
         (
             "phase.head.learning_rate={'attention & ' = 1e-3}",
-            "phase.head.learning_rate.attention & : 'attention &' lacks a selection; every ',' and '&' stands",
+            "phase.head.learning_rate.attention & : 'attention & ' lacks a selection; every ',' and '&' stands",
         ),
         ("phase.head.layer_decay=0", "phase.head.layer_decay: 0 is too small; the least is 0.01"),
         ("phase.head.layer_decay=1.5", "phase.head.layer_decay: 1.5 is too large; the most is 1"),
