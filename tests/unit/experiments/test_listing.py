@@ -136,10 +136,21 @@ def test_a_long_run_is_not_read_as_a_whole(run: Run) -> None:
     assert found.loss == 5.0  # of the last evaluation
 
 
-def test_a_long_run_without_a_status_file_claims_no_phase_that_it_has_left(run: Run) -> None:
+def test_without_a_status_file_the_log_is_read(run: Run) -> None:
     long_run(run, EventLog(run.events_file))
     found = summarize(run)
-    assert (found.status, found.recipe, found.steps, found.loss) == ("crashed", "named", 8040, 1.0)
+    assert (found.status, found.recipe, found.steps, found.loss) == ("crashed", "named", 8040, 5.0)
+    assert (found.phase, found.progress) == ("p2", 1.0)
+    assert found.share == pytest.approx(0.3)
+
+
+def test_a_very_long_run_without_a_status_file_claims_no_phase_that_it_has_left(run: Run) -> None:
+    write(run, STARTED, phase("head", 1, 2, 10), evaluated(1, 5.0), step(1))
+    write(run, *(Progressed(time=101.0, activity="a" * 2**17) for _ in range(80)))
+    assert (summarize(run).phase, summarize(run).steps, summarize(run).loss) == ("head", 1, 1.0)
+    write(run, phase("all", 2, 900, 500), *(step(number) for number in range(2, 902)))
+    found = summarize(run)
+    assert (found.status, found.recipe, found.steps, found.loss) == ("crashed", "named", 901, 1.0)
     assert (found.phase, found.progress, found.share) == (None, None, None)
 
 
