@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftapp.common.resources import bundled as bundled
-    from ftapp.recipe.files import Experiment as Experiment
+    from ftapp.recipe.files import RecipeWithArms as RecipeWithArms
     from ftapp.recipe.files import arm_names as arm_names
     from ftapp.recipe.files import copy_to as copy_to
     from ftapp.recipe.files import find as find
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ftapp.recipe.files": (
-        "Experiment arm_names copy_to find find_name_problem hubless_profiles load load_experiment parse profiles read "
-        "tables"
+        "RecipeWithArms arm_names copy_to find find_name_problem hubless_profiles load load_experiment parse profiles "
+        "read tables"
     ),
     "ftapp.recipe.overrides": "of_arm parse_value",
     "ftapp.recipe.schema": (

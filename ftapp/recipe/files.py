@@ -96,7 +96,7 @@ def find_name_problem(file: Path) -> str | None:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class RecipeWithArms:
     """A recipe with its arms, which are variants of one job to compare.
 
     Attributes:
@@ -155,7 +155,7 @@ def arm_names(path: Path, profile: str | None = None, overrides: Sequence[str] =
     return list(_arms(_build_stages(path, profile, overrides, problems), problems))
 
 
-def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
+def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> RecipeWithArms:
     """Read a recipe with its arms; an arm overrides the recipe and its profile.
 
     Overrides apply in their order to the recipe and every arm or, where they begin with `arm.NAME.`, to one arm.
@@ -181,7 +181,7 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
         raise RecipeError(list(dict.fromkeys(problems)))
     alone: dict[str, Any] = {"finding": []}  # a run of one arm shows nothing of them
     resolved_arms = {name: arm.model_copy(update=alone) for name, arm in resolved.items() if arm is not None}
-    return Experiment(base.model_copy(update=alone), resolved_arms, arms, base.finding)
+    return RecipeWithArms(base.model_copy(update=alone), resolved_arms, arms, base.finding)
 
 
 def _build_stages(

@@ -7,7 +7,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, Job, Launcher
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, Launcher
 
 _AGAIN_SECONDS = 1.0
 
@@ -31,7 +31,7 @@ class Interruption:
         """
         self.requested = False
         self._launcher = launcher
-        self._jobs: list[Job] = []
+        self._jobs: list[JobFolder] = []
         self._messages: list[str] = []
         self._last, self._typed = 0.0, False
 
@@ -48,7 +48,7 @@ class Interruption:
             # Once it was asked to end, the command tells its result and ends, however often it is asked.
             signal.signal(number, signal.SIG_IGN if self.requested else handler)
 
-    def add(self, job: Job) -> None:
+    def add(self, job: JobFolder) -> None:
         """Hand signals on to this job too, from now on; one that came while it was started, now."""
         self._jobs.append(job)
         if self.requested:

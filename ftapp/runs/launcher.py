@@ -22,7 +22,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, s
 AT_ONCE = signal.SIGQUIT
 
 
-class Job(Protocol):
+class JobFolder(Protocol):
     """A folder with a process of its own: a run or an experiment."""
 
     @property
@@ -45,7 +45,7 @@ class Job(Protocol):
 class Launcher(Protocol):
     """Starts jobs, and reaches those that it has started."""
 
-    def start(self, job: Job, environment: Mapping[str, str]) -> None:
+    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
         """Start a job's process, which outlives this one.
 
         Args:
@@ -56,10 +56,10 @@ class Launcher(Protocol):
             OSError: The process cannot be started.
         """
 
-    def alive(self, job: Job) -> bool:
+    def alive(self, job: JobFolder) -> bool:
         """Return whether a job's process lives."""
 
-    def interrupt(self, job: Job, *, at_once: bool = False) -> None:
+    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
         """Ask a job to end. Nothing happens when it has ended.
 
         Args:
@@ -67,7 +67,7 @@ class Launcher(Protocol):
             at_once: Whether it ends without saving; else it ends after its current step and saves.
         """
 
-    def wait(self, job: Job) -> int:
+    def wait(self, job: JobFolder) -> int:
         """Wait until a job's process has ended, and return its exit code."""
 
 
@@ -77,7 +77,7 @@ class LocalLauncher:
     def __init__(self) -> None:
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
 
-    def start(self, job: Job, environment: Mapping[str, str]) -> None:
+    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
         """Start a job's process. It inherits the lock, so it counts as alive from the moment it is started."""
         with job.lock_file.open("wb") as lock, job.log_file.open("ab") as log:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -96,15 +96,15 @@ class LocalLauncher:
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def alive(self, job: Job) -> bool:
+    def alive(self, job: JobFolder) -> bool:
         """Return whether a job's process lives, and collect its end if it does not."""
         return self._processes[job.folder].poll() is None
 
-    def interrupt(self, job: Job, *, at_once: bool = False) -> None:
+    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
         """Send a job's process SIGINT, or AT_ONCE if it is to end without saving."""
         with suppress(ProcessLookupError):
             self._processes[job.folder].send_signal(AT_ONCE if at_once else signal.SIGINT)
 
-    def wait(self, job: Job) -> int:
+    def wait(self, job: JobFolder) -> int:
         """Wait until a job's process has ended, and return its exit code: -N if signal N has ended it."""
         return self._processes[job.folder].wait()

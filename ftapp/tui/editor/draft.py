@@ -54,7 +54,7 @@ class Draft:
         """The recipe with profile and changes applied. Raises RecipeError with all problems at once."""
         return self.load_experiment().base
 
-    def load_experiment(self) -> recipe.Experiment:
+    def load_experiment(self) -> recipe.RecipeWithArms:
         """The same with its arms."""
         return recipe.load_experiment(self.path, self.profile, self.overrides)
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from ftapp import recipe
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
-from ftapp.recipe import Experiment
+from ftapp.recipe import RecipeWithArms
 
 RECIPE = """
 title = "t"
@@ -45,7 +45,7 @@ arm."C two phases".phase.rest.steps = 3
 """
 
 
-def loaded(folder: Path, text: str = RECIPE, *overrides: str, profile: str | None = None) -> Experiment:
+def loaded(folder: Path, text: str = RECIPE, *overrides: str, profile: str | None = None) -> RecipeWithArms:
     file = folder / "mine.toml"
     file.write_text(text, encoding="utf-8")
     return recipe.load_experiment(file, profile, overrides)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, Job
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder
 from ftapp.runs.run_folder import Run
 
 
@@ -20,16 +20,16 @@ class Remembering:
     def __init__(self) -> None:
         self.sent: list[int] = []
 
-    def start(self, job: Job, environment: Mapping[str, str]) -> None:
+    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
         raise NotImplementedError
 
-    def alive(self, job: Job) -> bool:
+    def alive(self, job: JobFolder) -> bool:
         return True
 
-    def interrupt(self, job: Job, *, at_once: bool = False) -> None:
+    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
         self.sent.append(AT_ONCE if at_once else signal.SIGINT)
 
-    def wait(self, job: Job) -> int:
+    def wait(self, job: JobFolder) -> int:
         raise NotImplementedError
 
 
