@@ -178,15 +178,14 @@ def test_blocks_inside_of_an_encoder_are_read(image_recipe: str, tmp_path: Path)
         np.testing.assert_allclose(read[name][1], np.asarray(tokens).mean(axis=1), atol=1e-5)
 
 
-def test_very_rare_classes_are_left_out_and_large_ones_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_rare_classes_are_left_out_and_large_ones_cut() -> None:
     from ftapp.data.examples import Splits, Subset, Texts
 
     labels = np.array([0] * 50 + [1] * 30 + [2] * 4, np.int32)
     texts = Texts([f"text {number}" for number in range(len(labels))], labels, ("a", "b", "c"))
     train = Subset(texts, np.random.default_rng(0).permutation(len(labels)))
     none = Subset(texts, np.zeros(0, np.int64))
-    monkeypatch.setattr(transfer_probe, "_SAMPLE", 40)
-    chosen = transfer_probe._sample(Splits(train, none, none, texts.classes, 0))
+    chosen = transfer_probe._sample(Splits(train, none, none, texts.classes, 0), size=40)
     assert np.bincount(chosen.labels).tolist() == [20, 20]
     assert len(set(chosen.indices.tolist())) == 40
 

@@ -13,7 +13,7 @@ import pytest
 from ftapp import recipe
 from ftapp.training import cost_estimate
 from tests.conftest import Do
-from tests.unit.models.test_families import FAMILIES
+from tests.support.families import FAMILIES
 
 
 def planned(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,8 +14,8 @@ from ftapp.tui.editor import offers
 from ftapp.tui.editor.choose_offer import Choose
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.field_line import FieldLine
+from tests.tui.configuring import HUB, line, opened
 from tests.tui.harness import SIZES, drawn, until
-from tests.tui.test_configure import HUB, line, opened
 
 IMAGES = (
     HUB.replace("text-classification", "image-classification")

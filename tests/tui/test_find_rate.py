@@ -18,9 +18,9 @@ from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.find_rate import FindRate
 from ftapp.tui.editor.range_plot import RangePlot
 from ftapp.tui.widgets.facts import Facts
+from tests.tui.configuring import line, opened, text_of, told
 from tests.tui.harness import SIZES, Opened, drawn, notes, until
 from tests.tui.test_choose import IMAGES
-from tests.tui.test_configure import line, opened, text_of, told
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from ftapp.tui.editor.configure import ConfigureScreen
 from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layers_pane import LayersPane
+from tests.tui.configuring import HUB, fill, line, opened, text_of
 from tests.tui.harness import until
 from tests.tui.structures import bert
-from tests.tui.test_configure import HUB, fill, line, opened, text_of
 
 
 @pytest.fixture
