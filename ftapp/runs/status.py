@@ -6,7 +6,6 @@ log behind `Snapshot.offset`: the steps since, and an event after which the file
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -90,7 +89,7 @@ class StatusLog(EventLog):
         """
         ended = self._latest.get(RunEnded)
         snapshot = Snapshot(
-            offset=os.stat(self._path).st_size,  # noqa: PTH116
+            offset=self.offset,
             events=sorted(self._latest.values(), key=lambda each: each.time),
             doubtful=None if ended is None else outcome.is_doubtful(History.of_file(self._path)),
         )

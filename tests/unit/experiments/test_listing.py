@@ -206,6 +206,15 @@ def test_a_damaged_status_file_is_passed_over(run: Run, damage: str) -> None:
     assert whole.status == "done"
 
 
+def test_a_folder_that_is_removed_ends_no_run(run: Run) -> None:
+    log = StatusLog(run.events_file, run.status_file)
+    log.write(STARTED)
+    run.folder.rename(run.folder.with_name("elsewhere"))
+    for event in (phase("head", 1, 2, 10), step(1), ended(1)):
+        log.write(event)
+    assert summarize(Run(run.folder.with_name("elsewhere"))).status == "done"
+
+
 def test_a_status_file_that_cannot_be_replaced_ends_no_run(run: Run) -> None:
     run.status_file.mkdir()
     log = StatusLog(run.events_file, run.status_file)
