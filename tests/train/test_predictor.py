@@ -211,7 +211,7 @@ def test_characters_come_whole(tiny: Tiny) -> None:
 
     def scripted(inputs: Any, stop_token_ids: Any) -> None:
         for token in ids:
-            causal_lm.sampler._told(int(token))
+            causal_lm.sampler._report(int(token))
 
     causal_lm.generate_step = scripted
     made = generation.stream(causal_lm, "the", pieces.append, tokens=20, temperature=1.0, top_k=1, seed=0)
