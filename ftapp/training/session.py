@@ -38,7 +38,7 @@ from ftapp.training.evaluate import Evaluation, evaluate
 from ftapp.training.feature_choice import choose_features
 from ftapp.training.instrumented_model import InstrumentedModel, instrument, read_values
 from ftapp.training.phase_features import open_features
-from ftapp.training.random_layers import seed_layers
+from ftapp.training.random_layers import LayerSeeds
 from ftapp.training.state import SpentSeconds
 
 Report = Callable[[str, int, int], bool]
@@ -171,6 +171,7 @@ class PhaseSession:
         self.choice = choose_features(self.recipe, self.phase, found, self.below, self.splits)
         if not self.recipe.frozen.dropout:
             stack.enter_context(freeze.dropout_disabled(self.whole, halves.plain if halves else ()))
+        self._seeds = LayerSeeds(self.whole)
         self.features = {}
         if halves and self.choice.cached:
             self.features, refusal = open_features(
@@ -247,8 +248,7 @@ class PhaseSession:
             batch: The batch, as `batches` makes it.
             learning_rate: The base learning rate; those of layers are in proportion.
         """
-        if batch.key.step == 0:
-            seed_layers(self.whole, batch.key[:3])
+        self._seeds.assign(batch.key)
         if learning_rate != self._rate:
             self.optimizer.learning_rate = self._rate = learning_rate
         return StepResult(learning_rate, self.model.train_on_batch(batch.inputs, batch.targets, return_dict=True))

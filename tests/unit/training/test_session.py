@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from ftapp import recipe as recipes
 from ftapp.data.encoded import load_encoded
 from ftapp.models import build
-from ftapp.models.keras_internals import flatten_layers
+from ftapp.models.keras_internals import flatten_layers, seed_generators
 from ftapp.models.layers import has_dropout
 from ftapp.recipe import Recipe
 from ftapp.training.build_model import build_model
@@ -116,3 +117,29 @@ def test_a_users_callback_hangs_on_the_loop(make: Any, image_recipe: str) -> Non
     assert np.isfinite(losses).all()
     assert state.rate_sum == pytest.approx(0.01 * (1 + 3 * 0.5))
     assert (state.position.epoch, state.position.step) == (2, 4)
+
+
+class Losses(Callback):
+    """Keeps the loss of each step."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        self.losses.append(result.read()["loss"])
+
+
+def test_a_phase_goes_on_from_a_saved_state_as_if_it_had_not_stopped(make: Any, text_recipe: str) -> None:
+    whole, parts, state, saved = Losses(), Losses(), TrainState(), TrainState()
+    with make(text_recipe).session() as session:
+        train_phase(session, state, [whole])
+    with make(text_recipe).session() as session:
+        train_phase(session, saved, [parts], lambda: len(parts.losses) == 5)
+        saved = msgspec.json.decode(msgspec.json.encode(saved), type=TrainState)
+        assert saved.position.step == 5
+        for generator in seed_generators(session.whole):  # the masks do not follow from what a layer remembers
+            generator.state.assign(np.array([9, 9], np.uint32))
+        train_phase(session, saved, [parts])
+    assert parts.losses == whole.losses
+    assert len(whole.losses) == 12
+    assert saved == state
