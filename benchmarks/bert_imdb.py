@@ -151,7 +151,7 @@ def prepare(args: argparse.Namespace) -> Figures:
     from ftapp.models import preset_files
 
     recipe = loaded(args)
-    with preset_files.resolved(recipe.model.preset):
+    with preset_files.resolve(recipe.model.preset):
         pass
     data.load(recipe.data, recipe.task, recipe.seed)
     return {}

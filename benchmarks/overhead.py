@@ -37,6 +37,7 @@ from ftapp.recipe import Recipe, bundled
 from ftapp.runs import run_folder
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Stepped
+from ftapp.runs.launcher import STOP_SIGNALS
 
 ARMS = ("ftapp", "fit", "train_on_batch")
 MODELS = ("tiny", "minilm")
@@ -110,7 +111,7 @@ def measure_run(recipe: Recipe, folder: Path) -> Figures:
 @contextmanager
 def _signals() -> Iterator[None]:
     """A run takes Ctrl-C for itself; afterwards it is this script's again."""
-    handlers = {number: signal.getsignal(number) for number in run_folder.STOP_SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         yield
     finally:

@@ -162,7 +162,7 @@ def measure_keras(photos: Path, size: int, epochs: int, *, feed: bool) -> Figure
     from ftapp.models import preset_files
 
     data = {split: arrays_of(photos, split, size) for split in SPLITS}
-    with preset_files.resolved(PRESET) as place:
+    with preset_files.resolve(PRESET) as place:
         base = keras_hub.models.Backbone.from_preset(place, image_shape=(size, size, 3))
     base.trainable = False
     features = keras.layers.GlobalAveragePooling2D()(base.output)
@@ -273,7 +273,7 @@ def measure_forward(photos: Path, size: int, policy: str) -> Figures:
     from ftapp.models import preset_files
 
     keras.config.set_dtype_policy(policy)
-    with preset_files.resolved(PRESET) as place:
+    with preset_files.resolve(PRESET) as place:
         base = keras_hub.models.Backbone.from_preset(place, image_shape=(size, size, 3))
     model = keras.Model(base.input, keras.layers.GlobalAveragePooling2D(dtype="float32")(base.output))
     files = [file for split in SPLITS for file, _ in files_of(photos, split)]
@@ -337,7 +337,7 @@ def prepare(args: argparse.Namespace, photos: Path) -> Figures:
     """Make the photos and fetch the weights."""
     from ftapp.models import preset_files
 
-    with preset_files.resolved(PRESET):
+    with preset_files.resolve(PRESET):
         pass
     if args.photos:
         shutil.rmtree(photos, ignore_errors=True)

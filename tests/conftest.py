@@ -20,6 +20,7 @@ from ftapp.runs import run_folder
 from ftapp.runs.commands import AnyCommand
 from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.run_folder import Run
 from tests.support import recipes
 from tests.support.presets import Tiny, make_tiny
@@ -61,7 +62,7 @@ def no_features_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> None:
-    """Processes of tests heed Ctrl-C, also where a shell has begun the tests in the background, and so deaf to it."""
+    """Have processes of tests react to Ctrl-C, also where a shell has started the tests in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -81,9 +82,7 @@ def do(tmp_path: Path) -> Iterator[Do]:
 
     from ftapp.workers import run as run_worker
 
-    handlers = {
-        number: signal.getsignal(number) for number in (*run_folder.STOP_SIGNALS, run_folder.AT_ONCE, signal.SIGHUP)
-    }
+    handlers = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, AT_ONCE, signal.SIGHUP)}
 
     def do(text: str, *overrides: str, commands: Sequence[AnyCommand] = ()) -> tuple[int, History, Run]:
         file = tmp_path / "tiny.toml"

@@ -113,7 +113,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
 def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[recipe.Recipe] = []
 
-    def planned(resolved: recipe.Recipe, environment: dict[str, str]) -> dict[str, object]:
+    def planned(resolved: recipe.Recipe, **options: object) -> dict[str, object]:
         seen.append(resolved)
         told: dict[str, object] = {
             "precision": "float32",

@@ -121,7 +121,7 @@ def recipe_for(name: str | None, source: str | None) -> str:
     if source is None:
         raise _refused("", "advice is about a source or a recipe; got neither; for example --source folder:photos")
     try:
-        kind = sources.parse(sources.checked(source)).kind
+        kind = sources.parse(sources.resolve(source)).kind
     except ValueError as error:
         raise _refused("--source", str(error)) from error
     if kind == "texts":

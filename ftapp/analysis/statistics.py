@@ -33,7 +33,7 @@ FEWEST = 2
 """Steps that an interval takes at least: one does not tell how much it scatters."""
 
 _LARGEST = 700.0  # of the logarithms whose number is a float
-_DRAWS = 4000
+DRAWS = 4000
 _DRAWN_AT_ONCE = 250
 _LONGEST = 4000  # steps; longer series are averaged over neighbours first
 _FEWEST_BLOCKS = 5
@@ -97,7 +97,12 @@ def choose_block_length(series: Series) -> float:
 
 
 def estimate_interval(
-    statistic: Statistic, repeats: Sequence[NDArray[np.float64]], *, level: bool = False, seed: int = 0
+    statistic: Statistic,
+    repeats: Sequence[NDArray[np.float64]],
+    *,
+    level: bool = False,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Interval:
     """Estimate a statistic of paired series, with its interval.
 
@@ -105,6 +110,7 @@ def estimate_interval(
         statistic: what is estimated, from (draws, series, steps) to (draws,).
         repeats: for each repeat an array (series, steps), the series paired step by step.
         level: whether the series have a constant level. Otherwise they have a smooth course, which is not resampled.
+        draws: how often the series are resampled, where there are too few repeats for Student's t over them.
         seed: of the resampling.
 
     Raises:
@@ -120,7 +126,7 @@ def estimate_interval(
     if len(values) >= SEEDS:
         return estimate_mean(values)
     random = np.random.default_rng(seed)
-    drawn, degrees = zip(*(_bootstrapped(statistic, each, level, random) for each in repeats), strict=True)
+    drawn, degrees = zip(*(_bootstrapped(statistic, each, level, random, draws) for each in repeats), strict=True)
     # The t interval with the bootstrap's standard error: quantiles of what is drawn cannot reach beyond a few blocks
     # (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5.3).
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, min(degrees)) * np.mean(drawn, axis=0).std())
@@ -137,7 +143,7 @@ def estimate_mean(values: Sequence[float] | Series) -> Interval:
 
 
 def _bootstrapped(
-    statistic: Statistic, series: NDArray[np.float64], level: bool, random: np.random.Generator
+    statistic: Statistic, series: NDArray[np.float64], level: bool, random: np.random.Generator, draws: int
 ) -> tuple[NDArray[np.float64], float]:
     """The statistic of resampled series (draws,), and how many degrees of freedom these have."""
     n = series.shape[1]
@@ -150,7 +156,7 @@ def _bootstrapped(
     rest = rest * math.sqrt(blocks / degrees)
     drawn = [
         statistic(trend + np.moveaxis(rest[:, _resampled(n, length, _DRAWN_AT_ONCE, random)], 0, 1))
-        for _ in range(_DRAWS // _DRAWN_AT_ONCE)
+        for _ in range(draws // _DRAWN_AT_ONCE)
     ]
     return np.concatenate(drawn), degrees
 
@@ -186,13 +192,14 @@ def _thinned(series: NDArray[np.float64]) -> NDArray[np.float64]:
     return thin
 
 
-def estimate_difference(pairs: Sequence[tuple[Series, Series]]) -> Interval:
+def estimate_difference(pairs: Sequence[tuple[Series, Series]], *, draws: int = DRAWS) -> Interval:
     """Estimate the mean of B - A over the steps.
 
     Args:
         pairs: for each repeat the series of A and of B on the same batches.
+        draws: as in `estimate_interval`.
     """
-    return estimate_interval(lambda drawn: drawn[:, 0].mean(axis=1), [(b - a)[None] for a, b in pairs])
+    return estimate_interval(lambda drawn: drawn[:, 0].mean(axis=1), [(b - a)[None] for a, b in pairs], draws=draws)
 
 
 def estimate_share_under_line(pairs: Sequence[tuple[Series, Series]]) -> Interval:
@@ -243,7 +250,7 @@ def measure_windowed_variance(series: Series, window: int) -> tuple[Series, Seri
     return plain, around
 
 
-def estimate_variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
+def estimate_variance_ratio(pairs: Sequence[tuple[Series, Series]], *, draws: int = DRAWS) -> Interval:
     """Estimate the variance of B over that of A around their smooth courses, over the steps that are given.
 
     The course is a cubic in each stretch of some 32 steps: a loss falls steeply at first, and what a stiffer course
@@ -256,7 +263,7 @@ def estimate_variance_ratio(pairs: Sequence[tuple[Series, Series]]) -> Interval:
         return np.log(ratios)
 
     rests = [np.stack([_around(each) for each in pair]) for pair in pairs]
-    return exponentiate(estimate_interval(logarithm, rests, level=True))
+    return exponentiate(estimate_interval(logarithm, rests, level=True, draws=draws))
 
 
 def _around(series: Series) -> Series:

@@ -80,7 +80,7 @@ def survey(recipe: Recipe, backbone: Any, preprocessor: Any, splits: Splits, pro
     )
 
 
-def _sample(splits: Splits) -> Subset:
+def _sample(splits: Splits, size: int = _SAMPLE) -> Subset:
     """Some of the training examples, as many of each class as there are, up to a limit. Very rare classes are left out.
 
     A subset is in random order, so the first of a class are a sample of it.
@@ -92,7 +92,7 @@ def _sample(splits: Splits) -> Subset:
         listed = ", ".join(f"'{name}' has {count}" for name, count in zip(splits.classes[:10], counts, strict=False))
         message = f"advice takes two classes or more with {FOLDS} examples each beside those held out; {listed}"
         raise RecipeError([Problem("", "data.source", message)])
-    most = max(_OF_EACH, _SAMPLE // len(enough))
+    most = max(_OF_EACH, size // len(enough))
     positions = np.sort(np.concatenate([np.flatnonzero(labels == number)[:most] for number in enough]))
     return Subset(splits.train.examples, splits.train.indices[positions])
 

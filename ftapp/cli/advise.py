@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ftapp.cli.failure import refuse, refuse_bad_recipes
+from ftapp.cli.failure import refuse_bad_recipes
 from ftapp.cli.options import JsonOption, OfflineOption, ProfileOption, SetOption, complete_recipe
 
 if TYPE_CHECKING:
@@ -76,35 +76,32 @@ def advise(
 
 
 def survey_data(asked: Recipe, name: str, source: str | None, *, offline: bool) -> Survey:
-    """The survey of a recipe's data, made by a process of its own since that takes Keras."""
-    import asyncio
+    """Have a helper process survey a recipe's data.
 
+    Args:
+        asked: The recipe.
+        name: Its name or file.
+        source: The value of --source, if any.
+        offline: Whether the process makes no network call.
+
+    Returns:
+        The survey.
+
+    Raises:
+        typer.Exit: It cannot be made, and the reason is printed: code 2 for the recipe, 1 for something else.
+    """
     from ftapp import recipe
-    from ftapp.common.errors import RecipeError, RunError
+    from ftapp.cli.ask_inspector import ask_inspector
+    from ftapp.common.errors import RunError
     from ftapp.recipe import presets, sources
-    from ftapp.rpc.clients import Inspector
 
-    said = ""
-
-    def told(activity: str, done: int, total: int | None) -> None:
-        nonlocal said
-        if activity != said:
-            said = activity
-            print(activity, file=sys.stderr)
-
-    async def survey() -> Survey:
-        inspector = Inspector(offline=offline)
+    with refuse_bad_recipes():
         try:
-            return await inspector.survey(asked, told)
-        finally:
-            await inspector.close()
-
-    try:
-        return asyncio.run(survey())
-    except RecipeError as error:
-        refuse(str(error))
-    except RunError as error:
-        print(error, file=sys.stderr)
+            return ask_inspector(
+                "the survey", lambda inspector, progress: inspector.survey(asked, progress), offline=offline
+            )
+        except RunError as error:
+            print(error, file=sys.stderr)
         of_hub = presets.on_hub(asked.model.preset) or (source is None and sources.on_hub(asked.data.source))
         if of_hub and (profiles := recipe.hubless_profiles(recipe.find(name))):
             print(f"'--profile {profiles[0]}' works without it", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ftapp.cli.failure import is_debug, refuse, refuse_bad_recipes
+from ftapp.cli.failure import refuse, refuse_bad_recipes
 from ftapp.cli.options import (
     ArmOption,
     BackendOption,
@@ -21,7 +21,6 @@ from ftapp.cli.options import (
     SetOption,
     overrides_of,
 )
-from ftapp.runs.environment import make_environment
 
 
 def lr_find(
@@ -58,11 +57,8 @@ def lr_find(
         from ftapp.cli import activity
 
         activity.check([resolved])
-        environment = make_environment(resolved.backend, offline=offline)
         try:
-            found = range_test.run_range_test(
-                resolved, index, (low, high), steps, environment, arm=arm, debug=is_debug()
-            )
+            found = range_test.run_range_test(resolved, index, (low, high), steps, arm=arm, offline=offline)
         except RunError as error:
             print(error, file=sys.stderr)
             raise typer.Exit(1) from None

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ftapp.cli.failure import is_debug, refuse_bad_recipes
+from ftapp.cli.failure import refuse_bad_recipes
 from ftapp.cli.options import JsonOption, OfflineOption, ProfileOption, RecipeArgument, SetOption
-from ftapp.runs.environment import make_environment
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -35,7 +34,7 @@ def plan(
     for arm, resolved in planned.items():
         if arm:
             print(f"arm {arm}", file=sys.stderr if as_json else sys.stdout, flush=True)
-        made = make_plan(resolved, make_environment(resolved.backend, offline=offline))
+        made = make_plan(resolved, offline=offline)
         if as_json:
             print(json.dumps({"arm": arm} | made if arm else made), flush=True)
             continue
@@ -45,34 +44,27 @@ def plan(
         PlainConsole().print(render_plan(made))
 
 
-def make_plan(resolved: Recipe, environment: dict[str, str]) -> dict[str, Any]:
-    """The plan of a recipe, made by a process of its own since that takes Keras."""
-    import subprocess
-    import tempfile
+def make_plan(resolved: Recipe, *, offline: bool) -> dict[str, Any]:
+    """Have a helper process plan a recipe.
 
-    from ftapp.common.processes import child_environment, python_module
+    Args:
+        resolved: The recipe.
+        offline: Whether the process makes no network call.
 
-    told: dict[str, Any] = {}
-    with (
-        tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file,
-        tempfile.TemporaryFile("w+") as log,
-    ):
-        file.write(resolved.to_toml())
-        file.flush()
-        command = python_module("ftapp.workers.planner", file.name)
-        variables = child_environment(environment)
-        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=log, text=True) as process:
-            assert process.stdout
-            for line in process.stdout:
-                told |= json.loads(line)
-                if "progress" in told:
-                    print(told.pop("progress"), file=sys.stderr)
-        log.seek(0)
-        if is_debug() or not told:
-            print(log.read(), file=sys.stderr)
-    if "error" in told:
-        print(told["error"], file=sys.stderr)
-    if process.returncode or "plan" not in told:
-        raise typer.Exit(process.returncode if process.returncode in (1, 2) else 1)
-    plan: dict[str, Any] = told["plan"]
-    return plan
+    Returns:
+        The plan (`ftapp.workers.planner.plan`).
+
+    Raises:
+        typer.Exit: The plan cannot be made, and the reason is printed: code 2 for the recipe, 1 for something else.
+    """
+    from ftapp.cli.ask_inspector import ask_inspector
+    from ftapp.common.errors import RunError
+
+    with refuse_bad_recipes():
+        try:
+            return ask_inspector(
+                "the plan", lambda inspector, progress: inspector.plan(resolved, progress), offline=offline
+            )
+        except RunError as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(1) from None

@@ -1,23 +1,19 @@
-"""The learning rate range test of `ftapp lr-find`: its arguments, its process, and its progress on stderr."""
+"""The learning rate range test of `ftapp lr-find`: its arguments, and the request for it."""
 
 from __future__ import annotations
 
-import json
 import math
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ftapp import recipe as recipes
-from ftapp.cli.activity import Activity
-from ftapp.common.errors import Problem, RecipeError, RunError, nearest
-from ftapp.common.processes import child_environment, python_module
+from ftapp.cli.ask_inspector import ask_inspector
+from ftapp.common.downloads import Progress
+from ftapp.common.errors import Problem, RecipeError, nearest
 from ftapp.recipe import Recipe
 from ftapp.recipe.base_rate import override
+from ftapp.rpc.inspector_client import InspectorClient
 
 FORMATS = (".svg", ".html")
 """Endings of the files that a plot can be written to."""
@@ -85,51 +81,30 @@ def check_arguments(recipe: Recipe, phase: str | None, rates: tuple[float, float
 
 
 def run_range_test(
-    recipe: Recipe,
-    phase: int,
-    rates: tuple[float, float],
-    steps: int,
-    environment: Mapping[str, str],
-    *,
-    arm: str | None = None,
-    debug: bool,
+    recipe: Recipe, phase: int, rates: tuple[float, float], steps: int, *, arm: str | None = None, offline: bool = False
 ) -> dict[str, Any]:
-    """The result of the range test, with the `override` that puts its rate into the recipe.
+    """Test the learning rate of a phase in a helper process.
 
-    arm: of which the recipe is, and into which the rate is put.
+    Args:
+        recipe: The recipe to test.
+        phase: The index of one of its phases.
+        rates: The first and the last learning rate.
+        steps: How many steps the test has.
+        arm: The arm that the recipe is of, and into which the rate is put, if any.
+        offline: Whether the process makes no network call.
 
-    Raises RecipeError and RunError as it does, and KeyboardInterrupt, at SIGTERM too, when the process has ended.
+    Returns:
+        The result of the test, with the `override` that puts its rate into the recipe.
+
+    Raises:
+        RecipeError: The recipe does not fit its model or data.
+        RunError: Something cannot be had, or is not as it was after the test.
+        KeyboardInterrupt: SIGINT or SIGTERM has come, and the process has ended.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    told: dict[str, Any] = {}
-    with (
-        tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file,
-        tempfile.TemporaryFile("w+") as log,
-        Activity() as narrator,
-    ):
-        narrator.tell("starting the range test", 0, None)
-        file.write(recipe.to_toml())
-        file.flush()
-        command = python_module("ftapp.training.lr_range_test", file.name, str(phase), *map(repr, rates), str(steps))
-        variables = child_environment(environment)
-        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=log, text=True) as process:
-            assert process.stdout
-            try:
-                for line in process.stdout:
-                    told |= json.loads(line)
-                    if "progress" in told:
-                        narrator.tell(*told.pop("progress"))
-            except KeyboardInterrupt:
-                process.kill()  # it has nothing to save
-                raise
-        log.seek(0)
-        output = log.read()
-    if process.returncode == 2 and "error" in told:
-        raise RecipeError([Problem("", "", told["error"])])
-    if "result" not in told:
-        raise RunError(told.get("error") or f"the process of the test ended without an error message:\n{output}")
-    if debug:
-        print(output, file=sys.stderr)
-    result: dict[str, Any] = told["result"]
+
+    def ask(inspector: InspectorClient, progress: Progress) -> Awaitable[dict[str, Any]]:
+        return inspector.find_rate(recipe, phase, rates, steps, lambda rate, loss: None, progress)
+
+    result = ask_inspector("the range test", ask, offline=offline)
     rate = result["rate"]
     return result | {"arm": arm, "override": rate and override(recipe.phase[phase], rate, arm)}

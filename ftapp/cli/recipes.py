@@ -71,7 +71,7 @@ def validate(
     wrong: list[str] = []
     for name in files:
         problems: dict[str, None] = {}
-        minded: dict[str, None] = {}
+        found: dict[str, None] = {}
         try:
             path = recipe.find(name)
             for profile in (None, *recipe.profiles(path)):
@@ -79,8 +79,8 @@ def validate(
                     loaded = recipe.load_experiment(path, profile)
                     for arm, each in (loaded.arms or {"": loaded.base}).items():
                         place = ", ".join(filter(None, [profile and f"profile {profile}", arm and f"arm {arm}"]))
-                        told = (f"{f'{place}: ' * bool(place)}{caution}" for caution in cautions.of_recipe(each))
-                        minded |= dict.fromkeys(told)
+                        prefix = f"{place}: " if place else ""
+                        found |= dict.fromkeys(f"{prefix}{caution}" for caution in cautions.of_recipe(each))
                 except RecipeError as error:
                     problems |= dict.fromkeys(map(str, error.problems))
         except RecipeError as error:
@@ -88,7 +88,7 @@ def validate(
         wrong += problems
         if not problems:
             print_text(f"{name}: valid")
-        for caution in minded:
+        for caution in found:
             print_text(f"{name}: caution: {caution}", sys.stderr)
     for problem in wrong:
         print_text(problem, sys.stderr)

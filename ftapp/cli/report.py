@@ -55,7 +55,7 @@ def compare_runs(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each run as CSV.")] = False,
     runs_dir: RunsDirOption = None,
 ) -> None:
-    """Compare runs with the first one: results, differences of their recipes, and what can be told of them."""
+    """Compare runs with the first one: results, differences of their recipes, and conclusions."""
     from ftapp.analysis import compare
     from ftapp.analysis.records import read_arms, read_experiment
     from ftapp.report import comparison

@@ -14,6 +14,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder, runner
 from ftapp.experiments.experiment_folder import Experiment, Options
 from ftapp.runs.interruption import Interruption
+from ftapp.runs.launcher import LocalLauncher
 
 if TYPE_CHECKING:
     from ftapp.analysis.records import Arm
@@ -59,8 +60,9 @@ def run_experiment(
             offline=offline,
             verify_cache=verify_cache,
         )
-        with experiment.held(), Interruption() as interruption:
-            code = runner.conduct(experiment, interruption, debug=debug)
+        launcher = LocalLauncher()
+        with experiment.held(), Interruption(launcher) as interruption:
+            code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
             if not experiment.remove_refused():
                 print_experiment(experiment, as_json=as_json)
     except RecipeError as error:
@@ -79,9 +81,9 @@ def print_experiment(experiment: Experiment, *, as_json: bool) -> None:
         experiment: One whose runs have ended.
         as_json: Whether it is printed as JSON, else as tables and sentences.
     """
-    from ftapp.report.experiment import conclude
+    from ftapp.report.experiment import write_result
 
-    arms, result = conclude(experiment)
+    arms, result = write_result(experiment)
     if as_json:
         print(json.dumps(result), flush=True)
     elif arms:

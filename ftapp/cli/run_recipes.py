@@ -19,6 +19,7 @@ from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
+from ftapp.runs.launcher import Launcher, LocalLauncher
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.run_folder import EXIT_CODES
@@ -67,7 +68,8 @@ def run_all(
             print(error, file=sys.stderr)
     folder = user_folders.runs(runs_dir)
     codes = []
-    with Interruption() as interruption:
+    launcher = LocalLauncher()
+    with Interruption(launcher) as interruption:
         for name in names:
             if interruption.requested:
                 break
@@ -77,7 +79,9 @@ def run_all(
                 path, resolved = found
                 try:
                     environment = make_environment(resolved.backend, offline=offline, verify_cache=verify_cache)
-                    outcome = _run_one(path, resolved, profile, folder, environment, interruption, debug=debug)
+                    outcome = _run_one(
+                        path, resolved, profile, folder, environment, launcher, interruption, debug=debug
+                    )
                 except OSError as error:
                     print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
                     outcome, found = _refused(name), None
@@ -97,6 +101,7 @@ def _run_one(
     profile: str | None,
     folder: Path,
     environment: Mapping[str, str],
+    launcher: Launcher,
     interruption: Interruption,
     *,
     debug: bool,
@@ -107,10 +112,10 @@ def _run_one(
     with Narrator(run, PlainConsole(sys.stderr)) as narrator:
         for caution in cautions.of_recipe(resolved):
             narrator.say(f"caution: {caution}")
-        process = run_folder.launch(run, environment)
-        interruption.reaches(process)
-        for event in run_folder.follow(run, process):
-            for message in interruption.news():
+        launcher.start(run, environment)
+        interruption.add(run)
+        for event in run_folder.follow(run, lambda: launcher.alive(run)):
+            for message in interruption.take_messages():
                 narrator.say(message)
             if event is None:
                 narrator.look()

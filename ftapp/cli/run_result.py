@@ -67,7 +67,7 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         table.add_row(name, Text("\n".join(parts)))
     console.print(table)
     for each in outcome["warnings"]:
-        told = formatting.printable(f"warning: {each['says']}; {each['advice']}")
-        console.print(Text(f"{told}\n", "yellow"), soft_wrap=True)
+        text = formatting.printable(f"warning: {each['says']}; {each['advice']}")
+        console.print(Text(f"{text}\n", "yellow"), soft_wrap=True)
     for sample in outcome["samples"]:
         console.print(Text(f"after {sample['step']} steps: {sample['text']}\n"), soft_wrap=True)

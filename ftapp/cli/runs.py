@@ -39,8 +39,15 @@ def runs(
         history, facts = one.history(), one.environment()
         of = {key: facts.get(key) for key in ("experiment", "arm", "repeat")}
         of["damage"] = one.damage() or history.damage()
-        told = {**history.summary(), **outcome.summarize_outcome(history)}
-        rows.append({"run": one.folder.name, "status": one.standing(history), **of, **told})
+        rows.append(
+            {
+                "run": one.folder.name,
+                "status": one.standing(history),
+                **of,
+                **history.summary(),
+                **outcome.summarize_outcome(history),
+            }
+        )
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return

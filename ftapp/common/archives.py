@@ -29,7 +29,7 @@ from ftapp.common.errors import RunError, nearest, quote, shorten
 from ftapp.common.package_uri import Artifact
 
 _CHUNK = 1 << 18
-_MAX_UNPACKED = 16 << 30  # bytes; the largest presets are a few GiB, a decompression bomb is more
+MAX_UNPACKED = 16 << 30  # bytes; the largest presets are a few GiB, a decompression bomb is more
 _MAX_MEMBERS = 1_000_000
 _MAX_PATH, _MAX_NAME = 1000, 255  # bytes of a member's path and of each part of it; more cannot be a file's
 _NAMES, _DEEP = 2000, 8  # of members that a wrong one is compared with, and folders of each
@@ -58,12 +58,13 @@ class _Member:
     size: int
 
 
-def unpack(archive: Path, spec: Artifact, folder: Path) -> None:
+def unpack(archive: Path, spec: Artifact, folder: Path, limit: int = MAX_UNPACKED) -> None:
     """Unpack the file that `spec` names, or all below the folder that it names, into `folder`.
 
-    Raises RunError when it is absent, unsafe or cannot be read; OSError when the folder cannot be written.
+    Raises RunError when it is absent, unsafe, larger than `limit` bytes or cannot be read; OSError when the folder
+    cannot be written.
     """
-    for name, content in _contents(archive, spec):
+    for name, content in _contents(archive, spec, limit):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
@@ -85,7 +86,7 @@ def is_unpacked(archive: Path, spec: Artifact, folder: Path) -> bool:
     if hashes and _read_record(archive, spec) == hashes:
         return True
     wanted: dict[str, str] = {}
-    for name, content in _contents(archive, spec):
+    for name, content in _contents(archive, spec, MAX_UNPACKED):
         digest = hashlib.sha256()
         for chunk in content:
             digest.update(chunk)
@@ -114,7 +115,7 @@ def _is_wanted(name: str, spec: Artifact) -> bool:
     return name == spec.member or name.startswith(f"{spec.member}/")
 
 
-def _contents(archive: Path, spec: Artifact) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _contents(archive: Path, spec: Artifact, limit: int) -> Iterator[tuple[str, Iterator[bytes]]]:
     """The members that `spec` names, each with its content in pieces. Raises RunError when there is none."""
     names: list[str] = []
     seen: set[str] = set()
@@ -125,10 +126,10 @@ def _contents(archive: Path, spec: Artifact) -> Iterator[tuple[str, Iterator[byt
         if len(names) < _NAMES and len(member.name) <= _MAX_PATH:
             names.append(member.name)
         unpacked += member.size if _is_wanted(member.name, spec) or not is_zip else 0
-        if unpacked > _MAX_UNPACKED:
+        if unpacked > limit:
             raise RunError(
-                f"'{spec.member}' in {spec.file} has more than {_MAX_UNPACKED >> 30} GiB when it is unpacked; "
-                f"at most {_MAX_UNPACKED >> 30} GiB are unpacked"
+                f"'{spec.member}' in {spec.file} has more than {limit / 2**30:g} GiB when it is unpacked; "
+                f"at most {limit / 2**30:g} GiB are unpacked"
             )
         if not _is_wanted(member.name, spec):
             continue

@@ -12,7 +12,13 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
-_encoder = msgspec.json.Encoder(enc_hook=str)
+
+def _plain(value: Any) -> float | str:
+    """What stands in JSON for a value of another type, such as NumPy's numbers, which are floats of their own."""
+    return float(value) if isinstance(value, float) else str(value)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
 
 LARGEST = 2**26
 """Bytes of the longest text and the longest line that are read: 64 MiB."""
@@ -135,7 +141,7 @@ def encode_line(value: Any) -> bytes:
     try:
         return _encoder.encode(value) + b"\n"
     except UnicodeEncodeError:
-        text = json.dumps(msgspec.to_builtins(value, enc_hook=str), ensure_ascii=False)
+        text = json.dumps(msgspec.to_builtins(value, enc_hook=_plain), ensure_ascii=False)
         return text.encode("utf-8", "replace") + b"\n"
 
 

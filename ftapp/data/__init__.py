@@ -53,31 +53,33 @@ class _Reader(Protocol):
 
 
 def load(spec: Data, task: str, seed: int, progress: Progress | None = None) -> Splits:
-    """The labelled examples of a source, split. The same for the same data, recipe and seed, in any process.
+    """Read and split the labelled examples of a source, the same way for the same data, recipe and seed.
 
     `progress` is told of downloads, of large files, and of the check of images. Raises RecipeError for data that cannot
     be used as it stands, with the file and the row or image; RunError when a download fails.
     """
-    with _uncollected():
+    with _garbage_collection_disabled():
         return split(_read(spec, task, progress), spec, seed)
 
 
 def documents(spec: Data, seed: int, progress: Progress | None = None) -> DocumentSplits:
-    """The texts of a source for a causal language model, split. Raises as `load` does."""
-    with _uncollected():
+    """Read and split the texts of a source for a causal language model; raises as `load` does."""
+    with _garbage_collection_disabled():
         return split_documents(cast(Texts, _read(spec, "causal-lm", progress)), spec, seed)
 
 
 def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits:
-    """A recipe's data, split. Raises as `load` does."""
+    """Read and split a recipe's data; raises as `load` does."""
     split_examples = _SPLITTERS[TASKS[recipe.task].splitter]
-    with _uncollected():
+    with _garbage_collection_disabled():
         return split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
 
 
 def read_early(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits | None:
-    """The same before Keras is imported, so that what is wrong with data is said seconds earlier; None for data of
-    TensorFlow Datasets, which imports TensorFlow before devices are chosen.
+    """Read a recipe's data before Keras is imported, so that problems of data are reported seconds earlier.
+
+    Returns:
+        The data as `read` gives them; None for TensorFlow Datasets, which imports TensorFlow before devices are chosen.
     """
     return None if sources.parse(recipe.data.source).scheme == "tfds" else read(recipe, progress)
 
@@ -111,9 +113,10 @@ def _size(source: Source) -> int:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Meanwhile, no garbage is collected: the millions of rows of a large table have no cycles, and looking for them
-    over and over takes a fourth of the time.
+def _garbage_collection_disabled() -> Iterator[None]:
+    """Switch the collection of garbage off until the context ends.
+
+    The millions of rows of a large table have no cycles, and the search for cycles takes a fourth of the time.
     """
     collects = gc.isenabled()
     gc.disable()

@@ -13,16 +13,25 @@ from ftapp.recipe import Augment
 
 
 class Augmenter:
-    """Applies random changes to batches of images; equal keys give equal changes."""
+    """Applies random changes to batches of images; equal keys give equal changes.
+
+    Args:
+        spec: The recipe's `[augment]`.
+        image_size: (height, width) of the images, which the result keeps.
+    """
 
     def __init__(self, spec: Augment, image_size: Sequence[int]) -> None:
-        """image_size: (height, width) of the images, which the result keeps."""
         self._spec = spec
         self._layers = _layers(spec, image_size)
         self._resize = keras.layers.Resizing(*image_size, data_format="channels_last", dtype="float32")
 
     def __call__(self, images: NDArray[np.float32], key: Sequence[int]) -> NDArray[np.float32]:
-        """images: (batch, height, width, 3), float32 in 0..255. key: whole numbers that decide what is drawn."""
+        """Change a batch of images.
+
+        Args:
+            images: Float32 (batch, height, width, 3) in 0..255.
+            key: Whole numbers that decide the changes.
+        """
         x: Any = images
         for index, layer in enumerate(self._layers):
             state = np.random.SeedSequence([*key, index]).generate_state(2, dtype=np.uint32)
@@ -43,10 +52,16 @@ class Augmenter:
 
 
 def grid(images: NDArray[np.float32], augmenter: Augmenter | None, views: int, key: Sequence[int]) -> NDArray[np.uint8]:
-    """Images as they are, and `views` forms of each as a step of the training draws them; without an augmenter none.
+    """Return images unchanged and, with an augmenter, `views` forms of each as a training step may see them.
 
-    images: (images, height, width, 3) in 0..255; key: as the augmenter takes it. Returns (1 + views, images, height,
-    width, 3), uint8.
+    Args:
+        images: Float32 (images, height, width, 3) in 0..255.
+        augmenter: The augmenter; None for none.
+        views: The number of forms.
+        key: Whole numbers that decide the changes.
+
+    Returns:
+        Uint8 (1 + views, images, height, width, 3).
     """
     columns = [images]
     if augmenter:
@@ -58,8 +73,12 @@ def grid(images: NDArray[np.float32], augmenter: Augmenter | None, views: int, k
 class TextAugmenter:
     """Leaves tokens out of encoded texts and exchanges words; equal keys give equal changes.
 
-    Random deletion and random swap of EDA (Wei & Zou 2019). A text keeps the tokens that a model wants around it and
-    one at least of its own; what was cut off at the sequence length does not come back.
+    Random deletion and random swap of EDA (Wei & Zou 2019). A text keeps the special tokens around it and at least one
+    of its own; the part cut off at the sequence length does not come back.
+
+    Args:
+        spec: The recipe's `[augment]`.
+        tokenizer: The preset's tokenizer.
     """
 
     def __init__(self, spec: Augment, tokenizer: Any) -> None:
@@ -68,15 +87,17 @@ class TextAugmenter:
         self._begins: dict[int, bool] = {}  # whether a token begins a word
 
     def __call__(self, inputs: dict[str, NDArray[Any]], keys: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]:
-        """inputs: arrays (texts, tokens) by name, token_ids and padding_mask among them, padded on the right.
+        """Change a batch of encoded texts; the arrays keep their shapes.
 
-        keys: whole numbers that decide what is drawn for each text. The arrays keep their shapes.
+        Args:
+            inputs: Arrays (texts, tokens) by name, with token_ids and padding_mask, padded on the right.
+            keys: For each text the whole numbers that decide its changes.
         """
         changed = {name: np.zeros_like(values) for name, values in inputs.items()}
         changed["token_ids"][:] = self._tokenizer.pad_token_id
         for row, key in enumerate(keys):
             length = int(inputs["padding_mask"][row].sum())
-            order, _ = self.drawn(inputs["token_ids"][row, :length], key)
+            order, _ = self.draw(inputs["token_ids"][row, :length], key)
             for name, values in inputs.items():
                 changed[name][row, : len(order)] = values[row, order]
         return changed
@@ -85,9 +106,16 @@ class TextAugmenter:
         """The changes it makes, the same in every process."""
         return f"TextAugmenter({self._spec!r})"
 
-    def drawn(self, tokens: NDArray[Any], key: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Which tokens of a text, (tokens,) int, are left, by their places, in their new order; and of each of them all
-        whether it lies in a word that has come to another's place, (tokens,) bool.
+    def draw(self, tokens: NDArray[Any], key: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Draw the changes of a text.
+
+        Args:
+            tokens: Its token ids, int (tokens,).
+            key: Whole numbers that decide the changes.
+
+        Returns:
+            The places of the tokens that stay, in their new order; and for each token of the text, bool (tokens,),
+            whether it lies in a word that takes another's place.
         """
         random = np.random.default_rng(list(key))
         places, moved = np.arange(len(tokens)), np.zeros(len(tokens), bool)
@@ -105,8 +133,8 @@ class TextAugmenter:
         stays[random.integers(len(text))] = True
         return np.concatenate([before, text[stays], after]), moved
 
-    def pieces(self, tokens: NDArray[Any]) -> list[str]:
-        """Each token as it reads in a text, with a space before those that begin a word; "" for those around it."""
+    def split_text(self, tokens: NDArray[Any]) -> list[str]:
+        """Return each token as a piece of text, with a space before those that begin a word; "" for special tokens."""
         inside = getattr(self._tokenizer, "suffix_indicator", None) or ""
         start, end = self._own(tokens)
         read = [""] * len(tokens)

@@ -25,8 +25,10 @@ _ESCAPE = re.compile(r'\\(["\\])')
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file is written. escaped: whether a backslash stands before a quote in a field, in place of a second one;
-    skipped: lines before the header.
+    """The way in which a file is written.
+
+    `escaped` says whether a backslash stands before a quote in a field, in place of a second quote; `skipped` counts
+    the lines before the header.
     """
 
     delimiter: str = ","
@@ -45,9 +47,14 @@ class Dialect:
 
 @dataclass
 class Table:
-    """A CSV file. header: names of its columns; rows: number of a row, as a spreadsheet shows it, and its fields;
-    faults: what is wrong with others, each with its place; dialect: how it is written; empty: how many rows hold
-    nothing in any field.
+    """A CSV file.
+
+    Attributes:
+        header: The names of its columns.
+        rows: Rows: the number that a spreadsheet shows, and the fields.
+        faults: Problems of other rows, each with its place.
+        dialect: The way in which it is written.
+        empty: The number of rows without anything in any field.
     """
 
     header: list[str]

@@ -38,6 +38,7 @@ class Digits(Examples):
         return np.asarray(self._images[index])
 
     def digest(self, index: int) -> bytes:
+        """Hash the image."""
         return content_hash(self._images[index].tobytes())
 
 

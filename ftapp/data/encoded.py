@@ -21,7 +21,7 @@ from ftapp.recipe import TASKS, Recipe
 
 
 class Images:
-    """Images, decoded when asked for, resized and scaled as the preset wants."""
+    """Images, decoded at each use, resized and scaled as the preset needs them."""
 
     lengths = None
 
@@ -36,6 +36,7 @@ class Images:
         return len(self._subset)
 
     def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> NDArray[np.float32]:
+        """Return images (examples, height, width, 3), float32, in the range of the preset."""
         images = resize_images([self._subset[int(index)] for index in indices], self._preprocessor)
         if self._augmenter is not None and isinstance(key, AugmentedView):
             # Each image for itself, so that a view does not depend on what else is in its batch.
@@ -48,17 +49,20 @@ class Images:
         return scale_images(images, self._preprocessor)
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return class numbers, int32 (examples,)."""
         return self._subset.labels[indices]
 
     def grid(self, count: int, views: int, key: BatchKey) -> NDArray[np.uint8]:
-        """The first `count` images as they are and as they may look in training (`ftapp.data.augmentation.grid`)."""
+        """Return the first `count` images, unchanged and as training may see them (`ftapp.data.augmentation.grid`)."""
         images = [self._subset[index] for index in range(min(count, len(self)))]
         return augmentation.grid(resize_images(images, self._preprocessor), self._augmenter, views, key)
 
     def width(self, indices: NDArray[np.int64]) -> int | None:
+        """Return None: images have no tokens."""
         return None
 
     def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+        """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
         changes = self._recipe + _describe_changes(view, self._augmenter)
         return [content_hash(self._digest(int(index)) + changes) for index in indices]
 
@@ -86,6 +90,7 @@ class LabelledTexts:
         return len(self._labels)
 
     def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
+        """Return token_ids, padding_mask and the preset's other arrays, each (examples, tokens)."""
         width = self.width(indices)
         inputs = {name: values[indices, :width] for name, values in self._inputs.items()}
         if self._augmenter is None or key is None:
@@ -96,12 +101,15 @@ class LabelledTexts:
         return self._augmenter(inputs, [(*key, number) for number in numbers])
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return class numbers, int32 (examples,)."""
         return self._labels[indices]
 
     def width(self, indices: NDArray[np.int64]) -> int:
+        """Return the number of tokens to which these examples are padded."""
         return padded_width(self.lengths[indices], int(self._inputs["padding_mask"].shape[1]))
 
     def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+        """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
         changes = _describe_changes(view, self._augmenter)
         # The width too, since long texts are cut at it and attention sums over it.
         parts = [
@@ -112,7 +120,7 @@ class LabelledTexts:
 
 
 class Sequences:
-    """Documents joined into one stream of tokens and cut into sequences, in which each token predicts its next."""
+    """Documents joined into one stream of tokens and cut into sequences; each token predicts the next one."""
 
     lengths = None
 
@@ -126,17 +134,21 @@ class Sequences:
         return len(self._windows)
 
     def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
+        """Return token_ids, padding_mask and the preset's other arrays, each (examples, tokens)."""
         tokens = self._windows[indices, :-1]
         return {"token_ids": tokens, "padding_mask": np.ones(tokens.shape, bool)}
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the next token at each position, int32 (examples, tokens)."""
         targets: NDArray[np.int32] = self._windows[indices, 1:]
         return targets
 
     def width(self, indices: NDArray[np.int64]) -> int:
+        """Return the number of tokens to which these examples are padded."""
         return int(self._windows.shape[1]) - 1
 
     def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+        """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
         return [content_hash(self._windows[index, :-1].tobytes()) for index in indices]
 
 
@@ -153,8 +165,16 @@ def load_encoded(
     progress: Progress,
     found: data.Splits | data.DocumentSplits | None = None,
 ) -> EncodedSplits:
-    """Encode the recipe's data, which are read and split unless that is done. Raises RecipeError when a split that is
-    needed is empty.
+    """Read a recipe's data, split and encode them.
+
+    Args:
+        recipe: The recipe.
+        preprocessor: The preset's preprocessor.
+        progress: Called with what is being done and how far it is.
+        found: The data, where they have been read and split already.
+
+    Raises:
+        RecipeError: The data cannot be used, or a split that the run needs is empty.
     """
     return encode_splits(recipe, found or data.read(recipe, progress), preprocessor, progress)
 
@@ -162,7 +182,11 @@ def load_encoded(
 def encode_splits(
     recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocessor: Any, progress: Progress
 ) -> EncodedSplits:
-    """The recipe's data as its model takes it. Raises RecipeError when a split that is needed is empty."""
+    """Encode a recipe's data as its model takes them.
+
+    Raises:
+        RecipeError: A split that the run needs is empty.
+    """
     encoded: dict[str, EncodedDataset] = {}
     task = TASKS[recipe.task]
     for name in ("train", "validation", "test"):
@@ -171,9 +195,9 @@ def encode_splits(
             progress(f"tokenizing the {name} split", 0, None)
             encoded[name] = Sequences(part, preprocessor)
         elif task.inputs == "texts":
-            told = functools.partial(progress, f"tokenizing the {name} split")
+            report = functools.partial(progress, f"tokenizing the {name} split")
             noise = TextAugmenter(recipe.augmentation, preprocessor.tokenizer) if recipe.augmentation else None
-            encoded[name] = LabelledTexts(part, preprocessor, told, noise)
+            encoded[name] = LabelledTexts(part, preprocessor, report, noise)
         else:
             encoded[name] = Images(part, preprocessor, _augmenter(recipe))
     for name in dict.fromkeys(("train", "test", recipe.evaluate.split)):

@@ -27,54 +27,62 @@ _WORD_END = re.compile(r"(?<=\S)\s")
 def encode_texts(
     texts: Sequence[str], preprocessor: Any, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, NDArray[Any]]:
-    """Token ids and masks, each (texts, sequence length): what the preset's preprocessor makes, as int32 and bool.
+    """Encode texts with the preset's preprocessor.
 
-    All texts come through here or `encode_stream`, and both prepare them (`ftapp.data.texts.prepare`).
+    All texts of models come through here or `encode_stream`; both prepare them (`ftapp.data.texts.prepare`).
+
+    Args:
+        texts: The texts.
+        preprocessor: The preset's preprocessor.
+        progress: Called with the texts done and in all.
+
+    Returns:
+        Token ids, int32, and masks, bool, each (texts, sequence length), by name.
     """
     chunks = []
     for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE):
         if progress:
             progress(start, len(texts))
-        chunks.append(_encoded(list(map(prepare, texts[start : start + _TEXTS_AT_ONCE])) or [""], preprocessor))
+        chunks.append(_encode(list(map(prepare, texts[start : start + _TEXTS_AT_ONCE])) or [""], preprocessor))
     return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(texts)] for name in chunks[0]}
 
 
 def padded_width(lengths: NDArray[np.int64], limit: int) -> int:
-    """To how many tokens texts of so many tokens are padded in one batch."""
+    """Return the number of tokens to which texts of these lengths are padded in one batch, at most `limit`."""
     return min(limit, -(-int(lengths.max(initial=1)) // _LENGTH_STEP) * _LENGTH_STEP)
 
 
-def _encoded(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
-    """What `encode_texts` makes, where tokens lie within words without splitting what is cut off anyway."""
+def _encode(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
+    """Encode texts; where tokens lie within words, the end of a long text is cut off before it is tokenized."""
 
-    def made(some: list[str]) -> dict[str, NDArray[Any]]:
+    def preprocess(some: list[str]) -> dict[str, NDArray[Any]]:
         return {name: _to_numpy(values) for name, values in preprocessor(some).items()}
 
     if not isinstance(preprocessor.tokenizer, _BY_WORD):
-        return made(texts)
+        return preprocess(texts)
     beginnings = [_beginning(text, _CHARACTERS * preprocessor.sequence_length) for text in texts]
-    encoded = made(beginnings)
+    encoded = preprocess(beginnings)
     is_cut = np.array([len(part) < len(text) for part, text in zip(beginnings, texts, strict=True)])
     short = np.flatnonzero(is_cut & ~encoded["padding_mask"].all(axis=1))
-    for name, values in made([texts[index] for index in short]).items() if len(short) else ():
+    for name, values in preprocess([texts[index] for index in short]).items() if len(short) else ():
         encoded[name][short] = values
     return encoded
 
 
 def _beginning(text: str, characters: int) -> str:
-    """At least so many characters of a text, or all of it, up to the end of a word."""
+    """Return at least so many characters of a text, up to the end of a word, or all of it."""
     end = _WORD_END.search(text, characters)
     return text[: end.start()] if end else text
 
 
 def count_tokens(texts: Sequence[str], preprocessor: Any) -> list[int]:
-    """How many tokens each text has, the special ones around it included, before it is cut."""
+    """Count the tokens of each text, with the special ones around it, before it is cut."""
     special = int(encode_texts([""], preprocessor)["padding_mask"].sum())
     return [len(tokens) + special for tokens in preprocessor.tokenizer(list(map(prepare, texts)))]
 
 
 def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]:
-    """The tokens of all documents in a row, (tokens,) int32, with the tokenizer's end token after each."""
+    """Return the tokens of all documents in a row, int32 (tokens,), with the tokenizer's end token after each."""
     parts = []
     for document in documents:
         # Whole lines of about 2,000 characters at a time: KerasHub's byte-pair encoder slows down on long strings.
@@ -92,19 +100,19 @@ def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]
 
 
 def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
-    """Images of any sizes, (height, width, 3) in 0..255, as the model takes them: (n, height, width, 3), float32."""
+    """Encode images of any sizes, (height, width, 3) in 0..255, as float32 (images, height, width, 3)."""
     return scale_images(resize_images(images, preprocessor), preprocessor)
 
 
 def resize_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
-    """Images of any sizes, resized as the preset's converter does it, still in 0..255."""
+    """Resize images of any sizes as the preset's converter does, to float32 (images, height, width, 3) in 0..255."""
     resize = _resizer(preprocessor.image_converter.resizing)
     return np.stack([np.asarray(resize(np.asarray(image, np.float32))) for image in images])
 
 
 @functools.lru_cache(maxsize=1)
 def _resizer(resizing: Any) -> Any:
-    """A Keras resizing layer as one TensorFlow function for images of any size, in float32.
+    """Make one TensorFlow function of a Keras resizing layer, for images of any size, in float32.
 
     Inside such a function the layer computes with TensorFlow on every backend: JAX would compile it anew for each size.
     """
@@ -115,7 +123,7 @@ def _resizer(resizing: Any) -> Any:
 
 
 def scale_images(images: NDArray[np.float32], preprocessor: Any) -> NDArray[np.float32]:
-    """Pixel values brought from 0..255 into the range that the preset's weights were trained on."""
+    """Bring pixel values from 0..255 into the range that the preset's weights were trained on."""
     converter = preprocessor.image_converter
     if converter.scale is not None:
         images = images * np.asarray(converter.scale, np.float32)

@@ -28,9 +28,11 @@ _SHOWN = 10  # problems; a file with the wrong encoding or column has thousands
 class Examples(ABC):
     """All examples of a source.
 
-    labels: int32 [n], positions in `classes`; all 0 for texts without labels. classes: names in the order of the
-    model's outputs; empty for texts without labels. given_split: int8 [n], TRAIN, VALIDATION or TEST, or None when the
-    source leaves the split to the recipe. notes: what was decided when the source was read, in sentences.
+    Attributes:
+        labels: int32 (examples,), positions in `classes`; all 0 for texts without labels.
+        classes: The names of the classes in the order of the model's outputs; empty for texts without labels.
+        given_split: int8 (examples,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
+        notes: Decisions that were made when the source was read, in sentences.
     """
 
     labels: NDArray[np.int32]
@@ -46,15 +48,15 @@ class Examples(ABC):
         """A text, or an RGB image, uint8 [height, width, 3]."""
 
     def place(self, index: int) -> str:
-        """Where an example stands in its source, for messages."""
+        """Return the place of an example in its source, for messages."""
         return f"example {index + 1}"
 
     @abstractmethod
     def digest(self, index: int) -> bytes:
-        """A hash of all that decides what a model reads of the example."""
+        """Hash all that decides the model's input from the example."""
 
     def identity(self, index: int) -> bytes:
-        """A hash that examples share which count as equal."""
+        """Return a hash that equal examples share."""
         return self.digest(index)
 
 
@@ -82,9 +84,11 @@ class Texts(Examples):
         return self.texts[index]
 
     def place(self, index: int) -> str:
+        """Return the name of the text, such as its file's."""
         return self.names[index] if self.names else super().place(index)
 
     def digest(self, index: int) -> bytes:
+        """Hash the text, Unicode form and space around it aside."""
         return content_hash(unicodedata.normalize("NFC", self.texts[index].strip()).encode("utf-8", "surrogatepass"))
 
 
@@ -115,10 +119,17 @@ class Subset:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a run trains on, looks at while it trains, and is judged by. No example is in two of them.
+    """The labelled examples of a run, read and split; no example is in two splits.
 
-    Each is in random order, so that its first examples are a sample of all. duplicates: how many examples were dropped;
-    notes: of the source (`Examples.notes`).
+    Each split is in random order, so that its first examples are a sample of all.
+
+    Attributes:
+        train: The examples to train on.
+        validation: The examples to watch the run on.
+        test: The examples to measure the result on.
+        classes: The names of the classes.
+        duplicates: The number of duplicates that were dropped.
+        notes: Decisions that were made when the source was read, in sentences.
     """
 
     train: Subset
@@ -136,8 +147,14 @@ class Splits:
 
 @dataclass(frozen=True)
 class DocumentSplits:
-    """The texts that a language model trains on, is watched on and judged by. duplicates: how many were dropped; notes:
-    what else was decided, in sentences.
+    """The texts of a language model's run, read and split.
+
+    Attributes:
+        train: The texts to train on.
+        validation: The texts to watch the run on.
+        test: The texts to measure the result on.
+        duplicates: The number of duplicates that were dropped.
+        notes: Decisions that were made when the source was read, in sentences.
     """
 
     train: list[str]
@@ -158,7 +175,7 @@ class DataProblem(NamedTuple):
 
 @dataclass
 class DataProblems:
-    """What is wrong with a user's data, gathered so that all of it is reported together."""
+    """The problems of a user's data, collected so that all of them are reported together."""
 
     found: list[DataProblem] = field(default_factory=list)
 
@@ -167,11 +184,15 @@ class DataProblems:
         self.found.append(DataProblem(escape_unprintable(str(file)), key, escape_unprintable(message), place))
 
     def clear(self) -> None:
-        """Forget what was noted: it followed from something else."""
+        """Forget the problems: they follow from another one."""
         self.found.clear()
 
     def check(self) -> None:
-        """Raise RecipeError with the problems found: those that are equal but for their file or place as one."""
+        """Raise the problems, if there are any; those that differ only in file or place are one.
+
+        Raises:
+            RecipeError: There are problems.
+        """
         groups: dict[tuple[str, str, str], list[DataProblem]] = {}
         for each in self.found:
             groups.setdefault((each.key, each.message, each.file if each.place else ""), []).append(each)
@@ -206,5 +227,5 @@ def _places(places: list[str]) -> str:
 
 
 def content_hash(content: bytes) -> bytes:
-    """16 bytes; two different contents share it with a probability that can be neglected."""
+    """Hash bytes to 16 bytes."""
     return hashlib.blake2b(content, digest_size=16).digest()

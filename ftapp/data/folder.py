@@ -64,12 +64,15 @@ class Folder(Examples):
             raise RunError(f"the image {name} was whole when it was checked, and is not any more: {error}") from error
 
     def place(self, index: int) -> str:
+        """Return the path of the image in the folder."""
         return escape_unprintable("/".join(self.paths[index].parts[-2:]))
 
     def digest(self, index: int) -> bytes:
+        """Hash the bytes of the file."""
         return self._files[index].digest
 
     def identity(self, index: int) -> bytes:
+        """Return a hash that images with equal pixels share."""
         return self._files[index].pixels
 
 
@@ -150,7 +153,7 @@ def _list(spec: Data, source: Source, findings: DataProblems) -> _Listing:
 
 
 def _layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
-    """Which folders are splits. Raises RecipeError when that cannot be told."""
+    """Which folders are splits. Raises RecipeError when that is in doubt."""
     try:
         return folder_layout.find(root, spec.split_folders)
     except NotADirectoryError:
@@ -166,8 +169,9 @@ def _layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
 
 
 def _names(root: Path, found: Layout, findings: DataProblems) -> dict[Path, set[str]]:
-    """Folder of class folders -> their names; findings for names that cannot be printed, links that lead nowhere and
-    images beside the class folders.
+    """Find the names of the class folders in each folder.
+
+    Names that cannot be printed, broken links, and images beside the class folders are problems.
     """
     inside = {folder: {path.name for path in local_files.list_folders(folder)} for folder in found.parts}
     for folder in dict.fromkeys((root, found.holder, *found.parts)):
@@ -235,15 +239,15 @@ def _check_images(paths: list[Path], findings: DataProblems, progress: Progress 
     """
     if not paths:
         return []
-    told = 0.0
+    reported = 0.0
     files: list[_File] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for path, (file, problem) in zip(paths, pool.map(_examine, paths), strict=True):
             files.append(file)
             if problem:
                 findings.add(path, f"this image cannot be decoded: {problem}")
-            if progress and (time.monotonic() - told > 0.1 or len(files) == len(paths)):
-                told = time.monotonic()
+            if progress and (time.monotonic() - reported > 0.1 or len(files) == len(paths)):
+                reported = time.monotonic()
                 progress("checking images", len(files), len(paths))
     return files
 

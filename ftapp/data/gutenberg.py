@@ -10,7 +10,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFoundError, Problem, RecipeError
 from ftapp.data import text_file
 from ftapp.data.examples import DataProblems, Texts
-from ftapp.data.texts import normalised
+from ftapp.data.texts import normalise
 from ftapp.recipe import Data
 from ftapp.recipe.sources import Source
 
@@ -30,7 +30,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     except NotFoundError as error:
         raise RecipeError([Problem("", "data.source", f"there is no text of book {number}: {error}")]) from error
     findings, notes = DataProblems(), list[str]()
-    text = without_frame(normalised(text_file.read(path, findings, notes)))
+    text = without_frame(normalise(text_file.read(path, findings, notes)))
     if not text and not findings.found:
         findings.add(path, f"a book has words; number {number} is empty")
     findings.check()

@@ -67,7 +67,7 @@ def rgb(content: bytes, *, reduced: bool = False) -> NDArray[np.uint8]:
             if reduced:
                 image.draft("RGB", (1, 1))
             image.load()
-            return np.array(_converted(_upright(image)), np.uint8)
+            return np.array(_convert(_upright(image)), np.uint8)
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise BrokenImageError(f"it has more than {limit:,} pixels, the most that are read; make it smaller") from error
@@ -104,7 +104,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _converted(image: Image.Image) -> Image.Image:
+def _convert(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         # PIL would clip 16 bits at 255 and so turn all but the darkest pixels white.
         values = np.nan_to_num(np.asarray(image, np.float64))

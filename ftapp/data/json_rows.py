@@ -14,8 +14,11 @@ _LINE_END = re.compile(r"\r\n|\n|\r")  # JSON holds none of them inside of a str
 
 @dataclass
 class Rows:
-    """rows: each with its place, such as "line 7"; faults: what is wrong with others, each with its place, "" for the
-    whole file.
+    """The rows of a file.
+
+    Attributes:
+        rows: Rows, each with its place, such as "line 7".
+        faults: Problems of other rows, each with its place; "" for the whole file.
     """
 
     rows: list[tuple[str, dict[str, Any]]] = field(default_factory=list)

@@ -89,9 +89,9 @@ def numbers_read(known: Mapping[str, int], classes: Sequence[str]) -> str:
     """How labels that are numbers were read as classes of other names, in a sentence; "" where none were."""
     if not known or any(label in classes or whole(label) is None for label in known):
         return ""
-    told = [f"{label} = {classes[at]}" for label, at in sorted(known.items(), key=lambda pair: pair[1])]
-    more = f" and {len(told) - 10} more" if len(told) > 10 else ""
-    return f"labels are numbers: {', '.join(told[:10])}{more}"
+    names = [f"{label} = {classes[at]}" for label, at in sorted(known.items(), key=lambda pair: pair[1])]
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"labels are numbers: {', '.join(names[:10])}{more}"
 
 
 def merges(known: Mapping[str, int], classes: Sequence[str]) -> list[str]:
@@ -127,12 +127,12 @@ def troubles(
         if len(group) > 1 and not allowed.issuperset(group):
             group.sort(key=lambda label: -counts[label])
             step, escape = _difference(group)
-            told = [f"{ascii(label) if escape else shown(label)} ({counts[label]:,})" for label in group[:4]]
+            written = [f"{ascii(label) if escape else shown(label)} ({counts[label]:,})" for label in group[:4]]
             more = f" and {len(group) - 4} more" if len(group) > 4 else ""
             verb, alike = (f"differ only in {step}", "look alike") if step else ("mean the same", "mean the same")
             yield Trouble(
                 tuple(group),
-                f"{' and '.join(told)}{more} {verb}; labels that {alike} are one class or named "
+                f"{' and '.join(written)}{more} {verb}; labels that {alike} are one class or named "
                 f"apart; to merge them, --set data.merge_labels=true; to keep them apart, {keep_apart(kept)}",
             )
 
@@ -143,15 +143,15 @@ def no_classes(counts: Mapping[str, int]) -> str:
     if len(counts) <= _MOST_CLASSES:
         return ""
     examples = ", ".join(shown(label) for label in list(counts)[:3])
-    told = f"{len(counts):,} different labels in {total:,} examples ({examples}, …)"
+    subject = f"{len(counts):,} different labels in {total:,} examples ({examples}, …)"
     numbers = [_number(label) for label in counts]
     if all(map(_DATE.match, counts)):
-        return f"{told} look like dates; classes are names or whole numbers"
+        return f"{subject} look like dates; classes are names or whole numbers"
     if None not in numbers and any(number is not None and number % 1 for number in numbers):
-        return f"{told} look like measurements; classes are names or whole numbers, and ftapp has no regression"
+        return f"{subject} look like measurements; classes are names or whole numbers, and ftapp has no regression"
     if 2 * len(counts) > total:
         kind = "numbers" if None not in numbers else "ids or texts"
-        return f"{told} look like {kind}, nearly each its own; a class has several examples"
+        return f"{subject} look like {kind}, nearly each its own; a class has several examples"
     return ""
 
 

@@ -64,8 +64,13 @@ def of_documents(splits: DocumentSplits, count: int) -> Preview:
 
 
 def rewritten(label: str, pieces: Sequence[str], left: NDArray[np.intp], moved: NDArray[np.bool_]) -> Rewritten:
-    """A text before and after augmentation, from the pieces that its tokens read as and what
-    `ftapp.data.augmentation.TextAugmenter.drawn` has drawn for them.
+    """Describe a text before and after augmentation.
+
+    Args:
+        label: The name of its class.
+        pieces: The text of each token.
+        left: The places of the tokens that stay (`ftapp.data.augmentation.TextAugmenter.draw`).
+        moved: For each token whether it lies in a word that takes another's place.
     """
     stays = set(map(int, left))
     marks: list[Mark] = [

@@ -52,8 +52,8 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
 
     has_validation, has_test = len(validation) > 0, len(test) > 0
     scale = min(1.0, (spec.limit or total) / total)
-    kept_test = _kept(spec.test, len(test), scale, "test")
-    kept_validation = _kept(spec.validation, len(validation), scale, "validation")
+    kept_test = _count_examples(spec.test, len(test), scale, "test")
+    kept_validation = _count_examples(spec.validation, len(validation), scale, "validation")
     kept_train = min(len(train), (spec.limit or total) - kept_test - kept_validation)
     if spec.limit is not None and kept_train < (least := needed * max(1, len(examples.classes))):
         rest = f" beside {kept_test + kept_validation} for the given splits" if has_test or has_validation else ""
@@ -66,9 +66,9 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
 
     whole = len(train)
     if not has_test:
-        test, train = _carved(labels, train, spec.test, whole, "test", generator)
+        test, train = _carve(labels, train, spec.test, whole, "test", generator)
     if not has_validation:
-        validation, train = _carved(labels, train, spec.validation, whole, "validation", generator)
+        validation, train = _carve(labels, train, spec.validation, whole, "validation", generator)
     parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
     notes = (*examples.notes, *contradicting, *_alike(parts[0], parts[2]))
     return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, notes)
@@ -77,12 +77,12 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
 def _alike(train: Subset, test: Subset) -> Iterator[str]:
     """How many test texts are training texts but for letter case and spaces: a model may know them by heart."""
     if isinstance(test.examples, Texts):
-        known = {_folded(train[at]) for at in range(len(train))}
-        if count := sum(_folded(test[at]) in known for at in range(len(test))):
+        known = {_fold_text(train[at]) for at in range(len(train))}
+        if count := sum(_fold_text(test[at]) in known for at in range(len(test))):
             yield f"{count:,} of {len(test):,} test texts differ from a training text only in letter case or spaces"
 
 
-def _folded(text: object) -> str:
+def _fold_text(text: object) -> str:
     return " ".join(str(text).casefold().split())
 
 
@@ -130,11 +130,11 @@ def _without_copies(texts: Texts) -> tuple[Texts, int]:
     copies = near_copies.find([texts[int(index)] for index in kept], ranks)
     notes = texts.notes
     if copies:
-        told = list_names(
+        names = list_names(
             [f"{texts.place(kept[copy])} ({texts.place(kept[owner])})" for copy, owner in sorted(copies.items())]
         )
         dropped = f"{len(copies):,} near-{'copies' if len(copies) > 1 else 'copy'} dropped"
-        notes += (f"{dropped}, at least {near_copies.SHARE:.0%} of which is in another text: {told}",)
+        notes += (f"{dropped}, at least {near_copies.SHARE:.0%} of which is in another text: {names}",)
     left = [at for at in range(len(kept)) if at not in copies]
     chosen = kept[left]
     some = [texts[int(index)] for index in chosen]
@@ -142,8 +142,11 @@ def _without_copies(texts: Texts) -> tuple[Texts, int]:
 
 
 def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int, list[str]]:
-    """The indices of the train, validation and test splits, each ascending; how many duplicates were dropped; and in a
-    sentence, if there were any, how many examples were dropped since equal ones have other labels.
+    """Divide a source's examples without duplicates.
+
+    Returns:
+        The indices of the train, validation and test splits, each ascending; the number of duplicates dropped; and a
+        sentence about examples dropped because equal ones have other labels, if there are any.
     """
     given = examples.given_split
     membership = np.full(len(examples), TRAIN, np.int8) if given is None else given
@@ -179,13 +182,13 @@ def _describe_contradictions(examples: Examples, count: int, pairs: Sequence[tup
     if not pairs:
         return []
     labels, classes = examples.labels, examples.classes
-    told = [
+    names = [
         f"{examples.place(one)} ({classes[labels[one]]}) and {examples.place(other)} ({classes[labels[other]]})"
         for one, other in pairs[:3]
     ]
     more = f" and {len(pairs) - 3:,} more" if len(pairs) > 3 else ""
     return [f"{count:,} examples contradict each other and are left out, equal ones with other labels: "
-            f"{', '.join(told)}{more}"]  # fmt: skip
+            f"{', '.join(names)}{more}"]  # fmt: skip
 
 
 def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting: Sequence[str]) -> None:
@@ -215,7 +218,7 @@ def _describe_shared(examples: Examples) -> list[str]:
     return [f"{shared:,} of {len(train):,} training examples are in a held-out split too"] if shared else []
 
 
-def _kept(size: float, available: int, scale: float, part: str) -> int:
+def _count_examples(size: float, available: int, scale: float, part: str) -> int:
     """How many examples of a split that the source gives are used."""
     if size >= 1 and available:
         if size > available:
@@ -225,7 +228,7 @@ def _kept(size: float, available: int, scale: float, part: str) -> int:
     return round(available * scale) if size else 0
 
 
-def _carved(
+def _carve(
     labels: NDArray[np.int32], pool: Indices, size: float, whole: int, part: str, generator: np.random.Generator
 ) -> tuple[Indices, Indices]:
     """(split, rest): a stratified split of `size` examples, or that share of `whole`, out of `pool`."""

@@ -33,7 +33,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     findings = DataProblems()
     notes: list[str] = []
     paths = [downloads.artifact(source.artifact, progress)] if source.artifact else _paths(source.name, findings, notes)
-    texts = [normalised(text_file.read(path, findings, notes, spec.encoding, progress)) for path in paths]
+    texts = [normalise(text_file.read(path, findings, notes, spec.encoding, progress)) for path in paths]
     if not findings.found:
         for path, text in zip(paths, texts, strict=True):
             if not text.strip():
@@ -81,12 +81,12 @@ def _given_split(root: Path, names: Sequence[str], findings: DataProblems, notes
             "pattern, or --set data.splits=none takes all files as texts to be split",
         )
         findings.check()
-    told = [
+    parts = [
         f"{part} from {list_names(of)}"
         for part in SPLITS
         if (of := [name for name, role in zip(names, roles, strict=True) if role == part])
     ]
-    notes.append(f"splits by file: {', '.join(told)}")
+    notes.append(f"splits by file: {', '.join(parts)}")
     return np.array([SPLITS[role] for role in roles if role], np.int8)
 
 
@@ -99,7 +99,7 @@ def _role(name: str) -> folder_layout.Role | None:
     return None
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """The text of a file, prepared, and without the end-of-file mark of old systems."""
     return prepare(text).rstrip("\x1a")
 

@@ -78,7 +78,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     Raises RecipeError for a name or version that TFDS does not know and for a data set without the features that the
     task needs; HubError when it cannot be fetched.
     """
-    builder = _prepared(source.name, progress)
+    builder = _prepare(source.name, progress)
     features = dict(builder.info.features)
     is_image = TASKS[task].inputs == "images"
     if is_image:
@@ -111,7 +111,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     return Texts(texts, targets, classes, given, notes=notes)
 
 
-def _prepared(name: str, progress: Progress | None) -> Any:
+def _prepare(name: str, progress: Progress | None) -> Any:
     """The builder of a data set that is on disk, after downloading it if need be."""
     import tensorflow_datasets as tfds
 

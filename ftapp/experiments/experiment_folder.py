@@ -14,13 +14,12 @@ import fcntl
 import json
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypedDict
 
 import msgspec
 
@@ -123,9 +122,11 @@ class Experiment:
     """An experiment's folder."""
 
     folder: Path
+    worker: ClassVar[str] = "ftapp.workers.experiment"
 
     @property
     def facts_file(self) -> Path:
+        """What `create` wrote down."""
         return self.folder / "experiment.json"
 
     @property
@@ -150,22 +151,27 @@ class Experiment:
 
     @property
     def recipe_file(self) -> Path:
+        """The recipe with its arms."""
         return self.folder / "recipe.toml"
 
     @property
     def report_file(self) -> Path:
+        """The result as a page."""
         return self.folder / "report.html"
 
     @property
     def result_file(self) -> Path:
+        """The result."""
         return self.folder / "result.json"
 
     @property
     def lock_file(self) -> Path:
+        """Locked while a process carries the experiment out."""
         return self.folder / "experiment.lock"
 
     @property
     def log_file(self) -> Path:
+        """The output of that process, where it has no terminal."""
         return self.folder / "experiment.log"
 
     @property
@@ -187,8 +193,13 @@ class Experiment:
             yield
 
     def status(self, statuses: Iterable[str]) -> str:
-        """running, done, failed, refused, interrupted, crashed: ended without a result, or damaged. statuses: of its
-        runs.
+        """Return how the experiment stands.
+
+        Args:
+            statuses: The statuses of its runs.
+
+        Returns:
+            running, done, failed, refused, interrupted, damaged, or crashed: ended without a result.
         """
         if self.alive():
             return "running"
@@ -322,13 +333,6 @@ def recipes(experiment: Experiment) -> dict[str, Recipe]:
 
     loaded, facts = recipe.load_experiment(experiment.recipe_file), experiment.facts
     return with_control(loaded.arms or {facts["recipe"]: loaded.base}, facts["control"])
-
-
-def launch(experiment: Experiment) -> subprocess.Popen[bytes]:
-    """Start the process that carries it out and outlives this one."""
-    return run_folder.detached(
-        "ftapp.workers.experiment", experiment.folder, experiment.lock_file, experiment.log_file, {}
-    )
 
 
 def list_experiments(runs_dir: Path) -> list[Experiment]:

@@ -1,6 +1,4 @@
-"""What a list of runs shows of each, read from the two ends of its events, so that a long run costs no more than a
-short one.
-"""
+"""What a list of runs shows of each. A long run costs no more than a short one: its log is not read as a whole."""
 
 from __future__ import annotations
 
@@ -16,14 +14,14 @@ from typing import BinaryIO, TypeVar
 from ftapp.common.safe_files import open_file, reason
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.runs import outcome
-from ftapp.runs.event_reader import decode
+from ftapp.runs import outcome, status
+from ftapp.runs.event_reader import decode, read
 from ftapp.runs.events import AnyEvent, Controlled, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import NAME, Run, folders
 
-_END = 2**16  # bytes read at either end of a file of events: some 300 steps
-_MOST_WINDOWS = 500  # of `_END` bytes that are read of one file, in which the phases of a long run are looked for
+_END = 2**16  # bytes that are read at either end of a long log: some 300 steps
+_SHORT = 2**23  # bytes of a log that is read as a whole where there is no status.json: some 40,000 steps, 0.1 s
 
 _Event = TypeVar("_Event", RunStarted, RunEnded, PhaseStarted, Stepped, Evaluated)
 
@@ -32,16 +30,28 @@ _Event = TypeVar("_Event", RunStarted, RunEnded, PhaseStarted, Stepped, Evaluate
 class Summary:
     """One run in a line.
 
-    status: as `Run.status` has it, or "damaged", with the reason in `error`. created and seconds: when it was made, in
-    seconds since the Unix epoch, and how long it took or has taken so far. steps: those done; first_step, last_step:
-    those of the phase it is in. metrics: by name, with the loss among them, of the latest held-out evaluation, which is
-    the result if `final`, and of the latest step before there is one. share: R of the latest phase. doubtful: whether
-    its result has warnings (`ftapp.runs.outcome`), as far as both ends tell. paused: whether it waits for a
-    command. parent, arm, repeat: of a run that belongs to an experiment, the name of that one's folder, and which run
-    it is; nested: whether it stands below that one in a list.
+    An experiment has a line too: `experiment` is it, `run` only its folder.
 
-    An experiment has a line too: `experiment` is it, `run` only its folder; ended, planned: how many of its runs have
-    ended, and how many it comes to.
+    Attributes:
+        run: The run's folder.
+        status: As `Run.status` has it, or "damaged", with the reason in `error`.
+        created: When it was made, in seconds since the Unix epoch.
+        seconds: How long it took or has taken so far.
+        steps: How many steps it has made.
+        first_step: The first step of the phase that it is in.
+        last_step: The last step of that phase.
+        metrics: By name, with the loss among them, of the latest held-out evaluation, and of the latest step before
+            there is one.
+        final: Whether that evaluation is the result.
+        share: R of the latest phase, 0 to 1.
+        doubtful: Whether its result has warnings (`ftapp.runs.outcome`), as far as the events that are read tell.
+        paused: Whether it waits for a command.
+        parent: Of a run that belongs to an experiment, the name of that one's folder.
+        arm: Which run of the experiment it is.
+        repeat: Likewise, counted from 1.
+        nested: Whether it stands below its experiment in a list.
+        ended: Of an experiment, how many of its runs have ended.
+        planned: Of an experiment, how many runs it comes to.
     """
 
     run: Run
@@ -113,9 +123,9 @@ class Summaries:
 
 
 def _lives_otherwise(summary: Summary) -> bool:
-    """Whether a run that has not told its end lives although it did not when it was summed up, or the reverse."""
-    untold = summary.status in ("running", "crashed", "damaged")
-    return untold and summary.run.alive() is not (summary.status == "running")
+    """Return whether a run without a last event lives although it did not when it was summed up, or the reverse."""
+    unended = summary.status in ("running", "crashed", "damaged")
+    return unended and summary.run.alive() is not (summary.status == "running")
 
 
 def _signature(folder: str) -> tuple[int, ...]:
@@ -131,22 +141,24 @@ def _signature(folder: str) -> tuple[int, ...]:
 
 
 def summarize(run: Run) -> Summary:
-    """Sum a run up from its environment and the two ends of its events. What is missing or damaged is said in it."""
-    living = run.alive()  # asked first: a run that ends in between has told its end
-    events, unreadable = _ends(run.events_file)
+    """Sum a run up from its environment and its newest events. What is missing or damaged is said in it."""
+    living = run.alive()  # asked first: a run that ends in between has written its last event
+    events, doubtful, unreadable = _newest_events(run)
     environment = run.environment()
     started = _last(events, RunStarted)
     ended, phase, step = _last(events, RunEnded), _last(events, PhaseStarted), _last(events, Stepped)
+    if phase and step and step.step >= phase.first_step + phase.steps:
+        phase = None  # it is in a later one, which stands in the middle of a very long log
     evaluation, activity = _last(events, Evaluated), events[-1] if events else None
     shown = evaluation or step
     damage = run.damage() or unreadable
-    status = ended.status if ended else "crashed"
+    final_status = ended.status if ended else "crashed"
     named, created = _named(run.folder)
     created = environment.get("created") or (started.time if started else created)
     last_time = events[-1].time if events else None
     return Summary(
         run=run,
-        status="running" if living and not ended else "damaged" if damage else status,
+        status="running" if living and not ended else "damaged" if damage else final_status,
         recipe=environment.get("recipe") or (started.recipe if started else named),
         profile=environment.get("profile") or (started.profile if started else None),
         created=created,
@@ -164,7 +176,7 @@ def summarize(run: Run) -> Summary:
         parent=environment.get("experiment"),
         arm=environment.get("arm"),
         repeat=environment.get("repeat", 1),
-        doubtful=outcome.is_doubtful(History.of(events)),
+        doubtful=outcome.is_doubtful(History.of(events)) if doubtful is None else doubtful,
     )
 
 
@@ -196,91 +208,56 @@ def _last(events: Sequence[AnyEvent], kind: type[_Event]) -> _Event | None:
     return next((event for event in reversed(events) if isinstance(event, kind)), None)
 
 
-def _ends(path: Path) -> tuple[list[AnyEvent], str | None]:
-    """The events at both ends of a file, with the phases between them, or why there are none, in words.
+def _newest_events(run: Run) -> tuple[list[AnyEvent], bool | None, str | None]:
+    """Return the events that show how a run stands, without reading a long log.
 
-    Of a long file, evaluations at its beginning are left out, since they say nothing of how the run stands.
+    They are those of status.json and what the log holds behind it or, without such a file, all that the log holds. Of a
+    very long log only both ends are read then. Evaluations at its beginning are left out, since they say nothing of how
+    the run stands.
+
+    Args:
+        run: The run's folder.
+
+    Returns:
+        The events; whether its result has warnings, None where status.json does not say; and why there are no events,
+        in words, where they cannot be read.
     """
+    snapshot = status.load(run.status_file)
     try:
-        with open_file(path) as file:
+        with open_file(run.events_file) as file:
             size = os.fstat(file.fileno()).st_size
-            if size <= 2 * _END:
-                events = [event for _, event in _decoded(file.read(), 0)]
-                return events, "its events.jsonl holds no event that can be read" if size and not events else None
-            windows = _Windows(file)
-            head = [event for _, event in windows.at(0) if not isinstance(event, Evaluated)]
-            tail = [event for _, event in windows.at(size - _END)]
-            events = [*head, *_phases(windows, size, tail), *tail]
-            return events, None if events else "its events.jsonl holds no event that can be read"
+            if snapshot and snapshot.offset <= size:
+                head, tail = _read_ends(file, snapshot.offset, size)
+                return [*snapshot.events, *head, *tail], snapshot.doubtful, None
+            if size <= _SHORT:
+                events = read(run.events_file)
+            else:
+                head, tail = _read_ends(file, 0, size)
+                events = [*(event for event in head if not isinstance(event, Evaluated)), *tail]
+            unreadable = "its events.jsonl holds no event that can be read" if size and not events else None
+            return events, None, unreadable
     except FileNotFoundError:
-        return [], None
+        return [], None, None
     except OSError as error:
-        return [], f"its events.jsonl cannot be read: {reason(error)}"
+        return [], None, f"its events.jsonl cannot be read: {reason(error)}"
 
 
-def _phases(windows: _Windows, size: int, tail: Sequence[AnyEvent]) -> Iterator[PhaseStarted]:
-    """The phases that a long file tells of, to that of the last step. Steps ascend, so each is found by bisection."""
-    step = _last(tail, Stepped)
-    offset, reached = 0, 0
-    while step is not None and step.step > reached:
-        found = _next_phase(windows, offset, size, reached)
-        if found is None:
-            return
-        offset, phase = found
-        yield phase
-        reached = phase.first_step + phase.steps - 1
-        end = size
-        while end - offset > _END and windows.left:
-            middle = (offset + end) // 2
-            number = _next_step(windows, middle, end)
-            offset, end = (middle, end) if number is not None and number <= reached else (offset, middle)
+def _read_ends(file: BinaryIO, begin: int, end: int) -> tuple[list[AnyEvent], list[AnyEvent]]:
+    """Return the events at the two ends of a part of a log; those of a short part are all in the first list."""
+    if end - begin <= 2 * _END:
+        return _read_events(file, begin, end), []
+    return _read_events(file, begin, begin + _END), _read_events(file, end - _END, end)
 
 
-def _next_phase(windows: _Windows, offset: int, size: int, reached: int) -> tuple[int, PhaseStarted] | None:
-    """The first phase behind an offset and where the line after it begins; None where a step beyond comes first."""
-    while offset < size and windows.left:
-        window = windows.at(offset)
-        for end, event in window:
-            if isinstance(event, PhaseStarted) and event.first_step > reached:
-                return end, event
-            if isinstance(event, Stepped) and event.step > reached:
-                return None
-        offset = window[-1][0] if window else offset + _END
-    return None
-
-
-def _next_step(windows: _Windows, offset: int, end: int) -> int | None:
-    """The number of the first step behind an offset."""
-    while offset < end and windows.left:
-        for _, event in windows.at(offset):
-            if isinstance(event, Stepped):
-                return event.step
-        offset += _END
-    return None
-
-
-class _Windows:
-    """Pieces of a long file, of which a bounded number is read. left: how many more."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.left = _MOST_WINDOWS
-
-    def at(self, offset: int) -> list[tuple[int, AnyEvent]]:
-        """The events of the lines that begin at an offset or behind it, in one read, each with where its line ends."""
-        self.left -= 1
-        self._file.seek(max(0, offset - 1))
-        data = self._file.read(_END + 1)
-        first = data.find(b"\n") + 1 if offset else 0  # the line before ends here, or the one that is cut
-        return list(_decoded(data[first:], max(0, offset - 1) + first))
-
-
-def _decoded(data: bytes, offset: int) -> Iterator[tuple[int, AnyEvent]]:
-    """The events of whole lines, each with where its line ends. offset: where the data begin."""
-    for line in data.split(b"\n")[:-1]:
-        offset += len(line) + 1
-        if (event := decode(line)) is not None:
-            yield offset, event
+def _read_events(file: BinaryIO, begin: int, end: int) -> list[AnyEvent]:
+    """Return the events of the whole lines between two bytes of a log."""
+    first = max(0, begin - 1)  # with the byte before, which tells whether a line begins here
+    file.seek(first)
+    data = file.read(end - first)
+    if begin:
+        data = data[data.find(b"\n") + 1 :]
+    found = map(decode, data.split(b"\n")[:-1])
+    return [event for event in found if event is not None]
 
 
 def _named(folder: Path) -> tuple[str, float | None]:

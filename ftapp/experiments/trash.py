@@ -141,7 +141,7 @@ def find(name: str, runs_dir: Path) -> Deleted:
 def empty(runs_dir: Path, *, days: float = 0.0, failed: Callable[[Path, OSError], None] | None = None) -> int:
     """Remove for good what was deleted at least so many days ago, and give how many folders these were.
 
-    failed: told what cannot be removed.
+    failed: called with what cannot be removed.
     """
     limit = time.time() - days * 86400
     removed = 0

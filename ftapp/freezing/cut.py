@@ -159,11 +159,11 @@ def _crossing(nodes: Sequence[Any], below: Sequence[Any], outputs: Sequence[Any]
             id(tensor) in weightless for tensor in node.input_tensors
         ):
             weightless |= {id(tensor) for tensor in node.outputs}
-    made = {id(tensor) for node in below for tensor in node.outputs} - weightless
+    computed = {id(tensor) for node in below for tensor in node.outputs} - weightless
     read = {
         id(tensor) for node in nodes if not node.is_input and id(node) not in inside for tensor in node.input_tensors
     }
-    return made & (read | {id(tensor) for tensor in outputs})
+    return computed & (read | {id(tensor) for tensor in outputs})
 
 
 def _is_row(tensor: Any) -> bool:
@@ -186,8 +186,8 @@ def _halves(model: keras.Model, found: Boundary) -> Cut:
             known[id(tensor)] = passed[tensor.name]
     for node in wanted:
         args, kwargs = node.arguments.fill_in(known)
-        made = keras.tree.flatten(node.operation(*args, **kwargs))
-        known |= {id(old): new for old, new in zip(node.outputs, made, strict=True)}
+        outputs = keras.tree.flatten(node.operation(*args, **kwargs))
+        known |= {id(old): new for old, new in zip(node.outputs, outputs, strict=True)}
     outputs = keras.tree.pack_sequence_as(model.output, [known[id(tensor)] for tensor in model.outputs])
     plain = [
         node.operation

@@ -57,12 +57,12 @@ def list_columns(cut: Cut | Boundary, dtype: str) -> tuple[FeatureColumn, ...]:
         cut: The cut, or the place of one.
         dtype: The type of floats on disk; `auto` for the type that they are computed in.
     """
-    made = []
+    columns = []
     for name, tensor in cut.features.items():
         by_token = None in tensor.shape[1:]
         kept = dtype if dtype != "auto" and tensor.dtype in _TOLERANCES else tensor.dtype
-        made.append(FeatureColumn(name, tuple(tensor.shape[2 if by_token else 1 :]), by_token, kept))
-    return tuple(made)
+        columns.append(FeatureColumn(name, tuple(tensor.shape[2 if by_token else 1 :]), by_token, kept))
+    return tuple(columns)
 
 
 def make_key(cut: Cut, dtype: str) -> str:
@@ -84,13 +84,13 @@ def _graph(model: keras.Model) -> Iterator[str]:
     """Describe each call of the model's graph, without names that depend on other models of the process."""
     numbers: dict[int, str] = {}
 
-    def named(value: Any) -> Any:
+    def replace_tensor(value: Any) -> Any:
         return numbers.get(id(value), value)
 
     for node in graph_nodes(model):
         layer = node.operation
         config = layer.get_config() if isinstance(layer, keras.Layer) else {}
-        arguments = keras.tree.map_structure(named, (node.arguments.args, node.arguments.kwargs))
+        arguments = keras.tree.map_structure(replace_tensor, (node.arguments.args, node.arguments.kwargs))
         yield f"{type(layer).__name__} {[(k, v) for k, v in config.items() if k != 'name']} {arguments}"
         numbers |= {id(tensor): f"#{len(numbers) + index}" for index, tensor in enumerate(node.outputs)}
 
@@ -130,7 +130,7 @@ class CachedFeatures:
         for column in self._store.columns:
             wanted = numpy_dtype(self._cut.frozen.output[column.name].dtype)
             inputs[column.name] = inputs[column.name].astype(wanted, copy=False)
-        return inputs | self._passed(indices, key)
+        return inputs | self._model_inputs(indices, key)
 
     def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the targets of these examples, as the dataset does."""
@@ -270,7 +270,7 @@ class CachedFeatures:
         for column in self._store.columns:
             shape = (len(indices), *((width or 0,) if column.by_token else ()), *column.shape)
             zeros[column.name] = np.zeros(shape, numpy_dtype(self._cut.frozen.output[column.name].dtype))
-        return zeros | self._passed(indices, None)
+        return zeros | self._model_inputs(indices, None)
 
     def verify(self, indices: NDArray[np.int64], key: BatchKey | None) -> float:
         """Compute cached features once more, and compare.
@@ -309,7 +309,7 @@ class CachedFeatures:
         self._check(keys)
         return len(keys)
 
-    def _passed(self, indices: NDArray[np.int64], key: BatchKey | None) -> dict[str, Any]:
+    def _model_inputs(self, indices: NDArray[np.int64], key: BatchKey | None) -> dict[str, Any]:
         """Return the model's own inputs that the rest needs too."""
         if not self._cut.passed:
             return {}

@@ -44,24 +44,25 @@ class Proof:
 
     Args:
         plan: The phase's plan, which says what trains and what is frozen.
+        before: The hashes of the phase's start, by name, where they are known; those of now by default.
     """
 
-    def __init__(self, plan: LayerPlan) -> None:
+    def __init__(self, plan: LayerPlan, before: dict[str, bytes] | None = None) -> None:
         frozen = {id(variable) for decision in plan.decisions for variable in decision.frozen}
         trained = {id(variable) for decision in plan.decisions for variable in decision.trained}
         named = _name_variables(plan)
         self._frozen = {name: variable for name, variable in named.items() if id(variable) in frozen}
         self._trained = {name: variable for name, variable in named.items() if id(variable) in trained}
-        self._before = hash_variables(self._frozen | self._trained)
+        self.before = before or hash_variables(self._frozen | self._trained)
 
     def compare(self) -> ProofResult:
         """Compare the weights with those at the start."""
         after = hash_variables(self._frozen | self._trained)
-        still = tuple(name for name in self._trained if after[name] == self._before[name])
+        still = tuple(name for name in self._trained if after[name] == self.before[name])
         return ProofResult(
             frozen=len(self._frozen),
             digest=combine({name: after[name] for name in self._frozen}),
-            changed=tuple(name for name in self._frozen if after[name] != self._before[name]),
+            changed=tuple(name for name in self._frozen if after[name] != self.before[name]),
             moved=len(self._trained) - len(still),
             still=still,
         )

@@ -1,4 +1,4 @@
-"""Models: from presets to what trains, and from a trained model to files that load again."""
+"""Models: built from presets, saved and loaded."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -58,7 +58,7 @@ def choose_precision(wanted: Precision) -> tuple[str, str]:
     elif native != _PROCESSOR:
         precision, reason = "bfloat16", f"{native} multiplies bfloat16 natively"
     else:
-        speed = _kept_bfloat16_speed()
+        speed = _find_bfloat16_speed()
         precision = "bfloat16" if speed >= _WORTH_BFLOAT16 else "float32"
         reason = f"{native} multiplies bfloat16 at {speed:.1f} times the speed of float32"
     keras.config.set_dtype_policy(POLICIES[precision])
@@ -125,7 +125,7 @@ def _native_bfloat16() -> str | None:
     return _PROCESSOR if _BFLOAT16_FEATURES & _processor("flags", "Features") else None
 
 
-def _kept_bfloat16_speed() -> float:
+def _find_bfloat16_speed() -> float:
     """The probe's result for this processor and backend, measured when there is none yet, by one process for all."""
     import keras
 
@@ -139,12 +139,12 @@ def _kept_bfloat16_speed() -> float:
             stack.enter_context(locked(file.with_suffix(".lock"), fcntl.LOCK_EX))
         if kept := cache_files.load(file):
             return float(kept)
-        speed = _bfloat16_speed()
+        speed = _measure_bfloat16_speed()
         cache_files.keep(file, repr(speed).encode())
         return speed
 
 
-def _bfloat16_speed() -> float:
+def _measure_bfloat16_speed() -> float:
     """How many times faster than in float32 the backend multiplies matrices in bfloat16: the median of some rounds.
 
     A product of 2 * 1024^3 operations takes some 10 ms; all of the probe about half a second.

@@ -26,10 +26,12 @@ PREPROCESSORS = {
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What a preset holds.
+    """The parts of a preset.
 
-    backbone: the pretrained model without a head; preprocessor: turns texts into token ids or says how images are
-    scaled; causal_lm: the whole language model of a task that predicts tokens, else None.
+    Attributes:
+        backbone: The pretrained model without a head.
+        preprocessor: Turns texts into token ids, or says how images are scaled.
+        causal_lm: The whole language model of a task that predicts tokens, else None.
     """
 
     backbone: Any
@@ -40,15 +42,17 @@ class Pretrained:
 def load_pretrained(recipe: Recipe, progress: Progress | None = None) -> Pretrained:
     """Fetch the preset and build it with its weights, as the recipe's task needs it.
 
-    Raises RecipeError when preset, image size or sequence length do not fit; HubError when a hub cannot be reached.
+    Raises:
+        RecipeError: The preset, image size or sequence length do not fit.
+        HubError: A hub cannot be reached.
     """
     preset = recipe.model.preset
-    with preset_files.resolved(preset, progress) as place:
+    with preset_files.resolve(preset, progress) as place:
         return _load(recipe, place)
 
 
 def _load(recipe: Recipe, place: str) -> Pretrained:
-    """The preset in the folder, or of the name, `place`."""
+    """Load the preset in the folder, or of the name, `place`."""
     preset, preprocessor = recipe.model.preset, _load_preprocessor(recipe, place)
     options: dict[str, Any] = {}
     if TASKS[recipe.task].inputs == "images":
@@ -62,15 +66,15 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
             causal_lm = None
             backbone = keras_hub.models.Backbone.from_preset(place, **options)
     except Exception as error:
-        raise _explained(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
+        raise _explain(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
     if TASKS[recipe.task].inputs == "texts":
         _check_sequence_length(recipe, backbone)
     return Pretrained(backbone, preprocessor, causal_lm)
 
 
 def load_preprocessor(recipe: Recipe, progress: Progress | None = None) -> Any:
-    """The preset's preprocessor alone, set to the recipe's image size or sequence length. Raises as above."""
-    with preset_files.resolved(recipe.model.preset, progress) as place:
+    """Load the preset's preprocessor alone, set to the recipe's image size or sequence length; raises as above."""
+    with preset_files.resolve(recipe.model.preset, progress) as place:
         return _load_preprocessor(recipe, place)
 
 
@@ -79,7 +83,7 @@ def _load_preprocessor(recipe: Recipe, place: str) -> Any:
     try:
         preprocessor = PREPROCESSORS[TASKS[recipe.task].preprocessor].from_preset(place)
     except Exception as error:
-        raise _explained(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
+        raise _explain(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
     if TASKS[recipe.task].inputs == "images":
         preprocessor.image_size = tuple(recipe.model.image_size or ())
     else:
@@ -88,10 +92,15 @@ def _load_preprocessor(recipe: Recipe, place: str) -> Any:
 
 
 def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
-    """The Functional model that trains: from preprocessed inputs to the head's scores or the next token's logits.
+    """Build the Functional model that trains, from encoded inputs to the head's scores or the next token's logits.
 
-    classes: how many the head tells apart; not used for language models. Raises RecipeError when `model.features` is
-    no layer.
+    Args:
+        recipe: The recipe.
+        pretrained: Its preset.
+        classes: The number of classes; not used for language models.
+
+    Raises:
+        RecipeError: `model.features` is no layer of the backbone.
     """
     backbone = pretrained.backbone
     if pretrained.causal_lm is not None:
@@ -110,17 +119,18 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
 
 
 def build_language_model(backbone: Any) -> keras.Model:
-    """As KerasHub's language models do it, but as one flat graph: a nested backbone would be saved without the tie
-    between its embedding and the logits.
+    """Build a language model as KerasHub does, but as one flat graph.
+
+    A nested backbone would be saved without the tie between its embedding and the logits.
     """
     logits = backbone.token_embedding(backbone.output, reverse=True)
     return keras.Model(backbone.input, logits, name="causal_lm")
 
 
-def batch_normalized(model: keras.Model) -> list[Any]:
-    """The layers that normalize by the mean and variance of a batch when they train.
+def find_batch_normalization(model: keras.Model) -> list[Any]:
+    """Return the layers that normalize by the mean and variance of a batch when they train.
 
-    Those with nothing to train are none: `freeze.apply` lets them keep their statistics.
+    Layers without weights to train are left out, since `freeze.apply` lets them keep their statistics.
     """
     return [
         layer
@@ -135,8 +145,8 @@ def _check_sequence_length(recipe: Recipe, backbone: Any) -> None:
         raise RecipeError([Problem("", "model.sequence_length", too_long(wanted, longest))])
 
 
-def _explained(error: Exception, recipe: Recipe, *, is_local: bool) -> Exception:
-    """What a failure to load a preset means for the user; the error itself when it is not known."""
+def _explain(error: Exception, recipe: Recipe, *, is_local: bool) -> Exception:
+    """Translate a failure to load a preset for the user; return the error itself when it is unknown."""
     if isinstance(error, RunError | RecipeError):
         return error
     preset, text = recipe.model.preset, str(error).strip()

@@ -23,9 +23,11 @@ _NORMALIZATION_FLOPS = 5
 
 @dataclass(frozen=True)
 class Cost:
-    """What a layer itself costs for one example, layers inside of it aside.
+    """The cost of a layer itself for one example, without layers inside.
 
-    flops: of the forward pass, a multiply-add counted as 2; activations: elements of the tensors that it puts out.
+    Attributes:
+        flops: Floating-point operations of the forward pass; a multiply-add counts as 2.
+        activations: Elements of its output tensors.
     """
 
     flops: int = 0
@@ -36,9 +38,13 @@ class Cost:
 class Call:
     """One call of a layer, or of an operation of the model's graph (a slice, a sum), for one example.
 
-    weighted: whether the layer holds weights of its own; begun: how many calls had ended when this one began. In a
-    list of calls ordered by their ends, those inside the call at index i are then the ones at begun to i - 1. shape: of
-    an example in the first tensor that it put out, None where it put out none.
+    Attributes:
+        layer: The layer or operation.
+        cost: The cost of the call.
+        weighted: Whether the layer holds weights of its own.
+        begun: The number of calls that had ended when this one began. In a list of calls ordered by their ends, the
+            calls inside of the one at index i are those from begun to i - 1.
+        shape: The shape of an example in the first output tensor; None without one.
     """
 
     layer: Any
@@ -49,19 +55,22 @@ class Call:
 
 
 def measure(model: Any, size: Sequence[int]) -> list[Call]:
-    """Every call that the model makes for one example in inference, at any depth, in the order in which they end.
-
-    model: a Functional model, which is afterwards as it was, also when this raises. size: the first dimensions of an
-    example, for those that the model's inputs leave open: (tokens,) or (height, width).
+    """List the calls that a model makes for one example in inference, at any depth, in the order of their ends.
 
     FLOPs counted: products with kernels (dense, convolution) and with a reversed embedding, an attention layer's
     products of queries with keys and of scores with values, and about 5 an element for normalization. Lookups, biases,
     activation functions, pooling and sums count nothing; neither do DeBERTa's products with relative positions.
-    Activations counted: what each layer and operation puts out, once where it only hands on what a layer inside of it
-    made, and an attention layer's scores. Dropout's outputs count, since training makes them anew.
+    Activations counted: the outputs of each layer and operation, once where a layer passes on the output of a layer
+    inside, and an attention layer's scores. Dropout's outputs count, since training computes them anew.
 
-    Raises ValueError when `size` contradicts the inputs or leaves a dimension open, and what the model itself raises
-    on inputs of that size.
+    Args:
+        model: A Functional model, which stays as it is, also when this raises.
+        size: The first dimensions of an example, for those that the model's inputs leave open: (tokens,) or
+            (height, width).
+
+    Raises:
+        ValueError: `size` contradicts the inputs or leaves a dimension open.
+        Exception: The model itself refuses inputs of that size.
     """
     inputs = keras.tree.map_structure(lambda tensor: _example(tensor, size), model.input)
     calls: list[tuple[Call, list[Any]]] = []
@@ -73,13 +82,13 @@ def measure(model: Any, size: Sequence[int]) -> list[Call]:
 
     probe = keras.Operation(name="costs")
     probe.call = run
-    with _recorded(model, calls):
+    with _calls_recorded(model, calls):
         probe.compute_output_spec(inputs)
     return [call for call, _ in calls]
 
 
 def outermost(calls: Sequence[Call]) -> list[range]:
-    """The calls that lie in no other, in the order of their ends: for each the indices of those inside, and its own."""
+    """Return the outermost calls in the order of their ends: for each the indices of the calls inside, and its own."""
     found, index = [], len(calls) - 1
     while index >= 0:
         found.append(range(calls[index].begun, index + 1))
@@ -88,10 +97,7 @@ def outermost(calls: Sequence[Call]) -> list[range]:
 
 
 def by_layer(calls: Iterable[Call]) -> dict[Any, Cost]:
-    """The cost of each layer or operation over all its calls, in the order of their first ends.
-
-    Layers that the model never calls are absent.
-    """
+    """Sum the cost of each layer or operation over all its calls, in the order of their first ends."""
     costs: dict[Any, Cost] = {}
     for call in calls:
         cost = costs.get(call.layer, Cost())
@@ -100,15 +106,17 @@ def by_layer(calls: Iterable[Call]) -> dict[Any, Cost]:
 
 
 def training_flops(calls: Sequence[Call], trainable: Collection[Any]) -> int:
-    """FLOPs of one training step for one example, forward and backward; the optimizer's and the loss's are left out.
-
-    calls: of `measure`; trainable: the layers whose own weights train.
+    """Count the FLOPs of a training step for one example, forward and backward, without optimizer and loss.
 
     Gradients of weights cost as much as the forward pass of their layer, for layers that train. Gradients of inputs
     cost as much again, and twice that for an attention layer's products, both factors of which are activations. A call
     needs them if it may depend on weights that train: if another layer that trains was called before it, around it or
-    inside of it. So nothing below the first weights that train is passed through backwards. An upper bound: a frozen
+    inside of it. So the backward pass ends at the first weights that train. The count is an upper bound: a frozen
     branch beside one that trains is counted although it depends on no weights that train.
+
+    Args:
+        calls: The calls of `measure`.
+        trainable: The layers whose own weights train.
     """
     wanted = {id(layer) for layer in trainable}
     training = [call for call in calls if call.weighted and id(call.layer) in wanted]
@@ -126,10 +134,10 @@ def _example(tensor: Any, size: Sequence[int]) -> Any:
     """An input of the model for one example, with its open dimensions set. tensor: the model's symbolic input."""
     shape = list(tensor.shape[1:])
     if len(size) > len(shape) or any(own not in (None, given) for own, given in zip(shape, size, strict=False)):
-        raise ValueError(f"the size of an example has to fit the model's inputs {tensor.shape}; got {tuple(size)}")
+        raise ValueError(f"an example of size {tuple(size)} does not fit the model's inputs {tensor.shape}")
     shape[: len(size)] = size
     if None in shape:
-        raise ValueError(f"the size of an example names all that {tensor.shape} leaves open; got {tuple(size)}")
+        raise ValueError(f"the size {tuple(size)} of an example leaves dimensions of {tensor.shape} open")
     return keras.KerasTensor((1, *shape), dtype=tensor.dtype)
 
 
@@ -142,7 +150,7 @@ def _operations(model: Any) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _recorded(model: Any, calls: list[tuple[Call, list[Any]]]) -> Iterator[None]:
+def _calls_recorded(model: Any, calls: list[tuple[Call, list[Any]]]) -> Iterator[None]:
     """Append each call inside the model, with the tensors it put out, to `calls`; undo all marks of it afterwards."""
     operations = _operations(model)
     # Calls leave marks of Keras's own on layers too (`_called`, `_parent_path`). All go through `__dict__`, since
@@ -151,7 +159,7 @@ def _recorded(model: Any, calls: list[tuple[Call, list[Any]]]) -> Iterator[None]
     try:
         for operation in operations:
             if operation is not model:
-                operation.__dict__["call"] = _recording(operation, operation.call, calls)
+                operation.__dict__["call"] = _record(operation, operation.call, calls)
         yield
     finally:
         for operation, attributes in zip(operations, before, strict=True):
@@ -160,7 +168,7 @@ def _recorded(model: Any, calls: list[tuple[Call, list[Any]]]) -> Iterator[None]
                 del operation.__dict__[name]
 
 
-def _recording(operation: Any, call: Any, calls: list[tuple[Call, list[Any]]]) -> Any:
+def _record(operation: Any, call: Any, calls: list[tuple[Call, list[Any]]]) -> Any:
     weighted = isinstance(operation, keras.Layer) and bool(own_variables(operation))
 
     @functools.wraps(call)
@@ -187,13 +195,13 @@ def _inner(calls: Sequence[tuple[Call, list[Any]]], begun: int) -> Iterator[tupl
 def _cost(
     operation: Any, inputs: Sequence[Any], outputs: Sequence[Any], inner: Sequence[tuple[Call, list[Any]]]
 ) -> Cost:
-    """inner: the calls that the operation made itself, with what they put out."""
+    """inner: the calls right inside of the operation, with their outputs."""
     if not inner:
         return Cost(_flops(operation, inputs, outputs), sum(map(_elements, outputs)))
     known = [*inputs, *(tensor for _, tensors in inner for tensor in tensors)]
-    made = [tensor for tensor in outputs if not any(tensor is each for each in known)]
+    own = [tensor for tensor in outputs if not any(tensor is each for each in known)]
     attention = _attention(inner)
-    return Cost(attention.flops, attention.activations + sum(map(_elements, made)))
+    return Cost(attention.flops, attention.activations + sum(map(_elements, own)))
 
 
 def _attention(inner: Sequence[tuple[Call, list[Any]]]) -> Cost:

@@ -1,4 +1,4 @@
-"""Text from a causal language model, told token by token while KerasHub's own generation writes it."""
+"""Text of a causal language model, reported token by token while KerasHub's own generation writes it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _STEP = 64  # tokens; lengths are rounded up to it, so that few are traced anew
 class StreamingSampler(keras_hub.samplers.TopKSampler):
     """Top-k sampling whose loop runs in Python, one token after another, and tells of each."""
 
-    def __init__(self, told: Callable[[int], None], tokens: int, **options: Any) -> None:
-        """told: is given each token's id and may raise to end it all; tokens: how many are written at most."""
+    def __init__(self, report: Callable[[int], None], tokens: int, **options: Any) -> None:
+        """`report` gets each token's id and may raise to stop; `tokens` is the largest number of them."""
         super().__init__(**options)
-        self._told, self._tokens = told, tokens
+        self._report, self._tokens = report, tokens
 
     def run_loop(
         self, cond: Any, body: Any, model: Any = None, loop_vars: Any = None, maximum_iterations: Any = None
@@ -37,14 +37,21 @@ class StreamingSampler(keras_hub.samplers.TopKSampler):
             token = int(loop_vars[0][0, index])
             if not bool(cond(*loop_vars)):
                 break
-            self._told(token)
+            self._report(token)
         return loop_vars
 
 
 def stream(
-    causal_lm: Any, prompt: str, told: Callable[[str], None], *, tokens: int, temperature: float, top_k: int, seed: int
+    causal_lm: Any,
+    prompt: str,
+    report: Callable[[str], None],
+    *,
+    tokens: int,
+    temperature: float,
+    top_k: int,
+    seed: int,
 ) -> Generated:
-    """Continue a prompt. told: is given each piece of text, whole characters of it, and may raise to stop.
+    """Continue a prompt. `report` gets each piece of text, in whole characters, and may raise to stop.
 
     The tokens are those that the model's `generate` draws with a TopKSampler of the same `top_k`, `temperature` and
     `seed`; a temperature of 0 takes the most probable each time. Raises RunError for values that cannot be.
@@ -66,9 +73,9 @@ def stream(
         whole = text.rstrip(_REPLACEMENT)
         if len(whole) > len(known):
             piece, known = whole[len(known) :], whole
-            told(piece)
+            report(piece)
         else:
-            told("")
+            report("")
 
     causal_lm.sampler = StreamingSampler(
         tell,
@@ -84,7 +91,7 @@ def stream(
         causal_lm.generate_step(tensors, tuple(ends) or None)
     text = _text(preprocessor, [*given, *written])
     if len(text) > len(known):
-        told(text[len(known) :])  # the last character stays incomplete
+        report(text[len(known) :])  # the last character stays incomplete
     return Generated(
         text=text[len(before) :],
         tokens=len(written),
@@ -113,9 +120,9 @@ def _prompt(causal_lm: Any, prompt: str, limit: int | None, tokens: int, tempera
             f"got {tokens} tokens, top {top_k}, temperature {temperature:g}"
         )
     longest = limit or len(causal_lm.preprocessor.tokenizer(prompt)) + _STEP
-    made = causal_lm.preprocessor.generate_preprocess([prompt], sequence_length=longest + 1)
-    mask = np.asarray(keras.ops.convert_to_numpy(made["padding_mask"]))[0].astype(bool)
-    given = np.asarray(keras.ops.convert_to_numpy(made["token_ids"]))[0][mask]
+    encoded = causal_lm.preprocessor.generate_preprocess([prompt], sequence_length=longest + 1)
+    mask = np.asarray(keras.ops.convert_to_numpy(encoded["padding_mask"]))[0].astype(bool)
+    given = np.asarray(keras.ops.convert_to_numpy(encoded["token_ids"]))[0][mask]
     if len(given) >= longest:
         raise RunError(f"this model reads {longest} tokens in all; the prompt leaves no room: it has {len(given)}")
     return [int(token) for token in given]
@@ -124,8 +131,8 @@ def _prompt(causal_lm: Any, prompt: str, limit: int | None, tokens: int, tempera
 def _text(preprocessor: Any, tokens: Sequence[int]) -> str:
     """The text of some tokens, special ones left out."""
     ids = np.array([tokens], np.int32)
-    made = preprocessor.generate_postprocess({"token_ids": ids, "padding_mask": np.ones(ids.shape, bool)})
-    return str(made[0])
+    texts = preprocessor.generate_postprocess({"token_ids": ids, "padding_mask": np.ones(ids.shape, bool)})
+    return str(texts[0])
 
 
 def _without_gradients() -> AbstractContextManager[Any]:

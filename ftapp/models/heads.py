@@ -23,11 +23,16 @@ NORMALIZATION = "head_normalization"
 
 
 def add_head(features: Any, spec: Model, classes: int) -> Any:
-    """New layers on a backbone's features, in float32 whatever the backbone computes in.
+    """Add new layers on a backbone's features, in float32 at any precision of the backbone.
 
-    features: a tensor (batch, height, width, channels), (batch, tokens, width) or (batch, width).
-    Returns scores (batch, classes), float32: probabilities that sum to 1 (softmax), a probability for each class
-    against all others (one-vs-rest), or signed distances to each class's hyperplane (linear-svm).
+    Args:
+        features: A tensor (batch, height, width, channels), (batch, tokens, width) or (batch, width).
+        spec: The recipe's `[model]`.
+        classes: The number of classes.
+
+    Returns:
+        Scores (batch, classes), float32: probabilities that sum to 1 (softmax), a probability for each class against
+        all others (one-vs-rest), or signed distances to each class's hyperplane (linear-svm).
     """
     x = features
     if len(x.shape) == 4:
@@ -48,8 +53,8 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
     )(x)
 
 
-def normalization(model: Any) -> Any | None:
-    """The node of a Functional model's graph at which a new head normalizes its features; None where it does not."""
+def find_normalization(model: Any) -> Any | None:
+    """Find the node of a Functional model's graph at which a new head normalizes features; None without one."""
     return next((node for node in graph_nodes(model) if node.operation.name == NORMALIZATION), None)
 
 
@@ -64,7 +69,7 @@ def calibrate(model: Any, inputs: Iterable[Any], progress: Callable[[int], bool]
         progress: called with the examples measured so far after each batch; when it returns False, the statistics are
             those of the batches so far.
     """
-    node = normalization(model)
+    node = find_normalization(model)
     if node is None:
         return
     layer, features = node.operation, keras.Model(model.input, node.input_tensors[0])
@@ -97,7 +102,7 @@ class Moments:
         return self._squares / self.count
 
     def add(self, rows: NDArray[np.float64]) -> None:
-        """Take in rows (rows, columns)."""
+        """Add rows, float64 (rows, columns)."""
         mean = rows.mean(axis=0)
         distance, total = mean - self.mean, self.count + len(rows)
         self._squares = self._squares + ((rows - mean) ** 2).sum(axis=0)
@@ -110,33 +115,34 @@ def _float64(values: Any) -> NDArray[np.float64]:
 
 
 def training_loss_for(head: Head, smoothing: float) -> keras.losses.Loss:
-    """Make the loss of a head (`ftapp.models.objectives`) with smoothed labels.
+    """Return the loss of a head (`ftapp.models.objectives`) with smoothed labels.
 
-    A share of each label, `smoothing`, is spread over all classes, or, of one class against all others, over both
+    A share of each label, `smoothing`, is spread over all classes or, for one class against all others, over both
     answers (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
     """
     return OneHotLoss(_MEASURED[head], smoothing)
 
 
 class OneHotLoss(keras.losses.Loss):
-    """A function of Keras, averaged over examples, on class numbers that are made one-hot and smoothed."""
+    """A loss function of Keras, averaged over examples, for class numbers that become one-hot and smoothed."""
 
     def __init__(self, measured: Callable[..., Any], smoothing: float = 0.0) -> None:
         super().__init__()
         self._measured, self._smoothing = measured, smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """y_true: class numbers (batch,) or (batch, 1); y_pred: probabilities (batch, classes). Returns (batch,)."""
+        """Return the losses (batch,) of class numbers, (batch,) or (batch, 1), and probabilities (batch, classes)."""
         return self._measured(_one_hot(y_true, y_pred), y_pred, label_smoothing=self._smoothing)
 
 
 class OneVsRestHinge(keras.losses.Loss):
-    """Hinge loss max(0, 1 - t * score) with t = 1 for the class and -1 for each other, averaged over the classes
-    (Cortes & Vapnik 1995; one-vs-rest as scikit-learn's LinearSVC).
+    """The hinge loss max(0, 1 - t * score), with t = 1 for the class and -1 for each other, averaged over the classes.
+
+    (Cortes & Vapnik 1995; one-vs-rest as scikit-learn's LinearSVC.)
     """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """y_true: class numbers (batch,) or (batch, 1); y_pred: scores (batch, classes). Returns (batch,)."""
+        """Return the losses (batch,) of class numbers, (batch,) or (batch, 1), and scores (batch, classes)."""
         return keras.losses.hinge(2 * _one_hot(y_true, y_pred) - 1, y_pred)
 
 

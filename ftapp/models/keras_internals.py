@@ -57,9 +57,14 @@ def operation_of(tensor: Any) -> Any:
     return tensor._keras_history.operation
 
 
+def random_layers(model: Any) -> list[tuple[Any, Any]]:
+    """Return each layer that draws random numbers with each of its generators, in the model's order."""
+    return [(layer, drawn) for layer in flatten_layers(model) for drawn in getattr(layer, "_seed_generators", ())]
+
+
 def seed_generators(model: Any) -> list[Any]:
     """Return the generators of random numbers of all layers, in the model's order."""
-    return [generator for layer in flatten_layers(model) for generator in getattr(layer, "_seed_generators", ())]
+    return [generator for _, generator in random_layers(model)]
 
 
 def optimizer_variables(optimizer: Any) -> list[Any]:

@@ -42,20 +42,20 @@ _EMBEDDING = re.compile(r"(?<!un)embed(?!\w*stem)", re.IGNORECASE)
 
 
 def size_of(variables: Sequence[Any]) -> int:
-    """How many numbers some weights hold."""
+    """Count the numbers that variables hold."""
     return sum(math.prod(variable.shape) for variable in variables)
 
 
 def own_variables(layer: Any) -> list[Any]:
-    """The weights that belong to the layer itself, not to layers inside of it. Random layers' seeds are not weights."""
+    """Return the weights and statistics of the layer itself, without those of layers inside and seeds."""
     return [*own_weights(layer), *own_statistics(layer)]
 
 
 def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-    """(path, layer, enclosing layers) of each layer that holds weights of its own, parents before children.
+    """Yield (path, layer, enclosing layers) of each layer with weights of its own, parents before children.
 
-    A layer with layers inside that the model calls itself goes by its own place there, even where another layer holds
-    it too, as Gemma 3n's embeddings hold its decoder.
+    A layer with layers inside that the model calls itself has its path there, even where another layer holds it too, as
+    Gemma 3n's embeddings hold its decoder.
     """
     seen: set[int] = set()
     called = {id(layer) for layer in model.layers if inner_layers(layer)}
@@ -133,9 +133,9 @@ def describe_layers(model: Any, backbone: Any) -> list[ModelLayer]:
 
 
 def block_ends(backbone: Any) -> dict[str, Any]:
-    """The last of the layers that make up each repeated block, weightless ones included, by the block's name, in order.
+    """Return the last layer of each repeated block, with or without weights, by the block's name, in order.
 
-    Blocks that the backbone does not call itself, but a layer of it does, are left out.
+    Blocks inside of a layer of the backbone are left out.
     """
     found = [(block.path, layer) for layer in backbone.layers if (block := _block((layer,)))]
     weighted = {name for name, layer in found if layer.weights}  # others only sound like blocks, such as input_layer_1
@@ -143,32 +143,30 @@ def block_ends(backbone: Any) -> dict[str, Any]:
 
 
 def inner_blocks(backbone: Any) -> dict[str, Any]:
-    """Layers that are repeated blocks and that a layer of the backbone calls, as a ViT's encoder does.
-
-    By the block's path, in no order.
-    """
+    """Return the repeated blocks inside of a layer of the backbone, such as a ViT's encoder, by the block's path."""
     lineages = ((*parents, layer) for _, layer, parents in weighted_layers(backbone))
     found = ((block, lineage) for lineage in lineages if (block := _block(lineage)))
     return {block.path: lineage[block.depth] for block, lineage in found if block.depth}
 
 
 def has_dropout(layer: Any) -> bool:
-    """Whether a layer leaves out random parts of what it gets while the model trains: dropout, or a dropped path."""
+    """Whether a layer leaves out random parts of its inputs while the model trains: dropout, or a dropped path."""
     return "Drop" in type(layer).__name__ and bool(getattr(layer, "rate", 0))
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A repeated block. path: its own; depth: which of a layer and those around it is the block or a part of it."""
+    """A repeated block: its path, and the depth in a layer's lineage at which the block or a part of it stands."""
 
     path: str
     depth: int
 
 
 def _block(lineage: Sequence[Any]) -> _Block | None:
-    """The block that a layer lies in, the outermost if blocks are nested; None outside of blocks.
+    """Find the block that a layer lies in, the outermost if blocks are nested; None outside of blocks.
 
-    lineage: the layer and those around it, outermost first.
+    Args:
+        lineage: The layer and those around it, outermost first.
     """
     for depth, layer in enumerate(lineage):
         name = _BLOCK_NAME.match(layer.name)
@@ -180,9 +178,11 @@ def _block(lineage: Sequence[Any]) -> _Block | None:
 
 
 def _groups(lineage: Sequence[Any], block: _Block | None) -> Iterator[str]:
-    """The component groups of a pretrained layer, by the names and classes that KerasHub and Keras use.
+    """Yield the component groups of a pretrained layer, by the names and classes that KerasHub and Keras use.
 
-    lineage: the layer and those around it, outermost first; block: the one it lies in.
+    Args:
+        lineage: The layer and those around it, outermost first.
+        block: The block that it lies in.
     """
     yield "backbone"
     layer, kind = lineage[-1], type(lineage[-1]).__name__

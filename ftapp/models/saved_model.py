@@ -32,11 +32,21 @@ def save(
     classes: Sequence[str],
     marks: Mapping[str, Any],
 ) -> None:
-    """Write a folder, whole or not at all, which did not exist.
+    """Write a new folder, whole or not at all.
 
     It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer), `ftapp.json` and the
     sha256 of these files.
-    marks: what else to write into the last. Raises OSError when it cannot be written.
+
+    Args:
+        folder: The folder, which does not exist yet.
+        recipe: The run's recipe.
+        pretrained: The preset, with trained weights.
+        model: The trained model.
+        classes: The names of the classes.
+        marks: Further keys of `ftapp.json`.
+
+    Raises:
+        OSError: The folder cannot be written.
     """
     with new_folder_in_place(folder) as scratch:
         _write(scratch, recipe, pretrained, model, classes, marks)
@@ -64,7 +74,16 @@ def _write(
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model read back from a run's `model` folder. classes: by the number that the head gives them."""
+    """A trained model, read from a run's `model` folder.
+
+    Attributes:
+        task: The recipe's task.
+        head: The form of the classifier.
+        classes: The names of the classes, in the order of the head's outputs.
+        model: The whole model.
+        preprocessor: The preset's preprocessor.
+        causal_lm: The whole language model for the task causal-lm, else None.
+    """
 
     task: str
     head: str
@@ -74,10 +93,16 @@ class TrainedModel:
     causal_lm: Any | None
 
     def predict(self, examples: Sequence[Any]) -> Any:
-        """Scores (examples, classes), float32, of texts or images, read and prepared as in the training.
+        """Predict texts or images, prepared as in the training.
 
-        Images are files, by path, or RGB arrays (height, width, 3) in 0..255. Raises ValueError for arrays of another
-        shape or range and for files that hold no image.
+        Args:
+            examples: Texts, or images: paths of files, or RGB arrays (height, width, 3) in 0..255.
+
+        Returns:
+            Scores, float32 (examples, classes).
+
+        Raises:
+            ValueError: An array has another shape or range, or a file holds no image.
         """
         if TASKS[self.task].inputs == "images":
             return self.model.predict(encode_images(list(map(_pixels, examples)), self.preprocessor), verbose=0)
@@ -87,14 +112,18 @@ class TrainedModel:
         return self.model.predict({name: values[:, :width] for name, values in inputs.items()}, verbose=0)
 
     def generate(self, prompts: Sequence[str], tokens: int) -> list[str]:
-        """Each prompt with up to `tokens` tokens in all, written greedily."""
+        """Continue each prompt greedily to `tokens` tokens in all.
+
+        Raises:
+            ValueError: The model is no causal language model.
+        """
         if self.causal_lm is None:
-            raise ValueError(f"only a causal language model generates; this one's task is '{self.task}'")
+            raise ValueError(f"a model for '{self.task}' generates no text; only a causal language model does")
         return list(self.causal_lm.generate(list(map(prepare, prompts)), max_length=tokens))
 
 
 def _pixels(image: Any) -> Any:
-    """The RGB pixels of an image as `TrainedModel.predict` takes it."""
+    """Return the RGB pixels of an image as `TrainedModel.predict` takes it."""
     if isinstance(image, str | Path):
         try:
             return images.read(Path(image))
@@ -110,7 +139,11 @@ def _pixels(image: Any) -> Any:
 
 
 def load(folder: Path) -> TrainedModel:
-    """Read a `model` folder that `save` has written. Raises RunError when a file of it is not as it was saved."""
+    """Read a `model` folder that `save` has written.
+
+    Raises:
+        RunError: A file of the folder differs from what was saved.
+    """
     if damaged := cache_folders.changed(folder):
         raise RunError(
             f"{quote(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftapp.common.resources import bundled as bundled
-    from ftapp.recipe.files import Experiment as Experiment
+    from ftapp.recipe.files import RecipeWithArms as RecipeWithArms
     from ftapp.recipe.files import arm_names as arm_names
     from ftapp.recipe.files import copy_to as copy_to
     from ftapp.recipe.files import find as find
+    from ftapp.recipe.files import find_name_problem as find_name_problem
     from ftapp.recipe.files import hubless_profiles as hubless_profiles
     from ftapp.recipe.files import load as load
     from ftapp.recipe.files import load_experiment as load_experiment
-    from ftapp.recipe.files import misnamed as misnamed
     from ftapp.recipe.files import parse as parse
     from ftapp.recipe.files import profiles as profiles
     from ftapp.recipe.files import read as read
@@ -25,16 +25,13 @@ if TYPE_CHECKING:
     from ftapp.recipe.overrides import of_arm as of_arm
     from ftapp.recipe.overrides import parse_value as parse_value
     from ftapp.recipe.schema import Augment as Augment
-    from ftapp.recipe.schema import Backend as Backend
     from ftapp.recipe.schema import Data as Data
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
     from ftapp.recipe.schema import Frozen as Frozen
     from ftapp.recipe.schema import Measure as Measure
     from ftapp.recipe.schema import Model as Model
-    from ftapp.recipe.schema import Optimizer as Optimizer
     from ftapp.recipe.schema import Phase as Phase
-    from ftapp.recipe.schema import Precision as Precision
     from ftapp.recipe.schema import Recipe as Recipe
     from ftapp.recipe.schema import Samples as Samples
     from ftapp.recipe.schema import Section as Section
@@ -43,17 +40,21 @@ if TYPE_CHECKING:
     from ftapp.recipe.tasks import TASKS as TASKS
     from ftapp.recipe.tasks import Head as Head
     from ftapp.recipe.tasks import Task as Task
+    from ftapp.recipe.value_types import Backend as Backend
+    from ftapp.recipe.value_types import Optimizer as Optimizer
+    from ftapp.recipe.value_types import Precision as Precision
 
 _HOMES = {
     "ftapp.recipe.files": (
-        "Experiment arm_names copy_to find hubless_profiles load load_experiment misnamed parse profiles read tables"
+        "RecipeWithArms arm_names copy_to find find_name_problem hubless_profiles load load_experiment parse profiles "
+        "read tables"
     ),
     "ftapp.recipe.overrides": "of_arm parse_value",
     "ftapp.recipe.schema": (
-        "Augment Backend Data Evaluate Finding Frozen Measure Model Optimizer Phase Precision Recipe Samples "
-        "Section suits too_long"
+        "Augment Data Evaluate Finding Frozen Measure Model Phase Recipe Samples Section suits too_long"
     ),
     "ftapp.recipe.tasks": "TASKS Head Task",
+    "ftapp.recipe.value_types": "Backend Optimizer Precision",
     "ftapp.common.resources": "bundled",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -9,7 +9,7 @@ from ftapp.recipe.schema import Phase
 
 
 def with_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
-    """The learning rate of a phase with another base rate; ratios in a table stay."""
+    """Return the learning rate of a phase with another base rate; ratios in a table stay."""
     if not isinstance(phase.learning_rate, dict):
         return float(f"{rate:g}")
     factor = rate / phase.base_rate
@@ -17,7 +17,7 @@ def with_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
 
 
 def override(phase: Phase, rate: float, arm: str | None = None) -> str:
-    """The `--set` that makes a phase's base rate another one, of all arms or one."""
+    """Write the `--set` that changes a phase's base rate, in all arms or one."""
     rates = with_base_rate(phase, rate)
     value = f"{rates:g}" if isinstance(rates, float) else ""
     if isinstance(rates, dict):

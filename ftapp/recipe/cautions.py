@@ -37,8 +37,13 @@ _OUTSIDE = ("head", "pooler", "classifier")  # selections that are of new layers
 
 @dataclass(frozen=True)
 class Caution:
-    """Something to mind. id: fixed words joined by "-"; says: what it is, in a sentence; advice: what to do; key: the
-    recipe's key that it is about, "" for none.
+    """A warning about a recipe.
+
+    Attributes:
+        id: Fixed words joined by "-".
+        says: The warning, in a sentence.
+        advice: The remedy.
+        key: The recipe's key that the warning is about; "" for none.
     """
 
     id: str
@@ -50,17 +55,19 @@ class Caution:
         return f"{self.says}; {self.advice}"
 
     def table(self) -> dict[str, str]:
-        """As JSON has it."""
+        """Return the caution as JSON has it."""
         return {"id": self.id, "says": self.says, "advice": self.advice, "key": self.key}
 
 
 def of_recipe(
     recipe: Recipe, sizes: Mapping[str, int] | None = None, layers: Sequence[WeightedLayer] | None = None
 ) -> list[Caution]:
-    """What to mind of a recipe.
+    """Find the cautions about a recipe.
 
-    sizes: numbers of examples by the name of the split, without which those are used that the recipe tells; layers: the
-    weighted layers of its model, without which rules are taken by their words.
+    Args:
+        recipe: The recipe.
+        sizes: Numbers of examples by the name of the split; without them, those that the recipe tells are used.
+        layers: The weighted layers of its model; without them, rules are taken by their words.
     """
     known = dict(sizes or _sizes(recipe))
     return [

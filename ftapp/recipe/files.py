@@ -43,14 +43,16 @@ def find(name: str) -> Path:
             if path.is_file():
                 return path
         except (OSError, RuntimeError, ValueError) as error:
-            raise RecipeError([Problem(name, "", f"a recipe is a TOML file that can be read: {error}")]) from error
+            raise RecipeError(
+                [Problem(name, "", f"the recipe cannot be read: {error}; a recipe is a TOML file")]
+            ) from error
         siblings = [str(path.parent / other.name) for other in path.parent.glob("*.toml")]
         raise RecipeError(
             [
                 Problem(
                     "",
                     "",
-                    f"a recipe is a TOML file or a name; there is no file '{name}'; "
+                    f"there is no file '{name}'; a recipe is a TOML file or a name; "
                     + nearest(name, siblings or bundled()),
                 )
             ]
@@ -59,10 +61,12 @@ def find(name: str) -> Path:
 
 
 def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
-    """Copy a recipe with its comments. Raises RecipeError when the new file exists and is not to be replaced, cannot be
-    written or has no name for a recipe.
+    """Copy a recipe with its comments.
+
+    Raises:
+        RecipeError: The new file exists and `replace` is not set, cannot be written, or has no name for a recipe.
     """
-    message = misnamed(file)
+    message = find_name_problem(file)
     if file.is_file() and message is not None and file.suffix == ".toml":
         message = (
             None if replace else f"{message}; --force replaces it, or choose another name, such as '{_free(file)}'"
@@ -79,25 +83,27 @@ def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
 
 
 def _free(file: Path) -> Path:
-    """The path of a file that is not there yet, by a number behind the name."""
+    """Return the path of a new file, by a number behind the name."""
     return next(path for n in range(2, 10**6) if not (path := file.with_stem(f"{file.stem}-{n}")).exists())
 
 
-def misnamed(file: Path) -> str | None:
-    """What is wrong with a path as that of a new recipe, or None."""
+def find_name_problem(file: Path) -> str | None:
+    """Return why a path cannot be that of a new recipe; None when it can."""
     if file.suffix != ".toml":
         hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
-        return f"a recipe's file ends in .toml; got '{file}'{hint}"
+        return f"'{file}' does not end in .toml, as a recipe's file does{hint}"
     return f"'{file}' exists, and copy writes a new file" if file.exists() else None
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """A recipe with its arms, the variants of one job that are to be compared.
+class RecipeWithArms:
+    """A recipe with its arms, which are variants of one job to compare.
 
-    base: the recipe without them; arms: each arm's resolved recipe by its name, in order, empty where there are none;
-    changes: the keys that each arm overrides, as they stand in the recipe, without those that --set overrides in turn;
-    findings: what arms are expected to show.
+    Attributes:
+        base: The recipe without its arms.
+        arms: The resolved recipe of each arm by its name, in order; empty without arms.
+        changes: The keys that each arm overrides, as the recipe writes them, without those that --set changes too.
+        findings: The results that the arms are expected to show.
     """
 
     base: Recipe
@@ -106,7 +112,7 @@ class Experiment:
     findings: list[Finding]
 
     def to_toml(self) -> str:
-        """The recipe as TOML text with its arms, that reads back to the same experiment."""
+        """Write the recipe with its arms as TOML text that reads back to the same experiment."""
         arms = [{"name": name} | change for name, change in self.changes.items()]
         findings = [finding.model_dump(exclude_none=True) for finding in self.findings]
         lists = {"arm": arms, "finding": findings}
@@ -116,7 +122,8 @@ class Experiment:
 def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file, apply a profile and `key=value` overrides, and check everything, its arms included.
 
-    Raises RecipeError with all problems at once.
+    Raises:
+        RecipeError: The recipe has problems; the error has all of them.
     """
     return load_experiment(path, profile, overrides).base
 
@@ -124,52 +131,60 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
 def tables(
     path: Path, profile: str | None = None, overrides: Sequence[str] = (), arm: str | None = None
 ) -> dict[str, Any]:
-    """The raw tables of a recipe file with what can be applied of a profile and overrides, unchecked: of one of its
-    arms, or of the recipe without them.
+    """Read the raw tables of a recipe file, with a profile and overrides as far as they apply, unchecked.
 
-    Raises RecipeError when the file is not readable as TOML.
+    Args:
+        path: The recipe's file.
+        profile: The name of a profile.
+        overrides: Texts `key=value`.
+        arm: The name of an arm; None for the recipe without its arms.
+
+    Raises:
+        RecipeError: The file is not TOML.
     """
     problems: list[Problem] = []
-    stages = _stages(path, profile, overrides, problems)
+    stages = _build_stages(path, profile, overrides, problems)
     change = _arms(stages, problems).get(arm or "", {})
-    found = _staged(stages, [("", change)], problems)[-1][1]
+    found = _add_stages(stages, [("", change)], problems)[-1][1]
     return {key: value for key, value in found.items() if key not in _OF_ARMS}
 
 
 def arm_names(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> list[str]:
-    """The names of a recipe's arms, as far as they have any. Raises as `tables`."""
+    """Return the names of a recipe's arms, as far as they have any; raises as `tables` does."""
     problems: list[Problem] = []
-    return list(_arms(_stages(path, profile, overrides, problems), problems))
+    return list(_arms(_build_stages(path, profile, overrides, problems), problems))
 
 
-def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
-    """The same with the recipe's arms: an arm overrides the recipe and its profile. `overrides` are laid over the
-    recipe and every arm or, where they begin with `arm.NAME.`, over one, in their order.
+def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> RecipeWithArms:
+    """Read a recipe with its arms; an arm overrides the recipe and its profile.
 
-    Raises RecipeError with all problems of the recipe and of every arm at once.
+    Overrides apply in their order to the recipe and every arm or, where they begin with `arm.NAME.`, to one arm.
+
+    Raises:
+        RecipeError: The recipe or an arm has problems; the error has all of them.
     """
     problems: list[Problem] = []
-    stages = _stages(path, profile, overrides, problems)
+    stages = _build_stages(path, profile, overrides, problems)
     arms = _arms(stages, problems)
     stages = [(place, {key: value for key, value in each.items() if key != "arm"}) for place, each in stages]
     base = _check(stages, problems)
     resolved = {
-        name: _check(_staged(stages, [(f"{path} [arm.{name}]", change)], problems), problems)
+        name: _check(_add_stages(stages, [(f"{path} [arm.{name}]", change)], problems), problems)
         for name, change in arms.items()
     }
     for number, finding in enumerate(base.finding if base else []):
         for key, arm in (("arm", finding.arm), ("against", finding.against)):
             if arm is not None and arm not in arms:
-                message = f"a finding is of the recipe's arms; got '{arm}'; {nearest(arm, arms)}"
+                message = f"the recipe has no arm '{arm}' for a finding; {nearest(arm, arms)}"
                 problems.append(Problem(str(path), f"finding.{number}.{key}", message))
     if problems or base is None:
         raise RecipeError(list(dict.fromkeys(problems)))
     alone: dict[str, Any] = {"finding": []}  # a run of one arm shows nothing of them
     resolved_arms = {name: arm.model_copy(update=alone) for name, arm in resolved.items() if arm is not None}
-    return Experiment(base.model_copy(update=alone), resolved_arms, arms, base.finding)
+    return RecipeWithArms(base.model_copy(update=alone), resolved_arms, arms, base.finding)
 
 
-def _stages(
+def _build_stages(
     path: Path, profile: str | None, overrides: Sequence[str], problems: list[Problem]
 ) -> list[tuple[str, dict[str, Any]]]:
     """The raw tables after each change to them, with the place of the change. Adds what cannot be to `problems`."""
@@ -182,7 +197,7 @@ def _stages(
     folder = path.absolute().parent
     raw = _anchor(raw, folder)
     changes = [(f"{path} [profile.{profile}]", _anchor(named[profile], folder))] if profile in named else []
-    stages = _staged([(str(path), raw)], changes, problems)
+    stages = _add_stages([(str(path), raw)], changes, problems)
     parsed: list[tuple[str, dict[str, Any]]] = []
     for override in overrides:
         try:
@@ -199,7 +214,7 @@ def _stages(
         # What the recipe says of its own source is not true of one of another kind, such as a user's own file.
         if _scheme(_data(change)) not in (None, _scheme(_data(stages[-1][1]))):
             change = {**change, "data": {**_data(change), **dict.fromkeys(_OF_SOURCE - named_keys)}}
-        stages = _staged(stages, [(place, change)], problems)
+        stages = _add_stages(stages, [(place, change)], problems)
         if "arm" not in change:
             stages[-1] = (stages[-1][0], _over_arms(stages[-1][1], change))
     return stages
@@ -238,19 +253,19 @@ def _over_arms(tables: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str
     return {**tables, "arm": [without(arm, change) if isinstance(arm, dict) else arm for arm in arms]}
 
 
-def _staged(
+def _add_stages(
     stages: Sequence[tuple[str, dict[str, Any]]],
     changes: Sequence[tuple[str, Mapping[str, Any]]],
     problems: list[Problem],
 ) -> list[tuple[str, dict[str, Any]]]:
     """The stages and, for each change, one more with it laid over the last. Adds what cannot be to `problems`."""
-    made = list(stages)
+    result = list(stages)
     for place, change in changes:
         try:
-            made.append((place, merge(made[-1][1], change)))
+            result.append((place, merge(result[-1][1], change)))
         except ValueError as error:
             problems.append(Problem(place, next(key for key in (*NAMED, "") if key in change or not key), str(error)))
-    return made
+    return result
 
 
 def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> dict[str, dict[str, Any]]:
@@ -260,7 +275,7 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
         problems.append(Problem(place, "arm", f"{quote(tables)} is no list of arms, which are tables such as [[arm]]"))
         return {}
     if len(tables) == 1:
-        problems.append(Problem(place, "arm", "a comparison has two arms or more; got 1"))
+        problems.append(Problem(place, "arm", "the recipe has one arm; a comparison has two arms or more"))
     arms: dict[str, dict[str, Any]] = {}
     for number, table in enumerate(tables):
         name = table.get("name")
@@ -269,14 +284,18 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
             message = f"{arrived}: an arm has a name of letters, digits, spaces and .+_- such as 'A full'"
             problems.append(Problem(place, f"arm.{number}.name", message))
         elif name in arms:
-            problems.append(Problem(place, f"arm.{name}", "arms have different names; got this one twice"))
+            problems.append(Problem(place, f"arm.{name}", "two arms have this name; arms have different names"))
         else:
             arms[name] = {key: value for key, value in table.items() if key != "name"}
     return arms
 
 
 def parse(text: str) -> Recipe:
-    """A resolved recipe, without profiles, from TOML text. Raises RecipeError with all problems at once."""
+    """Parse a resolved recipe, without profiles, from TOML text.
+
+    Raises:
+        RecipeError: The recipe has problems; the error has all of them.
+    """
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -290,12 +309,16 @@ def parse(text: str) -> Recipe:
 
 
 def profiles(path: Path) -> list[str]:
-    """The names of the profiles in a recipe file. Raises RecipeError when it is not readable as TOML."""
+    """Return the names of the profiles in a recipe file.
+
+    Raises:
+        RecipeError: The file is not TOML.
+    """
     return list(read(path).get("profile", {}))
 
 
 def hubless_profiles(path: Path) -> list[str]:
-    """The profiles of a recipe file whose preset and data need no model or data hub."""
+    """Return the profiles of a recipe file whose preset and data come from no hub."""
 
     def is_hubless(name: str) -> bool:
         try:
@@ -308,13 +331,19 @@ def hubless_profiles(path: Path) -> list[str]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The raw tables of a recipe file. Raises RecipeError when it is not TOML in UTF-8."""
+    """Read the raw tables of a recipe file.
+
+    Raises:
+        RecipeError: The file is not TOML in UTF-8.
+    """
     try:
         raw: dict[str, Any] = tomllib.loads(read_bytes(path).decode("utf-8-sig"))
     except OSError as error:
         raise RecipeError([Problem(str(path), "", f"the recipe cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
-        raise RecipeError([Problem(str(path), "", f"a recipe is UTF-8 text; byte {error.start} is not")]) from error
+        raise RecipeError(
+            [Problem(str(path), "", f"byte {error.start} is not UTF-8; a recipe is UTF-8 text")]
+        ) from error
     except (ValueError, RecursionError) as error:
         raise RecipeError([_not_toml(str(path), error)]) from error
     _check_depth(raw, str(path))
@@ -338,18 +367,20 @@ def _check_depth(raw: dict[str, Any], place: str) -> None:
         ]
         if not level:
             return
-    raise RecipeError([Problem(place, "", f"the tables of a recipe lie at most {_DEEPEST} deep in each other")])
+    raise RecipeError(
+        [Problem(place, "", f"its tables lie too deep in each other; a recipe has at most {_DEEPEST} levels")]
+    )
 
 
 def _not_toml(place: str, error: Exception) -> Problem:
-    return Problem(place, "", f"a recipe is TOML; {str(error)[0].lower()}{str(error)[1:]}")
+    return Problem(place, "", f"this is not TOML: {str(error)[0].lower()}{str(error)[1:]}")
 
 
 def _check(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> Recipe | None:
-    """The recipe that the last stage holds. Adds its problems, each laid at the first stage that shows it."""
-    found = [validate(raw) for _, raw in stages]
-    recipe, final = found[-1]
+    """Check the last stage and return its recipe; add its problems, each with the first stage that shows it."""
+    recipe, final = validate(stages[-1][1])
+    seen = [*(validate(raw)[1] for _, raw in stages[:-1] if final), final]
     for key, message in final:
-        origin = next(place for (place, _), (_, seen) in zip(stages, found, strict=True) if (key, message) in seen)
+        origin = next(place for (place, _), shown in zip(stages, seen, strict=True) if (key, message) in shown)
         problems.append(Problem(origin, key, message))
     return recipe

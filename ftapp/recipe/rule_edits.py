@@ -10,10 +10,15 @@ from ftapp.recipe.layer_rules import GROUPS, Rule, Selections, WeightedLayer, de
 
 
 def name_selection(path: str, inside: Collection[int], layers: Sequence[WeightedLayer]) -> str:
-    """The most readable selection of a layer and all that lies in it, and of nothing else.
+    """Name a layer with all layers inside by the most readable selection that matches nothing else.
 
-    A group where one is just that, else the layer's name, its name in its block, or its path. inside: indices of the
-    layers that are meant.
+    Args:
+        path: The path of the layer.
+        inside: The indices of the weighted layers that are meant.
+        layers: All weighted layers of the model.
+
+    Returns:
+        A group where one fits, else the layer's name, its name in its block, or its path.
     """
     wanted = [index in inside for index in range(len(layers))]
     chosen = [layer for layer, holds in zip(layers, wanted, strict=True) if holds]
@@ -32,10 +37,12 @@ def name_selection(path: str, inside: Collection[int], layers: Sequence[Weighted
 
 
 def add_rule(rules: Sequence[str], rule: str, layers: Sequence[WeightedLayer]) -> list[str]:
-    """The rules with one more laid over them, and without the selections that have no effect on these layers then.
+    """Add a rule to a phase's rules, and remove the selections that have no effect on these layers any more.
 
-    The earliest go first, so that what was said last stays. The new rule joins the last one where both say the same.
-    Raises ValueError as `Rule` does.
+    The earliest selections are removed first. The new rule joins the last one where both freeze or both train.
+
+    Raises:
+        ValueError: A text is no rule.
     """
     parsed = [Rule(text) for text in [*rules, rule]]
     wanted, _ = decide(parsed, layers)
@@ -55,7 +62,7 @@ def add_rule(rules: Sequence[str], rule: str, layers: Sequence[WeightedLayer]) -
 
 
 def count_last_blocks(rules: Sequence[str], layers: Sequence[WeightedLayer]) -> int:
-    """How many blocks at the end train as a whole."""
+    """Count the blocks at the end that train as a whole."""
     trainable, _ = decide([Rule(text) for text in rules], layers)
     frozen = [
         layer.block for layer, trains in zip(layers, trainable, strict=True) if layer.block is not None and not trains
@@ -65,9 +72,12 @@ def count_last_blocks(rules: Sequence[str], layers: Sequence[WeightedLayer]) -> 
 
 
 def set_last_blocks(rules: Sequence[str], count: int, layers: Sequence[WeightedLayer]) -> list[str]:
-    """The rules changed so that of the blocks which train as a whole, `count` at the end go on or begin to.
+    """Change a phase's rules so that the last `count` blocks train as a whole, and no other block that did.
 
-    Layers in other blocks and outside of them stay as they are. Raises ValueError as `Rule` does.
+    Layers in other blocks and outside of blocks stay as they are.
+
+    Raises:
+        ValueError: A text is no rule.
     """
     now = count_last_blocks(rules, layers)
     if count > now:
@@ -89,14 +99,14 @@ def set_last_blocks(rules: Sequence[str], count: int, layers: Sequence[WeightedL
 
 
 def _split(rule: Rule) -> Iterator[Rule]:
-    """The rule as rules of one selection each."""
+    """Split a rule into rules of one selection each."""
     verb = "train" if rule.trainable else "freeze"
     for text in rule.partition(" ")[2].split(","):
         yield Rule(f"{verb} {text.strip()}")
 
 
 def _join(rule: Rule | None, atoms: Sequence[Rule]) -> Rule:
-    """One rule of rules that say the same; `rule` itself, as it was written, where nothing is missing of it."""
+    """Join rules that all freeze or all train; return `rule` itself, as it was written, where it is complete."""
     if rule and len(rule.selections) == len(atoms):
         return rule
     verb = "train" if atoms[0].trainable else "freeze"

@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step: to be drawn, replayed and resumed without an optimizer."""
+"""How many steps a phase has, and its learning rate as a pure function of the step."""
 
 from __future__ import annotations
 
@@ -25,3 +25,13 @@ def rate_at(phase: Phase, step: int, steps: int) -> float:
             return phase.base_rate * (1 + math.cos(math.pi * progress)) / 2
         case "constant":
             return phase.base_rate
+
+
+def count_steps(phase: Phase, examples: int) -> tuple[int, int]:
+    """Count the steps of a phase and of one of its epochs on so many training examples.
+
+    Returns:
+        (steps of the phase, steps of an epoch). An epoch uses each example once; its last batch may be smaller.
+    """
+    per_epoch = math.ceil(examples / phase.batch_size)
+    return phase.steps or (phase.epochs or 0) * per_epoch, per_epoch

@@ -2,170 +2,45 @@
 
 from __future__ import annotations
 
-import codecs
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    GetPydanticSchema,
-    Tag,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic_core import core_schema
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ftapp.common.errors import nearest, quote
-from ftapp.recipe import presets, sources
 from ftapp.recipe.folder_layout import Role
-from ftapp.recipe.layer_rules import Rule, Selections
+from ftapp.recipe.layer_rules import Selections
 from ftapp.recipe.tasks import TASKS, Head, TaskName
-
-Pooling = Literal["average", "max", "flatten"]
-Backend = Literal["tensorflow", "jax", "torch"]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Split = Literal["validation", "test"]
-FillMode = Literal["nearest", "reflect", "wrap", "constant"]
-Optimizer = Literal["adam", "adamw", "sgd", "rmsprop", "lion"]
-Schedule = Literal["constant", "linear", "cosine"]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-# Bounds of numbers. They are far beyond what is of use and short of what fails without a sentence: a count that no
-# array can have, a rate that float32 rounds to 0 or that makes the first step infinite.
-MOST_EXAMPLES = 10**9
-MOST_STEPS = 10**7  # a run's events are kept by column, 72 bytes a step
-MOST_EPOCHS = 10**4
-MOST_BATCH = 2**16  # the largest batches of the literature: You et al. 2020 (LAMB) train BERT with 65,536 / 32,768
-LEAST_RATE, MOST_RATE = 1e-12, 100.0  # a range test (Smith 2015) ends at 10
-MOST_PIXELS = 4096  # a side; an image of this size takes 200 MB in float32
-MOST_TOKENS = 2**20
-MOST_UNITS = 2**16
-MOST_SEEDS = 2**31
-
-Examples = Annotated[int, Field(ge=1, le=MOST_EXAMPLES)]
-Steps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
-BatchSize = Annotated[int, Field(ge=1, le=MOST_BATCH)]
-
-
-def _checked_size(size: float) -> float:
-    if size < 0 or (size >= 1 and size != int(size)):
-        raise ValueError(f"{size} is no size of a split: it is a share below 1 or a whole number of examples")
-    if size > MOST_EXAMPLES:
-        raise ValueError(f"{size:g} examples are too many; the most are {MOST_EXAMPLES}")
-    return size
-
-
-def _checked_classes(names: list[str]) -> list[str]:
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"'{twice}' is named twice; each class has a name of its own")
-    for name in names:
-        if not name.strip() or name != name.strip():
-            raise ValueError(f"{name!r} is no name of a class; a name has signs to see, and no space around them")
-    if len(names) < 2:
-        raise ValueError(f"{names} are too few; classification takes at least two classes")
-    return names
-
-
-def _check_encoding(name: str) -> str:
-    try:
-        "a".encode(name)
-        if codecs.lookup(name).name in _NOT_OF_FILES:
-            raise LookupError
-    except (LookupError, ValueError) as error:
-        raise ValueError(f"there is no encoding '{name}'; {nearest(name, _ENCODINGS)}") from error
-    return name
-
-
-_NOT_OF_FILES = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape")
-_ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1", "cp1251", "gb18030", "shift_jis", "euc-kr", "big5")
-
-
-def _checked_phase_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", name):
-        raise ValueError(f"{quote(name)} is no name of a phase, which is a letter, then letters, digits, - and _")
-    return name
-
-
-def _checked_splits(value: Any) -> Any:
-    if value is None or value == "none":
-        return value
-    example = 'such as {train = "training", test = ["fold4", "fold5"]}'
-    if not isinstance(value, dict):
-        raise ValueError(f'{quote(value)} says no splits; this is a table of folders, {example}, or "none"')
-    for split, given in value.items():
-        if split not in _ROLES:
-            raise ValueError(f"'{split}' is no split; {nearest(split, _ROLES)}")
-        names = [given] if isinstance(given, str) else given
-        if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-            raise ValueError(
-                f"{split} = {quote(given)} names no folder; each split is a folder or a list of them, {example}"
-            )
-    if "train" not in value:
-        raise ValueError(f"no folder trains; a table of splits names one for train, {example}")
-    return value
-
-
-_ROLES: tuple[Role, ...] = ("train", "validation", "test")
-_FOLDERS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-SplitFolders = Annotated[
-    Any,
-    BeforeValidator(_checked_splits),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "none"},
-                {
-                    "type": "object",
-                    "properties": dict.fromkeys(_ROLES, _FOLDERS),
-                    "required": ["train"],
-                    "additionalProperties": False,
-                },
-                {"type": "null"},
-            ]
-        }
-    ),
-]
-SplitSize = Annotated[float, AfterValidator(_checked_size)]
-# What pydantic puts into an error's location beside the recipe's own keys: which form of the learning rate was tried,
-# and that it is about a table's key.
-_NUMBER, _TABLE = "<number>", "<table>"
-MARKS = (_NUMBER, _TABLE, "[key]")
-
-
-def _form_of_rate(value: Any) -> str | None:
-    return _TABLE if isinstance(value, dict) else _NUMBER if isinstance(value, int | float) else None
-
-
-def _parsed_by(parse: Callable[[str], Any]) -> GetPydanticSchema:
-    """Have the schema read a string, keep what `parse` makes of it, and write a string again."""
-
-    def schema(source: Any, handler: Callable[[Any], core_schema.CoreSchema]) -> core_schema.CoreSchema:
-        written = core_schema.plain_serializer_function_ser_schema(str)
-        return core_schema.no_info_after_validator_function(parse, handler(str), serialization=written)
-
-    return GetPydanticSchema(schema)
-
-
-ParsedRule = Annotated[Rule, _parsed_by(Rule)]
-ParsedSelections = Annotated[Selections, _parsed_by(Selections)]
-Rate = Annotated[float, Field(ge=LEAST_RATE, le=MOST_RATE)]
-_ALL = Selections("all")
-Rates = Annotated[dict[ParsedSelections, Rate], Field(min_length=1)]
-LearningRate = Annotated[
-    Annotated[Rate, Tag(_NUMBER)] | Annotated[Rates, Tag(_TABLE)],
-    Discriminator(
-        _form_of_rate,
-        custom_error_type="learning_rate",
-        custom_error_message="should be a number or a table of numbers such as { backbone = 1e-5, head = 1e-3 }",
-    ),
-]
+from ftapp.recipe.value_types import (
+    ALL,
+    MOST_EPOCHS,
+    MOST_EXAMPLES,
+    MOST_PIXELS,
+    MOST_SEEDS,
+    MOST_STEPS,
+    MOST_TOKENS,
+    MOST_UNITS,
+    Backend,
+    BatchSize,
+    ClassNames,
+    Encoding,
+    Examples,
+    FillMode,
+    LearningRate,
+    Optimizer,
+    ParsedRule,
+    PhaseName,
+    Pooling,
+    Precision,
+    PresetUri,
+    Schedule,
+    Share,
+    SourceUri,
+    Split,
+    SplitFolders,
+    SplitSize,
+    Steps,
+)
 
 
 class Section(BaseModel):
@@ -182,7 +57,7 @@ class Section(BaseModel):
 class Model(Section):
     """The pretrained model and the new layers on top of it."""
 
-    preset: Annotated[str, AfterValidator(presets.checked)]
+    preset: PresetUri
     """The pretrained model: a name of KerasHub's, hf://OWNER/MODEL, a folder, assets:NAME, or pypi://FILE/MEMBER."""
     image_size: (
         Annotated[list[Annotated[int, Field(ge=8, le=MOST_PIXELS)]], Field(min_length=2, max_length=2)] | None
@@ -214,14 +89,14 @@ class Model(Section):
 class Data(Section):
     """Where examples come from and how they are split."""
 
-    source: Annotated[str, AfterValidator(sources.checked)]
+    source: SourceUri
     """Where examples come from: folder:PATH (a sub-folder of images for each class), csv:FILE, jsonl:FILE, text:FILE,
     tfds:NAME, sklearn:digits, gutenberg:NUMBER, or pypi://FILE/MEMBER."""
     text_column: str = "text"
     """The column of a table that holds the text."""
     label_column: str = "label"
     """The column of a table that holds the class."""
-    classes: Annotated[list[str], AfterValidator(_checked_classes)] | None = None
+    classes: ClassNames | None = None
     """Names of the classes in the order of the model's outputs; without them, all that occur, in order. Of labels that
     are numbers, counted from 0 or from 1, they are the names."""
     merge_labels: bool = False
@@ -229,7 +104,7 @@ class Data(Section):
     it, they are refused unless `classes` names each."""
     skip_incomplete: bool = False
     """Whether rows of a table without a text or a label are left out; without it, they are refused."""
-    encoding: Annotated[str, AfterValidator(_check_encoding)] = "utf-8"
+    encoding: Encoding = "utf-8"
     """How a table or text is encoded, such as cp1252, unless it begins with a byte order mark."""
     limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None
     """Draw so many examples before splitting, seeded and balanced as the source is; without it, all are used."""
@@ -306,7 +181,7 @@ class Phase(Section):
     (`ftapp.training.optimizers`).
     """
 
-    name: Annotated[str, AfterValidator(_checked_phase_name)]
+    name: PhaseName
     """What the phase is called: a letter, then at most 39 letters, digits, - and _."""
     layers: list[ParsedRule] = []
     """Rules, one a line, that say which layers train; everything does until one says otherwise, and later ones override
@@ -341,7 +216,7 @@ class Phase(Section):
     def rates(self) -> dict[Selections, float]:
         """The learning rates by selections of layers, of which later ones override earlier ones."""
         table = self.learning_rate
-        return table if isinstance(table, dict) else {_ALL: table}
+        return table if isinstance(table, dict) else {ALL: table}
 
     @property
     def base_rate(self) -> float:
@@ -351,8 +226,8 @@ class Phase(Section):
     @model_validator(mode="after")
     def _one_length(self) -> Phase:
         if (self.epochs is None) == (self.steps is None):
-            arrived = "neither" if self.epochs is None else f"epochs = {self.epochs} and steps = {self.steps}"
-            raise ValueError(f"a phase has either 'epochs' or 'steps'; got {arrived}")
+            given = "neither" if self.epochs is None else f"both, epochs = {self.epochs} and steps = {self.steps}"
+            raise ValueError(f"this phase has {given}; a phase has either 'epochs' or 'steps'")
         return self
 
 
@@ -370,8 +245,7 @@ class Evaluate(Section):
 
 
 class Samples(Section):
-    """Texts that a causal language model continues before and after the training and, with `every`, every so many
-    steps of it.
+    """Texts that a causal language model continues before and after the training, and at steps of it with `every`.
 
     With `common`, the share of what it writes that is among so many of the most frequent tokens of the training text is
     measured too, over `draws` texts for each prompt.
@@ -435,7 +309,7 @@ class Finding(Section):
     @model_validator(mode="after")
     def _is_whole(self) -> Finding:
         if self.at_least is None and self.at_most is None:
-            raise ValueError("a finding has 'at_least', 'at_most' or both; got neither")
+            raise ValueError("neither 'at_least' nor 'at_most' is given; a finding has one of them or both")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(f"nothing is at least {self.at_least:g} and at most {self.at_most:g}; exchange the two")
         if (self.measure in _OF_TWO_ARMS) != (self.against is not None):
@@ -444,7 +318,8 @@ class Finding(Section):
             )
             raise ValueError(f"'{self.measure}' {rule}")
         if (self.measure == "accuracy-after") != (self.step is not None):
-            raise ValueError("'step' goes with 'accuracy-after', and with no other measure")
+            given = "lacks 'step'" if self.step is None else f"takes no 'step'; got {self.step}"
+            raise ValueError(f"'{self.measure}' {given}; 'step' goes with 'accuracy-after' alone")
         return self
 
 
@@ -484,7 +359,7 @@ class Recipe(Section):
         return self.augment if self.augment and self.augment.changes_anything else None
 
     def tables(self) -> dict[str, Any]:
-        """The recipe as the tables that TOML has it in, defaults included."""
+        """Return the recipe as tables of TOML, defaults included."""
         tables = self.model_dump(exclude_none=True)
         for section, _, key in (key.partition(".") for key in TASKS[self.task].foreign_keys()):
             tables.get(section, {}).pop(key, None)
@@ -493,10 +368,10 @@ class Recipe(Section):
         return tables
 
     def to_toml(self) -> str:
-        """The recipe as TOML text, defaults included, that reads back to the same recipe."""
+        """Write the recipe as TOML text, defaults included, that reads back to the same recipe."""
         return tomli_w.dumps(self.tables())
 
 
 def too_long(wanted: int, longest: int) -> str:
-    """What to say of a sequence length that is beyond a model's positions."""
-    return f"this model reads at most {longest} tokens; got {wanted}; the nearest valid choice is {longest}"
+    """Return the message about a sequence length beyond a model's positions."""
+    return f"{wanted} tokens are too many; this model reads at most {longest}"

@@ -33,9 +33,11 @@ _SKLEARN = ("digits",)
 class Source:
     """A data source.
 
-    scheme: tfds, csv, jsonl, text, folder, sklearn or gutenberg; name: what follows the scheme, a path for local files;
-    artifact: the file of a package index that holds the data, if any (`name` is empty then); where: column -> value
-    that a row must have.
+    Attributes:
+        scheme: tfds, csv, jsonl, text, folder, sklearn or gutenberg.
+        name: The part behind the scheme, a path for local files.
+        artifact: The file of a package index that holds the data; `name` is empty then. None for other sources.
+        where: Columns with the value that a row must have.
     """
 
     scheme: str
@@ -45,11 +47,16 @@ class Source:
 
     @property
     def kind(self) -> SourceKind:
+        """The kind of examples that the source holds."""
         return (_LOCAL | _NAMED)[self.scheme]
 
 
 def parse(uri: str) -> Source:
-    """Read a source's URI. Raises ValueError with the rule, what arrived and the nearest valid choice."""
+    """Parse a source's URI.
+
+    Raises:
+        ValueError: The text is no source; the message says why and names the nearest valid choice.
+    """
     if uri.startswith("pypi://"):
         address, hash_mark, fragment = uri.partition("#")
         address, _, query = address.partition("?")
@@ -67,7 +74,7 @@ def parse(uri: str) -> Source:
         hint = f"did you mean '{guess}:{uri}'?" if guess else nearest(f"{scheme}:", choices)
         raise ValueError(f"'{uri}' has no scheme that is known; a source is SCHEME:NAME; {hint}")
     if not name:
-        raise ValueError(f"'{scheme}:' is followed by {'a path' if scheme in _LOCAL else 'a name'}; got '{uri}'")
+        raise ValueError(f"'{uri}' has no {'path' if scheme in _LOCAL else 'name'}; '{scheme}:' is followed by one")
     if scheme == "sklearn" and name not in _SKLEARN:
         raise ValueError(f"unknown data set '{name}' of scikit-learn; {nearest(name, _SKLEARN)}")
     if scheme == "gutenberg" and not name.isdecimal():
@@ -79,18 +86,19 @@ def parse(uri: str) -> Source:
     return Source(scheme, name, None, where)
 
 
-def checked(uri: str) -> str:
-    """The URI with a local path made absolute, so that a run's recipe works from any folder.
+def resolve(uri: str) -> str:
+    """Make the path of a local source absolute, so that a run's recipe works from any folder.
 
-    Raises ValueError when it is no source or names a local file or folder that does not exist.
+    Raises:
+        ValueError: The text is no source, or the local file or folder does not exist.
     """
     try:
-        return _checked(uri)
+        return _resolve(uri)
     except OSError as error:
         raise ValueError(f"'{uri}' cannot be read: {reason(error)}; a source is a file or folder") from error
 
 
-def _checked(uri: str) -> str:
+def _resolve(uri: str) -> str:
     source = parse(uri)
     if source.scheme not in _LOCAL or source.artifact:
         return uri
@@ -119,7 +127,7 @@ def _checked(uri: str) -> str:
 
 
 def guess(text: str) -> str | None:
-    """The source that a text most likely is, where a recipe was to be named: a URI, or the path of data that exist."""
+    """Guess the source that a text means in place of a recipe's name: a URI, or the path of data that exist."""
     scheme, colon, _ = text.partition(":")
     if text.startswith("pypi://") or (colon and scheme in _LOCAL | _NAMED):
         return text
@@ -130,7 +138,7 @@ def guess(text: str) -> str | None:
 
 
 def anchor(uri: str, folder: Path) -> str:
-    """The URI with a relative path as one from `folder`: paths in a recipe's file are relative to that file."""
+    """Make a relative path one from `folder`: paths in a recipe's file are relative to that file."""
     scheme, _, name = uri.partition(":")
     if scheme not in _LOCAL or not name or name.startswith(("~", "$")) or Path(name).is_absolute():
         return uri
@@ -182,7 +190,7 @@ def on_hub(uri: str) -> bool:
 
 
 def conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:
-    """What stands between a task and a source, as (key, message)."""
+    """Yield the reasons why a source does not fit a task, as (key, message)."""
     kind = parse(uri).kind
     if kind not in TASKS[task].sources:
         served = [name for name, each in TASKS.items() if kind in each.sources]

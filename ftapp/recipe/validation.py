@@ -1,4 +1,4 @@
-"""Checks a recipe's tables: the rule that each wrong key breaks, what arrived, and the nearest valid choice."""
+"""Checks a recipe's tables; each wrong key gets a message with its value, the rule, and the nearest valid choice."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from pydantic import ValidationError
 from ftapp.common.errors import nearest, quote, shorten
 from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, merge, table_names
-from ftapp.recipe.schema import MARKS, Phase, Recipe, Section, too_long
+from ftapp.recipe.schema import Phase, Recipe, Section, too_long
 from ftapp.recipe.tasks import TASKS
+from ftapp.recipe.value_types import MARKS
 
 
 def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]:
-    """The recipe that some tables make, None where they make none, and their problems: each key with what is wrong."""
+    """Check raw tables.
+
+    Returns:
+        The recipe, None where the tables make none; and the problems, each a key with a message.
+    """
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        return None, list(dict.fromkeys(_explained(item, table_names(raw.get("phase"))) for item in error.errors()))
+        return None, list(dict.fromkeys(_explain(item, table_names(raw.get("phase"))) for item in error.errors()))
     return recipe, list(_conflicts(recipe))
 
 
@@ -49,7 +54,7 @@ def unknown_keys(
                         arm = merge(arm, named[name] if isinstance(named[name], Mapping) else {})
                     yield from ((f"{path}.{name}.{found}", why) for found, why in unknown_keys(kept, arm))
         elif key == "profile" and not place:
-            yield path, "a profile is not a key that --set changes; it is chosen by --profile NAME"
+            yield path, "--set changes no profile; --profile NAME chooses one"
         elif key not in section.model_fields and not (key == "arm" and not place):
             yield path, f"unknown key; {nearest(key, section.model_fields)}"
         elif isinstance(value, Mapping):
@@ -72,8 +77,8 @@ _BOUNDS = {
 }
 
 
-def _explained(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
-    """Pydantic's error in our words: the key, and what is wrong with the value, the rule and the nearest choice."""
+def _explain(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str]:
+    """Translate an error of Pydantic into a key and a message."""
     path, fields = _walk(error["loc"])
     if len(path) > 1 and path[0] == "phase" and path[1].isdecimal():
         path[1] = shorten(phase_names[int(path[1])])
@@ -137,21 +142,24 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     if longest is not None and model.sequence_length is not None and model.sequence_length > longest:
         yield "model.sequence_length", too_long(model.sequence_length, longest)
     if recipe.augment is not None and not task.augmentations:
-        yield "augment", f"augmentation is for classifiers; the task is '{recipe.task}'"
+        yield "augment", f"task = '{recipe.task}' takes no augmentation, which is for classifiers"
     if model.label_smoothing and model.head == "linear-svm":
         yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
     if recipe.samples is not None and not task.writes:
-        yield "samples", f"only a causal language model writes samples; the task is '{recipe.task}'"
+        yield "samples", f"task = '{recipe.task}' writes no samples; only a causal language model does"
     if not recipe.data.test:
-        yield "data.test", "the result needs a test split, so this is above 0; got 0"
+        yield "data.test", "there is no test split, since data.test = 0; the result needs one, such as data.test = 0.2"
     if recipe.evaluate.split == "validation" and not recipe.data.validation:
         yield "evaluate.split", "there is no validation split, since data.validation = 0; did you mean 'test'?"
     shares = [size for size in (recipe.data.validation, recipe.data.test) if size < 1]
     if sum(shares) >= 1:
-        yield "data.test", f"validation and test leave nothing to train on; got {' + '.join(map(str, shares))}"
+        yield (
+            "data.test",
+            f"{' + '.join(map(str, shares))} of the examples leave none to train on; both together are below 1",
+        )
     names = [phase.name for phase in recipe.phase]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"phase.{name}", "phases have different names; got this one twice"
+        yield f"phase.{name}", "two phases have this name; phases have different names"
     kinds = ("folder:", "text:") if recipe.data.splits == "none" else ("folder:",)
     if recipe.data.splits is not None and not recipe.data.source.startswith(kinds):
         yield "data.splits", f"the source is '{recipe.data.source}', and this key goes with {' and '.join(kinds)} alone"

@@ -16,7 +16,7 @@ from ftapp.report import comparison
 from ftapp.runs import outcome
 
 
-def conclude(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
+def write_result(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     """Compare the arms, write `report.html` and `result.json`, and return the arms and the result.
 
     Without a repeat that all arms have there are no arms, and no report. Raises OSError.

@@ -14,14 +14,18 @@ Meaning = Literal["probabilities", "one-vs-rest", "decision values"]
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A layer that holds weights, of its own (rules decide about it then) or in layers inside of it (a container).
+    """A layer that holds weights: its own, so that rules decide about it, or in layers inside of it (a container).
 
-    path: names from the top of the model down, joined by "/"; kind: the name of its class; parameters: of its own,
-    moving statistics included; trainable: those of them that the optimizer changes when the layer trains; weighted:
-    whether it holds weights of its own; shape: of an example in what it puts out, None where that cannot be told;
-    flops: of its own part of the forward pass for one example, None likewise; groups and block: as in
-    `ftapp.recipe.layer_rules.WeightedLayer`, a container's block being that of the layers inside, None where they lie
-    in several.
+    Attributes:
+        path: Names from the top of the model down, joined by "/".
+        kind: The name of its class.
+        parameters: How many of its own it has, moving statistics included.
+        trainable: How many of those the optimizer changes when the layer trains.
+        weighted: Whether it holds weights of its own.
+        shape: Of its output for one example; None where Keras cannot tell it.
+        flops: Of its own part of the forward pass for one example; None likewise.
+        groups: As in `ftapp.recipe.layer_rules.WeightedLayer`.
+        block: Likewise; a container's block is that of the layers inside, None where they lie in several.
     """
 
     path: str
@@ -36,6 +40,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def name(self) -> str:
+        """The last part of its path."""
         return self.path.rpartition("/")[2]
 
     @property
@@ -47,8 +52,11 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 class Structure(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The layers of a model, parents before children, each group of siblings in the order of the network.
 
-    blocks: how many repeated blocks there are; classes: how many the head tells apart, None for language models and
-    where the data did not tell, and the head is drawn for two.
+    Attributes:
+        layers: The layers.
+        blocks: How many repeated blocks there are.
+        classes: How many the head tells apart; None for language models, and where the data did not tell and the
+            head is drawn for two.
     """
 
     layers: tuple[Layer, ...]
@@ -74,8 +82,13 @@ class Structure(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """Measured: seconds of one training step of a phase, and of one forward pass of the whole model over its batch,
-    each with the FLOPs that are estimated for it, None where Keras cannot tell shapes.
+    """Measured times of a phase. FLOPs are estimates for them, None where Keras cannot tell shapes.
+
+    Attributes:
+        step: Seconds of one training step.
+        step_flops: FLOPs of that step.
+        forward: Seconds of one forward pass of the whole model over the batch of that step.
+        forward_flops: FLOPs of that pass.
     """
 
     step: float
@@ -85,15 +98,22 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a phase costs with some rules for its layers.
+    """The costs of a phase with some rules for its layers.
 
-    parameters, trainable: of the model, and of these those that train; estimate: FLOPs of a step and bytes of memory,
-    from shapes, None where Keras cannot tell them; choice: where the model is cut and whether the features are kept,
-    with the reason, None while `data_error` says why the data cannot be had, which it depends on; examples: that
-    train, steps, epochs: None likewise.
-    The bytes of features of texts follow from the lengths of some of the texts.
-    step: seconds of a step. `measured`: a phase with just these layers was timed. `derived`: by its FLOPs, on the line
-    through what was timed (`Timing`). None while nothing has been.
+    Attributes:
+        parameters: How many the model has.
+        trainable: How many of them train.
+        estimate: FLOPs of a step and bytes of memory, from shapes; None where Keras cannot tell them.
+        choice: Where the model is cut and whether features are cached, with the reason. The bytes of features of
+            texts follow from the lengths of some of the texts. None while `data_error` says why the data cannot be
+            had.
+        data_error: Why the data cannot be had, in words; None when they can.
+        examples: How many examples train; None as `choice`.
+        steps: How many steps the phase has; None as `choice`.
+        epochs: How many epochs these are; None as `choice`.
+        step: Seconds of a step; None while nothing has been timed.
+        basis: `measured`: a phase with just these layers was timed. `derived`: the step's FLOPs on the line through
+            what was timed (`Timing`).
     """
 
     parameters: int
@@ -111,8 +131,12 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 class Example(msgspec.Struct, frozen=True, kw_only=True):
     """One of the first examples of the training split.
 
-    text: whole, or its first characters when `characters` is more; file, size: a PNG thumbnail (RGB), and (width,
-    height) of the image itself; label: the name of its class, None for language models.
+    Attributes:
+        label: The name of its class; None for language models.
+        text: The whole text, or its first characters when `characters` is more.
+        characters: How many the text has.
+        file: A PNG thumbnail of the image (RGB).
+        size: (width, height) of the image itself.
     """
 
     label: str | None = None
@@ -123,9 +147,16 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipe's data. sizes: examples of each split, documents for language models; counts: of each split, by class
-    in the order of `classes`; characters: of each split, for language models; duplicates: how many were dropped; notes:
-    what was decided when the source was read, in sentences.
+    """A recipe's data.
+
+    Attributes:
+        sizes: Examples of each split; documents for language models.
+        classes: The names of the classes.
+        counts: Examples of each split by class, in the order of `classes`.
+        characters: Of each split, for language models.
+        duplicates: How many duplicates were dropped.
+        examples: The first training examples.
+        notes: What was decided when the source was read, in sentences.
     """
 
     sizes: dict[str, int]
@@ -138,10 +169,12 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """How a recipe's texts look to its model.
+    """A recipe's texts as its model reads them.
 
-    counts: tokens of each of the first training examples with the special ones around them, before they are cut; an
-    example is cut if it has more than `length`. sequences: of each split, what a language model trains on, else None.
+    Attributes:
+        counts: Tokens of each of the first training examples with the special ones around them, before they are cut.
+        length: The most tokens that the model reads; a longer example is cut.
+        sequences: How many sequences a language model makes of each split; None for classifiers.
     """
 
     counts: tuple[int, ...]
@@ -150,8 +183,14 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True):
-    """Training images and what augmentation makes of them, as PNG files (RGB): a row for each image, the image itself
-    first. The files stay until the second grid after this one. size: (width, height) of each.
+    """Training images and augmented forms of them, as PNG files (RGB).
+
+    The files stay until the second grid after this one.
+
+    Attributes:
+        rows: A row for each image, the image itself first.
+        labels: The names of the images' classes.
+        size: (width, height) of each file.
     """
 
     rows: tuple[tuple[str, ...], ...]
@@ -163,14 +202,25 @@ Mark = Literal["", "left out", "moved"]
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of a text. mark: whether it is left out, or in a word that has come to another's place."""
+    """A piece of a text.
+
+    Attributes:
+        text: The piece.
+        mark: Whether it is left out, or in a word that has come to another's place.
+    """
 
     text: str
     mark: Mark
 
 
 class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
-    """A training text, as far as the model reads it, and what augmentation makes of it."""
+    """A training text, as far as the model reads it, and what augmentation makes of it.
+
+    Attributes:
+        label: The name of its class.
+        before: The text in pieces.
+        after: The augmented text in pieces.
+    """
 
     label: str
     before: tuple[Span, ...]
@@ -180,9 +230,12 @@ class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """How well a linear classifier tells the classes apart on the features of one place of the pretrained model.
 
-    block, layer: the block's name, and the layer of the backbone whose output was read, None of a block that lies
-    inside of one; right: the share of the sample that it tells right, in cross-validation; lead: an interval for how
-    much more that is than on the last block's features, (0, 0) for the last block itself.
+    Attributes:
+        block: The block's name.
+        layer: The layer of the backbone whose output is read; None of a block that lies inside of one.
+        right: The share of the sample that it tells right, in cross-validation, 0 to 1.
+        lead: An interval for how much more that is than on the last block's features; (0, 0) for the last block
+            itself.
     """
 
     block: str
@@ -194,11 +247,16 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe's data, and how its pretrained model's features fit them (`ftapp.analysis.transfer_probe`).
 
-    classes: their names; counts: training examples of each; examples: of all splits together, whatever the recipe's
-    limit; sample: how many of the training examples were probed; guessing: the share of them in the most frequent
-    class; probes: a block each, from the bottom up, empty where the blocks cannot be read one by one; head: what a new
-    classifier of texts would read, where that is not the last block's output, else None; positions: (height, width) of
-    the last block's output for images, else None; notes: what was decided when the source was read, in sentences.
+    Attributes:
+        classes: The names of the classes.
+        counts: Training examples of each class.
+        examples: Of all splits together, whatever the recipe's limit.
+        sample: How many of the training examples were probed.
+        guessing: The share of them in the most frequent class, 0 to 1.
+        probes: One for each block, from the bottom up; empty where the blocks cannot be read one by one.
+        head: On what a new classifier of texts would read, where that is not the last block's output, else None.
+        positions: (height, width) of the last block's output for images, else None.
+        notes: What was decided when the source was read, in sentences.
     """
 
     classes: tuple[str, ...]
@@ -213,7 +271,14 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A run's model that is ready. no_base: why there is none from before training beside it, else None."""
+    """A run's model that is ready.
+
+    Attributes:
+        task: The recipe's task.
+        classes: The names of the classes.
+        head: The recipe's head.
+        no_base: Why there is no model from before training beside it; None when there is one.
+    """
 
     task: str
     classes: tuple[str, ...]
@@ -222,11 +287,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """What a classifier makes of an example.
+    """The answer of a classifier to one example.
 
-    scores: by class in the order of `classes`; meaning: `probabilities` add up to 1 (softmax), `one-vs-rest` are
-    probabilities of each class against all others, `decision values` are distances from the margin (linear-svm): above
-    0 for the class, no probabilities. tokens: of a text, before it is cut at `length`.
+    Attributes:
+        classes: The names of the classes.
+        scores: By class, in the order of `classes`.
+        meaning: `probabilities` add up to 1 (softmax). `one-vs-rest` are probabilities of each class against all
+            others. `decision values` are distances from the margin (linear-svm), above 0 for the class.
+        tokens: How many a text has, before it is cut.
+        length: The most tokens that the model reads.
     """
 
     classes: tuple[str, ...]
@@ -242,9 +311,13 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HeldOut(msgspec.Struct, frozen=True, kw_only=True):
-    """An example of the test split with what a classifier makes of it.
+    """An example of the test split with the answer of a classifier.
 
-    text, file: the example itself, whichever it is; label: the name of its class; prediction: the model's answer.
+    Attributes:
+        label: The name of its class.
+        prediction: The model's answer.
+        text: The example, if it is a text.
+        file: The example, if it is an image.
     """
 
     label: str
@@ -259,14 +332,19 @@ class HeldOut(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_right(self) -> bool:
+        """Whether that is its class."""
         return self.found == self.label
 
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True):
-    """A continuation.
+    """A continuation of a prompt.
 
-    text: without the prompt; tokens: how many were written; seconds: what they took, with the reading of the prompt;
-    ended: whether the model wrote its end token; limit: how many tokens the model reads in all, None for any number.
+    Attributes:
+        text: The continuation, without the prompt.
+        tokens: How many tokens were written.
+        seconds: How long they took, with the reading of the prompt.
+        ended: Whether the model wrote its end token.
+        limit: How many tokens the model reads in all; None for any number.
     """
 
     text: str

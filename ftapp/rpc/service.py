@@ -1,11 +1,11 @@
-"""Helper processes of the interface, both ends: requests as JSON lines on stdin, answers as JSON lines on stdout.
+"""Helper processes, both ends: requests as JSON lines on stdin, answers as JSON lines on stdout.
 
 A request is {"id": 3, "kind": "data", ...}, with the parameters of its kind. What is said about it carries its id:
 {"id": 3, "progress": "downloading", "done": 5, "total": 9} and other lines of its kind, any number of them, and at the
 end one with `answer`, `error` or `cancelled`. {"kind": "cancel", "id": 3} ends a request as soon as its handler looks.
 
 A process has a thread for each kind, which answers one request after another. It ends when its stdin does, so it does
-not outlive the interface, however that ends.
+not outlive the process that asks, however that ends.
 """
 
 from __future__ import annotations
@@ -63,9 +63,11 @@ class Request:
 
     @property
     def cancelled(self) -> bool:
+        """Whether nobody wants the answer any more."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
+        """Have the next `say`, `progress` or `check` raise CancelledError."""
         self._cancelled.set()
 
     def say(self, **line: Any) -> None:
@@ -172,6 +174,7 @@ class Last(Generic[_Value]):
         self._value: _Value | None = None
 
     def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
+        """Return the value for a key, made by `make` unless it is the last one."""
         with self._lock:
             if self._value is None or key != self._key:
                 self._value = None  # two large models need not fit into memory at once
@@ -209,6 +212,7 @@ class Service:
 
     @property
     def alive(self) -> bool:
+        """Whether the process lives."""
         return self._process is not None and self._process.returncode is None
 
     @property
@@ -216,14 +220,32 @@ class Service:
         """Of the process that was started last."""
         return self._process.pid if self._process else None
 
-    async def ask(self, kind: str, told: Callable[[Line], None] | None = None, **parameters: Any) -> Any:
-        """The answer to a request. told: is given the lines that come before it. Raises as `stream` does."""
+    def output(self) -> str:
+        """Return what the process that was started last has written to its log."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(self._begun)
+                return log.read().decode("utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    async def ask(self, kind: str, on_line: Callable[[Line], None] | None = None, **parameters: Any) -> Any:
+        """Return the answer to a request.
+
+        Args:
+            kind: The kind of the request.
+            on_line: Called with the lines that come before the answer.
+            parameters: Those of the kind.
+
+        Raises:
+            RecipeError: And others, as `stream` does.
+        """
         async with aclosing(self.stream(kind, **parameters)) as lines:
             async for line in lines:
                 if "answer" in line:
                     return line["answer"]
-                if told:
-                    told(line)
+                if on_line:
+                    on_line(line)
         raise CancelledError
 
     async def stream(self, kind: str, **parameters: Any) -> AsyncGenerator[Line, None]:
@@ -337,10 +359,4 @@ class Service:
         """How a process ended, and the end of what it wrote to its log."""
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         message = f"the helper process {self._module} ended {how}; its log is {self._log}"
-        try:
-            with self._log.open("rb") as log:
-                log.seek(self._begun)
-                lines = log.read().decode("utf-8", errors="replace").splitlines()[-_LAST_LINES:]
-        except OSError:
-            lines = []
-        return "\n".join([message, *lines])
+        return "\n".join([message, *self.output().splitlines()[-_LAST_LINES:]])

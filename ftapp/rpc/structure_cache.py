@@ -22,7 +22,7 @@ _PACKAGES = ("ftapp", "keras", "keras-hub")
 
 
 def load(recipe: Recipe) -> Structure | None:
-    """The structure that is kept for a recipe's model; None when there is none."""
+    """Return the structure that is kept for a recipe's model; None when there is none."""
     kept = cache_files.load(_file(recipe))
     try:
         return msgspec.json.decode(kept, type=Structure) if kept else None
@@ -61,7 +61,7 @@ def _file(recipe: Recipe) -> Path:
 
 
 def _classes(recipe: Recipe) -> Any:
-    """What the number of classes follows from."""
+    """Return what the number of classes follows from."""
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder":
         return [str(path) for path in _folders(Path(source.name).expanduser(), recipe.data.split_folders)]
@@ -72,8 +72,9 @@ def _classes(recipe: Recipe) -> Any:
 
 
 def _folders(root: Path, splits: Any) -> list[Path]:
-    """The folders of a folder of images that are splits, and those of its classes. These are not looked into, since
-    they may hold very many files.
+    """Return the folders of a folder of images that are splits, and those of its classes.
+
+    These are not looked into, since they may hold very many files.
     """
     try:
         parts = folder_layout.find(root, splits).parts

@@ -25,7 +25,8 @@ from ftapp.common.safe_files import UNREADABLE, open_to_append, reason
 from ftapp.common.tail_reader import Tail
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled
-from ftapp.runs.run_folder import AT_ONCE, STOP_SIGNALS, Run
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.run_folder import Run
 
 _WAIT_SECONDS = 0.1
 _LONGEST_REASON = 300  # characters of an answer
@@ -106,14 +107,24 @@ class Control:
     Each of STOP_SIGNALS and the command Stop is a request to end after the current step and to save; how often it comes
     makes no difference, since batch systems signal a command and its run alike. While there is nothing to lose, a
     signal ends the run at once, and so does AT_ONCE at any time but while the run saves. The job sets `can_wait`
-    when there is something to lose, and counts its `steps`. A closed terminal (SIGHUP) is no matter of a run.
+    when there is something to lose. A closed terminal (SIGHUP) is no matter of a run.
 
     stopping: whether the run is to end after its current step.
     """
 
-    def __init__(self, run: Run, log: EventLog, disk: FullDisk | None = None) -> None:
-        """disk: lets the run wait while its disk is full; without it that is an OSError."""
-        self._folder, self._log, self._disk = run.folder, log, disk
+    def __init__(
+        self, run: Run, log: EventLog, disk: FullDisk | None = None, count_steps: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Listen to a run's file.
+
+        Args:
+            run: The run.
+            log: Where commands are answered.
+            disk: Lets the run wait while its disk is full; without it that is an OSError.
+            count_steps: Gives the steps of the run that are done.
+        """
+        self._folder, self._log, self._disk, self._count_steps = run.folder, log, disk, count_steps
+        self._start = time.perf_counter()
         self._file, self._tail, self._size = run.control_file, Tail(run.control_file), 0
         self._seen: set[str] = set()
         self._orders: deque[AnyCommand] = deque()
@@ -121,33 +132,46 @@ class Control:
         self._stood = 0.0
         self.stopping = False
         self.can_wait = False
-        self.steps = 0
         self._is_saving = False
         self._has_raised = False
+
+    def handle_signals(self) -> None:
+        """Answer the signals that come to this process from here on. To be called in its main thread."""
         for number in STOP_SIGNALS:
             signal.signal(number, self._request_stop)
         signal.signal(AT_ONCE, self._end_at_once)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    def wanted(self) -> bool:
-        """Whether the run should end after its current step."""
+    @property
+    def steps(self) -> int:
+        """The steps of the run that are done."""
+        return self._count_steps()
+
+    def should_stop(self) -> bool:
+        """Return whether the run is to end after its current step."""
         self._read()
         return self.stopping
 
-    def stands(self) -> bool:
-        """Whether the run stands still on purpose: it is paused, or waits for room on its disk."""
+    def is_waiting(self) -> bool:
+        """Return whether the run stands still on purpose: it is paused, or waits for room on its disk."""
         return self._paused or (self._disk is not None and self._disk.waiting)
 
-    def called(self) -> bool:
-        """Whether there is something to heed."""
+    def has_work(self) -> bool:
+        """Return whether `process_commands` has something to do."""
         self._read()
         return self.stopping or self._paused or bool(self._orders)
 
-    def heed(self, obey: Callable[[AnyCommand], str | None]) -> bool:
-        """Have the commands that have come carried out, and wait while the run is paused. Returns whether it goes on.
+    def process_commands(self, apply_command: Callable[[AnyCommand], str | None]) -> bool:
+        """Carry out the commands that have come, and wait while the run is paused.
 
-        obey: carries out a command that is not for this object and returns None, or the reason why not, in words. To
-        be called between steps; costs a look at the file's size when nothing has come.
+        To be called between steps. It costs a look at the file's size when nothing has come.
+
+        Args:
+            apply_command: Carries out a command that is not for this object, and returns None, or the reason why not,
+                in words.
+
+        Returns:
+            Whether the run goes on.
         """
         self._read()
         if self._orders or self._paused:
@@ -155,7 +179,7 @@ class Control:
             while True:
                 while self._orders:
                     command = self._orders.popleft()
-                    self._answer(command, self._carry_out(command, obey))
+                    self._answer(command, self._apply(command, apply_command))
                 if not self._paused or self.stopping:
                     break
                 time.sleep(_WAIT_SECONDS)
@@ -164,9 +188,12 @@ class Control:
         return not self.stopping
 
     def clock(self) -> float:
-        """Seconds on a clock that stands still while the run is paused, carries out commands, or waits for room."""
+        """Seconds since the process began to listen.
+
+        The clock stands still while the run is paused, carries out commands, or waits for room on its disk.
+        """
         waited = self._disk.seconds if self._disk else 0.0
-        return time.perf_counter() - self._stood - waited
+        return time.perf_counter() - self._start - self._stood - waited
 
     def close(self) -> None:
         """Answer the commands that came too late."""
@@ -174,7 +201,7 @@ class Control:
         while self._orders:
             self._answer(self._orders.popleft(), "the run has no step left")
 
-    def _carry_out(self, command: AnyCommand, obey: Callable[[AnyCommand], str | None]) -> str | None:
+    def _apply(self, command: AnyCommand, apply_command: Callable[[AnyCommand], str | None]) -> str | None:
         match command:
             case Pause():
                 reason = "it is paused already" if self._paused else "it is ending" if self.stopping else None
@@ -183,11 +210,11 @@ class Control:
                 reason = None if self._paused else "it is not paused"
                 self._paused = False
             case _:
-                reason = obey(command)
+                reason = apply_command(command)
         return reason
 
     def _read(self) -> None:
-        """Take what has come to the file: stops at once, the rest when it is heeded."""
+        """Take what has come to the file: stops at once, the rest when commands are processed."""
         try:
             size = os.stat(self._file).st_size  # noqa: PTH116 - a third of the time of Path.stat, at each step
         except OSError:

@@ -24,6 +24,11 @@ class EventLog:
         self._folder, self._disk, self._told = path.parent, disk, 0.0
         self._line = memoryview(b"")  # what is still to be written
 
+    @property
+    def offset(self) -> int:
+        """The length of the file, in bytes, with all events written so far."""
+        return self._file.tell()
+
     def write(self, event: Event) -> None:
         """Append an event. Raises OSError where the file takes none, unless a full disk is waited for."""
         # What an interruption has left of the line before goes first.

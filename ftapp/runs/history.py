@@ -97,19 +97,6 @@ class History:
                 self.apply(event)
         self.steps.extend(steps)
 
-    def extend(self, later: History) -> None:
-        """Take in what another history tells of what came next: the same as to apply its events."""
-        for name, told in vars(later).items():
-            known = getattr(self, name)
-            if isinstance(known, Steps):
-                known.join(told)
-            elif isinstance(known, list):
-                known.extend(told)
-            elif name == "damaged":
-                self.damaged += told
-            elif told is not None:
-                setattr(self, name, told)
-
     def apply(self, event: AnyEvent) -> None:
         """Take one more event in."""
         match event:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from types import FrameType, TracebackType
 from typing import Self
 
-from ftapp.runs.run_folder import AT_ONCE, STOP_SIGNALS, end_at_once, interrupt
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, Launcher
 
 _AGAIN_SECONDS = 1.0
 
@@ -18,17 +17,26 @@ class Interruption:
 
     Ctrl-C (SIGINT) that comes again, after a second or more without any signal, is a person who does not want to wait:
     the runs end at once. A signal that comes twice in an instant, or another one however often, asks for no more than
-    the first. requested: whether a signal has come.
+    the first.
+
+    Attributes:
+        requested: Whether a signal has come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, launcher: Launcher) -> None:
+        """Prepare the context.
+
+        Args:
+            launcher: The one that has started the runs.
+        """
         self.requested = False
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._launcher = launcher
+        self._jobs: list[JobFolder] = []
         self._messages: list[str] = []
         self._last, self._typed = 0.0, False
 
     def __enter__(self) -> Self:
-        self._former = {number: signal.signal(number, self._arrived) for number in STOP_SIGNALS}
+        self._former = {number: signal.signal(number, self._handle_signal) for number in STOP_SIGNALS}
         # A process may be started with them blocked.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, AT_ONCE))
         return self
@@ -40,24 +48,24 @@ class Interruption:
             # Once it was asked to end, the command tells its result and ends, however often it is asked.
             signal.signal(number, signal.SIG_IGN if self.requested else handler)
 
-    def reaches(self, process: subprocess.Popen[bytes]) -> None:
-        """Hand signals on to this process too, from now on; one that came while it was started, now."""
-        self._processes.append(process)
+    def add(self, job: JobFolder) -> None:
+        """Hand signals on to this job too, from now on; one that came while it was started, now."""
+        self._jobs.append(job)
         if self.requested:
-            interrupt(process)
+            self._launcher.interrupt(job)
 
     def stop(self) -> None:
         """Ask all runs to end, as a signal does."""
         self.requested = True
-        for process in self._processes:
-            interrupt(process)
+        for job in self._jobs:
+            self._launcher.interrupt(job)
 
-    def news(self) -> list[str]:
-        """What is to be said of signals that have come since the last call. A handler must not print."""
+    def take_messages(self) -> list[str]:
+        """Return what is to be said of signals that have come since the last call. A handler must not print."""
         messages, self._messages = self._messages, []
         return messages
 
-    def _arrived(self, number: int, frame: FrameType | None) -> None:
+    def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         before, self._last = self._last, time.monotonic()
         if not self.requested:
             self._messages.append(
@@ -65,8 +73,8 @@ class Interruption:
             )
         elif number == signal.SIGINT and self._typed and self._last - before >= _AGAIN_SECONDS:
             self._messages.append("ending at once")
-            for process in self._processes:
-                end_at_once(process)
+            for job in self._jobs:
+                self._launcher.interrupt(job, at_once=True)
             return
         self._typed = self._typed or number == signal.SIGINT
         self.stop()

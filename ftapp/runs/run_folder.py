@@ -1,35 +1,31 @@
-"""Run folders: create, launch, follow, interrupt, list. One run is one process and one folder of files.
+"""Run folders: create, follow, list. One run is one process and one folder of files.
 
 recipe.toml   the resolved recipe              environment.json  versions, machine, command
 events.jsonl  what happened, one event a line  control.jsonl     commands to the run, one a line
 train.log     the process's stdout and stderr  run.lock          locked while the process lives
-disk.lock     locked while it waits for room on the disk
+status.json   how it stands, for lists of runs disk.lock         locked while it waits for room on the disk
 model/        the trained model                checkpoints/      the model as it was at some steps
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
 import re
 import secrets
 import shutil
-import signal
-import subprocess
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import Problem, RecipeError, nearest
 from ftapp.common.locks import is_locked
-from ftapp.common.processes import child_environment, python_module
 from ftapp.common.safe_files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import AnyEvent, Several, Time
@@ -55,10 +51,6 @@ _ENVIRONMENT: dict[str, Any] = {
     "hubless_profiles": list[str],
 }
 _PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
-# By all of these people, batch systems and process managers ask a run to end: once or often makes no difference.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
-# By this one a command tells its runs that its user does not want to wait for the model either.
-AT_ONCE = signal.SIGQUIT
 _POLL_SECONDS = 0.1
 _NOTICE = re.compile(
     r"WARNING: All log messages before absl|To enable the following instructions"
@@ -71,10 +63,16 @@ class Run:
     """A run's folder. Everything asked of it is read from its files."""
 
     folder: Path
+    worker: ClassVar[str] = "ftapp.workers.run"
 
     @property
     def events_file(self) -> Path:
         return self.folder / "events.jsonl"
+
+    @property
+    def status_file(self) -> Path:
+        """The newest events (`ftapp.runs.status`)."""
+        return self.folder / "status.json"
 
     @property
     def control_file(self) -> Path:
@@ -219,37 +217,6 @@ def new_folder(place: Path, name: str, profile: str | None) -> Path:
             return folder
 
 
-def launch(run: Run, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the run's process. environment: variables added to this process's own."""
-    return detached("ftapp.workers.run", run.folder, run.lock_file, run.log_file, environment)
-
-
-def detached(
-    module: str, folder: Path, lock_file: Path, log_file: Path, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    """Start a module on a folder, in a session of its own so that it outlives the terminal that started it.
-
-    environment: variables added to this process's own. The child's output goes to `log_file`. It inherits the lock, so
-    it counts as alive from the moment it is started.
-    """
-    with lock_file.open("wb") as lock, log_file.open("ab") as log:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # The child inherits the mask and lifts it when it can answer signals.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
-        try:
-            return subprocess.Popen(
-                python_module(module, str(folder)),
-                env=child_environment(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                pass_fds=[lock.fileno()],
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
 def remove_refused(run: Run, history: History) -> bool:
     """Remove a run whose data were refused before it began, and return whether they were: there was no run.
 
@@ -277,32 +244,25 @@ def telling(lines: Iterable[str]) -> list[str]:
     return [line for line in lines if not _NOTICE.match(line)]
 
 
-def follow(run: Run, process: subprocess.Popen[bytes] | None = None) -> Iterator[AnyEvent | None]:
-    """The run's events as they come, until it ends, and None every tenth of a second, so that callers can breathe.
+def follow(run: Run, alive: Callable[[], bool]) -> Iterator[AnyEvent | None]:
+    """Yield a run's events as they come, until its process ends.
 
-    process: the run's process when the caller started it (its end must be collected), None for runs of others.
+    Args:
+        run: The run to follow.
+        alive: Whether its process lives.
+
+    Yields:
+        Events, and None every tenth of a second, so that callers can do other work.
     """
     reader = EventReader(run.events_file)
     while True:
-        living = process.poll() is None if process else run.alive()
+        living = alive()
         for piece in reader.pieces():
             yield from piece
         if not living:
             return
         yield None
         time.sleep(_POLL_SECONDS)
-
-
-def interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Ask a run to end after its current step and save."""
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGINT)
-
-
-def end_at_once(process: subprocess.Popen[bytes]) -> None:
-    """Have a run end without saving, unless it is saving already."""
-    with suppress(ProcessLookupError):
-        process.send_signal(AT_ONCE)
 
 
 def list_runs(folder: Path) -> list[Run]:

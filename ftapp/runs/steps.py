@@ -88,14 +88,6 @@ class Steps(Sequence[Stepped]):
         if self._metrics.get(name) is not column:
             self._metrics = {**self._metrics, name: column}
 
-    def join(self, later: Steps) -> None:
-        """Take in the steps of another history that come after these."""
-        for name in dict.fromkeys((*self._metrics, *later.metrics)):
-            known = self.column(name) if name in self._metrics else array("d", _NAN * len(self))
-            self._keep(name, _joined(known, later.column(name)))
-        for name in _FIELDS:
-            setattr(self, name, _joined(getattr(self, name), getattr(later, name)))
-
     def __len__(self) -> int:
         return len(self.step)
 

@@ -17,7 +17,7 @@ _SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 1, "lion": 1}
 _WEIGHT = 4  # bytes: weights, gradients and slots are float32 in any precision
 
 
-def example_size(recipe: Recipe) -> tuple[int, ...]:
+def _example_size(recipe: Recipe) -> tuple[int, ...]:
     """The dimensions that the recipe gives to an example: (height, width), or (tokens,) of the longest."""
     if recipe.model.image_size is not None:
         return tuple(recipe.model.image_size)
@@ -25,24 +25,25 @@ def example_size(recipe: Recipe) -> tuple[int, ...]:
     return (recipe.model.sequence_length,)
 
 
-def calls_of(recipe: Recipe, model: keras.Model) -> list[Call] | None:
-    """What the model does for one example of the largest size; None when Keras cannot tell from shapes alone.
+def list_calls(recipe: Recipe, model: keras.Model) -> list[Call] | None:
+    """List what a model computes for one example of the largest size.
 
-    That is so for a few of KerasHub's families (GPT-NeoX, models of several kinds of input), each with an error of its
-    own; a run goes on without an estimate.
+    Returns:
+        The calls of its layers, with their costs. None where shapes alone do not say: a few of KerasHub's families
+        (GPT-NeoX, models of several kinds of input) raise errors of their own there. A run goes on without an estimate.
     """
     try:
-        return flops.measure(model, example_size(recipe))
+        return flops.measure(model, _example_size(recipe))
     except Exception:
         return None
 
 
 def forward_flops(calls: Sequence[Call]) -> int:
-    """FLOPs of the forward pass."""
+    """Sum the FLOPs of a forward pass, a multiply-add counted as 2."""
     return sum(call.cost.flops for call in calls)
 
 
-def estimate(
+def estimate_cost(
     phase: Phase,
     calls: Sequence[Call] | None,
     plan: LayerPlan,
@@ -50,10 +51,17 @@ def estimate(
     *,
     cached: bool,
 ) -> Estimate | None:
-    """The cost of a phase's steps, each example at its largest size; None when it cannot be told.
+    """Estimate the cost of a phase's steps, each example at its largest size.
 
-    calls: of the whole model; below: of its frozen layers at the bottom; each None where that cannot be told. cached:
-    whether these layers are computed once and not in steps.
+    Args:
+        phase: The phase.
+        calls: What the whole model computes for one example; None where shapes alone do not say.
+        plan: What trains in the phase.
+        below: The same of the frozen layers at the bottom.
+        cached: Whether these layers are computed once and not in steps.
+
+    Returns:
+        FLOPs of a step, and bytes of weights, gradients, optimizer and activations; None where calls are not known.
     """
     if calls is None or below is None:
         return None

@@ -15,8 +15,8 @@ from ftapp.freezing.layer_plan import LayerDecision, LayerPlan
 _Copy = list[NDArray[Any]]
 
 
-class Drift:
-    """Frobenius norms of the change of each layer's trained weights, all of a layer taken as one vector.
+class DriftMeter:
+    """Measures Frobenius norms of the change of each layer's trained weights, all of a layer taken as one vector.
 
     It keeps a copy of what has trained so far in the run, in main memory, and a second one of what trains in the phase
     if steps are measured. A step that is measured takes about 1.2 s more for each GB of weights that train, and other
@@ -27,12 +27,12 @@ class Drift:
         self._layers: list[LayerDecision] = []
         self._start: dict[str, tuple[_Copy, float]] = {}  # by the layer's path, with its norm
         self._former: list[_Copy] = []
-        self._is_begun = False
+        self._is_watching = False
 
     def begin_phase(self, plan: LayerPlan) -> None:
         """Measure the layers that train from now on. What has not trained before is as it was at the run's start."""
         self._layers = plan.trained_layers
-        self._former, self._is_begun = [], False
+        self._former, self._is_watching = [], False
         for layer in self._layers:
             if layer.path not in self._start:
                 copy = _copy(layer)
@@ -40,7 +40,7 @@ class Drift:
 
     def begin_step(self) -> None:
         """Remember the weights before a step that is to be measured."""
-        self._is_begun = True
+        self._is_watching = True
         if not self._former:
             self._former = [_copy(layer) for layer in self._layers]
             return
@@ -49,15 +49,15 @@ class Drift:
             for value, place in zip(_values(layer), former, strict=True):
                 np.copyto(place, value)
 
-    def step(self) -> list[float] | None:
-        """||W_t - W_(t-1)|| of each layer that trains, in their order; None unless `begin_step` came before."""
-        if not self._is_begun:
+    def measure_step(self) -> list[float] | None:
+        """Measure ||W_t - W_(t-1)|| of each layer that trains, in their order; None unless `begin_step` came before."""
+        if not self._is_watching:
             return None
-        self._is_begun = False
+        self._is_watching = False
         return [_distance(*pair) for pair in zip(self._layers, self._former, strict=True)]
 
-    def since_start(self) -> list[float | None]:
-        """||W_t - W_0|| / ||W_0|| of each layer that trains, in their order; None where W_0 is zero or empty."""
+    def measure_run(self) -> list[float | None]:
+        """Measure ||W_t - W_0|| / ||W_0|| of each layer that trains, in their order; None for W_0 zero or empty."""
         shares: list[float | None] = []
         for layer in self._layers:
             start, size = self._start[layer.path]

@@ -1,4 +1,4 @@
-"""Held-out metrics: a model's loss and accuracy, averaged over a split, and which classes it takes for which."""
+"""Held-out metrics: the mean of a model's metrics over a split, and which classes it takes for which."""
 
 from __future__ import annotations
 
@@ -13,37 +13,51 @@ from ftapp.analysis.metrics.calibration import bin_confidences
 from ftapp.analysis.metrics.confusion import count_confusion
 from ftapp.data.dataset import Dataset
 from ftapp.data.prefetch import prefetch
-from ftapp.training.instrumented_model import Instrumented, values
+from ftapp.training.instrumented_model import InstrumentedModel, read_values
 
 
 @dataclass(frozen=True)
-class Measured:
-    """metrics: by name, `loss` among them; confusion, calibration: as in `analysis.metrics`, if the model predicts."""
+class Evaluation:
+    """The result of a measurement.
+
+    Attributes:
+        metrics: The mean of each metric by its name, `loss` among them.
+        confusion: Counts (true class, predicted class); None where the model does not predict.
+        calibration: Rows of `ftapp.analysis.metrics.calibration`; None where the model does not predict.
+    """
 
     metrics: dict[str, float]
     confusion: NDArray[np.int64] | None
     calibration: NDArray[np.float64] | None
 
 
-def measure(
-    model: Instrumented,
+def evaluate(
+    model: InstrumentedModel,
     dataset: Dataset,
     order: Sequence[NDArray[Any]],
     classes: int,
-    told: Callable[[int, int], bool],
-) -> Measured | None:
-    """The mean of each of the compiled model's metrics over the examples of `order`, in one pass.
+    report: Callable[[int, int], bool],
+) -> Evaluation | None:
+    """Measure a compiled model on examples in one pass.
 
-    told: called with the examples measured so far and in all after each batch; when it returns False the measurement
-    is given up and the result is None. Keras resets its metrics at each batch, so the mean is made here, in double
-    precision.
+    Keras resets its metrics at each batch, so the mean is made here, in double precision.
+
+    Args:
+        model: The compiled model.
+        dataset: The examples as the model takes them.
+        order: The examples of each batch.
+        classes: The number of classes; of no matter where the model does not predict.
+        report: Is called with the examples measured so far and in all after each batch. Returns False to give up.
+
+    Returns:
+        The means over all examples; None where `report` gave up.
     """
-    examples, measured = sum(map(len, order)), 0
+    examples, done = sum(map(len, order)), 0
     totals: dict[str, float] = {}
     counts: NDArray[np.int64] | None = None
     bins: NDArray[np.float64] | None = None
     for x, y in prefetch(lambda indices: (dataset.inputs(indices, None), dataset.targets(indices)), iter(order)):
-        metrics, predicted = values(model.test_on_batch(x, y, return_dict=True))
+        metrics, predicted = read_values(model.test_on_batch(x, y, return_dict=True))
         for name, value in metrics.items():
             totals[name] = totals.get(name, 0.0) + value * len(y)
         if predicted is not None:
@@ -53,7 +67,7 @@ def measure(
             )
             counts = found if counts is None else counts + found
             bins = parts if bins is None else bins + parts
-        measured += len(y)
-        if not told(measured, examples):
+        done += len(y)
+        if not report(done, examples):
             return None
-    return Measured({name: total / examples for name, total in totals.items()}, counts, bins)
+    return Evaluation({name: total / examples for name, total in totals.items()}, counts, bins)

@@ -8,27 +8,29 @@ from typing import Any
 import keras
 
 
-def watched(base: Any) -> Any:
-    """`base`, an optimizer class with hooks, that remembers the norm of the gradients of its last update.
+def watch_norm(base: Any) -> Any:
+    """Make a class of an optimizer class with hooks that remembers the norm of the gradients of its last update.
 
-    gradient_norm: a float32 scalar of the backend's, there from the update to the end of the same step; None before.
+    Its attribute `gradient_norm` is a float32 scalar of the backend's from the update to the end of the same step, and
+    None before.
     """
 
     class Watched(base):
         gradient_norm: Any = None
 
         def clip_gradients(self, gradients: Sequence[Any]) -> Sequence[Any]:
-            self.gradient_norm = norm(gradients)
+            self.gradient_norm = compute_norm(gradients)
             clipped: Sequence[Any] = super().clip_gradients(gradients)
             return clipped
 
     return Watched
 
 
-def taken(optimizer: Any) -> Any:
-    """The norm that a watched optimizer remembers, which it forgets: a compiled function must not meet it twice.
+def take_norm(optimizer: Any) -> Any:
+    """Take the norm from a watched optimizer, which forgets it: a compiled function must not meet it twice.
 
-    None of other optimizers, of those that scale the loss (float16) among them, and outside of a training step.
+    Returns:
+        The norm. None for other optimizers, such as those that scale the loss (float16), and outside of a step.
     """
     found = getattr(optimizer, "gradient_norm", None)
     if found is not None:
@@ -36,8 +38,8 @@ def taken(optimizer: Any) -> Any:
     return found
 
 
-def norm(gradients: Sequence[Any]) -> Any:
-    """The Euclidean norm of all gradients as one vector, float32; None among them are left out."""
+def compute_norm(gradients: Sequence[Any]) -> Any:
+    """Compute the Euclidean norm of all gradients as one vector, float32; None among them are left out."""
     dense = [_dense(each) for each in gradients if each is not None]
     squares = [keras.ops.vdot(each, each) for each in dense]  # without a copy of the gradient for its squares
     return keras.ops.sqrt(sum(squares))

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from ftapp.training import gradient_norm
 
 
-class Instrumented(keras.Model):
+class InstrumentedModel(keras.Model):
     """A Functional model over another one's layers, for `train_on_batch` and `test_on_batch` with `return_dict`.
 
-    These give a dictionary for `values`: the metrics by name, `gradient_norm` among those of a training step if the
-    optimizer is watched (`ftapp.training.gradient_norm`), and, if `predicts` is set before the model is compiled,
-    the class of the highest score of each example, and that score, from the same forward pass.
+    These give a dictionary for `read_values`: the metrics by name, with `gradient_norm` among those of a training step
+    if the optimizer is watched (`ftapp.training.gradient_norm`). If `predicts` is set before the model is compiled, it
+    holds the class of the highest score of each example too, and that score, from the same forward pass.
 
-    training_loss: what is trained on in place of the compiled loss, which held-out examples are measured by.
+    Attributes:
+        predicts: Whether batches give predicted classes.
+        training_loss: What is trained on in place of the compiled loss, which held-out examples are measured by.
     """
 
     predicts = False
@@ -29,6 +31,7 @@ class Instrumented(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
+        """Compute what is trained on, with the layers' own losses; of held-out examples, the compiled loss."""
         if self.training_loss is None or not training:
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         return sum(map(keras.ops.sum, self.losses), self.training_loss(y, y_pred, sample_weight))
@@ -36,7 +39,7 @@ class Instrumented(keras.Model):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
         """What Keras hands out for a batch. It makes numbers of all but tuples, and would wait for the device."""
         results = super().compute_metrics(x, y, y_pred, sample_weight)
-        if (norm := gradient_norm.taken(self.optimizer)) is not None:
+        if (norm := gradient_norm.take_norm(self.optimizer)) is not None:
             results["gradient_norm"] = norm
         if self.predicts:
             results["predicted"] = keras.ops.argmax(y_pred, axis=-1)
@@ -44,11 +47,16 @@ class Instrumented(keras.Model):
         return {name: (value,) for name, value in results.items()}
 
 
-def instrumented(model: keras.Model, *, predicts: bool) -> Instrumented:
-    """A model of the same layers and weights as this Functional one, to be compiled."""
-    made = Instrumented(model.input, model.output, name=model.name)
-    made.predicts = predicts
-    return made
+def instrument(model: keras.Model, *, predicts: bool) -> InstrumentedModel:
+    """Make a model of the same layers and weights as a Functional one, to be compiled.
+
+    Args:
+        model: The Functional model.
+        predicts: Whether its batches give the predicted classes too.
+    """
+    same = InstrumentedModel(model.input, model.output, name=model.name)
+    same.predicts = predicts
+    return same
 
 
 class Predicted(NamedTuple):
@@ -59,13 +67,20 @@ class Predicted(NamedTuple):
 
 
 def beside_loss(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics of a task among those of a batch or a split, those that are finite."""
+    """Pick the metrics of a task among those of a batch or a split, those that are finite."""
     others = ("loss", "gradient_norm")
     return {name: value for name, value in metrics.items() if name not in others and math.isfinite(value)}
 
 
-def values(results: dict[str, tuple[Any]]) -> tuple[dict[str, float], Predicted | None]:
-    """The metrics as numbers, and what the model predicts, if it does. Waits for the device."""
+def read_values(results: dict[str, tuple[Any]]) -> tuple[dict[str, float], Predicted | None]:
+    """Read what a batch gave. Waits for the device.
+
+    Args:
+        results: What `train_on_batch` or `test_on_batch` of an `InstrumentedModel` returns.
+
+    Returns:
+        (the metrics by name, what the model predicts or None).
+    """
     arrays = {name: keras.ops.convert_to_numpy(value) for name, (value,) in results.items()}
     predicted = Predicted(arrays.pop("predicted"), arrays.pop("confidence")) if "predicted" in arrays else None
     return {name: float(value) for name, value in arrays.items()}, predicted

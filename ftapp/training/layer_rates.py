@@ -11,8 +11,8 @@ from ftapp.recipe import Phase, layer_rules
 from ftapp.recipe.layer_rules import WeightedLayer
 
 
-def depths(layers: Sequence[WeightedLayer]) -> list[int]:
-    """How many layers of the network, a block being one, lie above each layer. layers: from the input to the output.
+def find_depths(layers: Sequence[WeightedLayer]) -> list[int]:
+    """Count the layers of the network above each layer, a block being one. layers: from the input to the output.
 
     With n blocks it is 0 for the head, which is all that is not in the backbone, and for what the backbone has above
     its last block (pooler, final norm); 1 for the last block, n for the first; and n + 1 for what lies below them
@@ -20,34 +20,34 @@ def depths(layers: Sequence[WeightedLayer]) -> list[int]:
     """
     # How many blocks begin at a layer or before it.
     reached = accumulate((layer.block + 1 if layer.block is not None else 0 for layer in layers), max)
-    return [_depth(layer, begun) for layer, begun in zip(layers, reached, strict=True)]
+    return [_depth(layer, blocks) for layer, blocks in zip(layers, reached, strict=True)]
 
 
-def _depth(layer: WeightedLayer, begun: int) -> int:
+def _depth(layer: WeightedLayer, blocks: int) -> int:
     if "backbone" not in layer.groups:
         return 0
     if layer.block is not None:
         return layer.blocks - layer.block
-    if "embeddings" in layer.groups or begun == 0:
+    if "embeddings" in layer.groups or blocks == 0:
         return layer.blocks + 1
-    return 0 if begun == layer.blocks else layer.blocks - begun + 1
+    return 0 if blocks == layer.blocks else layer.blocks - blocks + 1
 
 
 def rates_by_layer(phase: Phase, layers: Sequence[WeightedLayer]) -> list[float | None]:
-    """The learning rate of each layer when the phase's schedule is at its height; None where the table names none.
+    """Give the learning rate of each layer when the phase's schedule is at its height; None where the table names none.
 
     Discriminative fine-tuning (Howard & Ruder 2018, ULMFiT, section 3.2): the rate of the layers at depth d is
     `layer_decay` ** d times what the recipe gives them; depths are those of BEiT (Bao et al. 2022).
     """
     rates: list[float | None] = []
-    for layer, depth in zip(layers, depths(layers), strict=True):
-        given = [rate for chosen, rate in phase.rates.items() if chosen.matches(layer)]
-        rates.append(given[-1] * phase.layer_decay**depth if given else None)
+    for layer, depth in zip(layers, find_depths(layers), strict=True):
+        found = [rate for chosen, rate in phase.rates.items() if chosen.matches(layer)]
+        rates.append(found[-1] * phase.layer_decay**depth if found else None)
     return rates
 
 
-def problems(phase: Phase, plan: LayerPlan) -> list[str]:
-    """Why a phase's table of rates does not fit this model: selections that match nothing, layers without a rate."""
+def find_problems(phase: Phase, plan: LayerPlan) -> list[str]:
+    """Find why a phase's table of rates does not fit a model: selections that match nothing, layers without a rate."""
     if not isinstance(phase.learning_rate, dict):
         return []
     messages = layer_rules.find_unmatched(list(phase.rates), plan.descriptions)
@@ -65,8 +65,8 @@ def problems(phase: Phase, plan: LayerPlan) -> list[str]:
     return messages
 
 
-def multipliers(phase: Phase, plan: LayerPlan) -> list[tuple[Any, float]]:
-    """Each variable that trains, with its layer's rate as a multiple of the phase's base rate."""
+def list_multipliers(phase: Phase, plan: LayerPlan) -> list[tuple[Any, float]]:
+    """List each variable that trains, with its layer's rate as a multiple of the phase's base rate."""
     rates = rates_by_layer(phase, plan.descriptions)
     return [
         (variable, rate / phase.base_rate)

@@ -26,8 +26,9 @@ _SGD_MOMENTUM = 0.9
 class Group:
     """How an optimizer treats some of its weights.
 
-    multiplier: their learning rate as a multiple of the optimizer's; lead: how many steps their moments have behind
-    them from former phases.
+    Attributes:
+        multiplier: Their learning rate as a multiple of the optimizer's.
+        lead: The steps that their moments have behind them from former phases.
     """
 
     multiplier: float = 1.0
@@ -40,18 +41,21 @@ def make_optimizer(
     multipliers: Sequence[tuple[Any, float]] = (),
     former: Any = None,
 ) -> keras.optimizers.Optimizer:
-    """The phase's optimizer: decoupled weight decay, gradients clipped to a global norm if the recipe says so.
-
-    variables: those that train, in the model's order; multipliers: some of them, or all, with their learning rate as
-    a multiple of the optimizer's, which is set anew at each step (`ftapp.recipe.schedule`); former: the optimizer of
-    the phase before, None at the start.
+    """Make the optimizer of a phase: decoupled weight decay, gradients clipped to a global norm if the recipe says so.
 
     Weights that trained in the phase before and go on training keep their moments, and the count of steps that Adam
     corrects their bias by (Kingma & Ba 2015, section 3), if both phases have the same kind of optimizer: a second
     phase with the same weights and rates then continues the first as if there were no boundary. All other weights
-    start from zero, as with a new optimizer; so do those that paused for a phase, since their moments tell of a loss
+    start from zero, as with a new optimizer; so do those that paused for a phase, since their moments describe a loss
     that has moved on. The momentum of SGD is a distance, gathered at the rates of the phase before; it dies away
     within some ten steps.
+
+    Args:
+        phase: The phase.
+        variables: Those that train, in the model's order.
+        multipliers: Some of them, or all, with their learning rate as a multiple of the optimizer's, which is set anew
+            at each step (`ftapp.recipe.schedule`).
+        former: The optimizer of the phase before; None at the start.
     """
     by_id = {id(variable): multiplier for variable, multiplier in multipliers}
     leads = _leads(former, phase.optimizer)
@@ -72,7 +76,7 @@ def make_optimizer(
     if phase.gradient_norm or is_grouped:
         kind = with_hooks(kind)
     if phase.gradient_norm:
-        kind = gradient_norm.watched(kind)
+        kind = gradient_norm.watch_norm(kind)
     if not is_grouped:
         return kind(**options)
     optimizer = _grouped(kind)(**options)

@@ -1,13 +1,15 @@
-"""What a phase works on: the model whole, or cut above its frozen layers with their outputs kept on disk."""
+"""What a phase works on: one code for the run, the plan's probe, the range test and Configure's timing."""
 
 from __future__ import annotations
 
 import functools
-import math
+import itertools
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
 
 import keras
 import msgspec
@@ -15,213 +17,263 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.analysis.metrics.confusion import MOST_CLASSES
-from ftapp.common.safe_files import reason
-from ftapp.data.dataset import BatchKey, Dataset, EncodedDataset, EncodedSplits
-from ftapp.data.order import epoch_order, split_into_batches
+from ftapp.data.dataset import BatchKey, Dataset, EncodedSplits
+from ftapp.data.order import evaluation_order, phase_order
 from ftapp.data.prefetch import prefetch
-from ftapp.freezing import feature_cache, feature_store, freeze
-from ftapp.freezing.cut import Boundary, Cut, cut
-from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
+from ftapp.freezing import freeze
+from ftapp.freezing.cut import Cut, cut
 from ftapp.freezing.feature_store import CachedFeatures
 from ftapp.freezing.layer_plan import LayerPlan
-from ftapp.models import backend, heads
+from ftapp.models import build
 from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
-from ftapp.recipe import TASKS, Phase, Recipe
-from ftapp.runs.events import CacheChoice
+from ftapp.models.keras_internals import flatten_layers
+from ftapp.models.layers import has_dropout
+from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe.schedule import count_steps
+from ftapp.runs.events import CacheChoice, Estimate
 from ftapp.training import cost_estimate
-from ftapp.training.instrumented_model import Instrumented, instrumented
+from ftapp.training.compile_phase import compile_phase
+from ftapp.training.evaluate import Evaluation, evaluate
+from ftapp.training.feature_choice import choose_features
+from ftapp.training.instrumented_model import InstrumentedModel, instrument, read_values
+from ftapp.training.phase_features import open_features
+from ftapp.training.random_layers import LayerSeeds
+from ftapp.training.state import SpentSeconds
 
-# Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
-# a core multiplies at some 50 GFLOP/s and copies from memory-mapped files at about 1 GB/s.
-_WORTH = 50
-# Examples that statistics of features are of, at least.
-_STATISTICS = 512
+Report = Callable[[str, int, int], bool]
+"""Is called with an activity in words, how much of it is done, and of how much. Returns False to give up."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A phase's model, still to be compiled, and its data, by the names of the splits.
+class Batch:
+    """The examples of a step.
 
-    below: what the frozen layers at the bottom do for one example, empty where there are none and None where that
-    cannot be told (`cost_estimate.calls_of`); features: the data of a phase that keeps features, else empty; is_known:
-    whether all layers below a new head's normalization are frozen, so that it gets the same of an example at each step.
+    Attributes:
+        key: The step, from whose numbers the augmentation and the dropout masks follow.
+        inputs: What the model of the session takes.
+        targets: Class numbers (examples,), or the next token at each position (examples, tokens).
+        examples: The keys of the examples, joined.
     """
 
-    model: Instrumented
+    key: BatchKey
+    inputs: Any
+    targets: NDArray[np.int32]
+    examples: bytes = b""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A step that was given to the device.
+
+    Attributes:
+        rate: The base learning rate of the step.
+        values: What the device computes, as `ftapp.training.instrumented_model.read_values` takes it.
+    """
+
+    rate: float
+    values: Any
+
+    def read(self) -> dict[str, float]:
+        """Give the metrics of the batch by name. Waits for the device."""
+        return read_values(self.values)[0]
+
+
+class PhaseSession:
+    """A phase, ready to train: frozen, cut above the frozen layers, with its features open, and compiled.
+
+    It is a context. Nobody removes the features while it lasts, and dropout in frozen layers is off unless the recipe
+    says otherwise.
+
+    Attributes:
+        recipe: The recipe of the run.
+        index: The index of the phase, from 0.
+        phase: The phase.
+        plan: What trains in it.
+        splits: The encoded data, not as features.
+        whole: The whole model.
+        model: The model that trains: the whole one, or the half above the cut.
+        data: What `model` takes, by the name of the split.
+        features: The same where the phase keeps features, else empty.
+        choice: Whether it keeps features, and why.
+        below: What the frozen layers at the bottom compute for one example; empty where there are none, None where
+            shapes alone do not say.
+        is_known: Whether all layers below a new head's normalization are frozen, so that it gets the same of an example
+            at each step.
+        steps: The steps of the phase.
+        per_epoch: The steps of an epoch.
+        spent: Where the time that features take is added.
+        report: Is told of progress; the session gives up where it returns False.
+    """
+
+    model: InstrumentedModel
     data: dict[str, Dataset]
+    features: dict[str, CachedFeatures]
     choice: CacheChoice
     below: list[Call] | None
-    features: dict[str, CachedFeatures] = field(default_factory=dict)
-    is_known: bool = False
+    is_known: bool
 
+    def __init__(
+        self,
+        recipe: Recipe,
+        index: int,
+        model: keras.Model,
+        plan: LayerPlan,
+        splits: EncodedSplits,
+        *,
+        former: Any = None,
+        report: Report = lambda activity, done, total: True,
+        clock: Callable[[], float] = time.perf_counter,
+        spent: SpentSeconds | None = None,
+    ) -> None:
+        """Prepare to enter the session.
 
-def epochs(phase: Phase, examples: int) -> tuple[int, int]:
-    """(steps of the phase, steps of an epoch) on so many training examples."""
-    per_epoch = math.ceil(examples / phase.batch_size)
-    return phase.steps or (phase.epochs or 0) * per_epoch, per_epoch
+        Args:
+            recipe: The recipe of the run.
+            index: The index of the phase, from 0.
+            model: The whole model.
+            plan: What trains in the phase.
+            splits: The encoded data.
+            former: The optimizer of the phase before, from which moments are carried over; None at the start.
+            report: Is told of progress; returns False to give up.
+            clock: Seconds on a clock.
+            spent: Where the time that features take is added; an own one by default.
+        """
+        self.recipe, self.index, self.phase, self.plan = recipe, index, recipe.phase[index], plan
+        self.whole, self.splits, self.report = model, splits, report
+        self.steps, self.per_epoch = count_steps(self.phase, len(splits.train))
+        self.spent = spent or SpentSeconds()
+        self._former, self._clock = former, clock
+        self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
+        self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch
+        self._held = ExitStack()
+        self._rate: float | None = None
 
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._open(stack)
+            self.compile(self._former)
+            self._held = stack.pop_all()
+        return self
 
-@contextmanager
-def staged(recipe: Recipe, phase: Phase, model: keras.Model, plan: LayerPlan, splits: EncodedSplits) -> Iterator[Stage]:
-    """The stage of a phase, whose kept features nobody removes until the context ends.
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._held.close()
 
-    model: whole, with its `layer.trainable` flags set as planned.
-    """
-    data: dict[str, Dataset] = {name: getattr(splits, name) for name in ("train", "validation", "test")}
-    predicts = TASKS[recipe.task].confuses and len(splits.classes) <= MOST_CLASSES
-    measured = functools.partial(instrumented, predicts=predicts)
-    halves = cut(model, plan, dropout=recipe.frozen.dropout)
-    known = None if isinstance(halves, str) else halves
-    below = cost_estimate.calls_of(recipe, known.frozen) if known else []
-    is_known = known is not None and known.above == NORMALIZATION
-    choice = choose(recipe, phase, halves, below, splits)
-    with ExitStack() as stack:
-        if not recipe.frozen.dropout:
-            stack.enter_context(freeze.dropout_disabled(model, known.plain if known else ()))
-        if known is None or not choice.cached:
-            yield Stage(measured(model), data, choice, below, is_known=is_known)
-            return
-        columns = feature_store.list_columns(known, recipe.frozen.dtype)
-        # For `ftapp cache` to list: the preset without the hash of where it comes from.
-        preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
-        label = f"{preset}: {known.layers[0]} to {known.layers[-1]}"
-        store, refused = _open_store(
-            stack, feature_store.make_key(known, recipe.frozen.dtype), label, columns, choice.size
+    def _open(self, stack: ExitStack) -> None:
+        """Freeze, cut, and open the features."""
+        freeze.apply(self.whole, self.plan)
+        found = cut(self.whole, self.plan, dropout=self.recipe.frozen.dropout)
+        halves: Cut | None = None if isinstance(found, str) else found
+        self.below = cost_estimate.list_calls(self.recipe, halves.frozen) if halves else []
+        self.is_known = halves is not None and halves.above == NORMALIZATION
+        self.choice = choose_features(self.recipe, self.phase, found, self.below, self.splits)
+        if not self.recipe.frozen.dropout:
+            stack.enter_context(freeze.dropout_disabled(self.whole, halves.plain if halves else ()))
+        self._seeds = LayerSeeds(self.whole)
+        self.features = {}
+        if halves and self.choice.cached:
+            self.features, refusal = open_features(
+                stack, self.recipe, self.phase, halves, self.splits, self.choice.size
+            )
+            if refusal:
+                self.choice = msgspec.structs.replace(self.choice, cached=False, reason=refusal)
+        self.data = dict(self.features) or {
+            name: getattr(self.splits, name) for name in ("train", "validation", "test")
+        }
+        predicts = TASKS[self.recipe.task].labels == "classes" and len(self.splits.classes) <= MOST_CLASSES
+        self.model = instrument(halves.rest if halves and self.features else self.whole, predicts=predicts)
+
+    def compile(self, former: Any = None) -> None:
+        """Compile the model. former: the optimizer from which moments are carried over."""
+        compile_phase(self.recipe, self.phase, self.model, self.plan, former)
+        self._rate = None
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer of the phase."""
+        return self.model.optimizer
+
+    def estimate(self, calls: list[Call] | None = None) -> Estimate | None:
+        """Estimate the cost of a step. calls: of the whole model, measured if they are not given."""
+        calls = calls or cost_estimate.list_calls(self.recipe, self.whole)
+        return cost_estimate.estimate_cost(self.phase, calls, self.plan, self.below, cached=self.choice.cached)
+
+    def batches(self, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
+        """Make the batches of the phase in order, ahead of their use, on another thread.
+
+        Args:
+            start: The first step, counted from 0 in the phase.
+            stop: The step that ends it; the phase's own end by default. More epochs follow where it is later.
+
+        Yields:
+            A batch for each step. Ends early where `report` gives up while features are computed.
+        """
+        data, train = self.data["train"], self.splits.train
+
+        def make(step: tuple[NDArray[np.int64], BatchKey]) -> Batch:
+            indices, key = step
+            examples = b"".join(train.digests(indices, None))
+            return Batch(key, data.inputs(indices, key), data.targets(indices), examples)
+
+        return prefetch(make, self._steps(start, self.steps if stop is None else stop))
+
+    def _steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
+        """For each step its examples, and its key. Their features are kept by then."""
+        key, first = (self.recipe.seed, self.index), start // self.per_epoch
+        orders = phase_order(self.splits.train, self.phase.batch_size, stop, key, fill=self._fill)
+        for epoch, order in enumerate(itertools.islice(orders, first, None), first):
+            if not self.prepare("train", np.concatenate(order), BatchKey(*key, epoch, 0)):
+                return
+            done = start - epoch * self.per_epoch if epoch == first else 0
+            for number, examples in enumerate(order[done:], done):
+                yield examples, BatchKey(*key, epoch, number)
+
+    def prepare(self, split: str, indices: NDArray[np.int64], key: BatchKey | None) -> bool:
+        """Have the features of these examples, if the phase keeps any. Returns False where `report` gave up."""
+        if not self.features:
+            return True
+        start = self._clock()
+        is_ready = self.features[split].prepare(
+            indices, key, functools.partial(self.report, f"features of the {split} split")
         )
-        if store is None:
-            choice = msgspec.structs.replace(choice, cached=False, reason=refused)
-            yield Stage(measured(model), data, choice, below, is_known=is_known)
-            return
-        known.frozen.compile(jit_compile=backend.jit_compile())
-        views = views_of(recipe, phase, splits)
-        made = {name: CachedFeatures(getattr(splits, name), known, store, views) for name in data}
-        yield Stage(measured(known.rest), dict(made), choice, below, made, is_known)
+        self.spent.preparing += self._clock() - start
+        return is_ready
 
+    def step(self, batch: Batch, learning_rate: float) -> StepResult:
+        """Train on a batch. Where the device computes ahead, the result is there before it is computed.
 
-def _open_store(
-    stack: ExitStack, key: str, label: str, columns: tuple[FeatureColumn, ...], size: int
-) -> tuple[FeatureStore | None, str]:
-    """The store of an entry, open until the stack is closed; or None, and why no features can be kept in it.
+        Args:
+            batch: The batch, as `batches` makes it.
+            learning_rate: The base learning rate; those of layers are in proportion.
+        """
+        self._seeds.assign(batch.key)
+        if learning_rate != self._rate:
+            self.optimizer.learning_rate = self._rate = learning_rate
+        return StepResult(learning_rate, self.model.train_on_batch(batch.inputs, batch.targets, return_dict=True))
 
-    An entry that can be read but not written is open too: what it lacks is computed in each step.
-    """
-    try:
-        folder = stack.enter_context(feature_cache.open_entry(key, label))
-    except OSError as error:
-        return None, f"{feature_cache.folder()} cannot be written: {reason(error)} (FTAPP_CACHE names another folder)"
-    store = FeatureStore(folder, columns)
-    stack.callback(store.close)
-    if store.unwritable and not len(store):
-        return None, f"{folder} cannot be written: {store.unwritable} (FTAPP_CACHE names another folder)"
-    if not store.unwritable and (refused := feature_cache.make_room(size, folder)):
-        return None, refused
-    return store, ""
+    def evaluate(self, split: str, limit: int | None = None) -> Evaluation | None:
+        """Measure the model on a split.
 
+        Args:
+            split: The name of the split.
+            limit: Of so many examples, which the seed draws; of all by default.
 
-def choose(
-    recipe: Recipe, phase: Phase, halves: Cut | Boundary | str, below: list[Call] | None, splits: EncodedSplits
-) -> CacheChoice:
-    """Whether to keep the outputs of the frozen layers at the bottom.
+        Returns:
+            The metrics; None where `report` gave up.
+        """
+        order = self.evaluation_order(split, limit)
+        if not self.prepare(split, np.concatenate(order), None):
+            return None
+        report = functools.partial(self.report, f"evaluating the {split} split")
+        return evaluate(self.model, self.data[split], order, len(self.splits.classes), report)
 
-    halves: the cut or where it lies, or why there is none; below: what its frozen half does, None where that cannot be
-    told.
-    """
-    if isinstance(halves, str):
-        return CacheChoice(cached=False, reason=halves)
-    columns = feature_store.list_columns(halves, recipe.frozen.dtype)
-    choice = functools.partial(CacheChoice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
-    if not recipe.frozen.cache:
-        return choice(cached=False, reason="the recipe says so (frozen.cache = false)")
-    steps, per_epoch = epochs(phase, len(splits.train))
-    views = views_of(recipe, phase, splits)
-    what = "augmented view of each example" if views else "example"
-    # A new head's normalization looks at the examples of the run's first epoch once before it.
-    looks = halves.above == NORMALIZATION and phase.name == recipe.phase[0].name
-    uses = (max(1, steps / per_epoch) + 1 if looks else steps / per_epoch) / max(1, views)
-    if uses <= 1:
-        return choice(cached=False, reason=f"the phase sees each {what} once")
-    if below is not None and cost_estimate.forward_flops(below) < _WORTH * _put_out(
-        columns, recipe.model.sequence_length or 0
-    ):
-        return choice(cached=False, reason="to compute them again is as fast as to read them")
-    each = f"{views} augmented views of each example are kept, each" if views else "each example"
-    return choice(cached=True, reason=f"{each} is used {uses:.3g} times")
+    def evaluation_order(self, split: str, limit: int | None) -> list[NDArray[np.int64]]:
+        """Give the batches of an evaluation, as indices of examples."""
+        data, spec = self.data[split], self.recipe.evaluate
+        return evaluation_order(len(data), spec.batch_size, limit, self.recipe.seed, data.lengths)
 
-
-def calibrate(
-    recipe: Recipe,
-    phase: Phase,
-    stage: Stage,
-    train: EncodedDataset,
-    prepare: Callable[[NDArray[np.int64], BatchKey], bool],
-    progress: Callable[[int, int], bool],
-) -> None:
-    """Give a new head's normalization, if there is one, the statistics that it keeps for the whole run.
-
-    They are of the training split as the first epoch sees it, augmented if the recipe says so; of
-    `statistics_examples` of it.
-
-    Args:
-        phase: the run's first, with its `stage`.
-        train: the training examples, not as features.
-        prepare: has the features of examples kept, if any are; False when the run is to end.
-        progress: called with the examples done and in all; False when the run is to end.
-    """
-    if heads.normalization(stage.model) is None:
-        return
-    first = epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
-    chosen = np.concatenate(first)[: statistics_examples(phase, len(train), is_known=stage.is_known)]
-    if not prepare(chosen, BatchKey(recipe.seed, 0, 0, 0)):
-        return
-    if train.lengths is not None:  # so that little is padding
-        chosen = chosen[np.argsort(train.lengths[chosen], kind="stable")]
-    order = split_into_batches(chosen, recipe.evaluate.batch_size)
-
-    def inputs(number: int) -> Any:
-        return stage.data["train"].inputs(order[number], BatchKey(recipe.seed, 0, 0, number))
-
-    heads.calibrate(stage.model, prefetch(inputs, iter(range(len(order)))), lambda done: progress(done, len(chosen)))
-
-
-def statistics_examples(phase: Phase, examples: int, *, is_known: bool) -> int:
-    """How many of so many training examples give a new head's normalization its statistics.
-
-    Where the layers below are frozen (`Stage.is_known`): all that the first epoch uses. Elsewhere, where features
-    change as those layers train, and at least: 512, whose mean is known to 4% of a standard deviation.
-    """
-    used = min(examples, epochs(phase, examples)[0] * phase.batch_size) if is_known else 0
-    return min(examples, max(_STATISTICS, used))
-
-
-def views_of(recipe: Recipe, phase: Phase, splits: EncodedSplits) -> int:
-    """How many augmented views of each training example a phase uses; 0 without augmentation."""
-    if recipe.augmentation is None:
-        return 0
-    steps, per_epoch = epochs(phase, len(splits.train))
-    return min(recipe.augmentation.views, math.ceil(steps / per_epoch))
-
-
-def _size(recipe: Recipe, phase: Phase, columns: tuple[FeatureColumn, ...], splits: EncodedSplits) -> int:
-    """Bytes of the features of all examples that a phase trains on and of those that it is measured on."""
-    steps, _ = epochs(phase, len(splits.train))
-    trained = min(len(splits.train), steps * phase.batch_size)
-    total = max(1, views_of(recipe, phase, splits)) * _bytes(splits.train, trained, columns)
-    total += _bytes(splits.test, len(splits.test), columns)
-    if recipe.evaluate.split == "validation":
-        limit = min(recipe.evaluate.examples or len(splits.validation), len(splits.validation))
-        total += _bytes(splits.validation, limit, columns)
-    return total
-
-
-def _bytes(dataset: EncodedDataset, examples: int, columns: tuple[FeatureColumn, ...]) -> int:
-    if not len(dataset):
-        return 0
-    width = dataset.width(np.arange(1))
-    tokens = float(width or 0) if dataset.lengths is None else float(dataset.lengths.mean())
-    return round(examples * _put_out(columns, tokens))
-
-
-def _put_out(columns: tuple[FeatureColumn, ...], tokens: float) -> float:
-    """Bytes of the features of one example of so many tokens."""
-    return sum(column.size * (tokens if column.by_token else 1) for column in columns)
+    def as_built(self) -> AbstractContextManager[None]:
+        """While the context lasts, layers drop at the rates that the model was built with, as it is saved."""
+        return freeze.dropout_rates(self._built_rates)

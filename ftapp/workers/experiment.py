@@ -1,6 +1,6 @@
 """The process of an experiment that outlives who started it: from its folder to its result.
 
-Started by `ftapp.experiments.experiment_folder.launch`.
+A launcher starts it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,27 @@ from ftapp.common.safe_output import screen_output
 from ftapp.experiments import runner
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.interruption import Interruption
+from ftapp.runs.launcher import LocalLauncher
 
 
 def main(folder: Path) -> int:
-    """Run the arms of the experiment in `folder`, compare them, and return the exit code."""
+    """Run the arms of an experiment and compare them.
+
+    Args:
+        folder: The experiment's folder.
+
+    Returns:
+        The exit code.
+    """
     screen_output()  # it goes to the experiment's log
     experiment = Experiment(folder)
-    with Interruption() as interruption:
-        code = runner.conduct(experiment, interruption, debug=False)
+    launcher = LocalLauncher()
+    with Interruption(launcher) as interruption:
+        code = runner.run_experiment(experiment, launcher, interruption, debug=False)
         if experiment.members():
-            from ftapp.report.experiment import conclude  # here, so that the runs have the memory that it takes
+            from ftapp.report.experiment import write_result  # here, so that the runs have the memory that it takes
 
-            conclude(experiment)
+            write_result(experiment)
     return code
 
 

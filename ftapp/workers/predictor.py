@@ -1,6 +1,6 @@
 """The process behind Try it: answers with a finished run's model, and with the model before training beside it.
 
-It answers the requests of `ftapp.rpc.clients.Predictor`, each with the run's folder, and keeps the models of the last
+It answers the requests of `ftapp.rpc.predictor_client`, each with the run's folder, and keeps the models of the last
 run.
 """
 
@@ -43,6 +43,7 @@ class Predictor:
         self._lock = threading.Lock()
 
     def load(self, request: Request, run: str) -> Loaded:
+        """Load the trained model of the run in a folder."""
         trained = self._load(request, run)
         return Loaded(
             task=trained.task,
@@ -54,6 +55,7 @@ class Predictor:
         )
 
     def classify(self, request: Request, run: str, text: str | None, image: str | None) -> Prediction:
+        """Classify a text or an image file, whichever the run's task takes."""
         trained = self._load(request, run)
         if trained.causal_lm is not None:
             raise RunError("this run's model writes text and does not classify")
@@ -133,12 +135,14 @@ class Predictor:
             self._folder.cleanup()
 
     def generate_trained(self, request: Request, run: str, **parameters: Any) -> Generated:
+        """Continue a prompt with the trained model, and say its pieces as they are written."""
         trained = self._load(request, run)
         if trained.causal_lm is None:
             raise RunError(f"only a causal language model writes text; this run's task is '{trained.task}'")
         return self._generate(request, trained.causal_lm, **parameters)
 
     def generate_base(self, request: Request, run: str, **parameters: Any) -> Generated:
+        """Continue a prompt with the model before training, likewise."""
         recipe = recipes.load(Run(Path(run)).recipe_file)
         if not TASKS[recipe.task].writes:
             raise RunError(f"only a causal language model writes text; this run's task is '{recipe.task}'")
@@ -160,14 +164,14 @@ class Predictor:
 
         request.progress("reading the prompt")
 
-        def told(piece: str) -> None:
+        def on_piece(piece: str) -> None:
             if piece:
                 request.say(piece=piece)
             else:
                 request.check()
 
         return generation.stream(
-            causal_lm, prompt, told, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
+            causal_lm, prompt, on_piece, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
         )
 
     def _load(self, request: Request, run: str) -> TrainedModel:

@@ -1,4 +1,4 @@
-"""The process of a run: from its folder to its last event and exit code. Started by `ftapp.runs.run_folder.launch`."""
+"""The process of a run: from its folder to its last event and exit code. A launcher starts it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from ftapp.common.watchdog import Watchdog
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
 from ftapp.runs.events import RunEnded, Status
-from ftapp.runs.run_folder import AT_ONCE, EXIT_CODES, STOP_SIGNALS, Run
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.run_folder import EXIT_CODES, Run
+from ftapp.runs.status import StatusLog
+from ftapp.training.state import TrainState
 
 # What backends call their errors of memory.
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
@@ -29,21 +32,22 @@ def main(folder: Path) -> int:
     """Do the run in `folder` and return its exit code. Every end but a killed process's writes a RunEnded event."""
     run = Run(folder)
     disk = FullDisk(run.disk_lock_file)
-    log = EventLog(run.events_file, disk)
-    control = Control(run, log, disk)
-    begun = control.clock()
-    watchdog = Watchdog(control.stands, _end_stuck(EventLog(run.events_file), control, begun))
+    log = StatusLog(run.events_file, run.status_file, disk)
+    state = TrainState()
+    control = Control(run, log, disk, lambda: state.position.run_step)
+    control.handle_signals()
+    watchdog = Watchdog(control.is_waiting, _end_stuck(EventLog(run.events_file), control))
     error, problems = None, []
     status: Status
     try:
         # They were held back when the process was launched; one that has come meanwhile ends the run now.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, AT_ONCE))
         recipe = recipes.load(run.recipe_file)
-        told = ProgressLog(log)
+        log_progress = ProgressLog(log)
 
         def progress(activity: str, done: int, total: int | None) -> None:
-            told(activity, done, total)
-            if control.wanted():
+            log_progress(activity, done, total)
+            if control.should_stop():
                 raise KeyboardInterrupt  # there is nothing to lose yet
 
         # Imported here so that everything that can go wrong with it, an interruption included, ends in an event too;
@@ -54,7 +58,7 @@ def main(folder: Path) -> int:
             found = data.read_early(recipe, progress)
             from ftapp.training import job
 
-            job.train(recipe, found, run, log, control, progress)
+            job.do_job(recipe, found, run, log, control, state, progress)
         status = "interrupted" if control.stopping else "done"
     except KeyboardInterrupt:
         status, error = "interrupted", "interrupted before the model was saved"
@@ -77,7 +81,7 @@ def main(folder: Path) -> int:
         time=time.time(),
         status=status,
         steps=control.steps,
-        seconds=control.clock() - begun,
+        seconds=control.clock(),
         error=error,
         problems=problems,
     )
@@ -90,14 +94,14 @@ def main(folder: Path) -> int:
     return EXIT_CODES[status]
 
 
-def _end_stuck(log: EventLog, control: Control, begun: float) -> Callable[[str], None]:
+def _end_stuck(log: EventLog, control: Control) -> Callable[[str], None]:
     """What ends a process whose main thread is stuck. log: opened while there was memory."""
 
     def end(error: str) -> None:
         try:
             faulthandler.dump_traceback(all_threads=True)  # where it is stuck, in the run's log
-            seconds = control.clock() - begun
-            log.write(RunEnded(time=time.time(), status="failed", steps=control.steps, seconds=seconds, error=error))
+            seconds, steps = control.clock(), control.steps
+            log.write(RunEnded(time=time.time(), status="failed", steps=steps, seconds=seconds, error=error))
         finally:
             os._exit(EXIT_CODES["failed"])
 

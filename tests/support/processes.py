@@ -1,11 +1,24 @@
-"""Processes that tests start."""
+"""Processes that tests start, and waiting for what these do."""
 
 from __future__ import annotations
 
+import subprocess
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
+
+from ftapp.runs.event_reader import read
+from ftapp.runs.run_folder import Run
+
+Start = Callable[..., subprocess.Popen[str]]
+"""Starts `ftapp run` with these arguments; see the fixture `start` of the tests with real runs."""
+
+_Found = TypeVar("_Found")
+_PATIENCE = 240.0  # seconds, of a machine that is busy
 
 
 def none_left(folder: Path) -> None:
@@ -24,3 +37,25 @@ def none_left(folder: Path) -> None:
                 told.append(" ".join(process.cmdline()))
             process.kill()
     assert not told
+
+
+def wait_for(find: Callable[[], _Found], process: subprocess.Popen[str] | None = None) -> _Found:
+    """What is found once it is true. Fails where that takes too long, or where the process ends before."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        has_ended = process is not None and process.poll() is not None  # before it is looked for the last time
+        if found := find():
+            return found
+        if has_ended:
+            assert process is not None
+            raise AssertionError(f"the process has ended before: {process.communicate()}")
+        time.sleep(0.02)
+    raise AssertionError("it has not come about")
+
+
+def find_run(folder: Path, is_wanted: Callable[[Any], bool]) -> Run | None:
+    """A run of the folder one of whose events is wanted."""
+    for file in folder.glob("*/events.jsonl"):
+        if any(map(is_wanted, read(file))):
+            return Run(file.parent)
+    return None

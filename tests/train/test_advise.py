@@ -21,7 +21,7 @@ from ftapp.data.encoded import Images
 from ftapp.models import build
 from ftapp.models.layers import block_ends
 from ftapp.recipe import Recipe
-from ftapp.training.job import check_phases
+from ftapp.training.build_model import check_phases
 from tests.support.presets import Tiny, few_photos
 
 
@@ -94,7 +94,7 @@ def test_texts(text_recipe: str, tmp_path: Path) -> None:
     ("change", "code", "message"),
     [
         ("data.label_column=text2", 2, "there is no column 'text2'; the columns are 'text', 'label'; --set"),
-        ("model.sequence_length=64", 2, "this model reads at most 32 tokens; got 64"),
+        ("model.sequence_length=64", 2, "64 tokens are too many; this model reads at most 32"),
     ],
 )
 def test_what_is_wrong_is_said(text_recipe: str, tmp_path: Path, change: str, code: int, message: str) -> None:
@@ -178,15 +178,14 @@ def test_blocks_inside_of_an_encoder_are_read(image_recipe: str, tmp_path: Path)
         np.testing.assert_allclose(read[name][1], np.asarray(tokens).mean(axis=1), atol=1e-5)
 
 
-def test_very_rare_classes_are_left_out_and_large_ones_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_rare_classes_are_left_out_and_large_ones_cut() -> None:
     from ftapp.data.examples import Splits, Subset, Texts
 
     labels = np.array([0] * 50 + [1] * 30 + [2] * 4, np.int32)
     texts = Texts([f"text {number}" for number in range(len(labels))], labels, ("a", "b", "c"))
     train = Subset(texts, np.random.default_rng(0).permutation(len(labels)))
     none = Subset(texts, np.zeros(0, np.int64))
-    monkeypatch.setattr(transfer_probe, "_SAMPLE", 40)
-    chosen = transfer_probe._sample(Splits(train, none, none, texts.classes, 0))
+    chosen = transfer_probe._sample(Splits(train, none, none, texts.classes, 0), size=40)
     assert np.bincount(chosen.labels).tolist() == [20, 20]
     assert len(set(chosen.indices.tolist())) == 40
 

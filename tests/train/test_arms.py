@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import run_folder
 from ftapp.runs.history import History
 from tests.conftest import Do
+from tests.support.processes import wait_for
 
 ARMS = """
 [[arm]]
@@ -79,7 +78,7 @@ def test_hashes_tell_what_a_run_began_from_and_has_seen(image_recipe: str, do: D
 def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: Path, tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     process = start(recipe_with_arms, folder, "--set", "phase.finetune.epochs=10000", "--set", "evaluate.every=100000")
-    _wait(lambda: any(len(History.of_file(run.events_file).steps) for run in run_folder.list_runs(folder)))
+    wait_for(lambda: any(len(History.of_file(run.events_file).steps) for run in run_folder.list_runs(folder)))
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=240)
     assert process.returncode == 130
@@ -107,21 +106,14 @@ def test_a_detached_experiment_outlives_who_started_it_and_stops_when_asked(
     command = [sys.executable, "-c", _STARTS, str(recipe_with_arms), str(tmp_path / "runs")]
     experiment = Experiment(Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()))
     assert experiment.alive()
-    _wait(lambda: any(len(History.of_file(each.run.events_file).steps) for each in experiment.members()))
+    wait_for(lambda: any(len(History.of_file(each.run.events_file).steps) for each in experiment.members()))
     assert experiment.status(["running"]) == "running"
     experiment.stop()
-    _wait(lambda: not experiment.alive())
+    wait_for(lambda: not experiment.alive())
     [member] = experiment.members()
     assert (member.arm, member.repeat, member.run.status()) == ("A full", 1, "interrupted")
     assert experiment.status(["interrupted"]) == "interrupted"
     assert json.loads(experiment.result_file.read_text("utf-8"))["report"] is None
-
-
-def _wait(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 240
-    while not holds():
-        assert time.monotonic() < end, "it has not come about"
-        time.sleep(0.1)
 
 
 def test_a_refused_arm_starts_nothing(recipe_with_arms: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ftapp.data.encoded import load_encoded
 from ftapp.freezing import feature_cache, freeze
 from ftapp.models import build
 from ftapp.runs.history import History
-from ftapp.training import session
+from ftapp.training.session import PhaseSession
 from tests.conftest import Do
 from tests.support.plans import make_plan
 from tests.support.presets import Tiny, set_weights
@@ -145,8 +145,7 @@ def test_it_says_why_nothing_is_kept(text_recipe: str, tmp_path: Path, overrides
     splits = load_encoded(chosen, pretrained.preprocessor, lambda *told: None)
     model = build.build(chosen, pretrained, 2)
     plan = make_plan(model, pretrained.backbone, chosen.phase[0].layers)
-    freeze.apply(model, plan)
-    with session.staged(chosen, chosen.phase[0], model, plan, splits) as made:
+    with PhaseSession(chosen, 0, model, plan, splits) as made:
         assert not made.choice.cached
         assert reason in made.choice.reason
 

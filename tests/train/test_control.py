@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,30 +19,40 @@ from ftapp.runs import commands, run_folder
 from ftapp.runs.commands import AnyCommand, Checkpoint, Pause, Rate, Resume, Stop
 from ftapp.runs.environment import make_environment
 from ftapp.runs.history import Follower, History
+from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import Run
 from tests.conftest import Do
 
-Start = Callable[[str], tuple[Run, subprocess.Popen[bytes]]]
+Start = Callable[[str], Run]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a recipe's text as a run of so many steps that it is still going on when the test is through."""
-    processes = []
+def launcher() -> LocalLauncher:
+    return LocalLauncher()
 
-    def start(text: str) -> tuple[Run, subprocess.Popen[bytes]]:
+
+def process_of(run: Run) -> psutil.Process:
+    """The process of a run that this one has started."""
+    return next(each for each in psutil.Process().children() if str(run.folder) in each.cmdline())
+
+
+@pytest.fixture
+def start(tmp_path: Path, launcher: LocalLauncher) -> Iterator[Start]:
+    """Start a recipe's text as a run of so many steps that it is still going on when the test is through."""
+
+    def start(text: str) -> Run:
         file = tmp_path / "long.toml"
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, ["phase.finetune.steps=1000000", "evaluate.every=1000000"])
         run = run_folder.create(loaded, "long", None, tmp_path / "runs")
-        process = run_folder.launch(run, make_environment(loaded.backend, offline=True))
-        processes.append(process)
-        return run, process
+        launcher.start(run, make_environment(loaded.backend, offline=True))
+        return run
 
     yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+    for process in psutil.Process().children():
+        if "ftapp.workers.run" in process.cmdline():
+            process.kill()
+            process.wait()
 
 
 def wait(run: Run, ready: Callable[[History], bool]) -> History:
@@ -66,15 +74,15 @@ def answered(run: Run, command: AnyCommand) -> History:
     return wait(run, lambda history: any(each.id == command.id for each in history.controlled))
 
 
-def test_a_run_obeys(text_recipe: str, start: Start) -> None:
-    run, process = start(text_recipe)
+def test_a_run_obeys(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:
+    run = start(text_recipe)
     wait(run, lambda history: len(history.steps) >= 3)
     history = answered(run, Pause())
     assert history.paused
     assert run.status() == "running"
     step = history.controlled[0].step
     assert history.steps[-1].step == step
-    living = psutil.Process(process.pid)
+    living = process_of(run)
     busy = living.cpu_times()
     time.sleep(2)
     idle = living.cpu_times()
@@ -101,14 +109,14 @@ def test_a_run_obeys(text_recipe: str, start: Start) -> None:
     assert history.steps[step].seconds < history.steps[step].time - history.controlled[0].time - 2
 
     answered(run, Stop())
-    assert process.wait(240) == 130
+    assert launcher.wait(run) == 130
     history = History.of_file(run.events_file)
     assert history.ended is not None
     assert history.ended.status == "interrupted"
     assert history.ended.seconds < history.ended.time - run.environment()["created"] - 2
     assert history.ended_phases[0].seconds < history.ended.seconds
     assert not history.ended_phases[0].changed
-    with pytest.raises(RunError, match="this one's status is 'interrupted'"):
+    with pytest.raises(RunError, match=r"the run has ended \(status: interrupted\)"):
         commands.send(run, Pause())
     kept, last = saved_model.load(folder), saved_model.load(run.model_folder)
     assert kept.classes == last.classes
@@ -123,13 +131,13 @@ def test_a_run_obeys(text_recipe: str, start: Start) -> None:
     assert all(rates[0])
 
 
-def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start) -> None:
-    run, process = start(text_recipe)
+def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:
+    run = start(text_recipe)
     commands.send(run, Pause())  # before the first step
     history = wait(run, lambda history: history.paused)
     assert not history.steps
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(240) == 130
+    process_of(run).send_signal(signal.SIGTERM)
+    assert launcher.wait(run) == 130
     history = History.of_file(run.events_file)
     assert history.ended is not None
     assert history.ended.status == "interrupted"
@@ -137,10 +145,12 @@ def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start) -> None:
     assert (run.model_folder / "model.keras").is_file()
 
 
-def test_a_signal_that_comes_before_a_run_can_answer_it_ends_it(text_recipe: str, start: Start) -> None:
-    run, process = start(text_recipe)
-    run_folder.interrupt(process)
-    assert process.wait(240) == 130
+def test_a_signal_that_comes_before_a_run_can_answer_it_ends_it(
+    text_recipe: str, start: Start, launcher: LocalLauncher
+) -> None:
+    run = start(text_recipe)
+    launcher.interrupt(run)
+    assert launcher.wait(run) == 130
     history = History.of_file(run.events_file)
     assert history.ended is not None
     assert history.ended.status == "interrupted"

@@ -6,12 +6,12 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 
 from ftapp.models import saved_model
@@ -20,6 +20,7 @@ from ftapp.runs.commands import Stop
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Stepped, Waited
 from ftapp.runs.run_folder import Run
+from tests.support.processes import Start, find_run, wait_for
 
 _SIZE = 2**20
 
@@ -37,42 +38,14 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def start(tmp_path: Path, disk: Path, image_recipe: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts `ftapp run` of a tiny recipe on the disk."""
+def start_on_disk(disk: Path, start: Start, tmp_path: Path, image_recipe: str) -> Start:
+    """Starts `ftapp run` of a tiny recipe whose run is kept on the disk."""
     (tmp_path / "tiny.toml").write_text(image_recipe, encoding="utf-8")
-    started = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ftapp.cli", "run", "tiny.toml", "--json", "--runs-dir", str(disk)]
-        process = subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.communicate()
+    return partial(start, "tiny.toml", "--json", runs_dir=disk)
 
 
-def until(process: subprocess.Popen[str], is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
-        if is_so():
-            return
-        time.sleep(0.02)
-    raise AssertionError(process.communicate(timeout=10) if process.poll() is not None else "too slow")
-
-
-def training(disk: Path) -> Run | None:
-    for file in disk.glob("*/events.jsonl"):
-        if any(isinstance(event, Stepped) and event.step >= 3 for event in read(file)):
-            return Run(file.parent)
-    return None
+def trains(event: Any) -> bool:
+    return isinstance(event, Stepped) and event.step >= 3
 
 
 def fill(disk: Path) -> Path:
@@ -87,12 +60,12 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def test_a_run_waits_for_room_and_goes_on(disk: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
-    process = start("--set", "phase.head.epochs=2000", "--set", "evaluate.every=1000000")
-    until(process, lambda: training(disk) is not None)
-    filler, run = fill(disk), training(disk)
+def test_a_run_waits_for_room_and_goes_on(disk: Path, start_on_disk: Start) -> None:
+    process = start_on_disk("--set", "phase.head.epochs=2000", "--set", "evaluate.every=1000000")
+    run = wait_for(lambda: find_run(disk, trains), process)
     assert run is not None
-    until(process, run.waits_for_room)
+    filler = fill(disk)
+    wait_for(run.waits_for_room, process)
     assert run.status() == "running"
     commands.send(run, Stop())  # there is room for it in the file's last block
     time.sleep(1)
@@ -112,13 +85,11 @@ def test_a_run_waits_for_room_and_goes_on(disk: Path, start: Callable[..., subpr
     assert saved_model.load(run.model_folder).classes
 
 
-def test_a_model_is_saved_once_there_is_room(
-    disk: Path, start: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_is_saved_once_there_is_room(disk: Path, start_on_disk: Start) -> None:
     # Room for events and not for a model, which takes some 100 kB.
     (disk / "filler").write_bytes(bytes(_SIZE - 60 * 1024))
-    process = start("--set", "phase.head.epochs=2")
-    until(process, lambda: any(run.waits_for_room() for run in map(Run, disk.glob("2*"))))
+    process = start_on_disk("--set", "phase.head.epochs=2")
+    wait_for(lambda: any(run.waits_for_room() for run in map(Run, disk.glob("2*"))), process)
     [run] = map(Run, disk.glob("2*"))
     assert shutil.disk_usage(disk).free < 60 * 1024
     (disk / "filler").unlink()
@@ -129,15 +100,12 @@ def test_a_model_is_saved_once_there_is_room(
     assert not [path for path in run.folder.iterdir() if path.name.endswith(".tmp")]
 
 
-def test_a_person_who_does_not_want_to_wait_ends_the_run(
-    disk: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    process = start("--set", "phase.head.epochs=2000", "--set", "evaluate.every=1000000")
-    until(process, lambda: training(disk) is not None)
-    fill(disk)
-    run = training(disk)
+def test_a_person_who_does_not_want_to_wait_ends_the_run(disk: Path, start: Start) -> None:
+    process = start_on_disk("--set", "phase.head.epochs=2000", "--set", "evaluate.every=1000000")
+    run = wait_for(lambda: find_run(disk, trains), process)
     assert run is not None
-    until(process, run.waits_for_room)
+    fill(disk)
+    wait_for(run.waits_for_room, process)
     process.send_signal(signal.SIGINT)
     time.sleep(1.2)
     assert run.waits_for_room()

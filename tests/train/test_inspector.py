@@ -19,16 +19,18 @@ from PIL import Image
 from ftapp import recipe
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.data.encoded import load_encoded
-from ftapp.freezing import freeze
 from ftapp.models import build
 from ftapp.models.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules
+from ftapp.recipe.schedule import count_steps
 from ftapp.rpc import structure_cache
-from ftapp.rpc.clients import Inspector as Client
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
-from ftapp.training import cost_estimate, session
-from ftapp.workers.inspector import Inspector
+from ftapp.training import cost_estimate
+from ftapp.training.session import PhaseSession
+from ftapp.workers.inspector import make_handlers
+from ftapp.workers.recipe_cache import RecipeCache
 from tests.support.plans import make_plan
 from tests.support.presets import Tiny
 from tests.unit.test_imports import KERAS, loaded
@@ -38,12 +40,13 @@ class Asked:
     """The handlers, called as the process calls them, in this one."""
 
     def __init__(self, folder: Path) -> None:
-        self.handlers = Inspector(folder)
+        self.cache, self.folder = RecipeCache(), folder
+        self.handlers = make_handlers(self.cache, folder)
         self.lines: list[dict[str, Any]] = []
 
     def __call__(self, kind: str, chosen: Recipe, **parameters: Any) -> Any:
         request = Request(1, kind, {}, self.lines.append)
-        return getattr(self.handlers, kind)(request, chosen.to_toml(), **parameters)
+        return self.handlers[kind](request, chosen.to_toml(), **parameters)
 
 
 @pytest.fixture
@@ -108,8 +111,8 @@ def test_a_kept_structure_needs_no_keras(each: Recipe, asked: Asked, tmp_path: P
 import asyncio
 from pathlib import Path
 from ftapp import recipe
-from ftapp.rpc.clients import Inspector
-inspector = Inspector()
+from ftapp.rpc.inspector_client import InspectorClient
+inspector = InspectorClient()
 found = asyncio.run(inspector.structure(recipe.parse(Path({str(file)!r}).read_text("utf-8"))))
 assert len(found.layers) == {len(structure.layers)}
 assert inspector._service is None
@@ -155,13 +158,13 @@ def test_costs_are_those_of_a_plan(each: Recipe, asked: Asked, layers: list[str]
     pretrained, model = built(each)
     splits = load_encoded(each, pretrained.preprocessor, lambda *told: None)
     plan = make_plan(model, pretrained.backbone, phase.layers)
-    freeze.apply(model, plan)
-    with session.staged(each, phase, model, plan, splits) as made:
+    chosen = each.model_copy(update={"phase": [phase, *each.phase[1:]]})
+    with PhaseSession(chosen, 0, model, plan, splits) as made:
         assert costs.choice == made.choice
-        calls = cost_estimate.calls_of(each, model)
-        assert costs.estimate == cost_estimate.estimate(phase, calls, plan, made.below, cached=made.choice.cached)
+        calls = cost_estimate.list_calls(each, model)
+        assert costs.estimate == cost_estimate.estimate_cost(phase, calls, plan, made.below, cached=made.choice.cached)
     assert costs.examples == len(splits.train)
-    assert (costs.steps, costs.steps / costs.epochs) == session.epochs(phase, len(splits.train))
+    assert (costs.steps, costs.steps / costs.epochs) == count_steps(phase, len(splits.train))
     assert costs.trainable == plan.trainable_parameters
     assert (costs.step, costs.basis) == (None, None)
 
@@ -182,7 +185,7 @@ def test_rules_that_do_not_fit_are_told(image_recipe: str, asked: Asked) -> None
 
 def test_a_timed_step_is_measured_and_others_follow_from_it(each: Recipe, asked: Asked) -> None:
     asked("structure", each)
-    held = asked.handlers._model._value
+    held = asked.cache._model._value
     assert held is not None
     before = [np.array(variable) for variable in held.model.weights]
     timing = asked("timing", each, phase=0)
@@ -258,7 +261,7 @@ def test_a_grid_follows_the_values(image_recipe: str, asked: Asked) -> None:
     assert (turned[:, 0] == plain[:, 0]).all()
     assert all((turned[:, view] != plain[:, 0]).any() for view in range(1, 4))
     assert (turned[:, 1:] != further[:, 1:]).any()
-    assert len(list(asked.handlers._folder.glob("grid-*"))) == 2
+    assert len(list(asked.folder.glob("grid-*"))) == 2
 
 
 def test_texts_are_rewritten_as_the_values_say(text_recipe: str, asked: Asked) -> None:
@@ -292,7 +295,7 @@ def test_in_its_own_process(image_recipe: str, tmp_path: Path) -> None:
     chosen = recipe.parse(image_recipe)
 
     async def ask() -> tuple[Structure, list[str], str]:
-        client, told = Client(), list[str]()
+        client, told = InspectorClient(), list[str]()
         structure = asyncio.create_task(client.structure(chosen, lambda activity, done, total: told.append(activity)))
         preview = await client.data(chosen, examples=1)
         grid, costs, again = await asyncio.gather(
@@ -317,13 +320,14 @@ def test_data_needs_no_keras_in_the_process(text_recipe: str, tmp_path: Path) ->
 import os, sys, threading
 from pathlib import Path
 from ftapp.workers import inspector
+from ftapp.workers.recipe_cache import RecipeCache
 from ftapp.rpc import service
 from ftapp.rpc.service import Request
 lines = []
-handlers = inspector.Inspector(Path({str(tmp_path)!r}))
+handlers = inspector.make_handlers(RecipeCache(), Path({str(tmp_path)!r}))
 import msgspec
 given = msgspec.json.decode({line!r})
-preview = handlers.data(Request(7, "data", {{}}, lines.append), given["recipe"], given["examples"])
+preview = handlers["data"](Request(7, "data", {{}}, lines.append), given["recipe"], given["examples"])
 assert preview.sizes["train"] == 52
 """
     assert not loaded(code) & KERAS

@@ -6,10 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,51 +20,23 @@ from ftapp.models import saved_model
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Progressed, Stepped
 from ftapp.runs.run_folder import Run
+from tests.support.processes import Start, find_run, wait_for
 
-Start = Callable[..., subprocess.Popen[str]]
 LONG = ("--set", "phase.head.epochs=10000", "--set", "evaluate.every=1000000", "--json")
 
 
 @pytest.fixture
-def start(tmp_path: Path, image_recipe: str) -> Iterator[Start]:
+def start_long(start: Start, tmp_path: Path, image_recipe: str) -> Start:
     """Starts `ftapp run` of a recipe that goes on until it is stopped."""
     (tmp_path / "long.toml").write_text(image_recipe, encoding="utf-8")
-    started = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ftapp.cli", "run", "long.toml", *arguments, *LONG]
-        process = subprocess.Popen(
-            [*command, "--runs-dir", str(tmp_path / "runs")],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-            process.kill()
-            process.communicate()
+    return partial(start, "long.toml", *LONG)
 
 
-def run_once(process: subprocess.Popen[str], folder: Path, ready: Callable[[Any], bool]) -> Run:
-    """The only run in the folder, once an event is as asked."""
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        has_ended = process.poll() is not None  # before its events are read for the last time
-        for file in folder.glob("*/events.jsonl"):
-            if any(map(ready, read(file))):
-                return Run(file.parent)
-        if has_ended:
-            break
-        time.sleep(0.02)
-    raise AssertionError(f"no run in {folder} came so far")
+def wait_for_event(process: subprocess.Popen[str], folder: Path, is_wanted: Callable[[Any], bool]) -> Run:
+    """The only run in the folder, once it has such an event."""
+    run = wait_for(lambda: find_run(folder, is_wanted), process)
+    assert run is not None
+    return run
 
 
 def trains(event: Any) -> bool:
@@ -100,9 +72,9 @@ def ended(process: subprocess.Popen[str], run: Run) -> dict[str, Any]:
     return dict(result)
 
 
-def test_signals_to_the_command_and_its_run_are_one_request(start: Start, tmp_path: Path) -> None:
-    process = start()
-    run = run_once(process, tmp_path / "runs", trains)
+def test_signals_to_the_command_and_its_run_are_one_request(start_long: Start, tmp_path: Path) -> None:
+    process = start_long()
+    run = wait_for_event(process, tmp_path / "runs", trains)
     worker = worker_of(process)
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1, *[signal.SIGINT] * 20):
         poke(process, number)
@@ -115,20 +87,20 @@ def test_signals_to_the_command_and_its_run_are_one_request(start: Start, tmp_pa
     ended(process, run)
 
 
-def test_a_closed_terminal_is_no_matter_of_a_run(start: Start, tmp_path: Path) -> None:
-    process = start()
-    run = run_once(process, tmp_path / "runs", trains)
+def test_a_closed_terminal_is_no_matter_of_a_run(start_long: Start, tmp_path: Path) -> None:
+    process = start_long()
+    run = wait_for_event(process, tmp_path / "runs", trains)
     worker = worker_of(process)
     poke(worker, signal.SIGHUP)
     done = len(read(run.events_file))
-    run_once(process, tmp_path / "runs", lambda event: isinstance(event, Stepped) and event.step > done + 5)
+    wait_for_event(process, tmp_path / "runs", lambda event: isinstance(event, Stepped) and event.step > done + 5)
     process.send_signal(signal.SIGINT)
     ended(process, run)
 
 
-def test_ctrl_c_again_after_a_second_ends_at_once(start: Start, tmp_path: Path) -> None:
-    process = start()
-    run = run_once(process, tmp_path / "runs", trains)
+def test_ctrl_c_again_after_a_second_ends_at_once(start_long: Start, tmp_path: Path) -> None:
+    process = start_long()
+    run = wait_for_event(process, tmp_path / "runs", trains)
     worker = worker_of(process)
     worker.suspend()  # as a step that takes long
     process.send_signal(signal.SIGINT)
@@ -143,9 +115,9 @@ def test_ctrl_c_again_after_a_second_ends_at_once(start: Start, tmp_path: Path) 
     assert not run.model_folder.exists()
 
 
-def test_an_experiment_saves_what_goes_on_and_starts_no_more(start: Start, tmp_path: Path) -> None:
-    process = start("--control", "--repeat", "2")
-    run = run_once(process, tmp_path / "runs", trains)
+def test_an_experiment_saves_what_goes_on_and_starts_no_more(start_long: Start, tmp_path: Path) -> None:
+    process = start_long("--control", "--repeat", "2")
+    run = wait_for_event(process, tmp_path / "runs", trains)
     worker = worker_of(process)
     for _ in range(3):
         poke(process, signal.SIGTERM)

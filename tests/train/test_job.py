@@ -179,7 +179,7 @@ def test_what_fails_after_training_leaves_the_model(do: Do, lm_recipe: str, monk
         if step:
             raise RunError("no text")
 
-    monkeypatch.setattr("ftapp.training.samples.Writer.write", fail)
+    monkeypatch.setattr("ftapp.training.callbacks.samples.SampleWriter.write", fail)
     code, history, run = do(lm_recipe)
     assert code == 1
     assert history.ended is not None

@@ -17,7 +17,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.freezing import proof
-from ftapp.training import job, lr_range_test
+from ftapp.training import build_model, lr_range_test
 from tests.conftest import Do
 from tests.support.backends import BACKENDS
 from tests.support.presets import Tiny
@@ -91,7 +91,7 @@ def test_command_suggests_and_leaves_nothing(backend: str, image_recipe: str, tm
     assert made["weights"]["before"] == made["weights"]["after"]
     assert not (tmp_path / "runs").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"tested.toml", "curve.svg", "cache"}
-    assert {path.name.partition("-")[0] for path in (tmp_path / "cache").iterdir()} <= {"features", "bfloat16"}
+    assert {path.name.partition("-")[0] for path in (tmp_path / "cache").iterdir()} <= {"features", "bfloat16", "logs"}
 
 
 @pytest.mark.parametrize("kind", ["vgg", "bert", "gpt2", "resnet"])
@@ -115,13 +115,13 @@ def test_steps_are_those_of_a_run_and_everything_is_put_back(
         text = resnet_recipe(text, tiny, tmp_path / "resnet")
     _, history, _ = do(text, *overrides)
     built: list[Any] = []
-    build = job.build_model
+    build = build_model.build_model
 
     def kept(*given: Any) -> Any:
         built.append(build(*given))
         return built[-1]
 
-    monkeypatch.setattr(job, "build_model", kept)
+    monkeypatch.setattr(build_model, "build_model", kept)
     own = history.steps.rate[0]
     made = outcome(tmp_path, text, 0, (own, own * (1 + 1e-9)), 20, *overrides)
     count = min(20, len(history.steps))

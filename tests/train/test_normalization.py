@@ -16,7 +16,7 @@ from ftapp.data.encoding import encode_images
 from ftapp.models import saved_model
 from ftapp.models.heads import NORMALIZATION, Moments
 from ftapp.runs.run_folder import Run
-from ftapp.training.instrumented_model import Instrumented
+from ftapp.training.instrumented_model import InstrumentedModel
 from tests.conftest import Do
 from tests.support.presets import Tiny
 from tests.train.test_cached import resnet_recipe
@@ -144,13 +144,13 @@ def test_a_rest_of_an_epoch_is_no_small_batch_for_batch_normalization(
     do: Do, tiny: Tiny, image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = []
-    train_on_batch = Instrumented.train_on_batch
+    train_on_batch = InstrumentedModel.train_on_batch
 
     def record(self: Any, x: Any, y: Any, **options: Any) -> Any:
         sizes.append(len(y))
         return train_on_batch(self, x, y, **options)
 
-    monkeypatch.setattr(Instrumented, "train_on_batch", record)
+    monkeypatch.setattr(InstrumentedModel, "train_on_batch", record)
     text = resnet_recipe(image_recipe, tiny, tmp_path / "resnet")
     assert do(text, "phase.head.batch_size=7", "phase.head.epochs=1")[0] == 0
     assert sizes == [7, 7, 7, 7]

@@ -13,7 +13,7 @@ import pytest
 from ftapp import recipe
 from ftapp.training import cost_estimate
 from tests.conftest import Do
-from tests.unit.models.test_families import FAMILIES
+from tests.support.families import FAMILIES
 
 
 def planned(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -81,7 +81,7 @@ def test_a_bad_recipe_is_refused(image_recipe: str, tmp_path: Path, old: str, ne
 
 def test_a_model_whose_shapes_cannot_be_told_has_no_estimate() -> None:
     neox = FAMILIES["GPTNeoXBackbone"].make()
-    assert cost_estimate.calls_of(recipe.load(recipe.bundled()["gpt2-targeted"], "quick"), neox) is None
+    assert cost_estimate.list_calls(recipe.load(recipe.bundled()["gpt2-targeted"], "quick"), neox) is None
 
 
 def test_each_arm_has_a_plan(text_recipe: str, tmp_path: Path) -> None:

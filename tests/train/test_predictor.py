@@ -17,8 +17,8 @@ from ftapp import data, recipe
 from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
 from ftapp.models import build, generation, saved_model
-from ftapp.rpc.clients import Predictor as Client
 from ftapp.rpc.messages import Generated
+from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.rpc.service import Request
 from ftapp.runs import narration
 from ftapp.runs.run_folder import Run
@@ -211,7 +211,7 @@ def test_characters_come_whole(tiny: Tiny) -> None:
 
     def scripted(inputs: Any, stop_token_ids: Any) -> None:
         for token in ids:
-            causal_lm.sampler._told(int(token))
+            causal_lm.sampler._report(int(token))
 
     causal_lm.generate_step = scripted
     made = generation.stream(causal_lm, "the", pieces.append, tokens=20, temperature=1.0, top_k=1, seed=0)
@@ -233,7 +233,7 @@ def test_a_run_without_a_model_is_told(tmp_path: Path) -> None:
 def test_in_its_own_process(lm_recipe: str, do: Do) -> None:
     """Both models write at once; a text that nobody wants any more ends early, and the next one comes."""
     _, _, run = do(lm_recipe)
-    client = Client(recipe.load(run.recipe_file), run.folder)
+    client = PredictorClient(recipe.load(run.recipe_file), run.folder)
 
     async def written(**options: Any) -> tuple[list[str], Generated]:
         pieces: list[str] = []

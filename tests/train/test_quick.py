@@ -72,6 +72,6 @@ def test_the_small_gpt2_learns_alice(tmp_path: Path) -> None:
 
 
 def test_a_plan_needs_no_training() -> None:
-    (phase,) = planner.plan(load(bundled()["gpt2-targeted"], "quick", ["precision=float32"]))["phases"]
+    (phase,) = planner.plan(load(bundled()["gpt2-targeted"], "quick", ["precision=float32"]), lambda *_: None)["phases"]
     assert phase["trainable"] == 296_448
     assert phase["cache"]["layers"][-1] == "transformer_layer_1"

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from ftapp.models import backend
-from ftapp.recipe import Phase
-from ftapp.runs.commands import Checkpoint, Control, Rate
-from ftapp.runs.event_log import EventLog
+from ftapp.runs.commands import Checkpoint, Rate
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import AnyEvent, Progressed, Stepped
-from ftapp.runs.run_folder import Run
-from ftapp.training.last_good import LastGood
-from ftapp.training.step_log import StepLog
+from ftapp.training.cpu_share import OtherProcesses
 from tests.conftest import Do
 from tests.support.recipes import DIVERGES
 
@@ -58,13 +53,10 @@ def test_what_is_read_late_is_told_in_the_same_order(
         assert ended.seconds > ended.training
 
 
-def test_what_other_processes_compute_is_seen(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    log = EventLog(run.events_file)
-    steps = StepLog(log, Control(run, log), LastGood(), is_late=False)
-    steps.begin_phase(Phase(name="head", steps=1))
+def test_what_other_processes_compute_is_seen() -> None:
+    others = OtherProcesses()
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.5: pass"], check=True)
-    assert 0 < steps.others() <= 1
+    assert 0 < others.share() <= 1
 
 
 def test_a_loss_that_is_read_late_and_not_finite_is_laid_at_its_step(

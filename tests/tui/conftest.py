@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from textual.app import App
-from textual.screen import UPDATE_PERIOD
 
+from ftapp import recipe
+from ftapp.rpc import structure_cache
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Evaluated, Event, PhaseStarted, RunEnded, RunStarted, Status, Stepped
 from ftapp.runs.run_folder import Run
+from ftapp.tui.editor.draft import Draft
+from tests.support import textual_patches
 from tests.support.processes import none_left
-from tests.tui.harness import said
+from tests.tui.configuring import HUB
+from tests.tui.structures import bert
 
 RECIPE = """
 title = "A small run"
@@ -38,7 +39,6 @@ learning_rate = {rate}
 """
 
 Write = Callable[..., Run]
-_ROUNDS = 30_000  # of the event loop, for what never rests; half a minute, of which a machine at a stop counts nothing
 
 
 @pytest.fixture(autouse=True)
@@ -58,59 +58,20 @@ def no_process_left(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def settled_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pilot goes on once nothing is left to do: no callback waits in the event loop, no thread works for it, and no
-    timer is about to go off, such as that of the next frame.
-
-    Textual takes a process that uses no processor time for one at rest. So is one that others keep off the processor.
-    """
-    working: set[asyncio.Future[Any]] = set()
-    run = asyncio.BaseEventLoop.run_in_executor
-
-    def watched(loop: Any, *given: Any) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = run(loop, *given)
-        working.add(future)
-        future.add_done_callback(working.discard)
-        return future
-
-    async def rest(*_: float) -> None:
-        loop: Any = asyncio.get_running_loop()
-        for _round in range(_ROUNDS):
-            soon = loop.time() + UPDATE_PERIOD
-            if loop._ready:
-                await asyncio.sleep(0)
-            elif working or any(timer.when() <= soon and not timer.cancelled() for timer in loop._scheduled):
-                await asyncio.sleep(0.001)
-            else:
-                return
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", watched)
-    monkeypatch.setattr("textual.app.wait_for_idle", rest)
-    monkeypatch.setattr("textual.pilot.wait_for_idle", rest)
+def patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a pilot needs of Textual and asyncio on a busy machine."""
+    textual_patches.wait_for_rest(monkeypatch)
+    textual_patches.cancel_work_before_widgets(monkeypatch)
+    textual_patches.keep_notes(monkeypatch)
 
 
-@pytest.fixture(autouse=True)
-def work_ends_before_its_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An app whose test has ended gives up its work before its widgets go, as one that is quit does."""
-    shutdown = App._shutdown
-
-    async def orderly(app: App[Any]) -> None:
-        app.workers.cancel_all()
-        await shutdown(app)
-
-    monkeypatch.setattr(App, "_shutdown", orderly)
-
-
-@pytest.fixture(autouse=True)
-def notes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A note goes from sight after some seconds, which a busy machine may take for a few keys."""
-    notify = App.notify
-
-    def kept(app: App[Any], message: str, **how: Any) -> None:
-        said.setdefault(app, []).append(message)
-        notify(app, message, **how)
-
-    monkeypatch.setattr(App, "notify", kept)
+@pytest.fixture
+def draft(tmp_path: Path) -> Draft:
+    """A recipe whose model and data a hub has, and whose structure is known from before: no process is needed."""
+    file = tmp_path / "hub.toml"
+    file.write_text(HUB, encoding="utf-8")
+    structure_cache.keep(recipe.load(file), bert())
+    return Draft(file)
 
 
 @pytest.fixture

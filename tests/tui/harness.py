@@ -6,7 +6,6 @@ import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from textual.app import App
 from textual.pilot import Pilot
@@ -18,6 +17,7 @@ from ftapp.tui.app import FtApp
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.run_table import RunTable
+from tests.support.textual_patches import said
 
 SIZES = [(60, 20), (80, 24), (120, 40), (200, 60)]
 
@@ -82,10 +82,6 @@ async def reached(pilot: Pilot[None], tabs: int) -> set[str | None]:
         assert focused.size.height >= 1
         await pilot.press("tab")
     return seen
-
-
-said: WeakKeyDictionary[App[Any], list[str]] = WeakKeyDictionary()
-"""What apps have noted, also what has gone from sight since; filled by a fixture of each test."""
 
 
 def notes(app: App[None]) -> str:

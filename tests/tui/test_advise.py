@@ -7,8 +7,9 @@ from pathlib import Path
 from textual.widgets import Button
 
 from ftapp import recipe
+from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
-from ftapp.rpc.clients import Inspector, Told
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Probe, Survey
 from ftapp.tui.editor.advise import AdviseScreen
 from ftapp.tui.editor.draft import Draft
@@ -21,8 +22,8 @@ async def test_advice_on_small_images_is_asked_again_at_a_larger_size(tmp_path: 
     file = tmp_path / "images.toml"
     file.write_text(IMAGES.replace("tfds:tf_flowers", "sklearn:digits"), encoding="utf-8")
 
-    class Known(Inspector):
-        async def survey(self, recipe: Recipe, told: Told | None = None) -> Survey:
+    class Known(InspectorClient):
+        async def survey(self, recipe: Recipe, progress: Progress | None = None) -> Survey:
             asked.append(recipe.model.image_size)
             size = (recipe.model.image_size or [32])[0] // 32
             probes = (

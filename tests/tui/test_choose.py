@@ -14,8 +14,8 @@ from ftapp.tui.editor import offers
 from ftapp.tui.editor.choose_offer import Choose
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.field_line import FieldLine
+from tests.tui.configuring import HUB, line, opened
 from tests.tui.harness import SIZES, drawn, until
-from tests.tui.test_configure import HUB, line, opened
 
 IMAGES = (
     HUB.replace("text-classification", "image-classification")
@@ -136,10 +136,10 @@ def test_each_offer_serves_its_task(task: str) -> None:
     assert len({offer.name for offer in found}) == len(found)
     for offer in found:
         if offer.suffixes is None:
-            assert sources.checked(offer.value)
+            assert sources.resolve(offer.value)
             assert not list(sources.conflicts(task, offer.value))
     chosen = [offer for offer in offers.preset_offers(task) if offer.suffixes is None]
-    assert all(presets.checked(offer.value) for offer in chosen)
+    assert all(presets.resolve(offer.value) for offer in chosen)
     used = {recipe.load(path).model.preset for path in recipe.bundled().values() if recipe.load(path).task == task}
     assert used <= {offer.value for offer in chosen}
 

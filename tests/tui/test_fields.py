@@ -17,8 +17,8 @@ from ftapp.tui.editor.draft import Draft
 from ftapp.tui.widgets.dropdown import Choice
 from ftapp.tui.widgets.search_line import SearchLine
 from ftapp.tui.widgets.text_line import TextLine, shorten
+from tests.tui.configuring import HUB, line, opened
 from tests.tui.harness import SIZES, Opened, drawn, until
-from tests.tui.test_configure import HUB, line, opened
 
 PATH = "folder:/home/me/projects/2026/plankton/" + "photos-of-the-north-sea/" * 6 + "train"
 

@@ -10,17 +10,17 @@ import pytest
 from textual.widgets import Button, Input
 
 from ftapp.analysis.lr_suggestions import Curve, advise
+from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
-from ftapp.rpc import clients
-from ftapp.rpc.clients import Told
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.find_rate import FindRate
 from ftapp.tui.editor.range_plot import RangePlot
 from ftapp.tui.widgets.facts import Facts
+from tests.tui.configuring import line, opened, text_of, told
 from tests.tui.harness import SIZES, Opened, drawn, notes, until
 from tests.tui.test_choose import IMAGES
-from tests.tui.test_configure import line, opened, text_of, told
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ def falling(rates: tuple[float, float], steps: int, on_step: Callable[[float, fl
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_rate_is_found_and_taken(draft: Draft, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    async def tested(recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Told, **_: Any) -> Any:
+    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Progress) -> Any:
         assert recipe.phase[phase].name == "finetune"
         told("range test", 1, steps)
         return falling(rates, steps, on_step, recipe.phase[phase].base_rate)
 
-    monkeypatch.setattr(clients, "range_test", tested)
+    monkeypatch.setattr(InspectorClient, "find_rate", tested)
     app = Opened()
     async with opened(draft, size, app) as (screen, pilot):
         await pilot.press("right_square_bracket", "l")
@@ -92,11 +92,11 @@ async def test_a_rate_is_found_and_taken(draft: Draft, size: tuple[int, int], mo
 async def test_what_cannot_be_tested_is_told(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[tuple[float, float], int]] = []
 
-    async def tested(recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Told, **_: Any) -> Any:
+    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Progress) -> Any:
         given.append((rates, steps))
         raise RunError("the model could not be loaded")
 
-    monkeypatch.setattr(clients, "range_test", tested)
+    monkeypatch.setattr(InspectorClient, "find_rate", tested)
     async with opened(draft) as (_, pilot):
         await pilot.press("l")
         await until(pilot, lambda: isinstance(pilot.app.screen, FindRate))
@@ -139,10 +139,10 @@ async def test_the_test_is_a_process_that_trains_and_ends_with_its_screen(image_
 async def test_taking_back_a_rate_shows_the_former_one_also_where_the_focus_is(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def tested(recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Told, **_: Any) -> Any:
+    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Progress) -> Any:
         return falling(rates, steps, on_step, recipe.phase[phase].base_rate)
 
-    monkeypatch.setattr(clients, "range_test", tested)
+    monkeypatch.setattr(InspectorClient, "find_rate", tested)
     async with opened(draft) as (screen, pilot):
         await pilot.press("l")
         await until(pilot, lambda: pilot.app.screen.has_class("-known"))

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Button, Input, SelectionList, Static
+from textual.widgets import SelectionList, Static
 
-from ftapp.runs import commands, run_folder
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import (
     Confused,
-    Controlled,
     DataLoaded,
     Drifted,
     ModelBuilt,
-    ModelSaved,
     PhaseEnded,
     RunEnded,
     Sampled,
@@ -28,11 +24,8 @@ from ftapp.runs.events import (
 )
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
-from ftapp.tui.dialogs.dialog import Dialog
-from ftapp.tui.editor.draft import Draft
 from ftapp.tui.screens.run import PANES, RunScreen
 from ftapp.tui.settings import Settings
-from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.examples_pane import ExamplesPane
 from ftapp.tui.widgets.failure_notice import FailureNotice
@@ -221,35 +214,6 @@ async def test_panes_are_hidden_maximized_and_remembered(write_run: Write) -> No
     assert set(Settings.load().hidden) < set(PANES)
 
 
-async def test_commands_are_gone_for_an_ended_run(write_run: Write) -> None:
-    async with FtApp().run_test(size=(120, 40)) as pilot:
-        screen = await opened(pilot, write_run())
-        await until(pilot, lambda: "pause" not in {each.binding.action for each in screen.active_bindings.values()})
-        actions = {active.binding.action: active.enabled for active in screen.active_bindings.values()}
-        assert not {"stop", "checkpoint", "rate", "resume"} & set(actions)
-        assert actions["try_model"] is False  # nothing is saved
-
-
-async def test_space_pauses_a_run_and_lets_one_that_is_paused_go_on(write_run: Write) -> None:
-    live = write_run(status=None)
-    with living(live):
-        async with FtApp().run_test(size=(120, 40)) as pilot:
-            screen = await opened(pilot, live)
-
-            def offered() -> list[str]:
-                return [each.binding.description for key, each in screen.active_bindings.items() if key == "space"]
-
-            await until(pilot, lambda: offered() == ["Pause"])
-            await pilot.press("space")
-            control_file = live.control_file
-            assert '"pause"' in control_file.read_text()
-            log = EventLog(live.events_file)
-            log.write(Controlled(time=time.time(), id="1", command="pause", step=10, applied=True))
-            await until(pilot, lambda: offered() == ["Go on"])
-            await pilot.press("space")
-            assert '"resume"' in control_file.read_text()
-
-
 @pytest.mark.parametrize(
     ("status", "sign"), [("done", "✓"), ("failed", "✗"), (None, "✗"), ("interrupted", "■"), ("refused", "✗")]
 )
@@ -292,20 +256,6 @@ def ended_phase(changed: Sequence[str] = ()) -> PhaseEnded:
     )
 
 
-async def test_leaving_a_live_run_ends_what_draws_it(write_run: Write) -> None:
-    run = write_run(status=None)
-    app = FtApp()
-    with living(run):
-        async with app.run_test(size=(120, 40)) as pilot:
-            screen = await opened(pilot, run)
-            following = [worker for worker in app.workers if worker.node is screen]
-            assert following
-            await pilot.press("1")
-            await until(pilot, lambda: not screen.is_attached)
-            assert all(worker.is_cancelled for worker in following)
-            assert not screen._draw()
-
-
 async def test_panes_of_an_ended_run_follow_the_terminals_width(write_run: Write) -> None:
     run = write_run()
     async with FtApp().run_test(size=(80, 24)) as pilot:
@@ -325,88 +275,3 @@ def test_short_names_of_layers_keep_the_block_and_the_end() -> None:
         "classifier",
     ]
     assert all(len(shorten_path(path, width)) <= width for path in (query, dense, "a" * 50) for width in range(8, 50))
-
-
-async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write) -> None:
-    run = write_run(status=None)
-    EventLog(run.events_file).write(ModelSaved(time=time.time(), folder="model"))
-    async with FtApp().run_test(size=(120, 40)) as pilot:
-        screen = await opened(pilot, run)
-        assert screen.check_action("try_model", ()) is True
-
-
-async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(text_recipe: str, tmp_path: Path) -> None:
-    file = tmp_path / "long.toml"
-    file.write_text(text_recipe)
-    draft = Draft(file, None, {"phase.finetune.steps": 100_000, "evaluate.every": 100_000})
-    app = FtApp()
-    async with app.run_test(size=(120, 40)) as pilot:
-        app.start(draft)
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
-        screen = app.screen
-        assert isinstance(screen, RunScreen)
-        try:
-            await until(pilot, lambda: len(screen.history.steps) >= 3, seconds=120)
-            await pilot.press("space")
-            await until(pilot, lambda: screen.history.paused)
-            await until(pilot, lambda: "paused" in text(screen.query_one(Headline)))
-            await pilot.press("e")
-            await until(pilot, lambda: bool(app.screen.query("Ask Input")))
-            app.screen.query_one(Input).value = "none"
-            await pilot.press("enter")
-            assert "a learning rate is a number above 0" in text(app.screen.query_one("#wrong", Static))
-            app.screen.query_one(Input).value = "0.0005"
-            await pilot.press("enter")
-            await until(pilot, lambda: app.screen is screen)
-            await pilot.press("k", "space")
-            await until(pilot, lambda: bool(screen.history.checkpoints) and not screen.history.paused, seconds=60)
-            count = len(screen.history.steps)
-            await until(pilot, lambda: len(screen.history.steps) > count)
-            assert screen.history.steps[-1].rate == pytest.approx(0.0005)
-            await until(pilot, lambda: app.live_runs == 1)
-            await pilot.press("x")
-            await until(pilot, lambda: isinstance(app.screen, Dialog))
-            await pilot.click(Button)
-            await until(pilot, lambda: screen.history.ended is not None, seconds=60)
-            assert screen.run.status() == "interrupted"
-            assert (screen.run.model_folder / "model.keras").is_file()
-            saved = screen.run.folder / screen.history.checkpoints[0].folder
-            assert (saved / "model.keras").is_file()
-        finally:
-            if screen.run.alive() and screen.history.ended is None:
-                commands.send(screen.run, commands.Stop())
-    assert [one.folder for one in run_folder.list_runs(app.runs_dir)] == [screen.run.folder]
-
-
-async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) -> None:
-    run = write_run(status=None, total=100)
-    app = FtApp()
-    with living(run):
-        async with app.run_test(size=(100, 30)) as pilot:
-            await until(pilot, lambda: app.live_runs == 1)
-            await pilot.press("q")
-            await until(pilot, lambda: isinstance(app.screen, Dialog))
-            assert "A run goes on without it" in text(app.screen.query_one("#dialog-text", Static))
-            await pilot.press("escape")
-            assert app.is_running
-            await pilot.press("q", "left", "enter")
-            await pilot.pause()
-    assert app.return_code == 0
-
-
-async def test_a_loss_that_rises_raises_an_alarm_that_names_the_key(write_run: Write) -> None:
-    run = write_run(status=None, steps=10, total=100)
-    with living(run):
-        async with FtApp().run_test(size=(80, 24)) as pilot:
-            screen = await opened(pilot, run)
-            told = screen.query_one(Cautions)
-            assert not told.has_class("-any")
-            log = EventLog(run.events_file)
-            for step in range(11, 41):
-                event = Stepped(time=time.time(), step=step, epoch=1, loss=9.0, rate=0.001, seconds=0.1, memory=1)
-                log.write(event)
-            await until(pilot, lambda: told.has_class("-any"))
-            assert "the training loss has exploded: it is 9, and was 0.725" in text(told)
-            assert "press e for a smaller learning rate (now 0.001), or x to stop" in text(told)
-            log.write(RunEnded(time=time.time(), status="done", steps=40, seconds=4.0))
-            await until(pilot, lambda: "the test split was not measured" in text(told))

@@ -6,6 +6,7 @@ import fcntl
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.command import CommandList
@@ -89,11 +90,11 @@ async def test_enter_opens_the_run_under_the_cursor(write_run: Write) -> None:
         assert app.shown == [second]
 
 
-async def test_rows_are_chosen_and_opened_with_the_mouse(write_run: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Opened, "CLICK_CHAIN_TIME_THRESHOLD", 60.0)  # seconds between the clicks of a double one
+async def test_rows_are_chosen_and_opened_with_the_mouse(write_run: Write) -> None:
     write_run("a", age=10)
     second = write_run("b", age=20)
-    app = Opened()
+    app: Any = Opened()
+    app.CLICK_CHAIN_TIME_THRESHOLD = 60.0  # seconds between the clicks of a double one
     async with app.run_test(size=(120, 40)) as pilot:
         table = await listed(pilot, 2)
         await pilot.click(table, offset=(20, 2))

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 from ftapp.rpc import structure_cache
-from ftapp.rpc.clients import Inspector, Told
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Costs, Example, Preview, Structure, Tokens
 from ftapp.tui.editor.configure import ConfigureScreen
 from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layers_pane import LayersPane
+from tests.tui.configuring import HUB, fill, line, opened, text_of
 from tests.tui.harness import until
 from tests.tui.structures import bert
-from tests.tui.test_configure import HUB, fill, line, opened, text_of
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def draft(tmp_path: Path) -> Draft:
     return Draft(file)
 
 
-class Slow(Inspector):
+class Slow(InspectorClient):
     """Answers when it may."""
 
     def __init__(self, *, offline: bool = False) -> None:
@@ -39,11 +40,11 @@ class Slow(Inspector):
         self.may = asyncio.Event()
         self.asked = 0
 
-    async def structure(self, recipe: Recipe, told: Told | None = None) -> Structure:
+    async def structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
         await self.may.wait()
         return bert()
 
-    async def costs(self, recipe: Recipe, phase: int, layers: object = None, told: Told | None = None) -> Costs:
+    async def costs(self, recipe: Recipe, phase: int, layers: object = None, progress: Progress | None = None) -> Costs:
         await self.may.wait()
         return Costs(
             parameters=10,
@@ -58,7 +59,7 @@ class Slow(Inspector):
             basis="measured",
         )
 
-    async def data(self, recipe: Recipe, examples: int = 8, told: Told | None = None) -> Preview:
+    async def data(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Preview:
         self.asked += 1
         await self.may.wait()
         return Preview(
@@ -70,12 +71,12 @@ class Slow(Inspector):
             examples=(Example(label="bad", text="A text"),),
         )
 
-    async def tokens(self, recipe: Recipe, examples: int = 8, told: Told | None = None) -> Tokens:
+    async def tokens(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Tokens:
         return Tokens(counts=(2,), length=16, sequences=None)
 
 
 async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ftapp.tui.editor.previews.Inspector", Slow)
+    monkeypatch.setattr("ftapp.tui.editor.previews.InspectorClient", Slow)
     monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
         data, layers, inspector = screen.query_one(DataPane), screen.query_one(LayersPane), screen.previews.inspector
@@ -109,7 +110,7 @@ async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeyp
 async def test_what_cannot_be_read_any_more_is_faint_and_comes_back(
     draft: Draft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ftapp.tui.editor.previews.Inspector", Slow)
+    monkeypatch.setattr("ftapp.tui.editor.previews.InspectorClient", Slow)
     monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
         data, inspector = screen.query_one(DataPane), screen.previews.inspector

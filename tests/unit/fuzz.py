@@ -33,7 +33,7 @@ from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.listing import Summaries
-from ftapp.runs import commands, narration, outcome, run_folder
+from ftapp.runs import commands, launcher, narration, outcome, run_folder
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import read
@@ -254,6 +254,11 @@ def make_folder(draw: random.Random, parent: Path, number: int) -> Path:
     place(draw, folder / "events.jsonl", b"\n".join(lines) + draw.choice([b"", b"\n"]))
     place(draw, folder / "recipe.toml", draw.choice(RECIPES).encode())
     place(draw, folder / "environment.json", damaged(draw, ENVIRONMENT))
+    if draw.random() < 0.5:
+        size = sum(map(len, lines)) + len(lines)
+        snapshot: dict[str, Json] = {"offset": draw.choice([0, draw.randrange(size + 1), size, 2**62, -1])}
+        snapshot |= {"events": [event(draw) for _ in range(draw.randrange(7))], "doubtful": draw.choice([None, True])}
+        place(draw, folder / "status.json", damaged(draw, snapshot))
     for name in ("train.log", "control.jsonl", "run.lock", "augmentation.webp"):
         if draw.random() < 0.3:
             place(draw, folder / name, POISON.encode() * draw.randrange(20))
@@ -360,7 +365,7 @@ def try_folders(count: int, seed: int, at_once: int = 40) -> None:
 def try_lines(count: int, seed: int) -> int:
     """Have a run's process take so many lines of commands. Returns how many it has answered."""
     draw = random.Random(seed)
-    former = {number: signal.getsignal(number) for number in run_folder.STOP_SIGNALS}
+    former = {number: signal.getsignal(number) for number in launcher.STOP_SIGNALS}
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(Path(scratch))
         taken = Control(run, EventLog(run.events_file))
@@ -372,7 +377,7 @@ def try_lines(count: int, seed: int) -> int:
                 with run.control_file.open("ab") as file:
                     file.writelines(damaged(draw, command(draw)).replace(b"\n", b" ") + b"\n" for _ in range(lines))
                     file.write(msgspec.json.encode(commands.Resume()) + b"\n")  # so that it never waits
-                assert taken.heed(lambda each: "not here")
+                assert taken.process_commands(lambda each: "not here")
         finally:
             for number, handler in former.items():
                 signal.signal(number, handler)

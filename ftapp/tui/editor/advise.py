@@ -17,7 +17,7 @@ from ftapp.analysis.advice import Advice
 from ftapp.analysis.advice_table import list_facts, list_probes, name_columns
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
-from ftapp.rpc.clients import Inspector
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Survey
 from ftapp.rpc.service import SupersededError
 from ftapp.tui.editor import edits, fields
@@ -59,7 +59,7 @@ class AdviseScreen(ModalScreen[Draft | None]):
 
     app: FtApp
 
-    def __init__(self, recipe: Recipe, draft: Draft, inspector: Inspector) -> None:
+    def __init__(self, recipe: Recipe, draft: Draft, inspector: InspectorClient) -> None:
         """recipe: the one that is advised on, resolved; draft: that it is of; inspector: the helper that is asked."""
         super().__init__()
         self._recipe, self._draft, self._inspector = recipe, draft, inspector

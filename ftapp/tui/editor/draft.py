@@ -16,6 +16,7 @@ from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
 from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed, make_environment
+from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import Run
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Draft:
         """The recipe with profile and changes applied. Raises RecipeError with all problems at once."""
         return self.load_experiment().base
 
-    def load_experiment(self) -> recipe.Experiment:
+    def load_experiment(self) -> recipe.RecipeWithArms:
         """The same with its arms."""
         return recipe.load_experiment(self.path, self.profile, self.overrides)
 
@@ -109,13 +110,13 @@ class Draft:
             experiment = experiment_folder.prepare(
                 self.path, self.profile, self.overrides, self.options, runs_dir, command=command, offline=offline
             )
-            experiment_folder.launch(experiment)
+            LocalLauncher().start(experiment, {})
             return experiment
         resolved = loaded.base
         check_installed(resolved.backend)
         facts = {"command": command, "hubless_profiles": recipe.hubless_profiles(self.path)}
         run = run_folder.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
-        run_folder.launch(run, make_environment(resolved.backend, offline=offline))
+        LocalLauncher().start(run, make_environment(resolved.backend, offline=offline))
         return run
 
     def save(self, file: Path, *, replace: bool = False) -> None:

@@ -17,7 +17,7 @@ from ftapp.analysis.lr_suggestions import FEWEST, Curve
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import duration
 from ftapp.recipe import Recipe
-from ftapp.rpc import clients
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.tui.editor.range_plot import RangePlot
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.text_line import TextLine
@@ -120,17 +120,17 @@ class FindRate(ModalScreen[float | None]):
         own = self._recipe.phase[self._phase].base_rate
         plot.show(None, rates)
 
-        def stepped(rate: float, loss: float) -> None:
+        def on_step(rate: float, loss: float) -> None:
             curve.add(rate, loss)
             plot.show(curve, rates, [(own, _OWN)])
 
-        def told(activity: str, done: int, total: int | None) -> None:
+        def progress(activity: str, done: int, total: int | None) -> None:
             self._say(f"{activity}{f' {done:,} of {total:,}' if total else ''} ...")
 
         try:
-            result = await clients.range_test(
-                self._recipe, self._phase, rates, steps, stepped, told, offline=self._offline
-            )
+            # A process of its own, which ends with the test: the phases before are trained in it.
+            async with InspectorClient(offline=self._offline) as inspector:
+                result = await inspector.find_rate(self._recipe, self._phase, rates, steps, on_step, progress)
         except (RecipeError, RunError, OSError) as error:
             self._say(str(error))
             return

@@ -14,7 +14,7 @@ from textual.worker import WorkType
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import TASKS, Recipe
 from ftapp.rpc import structure_cache
-from ftapp.rpc.clients import Inspector
+from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import SupersededError
 from ftapp.tui.editor.augment_pane import VIEWS, AugmentPane
@@ -56,9 +56,9 @@ class Previews:
         self._timed = ""
 
     @cached_property
-    def inspector(self) -> Inspector:
+    def inspector(self) -> InspectorClient:
         """The helper process."""
-        return Inspector(offline=self._screen.app.offline)
+        return InspectorClient(offline=self._screen.app.offline)
 
     def find_missing(self, recipe: Recipe | None) -> list[str]:
         """Find what has to be fetched from a hub before all previews can be shown."""
@@ -176,7 +176,7 @@ class Previews:
             pane.wait(f"{recipe.data.source} is downloaded when you ask for it.", unfetched=True)
             return
         try:
-            preview = await self.inspector.data(recipe, told=self._report_to(pane.mark_stale))
+            preview = await self.inspector.data(recipe, progress=self._report_to(pane.mark_stale))
         except SupersededError:
             return
         except _FAILURES as error:
@@ -223,7 +223,7 @@ class Previews:
             return
         phase = self._phase_index()
         try:
-            costs = await self.inspector.costs(recipe, phase, told=self._report_to(pane.timing))
+            costs = await self.inspector.costs(recipe, phase, progress=self._report_to(pane.timing))
         except SupersededError:
             return
         except _FAILURES as error:

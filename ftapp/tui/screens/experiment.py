@@ -89,7 +89,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         self._repeat: int | None = None  # the one that the user has chosen
         self._shown_repeat = 1
         self._standing: _Standing | None = None
-        self._recipe: recipe.Experiment | None = None
+        self._recipe: recipe.RecipeWithArms | None = None
         self._able: object = None
 
     def body(self) -> Iterable[Widget]:

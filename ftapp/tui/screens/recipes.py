@@ -64,7 +64,6 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     RecipesScreen #columns { height: 1fr; }
     RecipesScreen #choose { width: 37; }
     RecipesScreen.-narrow #choose { width: 45%; min-width: 31; max-width: 35; }
-    RecipesScreen.-narrow #about > * { margin: 0 0 1 0; }
     RecipesScreen.-wide #choose { width: 44; }
     RecipesScreen #about { width: 1fr; }
     RecipesScreen #menu { height: 1fr; margin-top: 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -358,7 +357,7 @@ def _here() -> Path:
 def _wrong_name(name: str) -> str | None:
     from ftapp import recipe
 
-    return recipe.misnamed(_here() / Path(name).expanduser())
+    return recipe.find_name_problem(_here() / Path(name).expanduser())
 
 
 def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:

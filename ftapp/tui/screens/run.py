@@ -20,8 +20,7 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import TASKS, Recipe
 from ftapp.recipe.metrics import metric
 from ftapp.runs import commands, outcome
-from ftapp.runs.history import History
-from ftapp.runs.parallel_reader import SharedFollower
+from ftapp.runs.history import Follower, History
 from ftapp.runs.run_folder import Run
 from ftapp.tui.curves import Curve
 from ftapp.tui.dialogs.ask import Ask
@@ -107,7 +106,7 @@ when this screen or the interface is closed. Commands are carried out at the end
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.run = run
-        self._follower = SharedFollower(run.events_file)
+        self._follower = Follower(run.events_file)
         self._status = "running"
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
@@ -145,9 +144,6 @@ when this screen or the interface is closed. Commands are carried out at the end
         self._show_panes()
         self.query_one("#loss").focus()
         self._follow()
-
-    def on_unmount(self) -> None:
-        self._follower.close()
 
     @work(exclusive=True)
     async def _follow(self) -> None:

@@ -21,7 +21,7 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.local_files import PICTURES
 from ftapp.experiments.listing import Summary, summarize
 from ftapp.recipe import TASKS, Recipe, sources
-from ftapp.rpc.clients import Predictor
+from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.runs.run_folder import Run
 from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.page import Page
@@ -82,7 +82,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.run = run
-        self._predictor: Predictor | None = None
+        self._predictor: PredictorClient | None = None
         self._panes = Container(id="panes")
         self._failed = False
         self._loading = ("", 0.0)  # what is going on, and since when
@@ -123,7 +123,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
         except RecipeError as error:
             self._say(str(error), wrong=True)
             return
-        self._predictor = Predictor(recipe, self.run.folder, offline=self.app.offline)
+        self._predictor = PredictorClient(recipe, self.run.folder, offline=self.app.offline)
         if TASKS[recipe.task].writes:
             pane: Classify | Write = Write(self._predictor)
         else:

@@ -18,8 +18,8 @@ from textual.widgets.option_list import Option
 
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.rpc.clients import Predictor
 from ftapp.rpc.messages import HeldOut, Prediction
+from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
 from ftapp.tui.widgets.scores import Scores
@@ -61,7 +61,7 @@ class Classify(Container):
         Binding("ctrl+t", "examples", "Test examples", tooltip="Try the test split, mistakes first"),
     ]
 
-    def __init__(self, predictor: Predictor, *, images: bool, folder: Path) -> None:
+    def __init__(self, predictor: PredictorClient, *, images: bool, folder: Path) -> None:
         """folder: where to look for images first."""
         super().__init__()
         self._predictor, self._images, self._folder = predictor, images, folder
@@ -191,11 +191,11 @@ class Classify(Container):
             try:
                 if self._images:
                     file = Path(value.strip()).expanduser()
-                    found = await self._predictor.classify(image=file, told=self._tell)
+                    found = await self._predictor.classify(image=file, progress=self._tell)
                     told = await self.query_one(Picture).show(file)
                     self.query_one("#given").border_subtitle = Content(told)
                 else:
-                    found = await self._predictor.classify(text=value, told=self._tell)
+                    found = await self._predictor.classify(text=value, progress=self._tell)
             except (RunError, RecipeError) as error:
                 wrong = str(error)
             if value == self.value:

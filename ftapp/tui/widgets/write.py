@@ -18,8 +18,8 @@ from textual.worker import Worker
 
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.rpc.clients import Predictor
 from ftapp.rpc.messages import Generated
+from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.tui.widgets.prompt import Number, Prompt, Tried
 
 _TITLES = {"trained": "[$primary]Fine-tuned[/]", "base": "[$accent]Before training[/]"}
@@ -32,7 +32,7 @@ class Continuation(VerticalScroll):
     Continuation > Static { height: auto; }
     """
 
-    def __init__(self, predictor: Predictor, model: Literal["trained", "base"], ready: asyncio.Event) -> None:
+    def __init__(self, predictor: PredictorClient, model: Literal["trained", "base"], ready: asyncio.Event) -> None:
         """ready: set once the process can be asked."""
         super().__init__(id=model, classes="pane")
         self.border_title = _TITLES[model]
@@ -57,7 +57,7 @@ class Continuation(VerticalScroll):
             self.border_subtitle = "stopped"
 
     def write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
-        """Begin anew, with `ftapp.rpc.clients.Predictor.generate`."""
+        """Begin anew, with `ftapp.rpc.predictor_client.PredictorClient.generate`."""
         self._writing = self._write(prompt, tokens, temperature, top_k, seed)
 
     @work(exclusive=True)
@@ -75,7 +75,7 @@ class Continuation(VerticalScroll):
                 temperature=temperature,
                 top_k=top_k,
                 seed=seed,
-                told=self._tell,
+                progress=self._tell,
             )
             async with aclosing(pieces):
                 async for piece in pieces:
@@ -118,7 +118,7 @@ class Write(Container):
         Binding("ctrl+n", "another", "Another", tooltip="Write again with the next seed"),
     ]
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: PredictorClient) -> None:
         super().__init__()
         self._predictor = predictor
         self._ready = asyncio.Event()

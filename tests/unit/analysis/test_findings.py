@@ -15,7 +15,7 @@ from ftapp.analysis.statistics import Interval
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.recipe import Finding, Measure
-from ftapp.report.experiment import conclude
+from ftapp.report.experiment import write_result
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Drifted
 from tests.support.recorded_runs import record_run
@@ -168,10 +168,10 @@ def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ({"at_least": None}, "a finding has 'at_least', 'at_most' or both; got neither"),
+        ({"at_least": None}, "neither 'at_least' nor 'at_most' is given; a finding has one of them or both"),
         ({}, "'loss' is of an arm 'against' another"),
         ({"measure": "trainable-share", "against": "A"}, "'trainable-share' is of one arm alone, without 'against'"),
-        ({"measure": "accuracy-after"}, "'step' goes with 'accuracy-after'"),
+        ({"measure": "accuracy-after"}, "'accuracy-after' lacks 'step'; 'step' goes with 'accuracy-after' alone"),
     ],
 )
 def test_findings_that_are_refused(keys: dict[str, object], told: str) -> None:
@@ -187,7 +187,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_finding_is_of_arms_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"finding\.0\.against: a finding is of the recipe's arms; got 'C'"):
+    with pytest.raises(RecipeError, match=r"finding\.0\.against: the recipe has no arm 'C' for a finding"):
         recipe.load(written(tmp_path, RECIPE.replace('against = "A"', 'against = "C"')))
 
 
@@ -196,7 +196,7 @@ def test_an_experiment_tells_what_holds(tmp_path: Path) -> None:
     experiment = experiment_folder.create("mine", None, loaded.to_toml(), ["A", "B"], 1, 1, tmp_path / "runs")
     for arm, losses in (("A", FALLING), ("B", [loss + 0.5 for loss in FALLING])):
         experiment.add(arm, 1, record_run(tmp_path / "runs", losses=losses, batches="b", digest="w"))
-    _, result = conclude(experiment)
+    _, result = write_result(experiment)
     assert [(row["says"], row["holds"]) for row in result["findings"]] == [
         ("the loss stays above", "yes"),
         ("half of the parameters train", "no"),

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ftapp.analysis.metrics.confusion import count_confusion
-from ftapp.training.drift import Drift
-from ftapp.training.instrumented_model import instrumented, values
+from ftapp.training.drift import DriftMeter
+from ftapp.training.instrumented_model import instrument, read_values
 from tests.support.plans import make_plan
 
 
@@ -38,21 +38,21 @@ def test_confusion_counts_each_pair() -> None:
 
 def test_drift_is_the_norm_of_the_change() -> None:
     model, backbone = built()
-    drift = Drift()
+    drift = DriftMeter()
     drift.begin_phase(make_plan(model, backbone, []))
     below, head = model.layers[1:]
     start = flat(below)
-    assert drift.since_start() == [0.0, None]  # a head of zeros has no size to compare with
-    assert drift.step() is None
+    assert drift.measure_run() == [0.0, None]  # a head of zeros has no size to compare with
+    assert drift.measure_step() is None
     moved(below, 1)
     former, former_head = flat(below), flat(head)
     drift.begin_step()
     moved(below, 2)
     moved(head, 3)
-    assert drift.since_start()[0] == pytest.approx(np.linalg.norm(flat(below) - start) / np.linalg.norm(start), 1e-5)
+    assert drift.measure_run()[0] == pytest.approx(np.linalg.norm(flat(below) - start) / np.linalg.norm(start), 1e-5)
     expected = [np.linalg.norm(flat(below) - former), np.linalg.norm(flat(head) - former_head)]
-    assert drift.step() == pytest.approx(expected, 1e-5)
-    assert drift.step() is None
+    assert drift.measure_step() == pytest.approx(expected, 1e-5)
+    assert drift.measure_step() is None
 
 
 def test_drift_goes_back_to_the_start_of_the_run_over_phases() -> None:
@@ -60,13 +60,13 @@ def test_drift_goes_back_to_the_start_of_the_run_over_phases() -> None:
     below, head = model.layers[1:]
     moved(head, 0)
     start, start_head = flat(below), flat(head)
-    drift = Drift()
+    drift = DriftMeter()
     drift.begin_phase(make_plan(model, backbone, ["freeze all", "train head"]))
     moved(head, 1)
-    assert len(drift.since_start()) == 1
+    assert len(drift.measure_run()) == 1
     drift.begin_phase(make_plan(model, backbone, ["train all"]))
     moved(below, 2)
-    assert drift.since_start() == pytest.approx(
+    assert drift.measure_run() == pytest.approx(
         [
             np.linalg.norm(flat(below) - start) / np.linalg.norm(start),
             np.linalg.norm(flat(head) - start_head) / np.linalg.norm(start_head),
@@ -84,9 +84,9 @@ def test_an_instrumented_model_gives_what_the_plain_one_does_and_predictions() -
     model.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
     plain = model.test_on_batch(x, y, return_dict=True)
     for predicts in (True, False):
-        same = instrumented(model, predicts=predicts)
+        same = instrument(model, predicts=predicts)
         same.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
-        metrics, predicted = values(same.test_on_batch(x, y, return_dict=True))
+        metrics, predicted = read_values(same.test_on_batch(x, y, return_dict=True))
         assert metrics == {name: float(value) for name, value in plain.items()}
         if predicts:
             assert predicted is not None

@@ -62,14 +62,13 @@ def test_a_difference_is_found_though_the_batches_scatter_more_than_it() -> None
 @pytest.mark.parametrize(
     ("steps", "phi", "least"), [(100, 0.0, 0.91), (100, 0.5, 0.86), (12, 0.0, 0.91), (12, 0.4, 0.86)]
 )
-def test_intervals_hold_the_truth(steps: int, phi: float, least: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_hold_the_truth(steps: int, phi: float, least: float) -> None:
     """Of the mean of a course that falls; 150 simulated runs, so 0.95 is seen as 0.91 to 0.99."""
-    monkeypatch.setattr(statistics, "_DRAWS", 500)
     random, course = np.random.default_rng(3), 2 * np.exp(-5 * np.linspace(0, 1, steps))
     held = [
-        statistics.estimate_difference([(np.zeros(steps), course + correlated(steps, phi, random))]).contains(
-            course.mean()
-        )
+        statistics.estimate_difference(
+            [(np.zeros(steps), course + correlated(steps, phi, random))], draws=500
+        ).contains(course.mean())
         for _ in range(150)
     ]
     assert np.mean(held) >= least
@@ -145,15 +144,15 @@ def test_ratio_of_variances() -> None:
 
 
 @pytest.mark.parametrize("steps", [32, 130])
-def test_a_loss_that_falls_faster_is_not_less_steady(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_falls_faster_is_not_less_steady(steps: int) -> None:
     """The same noise around two courses, 60 times: the ratio is 1, and its interval holds that."""
-    monkeypatch.setattr(statistics, "_DRAWS", 250)
     random, time = np.random.default_rng(9), np.arange(steps) / 32
     found = []
     for _ in range(60):
         batches = random.normal(0, 0.2, steps)
         a, b = (batches + random.normal(0, 0.05, steps) for _ in range(2))
-        found.append(statistics.estimate_variance_ratio([(a + 2.3 * np.exp(-4 * time), b + 1.1 * np.exp(-2.5 * time))]))
+        pair = a + 2.3 * np.exp(-4 * time), b + 1.1 * np.exp(-2.5 * time)
+        found.append(statistics.estimate_variance_ratio([pair], draws=250))
     assert np.median([each.estimate for each in found]) == pytest.approx(1, abs=0.05)
     assert np.mean([each.contains(1) for each in found]) > 0.8
 

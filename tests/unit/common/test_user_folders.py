@@ -59,8 +59,8 @@ def test_each_folder_is_named_by_a_variable(
 
 def test_the_home_of_an_unknown_user_is_named() -> None:
     for check, value in (
-        (sources.checked, "folder:~nobody-of-this-name/a"),
-        (presets.checked, "~nobody-of-this-name/a"),
+        (sources.resolve, "folder:~nobody-of-this-name/a"),
+        (presets.resolve, "~nobody-of-this-name/a"),
     ):
         with pytest.raises(ValueError, match="begins with ~nobody-of-this-name, a home folder that is not known"):
             check(value)
@@ -71,7 +71,7 @@ def test_a_path_that_is_no_utf8_is_refused_in_escapes(tmp_path: Path) -> None:
         "import os, sys\n"
         "from ftapp.recipe import sources\n"
         "os.chdir(os.fsencode(sys.argv[1]) + b'/caf\\xe9')\n"
-        "try:\n    sources.checked('folder:data')\n"
+        "try:\n    sources.resolve('folder:data')\n"
         "except ValueError as error:\n    print(error)\n"
     )
     folder = tmp_path / "caf\udce9" / "data"

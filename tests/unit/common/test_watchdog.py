@@ -84,7 +84,7 @@ def test_a_stuck_run_ends_as_failed_and_its_log_says_where_it_stood(tmp_path: Pa
         "from ftapp.runs.event_log import EventLog\nfrom ftapp.runs.run_folder import Run\n"
         "run = Run(Path(sys.argv[1]))\n"
         "log = EventLog(run.events_file)\ncontrol = Control(run, log)\n"
-        "worker._end_stuck(log, control, control.clock())('it is stuck')\n"
+        "worker._end_stuck(log, control)('it is stuck')\n"
     )
     ended = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
     assert ended.returncode == 1

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from ftapp import recipe
+from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
-from ftapp.data import preflight, text_file
+from ftapp.data import preflight
 
 
 @pytest.fixture
@@ -86,16 +87,18 @@ def test_a_broken_picture_leaves_neither_run_nor_experiment(options: tuple[str, 
     assert not list(runs.rglob("recipe.toml"))
 
 
-def test_a_large_file_is_told_while_it_is_read(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_told_while_it_is_read(reviews: Path) -> None:
     loaded = recipe.load(
         recipe.find("bert-full"), "quick", [f"data.source=csv:{reviews}", "data.text_column=Text", "data.limit=20"]
     )
     told: list[str] = []
     preflight.check([loaded], lambda activity, done, total: told.append(activity))
     assert told == []
-    monkeypatch.setattr(text_file, "LARGE", 100)
+    rows = [f"{number} {'good ' * 20_000},{'pos' if number % 2 else 'neg'}" for number in range(44)]
+    reviews.write_text("\n".join(["Text,label", *rows]), encoding="utf-8")
     preflight.check([loaded], lambda activity, done, total: told.append(activity))
-    assert told == [f"reading reviews.csv, {reviews.stat().st_size} B", "checking the 20 rows of reviews.csv"]
+    size = formatting.size(reviews.stat().st_size)
+    assert told == [f"reading reviews.csv, {size}", "checking the 44 rows of reviews.csv"]
 
 
 def test_equal_data_are_read_once(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:

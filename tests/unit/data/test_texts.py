@@ -211,10 +211,10 @@ def test_a_folder_and_a_pattern_of_texts(tmp_path: Path) -> None:
     whole = data.documents(spec(f"text:{tmp_path}"), 0)
     assert whole.duplicates == 1
     assert len(whole.train + whole.validation + whole.test) == 49
-    pattern = sources.checked(f"text:{tmp_path}/deep/*.txt")
+    pattern = sources.resolve(f"text:{tmp_path}/deep/*.txt")
     assert len(data.documents(spec(pattern), 0).train) == 18
     with pytest.raises(ValueError, match="a pattern of texts matches at least one file"):
-        sources.checked(f"text:{tmp_path}/none*.txt")
+        sources.resolve(f"text:{tmp_path}/none*.txt")
 
 
 def test_what_is_wrong_with_texts(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment, Options
-from ftapp.report.experiment import conclude
+from ftapp.report.experiment import write_result
 from ftapp.runs import run_folder
 from tests.support.recorded_runs import record_run
 
@@ -68,7 +68,7 @@ def test_options_are_numbers_of_runs(options: Options) -> None:
 
 
 def test_identical_arms_give_an_interval_that_contains_zero(tmp_path: Path) -> None:
-    arms, result = conclude(made(tmp_path))
+    arms, result = write_result(made(tmp_path))
     assert [arm.name for arm in arms] == ["A", "A again", "B"]
     control, other = result["comparisons"]
     assert control["loss"]["low"] <= 0 <= control["loss"]["high"]
@@ -86,7 +86,7 @@ def test_identical_arms_give_an_interval_that_contains_zero(tmp_path: Path) -> N
 
 
 def test_repeats_are_paired_and_speak_of_seeds(tmp_path: Path) -> None:
-    _, result = conclude(made(tmp_path, repeats=3))
+    _, result = write_result(made(tmp_path, repeats=3))
     loss = result["comparisons"][1]["loss"]
     assert loss["of_seeds"]
     assert loss["estimate"] == pytest.approx(0.5 * 1.2)
@@ -95,7 +95,7 @@ def test_repeats_are_paired_and_speak_of_seeds(tmp_path: Path) -> None:
 
 
 def test_arms_of_other_batches_or_weights_are_found_out(tmp_path: Path) -> None:
-    _, result = conclude(made(tmp_path, batches="x", weights="y"))
+    _, result = write_result(made(tmp_path, batches="x", weights="y"))
     assert result["hashes"]["weights"] == [{"A": "w1", "A again": "w1", "B": "y1"}]
     assert "Against A these did not begin from the same weights: B." in result["notes"]
     assert result["comparisons"][1]["loss"] is None
@@ -107,7 +107,7 @@ def test_times_of_runs_that_went_on_at_once_are_not_compared(tmp_path: Path) -> 
     for run in [run for found in experiment.arms().values() for run in found]:
         file = run.folder / "environment.json"
         file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"jobs": 2}), encoding="utf-8")
-    _, result = conclude(experiment)
+    _, result = write_result(experiment)
     assert result["comparisons"][0]["saved"] is None
     assert "--jobs" in result["comparisons"][0]["reasons"]["saved"]
 
@@ -119,7 +119,7 @@ def test_a_repeat_that_lacks_an_arm_is_left_out(tmp_path: Path) -> None:
     assert {name: len(found) for name, found in experiment.arms().items()} == {"A": 1, "A again": 1, "B": 1}
     for member in experiment.members():
         member.run.recipe_file.unlink()
-    arms, result = conclude(experiment)
+    arms, result = write_result(experiment)
     assert (arms, result["report"]) == ([], None)
 
 
@@ -148,7 +148,7 @@ def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
     assert experiment.status(done) == "crashed"  # there is no result
     with experiment.held():
         assert experiment.status(["done", "running"]) == "running"
-    conclude(experiment)
+    write_result(experiment)
     assert experiment.status(done) == "done"
     assert experiment.status(["done", "failed", "done"]) == "failed"
     assert experiment.status(["done", "interrupted", "done"]) == "interrupted"
@@ -178,7 +178,7 @@ def test_a_recipe_without_arms_is_the_only_arm(tmp_path: Path) -> None:
 
 def test_the_list_of_runs_tells_of_experiments(tmp_path: Path) -> None:
     experiment = made(tmp_path)
-    conclude(experiment)
+    write_result(experiment)
     run = experiment.members()[0].run
     file = run.folder / "environment.json"
     told = {"experiment": experiment.folder.name, "arm": "A", "repeat": 1}

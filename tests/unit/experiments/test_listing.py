@@ -1,4 +1,4 @@
-"""Runs summed up from the two ends of their events."""
+"""Runs summed up from their newest events."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from ftapp.cli.app import app
-from ftapp.experiments import listing
 from ftapp.experiments.listing import Summaries, summarize
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import (
-    AnyEvent,
+    Controlled,
     Evaluated,
     Event,
     PhaseEnded,
@@ -27,6 +27,7 @@ from ftapp.runs.events import (
     Stepped,
 )
 from ftapp.runs.run_folder import Run
+from ftapp.runs.status import StatusLog
 from tests.support.recorded_runs import record_run
 
 STARTED = RunStarted(
@@ -77,6 +78,10 @@ def run(tmp_path: Path) -> Run:
     return made
 
 
+def answer(command: str, *, applied: bool = True) -> Controlled:
+    return Controlled(time=300.0, id="x", command=command, applied=applied, step=1)
+
+
 def write(run: Run, *events: Event) -> None:
     log = EventLog(run.events_file)
     for event in events:
@@ -118,32 +123,124 @@ def test_a_refused_run_says_why(run: Run) -> None:
     assert summarize(run).error == "recipe.toml: model.preset: unknown preset"
 
 
-@pytest.mark.parametrize("steps", [(40, 3000, 5000), (9000, 1, 9000), (2, 2, 20000)])
-def test_a_long_run_is_read_at_its_ends_only(run: Run, steps: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    events: list[Event] = [STARTED]
+def long_run(run: Run, log: EventLog, steps: Sequence[int] = (40, 3000, 5000)) -> None:
+    """Write the log of a run of three phases, of some 1.5 MB."""
     first = 1
+    log.write(STARTED)
     for index, count in enumerate(steps):
-        events += [Progressed(time=101.0, activity="keeping features", done=n, total=400) for n in range(400)]
-        events += [phase(f"p{index}", first, count, 100 * (index + 1)), evaluated(first, 5.0)]
-        events += [step(number) for number in range(first, first + count)]
+        for number in range(400):
+            log.write(Progressed(time=101.0, activity="keeping features", done=number, total=400))
+        log.write(phase(f"p{index}", first, count, 100 * (index + 1)))
+        log.write(evaluated(first, 5.0))
+        for number in range(first, first + count):
+            log.write(step(number))
         first += count
-    write(run, *events)
-    reads: list[int] = []
-    window = listing._Windows.at
 
-    def counted(windows: listing._Windows, offset: int) -> list[tuple[int, AnyEvent]]:
-        reads.append(offset)
-        return window(windows, offset)
 
-    monkeypatch.setattr(listing, "_END", 4096)
-    monkeypatch.setattr(listing._Windows, "at", counted)
+def test_a_long_run_is_not_read_as_a_whole(run: Run) -> None:
+    long_run(run, StatusLog(run.events_file, run.status_file))
+    size = run.events_file.stat().st_size
+    with run.events_file.open("r+b") as file:
+        file.write(b"x" * (size - 2**18))  # what is not looked at
     found = summarize(run)
-    assert found.phase == "p2"
+    assert (found.status, found.phase, found.steps, found.progress) == ("crashed", "p2", 8040, 1.0)
     assert found.share == pytest.approx(0.3)
-    assert found.steps == sum(steps)
-    assert found.progress == 1.0
-    assert found.metrics["loss"] == 1.0  # the last step's: evaluations were long ago
-    assert len(reads) * 4096 < run.events_file.stat().st_size / 3
+    assert found.metrics["loss"] == 5.0  # of the last evaluation
+
+
+def test_without_a_status_file_the_log_is_read(run: Run) -> None:
+    long_run(run, EventLog(run.events_file))
+    found = summarize(run)
+    assert (found.status, found.recipe, found.steps, found.metrics["loss"]) == ("crashed", "named", 8040, 5.0)
+    assert (found.phase, found.progress) == ("p2", 1.0)
+    assert found.share == pytest.approx(0.3)
+
+
+def test_a_very_long_run_without_a_status_file_claims_no_phase_that_it_has_left(run: Run) -> None:
+    write(run, STARTED, phase("head", 1, 2, 10), evaluated(1, 5.0), step(1))
+    write(run, *(Progressed(time=101.0, activity="a" * 2**17) for _ in range(80)))
+    assert (summarize(run).phase, summarize(run).steps, summarize(run).metrics["loss"]) == ("head", 1, 1.0)
+    write(run, phase("all", 2, 900, 500), *(step(number) for number in range(2, 902)))
+    found = summarize(run)
+    assert (found.status, found.recipe, found.steps, found.metrics["loss"]) == ("crashed", "named", 901, 1.0)
+    assert (found.phase, found.progress, found.share) == (None, None, None)
+
+
+@pytest.mark.parametrize("steps", [2, 3000])
+def test_what_the_log_holds_behind_the_status_file_counts(run: Run, steps: int) -> None:
+    log = StatusLog(run.events_file, run.status_file)
+    for event in (STARTED, phase("head", 1, 2, 10), step(1), step(2), evaluated(2, 0.5)):
+        log.write(event)
+    write(run, phase("all", 3, steps, 500))  # the process is killed before it replaces the file
+    assert (summarize(run).phase, summarize(run).metrics["loss"]) == ("all", 0.5)
+    write(run, *(step(number) for number in range(3, 3 + steps)), evaluated(2 + steps, 0.25, final=True))
+    found = summarize(run)
+    assert (found.phase, found.share, found.steps, found.metrics["loss"], found.final) == (
+        "all",
+        0.5,
+        2 + steps,
+        0.25,
+        True,
+    )
+    write(run, ended(2 + steps))
+    assert (summarize(run).status, summarize(run).seconds) == ("done", 400.0)
+
+
+def test_a_run_is_paused_while_its_process_lives(run: Run) -> None:
+    log = StatusLog(run.events_file, run.status_file)
+    for event in (STARTED, phase("head", 1, 9, 10), step(1), answer("pause"), answer("checkpoint"), answer("rate")):
+        log.write(event)
+    with run.lock_file.open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert summarize(run).paused
+        log.write(answer("resume"))
+        assert not summarize(run).paused
+        log.write(answer("pause", applied=False))
+        assert not summarize(run).paused
+        log.write(answer("pause"))
+    assert (summarize(run).paused, summarize(run).status) == (False, "crashed")
+
+
+@pytest.mark.parametrize("damage", ["junk", "other", "beyond", "folder", "pipe", "none"])
+def test_a_damaged_status_file_is_passed_over(run: Run, damage: str) -> None:
+    log = StatusLog(run.events_file, run.status_file)
+    for event in (STARTED, phase("head", 1, 2, 10), step(1), step(2), evaluated(2, 0.5, final=True), ended(2)):
+        log.write(event)
+    whole = summarize(run)
+    content = run.status_file.read_bytes()
+    run.status_file.unlink()
+    match damage:
+        case "junk":
+            run.status_file.write_bytes(os.urandom(500))
+        case "other":
+            run.status_file.write_text('{"status": "done"}')
+        case "beyond":
+            run.status_file.write_bytes(content.replace(b'"offset":', b'"offset":9'))
+        case "folder":
+            run.status_file.mkdir()
+        case "pipe":
+            os.mkfifo(run.status_file)
+    assert summarize(run) == whole
+    assert whole.status == "done"
+
+
+def test_a_folder_that_is_removed_ends_no_run(run: Run) -> None:
+    log = StatusLog(run.events_file, run.status_file)
+    log.write(STARTED)
+    run.folder.rename(run.folder.with_name("elsewhere"))
+    for event in (phase("head", 1, 2, 10), step(1), ended(1)):
+        log.write(event)
+    assert summarize(Run(run.folder.with_name("elsewhere"))).status == "done"
+
+
+def test_a_status_file_that_cannot_be_replaced_ends_no_run(run: Run) -> None:
+    run.status_file.mkdir()
+    log = StatusLog(run.events_file, run.status_file)
+    for event in (STARTED, phase("head", 1, 2, 10), step(1), ended(1)):
+        log.write(event)
+    assert summarize(run).status == "done"
+    assert {path.name for path in run.folder.iterdir()} >= {"status.json", "events.jsonl"}
+    assert not list(run.folder.glob(".*"))
 
 
 def test_a_long_run_of_one_phase_with_its_end(run: Run) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from ftapp import recipe
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
-from ftapp.recipe import Experiment
+from ftapp.recipe import RecipeWithArms
 
 RECIPE = """
 title = "t"
@@ -45,7 +45,7 @@ arm."C two phases".phase.rest.steps = 3
 """
 
 
-def loaded(folder: Path, text: str = RECIPE, *overrides: str, profile: str | None = None) -> Experiment:
+def loaded(folder: Path, text: str = RECIPE, *overrides: str, profile: str | None = None) -> RecipeWithArms:
     file = folder / "mine.toml"
     file.write_text(text, encoding="utf-8")
     return recipe.load_experiment(file, profile, overrides)
@@ -97,7 +97,7 @@ def test_all_that_is_wrong_with_all_arms_is_told_at_once(tmp_path: Path) -> None
     assert len(told) == 4
     assert told[0] == "mine.toml: summary: this key is required and is missing"
     assert told[1] == "mine.toml [arm.A full]: model.hed: unknown key; did you mean 'head'?"
-    assert told[2].startswith("mine.toml [arm.B targeted]: phase.finetune.layers.0: a rule begins with")
+    assert told[2].startswith("mine.toml [arm.B targeted]: phase.finetune.layers.0: 'frieze all' begins")
     assert told[3] == "mine.toml [arm.C two phases]: phase.rest.stepz: unknown key; did you mean 'steps'?"
 
 
@@ -106,7 +106,11 @@ def test_all_that_is_wrong_with_all_arms_is_told_at_once(tmp_path: Path) -> None
     [
         ('name = "A full"', "", "arm.0.name: an arm without a name: an arm has a name of"),
         ('name = "A full"', 'name = "a/b"', "'a/b': an arm has a name of letters, digits"),
-        ('name = "A full"', 'name = "B targeted"', "arm.B targeted: arms have different names; got this one twice"),
+        (
+            'name = "A full"',
+            'name = "B targeted"',
+            "arm.B targeted: two arms have this name; arms have different names",
+        ),
         (
             "phase.finetune.layers",
             "phase.finetun.layers",
@@ -120,7 +124,7 @@ def test_arms_that_are_refused(old: str, new: str, told: str, tmp_path: Path) ->
 
 def test_one_arm_is_no_comparison(tmp_path: Path) -> None:
     text = RECIPE.partition("[[arm]]")[0] + '[[arm]]\nname = "A"\n'
-    assert problems(tmp_path, text) == ["mine.toml: arm: a comparison has two arms or more; got 1"]
+    assert problems(tmp_path, text) == ["mine.toml: arm: the recipe has one arm; a comparison has two arms or more"]
     assert problems(tmp_path, RECIPE.partition("[[arm]]")[0] + "[arm]\nname = 'A'\n")[0].startswith(
         "mine.toml: arm: {'name': 'A'} is no list of arms, which are tables such as [[arm]]"
     )

@@ -93,7 +93,7 @@ with feature_cache.open_entry("a", "x") as folder, feature_cache.lock_for_writin
 @pytest.mark.parametrize("given", ["many", "-1", "inf"])
 def test_a_quota_is_a_number(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("FTAPP_FEATURES_GIB", given)
-    with pytest.raises(RunError, match=f"from 0 up; got '{given}'"):
+    with pytest.raises(RunError, match=f"FTAPP_FEATURES_GIB = '{given}' is no number of GiB"):
         feature_cache.read_quota()
 
 

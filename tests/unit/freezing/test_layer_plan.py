@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -12,9 +13,10 @@ from ftapp import recipe
 from ftapp.freezing import freeze
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.freezing.proof import Proof
-from ftapp.training.drift import Drift
-from ftapp.training.last_good import LastGood
-from ftapp.training.layer_rates import multipliers
+from ftapp.training.callbacks.last_good import LastGood
+from ftapp.training.drift import DriftMeter
+from ftapp.training.layer_rates import list_multipliers
+from ftapp.training.state import Position, TrainState
 from tests.support.plans import make_plan
 
 
@@ -67,16 +69,19 @@ def test_variables_of_one_layer_can_train_and_stay() -> None:
     freeze.apply(model, plan)
     assert [each.path for each in model.trainable_variables] == ["below/bias", "classifier/bias"]
     assert plan.trainable_parameters == 5 + 2
-    proof, drift, good = Proof(plan), Drift(), LastGood()
+    proof, drift, good = Proof(plan), DriftMeter(), LastGood()
     drift.begin_phase(plan)
     drift.begin_step()
-    good.begin_phase(plan, 1)
+    session: Any = SimpleNamespace(plan=plan)
+    state = TrainState(position=Position(run_step=1))
+    good.on_phase_begin(session, state)
+    good.on_train_begin(state)
     before = [np.array(variable) for variable in plan.changing]
     train(model)
     found = proof.compare()
     assert (found.frozen, found.changed, found.moved, found.still) == (6, (), 2, ())
     moved = [float(np.linalg.norm(np.array(new) - old)) for new, old in zip(plan.changing, before, strict=True)]
-    assert np.allclose(drift.step() or [], moved)
+    assert np.allclose(drift.measure_step() or [], moved)
     assert good.restore() == 1
     assert all((np.array(new) == old).all() for new, old in zip(plan.changing, before, strict=True))
 
@@ -87,7 +92,7 @@ def test_learning_rates_are_of_the_variables_that_train() -> None:
     phase = recipe.Phase.model_validate(
         {"name": "p", "steps": 1, "learning_rate": {"backbone": 1e-4, "head": 1e-3}},
     )
-    assert [(variable.path, round(factor, 3)) for variable, factor in multipliers(phase, plan)] == [
+    assert [(variable.path, round(factor, 3)) for variable, factor in list_multipliers(phase, plan)] == [
         ("below/bias", 0.1),
         ("classifier/bias", 1.0),
     ]

@@ -24,12 +24,12 @@ def policy() -> Iterator[None]:
 @pytest.mark.parametrize(("speed", "expected"), [(1.9, "bfloat16"), (1.1, "float32"), (0.6, "float32")])
 def test_auto_takes_bfloat16_where_it_is_faster(monkeypatch: pytest.MonkeyPatch, speed: float, expected: str) -> None:
     monkeypatch.setattr(backend, "_native_bfloat16", lambda: "the processor")
-    monkeypatch.setattr(backend, "_bfloat16_speed", lambda: speed)
+    monkeypatch.setattr(backend, "_measure_bfloat16_speed", lambda: speed)
     precision, reason = backend.choose_precision("auto")
     assert precision == expected
     assert f"at {speed} times the speed of float32" in reason
     # Kept: a second probe, on a busier machine, has no say.
-    monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 3.0 - speed)
+    monkeypatch.setattr(backend, "_measure_bfloat16_speed", lambda: 3.0 - speed)
     assert backend.choose_precision("auto") == (precision, reason)
     assert len(list(user_folders.cache().glob("bfloat16-*.kept"))) == 1
 
@@ -41,8 +41,8 @@ def test_auto_takes_bfloat16_where_it_is_faster(monkeypatch: pytest.MonkeyPatch,
 def test_a_damaged_result_of_the_probe_is_measured_anew_and_said(
     content: bytes | str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 1.5)
-    assert backend._kept_bfloat16_speed() == 1.5
+    monkeypatch.setattr(backend, "_measure_bfloat16_speed", lambda: 1.5)
+    assert backend._find_bfloat16_speed() == 1.5
     (file,) = user_folders.cache().glob("bfloat16-*.kept")
     if content == "folder":
         file.unlink()
@@ -51,12 +51,12 @@ def test_a_damaged_result_of_the_probe_is_measured_anew_and_said(
         file.write_bytes(file.read_bytes().replace(b"1.5", b"0.5"))
     else:
         file.write_bytes(content)
-    monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 1.6)
-    assert backend._kept_bfloat16_speed() == 1.6
+    monkeypatch.setattr(backend, "_measure_bfloat16_speed", lambda: 1.6)
+    assert backend._find_bfloat16_speed() == 1.6
     assert "worked out anew" in caplog.text
     if content != "folder":
-        monkeypatch.setattr(backend, "_bfloat16_speed", lambda: 1.7)
-        assert backend._kept_bfloat16_speed() == 1.6
+        monkeypatch.setattr(backend, "_measure_bfloat16_speed", lambda: 1.7)
+        assert backend._find_bfloat16_speed() == 1.6
 
 
 def test_all_who_ask_at_once_get_the_result_of_one_probe(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,9 +69,9 @@ def test_all_who_ask_at_once_get_the_result_of_one_probe(monkeypatch: pytest.Mon
 
     def ask(_: int) -> float:
         everyone.wait()
-        return backend._kept_bfloat16_speed()
+        return backend._find_bfloat16_speed()
 
-    monkeypatch.setattr(backend, "_bfloat16_speed", probe)
+    monkeypatch.setattr(backend, "_measure_bfloat16_speed", probe)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, range(4))) == [1.0] * 4
 
@@ -87,4 +87,4 @@ def test_the_recipe_has_the_last_word() -> None:
 
 
 def test_the_probe_times_this_machine() -> None:
-    assert 0.01 < backend._bfloat16_speed() < 100
+    assert 0.01 < backend._measure_bfloat16_speed() < 100

@@ -43,7 +43,7 @@ def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog: pytest.LogCaptureFixture) -> None:
-    with preset_files.resolved(preset) as place:
+    with preset_files.resolve(preset) as place:
         folder = Path(place)
     assert folder.parent == user_folders.cache() / "converted"
     good = cache_folders.hashes(folder)
@@ -55,7 +55,7 @@ def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog
         content = bytearray(file.read_bytes() if file.exists() else b"one file too many")
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
-        with preset_files.resolved(preset) as place:
+        with preset_files.resolve(preset) as place:
             assert place == str(folder)
             # KerasHub's files hold times of their writing.
             assert set(cache_folders.hashes(folder)) == set(good)
@@ -63,12 +63,12 @@ def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog
         assert "made anew" in caplog.text
     for damaged in good:
         (folder / damaged).write_bytes((folder / damaged).read_bytes()[:-7])
-    with preset_files.resolved(preset):
+    with preset_files.resolve(preset):
         assert cache_folders.matches_manifest(folder)
 
 
 def test_other_users_can_read_what_was_converted(preset: str) -> None:
-    with preset_files.resolved(preset) as place:
+    with preset_files.resolve(preset) as place:
         for path in (Path(place), *Path(place).rglob("*")):
             assert path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH) == stat.S_IRGRP | stat.S_IROTH
         assert Path(place).stat().st_mode & stat.S_IXOTH
@@ -79,7 +79,7 @@ def test_weights_that_cannot_be_kept_are_converted_for_the_time(
 ) -> None:
     user_folders.cache().mkdir()
     (user_folders.cache() / "converted").write_text("in the way")
-    with preset_files.resolved(preset) as place:
+    with preset_files.resolve(preset) as place:
         assert (Path(place) / "config.json").is_file()
     assert not Path(place).exists()
     assert "cannot be written: File exists" in caplog.text
@@ -133,11 +133,11 @@ def test_an_unreachable_hub_is_told_and_its_cache_is_used(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with (
         pytest.raises(HubError, match=r"'hf://a/model' comes from 127\.0\.0\.1, which cannot be reached"),
-        preset_files.resolved("hf://a/model"),
+        preset_files.resolve("hf://a/model"),
     ):
         pass
     monkeypatch.setattr(preset_files, "_hub_cache", lambda preset: tmp_path)
-    with preset_files.resolved("hf://a/model") as place:
+    with preset_files.resolve("hf://a/model") as place:
         assert place == str(tmp_path)
     assert "the copy in its cache is used" in caplog.text
 
@@ -149,7 +149,7 @@ def test_a_dead_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     with (
         pytest.raises(HubError, match="the proxy that http_proxy or https_proxy names"),
-        preset_files.resolved("hf://a/b"),
+        preset_files.resolve("hf://a/b"),
     ):
         pass
 
@@ -157,5 +157,5 @@ def test_a_dead_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("preset", ["hf://a/b/c/d", "hf://a/b..c"])
 def test_a_name_that_no_preset_can_have_is_told_offline_too(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
-    with pytest.raises(HubError, match="has not been downloaded before"), preset_files.resolved(preset):
+    with pytest.raises(HubError, match="has not been downloaded before"), preset_files.resolve(preset):
         pass

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Sequence
 
 import pytest
 
+from ftapp.recipe import Phase
 from ftapp.recipe.layer_rules import Rule, Selections, WeightedLayer, decide, find_unmatched
 from ftapp.recipe.rule_edits import add_rule, count_last_blocks, name_selection, set_last_blocks
 
@@ -79,13 +81,16 @@ def test_the_deciding_rule_is_told() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("frezze all", "a rule begins with 'freeze' or 'train'; got 'frezze all'; did you mean 'freeze'?"),
-        ("freeze", "a rule names what it is about; got 'freeze'"),
-        ("freeze attention &", "every ',' and '&' of a rule stands between two selections"),
-        ("freeze lst:4", "a range is first:N, last:N or blocks"),
-        ("freeze last:x", "a range is first:N, last:N or blocks"),
-        ("freeze a b", "a selection is a group, a range of blocks or a layer's name or glob; got 'a b'"),
-        ("", "a rule begins with"),
+        ("frezze all", "'frezze all' begins with neither 'freeze' nor 'train'; did you mean 'freeze'?"),
+        ("freeze", "'freeze' names no layers; name some"),
+        ("freeze attention &", "'freeze attention &' lacks a selection; every ',' and '&' stands between two"),
+        ("freeze lst:4", "'lst:4' in 'freeze lst:4' is no range; a range is first:N, last:N or blocks"),
+        ("freeze last:x", "'last:x' in 'freeze last:x' is no range"),
+        (
+            "freeze a b",
+            "'a b' in 'freeze a b' is neither a group, a range of blocks, nor a layer's",
+        ),
+        ("", "'' begins with neither"),
     ],
 )
 def test_what_is_no_rule_is_refused(rule: str, message: str) -> None:
@@ -109,10 +114,10 @@ def test_selections_alone_are_read_as_those_of_a_rule() -> None:
     for text in ("head", "attention & !last:3", "layer_norm, head"):
         assert Selections(text).selections == Rule(f"train {text}").selections
     with pytest.raises(
-        ValueError, match=re.escape("a range is first:N, last:N or blocks[A:B]; got 'lst:4' in 'lst:4'")
+        ValueError, match=re.escape("'lst:4' in 'lst:4' is no range; a range is first:N, last:N or blocks[A:B]")
     ):
         Selections("lst:4")
-    with pytest.raises(ValueError, match="stands between two selections; got ''"):
+    with pytest.raises(ValueError, match="'' lacks a selection"):
         Selections("")
     (message,) = find_unmatched([Selections("atention")], LAYERS)
     assert message == "'atention' matches no layer of this model; did you mean 'attention'?"
@@ -192,3 +197,20 @@ def test_blocks_at_the_end_are_thawed_and_frozen_one_by_one(rules: list[str], co
         assert count_last_blocks(rules, LAYERS) == count
     outside = [path for path in before if not path.startswith("transformer")]
     assert [path for path in training(*rules) if not path.startswith("transformer")] == outside
+
+
+def test_parsed_rules_are_strings_and_are_parsed_once() -> None:
+    rule = Rule(" train attention & last:4 ")
+    assert rule == "train attention & last:4"
+    assert rule.trainable
+    assert Rule(rule) is rule
+    assert not Rule("freeze train_this").trainable
+    assert pickle.loads(pickle.dumps(rule)).selections == rule.selections
+
+
+def test_a_table_of_rates_keeps_its_order_and_keys_as_they_are_written() -> None:
+    rates = {"head": 1e-3, "all": 1e-4, " head ": 1e-5}
+    phase = Phase.model_validate({"name": "p", "steps": 1, "learning_rate": rates})
+    assert list(phase.rates.items()) == list(rates.items())
+    assert phase.model_dump()["learning_rate"] == rates
+    assert Phase.model_validate({"name": "p", "steps": 1, "learning_rate": 1e-3}).rates == {"all": 1e-3}

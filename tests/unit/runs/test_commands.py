@@ -18,7 +18,8 @@ from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Controlled, RunEnded
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import STOP_SIGNALS, Run
+from ftapp.runs.launcher import STOP_SIGNALS
+from ftapp.runs.run_folder import Run
 
 
 @pytest.fixture
@@ -33,7 +34,9 @@ def run(tmp_path: Path) -> Iterator[Run]:
 @pytest.fixture
 def taken(run: Run) -> Iterator[Control]:
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    yield Control(run, EventLog(run.events_file))
+    control = Control(run, EventLog(run.events_file), count_steps=lambda: 7)
+    control.handle_signals()
+    yield control
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -50,18 +53,17 @@ def refuse(command: AnyCommand) -> str | None:
 def test_commands_are_carried_out_once_and_in_order(run: Run, taken: Control) -> None:
     done: list[AnyCommand] = []
 
-    def obey(command: AnyCommand) -> str | None:
+    def apply_command(command: AnyCommand) -> str | None:
         done.append(command)
         return None
 
-    assert taken.heed(obey)
+    assert taken.process_commands(apply_command)
     given: list[AnyCommand] = [Checkpoint(), Rate(base=0.25), Checkpoint()]
     for command in given:
         commands.send(run, command)
     commands.send(run, given[1])  # the same once more
-    taken.steps = 7
-    assert taken.heed(obey)
-    assert taken.heed(obey)
+    assert taken.process_commands(apply_command)
+    assert taken.process_commands(apply_command)
     assert done == given
     told = [event for event in read(run.events_file) if isinstance(event, Controlled)]
     assert [event.id for event in told] == [command.id for command in given]
@@ -75,7 +77,7 @@ def test_what_is_not_done_is_answered_with_the_reason(run: Run, taken: Control) 
     commands.send(run, Resume())
     with run.control_file.open("ab") as file:
         file.write(b'{"command":"dance","id":"a"}\n\xff{\n{"command":"rate","id":"b","base":-1}\n')
-    assert taken.heed(refuse)
+    assert taken.process_commands(refuse)
     commands.send(run, Checkpoint())
     taken.close()
     found = answers(run)
@@ -90,10 +92,10 @@ def test_what_is_not_done_is_answered_with_the_reason(run: Run, taken: Control) 
 
 def test_half_a_line_waits_for_its_end(run: Run, taken: Control) -> None:
     run.control_file.write_bytes(b'{"command":"stop",')
-    assert not taken.wanted()
+    assert not taken.should_stop()
     with run.control_file.open("ab") as file:
         file.write(b'"id":"a"}\n')
-    assert taken.wanted()
+    assert taken.should_stop()
     assert answers(run) == [("stop", True, None)]
 
 
@@ -115,7 +117,7 @@ def test_a_pause_lasts_until_a_command_or_a_signal(run: Run, taken: Control, way
     other = threading.Thread(target=end)
     before, begun = taken.clock(), time.perf_counter()
     other.start()
-    goes_on = taken.heed(refuse)
+    goes_on = taken.process_commands(refuse)
     other.join()
     assert goes_on == (way_out == "resume")
     assert answers(run)[:2] == [("pause", True, None), ("pause", False, "it is paused already")]
@@ -127,16 +129,16 @@ def test_a_pause_lasts_until_a_command_or_a_signal(run: Run, taken: Control, way
 def test_a_stop_is_a_wish_that_is_known_at_once(run: Run, taken: Control) -> None:
     commands.send(run, Stop())
     commands.send(run, Stop())
-    assert taken.wanted()
+    assert taken.should_stop()
     assert answers(run) == [("stop", True, None), ("stop", False, "it is ending already")]
-    assert not taken.heed(refuse)
+    assert not taken.process_commands(refuse)
 
 
 def test_a_signal_is_a_wish_also_where_what_it_raises_is_swallowed(taken: Control) -> None:
-    assert not taken.wanted()
+    assert not taken.should_stop()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-    assert taken.wanted()
+    assert taken.should_stop()
 
 
 def test_a_run_that_has_ended_takes_no_commands(tmp_path: Path) -> None:

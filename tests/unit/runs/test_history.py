@@ -6,7 +6,6 @@ import math
 import random
 from array import array
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -60,18 +59,17 @@ def test_columns_hold_what_the_events_do() -> None:
 
 
 def test_a_step_that_counts_is_there_whoever_looks_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps, later, seen = Steps(), Steps(), []
-    later.extend([step(2), step(3)])
-    steps.append(step(1))
-    join = steps_module._joined
+    join, seen = steps_module._joined, []
 
-    def looked_at(column: array[Any], values: array[Any]) -> array[Any]:
+    def looked_at(column: array[Any], values: bytes | array[Any]) -> array[Any]:
         joined = join(column, values)
         seen.append(list(steps))  # as another thread may
         return joined
 
+    steps = Steps()
+    steps.append(step(1))
     monkeypatch.setattr(steps_module, "_joined", looked_at)
-    steps.join(later)
+    steps.extend([step(2), step(3)])
     assert seen[:-1] == [[step(1)]] * 7
     assert seen[-1] == [step(1), step(2), step(3)]
 
@@ -101,40 +99,6 @@ def test_events_together_tell_the_same_as_one_by_one() -> None:
     assert together.evaluations == one_by_one.evaluations
     assert together.summary() == one_by_one.summary()
     assert together.summary()["peak_memory"] == 2**33 + 39
-
-
-def test_a_history_takes_in_a_later_one() -> None:
-    events: list[AnyEvent] = [
-        PhaseStarted(
-            time=0.0,
-            phase="a",
-            first_step=1,
-            steps=9,
-            epochs=1.0,
-            trainable=1,
-            parameters=2,
-            trainable_layers=[],
-        ),
-        step(1),
-        evaluation(1),
-        step(2, 0.5),
-        evaluation(2),
-        step(3),
-        RunEnded(time=9.0, status="done", steps=3, seconds=1.0),
-    ]
-    whole = History.of(events)
-    for cut in range(len(events) + 1):
-        history = History.of(events[:cut])
-        with memoryview(history.steps.loss) as view:
-            before = list(view)
-            history.extend(History.of(events[cut:]))
-            assert list(view) == before
-        assert list(history.steps) == list(whole.steps)
-        assert (history.phases, history.evaluations, history.ended) == (
-            whole.phases,
-            whole.evaluations,
-            whole.ended,
-        )
 
 
 def test_a_follower_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.run_folder import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder
+from ftapp.runs.run_folder import Run
 
 
-class Process:
-    """In the place of a run's process: remembers the signals that it is sent."""
+class Remembering:
+    """A launcher that starts nothing and remembers what it is asked for."""
 
     def __init__(self) -> None:
         self.sent: list[int] = []
 
-    def send_signal(self, number: int) -> None:
-        self.sent.append(number)
+    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
+        raise NotImplementedError
+
+    def alive(self, job: JobFolder) -> bool:
+        return True
+
+    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
+        self.sent.append(AT_ONCE if at_once else signal.SIGINT)
+
+    def wait(self, job: JobFolder) -> int:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -33,45 +44,46 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         signal.signal(number, handler)
 
 
-def reached(context: Interruption) -> Process:
-    process = Process()
-    context.reaches(process)  # type: ignore[arg-type]
-    return process
+RUN = Run(Path("run"))
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_storm_of_signals_is_one_request(number: int, clock: list[float]) -> None:
-    with Interruption() as context:
-        process = reached(context)
+    launcher = Remembering()
+    with Interruption(launcher) as context:
+        context.add(RUN)
         for _ in range(20):
             os.kill(os.getpid(), number)
             clock[0] += 0.9
         assert context.requested
-        assert set(process.sent) == {signal.SIGINT}
-        assert len(context.news()) == 1
+        assert set(launcher.sent) == {signal.SIGINT}
+        assert len(context.take_messages()) == 1
 
 
 def test_sigterm_never_ends_at_once_and_ctrl_c_after_a_second_does(clock: list[float]) -> None:
-    with Interruption() as context:
-        process = reached(context)
+    launcher = Remembering()
+    with Interruption(launcher) as context:
+        context.add(RUN)
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
             clock[0] += 30
         os.kill(os.getpid(), signal.SIGINT)  # as batch systems send before or after it
-        assert AT_ONCE not in process.sent
+        assert AT_ONCE not in launcher.sent
         clock[0] += 1
         os.kill(os.getpid(), signal.SIGINT)
-        assert process.sent[-1] == AT_ONCE
+        assert launcher.sent[-1] == AT_ONCE
 
 
 def test_a_run_that_starts_as_a_signal_comes_is_asked_too(clock: list[float]) -> None:
-    with Interruption() as context:
+    launcher = Remembering()
+    with Interruption(launcher) as context:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert reached(context).sent == [signal.SIGINT]
+        context.add(RUN)
+        assert launcher.sent == [signal.SIGINT]
 
 
 def test_once_asked_to_end_a_command_is_not_ended_by_more_signals(clock: list[float]) -> None:
-    with Interruption():
+    with Interruption(Remembering()):
         os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN

@@ -130,14 +130,6 @@ def test_columns_of_metrics_are_nan_where_a_step_has_none() -> None:
     assert steps[-2:] == [step(4, recall=0.1), step(5, f1=0.7, recall=0.2)]
 
 
-def test_steps_that_join_keep_each_metric_in_its_place() -> None:
-    steps, later = Steps(), Steps()
-    steps.extend([step(1, f1=0.5)])
-    later.extend([step(2, recall=0.25), step(3)])
-    steps.join(later)
-    assert list(steps) == [step(1, f1=0.5), step(2, recall=0.25), step(3)]
-
-
 def test_a_damaged_file_makes_no_column_for_each_of_many_names() -> None:
     steps = Steps()
     steps.extend([step(number, **{f"metric_{number}": 1.0}) for number in range(1, 200)])

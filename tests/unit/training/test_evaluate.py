@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
-from ftapp.training import evaluate
-from ftapp.training.instrumented_model import instrumented
+from ftapp.training.evaluate import evaluate
+from ftapp.training.instrumented_model import instrument
 
 
 def test_loss_accuracy_and_confusion_are_those_of_scikit_learn() -> None:
@@ -19,11 +19,11 @@ def test_loss_accuracy_and_confusion_are_those_of_scikit_learn() -> None:
     random = np.random.default_rng(1)
     x, y = random.normal(0, 2, (23, 5)).astype("float32"), random.integers(0, 3, 23)
     inputs = keras.Input((5,))
-    model = instrumented(keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(inputs)), predicts=True)
+    model = instrument(keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(inputs)), predicts=True)
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     dataset: Any = SimpleNamespace(inputs=lambda rows, _: x[rows], targets=lambda rows: y[rows])
     batches = np.split(np.arange(23), [8, 16])
-    measured = evaluate.measure(model, dataset, batches, 3, lambda done, of: True)
+    measured = evaluate(model, dataset, batches, 3, lambda done, of: True)
     assert measured is not None
     probabilities = model.predict_on_batch(x)
     predicted = probabilities.argmax(axis=1)

@@ -69,14 +69,14 @@ def by_path(made: LayerPlan, **keys: Any) -> dict[str, float | None]:
 )
 def test_depth_counts_the_blocks_above_a_layer(make: Any, ends: dict[str, int]) -> None:
     layers = plan_of(make()).descriptions
-    depth = dict(zip([layer.path for layer in layers], layer_rates.depths(layers), strict=True))
+    depth = dict(zip([layer.path for layer in layers], layer_rates.find_depths(layers), strict=True))
     assert {layer.block: depth[layer.path] for layer in layers if layer.block is not None} == {0: 3, 1: 2, 2: 1}
     assert {path: found for path, found in depth.items() if path in ends} == ends
 
 
 def test_what_lies_between_blocks_counts_with_the_lower_one() -> None:
     layers = plan_of(densenet()).descriptions
-    depth = dict(zip([layer.path for layer in layers], layer_rates.depths(layers), strict=True))
+    depth = dict(zip([layer.path for layer in layers], layer_rates.find_depths(layers), strict=True))
     # Four blocks in three stacks of 1, 2 and 1.
     assert [depth[f"{name}_conv"] for name in ("conv1", "stack1_block1_1", "transition1")] == [5, 4, 4]
     assert [depth[f"{name}_bn"] for name in ("stack2_block2_1", "transition2", "stack3_block1_1")] == [2, 2, 1]
@@ -114,24 +114,24 @@ def test_decay_multiplies_what_the_table_gives() -> None:
 
 def test_problems_name_selections_that_match_nothing_and_layers_without_a_rate() -> None:
     made = plan_of(bert(), "freeze embeddings")
-    assert layer_rates.problems(phase(learning_rate=1e-3), made) == []
-    assert layer_rates.problems(phase(learning_rate={"all": 1e-5, "hed": 1e-3}), made) == [
+    assert layer_rates.find_problems(phase(learning_rate=1e-3), made) == []
+    assert layer_rates.find_problems(phase(learning_rate={"all": 1e-5, "hed": 1e-3}), made) == [
         "'hed' matches no layer of this model; did you mean 'head'?"
     ]
     # Frozen layers, here the embeddings, need none.
     blocks = {"blocks[:]": 1e-5, "pooler": 1e-4}
-    assert layer_rates.problems(phase(learning_rate={**blocks, "head": 1e-3}), made) == []
-    assert layer_rates.problems(phase(learning_rate=blocks), made) == [
+    assert layer_rates.find_problems(phase(learning_rate={**blocks, "head": 1e-3}), made) == []
+    assert layer_rates.find_problems(phase(learning_rate=blocks), made) == [
         "every layer that trains has a learning rate; no selection reaches 'classifier'; "
         "put 'all' first, for example all = 1e-05"
     ]
-    (message,) = layer_rates.problems(phase(learning_rate={"head": 1e-3}), made)
+    (message,) = layer_rates.find_problems(phase(learning_rate={"head": 1e-3}), made)
     assert "no selection reaches 'transformer_layer_0/self_attention_layer/query' and 24 more;" in message
 
 
 def test_every_variable_that_trains_has_a_multiplier_and_no_other() -> None:
     made = plan_of(resnet(), "freeze first:1")
-    found = layer_rates.multipliers(phase(learning_rate={"all": 0.5, "head": 2.0}, layer_decay=0.5), made)
+    found = layer_rates.list_multipliers(phase(learning_rate={"all": 0.5, "head": 2.0}, layer_decay=0.5), made)
     by_name = {variable.path: multiplier for variable, multiplier in found}
     expected = {variable.path for decision in made.trained_layers for variable in decision.layer._trainable_variables}
     assert set(by_name) == expected

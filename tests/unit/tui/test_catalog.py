@@ -65,7 +65,7 @@ def test_other_toml_files_are_no_recipes(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[model]\npreset = ", "a recipe is TOML"),
+        ("[model]\npreset = ", "this is not TOML"),
         ('title = "x"\n[model]\npreset = "nothing"\n', "this key is required"),
         ('task = "imagery"\n', "unknown value 'imagery'"),
         ("[[phase]]\nname = 1\n\xff", ""),

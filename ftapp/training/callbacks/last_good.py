@@ -11,8 +11,10 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models.layers import size_of
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.session import PhaseSession
+from ftapp.training.state import TrainState
 
 # A copy is made when the time since the last is so many times what that took: at most 1% of the training.
 _SPACING = 100
@@ -31,7 +33,7 @@ class _Copy:
         return all(np.isfinite(value).all() for value in self.values)
 
 
-class LastGood:
+class LastGood(Callback):
     """Copies a phase's weights now and then while it trains, and puts them back when its loss is not finite.
 
     A copy is good once a loss was computed with its weights, or with later ones, and was finite.
@@ -43,31 +45,45 @@ class LastGood:
         self._pending: _Copy | None = None
         self._due = 0.0
 
-    def begin_phase(self, plan: LayerPlan, step: int) -> None:
-        """Copy the weights that a phase begins with, after `step` steps of the run, unless these are its first."""
-        self._variables = plan.changing
+    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Take the variables that the phase changes in the place of those of the phase before."""
+        self._variables = session.plan.changing
         self._good = self._pending = None
         self._due = 0.0
-        self.offer(step)
 
-    def offer(self, step: int) -> None:
+    def on_train_begin(self, state: TrainState) -> None:
+        """Copy the weights that the phase begins with, unless these are the run's first."""
+        step = state.position.run_step
+        self._offer(step)
+        if state.evaluated and state.evaluated.step == step:
+            self.confirm(step)
+
+    def on_step_begin(self, state: TrainState) -> None:
+        """Copy the weights if it is time to."""
+        self._offer(state.position.run_step)
+
+    def _offer(self, step: int) -> None:
         """Copy the weights as they are after `step` steps, if it is time to. Waits for the device if it does."""
-        begun = time.perf_counter()
-        if step == 0 or begun < self._due or self._pending:
+        start = time.perf_counter()
+        if step == 0 or start < self._due or self._pending:
             return
         if psutil.virtual_memory().available >= _ROOM * _BYTES * size_of(self._variables):
             values = [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in self._variables]
             self._pending = _Copy(step, values)
-        ended = time.perf_counter()
-        self._due = ended + _SPACING * (ended - begun)
+        end = time.perf_counter()
+        self._due = end + _SPACING * (end - start)
 
     def confirm(self, step: int) -> None:
-        """A finite loss was computed with the weights as they are after `step` steps."""
+        """Take in that a finite loss was computed with the weights as they are after `step` steps."""
         if self._pending and self._pending.step <= step:
             self._good, self._pending = self._pending, None
 
     def restore(self) -> int | None:
-        """Put the last good weights back. Returns the steps that they have behind them; None when there are none."""
+        """Put the last good weights back.
+
+        Returns:
+            The steps that they have behind them; None when there are no such weights.
+        """
         copy = self._good or (self._pending if self._pending and self._pending.is_finite else None)
         if copy is None:
             return None

@@ -1,0 +1,104 @@
+"""What is asked of the inspector: structures, costs, previews, plans and range tests of a recipe. Imports no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ftapp.common.downloads import Progress
+from ftapp.recipe import Recipe
+from ftapp.rpc import structure_cache
+from ftapp.rpc.client import HelperClient, pass_on
+from ftapp.rpc.messages import Costs, Grid, Preview, Rewritten, Structure, Survey, Timing, Tokens
+from ftapp.rpc.service import Line
+
+
+class InspectorClient(HelperClient):
+    """Structures, costs and previews for a recipe that is being edited (`ftapp.workers.inspector`).
+
+    Each method raises RecipeError when the recipe does not fit its model or data, RunError when something cannot be
+    had, SupersededError when a newer call of the same method has taken its place, CrashedError when the process ended;
+    the next call starts another.
+    """
+
+    def __init__(self, *, offline: bool = False) -> None:
+        super().__init__("ftapp.workers.inspector", offline=offline, makes_files=True)
+
+    async def structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
+        """The layers of the model; from the cache on disk, without the process, when it was asked for before."""
+        if kept := structure_cache.load(recipe):
+            return kept
+        return await self._ask(recipe.backend, Structure, "structure", progress, recipe=recipe.to_toml())
+
+    async def costs(
+        self, recipe: Recipe, phase: int, layers: Sequence[str] | None = None, progress: Progress | None = None
+    ) -> Costs:
+        """What a phase, by its index, costs. layers: rules in place of those that the recipe gives it."""
+        parameters = {"recipe": recipe.to_toml(), "phase": phase, "layers": layers and list(layers)}
+        return await self._ask(recipe.backend, Costs, "costs", progress, **parameters)
+
+    async def timing(self, recipe: Recipe, phase: int, progress: Progress | None = None) -> Timing:
+        """Time real steps of a phase: three, and two forward passes. Later costs are derived from them."""
+        return await self._ask(recipe.backend, Timing, "timing", progress, recipe=recipe.to_toml(), phase=phase)
+
+    async def data(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Preview:
+        """Splits, classes and the first training examples. Needs no Keras."""
+        return await self._ask(recipe.backend, Preview, "data", progress, recipe=recipe.to_toml(), examples=examples)
+
+    async def tokens(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Tokens:
+        """Token counts of the texts that `data` shows."""
+        return await self._ask(recipe.backend, Tokens, "tokens", progress, recipe=recipe.to_toml(), examples=examples)
+
+    async def augment(self, recipe: Recipe, images: int = 3, views: int = 4, progress: Progress | None = None) -> Grid:
+        """A grid of augmented training images; without [augment] the images alone."""
+        parameters = {"recipe": recipe.to_toml(), "images": images, "views": views}
+        return await self._ask(recipe.backend, Grid, "augment", progress, **parameters)
+
+    async def rewrite(self, recipe: Recipe, texts: int = 3, progress: Progress | None = None) -> tuple[Rewritten, ...]:
+        """The first training texts and what [augment], which the recipe has, makes of them."""
+        return await self._ask(
+            recipe.backend, tuple[Rewritten, ...], "rewrite", progress, recipe=recipe.to_toml(), texts=texts
+        )
+
+    async def survey(self, recipe: Recipe, progress: Progress | None = None) -> Survey:
+        """The classes of a classifier's data, and how the features of its pretrained model's blocks fit them."""
+        return await self._ask(recipe.backend, Survey, "survey", progress, recipe=recipe.to_toml())
+
+    async def plan(self, recipe: Recipe, progress: Progress | None = None) -> dict[str, Any]:
+        """What a run of the recipe will do and cost (`ftapp.workers.planner.plan`), by timing a few of its steps."""
+        return await self._ask(recipe.backend, dict[str, Any], "plan", progress, recipe=recipe.to_toml())
+
+    async def find_rate(
+        self,
+        recipe: Recipe,
+        phase: int,
+        rates: tuple[float, float],
+        steps: int,
+        on_step: Callable[[float, float], None],
+        progress: Progress,
+    ) -> dict[str, Any]:
+        """Test the learning rate of a phase (`ftapp.training.lr_range_test.test`).
+
+        It trains the phases before, so the process has little time for other requests meanwhile.
+
+        Args:
+            recipe: The recipe to test.
+            phase: The index of one of its phases.
+            rates: The first and the last learning rate.
+            steps: How many steps the test has.
+            on_step: Called with the rate and the loss of each step.
+            progress: Called with what is being done.
+
+        Returns:
+            The curve of the test, suggestions, and under what conditions they came about.
+        """
+
+        def hear(line: Line) -> None:
+            if "step" in line:
+                on_step(*line["step"])
+            else:
+                pass_on(progress)(line)
+
+        service = await self._start(recipe.backend)
+        parameters = {"recipe": recipe.to_toml(), "phase": phase, "rates": rates, "steps": steps}
+        return dict(await service.ask("find-rate", hear, **parameters))

@@ -1,0 +1,110 @@
+"""Launchers start the processes of runs and experiments, and reach them while they live.
+
+A launcher is what differs between this machine and another place where runs may go, such as a batch system. Everything
+else reads a run's folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from ftapp.common.processes import child_environment, python_module
+
+# By all of these people, batch systems and process managers ask a run to end: once or often makes no difference.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
+# By this one a command tells its runs that its user does not want to wait for the model either.
+AT_ONCE = signal.SIGQUIT
+
+
+class JobFolder(Protocol):
+    """A folder with a process of its own: a run or an experiment."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder, which is the process's argument."""
+
+    @property
+    def worker(self) -> str:
+        """The module that is the process's main."""
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that is locked while the process lives."""
+
+    @property
+    def log_file(self) -> Path:
+        """The file that takes the process's stdout and stderr."""
+
+
+class Launcher(Protocol):
+    """Starts jobs, and reaches those that it has started."""
+
+    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
+        """Start a job's process, which outlives this one.
+
+        Args:
+            job: A run or an experiment whose folder is complete.
+            environment: Variables that the process gets beside this one's own.
+
+        Raises:
+            OSError: The process cannot be started.
+        """
+
+    def alive(self, job: JobFolder) -> bool:
+        """Return whether a job's process lives."""
+
+    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
+        """Ask a job to end. Nothing happens when it has ended.
+
+        Args:
+            job: One that this launcher has started.
+            at_once: Whether it ends without saving; else it ends after its current step and saves.
+        """
+
+    def wait(self, job: JobFolder) -> int:
+        """Wait until a job's process has ended, and return its exit code."""
+
+
+class LocalLauncher:
+    """Starts jobs as processes on this machine, each in a session of its own."""
+
+    def __init__(self) -> None:
+        self._processes: dict[Path, subprocess.Popen[bytes]] = {}
+
+    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
+        """Start a job's process. It inherits the lock, so it counts as alive from the moment it is started."""
+        with job.lock_file.open("wb") as lock, job.log_file.open("ab") as log:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # The child inherits the mask and lifts it when it can answer signals.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
+            try:
+                self._processes[job.folder] = subprocess.Popen(
+                    python_module(job.worker, str(job.folder)),
+                    env=child_environment(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=[lock.fileno()],
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def alive(self, job: JobFolder) -> bool:
+        """Return whether a job's process lives, and collect its end if it does not."""
+        return self._processes[job.folder].poll() is None
+
+    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
+        """Send a job's process SIGINT, or AT_ONCE if it is to end without saving."""
+        with suppress(ProcessLookupError):
+            self._processes[job.folder].send_signal(AT_ONCE if at_once else signal.SIGINT)
+
+    def wait(self, job: JobFolder) -> int:
+        """Wait until a job's process has ended, and return its exit code: -N if signal N has ended it."""
+        return self._processes[job.folder].wait()

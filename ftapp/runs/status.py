@@ -1,0 +1,97 @@
+"""status.json: the newest events of a run that a list of runs shows, so that nobody has to look for them in its log.
+
+The run's process replaces the file as a whole at each of these events but steps. What is missing in it stands in the
+log behind `Snapshot.offset`: the steps since, and an event after which the file could not be replaced.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from ftapp.common.full_disk import FullDisk
+from ftapp.common.safe_files import UNREADABLE, read_bytes
+from ftapp.runs import outcome
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import AnyEvent, Controlled, Count, Evaluated, Event, PhaseStarted, RunEnded, RunStarted, Stepped
+from ftapp.runs.history import History
+
+_KINDS = (RunStarted, PhaseStarted, Evaluated, Controlled, RunEnded)
+_SENT = ("pause", "resume", "stop")  # commands that decide whether a run is paused
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What status.json holds.
+
+    Attributes:
+        offset: How many bytes of the log it covers.
+        events: The newest event of each kind that a list shows, in the order of time.
+        doubtful: Whether the result has warnings; None before there is one.
+    """
+
+    offset: Count
+    events: list[AnyEvent]
+    doubtful: bool | None = None
+
+
+def load(path: Path) -> Snapshot | None:
+    """Return what a status.json holds; None where there is none or it cannot be read.
+
+    Args:
+        path: The file.
+    """
+    try:
+        return msgspec.json.decode(read_bytes(path), type=Snapshot)
+    except (OSError, *UNREADABLE):
+        return None
+
+
+class StatusLog(EventLog):
+    """A log of events that keeps status.json beside it."""
+
+    def __init__(self, path: Path, status_file: Path, disk: FullDisk | None = None) -> None:
+        """Open the log.
+
+        Args:
+            path: The file of events.
+            status_file: The status.json to replace.
+            disk: Lets `write` wait while the disk is full.
+        """
+        super().__init__(path, disk)
+        self._path, self._status_file = path, status_file
+        self._latest: dict[type[Event], AnyEvent] = {}
+
+    def write(self, event: Event) -> None:
+        """Append an event, and replace status.json if a list shows it."""
+        super().write(event)
+        if isinstance(event, Stepped):
+            self._latest[Stepped] = event
+        elif isinstance(event, _KINDS) and not (isinstance(event, Controlled) and not _decides(event)):
+            self._latest[type(event)] = event
+            self._replace()
+
+    def _replace(self) -> None:
+        """Replace the file, if that is possible: the log has all of it.
+
+        It is not flushed to the disk: after a power cut a list reads the log.
+        """
+        ended = self._latest.get(RunEnded)
+        snapshot = Snapshot(
+            offset=self.offset,
+            events=sorted(self._latest.values(), key=lambda each: each.time),
+            doubtful=None if ended is None else outcome.is_doubtful(History.of_file(self._path)),
+        )
+        scratch = self._status_file.with_name(f".{self._status_file.name}.tmp")
+        try:
+            scratch.write_bytes(msgspec.json.encode(snapshot))
+            scratch.replace(self._status_file)
+        except OSError:
+            with suppress(OSError):
+                scratch.unlink()
+
+
+def _decides(event: Controlled) -> bool:
+    """Whether an answer to a command says that the run is paused or not."""
+    return event.applied and event.command in _SENT

@@ -1,0 +1,101 @@
+"""Commands to the run, carried out between steps: pause and resume, the learning rate, checkpoints, stop."""
+
+from __future__ import annotations
+
+import time
+
+from ftapp.common.safe_files import reason
+from ftapp.models import saved_model
+from ftapp.models.build import Pretrained
+from ftapp.recipe import Phase
+from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Rate
+from ftapp.runs.event_log import EventLog, ProgressLog
+from ftapp.runs.events import Checkpointed
+from ftapp.runs.run_folder import Run
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.state import TrainState
+
+# A commanded learning rate is at most so many times the phase's own, and at most so high.
+_MOST_TIMES, _MOST = 100, 10.0
+
+
+class Commands(Callback):
+    """Carries out what was sent to the run, between steps and while the run prepares or evaluates."""
+
+    def __init__(self, run: Run, pretrained: Pretrained, log: EventLog, control: Control, steps: StepLog) -> None:
+        self._run, self._pretrained, self._log, self._control, self._steps = run, pretrained, log, control, steps
+        self._progress = ProgressLog(log)
+        self._session: PhaseSession
+        self._state: TrainState
+
+    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Apply commands to this phase from now on."""
+        self._session, self._state = session, state
+
+    def on_train_begin(self, state: TrainState) -> None:
+        """Process what came before the first step."""
+        self._process()
+
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Process what came meanwhile, unless the run ends with this step."""
+        if not self._control.should_stop():
+            self._process()
+
+    def report(self, activity: str, done: int, total: int) -> bool:
+        """Write progress and process commands.
+
+        Returns:
+            Whether the run goes on.
+        """
+        self._progress(activity, done, total)
+        return self._process()
+
+    def _process(self) -> bool:
+        """Have the commands that have come carried out. Returns whether the run goes on."""
+        if self._control.has_work():
+            self._steps.flush()
+        return self._control.process_commands(self._apply)
+
+    def _apply(self, command: AnyCommand) -> str | None:
+        """Carry out a command. Returns the reason why not, None where it was carried out."""
+        phase = self._session.phase
+        match command:
+            case Rate():
+                if self._state.position.step == self._session.steps:
+                    return f"phase '{phase.name}' has no step left"
+                if refusal := check_rate(command.base, phase):
+                    return refusal
+                self._state.rate_factor = command.base / phase.base_rate
+            case Checkpoint():
+                return self._save_checkpoint()
+        return None
+
+    def _save_checkpoint(self) -> str | None:
+        """Save the model. Returns the reason why not, None where it was saved."""
+        session, step = self._session, self._state.position.run_step
+        folder = self._run.checkpoint_folder(step)
+        if folder.exists():
+            return f"the model of step {step} is saved already"
+        try:
+            with session.as_built():
+                marks = {"status": "running", "step": step}
+                classes = session.splits.classes
+                saved_model.save(folder, session.recipe, self._pretrained, session.whole, classes, marks)
+        except OSError as error:
+            return f"{folder} cannot be written: {reason(error)}"
+        place = str(folder.relative_to(self._run.folder))
+        self._log.write(Checkpointed(time=time.time(), step=step, folder=place))
+        return None
+
+
+def check_rate(rate: float, phase: Phase) -> str | None:
+    """Give the reason why a commanded base learning rate is refused in a phase; None when it is not."""
+    most = min(_MOST_TIMES * phase.base_rate, max(_MOST, phase.base_rate))
+    if rate <= most:
+        return None
+    return (
+        f"a rate of {rate:g} is {rate / phase.base_rate:,.3g} times the phase's own, {phase.base_rate:g}; a run takes "
+        f"at most {most:g}, since weights diverge at such rates"
+    )

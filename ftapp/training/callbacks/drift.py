@@ -1,0 +1,63 @@
+"""Weight drift as events: at each evaluation, and at the end of a phase."""
+
+from __future__ import annotations
+
+import time
+
+from ftapp.runs.commands import Control
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Drifted
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.evaluator import is_evaluated
+from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.drift import DriftMeter
+from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.state import TrainState
+
+
+class DriftLog(Callback):
+    """Writes how far the weights of each layer have gone, once for a step."""
+
+    def __init__(self, log: EventLog, control: Control, steps: StepLog) -> None:
+        self._log, self._control, self._steps = log, control, steps
+        self._session: PhaseSession
+        self._drift = DriftMeter()
+
+    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Measure the layers that train in this phase."""
+        self._session = session
+        self._drift.begin_phase(session.plan)
+
+    def on_step_begin(self, state: TrainState) -> None:
+        """Copy the weights before a step that an evaluation follows. No step's time has it."""
+        position = state.position
+        if is_evaluated(self._session, position.step + 1, position.run_step + 1):
+            self._steps.flush()
+            start = self._control.clock()
+            self._drift.begin_step()
+            self._steps.leave_out(self._control.clock() - start)
+
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Write the drift after an evaluation."""
+        position = state.position
+        if is_evaluated(self._session, position.step, position.run_step) and not self._control.should_stop():
+            self._write(state)
+
+    def on_phase_end(self, state: TrainState) -> None:
+        """Write the drift of the phase's last step."""
+        self._write(state)
+
+    def _write(self, state: TrainState) -> None:
+        step = state.position.run_step
+        if state.drift_step == step:
+            return
+        state.drift_step = step
+        self._log.write(
+            Drifted(
+                time=time.time(),
+                step=step,
+                phase=self._session.phase.name,
+                since_start=self._drift.measure_run(),
+                last_step=self._drift.measure_step(),
+            )
+        )

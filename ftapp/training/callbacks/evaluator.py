@@ -1,0 +1,123 @@
+"""Evaluations of held-out examples: before the first step, as often as the recipe says, and once for the result."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import msgspec
+
+from ftapp.runs.commands import Control
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Confused, Evaluated
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.last_good import LastGood
+from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.divergence import check_finite
+from ftapp.training.evaluate import Evaluation
+from ftapp.training.instrumented_model import beside_loss
+from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.state import TrainState
+
+
+def is_evaluated(session: PhaseSession, step: int, run_step: int) -> bool:
+    """Say whether an evaluation follows a step.
+
+    Args:
+        session: The phase.
+        step: The steps of the phase that are done after it.
+        run_step: The steps of the run that are done after it.
+    """
+    if every := session.recipe.evaluate.every:
+        return run_step % every == 0
+    return step % session.per_epoch == 0 or step == session.steps
+
+
+class Evaluator(Callback):
+    """Measures the held-out split that the recipe names, and at the end of the run the whole test split."""
+
+    def __init__(self, log: EventLog, control: Control, steps: StepLog, good: LastGood) -> None:
+        self._log, self._control, self._steps, self._good = log, control, steps, good
+        self._session: PhaseSession
+        self._rate = math.nan  # of the last step
+
+    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Measure this phase's model from now on."""
+        self._session = session
+
+    def on_train_begin(self, state: TrainState) -> None:
+        """Measure the model as the run begins with it."""
+        if state.position.run_step == 0:
+            self._evaluate(state)
+
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Measure the model if it is time to, and the run does not end."""
+        self._rate = result.rate
+        position = state.position
+        if is_evaluated(self._session, position.step, position.run_step) and not self._control.should_stop():
+            self._steps.flush()
+            self._evaluate(state)
+
+    def on_run_end(self, state: TrainState) -> None:
+        """Measure the whole test split, unless the run was interrupted."""
+        if not self._control.should_stop():
+            self._measure(state, "test", None, final=True)
+
+    def _evaluate(self, state: TrainState) -> None:
+        spec = self._session.recipe.evaluate
+        self._measure(state, spec.split, spec.examples, final=False)
+
+    def _measure(self, state: TrainState, split: str, limit: int | None, *, final: bool) -> None:
+        """Write the metrics of a split.
+
+        Raises:
+            NotFiniteError: The loss is not finite.
+        """
+        size, step = len(self._session.data[split]), state.position.run_step
+        size = min(limit or size, size)
+        last = state.evaluated
+        if last and (last.step, last.split, last.examples) == (step, split, size):
+            # The same weights on the same examples: known already.
+            self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
+            if state.confused:
+                self._log.write(msgspec.structs.replace(state.confused, time=time.time(), final=final))
+            return
+        start, prepared = self._control.clock(), state.spent.preparing
+        found = self._session.evaluate(split, limit)
+        if found is None:
+            return
+        check_finite(found.metrics["loss"], step, self._session.phase, self._rate)
+        self._good.confirm(step)
+        seconds = self._control.clock() - start - (state.spent.preparing - prepared)
+        state.spent.evaluating += seconds
+        self._write(state, found, split, size, seconds, final=final)
+
+    def _write(
+        self, state: TrainState, found: Evaluation, split: str, size: int, seconds: float, *, final: bool
+    ) -> None:
+        step = state.position.run_step
+        state.evaluated = Evaluated(
+            time=time.time(),
+            step=step,
+            split=split,
+            examples=size,
+            loss=found.metrics["loss"],
+            metrics=beside_loss(found.metrics),
+            seconds=seconds,
+            final=final,
+        )
+        self._log.write(state.evaluated)
+        if not final and (state.best is None or state.evaluated.loss < state.best.loss):
+            state.best = state.evaluated
+        if found.confusion is not None:
+            is_probable = self._session.recipe.model.head != "linear-svm"
+            bins = found.calibration if is_probable else None
+            state.confused = Confused(
+                time=time.time(),
+                step=step,
+                split=split,
+                counts=found.confusion.tolist(),
+                calibration=[] if bins is None else bins.tolist(),
+                final=final,
+            )
+            self._log.write(state.confused)

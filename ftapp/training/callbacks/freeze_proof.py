@@ -1,0 +1,62 @@
+"""The freeze proof of a phase, from its first step to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ftapp.common.errors import ProofError
+from ftapp.common.formatting import list_names
+from ftapp.freezing.proof import Proof, ProofResult
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.session import PhaseSession
+from ftapp.training.state import TrainState
+
+
+class FreezeProof(Callback):
+    """Compares the weights at a phase's end with those at its start.
+
+    Attributes:
+        finding: What the phase that ended last did to the weights.
+        stuck: The weights that did not move although a gradient step moves them.
+    """
+
+    finding: ProofResult
+    stuck: Sequence[str]
+
+    def __init__(self) -> None:
+        self._session: PhaseSession
+        self._proof: Proof
+
+    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Watch this phase."""
+        self._session = session
+
+    def on_train_begin(self, state: TrainState) -> None:
+        """Remember the weights by their hashes."""
+        self._proof = Proof(self._session.plan, state.phase_digests)
+        state.phase_digests = self._proof.before
+
+    def on_phase_end(self, state: TrainState) -> None:
+        """Compare the weights, and try a gradient step on those that did not move."""
+        self.finding, self.stuck = self._proof.compare(), []
+        if self.finding.still and state.position.step:
+            session, batch = self._session, next(self._session.batches())
+            self.stuck = self._proof.find_stuck(
+                self.finding.still, session.model, batch.inputs, batch.targets, state.rate_sum
+            )
+            session.compile()
+
+    def check(self) -> None:
+        """Check what the phase did to the weights.
+
+        Raises:
+            ProofError: A frozen weight changed, or a trained one did not although it should have.
+        """
+        phase = self._session.phase.name
+        if self.finding.changed:
+            raise ProofError(f"frozen weights changed in phase '{phase}': {list_names(self.finding.changed)}")
+        if self.stuck:
+            raise ProofError(
+                f"trainable weights did not change in phase '{phase}' although their gradient is not zero: "
+                f"{list_names(self.stuck)}"
+            )

@@ -1,0 +1,108 @@
+"""Texts that a language model writes while it is trained."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras_hub
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.analysis.metrics.token_share import find_common_tokens, measure_token_share
+from ftapp.data.dataset import EncodedSplits
+from ftapp.data.texts import prepare
+from ftapp.models import backend
+from ftapp.models.build import Pretrained
+from ftapp.recipe import Recipe
+from ftapp.runs.commands import Control
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Sampled, TokensShared
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.state import TrainState
+
+
+class SampleWriter(Callback):
+    """Lets a language model continue the recipe's prompts, with the same draws each time; other models write nothing.
+
+    It compiles the model's generation at its first use in a phase, for the layers that train then.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pretrained: Pretrained,
+        splits: EncodedSplits,
+        log: EventLog,
+        control: Control,
+        steps: StepLog,
+    ) -> None:
+        """Write to a log.
+
+        Args:
+            recipe: Says the prompts, and whether the share of common tokens is measured.
+            pretrained: Holds the language model.
+            splits: The encoded data, whose training split says what tokens are common.
+            log: The event log.
+            control: Says whether the run is to end.
+            steps: The log of steps, written up to date before samples.
+        """
+        self._spec, self._seed, self._causal_lm = recipe.samples, recipe.seed, pretrained.causal_lm
+        self._log, self._control, self._steps = log, control, steps
+        self._common: NDArray[np.int64] | None = None
+        if recipe.samples and recipe.samples.common:
+            tokens = splits.train.targets(np.arange(len(splits.train)))
+            self._common = find_common_tokens(tokens, recipe.samples.common)
+        self._sampler: Any = None
+        self._sampler_state: Any = None
+
+    def on_run_begin(self, state: TrainState) -> None:
+        """Sample the model as it comes."""
+        self._sample(state)
+
+    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Compile the generation anew."""
+        self._sampler = None
+
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Sample the model every so many steps of the run."""
+        every = self._spec.every if self._spec else None
+        if every and state.position.run_step % every == 0 and not self._control.should_stop():
+            self._steps.flush()
+            self._sample(state)
+
+    def on_run_end(self, state: TrainState) -> None:
+        """Sample the trained model, unless the run was interrupted."""
+        if not self._control.should_stop():
+            self._sample(state)
+
+    def _sample(self, state: TrainState) -> None:
+        """Write samples, once for a step."""
+        if state.sample_step != state.position.run_step:
+            state.sample_step = state.position.run_step
+            self.write(state.position.run_step)
+
+    def write(self, step: int) -> None:
+        """Write an event for each prompt, and one for the share of common tokens if it is measured."""
+        spec, causal_lm = self._spec, self._causal_lm
+        if spec is None or causal_lm is None:
+            return
+        if self._sampler is None:
+            self._sampler = keras_hub.samplers.TopKSampler(k=spec.top_k, temperature=spec.temperature, seed=self._seed)
+            self._sampler_state = np.array(self._sampler.seed_generator.state)
+            causal_lm.compile(sampler=self._sampler, jit_compile=backend.jit_compile())
+        self._sampler.seed_generator.state.assign(self._sampler_state)
+        prompts = list(map(prepare, spec.prompts))
+        longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(prompts))
+        limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
+        draws = 1 if self._common is None else spec.draws
+        texts = causal_lm.generate(prompts * draws, max_length=limit)
+        for prompt, text in zip(prompts, texts, strict=False):
+            self._log.write(Sampled(time=time.time(), step=step, prompt=prompt, text=text))
+        if self._common is not None:
+            written = [text.removeprefix(prompt) for prompt, text in zip(prompts * draws, texts, strict=True)]
+            tokens = [np.asarray(causal_lm.preprocessor.tokenizer(text), np.int64) for text in written]
+            shares = [measure_token_share(each, self._common) for each in tokens]
+            self._log.write(TokensShared(time=time.time(), step=step, common=len(self._common), shares=shares))

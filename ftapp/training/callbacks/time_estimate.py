@@ -1,0 +1,53 @@
+"""How long a phase takes, estimated after its first steps."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from ftapp.runs.commands import Control
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import PhaseTimed
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.feature_choice import count_views
+from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.state import TrainState
+
+# Steps that are timed before the estimate.
+_TIMED = 8
+
+
+class TimeEstimate(Callback):
+    """Writes how long a phase is going to take, once, unless it is over by then."""
+
+    def __init__(self, log: EventLog, control: Control, steps: StepLog) -> None:
+        self._log, self._control, self._steps = log, control, steps
+        self._session: PhaseSession
+        self._is_written = False
+
+    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Wait for the first steps, if there are enough of them."""
+        self._session, self._is_written = session, session.steps - state.position.step <= _TIMED
+
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Write the estimate when the first steps are timed."""
+        if self._is_written or len(self._steps.seconds) < _TIMED:
+            return
+        self._is_written = True
+        seconds = self._estimate_duration(state)
+        self._log.write(PhaseTimed(time=time.time(), phase=self._session.phase.name, seconds=seconds))
+
+    def _estimate_duration(self, state: TrainState) -> float:
+        """Seconds of the phase, by the median of its first steps and what else has been done so far."""
+        session = self._session
+        recipe, phase = session.recipe, session.phase
+        evaluations = session.steps // (recipe.evaluate.every or session.per_epoch)
+        views = len(session.features) and count_views(recipe, phase, session.splits)
+        return (
+            self._control.clock()
+            - state.phase_began
+            + (session.steps - _TIMED) * statistics.median(self._steps.seconds)
+            + evaluations * (state.evaluated.seconds if state.evaluated else 0.0)
+            + max(0, views - 1) * state.spent.preparing
+        )

@@ -1,0 +1,34 @@
+"""The model of a phase, compiled with its optimizer, loss and metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.models import backend, heads, objectives
+from ftapp.recipe import TASKS, Phase, Recipe
+from ftapp.training import layer_rates
+from ftapp.training.instrumented_model import InstrumentedModel
+from ftapp.training.optimizers import make_optimizer
+
+
+def compile_phase(recipe: Recipe, phase: Phase, model: InstrumentedModel, plan: LayerPlan, former: Any = None) -> None:
+    """Compile the model of a phase with its optimizer, and with the loss and metrics of the recipe's task.
+
+    Args:
+        recipe: The recipe of the run.
+        phase: The phase that the model trains in.
+        model: The whole model, or the half of it above the cut.
+        plan: What trains in the phase.
+        former: The optimizer of the phase before, from which moments are carried over; None at the start.
+    """
+    task = TASKS[recipe.task]
+    multipliers = layer_rates.list_multipliers(phase, plan)
+    if smoothing := recipe.model.label_smoothing:
+        model.training_loss = heads.training_loss_for(recipe.model.head, smoothing)
+    model.compile(
+        optimizer=make_optimizer(phase, model.trainable_variables, multipliers, former),
+        loss=objectives.loss_for(task, recipe.model.head),
+        metrics=objectives.metrics_for(task),
+        jit_compile=backend.jit_compile(),
+    )

@@ -1,0 +1,90 @@
+"""The choice of a phase: keep the outputs of the frozen layers at the bottom on disk, or compute them in each step."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+
+from ftapp.data.dataset import EncodedDataset, EncodedSplits
+from ftapp.freezing import feature_store
+from ftapp.freezing.cut import Boundary, Cut
+from ftapp.freezing.feature_files import FeatureColumn
+from ftapp.models.flops import Call
+from ftapp.models.heads import NORMALIZATION
+from ftapp.recipe import Phase, Recipe
+from ftapp.recipe.schedule import count_steps
+from ftapp.runs.events import CacheChoice
+from ftapp.training import cost_estimate
+
+# Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:
+# a core multiplies at some 50 GFLOP/s and copies from memory-mapped files at about 1 GB/s.
+_WORTH = 50
+
+
+def choose_features(
+    recipe: Recipe, phase: Phase, halves: Cut | Boundary | str, below: list[Call] | None, splits: EncodedSplits
+) -> CacheChoice:
+    """Choose whether the outputs of the frozen layers at the bottom are kept.
+
+    Args:
+        recipe: The recipe of the run.
+        phase: The phase to choose for.
+        halves: The cut, or where it lies; or the reason why there is none.
+        below: What the frozen half computes for one example; None where shapes alone do not say.
+        splits: The encoded data.
+    """
+    if isinstance(halves, str):
+        return CacheChoice(cached=False, reason=halves)
+    columns = feature_store.list_columns(halves, recipe.frozen.dtype)
+    choice = functools.partial(CacheChoice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
+    if not recipe.frozen.cache:
+        return choice(cached=False, reason="the recipe says so (frozen.cache = false)")
+    steps, per_epoch = count_steps(phase, len(splits.train))
+    views = count_views(recipe, phase, splits)
+    what = "augmented view of each example" if views else "example"
+    # A new head's normalization looks at the examples of the run's first epoch once before it.
+    looks = halves.above == NORMALIZATION and phase.name == recipe.phase[0].name
+    uses = (max(1, steps / per_epoch) + 1 if looks else steps / per_epoch) / max(1, views)
+    if uses <= 1:
+        return choice(cached=False, reason=f"the phase sees each {what} once")
+    if below is not None and cost_estimate.forward_flops(below) < _WORTH * _put_out(
+        columns, recipe.model.sequence_length or 0
+    ):
+        return choice(cached=False, reason="to compute them again is as fast as to read them")
+    each = f"{views} augmented views of each example are kept, each" if views else "each example"
+    return choice(cached=True, reason=f"{each} is used {uses:.3g} times")
+
+
+def count_views(recipe: Recipe, phase: Phase, splits: EncodedSplits) -> int:
+    """Count the augmented views of each training example that a phase uses; 0 without augmentation."""
+    if recipe.augmentation is None:
+        return 0
+    steps, per_epoch = count_steps(phase, len(splits.train))
+    return min(recipe.augmentation.views, math.ceil(steps / per_epoch))
+
+
+def _size(recipe: Recipe, phase: Phase, columns: tuple[FeatureColumn, ...], splits: EncodedSplits) -> int:
+    """Bytes of the features of all examples that a phase trains on and of those that it is measured on."""
+    steps, _ = count_steps(phase, len(splits.train))
+    trained = min(len(splits.train), steps * phase.batch_size)
+    total = max(1, count_views(recipe, phase, splits)) * _bytes(splits.train, trained, columns)
+    total += _bytes(splits.test, len(splits.test), columns)
+    if recipe.evaluate.split == "validation":
+        limit = min(recipe.evaluate.examples or len(splits.validation), len(splits.validation))
+        total += _bytes(splits.validation, limit, columns)
+    return total
+
+
+def _bytes(dataset: EncodedDataset, examples: int, columns: tuple[FeatureColumn, ...]) -> int:
+    if not len(dataset):
+        return 0
+    width = dataset.width(np.arange(1))
+    tokens = float(width or 0) if dataset.lengths is None else float(dataset.lengths.mean())
+    return round(examples * _put_out(columns, tokens))
+
+
+def _put_out(columns: tuple[FeatureColumn, ...], tokens: float) -> float:
+    """Bytes of the features of one example of so many tokens."""
+    return sum(column.size * (tokens if column.by_token else 1) for column in columns)

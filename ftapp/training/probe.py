@@ -1,0 +1,58 @@
+"""Times of single steps and evaluations of a session, for estimates before a run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.data.dataset import BatchKey
+from ftapp.training.instrumented_model import read_values
+from ftapp.training.session import Batch, PhaseSession
+
+
+def time_step(session: PhaseSession, indices: NDArray[np.int64], *, warm_up: int = 2, timed: int = 3) -> float:
+    """Time a training step on some examples, which changes the weights. Kept features are taken to be zero.
+
+    Args:
+        session: The phase.
+        indices: The examples of the training split.
+        warm_up: Steps before those that count; the first compiles.
+        timed: Steps that count.
+
+    Returns:
+        Seconds, the median.
+    """
+    inputs, targets = _blank(session, "train", indices)
+    batch = Batch(BatchKey(session.recipe.seed, session.index, 0, 0), inputs, targets)
+    return median_seconds(lambda: session.step(batch, session.phase.base_rate).read(), warm_up, timed)
+
+
+def time_evaluation(session: PhaseSession, split: str, indices: NDArray[np.int64]) -> float:
+    """Time the evaluation of one batch of a split, as `time_step` times a step."""
+    x, y = _blank(session, split, indices)
+    return median_seconds(lambda: read_values(session.model.test_on_batch(x, y, return_dict=True)))
+
+
+def median_seconds(call: Callable[[], Any], warm_up: int = 2, timed: int = 3) -> float:
+    """Give the seconds of a call, the median of `timed` ones after `warm_up` others."""
+    times = [_seconds(call) for _ in range(warm_up + timed)]
+    return statistics.median(times[warm_up:])
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _blank(session: PhaseSession, split: str, indices: NDArray[np.int64]) -> tuple[Any, NDArray[np.int32]]:
+    """Inputs and targets of examples, with zeros in the place of kept features."""
+    data = session.data[split]
+    if session.features:
+        return session.features[split].zeros(indices), data.targets(indices)
+    return data.inputs(indices, None), data.targets(indices)

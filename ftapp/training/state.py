@@ -1,0 +1,104 @@
+"""The state of a training: all that a run needs to go on later, beside its weights and the state of its optimizer.
+
+What else a step works with follows from the recipe and the position: the batch, its augmentation, the learning rate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from ftapp.runs.events import Confused, Evaluated
+
+_DIGEST = 16  # bytes
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run is.
+
+    Attributes:
+        phase: The index of the phase, from 0.
+        epoch: The epoch of the last step, counted from 1 in each phase; 0 before the first step of a phase.
+        step: The steps of the phase that are done.
+        run_step: The steps of the run that are done.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+    run_step: int = 0
+
+
+@dataclass
+class SpentSeconds:
+    """What the time of a phase went into, in seconds, without pauses.
+
+    Attributes:
+        preparing: Computing features to keep.
+        training: Steps with their wait for data.
+        evaluating: Measuring held-out examples.
+    """
+
+    preparing: float = 0.0
+    training: float = 0.0
+    evaluating: float = 0.0
+
+
+@dataclass
+class TrainState:
+    """The state after a step, which msgspec encodes and decodes.
+
+    Attributes:
+        position: Where the run is.
+        rate_factor: The learning rate as a multiple of the phase's own, as commanded.
+        rate_sum: The learning rates of the phase's steps, summed.
+        seen: A chained hash of the examples of the phase's steps: seen = H(seen + keys of the batch).
+        elapsed: Seconds of the run on the clock that stands still in pauses.
+        phase_began: `elapsed` at the beginning of the phase.
+        spent: What the phase's time went into.
+        events_offset: Bytes of the event log that belong to this state; a run that goes on cuts what is behind them.
+        evaluated: The last evaluation.
+        best: The evaluation with the smallest loss so far, the final one aside.
+        confused: The confusions of the last evaluation, if the task has classes.
+        phase_digests: A hash of each weight at the beginning of the phase, by name (`ftapp.freezing.proof`).
+        drift_step: The step of the run after which the drift of weights was last written.
+        sample_step: The step of the run after which samples were last written; -1 before the first.
+        peak_memory: The most resident bytes of the process at the end of a step of the phase.
+    """
+
+    position: Position = Position()
+    rate_factor: float = 1.0
+    rate_sum: float = 0.0
+    seen: bytes = b""
+    elapsed: float = 0.0
+    phase_began: float = 0.0
+    spent: SpentSeconds = field(default_factory=SpentSeconds)
+    events_offset: int = 0
+    evaluated: Evaluated | None = None
+    best: Evaluated | None = None
+    confused: Confused | None = None
+    phase_digests: dict[str, bytes] = field(default_factory=dict)
+    drift_step: int = 0
+    sample_step: int = -1
+    peak_memory: int = 0
+
+    def begin_phase(self, index: int) -> None:
+        """Go to the beginning of a phase, at the current step of the run."""
+        self.position = Position(phase=index, run_step=self.position.run_step)
+        self.rate_factor, self.rate_sum, self.seen = 1.0, 0.0, b""
+        self.spent, self.phase_began = SpentSeconds(), self.elapsed
+        self.phase_digests, self.peak_memory = {}, 0
+
+    def advance(self, epoch: int, examples: bytes, rate: float) -> None:
+        """Take in that a step is done.
+
+        Args:
+            epoch: The step's epoch in the phase, from 1.
+            examples: The keys of its examples.
+            rate: Its base learning rate.
+        """
+        now = self.position
+        self.position = Position(now.phase, epoch, now.step + 1, now.run_step + 1)
+        self.seen = hashlib.blake2b(self.seen + examples, digest_size=_DIGEST).digest()
+        self.rate_sum += rate

@@ -1,0 +1,161 @@
+"""Requests about a recipe's data: previews, token counts, augmented forms, and a survey."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ftapp import recipe as recipes
+from ftapp.analysis import advice
+from ftapp.common.errors import RunError
+from ftapp.recipe import TASKS
+from ftapp.rpc import service, structure_cache
+from ftapp.rpc.messages import Grid, Preview, Rewritten, Survey, Tokens
+from ftapp.rpc.service import Request
+from ftapp.workers.recipe_cache import RecipeCache, data_key, load_keras
+
+if TYPE_CHECKING:
+    from ftapp.data import DocumentSplits, Splits, Subset
+
+_LARGEST_VIEW = 224  # pixels of the longer side of an augmented preview
+_GRIDS = 2  # whose files stay
+
+
+class DataRequests:
+    """The handlers of requests about data. Their recipe is TOML text."""
+
+    def __init__(self, cache: RecipeCache, folder: Path) -> None:
+        """Prepare the handlers.
+
+        Args:
+            cache: What has been read and built for the last recipe.
+            folder: For the files of previews.
+        """
+        self._cache, self._folder = cache, folder
+        self._images: service.Last[tuple[Any, list[int]]] = service.Last()
+        self._survey: service.Last[Survey] = service.Last()
+        self._grids = 0
+
+    def data(self, request: Request, recipe: str, examples: int) -> Preview:
+        """Show the splits, the classes and the first training examples."""
+        parsed = recipes.parse(recipe)
+        found = self._cache.read(parsed, request)
+        from ftapp.data import preview
+
+        if not TASKS[parsed.task].is_labelled:
+            return preview.of_documents(cast("DocumentSplits", found), examples)
+        return preview.of_examples(cast("Splits", found), examples, self._folder)
+
+    def tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
+        """Count the tokens of the first training texts."""
+        parsed = recipes.parse(recipe)
+        if TASKS[parsed.task].inputs != "texts":
+            raise RunError(f"the task '{parsed.task}' has no tokens; only texts have")
+        load_keras(parsed, request)
+        found = self._cache.read(parsed, request).train
+        preprocessor = self._cache.load_preprocessor(parsed, request)
+        from ftapp.data.encoding import count_tokens, encode_stream
+
+        length = preprocessor.sequence_length
+        if TASKS[parsed.task].labels == "tokens":
+            splits = self._cache.encode(parsed, request, preprocessor)
+            sequences = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+            counts = [len(encode_stream([text], preprocessor.tokenizer)) for text in cast(list[str], found)[:examples]]
+            return Tokens(counts=tuple(counts), length=length, sequences=sequences)
+        counts = count_tokens(_texts(cast("Subset", found), examples), preprocessor)
+        return Tokens(counts=tuple(counts), length=length, sequences=None)
+
+    def augment(self, request: Request, recipe: str, images: int, views: int) -> Grid:
+        """Write a grid of augmented training images."""
+        parsed = recipes.parse(recipe)
+        if parsed.model.image_size is None:
+            raise RunError(f"augmentation is for images; this recipe's task is '{parsed.task}'")
+        load_keras(parsed, request)
+        found = cast("Splits", self._cache.read(parsed, request))
+        height, width = parsed.model.image_size
+        scale = min(1.0, _LARGEST_VIEW / max(height, width))
+        size = (max(8, round(height * scale)), max(8, round(width * scale)))
+        from ftapp.data import preview
+        from ftapp.data.augmentation import Augmenter, grid
+        from ftapp.data.dataset import BatchKey
+        from ftapp.data.encoding import resize_images
+
+        def resized() -> tuple[Any, list[int]]:
+            preprocessor = self._cache.load_preprocessor(parsed, request)
+            chosen = range(min(images, len(found.train)))
+            preprocessor.image_size = size
+            try:
+                pixels = resize_images([found.train[index] for index in chosen], preprocessor)
+            finally:
+                preprocessor.image_size = (height, width)
+            return pixels, [int(found.train.labels[index]) for index in chosen]
+
+        pixels, labels = self._images.get(repr((data_key(parsed), parsed.model.preset, size, images)), resized)
+        augmenter = Augmenter(parsed.augmentation, size) if parsed.augmentation else None
+        columns = grid(pixels, augmenter, views, BatchKey(parsed.seed, 0, 0, 0))
+        self._grids += 1
+        place = self._folder / f"grid-{self._grids}"
+        place.mkdir()
+        rows = []
+        for row in range(len(labels)):
+            files = [place / f"{row}-{column}.png" for column in range(len(columns))]
+            for made, file in zip(columns, files, strict=True):
+                preview.thumbnail(made[row], file)
+            rows.append(tuple(map(str, files)))
+        shutil.rmtree(self._folder / f"grid-{self._grids - _GRIDS}", ignore_errors=True)
+        return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
+
+    def rewrite(self, request: Request, recipe: str, texts: int) -> tuple[Rewritten, ...]:
+        """Show what augmentation makes of the first training texts."""
+        parsed = recipes.parse(recipe)
+        task = TASKS[parsed.task]
+        if task.inputs != "texts" or not task.augmentations or parsed.augment is None:
+            raise RunError("what is rewritten are texts of classifiers with [augment]")
+        load_keras(parsed, request)
+        found = cast("Splits", self._cache.read(parsed, request))
+        preprocessor = self._cache.load_preprocessor(parsed, request)
+        from ftapp.data import preview
+        from ftapp.data.augmentation import TextAugmenter
+        from ftapp.data.dataset import BatchKey
+        from ftapp.data.encoding import encode_texts
+
+        train = found.train
+        inputs = encode_texts(_texts(train, texts), preprocessor)
+        augmenter = TextAugmenter(parsed.augment, preprocessor.tokenizer)
+        made = []
+        for row in range(len(inputs["token_ids"])):
+            tokens = inputs["token_ids"][row, : int(inputs["padding_mask"][row].sum())]
+            drawn = augmenter.draw(tokens, (*BatchKey(parsed.seed, 0, 0, 0), row))
+            label = found.classes[int(train.labels[row])]
+            made.append(preview.rewritten(label, augmenter.split_text(tokens), *drawn))
+        return tuple(made)
+
+    def survey(self, request: Request, recipe: str) -> Survey:
+        """Look at the data of a classifier through its pretrained model."""
+        parsed = recipes.parse(recipe)
+        if TASKS[parsed.task].labels != "classes":
+            raise RunError(f"the task '{parsed.task}' has no classes; a survey is of classes")
+        asked = advice.with_all_data(parsed)
+
+        def make() -> Survey:
+            from ftapp import data
+
+            request.progress("reading the data")
+            splits = data.load(asked.data, parsed.task, parsed.seed, request.progress)
+            load_keras(parsed, request)
+            held = self._cache.load_model(parsed, request, len(splits.classes))
+            from ftapp.analysis import transfer_probe
+
+            with held.lock:
+                return transfer_probe.survey(
+                    parsed, held.pretrained.backbone, held.pretrained.preprocessor, splits, request.progress
+                )
+
+        identity = structure_cache.data_identity(asked)
+        return self._survey.get(repr((identity, parsed.model, parsed.precision, parsed.seed)), make)
+
+
+def _texts(part: Subset, size: int) -> list[str]:
+    """The first texts of a split."""
+    return [str(part[index]) for index in range(min(size, len(part)))]

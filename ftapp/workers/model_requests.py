@@ -1,0 +1,230 @@
+"""Requests about a recipe's model: the structure of its layers, and the costs of a phase."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ftapp import recipe as recipes
+from ftapp.common.errors import Problem, RecipeError, RunError
+from ftapp.recipe import Phase, Recipe
+from ftapp.recipe.layer_rules import Rule, WeightedLayer
+from ftapp.recipe.schedule import count_steps
+from ftapp.rpc import structure_cache
+from ftapp.rpc.messages import Costs, Layer, Structure, Timing
+from ftapp.rpc.service import Request
+from ftapp.workers.recipe_cache import HeldModel, RecipeCache, load_keras
+
+if TYPE_CHECKING:
+    from ftapp.freezing.layer_plan import LayerPlan
+
+
+class ModelRequests:
+    """The handlers of requests about a model. Their recipe is TOML text."""
+
+    def __init__(self, cache: RecipeCache) -> None:
+        self._cache = cache
+
+    def structure(self, request: Request, recipe: str) -> Structure:
+        """Describe the layers of the model."""
+        parsed = recipes.parse(recipe)
+        # The classes first, so that previews of the data need not wait for Keras.
+        classes = self._cache.count_classes(parsed, request)
+        load_keras(parsed, request)
+        held = self._cache.load_model(parsed, request, classes)
+        made = _structure(held, classes)
+        structure_cache.keep(parsed, made)
+        return made
+
+    def costs(self, request: Request, recipe: str, phase: int, layers: Sequence[str] | None) -> Costs:
+        """Tell what a phase, by its index, costs. layers: rules in place of those that the recipe gives it."""
+        parsed = recipes.parse(recipe)
+        spec = choose_phase(parsed, phase, layers)
+        classes = self._cache.count_classes(parsed, request)
+        precision = load_keras(parsed, request)
+        held = self._cache.load_model(parsed, request, classes)
+        from ftapp.freezing import cut, feature_cache
+        from ftapp.freezing.layer_plan import plan_layers
+        from ftapp.training import cost_estimate
+        from ftapp.training.feature_choice import choose_features
+
+        plan = plan_layers(held.layers, spec.layers)
+        _check(spec, plan.problems)
+        found = cut.find_boundary(held.model, plan, dropout=parsed.frozen.dropout)
+        below = [] if isinstance(found, str) else held.below(found)
+        choice, examples, steps, epochs, error = None, None, None, None, None
+        try:
+            splits = self._cache.encode(parsed, request, held.pretrained.preprocessor)
+            choice = choose_features(parsed, spec, found, below, splits)
+            if choice.cached and (refused := feature_cache.check_quota(choice.size)):
+                choice = msgspec.structs.replace(choice, cached=False, reason=refused)
+            examples = len(splits.train)
+            steps, per_epoch = count_steps(spec, examples)
+            epochs = steps / per_epoch
+        except (RecipeError, RunError) as raised:
+            error = str(raised)
+        cached = choice is not None and choice.cached
+        estimate = cost_estimate.estimate_cost(spec, held.calls, plan, below, cached=cached)
+        timed = _configuration(spec, plan, precision, cached=cached)
+        step = held.timed.get(timed)
+        derived = _derived(held, estimate.flops) if estimate else None
+        return Costs(
+            parameters=plan.parameters,
+            trainable=plan.trainable_parameters,
+            estimate=estimate,
+            choice=choice,
+            data_error=error,
+            examples=examples,
+            steps=steps,
+            epochs=epochs,
+            step=step.step if step else derived,
+            basis="measured" if step else "derived" if derived else None,
+        )
+
+    def timing(self, request: Request, recipe: str, phase: int) -> Timing:
+        """Time a few steps of a phase, by its index."""
+        parsed = recipes.parse(recipe)
+        spec = choose_phase(parsed, phase, None)
+        classes = self._cache.count_classes(parsed, request)
+        precision = load_keras(parsed, request)
+        held = self._cache.load_model(parsed, request, classes)
+        import numpy as np
+
+        from ftapp.freezing.layer_plan import plan_layers
+        from ftapp.models import backend
+        from ftapp.training import cost_estimate
+        from ftapp.training.probe import median_seconds, time_step
+        from ftapp.training.session import PhaseSession
+
+        plan = plan_layers(held.layers, spec.layers)
+        _check(spec, plan.problems)
+        splits = self._cache.encode(parsed, request, held.pretrained.preprocessor)
+        lengths = splits.train.lengths
+        order = np.arange(len(splits.train) if lengths is None else len(lengths))
+        if lengths is not None:
+            order = np.argsort(lengths, kind="stable")  # batches are of texts of like length; one from the middle
+        start = max(0, (len(order) - spec.batch_size) // 2)
+        batch = order[start : start + spec.batch_size]
+        with held.lock:
+            request.progress("timing a few steps")
+            held.model.compile(jit_compile=backend.jit_compile())
+            inputs = splits.train.inputs(batch, None)
+            forward = median_seconds(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
+            weights = [(each, each.numpy()) for each in plan.changing]
+            try:
+                with PhaseSession(parsed, phase, held.model, plan, splits) as session:
+                    cached = session.choice.cached
+                    step = time_step(session, batch, warm_up=1, timed=2)
+                    estimate = session.estimate(held.calls)
+            finally:
+                # Later cuts find kept features by the weights below them.
+                for variable, value in weights:
+                    variable.assign(value)
+        timing = Timing(
+            step=step,
+            step_flops=estimate.flops if estimate else None,
+            forward=forward,
+            forward_flops=spec.batch_size * cost_estimate.forward_flops(held.calls) if held.calls else None,
+        )
+        held.timed[_configuration(spec, plan, precision, cached=cached)] = timing
+        return timing
+
+
+def choose_phase(recipe: Recipe, index: int, layers: Sequence[str] | None) -> Phase:
+    """Return a phase of a recipe, with other rules if there are some.
+
+    Args:
+        recipe: The recipe.
+        index: Which of its phases.
+        layers: Rules in place of those that the recipe gives it.
+
+    Raises:
+        RecipeError: A rule cannot be read.
+        RunError: There is no such phase.
+    """
+    if not 0 <= index < len(recipe.phase):
+        raise RunError(f"a recipe's phases are numbered from 0 to {len(recipe.phase) - 1}; got {index}")
+    phase = recipe.phase[index]
+    if layers is None:
+        return phase
+    rules, problems = [], []
+    for text in layers:
+        try:
+            rules.append(Rule(text))
+        except ValueError as error:
+            problems.append(str(error))
+    _check(phase, problems)
+    return phase.model_copy(update={"layers": rules})
+
+
+def _check(phase: Phase, messages: Sequence[str]) -> None:
+    if messages:
+        raise RecipeError([Problem("", f"phase.{phase.name}.layers", message) for message in messages])
+
+
+def _configuration(phase: Phase, plan: LayerPlan, precision: str, *, cached: bool) -> Hashable:
+    """What the time of a step follows from, beside the model and its data."""
+    trains = tuple(decision.trainable for decision in plan.decisions)
+    return trains, phase.batch_size, phase.optimizer, precision, cached
+
+
+def _derived(held: HeldModel, flops: int) -> float | None:
+    """Seconds of so many FLOPs, on the line through the cheapest and the dearest that were timed.
+
+    The line's slope is the machine's speed, and where it begins is what a step costs beside its operations.
+    """
+    points = [(timing.step_flops, timing.step) for timing in held.timed.values() if timing.step_flops]
+    points += [(timing.forward_flops, timing.forward) for timing in held.timed.values() if timing.forward_flops]
+    if len(points) < 2:
+        return None
+    (few, quick), (many, slow) = min(points), max(points)
+    if many == few or slow <= quick:
+        return slow * flops / many
+    return max(quick * min(1.0, flops / few), quick + (flops - few) * (slow - quick) / (many - few))
+
+
+def _structure(held: HeldModel, classes: int | None) -> Structure:
+    """The model's layers as the interface draws them."""
+    from ftapp.models import flops
+    from ftapp.models.keras_internals import own_weights
+    from ftapp.models.layers import own_variables, size_of
+
+    shapes: dict[int, tuple[int, ...] | None] = {}
+    for call in held.calls or ():
+        shapes.setdefault(id(call.layer), call.shape)
+    by_layer = {id(layer): cost.flops for layer, cost in flops.by_layer(held.calls or ()).items()}
+    layers: list[Layer] = []
+    places: dict[int, int] = {}  # of layers in the list
+    inside: dict[int, set[int | None]] = {}  # blocks of the weighted layers in a container
+
+    def add(path: str, layer: Any, description: WeightedLayer | None) -> None:
+        places[id(layer)] = len(layers)
+        layers.append(
+            Layer(
+                path=path,
+                kind=type(layer).__name__,
+                parameters=size_of(own_variables(layer)) if description else 0,
+                trainable=size_of(own_weights(layer)) if description else 0,
+                weighted=description is not None,
+                shape=shapes.get(id(layer)),
+                flops=by_layer.get(id(layer), 0) if held.calls is not None else None,
+                groups=tuple(sorted(description.groups)) if description else (),
+                block=description.block if description else None,
+            )
+        )
+
+    for each in held.layers:
+        description = each.description
+        for depth, parent in enumerate(each.parents, start=1):
+            if id(parent) not in places:
+                add("/".join(description.path.split("/")[:depth]), parent, None)
+            inside.setdefault(places[id(parent)], set()).add(description.block)
+        add(description.path, each.layer, description)
+    for place, blocks in inside.items():
+        if len(blocks) == 1 and not layers[place].weighted:
+            layers[place] = msgspec.structs.replace(layers[place], block=blocks.pop())
+    return Structure(
+        layers=tuple(layers), blocks=held.layers[0].description.blocks if held.layers else 0, classes=classes
+    )

@@ -1,0 +1,165 @@
+"""What the inspector has read and built for the last recipe, so that toggling layers costs milliseconds."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, cast
+
+from ftapp.common.errors import RecipeError, RunError
+from ftapp.recipe import TASKS, Recipe, sources
+from ftapp.rpc import service, structure_cache
+from ftapp.rpc.messages import Timing
+from ftapp.rpc.service import Request
+
+if TYPE_CHECKING:
+    from ftapp.data import DocumentSplits, Splits, Subset
+    from ftapp.data.dataset import EncodedSplits
+    from ftapp.data.encoded import LabelledTexts
+    from ftapp.freezing.cut import Boundary
+    from ftapp.models.build import Pretrained
+    from ftapp.models.flops import Call
+
+_SAMPLE = 64  # texts whose lengths stand for those of all
+
+
+class HeldModel:
+    """A model in memory, with what costs are computed from. Its flags and weights are used under `lock` alone."""
+
+    def __init__(self, pretrained: Pretrained, model: Any, calls: list[Call] | None) -> None:
+        from ftapp.models.layers import describe_layers
+
+        self.pretrained, self.model, self.calls = pretrained, model, calls
+        self.layers = describe_layers(model, pretrained.backbone)
+        self.lock = threading.Lock()
+        self.timed: dict[Hashable, Timing] = {}
+
+    def below(self, boundary: Boundary) -> list[Call] | None:
+        """What the frozen half does: the whole model's calls for the nodes that make the features."""
+        from ftapp.freezing import cut
+        from ftapp.models import flops
+        from ftapp.models.keras_internals import graph_nodes
+
+        if self.calls is None:
+            return None
+        nodes = [node for node in graph_nodes(self.model) if not node.is_input]
+        inside = dict(zip(map(id, nodes), flops.outermost(self.calls), strict=True))
+        made = cut.find_feeding_nodes(self.model, boundary)
+        return [self.calls[index] for node in made for index in inside[id(node)]]
+
+
+class RecipeCache:
+    """The data of the last recipe and its model, each read or built when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._data: service.Last[Splits | DocumentSplits] = service.Last()
+        self._preprocessor: service.Last[Any] = service.Last()
+        self._encoded: service.Last[EncodedSplits] = service.Last()
+        self._model: service.Last[HeldModel] = service.Last()
+
+    def read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:
+        """The recipe's data, split."""
+        from ftapp import data
+
+        request.progress("reading the data")
+        return self._data.get(data_key(recipe), lambda: data.read(recipe, request.progress))
+
+    def count_classes(self, recipe: Recipe, request: Request) -> int | None:
+        """How many classes the head tells apart; None for language models, and where it would take a hub to know."""
+        if TASKS[recipe.task].labels != "classes":
+            return None
+        if recipe.data.classes:
+            return len(recipe.data.classes)
+        known = self._data.ready(data_key(recipe))
+        if known is None and sources.on_hub(recipe.data.source):
+            return None
+        try:
+            return len(getattr(known or self.read(recipe, request), "classes", ()))
+        except (RecipeError, RunError):
+            return None
+
+    def load_preprocessor(self, recipe: Recipe, request: Request) -> Any:
+        """Return the preprocessor of the recipe's preset."""
+        from ftapp.models import build
+
+        key = repr((recipe.task, recipe.model.preset, recipe.model.image_size, recipe.model.sequence_length))
+        return self._preprocessor.get(key, lambda: build.load_preprocessor(recipe, request.progress))
+
+    def load_model(self, recipe: Recipe, request: Request, classes: int | None) -> HeldModel:
+        """Return the recipe's model with a head for so many classes, for two where that is not known."""
+        import keras
+
+        from ftapp.models import build
+        from ftapp.training import cost_estimate
+
+        def make() -> HeldModel:
+            request.progress("loading the model")
+            pretrained = build.load_pretrained(recipe, request.progress)
+            keras.utils.set_random_seed(recipe.seed)
+            model = build.build(recipe, pretrained, classes or 2)
+            return HeldModel(pretrained, model, cost_estimate.list_calls(recipe, model))
+
+        key = repr((recipe.task, recipe.model, recipe.precision, recipe.seed, classes))
+        return self._model.get(key, make)
+
+    def encode(self, recipe: Recipe, request: Request, preprocessor: Any) -> EncodedSplits:
+        """The data as the model takes it, of labelled texts only the first ones of each split: they take 10 ms each."""
+        from ftapp.data.dataset import EncodedSplits
+        from ftapp.data.encoded import LabelledTexts, encode_splits
+
+        read = self.read(recipe, request)
+
+        def make() -> EncodedSplits:
+            task = TASKS[recipe.task]
+            if task.inputs != "texts" or not task.is_labelled:
+                return encode_splits(recipe, read, preprocessor, request.progress)
+            found = cast("Splits", read)
+            size = max(_SAMPLE, *(phase.batch_size for phase in recipe.phase))
+            first = LabelledTexts(_first(found.train, size), preprocessor)
+            parts = {}
+            for name in ("train", "validation", "test"):
+                part = getattr(found, name)
+                few = LabelledTexts(part, preprocessor) if name != "train" and len(part) <= size else first
+                parts[name] = _Sample(few, len(part))
+            return EncodedSplits(
+                parts["train"], parts["validation"], parts["test"], found.classes, found.duplicates, notes=found.notes
+            )
+
+        batch_sizes = [phase.batch_size for phase in recipe.phase]
+        key = repr((data_key(recipe), recipe.model, recipe.augmentation, recipe.evaluate.split, batch_sizes))
+        return self._encoded.get(key, make)
+
+
+class _Sample:
+    """The encoded first texts of a split: as many as it has for all who ask, and of lengths like all of its texts."""
+
+    def __init__(self, first: LabelledTexts, size: int) -> None:
+        self._first, self._size = first, size
+        self.lengths = first.lengths
+        self.inputs, self.targets, self.width, self.digests = first.inputs, first.targets, first.width, first.digests
+
+    def __len__(self) -> int:
+        return self._size
+
+
+def _first(part: Subset, size: int) -> Subset:
+    from ftapp.data import Subset
+
+    return Subset(part.examples, part.indices[:size])
+
+
+def load_keras(recipe: Recipe, request: Request) -> str:
+    """Load Keras if need be, and set the precision, which each thread has for itself. Returns it."""
+    from ftapp.models import backend
+
+    if "keras_hub" not in sys.modules:
+        request.progress("loading Keras")
+    backend.device()
+    precision, _ = backend.choose_precision(recipe.precision)
+    return precision
+
+
+def data_key(recipe: Recipe) -> str:
+    """Return what tells one state of a recipe's data, as they are split, from another."""
+    return repr((structure_cache.data_identity(recipe), recipe.seed))

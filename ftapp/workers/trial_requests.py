@@ -1,0 +1,29 @@
+"""Requests that train a few steps, to tell what a run will do: plans and range tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftapp import recipe as recipes
+from ftapp.rpc.service import Request
+from ftapp.workers.model_requests import choose_phase
+
+
+def plan(request: Request, recipe: str) -> dict[str, Any]:
+    """Plan a run of a recipe, which is TOML text."""
+    parsed = recipes.parse(recipe)
+    from ftapp.workers import planner
+
+    return planner.plan(parsed, request.progress)
+
+
+def find_rate(request: Request, recipe: str, phase: int, rates: tuple[float, float], steps: int) -> dict[str, Any]:
+    """Test the learning rate of a phase, by its index, and say each step."""
+    parsed = recipes.parse(recipe)
+    choose_phase(parsed, phase, None)
+    from ftapp.training import lr_range_test
+
+    def on_step(rate: float, loss: float) -> None:
+        request.say(step=(rate, loss))
+
+    return lr_range_test.test(parsed, phase, rates, steps, request.progress, on_step)
