@@ -6,6 +6,7 @@ import math
 import random
 from array import array
 from pathlib import Path
+from typing import Any
 
 import pytest
 
