@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -17,18 +17,16 @@ from textual.css.query import NoMatches
 from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
-from ftapp.common import formatting
-from ftapp.recipe.layer_rules import Rule
 from ftapp.tui.catalog import Catalog, Entry
 from ftapp.tui.page import Page
 from ftapp.tui.widgets.facts import Fact, Facts
+from ftapp.tui.widgets.recipe_menu import RecipeMenu
 from ftapp.tui.widgets.search_line import SearchLine
 
 if TYPE_CHECKING:
     from ftapp.experiments.listing import Summary
-    from ftapp.recipe import Data, Model, Phase, Recipe
+    from ftapp.recipe import Recipe
     from ftapp.tui.editor.draft import Draft
     from ftapp.tui.recipe_words import Size
 
@@ -38,12 +36,6 @@ _WELCOME = (
     "[b]Welcome.[/b] Choose a recipe with ↑ and ↓. [b]r[/b] runs it at once, with the profile that is marked; "
     "[b]Enter[/b] shows its layers, data and training first. [b]?[/b] tells all keys."
 )
-
-
-class Menu(OptionList):
-    """The list of recipes, whose Enter is in the footer."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Configure")]
 
 
 class RecipesScreen(Page):
@@ -100,7 +92,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             choose.border_title = "Recipes"
             with choose:
                 yield SearchLine("/ to search")
-                yield Menu(id="menu")
+                yield RecipeMenu(id="menu")
             about = VerticalScroll(id="about", classes="pane")
             with about:
                 yield Static(_WELCOME, id="welcome")
@@ -130,8 +122,8 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     @property
     def entry(self) -> Entry | None:
         """The highlighted recipe."""
-        option = self.query_one("#menu", OptionList).highlighted_option
-        return next((entry for entry in self._entries if option and str(entry.path) == option.id), None)
+        path = self.query_one(RecipeMenu).current
+        return next((entry for entry in self._entries if str(entry.path) == path), None)
 
     @property
     def profile(self) -> str | None:
@@ -149,7 +141,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             self._fill_menu()
 
     def _read(self) -> list[Entry]:
-        from ftapp.tui import recipe_words  # noqa: F401  (imported here, in a thread, for what shows an entry)
+        from ftapp.tui import recipe_facts  # noqa: F401  (imported in this thread, for `_show_entry`)
 
         return self._catalog.read(_here(), self.app.settings.recent)
 
@@ -170,34 +162,16 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     def _fill_menu(self, *, searched: bool = False) -> None:
         """List the recipes that match, with the cursor on its recipe; once `searched`, on the one that matches best."""
-        menu = self.query_one("#menu", OptionList)
-        query = self.query_one(SearchLine).value
+        query, highlighted = self.query_one(SearchLine).value, self.entry
         ranks = {entry.path: rank for entry in self._entries if (rank := entry.rank(query)) is not None}
-        entry = self.entry
         if searched and query.strip() and ranks:
-            wanted = str(min(ranks, key=ranks.__getitem__))
+            wanted: Path | None = min(ranks, key=ranks.__getitem__)
         else:
-            wanted = str(self._wanted or (entry.path if entry else ""))
-        options: list[Option | None] = []
-        group = None
-        for entry in self._entries:
-            if entry.path not in ranks:
-                continue
-            if entry.group != group:
-                if group is not None:
-                    options.append(Option("", disabled=True))
-                group = entry.group
-                options.append(Option(Content.styled(group, _MUTED), disabled=True))
-            label = Content.assemble("  ", entry.path.stem if entry.bundled else entry.name)
-            broken = Content.styled("  broken", "$error") if entry.problems else ""
-            options.append(Option(Content.assemble(label, broken), id=str(entry.path)))
-        ids = [option.id for option in options if option and option.id]
-        if not ids:
-            options = [Option(Content("  Nothing matches." if self._entries else "  No recipes."), disabled=True)]
-        menu.set_options(options)
-        if ids:
-            menu.highlighted = menu.get_option_index(wanted if wanted in ids else ids[0])
-        if wanted in ids:
+            wanted = self._wanted or (highlighted.path if highlighted else None)
+        shown = [entry for entry in self._entries if entry.path in ranks]
+        empty = "No recipe matches." if self._entries else "There are no recipes."
+        self.query_one(RecipeMenu).show(shown, wanted, empty=empty)
+        if wanted in ranks:
             self._wanted = None
         self._show_entry()
 
@@ -313,9 +287,15 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         self.query_one("#profiles", Static).update(_profiles(entry.choices, profile))
         last = self._last.get((entry.path.stem, profile)) if self._last else None
         recipe, size = entry.recipes.get(profile), self._sizes.get((entry.path, profile))
-        arms = entry.arms.get(profile, {})
-        costs = _costs(last, entry.notes.get(profile or ""), self._disk.get((entry.path, profile)))
-        rows = [*_facts(recipe, size, arms), costs, _outcome(last, time.time())] if recipe else []
+        rows: list[Fact] = []
+        if recipe:
+            from ftapp.tui import recipe_facts
+
+            costs = recipe_facts.describe_cost(
+                last, entry.notes.get(profile or ""), self._disk.get((entry.path, profile))
+            )
+            facts = recipe_facts.list_facts(recipe, size, entry.arms.get(profile, {}))
+            rows = [*facts, costs, recipe_facts.describe_last_run(last, time.time())]
         self.query_one(Facts).rows = rows
         self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
         if recipe and size is None:
@@ -371,79 +351,3 @@ def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
             Content(f"{mark} {choice or 'standard'}").stylize(style).stylize(Style.from_meta({"@click": action}))
         )
     return Content.assemble(("Profile   ", _MUTED), Content("   ").join(shown))
-
-
-def _facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str, Any]]) -> list[Fact]:
-    """What a recipe does, in rows."""
-    from ftapp.tui import recipe_words
-
-    rows: list[Fact] = [("Model", _model(recipe.model, size)), ("Data", _data(recipe.data))]
-    if recipe.augment is not None:
-        rows.append(("Augment", Content(recipe_words.augment_words(recipe.augment))))
-    for index, phase in enumerate(recipe.phase):
-        share = size.trainable[index] / size.parameters if size and size.parameters else None
-        rows.append(("Phases" if index == 0 else "", _phase(phase, share)))
-    for index, (name, overridden) in enumerate(recipe_words.arms_words(arms, recipe).items()):
-        rows.append(("Arms" if index == 0 else "", Content.assemble((f"{name}  ", "b"), overridden)))
-    return rows
-
-
-def _model(model: Model, size: Size | None) -> Content:
-    from ftapp.tui import recipe_words
-
-    name, place = recipe_words.model_words(model.preset)
-    told = recipe_words.head_words(model)
-    if size is not None:
-        told = f"{formatting.count(size.parameters)} parameters, {told}"
-    return Content.assemble(name, (f"  {place}\n", _MUTED), (told, _MUTED))
-
-
-def _data(data: Data) -> Content:
-    from ftapp.tui import recipe_words
-
-    name, place = recipe_words.data_words(data.source)
-    return Content.assemble(name, (f"  {place}\n", _MUTED), (recipe_words.split_words(data), _MUTED))
-
-
-def _phase(phase: Phase, share: float | None) -> Content:
-    """A phase with its rules: what trains in the colour of that, what is frozen at rest."""
-    from ftapp.tui import recipe_words
-
-    rules = [
-        Content.styled(rule, "$primary" if rule.startswith("train") else _MUTED)
-        for rule in phase.layers or [Rule("train all")]
-    ]
-    return Content.assemble(
-        (f"{phase.name}  ", "b"),
-        (recipe_words.length_words(phase), _MUTED),
-        "" if share is None else f"  R = {formatting.share(share)}",
-        "\n",
-        Content.styled(" · ", _MUTED).join(rules),
-        (f"\n{recipe_words.rate_words(phase)}", _MUTED),
-    )
-
-
-def _costs(last: Summary | None, note: str | None, disk: str | None) -> Fact:
-    """How long the recipe takes with this profile, and what room on the disk.
-
-    last: the last run with it here; note: what the recipe's file says of the profile.
-    """
-    time_words = "not measured on this machine yet"
-    if last is not None and last.status == "done" and last.seconds is not None:
-        time_words = f"about {formatting.duration(last.seconds)}, as the last run"
-    elif note:
-        time_words = note
-    return "Takes", Content.assemble(time_words, (f"\n{disk or ''}", _MUTED))
-
-
-def _outcome(last: Summary | None, now: float) -> Fact:
-    """What the last run of the recipe with this profile gave on this machine."""
-    from ftapp.tui.run_columns import result_words
-
-    if last is None:
-        return "Last run", Content.styled("not run on this machine yet", _MUTED)
-    parts = [last.status, *result_words(last)]
-    if last.seconds is not None:
-        parts.append(f"in {formatting.duration(last.seconds)}")
-    made = f", {formatting.when(last.created, now)}" if last.created else ""
-    return "Last run", Content.assemble(", ".join(parts), (made, _MUTED))
