@@ -31,7 +31,7 @@ from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.layers_pane import LayersPane
 from ftapp.tui.editor.meaning import MeaningScreen
-from ftapp.tui.editor.rate_curve import Curve
+from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.dropdown import Choice
 from ftapp.tui.widgets.facts import Facts
@@ -290,7 +290,7 @@ async def test_question_mark_tells_what_a_field_means_unless_it_is_part_of_the_v
 
 async def test_the_course_of_the_rate_is_drawn_for_the_phase_that_is_chosen(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
-        curve = screen.query_one(Curve)
+        curve = screen.query_one(RateCurve)
         assert set(curve.values) == {1e-3}
         await pilot.press("right_square_bracket")
         assert curve.values[0] == 1e-4

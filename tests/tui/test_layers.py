@@ -7,7 +7,7 @@ import pytest
 from ftapp.rpc.messages import Layer, Structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.layers import Node, State
-from ftapp.tui.editor.rate_curve import drawn
+from ftapp.tui.editor.rate_curve import draw_rows
 from tests.tui.structures import bert, layer
 
 
@@ -112,12 +112,12 @@ def test_which_rule_decided_is_told_where_it_was_one() -> None:
 
 
 def test_a_curve_is_drawn_from_the_first_to_the_last_value() -> None:
-    rising = drawn(tuple(index / 99 for index in range(100)), 20, 4)
+    rising = draw_rows(tuple(index / 99 for index in range(100)), 20, 4)
     starts = [len(row) - len(row.lstrip()) for row in rising]
     assert starts == sorted(starts, reverse=True)
     assert (starts[-1], rising[0].rstrip()) == (0, rising[0])
     assert max(len(row.strip()) for row in rising) < 8  # a line, no area below it
     for constant in ((0.01,), (0.01,) * 80):
-        top, *below = drawn(constant, 12, 4)
+        top, *below = draw_rows(constant, 12, 4)
         assert top == "⠉" * 12
         assert not "".join(below).strip()

@@ -17,7 +17,7 @@ from ftapp.recipe import Phase, Recipe, schedule
 from ftapp.tui import recipe_words
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
-from ftapp.tui.editor.rate_curve import Curve
+from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.texts import set_text
 
@@ -38,7 +38,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
     TrainingPane.-arms > #phase-title { margin-top: 1; }
     TrainingPane #phase-buttons { height: 1; margin-top: 1; }
     TrainingPane #phase-buttons Button { margin-right: 2; min-width: 8; }
-    TrainingPane Curve { height: 6; margin: 1 0; }
+    TrainingPane RateCurve { height: 6; margin: 1 0; }
     TrainingPane > .for-lm { display: none; height: auto; }
     TrainingPane.-lm > .for-lm { display: block; }
     """
@@ -69,7 +69,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield FieldLine("phase.layer_decay")
         yield FieldLine("phase.schedule")
         yield FieldLine("phase.warmup", "warm-up")
-        yield Curve()
+        yield RateCurve()
         yield FieldLine("phase.weight_decay")
         yield FieldLine("phase.clip_norm", "clipping", empty="none")
         yield FieldLine("phase.gradient_norm")
@@ -139,7 +139,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         self._draw()
 
     def _draw(self) -> None:
-        curve = self.query_one(Curve)
+        curve = self.query_one(RateCurve)
         phase = next((each for each in _phases(self._form) if self._form and each.name == self._form.phase), None)
         if phase is None:
             curve.values = ()
