@@ -13,7 +13,7 @@ from ftapp.recipe import Data, Model, Phase, Recipe
 from ftapp.recipe.layer_rules import Rule
 from ftapp.tui import recipe_words
 from ftapp.tui.recipe_words import Size
-from ftapp.tui.run_columns import result_words
+from ftapp.tui.run_columns import describe_results
 from ftapp.tui.widgets.facts import Fact
 
 _MUTED = "$foreground-muted"
@@ -32,11 +32,11 @@ def list_facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str
     """
     rows: list[Fact] = [("Model", _describe_model(recipe.model, size)), ("Data", _describe_data(recipe.data))]
     if recipe.augment is not None:
-        rows.append(("Augment", Content(recipe_words.augment_words(recipe.augment))))
+        rows.append(("Augment", Content(recipe_words.describe_augment(recipe.augment))))
     for index, phase in enumerate(recipe.phase):
         share = size.trainable[index] / size.parameters if size and size.parameters else None
         rows.append(("Phases" if index == 0 else "", _describe_phase(phase, share)))
-    for index, (name, overridden) in enumerate(recipe_words.arms_words(arms, recipe).items()):
+    for index, (name, overridden) in enumerate(recipe_words.describe_arms(arms, recipe).items()):
         rows.append(("Arms" if index == 0 else "", Content.assemble((f"{name}  ", "b"), overridden)))
     return rows
 
@@ -47,7 +47,7 @@ def describe_cost(last: Summary | None, note: str | None, disk: str | None) -> F
     Args:
         last: The last run with the profile on this machine.
         note: What the recipe's file says of the profile.
-        disk: What the run downloads and leaves, as `recipe_words.disk_words` returns it.
+        disk: What the run downloads and leaves, as `recipe_words.describe_disk` returns it.
 
     Returns:
         A row of a label and a text.
@@ -72,7 +72,7 @@ def describe_last_run(last: Summary | None, now: float) -> Fact:
     """
     if last is None:
         return "Last run", Content.styled("not run on this machine yet", _MUTED)
-    parts = [last.status, *result_words(last)]
+    parts = [last.status, *describe_results(last)]
     if last.seconds is not None:
         parts.append(f"in {formatting.duration(last.seconds)}")
     created = f", {formatting.when(last.created, now)}" if last.created else ""
@@ -80,16 +80,16 @@ def describe_last_run(last: Summary | None, now: float) -> Fact:
 
 
 def _describe_model(model: Model, size: Size | None) -> Content:
-    name, place = recipe_words.model_words(model.preset)
-    words = recipe_words.head_words(model)
+    name, place = recipe_words.describe_model(model.preset)
+    words = recipe_words.describe_head(model)
     if size is not None:
         words = f"{formatting.count(size.parameters)} parameters, {words}"
     return Content.assemble(name, (f"  {place}\n", _MUTED), (words, _MUTED))
 
 
 def _describe_data(data: Data) -> Content:
-    name, place = recipe_words.data_words(data.source)
-    return Content.assemble(name, (f"  {place}\n", _MUTED), (recipe_words.split_words(data), _MUTED))
+    name, place = recipe_words.describe_data(data.source)
+    return Content.assemble(name, (f"  {place}\n", _MUTED), (recipe_words.describe_split(data), _MUTED))
 
 
 def _describe_phase(phase: Phase, share: float | None) -> Content:
@@ -100,9 +100,9 @@ def _describe_phase(phase: Phase, share: float | None) -> Content:
     ]
     return Content.assemble(
         (f"{phase.name}  ", "b"),
-        (recipe_words.length_words(phase), _MUTED),
+        (recipe_words.describe_length(phase), _MUTED),
         "" if share is None else f"  R = {formatting.share(share)}",
         "\n",
         Content.styled(" · ", _MUTED).join(rules),
-        (f"\n{recipe_words.rate_words(phase)}", _MUTED),
+        (f"\n{recipe_words.describe_rate(phase)}", _MUTED),
     )

@@ -23,7 +23,7 @@ from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.dialogs.help import HelpScreen
 from ftapp.tui.editor.advise import AdviseScreen
 from ftapp.tui.editor.augment_pane import AugmentPane
-from ftapp.tui.editor.class_bars import Bars
+from ftapp.tui.editor.class_bars import ClassBars
 from ftapp.tui.editor.configure import ConfigureScreen
 from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
@@ -33,7 +33,7 @@ from ftapp.tui.editor.layers_pane import LayersPane
 from ftapp.tui.editor.meaning import MeaningScreen
 from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.widgets.cautions import Cautions
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.pictures import Pictures
 from tests.support.plans import make_plan
@@ -208,7 +208,7 @@ async def test_a_click_on_a_mark_toggles_its_layer(draft: Draft) -> None:
 
 
 async def test_a_model_of_a_hub_waits_to_be_fetched_and_rules_can_be_written_meanwhile(draft: Draft) -> None:
-    other = draft.changed("model.preset", "bert_tiny_en_uncased")
+    other = draft.with_change("model.preset", "bert_tiny_en_uncased")
     async with opened(other) as (screen, pilot):
         await until(pilot, lambda: "g fetches it" in text_of(screen.query_one("#waiting")))
         assert screen.query_one(DataPane).has_class("-unfetched")
@@ -245,7 +245,7 @@ async def test_a_field_is_checked_as_one_types_with_the_words_of_a_recipe(draft:
 
 
 async def test_what_belongs_to_no_field_that_is_shown_stands_at_the_bottom(draft: Draft) -> None:
-    async with opened(draft.changed("phase.finetune.batch_size", -3)) as (screen, pilot):
+    async with opened(draft.with_change("phase.finetune.batch_size", -3)) as (screen, pilot):
         assert screen.form.phase == "head"
         assert "phase.finetune.batch_size" in text_of(screen.query_one("#problems"))
         await pilot.press("ctrl+r")
@@ -259,7 +259,7 @@ async def test_what_belongs_to_no_field_that_is_shown_stands_at_the_bottom(draft
 
 async def test_choices_and_switches_change_with_one_key(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
-        line(screen, "phase.optimizer").query_one(Choice).focus()
+        line(screen, "phase.optimizer").query_one(Dropdown).focus()
         await pilot.press("right")
         await pilot.pause()
         assert screen.form.draft.changes == {"phase.head.optimizer": "adamw"}
@@ -301,7 +301,7 @@ async def test_the_course_of_the_rate_is_drawn_for_the_phase_that_is_chosen(draf
 
 async def test_a_profile_is_chosen_and_left(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
-        screen.query_one("#profile", Choice).focus()
+        screen.query_one("#profile", Dropdown).focus()
         await pilot.press("enter", "home", "enter")
         await until(pilot, lambda: screen.form.draft.profile == "small")
         assert line(screen, "data.limit").query_one(Input).value == "100"
@@ -512,11 +512,11 @@ async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) 
         assert pane.choice.trained == plan.trainable_parameters
         assert pane.choice.structure.parameters == plan.parameters
         await told(pilot, lambda: "memory" in text_of(screen.query_one("#cost")))
-        assert "kept" in text_of(screen.query_one("#cost"))
+        assert "cached" in text_of(screen.query_one("#cost"))
         await told(pilot, lambda: "12 steps" in text_of(screen.query_one("#cost")))  # a step has been timed
         await told(pilot, lambda: "tokens" in " ".join(text_of(each) for each in data.query(".example")))
         assert "52 train · 8 validation · 20 test · 0 duplicates dropped" in text_of(screen.query_one("#sizes"))
-        assert dict(data.query_one(Bars).counts) == {"negative": 40, "positive": 40}
+        assert dict(data.query_one(ClassBars).counts) == {"negative": 40, "positive": 40}
         assert len(data.query(".example")) == 8
         await fill(screen, pilot, "data.test", "10")
         await told(pilot, lambda: "10 test" in text_of(screen.query_one("#sizes")))
@@ -543,7 +543,7 @@ async def test_images_are_shown_as_they_are_and_augmented(image_recipe: str, tin
         assert screen.form.draft.changes == {"augment": {}, "augment.rotation": 45}
         await told(pilot, lambda: len(augment.query(".picture")) == 15)
         before = augment._grid
-        line(screen, "augment.fill_mode").query_one(Choice).focus()
+        line(screen, "augment.fill_mode").query_one(Dropdown).focus()
         await pilot.press("right")
         await told(pilot, lambda: augment._grid != before)
         assert "may look" in text_of(screen.query_one("#grid-state"))
@@ -620,7 +620,7 @@ async def test_arms_are_shown_and_started_with_their_options(draft: Draft) -> No
         section = screen.query_one("#experiment > .section")
         assert text_of(section) == "Experiment, 2 runs"
         await pilot.press("f3")
-        assert screen.focused is line(screen, "experiment.repeats").query_one(Choice)
+        assert screen.focused is line(screen, "experiment.repeats").query_one(Dropdown)
         await pilot.press("right", "right", "tab", "right", "tab", "space")
         await pilot.pause()
         assert text_of(section) == "Experiment, 9 runs"
@@ -646,7 +646,7 @@ async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) 
         assert "2 arms" in text_of(screen.query_one("#overrides"))
         await pilot.press("right_square_bracket", "right_curly_bracket")
         await pilot.pause()
-        assert (screen.form.arm, screen.query_one("#arm", Choice).value) == ("A full", "A full")
+        assert (screen.form.arm, screen.query_one("#arm", Dropdown).value) == ("A full", "A full")
         assert "100%" in share(screen)
         assert rules.text == "train all"
         await pilot.press("m")  # in this arm alone
@@ -671,7 +671,7 @@ async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) 
         await pilot.pause()
         assert screen.form.arm is None
         assert line(screen, "phase.warmup").query_one(Input).value == ""
-        line(screen, "backend").query_one(Choice).focus()
+        line(screen, "backend").query_one(Dropdown).focus()
         await pilot.press("right")
         await pilot.pause()
         given = screen.form.draft.load_experiment()
@@ -693,7 +693,7 @@ async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) 
 async def test_an_arm_has_phases_and_augmentation_of_its_own(draft: Draft, tmp_path: Path) -> None:
     draft.path.write_text(HUB + ARMS.replace("B slow", "B 1e-6.0"))
     async with opened(draft, (200, 60)) as (screen, pilot):
-        screen.query_one("#arm", Choice).focus()
+        screen.query_one("#arm", Dropdown).focus()
         await pilot.press("left")
         await pilot.pause()
         assert screen.form.arm == "B 1e-6.0"
@@ -722,7 +722,7 @@ async def test_an_arm_has_phases_and_augmentation_of_its_own(draft: Draft, tmp_p
 async def test_options_make_an_experiment_of_any_recipe_and_are_no_change_to_it(draft: Draft) -> None:
     app = Opened()
     async with opened(draft, app=app) as (screen, pilot):
-        line(screen, "experiment.repeats").query_one(Choice).focus()
+        line(screen, "experiment.repeats").query_one(Dropdown).focus()
         await pilot.press("right")
         await pilot.pause()
         assert text_of(screen.query_one("#experiment > .section")) == "Experiment, 2 runs"
@@ -757,7 +757,7 @@ async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_
         await pilot.press("escape")
         assert app.screen is screen
         assert screen.form.draft == Draft(file)
-        line(screen, "experiment.repeats").query_one(Choice).focus()
+        line(screen, "experiment.repeats").query_one(Dropdown).focus()
         await pilot.press("2", "f2", "v")  # the answer is kept
         await until(pilot, lambda: app.screen.has_class("-known"))
         await pilot.press("a")
@@ -811,7 +811,7 @@ async def test_the_buttons_of_advice_are_in_sight(image_recipe: str, tmp_path: P
         sheet = app.screen.query_one("#sheet").region
         assert all(sheet.contains_region(button.region) for button in buttons)
         assert app.screen.focused is buttons[0]
-        assert "close call" in text_of(app.screen.query_one("#said"))
+        assert "choice is close" in text_of(app.screen.query_one("#said"))
 
 
 async def test_advice_that_cannot_be_had_says_why(draft: Draft, lm_recipe: str, tmp_path: Path) -> None:

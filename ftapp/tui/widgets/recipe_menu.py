@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from ftapp.tui.catalog import Entry
+from ftapp.tui.catalog import RecipeEntry
 
 _MUTED = "$foreground-muted"
 
@@ -26,7 +26,7 @@ class RecipeMenu(OptionList):
         """The path of the highlighted recipe."""
         return self.highlighted_option.id if self.highlighted_option else None
 
-    def show(self, entries: Sequence[Entry], wanted: Path | None, *, empty: str) -> None:
+    def show(self, entries: Sequence[RecipeEntry], wanted: Path | None, *, empty: str) -> None:
         """List recipes.
 
         Args:
