@@ -342,7 +342,7 @@ async def test_a_live_run_is_waited_for(write_run: WriteRun, trained: Trained) -
     with living(run):
         async with FtApp().run_test(size=(80, 24)) as pilot:
             app_of(pilot).try_model(run)
-            await until(pilot, lambda: "goes on" in state(pilot.app.screen))
+            await until(pilot, lambda: "is still running" in state(pilot.app.screen))
             assert "3 steps" in state(pilot.app.screen)
             shutil.copy(trained("text").recipe_file, run.recipe_file)
             shutil.copytree(trained("text").model_folder, run.model_folder)
