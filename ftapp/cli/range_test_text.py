@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ftapp.analysis.lr_sentences import describe_test, describe_weights
 from ftapp.analysis.lr_suggestions import window
-from ftapp.common.braille import Canvas
+from ftapp.common.dot_plot import DotPlot
 from ftapp.common.ticks import fit
 
 _OWN, _TAKE, _SMOOTH, _RAW = "yellow", "bold green", "cyan", "dim"
@@ -56,9 +56,9 @@ def _plot(result: Mapping[str, Any], width: int) -> list[Text]:
     y_axis = fit(*window(curve["losses"], curve["smoothed"]), _ROWS)
     half_a_dot = (y_axis.high - y_axis.low) / (8 * _ROWS)
     y_range = y_axis.low + half_a_dot, y_axis.high - half_a_dot  # the centres of the lowest and of the highest dot
-    canvas = Canvas(max(20, width - _LABEL - 2), _ROWS, (x[0], x[-1]), y_range)
-    canvas.points(x, curve["losses"], _RAW)
-    canvas.line(centers, curve["smoothed"], _SMOOTH)
+    canvas = DotPlot(max(20, width - _LABEL - 2), _ROWS, (x[0], x[-1]), y_range)
+    canvas.draw_points(x, curve["losses"], _RAW)
+    canvas.draw_line(centers, curve["smoothed"], _SMOOTH)
     marks = [(row["rule"][0].upper(), row["rate"], _SMOOTH) for row in result["suggestions"]]
     marks.append(("R", result["own_rate"], _OWN))
     placed = [(sign, canvas.column(math.log10(rate)), style) for sign, rate, style in marks]

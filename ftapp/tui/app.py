@@ -1,4 +1,4 @@
-"""The app behind `ftapp`: screens, themes, what starts runs, and what the screens ask of it."""
+"""The app behind `ftapp`: its screens and themes, and the methods by which screens reach each other."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from ftapp.common.console import PlainConsole
 from ftapp.tui.screens.recipes import RecipesScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.terminal import capabilities, no_color, plain_text
-from ftapp.tui.terminal.control_characters import Visible
-from ftapp.tui.terminal.palette import Palette
+from ftapp.tui.terminal.control_characters import ControlCharacterFilter
+from ftapp.tui.terminal.palette import PaletteFilter
 from ftapp.tui.terminal.themes import THEMES
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _LIVE_SECONDS = 2.0
 _SOON = 0.5  # seconds
 
 
-def _commands() -> type[Provider]:
+def _load_commands() -> type[Provider]:
     from ftapp.tui.commands import Commands  # once the palette is opened
 
     return Commands
@@ -50,14 +50,17 @@ def _commands() -> type[Provider]:
 class FtApp(App[None]):
     """The interface. Screens reach each other through its methods.
 
-    live_runs: how many runs in the folder go on, whoever started them; deleted: what was moved into the trash, a list
-    for each time, the last at the end.
+    Attributes:
+        live_runs: How many runs in the folder are running, whoever started them.
+        offline: Whether runs make no network call.
+        settings: What the interface remembers between sessions.
+        deleted: The folders that were moved into the trash, a list for each deletion, the last at the end.
     """
 
     TITLE = "ftapp"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = {_commands}  # noqa: RUF012
+    COMMANDS = {_load_commands}  # noqa: RUF012
     # Sizes of the terminal as classes that stylesheets use.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
@@ -74,14 +77,19 @@ class FtApp(App[None]):
     live_runs = reactive(0)
 
     def __init__(self, runs_dir: Path | None = None, *, offline: bool = False) -> None:
-        """runs_dir: where runs are kept, as `run_folder.runs_dir` has it; offline: runs make no network call."""
+        """Make the app.
+
+        Args:
+            runs_dir: The folder of runs; None for the default of `user_folders.runs`.
+            offline: Whether runs make no network call.
+        """
         super().__init__()
         self._runs_dir = runs_dir
         self.offline = offline
         self.settings = Settings.load()
         self.deleted: list[list[Deleted]] = []
-        self._palette = Palette()
-        self._visible = Visible()
+        self._palette = PaletteFilter()
+        self._visible = ControlCharacterFilter()
         self.error_console = PlainConsole(sys.stderr)
         for theme in THEMES:
             self.register_theme(theme)
@@ -90,12 +98,12 @@ class FtApp(App[None]):
 
     @cached_property
     def runs_dir(self) -> Path:
-        """Where runs are kept."""
+        """The folder of runs."""
         return user_folders.runs(self._runs_dir)
 
     @cached_property
     def summaries(self) -> Summaries:
-        """The runs in that folder."""
+        """The runs in the folder."""
         from ftapp.experiments.listing import Summaries
 
         return Summaries(self.runs_dir)
@@ -110,7 +118,7 @@ class FtApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda theme: self._remember_theme(theme.name))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        filters = [self._visible, *no_color.tolerant(super().get_line_filters())]
+        filters = [self._visible, *no_color.replace_monochrome(super().get_line_filters())]
         return [*filters, self._palette] if self.console.color_system == "256" and not self.is_headless else filters
 
     def notify(
@@ -122,27 +130,27 @@ class FtApp(App[None]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Show a note. Square brackets are no markup in it, whoever asks: notes quote names and errors."""
+        """Show a note. Square brackets in it are never markup, since notes quote names and errors."""
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        for active in screen.active_bindings.values():  # what the footer offers, but for the app's own keys
+        for active in screen.active_bindings.values():  # the keys in the footer, without those of the app
             binding = active.binding
             if binding.show and active.enabled and active.node is not self:
                 act = partial(self.run_action, binding.action, active.node)
                 yield SystemCommand(binding.description, binding.tooltip or binding.description, act)
         yield from (each for each in super().get_system_commands(screen) if each.title not in ("Keys", "Quit"))
         yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
-        yield SystemCommand("Runs", "All runs, live and ended", lambda: self.action_show("runs"))
+        yield SystemCommand("Runs", "Show all runs, running and ended", lambda: self.action_show("runs"))
         yield SystemCommand("Empty the trash", "Remove deleted runs for good", self.empty_trash)
-        yield SystemCommand("Help", "What this screen is for, and its keys", self.action_help)
-        yield SystemCommand("Quit", "Close the interface; runs go on", self.action_leave)
+        yield SystemCommand("Help", "Show what this screen is for, and its keys", self.action_help)
+        yield SystemCommand("Quit", "Close the interface; runs continue", self.action_leave)
 
     def action_show(self, place: str) -> None:
-        """Go to the recipes or to the runs; what lies above them is closed, after a question where that loses work."""
+        """Go to the recipes or to the runs, and close the screens above. Where that loses work, ask first."""
         from ftapp.tui.dialogs.dialog import Dialog
 
-        if unsaved := self._unsaved():
+        if unsaved := self._describe_unsaved():
             dialog = Dialog("Leave without saving?", unsaved, ["Leave", "Stay"])
             self.push_screen(dialog, lambda choice: self._show(place) if choice == "Leave" else None)
         else:
@@ -156,46 +164,47 @@ class FtApp(App[None]):
         if place == "runs":
             self.push_screen(RunsScreen())
 
-    def _unsaved(self) -> str:
-        """What closing all screens would lose."""
+    def _describe_unsaved(self) -> str:
+        """Describe what closing all screens would lose."""
         from ftapp.tui.page import Page
 
         return " ".join(screen.unsaved for screen in self.screen_stack if isinstance(screen, Page) and screen.unsaved)
 
     def action_help(self) -> None:
-        """Show what the screen is for and its keys."""
+        """Show what the screen is for, and its keys."""
         from ftapp.tui.dialogs.help import HelpScreen
 
         self.push_screen(HelpScreen(self.screen))
 
     def action_leave(self) -> None:
-        """Close the interface. That runs go on is said first, and what would be lost is asked."""
+        """Close the interface. Where work would be lost or runs are running, ask first."""
         from ftapp.tui.dialogs.dialog import Dialog
 
-        said = [self._unsaved()]
+        messages = [self._describe_unsaved()]
         if self.live_runs:
             one = self.live_runs == 1
-            count, them = ("A run goes", "it") if one else (f"{self.live_runs} runs go", "them")
-            said.append(f"{count} on without it. ftapp shows {them} again under Runs, from any terminal.")
-        if not any(said):
+            runs, them = ("A run continues", "it") if one else (f"{self.live_runs} runs continue", "them")
+            messages.append(f"{runs} without the interface. Runs shows {them} again, from any terminal.")
+        if not any(messages):
             self._close()
             return
-        dialog = Dialog("Close the interface?", "\n".join(filter(None, said)), ["Close", "Stay"])
+        dialog = Dialog("Close the interface?", "\n".join(filter(None, messages)), ["Close", "Stay"])
         self.push_screen(dialog, lambda choice: self._close() if choice == "Close" else None)
 
     def _close(self) -> None:
-        self.workers.cancel_all()  # before the widgets go that they would show something on
+        self.workers.cancel_all()  # before their widgets go
         self.exit()
 
     def configure(self, draft: Draft) -> None:
-        """Open a recipe to look at and change before it runs."""
+        """Open a recipe, to be looked at and changed before it runs."""
         from ftapp.tui.editor.configure import ConfigureScreen
 
         self.push_screen(ConfigureScreen(draft))
 
     def start(self, draft: Draft) -> None:
-        """Start a draft's run or experiment, detached from the interface, and show it; or say what is wrong with it or
-        its data.
+        """Start a draft's run or experiment, detached from the interface, and show it.
+
+        Where the recipe or its data have an error, the error is shown instead.
         """
         self._start(draft)
 
@@ -260,18 +269,21 @@ class FtApp(App[None]):
         self.push_screen(ExperimentScreen(experiment))
 
     def stop_experiment(self, experiment: Experiment) -> None:
-        """End an experiment and its runs; what is not trained yet is lost, so that is asked first."""
+        """Stop an experiment and its runs, after a question: the steps to come are lost."""
         from ftapp.tui.dialogs.dialog import Dialog
 
-        def answered(choice: str | None) -> None:
+        def confirm(choice: str | None) -> None:
             try:
                 if choice == "Stop":
                     experiment.stop()
             except OSError as error:
                 self.notify(f"{experiment.folder} cannot be written: {error.strerror}", severity="error")
 
-        text = "The runs that go on end after their steps and keep their models, and no other starts. It cannot go on."
-        self.push_screen(Dialog("Stop this experiment?", text, ["Stop", "Go on"]), answered)
+        text = (
+            "Running runs end after their current step and keep their models. No other run starts. "
+            "A stopped experiment cannot be resumed."
+        )
+        self.push_screen(Dialog("Stop this experiment?", text, ["Stop", "Continue"]), confirm)
 
     @work
     async def empty_trash(self) -> None:
@@ -285,16 +297,16 @@ class FtApp(App[None]):
             self.notify("The trash is empty.")
             return
         size = await asyncio.to_thread(lambda: sum(deleted.size for deleted in found))
-        count = "One deleted folder is" if len(found) == 1 else f"{len(found)} deleted folders are"
-        text = f"{count} in it, with {formatting.size(size)}. Runs that are removed from it cannot be restored."
+        folders = formatting.quantity(len(found), "deleted folder")
+        text = f"The trash has {folders} of {formatting.size(size)}. Removed runs cannot be restored."
         dialog = Dialog("Empty the trash?", text, ["Remove for good", "Keep"])
         if await self.push_screen_wait(dialog) == "Remove for good":
             self.deleted.clear()
-            wrong: list[str] = []
+            errors: list[str] = []
             await asyncio.to_thread(
-                trash.empty, self.runs_dir, failed=lambda folder, error: wrong.append(f"{folder}: {error.strerror}")
+                trash.empty, self.runs_dir, failed=lambda folder, error: errors.append(f"{folder}: {error.strerror}")
             )
-            for message in wrong:
+            for message in errors:
                 self.notify(message, title="Not removed", severity="error", markup=False)
 
     def compare(self, chosen: Sequence[Run]) -> None:
@@ -304,7 +316,7 @@ class FtApp(App[None]):
         self.push_screen(CompareScreen(list(chosen)))
 
     def try_model(self, run: Run) -> None:
-        """Use the model that a run has left."""
+        """Use the model that a run has saved."""
         from ftapp.tui.screens.try_it import TryScreen
 
         self.push_screen(TryScreen(run))
@@ -315,7 +327,7 @@ class FtApp(App[None]):
 
         if not desktop.open_path(path):
             self.copy_to_clipboard(str(path))
-            self.notify(str(path), title="Copied: there is no desktop to open it with", markup=False)
+            self.notify(str(path), title="Path copied: there is no desktop to open it", markup=False)
 
     def copy_command(self, command: str) -> None:
         """Copy a command line, and show it."""
@@ -339,15 +351,23 @@ def _shows(screen: Screen[Any], started: Run | Experiment) -> bool:
 
 
 def _collect_garbage() -> None:
-    """Switch collection on, where `ftapp.__main__` has put it off; all that is there by now stays, and is left out."""
+    """Switch garbage collection on where `ftapp.__main__` has postponed it. Objects that exist by now are left out."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
 
 
 def run_app(runs_dir: Path | None, *, offline: bool) -> None:
-    """Open the interface and return when it is closed. Raises RunError where a user without a home keeps no runs."""
-    os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, fewer frames are calmer and as good
-    plain_text.prepare(sys.__stderr__)  # which Textual draws on
-    capabilities.ask()
+    """Open the interface and return when it is closed.
+
+    Args:
+        runs_dir: The folder of runs; None for the default.
+        offline: Whether runs make no network call.
+
+    Raises:
+        RunError: The user has no home folder to keep runs in.
+    """
+    os.environ.setdefault("TEXTUAL_FPS", "30")  # over SSH, more frames only cost bandwidth
+    plain_text.prepare(sys.__stderr__)  # the stream that Textual draws on
+    capabilities.query()
     FtApp(user_folders.runs(runs_dir), offline=offline).run()

@@ -1,4 +1,4 @@
-"""What two or more runs have and have not in common: recipes, results, and losses at equal steps."""
+"""Comparison of two or more runs: their recipes, their results, and their losses at equal steps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ _WORDS = ("title", "summary")  # keys of a recipe that do not change what is com
 
 
 @dataclass(frozen=True)
-class Results:
-    """What a run gave so far.
+class RunResults:
+    """The results of a run so far.
 
-    metrics: by name, with the loss among them, of the whole test split where `final`, else of the latest evaluation;
-    share: R of the latest phase; seconds: wall time; pace: steps a second, by the median step; memory: bytes, at most.
+    Attributes:
+        steps: The number of steps.
+        metrics: By name, with the loss among them: of the whole test split where `final`, else of the latest
+            evaluation.
+        final: Whether they are of the whole test split.
+        share: R, the trainable share of the latest phase.
+        seconds: The wall time.
+        pace: Steps a second, from the median step.
+        memory: The largest memory, in bytes.
     """
 
     steps: int
@@ -31,15 +38,15 @@ class Results:
     memory: int | None
 
 
-def results(history: History) -> Results:
-    """The results of a run, as its history tells them."""
+def collect_results(history: History) -> RunResults:
+    """Collect the results of a run from its history."""
     steps, ended = history.steps, history.ended
     shown = history.result or (history.evaluations[-1] if history.evaluations else None)
     seconds = ended.seconds if ended else None
     if seconds is None and history.started and steps:
         seconds = steps.time[-1] - history.started.time
     step = float(np.median(steps.seconds)) if steps else 0.0
-    return Results(
+    return RunResults(
         steps=len(steps),
         metrics=shown.values if shown else {},
         final=shown is not None and shown.final,
@@ -50,13 +57,16 @@ def results(history: History) -> Results:
     )
 
 
-def differences(recipes: Sequence[Mapping[str, Any] | None]) -> list[tuple[str, tuple[str, ...]]]:
-    """The dotted keys in which recipes differ, with each one's value as TOML has it, "" where it has none.
+def find_differences(recipes: Sequence[Mapping[str, Any] | None]) -> list[tuple[str, tuple[str, ...]]]:
+    """Find the keys in which recipes differ. Phases are matched by name.
 
-    recipes: the raw tables of resolved recipes, None for one that cannot be read, which is left out of account and has
-    "?" for a value. Phases are told apart by their names.
+    Args:
+        recipes: The raw tables of resolved recipes; None for a recipe that cannot be read.
+
+    Returns:
+        The dotted keys with the value of each recipe as TOML has it: "" for no value, "?" for an unread recipe.
     """
-    flat = [None if recipe is None else dict(_flat(recipe)) for recipe in recipes]
+    flat = [None if recipe is None else dict(_flatten(recipe)) for recipe in recipes]
     known = [values for values in flat if values is not None]
     keys = dict.fromkeys(key for values in known for key in values)
     return [
@@ -66,14 +76,14 @@ def differences(recipes: Sequence[Mapping[str, Any] | None]) -> list[tuple[str, 
     ]
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """The values of nested tables by dotted key."""
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         elif isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
             for index, part in enumerate(value):
-                yield from _flat(
+                yield from _flatten(
                     {name: inner for name, inner in part.items() if name != "name"},
                     f"{prefix}{key}.{part.get('name', index)}.",
                 )
@@ -90,19 +100,37 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def paired_losses(first: History, second: History) -> tuple[Floats, Floats]:
-    """The losses of two runs at the steps that both have taken, in order: two arrays (steps,)."""
+def pair_losses(first: History, second: History) -> tuple[Floats, Floats]:
+    """Pair the losses of two runs at the steps that both have taken.
+
+    Args:
+        first: The history of one run.
+        second: The history of the other run.
+
+    Returns:
+        The losses of each run in the order of steps, two arrays (steps,) of float64.
+    """
     one, two = first.steps, second.steps
     x, y = np.array(one.loss, np.float64), np.array(two.loss, np.float64)
     common = min(len(x), len(y))
-    if one.step[:common] == two.step[:common]:  # as is nearly always so; the general way sorts
+    if one.step[:common] == two.step[:common]:  # nearly always; the general way sorts
         return x[:common], y[:common]
     _, left, right = np.intersect1d(np.array(one.step), np.array(two.step), return_indices=True)
     return x[left], y[right]
 
 
-def thinned(x: Floats, y: Floats, columns: int, rows: int) -> tuple[Floats, Floats]:
-    """Points (n,) without those that fall on the same dot of a picture of columns x rows dots as one before."""
+def drop_hidden_points(x: Floats, y: Floats, columns: int, rows: int) -> tuple[Floats, Floats]:
+    """Drop the points that fall on the dot of another point.
+
+    Args:
+        x: (points,).
+        y: (points,).
+        columns: The width of the picture in dots.
+        rows: The height of the picture in dots.
+
+    Returns:
+        The x and y of the points that are left.
+    """
     if not len(x):
         return x, y
     low, high = min(x.min(), y.min()), max(x.max(), y.max())

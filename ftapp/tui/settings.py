@@ -1,4 +1,4 @@
-"""What the interface remembers from one time to the next: the theme, hidden panes, recipes used last."""
+"""What the interface remembers between sessions: the theme, hidden panes, recent recipes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ _RECENT = 12
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """theme: its name in Textual; profile: the one chosen last, "" for a recipe's own values; hidden: panes of the run
-    screen that are off, by name; recent: paths of own recipes, the one used last first.
+    """The settings of the interface, a JSON file.
+
+    Attributes:
+        theme: The name of the theme in Textual.
+        profile: The profile that was chosen last, "" for a recipe's own values.
+        hidden: The names of the hidden panes of the run screen.
+        recent: The paths of the user's own recipes, the most recent first.
     """
 
     theme: str = "ftapp-dark"
@@ -27,21 +32,21 @@ class Settings(msgspec.Struct, kw_only=True):
 
     @classmethod
     def load(cls) -> Settings:
-        """The settings kept on disk, or the first ones where there are none that can be read."""
+        """Read the settings from disk. Where they cannot be read, the defaults are used."""
         try:
             return msgspec.json.decode(safe_files.read_bytes(_file()), type=cls)
         except (OSError, RunError, *safe_files.UNREADABLE):
             return cls()
 
     def save(self) -> None:
-        """Keep the settings. Where the disk takes nothing, they last as long as the interface."""
+        """Write the settings to disk. Where that fails, they last until the interface is closed."""
         with suppress(OSError, RunError):
             file = _file()
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, msgspec.json.format(msgspec.json.encode(self)))
 
     def use_recipe(self, path: Path) -> None:
-        """Remember a recipe of the user's own as the one used last."""
+        """Remember a recipe of the user's own as the most recent one."""
         name = str(path.absolute())
         self.recent = [name, *(other for other in self.recent if other != name)][:_RECENT]
         self.save()

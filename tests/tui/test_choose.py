@@ -11,7 +11,7 @@ from ftapp import recipe
 from ftapp.recipe import presets, sources
 from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.editor import offers
-from ftapp.tui.editor.choose_offer import Choose
+from ftapp.tui.editor.choose_offer import ChooseOffer
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.field_line import FieldLine
 from tests.tui.configuring import HUB, line, opened
@@ -66,7 +66,7 @@ async def test_data_are_chosen_from_a_list(images: Draft, size: tuple[int, int])
         await pilot.pause()
         assert screen.active_bindings["down"].binding.description == "Choose"
         await pilot.press("down")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseOffer))
         await pilot.pause()
         rows = [row for row in drawn(pilot.app.screen) if "tfds:tf_flowers" in row]
         assert any("3,670 photos" in row for row in rows)
@@ -88,7 +88,7 @@ async def test_a_folder_of_this_machine_is_picked(images: Draft, tmp_path: Path)
     async with opened(images) as (screen, pilot):
         await pilot.press("f4")
         await pilot.click(line(screen, "data.source").query_one(".browse"))
-        await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseOffer))
         await pilot.pause()
         await pilot.press("home", *"folder", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, PickFile))
@@ -108,7 +108,7 @@ async def test_a_file_of_a_table_is_picked(tmp_path: Path) -> None:
     Path("reviews.csv").write_text("text,label\na,b\n")
     async with opened(Draft(file)) as (screen, pilot):
         await pilot.press("f4", "down")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseOffer))
         await pilot.pause()
         await pilot.press(*"csv:", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, PickFile))
@@ -122,7 +122,7 @@ async def test_a_file_of_a_table_is_picked(tmp_path: Path) -> None:
 async def test_a_pretrained_model_is_chosen_by_a_part_of_its_name(images: Draft) -> None:
     async with opened(images) as (screen, pilot):
         await pilot.press("f6", "tab", "down")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Choose))
+        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseOffer))
         await pilot.pause()
         await pilot.press(*"vgg_19", "enter")
         await until(pilot, lambda: pilot.app.screen is screen)
@@ -132,13 +132,13 @@ async def test_a_pretrained_model_is_chosen_by_a_part_of_its_name(images: Draft)
 
 @pytest.mark.parametrize("task", ["image-classification", "text-classification", "causal-lm"])
 def test_each_offer_serves_its_task(task: str) -> None:
-    found = offers.source_offers(task)
+    found = offers.list_sources(task)
     assert len({offer.name for offer in found}) == len(found)
     for offer in found:
         if offer.suffixes is None:
             assert sources.resolve(offer.value)
             assert not list(sources.conflicts(task, offer.value))
-    chosen = [offer for offer in offers.preset_offers(task) if offer.suffixes is None]
+    chosen = [offer for offer in offers.list_presets(task) if offer.suffixes is None]
     assert all(presets.resolve(offer.value) for offer in chosen)
     used = {recipe.load(path).model.preset for path in recipe.bundled().values() if recipe.load(path).task == task}
     assert used <= {offer.value for offer in chosen}

@@ -15,8 +15,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color as TextualColor
 
-from ftapp.tui.terminal.palette import Palette, nearest
-from ftapp.tui.terminal.sixel_image import colors_first
+from ftapp.tui.terminal.palette import PaletteFilter, find_nearest
+from ftapp.tui.terminal.sixel_image import define_colors_first
 from ftapp.tui.terminal.themes import THEMES
 
 _ATTRIBUTES = "\x1b[?62;22c"
@@ -55,21 +55,21 @@ def test_colors_of_the_palette_are_themselves() -> None:
     levels = (0, 95, 135, 175, 215, 255)
     cube = [(red, green, blue) for red in levels for green in levels for blue in levels]
     greys = [(grey, grey, grey) for grey in range(8, 248, 10)]
-    assert [nearest(*color) for color in [*cube, *greys]] == list(range(16, 256))
+    assert [find_nearest(*color) for color in [*cube, *greys]] == list(range(16, 256))
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
 def test_grounds_of_a_theme_are_greys_that_differ(theme: object) -> None:
     grounds = [TextualColor.parse(getattr(theme, name)) for name in ("background", "surface", "panel")]
-    found = [nearest(*color.rgb) for color in grounds]
+    found = [find_nearest(*color.rgb) for color in grounds]
     assert all(number >= 231 for number in found)  # 231 is white
     assert len(set(found)) == 3
-    assert nearest(*TextualColor.parse(getattr(theme, "primary")).rgb) in range(16, 231)  # noqa: B009
+    assert find_nearest(*TextualColor.parse(getattr(theme, "primary")).rgb) in range(16, 231)  # noqa: B009
 
 
 def test_the_palette_changes_true_colors_alone() -> None:
     style = Style(color="#16181f", bgcolor="red", bold=True)
-    [made, bare] = Palette().apply([Segment("a", style), Segment("b")], TextualColor(0, 0, 0))
+    [made, bare] = PaletteFilter().apply([Segment("a", style), Segment("b")], TextualColor(0, 0, 0))
     assert made == Segment("a", Style(color=Color.from_ansi(234), bgcolor="red", bold=True))
     assert bare == Segment("b")
 
@@ -79,7 +79,7 @@ def test_sixels_define_their_colors_before_they_use_them() -> None:
 
     image = Image.linear_gradient("L").resize((24, 18)).convert("RGB")
     given = image_to_sixels(image)
-    made = colors_first(given)
+    made = define_colors_first(given)
     definition = re.compile(r"#\d+;2;\d+;\d+;\d+")
     assert definition.findall(made) == definition.findall(given)
     assert len(definition.findall(made)) > 5
@@ -87,4 +87,4 @@ def test_sixels_define_their_colors_before_they_use_them() -> None:
     assert definition.search(header)
     assert not definition.search(body)
     assert re.sub(r"(#\d+);2;\d+;\d+;\d+", r"\1", given) == re.sub(definition, "", header) + body
-    assert colors_first("no sixels") == "no sixels"
+    assert define_colors_first("no sixels") == "no sixels"

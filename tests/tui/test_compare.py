@@ -151,7 +151,7 @@ async def test_recipes_that_are_the_same_or_cannot_be_read(write_run: Write) -> 
     one, two = write_run("a"), write_run("a", age=100)
     async with Opened().run_test() as pilot:
         screen = await compared(pilot, one, two)
-        assert table(screen, "differences") == {"": ["There are none."]}
+        assert table(screen, "differences") == {"": ["The recipes are equal."]}
         two.recipe_file.write_text("=")
         screen = await compared(pilot, one, two)
         assert "recipe of B cannot be read" in str(screen.query_one("#differences").border_subtitle)
@@ -163,7 +163,7 @@ async def test_a_run_whose_folder_is_gone(write_run: Write) -> None:
     async with Opened().run_test() as pilot:
         screen = await compared(pilot, one, two)
         assert table(screen, "results")["loss"] == ["0.5000", ""]
-        assert "no step that both have taken" in str(screen.query_one(Scatter).border_subtitle)
+        assert "no common steps" in str(screen.query_one(Scatter).border_subtitle)
 
 
 @pytest.mark.parametrize(("size", "theme"), zip(SIZES, ["ftapp-dark", "ftapp-light"] * 2, strict=True))

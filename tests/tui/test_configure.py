@@ -18,9 +18,9 @@ from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.meaning import MeaningScreen
-from ftapp.tui.editor.rate_curve import Curve
+from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.widgets.cautions import Cautions
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from tests.tui.configuring import fill, line, opened, share, text_of, with_layers, wrong
 from tests.tui.harness import SIZES, Opened, notes, until
 
@@ -49,7 +49,7 @@ async def test_a_field_is_checked_as_one_types_with_the_words_of_a_recipe(draft:
 
 
 async def test_what_belongs_to_no_field_that_is_shown_stands_at_the_bottom(draft: Draft) -> None:
-    async with opened(draft.changed("phase.finetune.batch_size", -3)) as (screen, pilot):
+    async with opened(draft.with_change("phase.finetune.batch_size", -3)) as (screen, pilot):
         assert screen.form.phase == "head"
         assert "phase.finetune.batch_size" in text_of(screen.query_one("#problems"))
         await pilot.press("ctrl+r")
@@ -63,7 +63,7 @@ async def test_what_belongs_to_no_field_that_is_shown_stands_at_the_bottom(draft
 
 async def test_choices_and_switches_change_with_one_key(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
-        line(screen, "phase.optimizer").query_one(Choice).focus()
+        line(screen, "phase.optimizer").query_one(Dropdown).focus()
         await pilot.press("right")
         await pilot.pause()
         assert screen.form.draft.changes == {"phase.head.optimizer": "adamw"}
@@ -94,7 +94,7 @@ async def test_question_mark_tells_what_a_field_means_unless_it_is_part_of_the_v
 
 async def test_the_course_of_the_rate_is_drawn_for_the_phase_that_is_chosen(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
-        curve = screen.query_one(Curve)
+        curve = screen.query_one(RateCurve)
         assert set(curve.values) == {1e-3}
         await pilot.press("right_square_bracket")
         assert curve.values[0] == 1e-4
@@ -105,7 +105,7 @@ async def test_the_course_of_the_rate_is_drawn_for_the_phase_that_is_chosen(draf
 
 async def test_a_profile_is_chosen_and_left(draft: Draft) -> None:
     async with with_layers(draft) as (screen, pilot):
-        screen.query_one("#profile", Choice).focus()
+        screen.query_one("#profile", Dropdown).focus()
         await pilot.press("enter", "home", "enter")
         await until(pilot, lambda: screen.form.draft.profile == "small")
         assert line(screen, "data.limit").query_one(Input).value == "100"

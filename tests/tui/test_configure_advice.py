@@ -16,7 +16,7 @@ from ftapp.tui.editor.advise import AdviseScreen
 from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layer_tree import LayerTree
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.facts import Facts
 from tests.support.presets import Tiny, few_photos
 from tests.tui.configuring import line, opened, text_of, told, with_layers
@@ -46,7 +46,7 @@ async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_
         await pilot.press("escape")
         assert app.screen is screen
         assert screen.form.draft == Draft(file)
-        line(screen, "experiment.repeats").query_one(Choice).focus()
+        line(screen, "experiment.repeats").query_one(Dropdown).focus()
         await pilot.press("2", "f2", "v")  # the answer is kept
         await until(pilot, lambda: app.screen.has_class("-known"))
         await pilot.press("a")
@@ -100,7 +100,7 @@ async def test_the_buttons_of_advice_are_in_sight(image_recipe: str, tmp_path: P
         sheet = app.screen.query_one("#sheet").region
         assert all(sheet.contains_region(button.region) for button in buttons)
         assert app.screen.focused is buttons[0]
-        assert "close call" in text_of(app.screen.query_one("#said"))
+        assert "choice is close" in text_of(app.screen.query_one("#said"))
 
 
 async def test_advice_that_cannot_be_had_says_why(draft: Draft, lm_recipe: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from textual.widgets import Button, Input, TextArea
 from ftapp import recipe
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.meaning import MeaningScreen
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.facts import Facts
 from tests.tui.configuring import HUB, fill, line, opened, share, text_of, with_layers, wrong
 from tests.tui.harness import Opened
@@ -39,7 +39,7 @@ async def test_arms_are_shown_and_started_with_their_options(draft: Draft) -> No
         section = screen.query_one("#experiment > .section")
         assert text_of(section) == "Experiment, 2 runs"
         await pilot.press("f3")
-        assert screen.focused is line(screen, "experiment.repeats").query_one(Choice)
+        assert screen.focused is line(screen, "experiment.repeats").query_one(Dropdown)
         await pilot.press("right", "right", "tab", "right", "tab", "space")
         await pilot.pause()
         assert text_of(section) == "Experiment, 9 runs"
@@ -65,7 +65,7 @@ async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) 
         assert "2 arms" in text_of(screen.query_one("#overrides"))
         await pilot.press("right_square_bracket", "right_curly_bracket")
         await pilot.pause()
-        assert (screen.form.arm, screen.query_one("#arm", Choice).value) == ("A full", "A full")
+        assert (screen.form.arm, screen.query_one("#arm", Dropdown).value) == ("A full", "A full")
         assert "100%" in share(screen)
         assert rules.text == "train all"
         await pilot.press("m")  # in this arm alone
@@ -90,7 +90,7 @@ async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) 
         await pilot.pause()
         assert screen.form.arm is None
         assert line(screen, "phase.warmup").query_one(Input).value == ""
-        line(screen, "backend").query_one(Choice).focus()
+        line(screen, "backend").query_one(Dropdown).focus()
         await pilot.press("right")
         await pilot.pause()
         given = screen.form.draft.load_experiment()
@@ -112,7 +112,7 @@ async def test_one_arm_is_changed_alone_and_saved(draft: Draft, tmp_path: Path) 
 async def test_an_arm_has_phases_and_augmentation_of_its_own(draft: Draft, tmp_path: Path) -> None:
     draft.path.write_text(HUB + ARMS.replace("B slow", "B 1e-6.0"))
     async with opened(draft, (200, 60)) as (screen, pilot):
-        screen.query_one("#arm", Choice).focus()
+        screen.query_one("#arm", Dropdown).focus()
         await pilot.press("left")
         await pilot.pause()
         assert screen.form.arm == "B 1e-6.0"
@@ -141,7 +141,7 @@ async def test_an_arm_has_phases_and_augmentation_of_its_own(draft: Draft, tmp_p
 async def test_options_make_an_experiment_of_any_recipe_and_are_no_change_to_it(draft: Draft) -> None:
     app = Opened()
     async with opened(draft, app=app) as (screen, pilot):
-        line(screen, "experiment.repeats").query_one(Choice).focus()
+        line(screen, "experiment.repeats").query_one(Dropdown).focus()
         await pilot.press("right")
         await pilot.pause()
         assert text_of(screen.query_one("#experiment > .section")) == "Experiment, 2 runs"

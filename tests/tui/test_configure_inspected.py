@@ -8,13 +8,13 @@ from textual.widgets import Button, Static
 
 from ftapp import recipe
 from ftapp.tui.editor.augment_pane import AugmentPane
-from ftapp.tui.editor.class_bars import Bars
+from ftapp.tui.editor.class_bars import ClassBars
 from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.layers_pane import LayersPane
 from ftapp.tui.widgets.cautions import Cautions
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.pictures import Pictures
 from tests.support.plans import make_plan
 from tests.support.presets import Tiny, few_photos
@@ -41,11 +41,11 @@ async def test_a_text_classifier_is_inspected(text_recipe: str, tmp_path: Path) 
         assert pane.choice.trained == plan.trainable_parameters
         assert pane.choice.structure.parameters == plan.parameters
         await told(pilot, lambda: "memory" in text_of(screen.query_one("#cost")))
-        assert "kept" in text_of(screen.query_one("#cost"))
+        assert "cached" in text_of(screen.query_one("#cost"))
         await told(pilot, lambda: "12 steps" in text_of(screen.query_one("#cost")))  # a step has been timed
         await told(pilot, lambda: "tokens" in " ".join(text_of(each) for each in data.query(".example")))
         assert "52 train · 8 validation · 20 test · 0 duplicates dropped" in text_of(screen.query_one("#sizes"))
-        assert dict(data.query_one(Bars).counts) == {"negative": 40, "positive": 40}
+        assert dict(data.query_one(ClassBars).counts) == {"negative": 40, "positive": 40}
         assert len(data.query(".example")) == 8
         await fill(screen, pilot, "data.test", "10")
         await told(pilot, lambda: "10 test" in text_of(screen.query_one("#sizes")))
@@ -72,7 +72,7 @@ async def test_images_are_shown_as_they_are_and_augmented(image_recipe: str, tin
         assert screen.form.draft.changes == {"augment": {}, "augment.rotation": 45}
         await told(pilot, lambda: len(augment.query(".picture")) == 15)
         before = augment._grid
-        line(screen, "augment.fill_mode").query_one(Choice).focus()
+        line(screen, "augment.fill_mode").query_one(Dropdown).focus()
         await pilot.press("right")
         await told(pilot, lambda: augment._grid != before)
         assert "may look" in text_of(screen.query_one("#grid-state"))

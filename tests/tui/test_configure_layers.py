@@ -85,7 +85,7 @@ async def test_a_click_on_a_mark_toggles_its_layer(draft: Draft) -> None:
 
 
 async def test_a_model_of_a_hub_waits_to_be_fetched_and_rules_can_be_written_meanwhile(draft: Draft) -> None:
-    other = draft.changed("model.preset", "bert_tiny_en_uncased")
+    other = draft.with_change("model.preset", "bert_tiny_en_uncased")
     async with opened(other) as (screen, pilot):
         await until(pilot, lambda: "g fetches it" in text_of(screen.query_one("#waiting")))
         assert screen.query_one(DataPane).has_class("-unfetched")

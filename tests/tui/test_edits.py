@@ -11,7 +11,7 @@ from ftapp.common.errors import Problem
 from ftapp.tui.editor import edits
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.edits import Form
-from ftapp.tui.editor.fields import field
+from ftapp.tui.editor.fields import find_field
 
 TWO = """
 title = "t"
@@ -63,18 +63,18 @@ def draft(tmp_path: Path) -> Draft:
     ],
 )
 def test_what_a_field_is_follows_from_the_schema(key: str, kind: str, default: object) -> None:
-    found = field(key)
+    found = find_field(key)
     assert (found.kind, found.default) == (kind, default)
     assert len(found.description) > 10
 
 
 def test_choices_and_required_keys_follow_from_the_schema() -> None:
-    assert field("backend").choices == ("tensorflow", "jax", "torch")
-    assert field("evaluate.split").choices == ("validation", "test")
-    assert field("data.source").required
-    assert not field("data.limit").required
+    assert find_field("backend").choices == ("tensorflow", "jax", "torch")
+    assert find_field("evaluate.split").choices == ("validation", "test")
+    assert find_field("data.source").required
+    assert not find_field("data.limit").required
     with pytest.raises(KeyError):
-        field("data.nothing")
+        find_field("data.nothing")
 
 
 @pytest.mark.parametrize(
@@ -94,22 +94,22 @@ def test_choices_and_required_keys_follow_from_the_schema() -> None:
     ],
 )
 def test_a_text_is_read_as_a_value_and_written_so_that_it_reads_back(key: str, text: str, value: object) -> None:
-    assert field(key).read(text) == value
-    assert field(key).read(field(key).write(value)) == value
+    assert find_field(key).read(text) == value
+    assert find_field(key).read(find_field(key).write(value)) == value
 
 
 def test_a_change_is_kept_only_where_it_changes_something(draft: Draft) -> None:
-    changed = edits.changed(draft, "data.limit", 60)
+    changed = edits.set_value(draft, "data.limit", 60)
     assert changed.changes == {"data.limit": 60}
-    assert edits.changed(changed, "data.limit", 100) == draft
-    assert edits.changed(draft, "phase.head.batch_size", 32) == draft  # the default
+    assert edits.set_value(changed, "data.limit", 100) == draft
+    assert edits.set_value(draft, "phase.head.batch_size", 32) == draft  # the default
     small = Draft(draft.path, "small")
-    assert edits.changed(small, "data.limit", 50) == small
-    assert edits.changed(small, "data.limit", 100).changes == {"data.limit": 100}
+    assert edits.set_value(small, "data.limit", 50) == small
+    assert edits.set_value(small, "data.limit", 100).changes == {"data.limit": 100}
 
 
 def test_a_key_is_taken_away(draft: Draft) -> None:
-    without = edits.changed(edits.changed(draft, "data.limit", None), "phase.head.clip_norm", None)
+    without = edits.set_value(edits.set_value(draft, "data.limit", None), "phase.head.clip_norm", None)
     assert without.overrides == ["data.limit=", "phase.head.clip_norm="]
     loaded = without.load()
     assert (loaded.data.limit, loaded.phase[0].clip_norm) == (None, None)
@@ -117,38 +117,40 @@ def test_a_key_is_taken_away(draft: Draft) -> None:
 
 
 def test_epochs_and_steps_take_each_others_place(draft: Draft) -> None:
-    stepped = edits.changed(edits.changed(draft, "phase.head.epochs", 5), "phase.head.steps", 7)
+    stepped = edits.set_value(edits.set_value(draft, "phase.head.epochs", 5), "phase.head.steps", 7)
     assert (stepped.load().phase[0].epochs, stepped.load().phase[0].steps) == (None, 7)
-    back = edits.changed(stepped, "phase.head.epochs", 3)
+    back = edits.set_value(stepped, "phase.head.epochs", 3)
     assert back == draft
 
 
 def test_phases_are_added_renamed_and_removed(draft: Draft) -> None:
-    edited = edits.changed(draft, "phase.head.epochs", 4)
-    edited, name = edits.phase_added(edited, "head")
+    edited = edits.set_value(draft, "phase.head.epochs", 4)
+    edited, name = edits.add_phase(edited, "head")
     assert [phase.name for phase in edited.load().phase] == ["head", name, "finetune"]
     assert edited.load().phase[1].epochs == 4
-    edited = edits.changed(edits.phase_renamed(edited, name, "middle"), "phase.middle.epochs", 9)
+    edited = edits.set_value(edits.rename_phase(edited, name, "middle"), "phase.middle.epochs", 9)
     assert edited.load().phase[1].epochs == 9
     assert recipe.load(edited.path, None, edited.overrides) == edited.load()
-    edited = edits.phase_removed(edits.changed(edited, "phase.middle.epochs", 4), "middle")
-    assert edited.load() == edits.changed(draft, "phase.head.epochs", 4).load()
-    alone = edits.phase_removed(edits.phase_removed(draft, "head"), "finetune")
+    edited = edits.remove_phase(edits.set_value(edited, "phase.middle.epochs", 4), "middle")
+    assert edited.load() == edits.set_value(draft, "phase.head.epochs", 4).load()
+    alone = edits.remove_phase(edits.remove_phase(draft, "head"), "finetune")
     assert [phase.name for phase in alone.load().phase] == ["finetune"]
 
 
 @pytest.mark.parametrize("name", ["", None, "a.b", "1st", "a=b", "finetune"])
 def test_a_name_that_no_phase_can_have_is_refused(name: object) -> None:
-    assert edits.wrong_name(name, ["head", "finetune"])
-    assert edits.wrong_name("last-block_2", ["head", "finetune"]) is None
+    assert edits.check_phase_name(name, ["head", "finetune"])
+    assert edits.check_phase_name("last-block_2", ["head", "finetune"]) is None
 
 
 def test_a_table_is_used_or_not(draft: Draft) -> None:
-    turned = edits.changed(draft, "augment.zoom", 0.1)
-    off = edits.table_used(turned, "augment", False)
+    turned = edits.set_value(draft, "augment.zoom", 0.1)
+    off = edits.use_table(turned, "augment", False)
     assert off.load().augment is None
-    assert edits.table_used(off, "augment", True) == draft
-    plain = edits.table_used(edits.with_phases(Draft(recipe.bundled()["vgg16-feature-extractor"]), []), "augment", True)
+    assert edits.use_table(off, "augment", True) == draft
+    plain = edits.use_table(
+        edits.replace_phases(Draft(recipe.bundled()["vgg16-feature-extractor"]), []), "augment", True
+    )
     assert plain.changes["augment"] == {}
 
 
@@ -160,13 +162,13 @@ def test_problems_find_their_fields() -> None:
         Problem("", "", "no recipe"),
         Problem("", "data.limit", "odd"),
     ]
-    messages, rest = edits.placed(problems, ["data", "data.limit", "model.image_size", "phase.head.epochs"])
+    messages, rest = edits.assign_problems(problems, ["data", "data.limit", "model.image_size", "phase.head.epochs"])
     assert messages == {"data.limit": "too small; odd", "model.image_size": "too small"}
     assert [problem.message for problem in rest] == ["no length", "no recipe"]
 
 
 def test_a_form_shows_a_draft_that_is_not_valid(draft: Draft) -> None:
-    form = Form.of(edits.changed(draft, "data.limit", "many"), "finetune")
+    form = Form.of(edits.set_value(draft, "data.limit", "many"), "finetune")
     assert form.recipe is None
     assert [problem.key for problem in form.problems] == ["data.limit"]
     assert form.value("data.limit") == "many"

@@ -163,9 +163,9 @@ async def test_runs_stand_below_their_experiment(write_experiment: Any, write_ru
             assert ["└ A full" in row for row in rows[1:6]] == [False, True, False, True, False]
             assert "└ A full  repeat 2" in rows[4]
             assert "alone" in rows[5]
-            assert "2 of 4 runs have ended" in str(app.screen.query_one("#told", Static).visual)
+            assert "2 of 4 runs have ended" in str(app.screen.query_one("#note", Static).visual)
             await pilot.press("t")
-            assert "a model for each run" in notes(app)
+            assert "a model for each of its runs" in notes(app)
             await pilot.press("enter", "space", "c")
             assert app.explored == [experiment, experiment]
             await pilot.press("end", "space", "c")
@@ -212,7 +212,7 @@ async def test_an_experiment_is_stopped_after_a_question(write_experiment: Any) 
         async with app.run_test(size=(120, 40)) as pilot:
             await listed(pilot, 3)
             await pilot.press("d")
-            assert "An experiment that goes on cannot be deleted" in notes(app)
+            assert "An experiment that is running cannot be deleted" in notes(app)
             await pilot.press("x", "escape")
             assert not experiment.stopping()
             screen = await shown(pilot, experiment)

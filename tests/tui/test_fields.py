@@ -14,7 +14,7 @@ from textual.widgets import Input
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.editor.draft import Draft
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.search_line import SearchLine
 from ftapp.tui.widgets.text_line import TextLine, shorten
 from tests.tui.configuring import HUB, line, opened
@@ -28,7 +28,7 @@ def draft(tmp_path: Path) -> Draft:
     file = tmp_path / "hub.toml"
     summary = "A summary that begins here and " + "goes on " * 30 + "ends here"
     file.write_text(HUB.replace('summary = "s"', f'summary = "{summary}"'), encoding="utf-8")
-    return Draft(file).changed("data.source", PATH)
+    return Draft(file).with_change("data.source", PATH)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_the_focus_is_never_nowhere(draft: Draft) -> None:
 
 async def test_a_digit_in_a_choice_of_numbers_is_its_value(draft: Draft) -> None:
     async with opened(draft, (120, 40)) as (screen, pilot):
-        line(screen, "experiment.repeats").query_one(Choice).focus()
+        line(screen, "experiment.repeats").query_one(Dropdown).focus()
         await pilot.press("2")
         await pilot.pause()
         assert pilot.app.screen is screen

@@ -105,7 +105,7 @@ async def test_what_cannot_be_tested_is_told(draft: Draft, monkeypatch: pytest.M
         assert dialog.query_one("#apply", Button).disabled
         for name, value, words in [
             ("low", "fast", "'fast'"),
-            ("low", "20", "from a rate above 0 to a higher one"),
+            ("low", "20", "a rate above 0, then a higher one"),
             ("low", "1e-5", "could not be loaded"),
             ("steps", "3", "at least 20"),
         ]:

@@ -18,7 +18,7 @@ from ftapp.tui.app import FtApp
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.screens.runs import RunsScreen
-from ftapp.tui.terminal.control_characters import Visible
+from ftapp.tui.terminal.control_characters import ControlCharacterFilter
 from tests.tui.conftest import RECIPE, Write
 
 POISON = "\x1b]0;owned\x07\x1b[31m[bold]x[/y] \x9b2J\u202egnp"
@@ -107,12 +107,12 @@ async def test_recipes_with_foreign_names_and_problems_are_shown(tmp_path: Path)
 @pytest.mark.parametrize("text", ["a\x1bb\x07c   │", "\x9b\x9b\x9b", "漢\x1b字", "plain  "])
 def test_a_line_stays_as_wide_as_it_was(text: str) -> None:
     given = [Segment(text), Segment("    "), Segment("│")]
-    made = Visible().apply(given, Color(0, 0, 0))
+    made = ControlCharacterFilter().apply(given, Color(0, 0, 0))
     assert sum(cell_len(each.text) for each in made) == sum(cell_len(each.text) for each in given)
     harmless("".join(each.text for each in made))
     assert made[-1].text == "│"
     picture = [Segment("\x1bPq#0\x1b\\", None, [(ControlType.CURSOR_FORWARD, 0)])]
-    assert Visible().apply(picture, Color(0, 0, 0)) == picture
+    assert ControlCharacterFilter().apply(picture, Color(0, 0, 0)) == picture
 
 
 def test_titles_are_constant_or_content() -> None:

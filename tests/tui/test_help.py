@@ -79,8 +79,8 @@ async def test_help_tells_the_keys_of_the_footer_first_and_common_ones_last() ->
         assert rows[:2] == [("⏎", "Configure"), ("r", "Run")]
         assert ("↑", "Up") in rows
         assert rows[-3:-1] == [
-            ("tab", "To the next part of the screen"),
-            ("shift+tab", "To the former part of the screen"),
+            ("tab", "Go to the next part of the screen"),
+            ("shift+tab", "Go to the previous part of the screen"),
         ]
 
 

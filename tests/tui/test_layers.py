@@ -7,7 +7,7 @@ import pytest
 from ftapp.rpc.messages import Layer, Structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.layers import Node, State
-from ftapp.tui.editor.rate_curve import drawn
+from ftapp.tui.editor.rate_curve import draw_rows
 from tests.tui.structures import bert, layer
 
 
@@ -23,7 +23,7 @@ def walk(root: Node) -> list[Node]:
 
 def test_the_tree_holds_every_layer_once_with_its_parameters() -> None:
     structure = bert()
-    root = layers.grow(structure)
+    root = layers.build_tree(structure)
     assert root.parameters == structure.parameters
     assert sorted(root.weighted) == list(range(len(structure.weighted)))
     block = node(root, "transformer_layer_1")
@@ -35,11 +35,11 @@ def test_the_tree_holds_every_layer_once_with_its_parameters() -> None:
 def test_layers_of_a_block_that_nothing_holds_together_are_put_together() -> None:
     names = [("block1_conv1", 0), ("block1_conv2", 0), ("block2_conv1", 1), ("stem_a", None), ("stem_b", None)]
     flat = Structure(layers=tuple(layer(name, 10, (), block) for name, block in names), blocks=2, classes=2)
-    root = layers.grow(flat)
+    root = layers.build_tree(flat)
     assert [child.path for child in root.children] == ["block1", "block2_conv1", "stem_a", "stem_b"]
-    choice = layers.choose(flat, [])
-    assert choice.toggled(root.children[0]) == ["freeze block1"]
-    assert choice.toggled(root.children[0].children[1]) == ["freeze block1_conv2"]
+    choice = layers.apply_rules(flat, [])
+    assert choice.toggle(root.children[0]) == ["freeze block1"]
+    assert choice.toggle(root.children[0].children[1]) == ["freeze block1_conv2"]
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_layers_of_a_block_that_nothing_holds_together_are_put_together() -> Non
 )
 def test_a_layer_has_one_of_three_states(rules: list[str], path: str, state: State) -> None:
     structure = bert()
-    assert layers.choose(structure, rules).state(node(layers.grow(structure), path).weighted) is state
+    assert layers.apply_rules(structure, rules).state(node(layers.build_tree(structure), path).weighted) is state
 
 
 def test_toggling_freezes_what_trains_as_a_whole_and_trains_the_rest() -> None:
     structure = bert()
-    root = layers.grow(structure)
+    root = layers.build_tree(structure)
     rules: list[str] = []
     course = [
         ("transformer_layer_1", ["freeze transformer_layer_1"]),
@@ -70,10 +70,10 @@ def test_toggling_freezes_what_trains_as_a_whole_and_trains_the_rest() -> None:
         ("classifier", ["freeze all"]),
     ]
     for path, expected in course:
-        rules = layers.choose(structure, rules).toggled(node(root, path))
+        rules = layers.apply_rules(structure, rules).toggle(node(root, path))
         assert rules == expected
-    assert layers.choose(structure, rules).group_toggled("attention") == ["freeze all", "train attention"]
-    assert layers.choose(structure, rules).group_toggled("pooler") is None
+    assert layers.apply_rules(structure, rules).toggle_group("attention") == ["freeze all", "train attention"]
+    assert layers.apply_rules(structure, rules).toggle_group("pooler") is None
 
 
 def test_the_share_counts_weights_that_an_optimizer_changes() -> None:
@@ -89,35 +89,35 @@ def test_the_share_counts_weights_that_an_optimizer_changes() -> None:
         block=None,
     )
     structure = Structure(layers=(normalized, layer("head", 60, ("head",), None)), blocks=0, classes=2)
-    assert layers.choose(structure, []).share == 80 / 100
-    assert layers.choose(structure, ["freeze norms"]).share == 60 / 100
+    assert layers.apply_rules(structure, []).share == 80 / 100
+    assert layers.apply_rules(structure, ["freeze norms"]).share == 60 / 100
 
 
 def test_rules_that_fit_no_layer_or_leave_nothing_are_problems() -> None:
     structure = bert()
-    assert layers.choose(structure, ["freeze attention"]).problems() == []
-    assert "'poler' matches no layer" in layers.choose(structure, ["freeze poler"]).problems()[0]
-    assert "trains at least one layer" in layers.choose(structure, ["freeze all"]).problems()[0]
+    assert layers.apply_rules(structure, ["freeze attention"]).problems() == []
+    assert "'poler' matches no layer" in layers.apply_rules(structure, ["freeze poler"]).problems()[0]
+    assert "trains at least one layer" in layers.apply_rules(structure, ["freeze all"]).problems()[0]
     with pytest.raises(ValueError, match="'freeze' or 'train'"):
-        layers.choose(structure, ["thaw all"])
+        layers.apply_rules(structure, ["thaw all"])
 
 
 def test_which_rule_decided_is_told_where_it_was_one() -> None:
     structure = bert()
-    root = layers.grow(structure)
-    choice = layers.choose(structure, ["freeze attention", "train classifier"])
+    root = layers.build_tree(structure)
+    choice = layers.apply_rules(structure, ["freeze attention", "train classifier"])
     assert choice.rule(node(root, "transformer_layer_0/self_attention").weighted) == "freeze attention"
     assert choice.rule(node(root, "transformer_layer_0").weighted) == ""
     assert choice.rule(node(root, "classifier").weighted) == "train classifier"
 
 
 def test_a_curve_is_drawn_from_the_first_to_the_last_value() -> None:
-    rising = drawn(tuple(index / 99 for index in range(100)), 20, 4)
+    rising = draw_rows(tuple(index / 99 for index in range(100)), 20, 4)
     starts = [len(row) - len(row.lstrip()) for row in rising]
     assert starts == sorted(starts, reverse=True)
     assert (starts[-1], rising[0].rstrip()) == (0, rising[0])
     assert max(len(row.strip()) for row in rising) < 8  # a line, no area below it
     for constant in ((0.01,), (0.01,) * 80):
-        top, *below = drawn(constant, 12, 4)
+        top, *below = draw_rows(constant, 12, 4)
         assert top == "⠉" * 12
         assert not "".join(below).strip()

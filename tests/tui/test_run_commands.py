@@ -124,7 +124,7 @@ async def test_leaving_with_a_live_run_says_that_it_goes_on(write_run: Write) ->
             await until(pilot, lambda: app.live_runs == 1)
             await pilot.press("q")
             await until(pilot, lambda: isinstance(app.screen, Dialog))
-            assert "A run goes on without it" in text(app.screen.query_one("#dialog-text", Static))
+            assert "A run continues without the interface" in text(app.screen.query_one("#dialog-text", Static))
             await pilot.press("escape")
             assert app.is_running
             await pilot.press("q", "left", "enter")

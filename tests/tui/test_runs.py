@@ -41,7 +41,7 @@ async def test_runs_are_listed_newest_first_with_their_results(write_run: Write)
         for part in ("done", "older", "quick", "1 min 15 s", "75", "0.0500", "98.5%", "25.0%"):
             assert part in rows[2]
         assert "failed" in rows[1]
-        assert "no such file" in str(app.screen.query_one("#told", Static).visual)
+        assert "no such file" in str(app.screen.query_one("#note", Static).visual)
 
 
 async def test_no_runs_yet() -> None:
@@ -189,7 +189,7 @@ async def test_a_model_is_tried_where_there_is_one(write_run: Write) -> None:
     async with app.run_test() as pilot:
         await listed(pilot, 1)
         await pilot.press("t")
-        assert "has left no model" in notes(app)
+        assert "has no saved model" in notes(app)
         run.model_folder.mkdir()
         (run.model_folder / "ftapp.json").write_text("{}")
         await pilot.press("t")

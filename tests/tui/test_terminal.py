@@ -95,8 +95,8 @@ def test_a_recipe_is_chosen_run_and_left(own_recipe: Path, terminal: Callable[[]
     assert run.status(history) == "done"
     assert len(history.steps) == 12
     assert (run.model_folder / "model.keras").is_file()
-    # Nothing goes on, so nothing is asked.
-    interface.until(lambda screen: "goes on" not in screen)
+    # Nothing is running, so nothing is asked.
+    interface.until(lambda screen: "is running" not in screen)
     interface.leave()
 
 
@@ -116,7 +116,7 @@ def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: 
     _wait(lambda: _steps(run) > before)
 
     again = terminal()
-    again.until(lambda screen: "tiny reviews" in screen and "1 run goes on" in screen)
+    again.until(lambda screen: "tiny reviews" in screen and "1 run is running" in screen)
     again.process.send("2")
     again.until(lambda screen: re.search(r"running \d+% +mine", screen))  # a row of the list
     again.process.send("\r")
@@ -125,7 +125,7 @@ def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: 
     _wait(lambda: _steps(run) > before)
     commands.send(run, commands.Stop())
     again.until(lambda screen: "interrupted" in screen)
-    again.until(lambda screen: "goes on" not in screen)
+    again.until(lambda screen: "is running" not in screen)
     again.leave()
     assert run.status() == "interrupted"
 

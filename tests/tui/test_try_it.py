@@ -25,8 +25,8 @@ from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.screens.try_it import TryScreen
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.picture import Picture
-from ftapp.tui.widgets.prompt import Former, Number, Prompt
-from ftapp.tui.widgets.scores import Scores
+from ftapp.tui.widgets.prompt import InputHistory, Number, Prompt
+from ftapp.tui.widgets.score_bars import ScoreBars
 from ftapp.tui.widgets.write import Continuation, Write
 from tests.support.presets import Tiny
 from tests.tui.conftest import Write as WriteRun
@@ -142,7 +142,7 @@ def state(screen: Screen[Any]) -> str:
 
 
 def scores(screen: TryScreen) -> Prediction | None:
-    return screen.query_one(Scores).prediction
+    return screen.query_one(ScoreBars).prediction
 
 
 def rows(screen: TryScreen) -> list[str]:
@@ -342,7 +342,7 @@ async def test_a_live_run_is_waited_for(write_run: WriteRun, trained: Trained) -
     with living(run):
         async with FtApp().run_test(size=(80, 24)) as pilot:
             app_of(pilot).try_model(run)
-            await until(pilot, lambda: "goes on" in state(pilot.app.screen))
+            await until(pilot, lambda: "is still running" in state(pilot.app.screen))
             assert "3 steps" in state(pilot.app.screen)
             shutil.copy(trained("text").recipe_file, run.recipe_file)
             shutil.copytree(trained("text").model_folder, run.model_folder)
@@ -350,7 +350,7 @@ async def test_a_live_run_is_waited_for(write_run: WriteRun, trained: Trained) -
 
 
 def test_former_values_keep_the_draft() -> None:
-    former = Former()
+    former = InputHistory()
     assert former.step(-1, "new") is None
     former.add("one")
     former.add("two")
@@ -365,7 +365,7 @@ def test_control_characters_are_shown_and_not_sent() -> None:
 async def test_scores_of_many_classes_and_of_margins() -> None:
     class Shown(App[None]):
         def compose(self) -> ComposeResult:
-            yield Scores()
+            yield ScoreBars()
 
     many = Prediction(
         classes=tuple(f"class {index}" for index in range(50)),
@@ -375,7 +375,7 @@ async def test_scores_of_many_classes_and_of_margins() -> None:
     margins = Prediction(classes=("left", "right"), scores=(-2.0, 1.0), meaning="decision values")
     app = Shown()
     async with app.run_test(size=(60, 10)) as pilot:
-        scores = app.query_one(Scores)
+        scores = app.query_one(ScoreBars)
         scores.prediction = many
         await pilot.pause()
         lines = str(scores.render()).splitlines()

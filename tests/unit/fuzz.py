@@ -42,7 +42,7 @@ from ftapp.runs.history import History
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.run_folder import Run
 from ftapp.tui import comparison
-from ftapp.tui.run_columns import COLUMNS, status_words
+from ftapp.tui.run_columns import COLUMNS, describe_status
 
 Json = Any
 
@@ -291,7 +291,7 @@ def read_folders(parent: Path, output: Path) -> None:
         assert listed.exit_code == 0, listed.output
     summaries = list(Summaries(parent).read())
     for summary in summaries:
-        status_words(summary)
+        describe_status(summary)
         for column in COLUMNS.values():
             column.cell(summary, 1.8e9)
             column.key(summary)
@@ -327,8 +327,8 @@ def read_run(one: Run) -> None:
             growing.apply(each)
             outcome.find_alarms(growing)
             narrator.tell(each, growing)
-    comparison.results(history)
-    comparison.paired_losses(history, history)
+    comparison.collect_results(history)
+    comparison.pair_losses(history, history)
     for what in ("since_start", "last_step"):
         collect_drift(history, what)
     history.happened()

@@ -1,4 +1,4 @@
-"""A question that is answered with a line of text."""
+"""A question whose answer is a line of text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ftapp.tui.widgets.text_line import TextLine
 
 
 class Ask(ModalScreen[str | None]):
-    """Its result is what was typed and confirmed with Enter, or None after Escape."""
+    """A dialog with a line to type. Its result is the text, or None after Escape."""
 
     DEFAULT_CSS = """
     Ask #answer { background: $panel; }
@@ -26,7 +26,13 @@ class Ask(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel")]
 
     def __init__(self, title: str, value: str, wrong: Callable[[str], str | None]) -> None:
-        """value: what stands there at first; wrong: says what is wrong with an answer, or None where nothing is."""
+        """Make the dialog.
+
+        Args:
+            title: The question.
+            value: The text to begin with.
+            wrong: Returns what is wrong with an answer, or None.
+        """
         super().__init__()
         self._title, self._value, self._wrong = title, value, wrong
 
@@ -35,7 +41,7 @@ class Ask(ModalScreen[str | None]):
             yield Label(self._title, id="dialog-title", markup=False)
             yield TextLine(self._value, id="answer", is_path=True)
             yield Static(id="wrong", markup=False)
-            yield Static("Enter to confirm, Escape to leave it", id="keys")
+            yield Static("Enter confirms, Escape cancels", id="keys")
 
     @on(Input.Changed)
     def _check(self) -> None:

@@ -1,4 +1,4 @@
-"""Which panes of a screen are shown."""
+"""The choice of panes that a screen shows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from textual.widgets import Label, SelectionList, Static
 
 
 class ChoosePanes(ModalScreen[list[str]]):
-    """Its result is the names of those that are to be hidden."""
+    """A dialog with a list of panes. Its result is the names of the hidden ones."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,v,q", "close", "Close")]
 
     def __init__(self, panes: Mapping[str, str], hidden: Sequence[str]) -> None:
-        """panes: titles by name."""
+        """Make the dialog.
+
+        Args:
+            panes: The titles of the panes by name.
+            hidden: The names of the panes that are hidden now.
+        """
         super().__init__()
         self._panes, self._hidden = panes, hidden
 
@@ -28,7 +33,7 @@ class ChoosePanes(ModalScreen[list[str]]):
             yield SelectionList[str](
                 *((title, name, name not in self._hidden) for name, title in self._panes.items()), compact=True
             )
-            yield Static("Space switches one on or off, Escape closes.", classes="hint")
+            yield Static("Space shows or hides a pane, Escape closes.", classes="hint")
 
     def action_close(self) -> None:
         shown = self.query_one(SelectionList).selected

@@ -1,4 +1,4 @@
-"""A question with a few answers, asked only where something would be lost."""
+"""A question with a few answers, for actions that lose something."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from textual.widgets import Button, Label, Static
 
 
 class Dialog(ModalScreen[str]):
-    """Its result is the text of the chosen answer. The last answer is the safe one, by which nothing is lost: it has
-    the focus, and Escape chooses it.
+    """A dialog with a button for each answer. Its result is the text of the chosen answer.
+
+    The last answer loses nothing: it has the focus, and Escape chooses it.
     """
 
     AUTO_FOCUS = "#safe"

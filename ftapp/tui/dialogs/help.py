@@ -1,4 +1,4 @@
-"""Help for a screen: what it is for, and all its keys."""
+"""Help for a screen: its purpose, and all its keys."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from textual.widgets import Markdown
 
 from ftapp.tui.widgets.facts import Fact, Facts
 
-# What Textual's own keys do on every screen. They come last.
+# Textual's own keys, which work on every screen. They come last.
 _COMMON = {
-    "app.focus_next": "To the next part of the screen",
-    "app.focus_previous": "To the former part of the screen",
-    "screen.copy_text": "Copy the text that the mouse has marked",
+    "app.focus_next": "Go to the next part of the screen",
+    "app.focus_previous": "Go to the previous part of the screen",
+    "screen.copy_text": "Copy the text selected with the mouse",
 }
 
 
@@ -44,7 +44,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 def _keys(page: Screen[object]) -> list[Fact]:
-    """The active bindings, those of the footer first: their keys and what they do."""
+    """List the active bindings with what they do, those of the footer first."""
     footer: dict[str, list[str]] = {}
     moves: dict[str, list[str]] = {}
     common: dict[str, list[str]] = {}
@@ -52,7 +52,7 @@ def _keys(page: Screen[object]) -> list[Fact]:
         binding = active.binding
         if active.enabled and binding.description and not binding.system:
             what = _COMMON.get(binding.action) or binding.tooltip or binding.description
-            told = common if binding.action in _COMMON else footer if binding.show else moves
-            told.setdefault(what, []).append(page.app.get_key_display(binding))
+            group = common if binding.action in _COMMON else footer if binding.show else moves
+            group.setdefault(what, []).append(page.app.get_key_display(binding))
     rows = [*footer.items(), *moves.items(), *common.items()]
     return [(" ".join(dict.fromkeys(keys)), Content(what)) for what, keys in rows]

@@ -1,4 +1,4 @@
-"""A file or a folder chosen from a tree of folders."""
+"""The choice of a file or a folder from a tree of folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ftapp.common.formatting import escape_unprintable
 
 
 class _Files(DirectoryTree):
-    """Folders, and the files with some suffixes, none for no files."""
+    """Shows folders, and the files with some suffixes."""
 
     ICON_NODE, ICON_NODE_EXPANDED, ICON_FILE = "▸ ", "▾ ", "  "
 
@@ -32,12 +32,12 @@ class _Files(DirectoryTree):
         return (path for path in shown if path.suffix.lower() in self._suffixes or path.is_dir())
 
     def process_label(self, label: TextType) -> Text:
-        """The name of a file in one line that can be printed."""
+        """Return the name of a file as printable text of one line."""
         return super().process_label(escape_unprintable(label) if isinstance(label, str) else label)
 
 
 class PickFile(ModalScreen[Path | None]):
-    """Its result is the file or the folder, or None after Escape."""
+    """A dialog with a tree of folders. Its result is the path, or None after Escape."""
 
     DEFAULT_CSS = """
     PickFile #dialog { height: 80%; }
@@ -53,8 +53,12 @@ class PickFile(ModalScreen[Path | None]):
     AUTO_FOCUS = "DirectoryTree"
 
     def __init__(self, title: str, folder: Path, suffixes: Sequence[str]) -> None:
-        """folder: where to begin; suffixes: of the files to choose from, in lower case with their dots; empty where a
-        folder is to be chosen.
+        """Make the dialog.
+
+        Args:
+            title: The question.
+            folder: The folder to begin in.
+            suffixes: The suffixes of the files to choose from, such as ".csv"; empty to choose a folder.
         """
         super().__init__()
         self._title, self._folder, self._suffixes = title, folder.expanduser().absolute(), suffixes
@@ -64,11 +68,11 @@ class PickFile(ModalScreen[Path | None]):
             yield Label(self._title, id="dialog-title", markup=False)
             yield Static(str(self._folder), id="folder", markup=False)
             yield _Files(self._folder, self._suffixes)
-            takes = "" if self._suffixes else "Space takes the folder under the cursor, "
-            yield Static(f"{takes}{'e' if takes else 'E'}nter opens, Backspace goes up, Escape leaves", id="keys")
+            keys = "Enter opens, Backspace goes up, Escape cancels"
+            yield Static(keys if self._suffixes else f"Space takes the folder under the cursor, {keys}", id="keys")
 
     @on(DirectoryTree.FileSelected)
-    def _chosen(self, event: DirectoryTree.FileSelected) -> None:
+    def _take_file(self, event: DirectoryTree.FileSelected) -> None:
         self._take(event.path)
 
     def action_take(self) -> None:
@@ -81,7 +85,7 @@ class PickFile(ModalScreen[Path | None]):
         if str(path) == escape_unprintable(str(path)):
             self.dismiss(path)
         else:
-            self.notify("This name is not one line of UTF-8 text. Rename it to choose it.", severity="warning")
+            self.notify("This name is not one line of UTF-8 text. Rename the file to choose it.", severity="warning")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "take" or not self._suffixes

@@ -1,4 +1,4 @@
-"""Advice on the data of a recipe: which strategy fits them, and the values that carry it out, set with one key."""
+"""Advice on the data of a recipe: the strategy that fits them, and the values that one key sets."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from ftapp.tui.app import FtApp
 
 _MUTED = "$foreground 60%"
-_ASKED = ("model.image_size", "model.sequence_length")  # with which the data look different to the model
+_ASKED = ("model.image_size", "model.sequence_length")  # the keys that change how the model sees the data
 
 
 class AdviseScreen(ModalScreen[Draft | None]):
-    """Its result is the draft that the advice comes to, or None. Closing it ends what it has asked for."""
+    """A dialog with advice. Its result is the advised draft, or None. Closing it cancels the request."""
 
     DEFAULT_CSS = """
     AdviseScreen #sheet {
@@ -60,7 +60,13 @@ class AdviseScreen(ModalScreen[Draft | None]):
     app: FtApp
 
     def __init__(self, recipe: Recipe, draft: Draft, inspector: InspectorClient) -> None:
-        """recipe: the one that is advised on, resolved; draft: that it is of; inspector: the helper that is asked."""
+        """Make the dialog.
+
+        Args:
+            recipe: The resolved recipe to advise on.
+            draft: The draft of the recipe.
+            inspector: The helper process.
+        """
         super().__init__()
         self._recipe, self._draft, self._inspector = recipe, draft, inspector
         self._drafts: list[Draft] = []
@@ -85,12 +91,12 @@ class AdviseScreen(ModalScreen[Draft | None]):
     async def _learn(self) -> None:
         said = self.query_one("#said", Static)
 
-        def told(activity: str, done: int, total: int | None) -> None:
+        def report(activity: str, done: int, total: int | None) -> None:
             if self.is_mounted:
                 said.update(f"{activity}{f', {done / total:.0%}' if total else ''} ...")
 
         try:
-            survey = await self._inspector.survey(self._recipe, told)
+            survey = await self._inspector.survey(self._recipe, report)
         except SupersededError:
             return
         except (RecipeError, RunError, OSError) as error:
@@ -100,14 +106,14 @@ class AdviseScreen(ModalScreen[Draft | None]):
 
     async def _show(self, survey: Survey, given: Advice) -> None:
         best = given.best
-        self._drafts = [edits.advised(self._draft, course) for course in (best, *given.others)]
+        self._drafts = [edits.apply_advice(self._draft, course) for course in (best, *given.others)]
         parts = [Content.assemble((best.strategy.capitalize(), "bold $primary"), f". {best.reason}")]
         parts += [
-            Content(f"It is a close call. Also worth a run: {other.strategy}, {other.recipe}.")
+            Content(f"The choice is close. This strategy is worth a run too: {other.strategy}, {other.recipe}.")
             for other in given.others
         ]
         self.query_one("#said", Static).update(Content("\n\n").join(parts))
-        self.query_one("#values", Facts).rows = _values(self._draft, self._drafts[0])
+        self.query_one("#values", Facts).rows = _list_values(self._draft, self._drafts[0])
         facts = list_facts(self._recipe, survey, given)
         self.query_one("#facts", Facts).rows = [(label, Content(text)) for label, text in facts]
         names, right, lead = name_columns(survey)
@@ -128,7 +134,7 @@ class AdviseScreen(ModalScreen[Draft | None]):
         self.add_class("-known")
 
     def action_apply(self) -> None:
-        """Set what is advised first."""
+        """Apply the first advice."""
         if self._drafts:
             self.dismiss(self._drafts[0])
 
@@ -136,7 +142,7 @@ class AdviseScreen(ModalScreen[Draft | None]):
         self.query_one("#advice", VerticalScroll).scroll_relative(y=by, animate=False)
 
     def action_copy(self) -> None:
-        """Copy the command of the strategy that is advised."""
+        """Copy the command of the first advice."""
         if self._drafts:
             self.app.copy_command(self._drafts[0].command())
 
@@ -151,8 +157,8 @@ class AdviseScreen(ModalScreen[Draft | None]):
                 self.dismiss(None)
 
     def _ask_again(self, key: str, value: object) -> None:
-        """Look at the data once more, with another value of a key, which the advice then keeps."""
-        self._draft = edits.changed(self._draft, key, value)
+        """Look at the data again with another value of a key, which the advice keeps."""
+        self._draft = edits.set_value(self._draft, key, value)
         self._recipe = self._draft.load()
         self._drafts = []
         self.remove_class("-known")
@@ -162,7 +168,7 @@ class AdviseScreen(ModalScreen[Draft | None]):
 
 
 class _Apply(Button):
-    """Sets what is advised."""
+    """Applies an advice."""
 
     def __init__(self, draft: Draft, recipe: str, *, first: bool) -> None:
         super().__init__(
@@ -172,15 +178,15 @@ class _Apply(Button):
 
 
 class _AskAgain(Button):
-    """Asks for advice with another value of a key."""
+    """Requests advice with another value of a key."""
 
     def __init__(self, key: str, value: Any) -> None:
         super().__init__(f"Ask at {' x '.join(map(str, value))}", compact=True)
         self.key, self.value = key, value
 
 
-def _values(now: Draft, advised: Draft) -> list[tuple[str, Content]]:
-    """What applying the advice sets, in rows of a label and a value: the recipe, and what of it differs from now."""
+def _list_values(now: Draft, advised: Draft) -> list[tuple[str, Content]]:
+    """List the values that an advice changes, in rows of a label and a value."""
     before, after = now.load(), advised.load()
     rows = [("recipe", advised.path.stem)] if advised.path != now.path else []
     for section in ("model", "augment", "frozen"):
@@ -190,13 +196,13 @@ def _values(now: Draft, advised: Draft) -> list[tuple[str, Content]]:
             continue
         for name in type(new).model_fields:
             if getattr(old, name) != getattr(new, name):
-                value = fields.field(f"{section}.{name}").write(getattr(new, name))
+                value = fields.find_field(f"{section}.{name}").write(getattr(new, name))
                 rows.append((f"{name.replace('_', ' ')}", value or "none"))
     if [(phase.name, phase.layers) for phase in before.phase] != [(each.name, each.layers) for each in after.phase]:
         rows += [(f"phase {phase.name}", " · ".join(phase.layers) or "everything trains") for phase in after.phase]
     old, new = before.data, after.data
     changed = [name for name in type(new).model_fields if getattr(old, name) != getattr(new, name)]
-    rows += [(name, fields.field(f"data.{name}").write(getattr(new, name)) or "all") for name in changed]
+    rows += [(name, fields.find_field(f"data.{name}").write(getattr(new, name)) or "all") for name in changed]
     if not rows:
-        return [("Apply sets", Content("nothing: the recipe is as advised"))]
+        return [("Apply sets", Content("nothing: the recipe has the advised values"))]
     return [("Apply sets", Content("")), *((f"  {label}", Content(text)) for label, text in rows)]

@@ -11,7 +11,7 @@ from textual.widgets import Label, Static
 
 from ftapp.tui import recipe_words
 from ftapp.tui.editor.edits import Form
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.texts import set_text
 
 _ALL_ARMS = "all arms"
@@ -32,24 +32,24 @@ class ArmLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("Arm")
-        yield Choice([_ALL_ARMS], id="arm")
+        yield Dropdown([_ALL_ARMS], id="arm")
         yield Static(id="overrides", markup=False)
 
     def show(self, form: Form) -> None:
         """Show the arm of a form."""
         self.set_class(bool(form.arms), "-any")
-        choice = self.query_one("#arm", Choice)
+        choice = self.query_one("#arm", Dropdown)
         choice.choices = (_ALL_ARMS, *form.arms)
         choice.value = form.arm or _ALL_ARMS
         if form.arm is None:
             words = Content(f"{len(form.arms)} arms; what is changed here is changed in each")
         elif form.recipe:
-            words = recipe_words.arms_words(form.arms, form.recipe)[form.arm]
+            words = recipe_words.describe_arms(form.arms, form.recipe)[form.arm]
         else:
             words = Content()
         set_text(self.query_one("#overrides", Static), words)
 
-    @on(Choice.Changed)
-    def _choose(self, event: Choice.Changed) -> None:
+    @on(Dropdown.Changed)
+    def _choose(self, event: Dropdown.Changed) -> None:
         event.stop()
         self.post_message(self.Chosen(None if event.value == _ALL_ARMS else event.value))

@@ -1,4 +1,4 @@
-"""The pane of the augmentation: each change with its values, and what they make of images of the data."""
+"""The pane of the augmentation: its fields, and a preview of augmented images or texts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from ftapp.recipe import TASKS, suits
 from ftapp.rpc.messages import Grid, Rewritten, Span
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
-from ftapp.tui.widgets.pictures import Pictures, columns
+from ftapp.tui.widgets.pictures import Pictures, fit_width
 
 VIEWS = 4
-"""Augmented views of each image in the preview."""
-_PICTURE, _LEAST = 20, 14  # columns of a picture at most, and at least; an image with its views takes several rows then
+"""The number of augmented views of each image in the preview."""
+_PICTURE, _LEAST = (
+    20,
+    14,
+)  # columns of a picture at most, and at least; an image with its views takes several rows then
 _TEXT = 240  # characters of a text that are shown
 _STYLES = {"": "", "left out": "$error strike", "moved": "$primary underline"}
 
 
 class AugmentPane(VerticalScroll, can_focus=False):
-    """Fields of [augment], which a switch takes away as a whole, and a grid of images, the unchanged ones first."""
+    """Fields of [augment], a switch for the whole table, and a grid of images, the unchanged ones first."""
 
     NAMES: ClassVar[tuple[str, ...]] = (
         "flip",
@@ -62,7 +65,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
     """
 
     class Used(Message):
-        """Augmentation is to be used, or not."""
+        """The user switched augmentation on or off."""
 
         def __init__(self, used: bool) -> None:
             super().__init__()
@@ -74,7 +77,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
         self._grid: Grid | None = None
 
     def compose(self) -> ComposeResult:
-        yield Static("Augmentation changes what classifiers learn from; this recipe learns to write.", id="why-none")
+        yield Static("Augmentation is for classifiers. This recipe trains a language model.", id="why-none")
         with Horizontal(id="use"):
             yield Label("augment")
             yield Switch(animate=False)
@@ -86,7 +89,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
         yield Static(id="rewritten")
 
     def show(self, form: Form) -> None:
-        """Show which fields there are, or why there are none."""
+        """Show the fields that suit the task, or why there are none."""
         task = TASKS.get(form.task)
         self.set_class(task is None or not task.augmentations, "-none")
         for line in self.query(FieldLine):
@@ -98,11 +101,11 @@ class AugmentPane(VerticalScroll, can_focus=False):
             self.query_one(Switch).value = used
 
     def wait(self, message: str | Content) -> None:
-        """Say what is going on, or what is in the way; the last preview stays."""
+        """Show a message. The last preview stays."""
         self.query_one("#grid-state", Static).update(message)
 
     def mark_stale(self, message: str) -> None:
-        """What is shown is not of this form: say what is going on."""
+        """Make the preview faint, since it is of another draft, and show a message."""
         self.add_class("-stale")
         self.query_one(Pictures).dim(True)
         self.wait(message)
@@ -112,27 +115,31 @@ class AugmentPane(VerticalScroll, can_focus=False):
         self.query_one(Pictures).dim(False)
 
     def know(self, grid: Grid) -> None:
-        """Show the images."""
+        """Show images with their augmented views."""
         self._mark_fresh()
         self._grid = grid
         views = len(grid.rows[0]) - 1 if grid.rows else 0
         if views:
-            self.wait("As they are, and as they may look in training")
+            self.wait("Images, and how they may look in training")
         else:
             off = self.has_class("-off")
-            self.wait("As they are in training" if off else "As they are in training: every change is 0, which is none")
+            self.wait(
+                "Images as the model sees them"
+                if off
+                else "Images as the model sees them: every change is 0, so none changes"
+            )
         self.call_later(self._draw)  # by the pane itself, one time after another, whatever ends who asks
 
     def know_texts(self, texts: Sequence[Rewritten]) -> None:
-        """Show texts before and after."""
+        """Show texts before and after augmentation."""
         self._mark_fresh()
         left_out, moved = (Content.styled(mark, _STYLES[mark]) for mark in ("left out", "moved"))
-        self.wait(Content.assemble("As they are, and as they may look in training; tokens ", left_out, " or ", moved))
-        told = []
+        self.wait(Content.assemble("Texts, and how they may look in training; tokens are ", left_out, " or ", moved))
+        lines = []
         for text in texts:
-            told.append(Content.styled(text.label, "bold"))
-            told += [_told("before", text.before), _told("after", text.after), Content()]
-        self.query_one("#rewritten", Static).update(Content("\n").join(told))
+            lines.append(Content.styled(text.label, "bold"))
+            lines += [_mark_spans("before", text.before), _mark_spans("after", text.after), Content()]
+        self.query_one("#rewritten", Static).update(Content("\n").join(lines))
 
     async def _draw(self) -> None:
         if self._grid and self._grid.rows:
@@ -147,7 +154,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
                 for row in shown
                 for start in range(0, count, across)
             ]
-            await self.query_one(Pictures).show(rows, columns(self, across, _PICTURE))
+            await self.query_one(Pictures).show(rows, fit_width(self, across, _PICTURE))
 
     async def on_resize(self) -> None:
         await self._draw()
@@ -158,13 +165,13 @@ class AugmentPane(VerticalScroll, can_focus=False):
         self.post_message(self.Used(event.value))
 
 
-def _told(name: str, spans: Sequence[Span]) -> Content:
-    """The beginning of a text, with its marks."""
-    told = Content()
+def _mark_spans(name: str, spans: Sequence[Span]) -> Content:
+    """Mark the spans of a text, and cut the text."""
+    text = Content()
     for span in spans:
         word = span.text.lstrip()  # the space before it bears no mark
-        told += Content(span.text[: len(span.text) - len(word)]) + Content.styled(word, _STYLES[span.mark])
-    start = len(told.plain) - len(told.plain.lstrip())
-    cut = told[start : start + _TEXT]
-    more = "…" if len(told) > start + _TEXT else ""
+        text += Content(span.text[: len(span.text) - len(word)]) + Content.styled(word, _STYLES[span.mark])
+    start = len(text.plain) - len(text.plain.lstrip())
+    cut = text[start : start + _TEXT]
+    more = "…" if len(text) > start + _TEXT else ""
     return Content.assemble((f"{name:<8}", "$foreground 60%"), cut, more)

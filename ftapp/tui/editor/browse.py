@@ -9,7 +9,7 @@ from textual.app import App
 
 from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.editor import offers
-from ftapp.tui.editor.choose_offer import Choose
+from ftapp.tui.editor.choose_offer import ChooseOffer
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.offers import Offer
@@ -40,8 +40,8 @@ def browse(app: App[Any], form: Form, line: FieldLine) -> None:
         # The resolved recipe has absolute paths.
         resolved = form.recipe
         start = value if resolved is None else resolved.data.source if is_data else resolved.model.preset
-        dialog = PickFile(f"Which {kind}?", offers.start_folder(start), offer.suffixes)
+        dialog = PickFile(f"Which {kind}?", offers.find_start_folder(start), offer.suffixes)
         app.push_screen(dialog, lambda path: put_path(offer, path))
 
-    given = (offers.source_offers if is_data else offers.preset_offers)(form.task)
-    app.push_screen(Choose("Data" if is_data else "Pretrained model", given, value), put_offer)
+    given = (offers.list_sources if is_data else offers.list_presets)(form.task)
+    app.push_screen(ChooseOffer("Data" if is_data else "Pretrained model", given, value), put_offer)

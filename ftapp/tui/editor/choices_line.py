@@ -16,7 +16,7 @@ from ftapp.common.formatting import quantity
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.phase_chips import PhaseChips
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.texts import set_text
 
 _NO_PROFILE = "none"
@@ -37,7 +37,7 @@ class ChoicesLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("Profile")
-        yield Choice([_NO_PROFILE], id="profile")
+        yield Dropdown([_NO_PROFILE], id="profile")
         yield PhaseChips()
         yield Static(id="changes", markup=False)
 
@@ -52,11 +52,11 @@ class ChoicesLine(Horizontal):
         names: list[str] = []
         with suppress(RecipeError):
             names = recipe.profiles(draft.path)
-        choice = self.query_one("#profile", Choice)
+        choice = self.query_one("#profile", Dropdown)
         choice.choices = (*names, _NO_PROFILE)
         choice.value = draft.profile or _NO_PROFILE
 
-    @on(Choice.Changed)
-    def _choose(self, event: Choice.Changed) -> None:
+    @on(Dropdown.Changed)
+    def _choose(self, event: Dropdown.Changed) -> None:
         event.stop()
         self.post_message(self.ProfileChosen(None if event.value == _NO_PROFILE else event.value))

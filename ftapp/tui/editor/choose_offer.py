@@ -1,4 +1,4 @@
-"""One of many offers, found by typing a part of it."""
+"""The choice of a data source or a pretrained model from a list, by typing a part of its name."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from textual.widgets.option_list import Option
 from ftapp.tui.editor.offers import Offer
 from ftapp.tui.widgets.text_line import TextLine, shorten
 
-_NAMES = 34  # columns of the names, which are followed by what they are
+_NAMES = 34  # columns of the names, which the notes follow
 
 
-class Choose(ModalScreen[Offer | None]):
-    """Its result is the offer that was chosen, or None after Escape."""
+class ChooseOffer(ModalScreen[Offer | None]):
+    """A dialog with a list of offers. Its result is the chosen offer, or None after Escape."""
 
     DEFAULT_CSS = """
-    Choose #sheet {
+    ChooseOffer #sheet {
         width: 110; max-width: 96%; height: auto; max-height: 90%; padding: 1 2;
         background: $surface; border: round $primary;
     }
-    Choose #wanted { background: $panel; margin-bottom: 1; }
-    Choose OptionList, Choose OptionList:focus { background: $surface; height: auto; max-height: 24; }
-    Choose #keys { color: $text-muted; margin-top: 1; }
-    Choose.-short #sheet { padding: 0 2; }
-    Choose.-short #dialog-title, Choose.-short #wanted { margin-bottom: 0; }
-    Choose.-short OptionList { max-height: 12; }
+    ChooseOffer #wanted { background: $panel; margin-bottom: 1; }
+    ChooseOffer OptionList, ChooseOffer OptionList:focus { background: $surface; height: auto; max-height: 24; }
+    ChooseOffer #keys { color: $text-muted; margin-top: 1; }
+    ChooseOffer.-short #sheet { padding: 0 2; }
+    ChooseOffer.-short #dialog-title, ChooseOffer.-short #wanted { margin-bottom: 0; }
+    ChooseOffer.-short OptionList { max-height: 12; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", show=False),
@@ -46,7 +46,13 @@ class Choose(ModalScreen[Offer | None]):
     AUTO_FOCUS = "#wanted"
 
     def __init__(self, title: str, offers: Sequence[Offer], chosen: str) -> None:
-        """chosen: the value that the field holds, which the cursor starts on."""
+        """Make the dialog.
+
+        Args:
+            title: The title.
+            offers: The offers.
+            chosen: The value of the field, on which the cursor starts.
+        """
         super().__init__()
         self._title, self._offers, self._chosen = title, list(offers), chosen
         self._shown: list[Offer] = []
@@ -54,11 +60,11 @@ class Choose(ModalScreen[Offer | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="sheet"):
             yield Label(self._title, id="dialog-title")
-            yield TextLine(id="wanted", placeholder="Type a part of it")
+            yield TextLine(id="wanted", placeholder="Type a part of the name")
             found = OptionList()
             found.can_focus = False  # what is typed always goes to the line above
             yield found
-            yield Static("Enter takes it, Escape leaves", id="keys")
+            yield Static("Enter chooses, Escape cancels", id="keys")
 
     def on_resize(self) -> None:
         """List the offers for the new width."""
@@ -69,7 +75,7 @@ class Choose(ModalScreen[Offer | None]):
         self._list()
 
     def _list(self, chosen: str = "") -> None:
-        """List the offers that hold each word that was typed, with the cursor on the one of a value, else the first."""
+        """List the offers that contain each typed word, with the cursor on that of a value, else on the first."""
         words = self.query_one(TextLine).value.casefold().split()
         self._shown = [
             offer for offer in self._offers if all(word in f"{offer.name} {offer.note}".casefold() for word in words)
@@ -85,18 +91,18 @@ class Choose(ModalScreen[Offer | None]):
         getattr(self.query_one(OptionList), f"action_{action}")()
 
     @on(Input.Submitted)
-    def _take(self) -> None:
+    def _take_highlighted(self) -> None:
         at = self.query_one(OptionList).highlighted
         if at is not None:
             self.dismiss(self._shown[at])
 
     @on(OptionList.OptionSelected)
-    def _clicked(self, event: OptionList.OptionSelected) -> None:
+    def _take_clicked(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._shown[event.option_index])
 
 
 def _row(offer: Offer, width: int) -> Content:
-    """The name and, in a column beside it, what it is."""
+    """The name of an offer and its note, in two columns."""
     names = min(_NAMES, width // 2)
     name, note = shorten(offer.name, names - 2, is_path=True), shorten(offer.note, width - names, is_path=False)
     return Content.assemble(name, " " * (names - cell_len(name)), (note, "$foreground 60%"))

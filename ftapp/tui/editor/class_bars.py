@@ -1,4 +1,4 @@
-"""Horizontal bars of counts, such as the examples of each class."""
+"""The number of examples of each class, as horizontal bars."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-_MOST = 12  # bars; what is left is summed up in words
+_MOST = 12  # bars; the other classes are summed up in words
 
 
-class Bars(Widget):
-    """counts: labels with their counts, which are drawn as shares of the largest."""
+class ClassBars(Widget):
+    """Draws a bar for each class, in proportion to the largest count.
+
+    Attributes:
+        counts: The classes with their numbers of examples.
+    """
 
     DEFAULT_CSS = """
-    Bars { height: auto; }
+    ClassBars { height: auto; }
     """
 
     counts: reactive[Sequence[tuple[str, int]]] = reactive(tuple, layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(self._shown()) + (len(self.counts) > _MOST)
+        return len(self._visible_counts()) + (len(self.counts) > _MOST)
 
     def render(self) -> Content:
-        shown, total = self._shown(), sum(count for _, count in self.counts)
+        shown, total = self._visible_counts(), sum(count for _, count in self.counts)
         width = self.content_size.width
         edge = min(max((len(label) for label, _ in shown), default=0), max(6, width // 3))
         room = max(1, width - edge - 17)
@@ -48,5 +52,5 @@ class Bars(Widget):
             lines.append(Content.styled(words, "$foreground 60%"))
         return Content("\n").join(lines)
 
-    def _shown(self) -> Sequence[tuple[str, int]]:
+    def _visible_counts(self) -> Sequence[tuple[str, int]]:
         return self.counts[:_MOST]

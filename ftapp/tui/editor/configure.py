@@ -42,7 +42,7 @@ from ftapp.tui.editor.save_as import ask_for_path
 from ftapp.tui.editor.training_pane import TrainingPane
 from ftapp.tui.page import Page
 from ftapp.tui.widgets.cautions import Cautions
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.texts import set_text
 
 _PANE_KEYS = {f"f{number}": name for number, name in enumerate(TITLES, start=2)}
@@ -50,21 +50,21 @@ _FILE = Path(__file__)  # beside it lie the help and the style
 
 
 class ConfigureScreen(Page):
-    """Changes a draft, shows what it comes to, saves it and starts its run."""
+    """Changes a draft, shows previews of it, saves it and starts its run."""
 
     AUTO_FOCUS = ""  # the tree takes the focus when it is there
     HELP = _FILE.with_suffix(".md").read_text(encoding="utf-8")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "Run", tooltip="Start the run"),
         Binding("ctrl+s", "save", "Save", tooltip="Save as a recipe of your own"),
-        Binding("y", "copy", "Copy", tooltip="Copy the command that runs this"),
-        Binding("left_square_bracket", "step_phase(-1)", "Former phase", show=False),
+        Binding("y", "copy", "Copy", tooltip="Copy the command of this run"),
+        Binding("left_square_bracket", "step_phase(-1)", "Previous phase", show=False),
         Binding("right_square_bracket", "step_phase(1)", "Next phase", show=False),
-        Binding("left_curly_bracket", "step_arm(-1)", "Former arm", show=False),
+        Binding("left_curly_bracket", "step_arm(-1)", "Previous arm", show=False),
         Binding("right_curly_bracket", "step_arm(1)", "Next arm", show=False),
         Binding("g", "fetch", "Fetch", tooltip="Fetch the model and the data from their hub"),
         Binding("t", "time", "Time", tooltip="Time a few steps"),
-        Binding("v", "advise", "Advise", tooltip="Advise how to train on these data"),
+        Binding("v", "advise", "Advise", tooltip="Find out which strategy fits the data"),
         *(
             Binding(
                 key,
@@ -77,8 +77,8 @@ class ConfigureScreen(Page):
             )
             for key, name in _PANE_KEYS.items()
         ),
-        Binding("l", "find_rate", "Find a rate", tooltip="Test learning rates of the phase, and take one"),
-        Binding("ctrl+z", "undo", "Take back", tooltip="Take back what was proposed and set", priority=True),
+        Binding("l", "find_rate", "Find a rate", tooltip="Test learning rates of the phase, and take the best"),
+        Binding("ctrl+z", "undo", "Take back", tooltip="Take back a proposal that was set", priority=True),
         Binding("escape", "back", "Back"),
     ]
     DEFAULT_CSS = _FILE.with_suffix(".tcss").read_text(encoding="utf-8")
@@ -115,7 +115,13 @@ class ConfigureScreen(Page):
     # The draft and what the panes show of it
 
     def take(self, draft: Draft, phase: str | None = None, *, keep_typed: bool = True) -> None:
-        """Show a draft. keep_typed: whether a field that is being typed into keeps its text."""
+        """Show a draft.
+
+        Args:
+            draft: The draft.
+            phase: The phase to choose; None for the phase that is chosen now.
+            keep_typed: Whether a field keeps the text that the user types.
+        """
         try:
             self.form = Form.of(draft, phase or self.form.phase, self.form.arm)
         except RecipeError as error:
@@ -165,7 +171,7 @@ class ConfigureScreen(Page):
 
     def _change(self, key: str, value: Any) -> None:
         self.proposals.accept()
-        self.take(edits.changed(self.form.draft, key, value, self.form.arm))
+        self.take(edits.set_value(self.form.draft, key, value, self.form.arm))
 
     # What the user does
 
@@ -180,10 +186,10 @@ class ConfigureScreen(Page):
         form = self.form
         if name == form.phase:
             self.show_problems()
-        elif wrong := edits.wrong_name(name, form.phases):
-            line.complain(wrong)
+        elif wrong := edits.check_phase_name(name, form.phases):
+            line.show_error(wrong)
         else:
-            self.take(edits.phase_renamed(form.draft, form.phase, name, form.arm), name)
+            self.take(edits.rename_phase(form.draft, form.phase, name, form.arm), name)
 
     @on(FieldLine.Explain)
     def _explain(self, event: FieldLine.Explain) -> None:
@@ -199,17 +205,17 @@ class ConfigureScreen(Page):
 
     @on(AugmentPane.Used)
     def _use_augment(self, event: AugmentPane.Used) -> None:
-        self.take(edits.table_used(self.form.draft, "augment", event.used, self.form.arm))
+        self.take(edits.use_table(self.form.draft, "augment", event.used, self.form.arm))
         if self.form.arm and self.form.tables.get("augment") is not None and not event.used:
             self.notify("An arm cannot leave out a table that the recipe has. It can set the values of the table.")
 
     @on(TrainingPane.PhaseAdded)
     def _add_phase(self) -> None:
-        self.take(*edits.phase_added(self.form.draft, self.form.phase, self.form.arm))
+        self.take(*edits.add_phase(self.form.draft, self.form.phase, self.form.arm))
 
     @on(TrainingPane.PhaseRemoved)
     def _remove_phase(self) -> None:
-        self.take(edits.phase_removed(self.form.draft, self.form.phase, self.form.arm))
+        self.take(edits.remove_phase(self.form.draft, self.form.phase, self.form.arm))
 
     @on(ChoicesLine.ProfileChosen)
     def _choose_profile(self, event: ChoicesLine.ProfileChosen) -> None:
@@ -274,7 +280,7 @@ class ConfigureScreen(Page):
         """Give the focus to the layers or, until they are known, to the tabs or the profile."""
         tree, tabs = self.query_one(LayerTree), self.query_one("#tabs", Tabs)
         known = self.query_one(LayersPane).choice is not None and bool(tree.region)
-        self.set_focus(tree if known else tabs if tabs.display else self.query_one("#profile", Choice))
+        self.set_focus(tree if known else tabs if tabs.display else self.query_one("#profile", Dropdown))
 
     def focus_layers(self) -> None:
         """Give the focus to the layers that are known by now, unless the user has moved it."""
@@ -369,7 +375,7 @@ class ConfigureScreen(Page):
         """Look at the data through the pretrained model, and advise a strategy."""
         self.proposals.advise()
 
-    @on(TrainingPane.FindRate)
+    @on(TrainingPane.RateWanted)
     def action_find_rate(self) -> None:
         """Test learning rates of the chosen phase in a process of its own, and take the suggested rate."""
         self.proposals.find_rate()

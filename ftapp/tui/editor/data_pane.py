@@ -1,4 +1,4 @@
-"""The pane of the data: where they come from, how they are split, how classes are balanced, the first examples."""
+"""The pane of the data: its fields, the sizes of the splits, the classes, and the first examples."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from textual.widgets import Button, Static
 from ftapp.common.formatting import quantity
 from ftapp.recipe import TASKS
 from ftapp.rpc.messages import Example, Preview, Tokens
-from ftapp.tui.editor.class_bars import Bars
+from ftapp.tui.editor.class_bars import ClassBars
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
-from ftapp.tui.widgets.pictures import Pictures, columns
+from ftapp.tui.widgets.pictures import Pictures, fit_width
 
 _TEXT = 240  # characters of an example that are shown
 _PICTURE = 14  # columns of a picture at most
 
 
 class DataPane(VerticalScroll, can_focus=False):
-    """Fields of [data], and a preview once there is one. Fetch is posted when it is to be fetched from a hub, Advise
-    when advice on it is wanted.
-    """
+    """Fields of [data], with a preview of the data."""
 
     DEFAULT_CSS = """
     DataPane > .for-tables, DataPane > .for-folders { display: none; height: auto; }
@@ -32,7 +30,7 @@ class DataPane(VerticalScroll, can_focus=False):
     DataPane.-tables > .for-tables { display: block; }
     DataPane > #sizes, DataPane > #data-state { height: auto; margin-top: 1; }
     DataPane > #data-state { color: $text-muted; }
-    DataPane > Bars { margin: 1 0; }
+    DataPane > ClassBars { margin: 1 0; }
     DataPane .example { height: auto; margin-bottom: 1; }
     DataPane > #texts { height: auto; }
     DataPane > #fetch-data { display: none; margin-top: 1; }
@@ -43,14 +41,14 @@ class DataPane(VerticalScroll, can_focus=False):
     DataPane > #data-state { display: none; }
     DataPane.-waiting > #data-state, DataPane.-stale > #data-state { display: block; }
     DataPane.-waiting > .preview { display: none; }
-    DataPane.-stale > #sizes, DataPane.-stale > Bars, DataPane.-stale > #texts { opacity: 40%; }
+    DataPane.-stale > #sizes, DataPane.-stale > ClassBars, DataPane.-stale > #texts { opacity: 40%; }
     """
 
     class Fetch(Message):
-        """Data of a hub are wanted."""
+        """The user wants data to be fetched from a hub."""
 
     class Advise(Message):
-        """Advice on the data is wanted."""
+        """The user wants advice on the data."""
 
     def __init__(self) -> None:
         super().__init__(id="data", classes="pane -waiting")
@@ -75,19 +73,24 @@ class DataPane(VerticalScroll, can_focus=False):
         yield Static(id="sizes", classes="preview")
         yield Button("Fetch the data", id="fetch-data", compact=True)
         yield Button("Advise a strategy (v)", id="advise", compact=True)
-        yield Bars(classes="preview")
+        yield ClassBars(classes="preview")
         yield Pictures(classes="preview")
         yield Vertical(id="texts", classes="preview")
 
     def show(self, form: Form) -> None:
-        """Show which fields there are."""
+        """Show the fields that suit the task and the source."""
         task = TASKS.get(form.task)
         self.set_class(task is not None and task.inputs == "texts" and task.is_labelled, "-tables")
         self.set_class(str(form.value("data.source")).startswith(("folder:", "text:")), "-folders")
         self.set_class(task is None or task.labels == "classes", "-classes")
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:
-        """There is no preview now: say why. unfetched: whether it takes the user to have it fetched."""
+        """Show a message in place of the preview.
+
+        Args:
+            message: Why there is no preview.
+            unfetched: Whether to offer a button that fetches the data.
+        """
         self._preview = None
         self.add_class("-waiting")
         self.remove_class("-stale")
@@ -95,25 +98,25 @@ class DataPane(VerticalScroll, can_focus=False):
         self.query_one("#data-state", Static).update(message)
 
     def mark_stale(self, message: str) -> None:
-        """The preview that is shown, if there is one, is of other data than the form's: say what is going on."""
+        """Make the preview faint, since it is of other data, and show a message."""
         self.add_class("-stale")
         self.remove_class("-unfetched")
         self.query_one(Pictures).dim(True)
         self.query_one("#data-state", Static).update(message)
 
     def know(self, preview: Preview) -> None:
-        """Show the preview of the form's data."""
+        """Show a preview of the data."""
         self._preview, self._tokens = preview, None
         self.query_one("#sizes", Static).update(_sizes(preview, None))
         totals = [sum(counts) for counts in zip(*preview.counts.values(), strict=True)] if preview.classes else []
-        self.query_one(Bars).counts = tuple(zip(preview.classes, totals, strict=True))
-        self.query_one(Bars).display = bool(preview.classes)
+        self.query_one(ClassBars).counts = tuple(zip(preview.classes, totals, strict=True))
+        self.query_one(ClassBars).display = bool(preview.classes)
         self.remove_class("-waiting", "-unfetched", "-stale")
         self.query_one(Pictures).dim(False)
         self.call_later(self._show_examples)  # by the pane itself, one time after another, whatever ends who asks
 
     def count(self, tokens: Tokens) -> None:
-        """Show the token counts of the texts that are shown."""
+        """Show the number of tokens of each text."""
         if self._preview:
             self._tokens = tokens
             self.query_one("#sizes", Static).update(_sizes(self._preview, tokens))
@@ -128,7 +131,7 @@ class DataPane(VerticalScroll, can_focus=False):
         if pictures:
             across = max(2, self.content_size.width // (_PICTURE + 1))
             rows = [pictures[start : start + across] for start in range(0, len(pictures), across)]
-            await self.query_one(Pictures).show(rows, columns(self, across, _PICTURE))
+            await self.query_one(Pictures).show(rows, fit_width(self, across, _PICTURE))
         texts = self.query_one("#texts", Vertical)
         counts = self._tokens.counts if self._tokens else (None,) * len(examples)
         limit = self._tokens.length if self._tokens else None

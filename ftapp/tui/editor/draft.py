@@ -1,4 +1,4 @@
-"""A recipe that is being changed: its file, a profile and the changes to them, as `ftapp run` would be given them."""
+"""A recipe that is being changed: its file, a profile and changes, as `ftapp run` takes them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
-    """path: the recipe's file; profile: one of its profiles, or None; changes: values by dotted key, laid over both in
-    their order, such as {"data.limit": 500, "phase.head.epochs": 3}, or with `recipe.of_arm` before them; None takes a
-    key away; options: how often and how many at once, where it is an experiment.
+    """A recipe with changes that are not saved.
+
+    Attributes:
+        path: The recipe's file.
+        profile: One of its profiles, or None.
+        changes: Values by dotted key, laid over file and profile in their order, such as
+            {"data.limit": 500, "phase.head.epochs": 3}. Keys of an arm begin with `recipe.of_arm`. None removes a key.
+        options: Repeats, jobs and control of an experiment.
     """
 
     path: Path
@@ -37,63 +42,73 @@ class Draft:
 
     @classmethod
     def of(cls, course: Recommendation) -> Draft:
-        """The recipe that is advised, with its changes."""
+        """Make a draft of an advised recipe with its changes."""
         return cls(recipe.bundled()[course.recipe], course.profile, course.changes)
 
     @property
     def name(self) -> str:
-        """What `ftapp run` takes for it: a name that comes with ftapp, or a path."""
+        """The argument of `ftapp run`: the name of a bundled recipe, or a path."""
         return self.path.stem if recipe.bundled().get(self.path.stem) == self.path else str(self.path)
 
     @property
     def overrides(self) -> list[str]:
-        """The changes as `--set` takes them."""
+        """The changes as arguments of `--set`."""
         return [format_override(key, value) for key, value in self.changes.items()]
 
     def load(self) -> Recipe:
-        """The recipe with profile and changes applied. Raises RecipeError with all problems at once."""
+        """Load the recipe with profile and changes applied.
+
+        Raises:
+            RecipeError: The recipe is not valid; the error has all problems.
+        """
         return self.load_experiment().base
 
     def load_experiment(self) -> recipe.RecipeWithArms:
-        """The same with its arms."""
+        """Load the recipe with its arms. Raises as `load`."""
         return recipe.load_experiment(self.path, self.profile, self.overrides)
 
     def tables(self, arm: str | None = None) -> dict[str, Any]:
-        """The raw tables with profile and changes, valid or not, of one arm or of the recipe itself.
+        """Read the raw tables with profile and changes, valid or not.
 
-        Raises RecipeError when the file cannot be read.
+        Args:
+            arm: The name of an arm; None for the recipe itself.
+
+        Raises:
+            RecipeError: The file cannot be read.
         """
         return recipe.tables(self.path, self.profile, self.overrides, arm)
 
     def arms(self) -> list[str]:
-        """The names of its arms. Raises as `tables`."""
+        """Read the names of the arms. Raises as `tables`."""
         return recipe.arm_names(self.path, self.profile, self.overrides)
 
     def problems(self) -> list[Problem]:
-        """What is wrong with it, in the words of `ftapp validate`."""
+        """Find the problems that `ftapp validate` reports."""
         try:
             self.load()
         except RecipeError as error:
             return error.problems
         return []
 
-    def changed(self, key: str, value: Any) -> Draft:
-        """The draft with one more change; a change of the same key is replaced, and comes last."""
-        return replace(self, changes={**self.unchanged(key).changes, key: value})
+    def with_change(self, key: str, value: Any) -> Draft:
+        """Return the draft with one more change, which replaces a change of the same key."""
+        return replace(self, changes={**self.without_change(key).changes, key: value})
 
-    def unchanged(self, key: str) -> Draft:
-        """The draft without a change of this key."""
+    def without_change(self, key: str) -> Draft:
+        """Return the draft without a change of this key."""
         return replace(self, changes={other: value for other, value in self.changes.items() if other != key})
 
     def command(self) -> str:
-        """The equivalent command line."""
+        """Return the equivalent command line."""
         words = ["ftapp", "run", self.name, *(["--profile", self.profile] if self.profile else [])]
         overrides = (word for override in self.overrides for word in ("--set", override))
         return shlex.join([*words, *overrides, *self.options.words])
 
     def check(self) -> None:
-        """Raise RecipeError when it is not valid, its backend is not installed or its data cannot be used. Data are
-        read for it, which takes seconds.
+        """Check the recipe and its data. Reading the data takes seconds.
+
+        Raises:
+            RecipeError: The recipe is not valid, its backend is not installed, or its data cannot be used.
         """
         loaded = self.load_experiment()
         from ftapp.data import preflight  # here, since NumPy takes a quarter of a second to import
@@ -101,9 +116,18 @@ class Draft:
         preflight.check(loaded.arms.values() or [loaded.base])
 
     def start(self, runs_dir: Path, *, offline: bool) -> Run | Experiment:
-        """Start its run or, where it has arms or is repeated, its experiment, which goes on without this process.
+        """Start the run, or the experiment where there are arms or repeats, in a process of its own.
 
-        Raises RecipeError when it is not valid or its backend is not installed, OSError when no folder can be made.
+        Args:
+            runs_dir: The folder of runs.
+            offline: Whether the run makes no network call.
+
+        Returns:
+            The run or the experiment, which outlives this process.
+
+        Raises:
+            RecipeError: The recipe is not valid, or its backend is not installed.
+            OSError: The folder cannot be made.
         """
         loaded, command = self.load_experiment(), shlex.split(self.command())
         if loaded.arms or self.options.given:
@@ -120,9 +144,16 @@ class Draft:
         return run
 
     def save(self, file: Path, *, replace: bool = False) -> None:
-        """Write it as a recipe of its own, with all keys. replace: whether in the place of a file that is there.
+        """Write the draft as a recipe with all keys.
 
-        Raises RecipeError, and FileExistsError or OSError.
+        Args:
+            file: The new file.
+            replace: Whether to replace an existing file.
+
+        Raises:
+            RecipeError: The draft is not valid.
+            FileExistsError: The file exists and is not to be replaced.
+            OSError: The file cannot be written.
         """
         text = self.load_experiment().to_toml()
         with file.open("w" if replace else "x", encoding="utf-8") as target:

@@ -1,4 +1,4 @@
-"""Changes to a draft as a form makes them: values of keys, and phases that are added, removed and renamed."""
+"""Changes to a draft that a form makes: values of keys, and phases that are added, removed and renamed."""
 
 from __future__ import annotations
 
@@ -20,97 +20,112 @@ if TYPE_CHECKING:
 Tables = Mapping[str, Any]
 
 
-def value_at(tables: Tables, key: str) -> Any:
-    """The value of a dotted key in raw tables, a phase by its name; None where there is none."""
+def find_value(tables: Tables, key: str) -> Any:
+    """Find the value of a dotted key in raw tables, a phase by its name; None where there is none."""
     found: Any = tables
     for part in key.split("."):
         if isinstance(found, list):
-            found = next((each for each in phases(tables) if each.get("name") == part), None)
+            found = next((each for each in list_phases(tables) if each.get("name") == part), None)
         else:
             found = found.get(part) if isinstance(found, Mapping) else None
     return found
 
 
-def phases(tables: Tables) -> list[dict[str, Any]]:
-    """The raw phases that are tables."""
+def list_phases(tables: Tables) -> list[dict[str, Any]]:
+    """List the raw phases that are tables."""
     found = tables.get("phase")
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
-def phase_names(tables: Tables) -> list[str]:
-    return [str(phase.get("name", index)) for index, phase in enumerate(phases(tables))]
+def list_phase_names(tables: Tables) -> list[str]:
+    """List the names of the raw phases; a phase without a name has its number."""
+    return [str(phase.get("name", index)) for index, phase in enumerate(list_phases(tables))]
 
 
-def generic(key: str) -> str:
-    """A key without the name of its phase, as `fields.field` takes it."""
+def generic_key(key: str) -> str:
+    """Remove the name of the phase from a key, as `fields.find_field` takes it."""
     first, _, rest = key.partition(".")
     return f"phase.{rest.partition('.')[2]}" if first == "phase" else key
 
 
-def changed(draft: Draft, key: str, value: Any, arm: str | None = None) -> Draft:
-    """The draft with another value of a key, None taking it away; without the change where it has none.
+def set_value(draft: Draft, key: str, value: Any, arm: str | None = None) -> Draft:
+    """Set a value of a draft. A change to the value of the file is no change.
 
-    arm: the one that is changed alone; an arm without a value of its own has the recipe's. An epochs or steps takes the
-    other's place, as in an override. Options of an experiment are keys too.
+    Args:
+        draft: The draft.
+        key: A dotted key of the recipe, or an option of an experiment. `epochs` and `steps` replace each other.
+        value: The new value; None removes the key.
+        arm: The arm to change alone; None for the recipe.
+
+    Returns:
+        The changed draft.
     """
     if key.startswith(fields.EXPERIMENT):
         made: dict[str, Any] = {key.removeprefix(fields.EXPERIMENT): value if isinstance(value, bool) else int(value)}
         return replace(draft, options=replace(draft.options, **made))
     whole = of_arm(arm) + key
-    kept = draft.unchanged(whole)
-    if generic(key) in ("phase.epochs", "phase.steps"):
+    kept = draft.without_change(whole)
+    if generic_key(key) in ("phase.epochs", "phase.steps"):
         stem = whole.rpartition(".")[0]
-        kept = kept.unchanged(f"{stem}.epochs").unchanged(f"{stem}.steps")
-    before = value_at(kept.tables(arm), key)
-    default = fields.field(generic(key)).default
+        kept = kept.without_change(f"{stem}.epochs").without_change(f"{stem}.steps")
+    before = find_value(kept.tables(arm), key)
+    default = fields.find_field(generic_key(key)).default
     if value == before or (before is None and value == default is not None):
         return kept
-    made_draft = kept.changed(whole, value)
-    return kept if value is None and value_at(made_draft.tables(arm), key) == before else made_draft
+    made_draft = kept.with_change(whole, value)
+    return kept if value is None and find_value(made_draft.tables(arm), key) == before else made_draft
 
 
-def with_phases(draft: Draft, wanted: Sequence[Tables], arm: str | None = None) -> Draft:
-    """The draft, or one arm of it, with other phases altogether."""
+def replace_phases(draft: Draft, wanted: Sequence[Tables], arm: str | None = None) -> Draft:
+    """Replace all phases of a draft or of one of its arms."""
     whole = f"{of_arm(arm)}phase"
     for key in draft.changes:
         if key == whole or key.startswith(f"{whole}."):
-            draft = draft.unchanged(key)
-    if phases(draft.tables(arm)) == list(wanted):
+            draft = draft.without_change(key)
+    if list_phases(draft.tables(arm)) == list(wanted):
         return draft
-    return draft.changed(whole, [dict(phase) for phase in wanted])
+    return draft.with_change(whole, [dict(phase) for phase in wanted])
 
 
-def phase_added(draft: Draft, name: str, arm: str | None = None) -> tuple[Draft, str]:
-    """The draft with a copy of a phase after it, and the copy's name."""
-    found = phases(draft.tables(arm))
-    names = phase_names({"phase": found})
+def add_phase(draft: Draft, name: str, arm: str | None = None) -> tuple[Draft, str]:
+    """Add a copy of a phase after it, and return the draft with the name of the copy."""
+    found = list_phases(draft.tables(arm))
+    names = list_phase_names({"phase": found})
     index = names.index(name)
     number = next(number for number in range(len(names) + 1, 2 * len(names) + 2) if f"phase-{number}" not in names)
     fresh = f"phase-{number}"
     wanted = [*found[: index + 1], {**found[index], "name": fresh}, *found[index + 1 :]]
-    return with_phases(draft, wanted, arm), fresh
+    return replace_phases(draft, wanted, arm), fresh
 
 
-def phase_removed(draft: Draft, name: str, arm: str | None = None) -> Draft:
-    """The draft without a phase. The last one stays."""
-    found = phases(draft.tables(arm))
+def remove_phase(draft: Draft, name: str, arm: str | None = None) -> Draft:
+    """Remove a phase, unless it is the only one."""
+    found = list_phases(draft.tables(arm))
     if len(found) < 2:
         return draft
-    index = phase_names({"phase": found}).index(name)
-    return with_phases(draft, [*found[:index], *found[index + 1 :]], arm)
+    index = list_phase_names({"phase": found}).index(name)
+    return replace_phases(draft, [*found[:index], *found[index + 1 :]], arm)
 
 
-def phase_renamed(draft: Draft, name: str, other: str, arm: str | None = None) -> Draft:
-    """The draft with another name for a phase."""
-    found = phases(draft.tables(arm))
-    index = phase_names({"phase": found}).index(name)
-    return with_phases(draft, [*found[:index], {**found[index], "name": other}, *found[index + 1 :]], arm)
+def rename_phase(draft: Draft, name: str, other: str, arm: str | None = None) -> Draft:
+    """Rename a phase."""
+    found = list_phases(draft.tables(arm))
+    index = list_phase_names({"phase": found}).index(name)
+    return replace_phases(draft, [*found[:index], {**found[index], "name": other}, *found[index + 1 :]], arm)
 
 
-def wrong_name(name: object, others: Sequence[str]) -> str | None:
-    """Why a phase cannot be called so, in the words of a recipe's check; None where it can."""
+def check_phase_name(name: object, others: Sequence[str]) -> str | None:
+    """Check the name of a phase.
+
+    Args:
+        name: The new name.
+        others: The names of the recipe's phases.
+
+    Returns:
+        What is wrong with the name, in the words of `ftapp validate`; None where nothing is.
+    """
     if name in others:
-        return "phases have different names; got this one twice"
+        return f"phase {name!r} exists already; phases have different names"
     try:
         Phase.model_validate({"name": name, "steps": 1})
     except ValidationError as error:
@@ -118,31 +133,47 @@ def wrong_name(name: object, others: Sequence[str]) -> str | None:
     return None
 
 
-def table_used(draft: Draft, name: str, used: bool, arm: str | None = None) -> Draft:
-    """The draft with an optional table, as its file has it or with all defaults, or without it.
+def use_table(draft: Draft, name: str, used: bool, arm: str | None = None) -> Draft:
+    """Add or remove an optional table of a draft.
 
-    An arm cannot be without a table that the recipe has; the draft is without the arm's own changes of it then.
+    Args:
+        draft: The draft.
+        name: The name of the table.
+        used: Whether to add it, as the file has it or with all defaults, or to remove it.
+        arm: The arm to change alone; None for the recipe. An arm cannot remove a table of the recipe: it then loses
+            its own changes of the table.
+
+    Returns:
+        The changed draft.
     """
     whole = of_arm(arm) + name
     for key in draft.changes:
         if key == whole or (not used and key.startswith(f"{whole}.")):
-            draft = draft.unchanged(key)
-    if (value_at(draft.tables(arm), name) is not None) == used:
+            draft = draft.without_change(key)
+    if (find_value(draft.tables(arm), name) is not None) == used:
         return draft
-    made = draft.changed(whole, {} if used else None)
-    return made if (value_at(made.tables(arm), name) is not None) == used else draft
+    made = draft.with_change(whole, {} if used else None)
+    return made if (find_value(made.tables(arm), name) is not None) == used else draft
 
 
-def advised(draft: Draft, course: Recommendation) -> Draft:
-    """The draft after an advice: its own recipe with more changes, or the recipe that is advised; options stay."""
+def apply_advice(draft: Draft, course: Recommendation) -> Draft:
+    """Apply an advice: make its changes, in its recipe if that is another one. The options stay."""
     made = Draft.of(course)
     if made.path == draft.path:
         made = replace(draft, changes={**draft.changes, **made.changes})
     return replace(made, options=draft.options)
 
 
-def placed(problems: Iterable[Problem], keys: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
-    """The messages by the key of the field that each belongs to, and the problems that belong to none of them."""
+def assign_problems(problems: Iterable[Problem], keys: Iterable[str]) -> tuple[dict[str, str], list[Problem]]:
+    """Assign problems to the fields of a form.
+
+    Args:
+        problems: The problems of a draft.
+        keys: The keys of the fields.
+
+    Returns:
+        The messages by the key of the field, and the problems that belong to no field.
+    """
     known = list(keys)
     messages: dict[str, str] = {}
     rest: list[Problem] = []
@@ -160,19 +191,24 @@ def placed(problems: Iterable[Problem], keys: Iterable[str]) -> tuple[dict[str, 
 _PLACE_OF_ARM = re.compile(r"\[arm\.(.*)\]$")
 
 
-def arm_of(problem: Problem) -> str | None:
-    """The arm that has a problem which the recipe itself has not."""
+def find_arm(problem: Problem) -> str | None:
+    """Find the arm of a problem; None for a problem of the recipe itself."""
     found = _PLACE_OF_ARM.search(problem.file)
     return found[1] if found else None
 
 
 @dataclass(frozen=True)
 class Form:
-    """A draft as its panes show it.
+    """A draft as the panes show it.
 
-    tables: raw, valid or not; recipe: None while there are problems; phase: the name of the one that is chosen; arms:
-    what each overrides, by its name, as far as it is known; arm: the one that tables and recipe are of, None for the
-    recipe itself.
+    Attributes:
+        draft: The draft.
+        tables: The raw tables, valid or not, of the arm or of the recipe.
+        recipe: The resolved recipe of the arm or of the recipe; None while there are problems.
+        problems: The problems of all arms.
+        phase: The name of the chosen phase.
+        arms: What each arm overrides, by its name, as far as it is known.
+        arm: The name of the chosen arm; None for the recipe itself.
     """
 
     draft: Draft
@@ -185,9 +221,15 @@ class Form:
 
     @classmethod
     def of(cls, draft: Draft, phase: str | None = None, arm: str | None = None) -> Form:
-        """phase, arm: kept where there still is one of that name, else the first and the recipe itself are chosen.
+        """Make the form of a draft.
 
-        Raises RecipeError when the draft's file cannot be read.
+        Args:
+            draft: The draft.
+            phase: The phase to choose; the first where there is none of that name.
+            arm: The arm to choose; the recipe itself where there is none of that name.
+
+        Raises:
+            RecipeError: The draft's file cannot be read.
         """
         loaded, problems = None, list[Problem]()
         try:
@@ -197,31 +239,34 @@ class Form:
         arms: Tables = loaded.changes if loaded else {name: {} for name in draft.arms()}
         arm = arm if arm in arms else None
         tables = draft.tables(arm)
-        names = phase_names(tables)
+        names = list_phase_names(tables)
         chosen = phase if phase in names else next(iter(names), "")
         resolved = (loaded.arms[arm] if arm else loaded.base) if loaded else None
         return cls(draft, tables, resolved, tuple(problems), chosen, arms, arm)
 
     @property
     def phases(self) -> list[str]:
-        return phase_names(self.tables)
+        """The names of the phases."""
+        return list_phase_names(self.tables)
 
     @property
     def task(self) -> str:
+        """The task of the recipe."""
         return str(self.tables.get("task", ""))
 
     @property
     def layers(self) -> list[str]:
-        """The rules of the chosen phase, as they stand."""
+        """The rules of the chosen phase, valid or not."""
         found = self.value(f"phase.{self.phase}.layers")
         return [str(rule) for rule in found] if isinstance(found, list) else []
 
     def key(self, generic_key: str) -> str:
-        """The key of a field of the chosen phase with the phase's name; other keys as they are."""
+        """Insert the name of the chosen phase into the key of a field of phases."""
         first, _, rest = generic_key.partition(".")
         return f"phase.{self.phase}.{rest}" if first == "phase" else generic_key
 
     def value(self, key: str) -> Any:
+        """Find the value of a dotted key or of an option."""
         if key.startswith(fields.EXPERIMENT):
             return getattr(self.draft.options, key.removeprefix(fields.EXPERIMENT))
-        return value_at(self.tables, key)
+        return find_value(self.tables, key)

@@ -1,4 +1,4 @@
-"""A key of a recipe on one line of a form: its label, a control of its kind, and below it what is wrong with it."""
+"""A key of a recipe on one line of a form: its label, a control of its kind, and its error below."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static, Switch
 
-from ftapp.tui.editor.fields import Field, field
-from ftapp.tui.widgets.dropdown import Choice
+from ftapp.tui.editor.fields import Field, find_field
+from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.text_line import TextLine
 
 
 class FieldLine(Widget):
-    """Shows and changes one key; it posts Changed for what the user does, never for what it is told to show."""
+    """Shows and changes one key. It posts Changed for changes of the user only."""
 
     DEFAULT_CSS = """
     FieldLine { height: auto; color: $text-muted; }
@@ -39,34 +39,40 @@ class FieldLine(Widget):
     FieldLine > .browse:hover { color: $foreground; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "explain", "Meaning", tooltip="What this field means"),
+        Binding("question_mark,f1", "explain", "Meaning", tooltip="Explain this field"),
     ]
 
     class Changed(Message):
-        """The user gave the key another value; None takes it away."""
+        """The user changed the value; None removes the key."""
 
         def __init__(self, line: FieldLine, value: Any) -> None:
             super().__init__()
             self.line, self.value = line, value
 
     class Explain(Message):
-        """The user asks what the key means."""
+        """The user wants to know what the key means."""
 
         def __init__(self, line: FieldLine) -> None:
             super().__init__()
             self.line = line
 
     class Browse(Message):
-        """The user wants to choose the value from what there is."""
+        """The user wants to choose the value from a list."""
 
         def __init__(self, line: FieldLine) -> None:
             super().__init__()
             self.line = line
 
     def __init__(self, key: str, label: str | None = None, *, empty: str = "") -> None:
-        """key: as `fields.field` takes it; empty: what to show where there is no value and no default."""
+        """Make the line.
+
+        Args:
+            key: As `fields.find_field` takes it.
+            label: The label; None for the last part of the key.
+            empty: The text that is shown without a value and a default.
+        """
         super().__init__()
-        self.field: Field = field(key)
+        self.field: Field = find_field(key)
         self.label = label or self.field.key.rpartition(".")[2].replace("_", " ")
         self.message: str | None = None
         self._shown: Any = None
@@ -75,7 +81,7 @@ class FieldLine(Widget):
     def compose(self) -> ComposeResult:
         match self.field.kind:
             case "choice":
-                yield Choice(self.field.choices)
+                yield Dropdown(self.field.choices)
             case "switch":
                 yield Switch(animate=False)
             case _:
@@ -84,16 +90,21 @@ class FieldLine(Widget):
             yield Static("▾", classes="browse")
 
     def render(self) -> Content:
-        """The label, to the left of the control."""
+        """Draw the label, to the left of the control."""
         return Content(self.label)
 
     def show(self, value: Any, *, keep_typed: bool = True) -> None:
-        """Show a value, the default where it is None. What is being typed stays, unless it is not to be kept."""
+        """Show a value.
+
+        Args:
+            value: The value; None for the default.
+            keep_typed: Whether the text that the user types stays.
+        """
         shown = self.field.default if value is None else value
         self._shown = shown
         match self.field.kind:
             case "choice":
-                self.query_one(Choice).value = str(shown)
+                self.query_one(Dropdown).value = str(shown)
             case "switch":
                 with self.prevent(Switch.Changed):
                     self.query_one(Switch).value = bool(shown)
@@ -105,13 +116,13 @@ class FieldLine(Widget):
                         text.value = self.field.write(value)
 
     def put(self, text: str) -> None:
-        """Put another text into the field, as if it was typed."""
+        """Put a text into the field, as if the user typed it."""
         box = self.query_one(_Text)
         box.value = text
         box.cursor_position = len(text)
 
-    def complain(self, message: str | None) -> None:
-        """Show what is wrong with the value, or None for nothing."""
+    def show_error(self, message: str | None) -> None:
+        """Show what is wrong with the value; None for nothing."""
         if message == self.message:
             return
         self.message = message
@@ -122,17 +133,17 @@ class FieldLine(Widget):
             self.mount(Static(message, classes="wrong", markup=False))
 
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
+    def _post_text(self, event: Input.Changed) -> None:
         event.stop()
         self.post_message(self.Changed(self, self.field.read(event.value)))
 
-    @on(Choice.Changed)
-    def _chosen(self, event: Choice.Changed) -> None:
+    @on(Dropdown.Changed)
+    def _post_choice(self, event: Dropdown.Changed) -> None:
         event.stop()
         self.post_message(self.Changed(self, event.value))
 
     @on(Switch.Changed)
-    def _switched(self, event: Switch.Changed) -> None:
+    def _post_switch(self, event: Switch.Changed) -> None:
         event.stop()
         if event.value != self._shown:
             self._shown = event.value
@@ -140,7 +151,7 @@ class FieldLine(Widget):
 
     @on(events.Click, ".browse")
     def browse(self) -> None:
-        """Ask for what there is to choose from."""
+        """Post that the user wants to choose from a list."""
         self.post_message(self.Browse(self))
 
     def action_explain(self) -> None:
@@ -148,10 +159,10 @@ class FieldLine(Widget):
 
 
 class _Text(TextLine):
-    """The text of a field, in which a question mark asks for help where no value has one."""
+    """The text of a field. A question mark asks for help, unless values of the field may contain one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "browse", "Choose", tooltip="Choose from what there is"),
+        Binding("down", "browse", "Choose", tooltip="Choose from a list"),
     ]
 
     def __init__(self, field: Field, placeholder: str) -> None:

@@ -1,4 +1,4 @@
-"""The keys of a recipe as fields of a form: what kind each is, its choices, its meaning; all read from the schema."""
+"""The keys of a recipe as fields of a form. Their kinds, choices and meanings are read from the schema."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ Kind = Literal["choice", "switch", "text", "list", "value"]
 class Field:
     """A key of a recipe, to be shown and changed.
 
-    key: dotted, without the name of a phase (phase.epochs); kind: one of `choices`, a truth value, plain text, a list,
-    or another value (a number, a table); default: what holds where the key is missing; required: whether it may be.
+    Attributes:
+        key: The dotted key, without the name of a phase (phase.epochs).
+        kind: A choice, a truth value, plain text, a list, or another value (a number, a table).
+        choices: The values of a choice.
+        default: The value of a missing key.
+        required: Whether the key must be there.
+        description: What the key means.
     """
 
     key: str
@@ -32,11 +37,11 @@ class Field:
 
     @property
     def is_path(self) -> bool:
-        """Whether the end of its value, such as a file's name, tells most."""
+        """Whether the end of the value matters most, such as the name of a file."""
         return self.key in ("data.source", "model.preset")
 
     def read(self, text: str) -> Any:
-        """The value that a text stands for, right or wrong; None where it is empty, which takes the key away."""
+        """Parse a text to a value, valid or not; an empty text to None, which removes the key."""
         if not text.strip():
             return None
         if self.kind == "text":
@@ -47,7 +52,7 @@ class Field:
         return recipe.parse_value(text)
 
     def write(self, value: Any) -> str:
-        """A value as one edits it, which `read` reads back; "" for None."""
+        """Format a value for editing, so that `read` reads it back; "" for None."""
         if value is None:
             return ""
         if isinstance(value, str):
@@ -57,7 +62,7 @@ class Field:
 
 
 EXPERIMENT = "experiment."
-"""What the keys of `experiment_folder.Options` begin with, which are fields of a form though not of a recipe."""
+"""The prefix of the options of an experiment, which are fields of a form and not of a recipe."""
 
 _OPTIONS = {
     "repeats": Field(
@@ -66,7 +71,7 @@ _OPTIONS = {
         tuple(map(str, range(1, 11))),
         1,
         False,
-        "With how many seeds each arm is run. From three on, intervals speak of seeds and not only of these runs. "
+        "The number of seeds with which each arm runs. With three or more, intervals hold for other seeds too. "
         "On the command line: --repeat.",
     ),
     "jobs": Field(
@@ -75,7 +80,7 @@ _OPTIONS = {
         tuple(map(str, range(1, 9))),
         1,
         False,
-        "How many runs go on at once. Times are compared only where it is one. On the command line: --jobs.",
+        "The number of runs at the same time. Times are compared only where it is 1. On the command line: --jobs.",
     ),
     "control": Field(
         f"{EXPERIMENT}control",
@@ -83,17 +88,21 @@ _OPTIONS = {
         (),
         False,
         False,
-        "Whether the first arm is run a second time: what these two differ by is noise. On the command line: "
-        "--control.",
+        "Whether the first arm runs a second time. The difference between the two runs is noise. On the command "
+        "line: --control.",
     ),
 }
 
 
 @functools.cache
-def field(key: str) -> Field:
-    """The field of a key such as data.limit, phase.epochs, seed or experiment.jobs.
+def find_field(key: str) -> Field:
+    """Find the field of a key.
 
-    Raises KeyError when there is no such key.
+    Args:
+        key: Such as data.limit, phase.epochs, seed or experiment.jobs.
+
+    Raises:
+        KeyError: There is no such key.
     """
     if key.startswith(EXPERIMENT):
         return _OPTIONS[key.removeprefix(EXPERIMENT)]
@@ -118,7 +127,7 @@ def field(key: str) -> Field:
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
-    """The classes that a value of this type may have, the items of lists and tables aside but for sections."""
+    """The classes that a value of this type may have. A list of sections counts as the section."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _parts(get_args(annotation)[0])

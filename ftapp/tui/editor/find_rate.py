@@ -1,4 +1,4 @@
-"""A learning rate range test of a phase: its curve as it grows, what it suggests, and the rate to take."""
+"""A learning rate range test of a phase: its curve, its suggestions, and the rate to take."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OWN, _TAKE = "warning", "success"  # colours of the rate that the phase has, an
 
 
 class FindRate(ModalScreen[float | None]):
-    """Its result is the learning rate to take, or None. Closing it ends the test."""
+    """A dialog with a range test. Its result is the learning rate to take, or None. Closing it ends the test."""
 
     DEFAULT_CSS = """
     FindRate #sheet {
@@ -57,7 +57,13 @@ class FindRate(ModalScreen[float | None]):
     ]
 
     def __init__(self, recipe: Recipe, phase: int, *, offline: bool) -> None:
-        """phase: the index of the one to test."""
+        """Make the dialog.
+
+        Args:
+            recipe: The resolved recipe.
+            phase: The index of the phase to test.
+            offline: Whether the test makes no network call.
+        """
         super().__init__()
         self._recipe, self._phase, self._offline = recipe, phase, offline
         self._rate: float | None = None
@@ -89,7 +95,7 @@ class FindRate(ModalScreen[float | None]):
     @on(Button.Pressed, "#test")
     @on(Input.Submitted)
     def _test(self) -> None:
-        """Begin the test with what stands in the fields, anew if one goes on."""
+        """Start the test with the values of the fields. A running test is ended."""
         given = self._settings()
         self._say("starting ..." if not isinstance(given, str) else given)
         if not isinstance(given, str):
@@ -99,16 +105,18 @@ class FindRate(ModalScreen[float | None]):
             self._run(*given)
 
     def _settings(self) -> tuple[tuple[float, float], int] | str:
-        """The rates and the number of steps, or what is wrong with them."""
+        """Parse the rates and the number of steps, or return what is wrong with them."""
         low, high, steps = (self.query_one(f"#{name}", TextLine).value for name in ("low", "high", "steps"))
         try:
             rates = float(low), float(high)
         except ValueError:
             return f"'{low}' and '{high}' are not two learning rates; a rate is a number above 0, such as 1e-5"
         if not (all(map(math.isfinite, rates)) and 0 < rates[0] < rates[1]):
-            return f"{low} and {high} are not two rates; the test goes from a rate above 0 to a higher one"
+            return (
+                f"{low} and {high} are not a lower and a higher rate; the test needs a rate above 0, then a higher one"
+            )
         if not steps.strip().isdecimal() or int(steps) < FEWEST:
-            return f"'{steps}' is no number of steps; a test has at least {FEWEST}"
+            return f"'{steps}' is not a number of steps; a test has at least {FEWEST} steps"
         return rates, int(steps)
 
     def _say(self, text: str) -> None:
@@ -120,17 +128,17 @@ class FindRate(ModalScreen[float | None]):
         own = self._recipe.phase[self._phase].base_rate
         plot.show(None, rates)
 
-        def on_step(rate: float, loss: float) -> None:
+        def add_step(rate: float, loss: float) -> None:
             curve.add(rate, loss)
             plot.show(curve, rates, [(own, _OWN)])
 
-        def progress(activity: str, done: int, total: int | None) -> None:
+        def report(activity: str, done: int, total: int | None) -> None:
             self._say(f"{activity}{f' {done:,} of {total:,}' if total else ''} ...")
 
         try:
             # A process of its own, which ends with the test: the phases before are trained in it.
             async with InspectorClient(offline=self._offline) as inspector:
-                result = await inspector.find_rate(self._recipe, self._phase, rates, steps, on_step, progress)
+                result = await inspector.find_rate(self._recipe, self._phase, rates, steps, add_step, report)
         except (RecipeError, RunError, OSError) as error:
             self._say(str(error))
             return
@@ -140,7 +148,7 @@ class FindRate(ModalScreen[float | None]):
         ends = {"steps": "", "diverged": ", where the loss diverged", "not finite": ", where the loss was not finite"}
         self._say(
             f"{len(curve.rates)} of {curve.steps} steps{ends[result['ended']]}; {result['optimizer']}, batches of "
-            f"{result['batch_size']}, {duration(result['seconds'])}. The weights are as they were."
+            f"{result['batch_size']}, {duration(result['seconds'])}. The weights have not changed."
         )
         self._rate = result["rate"]
         marks = [(result["own_rate"], _OWN), *([(self._rate, _TAKE)] if self._rate else [])]
@@ -150,7 +158,7 @@ class FindRate(ModalScreen[float | None]):
             for row in result["suggestions"]
         ]
         own = Content.assemble((f"{result['own_rate']:<9g}", f"${_OWN}"), ("as it is now", _MUTED))
-        # What is decided stands first, since a short terminal shows few rows.
+        # The decision comes first, since a short terminal shows few rows.
         take = [("take", Content.styled(f"{self._rate:g}", f"${_TAKE} bold"))] if self._rate else []
         rows = [*take, ("recipe", own), *rows]
         self.query_one(Facts).rows = rows
@@ -161,12 +169,12 @@ class FindRate(ModalScreen[float | None]):
             self.query_one("#apply", Button).focus()
 
     def action_apply(self) -> None:
-        """Take the rate that is suggested."""
+        """Take the suggested rate."""
         if self._rate:
             self.dismiss(self._rate)
 
     @on(Button.Pressed, "#apply")
-    def _applied(self) -> None:
+    def _press_apply(self) -> None:
         self.action_apply()
 
     @on(Button.Pressed, "#close")

@@ -1,4 +1,4 @@
-"""The layers of a model as a tree with a mark for what trains, and columns for sizes, shapes and rules."""
+"""The layers of a model as a tree, with marks for trainable layers and columns for sizes, shapes and rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from ftapp.tui.editor.layers import LayerChoice, Node, State
+from ftapp.tui.editor.layers import AppliedRules, Node, State
 
 _MARKS = {State.TRAINS: "● ", State.PARTLY: "◐ ", State.FROZEN: "○ "}
 _SIZE, _SHAPE, _RULE = 12, 14, 28  # columns
@@ -31,7 +31,7 @@ _GROUPS = {
 
 
 class LayerTree(Tree[Node]):
-    """Posts what the user wants to toggle; `show` then gives it what the rules have become."""
+    """Shows the layers of a model, and posts what the user toggles. `show` then takes the new rules."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"layer--trains", "layer--frozen", "layer--aside"}
     DEFAULT_CSS = """
@@ -53,26 +53,28 @@ class LayerTree(Tree[Node]):
             for key, group in _GROUPS.items()
             if key != "a"
         ),
-        Binding("plus,equals_sign", "deepen(1)", "Last N", key_display="+ -", tooltip="One more of the last blocks"),
-        Binding("minus", "deepen(-1)", "One fewer of the last blocks", show=False),
+        Binding(
+            "plus,equals_sign", "deepen(1)", "Last N", key_display="+ -", tooltip="Train one more of the last blocks"
+        ),
+        Binding("minus", "deepen(-1)", "Train one fewer of the last blocks", show=False),
     ]
 
     class Toggled(Message):
-        """A layer with all in it is to train, or to be frozen where all of it trains."""
+        """The user toggled a layer with all layers inside."""
 
         def __init__(self, node: Node) -> None:
             super().__init__()
             self.node = node
 
     class GroupToggled(Message):
-        """The same of a component group."""
+        """The user toggled a component group."""
 
         def __init__(self, group: str) -> None:
             super().__init__()
             self.group = group
 
     class Deepened(Message):
-        """So many more of the last blocks are to train as a whole; fewer if negative."""
+        """The user wants more of the last blocks to train; fewer where `by` is negative."""
 
         def __init__(self, by: int) -> None:
             super().__init__()
@@ -83,10 +85,15 @@ class LayerTree(Tree[Node]):
         self.guide_depth = 2
         self.auto_expand = False
         self._root: Node | None = None
-        self._choice: LayerChoice | None = None
+        self._choice: AppliedRules | None = None
 
-    def show(self, root: Node, choice: LayerChoice) -> None:
-        """Show what the rules make of a model's layers. The tree stays open as it is while the model is the same."""
+    def show(self, root: Node, choice: AppliedRules) -> None:
+        """Show the layers of a model under some rules. Open layers stay open while the model is the same.
+
+        Args:
+            root: The tree of the layers.
+            choice: The applied rules.
+        """
         self._choice = choice
         if root is not self._root:
             self._root = root
@@ -145,7 +152,7 @@ class LayerTree(Tree[Node]):
         )
 
     def on_click(self, event: events.Click) -> None:
-        """A click on a mark toggles it."""
+        """Toggle a layer whose mark was clicked."""
         meta = event.style.meta
         if meta.get("mark") and "line" in meta:
             event.prevent_default()
@@ -176,5 +183,5 @@ class LayerTree(Tree[Node]):
 
 
 def _fit(text: str, width: int) -> str:
-    """The text in just so many columns."""
+    """Cut or fill a text to a width in columns."""
     return text.ljust(width) if len(text) <= width else f"{text[: max(0, width - 1)]}…"

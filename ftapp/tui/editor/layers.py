@@ -1,4 +1,4 @@
-"""The tree of a model's layers with what trains in it: a pure view of a structure and a phase's rules."""
+"""The tree of a model's layers, and the state of each layer under the rules of a phase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ftapp.rpc.messages import Layer, Structure
 
 
 class State(Enum):
-    """Of a layer with all that lies in it."""
+    """The state of a layer with all layers inside it."""
 
     TRAINS = "trains"
     PARTLY = "trains partly"
@@ -23,11 +23,15 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Node:
-    """A layer of the tree, or layers that make up a block and have none around them.
+    """A layer of the tree, or the layers of a block that have no layer around them.
 
-    path: of the layer, or the name that the layers of a block begin with; weighted: indices of the weighted layers that
-    lie in it, its own included; parameters: of all of them; shape: of what it puts out, without the batch, None where
-    that is not known; block: the one that all of it lies in.
+    Attributes:
+        path: The path of the layer, or the common beginning of the names of a block's layers.
+        children: The layers inside.
+        weighted: The indices of the layers with weights inside, its own included.
+        parameters: The number of parameters of all of them.
+        shape: The shape of the output without the batch; None where it is unknown.
+        block: The number of the block around it.
     """
 
     path: str
@@ -39,11 +43,12 @@ class Node:
 
     @property
     def name(self) -> str:
+        """The last part of the path."""
         return self.path.rpartition("/")[2] or "model"
 
 
-def grow(structure: Structure) -> Node:
-    """The whole model as a tree of its layers."""
+def build_tree(structure: Structure) -> Node:
+    """Build the tree of a model's layers."""
     below: dict[str, list[Layer]] = {}
     for layer in structure.layers:
         below.setdefault(layer.parent, []).append(layer)
@@ -52,7 +57,7 @@ def grow(structure: Structure) -> Node:
     def node(path: str, layer: Layer | None) -> Node:
         children = [node(child.path, child) for child in below.get(path, ())]
         if layer is None or layer.block is None:
-            children = list(_blocks(children, path))
+            children = list(_group_blocks(children, path))
         own = (index[path],) if path in index else ()
         return Node(
             path=path,
@@ -66,8 +71,8 @@ def grow(structure: Structure) -> Node:
     return node("", None)
 
 
-def _blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
-    """The siblings, with neighbours of one block put together where their names begin alike, as block1_conv1 does.
+def _group_blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
+    """Put neighbours of one block together where their names begin alike, such as block1_conv1.
 
     path: of the layer around them.
     """
@@ -84,10 +89,14 @@ def _blocks(siblings: Sequence[Node], path: str) -> Iterator[Node]:
 
 
 @dataclass(frozen=True)
-class LayerChoice:
-    """What the rules of a phase make of a structure.
+class AppliedRules:
+    """The rules of a phase, applied to the layers of a model.
 
-    trainable, deciding: for each weighted layer, as `layer_rules.decide` gives them.
+    Attributes:
+        structure: The layers of the model.
+        layers: The rules as text.
+        trainable: Whether each layer with weights trains, as `layer_rules.decide` returns it.
+        deciding: The rule that decides about each of them; None where there is none.
     """
 
     structure: Structure
@@ -97,7 +106,7 @@ class LayerChoice:
 
     @functools.cached_property
     def trained(self) -> int:
-        """How many parameters train."""
+        """The number of parameters that train."""
         weighted = self.structure.weighted
         return sum(layer.trainable for layer, trains in zip(weighted, self.trainable, strict=True) if trains)
 
@@ -107,40 +116,49 @@ class LayerChoice:
         return self.trained / max(1, self.structure.parameters)
 
     def state(self, weighted: Sequence[int]) -> State:
+        """Find the common state of some layers with weights."""
         training = sum(self.trainable[index] for index in weighted)
         return State.TRAINS if training == len(weighted) else State.PARTLY if training else State.FROZEN
 
     def rule(self, weighted: Sequence[int]) -> str:
-        """The rule that decided about all of these layers; "" where none did or several."""
+        """Find the rule that decides about all of these layers; "" where there is none or several."""
         decided = {self.deciding[index] or "" for index in weighted}
         return decided.pop() if len(decided) == 1 else ""
 
-    def toggled(self, node: Node) -> list[str]:
-        """The rules that freeze a layer with all in it where all of it trains, else train it."""
-        return self._turned(
+    def toggle(self, node: Node) -> list[str]:
+        """Return rules that freeze a layer with all layers inside where all of them train, else train them."""
+        return self._switch(
             node.weighted, rule_edits.name_selection(node.path, node.weighted, self.structure.weighted_layers)
         )
 
-    def group_toggled(self, group: str) -> list[str] | None:
-        """The same for a component group; None where no layer belongs to it."""
+    def toggle_group(self, group: str) -> list[str] | None:
+        """Return such rules for a component group; None where no layer belongs to it."""
         layers = enumerate(self.structure.weighted_layers)
         weighted = [index for index, layer in layers if group == "all" or group in layer.groups]
-        return self._turned(weighted, group) if weighted else None
+        return self._switch(weighted, group) if weighted else None
 
     def problems(self) -> list[str]:
-        """Why a phase cannot train this model with these rules, in the words of a run."""
+        """Find why a phase cannot train this model with these rules, in the words of a run."""
         messages = layer_rules.find_unmatched(self.layers, self.structure.weighted_layers)
         if not messages and not self.trained:
             messages.append(layer_rules.say_nothing_trains(self.layers))
         return messages
 
-    def _turned(self, weighted: Sequence[int], selection: str) -> list[str]:
+    def _switch(self, weighted: Sequence[int], selection: str) -> list[str]:
         verb = "freeze" if self.state(weighted) is State.TRAINS else "train"
         return rule_edits.add_rule(self.layers, f"{verb} {selection}", self.structure.weighted_layers)
 
 
-def choose(structure: Structure, layers: Sequence[str]) -> LayerChoice:
-    """What rules make of a structure. Raises ValueError when one cannot be read."""
+def apply_rules(structure: Structure, layers: Sequence[str]) -> AppliedRules:
+    """Apply rules to the layers of a model.
+
+    Args:
+        structure: The layers of the model.
+        layers: The rules as text.
+
+    Raises:
+        ValueError: A rule cannot be parsed.
+    """
     rules = tuple(map(Rule, layers))
     trainable, deciding = layer_rules.decide(rules, structure.weighted_layers)
-    return LayerChoice(structure, rules, tuple(trainable), tuple(deciding))
+    return AppliedRules(structure, rules, tuple(trainable), tuple(deciding))

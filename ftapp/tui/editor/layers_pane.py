@@ -1,4 +1,4 @@
-"""The pane of the layers: what share trains, what that costs, the tree to toggle, and the rules as text."""
+"""The pane of the layers: the trainable share, the costs, the tree to toggle, and the rules as text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ftapp.rpc.messages import Costs, Structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.layer_tree import LayerTree
-from ftapp.tui.editor.layers import LayerChoice, Node
+from ftapp.tui.editor.layers import AppliedRules, Node
 from ftapp.tui.widgets.texts import set_text
 
 
 class LayersPane(Vertical):
-    """Shows a form's layers once it has the model's structure; posts Changed with other rules for the phase."""
+    """Shows the layers of a form's model under the rules of its phase."""
 
     DEFAULT_CSS = """
     LayersPane > #share { height: 1; }
@@ -39,7 +39,7 @@ class LayersPane(Vertical):
     """
 
     class Changed(Message):
-        """The rules of the chosen phase are to be others."""
+        """The user changed the rules of the chosen phase."""
 
         def __init__(self, rules: list[str]) -> None:
             super().__init__()
@@ -50,7 +50,7 @@ class LayersPane(Vertical):
         self.border_title = "Layers"
         self._structure: Structure | None = None
         self._root: Node | None = None
-        self.choice: LayerChoice | None = None
+        self.choice: AppliedRules | None = None
         self._cost = ""
 
     def compose(self) -> ComposeResult:
@@ -63,13 +63,16 @@ class LayersPane(Vertical):
             id="rules",
             compact=True,
             highlight_cursor_line=False,
-            placeholder="Everything trains. A rule a line: freeze attention & first:4",
+            placeholder="Everything trains. Rules, one a line: freeze attention & first:4",
         )
         yield Static(id="rules-wrong", markup=False)
 
     def show(self, form: Form, *, keep_typed: bool = True) -> None:
-        """Show the rules of the form's phase, and what they make of the structure. What is being typed stays, unless it
-        is not to be kept.
+        """Show the rules of the chosen phase.
+
+        Args:
+            form: The draft.
+            keep_typed: Whether the text that the user types stays.
         """
         area = self.query_one("#rules", TextArea)
         typing = keep_typed and area.has_focus
@@ -80,41 +83,41 @@ class LayersPane(Vertical):
         self._decide(form.layers)
 
     def know(self, structure: Structure) -> None:
-        """Take the structure of the form's model."""
+        """Show the layers of the model."""
         if structure != self._structure:
-            self._structure, self._root = structure, layers.grow(structure)
+            self._structure, self._root = structure, layers.build_tree(structure)
         self._decide(_lines(self.query_one("#rules", TextArea).text))
         self.add_class("-known")
         self.remove_class("-stale")
 
     def mark_stale(self) -> None:
-        """The layers that are shown are of another model than the form's."""
+        """Make the layers faint, since they are of another model."""
         self.add_class("-stale")
 
     def mark_cost_stale(self) -> None:
-        """The costs that are shown are of another form."""
+        """Make the costs faint, since they are of another draft."""
         self.query_one("#cost", Static).add_class("-stale")
 
     def wait(self, message: str) -> None:
-        """There is no structure now: say why."""
+        """Show a message in place of the layers."""
         self._structure = self._root = self.choice = None
         self.remove_class("-known", "-stale")
         self.query_one("#waiting", Static).update(message)
         for name in ("#share", "#bar", "#cost"):
             self.query_one(name, Static).update("")
 
-    def cost(self, told: Costs | str) -> None:
-        """Show what the phase costs, or why that is not known."""
-        self._cost = told if isinstance(told, str) else cost_words(told)
+    def cost(self, costs: Costs | str) -> None:
+        """Show what the phase costs, or why the costs are unknown."""
+        self._cost = costs if isinstance(costs, str) else describe_costs(costs)
         self.query_one("#cost", Static).update(self._cost)
         self.query_one("#cost", Static).remove_class("-stale")
 
     def timing(self, message: str) -> None:
-        """Show beside the costs how the timing of steps goes."""
+        """Show the progress of timing steps below the costs."""
         self.query_one("#cost", Static).update("\n".join(filter(None, (self._cost, message))))
 
-    def complain(self, message: str | None) -> None:
-        """Show what is wrong with the rules."""
+    def show_error(self, message: str | None) -> None:
+        """Show what is wrong with the rules; None for nothing."""
         self.set_class(message is not None, "-wrong")
         set_text(self.query_one("#rules-wrong", Static), message or "")
 
@@ -122,9 +125,9 @@ class LayersPane(Vertical):
         if self._structure is None or self._root is None:
             return
         try:
-            choice = layers.choose(self._structure, wanted)
+            choice = layers.apply_rules(self._structure, wanted)
         except ValueError:
-            return  # a rule that is being typed; the tree shows the last that could be read
+            return  # an unfinished rule; the tree shows the last valid ones
         if self.choice and (choice.structure, choice.layers) == (self.choice.structure, self.choice.layers):
             return
         self.choice = choice
@@ -151,25 +154,25 @@ class LayersPane(Vertical):
 
     @on(LayerTree.NodeHighlighted)
     def _tell_rule(self) -> None:
-        """Say which rule has decided about the layer under the cursor."""
+        """Show which rule decides about the layer under the cursor."""
         node = self.query_one(LayerTree).node
         if node and self.choice:
             rule = self.choice.rule(node.weighted)
             several = len({id(self.choice.deciding[index]) for index in node.weighted}) > 1
-            told = rule or ("several rules" if several else "no rule, it trains")
-            self.border_subtitle = Content(f"{node.name}: {told}")
+            words = rule or ("several rules" if several else "no rule, so it trains")
+            self.border_subtitle = Content(f"{node.name}: {words}")
 
     @on(LayerTree.Toggled)
     def _toggle(self, event: LayerTree.Toggled) -> None:
         if self.choice:
-            self._change(self.choice.toggled(event.node))
+            self._change(self.choice.toggle(event.node))
 
     @on(LayerTree.GroupToggled)
     def _toggle_group(self, event: LayerTree.GroupToggled) -> None:
         if self.choice:
-            changed = self.choice.group_toggled(event.group)
+            changed = self.choice.toggle_group(event.group)
             if changed is None:
-                self.notify(f"No layer of this model belongs to {event.group}.")
+                self.notify(f"This model has no layers of the group {event.group}.")
             else:
                 self._change(changed)
 
@@ -192,7 +195,7 @@ class LayersPane(Vertical):
         self.post_message(self.Changed(wanted))
 
     @on(TextArea.Changed, "#rules")
-    def _typed(self, event: TextArea.Changed) -> None:
+    def _post_rules(self, event: TextArea.Changed) -> None:
         self.post_message(self.Changed(_lines(event.text_area.text)))
 
 
@@ -200,12 +203,12 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def cost_words(costs: Costs) -> str:
-    """What a phase costs, in two lines: time and memory, and what of the frozen layers is kept."""
+def describe_costs(costs: Costs) -> str:
+    """Describe the costs of a phase in two lines: time and memory, and the cached outputs of frozen layers."""
     parts = []
     if costs.step is not None:
         about = "" if costs.basis == "measured" else "about "
-        parts.append(f"a step {about}{seconds(costs.step)}")
+        parts.append(f"a step {about}{format_step_time(costs.step)}")
         if costs.steps is not None:
             parts.append(f"{costs.steps:,} steps {about}{formatting.duration(costs.step * costs.steps)}")
     elif costs.estimate:
@@ -216,14 +219,15 @@ def cost_words(costs: Costs) -> str:
         parts.append(f"memory {formatting.size(memory)}")
     lines = [" · ".join(parts)] if parts else []
     if costs.choice and costs.choice.cached:
-        kept = f"kept: output of {costs.choice.layers[-1]}, {formatting.size(costs.choice.size)}"
+        kept = f"cached: output of {costs.choice.layers[-1]}, {formatting.size(costs.choice.size)}"
         lines.append(f"{kept}; {costs.choice.reason}")
     elif costs.choice:
-        lines.append(f"no outputs kept: {costs.choice.reason}")
+        lines.append(f"no outputs cached: {costs.choice.reason}")
     elif costs.data_error:
-        lines.append("what is kept follows from the data, which are not there")
+        lines.append("what is cached depends on the data, which are not there")
     return "\n".join(lines)
 
 
-def seconds(value: float) -> str:
+def format_step_time(value: float) -> str:
+    """Format seconds in milliseconds or seconds."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -1,4 +1,4 @@
-"""What a field of a form means: its key, its description, its default and its choices."""
+"""The meaning of a field: its key, its description, its default and its choices."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class MeaningScreen(ModalScreen[None]):
         if field.choices:
             lines.append(f"One of {', '.join(f'`{choice}`' for choice in field.choices)}.")
         if field.required:
-            lines.append("A recipe needs it.")
+            lines.append("Every recipe needs this key.")
         elif field.default is not None:
-            lines.append(f"Without it: `{field.write(field.default) or 'none'}`.")
+            lines.append(f"Default: `{field.write(field.default) or 'none'}`.")
         self._text = "\n\n".join(lines)
 
     def compose(self) -> ComposeResult:

@@ -1,4 +1,4 @@
-"""The pane of the model: what it reads, which pretrained one it is, and the new layers on top of it."""
+"""The pane of the model: the size of its input, its preset, and the new layers on top."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ftapp.tui.editor.field_line import FieldLine
 
 
 class ModelPane(VerticalScroll, can_focus=False):
-    """Fields of [model]: the size of an example first, from which cost and quality follow more than from the others."""
+    """Fields of [model]. The size of the input comes first, since it matters most for cost and quality."""
 
     DEFAULT_CSS = """
     ModelPane > .for-images, ModelPane > .for-texts, ModelPane > .for-classes { display: none; height: auto; }
@@ -45,7 +45,7 @@ class ModelPane(VerticalScroll, can_focus=False):
         )
 
     def show(self, form: Form) -> None:
-        """Show which fields there are."""
+        """Show the fields that suit the task."""
         task = TASKS.get(form.task)
         self.set_class(task is not None and task.inputs == "images", "-images")
         self.set_class(task is None or task.inputs == "texts", "-texts")

@@ -1,4 +1,4 @@
-"""What there is to choose from: data sources and pretrained models that suit a task."""
+"""The data sources and pretrained models that suit a task."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from ftapp.recipe import TASKS, presets, sources
 
 @dataclass(frozen=True)
 class Offer:
-    """Something to choose.
+    """A data source or a pretrained model in a list.
 
-    name: what it is called in a list; note: what it is, in a few words; value: what the field then holds, of a file or
-    folder that is still to be picked what stands before its path; suffixes: of the files to pick from, in lower case,
-    empty for a folder, None where nothing is to be picked.
+    Attributes:
+        name: The name in the list.
+        note: A description in a few words.
+        value: The value of the field, or its beginning where a file or folder is still to be picked.
+        suffixes: The suffixes of the files to pick from, in lower case; empty to pick a folder, None to pick nothing.
     """
 
     name: str
@@ -28,16 +30,16 @@ class Offer:
     suffixes: tuple[str, ...] | None = None
 
 
-_IMAGES = Offer("folder:FOLDER", "of this machine, with a sub-folder of images for each class", "folder:", ())
+_IMAGES = Offer("folder:FOLDER", "on this machine, with a sub-folder of images for each class", "folder:", ())
 _TABLES = (
-    Offer("csv:FILE", "of this machine, with a column of texts and one of labels", "csv:", (".csv",)),
-    Offer("jsonl:FILE", "of this machine, JSON lines with texts and labels", "jsonl:", (".jsonl", ".ndjson")),
+    Offer("csv:FILE", "on this machine, with a column of texts and one of labels", "csv:", (".csv",)),
+    Offer("jsonl:FILE", "on this machine, JSON lines with texts and labels", "jsonl:", (".jsonl", ".ndjson")),
 )
 _TEXTS = (
-    Offer("text:FILE", "a text of this machine", "text:", (".txt", ".md", ".text")),
-    Offer("text:FOLDER", "all text files in a folder of this machine", "text:", ()),
+    Offer("text:FILE", "a text file on this machine", "text:", (".txt", ".md", ".text")),
+    Offer("text:FOLDER", "all text files in a folder on this machine", "text:", ()),
 )
-_PRESET_FOLDER = Offer("FOLDER", "of this machine that holds config.json", "", ())
+_PRESET_FOLDER = Offer("FOLDER", "on this machine, with a config.json", "", ())
 
 _LOCAL: dict[str, tuple[Offer, ...]] = {"images": (_IMAGES,), "texts": _TEXTS, "rows": _TABLES}
 """By the kind of source."""
@@ -62,47 +64,47 @@ _NAMED = {
 }
 
 
-def source_offers(task: str) -> list[Offer]:
-    """Data sources for a task: files of this machine, named data sets, and what recipes that come with ftapp use."""
+def list_sources(task: str) -> list[Offer]:
+    """List data sources for a task: files on this machine, named data sets, and those of bundled recipes."""
     named, kinds = _NAMED.get(task, {}), TASKS[task].sources if task in TASKS else ()
     local = (offer for kind in kinds for offer in _LOCAL.get(kind, ()))
-    offers = [*local, *(Offer(uri, _of_hub(uri, note), uri) for uri, note in named.items())]
-    for uri, users in _used(task, "data.source").items():
+    offers = [*local, *(Offer(uri, _note_download(uri, note), uri) for uri, note in named.items())]
+    for uri, users in _find_used(task, "data.source").items():
         if uri not in named:
-            offers.append(Offer(_short(uri), f"as in {list_names(users, 1)}", uri))
+            offers.append(Offer(_shorten_uri(uri), f"as in {list_names(users, 1)}", uri))
     return offers
 
 
-def preset_offers(task: str) -> list[Offer]:
-    """Pretrained models for a task: those of recipes that come with ftapp, a folder of this machine, and KerasHub's."""
-    used = _used(task, "model.preset")
+def list_presets(task: str) -> list[Offer]:
+    """List pretrained models for a task: those of bundled recipes, a folder on this machine, and KerasHub's."""
+    used = _find_used(task, "model.preset")
     offers = [Offer(presets.short_name(uri), f"as in {list_names(users, 1)}", uri) for uri, users in used.items()]
     offers.append(_PRESET_FOLDER)
     offers += [Offer(name, "from KerasHub", name) for name in presets.hub_names_for(task) if name not in used]
     return offers
 
 
-def _of_hub(uri: str, note: str) -> str:
+def _note_download(uri: str, note: str) -> str:
     return f"{note}; a download" if sources.on_hub(uri) else note
 
 
-def _short(uri: str) -> str:
-    """A source without the hash of its file."""
+def _shorten_uri(uri: str) -> str:
+    """Remove the hash of the file from a source."""
     return uri.partition("#")[0]
 
 
 @functools.cache
-def _used(task: str, key: str) -> dict[str, tuple[str, ...]]:
-    """The values of a key in recipes that come with ftapp, with the recipes that have each of them."""
+def _find_used(task: str, key: str) -> dict[str, tuple[str, ...]]:
+    """Find the values of a key in bundled recipes, with the recipes that have each value."""
     found: dict[str, list[str]] = {}
-    for name, value in _values(task, key):
+    for name, value in _list_values(task, key):
         names = found.setdefault(value, [])
         if name not in names:
             names.append(name)
     return {value: tuple(names) for value, names in found.items()}
 
 
-def _values(task: str, key: str) -> Iterator[tuple[str, str]]:
+def _list_values(task: str, key: str) -> Iterator[tuple[str, str]]:
     section, _, last = key.partition(".")
     for name, path in recipe.bundled().items():
         try:
@@ -114,8 +116,8 @@ def _values(task: str, key: str) -> Iterator[tuple[str, str]]:
             continue  # of a recipe that is being written
 
 
-def start_folder(value: str) -> Path:
-    """Where to begin to pick a file: at the one that a field holds already, else in the current folder."""
+def find_start_folder(value: str) -> Path:
+    """Find the folder to pick a file from: that of the field's value, else the current folder."""
     path = Path(value.partition(":")[2] or value).expanduser()
     found = next((each for each in (path, *path.parents) if each.is_dir()), None)
     return found if found is not None and value and found != Path(path.anchor) else Path.cwd()

@@ -29,7 +29,7 @@ def find_problems(form: Form, structure: Structure | None) -> list[Problem]:
     found = list(form.problems)
     if structure and form.recipe:
         for phase in form.recipe.phase:
-            messages = layers.choose(structure, phase.layers).problems()
+            messages = layers.apply_rules(structure, phase.layers).problems()
             found += [Problem("", f"phase.{phase.name}.layers", message) for message in messages]
     return found
 
@@ -42,16 +42,16 @@ def mark_problems(screen: Widget, form: Form, problems: Sequence[Problem]) -> No
         form: The draft, whose arm decides which problems are shown.
         problems: As `find_problems` returns them.
     """
-    here = [problem for problem in problems if edits.arm_of(problem) in (None, form.arm)]
+    here = [problem for problem in problems if edits.find_arm(problem) in (None, form.arm)]
     lines = {form.key(line.field.key): line for line in screen.query(FieldLine)}
     rules_key, phase_key = form.key("phase.layers"), f"phase.{form.phase}"
-    messages, _ = edits.placed(here, [*lines, rules_key, phase_key])
+    messages, _ = edits.assign_problems(here, [*lines, rules_key, phase_key])
     # A problem of a phase as a whole is one of its length.
     if whole := messages.pop(phase_key, None):
         messages.setdefault(form.key("phase.epochs"), whole)
     for key, line in lines.items():
-        line.complain(messages.get(key))
-    screen.query_one(LayersPane).complain(messages.get(rules_key))
+        line.show_error(messages.get(key))
+    screen.query_one(LayersPane).show_error(messages.get(rules_key))
     for name in TITLES:
         pane = screen.query_one(f"#panes > #{name}")
         wrong = any(line.has_class("-wrong") for line in pane.query(FieldLine)) or pane.has_class("-wrong")
@@ -60,4 +60,4 @@ def mark_problems(screen: Widget, form: Form, problems: Sequence[Problem]) -> No
 
 def describe_problem(problem: Problem) -> str:
     """Describe a problem in one line: its arm, its key and the message."""
-    return ": ".join(filter(None, (edits.arm_of(problem), problem.key, problem.message)))
+    return ": ".join(filter(None, (edits.find_arm(problem), problem.key, problem.message)))

@@ -60,7 +60,7 @@ class Proposals:
             def take(rate: float | None) -> None:
                 if rate is not None:
                     key, value = f"phase.{phase.name}.learning_rate", with_base_rate(phase, rate)
-                    self._set(edits.changed(form.draft, key, value, form.arm), f"The learning rate is {rate:g}")
+                    self._set(edits.set_value(form.draft, key, value, form.arm), f"The learning rate is {rate:g}")
 
             screen.previews.cancel()  # the test needs the processor
             screen.app.push_screen(FindRate(resolved, index, offline=screen.app.offline), take)

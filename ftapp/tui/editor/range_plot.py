@@ -1,4 +1,4 @@
-"""The curve of a learning rate range test: the loss over the logarithm of the rate, as it grows."""
+"""The curve of a learning rate range test: the loss over the logarithm of the rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FAINT = 0.65  # how much of the background is in the colour of raw points under
 
 
 class RangePlot(Plot):
-    """Draws a curve with a line for the rate that the phase has and one for the rate to take."""
+    """Draws a curve, with vertical lines for the rate of the phase and the rate to take."""
 
     def __init__(self) -> None:
         super().__init__("Loss")
@@ -29,10 +29,16 @@ class RangePlot(Plot):
         return self._curve is None or len(self._curve.losses) < 2
 
     def show(self, curve: Curve | None, rates: tuple[float, float], marks: Sequence[tuple[float, str]] = ()) -> None:
-        """curve: as far as it is known; rates: between which the test goes; marks: rates with a colour of the theme."""
+        """Draw a range test.
+
+        Args:
+            curve: The steps so far; None before the first one.
+            rates: The lowest and the highest rate of the test.
+            marks: Rates with a colour of the theme, for vertical lines.
+        """
         self._curve, self._ends = curve, (math.log10(rates[0]), math.log10(rates[1]))
         self._marks = [(math.log10(rate), color) for rate, color in marks]
-        self.changed()
+        self.redraw_mounted()
 
     def redraw(self) -> None:
         self.make_room()

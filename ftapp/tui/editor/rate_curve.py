@@ -1,4 +1,4 @@
-"""A small curve drawn as a line, with its highest value and its ends, for what needs no axes."""
+"""The learning rate over the steps of a phase, as a small curve without axes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from ftapp.common.braille import Canvas
+from ftapp.common.dot_plot import DotPlot
 
 _MUTED = "$foreground 60%"
 
 
-class Curve(Widget):
-    """values: at even distances, none below 0; ends: what stands below the left and the right end."""
+class RateCurve(Widget):
+    """Draws the learning rate over the steps of a phase.
+
+    Attributes:
+        values: The rates at even distances, none below 0.
+        ends: The texts below the left and the right end.
+    """
 
     DEFAULT_CSS = """
-    Curve { height: 6; width: 1fr; color: $primary; }
+    RateCurve { height: 6; width: 1fr; color: $primary; }
     """
 
     values: reactive[tuple[float, ...]] = reactive(())
@@ -28,7 +33,7 @@ class Curve(Widget):
         room = width - len(label)
         if room < 4 or height < 1 or not highest:
             return Content("")
-        rows = drawn(self.values, room, height)
+        rows = draw_rows(self.values, room, height)
         left, right = self.ends
         labels = {0: label, height - 1: "0 ".rjust(len(label))}
         lines = [Content.assemble((labels.get(index, " " * len(label)), _MUTED), row) for index, row in enumerate(rows)]
@@ -36,9 +41,18 @@ class Curve(Widget):
         return Content("\n").join([*lines, Content.styled(foot, _MUTED)])
 
 
-def drawn(values: tuple[float, ...], width: int, height: int) -> list[str]:
-    """Rows of characters, from the top, with a line through values that are not below 0, the highest of them above."""
+def draw_rows(values: tuple[float, ...], width: int, height: int) -> list[str]:
+    """Draw a line through values at even distances.
+
+    Args:
+        values: None of them below 0, and one above.
+        width: Of the picture, in cells.
+        height: Of the picture, in cells.
+
+    Returns:
+        Rows of characters, from the top. The highest value is at the top, 0 at the bottom.
+    """
     points = values if len(values) > 1 else values * 2
-    canvas = Canvas(width, height, (0, len(points) - 1), (0, max(points)))
-    canvas.line(range(len(points)), points, "")
-    return [row.plain for row in canvas.text({})]
+    plot = DotPlot(width, height, (0, len(points) - 1), (0, max(points)))
+    plot.draw_line(range(len(points)), points, "")
+    return [row.plain for row in plot.text({})]

@@ -1,4 +1,4 @@
-"""The pane of the training: phases, optimizer, the course of the learning rate, and the rest of a run's keys."""
+"""The pane of the training: phases, optimizer, the learning rate as a curve, and the other keys of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftapp.recipe import TASKS, Phase, Recipe, schedule
 from ftapp.tui import recipe_words
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
-from ftapp.tui.editor.rate_curve import Curve
+from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.texts import set_text
 
@@ -26,7 +26,7 @@ _NOMINAL = 1000  # steps to draw a phase of epochs with while the number of exam
 
 
 class TrainingPane(VerticalScroll, can_focus=False):
-    """Fields of the chosen phase, of evaluation, frozen layers and run, and the curve of the learning rate."""
+    """Fields of the chosen phase, of evaluation, frozen layers and run, with the learning rate as a curve."""
 
     DEFAULT_CSS = """
     TrainingPane .section { color: $foreground; text-style: bold; margin-top: 1; height: 1; }
@@ -38,19 +38,19 @@ class TrainingPane(VerticalScroll, can_focus=False):
     TrainingPane.-arms > #phase-title { margin-top: 1; }
     TrainingPane #phase-buttons { height: 1; margin-top: 1; }
     TrainingPane #phase-buttons Button { margin-right: 2; min-width: 8; }
-    TrainingPane Curve { height: 6; margin: 1 0; }
+    TrainingPane RateCurve { height: 6; margin: 1 0; }
     TrainingPane > .for-lm { display: none; height: auto; }
     TrainingPane.-lm > .for-lm { display: block; }
     """
 
     class PhaseAdded(Message):
-        """A copy of the chosen phase is wanted after it."""
+        """The user wants a copy of the chosen phase after it."""
 
-    class FindRate(Message):
-        """Learning rates of the chosen phase are to be tested."""
+    class RateWanted(Message):
+        """The user wants a test of learning rates for the chosen phase."""
 
     class PhaseRemoved(Message):
-        """The chosen phase is to go."""
+        """The user wants to remove the chosen phase."""
 
     def __init__(self) -> None:
         super().__init__(id="training", classes="pane")
@@ -69,7 +69,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield FieldLine("phase.layer_decay")
         yield FieldLine("phase.schedule")
         yield FieldLine("phase.warmup", "warm-up")
-        yield Curve()
+        yield RateCurve()
         yield FieldLine("phase.weight_decay")
         yield FieldLine("phase.clip_norm", "clipping", empty="none")
         yield FieldLine("phase.gradient_norm")
@@ -108,7 +108,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield from _section("About", FieldLine("title"), FieldLine("summary"))
 
     def show(self, form: Form) -> None:
-        """Show what is not a field: which fields there are, and the course of the rate."""
+        """Show the arms, the number of the phase, and the curve of the learning rate."""
         self._form = form
         self.set_class(form.task in TASKS and TASKS[form.task].writes, "-lm")
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
@@ -120,26 +120,26 @@ class TrainingPane(VerticalScroll, can_focus=False):
         self._draw()
 
     def _show_arms(self, form: Form, base: Recipe) -> None:
-        """List the arms at the top, if there are any: they are what such a recipe is about."""
+        """List the arms at the top, if there are any."""
         if form.arms and not self.has_class("-arms"):
             self.add_class("-arms")
             self.move_child(self.query_one("#experiment"), before=0)
-        words = recipe_words.arms_words(form.arms, base)
-        rows = [(name, told.stylize("bold") if name == form.arm else told) for name, told in words.items()]
+        words = recipe_words.describe_arms(form.arms, base)
+        rows = [(name, text.stylize("bold") if name == form.arm else text) for name, text in words.items()]
         where = "every arm" if form.arm is None else f"{form.arm} alone"
-        note = Content.styled(f"What is changed below is changed in {where}.", "$foreground-muted")
+        note = Content.styled(f"Changes below go to {where}.", "$foreground-muted")
         self.query_one(Facts).rows = [*rows, ("", note)] if rows else []
         options = form.draft.options
         runs = (len(form.arms or [form]) + options.control) * options.repeats
         self.query_one("#experiment > .section", Static).update(f"Experiment{f', {runs} runs' if runs > 1 else ''}")
 
     def know(self, examples: int | None) -> None:
-        """Take the number of examples that train, from which the steps of an epoch follow."""
+        """Take the number of training examples, from which the steps of an epoch follow; None while it is unknown."""
         self._examples = examples
         self._draw()
 
     def _draw(self) -> None:
-        curve = self.query_one(Curve)
+        curve = self.query_one(RateCurve)
         phase = next((each for each in _phases(self._form) if self._form and each.name == self._form.phase), None)
         if phase is None:
             curve.values = ()
@@ -156,7 +156,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
 
     @on(Button.Pressed, "#find-rate")
     def _find_rate(self) -> None:
-        self.post_message(self.FindRate())
+        self.post_message(self.RateWanted())
 
     @on(Button.Pressed, "#add-phase")
     def _add(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs beside each other: their curves, results, recipes, and losses step by step."""
+"""Comparison of runs: their curves, results, recipes, and losses step by step."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from ftapp.recipe.metrics import ACCURACY, in_order, metric
 from ftapp.runs.history import Follower, History
 from ftapp.runs.run_folder import Run
 from ftapp.tui import comparison
-from ftapp.tui.comparison import Results
+from ftapp.tui.comparison import RunResults
 from ftapp.tui.curves import Curve, Floats
 from ftapp.tui.page import Page
-from ftapp.tui.run_columns import status_words
+from ftapp.tui.run_columns import describe_status
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.chart import Chart
 from ftapp.tui.widgets.facts import Fact, Facts
 from ftapp.tui.widgets.scatter import Scatter
 
 _REFRESH_SECONDS = 0.5
-_PATIENCE = 5.0  # how many times as long as drawing took long files are read before what is there is drawn again
+_PATIENCE = 5.0  # long files are read for this many times the duration of drawing, before they are drawn again
 _COLORS = ("primary", "accent", "success", "error", "#b083d8", "#37a6a6", "#c98a5e", "secondary")
 Pair = tuple[int, int, Floats, Floats]  # which runs, and their losses at equal steps
 _MUTED = "$foreground-muted"
 
 
 class CompareScreen(Page):
-    """Follows the files of two runs or more. They are called A, B, C and so on, in the order given."""
+    """Follows the files of two runs or more, which are called A, B, C and so on in their order."""
 
     PLACE = "runs"
     HELP = """
 # Runs compared
 
-Loss and accuracy of the runs over their steps: of training batches, smoothed, and of held-out examples. *Losses at
-equal steps* has a point for each step that both runs have taken: under the line the second run's loss is the lower
-one. That pairing says most where both runs see the same batches, as runs of one recipe and seed do.
+The charts show loss and accuracy over steps: of training batches, smoothed, and of held-out examples. *Losses at equal
+steps* has a point for each step that both runs have taken. Below the line, the second run has the lower loss. This
+pairing is most exact where both runs see the same batches, as runs of one recipe and seed do.
 
-Below the results stand the keys in which the recipes differ, as `--set` takes them.
+Below the results are the keys in which the recipes differ, as `--set` takes them.
 """
     DEFAULT_CSS = """
     CompareScreen {
@@ -78,12 +78,12 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
         Binding("m", "maximize_pane", "Maximize"),
-        Binding("n", "next_pair", "Next pair", tooltip="Losses of the next two runs"),
+        Binding("n", "next_pair", "Next pair", tooltip="Show the losses of the next two runs"),
     ]
     AUTO_FOCUS = "#loss"
 
     def __init__(self, runs: Sequence[Run]) -> None:
-        """runs: two or more."""
+        """Make the screen of two runs or more."""
         super().__init__()
         self._given = list(runs)
         self.runs: list[Run] = []
@@ -96,19 +96,19 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
 
     @property
     def histories(self) -> list[History]:
-        """What is known of the runs so far."""
+        """The histories of the runs so far."""
         return [follower.history for follower in self._followers]
 
     def find_runs(self) -> list[Run]:
-        """The runs to show. Called in a thread, before each drawing."""
+        """Find the runs to show. It is called in a thread, before each drawing."""
         return self._given
 
-    def name_of(self, index: int) -> str:
-        """What a run is called: A, B, C and so on to Z, then A2, B2."""
+    def run_name(self, index: int) -> str:
+        """Return the name of a run: A to Z, then A2, B2 and so on."""
         return chr(ord("A") + index % 26) + (str(index // 26 + 1) if index >= 26 else "")
 
-    def goes_on(self) -> bool:
-        """Whether there is more to come."""
+    def has_more(self) -> bool:
+        """Whether a run is still running."""
         return any(summary.status == "running" for summary in self._summaries)
 
     def body(self) -> Iterable[Widget]:
@@ -125,15 +125,15 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
                 yield Chart("Held-out accuracy", id="metric", smooth=False)
             with Vertical(id="tables"):
                 yield Scatter(id="pairs")
-                yield _titled("Results", Facts(), id="results")
-                yield _titled("Differences in the recipes", Facts(), id="differences")
+                yield _make_pane("Results", Facts(), id="results")
+                yield _make_pane("Differences in the recipes", Facts(), id="differences")
 
     def on_mount(self) -> None:
         self._follow()
 
     @work(exclusive=True)
     async def _follow(self) -> None:
-        """Read and draw, over and over, until all runs have ended and all is drawn."""
+        """Read and draw repeatedly, until all runs have ended and all is drawn."""
         spent = 0.0
         while True:
             async with self._reading:
@@ -145,15 +145,15 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
                 curves, found, pair = await asyncio.to_thread(self._prepare)
             self._draw(curves, found)
             self._show_pair(pair)
-            if not more and not self.goes_on():
+            if not more and not self.has_more():
                 return
             spent = time.process_time() - begun
             await asyncio.sleep(0 if more else rest(spent, _REFRESH_SECONDS))
 
     async def _take(self, runs: list[Run]) -> None:
-        """Show other runs; what has been read of those that stay is kept."""
+        """Show other runs. The histories of runs that stay are kept."""
         known = dict(zip(self.runs, self._followers, strict=True))
-        self._recipes = await asyncio.to_thread(lambda: [_recipe(run) for run in runs])
+        self._recipes = await asyncio.to_thread(lambda: [_read_recipe(run) for run in runs])
         self.runs = runs
         self._followers = [known.get(run) or Follower(run.events_file) for run in runs]
         self._pairs = list(combinations(range(len(runs)), 2))
@@ -162,7 +162,7 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         self.refresh_bindings()
 
     def _advance(self, seconds: float) -> bool:
-        """Take in new events for at most so long, and return whether there are more already."""
+        """Read new events for at most so many seconds, and return whether there are more."""
         begun = time.perf_counter()
         self._summaries = [summarize(run) for run in self.runs]  # first, so that the end of a run finds all its events
         more = True
@@ -171,59 +171,59 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
             more = any(left)
         return more
 
-    def _prepare(self) -> tuple[dict[str, list[Curve]], list[Results], Pair | None]:
-        """What is to be drawn, for which long runs take a while."""
+    def _prepare(self) -> tuple[dict[str, list[Curve]], list[RunResults], Pair | None]:
+        """Compute what is drawn, which takes a while for long runs."""
         histories = list(enumerate(self.histories))
         curves = {
-            "loss": [self._training(index, history) for index, history in histories],
-            "held-out": [self._held_out(index, history, "loss") for index, history in histories],
-            "metric": [self._held_out(index, history, self._metric()) for index, history in histories],
+            "loss": [self._training_curve(index, history) for index, history in histories],
+            "held-out": [self._held_out_curve(index, history, "loss") for index, history in histories],
+            "metric": [self._held_out_curve(index, history, self._metric()) for index, history in histories],
         }
-        return curves, [comparison.results(history) for _, history in histories], self._paired()
+        return curves, [comparison.collect_results(history) for _, history in histories], self._pair_losses()
 
     def _metric(self) -> str:
         """The metric beside the loss that has a chart: the first of those that a run tells of."""
         return next(iter(in_order(name for history in self.histories for name in history.metrics)), ACCURACY.name)
 
-    def _training(self, index: int, history: History) -> Curve:
+    def _training_curve(self, index: int, history: History) -> Curve:
         steps = history.steps
-        return Curve.of(self.name_of(index), steps.step, steps.loss, color_of(index), noisy=True)
+        return Curve.of(self.run_name(index), steps.step, steps.loss, run_color(index), noisy=True)
 
-    def _held_out(self, index: int, history: History, name: str) -> Curve:
-        """A metric of the evaluations in the course of the run."""
+    def _held_out_curve(self, index: int, history: History, name: str) -> Curve:
+        """Make the curve of a metric of the evaluations during a run."""
         points = [each for each in history.evaluations if not each.final]
         values = [math.nan if (value := each.value(name)) is None else value for each in points]
-        return Curve.of(self.name_of(index), [each.step for each in points], values, color_of(index), dots=True)
+        return Curve.of(self.run_name(index), [each.step for each in points], values, run_color(index), dots=True)
 
-    def _paired(self) -> Pair | None:
+    def _pair_losses(self) -> Pair | None:
         if not self._pairs:
             return None
         first, second = self._pairs[self._pair]
-        return first, second, *comparison.paired_losses(self.histories[first], self.histories[second])
+        return first, second, *comparison.pair_losses(self.histories[first], self.histories[second])
 
     def show_who(self) -> None:
-        """Say which runs these are, and how they stand."""
+        """Show the names of the runs and their status."""
         now = time.time()
         self.query_one("#who", Static).update(
             Content("\n").join(self._who(index, summary, now) for index, summary in enumerate(self._summaries))
         )
 
     def _who(self, index: int, summary: Summary, now: float) -> Content:
-        """The legend's line about a run."""
+        """Make the line of a run in the legend."""
         made = f"  {formatting.when(summary.created, now)}" if summary.created else ""
         return Content.assemble(
-            (f"━ {self.name_of(index)}  ", style_of(index)),
+            (f"━ {self.run_name(index)}  ", run_style(index)),
             f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
-            (f"  {status_words(summary)}{made}  {summary.run.folder.name}", _MUTED),
+            (f"  {describe_status(summary)}{made}  {summary.run.folder.name}", _MUTED),
         )
 
-    def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[Results]) -> None:
+    def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[RunResults]) -> None:
         self.show_who()
         self.query_one("#metric", Chart).rename(f"Held-out {metric(self._metric()).label}")
         for name, drawn in curves.items():
             self._plot(name, drawn)
         self.query_one("#results Facts", Facts).rows = [self._heads(), *_result_rows(found)]
-        self.query_one("#results").border_subtitle = Content(self._saved(found))
+        self.query_one("#results").border_subtitle = Content(self._describe_saving(found))
 
     def _plot(self, name: str, curves: Sequence[Curve]) -> None:
         chart = self.query_one(f"#{name}", Chart)
@@ -232,36 +232,36 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
 
     def _heads(self) -> Fact:
         names = range(len(self.runs))
-        return "", *(Content.styled(self.name_of(index), f"{style_of(index)} bold") for index in names)
+        return "", *(Content.styled(self.run_name(index), f"{run_style(index)} bold") for index in names)
 
-    def _saved(self, found: Sequence[Results]) -> str:
-        """What the second of two runs saves of the first one's time."""
+    def _describe_saving(self, found: Sequence[RunResults]) -> str:
+        """Describe the time of the second of two runs relative to the first."""
         times = [each.seconds for each in found]
         if len(times) != 2 or not times[0] or times[1] is None:
             return ""
         ratio = times[1] / times[0]
         if ratio >= 2:
-            return f"{self.name_of(1)} takes {ratio:.{0 if ratio >= 10 else 1}f} times as long as {self.name_of(0)}"
+            return f"{self.run_name(1)} takes {ratio:.{0 if ratio >= 10 else 1}f} times as long as {self.run_name(0)}"
         more = "less" if ratio <= 1 else "more"
-        return f"{self.name_of(1)} takes {abs(1 - ratio):.0%} {more} time than {self.name_of(0)}"
+        return f"{self.run_name(1)} takes {abs(1 - ratio):.0%} {more} time than {self.run_name(0)}"
 
     def _show_pair(self, pair: Pair | None) -> None:
         if pair:
             first, second, x, y = pair
-            self.query_one(Scatter).show_pair(x, y, (self.name_of(first), self.name_of(second)))
+            self.query_one(Scatter).show_pair(x, y, (self.run_name(first), self.run_name(second)))
 
     def _show_differences(self) -> None:
-        rows: list[Fact] = [(key, *map(Content, values)) for key, values in comparison.differences(self._recipes)]
-        unread = [self.name_of(index) for index, recipe in enumerate(self._recipes) if recipe is None]
+        rows: list[Fact] = [(key, *map(Content, values)) for key, values in comparison.find_differences(self._recipes)]
+        unread = [self.run_name(index) for index, recipe in enumerate(self._recipes) if recipe is None]
         pane = self.query_one("#differences")
         if unread:
             pane.border_subtitle = Content(f"the recipe of {' and '.join(unread)} cannot be read")
         self.query_one("#differences Facts", Facts).rows = (
-            [self._heads(), *rows] if rows else [("", Content.styled("There are none.", _MUTED))]
+            [self._heads(), *rows] if rows else [("", Content.styled("The recipes are equal.", _MUTED))]
         )
 
     def action_maximize_pane(self) -> None:
-        """Give the focused pane the whole screen, or take it back."""
+        """Maximize the focused pane, or restore it."""
         if self.maximized:
             self.minimize()
         elif self.focused:
@@ -272,49 +272,49 @@ Below the results stand the keys in which the recipes differ, as `--set` takes t
         """Show the losses of the next two runs against each other."""
         async with self._reading:
             self._pair = (self._pair + 1) % max(1, len(self._pairs))
-            pair = await asyncio.to_thread(self._paired)
+            pair = await asyncio.to_thread(self._pair_losses)
         self._show_pair(pair)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "next_pair" or len(self._pairs) > 1
 
 
-def _titled(title: str, content: Widget, *, id: str) -> VerticalScroll:
+def _make_pane(title: str, content: Widget, *, id: str) -> VerticalScroll:
     pane = VerticalScroll(content, id=id, classes="pane")
     pane.border_title = title
     return pane
 
 
-def _recipe(run: Run) -> Mapping[str, Any] | None:
+def _read_recipe(run: Run) -> Mapping[str, Any] | None:
     try:
         return recipes.read(run.recipe_file)
     except RecipeError:
         return None
 
 
-def color_of(index: int) -> str:
-    """The colour of a run, as charts take it."""
+def run_color(index: int) -> str:
+    """Return the colour of a run, as charts take it."""
     return _COLORS[index % len(_COLORS)]
 
 
-def style_of(index: int) -> str:
-    """The colour of a run, as styled text takes it."""
-    color = color_of(index)
+def run_style(index: int) -> str:
+    """Return the colour of a run, as styled text takes it."""
+    color = run_color(index)
     return color if color.startswith("#") else f"${color}"
 
 
-def _result_rows(found: Sequence[Results]) -> list[Fact]:
+def _result_rows(found: Sequence[RunResults]) -> list[Fact]:
     """The results, a column a run; the best of a row is bold."""
     rows: list[Fact] = []
 
-    def add(label: str, values: Sequence[float | None], told: Sequence[str], best: Any = None) -> None:
+    def add(label: str, values: Sequence[float | None], texts: Sequence[str], best: Any = None) -> None:
         known = [value for value in values if value is not None]
         top = best(known) if best and len(set(known)) > 1 else None
         styles = ["b" if top is not None and value == top else "" for value in values]
-        shown = zip(told, values, styles, strict=True)
+        shown = zip(texts, values, styles, strict=True)
         rows.append((label, *(Content.styled("" if value is None else text, style) for text, value, style in shown)))
 
-    # A result on the whole test split stands for itself; others are marked as those of the way.
+    # A result that is not of the whole test split is marked.
     ways = ["" if each.final else " so far" for each in found]
     for name in in_order(("loss", *(name for each in found for name in each.metrics))):
         measured, values = metric(name), [each.metrics.get(name) for each in found]

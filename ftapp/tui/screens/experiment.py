@@ -1,4 +1,4 @@
-"""An experiment, live or ended: its arms beside each other, and what they were to show."""
+"""An experiment, running or ended: the comparison of its arms, and its findings."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from ftapp.recipe import Finding
 from ftapp.runs import run_folder
 from ftapp.runs.run_folder import Run
 from ftapp.tui import recipe_words
-from ftapp.tui.run_columns import result_words, status_words
-from ftapp.tui.screens.compare import CompareScreen, style_of
+from ftapp.tui.run_columns import describe_results, describe_status
+from ftapp.tui.screens.compare import CompareScreen, run_style
 from ftapp.tui.widgets.findings_pane import FindingsPane
 from ftapp.tui.widgets.headline import STATUS_COLORS
 
@@ -34,7 +34,13 @@ _MUTED = "$foreground-muted"
 
 @dataclass(frozen=True)
 class _Standing:
-    """How an experiment stands. members: its runs; result: what it came to, None before its end."""
+    """The state of an experiment.
+
+    Attributes:
+        summary: Its summary.
+        members: Its runs.
+        result: The written result; None before its end.
+    """
 
     summary: Summary
     members: tuple[Member, ...]
@@ -42,22 +48,22 @@ class _Standing:
 
 
 class Arms(OptionList):
-    """The arms, whose Enter is in the footer."""
+    """Lists the arms. Its Enter is in the footer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Open run")]
 
 
 class ExperimentScreen(CompareScreen):
-    """Follows an experiment's folder and the files of its runs: of one repeat, the latest unless another is chosen."""
+    """Follows an experiment's folder and the runs of one repeat, the latest unless the user chooses another."""
 
     HELP = """
 # An experiment
 
-The arms of a recipe: variants of one job that began from the same weights and see the same batches. Enter opens the
-run of the arm under the cursor, live or ended.
+The arms of a recipe are variants of one job. They start from the same weights and see the same batches. Enter opens the
+run of the arm under the cursor.
 
-*Findings* says what the arms were to show, what they show, and whether it holds: only where the whole interval lies
-within the finding's bounds. It is there once all runs have ended. What else is shown compares the runs of one repeat.
+*Findings* has what the lesson reports, what was measured, and whether it holds: the whole interval must lie within the
+bounds of the finding. It is complete once all runs have ended. The other panes compare the runs of one repeat.
 """
     DEFAULT_CSS = """
     ExperimentScreen {
@@ -74,9 +80,9 @@ within the finding's bounds. It is there once all runs have ended. What else is 
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "stop", "Stop", tooltip="End the experiment early and keep what there is"),
+        Binding("x", "stop", "Stop", tooltip="End the experiment early and keep its runs"),
         Binding("e", "report", "Report", tooltip="Open the report"),
-        Binding("r", "next_repeat", "Next repeat", tooltip="The runs of the next repeat"),
+        Binding("r", "next_repeat", "Next repeat", tooltip="Show the runs of the next repeat"),
     ]
     AUTO_FOCUS = "#arms"
 
@@ -103,25 +109,25 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         if self._recipe is None:
             try:
                 self._recipe = recipe.load_experiment(self.experiment.recipe_file)
-            except RecipeError:  # a folder that was tampered with, or is of another version
+            except RecipeError:  # a damaged folder, or one of another version
                 self._recipe = None
-        # The status first, so that an experiment that has ended is seen with its result and all of its runs.
+        # The status comes first, so that an ended experiment has its result and all of its runs.
         summary = self.app.summaries.experiment(self.experiment)
         self._standing = _Standing(summary, tuple(self.experiment.members()), self.experiment.result())
         self._shown_repeat = self._repeat or max((member.repeat for member in self._standing.members), default=1)
         return list(self._runs().values())
 
     def _runs(self) -> dict[str, Run]:
-        """The runs of the repeat that is shown, by their arms, in the order of these."""
+        """Find the runs of the shown repeat by arm, in the order of the arms."""
         members = self._standing.members if self._standing else ()
         found = {member.arm: member.run for member in members if member.repeat == self._shown_repeat}
         return {arm: found[arm] for arm in self._arms if arm in found}
 
-    def name_of(self, index: int) -> str:
+    def run_name(self, index: int) -> str:
         return list(self._runs())[index]
 
-    def goes_on(self) -> bool:
-        return super().goes_on() or (self._standing is not None and self._standing.summary.status == "running")
+    def has_more(self) -> bool:
+        return super().has_more() or (self._standing is not None and self._standing.summary.status == "running")
 
     def show_who(self) -> None:
         standing = self._standing
@@ -132,7 +138,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         findings: list[Finding] = self._recipe.findings if self._recipe else []
         missing = "measured when all runs have ended"
         if standing.summary.status != "running":
-            missing = "not measured: there is no repeat that all arms have" if standing.result else "no result"
+            missing = "not measured: no repeat has runs of all arms" if standing.result else "no result"
         self.query_one(FindingsPane).show(findings, standing.result, missing)
         able = (standing.summary.status, standing.result is None)
         if able != self._able:
@@ -142,43 +148,43 @@ within the finding's bounds. It is there once all runs have ended. What else is 
     def _head(self, summary: Summary) -> Content:
         status, now = summary.status, time.time()
         color = f"${STATUS_COLORS.get(status, 'foreground')}"
-        told = [f"{summary.ended} of {summary.planned} runs have ended"]
+        parts = [f"{summary.ended} of {summary.planned} runs have ended"]
         if status == "running" and self.experiment.stopping():
             status = "stopping"
         if self._repeats > 1:
-            told.append(f"repeat {self._shown_repeat} of {self._repeats}")
+            parts.append(f"repeat {self._shown_repeat} of {self._repeats}")
         if summary.seconds is not None and summary.status != "running":
-            told.append(formatting.duration(summary.seconds))
+            parts.append(formatting.duration(summary.seconds))
         if summary.created:
-            told.append(f"begun {formatting.when(summary.created, now)}")
+            parts.append(f"started {formatting.when(summary.created, now)}")
         if status == "crashed":
             lines = run_folder.last_lines(self.experiment.log_file, 1)
-            told.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
+            parts.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
         return Content.assemble(
             ("● ", color),
             (status, "b"),
             (f"  {summary.recipe}", "b"),
             f" {summary.profile}" if summary.profile else "",
-            ("   " + "  ·  ".join(told), _MUTED),
+            ("   " + "  ·  ".join(parts), _MUTED),
         )
 
     def _list_arms(self) -> None:
-        """A line for each arm: how its run stands, and what it overrides."""
+        """List the arms, each with the state of its run and what it overrides."""
         runs = self._runs()
         known = dict(zip(self.runs, self._summaries, strict=False))
-        standings = {arm: _standing(known.get(run)) for arm, run in runs.items()}
+        standings = {arm: _describe_standing(known.get(run)) for arm, run in runs.items()}
         width, room = (max(map(len, texts), default=0) for texts in (self._arms, standings.values()))
         lines = []
-        overridden = recipe_words.arms_words(self._recipe.changes, self._recipe.base) if self._recipe else {}
+        overridden = recipe_words.describe_arms(self._recipe.changes, self._recipe.base) if self._recipe else {}
         if self._arms:
             overridden[control_of(self._arms[0])] = Content.styled("the control: the first arm again", _MUTED)
         live = self._standing is not None and self._standing.summary.status == "running"
         started = list(runs)
         for arm in self._arms:
-            style = style_of(started.index(arm)) if arm in runs else _MUTED
+            style = run_style(started.index(arm)) if arm in runs else _MUTED
             name = (arm.ljust(width), "" if arm in runs else _MUTED)
-            told = standings.get(arm, "waits" if live else "not run").ljust(room)
-            lines.append(Content.assemble(("━ ", style), name, f"  {told}   ", overridden.get(arm, "")))
+            state = standings.get(arm, "waits" if live else "not run").ljust(room)
+            lines.append(Content.assemble(("━ ", style), name, f"  {state}   ", overridden.get(arm, "")))
         listed = self.query_one(Arms)
         if listed.option_count != len(lines):
             listed.set_options([Option(line, id=str(index)) for index, line in enumerate(lines)])
@@ -201,7 +207,7 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         self.app.stop_experiment(self.experiment)
 
     def action_report(self) -> None:
-        """Open the page about it."""
+        """Open the report."""
         self.app.open_path(self.experiment.report_file)
 
     def action_next_repeat(self) -> None:
@@ -220,6 +226,6 @@ within the finding's bounds. It is there once all runs have ended. What else is 
         return super().check_action(action, parameters)
 
 
-def _standing(summary: Summary | None) -> str:
-    """How a run stands, in words."""
-    return " · ".join([status_words(summary), *result_words(summary)]) if summary else "starting"
+def _describe_standing(summary: Summary | None) -> str:
+    """Describe the state of a run."""
+    return " · ".join([describe_status(summary), *describe_results(summary)]) if summary else "starting"

@@ -1,13 +1,13 @@
-"""Home: the recipes to choose from, and what the highlighted one does and costs."""
+"""Recipes: the list of recipes, and what the highlighted recipe does and costs."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -17,48 +17,40 @@ from textual.css.query import NoMatches
 from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
-from ftapp.common import formatting
-from ftapp.recipe.layer_rules import Rule
-from ftapp.tui.catalog import Catalog, Entry
+from ftapp.tui.catalog import Catalog, RecipeEntry
 from ftapp.tui.page import Page
 from ftapp.tui.widgets.facts import Fact, Facts
+from ftapp.tui.widgets.recipe_menu import RecipeMenu
 from ftapp.tui.widgets.search_line import SearchLine
 
 if TYPE_CHECKING:
     from ftapp.experiments.listing import Summary
-    from ftapp.recipe import Data, Model, Phase, Recipe
+    from ftapp.recipe import Recipe
     from ftapp.tui.editor.draft import Draft
     from ftapp.tui.recipe_words import Size
 
 _REREAD_SECONDS = 2.0
-_MUTED = "$foreground-muted"  # $text-muted is a colour for a background that is not known here
+_MUTED = "$foreground-muted"  # $text-muted depends on a background that is unknown here
 _WELCOME = (
-    "[b]Welcome.[/b] Choose a recipe with ↑ and ↓. [b]r[/b] runs it at once, with the profile that is marked; "
-    "[b]Enter[/b] shows its layers, data and training first. [b]?[/b] tells all keys."
+    "[b]Welcome.[/b] Choose a recipe with ↑ and ↓. [b]r[/b] runs it at once with the marked profile. "
+    "[b]Enter[/b] shows its layers, data and training first. [b]?[/b] lists all keys."
 )
 
 
-class Menu(OptionList):
-    """The list of recipes, whose Enter is in the footer."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Configure")]
-
-
 class RecipesScreen(Page):
-    """The menu of recipes."""
+    """Lists the recipes."""
 
     PLACE = "recipes"
     HELP = """
 # Recipes
 
-A recipe says which model is trained on which data, which layers are frozen, and how the others train. Its *profiles*
-fit it to a smaller machine: `quick` ends within minutes on two processor cores and needs no model hub. `standard`
-stands for the recipe's own values.
+A recipe says which model trains on which data, which layers are frozen, and how the others train. Its *profiles* adapt
+it to smaller machines: `quick` ends within minutes on two processor cores and needs no model hub. `standard` stands for
+the recipe's own values.
 
-Your own recipes, TOML files in the folder that `ftapp` was started in and those used lately, come first. `c` copies a
-recipe as a start for one of your own; a file that is changed in an editor is read again by itself.
+Your own recipes come first: TOML files in the folder where you started `ftapp`, and recipes that you used recently. `c`
+copies a recipe to a file of your own. A file that you change in an editor is read again automatically.
 """
     DEFAULT_CSS = """
     RecipesScreen #columns { height: 1fr; }
@@ -78,8 +70,8 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "configure", "Configure"),
         Binding("r", "run", "Run"),
-        Binding("p", "next_profile", "Profile", tooltip="Next profile"),
-        Binding("c", "copy", "Copy", tooltip="Copy as a recipe of your own"),
+        Binding("p", "next_profile", "Profile", tooltip="Choose the next profile"),
+        Binding("c", "copy", "Copy", tooltip="Copy to a recipe of your own"),
         SearchLine.KEY,
     ]
     AUTO_FOCUS = "#menu"
@@ -87,10 +79,10 @@ recipe as a start for one of your own; a file that is changed in an editor is re
     def __init__(self) -> None:
         super().__init__()
         self._catalog = Catalog()
-        self._entries: list[Entry] = []
+        self._entries: list[RecipeEntry] = []
         self._sizes: dict[tuple[Path, str | None], Size] = {}
         self._disk: dict[tuple[Path, str | None], str] = {}
-        self._wanted: Path | None = None  # the recipe to go to when it is there
+        self._wanted: Path | None = None  # the recipe to go to once it is listed
         self._last: dict[tuple[str, str | None], Summary] | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -99,14 +91,14 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             choose.border_title = "Recipes"
             with choose:
                 yield SearchLine("/ to search")
-                yield Menu(id="menu")
+                yield RecipeMenu(id="menu")
             about = VerticalScroll(id="about", classes="pane")
             with about:
                 yield Static(_WELCOME, id="welcome")
                 yield Static(id="title", markup=False)
                 yield Static(id="problems", markup=False)
                 profiles = Static(id="profiles")
-                profiles.auto_links = False  # its colours tell what is chosen
+                profiles.auto_links = False  # its colours show the chosen profile
                 yield profiles
                 yield Facts()
                 yield Static(id="comment", markup=False)
@@ -115,31 +107,31 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         self._entries = self._catalog.read(_here(), self.app.settings.recent, check=False)
         self._fill_menu()
         self.set_interval(_REREAD_SECONDS, self._reread)
-        self.watch(self.app, "live_runs", self._runs_changed, init=False)
+        self.watch(self.app, "live_runs", self._reread_changed_runs, init=False)
 
     def on_screen_resume(self) -> None:
         self._show_entry()
-        # The first frame, with the list, comes first: what these import in threads would slow it down.
+        # After the first frame, which the imports of these threads would delay.
         self.call_after_refresh(self._reread)
         self.call_after_refresh(self._reread_runs)
 
-    def _runs_changed(self) -> None:
+    def _reread_changed_runs(self) -> None:
         self._reread_runs()
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> RecipeEntry | None:
         """The highlighted recipe."""
-        option = self.query_one("#menu", OptionList).highlighted_option
-        return next((entry for entry in self._entries if option and str(entry.path) == option.id), None)
+        path = self.query_one(RecipeMenu).current
+        return next((entry for entry in self._entries if str(entry.path) == path), None)
 
     @property
     def profile(self) -> str | None:
-        """The profile that the highlighted recipe runs with."""
+        """The profile with which the highlighted recipe runs."""
         return self.entry.profile(self.app.settings.profile) if self.entry else None
 
     @work(exclusive=True, group="entries")
     async def _reread(self) -> None:
-        """Show what has changed in the recipes' files."""
+        """Show changes in the files of the recipes."""
         entries = await asyncio.to_thread(self._read)
         if self._entries != entries:
             self._entries = entries
@@ -147,8 +139,8 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             self._disk.clear()
             self._fill_menu()
 
-    def _read(self) -> list[Entry]:
-        from ftapp.tui import recipe_words  # noqa: F401  (imported here, in a thread, for what shows an entry)
+    def _read(self) -> list[RecipeEntry]:
+        from ftapp.tui import recipe_facts  # noqa: F401  (imported in this thread, for `_show_entry`)
 
         return self._catalog.read(_here(), self.app.settings.recent)
 
@@ -168,35 +160,17 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         return last
 
     def _fill_menu(self, *, searched: bool = False) -> None:
-        """List the recipes that match, with the cursor on its recipe; once `searched`, on the one that matches best."""
-        menu = self.query_one("#menu", OptionList)
-        query = self.query_one(SearchLine).value
+        """List the recipes that match. The cursor stays on its recipe, or goes to the best match when `searched`."""
+        query, highlighted = self.query_one(SearchLine).value, self.entry
         ranks = {entry.path: rank for entry in self._entries if (rank := entry.rank(query)) is not None}
-        entry = self.entry
         if searched and query.strip() and ranks:
-            wanted = str(min(ranks, key=ranks.__getitem__))
+            wanted: Path | None = min(ranks, key=ranks.__getitem__)
         else:
-            wanted = str(self._wanted or (entry.path if entry else ""))
-        options: list[Option | None] = []
-        group = None
-        for entry in self._entries:
-            if entry.path not in ranks:
-                continue
-            if entry.group != group:
-                if group is not None:
-                    options.append(Option("", disabled=True))
-                group = entry.group
-                options.append(Option(Content.styled(group, _MUTED), disabled=True))
-            label = Content.assemble("  ", entry.path.stem if entry.bundled else entry.name)
-            broken = Content.styled("  broken", "$error") if entry.problems else ""
-            options.append(Option(Content.assemble(label, broken), id=str(entry.path)))
-        ids = [option.id for option in options if option and option.id]
-        if not ids:
-            options = [Option(Content("  Nothing matches." if self._entries else "  No recipes."), disabled=True)]
-        menu.set_options(options)
-        if ids:
-            menu.highlighted = menu.get_option_index(wanted if wanted in ids else ids[0])
-        if wanted in ids:
+            wanted = self._wanted or (highlighted.path if highlighted else None)
+        shown = [entry for entry in self._entries if entry.path in ranks]
+        empty = "No recipe matches." if self._entries else "There are no recipes."
+        self.query_one(RecipeMenu).show(shown, wanted, empty=empty)
+        if wanted in ranks:
             self._wanted = None
         self._show_entry()
 
@@ -209,12 +183,12 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         self.query_one("#menu").focus()
 
     @on(OptionList.OptionHighlighted)
-    def _highlighted(self) -> None:
+    def _show_highlighted(self) -> None:
         self._show_entry()
         self.query_one("#about").scroll_home(animate=False)
 
     @on(OptionList.OptionSelected)
-    def _selected(self) -> None:
+    def _open_selected(self) -> None:
         self.action_configure()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -229,7 +203,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             self.app.configure(draft)
 
     def action_run(self) -> None:
-        """Run the recipe at once, with the profile that is marked."""
+        """Run the recipe at once, with the marked profile."""
         if draft := self._draft():
             self.app.start(draft)
 
@@ -239,18 +213,18 @@ recipe as a start for one of your own; a file that is changed in an editor is re
             self._choose(choices[(choices.index(self.profile) + 1) % len(choices)])
 
     def action_choose_profile(self, profile: str) -> None:
-        """profile: a name, or "" for the recipe's own values."""
+        """Choose a profile by its name, or "" for the recipe's own values."""
         self._choose(profile or None)
 
     def action_copy(self) -> None:
-        """Copy the recipe as a file of one's own."""
+        """Copy the recipe to a file of the user's own."""
         from ftapp.tui.dialogs.ask import Ask
 
         if entry := self.entry:
             taken = {path.name for path in _here().glob("*.toml")}
             names = (f"my-{entry.path.stem}{number}.toml" for number in ("", *range(2, 1000)))
             name = next(name for name in names if name not in taken)
-            self.app.push_screen(Ask(f"Copy {entry.path.stem} to", name, _wrong_name), self._copy_to)
+            self.app.push_screen(Ask(f"Copy {entry.path.stem} to", name, _check_name), self._copy_to)
 
     def _copy_to(self, name: str | None) -> None:
         from ftapp import recipe
@@ -278,7 +252,7 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         self._show_entry()
 
     def _draft(self) -> Draft | None:
-        """The highlighted recipe with its profile; None where it is broken, which is told."""
+        """Make a draft of the highlighted recipe; None where the recipe is broken, after a note."""
         from ftapp.tui.editor.draft import Draft
 
         entry, profile = self.entry, self.profile
@@ -292,13 +266,13 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         return Draft(entry.path, profile)
 
     def _show_entry(self) -> None:
-        """Tell what the highlighted recipe does and costs."""
+        """Show what the highlighted recipe does and costs."""
         about, entry = self.query_one("#about"), self.entry
         about.border_title = Content(entry.name) if entry else None
         self.query_one("#welcome").set_class(self._last == {}, "-shown")
         for widget in self.query("#title, #profiles"):
             widget.display = entry is not None
-        for widget in self.query("Facts, #comment"):  # the comment moves no more once it is there
+        for widget in self.query("Facts, #comment"):  # so that the comment does not move later
             widget.display = entry is not None and entry.checked
         self.query_one("#problems").set_class(bool(entry and entry.problems), "-shown")
         if entry is None:
@@ -306,15 +280,21 @@ recipe as a start for one of your own; a file that is changed in an editor is re
         profile = self.profile
         title = Content.styled(entry.title, "b")
         self.query_one("#title", Static).update(Content("\n").join(part for part in (title, entry.summary) if part))
-        # The pane has the file's name already.
+        # The title of the pane has the name of the file already.
         problems = [problem.removeprefix(f"{entry.path}: ") for problem in entry.problems]
         self.query_one("#problems", Static).update("\n\n".join(problems))
-        self.query_one("#profiles", Static).update(_profiles(entry.choices, profile))
+        self.query_one("#profiles", Static).update(_draw_profiles(entry.choices, profile))
         last = self._last.get((entry.path.stem, profile)) if self._last else None
         recipe, size = entry.recipes.get(profile), self._sizes.get((entry.path, profile))
-        arms = entry.arms.get(profile, {})
-        costs = _costs(last, entry.notes.get(profile or ""), self._disk.get((entry.path, profile)))
-        rows = [*_facts(recipe, size, arms), costs, _outcome(last, time.time())] if recipe else []
+        rows: list[Fact] = []
+        if recipe:
+            from ftapp.tui import recipe_facts
+
+            costs = recipe_facts.describe_cost(
+                last, entry.notes.get(profile or ""), self._disk.get((entry.path, profile))
+            )
+            facts = recipe_facts.list_facts(recipe, size, entry.arms.get(profile, {}))
+            rows = [*facts, costs, recipe_facts.describe_last_run(last, time.time())]
         self.query_one(Facts).rows = rows
         self.query_one("#comment", Static).update(Content.styled("\n\n".join(entry.comment[1:]), _MUTED))
         if recipe and size is None:
@@ -324,44 +304,44 @@ recipe as a start for one of your own; a file that is changed in an editor is re
 
     @work(exclusive=True, group="size")
     async def _find_size(self, recipe: Recipe, place: tuple[Path, str | None]) -> None:
-        """Tell how large the model is and how much of it trains, where that is known without Keras."""
+        """Find the size of the model and its trainable share, where they are known without Keras."""
         from ftapp.tui import recipe_words
 
-        size = await asyncio.to_thread(recipe_words.size, recipe)
+        size = await asyncio.to_thread(recipe_words.find_size, recipe)
         if size is not None:
             self._sizes[place] = size
             self._show_found()
 
     @work(exclusive=True, group="disk")
     async def _find_disk(self, recipe: Recipe, last: Summary | None, place: tuple[Path, str | None]) -> None:
-        """Tell what a run downloads first, and what it leaves."""
+        """Find what a run downloads first, and what it leaves."""
         from ftapp.tui import recipe_words
 
-        self._disk[place] = await asyncio.to_thread(recipe_words.disk_words, recipe, last)
+        self._disk[place] = await asyncio.to_thread(recipe_words.describe_disk, recipe, last)
         self._show_found()
 
     def _show_found(self) -> None:
-        """Show what a thread has found, unless the screen is being left, whose widgets go before it."""
+        """Show the result of a thread, unless the screen is being left and has no widgets."""
         with suppress(NoMatches):
             self._show_entry()
 
 
 def _here() -> Path:
-    """The current folder; the home folder where that is gone."""
+    """Return the current folder, or the home folder where that is gone."""
     try:
         return Path.cwd()
     except OSError:
         return Path.home()
 
 
-def _wrong_name(name: str) -> str | None:
+def _check_name(name: str) -> str | None:
     from ftapp import recipe
 
     return recipe.find_name_problem(_here() / Path(name).expanduser())
 
 
-def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
-    """The choice of profiles, on one line, each to be clicked."""
+def _draw_profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
+    """Draw the profiles on one line, each to be clicked."""
     shown = []
     for choice in choices:
         mark, style = ("●", "$primary bold") if choice == chosen else ("○", _MUTED)
@@ -370,79 +350,3 @@ def _profiles(choices: Sequence[str | None], chosen: str | None) -> Content:
             Content(f"{mark} {choice or 'standard'}").stylize(style).stylize(Style.from_meta({"@click": action}))
         )
     return Content.assemble(("Profile   ", _MUTED), Content("   ").join(shown))
-
-
-def _facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str, Any]]) -> list[Fact]:
-    """What a recipe does, in rows."""
-    from ftapp.tui import recipe_words
-
-    rows: list[Fact] = [("Model", _model(recipe.model, size)), ("Data", _data(recipe.data))]
-    if recipe.augment is not None:
-        rows.append(("Augment", Content(recipe_words.augment_words(recipe.augment))))
-    for index, phase in enumerate(recipe.phase):
-        share = size.trainable[index] / size.parameters if size and size.parameters else None
-        rows.append(("Phases" if index == 0 else "", _phase(phase, share)))
-    for index, (name, overridden) in enumerate(recipe_words.arms_words(arms, recipe).items()):
-        rows.append(("Arms" if index == 0 else "", Content.assemble((f"{name}  ", "b"), overridden)))
-    return rows
-
-
-def _model(model: Model, size: Size | None) -> Content:
-    from ftapp.tui import recipe_words
-
-    name, place = recipe_words.model_words(model.preset)
-    told = recipe_words.head_words(model)
-    if size is not None:
-        told = f"{formatting.count(size.parameters)} parameters, {told}"
-    return Content.assemble(name, (f"  {place}\n", _MUTED), (told, _MUTED))
-
-
-def _data(data: Data) -> Content:
-    from ftapp.tui import recipe_words
-
-    name, place = recipe_words.data_words(data.source)
-    return Content.assemble(name, (f"  {place}\n", _MUTED), (recipe_words.split_words(data), _MUTED))
-
-
-def _phase(phase: Phase, share: float | None) -> Content:
-    """A phase with its rules: what trains in the colour of that, what is frozen at rest."""
-    from ftapp.tui import recipe_words
-
-    rules = [
-        Content.styled(rule, "$primary" if rule.startswith("train") else _MUTED)
-        for rule in phase.layers or [Rule("train all")]
-    ]
-    return Content.assemble(
-        (f"{phase.name}  ", "b"),
-        (recipe_words.length_words(phase), _MUTED),
-        "" if share is None else f"  R = {formatting.share(share)}",
-        "\n",
-        Content.styled(" · ", _MUTED).join(rules),
-        (f"\n{recipe_words.rate_words(phase)}", _MUTED),
-    )
-
-
-def _costs(last: Summary | None, note: str | None, disk: str | None) -> Fact:
-    """How long the recipe takes with this profile, and what room on the disk.
-
-    last: the last run with it here; note: what the recipe's file says of the profile.
-    """
-    time_words = "not measured on this machine yet"
-    if last is not None and last.status == "done" and last.seconds is not None:
-        time_words = f"about {formatting.duration(last.seconds)}, as the last run"
-    elif note:
-        time_words = note
-    return "Takes", Content.assemble(time_words, (f"\n{disk or ''}", _MUTED))
-
-
-def _outcome(last: Summary | None, now: float) -> Fact:
-    """What the last run of the recipe with this profile gave on this machine."""
-    from ftapp.tui.run_columns import result_words
-
-    if last is None:
-        return "Last run", Content.styled("not run on this machine yet", _MUTED)
-    parts = [last.status, *result_words(last)]
-    if last.seconds is not None:
-        parts.append(f"in {formatting.duration(last.seconds)}")
-    made = f", {formatting.when(last.created, now)}" if last.created else ""
-    return "Last run", Content.assemble(", ".join(parts), (made, _MUTED))

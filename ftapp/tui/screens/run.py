@@ -1,4 +1,4 @@
-"""A run, live or ended: its curves, phases, layers, examples and log, and the commands that steer it."""
+"""A run, running or ended: its curves, phases, layers, examples and log, and the commands to it."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ _COMMANDS = {"pause", "resume", "stop", "checkpoint", "rate"}
 
 
 class RunScreen(Page):
-    """Follows one run's files."""
+    """Follows the files of one run."""
 
     PLACE = "runs"
     HELP = """
 # A run
 
-All that is shown comes from the files in the run's folder. An ended run looks as it did live, and a live one goes on
-when this screen or the interface is closed. Commands are carried out at the end of a step.
+This screen reads the files in the run's folder. A run continues when you close the screen or the interface. It carries
+out commands at the end of a step.
 """
     DEFAULT_CSS = """
     RunScreen {
@@ -93,10 +93,10 @@ when this screen or the interface is closed. Commands are carried out at the end
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "app.pop_screen", "Back"),
-        Binding("space", "pause", "Pause", tooltip="Wait before the next step"),
-        Binding("space", "resume", "Go on", tooltip="Go on with the next step"),
+        Binding("space", "pause", "Pause", tooltip="Pause before the next step"),
+        Binding("space", "resume", "Resume", tooltip="Resume with the next step"),
         Binding("x", "stop", "Stop", tooltip="End after the current step and keep the model"),
-        Binding("k", "checkpoint", "Checkpoint", tooltip="Save the model as it is now, and go on"),
+        Binding("k", "checkpoint", "Checkpoint", tooltip="Save the model as it is now, and continue"),
         Binding("e", "rate", "Rate", tooltip="Change the learning rate from the next step on"),
         Binding("m", "maximize_pane", "Maximize"),
         Binding("v", "choose_panes", "Panes"),
@@ -111,13 +111,13 @@ when this screen or the interface is closed. Commands are carried out at the end
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
         self._metric: str | None = None  # beside the loss
-        self._plotted: object = None  # what the charts show, and what the keys' states follow from
+        self._plotted: object = None  # the lengths of what the charts show
         self._keys: object = None
-        self._sent: dict[str, str] = {}  # names of commands that wait for an answer, by id
+        self._sent: dict[str, str] = {}  # the names of unanswered commands, by id
 
     @property
     def history(self) -> History:
-        """What is known of the run so far."""
+        """The history of the run so far."""
         return self._follower.history
 
     def body(self) -> Iterable[Widget]:
@@ -140,24 +140,24 @@ when this screen or the interface is closed. Commands are carried out at the end
                 yield Chart("Memory, GiB", id="memory", smooth=False)
 
     def on_mount(self) -> None:
-        self.query_one("#gradient").add_class("-empty")  # until a step tells of it
+        self.query_one("#gradient").add_class("-empty")  # until a step has one
         self._show_panes()
         self.query_one("#loss").focus()
         self._follow()
 
     @work(exclusive=True)
     async def _follow(self) -> None:
-        """Read and draw, over and over, until the run has ended and all is drawn."""
+        """Read and draw repeatedly, until the run has ended and all is drawn."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
         self._recipe_name = str(self.run.environment().get("recipe") or self.run.folder.name)
         while True:
-            if await asyncio.to_thread(self._advance):  # a long history: its charts are drawn once it is read
+            if await asyncio.to_thread(self._advance):  # the charts of a long history are drawn once it is read
                 self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
                 continue
             begun = time.process_time()
             if not self._draw() or self._status != "running":
                 return
-            # What is drawn goes to the terminal while this waits, so that the time taken is known afterwards.
+            # The terminal is written during this wait, so the time taken is known afterwards.
             await asyncio.sleep(_REFRESH_SECONDS)
             spent = time.process_time() - begun
             await asyncio.sleep(rest(spent, _REFRESH_SECONDS) - _REFRESH_SECONDS)
@@ -165,11 +165,11 @@ when this screen or the interface is closed. Commands are carried out at the end
     def _read_recipe(self) -> Recipe | None:
         try:
             return recipes.load(self.run.recipe_file)
-        except RecipeError:  # a folder that was tampered with, or is of another version
+        except RecipeError:  # a damaged folder, or one of another version
             return None
 
     def _advance(self) -> bool:
-        """Take in new events for a while, and return whether there are more already."""
+        """Read new events for a while, and return whether there are more."""
         living, begun = self.run.alive(), time.perf_counter()
         while more := self._follower.advance():
             if time.perf_counter() - begun > _REFRESH_SECONDS:
@@ -179,10 +179,10 @@ when this screen or the interface is closed. Commands are carried out at the end
         return more
 
     def _draw(self) -> bool:
-        """Show the history as it is now, and return whether there is a screen to show it on still."""
+        """Draw the history, and return whether the screen is still there."""
         try:
             self._fill()
-        except NoMatches:  # it is being left, and its widgets go before it
+        except NoMatches:  # the screen is being left and has no widgets
             return False
         return True
 
@@ -202,10 +202,10 @@ when this screen or the interface is closed. Commands are carried out at the end
         chart.set_class(self._metric is None, "-empty")
         if self._metric:
             chart.rename(metric(self._metric).title)
-        if (told := (len(history.steps), len(history.evaluations), len(history.phases))) != self._plotted:
-            self._plotted = told
+        if (shown := (len(history.steps), len(history.evaluations), len(history.phases))) != self._plotted:
+            self._plotted = shown
             self._plot_all()
-        self._answered()
+        self._report_answers()
         if (keys := (self._status, history.paused, history.saved)) != self._keys:
             self._keys = keys
             self.refresh_bindings()
@@ -252,7 +252,7 @@ when this screen or the interface is closed. Commands are carried out at the end
             chart.show(curves, [phase.first_step for phase in self.history.phases[1:]])
 
     def _show_panes(self) -> None:
-        """Hide the panes that are switched off, and the groups in which none is left."""
+        """Hide the panes that are switched off, and groups without a visible pane."""
         for name in PANES:
             self.query_one(f"#{name}").set_class(name in self.app.settings.hidden, "-off")
         for name in ("charts", "facts", "details"):
@@ -262,14 +262,14 @@ when this screen or the interface is closed. Commands are carried out at the end
             self.query_one("#panes").set_class(empty, f"-no-{name}")
 
     def action_maximize_pane(self) -> None:
-        """Give the focused pane the whole screen, or take it back."""
+        """Maximize the focused pane, or restore it."""
         if self.maximized:
             self.minimize()
         elif self.focused:
             self.maximize(self.focused)
 
     def action_choose_panes(self) -> None:
-        """Choose which panes are shown; the choice is remembered."""
+        """Choose which panes are shown, and remember the choice."""
         from ftapp.tui.dialogs.choose_panes import ChoosePanes
 
         def chosen(hidden: list[str] | None) -> None:
@@ -287,26 +287,26 @@ when this screen or the interface is closed. Commands are carried out at the end
         self.app.try_model(self.run)
 
     def action_pause(self) -> None:
-        """Have the run wait before its next step."""
+        """Pause the run before its next step."""
         self._send(commands.Pause())
 
     def action_resume(self) -> None:
-        """Have a run that waits go on."""
+        """Resume a paused run."""
         self._send(commands.Resume())
 
     def action_checkpoint(self) -> None:
-        """Have the model saved as it is."""
+        """Save the model as it is."""
         self._send(commands.Checkpoint())
 
     def action_stop(self) -> None:
-        """End the run after its step; the steps to come are lost, so that is asked first."""
+        """Stop the run after its current step, after a question: the steps to come are lost."""
 
-        def answered(choice: str | None) -> None:
+        def confirm(choice: str | None) -> None:
             if choice == "Stop":
                 self._send(commands.Stop())
 
-        text = "It ends after the current step and keeps the model. It cannot go on from there."
-        self.app.push_screen(Dialog("Stop this run?", text, ["Stop", "Go on"]), answered)
+        text = "The run ends after the current step and keeps the model. A stopped run cannot be resumed."
+        self.app.push_screen(Dialog("Stop this run?", text, ["Stop", "Continue"]), confirm)
 
     def action_rate(self) -> None:
         """Change the base learning rate."""
@@ -315,15 +315,15 @@ when this screen or the interface is closed. Commands are carried out at the end
             try:
                 commands.Rate(base=float(text))
             except ValueError:
-                return f"a learning rate is a number above 0, such as 1e-4; got '{text}'"
+                return f"'{text}' is not a learning rate; a rate is a number above 0, such as 1e-4"
             return None
 
-        def answered(text: str | None) -> None:
+        def send(text: str | None) -> None:
             if text is not None:
                 self._send(commands.Rate(base=float(text)))
 
         now = f"{self.history.steps.rate[-1]:.3g}" if len(self.history.steps) else ""
-        self.app.push_screen(Ask("Learning rate from the next step on", now, wrong), answered)
+        self.app.push_screen(Ask("Learning rate from the next step on", now, wrong), send)
 
     def _send(self, command: commands.AnyCommand) -> None:
         try:
@@ -333,12 +333,11 @@ when this screen or the interface is closed. Commands are carried out at the end
         else:
             self._sent[command.id] = command.name
 
-    def _answered(self) -> None:
-        """Tell what the run made of the commands that were sent from here."""
+    def _report_answers(self) -> None:
+        """Show the run's answers to commands from this screen."""
         for event in self.history.controlled:
             if name := self._sent.pop(event.id, None):
-                refused = f"{name} was refused: {event.reason}"
-                text = refused if not event.applied else f"{name}: done at step {event.step}"
+                text = f"{name}: done at step {event.step}" if event.applied else f"{name} was refused: {event.reason}"
                 self.notify(text, severity="information" if event.applied else "warning", timeout=4)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -1,4 +1,4 @@
-"""All runs and experiments, live and ended: to open, to compare, to try, to delete."""
+"""Runs: the list of all runs and experiments, to open, compare, try and delete them."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ from ftapp.tui.widgets.search_line import SearchLine
 
 _REREAD_SECONDS = 1.0
 _PIECE = 100  # runs read before those so far are shown
-_UNDONE = f"u brings back what was deleted; after {trash.DAYS} days it is removed for good."
+_UNDONE = f"u restores deleted runs. After {trash.DAYS} days they are removed for good."
 
 
 class RunsScreen(Page):
-    """The history of runs."""
+    """Lists the runs and experiments."""
 
     PLACE = "runs"
     HELP = """
 # Runs
 
-Every run on this machine, whoever started it; those that go on move by themselves. Loss and accuracy are those of the
-whole test split where they stand out, and of the latest evaluation or step where they are grey.
+Every run on this machine, whoever started it. Running runs are updated automatically. Loss and accuracy in full colour
+are those of the whole test split. In grey they are those of the latest evaluation or step.
 
-An experiment has a line of its own above those of its runs. Enter compares its arms, and `x` ends it early.
+An experiment has a line of its own above its runs. Enter compares its arms, and `x` ends it early.
 
-Mark two or more with the space bar and compare them. Words typed after `/` filter by recipe, profile, status and
-folder; `s` and `S`, or a click on a column's head, sort.
+The space bar marks runs, and `c` compares the marked ones. Words after `/` filter by recipe, profile, status and
+folder. `s` and `S` sort, and so does a click on the head of a column.
 
-`d` moves runs into the trash, and `u` takes the last ones out again, as `ftapp runs --restore` does. They are removed
-for good after a week, or when the trash is emptied, with `Ctrl-P`.
+`d` moves runs into the trash, and `u` restores the last ones, as `ftapp runs --restore` does. They are removed for good
+after a week, or when you empty the trash with `Ctrl-P`.
 """
     DEFAULT_CSS = """
     RunsScreen #list { height: 1fr; }
     RunsScreen RunTable { margin-top: 1; }
     RunsScreen.-short RunTable { margin-top: 0; }
-    RunsScreen #told { height: auto; min-height: 1; max-height: 3; padding: 0 2; }
+    RunsScreen #note { height: auto; min-height: 1; max-height: 3; padding: 0 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", "Mark", tooltip="Mark for comparing or deleting"),
+        Binding("space", "mark", "Mark", tooltip="Mark to compare or delete"),
         Binding("c", "compare", "Compare", tooltip="Compare the marked runs"),
         Binding("t", "try_model", "Try", tooltip="Try the model"),
         Binding("x", "stop", "Stop", tooltip="End the experiment early"),
@@ -66,8 +66,8 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
         Binding("S", "reverse", "Reverse the order", show=False),
         Binding("e", "report", "Report", tooltip="Open the report"),
         Binding("o", "folder", "Folder", tooltip="Open the folder"),
-        Binding("d", "delete", "Delete", tooltip="Delete the run, or the marked ones"),
-        Binding("u,ctrl+z", "restore", "Undo", tooltip="Bring back what was deleted last"),
+        Binding("d", "delete", "Delete", tooltip="Delete the run, or the marked runs"),
+        Binding("u,ctrl+z", "restore", "Undo", tooltip="Restore the runs deleted last"),
         SearchLine.KEY,
         Binding("escape", "unmark", "Remove all marks", show=False),
     ]
@@ -84,7 +84,7 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
         with pane:
             yield SearchLine("/ to search")
             yield RunTable()
-        yield Static(id="told")
+        yield Static(id="note")
 
     def on_mount(self) -> None:
         self._follow()
@@ -101,14 +101,14 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
 
     @work
     async def _follow(self) -> None:
-        """Show the runs, and what changes in them, as long as the screen is there."""
+        """Show the runs and their changes, as long as the screen is open."""
         await asyncio.to_thread(trash.empty, self.app.runs_dir, days=trash.DAYS)
         while True:
             taken = await self._reread() if self.is_current or self._runs is None else 0.0
             await asyncio.sleep(rest(taken, _REREAD_SECONDS))
 
     async def _reread(self) -> float:
-        """Read the runs, show them, and give the seconds of a core that the reading took."""
+        """Read and show the runs, and return the seconds of a core that reading took."""
         reading = self.app.summaries.read()
 
         def read() -> tuple[list[Summary], float]:
@@ -138,9 +138,9 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
     def _fill(self) -> None:
         """Show the runs that match, in their order."""
         everything = self._runs or []
-        shown = run_columns.matching(everything, self.query_one(SearchLine).value)
+        shown = run_columns.filter_runs(everything, self.query_one(SearchLine).value)
         self.table.show(run_columns.sort(shown, *self.table.sorted_by))
-        none = "Nothing matches." if everything else "There are no runs yet. 1 shows the recipes, and r runs one."
+        none = "Nothing matches." if everything else "There are no runs yet. 1 shows the recipes, and r runs a recipe."
         self.table.none = none if self._runs is not None else ""
         self._count()
 
@@ -153,7 +153,7 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
     def _filter(self) -> None:
         self._fill()
         if query := self.query_one(SearchLine).value.strip():
-            self.table.cursor = run_columns.best(self.table.rows, query)
+            self.table.cursor = run_columns.find_best(self.table.rows, query)
 
     @on(SearchLine.Left)
     def _to_table(self) -> None:
@@ -161,29 +161,29 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
 
     @on(RunTable.Highlighted)
     def _tell(self) -> None:
-        """Say below the list what it has no room for."""
+        """Show details of the run under the cursor below the list."""
         summary = self.table.current
-        told = Content("")
+        text = Content("")
         if summary is not None:
-            told = Content.styled(str(summary.run.folder), "$foreground-muted")
+            text = Content.styled(str(summary.run.folder), "$foreground-muted")
             if summary.experiment and summary.status == "running":
-                told = Content.assemble(f"{summary.ended} of {summary.planned} runs have ended", "\n", told)
+                text = Content.assemble(f"{summary.ended} of {summary.planned} runs have ended", "\n", text)
             elif summary.error:
-                told = Content.assemble((summary.error, "$error"), "\n", told)
+                text = Content.assemble((summary.error, "$error"), "\n", text)
             elif summary.status == "crashed":
-                told = Content.assemble(
-                    ("its process ended without an error message; open it for its log", "$error"), "\n", told
+                text = Content.assemble(
+                    ("the run's process ended without an error message; open the run for its log", "$error"), "\n", text
                 )
             elif summary.status == "running" and (summary.activity or summary.phase):
-                told = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", told)
-        self.query_one("#told", Static).update(told)
+                text = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", text)
+        self.query_one("#note", Static).update(text)
         if (stoppable := bool(self._live_experiment)) != self._stoppable:
             self._stoppable = stoppable
             self.refresh_bindings()
 
     @property
     def _live_experiment(self) -> Experiment | None:
-        """The experiment under the cursor, if it goes on."""
+        """The experiment under the cursor, if it is running."""
         current = self.table.current
         return current.experiment if current and current.status == "running" else None
 
@@ -197,14 +197,14 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
     @on(RunTable.HeaderClicked)
     def _sort_by(self, event: RunTable.HeaderClicked) -> None:
         column, descending = self.table.sorted_by
-        first = run_columns.column_of(event.column).descending
+        first = run_columns.get_column(event.column).descending
         self._sort(event.column, not descending if event.column == column else first)
 
     def action_sort(self) -> None:
         names = list(self.table.columns)
         column = self.table.sorted_by[0]
         following = names[(names.index(column) + 1) % len(names)] if column in names else names[0]
-        self._sort(following, run_columns.column_of(following).descending)
+        self._sort(following, run_columns.get_column(following).descending)
 
     def action_reverse(self) -> None:
         column, descending = self.table.sorted_by
@@ -240,8 +240,8 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
         if len(marked) == 1 and marked[0].experiment:
             self.app.open_experiment(marked[0].experiment)
         elif len(marked) < 2:
-            have = "none is marked" if not marked else "one is marked"
-            self.notify(f"Comparing takes two runs or more; {have}. The space bar marks the one under the cursor.")
+            have = "No run is marked" if not marked else "One run is marked"
+            self.notify(f"{have}. Comparing needs two runs or more. The space bar marks the run under the cursor.")
         else:
             names = {summary.run.folder.name for summary in marked if summary.experiment}
             below = [summary for summary in self._runs or () if summary.parent in names]
@@ -253,13 +253,13 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
         if current is None:
             return
         if current.experiment:
-            self.notify("An experiment has a model for each run; choose one of those below it.")
+            self.notify("An experiment has a model for each of its runs. Choose a run below it.")
         elif (current.run.model_folder / "ftapp.json").is_file():
             self.app.try_model(current.run)
         elif current.status == "running":
-            self.notify(f"{current.recipe} goes on; its model can be tried when it has ended.")
+            self.notify(f"{current.recipe} is running. Its model can be tried after its end.")
         else:
-            self.notify(f"{current.recipe} has left no model; the run is {current.status}.", severity="warning")
+            self.notify(f"{current.recipe} has no saved model, since the run is {current.status}.", severity="warning")
 
     def action_folder(self) -> None:
         if current := self.table.current:
@@ -274,19 +274,19 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
             self.app.open_path(report)
         else:
             self.notify(
-                f"{current.recipe} has no report yet; make one with: ftapp report {current.run.folder.name}",
+                f"{current.recipe} has no report yet. Make it with: ftapp report {current.run.folder.name}",
                 severity="warning",
             )
 
     def action_delete(self) -> None:
-        """Ask, and delete the marked runs, or the one under the cursor when none is marked."""
+        """Ask, and delete the marked runs, or the run under the cursor where none is marked."""
         current = self.table.current
         chosen = self.marked or ([current] if current else [])
         live = [summary for summary in chosen if summary.status == "running"]
         if live:
             what = "An experiment" if live[0].experiment else "A run"
             self.notify(
-                f"{what} that goes on cannot be deleted; {live[0].recipe} does. Open it and stop it first.",
+                f"{live[0].recipe} is running. {what} that is running cannot be deleted. Open it and stop it first.",
                 severity="warning",
             )
         elif any(summary.experiment for summary in chosen):
@@ -297,35 +297,33 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
             title = "Delete this run?" if len(chosen) == 1 else f"Delete these {len(chosen)} runs?"
             dialog = Dialog(title, f"{names}{more}\n\n{_UNDONE}", ["Delete", "Keep"])
 
-            def answered(answer: str | None) -> None:
+            def confirm(answer: str | None) -> None:
                 if answer == "Delete":
                     self._delete(chosen)
 
-            self.app.push_screen(dialog, answered)
+            self.app.push_screen(dialog, confirm)
 
     def _ask_for_experiments(self, chosen: Sequence[Summary]) -> None:
-        """Ask what is to go of experiments, and of the runs that are chosen with them."""
+        """Ask which runs to delete with experiments."""
         found = [summary for summary in chosen if summary.experiment]
         names = {summary.run.folder.name for summary in found}
         count = sum(summary.parent in names for summary in self._runs or ())
         also = (
-            f" {formatting.quantity(len(chosen) - len(found), 'other run')} as well."
-            if len(chosen) > len(found)
-            else ""
+            f" {formatting.quantity(len(chosen) - len(found), 'other run')} also." if len(chosen) > len(found) else ""
         )
         text = (
-            f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} go. Their "
-            f"{formatting.quantity(count, 'run')} with events and models can go too, or stay as runs of their own."
+            f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} are deleted. Their "
+            f"{formatting.quantity(count, 'run')} can be deleted too, or stay as separate runs."
             f"{also}"
             f"\n\n{_UNDONE}"
         )
         title = "Delete this experiment?" if len(found) == 1 else f"Delete these {len(found)} experiments?"
 
-        def answered(answer: str | None) -> None:
+        def confirm(answer: str | None) -> None:
             if answer in ("Delete all", "Keep the runs"):
                 self._delete(chosen, with_runs=answer == "Delete all")
 
-        self.app.push_screen(Dialog(title, text, ["Delete all", "Keep the runs", "Cancel"]), answered)
+        self.app.push_screen(Dialog(title, text, ["Delete all", "Keep the runs", "Cancel"]), confirm)
 
     def action_stop(self) -> None:
         """Ask, and end the experiment under the cursor early."""
@@ -344,9 +342,9 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
             except RunError as error:
                 self.notify(str(error), severity="warning", markup=False)
             except FileNotFoundError:
-                pass  # somebody else has deleted it
+                pass  # it is deleted already
             except OSError as error:
-                message = f"{summary.run.folder} is not deleted: {error.strerror}"
+                message = f"{summary.run.folder} could not be deleted: {error.strerror}"
                 self.notify(message, severity="error", markup=False)
         if deleted:
             self.app.deleted.append(deleted)
@@ -355,8 +353,8 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
             what = deleted[0].place.name if len(deleted) == 1 else f"{len(deleted)} folders"
             room = formatting.size(size)
             self.notify(
-                f"{what}: u brings back what was deleted. {room} stay on the disk for {trash.DAYS} days, or until "
-                "the trash is emptied (Ctrl-P).",
+                f"{what}: u restores. {room} stay on the disk for {trash.DAYS} days, or until you empty the trash "
+                "(Ctrl-P).",
                 title="Deleted",
                 timeout=10,
                 markup=False,
@@ -365,7 +363,7 @@ for good after a week, or when the trash is emptied, with `Ctrl-P`.
 
     @work
     async def action_restore(self) -> None:
-        """Bring back what was deleted last."""
+        """Restore the runs that were deleted last."""
         if not self.app.deleted:
             return
         restored = 0

@@ -1,4 +1,4 @@
-"""Using a finished run's model: classes of a text or an image, or text that it writes."""
+"""Try it: the model of a run classifies a text or an image, or writes text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.runs.run_folder import Run
 from ftapp.tui.dialogs.pick_file import PickFile
 from ftapp.tui.page import Page
-from ftapp.tui.run_columns import result_words
+from ftapp.tui.run_columns import describe_results
 from ftapp.tui.widgets.classify import Classify
 from ftapp.tui.widgets.write import Write
 
@@ -33,31 +33,31 @@ _MUTED = "$foreground-muted"
 _LOOK_SECONDS = 1.0
 
 _ADVICE = {
-    "failed": "Run its recipe again when the reason is gone.",
-    "refused": "Change its recipe as told above, and run it again.",
-    "crashed": "Its log tells more; open the run for it. Run its recipe again from Recipes.",
-    "interrupted": "A run that is stopped while it trains saves its model; this one was stopped before. Run it again.",
+    "failed": "Remove the cause, and run its recipe again.",
+    "refused": "Change its recipe as the message says, and run it again.",
+    "crashed": "Open the run for its log. Run its recipe again from Recipes.",
+    "interrupted": "The run was stopped before it trained, so it saved no model. Run its recipe again.",
     "damaged": "Run its recipe again from Recipes.",
-    "done": "Its folder `model` is gone. Run its recipe again from Recipes.",
+    "done": "Its folder `model` is missing. Run its recipe again from Recipes.",
 }
 
 
 class TryScreen(Page):
-    """A run's model, tried. It lives in a process of its own, which ends with the screen."""
+    """Tries the model of a run, which is loaded in a process that ends with the screen."""
 
     PLACE = "runs"
     HELP = """
 # Try it
 
-The run's model answers from a process of its own, which takes some seconds to load and ends with this screen. All that
-is tried stays here; up and down in the prompt bring it back.
+The model answers from a process of its own, which loads for some seconds and ends with this screen. Up and down in the
+prompt bring back what you tried.
 
-A classifier tells its classes while you type. Of an image, type the path, or choose the file with `Ctrl-O`. Enter
-keeps an answer in the list. `Ctrl-T` tries examples of the test split, the mistakes first; Enter on one puts it into
+A classifier shows its classes while you type. For an image, type the path, or choose the file with `Ctrl-O`. Enter adds
+an answer to the list. `Ctrl-T` classifies examples of the test split, mistakes first. Enter on an example puts it into
 the prompt.
 
-A language model writes when you press Enter, and so does the model from before training, beside it. A temperature of 0
-takes the most probable token each time; `Ctrl-N` draws again with the next seed. Escape stops both.
+A language model writes when you press Enter, and the model before training writes beside it. At temperature 0 it always
+takes the most probable token. `Ctrl-N` writes again with the next seed. Escape stops both.
 """
     DEFAULT_CSS = """
     TryScreen #about { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -74,7 +74,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
     TryScreen.-narrow Continuation { width: 100%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", tooltip="Stop writing; else back"),
+        Binding("escape", "back", "Back", tooltip="Stop writing, or go back"),
         Binding("ctrl+r", "load", "Load again"),
         Binding("f1", "app.help", "Help"),
     ]
@@ -85,7 +85,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
         self._predictor: PredictorClient | None = None
         self._panes = Container(id="panes")
         self._failed = False
-        self._loading = ("", 0.0)  # what is going on, and since when
+        self._loading = ("", 0.0)  # the activity, and its start
 
     def body(self) -> Iterable[Widget]:
         yield Static(id="about")
@@ -96,25 +96,25 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
         self._open()
 
     async def on_unmount(self) -> None:
-        self.workers.cancel_node(self)  # nobody is left to be told that the process has ended
+        self.workers.cancel_node(self)  # before they learn that the process has ended
         if self._predictor:
             await self._predictor.close()
 
     @property
     def pane(self) -> Classify | Write | None:
-        """What the model is tried with, once it is known what the model does."""
+        """The pane to try the model, once its task is known."""
         return next((child for child in self._panes.children if isinstance(child, Classify | Write)), None)
 
     @work
     async def _open(self) -> None:
-        """Wait for the run's model, if it is to come; then show what it is tried with, and load it."""
+        """Wait for the model of a running run. Then show the pane to try it, and load it."""
         while True:
             summary = await asyncio.to_thread(summarize, self.run)
             for about in self.query("#about").results(Static):
-                about.update(_about(summary))
+                about.update(_describe_run(summary))
             if (self.run.model_folder / "ftapp.json").is_file():
                 break
-            self._say(_no_model(summary))
+            self._say(_explain_no_model(summary))
             if summary.status != "running":
                 return
             await asyncio.sleep(_LOOK_SECONDS)
@@ -130,7 +130,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
             images = TASKS[recipe.task].inputs == "images"
             pane = Classify(self._predictor, images=images, folder=_folder(recipe))
         await self._panes.mount(pane)
-        if not self.is_running:  # closed meanwhile
+        if not self.is_running:  # closed in the meantime
             return
         pane.prompt.focus()
         self.action_load()
@@ -160,7 +160,7 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
         timer = self.set_interval(0.5, self._tell_loading)
         self._tell_loading()
         try:
-            await self._predictor.load(self._told)
+            await self._predictor.load(self._report)
         except (RunError, RecipeError) as error:
             self._failed = True
             self.refresh_bindings()
@@ -173,19 +173,19 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
             timer.stop()
 
     def action_back(self) -> None:
-        """Stop what is being written; where nothing is, close the screen."""
+        """Stop writing; where nothing is written, close the screen."""
         if isinstance(self.pane, Write) and self.pane.writing:
             self.pane.stop()
         else:
             self.app.pop_screen()
 
-    def _told(self, activity: str, done: int, total: int | None) -> None:
+    def _report(self, activity: str, done: int, total: int | None) -> None:
         self._loading = activity, self._loading[1]
         self._tell_loading()
 
     def _tell_loading(self) -> None:
         activity, begun = self._loading
-        self._say(f"{activity}, {time.monotonic() - begun:.0f} s; you can type meanwhile")
+        self._say(f"{activity}, {time.monotonic() - begun:.0f} s; you can type in the meantime")
 
     def _say(self, text: str, *, wrong: bool = False) -> None:
         for state in self.query("#state").results(Static):  # none while the interface closes
@@ -193,25 +193,29 @@ takes the most probable token each time; `Ctrl-N` draws again with the next seed
             state.set_class(bool(text), "-shown").set_class(wrong, "-wrong")
 
 
-def _about(summary: Summary) -> Content:
-    """Which model it is, on one line."""
-    parts = result_words(summary)
+def _describe_run(summary: Summary) -> Content:
+    """Describe the run on one line."""
+    parts = describe_results(summary)
     if summary.created is not None:
         parts.append(formatting.when(summary.created, time.time()))
     name = " ".join(filter(None, (summary.recipe, summary.profile)))
     return Content.assemble(("Try  ", _MUTED), (name, "b"), (f"   {'  ·  '.join(parts)}", _MUTED))
 
 
-def _no_model(summary: Summary) -> str:
-    """Why there is no model, and what to do."""
+def _explain_no_model(summary: Summary) -> str:
+    """Explain why there is no model, and what to do."""
     if summary.status == "running":
         done = f" It has done {summary.steps:,} steps." if summary.steps else ""
-        return f"This run goes on, and its model can be tried when it has ended.{done} It opens here by itself."
-    lines = [f"This run has no saved model; it is {summary.status}.", summary.error or "", _ADVICE[summary.status]]
+        return f"This run is still running.{done} Its model opens here when the run has ended."
+    lines = [
+        f"This run has no saved model. Its status is {summary.status}.",
+        summary.error or "",
+        _ADVICE[summary.status],
+    ]
     return "\n".join(filter(None, lines))
 
 
 def _folder(recipe: Recipe) -> Path:
-    """Where the run's images are, if they are files, else where the interface was started."""
+    """Find the folder of the run's images; the current folder where they are no files."""
     source = sources.parse(recipe.data.source)
     return Path(source.name) if source.scheme == "folder" else Path.cwd()

@@ -1,4 +1,4 @@
-"""What the terminal can show, as it says itself."""
+"""What the terminal can show, by its own answers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _LAST = re.compile(r"\x1b\[\?([\d;]*)c")
 _CELL = re.compile(r"\x1b\[6;(\d+);(\d+)t")
 _COLOR = re.compile(r"\x1bP1\$r[\d:;]*48[:;]2[:;]+1[:;]2[:;]3m")
 _SIXEL = "4"  # among the attributes
-_SECONDS = 0.3  # for the answers: a slow connection is better off with less than with a late start
+_SECONDS = 0.3  # for the answers: on a slow connection, fewer features are better than a late start
 
 _answers = ""
 
 
-def ask() -> None:
-    """Ask the terminal, if there is one. Called before Textual takes it over, and would take answers for key presses.
+def query() -> None:
+    """Query the terminal, if there is one, before Textual starts: Textual would read the answers as key presses.
 
-    Where it shows all colours, COLORTERM says so from here on: few connections hand that variable on.
+    Where the terminal shows all colours, COLORTERM is set: few connections pass this variable on.
     """
     global _answers
     if "TEXTUAL_DRIVER" in os.environ or not (sys.__stdin__ and sys.__stdin__.isatty() and sys.stderr.isatty()):
@@ -50,18 +50,18 @@ def ask() -> None:
 
 
 def cell_size() -> tuple[int, int] | None:
-    """(width, height) of a cell in pixels, where the terminal has told."""
+    """Return the (width, height) of a cell in pixels; None where the terminal has not answered."""
     found = _CELL.search(_answers)
     height, width = map(int, found.groups()) if found else (0, 0)
     return (width, height) if width and height else None
 
 
 def has_kitty_graphics() -> bool:
-    """Whether pictures can be shown by kitty's graphics protocol."""
+    """Whether the terminal has kitty's graphics protocol."""
     return "\x1b_Gi=31;OK" in _answers and "kitty" in os.environ.get("TERM", "")
 
 
 def has_sixel() -> bool:
-    """Whether pictures can be shown as sixels."""
+    """Whether the terminal shows sixels."""
     attributes = _LAST.search(_answers)
     return attributes is not None and _SIXEL in attributes[1].split(";")

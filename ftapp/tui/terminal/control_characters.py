@@ -1,4 +1,4 @@
-"""The last gate before the terminal: what a line holds of escape sequences is seen instead of obeyed."""
+"""Control characters in text, which the terminal would carry out, are shown as signs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from textual.filter import LineFilter
 from ftapp.common.formatting import printable
 
 
-class Visible(LineFilter):
-    """Shows control characters as signs, in whatever widget they are. A line stays as wide as it was."""
+class ControlCharacterFilter(LineFilter):
+    """Shows control characters of all widgets as signs. The width of a line stays the same."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         shown = [_show(segment) for segment in segments]
@@ -20,14 +20,14 @@ class Visible(LineFilter):
 
 
 def _show(segment: Segment) -> Segment:
-    if segment.control:  # the terminal's own, such as a picture
+    if segment.control:  # written for the terminal, such as a picture
         return segment
     text = printable(segment.text)
     return segment if text == segment.text else segment._replace(text=text)
 
 
 def _narrow(segments: list[Segment], excess: int) -> list[Segment]:
-    """The line without so many cells: of the blanks at the ends of its parts, from the right, or else of its text."""
+    """Shorten a line by some cells: by blanks at the ends of segments, from the right, else by text."""
     for blanks_only in (True, False):
         for index in reversed(range(len(segments))):
             segment = segments[index]

@@ -1,4 +1,4 @@
-"""How pictures are shown: as pixels where the terminal can, else as two coloured halves of each cell."""
+"""The choice how pictures are shown: as pixels where the terminal can, else as two coloured halves of each cell."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ if TYPE_CHECKING:
     from textual_image.widget._base import Image
 
 
-def in_cells(app: App[Any]) -> bool:
-    """Whether pictures are drawn as coloured characters, which styles apply to."""
-    return image_class(app).__name__ == "HalfcellImage"
+def draws_in_cells(app: App[Any]) -> bool:
+    """Whether pictures are drawn as coloured characters, to which styles apply."""
+    return choose_image_class(app).__name__ == "HalfcellImage"
 
 
-def image_class(app: App[Any]) -> type[Image]:
-    """The widget of textual-image that suits what shows the app. The first call imports for a fifth of a second.
+def choose_image_class(app: App[Any]) -> type[Image]:
+    """Choose the widget of textual-image for the terminal. The first call imports it, which takes 0.2 s.
 
-    textual-image asks the terminal when it is imported, and Textual would read the answers as key presses, so it is
-    imported with the terminal out of its sight and told what `ftapp.tui.terminal.capabilities` knows.
+    textual-image queries the terminal when it is imported, and Textual would read the answers as key presses
+    (0.12.0; its README asks for an import before the app runs, which costs each start of the interface 0.2 s). So it is
+    imported without a terminal, and gets the answers of `capabilities`.
+
+    Args:
+        app: The app, which may be headless or in a browser.
+
+    Returns:
+        A widget class, which takes an image.
     """
     shown = sys.__stdout__
     if "textual_image.widget" not in sys.modules:

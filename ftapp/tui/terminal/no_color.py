@@ -1,4 +1,4 @@
-"""The interface without colours, as NO_COLOR asks for."""
+"""The interface without colours, for NO_COLOR."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from textual.color import Color
 from textual.filter import LineFilter, Monochrome, monochrome_style
 
 
-class Grey(Monochrome):
-    """Textual's filter, which ends the app on text without a style, such as the empty lines of a chart."""
+class GreyFilter(Monochrome):
+    """Textual's filter, without its failure on text that has no style, such as the empty lines of a chart.
+
+    The filter came with Textualize/textual#856. As of 8.2.8 it reads the colours of a style that may be None; no issue
+    about this is known.
+    """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [Segment(text, style and monochrome_style(style), None) for text, style, _ in segments]
 
 
-_GREY = Grey()  # one for all, since Textual keeps what each has made
+_GREY = GreyFilter()  # a single one, since Textual caches the results of each filter
 
 
-def tolerant(filters: Sequence[LineFilter]) -> list[LineFilter]:
-    """The filters, with Grey in place of Textual's own."""
+def replace_monochrome(filters: Sequence[LineFilter]) -> list[LineFilter]:
+    """Replace Textual's monochrome filter by `GreyFilter`."""
     return [_GREY if type(each) is Monochrome else each for each in filters]

@@ -1,11 +1,19 @@
-"""How long live screens rest between two looks, so that what they follow has the processor."""
+"""The pause of live screens between two updates, so that runs have the processor."""
 
 from __future__ import annotations
 
-_SHARE_OF_CORE = 0.06  # that one may take: what is costly to read or to draw is looked at less often
+_SHARE_OF_CORE = 0.06  # that a screen may take: the costlier an update, the rarer it is
 _LONGEST = 5.0  # seconds
 
 
 def rest(spent: float, shortest: float) -> float:
-    """Seconds to rest after a look that took a core for `spent` seconds: `shortest` or more, and never many."""
+    """Return how long to wait before the next update.
+
+    Args:
+        spent: The seconds of a core that the last update took.
+        shortest: The shortest pause, in seconds.
+
+    Returns:
+        Seconds, at least `shortest` and at most 5.
+    """
     return min(max(shortest, spent / _SHARE_OF_CORE), _LONGEST)

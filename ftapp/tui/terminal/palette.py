@@ -1,4 +1,4 @@
-"""The interface on a terminal of 256 colours: each colour becomes the one of these that looks most like it."""
+"""The interface on a terminal of 256 colours: each colour becomes the most similar one of these."""
 
 from __future__ import annotations
 
@@ -18,33 +18,42 @@ _LEVELS = (0, 95, 135, 175, 215, 255)
 _CUBE, _GREYS = 16, 232  # numbers of the first ones: a cube of 6 x 6 x 6 levels, then 24 greys
 
 
-class Palette(LineFilter):
-    """Rich's own choice takes dark greys with a tint, such as those of most themes, for saturated blue and teal."""
+class PaletteFilter(LineFilter):
+    """Maps colours to the palette. Rich's own mapping turns dark tinted greys into saturated blue and teal."""
 
     def apply(self, segments: list[Segment], background: TextualColor) -> list[Segment]:
-        return [Segment(text, style and _styled(style), control) for text, style, control in segments]
+        return [Segment(text, style and _map_style(style), control) for text, style, control in segments]
 
 
 @lru_cache(4096)
-def _styled(style: Style) -> Style:
-    return style + Style(color=_of_palette(style.color), bgcolor=_of_palette(style.bgcolor))
+def _map_style(style: Style) -> Style:
+    return style + Style(color=_map_color(style.color), bgcolor=_map_color(style.bgcolor))
 
 
-def _of_palette(color: Color | None) -> Color | None:
+def _map_color(color: Color | None) -> Color | None:
     if color is None or color.type is not ColorType.TRUECOLOR or color.triplet is None:
         return color
-    return Color.from_ansi(nearest(*color.triplet))
+    return Color.from_ansi(find_nearest(*color.triplet))
 
 
 @lru_cache(4096)
-def nearest(red: int, green: int, blue: int) -> int:
-    """The number of the grey, or of the corner of the cube's cell that holds it, which looks most like a colour of
-    sRGB, 0 to 255 each.
+def find_nearest(red: int, green: int, blue: int) -> int:
+    """Find the most similar colour of the palette.
 
-    By distance in CIELAB (CIE76), a difference in lightness counting double: contrast is what keeps text readable.
+    The distance is that of CIELAB (CIE76). A difference in lightness counts double, since contrast keeps text readable.
+
+    Args:
+        red: 0 to 255, in sRGB.
+        green: Likewise.
+        blue: Likewise.
+
+    Returns:
+        The number of a grey, or of a corner of the cube's cell that contains the colour.
     """
     wanted, labs = rgb_to_lab(TextualColor(red, green, blue)), _labs()
-    corners = [_CUBE + 36 * r + 6 * g + b for r in _around(red) for g in _around(green) for b in _around(blue)]
+    corners = [
+        _CUBE + 36 * r + 6 * g + b for r in _neighbours(red) for g in _neighbours(green) for b in _neighbours(blue)
+    ]
 
     def distance(number: int) -> float:
         found = labs[number]
@@ -53,7 +62,7 @@ def nearest(red: int, green: int, blue: int) -> int:
     return min(corners + list(range(_GREYS, 256)), key=distance)
 
 
-def _around(value: int) -> tuple[int, int]:
+def _neighbours(value: int) -> tuple[int, int]:
     """The levels next to a value, below and above."""
     above = min(bisect(_LEVELS, value), len(_LEVELS) - 1)
     return above - 1, above

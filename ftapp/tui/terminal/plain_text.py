@@ -1,4 +1,4 @@
-"""The interface on a terminal without Unicode: each sign that it lacks becomes one of ASCII that is as wide."""
+"""The interface on a terminal without Unicode: other signs become ASCII of the same width."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _HANDLER = "ftapp-plain"
 
 
 def prepare(stream: object) -> None:
-    """Have a stream of text write ASCII where its encoding lacks a sign. One that lacks none stays as it is."""
+    """Make a text stream write ASCII where its encoding lacks a sign. Streams of Unicode stay as they are."""
     if isinstance(stream, TextIOWrapper):
         try:
             "│●⣿".encode(stream.encoding)
         except UnicodeEncodeError:
-            codecs.register_error(_HANDLER, _replaced)
+            codecs.register_error(_HANDLER, _replace)
             stream.reconfigure(errors=_HANDLER)
 
 
-def _replaced(error: UnicodeError) -> tuple[str, int]:
+def _replace(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(map(plain, error.object[error.start : error.end])), error.end
+    return "".join(map(to_ascii, error.object[error.start : error.end])), error.end
 
 
-def plain(sign: str) -> str:
-    """ASCII in place of one sign, as many cells wide."""
+def to_ascii(sign: str) -> str:
+    """Return ASCII in place of one sign, of the same width in cells."""
     name = unicodedata.name(sign, "")
     if name.startswith("BOX DRAWINGS"):
         if " AND " in name:

@@ -1,4 +1,4 @@
-"""Pictures as sixels that every terminal draws right."""
+"""Pictures as sixels that all terminals draw in the right colours."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ _DEFINITION = re.compile(r"(#\d+);2;\d+;\d+;\d+")
 
 
 class SixelImage(sixel.Image, Renderable=sixel._NoopRenderable):
-    """textual-image's, but for the order in which its sixels have it: each colour where it is first used, of which
-    xterm draws the first rows in other colours.
+    """The widget of textual-image, with all colours defined first.
+
+    textual-image 0.12.0 defines each colour where it is first used (its sixels came with lnqs/textual-image#21; no
+    issue about this is known). xterm then draws the first rows in other colours, as in junjihashimoto/sixel#5.
     """
 
     def compose(self) -> ComposeResult:
@@ -23,11 +25,11 @@ class SixelImage(sixel.Image, Renderable=sixel._NoopRenderable):
 
 class _Sixels(sixel._ImageSixelImpl):
     def _image_to_sixels(self, *given: Any, **named: Any) -> str:
-        return colors_first(super()._image_to_sixels(*given, **named))
+        return define_colors_first(super()._image_to_sixels(*given, **named))
 
 
-def colors_first(sixels: str) -> str:
-    """The same sixels with all colours defined before the first of them is used."""
+def define_colors_first(sixels: str) -> str:
+    """Move the definitions of all colours before the first pixel."""
     header = _HEADER.match(sixels)
     if header is None:
         return sixels

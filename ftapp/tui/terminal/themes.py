@@ -1,10 +1,10 @@
-"""The interface's own themes, beside those that Textual brings."""
+"""The interface's own themes, beside those of Textual."""
 
 from __future__ import annotations
 
 from textual.theme import Theme
 
-# Blue for what trains and what one acts on, amber for the second of two things, grey for what is frozen or at rest.
+# Blue for what trains and for controls, amber for the second of two things, grey for frozen layers.
 THEMES = (
     Theme(
         name="ftapp-dark",

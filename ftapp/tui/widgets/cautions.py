@@ -1,4 +1,4 @@
-"""What is to mind of a recipe or of a run, in a few lines: not there where there is nothing."""
+"""Warnings about a recipe or a run, in a few lines; hidden where there are none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST = 3  # that are shown; the others are counted
 
 
 class Cautions(Static):
-    """Lines that begin with a sign, the most important first."""
+    """Shows warnings, the most important first."""
 
     DEFAULT_CSS = """
     Cautions { display: none; height: auto; max-height: 6; padding: 0 1; color: $text-warning; }
@@ -23,7 +23,7 @@ class Cautions(Static):
     """
 
     def show(self, cautions: Sequence[Caution]) -> None:
-        """Tell these in place of the former ones."""
+        """Replace the warnings."""
         self.set_class(bool(cautions), "-any")
         lines = [f"! {printable(str(caution))}" for caution in cautions[:_MOST]]
         if len(cautions) > _MOST:

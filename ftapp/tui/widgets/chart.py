@@ -1,4 +1,4 @@
-"""A chart of curves: zoom and pan, smoothing, a logarithmic axis, and a cursor that reads values out."""
+"""A chart of curves with zoom, smoothing, a logarithmic axis, and a cursor that shows values."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from textual_hires_canvas import Canvas
 from textual_plot import PlotWidget
 
 from ftapp.common.ticks import short
-from ftapp.tui.curves import Curve, Floats, smoothed, thin, window
+from ftapp.tui.curves import Curve, Floats, smooth, thin, window_size
 from ftapp.tui.widgets.plot import Plot
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under a smoothed line
 
 
 class Chart(Plot):
-    """Draws curves in the colours of the theme. Its border's title is the legend, its subtitle the read-out.
+    """Draws curves in the colours of the theme. The title of its border is the legend, the subtitle shows values.
 
-    curves: those that are drawn; smooth, logarithmic: how; at: where the cursor is on the x axis, None for nowhere.
+    Attributes:
+        curves: The curves.
+        smooth: Whether noisy curves are smoothed.
+        at: The x of the cursor; None without a cursor.
     """
 
     BINDING_GROUP_TITLE = "Chart"
@@ -41,12 +44,19 @@ class Chart(Plot):
     at: reactive[float | None] = reactive(None)
 
     def __init__(self, title: str, *, id: str | None = None, x_name: str = "step", smooth: bool = True) -> None:
-        """title: what the y axis shows; x_name: what the x axis counts."""
+        """Make an empty chart.
+
+        Args:
+            title: What the y axis shows.
+            id: The id of the widget.
+            x_name: What the x axis counts.
+            smooth: Whether noisy curves are smoothed.
+        """
         super().__init__(title, id=id)
         self._x_name = x_name
         self.curves: list[Curve] = []
         self._marks: list[float] = []
-        self._flat_x, self._flat_y = False, False  # whether limits were set here, and not by somebody who zoomed
+        self._flat_x, self._flat_y = False, False  # whether the limits were set here, and not by the user
         self.set_reactive(Chart.smooth, smooth)
 
     def rename(self, title: str) -> None:
@@ -58,23 +68,28 @@ class Chart(Plot):
         return not any(len(curve.x) for curve in self.curves)
 
     def show(self, curves: Sequence[Curve], marks: Sequence[float] = ()) -> None:
-        """Draw these curves. marks: where vertical lines stand, such as the first step of a phase."""
+        """Draw curves.
+
+        Args:
+            curves: The curves.
+            marks: The x of vertical lines, such as the first step of a phase.
+        """
         self.curves, self._marks = list(curves), list(marks)
-        self.changed()
+        self.redraw_mounted()
 
     def redraw(self) -> None:
-        low, high = self._range()
+        low, high = self._visible_range()
         buckets, _ = self.make_room()
         mode = self.mode
         self._open_flat()
         self.clear()
         for curve in self.curves:
             color = self.color(curve.color)
-            x, y = self._scaled(curve)
-            if curve.noisy and self.smooth and window(len(y)) > 1:
+            x, y = self._scale(curve)
+            if curve.noisy and self.smooth and window_size(len(y)) > 1:
                 faint = color.blend(self.color("background"), _FAINT)
                 self.plot(*thin(x, y, low, high, buckets), line_style=faint.hex, hires_mode=mode)
-                y = smoothed(y)
+                y = smooth(y)
             self.plot(*thin(x, y, low, high, 2 * buckets), line_style=color.hex, hires_mode=mode)
             if curve.dots and len(x) <= buckets:
                 self.scatter(x, y, marker="•" if mode else "o", marker_style=color.hex)
@@ -85,24 +100,24 @@ class Chart(Plot):
         self._label()
 
     def _open_flat(self) -> None:
-        """Give curves that are all at one value, such as a constant learning rate, room around it."""
+        """Give constant curves, such as a constant learning rate, some space above and below."""
         if (self._auto_y_min and self._auto_y_max) or self._flat_y:
-            self._flat_y, limits = _around([curve.y for curve in self.curves])
+            self._flat_y, limits = _limits_around([curve.y for curve in self.curves])
             self._flat_y = self._flat_y and not self.logarithmic
             self.set_ylimits(*(limits if self._flat_y else (None, None)))
         if (self._auto_x_min and self._auto_x_max) or self._flat_x:
-            self._flat_x, limits = _around([curve.x for curve in self.curves])
+            self._flat_x, limits = _limits_around([curve.x for curve in self.curves])
             self.set_xlimits(*(limits if self._flat_x else (None, None)))
 
-    def _range(self) -> tuple[float, float]:
-        """The part of the x axis that is in sight."""
+    def _visible_range(self) -> tuple[float, float]:
+        """The visible part of the x axis."""
         if not (self._auto_x_min and self._auto_x_max):
             return self._x_min, self._x_max
         ends = [end for curve in self.curves if len(curve.x) for end in (curve.x[0], curve.x[-1])]
         return (float(min(ends)), float(max(ends))) if ends else (0.0, 1.0)
 
-    def _scaled(self, curve: Curve) -> tuple[Floats, Floats]:
-        """A curve's points as they are drawn; what is not above 0 has no place on a logarithmic axis."""
+    def _scale(self, curve: Curve) -> tuple[Floats, Floats]:
+        """Scale the points of a curve. A logarithmic axis drops those that are not above 0."""
         if not self.logarithmic:
             return curve.x, curve.y
         above = curve.y > 0
@@ -120,7 +135,7 @@ class Chart(Plot):
             parts = [f"{self._x_name} {short(self.at)}"]
             parts += [f"{curve.label or self._title} {point[1]:.4g}" for curve, point in found if point]
         else:
-            noisy = [window(len(curve.y)) for curve in self.curves if curve.noisy]
+            noisy = [window_size(len(curve.y)) for curve in self.curves if curve.noisy]
             if self.smooth and noisy and max(noisy) > 1:
                 parts.append(f"mean of {max(noisy)} {self._x_name}s")
             if self.logarithmic:
@@ -128,31 +143,31 @@ class Chart(Plot):
         self.border_subtitle = Content("  ".join(parts))
 
     def watch_smooth(self) -> None:
-        self.changed()
+        self.redraw_mounted()
 
     def watch_logarithmic(self) -> None:
         self.set_ylimits(None, None)
-        self.changed()
+        self.redraw_mounted()
 
     def watch_at(self) -> None:
-        self.changed()
+        self.redraw_mounted()
         self.refresh_bindings()
 
     @on(PlotWidget.ScaleChanged)
-    def _rescaled(self, event: PlotWidget.ScaleChanged) -> None:
+    def _redraw_rescaled(self, event: PlotWidget.ScaleChanged) -> None:
         event.stop()
         self.redraw()
 
     @on(events.MouseMove)
-    def _pointed(self, event: events.MouseMove) -> None:
-        """The cursor follows the mouse inside the picture."""
+    def _follow_mouse(self, event: events.MouseMove) -> None:
+        """Move the cursor with the mouse inside the picture."""
         canvas = self.query_one("#plot", Canvas)
         offset = Offset(event.screen_x, event.screen_y) - canvas.region.offset
         if self.curves and event.button == 0 and canvas.region.contains(event.screen_x, event.screen_y):
             self._point(self.get_coordinate_from_pixel(offset.x, offset.y)[0])
 
     @on(events.Leave)
-    def _left(self) -> None:
+    def _drop_cursor(self) -> None:
         if not self.is_mouse_over:
             self.at = None
 
@@ -165,13 +180,13 @@ class Chart(Plot):
         self.logarithmic = not self.logarithmic
 
     def action_cursor(self, direction: int) -> None:
-        """Move the cursor by a column, or to the next point where points are further apart; first to the right edge."""
-        low, high = self._range()
+        """Move the cursor by a column, or to the next point where points are wider apart; first to the right edge."""
+        low, high = self._visible_range()
         if self.at is None:
             self._point(high)
             return
         wanted = self.at + direction * (high - low) / max(1, self._scale_rectangle.width)
-        x = self._longest()
+        x = self._find_longest()
         beyond = x[(x - self.at) * direction > 0] if x is not None else ()
         if len(beyond):
             following = float(beyond[0 if direction > 0 else -1])
@@ -184,19 +199,19 @@ class Chart(Plot):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "leave_cursor" or self.at is not None  # without a cursor, Escape is the screen's
 
-    def _longest(self) -> Floats | None:
-        """The x of the curve that has most points."""
+    def _find_longest(self) -> Floats | None:
+        """Find the x of the curve with most points."""
         return max((curve.x for curve in self.curves), key=len, default=None)
 
     def _point(self, x: float) -> None:
-        """Put the cursor on the point nearest to x of the curve that has most of them."""
-        places = self._longest()
+        """Put the cursor on the point nearest to x, of the curve with most points."""
+        places = self._find_longest()
         if places is not None and len(places):
             self.at = float(places[np.abs(places - x).argmin()])
 
 
-def _around(values: Sequence[Floats]) -> tuple[bool, tuple[float, float]]:
-    """Whether all values are one, and limits that leave room around it."""
+def _limits_around(values: Sequence[Floats]) -> tuple[bool, tuple[float, float]]:
+    """Return whether all values are equal, and limits with some space around the value."""
     ends = [float(end) for part in values if len(part) for end in (part.min(), part.max())]
     if not ends or min(ends) != max(ends):
         return False, (0.0, 1.0)

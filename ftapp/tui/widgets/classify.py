@@ -1,4 +1,4 @@
-"""Classes of a text or of an image, told while one types."""
+"""Classification of a text while the user types, or of an image."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ftapp.rpc.messages import HeldOut, Prediction
 from ftapp.rpc.predictor_client import PredictorClient
 from ftapp.tui.widgets.picture import Picture
 from ftapp.tui.widgets.prompt import PathLine, Prompt, Tried
-from ftapp.tui.widgets.scores import Scores
+from ftapp.tui.widgets.score_bars import ScoreBars
 
-_PAUSE_SECONDS = 0.25  # after the last key, before what is typed is classified
+_PAUSE_SECONDS = 0.25  # between the last key and the classification
 _HELD_OUT = 200  # examples of the test split at most
 _MUTED = "$foreground-muted"
 
@@ -36,10 +36,10 @@ _MEANINGS = {
 
 
 class Classify(Container):
-    """What is typed at the left, the classes at the right, and below what was tried so far, with its best class."""
+    """A prompt at the left, the classes at the right, and below them the former prompts with their best classes."""
 
     class FileWanted(Message):
-        """The user wants to choose an image file, beginning in `folder`."""
+        """The user wants to choose an image file, starting in `folder`."""
 
         def __init__(self, pane: Classify, folder: Path) -> None:
             super().__init__()
@@ -58,11 +58,17 @@ class Classify(Container):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+o", "pick", "Choose a file"),
-        Binding("ctrl+t", "examples", "Test examples", tooltip="Try the test split, mistakes first"),
+        Binding("ctrl+t", "examples", "Test examples", tooltip="Classify the test split, mistakes first"),
     ]
 
     def __init__(self, predictor: PredictorClient, *, images: bool, folder: Path) -> None:
-        """folder: where to look for images first."""
+        """Make the pane.
+
+        Args:
+            predictor: The process of the model.
+            images: Whether the model classifies images.
+            folder: The folder in which the choice of an image starts.
+        """
         super().__init__()
         self._predictor, self._images, self._folder = predictor, images, folder
         self._ready, self._asking = asyncio.Event(), asyncio.Lock()
@@ -77,56 +83,57 @@ class Classify(Container):
                 yield PathLine("the path of an image file")
                 yield Picture()
             else:
-                yield Prompt("Type a text, or paste one. Its classes follow as you type.")
+                yield Prompt("Type or paste a text. Its classes are shown as you type.")
         classes = Vertical(id="classes", classes="pane")
         classes.border_title = "Classes"
         with classes:
             yield Static(id="wrong", markup=False)
-            yield Scores()
+            yield ScoreBars()
         tried = OptionList(id="tried", classes="pane")
         tried.border_title = "Tried"
         yield tried
-        examples = OptionList(Option("Ctrl-T tries them, mistakes first.", disabled=True), id="examples")
+        examples = OptionList(Option("Ctrl-T classifies them, mistakes first.", disabled=True), id="examples")
         examples.add_class("pane")
         examples.border_title = "Test examples"
         yield examples
 
     @property
     def prompt(self) -> Prompt | PathLine:
+        """The prompt of a text or of a path."""
         return self.query_one(PathLine) if self._images else self.query_one(Prompt)
 
     @property
     def value(self) -> str:
-        """What stands in the prompt."""
+        """The text of the prompt."""
         return self.prompt.value if isinstance(self.prompt, PathLine) else self.prompt.text
 
     @property
     def ready(self) -> bool:
-        """Whether the model is there."""
+        """Whether the model is loaded."""
         return self._ready.is_set()
 
     def start(self) -> None:
-        """The model is there: what has been typed meanwhile is classified, and from now on what is typed."""
+        """Classify the prompt, since the model is loaded, and from then on what the user types."""
         self._ready.set()
 
     def use(self, value: str) -> None:
-        """Put something into the prompt and try it."""
+        """Put a value into the prompt, which classifies it."""
         self.prompt.show(value)
         self.prompt.focus()
 
     @on(TextArea.Changed)
     @on(Input.Changed)
-    def _typed(self) -> None:
+    def _follow_typing(self) -> None:
         self._follow(self.value)
 
     @on(Tried)
-    def _submitted(self, event: Tried) -> None:
+    def _keep_submitted(self, event: Tried) -> None:
         event.stop()
         if event.value.strip():
             self._keep(event.value)
 
     @on(OptionList.OptionSelected)
-    def _again(self, event: OptionList.OptionSelected) -> None:
+    def _use_again(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         if event.option_list.id == "examples":
             chosen = self._held_out[event.option_index]
@@ -142,13 +149,13 @@ class Classify(Container):
         self.post_message(self.FileWanted(self, self._folder))
 
     def use_file(self, file: Path) -> None:
-        """Try an image file, and begin the next choice in its folder."""
+        """Classify an image file, and start the next choice in its folder."""
         self._folder = file.parent
         self.use(str(file))
 
     @work(exclusive=True, group="examples")
     async def action_examples(self) -> None:
-        """Try examples of the test split and list them, mistakes first."""
+        """Classify examples of the test split and list them, mistakes first."""
         examples = self.query_one("#examples", OptionList)
         await self._ready.wait()
 
@@ -161,7 +168,7 @@ class Classify(Container):
             examples.set_options([Option(Content.styled(str(error), "$error"), disabled=True)])
             examples.border_subtitle = ""
             return
-        examples.set_options(Option(_held_out_line(each)) for each in self._held_out)
+        examples.set_options(Option(_describe_held_out(each)) for each in self._held_out)
         wrong = sum(not each.is_right for each in self._held_out)
         examples.border_subtitle = Content(f"{wrong} of {len(self._held_out)} wrong")
         examples.highlighted = 0
@@ -169,7 +176,7 @@ class Classify(Container):
 
     @work(exclusive=True, group="follow")
     async def _follow(self, value: str) -> None:
-        """Show the classes of what is typed, when the keys rest."""
+        """Show the classes of the prompt after a pause in typing."""
         await asyncio.sleep(_PAUSE_SECONDS)
         complete = await asyncio.to_thread(_is_file, value) if self._images else bool(value.strip())
         if complete:
@@ -179,12 +186,12 @@ class Classify(Container):
 
     @work(group="keep")
     async def _keep(self, value: str) -> None:
-        """Show the classes of something, and remember them."""
+        """Show the classes of a value, and add it to the list."""
         if found := await self._try(value):
             self._remember(value, found)
 
     async def _try(self, value: str) -> Prediction | None:
-        """The answer of the model, which is shown if the prompt is still the same; None where it has none."""
+        """Classify a value, and show the answer if the prompt is still the same; None where there is no answer."""
         found, wrong = None, ""
         await self._ready.wait()
         async with self._asking:
@@ -192,8 +199,8 @@ class Classify(Container):
                 if self._images:
                     file = Path(value.strip()).expanduser()
                     found = await self._predictor.classify(image=file, progress=self._tell)
-                    told = await self.query_one(Picture).show(file)
-                    self.query_one("#given").border_subtitle = Content(told)
+                    size = await self.query_one(Picture).show(file)
+                    self.query_one("#given").border_subtitle = Content(size)
                 else:
                     found = await self._predictor.classify(text=value, progress=self._tell)
             except (RunError, RecipeError) as error:
@@ -206,16 +213,16 @@ class Classify(Container):
         self.query_one("#classes").border_subtitle = Content(activity)
 
     def _show(self, found: Prediction | None, wrong: str = "") -> None:
-        self.query_one(Scores).prediction = found
+        self.query_one(ScoreBars).prediction = found
         self.query_one("#wrong", Static).update(wrong)
         self.query_one("#wrong").set_class(bool(wrong), "-shown")
         pane = self.query_one("#classes")
         pane.border_title = _MEANINGS[found.meaning] if found else "Classes"
-        pane.border_subtitle = _length(found) if found else ""
+        pane.border_subtitle = _describe_length(found) if found else ""
 
     def _remember(self, value: str, found: Prediction) -> None:
         tried = self.query_one("#tried", OptionList)
-        best, number = found.best[0], _score(found)
+        best, number = found.best[0], _format_score(found)
         label = Content.assemble(
             (f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (formatting.printable(" ".join(value.split())), _MUTED)
         )
@@ -224,28 +231,28 @@ class Classify(Container):
         tried.set_options([Option(label), *map(Option, former)])
 
 
-def _score(found: Prediction) -> str:
-    """The score of the best class."""
+def _format_score(found: Prediction) -> str:
+    """Format the score of the best class."""
     score = found.best[1]
     return f"{score:+.2f}" if found.meaning == "decision values" else f"{score:.1%}"
 
 
-def _held_out_line(example: HeldOut) -> Content:
-    """An example of the test split: whether the answer is right, its score, the class, and the example itself."""
+def _describe_held_out(example: HeldOut) -> Content:
+    """Describe an example of the test split: whether the answer is right, its score, the class, and the example."""
     sign, style = ("✓", "$success") if example.is_right else ("✗", "$error")
     found, label = formatting.printable(example.found), formatting.printable(example.label)
     taken = found if example.is_right else f"{label} taken for {found}"
     itself = example.text if example.file is None else Path(example.file).name
     return Content.assemble(
         (f"{sign} ", style),
-        (f"{_score(example.prediction):>6}  ", _MUTED),
+        (f"{_format_score(example.prediction):>6}  ", _MUTED),
         (f"{taken}  ", "b"),
         (formatting.printable(" ".join((itself or "").split())), _MUTED),
     )
 
 
-def _length(found: Prediction) -> str:
-    """How much of a text the model has read."""
+def _describe_length(found: Prediction) -> str:
+    """Describe how much of a text the model has read."""
     if found.tokens is None or found.length is None:
         return ""
     if found.tokens > found.length:

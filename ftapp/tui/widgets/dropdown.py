@@ -1,4 +1,4 @@
-"""One of a few choices on one line: the arrows step through them, a digit goes to it, Enter opens a list of all."""
+"""The choice of one of a few values on one line: by arrows, by a digit, or from a list that Enter opens."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 
-class Choice(Widget, can_focus=True):
-    """value: the one that is shown; it may be none of the choices. Changed is posted for what the user does."""
+class Dropdown(Widget, can_focus=True):
+    """Shows one value, and lets the user choose another.
+
+    Attributes:
+        value: The value, which may be none of the choices.
+        choices: The values to choose from.
+    """
 
     DEFAULT_CSS = """
-    Choice { height: 1; padding: 0 1; background: $surface; color: $foreground; pointer: pointer; }
-    Choice:focus { background: $panel; }
+    Dropdown { height: 1; padding: 0 1; background: $surface; color: $foreground; pointer: pointer; }
+    Dropdown:focus { background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "step(-1)", "Former choice", show=False),
+        Binding("left", "step(-1)", "Previous choice", show=False),
         Binding("right", "step(1)", "Next choice", show=False),
         Binding("enter,space", "open", "All choices", show=False),
     ]
@@ -33,14 +38,14 @@ class Choice(Widget, can_focus=True):
     value: reactive[str] = reactive("")
 
     class Changed(Message):
-        """The user has chosen another value."""
+        """The user chose another value."""
 
-        def __init__(self, choice: Choice, value: str) -> None:
+        def __init__(self, choice: Dropdown, value: str) -> None:
             super().__init__()
             self.choice, self.value = choice, value
 
         @property
-        def control(self) -> Choice:
+        def control(self) -> Dropdown:
             return self.choice
 
     def __init__(self, choices: Sequence[str], *, id: str | None = None) -> None:
@@ -55,7 +60,7 @@ class Choice(Widget, can_focus=True):
         self.action_open()
 
     def on_key(self, event: events.Key) -> None:
-        """A digit is a value here, and no command of the screen."""
+        """Choose a value by its digit, before the screen takes the key for a command."""
         if self.check_consume_key(event.key, event.character):
             event.stop()
             event.prevent_default()
@@ -78,7 +83,7 @@ class Choice(Widget, can_focus=True):
 
 
 class _List(ModalScreen[str | None]):
-    """All choices below the line that they belong to, or above it where there is no room below."""
+    """A list of all choices below the line, or above it where there is no space below."""
 
     DEFAULT_CSS = """
     _List { align: left top; background: $background 30%; }
@@ -86,7 +91,7 @@ class _List(ModalScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel", show=False)]
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: Dropdown) -> None:
         super().__init__()
         self._choice = choice
 
@@ -102,7 +107,7 @@ class _List(ModalScreen[str | None]):
         yield found
 
     @on(OptionList.OptionSelected)
-    def _selected(self, event: OptionList.OptionSelected) -> None:
+    def _return_choice(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._choice.choices[event.option_index])
 
     def on_click(self) -> None:

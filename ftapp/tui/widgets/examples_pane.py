@@ -20,7 +20,7 @@ _MISTAKES = 500  # confusions in the list, at most
 
 
 class ExamplesPane(Pane):
-    """What a language model wrote, or which classes a classifier takes for which."""
+    """Shows the texts of a language model, or the confusion matrix of a classifier."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("Samples", id=id)
@@ -51,13 +51,13 @@ class ExamplesPane(Pane):
         self.put(Group(*parts))
 
     def _confusion(self, event: Confused, classes: Sequence[str]) -> None:
-        """Rows are true classes, columns predicted ones; the darker the ground, the larger the row's share."""
+        """Draw true classes in rows, predicted classes in columns. A stronger colour is a larger share of the row."""
         self.border_title = "Confusion, true classes in rows"
         self.border_subtitle = Content(f"{event.split}, step {event.step}")
         names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in classes]
         label, room = max(map(len, names)), self.size.width - 4
         digits = max(len(str(count)) for row in event.counts for count in row)
-        # Whole names over the columns where there is room, else as much of them as the numbers leave.
+        # Whole names over the columns where there is space, else as much as the numbers leave.
         fitting = [cell for cell in (label + 1, digits + 1) if cell > digits and label + 1 + cell * len(names) <= room]
         if not fitting:
             self.put(self._mistakes(event, classes))
@@ -79,7 +79,7 @@ class ExamplesPane(Pane):
         self.put(text)
 
     def _mistakes(self, event: Confused, classes: Sequence[str]) -> RenderableType:
-        """The most frequent confusions, where there are too many classes for a matrix."""
+        """List the most frequent confusions, where there are too many classes for a matrix."""
         found = sorted(
             ((count, true, predicted) for true, row in enumerate(event.counts) for predicted, count in enumerate(row)),
             reverse=True,

@@ -1,4 +1,4 @@
-"""A table of facts: short labels, and beside them texts that wrap, each in a column of its own."""
+"""A table of short labels with texts beside them, which wrap in columns of their own."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ _NARROW = 18  # cells of a column in which words that are longer are broken
 
 
 class Facts(Widget):
-    """rows: a label and one or more values each; a label may be empty, and its values then stand below those before.
+    """Shows labels with one or more values each.
 
-    Where values in columns would be broken into narrow strips, each label has a line of its own above its values.
+    Where columns would be too narrow for words, a label has a line of its own above its values.
+
+    Attributes:
+        rows: A label and its values. The values of an empty label stand below those of the row before.
     """
 
     DEFAULT_CSS = """

@@ -12,7 +12,7 @@ from ftapp.tui.widgets.pane import theme_color
 
 
 class FailureNotice(Static):
-    """Why a run did not end well, with the last lines of its log, or why it stands still. Not there for other runs."""
+    """Shows why a run failed, with the last lines of its log, or why it waits. It is hidden for other runs."""
 
     DEFAULT_CSS = """
     FailureNotice {
@@ -22,7 +22,7 @@ class FailureNotice(Static):
     """
 
     def show(self, run: Run, history: History, status: str) -> None:
-        """Tell what is wrong, if anything is."""
+        """Show what is wrong with a run, if anything is."""
         waits = status == "running" and run.waits_for_room()
         self.display = waits or status in ("failed", "crashed", "refused")
         if not self.display:

@@ -1,4 +1,4 @@
-"""What an experiment was to show beside what it shows, and what can be told of its arms."""
+"""The findings of an experiment: what the lesson reports, what was measured, and whether it holds."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ _STYLES = {"yes": "success", "no": "error"}
 
 
 class FindingsPane(Pane):
-    """The table of findings, with verdicts and notes below it."""
+    """Shows the table of findings, with verdicts and notes below."""
 
     def __init__(self) -> None:
         super().__init__("Findings", id="findings")
         self._shown: object = None
 
     def show(self, expected: Sequence[Finding], result: Mapping[str, Any] | None, missing: str) -> None:
-        """result: what `ftapp.report.experiment` wrote; without one the findings are `expected`, and what was measured
-        is `missing`, in words.
+        """Show findings.
+
+        Args:
+            expected: The findings of the recipe, which are shown while there is no result.
+            result: What `ftapp.report.experiment` wrote.
+            missing: Why there is no result, in words.
         """
         self._again = partial(self.show, expected, result, missing)
         if self._shown == (shown := (expected, result, missing, self.size.width)):
@@ -36,14 +40,14 @@ class FindingsPane(Pane):
         found = result.get("findings", []) if result else []
         rows = found or [finding.model_dump() for finding in expected]
         held = sum(row["holds"] == "yes" for row in found)
-        self.border_title = "Findings" if rows else "What can be told"
+        self.border_title = "Findings" if rows else "Conclusions"
         self.border_subtitle = Content(f"{held} of {len(found)} hold" if found else missing)
         parts: list[RenderableType] = []
         if rows:
-            parts = [self._table(rows)] if self.size.width >= _TABLE else list(self._lines(rows))
-        self.put(Group(*parts, *self._told(result or {}, gap=bool(rows))))
+            parts = [self._make_table(rows)] if self.size.width >= _TABLE else list(self._list_findings(rows))
+        self.put(Group(*parts, *self._list_verdicts(result or {}, gap=bool(rows))))
 
-    def _table(self, rows: Sequence[Mapping[str, Any]]) -> Table:
+    def _make_table(self, rows: Sequence[Mapping[str, Any]]) -> Table:
         muted = self.color("secondary")
         table = Table(box=None, padding=(0, 2, 0, 0), header_style=muted, expand=True)
         table.add_column("finding", ratio=5)
@@ -52,20 +56,20 @@ class FindingsPane(Pane):
             table.add_column("ours (95% interval)", min_width=25, no_wrap=True)
             table.add_column("holds?", min_width=14, no_wrap=True)
         for row in rows:
-            ours = [row["told"], self._holds(row)] if "holds" in row else []
-            table.add_row(self._says(row), Text(row["lesson"], muted), *ours)
+            ours = [row["told"], self._describe_verdict(row)] if "holds" in row else []
+            table.add_row(self._describe_finding(row), Text(row["lesson"], muted), *ours)
         return table
 
-    def _lines(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
+    def _list_findings(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
         for row in rows:
-            text = self._says(row)
+            text = self._describe_finding(row)
             text.append(f"\n  lesson: {row['lesson']}", self.color("secondary"))
             if "holds" in row:
-                text.append(f"\n  ours: {row['told']}  ").append_text(self._holds(row))
+                text.append(f"\n  ours: {row['told']}  ").append_text(self._describe_verdict(row))
             yield text
 
-    def _says(self, row: Mapping[str, Any]) -> Text:
-        """A finding with where it holds, and why it was not measured or what to mind."""
+    def _describe_finding(self, row: Mapping[str, Any]) -> Text:
+        """Describe a finding with its bounds, and why it was not measured or what to note."""
         text = Text(row["says"])
         if bounds := row.get("bounds"):
             text.append(f"\n  holds where: {bounds}", self.color("secondary"))
@@ -73,11 +77,11 @@ class FindingsPane(Pane):
             text.append(f"\n  {note}", self.color("warning"))
         return text
 
-    def _holds(self, row: Mapping[str, Any]) -> Text:
+    def _describe_verdict(self, row: Mapping[str, Any]) -> Text:
         holds = row["holds"]
         return Text(holds, f"bold {self.color(_STYLES[holds])}" if holds in _STYLES else self.color("secondary"))
 
-    def _told(self, result: Mapping[str, Any], *, gap: bool) -> Iterator[Text]:
+    def _list_verdicts(self, result: Mapping[str, Any], *, gap: bool) -> Iterator[Text]:
         verdicts = [line for each in result.get("comparisons", []) for line in each["verdicts"]]
         notes = [Text(line, self.color("secondary")) for line in result.get("notes", [])]
         lines = [*map(Text, verdicts), *notes]

@@ -11,7 +11,7 @@ from ftapp.common import formatting
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import metric
 from ftapp.runs.history import History
-from ftapp.tui import outlook
+from ftapp.tui import run_progress
 from ftapp.tui.widgets.pane import theme_color
 
 STATUS_COLORS = {
@@ -26,10 +26,17 @@ STATUS_COLORS = {
 
 
 class Headline(Static):
-    """One line: which run this is, how it stands, and how long it has to go."""
+    """Shows the name of a run, its status, and how long it still takes."""
 
     def show(self, name: str, history: History, recipe: Recipe | None, status: str) -> None:
-        """Tell the run's standing. name: its recipe's; status: as `Run.status` has it."""
+        """Show a run.
+
+        Args:
+            name: The name of its recipe.
+            history: The run so far.
+            recipe: The recipe, if it can be read.
+            status: As `Run.status` returns it.
+        """
         muted = theme_color(self, "secondary")
         started = history.started
         if status == "running" and history.paused:
@@ -54,9 +61,9 @@ class Headline(Static):
 
     def _live(self, history: History, recipe: Recipe | None) -> Iterator[str]:
         if recipe and history.phases and len(history.steps):
-            total = sum(phase.total or 0 for phase in outlook.phases(history, recipe))
+            total = sum(phase.total or 0 for phase in run_progress.list_phases(history, recipe))
             yield f"step {len(history.steps)} of {total}"
-            if (left := outlook.remaining(history, recipe)) is not None:
+            if (left := run_progress.estimate_remaining(history, recipe)) is not None:
                 yield f"about {formatting.duration(left)} to go"
             if speed := history.steps_per_second:
                 yield f"{speed:.3g} steps/s"

@@ -10,7 +10,10 @@ from textual.widgets._footer import FooterKey
 
 
 class Keys(Footer):
-    """A footer that leaves out what has no room, but never the key of the help, which tells all keys."""
+    """A footer that drops the keys for which there is no space, but never that of the help.
+
+    Textual's own footer scrolls instead (Textualize/textual#3762). Its parts are private: `FooterKey`.
+    """
 
     DEFAULT_CSS = """
     Keys FooterKey.-pinned { dock: right; margin: 0; padding-left: 1; background: $footer-background; }
@@ -18,8 +21,8 @@ class Keys(Footer):
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False, compact=True)
-        self._told: object = None
-        self._width = 0  # columns that were there when it was composed
+        self._shown: object = None
+        self._width = 0  # columns of the screen when the footer was composed
 
     def compose(self) -> ComposeResult:
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
@@ -39,14 +42,14 @@ class Keys(Footer):
             self.refresh(recompose=True)
 
     def bindings_changed(self, screen: Screen[object]) -> None:
-        """Compose anew where what is shown is not the same. Textual tells of each change of the focus."""
+        """Compose the footer where its keys differ. Textual calls this at each change of the focus."""
         active = screen.active_bindings.values()
-        told = [(each.binding, each.enabled, each.tooltip) for each in active if each.binding.show]
-        if told != self._told:
-            self._told = told if screen.app.app_focus else None  # without the focus, nothing is composed
+        shown = [(each.binding, each.enabled, each.tooltip) for each in active if each.binding.show]
+        if shown != self._shown:
+            self._shown = shown if screen.app.app_focus else None  # without the focus, nothing is composed
             super().bindings_changed(screen)
 
 
 def _width(key: FooterKey) -> int:
-    """The columns that a key takes, without the one between it and the next."""
+    """The width of a key in columns, without the gap after it."""
     return cell_len(f"{key.key_display} {key.description}")

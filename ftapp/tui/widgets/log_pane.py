@@ -20,38 +20,38 @@ _LOG_LINES, _LOG_BYTES = 500, 100_000
 
 
 class LogPane(RichLog):
-    """What the run told, with the time of day, and what its process printed."""
+    """Shows the events of a run, with the time of day, and the output of its process."""
 
     def __init__(self, run: Run, *, id: str) -> None:
         super().__init__(id=id, classes="pane", max_lines=_LOG_LINES, min_width=0, wrap=True, auto_scroll=False)
         self.border_title = "Log"
         self._run = run
-        self._told = 0
+        self._written = 0  # events
         self._printed = 0  # bytes of train.log
-        self._width = 0  # that its lines are wrapped to
+        self._width = 0  # to which its lines are wrapped
         self._history = History()
 
     def show(self, history: History) -> None:
-        """Add what has come since the last time; all again where lines have got another width."""
+        """Add new lines, or write all lines again for another width."""
         self._history = history
         if self._width != self.size.width:
-            self._width, self._told, self._printed = self.size.width, 0, 0
+            self._width, self._written, self._printed = self.size.width, 0, 0
             self.clear()
         muted = theme_color(self, "secondary")
-        follows = self.is_vertical_scroll_end  # nobody has scrolled up to read
+        follows = self.is_vertical_scroll_end  # the user has not scrolled up
         for line in run_folder.telling(self._new_output()):
             self.write(Text(formatting.printable(line), muted))
         happened = history.happened()
-        for event in happened[self._told :]:
+        for event in happened[self._written :]:
             clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S ")
             for line in narration.lines(event):
                 self.write(Text.assemble((clock, muted), line))
-        self._told = len(happened)
+        self._written = len(happened)
         if follows:
             self._to_end()
 
     @on(events.Resize)
-    def _resized(self) -> None:
+    def _wrap_again(self) -> None:
         self.show(self._history)
         self._to_end()
 
@@ -59,7 +59,7 @@ class LogPane(RichLog):
         self.call_after_refresh(self.scroll_end, animate=False)
 
     def _new_output(self) -> list[str]:
-        """The lines that the process has printed since the last time; of a long log only the end."""
+        """Read the new lines of the process; of a long log only the end."""
         try:
             with open_file(self._run.log_file) as file:
                 size = file.seek(0, os.SEEK_END)

@@ -13,32 +13,38 @@ from ftapp.common import formatting
 from ftapp.recipe import Recipe
 from ftapp.runs.events import CacheChoice, PhaseEnded
 from ftapp.runs.history import History
-from ftapp.tui import outlook
-from ftapp.tui.outlook import PhaseOutlook
+from ftapp.tui import run_progress
+from ftapp.tui.run_progress import PhaseProgress
 from ftapp.tui.widgets.pane import Pane
 
 
 class PhasesPane(Pane):
-    """Each phase: its progress, R, whether features are kept, and the freeze proof."""
+    """Shows the progress of each phase, R, the cached features, and the freeze proof."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("Phases", id=id)
         self._shape: object = None
 
     def show(self, history: History, recipe: Recipe | None, status: str) -> None:
-        """Show the phases as they stand. status: the run's, as `Run.status` has it."""
+        """Show the phases.
+
+        Args:
+            history: The run so far.
+            recipe: The recipe, if it can be read.
+            status: As `Run.status` returns it.
+        """
         self._again = partial(self.show, history, recipe, status)
         if recipe is None:
-            self.put(Text("the run's recipe cannot be read", self.color("secondary")))
+            self.put(Text("the recipe of this run cannot be read", self.color("secondary")))
             return
-        phases = list(outlook.phases(history, recipe))
-        # What decides how many lines there are; between, only numbers and bars change.
+        phases = list(run_progress.list_phases(history, recipe))
+        # The number of lines depends on these; between their changes, only numbers and bars change.
         shape = [(phase.total, phase.started, phase.ended) for phase in phases], status, self.size.width
         parts = [part for phase in phases for part in self._lines(phase, status)]
         self.put(Group(*parts), layout=shape != self._shape)
         self._shape = shape
 
-    def _lines(self, phase: PhaseOutlook, status: str) -> Iterator[RenderableType]:
+    def _lines(self, phase: PhaseProgress, status: str) -> Iterator[RenderableType]:
         muted = self.color("secondary")
         total = phase.total or 0
         over = phase.ended is not None
@@ -51,11 +57,11 @@ class PhasesPane(Pane):
         if phase.ended:
             head.append(f" in {formatting.duration(phase.ended.seconds)}", muted)
         yield head
-        # What is wrapped stays below what it belongs to.
+        # Wrapped lines stay below the phase.
         yield from (Padding(part, (0, 0, 0, 2)) for part in self._below(phase))
 
-    def _below(self, phase: PhaseOutlook) -> Iterator[Text]:
-        """What is told of a phase below its name."""
+    def _below(self, phase: PhaseProgress) -> Iterator[Text]:
+        """The lines below the name of a phase."""
         muted, total = self.color("secondary"), phase.total or 0
         if phase.started:
             if phase.ended is None:
@@ -74,14 +80,14 @@ class PhasesPane(Pane):
 
     def _proof(self, ended: PhaseEnded) -> Text:
         if ended.changed or ended.stuck:
-            wrong = f"{len(ended.changed)} frozen weights changed, {len(ended.stuck)} trained ones stuck"
+            wrong = f"{len(ended.changed)} frozen weights changed, {len(ended.stuck)} trainable weights did not"
             return Text(f"freeze proof: {wrong}", self.color("error"))
         kept = f"{ended.frozen} frozen weights bitwise unchanged" if ended.frozen else "nothing frozen"
         return Text(f"freeze proof: {kept}, {ended.moved} moved", self.color("secondary"))
 
 
-def _choose_sign(phase: PhaseOutlook, status: str) -> tuple[str, str]:
-    """How a phase went, as a sign with its colour: done, failed, ended early, going on, or still to come."""
+def _choose_sign(phase: PhaseProgress, status: str) -> tuple[str, str]:
+    """Choose the sign of a phase with its colour: done, failed, ended early, running, or still to come."""
     if phase.ended and (phase.ended.changed or phase.ended.stuck):
         return "✗", "error"
     if phase.ended and not (status == "interrupted" and phase.done < (phase.total or 0)):
@@ -93,5 +99,5 @@ def _choose_sign(phase: PhaseOutlook, status: str) -> tuple[str, str]:
 
 def _describe_cache(choice: CacheChoice) -> str:
     if not choice.cached or not choice.layers:
-        return f"no features kept: {choice.reason}"
-    return f"features up to {choice.layers[-1]} kept, {formatting.size(choice.size)}"
+        return f"no cached features: {choice.reason}"
+    return f"features up to {choice.layers[-1]} cached, {formatting.size(choice.size)}"

@@ -1,4 +1,4 @@
-"""A picture from a file, as large as its place allows."""
+"""A picture from a file, as large as its space allows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,19 @@ class Picture(Center):
     """
 
     async def show(self, file: Path) -> str:
-        """Show the file, and say its size in pixels. Raises `ftapp.data.images.BrokenImageError`."""
+        """Show an image file.
+
+        Args:
+            file: The image file.
+
+        Returns:
+            The size of the image in pixels, such as "640 x 480".
+
+        Raises:
+            ftapp.data.images.BrokenImageError: The file is no image.
+        """
         pixels, size = await asyncio.to_thread(_read, file)
-        image_class = await asyncio.to_thread(graphics.image_class, self.app)
+        image_class = await asyncio.to_thread(graphics.choose_image_class, self.app)
         image = image_class(pixels)
         image.styles.width = image.styles.height = "auto"
         await self.remove_children()
@@ -33,7 +43,7 @@ class Picture(Center):
 
 
 def _read(file: Path) -> tuple[Image.Image, tuple[int, int]]:
-    """What is in the file, no larger than needed, and its size in pixels, (width, height)."""
+    """Read an image, shrunk to what a terminal shows, and its size in pixels, (width, height)."""
     image = Image.fromarray(images.read(file))
     size = image.size
     image.thumbnail((_LARGEST, _LARGEST))

@@ -1,4 +1,4 @@
-"""Pictures in rows with captions: real ones where the terminal shows some, else two pixels in a cell."""
+"""Pictures in rows with captions: in pixels where the terminal can, else two pixels in a cell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ftapp.tui.terminal import graphics
 
 
 class Pictures(Vertical):
-    """Rows of pictures of one width; `show` changes files in place, so that nothing flickers."""
+    """Shows rows of pictures of one width. New pictures replace the former ones without flicker."""
 
     DEFAULT_CSS = """
     Pictures { height: auto; }
@@ -27,25 +27,29 @@ class Pictures(Vertical):
     """
 
     def dim(self, dim: bool) -> None:
-        """Whether the pictures are shown faint. Those that the terminal draws itself have no colours to dim, so they
-        leave their place empty.
+        """Make the pictures faint, or not. Pictures that the terminal draws in pixels are hidden instead.
+
+        Args:
+            dim: Whether they are faint.
         """
         self.set_class(dim, "-dim")
         if dim and self.query(_Picture):
-            self.set_class(not graphics.in_cells(self.app), "-pixels")
+            self.set_class(not graphics.draws_in_cells(self.app), "-pixels")
 
     async def show(self, rows: Sequence[Sequence[tuple[str, str]]], width: int) -> None:
-        """rows: files with their captions, "" for none; width: of each picture, in columns.
+        """Show pictures. Wait for the return before the next call, and do not cancel it.
 
-        A file that cannot be read leaves its place empty. Not to be called again before it returns, nor cancelled.
+        Args:
+            rows: Image files with their captions, "" for none. A file that cannot be read leaves an empty space.
+            width: The width of each picture in columns.
         """
         shape = [[bool(caption) for _, caption in row] for row in rows]
         if shape != getattr(self, "_shape", None):
             self._shape = shape
             await self.remove_children()
             await self.mount_all(Horizontal(*(_Picture(bool(c)) for _, c in row), classes="row") for row in rows)
-        told = (each for row in rows for each in row)
-        for widget, (file, caption) in zip(self.query(_Picture), told, strict=False):  # none where this is being closed
+        flat = (each for row in rows for each in row)
+        for widget, (file, caption) in zip(self.query(_Picture), flat, strict=False):  # none where this is being closed
             widget.show(file, caption, width)
 
 
@@ -55,7 +59,7 @@ class _Picture(Vertical):
         self._captioned = captioned
 
     def compose(self) -> ComposeResult:
-        self._image = graphics.image_class(self.app)()
+        self._image = graphics.choose_image_class(self.app)()
         yield self._image
         if self._captioned:
             yield Static(classes="caption", markup=False)
@@ -73,6 +77,6 @@ class _Picture(Vertical):
             self.query_one(".caption", Static).update(caption)
 
 
-def columns(widget: Widget, count: int, most: int) -> int:
-    """The width of each of so many pictures side by side in a widget, at most `most` columns."""
+def fit_width(widget: Widget, count: int, most: int) -> int:
+    """Return the width in columns of `count` pictures side by side in a widget, at most `most`."""
     return max(4, min(most, widget.content_size.width // max(1, count) - 1))

@@ -1,4 +1,4 @@
-"""What charts and scatter plots share: axes, ticks, keys to move about, colours of the theme."""
+"""The base of charts and scatter plots: axes, ticks, keys, and colours of the theme."""
 
 from __future__ import annotations
 
@@ -70,17 +70,17 @@ class Plot(PlotWidget):
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 8
         self.redraw()
 
-    def changed(self) -> None:
+    def redraw_mounted(self) -> None:
         """Draw again if the widget is there already; otherwise it will be drawn when it is."""
         if self.is_mounted:
             self.redraw()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self.changed()
+        self.redraw_mounted()
 
     @on(events.Resize)
-    def _resized(self) -> None:
+    def _redraw_resized(self) -> None:
         self.call_after_refresh(self.redraw)
 
     @property
@@ -136,16 +136,16 @@ class Plot(PlotWidget):
         self._seen = (ymin, ymax) if ymin is not None and ymax is not None else None
 
     def _zoom(self, center_x: float, center_y: float, factor: float, zoom_x: bool, zoom_y: bool) -> None:
-        self._move_from_what_is_seen()
+        self._restore_exact_limits()
         super()._zoom(center_x, center_y, factor, zoom_x, zoom_y)
         self._seen = self._y_min, self._y_max
 
     def _pan(self, factor_x: float, factor_y: float) -> None:
-        self._move_from_what_is_seen()
+        self._restore_exact_limits()
         super()._pan(factor_x, factor_y)
         self._seen = self._y_min, self._y_max
 
-    def _move_from_what_is_seen(self) -> None:
+    def _restore_exact_limits(self) -> None:
         """Undo the rounding of limits to rows, in which a small movement would be lost."""
         if self._seen is not None:
             self._y_min, self._y_max = self._seen

@@ -1,4 +1,4 @@
-"""Where one types what a model is to be tried on, with what was tried before."""
+"""The input of a model that is tried, with the history of former inputs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ftapp.tui.widgets.text_line import TextLine
 
 
 class Tried(Message):
-    """Enter was pressed: what stands in the prompt is to be tried."""
+    """The user pressed Enter to try the text of the prompt."""
 
     def __init__(self, value: str) -> None:
         super().__init__()
         self.value = value
 
 
-class Former:
-    """What was tried before, the oldest first, to walk back and forth in."""
+class InputHistory:
+    """The former inputs, the oldest first, to go back and forth in."""
 
     def __init__(self) -> None:
         self._values: list[str] = []
@@ -28,12 +28,20 @@ class Former:
         self._draft = ""
 
     def add(self, value: str) -> None:
-        """Keep a value as the last one; it is kept once."""
+        """Add a value at the end. A value is kept once."""
         self._values = [*(other for other in self._values if other != value), value]
         self._place = len(self._values)
 
     def step(self, by: int, current: str) -> str | None:
-        """The value before (-1) or after (1) the one shown; None at either end. `current` stands after the last."""
+        """Go to another value.
+
+        Args:
+            by: -1 for the value before, 1 for the value after.
+            current: The text of the prompt, which comes after the last value.
+
+        Returns:
+            The value; None at either end.
+        """
         if self._place == len(self._values):
             self._draft = current
         place = self._place + by
@@ -44,7 +52,7 @@ class Former:
 
 
 class Prompt(TextArea):
-    """A text of any length. Enter hands it over; up and down, beyond its lines, bring back former ones."""
+    """A text of any length. Enter submits it; up and down, beyond its lines, bring back former texts."""
 
     DEFAULT_CSS = """
     Prompt, Prompt:focus { border: none; padding: 0; background: $background; height: 1fr; }
@@ -56,7 +64,7 @@ class Prompt(TextArea):
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(compact=True, placeholder=placeholder, highlight_cursor_line=False)
-        self._former = Former()
+        self._former = InputHistory()
 
     def action_submit(self) -> None:
         self._former.add(self.text)
@@ -74,7 +82,7 @@ class Prompt(TextArea):
             super().action_cursor_down(select)
 
     def show(self, text: str) -> None:
-        """Put a text there, with the cursor at its end."""
+        """Put a text into the prompt, with the cursor at the end."""
         self.text = text
         self.move_cursor(self.document.end)
 
@@ -86,7 +94,7 @@ class Prompt(TextArea):
 
 
 class PathLine(TextLine):
-    """The path of a file. Enter hands it over; up and down bring back former ones."""
+    """The path of a file. Enter submits it; up and down bring back former paths."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Try"),
@@ -96,7 +104,7 @@ class PathLine(TextLine):
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, is_path=True)
-        self._former = Former()
+        self._former = InputHistory()
 
     async def action_submit(self) -> None:
         self._former.add(self.value)
@@ -107,7 +115,7 @@ class PathLine(TextLine):
             self.show(value)
 
     def show(self, text: str) -> None:
-        """Put a path there, with the cursor at its end."""
+        """Put a path into the line, with the cursor at the end."""
         self.value = text
         self.cursor_position = len(text)
 
@@ -121,14 +129,21 @@ class Number(TextLine):
     ]
 
     def __init__(self, value: float, *, least: float, step: float, id: str) -> None:
-        """least: the smallest value; step: what up and down add and take; whole numbers for a whole step."""
+        """Make the line.
+
+        Args:
+            value: The value to begin with.
+            least: The smallest value.
+            step: What up and down add or subtract. Values are whole numbers where it is one.
+            id: The id of the widget.
+        """
         self._whole = isinstance(step, int)
         super().__init__(f"{value:g}", type="integer" if self._whole else "number", id=id)
         self._least, self._step = least, step
 
     @property
     def number(self) -> float | None:
-        """What stands there; None where that is no number, or too small a one."""
+        """The number; None where the text is no number, or too small a number."""
         try:
             number = int(self.value) if self._whole else float(self.value)
         except ValueError:
@@ -137,7 +152,7 @@ class Number(TextLine):
 
     @property
     def rule(self) -> str:
-        """What a value has to be, in words."""
+        """The rule for values, in words."""
         return f"{'a whole number' if self._whole else 'a number'} of at least {self._least:g}"
 
     def action_step(self, by: int) -> None:

@@ -1,4 +1,4 @@
-"""A list of runs that draws only the rows that are seen, so that thousands of them scroll as fast as ten."""
+"""A list of runs that draws only visible rows, so that thousands of runs scroll as fast as ten."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from ftapp.experiments.listing import Summary
-from ftapp.tui.run_columns import COLUMNS, GAP, Column, columns_for, fitting, line
+from ftapp.tui.run_columns import COLUMNS, GAP, RunColumn, join_cells, list_columns, select_columns
 
 _HEADER = 1  # lines
 _MARK = "■"
 
 
 class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """rows: the runs in their order; marked: names of folders; sorted_by: a column's name and whether it descends;
-    none: what to say where there are no rows.
+    """Shows runs, with a cursor and with marks.
+
+    Attributes:
+        rows: The runs in their order.
+        cursor: The index of the run under the cursor.
+        marked: The names of the folders of marked runs.
+        sorted_by: The name of the sorted column, and whether it descends.
+        none: The message for an empty list.
     """
 
     DEFAULT_CSS = """
@@ -54,13 +60,13 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
     sorted_by: reactive[tuple[str, bool]] = reactive(("started", True))
 
     class Highlighted(Message):
-        """Another run is under the cursor, or the same with other values."""
+        """Another run is under the cursor, or the run has other values."""
 
     class Opened(Message):
-        """The run under the cursor was chosen."""
+        """The user opened the run under the cursor."""
 
     class HeaderClicked(Message):
-        """A column's head was clicked."""
+        """The user clicked the head of a column."""
 
         def __init__(self, column: str) -> None:
             super().__init__()
@@ -79,9 +85,9 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self.rows[self.cursor] if self.rows else None
 
     def show(self, rows: Sequence[Summary]) -> None:
-        """Show these runs. The cursor stays on its run where that is among them, else on its line."""
+        """Show runs. The cursor stays on its run if that is listed, else on its line."""
         current = self.current
-        self.rows, self._all_columns = rows, columns_for(rows)
+        self.rows, self._all_columns = rows, list_columns(rows)
         self.virtual_size = Size(0, len(rows) + _HEADER)
         if current is not None:
             name = current.run.folder.name
@@ -134,9 +140,9 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
         return None
 
     @property
-    def columns(self) -> dict[str, Column]:
+    def columns(self) -> dict[str, RunColumn]:
         """The columns that are shown."""
-        return fitting(self.scrollable_content_region.width - len(_MARK) - 1, self._all_columns)
+        return select_columns(self.scrollable_content_region.width - len(_MARK) - 1, self._all_columns)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
@@ -162,10 +168,10 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
             (Content(column.name + (arrow if name == sorted_by else "")), column.width, column.right)
             for name, column in self.columns.items()
         ]
-        return Content(" " * (len(_MARK) + 1)) + line(cells)
+        return Content(" " * (len(_MARK) + 1)) + join_cells(cells)
 
     def _row(self, summary: Summary) -> Content:
         now = time.time()
         mark = Content.styled(_MARK, "$accent") if summary.run.folder.name in self.marked else Content(" ")
         cells = [(column.cell(summary, now), column.width, column.right) for column in self.columns.values()]
-        return mark + " " + line(cells)
+        return mark + " " + join_cells(cells)

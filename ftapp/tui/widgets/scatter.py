@@ -1,17 +1,17 @@
-"""Losses of two runs against each other, with the line on which they are equal."""
+"""The losses of two runs against each other, with the line of equal losses."""
 
 from __future__ import annotations
 
 import numpy as np
 from textual.content import Content
 
-from ftapp.tui.comparison import thinned
+from ftapp.tui.comparison import drop_hidden_points
 from ftapp.tui.curves import Floats
 from ftapp.tui.widgets.plot import Plot
 
 
 class Scatter(Plot):
-    """A point for each step that both runs have taken."""
+    """Draws a point for each step that both runs have taken."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("Losses at equal steps", id=id)
@@ -20,9 +20,15 @@ class Scatter(Plot):
         self._names = ("", "")
 
     def show_pair(self, x: Floats, y: Floats, names: tuple[str, str]) -> None:
-        """Draw these losses, x and y of the same length. names: of the two runs, in a letter or two."""
+        """Draw losses.
+
+        Args:
+            x: (steps,), the losses of the first run.
+            y: (steps,), those of the second run.
+            names: The names of the two runs.
+        """
         self._x, self._y, self._names = x, y, names
-        self.changed()
+        self.redraw_mounted()
 
     @property
     def empty(self) -> bool:
@@ -38,7 +44,7 @@ class Scatter(Plot):
             margin = 0.02 * (high - low) or 0.1
             ends = [low - margin, high + margin]
             self.plot(ends, ends, line_style=self.color("border").hex, hires_mode=self.mode)
-            dots = thinned(x, y, 2 * width, 4 * height)
+            dots = drop_hidden_points(x, y, 2 * width, 4 * height)
             self.scatter(*dots, marker="o", marker_style=self.color("primary").hex, hires_mode=self.mode)
         self._label()
 
@@ -46,7 +52,7 @@ class Scatter(Plot):
         first, second = self._names
         self.border_title = Content(f"{self._title}: {second} over {first}" if first else self._title)
         below, pairs = int((self._y < self._x).sum()), len(self._x)
-        told = f"{second} lower at {below / pairs:.0%} of {pairs:,} steps" if pairs else ""
+        words = f"{second} lower at {below / pairs:.0%} of {pairs:,} steps" if pairs else ""
         if pairs and np.array_equal(self._x, self._y):
-            told = f"equal at all {pairs:,} steps"
-        self.border_subtitle = Content(told or ("no step that both have taken" if first else ""))
+            words = f"equal at all {pairs:,} steps"
+        self.border_subtitle = Content(words or ("no common steps" if first else ""))

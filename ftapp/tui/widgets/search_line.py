@@ -1,4 +1,4 @@
-"""A line to type a search into, above the list that it filters."""
+"""The search above a list, which filters the list."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from ftapp.tui.widgets.text_line import TextLine
 
 
 class SearchLine(TextLine):
-    """`Input.Changed` tells each change. Enter and the arrow down leave it for its list, Escape empties it first.
+    """A search. It posts `Input.Changed`. Enter and the arrow down go to the list, Escape clears the search first.
 
-    Its screen binds KEY to `take`. Both act before the next key is read, so that what is typed at once is not taken for
-    keys of the list.
+    The screen binds KEY to `take`. Both act before the next key is read, so that fast typing does not reach the list.
     """
 
     KEY = Binding("slash", "search", "Search", priority=True)
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,enter", "leave", "To the list"),
+        Binding("down,enter", "leave", "Go to the list"),
         Binding("escape", "clear", "Clear"),
     ]
 
     class Left(Message):
-        """The line was left for the list that it filters."""
+        """The user left the search for the list."""
 
     def __init__(self, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, id="search")

@@ -1,4 +1,4 @@
-"""A line of text to edit, which shows the part that matters while it is not edited."""
+"""A line of text, which shows the most important part while it has not the focus."""
 
 from __future__ import annotations
 
@@ -16,24 +16,28 @@ _SYMBOLS = {code: 0x2400 + code for code in range(32)} | {127: 0x2421}  # of con
 
 
 class TextLine(Input):
-    """An input of one row. Without the focus, a value wider than the row is shortened (`shorten`); with it, the row
-    follows the cursor.
-    """
+    """An input of one row. Without the focus, a long value is shortened; with it, the row follows the cursor."""
 
     def __init__(self, value: str = "", *, is_path: bool = False, **options: Any) -> None:
-        """is_path: whether the end of the value, such as a file's name, matters most; options: of Input."""
+        """Make the line.
+
+        Args:
+            value: The text to begin with.
+            is_path: Whether the end of the value matters most, such as the name of a file.
+            options: The options of `Input`.
+        """
         super().__init__(value, compact=True, select_on_focus=False, **options)
         self._is_path = is_path
 
     @property
     def _value(self) -> Text:
-        """What the base class draws: a line break or an escape character as its symbol, never as itself."""
+        """The text that the base class draws, with symbols in place of control characters."""
         text = super()._value
         text.plain = text.plain.translate(_SYMBOLS)
         return text
 
     def on_resize(self) -> None:
-        """Bring the cursor into sight, which was set before the row had a width."""
+        """Scroll to the cursor, which was set before the row had a width."""
         self.scroll_to_region(Region(self._cursor_offset, 0, 1, 1), force=True, animate=False)
 
     def render_line(self, y: int) -> Strip:
@@ -46,24 +50,28 @@ class TextLine(Input):
 
 
 def shorten(text: str, width: int, *, is_path: bool) -> str:
-    """A text in at most `width` columns, with an ellipsis for what is left out: the end, or of a path the middle.
+    """Shorten a text with an ellipsis.
 
-    The scheme of a path, as in folder:/home/me/photos, stays where there is room for it; a hash after it goes first.
+    Args:
+        text: The text.
+        width: The width in columns.
+        is_path: Whether to drop the middle instead of the end. A hash at the end is dropped first; the scheme, as in
+            folder:/home/me/photos, stays where there is space.
     """
     if cell_len(text) <= width:
         return text
     if not is_path:
-        return f"{_fitting(text, width - 1)}…"
+        return f"{_cut_text(text, width - 1)}…"
     path, mark, _ = text.partition("#sha256=")
     if mark:
         return shorten(f"{path}#…", width, is_path=True)
     found = _SCHEME.match(text)
     scheme = found[0] if found and 2 * cell_len(found[0]) < width else ""
-    return f"{scheme}…{_fitting(text[::-1], width - 1 - cell_len(scheme))[::-1]}"
+    return f"{scheme}…{_cut_text(text[::-1], width - 1 - cell_len(scheme))[::-1]}"
 
 
-def _fitting(text: str, width: int) -> str:
-    """The beginning of a text that fits into so many columns."""
+def _cut_text(text: str, width: int) -> str:
+    """Cut a text to a width in columns."""
     end = 0
     for character in text:
         width -= cell_len(character)

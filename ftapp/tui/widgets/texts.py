@@ -1,4 +1,4 @@
-"""Texts that change rarely, in widgets that are told them often."""
+"""Updates of texts that rarely change."""
 
 from __future__ import annotations
 

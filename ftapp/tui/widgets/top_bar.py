@@ -1,4 +1,4 @@
-"""The line at the top: where one is, and how many runs go on."""
+"""The line at the top: the current place, and how many runs are running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACES = {"recipes": ("1", "Recipes"), "runs": ("2", "Runs")}
 
 
 class TopBar(Horizontal):
-    """The places of the interface, of which one is marked, and the number of live runs."""
+    """Shows the places of the interface, the current one marked, and the number of running runs."""
 
     app: FtApp
     live = reactive(0)
@@ -39,5 +39,5 @@ class TopBar(Horizontal):
         self.watch(self.app, "live_runs", self._show_live)
 
     def _show_live(self, count: int) -> None:
-        text = "" if not count else f"[$success]●[/] {count} {'run goes' if count == 1 else 'runs go'} on"
+        text = "" if not count else f"[$success]●[/] {count} {'run is' if count == 1 else 'runs are'} running"
         self.query_one("#live", Static).update(text)

@@ -16,14 +16,14 @@ _BLOCK = 2  # characters at the end of a layer's path's first part that are alwa
 
 
 class TrainedLayersPane(Pane):
-    """Which layers train, and how far each has moved from where it began: ||W - W0|| / ||W0||."""
+    """Shows which layers train, and their drift from the start, ||W - W0|| / ||W0||."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("Layers that train", id=id)
         self._shown: object = None
 
     def show(self, history: History) -> None:
-        """Show the latest phase's layers, with their drift once it was measured."""
+        """Show the layers of the latest phase, with their drift once it was measured."""
         self._again = partial(self.show, history)
         if not history.phases:
             return
@@ -45,18 +45,23 @@ class TrainedLayersPane(Pane):
         for path, value in zip_longest(phase.trainable_layers, values[: len(phase.trainable_layers)]):
             filled = 0 if value is None else round(width * value / most)
             bar = Text.assemble(("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel")))
-            told = Text("" if value is None else _two_digits(value), self.color("secondary"), justify="right")
-            table.add_row(Text(shorten_path(path, names)), *([bar, told] if drift else []))
+            number = Text("" if value is None else _two_digits(value), self.color("secondary"), justify="right")
+            table.add_row(Text(shorten_path(path, names)), *([bar, number] if drift else []))
         self.put(table)
 
 
 def _two_digits(value: float) -> str:
-    """A number with two digits, also where the second is 0: 0.80, 1.4, 32."""
+    """Format a number with two digits, also where the second is 0: 0.80, 1.4, 32."""
     return f"{value:#.2g}".rstrip(".")
 
 
 def shorten_path(path: str, width: int) -> str:
-    """A layer's path in at most so many characters: the ends of its first and of its last part tell layers apart."""
+    """Shorten the path of a layer. The ends of its first and its last part are kept, since they distinguish layers.
+
+    Args:
+        path: The path.
+        width: The width in characters.
+    """
     if len(path) <= width:
         return path
     first, *_, last = path.split("/") if "/" in path else ("", path)

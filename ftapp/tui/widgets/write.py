@@ -1,4 +1,4 @@
-"""Text that a trained language model writes, beside what the model wrote before it was trained."""
+"""Text of a trained language model, beside text of the model before training."""
 
 from __future__ import annotations
 
@@ -26,14 +26,20 @@ _TITLES = {"trained": "[$primary]Fine-tuned[/]", "base": "[$accent]Before traini
 
 
 class Continuation(VerticalScroll):
-    """A prompt and what one of the two models makes of it, token by token."""
+    """A prompt and its continuation by one of the two models, token by token."""
 
     DEFAULT_CSS = """
     Continuation > Static { height: auto; }
     """
 
     def __init__(self, predictor: PredictorClient, model: Literal["trained", "base"], ready: asyncio.Event) -> None:
-        """ready: set once the process can be asked."""
+        """Make the pane.
+
+        Args:
+            predictor: The process of the models.
+            model: Which of the models writes.
+            ready: Set once the process takes requests.
+        """
         super().__init__(id=model, classes="pane")
         self.border_title = _TITLES[model]
         self._predictor, self._model, self._ready = predictor, model, ready
@@ -44,20 +50,23 @@ class Continuation(VerticalScroll):
 
     @property
     def writing(self) -> bool:
+        """Whether the model is writing."""
         return self._writing is not None and not self._writing.is_finished
 
     @property
     def text(self) -> Static:
+        """The widget of the text."""
         return self.query_one(Static)
 
     def stop(self) -> None:
+        """Stop writing."""
         if self._writing and self.writing:
             self._writing.cancel()
             self._writing = None
             self.border_subtitle = "stopped"
 
     def write(self, prompt: str, tokens: int, temperature: float, top_k: int, seed: int) -> None:
-        """Begin anew, with `ftapp.rpc.predictor_client.PredictorClient.generate`."""
+        """Start writing. The arguments are those of the predictor's `generate`."""
         self._writing = self._write(prompt, tokens, temperature, top_k, seed)
 
     @work(exclusive=True)
@@ -80,7 +89,7 @@ class Continuation(VerticalScroll):
             async with aclosing(pieces):
                 async for piece in pieces:
                     if isinstance(piece, Generated):
-                        self.border_subtitle = _ending(piece, tokens)
+                        self.border_subtitle = _describe_ending(piece, tokens)
                         continue
                     count += 1
                     written += piece
@@ -101,7 +110,7 @@ class Continuation(VerticalScroll):
 
 
 class Write(Container):
-    """A prompt, how to draw the tokens, and the continuations of the two models."""
+    """A prompt, the settings of sampling, and the continuations by the two models."""
 
     DEFAULT_CSS = """
     Write { layout: vertical; height: 1fr; }
@@ -127,7 +136,7 @@ class Write(Container):
         given = Vertical(id="given", classes="pane")
         given.border_title = "Prompt"
         with given:
-            yield Prompt("How the text begins. Enter lets both models go on.")
+            yield Prompt("Type the beginning of a text. Enter lets both models continue it.")
         with Horizontal(id="drawing"):
             yield Label("temperature")
             yield Number(0.8, least=0, step=0.1, id="temperature")
@@ -144,34 +153,36 @@ class Write(Container):
 
     @property
     def prompt(self) -> Prompt:
+        """The prompt."""
         return self.query_one(Prompt)
 
     @property
     def writing(self) -> bool:
-        """Whether either model is still writing."""
+        """Whether a model is writing."""
         return any(text.writing for text in self.query(Continuation))
 
     @property
     def ready(self) -> bool:
-        """Whether the model is there."""
+        """Whether the model is loaded."""
         return self._ready.is_set()
 
     def start(self) -> None:
-        """The trained model is there: what has been asked for meanwhile is written."""
+        """Start writing what the user submitted while the model was loaded."""
         self._ready.set()
 
     def stop(self) -> None:
+        """Stop both models."""
         for text in self.query(Continuation):
             text.stop()
 
     @on(Tried)
     @on(Input.Submitted)
-    def _submitted(self, event: Tried | Input.Submitted) -> None:
+    def _submit(self, event: Tried | Input.Submitted) -> None:
         event.stop()
         self._begin()
 
     @on(Input.Changed)
-    def _changed(self) -> None:
+    def _check_typed(self) -> None:
         self._check()
 
     def action_another(self) -> None:
@@ -192,24 +203,24 @@ class Write(Container):
             )
 
     def _check(self) -> dict[str, float] | None:
-        """The numbers by name; None where one is wrong, which is told."""
+        """Read the numbers by name. Where one is wrong, show the error and return None."""
         numbers, wrong = {}, []
         for field in self.query(Number):
             if field.number is None:
                 wrong.append(f"{field.id} is {field.rule}; got '{field.value}'")
             else:
                 numbers[str(field.id)] = field.number
-        told = self.query_one("#wrong", Static)
-        told.update("\n".join(wrong))
-        told.set_class(bool(wrong), "-shown")
+        errors = self.query_one("#wrong", Static)
+        errors.update("\n".join(wrong))
+        errors.set_class(bool(wrong), "-shown")
         return None if wrong else numbers
 
 
-def _ending(made: Generated, tokens: int) -> str:
-    """How a continuation ended, and how fast it was."""
+def _describe_ending(made: Generated, tokens: int) -> str:
+    """Describe how a continuation ended, and its speed."""
     speed = f"{made.tokens} tokens, {made.tokens / made.seconds:.1f} a second" if made.seconds else ""
     if made.ended:
-        return f"{speed}; it ended by itself"
+        return f"{speed}; the text ended"
     if made.tokens < tokens and made.limit is not None:
-        return f"{speed}; it reads no more than {made.limit}"
+        return f"{speed}; the model reads at most {made.limit} tokens"
     return speed

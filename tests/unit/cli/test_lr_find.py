@@ -18,7 +18,7 @@ from rich.text import Text
 from ftapp import recipe
 from ftapp.analysis.lr_suggestions import Curve, advise
 from ftapp.cli import range_test, range_test_text
-from ftapp.common.braille import Canvas
+from ftapp.common.dot_plot import DotPlot
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Phase
 from ftapp.recipe.base_rate import override
@@ -164,15 +164,15 @@ def test_plot_is_ascii_where_signs_are_missing() -> None:
     assert "?" not in text
 
 
-def test_canvas_draws_dots_where_they_belong() -> None:
-    canvas = Canvas(2, 1, (0, 3), (0, 3))
-    canvas.points([0, 3, 9], [0, 3, 1], "red")
+def test_a_plot_draws_dots_where_they_belong() -> None:
+    canvas = DotPlot(2, 1, (0, 3), (0, 3))
+    canvas.draw_points([0, 3, 9], [0, 3, 1], "red")
     assert [row.plain for row in canvas.text({})] == ["⡀⠈"]
-    canvas.line([0, 3], [0, 3], "blue")
+    canvas.draw_line([0, 3], [0, 3], "blue")
     (row,) = canvas.text({})
     assert row == Text("⡠⠊", spans=row.spans)
     assert {span.style for span in row.spans} == {"blue"}
-    assert Canvas(3, 1, (0, 1), (0, 1)).text({1: "red"})[0].plain == " ┊ "
+    assert DotPlot(3, 1, (0, 1), (0, 1)).text({1: "red"})[0].plain == " ┊ "
 
 
 def test_picture_stands_alone(tmp_path: Path) -> None:

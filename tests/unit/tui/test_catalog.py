@@ -12,7 +12,7 @@ from ftapp.recipe import Recipe
 from ftapp.rpc import structure_cache
 from ftapp.rpc.messages import Layer, Structure
 from ftapp.tui import catalog, recipe_words
-from ftapp.tui.catalog import FOLDER, RECENT, Catalog, profile_comments
+from ftapp.tui.catalog import FOLDER, RECENT, Catalog, read_profile_comments
 from ftapp.tui.recipe_words import Size
 
 
@@ -126,13 +126,13 @@ def test_the_profile_to_begin_with(tmp_path: Path) -> None:
 
 
 def test_the_comment_at_the_head_in_paragraphs() -> None:
-    assert catalog.head_comment("# One\n# line.\n#\n#\n# Two.\n\n# not this\n") == ("One line.", "Two.")
-    assert catalog.head_comment("title = 1 # no\n") == ()
+    assert catalog.read_head_comment("# One\n# line.\n#\n#\n# Two.\n\n# not this\n") == ("One line.", "Two.")
+    assert catalog.read_head_comment("title = 1 # no\n") == ()
 
 
 def test_sizes_follow_from_kept_structures() -> None:
     loaded = load("bert-freeze-attention")
-    assert recipe_words.size(loaded) is None
+    assert recipe_words.find_size(loaded) is None
 
     def layer(path: str, parameters: int, *groups: str) -> Layer:
         return Layer(
@@ -149,7 +149,7 @@ def test_sizes_follow_from_kept_structures() -> None:
 
     layers = (layer("embedding", 50, "embeddings"), layer("query", 30, "attention"), layer("head", 20, "head"))
     structure_cache.keep(loaded, Structure(layers=layers, blocks=0, classes=2))
-    assert recipe_words.size(loaded) == Size(parameters=100, trainable=(19,))
+    assert recipe_words.find_size(loaded) == Size(parameters=100, trainable=(19,))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_sizes_follow_from_kept_structures() -> None:
     ],
 )
 def test_models_in_words(preset: str, said: tuple[str, str]) -> None:
-    assert recipe_words.model_words(preset) == said
+    assert recipe_words.describe_model(preset) == said
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_models_in_words(preset: str, said: tuple[str, str]) -> None:
     ],
 )
 def test_data_in_words(source: str, said: tuple[str, str]) -> None:
-    assert recipe_words.data_words(source) == said
+    assert recipe_words.describe_data(source) == said
 
 
 def test_phases_in_words() -> None:
@@ -192,8 +192,8 @@ def test_phases_in_words() -> None:
         "phase.finetune.clip_norm=1.0",
         "phase.finetune.layer_decay=0.8",
     ).phase[0]
-    assert recipe_words.length_words(phase) == "1 epoch, batches of 16"
-    assert recipe_words.rate_words(phase) == (
+    assert recipe_words.describe_length(phase) == "1 epoch, batches of 16"
+    assert recipe_words.describe_rate(phase) == (
         "adam all 1e-05, head 0.001, x0.8 a layer down, 10% warm-up, cosine, clipped at 1"
     )
 
@@ -208,18 +208,18 @@ def test_splits_heads_and_augmentation_in_words() -> None:
         "model.head=linear-svm",
         "augment={ flip = 'both', zoom = 0.1, translation = [0.1, 0.2], crop = 0.9 }",
     )
-    assert recipe_words.split_words(loaded.data) == "1,000 examples, 20% for validation and 100 for the test"
+    assert recipe_words.describe_split(loaded.data) == "1,000 examples, 20% for validation and 100 for the test"
     flowers = load("vgg16-two-phase", "data.source=tfds:tf_flowers", "data.validation=0.1", "data.test=100")
     assert (
-        recipe_words.split_words(flowers.data)
+        recipe_words.describe_split(flowers.data)
         == "10% for validation and 100 for the test, where it is not split already"
     )
     assert (
-        recipe_words.head_words(loaded.model)
+        recipe_words.describe_head(loaded.model)
         == "48x48 pixels, features of block4_pool, averaged, normalized, 64 hidden units, dropout 0.5, linear-svm head"
     )
     assert loaded.augment
-    assert recipe_words.augment_words(loaded.augment) == (
+    assert recipe_words.describe_augment(loaded.augment) == (
         "flip both, rotation 10°, zoom 10%, crop 90%, translation 10% x 20%; fill nearest"
     )
 
@@ -238,9 +238,9 @@ x = 1
 # quoted
 [profile."b c"]
 """
-    assert profile_comments(text) == {"quick": "two lines about it"}
+    assert read_profile_comments(text) == {"quick": "two lines about it"}
 
 
 def test_every_bundled_recipe_says_what_its_quick_profile_takes() -> None:
     for name, path in recipe.bundled().items():
-        assert re.search("minute|second", profile_comments(path.read_text()).get("quick", "")), name
+        assert re.search("minute|second", read_profile_comments(path.read_text()).get("quick", "")), name

@@ -8,7 +8,7 @@ import pytest
 from ftapp import recipe
 from ftapp.runs.events import AnyEvent, Evaluated, PhaseStarted, RunEnded, RunStarted, Stepped
 from ftapp.runs.history import History
-from ftapp.tui.comparison import differences, paired_losses, results, thinned
+from ftapp.tui.comparison import collect_results, drop_hidden_points, find_differences, pair_losses
 
 
 def history(*losses: float, first: int = 1, seconds: float = 0.5) -> History:
@@ -20,7 +20,7 @@ def history(*losses: float, first: int = 1, seconds: float = 0.5) -> History:
 
 def test_recipes_that_are_the_same_do_not_differ() -> None:
     raw = recipe.read(recipe.bundled()["bert-full"])
-    assert differences([raw, raw]) == []
+    assert find_differences([raw, raw]) == []
 
 
 def test_differences_name_phases_and_hold_every_value() -> None:
@@ -39,7 +39,7 @@ def test_differences_name_phases_and_hold_every_value() -> None:
             {"name": "all", "steps": 7, "learning_rate": {"head": 1e-3}},
         ],
     }
-    assert dict(differences([one, two])) == {
+    assert dict(find_differences([one, two])) == {
         "model.preset": ("a", "b"),
         "model.dropout": ("", "0.1"),
         "phase.head.epochs": ("3", "5"),
@@ -50,14 +50,14 @@ def test_differences_name_phases_and_hold_every_value() -> None:
 
 
 def test_a_recipe_that_cannot_be_read_is_left_out_of_account() -> None:
-    assert differences([{"seed": 0}, None]) == []
-    assert differences([{"seed": 0}, None, {"seed": 1}]) == [("seed", ("0", "?", "1"))]
-    assert differences([None, None]) == []
+    assert find_differences([{"seed": 0}, None]) == []
+    assert find_differences([{"seed": 0}, None, {"seed": 1}]) == [("seed", ("0", "?", "1"))]
+    assert find_differences([None, None]) == []
 
 
 def test_bundled_recipes_differ_in_what_they_say_they_do() -> None:
     full, head = (recipe.read(recipe.bundled()[name]) for name in ("bert-full", "bert-head-only"))
-    assert "phase.finetune.layers" in dict(differences([full, head]))
+    assert "phase.finetune.layers" in dict(find_differences([full, head]))
 
 
 def test_results_of_an_ended_run() -> None:
@@ -69,35 +69,39 @@ def test_results_of_an_ended_run() -> None:
     ]
     made = history(3.0, 2.0, seconds=0.25)
     made.apply_all(events)
-    assert (results(made).seconds, results(made).metrics, results(made).final) == (3.0, {}, False)
+    assert (collect_results(made).seconds, collect_results(made).metrics, collect_results(made).final) == (
+        3.0,
+        {},
+        False,
+    )
     made.apply(Evaluated(time=13.0, step=2, split="test", examples=9, loss=1.5, metrics={"accuracy": 0.5}, seconds=1.0))
-    assert (results(made).metrics["loss"], results(made).final) == (1.5, False)
+    assert (collect_results(made).metrics["loss"], collect_results(made).final) == (1.5, False)
     made.apply(Evaluated(time=13.0, step=2, split="test", examples=9, loss=1.2, seconds=1.0, final=True))
     made.apply(RunEnded(time=14.0, status="done", steps=2, seconds=5.0))
-    found = results(made)
+    found = collect_results(made)
     assert (found.steps, found.metrics, found.final) == (2, {"loss": 1.2}, True)
     assert (found.share, found.seconds, found.pace, found.memory) == (0.25, 5.0, 4.0, 2)
 
 
 def test_results_of_a_run_that_has_done_nothing() -> None:
-    found = results(History())
+    found = collect_results(History())
     assert (found.steps, found.metrics, found.seconds, found.pace, found.memory) == (0, {}, None, None, None)
 
 
 def test_losses_are_paired_by_step() -> None:
-    x, y = paired_losses(history(1.0, 2.0, 3.0), history(20.0, 30.0, 40.0, first=2))
+    x, y = pair_losses(history(1.0, 2.0, 3.0), history(20.0, 30.0, 40.0, first=2))
     assert x.tolist() == [2.0, 3.0]
     assert y.tolist() == [20.0, 30.0]
-    assert [len(part) for part in paired_losses(history(1.0), History())] == [0, 0]
+    assert [len(part) for part in pair_losses(history(1.0), History())] == [0, 0]
 
 
 def test_thinning_keeps_a_point_on_each_dot() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(2, 100_000))
-    thin_x, thin_y = thinned(x, y, 40, 30)
+    thin_x, thin_y = drop_hidden_points(x, y, 40, 30)
     assert len(thin_x) <= 41 * 31
     assert thin_x.min() == pytest.approx(x.min(), abs=0.3)
     assert thin_y.max() == pytest.approx(y.max(), abs=0.4)
     few = np.array([1.0, 2.0]), np.array([5.0, 9.0])
-    assert [part.tolist() for part in thinned(*few, 40, 30)] == [part.tolist() for part in few]
-    assert [len(part) for part in thinned(np.empty(0), np.empty(0), 4, 3)] == [0, 0]
+    assert [part.tolist() for part in drop_hidden_points(*few, 40, 30)] == [part.tolist() for part in few]
+    assert [len(part) for part in drop_hidden_points(np.empty(0), np.empty(0), 4, 3)] == [0, 0]

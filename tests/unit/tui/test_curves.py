@@ -7,7 +7,7 @@ from array import array
 import numpy as np
 import pytest
 
-from ftapp.tui.curves import Curve, smoothed, thin, window
+from ftapp.tui.curves import Curve, smooth, thin, window_size
 
 
 @pytest.mark.parametrize("points", [1, 2, 3, 10, 999, 1000, 10_007])
@@ -32,11 +32,11 @@ def test_thinning_a_part_keeps_a_point_beyond_each_edge() -> None:
 
 def test_smoothing_is_the_mean_of_a_point_and_those_before_it() -> None:
     y = np.random.default_rng(0).normal(size=400)
-    width = window(400)
+    width = window_size(400)
     assert width == 10
     expected = [y[max(0, index - width + 1) : index + 1].mean() for index in range(400)]
-    assert np.allclose(smoothed(y), expected)
-    assert np.allclose(smoothed(y[:20]), y[:20])
+    assert np.allclose(smooth(y), expected)
+    assert np.allclose(smooth(y[:20]), y[:20])
 
 
 def test_points_that_are_not_finite_are_left_out_and_arrays_are_not_copied() -> None:

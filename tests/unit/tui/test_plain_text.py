@@ -29,8 +29,8 @@ def test_marks_arrows_and_letters() -> None:
 
 @pytest.mark.parametrize("sign", "╭─│╰━┃┻●○•■▼▲↑…·⏎█▆▌é漢한🙂×–")
 def test_what_is_put_in_place_is_as_wide(sign: str) -> None:
-    assert len(plain_text.plain(sign)) == cell_len(sign)
-    assert plain_text.plain(sign).isascii()
+    assert len(plain_text.to_ascii(sign)) == cell_len(sign)
+    assert plain_text.to_ascii(sign).isascii()
 
 
 def test_encodings_keep_what_they_have() -> None:

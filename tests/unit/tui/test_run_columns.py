@@ -12,7 +12,7 @@ from textual.content import Content
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
 from ftapp.runs.run_folder import Run
-from ftapp.tui.run_columns import COLUMNS, GAP, fitting, line, matching, sort, status_words
+from ftapp.tui.run_columns import COLUMNS, GAP, describe_status, filter_runs, join_cells, select_columns, sort
 
 
 def one(name: str, **values: Any) -> Summary:
@@ -21,15 +21,15 @@ def one(name: str, **values: Any) -> Summary:
 
 @pytest.mark.parametrize("width", range(0, 220, 7))
 def test_columns_fit_their_width(width: int) -> None:
-    chosen = fitting(width)
+    chosen = select_columns(width)
     taken = sum(column.width for column in chosen.values()) + GAP * max(0, len(chosen) - 1)
     assert taken <= width
     assert list(chosen) == [name for name in COLUMNS if name in chosen]
 
 
 def test_a_wide_list_has_all_columns_and_a_narrow_one_the_most_important() -> None:
-    assert list(fitting(200)) == list(COLUMNS)
-    assert list(fitting(53)) == ["status", "recipe", "loss", "accuracy"]
+    assert list(select_columns(200)) == list(COLUMNS)
+    assert list(select_columns(53)) == ["status", "recipe", "loss", "accuracy"]
 
 
 def test_sorting_puts_runs_without_a_value_last() -> None:
@@ -51,22 +51,22 @@ def test_every_column_sorts_and_shows_what_is_missing(column: str) -> None:
 
 def test_searches_need_every_word() -> None:
     runs = [one("bert-full", profile="quick"), one("bert-full", status="failed")]
-    assert matching(runs, "BERT failed") == runs[1:]
-    assert matching(runs, "standard") == runs[1:]
-    assert matching(runs, "") == runs
+    assert filter_runs(runs, "BERT failed") == runs[1:]
+    assert filter_runs(runs, "standard") == runs[1:]
+    assert filter_runs(runs, "") == runs
 
 
 def test_cells_are_cut_and_filled() -> None:
     cells = [(Content("much too long"), 6, False), (Content("7"), 3, True)]
-    assert line(cells).plain == "much …    7"
+    assert join_cells(cells).plain == "much …    7"
 
 
 def test_status_in_words() -> None:
-    assert status_words(one("a", status="running")) == "running"
-    assert status_words(one("a", status="running", steps=5, first_step=1, last_step=10)) == "running 50%"
-    assert status_words(one("a", status="running", paused=True, steps=5, last_step=10)) == "paused 50%"
-    assert status_words(one("a", steps=10, last_step=10)) == "done"
-    assert status_words(one("a", steps=10, last_step=10, doubtful=True)) == "done !"
+    assert describe_status(one("a", status="running")) == "running"
+    assert describe_status(one("a", status="running", steps=5, first_step=1, last_step=10)) == "running 50%"
+    assert describe_status(one("a", status="running", paused=True, steps=5, last_step=10)) == "paused 50%"
+    assert describe_status(one("a", steps=10, last_step=10)) == "done"
+    assert describe_status(one("a", steps=10, last_step=10, doubtful=True)) == "done !"
 
 
 @pytest.mark.parametrize(

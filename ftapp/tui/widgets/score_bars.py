@@ -12,15 +12,18 @@ from ftapp.rpc.messages import Prediction
 _NUMBER = 8  # columns
 
 
-class Scores(Widget):
-    """prediction: drawn as a bar for each class, the best in the colour of what trains.
+class ScoreBars(Widget):
+    """Draws a bar for each class, the best in the primary colour.
 
-    Classes keep their order where all fit, so that bars do not jump as one types; of more, the best are shown first.
+    Classes keep their order where all fit, so that bars do not jump while the user types; else the best come first.
     Probabilities start at the left edge; decision values, which may be negative, in the middle.
+
+    Attributes:
+        prediction: The classes with their scores.
     """
 
     DEFAULT_CSS = """
-    Scores { height: 1fr; }
+    ScoreBars { height: 1fr; }
     """
 
     prediction: reactive[Prediction | None] = reactive(None)
@@ -47,7 +50,7 @@ class Scores(Widget):
         lines = []
         for name, score in shown:
             style = "$primary" if name == best else "$foreground 50%"
-            bar = _signed(score / scale, bars) if signed else _bar(score, bars)
+            bar = _draw_signed_bar(score / scale, bars) if signed else _draw_bar(score, bars)
             lines.append(
                 Content.assemble(
                     (_cut(name, edge).ljust(edge + 1), "$foreground" if name == best else "$foreground 60%"),
@@ -60,13 +63,13 @@ class Scores(Widget):
         return Content("\n").join(lines)
 
 
-def _bar(share: float, width: int) -> str:
+def _draw_bar(share: float, width: int) -> str:
     halves = round(2 * width * min(1.0, max(0.0, share)))
     return ("━" * (halves // 2) + "╸" * (halves % 2)).ljust(width)
 
 
-def _signed(share: float, width: int) -> str:
-    """A bar from the middle, to the right for a positive share and to the left for a negative one."""
+def _draw_signed_bar(share: float, width: int) -> str:
+    """Draw a bar from the middle, to the right for a positive share and to the left for a negative one."""
     half = max(1, (width - 1) // 2)
     length = round(half * abs(share))
     left, right = ("", "━" * length) if share >= 0 else ("━" * length, "")

@@ -1,4 +1,4 @@
-"""How far a run is and how long it has to go, from its history and its recipe."""
+"""The progress of a run through its phases, and the time that is left."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from ftapp.recipe import Recipe
 from ftapp.runs.events import PhaseEnded, PhaseStarted
 from ftapp.runs.history import History
 
-_RECENT = 50  # steps whose pace is taken for that of the steps to come
+_RECENT = 50  # steps whose pace is assumed for the steps to come
 
 
 @dataclass(frozen=True)
-class PhaseOutlook:
-    """A phase of the recipe. total: its steps, None until the size of the data is known; started, ended: its events."""
+class PhaseProgress:
+    """The progress of one phase.
+
+    Attributes:
+        name: The phase's name.
+        done: The steps that were taken.
+        total: All steps; None until the size of the data is known.
+        started: The event of its start, if it has started.
+        ended: The event of its end, if it has ended.
+    """
 
     name: str
     done: int
@@ -24,8 +32,8 @@ class PhaseOutlook:
     ended: PhaseEnded | None = None
 
 
-def phases(history: History, recipe: Recipe) -> Iterator[PhaseOutlook]:
-    """The recipe's phases in order, those to come too."""
+def list_phases(history: History, recipe: Recipe) -> Iterator[PhaseProgress]:
+    """List the progress of all phases of a recipe, in order, including phases to come."""
     started = {event.phase: event for event in history.phases}
     ended = {event.phase: event for event in history.ended_phases}
     taken = len(history.steps)
@@ -38,24 +46,30 @@ def phases(history: History, recipe: Recipe) -> Iterator[PhaseOutlook]:
         if begun:
             total = begun.steps
             done = over.steps if over else max(0, min(total, taken - begun.first_step + 1))
-        yield PhaseOutlook(phase.name, done, total, begun, over)
+        yield PhaseProgress(phase.name, done, total, begun, over)
 
 
-def remaining(history: History, recipe: Recipe) -> float | None:
-    """Seconds until the run's last step, at the pace of its last steps, evaluations included and pauses left out.
+def estimate_remaining(history: History, recipe: Recipe) -> float | None:
+    """Estimate the time until the last step of a run.
 
-    None before there is a pace, and when the run has ended.
+    Args:
+        history: The run so far.
+        recipe: Its recipe.
+
+    Returns:
+        Seconds at the pace of the last steps, with evaluations and without pauses. None before the second step, and
+        after the end of the run.
     """
     times = history.steps.time[-_RECENT:]
     if history.ended or len(times) < 2:
         return None
-    left = [(phase.total or 0) - phase.done for phase in phases(history, recipe) if not phase.ended]
-    taken = times[-1] - times[0] - _paused(history, times[0], times[-1])
+    left = [(phase.total or 0) - phase.done for phase in list_phases(history, recipe) if not phase.ended]
+    taken = times[-1] - times[0] - _seconds_paused(history, times[0], times[-1])
     return sum(left) * taken / (len(times) - 1)
 
 
-def _paused(history: History, start: float, end: float) -> float:
-    """Seconds between two points of time in which the run waited to be resumed."""
+def _seconds_paused(history: History, start: float, end: float) -> float:
+    """Sum the seconds between two times in which the run was paused."""
     waited, since = 0.0, None
     for event in history.controlled:
         if event.applied and event.command in ("pause", "resume"):

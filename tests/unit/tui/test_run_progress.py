@@ -8,7 +8,7 @@ from ftapp import recipe
 from ftapp.recipe import Recipe
 from ftapp.runs.events import AnyEvent, Controlled, DataLoaded, PhaseEnded, PhaseStarted, RunEnded, Stepped
 from ftapp.runs.history import History
-from ftapp.tui.outlook import phases, remaining
+from ftapp.tui.run_progress import estimate_remaining, list_phases
 
 
 @pytest.fixture
@@ -50,22 +50,22 @@ LOADED = DataLoaded(time=0, train=100, validation=1, test=1, classes=[], duplica
 
 
 def test_lengths_are_known_once_the_data_is(two_phases: Recipe) -> None:
-    assert [phase.total for phase in phases(History(), two_phases)] == [None, None]
-    found = list(phases(History.of([LOADED]), two_phases))
+    assert [phase.total for phase in list_phases(History(), two_phases)] == [None, None]
+    found = list(list_phases(History.of([LOADED]), two_phases))
     assert [(phase.name, phase.done, phase.total) for phase in found] == [("head", 0, 12), ("finetune", 0, 8)]
 
 
 def test_phases_that_end_early_and_go_on(two_phases: Recipe) -> None:
     events = [LOADED, started("head", 1, 12), *steps(15, 1.0), ended("head", 12), started("finetune", 13, 8)]
-    assert [phase.done for phase in phases(History.of(events), two_phases)] == [12, 3]
+    assert [phase.done for phase in list_phases(History.of(events), two_phases)] == [12, 3]
 
 
 def test_the_time_to_go_is_that_of_all_phases_at_the_pace_of_late(two_phases: Recipe) -> None:
     events = [LOADED, started("head", 1, 12), *steps(4, 2.0)]
-    assert remaining(History.of(events[:3]), two_phases) is None
-    assert remaining(History.of(events), two_phases) == pytest.approx((8 + 8) * 2.0)
+    assert estimate_remaining(History.of(events[:3]), two_phases) is None
+    assert estimate_remaining(History.of(events), two_phases) == pytest.approx((8 + 8) * 2.0)
     over = RunEnded(time=9, status="done", steps=4, seconds=9)
-    assert remaining(History.of([*events, over]), two_phases) is None
+    assert estimate_remaining(History.of([*events, over]), two_phases) is None
 
 
 def test_pauses_are_no_part_of_the_pace(two_phases: Recipe) -> None:
@@ -75,4 +75,4 @@ def test_pauses_are_no_part_of_the_pace(two_phases: Recipe) -> None:
         Controlled(time=28.0, id="b", command="resume", applied=True, step=2),
     ]
     events = [LOADED, started("head", 1, 12), *slow, *paused]
-    assert remaining(History.of(events), two_phases) == pytest.approx((9 + 8) * (20.0 - 8.0) / 2)
+    assert estimate_remaining(History.of(events), two_phases) == pytest.approx((9 + 8) * (20.0 - 8.0) / 2)
