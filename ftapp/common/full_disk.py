@@ -18,14 +18,21 @@ _LONG_SECONDS = 10.0
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came from, says that a disk or a quota is full.
+    """Return whether an error, or one that it came from, says that a disk or a quota is full.
 
-    HDF5 tells the number of the error in its message alone.
+    HDF5 tells the number of the error in its message alone, of an OSError or a RuntimeError. Libraries that save from
+    several places chain errors in circles.
     """
-    while error is not None:
-        if isinstance(error, OSError) and (error.errno in _FULL or f"errno = {errno.ENOSPC}" in str(error)):
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        found = left.pop()
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        if (isinstance(found, OSError) and found.errno in _FULL) or f"errno = {errno.ENOSPC}," in str(found):
             return True
-        error = error.__cause__ or error.__context__
+        left += found.__cause__, found.__context__
     return False
 
 

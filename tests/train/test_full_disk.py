@@ -100,7 +100,7 @@ def test_a_model_is_saved_once_there_is_room(disk: Path, start_on_disk: Start) -
     assert not [path for path in run.folder.iterdir() if path.name.endswith(".tmp")]
 
 
-def test_a_person_who_does_not_want_to_wait_ends_the_run(disk: Path, start: Start) -> None:
+def test_a_person_who_does_not_want_to_wait_ends_the_run(disk: Path, start_on_disk: Start) -> None:
     process = start_on_disk("--set", "phase.head.epochs=2000", "--set", "evaluate.every=1000000")
     run = wait_for(lambda: find_run(disk, trains), process)
     assert run is not None
