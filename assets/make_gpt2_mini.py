@@ -72,7 +72,7 @@ Batch = tuple[dict[str, npt.NDArray[np.int32]], npt.NDArray[np.int32]]
 
 def reviews() -> list[str]:
     """The 25,000 IMDB rows as they stand in the file: 13 MB to fetch the first time, kept in ftapp's cache."""
-    with downloads.artifact(Artifact.parse(DATA)).open(encoding="utf-8", newline="") as file:
+    with downloads.fetch_artifact(Artifact.parse(DATA)).open(encoding="utf-8", newline="") as file:
         return [row["text"] for row in csv.DictReader(file) if row["source"] == "imdb"]
 
 

@@ -75,7 +75,7 @@ def measure_transformers(args: argparse.Namespace, *, bfloat16: bool) -> Figures
 
     recipe = loaded(args)
     phase = recipe.phase[0]
-    folder = downloads.artifact(Artifact.parse(recipe.model.preset))
+    folder = downloads.fetch_artifact(Artifact.parse(recipe.model.preset))
     splits = data.load(recipe.data, recipe.task, recipe.seed)
     tokenizer = BertTokenizerFast.from_pretrained(folder)
 

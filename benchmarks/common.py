@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common import user_folders
-from ftapp.common.processes import python_module
+from ftapp.common.processes import make_module_command
 from ftapp.freezing import feature_cache
 from ftapp.models import backend
 from ftapp.runs.event_reader import read
@@ -140,7 +140,7 @@ def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent
     ftapp keeps what frozen layers give on disk, for later runs too. Here no run finds what another has kept.
     """
     environment = os.environ | {"FTAPP_CACHE": str(_without_features(scratch))}
-    command = python_module("ftapp.cli.app", "run", str(recipe), "--json", "--runs-dir", str(scratch / "runs"))
+    command = make_module_command("ftapp.cli.app", "run", str(recipe), "--json", "--runs-dir", str(scratch / "runs"))
     done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(f"ftapp failed with exit code {done.returncode}")

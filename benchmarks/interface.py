@@ -31,7 +31,7 @@ from pathlib import Path
 
 import common
 from common import Figures, Rounds
-from ftapp.common.processes import python_module
+from ftapp.common.processes import make_module_command
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import DataLoaded, Evaluated, Event, ModelBuilt, PhaseStarted, RunEnded, RunStarted, Stepped
 from ftapp.runs.run_folder import Run
@@ -127,7 +127,7 @@ def measure_paint(args: argparse.Namespace) -> Figures:
     begun = time.perf_counter()
     process, terminal = pty.fork()
     if not process:
-        os.execvpe(sys.executable, python_module("ftapp"), environment)
+        os.execvpe(sys.executable, make_module_command("ftapp"), environment)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _SIZE[1], _SIZE[0], 0, 0))
     shown, answered = b"", False
     while not all(name in shown for name in _LISTED) and select.select([terminal], [], [], 30)[0]:

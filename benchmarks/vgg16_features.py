@@ -249,7 +249,7 @@ def torch_base() -> Any:
     from ftapp.common.package_uri import Artifact
 
     parameters: dict[tuple[int, int], dict[int, Any]] = {}
-    for tensor in onnx.load(str(downloads.artifact(Artifact.parse(PRESET)))).graph.initializer:
+    for tensor in onnx.load(str(downloads.fetch_artifact(Artifact.parse(PRESET)))).graph.initializer:
         if match := re.search(r"block(\d)_conv(\d)", tensor.name):
             value = torch.from_numpy(numpy_helper.to_array(tensor).copy())
             parameters.setdefault((int(match[1]), int(match[2])), {})[value.ndim] = value

@@ -109,30 +109,30 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[Note, ...]
 
 
-def recipe_for(name: str | None, source: str | None) -> str:
+def choose_recipe(name: str | None, source: str | None) -> str:
     """The recipe whose pretrained model is asked about a source: the one that is named, else the one for its kind.
 
     Raises RecipeError where neither tells it.
     """
     if name is not None:
         if name not in recipes.bundled() and (given := sources.guess(name)):
-            raise _refused("", f"'{name}' is data and no recipe; name them as --source {shlex.quote(given)}")
+            raise _refuse("", f"'{name}' is data and no recipe; name them as --source {shlex.quote(given)}")
         return name
     if source is None:
-        raise _refused("", "advice is about a source or a recipe; got neither; for example --source folder:photos")
+        raise _refuse("", "advice is about a source or a recipe; got neither; for example --source folder:photos")
     try:
         kind = sources.parse(sources.resolve(source)).kind
     except ValueError as error:
-        raise _refused("--source", str(error)) from error
+        raise _refuse("--source", str(error)) from error
     if kind == "texts":
-        raise _refused("--source", f"advice is for classes, which plain texts do not have; got '{source}'; {_LM}")
+        raise _refuse("--source", f"advice is for classes, which plain texts do not have; got '{source}'; {_LM}")
     if kind == "any":
         choices = " or ".join(f"'ftapp advise {base} --source {source}'" for base in _BASES.values())
-        raise _refused("--source", f"a tfds: source holds images or texts, and a recipe says which: {choices}")
+        raise _refuse("--source", f"a tfds: source holds images or texts, and a recipe says which: {choices}")
     return _BASES[kind]
 
 
-def asked(name: str, source: str | None, profile: str | None, overrides: Sequence[str]) -> Recipe:
+def load_asked(name: str, source: str | None, profile: str | None, overrides: Sequence[str]) -> Recipe:
     """The recipe whose pretrained model is asked about a source, or about the recipe's own where it is None.
 
     Raises RecipeError when it is not valid or has no classes.
@@ -140,7 +140,7 @@ def asked(name: str, source: str | None, profile: str | None, overrides: Sequenc
     given = [*overrides, *([f"data.source={source}"] if source is not None else [])]
     resolved = recipes.load(recipes.find(name), profile, given)
     if TASKS[resolved.task].labels != "classes":
-        raise _refused("", f"advice is for classifiers; the task of '{name}' is '{resolved.task}'; {_LM}")
+        raise _refuse("", f"advice is for classifiers; the task of '{name}' is '{resolved.task}'; {_LM}")
     return resolved
 
 
@@ -149,43 +149,43 @@ _LM = "of language models, 'ftapp run gpt2-full gpt2-targeted' and 'ftapp compar
 
 def advise(recipe: Recipe, survey: Survey, profile: str | None = None) -> Advice:
     """The strategy for a recipe's data. profile: of the recipes that are advised, where they have one of that name."""
-    size, how_large = _size(survey)
-    fit, how_similar = _fit(survey)
+    size, how_large = _judge_size(survey)
+    fit, how_similar = _judge_fit(survey)
     taken: Literal["similar", "different"] = "different" if fit == "different" else "similar"
-    best = _course(size, taken, recipe, survey, profile)
+    best = _recommend(size, taken, recipe, survey, profile)
     others = []
     if fit == "unclear":
         best = msgspec.structs.replace(best, reason=f"{best.reason} {_SAFER}")
         if len(survey.probes) > 1:
-            others.append(_course(size, "different", recipe, survey, profile))
-    if LARGE / _NEAR <= typical(survey) < LARGE * _NEAR:
-        others.append(_course("small" if size == "large" else "large", taken, recipe, survey, profile))
+            others.append(_recommend(size, "different", recipe, survey, profile))
+    if LARGE / _NEAR <= count_typical(survey) < LARGE * _NEAR:
+        others.append(_recommend("small" if size == "large" else "large", taken, recipe, survey, profile))
     return Advice(
         size=size,
         fit=fit,
         because=(how_large, how_similar),
         best=best,
         others=tuple(other for other in others if other.recipe != best.recipe),
-        notes=tuple(_notes(recipe, survey, fit, best)),
+        notes=tuple(_list_caveats(recipe, survey, fit, best)),
     )
 
 
-def typical(survey: Survey) -> int:
+def count_typical(survey: Survey) -> int:
     """Training examples of the median class; of the smaller one of two."""
     return sorted(survey.counts)[(len(survey.counts) - 1) // 2]
 
 
-def _size(survey: Survey) -> tuple[Size, str]:
-    count = typical(survey)
+def _judge_size(survey: Survey) -> tuple[Size, str]:
+    count = count_typical(survey)
     size: Size = "large" if count >= LARGE else "small"
     what = f"the smaller class has {count:,}" if len(survey.classes) == 2 else f"the median class has {count:,}"
     return size, f"{size}: {what} examples to train on; from about {LARGE:,} on, data are large"
 
 
-def _fit(survey: Survey) -> tuple[Fit, str]:
+def _judge_fit(survey: Survey) -> tuple[Fit, str]:
     if len(survey.probes) < 2:
         return "unclear", "not known: the blocks of this pretrained model cannot be read one by one"
-    last, best = survey.probes[-1], _best_earlier(survey)
+    last, best = survey.probes[-1], _find_best_earlier(survey)
     if best.lead[0] > 0:
         return "different", (
             f"different: {best.right:.1%} of a sample is told right by {best.block}'s features and {last.right:.1%} by "
@@ -202,7 +202,7 @@ def _fit(survey: Survey) -> tuple[Fit, str]:
     )
 
 
-def _best_earlier(survey: Survey) -> Probe:
+def _find_best_earlier(survey: Survey) -> Probe:
     """The earlier block that surely leads the last one. If none does, the one with most right answers.
 
     Of equals it is the later one.
@@ -220,12 +220,12 @@ def format_lead(probe: Probe) -> str:
     return f"{100 * probe.lead[0]:+.1f} to {100 * probe.lead[1]:+.1f}"
 
 
-def _course(
+def _recommend(
     size: Size, fit: Literal["similar", "different"], recipe: Recipe, survey: Survey, profile: str | None
 ) -> Recommendation:
     if TASKS[recipe.task].inputs == "images":
         strategy, name, reason = _IMAGES[size, fit]
-        if name == "vgg16-early-layers" and survey.probes and _best_earlier(survey).layer is None:
+        if name == "vgg16-early-layers" and survey.probes and _find_best_earlier(survey).layer is None:
             strategy, name, reason = _INNER
     else:
         strategy, name, reason = _TEXTS[size, fit]
@@ -234,15 +234,15 @@ def _course(
     path = recipes.bundled()[name]
     used = profile if profile in recipes.profiles(path) else None
     base = recipes.load(path, used)
-    changes = {key: _value(recipe, key) for key in _KEPT if _value(recipe, key) != _value(base, key)}
+    changes = {key: _get_value(recipe, key) for key in _KEPT if _get_value(recipe, key) != _get_value(base, key)}
     if base.data.limit is not None and base.data.limit < survey.examples:
         changes["data.limit"] = None
     for key in ("data.validation", "data.test"):
-        if 1 <= _value(base, key) > _TEST * survey.examples:
+        if 1 <= _get_value(base, key) > _TEST * survey.examples:
             changes[key] = _TEST
     features = None
     if name == "vgg16-early-layers" and len(survey.probes) > 1:
-        features = _best_earlier(survey).layer
+        features = _find_best_earlier(survey).layer
         reason = reason.format(features)
     if TASKS[recipe.task].inputs == "images" and base.model.features != features:
         changes["model.features"] = features
@@ -319,7 +319,7 @@ _UNREAD = (
 )
 
 
-def _notes(recipe: Recipe, survey: Survey, fit: Fit, best: Recommendation) -> list[Note]:
+def _list_caveats(recipe: Recipe, survey: Survey, fit: Fit, best: Recommendation) -> list[Note]:
     notes: list[Note] = []
     top = max((probe.right for probe in survey.probes), default=1.0)
     if top < survey.guessing + 2 * (survey.guessing * (1 - survey.guessing) / survey.sample) ** 0.5:
@@ -374,12 +374,12 @@ def with_all_data(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": every})
 
 
-def _value(recipe: Recipe, key: str) -> Any:
+def _get_value(recipe: Recipe, key: str) -> Any:
     found: Any = recipe
     for part in key.split("."):
         found = getattr(found, part)
     return found
 
 
-def _refused(key: str, message: str) -> RecipeError:
+def _refuse(key: str, message: str) -> RecipeError:
     return RecipeError([Problem("", key, message)])

@@ -100,7 +100,7 @@ def _compare_losses(found: Comparison, a: Arm, b: Arm) -> None:
 def _compare_times(found: Comparison, a: Arm, b: Arm) -> None:
     """Add which share of the training time B saves, where the times are comparable."""
     pairs = list(zip(a.records, b.records, strict=True))
-    if reason := next((why for pair in pairs if (why := _other_machine(*pair))), None):
+    if reason := next((why for pair in pairs if (why := _explain_other_machine(*pair))), None):
         found.reasons["saved"] = reason
         return
     timed = [pair_times(*pair) for pair in pairs]
@@ -110,7 +110,7 @@ def _compare_times(found: Comparison, a: Arm, b: Arm) -> None:
         return
     found.saved = statistics.estimate_time_saved(timed, count_preparation(a, b))
     verdict = verdicts.describe_time_saved(a.name, b.name, found.saved)
-    if crowding := _crowding(pairs):
+    if crowding := _describe_crowding(pairs):
         caveat = found.caveats["saved"] = f"{crowding}, so it is only roughly right"
         verdict = f"{verdict} {caveat[:1].upper()}{caveat[1:]}."
     found.verdicts.append(verdict)
@@ -145,9 +145,9 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]]) 
         found.verdicts.append(verdict)
 
 
-def _other_machine(a: Record, b: Record) -> str | None:
+def _explain_other_machine(a: Record, b: Record) -> str | None:
     """Why the times of two runs cannot be compared; None when they can."""
-    if max(_together(a), _together(b)) > 1:
+    if max(_count_together(a), _count_together(b)) > 1:
         return "the runs went on beside others, which took turns at the machine (--jobs)"
     for name in ("processor", "cores", "platform"):
         if a.facts.get(name) != b.facts.get(name):
@@ -155,7 +155,7 @@ def _other_machine(a: Record, b: Record) -> str | None:
     return None
 
 
-def _crowding(pairs: Sequence[tuple[Record, Record]]) -> str | None:
+def _describe_crowding(pairs: Sequence[tuple[Record, Record]]) -> str | None:
     """What others computed while the runs trained, where it was enough to tell on their times; None where not."""
     shares = [
         [max((phase.others for each in pair for phase in each.history.ended_phases), default=0.0) for pair in sides]
@@ -167,7 +167,7 @@ def _crowding(pairs: Sequence[tuple[Record, Record]]) -> str | None:
     return "other processes took {:.0%} and {:.0%} of the cores' time while the runs trained".format(*most)
 
 
-def _together(one: Record) -> int:
+def _count_together(one: Record) -> int:
     """How many runs of its experiment went on at once."""
     jobs = one.facts.get("jobs", 1)
     return jobs if isinstance(jobs, int) else 1

@@ -99,12 +99,12 @@ def _check(finding: Finding, arms: Mapping[str, Arm]) -> Row:
         return Row(finding, None, "not measured", note)
     found = measure(finding, arm, against)
     if found is None:
-        return Row(finding, None, "not measured", _why_not(finding, arm, against))
+        return Row(finding, None, "not measured", _explain_missing(finding, arm, against))
     caveat = compare.compare_arms(against, arm).caveats.get("saved") if finding.measure == "time-saved" else None
-    return Row(finding, found, holds(finding, found), caveat)
+    return Row(finding, found, judge(finding, found), caveat)
 
 
-def _why_not(finding: Finding, arm: Arm, against: Arm) -> str:
+def _explain_missing(finding: Finding, arm: Arm, against: Arm) -> str:
     """Why runs that came to their end do not show a finding."""
     match finding.measure:
         case "loss" | "variance" | "early-variance" | "time-saved":
@@ -125,7 +125,7 @@ def _why_not(finding: Finding, arm: Arm, against: Arm) -> str:
             return "no phase began"
 
 
-def holds(finding: Finding, found: Interval) -> str:
+def judge(finding: Finding, found: Interval) -> str:
     """Whether an interval lies within the finding's bounds: yes, no where it lies outside, else 'cannot be told'."""
     low = -math.inf if finding.at_least is None else finding.at_least
     high = math.inf if finding.at_most is None else finding.at_most
@@ -156,11 +156,11 @@ def measure(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
             pairs = pair_losses(against, arm)
             return statistics.estimate_variance_ratio(pairs) if pairs else None
         case "drift":
-            return _drift(arm, against)
+            return _compare_drift(arm, against)
         case "drift-course":
-            return _course(arm)
+            return _measure_course(arm)
         case "common-tokens":
-            return _gain(arm)
+            return _measure_gain(arm)
         case "accuracy-after":
             assert finding.step is not None
             return _proportion_after(arm, finding.measure.removesuffix("-after"), finding.step)
@@ -169,7 +169,7 @@ def measure(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
             return None if share is None else Interval(share, share, share)
 
 
-def _changes(one: Record, only: set[str] | None = None) -> dict[float, float]:
+def _average_changes(one: Record, only: set[str] | None = None) -> dict[float, float]:
     """The mean change of the layers in a step, by the step."""
     layers, steps, values = collect_drift(one.history, "last_step")
     kept = [index for index, name in enumerate(layers) if only is None or name in only]
@@ -177,11 +177,11 @@ def _changes(one: Record, only: set[str] | None = None) -> dict[float, float]:
     return {float(step): float(mean) for step, mean in zip(steps, means, strict=True) if mean > 0}
 
 
-def _drift(arm: Arm, against: Arm) -> Interval | None:
+def _compare_drift(arm: Arm, against: Arm) -> Interval | None:
     ratios: list[Series] = []
     for one, other in zip(arm.records, against.records, strict=True):
         shared = set.intersection(*(set(collect_drift(each.history, "last_step")[0]) for each in (one, other)))
-        ours, theirs = _changes(one, shared), _changes(other, shared)
+        ours, theirs = _average_changes(one, shared), _average_changes(other, shared)
         steps = sorted(ours.keys() & theirs.keys())
         if len(steps) < statistics.FEWEST:
             return None
@@ -191,8 +191,8 @@ def _drift(arm: Arm, against: Arm) -> Interval | None:
     )
 
 
-def _course(arm: Arm) -> Interval | None:
-    repeats = [np.log([value for _, value in sorted(_changes(each).items())]) for each in arm.records]
+def _measure_course(arm: Arm) -> Interval | None:
+    repeats = [np.log([value for _, value in sorted(_average_changes(each).items())]) for each in arm.records]
     if min(map(len, repeats)) < 3 * statistics.FEWEST:
         return None
 
@@ -204,7 +204,7 @@ def _course(arm: Arm) -> Interval | None:
     return statistics.exponentiate(statistics.estimate_interval(fall, [each[None] for each in repeats]))
 
 
-def _gain(arm: Arm) -> Interval | None:
+def _measure_gain(arm: Arm) -> Interval | None:
     gains = [measure_token_share_gain(each) for each in arm.records]
     known = [gain for gain in gains if gain is not None]
     if len(known) >= statistics.SEEDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ftapp.common.formatting import duration
+from ftapp.common.formatting import format_duration
 
 
 def describe_test(result: Mapping[str, Any]) -> list[str]:
@@ -16,7 +16,8 @@ def describe_test(result: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{name_phase(result)}: range test with {result['optimizer']}, batches of {result['batch_size']}, "
         f"{result['precision']}",
-        f"{len(rates)} of {result['steps']} steps {spread}{ends[result['ended']]}; {duration(result['seconds'])}",
+        f"{len(rates)} of {result['steps']} steps {spread}{ends[result['ended']]}; "
+        f"{format_duration(result['seconds'])}",
     ]
     if before := result["trained_before"]:
         lines.append(f"It starts from the weights that a run has by then: {' and '.join(before)} trained first.")

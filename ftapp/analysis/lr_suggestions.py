@@ -120,17 +120,21 @@ class Advice:
 
 def advise(curve: Curve, own: float) -> Advice:
     """The rules' suggestions for a curve that has ended, and one to take: the middle one. own: the recipe's rate."""
-    sentences = _unsuited(curve)
+    sentences = _list_unsuited(curve)
     if sentences:
         return Advice([], None, sentences)
     suggestions = [
-        Suggestion("steep", _steep(curve), "where the smoothed loss falls fastest (Smith 2015; fastai's steep)"),
-        Suggestion("minimum", _minimum(curve), "a tenth of the rate of the lowest smoothed loss (fastai's minimum)"),
-        Suggestion("valley", _valley(curve), "in the middle of the longest fall (ESRapid; fastai's valley)"),
+        Suggestion(
+            "steep", _suggest_steepest(curve), "where the smoothed loss falls fastest (Smith 2015; fastai's steep)"
+        ),
+        Suggestion(
+            "minimum", _suggest_minimum(curve), "a tenth of the rate of the lowest smoothed loss (fastai's minimum)"
+        ),
+        Suggestion("valley", _suggest_valley(curve), "in the middle of the longest fall (ESRapid; fastai's valley)"),
     ]
     low, middle, high = sorted(suggestion.rate for suggestion in suggestions)
     rate = float(f"{middle:.1e}")
-    sentences = [f"Take {rate:g}, the middle of what the rules suggest. {_compared(own, rate, low, high)}"]
+    sentences = [f"Take {rate:g}, the middle of what the rules suggest. {_compare_rates(own, rate, low, high)}"]
     if high > _APART * low:
         sentences.append(
             f"The rules disagree widely, from {low:.2g} to {high:.2g}: take it as an order of magnitude, and look at "
@@ -138,12 +142,12 @@ def advise(curve: Curve, own: float) -> Advice:
         )
     if curve.ended == "steps" and curve.lowest >= curve.steps - 1 - curve.steps // _REACH:
         sentences.append(f"The loss was still falling at the last rate, {curve.rates[-1]:.2g}; try a higher --to.")
-    if (limit := _limit(curve)) is not None and own >= limit:
+    if (limit := _find_limit(curve)) is not None and own >= limit:
         sentences.append(f"The recipe's own rate is too high here: from {limit:.2g} on the loss was above its start.")
     return Advice(suggestions, rate, sentences)
 
 
-def window(losses: Sequence[float], smoothed: Sequence[float]) -> tuple[float, float]:
+def choose_window(losses: Sequence[float], smoothed: Sequence[float]) -> tuple[float, float]:
     """The losses between which a curve is worth looking at: what comes before its lowest point, and some room above.
 
     A loss that has diverged would press all of it flat.
@@ -154,7 +158,7 @@ def window(losses: Sequence[float], smoothed: Sequence[float]) -> tuple[float, f
     return (max(0.0, low - room / 2) if low >= 0 else low - room / 2), high + room
 
 
-def _unsuited(curve: Curve) -> list[str]:
+def _list_unsuited(curve: Curve) -> list[str]:
     """Why a curve suggests nothing; empty where it does."""
     if len(curve.losses) < curve.settling + 5:
         where = f"at a rate of {curve.rates[-1]:.2g}" if curve.rates else "at the first step"
@@ -169,7 +173,7 @@ def _unsuited(curve: Curve) -> list[str]:
     return [f"{told} {hint}"]
 
 
-def _compared(own: float, rate: float, low: float, high: float) -> str:
+def _compare_rates(own: float, rate: float, low: float, high: float) -> str:
     if low <= own <= high:
         return f"The recipe's own, {own:g}, lies between them: either will do."
     factor = own / rate
@@ -177,13 +181,13 @@ def _compared(own: float, rate: float, low: float, high: float) -> str:
     return f"The recipe's own, {own:g}, is {way}."
 
 
-def _limit(curve: Curve) -> float | None:
+def _find_limit(curve: Curve) -> float | None:
     """The rate after which the smoothed loss rose above that of the start, or was not finite; None if it never was."""
     above = [index for index in range(curve.lowest, len(curve.smoothed)) if curve.smoothed[index] > curve.start]
     return curve.centers[above[0]] if above else curve.rates[-1] if curve.ended == "not finite" else None
 
 
-def _steep(curve: Curve) -> float:
+def _suggest_steepest(curve: Curve) -> float:
     """The rate at which the smoothed loss falls fastest over the rate's logarithm, before its lowest point.
 
     The slope is that over some steps to either side, since from one step to the next it is mostly noise.
@@ -198,23 +202,23 @@ def _steep(curve: Curve) -> float:
     return curve.centers[min(slopes, key=slopes.__getitem__)]
 
 
-def _minimum(curve: Curve) -> float:
+def _suggest_minimum(curve: Curve) -> float:
     return curve.centers[curve.lowest] / 10
 
 
-def _valley(curve: Curve) -> float:
+def _suggest_valley(curve: Curve) -> float:
     """The rate in the middle of the longest valley.
 
     The valley is the stretch that ends with the longest decreasing subsequence of the smoothed losses and is as many
     steps long.
     """
     losses = curve.smoothed[curve.settling :]
-    lengths = _decreasing(losses)
+    lengths = _find_decreasing(losses)
     end = max(range(len(losses)), key=lengths.__getitem__)
     return curve.centers[curve.settling + end - lengths[end] // 2]
 
 
-def _decreasing(values: Sequence[float]) -> list[int]:
+def _find_decreasing(values: Sequence[float]) -> list[int]:
     """How long the longest decreasing subsequence is that ends with each value."""
     lengths: list[int] = []
     for index, value in enumerate(values):

@@ -19,10 +19,10 @@ def pair_losses(a: Arm, b: Arm) -> list[tuple[Series, Series]]:
     pairs = list(zip(a.records, b.records, strict=True))
     if any(explain_other_batches(*pair) for pair in pairs):
         return []
-    return [_same_steps(one.column("loss"), other.column("loss")) for one, other in pairs]
+    return [_cut_to_same_steps(one.column("loss"), other.column("loss")) for one, other in pairs]
 
 
-def _same_steps(a: Series, b: Series) -> tuple[Series, Series]:
+def _cut_to_same_steps(a: Series, b: Series) -> tuple[Series, Series]:
     n = min(len(a), len(b))
     return a[:n], b[:n]
 
@@ -33,16 +33,16 @@ def pair_times(a: Record, b: Record) -> tuple[Series, Series]:
     Where one came to its end with fewer steps than the other, both are divided into as many stretches of equal length.
     """
     warm_a, warm_b = find_warm_steps(a), find_warm_steps(b)
-    if _lengths(a) == _lengths(b) and len(warm_a) == len(warm_b):
+    if _list_lengths(a) == _list_lengths(b) and len(warm_a) == len(warm_b):
         warm_a = warm_b = warm_a & warm_b
     seconds = a.column("seconds")[warm_a], b.column("seconds")[warm_b]
     if {a.status, b.status} != {"done"}:
-        return _same_steps(*seconds)
+        return _cut_to_same_steps(*seconds)
     fewer = min(map(len, seconds))
-    return _stretches(seconds[0], fewer), _stretches(seconds[1], fewer)
+    return _divide_stretches(seconds[0], fewer), _divide_stretches(seconds[1], fewer)
 
 
-def _stretches(seconds: Series, count: int) -> Series:
+def _divide_stretches(seconds: Series, count: int) -> Series:
     """The time of each of so many stretches of a course of steps, (count,); all of it together stays."""
     if len(seconds) == count:
         return seconds
@@ -51,7 +51,7 @@ def _stretches(seconds: Series, count: int) -> Series:
     return found
 
 
-def _lengths(one: Record) -> list[int]:
+def _list_lengths(one: Record) -> list[int]:
     return [phase.steps for phase in one.history.phases]
 
 

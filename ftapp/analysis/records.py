@@ -57,7 +57,7 @@ class Record:
 def read_record(run: Run, name: str | None = None) -> Record:
     """Read a run's files. name: what to call it, else its folder's name."""
     history = run.history()
-    return Record(name or run.folder.name, run, run.status(history), history, _settings(run), run.environment())
+    return Record(name or run.folder.name, run, run.status(history), history, _read_settings(run), run.environment())
 
 
 _LETTERED = re.compile(r"[A-Z] (?=.)")
@@ -77,7 +77,7 @@ def read_arms(found: Sequence[Run]) -> list[Arm]:
     Arms whose names begin with letters of their own, such as "A full" and "B targeted", keep these where they differ.
     """
     letters = string.ascii_uppercase
-    names = [_label(run) for run in found]
+    names = [_name_run(run) for run in found]
     own = [name[0] if _LETTERED.match(name) else "" for name in names]
     if "" in own or len(set(own)) < len(own):
         names = [
@@ -98,13 +98,13 @@ def read_experiment(experiment: Experiment) -> list[Arm]:
     return arms
 
 
-def _label(run: Run) -> str:
+def _name_run(run: Run) -> str:
     facts = run.environment()
     name: str = facts.get("arm") or facts.get("recipe") or run.folder.name
     return name
 
 
-def _settings(run: Run) -> dict[str, Any]:
+def _read_settings(run: Run) -> dict[str, Any]:
     try:
         raw = recipe.read(run.recipe_file)
     except RecipeError:
@@ -113,14 +113,14 @@ def _settings(run: Run) -> dict[str, Any]:
     if isinstance(phases, list):
         named = [phase for phase in phases if isinstance(phase, dict)]
         raw["phase"] = {str(phase.pop("name", index)): phase for index, phase in enumerate(named)}
-    return _flat(raw)
+    return _flatten(raw)
 
 
-def _flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tables.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= _flatten(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat
@@ -153,8 +153,8 @@ def measure_run(one: Record) -> dict[str, float | int | str | None]:
         "status": one.status,
         **{f"test_{name}": result.value(name) if result else None for name in in_order((*KNOWN, *history.metrics))},
         "trainable_share": history.trainable_share,
-        "token_share_before": _mean_share(history, 0),
-        "token_share_after": _mean_share(history, -1),
+        "token_share_before": _average_share(history, 0),
+        "token_share_after": _average_share(history, -1),
         "steps": len(history.steps),
         "seconds": history.ended.seconds if history.ended else None,
         **spent,
@@ -166,7 +166,7 @@ def measure_run(one: Record) -> dict[str, float | int | str | None]:
     }
 
 
-def _mean_share(history: History, place: int) -> float | None:
+def _average_share(history: History, place: int) -> float | None:
     if len(history.token_shares) < 2:
         return None
     known = [share for share in history.token_shares[place].shares if share is not None]

@@ -121,12 +121,12 @@ def estimate_interval(
             f"an interval is of one repeat or more, each (series, {FEWEST} steps or more); "
             f"got {[each.shape for each in repeats]}"
         )
-    repeats = [_thinned(each) for each in repeats]
+    repeats = [_thin(each) for each in repeats]
     values = np.array([float(statistic(each[None])[0]) for each in repeats])
     if len(values) >= SEEDS:
         return estimate_mean(values)
     random = np.random.default_rng(seed)
-    drawn, degrees = zip(*(_bootstrapped(statistic, each, level, random, draws) for each in repeats), strict=True)
+    drawn, degrees = zip(*(_bootstrap(statistic, each, level, random, draws) for each in repeats), strict=True)
     # The t interval with the bootstrap's standard error: quantiles of what is drawn cannot reach beyond a few blocks
     # (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5.3).
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, min(degrees)) * np.mean(drawn, axis=0).std())
@@ -142,26 +142,26 @@ def estimate_mean(values: Sequence[float] | Series) -> Interval:
     return Interval(mean, mean - half, mean + half, n, of_seeds=True)
 
 
-def _bootstrapped(
+def _bootstrap(
     statistic: Statistic, series: NDArray[np.float64], level: bool, random: np.random.Generator, draws: int
 ) -> tuple[NDArray[np.float64], float]:
     """The statistic of resampled series (draws,), and how many degrees of freedom these have."""
     n = series.shape[1]
-    fitted = 1 if level else _fitted(n)
-    trend = np.stack([_trend(each, fitted) for each in series])
+    fitted = 1 if level else _count_fitted(n)
+    trend = np.stack([_fit_trend(each, fitted) for each in series])
     rest = series - trend
     length = max(choose_block_length(each) for each in rest)
     blocks = n / length
     degrees = max(1.0, blocks - fitted)
     rest = rest * math.sqrt(blocks / degrees)
     drawn = [
-        statistic(trend + np.moveaxis(rest[:, _resampled(n, length, _DRAWN_AT_ONCE, random)], 0, 1))
+        statistic(trend + np.moveaxis(rest[:, _resample(n, length, _DRAWN_AT_ONCE, random)], 0, 1))
         for _ in range(draws // _DRAWN_AT_ONCE)
     ]
     return np.concatenate(drawn), degrees
 
 
-def _resampled(n: int, length: float, draws: int, random: np.random.Generator) -> NDArray[np.int64]:
+def _resample(n: int, length: float, draws: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Which steps take the places of all: int64 (draws, n), blocks of random length that wrap around the end."""
     begins = random.random((draws, n)) < 1 / length
     begins[:, 0] = True
@@ -172,19 +172,19 @@ def _resampled(n: int, length: float, draws: int, random: np.random.Generator) -
     return resampled
 
 
-def _fitted(n: int) -> int:
+def _count_fitted(n: int) -> int:
     """How many numbers the course of a series of n steps has."""
     return 1 + (_DEGREE if n >= _STEPS_OF_CUBIC else 1 if n >= 2 * _FEWEST_BLOCKS else 0)
 
 
-def _trend(series: Series, fitted: int) -> Series:
+def _fit_trend(series: Series, fitted: int) -> Series:
     """The course of a series: a cubic where it is long enough for one, else a straight line, or its mean."""
     basis = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(series)), fitted - 1)
     course: Series = basis @ np.linalg.lstsq(basis, series, rcond=None)[0]
     return course
 
 
-def _thinned(series: NDArray[np.float64]) -> NDArray[np.float64]:
+def _thin(series: NDArray[np.float64]) -> NDArray[np.float64]:
     """Means of neighbours where there are more steps than an interval needs; the last few may be left out."""
     together = -(-series.shape[1] // _LONGEST)
     kept = series.shape[1] // together * together
@@ -262,14 +262,14 @@ def estimate_variance_ratio(pairs: Sequence[tuple[Series, Series]], *, draws: in
         ratios: NDArray[np.float64] = np.divide(b, a, out=np.ones_like(a), where=(a > 0) & (b > 0))
         return np.log(ratios)
 
-    rests = [np.stack([_around(each) for each in pair]) for pair in pairs]
+    rests = [np.stack([_remove_trend(each) for each in pair]) for pair in pairs]
     return exponentiate(estimate_interval(logarithm, rests, level=True, draws=draws))
 
 
-def _around(series: Series) -> Series:
+def _remove_trend(series: Series) -> Series:
     """What a series deviates from its course, a cubic in each stretch, or less where there are few steps."""
     stretches = np.array_split(series, max(1, len(series) // _STRETCH))
-    return np.concatenate([each - _trend(each, 1 + min(_DEGREE, len(each) // 4)) for each in stretches])
+    return np.concatenate([each - _fit_trend(each, 1 + min(_DEGREE, len(each) // 4)) for each in stretches])
 
 
 def exponentiate(found: Interval) -> Interval:

@@ -44,23 +44,23 @@ _PENALTIES = np.logspace(-1, 5, 7)
 Flags = NDArray[np.bool_]
 
 
-def survey(recipe: Recipe, backbone: Any, preprocessor: Any, splits: Splits, progress: Progress) -> Survey:
+def survey_data(recipe: Recipe, backbone: Any, preprocessor: Any, splits: Splits, progress: Progress) -> Survey:
     """Measure a classification's training split. The same for the same data, model, seed and machine.
 
     Raises RecipeError when fewer than two classes have five training examples.
     """
-    chosen = _sample(splits)
+    chosen = _draw_sample(splits)
     labels = chosen.labels
-    read = _read(recipe, backbone, preprocessor, chosen, progress)
+    read = _read_features(recipe, backbone, preprocessor, chosen, progress)
     right: dict[str, Flags] = {}
     for number, (name, (_, values)) in enumerate(read.items()):
         progress("telling the classes apart by each block's features", number, len(read))
-        right[name] = _told_right(values, labels, recipe.seed)
+        right[name] = _classify(values, labels, recipe.seed)
     blocks = [name for name in read if name]
     last = blocks[-1] if blocks else ""
 
     def probe(name: str) -> Probe:
-        lead = _lead(right[name], right[last], max(1, len(blocks) - 1)) if name != last else (0.0, 0.0)
+        lead = _estimate_lead(right[name], right[last], max(1, len(blocks) - 1)) if name != last else (0.0, 0.0)
         layer = read[name][0]
         return Probe(block=name, layer=layer and layer.name, right=float(right[name].mean()), lead=lead)
 
@@ -80,7 +80,7 @@ def survey(recipe: Recipe, backbone: Any, preprocessor: Any, splits: Splits, pro
     )
 
 
-def _sample(splits: Splits, size: int = _SAMPLE) -> Subset:
+def _draw_sample(splits: Splits, size: int = _SAMPLE) -> Subset:
     """Some of the training examples, as many of each class as there are, up to a limit. Very rare classes are left out.
 
     A subset is in random order, so the first of a class are a sample of it.
@@ -97,7 +97,7 @@ def _sample(splits: Splits, size: int = _SAMPLE) -> Subset:
     return Subset(splits.train.examples, splits.train.indices[positions])
 
 
-def _read(
+def _read_features(
     recipe: Recipe, backbone: Any, preprocessor: Any, chosen: Subset, progress: Progress
 ) -> dict[str, tuple[Any, NDArray[np.float32]]]:
     """The layer and the features (examples, width) of each block, and under "" of what a classifier of texts reads.
@@ -106,7 +106,7 @@ def _read(
     """
     # A few families' blocks put out several tensors, and are not read.
     ends = {name: layer for name, layer in block_ends(backbone).items() if hasattr(layer.output, "shape")}
-    outputs = {name: _averaged(layer, backbone) for name, layer in ends.items()}
+    outputs = {name: _average_output(layer, backbone) for name, layer in ends.items()}
     whole = backbone.output
     if isinstance(whole, Mapping) and "pooled_output" in whole and ends:
         ends[""] = operation_of(whole["pooled_output"])
@@ -169,7 +169,7 @@ class _Inside(keras.Model):
         }
 
 
-def _averaged(layer: Any, backbone: Any) -> Any:
+def _average_output(layer: Any, backbone: Any) -> Any:
     """A block's output (batch, height, width, channels) or (batch, tokens, width) as (batch, width), float32."""
     name = f"average_{layer.name}"  # Keras counts names by threads, and this may be another one than built the backbone
     if len(layer.output.shape) == 4:
@@ -178,7 +178,7 @@ def _averaged(layer: Any, backbone: Any) -> Any:
     return keras.layers.GlobalAveragePooling1D(dtype="float32", name=name)(layer.output, mask=mask)
 
 
-def _told_right(features: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> Flags:
+def _classify(features: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> Flags:
     """Which examples a linear classifier tells right that was trained without them."""
     from sklearn.linear_model import RidgeClassifierCV
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -191,7 +191,7 @@ def _told_right(features: NDArray[np.float32], labels: NDArray[np.int32], seed: 
     return told
 
 
-def _lead(one: Flags, other: Flags, comparisons: int) -> tuple[float, float]:
+def _estimate_lead(one: Flags, other: Flags, comparisons: int) -> tuple[float, float]:
     """An interval for how much larger a share of the same examples is told right by one than by the other.
 
     Each of its ends holds for all of so many comparisons together, but for a risk of 5% (Bonferroni).

@@ -26,11 +26,11 @@ def describe_difference(a: str, b: str, what: str, found: Interval, *, digits: i
     low, high = (-found.high, -found.low) if lower else (found.low, found.high)
     bounds = f"95% interval {number(low)} to {number(high)}{unit}"
     if found.low == found.high == 0:
-        return f"{b} and {a} have the same {what} to the last digit{_where(found)}."
+        return f"{b} and {a} have the same {what} to the last digit{_scope(found)}."
     if found.contains(0):
-        return f"Which of {b} and {a} has the lower {what} cannot be told{_where(found)}: {bounds}, with zero inside."
+        return f"Which of {b} and {a} has the lower {what} cannot be told{_scope(found)}: {bounds}, with zero inside."
     way = "lower" if lower else "higher"
-    return f"{b} has a {way} {what} than {a}, by {number(abs(found.estimate))}{unit}{_where(found)} ({bounds})."
+    return f"{b} has a {way} {what} than {a}, by {number(abs(found.estimate))}{unit}{_scope(found)} ({bounds})."
 
 
 def describe_time_saved(a: str, b: str, found: Interval) -> str:
@@ -42,24 +42,24 @@ def describe_time_saved(a: str, b: str, found: Interval) -> str:
         bounds += ", without how a machine changes from run to run"
     if found.contains(0):
         return (
-            f"Whether {b} takes less time than {a} cannot be told{_where(found)}: r = {found.estimate:.0%}, {bounds}."
+            f"Whether {b} takes less time than {a} cannot be told{_scope(found)}: r = {found.estimate:.0%}, {bounds}."
         )
     if longer:
-        return f"{b} takes {-found.estimate:.0%} more training time than {a}{_where(found)} ({bounds})."
-    return f"{b} saves {found.estimate:.0%} of the training time of {a}{_where(found)} ({bounds})."
+        return f"{b} takes {-found.estimate:.0%} more training time than {a}{_scope(found)} ({bounds})."
+    return f"{b} saves {found.estimate:.0%} of the training time of {a}{_scope(found)} ({bounds})."
 
 
 def describe_variance(a: str, b: str, found: Interval) -> str:
     """Say in one sentence which arm's loss is steadier at the beginning. found: variance of B over that of A."""
     bounds = f"variance ratio {found.estimate:.2f}, 95% interval {found.low:.2f} to {found.high:.2f}"
     if found.contains(1):
-        return f"Whether {b} or {a} is steadier at the beginning cannot be told{_where(found)}: {bounds}."
+        return f"Whether {b} or {a} is steadier at the beginning cannot be told{_scope(found)}: {bounds}."
     return (
-        f"{b} is {'steadier' if found.high < 1 else 'less steady'} than {a} at the beginning{_where(found)} ({bounds})."
+        f"{b} is {'steadier' if found.high < 1 else 'less steady'} than {a} at the beginning{_scope(found)} ({bounds})."
     )
 
 
-def _where(found: Interval) -> str:
+def _scope(found: Interval) -> str:
     """Of what an interval speaks, in words."""
     if found.of_seeds:
         return f", over {found.repeats} seeds"

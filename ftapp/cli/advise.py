@@ -47,8 +47,8 @@ def advise(
     from ftapp.analysis import advice
 
     with refuse_bad_recipes():
-        name = advice.recipe_for(recipe_name, source)
-        asked = advice.asked(name, source, profile, overrides or [])
+        name = advice.choose_recipe(recipe_name, source)
+        asked = advice.load_asked(name, source, profile, overrides or [])
         from ftapp.cli import activity
 
         activity.check([advice.with_all_data(asked)])

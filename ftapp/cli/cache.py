@@ -41,7 +41,7 @@ def cache(
     columns = [Column("features of", 0, least=16, is_name=True), Column("size", 1, right=True), Column("used", 2)]
     print_table(
         columns,
-        [[e.label, formatting.size(e.size), formatting.when(e.used, time.time())] for e in entries],
+        [[e.label, formatting.format_size(e.size), formatting.format_moment(e.used, time.time())] for e in entries],
     )
     taken = sum(entry.size for entry in entries)
-    print_text(f"{formatting.size(taken)} of {formatting.size(limit)} in {features.folder()}")
+    print_text(f"{formatting.format_size(taken)} of {formatting.format_size(limit)} in {features.folder()}")

@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from ftapp.cli.fact_table import fact_table
 from ftapp.common import formatting
-from ftapp.common.formatting import class_counts, duration, flops, size
+from ftapp.common.formatting import format_class_counts, format_duration, format_flops, format_size
 
 
 @dataclass
@@ -32,7 +32,7 @@ def render_plan(plan: Mapping[str, Any]) -> Group:
     examples = ", ".join(f"{count:,} {name}" for name, count in plan["examples"].items())
     head = Text(f"{plan['precision']}: {plan['reason']}\nexamples: {examples}")
     if plan["classes"]:
-        head.append(f"\nclasses: {class_counts(plan['classes'], plan['counts'])}")
+        head.append(f"\nclasses: {format_class_counts(plan['classes'], plan['counts'])}")
     head.append("".join(f"\n{note}" for note in plan["data_notes"]))
     for each in plan["warnings"]:
         head.append(f"\ncaution: {each['says']}; {each['advice']}", "yellow")
@@ -41,7 +41,7 @@ def render_plan(plan: Mapping[str, Any]) -> Group:
 
 def _phase(phase: Mapping[str, Any]) -> list[Any]:
     trains = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train"
-    share = f"{trains}, R = {formatting.share(phase['trainable_share'])}"
+    share = f"{trains}, R = {formatting.format_share(phase['trainable_share'])}"
     tree = Tree(Text.assemble("\n", (f"phase {phase['name']}", "bold"), f": {share}"))
     top = _Node()
     for row in phase["layers"]:
@@ -56,15 +56,15 @@ def _phase(phase: Mapping[str, Any]) -> list[Any]:
     if "flops" in costs:
         saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
         parts = {name: costs[name] for name in ("weights", "gradients", "optimizer", "activations")}
-        listed = ", ".join(f"{name} {size(count)}" for name, count in parts.items())
-        rows["a step"] = flops(costs["flops"]) + (f", {saved:.0%} saved by the cache" if saved else "")
-        rows["memory"] = f"{size(sum(parts.values()))}: {listed}"
+        listed = ", ".join(f"{name} {format_size(count)}" for name, count in parts.items())
+        rows["a step"] = format_flops(costs["flops"]) + (f", {saved:.0%} saved by the cache" if saved else "")
+        rows["memory"] = f"{format_size(sum(parts.values()))}: {listed}"
     rows["cache"] = f"none: {cache['reason']}"
     if cache["cached"]:
-        rows["cache"] = f"{size(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
+        rows["cache"] = f"{format_size(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
     rows["time"] = (
-        f"about {duration(costs['seconds'])}: features {duration(costs['features_seconds'])}, "
-        f"a step {duration(costs['step_seconds'])}, an evaluation {duration(costs['evaluation_seconds'])}"
+        f"about {format_duration(costs['seconds'])}: features {format_duration(costs['features_seconds'])}, "
+        f"a step {format_duration(costs['step_seconds'])}, an evaluation {format_duration(costs['evaluation_seconds'])}"
     )
     return [tree, fact_table(rows)]
 

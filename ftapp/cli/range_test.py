@@ -10,7 +10,7 @@ from typing import Any
 from ftapp import recipe as recipes
 from ftapp.cli.ask_inspector import ask_inspector
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import Problem, RecipeError, nearest
+from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.recipe import Recipe
 from ftapp.recipe.base_rate import override
 from ftapp.rpc.inspector_client import InspectorClient
@@ -38,7 +38,7 @@ def load_recipe(path: Path, profile: str | None, overrides: Sequence[str], arm: 
         return recipes.load(path, profile, overrides)
     arms = recipes.load_experiment(path, profile, overrides).arms
     if arm not in arms:
-        choice = nearest(arm, arms) if arms else "this recipe has none"
+        choice = suggest_nearest(arm, arms) if arms else "this recipe has none"
         raise RecipeError([Problem("--arm", "", f"there is no arm '{arm}'; {choice}")])
     return arms[arm]
 
@@ -60,7 +60,7 @@ def check_arguments(recipe: Recipe, phase: str | None, rates: tuple[float, float
     """
     names, problems = [each.name for each in recipe.phase], []
     if phase is not None and phase not in names:
-        problems.append(Problem("--phase", "", f"there is no phase '{phase}'; {nearest(phase, names)}"))
+        problems.append(Problem("--phase", "", f"there is no phase '{phase}'; {suggest_nearest(phase, names)}"))
     for name, rate in zip(("--from", "--to"), rates, strict=True):
         if not (math.isfinite(rate) and rate > 0):
             problems.append(Problem(name, "", f"a learning rate is a number above 0; got {rate:g}"))

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp.analysis.lr_sentences import describe_test, describe_weights
-from ftapp.analysis.lr_suggestions import window
+from ftapp.analysis.lr_suggestions import choose_window
 from ftapp.common.dot_plot import DotPlot
-from ftapp.common.ticks import fit
+from ftapp.common.ticks import fit_axis
 
 _OWN, _TAKE, _SMOOTH, _RAW = "yellow", "bold green", "cyan", "dim"
 _WIDEST, _ROWS, _LABEL = 100, 12, 8  # cells of a plot, and of the labels beside it
@@ -53,7 +53,7 @@ def _plot(result: Mapping[str, Any], width: int) -> list[Text]:
     """The curve over the logarithm of the rate, with a letter below for each suggestion and for the recipe's rate."""
     curve = result["curve"]
     x, centers = [[math.log10(rate) for rate in curve[name]] for name in ("rates", "centers")]
-    y_axis = fit(*window(curve["losses"], curve["smoothed"]), _ROWS)
+    y_axis = fit_axis(*choose_window(curve["losses"], curve["smoothed"]), _ROWS)
     half_a_dot = (y_axis.high - y_axis.low) / (8 * _ROWS)
     y_range = y_axis.low + half_a_dot, y_axis.high - half_a_dot  # the centres of the lowest and of the highest dot
     canvas = DotPlot(max(20, width - _LABEL - 2), _ROWS, (x[0], x[-1]), y_range)
@@ -67,7 +67,7 @@ def _plot(result: Mapping[str, Any], width: int) -> list[Text]:
     if result["rate"] is not None:
         rules[canvas.column(math.log10(result["rate"]))] = _TAKE
     named = zip(y_axis.ticks, y_axis.labels(), strict=True)
-    labels = {_ROWS - 1 - y_axis.row(tick): label for tick, label in named}
+    labels = {_ROWS - 1 - y_axis.find_row(tick): label for tick, label in named}
     rows = [
         Text.assemble((labels.get(row, "").rjust(_LABEL), "dim"), (" ┤" if row in labels else " │"), line)
         for row, line in enumerate(canvas.text(rules))

@@ -113,9 +113,9 @@ def print_comparison(arms: Sequence[Arm]) -> None:
     from ftapp.report import comparison
 
     names = [arm.name for arm in arms]
-    tables.print_wrapped(["", *names], comparison.metric_rows(arms))
-    if rows := comparison.difference_rows(arms):
+    tables.print_wrapped(["", *names], comparison.list_metrics(arms))
+    if rows := comparison.list_differences(arms):
         tables.print_wrapped(["recipe", *names], rows)
     print()
-    for line in comparison.sentences(arms):
+    for line in comparison.list_sentences(arms):
         tables.print_text(line)

@@ -20,7 +20,7 @@ _CLASSES = 12  # whose recall the table tells
 
 def _proof_row(proof: dict[str, Any]) -> str:
     trained = proof["moved"] + len(proof["still"])
-    return formatting.freeze_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
+    return formatting.describe_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
 
 
 def _recall(found: Sequence[Recall]) -> str:
@@ -46,11 +46,11 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     if is_uneven(recalls):
         rows["found of each class"] = _recall(recalls)
     if outcome["classes"]:
-        rows["classes"] = formatting.class_counts(outcome["classes"], outcome["counts"])
+        rows["classes"] = formatting.format_class_counts(outcome["classes"], outcome["counts"])
     if outcome["data_notes"]:
         rows["data"] = "\n".join(outcome["data_notes"])
     rows |= {
-        f"R, phase {phase['name']}": f"{formatting.share(phase['trainable_share'])} of parameters train"
+        f"R, phase {phase['name']}": f"{formatting.format_share(phase['trainable_share'])} of parameters train"
         for phase in outcome["phases"]
     }
     rows |= {
@@ -67,7 +67,7 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         table.add_row(name, Text("\n".join(parts)))
     console.print(table)
     for each in outcome["warnings"]:
-        text = formatting.printable(f"warning: {each['says']}; {each['advice']}")
+        text = formatting.make_printable(f"warning: {each['says']}; {each['advice']}")
         console.print(Text(f"{text}\n", "yellow"), soft_wrap=True)
     for sample in outcome["samples"]:
         console.print(Text(f"after {sample['step']} steps: {sample['text']}\n"), soft_wrap=True)

@@ -26,8 +26,8 @@ def serve(
     Only who opens the printed address gets in: it holds a token, a new one each time or that of FTAPP_TOKEN.
     """
     from ftapp.cli.web import LOOPBACK, WebServer, chosen_token
-    from ftapp.common.processes import python_module
-    from ftapp.common.safe_files import reason
+    from ftapp.common.processes import make_module_command
+    from ftapp.common.safe_files import explain_error
 
     with refuse_bad_recipes():
         token = chosen_token()
@@ -37,10 +37,10 @@ def serve(
             "can be read on the way",
             file=sys.stderr,
         )
-    words = python_module("ftapp.cli.app")
+    words = make_module_command("ftapp.cli.app")
     words += ["--runs-dir", str(runs_dir.absolute())] if runs_dir else []
     words += ["--offline"] if offline else []
     try:
         WebServer(words, host, port, names or (), token).serve()
     except OSError as error:
-        refuse(f"{host}:{port} cannot be listened on: {reason(error)}")
+        refuse(f"{host}:{port} cannot be listened on: {explain_error(error)}")

@@ -58,10 +58,10 @@ def _restore(name: str, folder: Path) -> int:
 def _print_rows(rows: list[tuple[Deleted, int]]) -> None:
     columns = [Column("deleted run", 0, least=24, is_name=True), Column("when", 2), Column("size", 1, right=True)]
     cells = [
-        [found.folder.name, datetime.fromtimestamp(found.time).isoformat(" ", "minutes"), formatting.size(size)]
+        [found.folder.name, datetime.fromtimestamp(found.time).isoformat(" ", "minutes"), formatting.format_size(size)]
         for found, size in rows
     ]
     print_table(columns, cells)
     print()
-    total = formatting.size(sum(size for _, size in rows))
+    total = formatting.format_size(sum(size for _, size in rows))
     print_text(f"{total}; each is removed for good {trash.DAYS} days after")

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from ftapp.common import cache_folders
-from ftapp.common.errors import RunError, nearest, quote, shorten
+from ftapp.common.errors import RunError, quote, shorten, suggest_nearest
 from ftapp.common.package_uri import Artifact
 
 _CHUNK = 1 << 18
@@ -64,7 +64,7 @@ def unpack(archive: Path, spec: Artifact, folder: Path, limit: int = MAX_UNPACKE
     Raises RunError when it is absent, unsafe, larger than `limit` bytes or cannot be read; OSError when the folder
     cannot be written.
     """
-    for name, content in _contents(archive, spec, limit):
+    for name, content in _list_contents(archive, spec, limit):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
@@ -80,13 +80,13 @@ def is_unpacked(archive: Path, spec: Artifact, folder: Path) -> bool:
     checked. Raises RunError as `unpack` does.
     """
     try:
-        hashes = cache_folders.hashes(folder)
+        hashes = cache_folders.compute_hashes(folder)
     except OSError:
         return False
     if hashes and _read_record(archive, spec) == hashes:
         return True
     wanted: dict[str, str] = {}
-    for name, content in _contents(archive, spec, MAX_UNPACKED):
+    for name, content in _list_contents(archive, spec, MAX_UNPACKED):
         digest = hashlib.sha256()
         for chunk in content:
             digest.update(chunk)
@@ -115,14 +115,14 @@ def _is_wanted(name: str, spec: Artifact) -> bool:
     return name == spec.member or name.startswith(f"{spec.member}/")
 
 
-def _contents(archive: Path, spec: Artifact, limit: int) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _list_contents(archive: Path, spec: Artifact, limit: int) -> Iterator[tuple[str, Iterator[bytes]]]:
     """The members that `spec` names, each with its content in pieces. Raises RunError when there is none."""
     names: list[str] = []
     seen: set[str] = set()
     unpacked = 0
-    with _reading(spec):
+    with _explain_reading(spec):
         is_zip = zipfile.is_zipfile(archive)
-    for member, open_member in _members(archive, spec, is_zip=is_zip):
+    for member, open_member in _open_members(archive, spec, is_zip=is_zip):
         if len(names) < _NAMES and len(member.name) <= _MAX_PATH:
             names.append(member.name)
         unpacked += member.size if _is_wanted(member.name, spec) or not is_zip else 0
@@ -139,16 +139,18 @@ def _contents(archive: Path, spec: Artifact, limit: int) -> Iterator[tuple[str, 
         if member.name in seen:
             raise RunError(f"{spec.file} holds {shown} twice; each member of an archive has a name of its own")
         seen.add(member.name)
-        yield member.name, _pieces(open_member, spec)
+        yield member.name, _read_pieces(open_member, spec)
     if not seen:
-        raise RunError(f"there is no {quote(spec.member)} in {spec.file}; {nearest(spec.member, _with_folders(names))}")
+        raise RunError(
+            f"there is no {quote(spec.member)} in {spec.file}; {suggest_nearest(spec.member, _add_folders(names))}"
+        )
 
 
-def _pieces(open_member: Callable[[], IO[bytes]], spec: Artifact) -> Iterator[bytes]:
-    with _reading(spec):
+def _read_pieces(open_member: Callable[[], IO[bytes]], spec: Artifact) -> Iterator[bytes]:
+    with _explain_reading(spec):
         opened = open_member()
     while True:
-        with _reading(spec):
+        with _explain_reading(spec):
             piece = opened.read(_CHUNK)
         if not piece:
             return
@@ -156,7 +158,7 @@ def _pieces(open_member: Callable[[], IO[bytes]], spec: Artifact) -> Iterator[by
 
 
 @contextmanager
-def _reading(spec: Artifact) -> Iterator[None]:
+def _explain_reading(spec: Artifact) -> Iterator[None]:
     """Raises RunError in place of whatever reading an archive may raise."""
     try:
         yield
@@ -167,16 +169,16 @@ def _reading(spec: Artifact) -> Iterator[None]:
         ) from error
 
 
-def _with_folders(names: list[str]) -> list[str]:
+def _add_folders(names: list[str]) -> list[str]:
     parents = {str(parent) for name in names for parent in Path(name).parents[:_DEEP]} - {"."}
     return [*names, *sorted(parents)]
 
 
-def _members(archive: Path, spec: Artifact, *, is_zip: bool) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
+def _open_members(archive: Path, spec: Artifact, *, is_zip: bool) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
     """All members but folders, in their order, each with what opens it."""
-    walk = _zip_members(archive) if is_zip else _tar_members(archive)
+    walk = _open_zip(archive) if is_zip else _open_tar(archive)
     for _ in range(_MAX_MEMBERS):
-        with _reading(spec):
+        with _explain_reading(spec):
             found = next(walk, None)
         if found is None:
             return
@@ -184,22 +186,26 @@ def _members(archive: Path, spec: Artifact, *, is_zip: bool) -> Iterator[tuple[_
     raise RunError(f"{spec.file} has more than {_MAX_MEMBERS:,} members; at most so many are read")
 
 
-def _zip_members(archive: Path) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
+def _open_zip(archive: Path) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
             if info.is_dir():
                 continue
             kind = stat.S_IFMT(info.external_attr >> 16)
-            fault = "is encrypted" if info.flag_bits & 1 else _fault(info.filename, is_plain=kind in (0, stat.S_IFREG))
+            fault = (
+                "is encrypted"
+                if info.flag_bits & 1
+                else _describe_fault(info.filename, is_plain=kind in (0, stat.S_IFREG))
+            )
             member = _Member(posixpath.normpath(info.filename), fault, info.file_size)
             yield member, functools.partial(file.open, info)
 
 
-def _tar_members(archive: Path) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
+def _open_tar(archive: Path) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
     with tarfile.open(archive, mode="r:gz") as file:
         for info in file:
             if not info.isdir():
-                fault = _fault(info.name, is_plain=info.isreg())
+                fault = _describe_fault(info.name, is_plain=info.isreg())
                 member = _Member(posixpath.normpath(info.name), fault, info.size)
                 yield member, functools.partial(_extract, file, info)
 
@@ -211,7 +217,7 @@ def _extract(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     return opened
 
 
-def _fault(name: str, *, is_plain: bool) -> str:
+def _describe_fault(name: str, *, is_plain: bool) -> str:
     """Why a member cannot be unpacked, in words that follow its name; empty when it can."""
     if not is_plain:
         return "is a link or a device"

@@ -17,7 +17,7 @@ def keep(path: Path, content: bytes) -> None:
     """Keep a result. A cache that cannot be written is no error: it is worked out again next time."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, _checksum(content) + b"\n" + content)
+        replace_file(path, _compute_checksum(content) + b"\n" + content)
 
 
 def load(path: Path) -> bytes | None:
@@ -27,14 +27,14 @@ def load(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _log.warning("%s cannot be read: %s; what it kept is worked out anew", path, safe_files.reason(error))
+        _log.warning("%s cannot be read: %s; what it kept is worked out anew", path, safe_files.explain_error(error))
         return None
     checksum, _, content = kept.partition(b"\n")
-    if checksum == _checksum(content):
+    if checksum == _compute_checksum(content):
         return content
     _log.warning("%s is damaged (its checksum differs); what it kept is worked out anew", path)
     return None
 
 
-def _checksum(content: bytes) -> bytes:
+def _compute_checksum(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=16).hexdigest().encode()

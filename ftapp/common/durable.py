@@ -32,7 +32,7 @@ def replace_file(path: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         return
-    scratch = _scratch(path)
+    scratch = _name_scratch(path)
     try:
         with scratch.open("xb") as file:
             file.write(content)
@@ -46,7 +46,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def new_folder_in_place(path: Path) -> Iterator[Path]:
+def make_folder_in_place(path: Path) -> Iterator[Path]:
     """A scratch folder that becomes `path` when the context ends well, and is removed when it does not.
 
     Its parents are made if need be. The scratch is locked while its process lives; scratches for the same `path` that
@@ -54,8 +54,8 @@ def new_folder_in_place(path: Path) -> Iterator[Path]:
     and at the end where a folder that holds anything is at `path` already.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left(path)
-    scratch = _scratch(path)
+    _remove_leftovers(path)
+    scratch = _name_scratch(path)
     scratch.mkdir()
     lock = os.open(scratch, os.O_RDONLY)
     try:
@@ -74,7 +74,7 @@ def new_folder_in_place(path: Path) -> Iterator[Path]:
 
 def discard(path: Path) -> None:
     """Take a file or folder out of its place at once, and remove it as far as that is allowed. Raises OSError."""
-    scratch = _scratch(path)
+    scratch = _name_scratch(path)
     path.rename(scratch)
     if scratch.is_dir() and not scratch.is_symlink():
         shutil.rmtree(scratch, ignore_errors=True)
@@ -82,12 +82,12 @@ def discard(path: Path) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def _scratch(path: Path) -> Path:
+def _name_scratch(path: Path) -> Path:
     """A hidden name beside `path` that nobody else has."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def _remove_left(path: Path) -> None:
+def _remove_leftovers(path: Path) -> None:
     prefix, suffix = f".{path.name}.", ".tmp"
     for found in path.parent.iterdir():
         middle = found.name.removeprefix(prefix).removesuffix(suffix)

@@ -77,7 +77,7 @@ def shorten(message: str) -> str:
     return message if len(message) <= _LONGEST_MESSAGE else f"{message[:half]} … {message[-half:]}"
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def suggest_nearest(word: str, choices: Iterable[str]) -> str:
     """A clause that names the closest of `choices` to `word`, or all of them when none is close and they are few."""
     choices = list(dict.fromkeys(choices))
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5) if len(word) <= _LONGEST_WORD else []

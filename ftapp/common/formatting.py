@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A length of time, in two units at most: 40 ms, 0.4 s, 48 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if 0 < seconds < 0.1:
         return f"{seconds * 1000:.0f} ms"
@@ -21,7 +21,7 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def when(moment: float, now: float) -> str:
+def format_moment(moment: float, now: float) -> str:
     """A moment in local time, seen from `now`, both in seconds since the Unix epoch.
 
     For example 3 min ago, today 14:05, yesterday 09:30, Mon 14:05, 3 May 14:05, 2025-05-03.
@@ -43,7 +43,7 @@ def when(moment: float, now: float) -> str:
     return f"{then.day} {then:%b} {clock}" if then.year == today.year else f"{then:%Y-%m-%d}"
 
 
-def share(value: float) -> str:
+def format_share(value: float) -> str:
     """A share in percent, such as 31.9%, 0.032%, 99.98%, 100%.
 
     It has digits enough to tell a small share from none and a large one from all.
@@ -60,7 +60,7 @@ def share(value: float) -> str:
     return f"{percent:.3f}%" if percent < 0.1 else f"{percent:.2f}%" if percent < 1 else f"{percent:.1f}%"
 
 
-def size(count: float) -> str:
+def format_size(count: float) -> str:
     """A number of bytes: 512 B, 1.5 GiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
@@ -69,7 +69,7 @@ def size(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A loss or a rate in at most seven signs: 0.693, 12.3, 1234, 1.2e-05, nan."""
     if value != value or value in (float("inf"), float("-inf")):
         return str(value)
@@ -78,7 +78,7 @@ def number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def count(value: int) -> str:
+def format_count(value: int) -> str:
     """A number of parameters: 512, 22.7 M, 1.5 B."""
     for unit, size_of_unit in ((" B", 10**9), (" M", 10**6), (" k", 10**3)):
         if value >= size_of_unit:
@@ -89,7 +89,7 @@ def count(value: int) -> str:
 _CLASSES = 12  # named with their counts; of more, the fewest and the most
 
 
-def class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[int]]) -> str:
+def format_class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[int]]) -> str:
     """How many examples each class has in all splits together: neg 114, pos 114, nan 12.
 
     Of many classes, how many there are and which are the smallest and the largest; "" without classes.
@@ -99,7 +99,7 @@ def class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[int]]) ->
         counts: Examples of each class, in the order of `classes`, by the name of the split. Without them, the names
             alone are given.
     """
-    names = [short_name(name) for name in classes]
+    names = [shorten_name(name) for name in classes]
     totals = [sum(each) for each in zip(*counts.values(), strict=True)]
     if len(totals) != len(names):
         return ", ".join(names) if len(names) <= _CLASSES else f"{len(names)}, such as {', '.join(names[:3])}"
@@ -112,25 +112,25 @@ def class_counts(classes: Sequence[str], counts: Mapping[str, Sequence[int]]) ->
     return f"{len(names)}, {few:,} to {most:,} examples each; smallest {smallest} {few:,}, largest {largest} {most:,}"
 
 
-def quantity(number: int, noun: str) -> str:
+def format_quantity(number: int, noun: str) -> str:
     """A number of things: 1 file, 1,200 files. noun: in the singular, of a regular plural."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def list_names(names: Sequence[str], most: int = 3) -> str:
+def join_names(names: Sequence[str], most: int = 3) -> str:
     """The first names, and how many more there are: a, b, c and 4 more."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
-def short_name(name: str, longest: int = 40) -> str:
+def shorten_name(name: str, longest: int = 40) -> str:
     """A name in one line for a list of names: printable, cut where it is long, in quotes where it would mislead."""
-    shown = printable(name).replace("\n", "\u240a").replace("\t", "\u2409")
+    shown = make_printable(name).replace("\n", "\u240a").replace("\t", "\u2409")
     if len(shown) > longest:
         shown = f"{shown[: longest - 1]}…"
     return f"'{shown}'" if shown != shown.strip() or not shown or "," in shown or shown[-1].isdigit() else shown
 
 
-def freeze_proof(frozen: int, changed: int, moved: int, trained: int) -> str:
+def describe_proof(frozen: int, changed: int, moved: int, trained: int) -> str:
     """The result of a freeze proof in words.
 
     For example: all 26 frozen weights are bitwise as they were, all 14 that train moved.
@@ -141,13 +141,13 @@ def freeze_proof(frozen: int, changed: int, moved: int, trained: int) -> str:
     return f"{kept}, {'all' if moved == trained else f'{moved} of'} {trained} that train moved"
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """A text that is safe to show on a terminal. Lines and tabs stay.
 
     Characters that steer a terminal, change the direction of writing or hide text become visible signs. So do halves
     of characters, which no file can hold.
     """
-    return _STEERING.sub(_sign, text)
+    return _STEERING.sub(_choose_sign, text)
 
 
 def escape_unprintable(text: str) -> str:
@@ -163,9 +163,9 @@ def _escape(char: str) -> str:
     return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else ascii(char)[1:-1]
 
 
-def one_line(text: str) -> str:
+def make_one_line(text: str) -> str:
     """The same in one line, with single spaces."""
-    return printable(" ".join(text.split()))
+    return make_printable(" ".join(text.split()))
 
 
 # Control characters of both sets, marks and overrides of direction, invisible signs, tags, and lone surrogates. Joiners
@@ -176,14 +176,14 @@ _STEERING = re.compile(
 )
 
 
-def _sign(found: re.Match[str]) -> str:
+def _choose_sign(found: re.Match[str]) -> str:
     char = found[0]
     if ord(char) < 0x20:
         return chr(0x2400 + ord(char))
     return " " if char.isspace() else "\ufffd"
 
 
-def flops(count: float) -> str:
+def format_flops(count: float) -> str:
     """Floating-point operations, in three digits."""
     for unit in ("", "k", "M", "G", "T"):
         if count < 999.5 or unit == "T":

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ftapp.common.safe_files import reason
+from ftapp.common.safe_files import explain_error
 
 PICTURES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
@@ -101,25 +101,25 @@ def walk(folder: Path, report: Callable[[Path, str], None]) -> Iterator[Path]:
     report: is told of what cannot be read, with the reason: folders, links that lead nowhere or back, pipes and
     devices.
     """
-    yield from _walk(folder, report, _identities(folder.absolute().parents))
+    yield from _walk(folder, report, _identify(folder.absolute().parents))
 
 
 def find_broken(folder: Path) -> Iterator[tuple[Path, str]]:
     """What in a folder cannot be read, with the reason: links that lead nowhere or back, pipes and devices."""
-    within = _identities((folder.absolute(), *folder.absolute().parents))
-    return ((path, problem) for path in list_visible(folder) if (problem := _problem(path, within)))
+    within = _identify((folder.absolute(), *folder.absolute().parents))
+    return ((path, problem) for path in list_visible(folder) if (problem := _describe_problem(path, within)))
 
 
-def _identities(folders: Iterable[Path]) -> tuple[tuple[int, int], ...]:
+def _identify(folders: Iterable[Path]) -> tuple[tuple[int, int], ...]:
     return tuple((status.st_dev, status.st_ino) for status in map(Path.stat, folders))
 
 
-def _problem(path: Path, within: tuple[tuple[int, int], ...]) -> str:
+def _describe_problem(path: Path, within: tuple[tuple[int, int], ...]) -> str:
     """Why a file or folder cannot be read, "" where it can. within: identities of the folders around it."""
     try:
         status = path.stat()
     except OSError as error:
-        return _why_missing(path, error)
+        return _explain_missing(path, error)
     if stat.S_ISDIR(status.st_mode):
         back = (status.st_dev, status.st_ino) in within
         return "this link leads back to a folder that it lies in; remove it" if back else ""
@@ -131,11 +131,11 @@ def _walk(folder: Path, report: Callable[[Path, str], None], above: tuple[tuple[
         found = folder.stat()
         entries = list_visible(folder)
     except OSError as error:
-        report(folder, f"this folder cannot be read: {reason(error)}")
+        report(folder, f"this folder cannot be read: {explain_error(error)}")
         return
     within = (*above, (found.st_dev, found.st_ino))
     for path in entries:
-        if problem := _problem(path, within):
+        if problem := _describe_problem(path, within):
             report(path, problem)
         elif path.is_dir():
             yield from _walk(path, report, within)
@@ -166,9 +166,9 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _why_missing(path: Path, error: OSError) -> str:
+def _explain_missing(path: Path, error: OSError) -> str:
     if path.is_symlink() and error.errno == errno.ENOENT:
         return f"this link leads to '{path.readlink()}', which does not exist; remove it, or bring back its target"
     if error.errno == errno.ELOOP:
         return "this link leads to itself; remove it"
-    return f"this file cannot be read: {reason(error)}"
+    return f"this file cannot be read: {explain_error(error)}"

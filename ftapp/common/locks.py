@@ -12,7 +12,7 @@ from ftapp.common.safe_files import open_file
 
 
 @contextmanager
-def locked(path: Path, kind: int) -> Iterator[None]:
+def hold_lock(path: Path, kind: int) -> Iterator[None]:
     """While the context lasts the file `path` is locked, made if need be. kind: as in `fcntl.flock`.
 
     Another user's file is locked too, without being written to. Raises BlockingIOError as `fcntl.flock` does, OSError

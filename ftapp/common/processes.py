@@ -23,12 +23,12 @@ _OWN = os.path.dirname(
 _PATHS = ("PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
-def python_module(module: str, *arguments: str) -> list[str]:
+def make_module_command(module: str, *arguments: str) -> list[str]:
     """The command that runs a module with this Python, as `python -m` but without the current folder on its path."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
-def child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
+def make_child_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's variables for a child, and for whatever it starts itself, without paths to the current folder.
 
     added: variables that are put in their place or beside them.

@@ -28,7 +28,7 @@ _READING_ORDER = (
 )
 
 
-def resources(name: str) -> Path:
+def find_resources(name: str) -> Path:
     """The folder `recipes` or `assets`: inside the package when installed from a wheel, beside it in a checkout."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
@@ -36,6 +36,6 @@ def resources(name: str) -> Path:
 
 def bundled() -> dict[str, Path]:
     """The recipes that come with ftapp, by name, in the order in which a newcomer reads them; the lessons last."""
-    paths = {path.stem: path for path in sorted(resources("recipes").glob("*.toml"))}
+    paths = {path.stem: path for path in sorted(find_resources("recipes").glob("*.toml"))}
     order = {name: place for place, name in enumerate(_READING_ORDER)}
     return {name: paths[name] for name in sorted(paths, key=lambda name: order.get(name, len(order)))}

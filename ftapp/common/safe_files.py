@@ -63,17 +63,17 @@ def _wrap(descriptor: int, mode: Literal["rb", "ab"]) -> BinaryIO:
 
 def _check_kind(mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file")
+        raise OSError(errno.EINVAL, f"it is {_name_kind(mode)}, not a file")
 
 
-def _kind(mode: int) -> str:
+def _name_kind(mode: int) -> str:
     return _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
-def other_kind(path: Path) -> str | None:
+def name_other_kind(path: Path) -> str | None:
     """What a path is that is no regular file: a folder, a pipe, a device; None for a file. Raises OSError."""
     mode = path.stat().st_mode
-    return None if stat.S_ISREG(mode) else _kind(mode)
+    return None if stat.S_ISREG(mode) else _name_kind(mode)
 
 
 def is_file(path: Path) -> bool:
@@ -125,13 +125,13 @@ def read_object(path: Path, types: Mapping[str, Any]) -> tuple[dict[str, Any], s
     except FileNotFoundError:
         return {}, None
     except (OSError, *UNREADABLE) as error:
-        return {}, f"its {path.name} cannot be read: {reason(error)}"
+        return {}, f"its {path.name} cannot be read: {explain_error(error)}"
     problem = None
     for key in [key for key in types if key in found]:
         try:
             found[key] = msgspec.convert(found[key], types[key])
         except UNREADABLE as error:
-            problem = problem or f"its {path.name} is damaged: {key}: {reason(error)}"
+            problem = problem or f"its {path.name} is damaged: {key}: {explain_error(error)}"
             del found[key]
     return found, problem
 
@@ -145,7 +145,7 @@ def encode_line(value: Any) -> bytes:
         return text.encode("utf-8", "replace") + b"\n"
 
 
-def last_text(path: Path, size: int = 2**16) -> str:
+def read_last_text(path: Path, size: int = 2**16) -> str:
     """At most so many bytes at the end of a text, from the beginning of a line on. Raises OSError as `open_file`."""
     with open_file(path) as file:
         end = os.fstat(file.fileno()).st_size
@@ -156,7 +156,7 @@ def last_text(path: Path, size: int = 2**16) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def reason(error: BaseException) -> str:
+def explain_error(error: BaseException) -> str:
     """Why something could not be read, in a few words."""
     if isinstance(error, OSError):
         return error.strerror or str(error)

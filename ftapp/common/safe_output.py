@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from ftapp.common.formatting import printable
+from ftapp.common.formatting import make_printable
 
 
-class Screened:
+class ScreenedStream:
     """A stream in which escape sequences, and whatever else could mislead, are shown as visible signs.
 
     Args:
@@ -21,7 +21,7 @@ class Screened:
 
     def write(self, text: str) -> int:
         """Write a text that is safe to show."""
-        self.stream.write(printable(text))
+        self.stream.write(make_printable(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -37,11 +37,11 @@ def screen_output() -> None:
     """Screen all that this process prints from here on: errors, warnings and tracebacks of libraries too."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is not None and not isinstance(stream, Screened):
-            setattr(sys, name, Screened(stream))
+        if stream is not None and not isinstance(stream, ScreenedStream):
+            setattr(sys, name, ScreenedStream(stream))
 
 
-def raw_stream(stream: Any) -> TextIO:
+def get_raw_stream(stream: Any) -> TextIO:
     """Get the stream that is screened, for a caller that screens its own text."""
-    found: TextIO = stream.stream if isinstance(stream, Screened) else stream
+    found: TextIO = stream.stream if isinstance(stream, ScreenedStream) else stream
     return found

@@ -12,7 +12,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
 from ftapp.common.console import UNLIMITED, PlainConsole
-from ftapp.common.formatting import one_line, printable
+from ftapp.common.formatting import make_one_line, make_printable
 
 _GAP = 2  # cells between columns
 _CUT = "…"
@@ -39,25 +39,25 @@ class Column:
     is_name: bool = False
 
 
-def width_of(stream: TextIO) -> int | None:
+def measure_width(stream: TextIO) -> int | None:
     """The width of the terminal that a stream writes to, in cells; None for a file or a pipe."""
     return PlainConsole(stream).width if stream.isatty() else None
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout, a line a row."""
-    _print_lines(one_line_rows(columns, rows, width_of(sys.stdout)))
+    _print_lines(lay_out_lines(columns, rows, measure_width(sys.stdout)))
 
 
 def print_wrapped(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout whose cells are wrapped at their words."""
-    _print_lines(wrapped_rows(header, rows, width_of(sys.stdout)))
+    _print_lines(wrap_rows(header, rows, measure_width(sys.stdout)))
 
 
 def print_text(text: str, stream: TextIO | None = None) -> None:
     """Print a text, by default on stdout, wrapped at its words where the stream is a terminal."""
-    stream, text = stream or sys.stdout, printable(text)
-    width = width_of(stream)
+    stream, text = stream or sys.stdout, make_printable(text)
+    width = measure_width(stream)
     print("\n".join(line for part in text.split("\n") for line in wrap(part, width)), file=stream, flush=True)
 
 
@@ -68,18 +68,18 @@ def _print_lines(lines: Sequence[str]) -> None:
         console.print(Text(line, "bold" if number == 1 else ""), soft_wrap=True)
 
 
-def one_line_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+def lay_out_lines(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """A header, a rule and a line for each row, none of them wider than `width`; None for no limit."""
-    cells = [[one_line(cell) for cell in row] for row in rows]
+    cells = [[make_one_line(cell) for cell in row] for row in rows]
     natural = {
         column: max(map(cell_len, (column.name, *(row[index] for row in cells))))
         for index, column in enumerate(columns)
     }
     empty = {column for index, column in enumerate(columns) if not any(row[index] for row in cells)}
-    widths = _fitting(natural, empty, UNLIMITED if width is None else width)
-    return _drawn(
+    widths = _fit(natural, empty, UNLIMITED if width is None else width)
+    return _draw(
         [
-            [_shortened(row[index], widths[column], column) for index, column in enumerate(columns) if column in widths]
+            [_shorten(row[index], widths[column], column) for index, column in enumerate(columns) if column in widths]
             for row in [[column.name for column in columns], *cells]
         ],
         list(widths.values()),
@@ -87,7 +87,7 @@ def one_line_rows(columns: Sequence[Column], rows: Sequence[Sequence[str]], widt
     )
 
 
-def _fitting(natural: dict[Column, int], empty: set[Column], width: int) -> dict[Column, int]:
+def _fit(natural: dict[Column, int], empty: set[Column], width: int) -> dict[Column, int]:
     """The columns that fit with the widths that they get. natural: what each takes; empty: those without a value."""
     least = {column: min(column.least or size, size) for column, size in natural.items()}
     kept = list(natural)
@@ -115,7 +115,7 @@ def _fitting(natural: dict[Column, int], empty: set[Column], width: int) -> dict
     return widths
 
 
-def _shortened(text: str, width: int, column: Column) -> str:
+def _shorten(text: str, width: int, column: Column) -> str:
     return shorten_middle(text, width) if column.is_name else shorten_end(text, width)
 
 
@@ -125,10 +125,10 @@ def shorten_middle(name: str, width: int) -> str:
         return name
     room = max(0, width - 1)
     end = room // 2
-    return f"{set_cell_size(name, room - end).rstrip()}{_CUT}{_last_cells(name, end)}"
+    return f"{set_cell_size(name, room - end).rstrip()}{_CUT}{_take_last_cells(name, end)}"
 
 
-def _last_cells(text: str, width: int) -> str:
+def _take_last_cells(text: str, width: int) -> str:
     while cell_len(text) > width:
         text = text[1:]
     return text
@@ -143,24 +143,24 @@ def shorten_end(text: str, width: int) -> str:
     return f"{(whole or start).rstrip(' ,;:')}{_CUT}"
 
 
-def wrapped_rows(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+def wrap_rows(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """A header, a rule and the rows with their cells wrapped at words.
 
     Where the columns do not fit beside each other, each row becomes a block: its first cell, then the others below it,
     each with the header's word for it.
     """
-    table = [[printable(cell) for cell in row] for row in (header, *rows)]
+    table = [[make_printable(cell) for cell in row] for row in (header, *rows)]
     if width is not None:
         table = [[_HASH.sub(lambda found: f"{found[0][:8]}{_CUT}", cell) for cell in row] for row in table]
     columns = list(zip(*table, strict=True))
     natural = [max(map(cell_len, column)) for column in columns]
     if width is None:
-        return _drawn(table, natural, [False] * len(natural))
+        return _draw(table, natural, [False] * len(natural))
     room = width - _GAP * (len(natural) - 1)
-    words = [max(_longest_word(cell) for cell in column) for column in columns]
+    words = [max(_measure_longest_word(cell) for cell in column) for column in columns]
     widest = next((cap for cap in range(max(words), 0, -1) if sum(min(word, cap) for word in words) <= room), 0)
     if widest < min(_NARROWEST, max(words)):
-        return list(_blocks(table, width))
+        return list(_make_blocks(table, width))
     widths = [min(word, widest) for word in words]
     while sum(widths) < room and widths != natural:  # cell by cell to the column that is cut most
         index = max(range(len(widths)), key=lambda index: natural[index] / max(1, widths[index]))
@@ -172,10 +172,10 @@ def wrapped_rows(header: Sequence[str], rows: Sequence[Sequence[str]], width: in
         lines += [[part[line] if line < len(part) else "" for part in parts] for line in range(height)]
         if row is table[0]:
             lines.append([])  # where the rule is drawn
-    return _drawn(lines, widths, [False] * len(widths))
+    return _draw(lines, widths, [False] * len(widths))
 
 
-def _blocks(table: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+def _make_blocks(table: Sequence[Sequence[str]], width: int) -> Iterator[str]:
     header, *rows = table
     yield from wrap(header[0], width) if header[0] else ()
     for first, *others in rows:
@@ -220,11 +220,11 @@ def _divide(word: str, width: int) -> list[str]:
     return [part for piece in pieces for part in chop_cells(piece, width)]
 
 
-def _longest_word(text: str) -> int:
+def _measure_longest_word(text: str) -> int:
     return max(map(cell_len, text.split()), default=0)
 
 
-def _drawn(rows: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
+def _draw(rows: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
     """Lines of cells, with a rule below the header: where an empty row stands, else below the first."""
     rule = "─" * (sum(widths) + _GAP * (len(widths) - 1))
     lines = [

@@ -35,9 +35,9 @@ class Axis:
     def ticks(self) -> list[float]:
         """The ticks from the lowest up, each at the centre of its row."""
         first, last = math.ceil(self.low / self.interval), math.floor(self.high / self.interval)
-        return [_times(number, self.interval) for number in range(first, last + 1)]
+        return [_format_times(number, self.interval) for number in range(first, last + 1)]
 
-    def row(self, tick: float) -> int:
+    def find_row(self, tick: float) -> int:
         """The row of a tick, counted from 0 at the bottom."""
         return math.floor((tick - self.low) / self.interval * self.between)
 
@@ -45,11 +45,11 @@ class Axis:
         """The ticks in few characters."""
         if self.log:
             digits = max(3, 2 - math.floor(math.log10(10**self.interval - 1)))
-            return [short(10**tick, digits) for tick in self.ticks]
+            return [shorten_number(10**tick, digits) for tick in self.ticks]
         return labels(self.ticks, self.interval)
 
 
-def fit(low: float, high: float, rows: int, *, log: bool = False) -> Axis:
+def fit_axis(low: float, high: float, rows: int, *, log: bool = False) -> Axis:
     """The shortest axis of so many rows that holds all from `low` to `high`, with two ticks at least from 4 rows on.
 
     low, high: finite, and logarithms where `log`; rows: 2 or more.
@@ -59,13 +59,13 @@ def fit(low: float, high: float, rows: int, *, log: bool = False) -> Axis:
         low, high = low - margin, low + margin
     span = high - low
     found: list[Axis] = []
-    for intervals, most in _families(span, rows, log):
+    for intervals, most in _list_families(span, rows, log):
         least = min(3 if rows >= _TALL else 2, max(1, rows // 2))
         fitting = [
             axis
             for interval in intervals
             for between in range(least, max(least, min(most, rows // 2)) + 1)
-            if (axis := _around(low, high, interval, between, rows, log))
+            if (axis := _find_around(low, high, interval, between, rows, log))
         ]
         found += fitting
         if fitting and min(axis.high - axis.low for axis in fitting) <= _LOOSE * span:
@@ -74,7 +74,7 @@ def fit(low: float, high: float, rows: int, *, log: bool = False) -> Axis:
     return min(found, key=lambda axis: (round((axis.high - axis.low) / span, 6), abs(rows / axis.between - _USUAL)))
 
 
-def _families(span: float, rows: int, log: bool) -> Iterator[tuple[Iterable[float], int]]:
+def _list_families(span: float, rows: int, log: bool) -> Iterator[tuple[Iterable[float], int]]:
     """Distances between ticks, those to prefer first, each with the most rows between two."""
     power = math.floor(math.log10(span / rows))
     round_numbers = [factor * 10.0**exponent for exponent in range(power, power + 4) for factor in (1, 2, 5)]
@@ -87,7 +87,7 @@ def _families(span: float, rows: int, log: bool) -> Iterator[tuple[Iterable[floa
         yield [math.log10(ratio)], rows if ratio == 2 else _MOST_ROWS
 
 
-def _around(low: float, high: float, interval: float, between: int, rows: int, log: bool) -> Axis | None:
+def _find_around(low: float, high: float, interval: float, between: int, rows: int, log: bool) -> Axis | None:
     """The axis with these ticks, if it is long enough; the values end inside of its rows, not at the edges."""
     row = interval / between
     bottom = math.floor(low / row + 0.5 - 1e-6) - 0.5
@@ -95,7 +95,7 @@ def _around(low: float, high: float, interval: float, between: int, rows: int, l
     return Axis(bottom * row, top * row, interval, between, log) if top >= high / row + 1e-6 else None
 
 
-def _times(number: int, interval: float) -> float:
+def _format_times(number: int, interval: float) -> float:
     """A multiple of an interval; divided where that is exact, since products such as 3 * 0.1 are not."""
     return (
         number / round(1 / interval)
@@ -114,7 +114,7 @@ def labels(ticks: Sequence[float], interval: float) -> list[str]:
     return [f"{tick / unit:.{digits}f}{sign if tick else ''}" for tick in ticks]
 
 
-def short(value: float, digits: int = 4) -> str:
+def shorten_number(value: float, digits: int = 4) -> str:
     """A number in few characters, of so many significant digits: 0.25, 1e-05, 12k, 1.5M."""
     for limit, unit, sign in ((1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if limit <= abs(value) < 1e9:

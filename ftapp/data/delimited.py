@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from ftapp.common.formatting import quantity
+from ftapp.common.formatting import format_quantity
 
 _MAX_FIELD = 1 << 30  # bytes; the csv module's own limit of 128 KiB is less than a chapter
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -175,4 +175,4 @@ def _records(content: str, dialect: Dialect, faults: list[tuple[str, str]]) -> I
 def _uneven(count: int, columns: int, dialect: Dialect) -> str:
     part = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(dialect.delimiter, repr(dialect.delimiter))
     hint = f'; a field that holds a {part} stands in quotes ("…")' if count > columns else ""
-    return f"{quantity(count, 'field')}, and the header has {columns}{hint}"
+    return f"{format_quantity(count, 'field')}, and the header has {columns}{hint}"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import nearest
+from ftapp.common.errors import suggest_nearest
 from ftapp.data import labels
 from ftapp.data.examples import DataProblems, Examples, content_hash
 from ftapp.recipe import Data
@@ -27,7 +27,7 @@ class Digits(Examples):
         for name in names:
             if name not in known:
                 message = f"data.classes names every class of the source, and '{name}' is missing; "
-                findings.add("", message + nearest(name, self.classes), key="data.classes")
+                findings.add("", message + suggest_nearest(name, self.classes), key="data.classes")
         findings.check()
         self.labels = np.array([known[names[target]] for target in data.target], np.int32)
         # Ink is 0 to 16. An image takes 192 bytes, all of them 0.3 MB, so they stay in memory.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.common.formatting import escape_unprintable, list_names, quantity
+from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
 from ftapp.recipe.folder_layout import Role
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -199,7 +199,7 @@ class DataProblems:
         problems = [_problem(group) for group in groups.values()]
         rest = len(problems) - _SHOWN
         if rest > 0:
-            more = f"and {quantity(rest, 'more problem')} of the data"
+            more = f"and {format_quantity(rest, 'more problem')} of the data"
             raise RecipeError([*problems[:_SHOWN], Problem("", "data.source", more)])
         if problems:
             raise RecipeError(problems)
@@ -214,7 +214,7 @@ def _problem(group: list[DataProblem]) -> Problem:
         return Problem(first.file, first.key, first.message)
     files = list(dict.fromkeys(each.file for each in group))
     folder = os.path.commonpath(files) if all(map(os.path.isabs, files)) else ""
-    names = list_names([os.path.relpath(file, folder) if folder else file for file in files])
+    names = join_names([os.path.relpath(file, folder) if folder else file for file in files])
     return Problem(folder, first.key, f"{len(files)} files: {names}: {first.message}")
 
 
@@ -222,8 +222,8 @@ def _places(places: list[str]) -> str:
     """Such as "row 7", or "rows 7, 8, 9 and 40 more"."""
     kind = places[0].partition(" ")[0]
     if len(places) == 1 or not all(place.startswith(f"{kind} ") for place in places):
-        return list_names(places)
-    return f"{kind}s {list_names([place.removeprefix(f'{kind} ') for place in places])}"
+        return join_names(places)
+    return f"{kind}s {join_names([place.removeprefix(f'{kind} ') for place in places])}"
 
 
 def content_hash(content: bytes) -> bytes:

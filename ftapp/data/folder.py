@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from ftapp.common import local_files
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import RunError, nearest
-from ftapp.common.formatting import escape_unprintable, list_names, quantity
-from ftapp.common.safe_files import reason
+from ftapp.common.errors import RunError, suggest_nearest
+from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
+from ftapp.common.safe_files import explain_error
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, content_hash
 from ftapp.recipe import Data, folder_layout
@@ -147,8 +147,8 @@ def _list(spec: Data, source: Source, findings: DataProblems) -> _Listing:
             targets += [known[name]] * len(some)
             membership += [SPLITS[part]] * len(some)
     if ignored:
-        names_of = list_names([escape_unprintable(path.name) for path in ignored])
-        notes.append(f"{quantity(len(ignored), 'file')} in class folders ignored, no images: {names_of}")
+        names_of = join_names([escape_unprintable(path.name) for path in ignored])
+        notes.append(f"{format_quantity(len(ignored), 'file')} in class folders ignored, no images: {names_of}")
     return _Listing(paths, targets, membership, classes, tuple(notes))
 
 
@@ -161,7 +161,7 @@ def _layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
     except FileNotFoundError:
         findings.add(root, "there is no folder of this name; images are in a folder")
     except OSError as error:
-        findings.add(error.filename or root, f"this folder cannot be read: {reason(error)}")
+        findings.add(error.filename or root, f"this folder cannot be read: {explain_error(error)}")
     except folder_layout.LayoutError as error:
         findings.add(root, str(error))
     findings.check()
@@ -204,16 +204,16 @@ def _classes(
     classes = tuple(spec.classes) if spec.classes else labels.merge(counts) if merge else labels.in_order(counts)
     known = labels.positions(counts, classes, merge=merge)
     for name in sorted(set(counts) - set(known)):
-        findings.add(root / name, f"'{name}' is none of data.classes; {nearest(name, classes)}")
+        findings.add(root / name, f"'{name}' is none of data.classes; {suggest_nearest(name, classes)}")
     for position in sorted(set(range(len(classes))) - set(known.values())):
         name = classes[position]
-        findings.add(root, f"data.classes has '{name}', which has no folder; {nearest(name, counts)}")
+        findings.add(root, f"data.classes has '{name}', which has no folder; {suggest_nearest(name, counts)}")
     findings.check()
     if said := labels.numbers_read(known, classes):
         notes.append(said)
     merged = [f"{name} as {classes[at]}" for name, at in sorted(known.items()) if merge and name != classes[at]]
     if merged and not said:
-        notes.append(f"folders merged: {list_names(merged)}")
+        notes.append(f"folders merged: {join_names(merged)}")
     return classes, known
 
 

@@ -26,7 +26,9 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     server = os.environ.get("FTAPP_GUTENBERG") or "https://www.gutenberg.org"
     number = source.name
     try:
-        path = downloads.url(f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress)
+        path = downloads.fetch_url(
+            f"{server.rstrip('/')}/cache/epub/{number}/pg{number}.txt", f"pg{number}.txt", progress
+        )
     except NotFoundError as error:
         raise RecipeError([Problem("", "data.source", f"there is no text of book {number}: {error}")]) from error
     findings, notes = DataProblems(), list[str]()

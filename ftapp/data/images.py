@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ftapp.common.safe_files import reason
+from ftapp.common.safe_files import explain_error
 
 KINDS = "JPEG, PNG, WebP, BMP, GIF, TIFF, PPM, JPEG 2000 or AVIF"
 
@@ -52,7 +52,7 @@ def contents(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise BrokenImageError(f"it cannot be read: {reason(error)}") from error
+        raise BrokenImageError(f"it cannot be read: {explain_error(error)}") from error
 
 
 def rgb(content: bytes, *, reduced: bool = False) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.common.formatting import list_names, quantity
+from ftapp.common.formatting import format_quantity, join_names
 from ftapp.data import near_copies
 from ftapp.data.examples import (
     TEST,
@@ -103,7 +103,7 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
             message = f"the split of fewer than {_FEW} texts is a share of each, below 1; got {size:.0f}"
-            raise _problem(key, f"{message} with {quantity(len(texts), 'text')}")
+            raise _problem(key, f"{message} with {format_quantity(len(texts), 'text')}")
     kept = np.sort(np.random.default_rng(seed).permutation(len(texts))[: spec.limit])
     pieces = [_cut(texts[int(index)], 1 - spec.validation - spec.test, 1 - spec.test) for index in kept]
     train, validation, test = ([piece[part] for piece in pieces if piece[part]] for part in range(3))
@@ -130,7 +130,7 @@ def _without_copies(texts: Texts) -> tuple[Texts, int]:
     copies = near_copies.find([texts[int(index)] for index in kept], ranks)
     notes = texts.notes
     if copies:
-        names = list_names(
+        names = join_names(
             [f"{texts.place(kept[copy])} ({texts.place(kept[owner])})" for copy, owner in sorted(copies.items())]
         )
         dropped = f"{len(copies):,} near-{'copies' if len(copies) > 1 else 'copy'} dropped"
@@ -203,7 +203,7 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting
     ]
     if short:
         more = " have too few" if len(short) > 10 else ""
-        message = f"without duplicates, {list_names(short, 10)}{more}; each class needs one example {uses}"
+        message = f"without duplicates, {join_names(short, 10)}{more}; each class needs one example {uses}"
         raise _problem("data.source", "; ".join((message, *_describe_shared(examples), *contradicting)))
 
 

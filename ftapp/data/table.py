@@ -21,8 +21,8 @@ import numpy as np
 
 from ftapp.common import downloads
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import nearest, quote
-from ftapp.common.formatting import quantity
+from ftapp.common.errors import quote, suggest_nearest
+from ftapp.common.formatting import format_quantity
 from ftapp.data import delimited, json_rows, labels, text_file
 from ftapp.data.examples import DataProblems, Texts
 from ftapp.data.labels import override, shown
@@ -49,7 +49,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     out; labels that look alike, unless they are merged or named; labels that are no classes; a label outside
     `data.classes`; and for fewer than two classes.
     """
-    path = downloads.artifact(source.artifact, progress) if source.artifact else Path(source.name).expanduser()
+    path = downloads.fetch_artifact(source.artifact, progress) if source.artifact else Path(source.name).expanduser()
     findings = DataProblems()
     notes: list[str] = []
     labelled = TASKS[task].is_labelled
@@ -131,7 +131,7 @@ def _csv_rows(
     if said := table.dialect.words:
         notes.append(f"read with {said}")
     if table.empty:
-        notes.append(f"{quantity(table.empty, 'empty row')} left out")
+        notes.append(f"{format_quantity(table.empty, 'empty row')} left out")
     for number, fields in table.rows:
         yield f"row {number}", dict(zip(table.header, fields, strict=True))
 
@@ -159,7 +159,7 @@ def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings
         folded = {column.casefold().strip(): column for column in reversed(columns)}
         close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
         choice = folded[close[0]] if close else guesses.get(key)
-        mend = nearest(name, columns) if key == "data.source" else override(key, choice) if choice else ""
+        mend = suggest_nearest(name, columns) if key == "data.source" else override(key, choice) if choice else ""
         if not mend and (holder := next((key for _, row in rows for key, value in row.items()
                                          if isinstance(value, dict) and name in value), None)):  # fmt: skip
             taken = f"jq -c '.\"{holder}\"' {shlex.quote(path.name)}"
@@ -193,7 +193,7 @@ def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], fin
         found = sorted({_plain(row.get(column)) for _, row in left})
         left = [row for row in left if _plain(row[1].get(column)) == value]
         if not left:
-            findings.add(path, f"no row has {column} = '{value}'; {nearest(value, found)}")
+            findings.add(path, f"no row has {column} = '{value}'; {suggest_nearest(value, found)}")
             return
 
 
@@ -304,12 +304,12 @@ def _add_unknown(
     mend = f"; to add {'it' if len(more) == 1 else 'them'}, {labels.keep_apart([*classes, *more], ordered=True)}"
     if len(more) > _FEW_LABELS:
         rows = sum(len(places[label]) for label in more)
-        said = f"{quantity(len(more), 'label')} in {quantity(rows, 'row')} are none of data.classes: "
+        said = f"{format_quantity(len(more), 'label')} in {format_quantity(rows, 'row')} are none of data.classes: "
         said += f"{labels.shown_list(more)}{mend}; to take the labels as the classes, --set data.classes="
         findings.add(path, said, "data.classes")
         return
     for label in more:
-        message = f"the label {shown(label)} is none of data.classes; {nearest(label, classes)}{mend}"
+        message = f"the label {shown(label)} is none of data.classes; {suggest_nearest(label, classes)}{mend}"
         for place in places[label]:
             findings.add(path, message, "data.classes", place)
 

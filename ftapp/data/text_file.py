@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ftapp.common import formatting
 from ftapp.common.downloads import Progress
-from ftapp.common.safe_files import other_kind, reason
+from ftapp.common.safe_files import explain_error, name_other_kind
 from ftapp.data.examples import DataProblems
 
 LARGE = 4 << 20
@@ -85,7 +85,7 @@ def read(
     if not content:
         return ""
     if progress and len(content) >= LARGE:
-        progress(f"reading {path.name}, {formatting.size(len(content))}", 0, None)
+        progress(f"reading {path.name}, {formatting.format_size(len(content))}", 0, None)
     for _ in range(_MOST_LAYERS):
         for kind, unpack in _UNPACKED:
             if content.startswith(kind):
@@ -116,7 +116,7 @@ def read(
 
 def _content(path: Path, findings: DataProblems) -> bytes:
     try:
-        if kind := other_kind(path):
+        if kind := name_other_kind(path):
             findings.add(path, f"this is {kind}; examples are read from a file")
             return b""
         if (size := path.stat().st_size) > _LARGEST:
@@ -124,7 +124,7 @@ def _content(path: Path, findings: DataProblems) -> bytes:
             return b""
         return path.read_bytes()
     except OSError as error:
-        findings.add(path, f"this file cannot be read: {reason(error)}")
+        findings.add(path, f"this file cannot be read: {explain_error(error)}")
         return b""
 
 

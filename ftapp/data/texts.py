@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ftapp.common import downloads, local_files
 from ftapp.common.downloads import Progress
-from ftapp.common.formatting import escape_unprintable, list_names, quantity
+from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
 from ftapp.data import text_file
 from ftapp.data.examples import SPLITS, DataProblems, Texts
 from ftapp.recipe import Data, folder_layout
@@ -32,7 +32,11 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     """
     findings = DataProblems()
     notes: list[str] = []
-    paths = [downloads.artifact(source.artifact, progress)] if source.artifact else _paths(source.name, findings, notes)
+    paths = (
+        [downloads.fetch_artifact(source.artifact, progress)]
+        if source.artifact
+        else _paths(source.name, findings, notes)
+    )
     texts = [normalise(text_file.read(path, findings, notes, spec.encoding, progress)) for path in paths]
     if not findings.found:
         for path, text in zip(paths, texts, strict=True):
@@ -62,8 +66,8 @@ def _paths(name: str, findings: DataProblems, notes: list[str]) -> list[Path]:
         hint = f"; name others by a pattern, such as text:{path}/*{kinds[0]}" if kinds else ""
         findings.add(path, f"there is no .txt file in this folder, and a source of texts has some{hint}")
     elif others:
-        listing = list_names([escape_unprintable(file.name) for file in others])
-        notes.append(f"{quantity(len(others), 'file')} ignored that are no .txt: {listing}")
+        listing = join_names([escape_unprintable(file.name) for file in others])
+        notes.append(f"{format_quantity(len(others), 'file')} ignored that are no .txt: {listing}")
     return found
 
 
@@ -77,12 +81,12 @@ def _given_split(root: Path, names: Sequence[str], findings: DataProblems, notes
         like = [name for name, role in zip(names, roles, strict=True) if role]
         findings.add(
             root,
-            f"{list_names(like)} are called like splits, and '{stranger}' is not; move it away or name the others by a "
+            f"{join_names(like)} are called like splits, and '{stranger}' is not; move it away or name the others by a "
             "pattern, or --set data.splits=none takes all files as texts to be split",
         )
         findings.check()
     parts = [
-        f"{part} from {list_names(of)}"
+        f"{part} from {join_names(of)}"
         for part in SPLITS
         if (of := [name for name, role in zip(names, roles, strict=True) if role == part])
     ]

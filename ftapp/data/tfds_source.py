@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ftapp.common import downloads, user_folders
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import HubError, Problem, RecipeError, RunError, nearest
-from ftapp.common.formatting import list_names
+from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
+from ftapp.common.formatting import join_names
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, Texts, content_hash
 from ftapp.data.texts import prepare
@@ -91,7 +91,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     roles = {name: folder_layout.role(name, strict=True) for name in builder.info.splits}
     names = [name for part in SPLITS for name, role in roles.items() if role == part] or sorted(roles)[:1]
     left = [name for name in roles if name not in names]
-    notes = (f"splits left out: {list_names(left)}",) if left else ()
+    notes = (f"splits left out: {join_names(left)}",) if left else ()
     parts = [_records(builder, name, column if is_image else None) for name in names]
     records = _Joined(parts)
     of_split = [next((SPLITS[part] for part in SPLITS if part == roles[name]), TRAIN) for name in names]
@@ -123,11 +123,13 @@ def _prepare(name: str, progress: Progress | None) -> Any:
         prepared = [path.name for path in Path(folder).glob("*/")]
         known = [*tfds.list_builders(with_community_datasets=False), *prepared]
         rule = f"TensorFlow Datasets has no '{name}'"
-        hint = str(error).partition("\n")[0].partition('}": ')[2] if project in known else nearest(project, known)
+        hint = (
+            str(error).partition("\n")[0].partition('}": ')[2] if project in known else suggest_nearest(project, known)
+        )
         raise RecipeError([Problem("", "data.source", f"{rule}; {hint}")]) from error
     if builder.is_prepared():
         return builder
-    if downloads.offline():
+    if downloads.is_offline():
         raise HubError(
             f"with --offline everything comes from the cache, and tfds:{name} is not prepared in {folder}; "
             "run once without --offline to fetch it"
@@ -164,7 +166,7 @@ def _column(source: str, features: Mapping[str, Any], kind: str, named: str, key
     if len(fitting) == 1:
         return fitting[0]
     rule = f"a {kind} feature of tfds:{source} is needed here, and '{named}' is none"
-    raise RecipeError([Problem("", key, f"{rule}; {nearest(named, fitting)}")])
+    raise RecipeError([Problem("", key, f"{rule}; {suggest_nearest(named, fitting)}")])
 
 
 def _classes(names: list[str], spec: Data) -> tuple[tuple[str, ...], list[int]]:
@@ -174,7 +176,8 @@ def _classes(names: list[str], spec: Data) -> tuple[tuple[str, ...], list[int]]:
     findings = DataProblems()
     for name in names:
         if name not in known:
-            message = f"data.classes names every class of the source, and '{name}' is missing; {nearest(name, classes)}"
+            nearest = suggest_nearest(name, classes)
+            message = f"data.classes names every class of the source, and '{name}' is missing; {nearest}"
             findings.add("", message, "data.classes")
     findings.check()
     return classes, [known[name] for name in names]

@@ -30,7 +30,7 @@ from ftapp.common.safe_files import exists, is_file, read_object
 from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed
 from ftapp.runs.events import Several, Time
-from ftapp.runs.run_folder import Run, recipe_damage
+from ftapp.runs.run_folder import Run, find_recipe_damage
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -145,7 +145,7 @@ class Experiment:
                 return f"its {file.name} is missing"
         return (
             read_object(self.facts_file, _FACTS)[1]
-            or recipe_damage(self.recipe_file)
+            or find_recipe_damage(self.recipe_file)
             or read_object(self.result_file, _RESULT)[1]
         )
 
@@ -283,7 +283,7 @@ def create(
     repeats: how often each arm is run, with one seed after another; jobs: how many runs go at once; facts: what else to
     write down.
     """
-    made = Experiment(run_folder.new_folder(runs_dir / FOLDER, name, profile))
+    made = Experiment(run_folder.make_new_folder(runs_dir / FOLDER, name, profile))
     replace_file(made.recipe_file, text.encode())
     made.write_facts(
         {
@@ -338,7 +338,7 @@ def recipes(experiment: Experiment) -> dict[str, Recipe]:
 def list_experiments(runs_dir: Path) -> list[Experiment]:
     """The experiments beside the runs, newest first."""
     place = (runs_dir / FOLDER).absolute()
-    return [Experiment(place / name) for name in run_folder.folders(place, "experiment.json")]
+    return [Experiment(place / name) for name in run_folder.list_folders(place, "experiment.json")]
 
 
 def find(name: str, runs_dir: Path) -> Experiment | None:

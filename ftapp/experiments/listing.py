@@ -11,14 +11,14 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, TypeVar
 
-from ftapp.common.safe_files import open_file, reason
+from ftapp.common.safe_files import explain_error, open_file
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import outcome, status
 from ftapp.runs.event_reader import decode, read
 from ftapp.runs.events import AnyEvent, Controlled, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
 from ftapp.runs.history import History
-from ftapp.runs.run_folder import NAME, Run, folders
+from ftapp.runs.run_folder import NAME, Run, list_folders
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps
 _SHORT = 2**23  # bytes of a log that is read as a whole where there is no status.json: some 40,000 steps, 0.1 s
@@ -101,7 +101,7 @@ class Summaries:
 
     def read(self) -> Iterator[Summary]:
         """All runs and experiments, the newest first, each as soon as it is read."""
-        names = folders(self._folder)
+        names = list_folders(self._folder)
         for name in set(self._known) - set(names):
             self._known.pop(name, None)
         found: list[tuple[str, Experiment | None]] = [(name, None) for name in names]
@@ -239,7 +239,7 @@ def _newest_events(run: Run) -> tuple[list[AnyEvent], bool | None, str | None]:
     except FileNotFoundError:
         return [], None, None
     except OSError as error:
-        return [], None, f"its events.jsonl cannot be read: {reason(error)}"
+        return [], None, f"its events.jsonl cannot be read: {explain_error(error)}"
 
 
 def _read_ends(file: BinaryIO, begin: int, end: int) -> tuple[list[AnyEvent], list[AnyEvent]]:

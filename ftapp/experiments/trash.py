@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftapp.common.errors import Problem, RecipeError, RunError, nearest
-from ftapp.common.safe_files import reason
+from ftapp.common.errors import Problem, RecipeError, RunError, suggest_nearest
+from ftapp.common.safe_files import explain_error
 from ftapp.experiments.experiment_folder import FOLDER, Experiment
 from ftapp.runs.run_folder import Run
 
@@ -97,7 +97,7 @@ def restore(deleted: Deleted) -> None:
     except FileNotFoundError:
         raise RunError(f"{deleted.place.name} is no longer in the trash") from None
     except OSError as error:
-        raise RunError(f"{deleted.place.name} cannot be restored: {reason(error)}") from None
+        raise RunError(f"{deleted.place.name} cannot be restored: {explain_error(error)}") from None
 
 
 def contents(runs_dir: Path) -> list[Deleted]:
@@ -133,7 +133,7 @@ def find(name: str, runs_dir: Path) -> Deleted:
     message = (
         f"'{name}' is the beginning of {len(named)} deleted runs, such as '{named[0].folder.name}'"
         if named
-        else (f"there is no deleted run '{name}'; {nearest(name, names)}")
+        else (f"there is no deleted run '{name}'; {suggest_nearest(name, names)}")
     )
     raise RecipeError([Problem("", "", message)])
 

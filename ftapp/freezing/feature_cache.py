@@ -19,7 +19,7 @@ from pathlib import Path
 from ftapp.common import user_folders
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
-from ftapp.common.locks import locked
+from ftapp.common.locks import hold_lock
 
 _QUOTA_GIB = 20.0
 _DESCRIPTION = "description.json"
@@ -109,7 +109,7 @@ def open_entry(key: str, label: str) -> Iterator[Path]:
         place.mkdir(parents=True)
     with ExitStack() as stack:
         with suppress(OSError):  # where no lock can be had, nobody can remove the entry either
-            stack.enter_context(locked(place.with_suffix(".used"), fcntl.LOCK_SH))
+            stack.enter_context(hold_lock(place.with_suffix(".used"), fcntl.LOCK_SH))
         place.mkdir(exist_ok=True)
         with suppress(OSError):  # its time says when the entry was used last
             replace_file(place / _DESCRIPTION, json.dumps({"label": label}).encode())
@@ -123,7 +123,7 @@ def lock_for_writing(place: Path) -> Iterator[None]:
     Raises:
         OSError: The lock cannot be had.
     """
-    with locked(place.with_suffix(".filled"), fcntl.LOCK_EX):
+    with hold_lock(place.with_suffix(".filled"), fcntl.LOCK_EX):
         yield
 
 
@@ -166,7 +166,7 @@ def check_quota(size: int) -> str | None:
 def remove(entry: CacheEntry) -> bool:
     """Remove an entry, unless a run uses it or it belongs to another user; return whether it is gone."""
     try:
-        with locked(entry.folder.with_suffix(".used"), fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with hold_lock(entry.folder.with_suffix(".used"), fcntl.LOCK_EX | fcntl.LOCK_NB):
             if os.access(entry.folder.parent, os.W_OK) and os.access(entry.folder, os.W_OK):
                 shutil.rmtree(entry.folder, ignore_errors=True)
             return not entry.folder.exists()

@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.common.safe_files import reason
+from ftapp.common.safe_files import explain_error
 
 FORMAT = 2
 """The version of the files' layout; entries of another version are not read."""
@@ -286,7 +286,7 @@ def _open(path: Path) -> tuple[int | None, str]:
         try:
             descriptor = os.open(path, access | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
         except OSError as error:
-            refusal = refusal or reason(error)
+            refusal = refusal or explain_error(error)
             continue
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return descriptor, refusal

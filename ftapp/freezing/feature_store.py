@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.errors import RunError
-from ftapp.common.safe_files import reason
+from ftapp.common.safe_files import explain_error
 from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset
 from ftapp.data.prefetch import prefetch
 from ftapp.freezing import feature_cache, proof
@@ -215,7 +215,7 @@ class CachedFeatures:
         return True
 
     def _give_up_keeping(self, error: OSError) -> None:
-        self._store.unwritable = reason(error)
+        self._store.unwritable = explain_error(error)
         _log.warning(
             "%s cannot be written: %s; features that are not cached yet are computed in each step "
             "(FTAPP_CACHE names another folder)",

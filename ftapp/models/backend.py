@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftapp.common import cache_files, user_folders
-from ftapp.common.locks import locked
+from ftapp.common.locks import hold_lock
 
 if TYPE_CHECKING:
     from ftapp.recipe import Precision
@@ -136,7 +136,7 @@ def _find_bfloat16_speed() -> float:
     with ExitStack() as stack:
         with suppress(OSError):  # a cache that cannot be written costs another probe next time
             file.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(file.with_suffix(".lock"), fcntl.LOCK_EX))
+            stack.enter_context(hold_lock(file.with_suffix(".lock"), fcntl.LOCK_EX))
         if kept := cache_files.load(file):
             return float(kept)
         speed = _measure_bfloat16_speed()

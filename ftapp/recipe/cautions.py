@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ftapp.common.formatting import quantity
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.layer_rules import Selections, WeightedLayer, decide
 from ftapp.recipe.tasks import TASKS
@@ -200,7 +200,7 @@ def _lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
         if sum(steps) < FEW_STEPS:
             yield Caution(
                 "few-steps",
-                f"the run makes {quantity(sum(steps), 'step')} in all, too few to learn much",
+                f"the run makes {format_quantity(sum(steps), 'step')} in all, too few to learn much",
                 "train for more epochs or steps, or in smaller batches",
                 f"phase.{recipe.phase[-1].name}.{'steps' if recipe.phase[-1].steps else 'epochs'}",
             )

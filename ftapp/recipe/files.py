@@ -12,7 +12,7 @@ from typing import Any
 
 import tomli_w
 
-from ftapp.common.errors import Problem, RecipeError, nearest, quote
+from ftapp.common.errors import Problem, RecipeError, quote, suggest_nearest
 from ftapp.common.resources import bundled
 from ftapp.common.safe_files import read_bytes
 from ftapp.recipe import presets, sources
@@ -53,11 +53,11 @@ def find(name: str) -> Path:
                     "",
                     "",
                     f"there is no file '{name}'; a recipe is a TOML file or a name; "
-                    + nearest(name, siblings or bundled()),
+                    + suggest_nearest(name, siblings or bundled()),
                 )
             ]
         )
-    raise RecipeError([Problem("", "", f"there is no recipe '{name}'; {nearest(name, bundled())}")])
+    raise RecipeError([Problem("", "", f"there is no recipe '{name}'; {suggest_nearest(name, bundled())}")])
 
 
 def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
@@ -175,7 +175,7 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
     for number, finding in enumerate(base.finding if base else []):
         for key, arm in (("arm", finding.arm), ("against", finding.against)):
             if arm is not None and arm not in arms:
-                message = f"the recipe has no arm '{arm}' for a finding; {nearest(arm, arms)}"
+                message = f"the recipe has no arm '{arm}' for a finding; {suggest_nearest(arm, arms)}"
                 problems.append(Problem(str(path), f"finding.{number}.{key}", message))
     if problems or base is None:
         raise RecipeError(list(dict.fromkeys(problems)))
@@ -192,7 +192,7 @@ def _build_stages(
     named = raw.pop("profile", {})
     if profile is not None and profile not in named:
         problems.append(
-            Problem(str(path), "profile", f"there is no profile '{profile}' here; {nearest(profile, named)}")
+            Problem(str(path), "profile", f"there is no profile '{profile}' here; {suggest_nearest(profile, named)}")
         )
     folder = path.absolute().parent
     raw = _anchor(raw, folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from ftapp.common import local_files
-from ftapp.common.errors import nearest
+from ftapp.common.errors import suggest_nearest
 
 Role = Literal["train", "validation", "test"]
 
@@ -113,7 +113,9 @@ def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
         for name in given:
             folder = next((place / name for place in (root, holder) if (place / name).is_dir()), None)
             if folder is None:
-                raise LayoutError(f"data.splits names '{name}' as {split}, which is no folder; {nearest(name, names)}")
+                raise LayoutError(
+                    f"data.splits names '{name}' as {split}, which is no folder; {suggest_nearest(name, names)}"
+                )
             if (unwrapped := _unwrap(folder)) in parts:
                 raise LayoutError(f"data.splits names '{name}' twice, as {parts[unwrapped]} and as {split}")
             parts[unwrapped] = split

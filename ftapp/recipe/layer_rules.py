@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Self
 
-from ftapp.common.errors import nearest
+from ftapp.common.errors import suggest_nearest
 
 GROUPS = ("all", "backbone", "head", "embeddings", "attention", "mlp", "norms", "pooler")
 
@@ -126,7 +126,9 @@ class Rule(Selections):
     def _without_verb(cls, text: str) -> str:
         verb, _, rest = text.partition(" ")
         if verb not in ("freeze", "train"):
-            raise ValueError(f"'{text}' begins with neither 'freeze' nor 'train'; {nearest(verb, ('freeze', 'train'))}")
+            raise ValueError(
+                f"'{text}' begins with neither 'freeze' nor 'train'; {suggest_nearest(verb, ('freeze', 'train'))}"
+            )
         if not rest.strip():
             raise ValueError(f"'{text}' names no layers; name some, for example '{verb} attention & last:4'")
         return rest
@@ -185,7 +187,7 @@ def find_unmatched(rules: Sequence[Selections], layers: Sequence[WeightedLayer])
                 alone = [term for term in selection if not any(term.matches(layer) for layer in layers)]
                 subject = alone[0].text if alone else " & ".join(term.text for term in selection)
                 place = f", in '{rule}'" if subject != rule else ""
-                messages.append(f"'{subject}' matches no layer of this model{place}; {nearest(subject, names)}")
+                messages.append(f"'{subject}' matches no layer of this model{place}; {suggest_nearest(subject, names)}")
     return messages
 
 

@@ -38,7 +38,7 @@ class Metric:
 
     def cell(self, value: float) -> str:
         """A value for a cell of a table, in at most seven characters."""
-        return f"{value:.1%}" if self.is_proportion else formatting.number(value)
+        return f"{value:.1%}" if self.is_proportion else formatting.format_number(value)
 
     def text(self, value: float) -> str:
         """A value in a sentence or a report, with the digits that tell results apart."""

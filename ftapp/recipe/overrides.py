@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from ftapp.common.errors import nearest, quote
+from ftapp.common.errors import quote, suggest_nearest
 
 _LENGTHS = {"epochs", "steps"}
 _DEEPEST = 8  # parts of a key; arm.NAME.phase.NAME.learning_rate.SELECTION has 6
@@ -54,7 +54,7 @@ def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> lis
     result, names = list(tables), table_names(tables)
     for name, change in changes.items():
         if name not in names:
-            raise ValueError(f"there is no {kind} '{name}'; {nearest(name, names)}")
+            raise ValueError(f"there is no {kind} '{name}'; {suggest_nearest(name, names)}")
         index = names.index(name)
         if not isinstance(tables[index], dict) or not isinstance(change, Mapping):
             raise ValueError(f"{quote(change)} is no table; {NAMED[kind].format(name=name)}")

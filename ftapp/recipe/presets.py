@@ -12,9 +12,9 @@ import re
 from pathlib import Path
 
 from ftapp.common import local_files
-from ftapp.common.errors import nearest
+from ftapp.common.errors import suggest_nearest
 from ftapp.common.package_uri import Artifact
-from ftapp.common.resources import resources
+from ftapp.common.resources import find_resources
 from ftapp.recipe.tasks import TASKS
 
 
@@ -70,7 +70,7 @@ def short_name(preset: str) -> str:
 def local_folder(preset: str) -> Path | None:
     """Return the folder of a preset that is bundled or on this machine's disk; None for others."""
     if preset.startswith("assets:"):
-        return resources("assets") / preset.removeprefix("assets:")
+        return find_resources("assets") / preset.removeprefix("assets:")
     return Path(preset).expanduser() if is_path(preset) else None
 
 
@@ -101,9 +101,11 @@ def _resolve(preset: str) -> str:
     if preset.startswith("pypi://"):
         Artifact.parse(preset)
     elif preset.startswith("assets:"):
-        names = [path.parent.name for path in resources("assets").glob("*/config.json")]
+        names = [path.parent.name for path in find_resources("assets").glob("*/config.json")]
         if preset.removeprefix("assets:") not in names:
-            raise ValueError(f"unknown preset '{preset}'; {nearest(preset, [f'assets:{name}' for name in names])}")
+            raise ValueError(
+                f"unknown preset '{preset}'; {suggest_nearest(preset, [f'assets:{name}' for name in names])}"
+            )
     elif preset.startswith(("hf://", "kaggle://")):
         if not re.fullmatch(r"(hf|kaggle)://[\w.-]+(/[\w.-]+)+", preset):
             raise ValueError(
@@ -115,5 +117,5 @@ def _resolve(preset: str) -> str:
             raise ValueError(f"'{path}' is no preset; a local preset is a folder that holds config.json")
         return str(path)
     elif preset not in hub_names():
-        raise ValueError(f"unknown preset '{preset}'; {nearest(preset, hub_names())}")
+        raise ValueError(f"unknown preset '{preset}'; {suggest_nearest(preset, hub_names())}")
     return preset

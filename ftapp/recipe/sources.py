@@ -17,10 +17,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from ftapp.common import local_files
-from ftapp.common.errors import nearest
+from ftapp.common.errors import suggest_nearest
 from ftapp.common.formatting import escape_unprintable
 from ftapp.common.package_uri import Artifact
-from ftapp.common.safe_files import other_kind, reason
+from ftapp.common.safe_files import explain_error, name_other_kind
 from ftapp.recipe.tasks import TASKS, SourceKind
 
 _LOCAL: dict[str, SourceKind] = {"csv": "rows", "jsonl": "rows", "text": "texts", "folder": "images"}
@@ -71,12 +71,12 @@ def parse(uri: str) -> Source:
     if not colon or scheme not in _LOCAL | _NAMED:
         guess = _scheme_of(Path(uri))
         choices = [*(f"{choice}:" for choice in [*_LOCAL, *_NAMED]), "pypi://"]
-        hint = f"did you mean '{guess}:{uri}'?" if guess else nearest(f"{scheme}:", choices)
+        hint = f"did you mean '{guess}:{uri}'?" if guess else suggest_nearest(f"{scheme}:", choices)
         raise ValueError(f"'{uri}' has no scheme that is known; a source is SCHEME:NAME; {hint}")
     if not name:
         raise ValueError(f"'{uri}' has no {'path' if scheme in _LOCAL else 'name'}; '{scheme}:' is followed by one")
     if scheme == "sklearn" and name not in _SKLEARN:
-        raise ValueError(f"unknown data set '{name}' of scikit-learn; {nearest(name, _SKLEARN)}")
+        raise ValueError(f"unknown data set '{name}' of scikit-learn; {suggest_nearest(name, _SKLEARN)}")
     if scheme == "gutenberg" and not name.isdecimal():
         raise ValueError(f"'{name}' is no number of a book; 'gutenberg:' is followed by one, such as gutenberg:11")
     where: dict[str, str] = {}
@@ -95,7 +95,7 @@ def resolve(uri: str) -> str:
     try:
         return _resolve(uri)
     except OSError as error:
-        raise ValueError(f"'{uri}' cannot be read: {reason(error)}; a source is a file or folder") from error
+        raise ValueError(f"'{uri}' cannot be read: {explain_error(error)}; a source is a file or folder") from error
 
 
 def _resolve(uri: str) -> str:
@@ -118,7 +118,7 @@ def _resolve(uri: str) -> str:
         hint = _nearest_file(source.scheme, path)
         what = "folder" if source.scheme == "folder" else "file"
         raise ValueError(f"there is no {what} '{path}'; {_elsewhere(source.scheme, path) or hint}")
-    kind = other_kind(path) or "a file"
+    kind = name_other_kind(path) or "a file"
     if source.scheme == "folder" and kind != "a folder":
         raise ValueError(f"'{path}' is {kind}, and images are in a folder; {_hint(path, 'unpack an archive first')}")
     if kind not in ("a file", "a folder") or (kind == "a folder" and source.scheme in ("csv", "jsonl")):
@@ -152,7 +152,7 @@ def _nearest_file(scheme: str, path: Path) -> str:
     beside = [each for each in path.parent.iterdir() if not each.name.startswith(".")]
     kinds = ("text", "folder") if scheme == "text" else (scheme,)
     names = sorted(each.name for each in beside if _scheme_of(each) in kinds) or sorted(each.name for each in beside)
-    return nearest(path.name, names) if names else f"the folder {path.parent} has no other files"
+    return suggest_nearest(path.name, names) if names else f"the folder {path.parent} has no other files"
 
 
 def _elsewhere(scheme: str, path: Path) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from ftapp.common.errors import nearest, quote, shorten
+from ftapp.common.errors import quote, shorten, suggest_nearest
 from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, merge, table_names
 from ftapp.recipe.schema import Phase, Recipe, Section, too_long
@@ -44,7 +44,7 @@ def unknown_keys(
             named = dict(zip(table_names(old), old, strict=True)) if isinstance(old, list) else {}
             for name, change in value.items():
                 if name not in named:
-                    yield path, f"there is no {key} '{name}'; {nearest(name, named)}"
+                    yield path, f"there is no {key} '{name}'; {suggest_nearest(name, named)}"
                 elif isinstance(change, Mapping) and key == "phase":
                     yield from unknown_keys(change, named[name], Phase, f"{path}.{name}.")
                 elif isinstance(change, Mapping):
@@ -56,7 +56,7 @@ def unknown_keys(
         elif key == "profile" and not place:
             yield path, "--set changes no profile; --profile NAME chooses one"
         elif key not in section.model_fields and not (key == "arm" and not place):
-            yield path, f"unknown key; {nearest(key, section.model_fields)}"
+            yield path, f"unknown key; {suggest_nearest(key, section.model_fields)}"
         elif isinstance(value, Mapping):
             inner = next(_sections(section.model_fields[key].annotation), None)
             if inner is not None:
@@ -64,7 +64,7 @@ def unknown_keys(
                 continue
             known = old if isinstance(old, Mapping) else {}
             gone = [part for part, each in value.items() if each is None and part not in known]
-            yield from ((f"{path}.{part}", f"this key is not there; {nearest(part, known)}") for part in gone)
+            yield from ((f"{path}.{part}", f"this key is not there; {suggest_nearest(part, known)}") for part in gone)
 
 
 _BOUNDS = {
@@ -85,13 +85,13 @@ def _explain(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str
     key, arrived, kind = ".".join(path), quote(error["input"]), error["type"]
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        return key, f"unknown key; {nearest(path[-1], fields)}"
+        return key, f"unknown key; {suggest_nearest(path[-1], fields)}"
     if kind == "missing":
         return key, "this key is required and is missing"
     if kind == "literal_error":
         choices = [choice.strip().strip("'") for choice in context["expected"].replace(" or ", ", ").split(",")]
         word = error["input"] if isinstance(error["input"], str) else arrived
-        return key, f"unknown value {arrived}; {nearest(word, choices)}"
+        return key, f"unknown value {arrived}; {suggest_nearest(word, choices)}"
     if kind == "value_error":
         return key, shorten(str(context["error"]))
     if kind in _BOUNDS:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, GetPydanticSchema, Tag, WithJsonSchema
 from pydantic_core import core_schema
 
-from ftapp.common.errors import nearest, quote
+from ftapp.common.errors import quote, suggest_nearest
 from ftapp.recipe import presets, sources
 from ftapp.recipe.folder_layout import Role
 from ftapp.recipe.layer_rules import Rule, Selections
@@ -68,7 +68,7 @@ def _check_encoding(name: str) -> str:
         if codecs.lookup(name).name in _NOT_OF_FILES:
             raise LookupError
     except (LookupError, ValueError) as error:
-        raise ValueError(f"there is no encoding '{name}'; {nearest(name, _ENCODINGS)}") from error
+        raise ValueError(f"there is no encoding '{name}'; {suggest_nearest(name, _ENCODINGS)}") from error
     return name
 
 
@@ -90,7 +90,7 @@ def _check_splits(value: Any) -> Any:
         raise ValueError(f'{quote(value)} says no splits; this is a table of folders, {example}, or "none"')
     for split, given in value.items():
         if split not in _ROLES:
-            raise ValueError(f"'{split}' is no split; {nearest(split, _ROLES)}")
+            raise ValueError(f"'{split}' is no split; {suggest_nearest(split, _ROLES)}")
         names = [given] if isinstance(given, str) else given
         if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
             raise ValueError(

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from ftapp.analysis.records import Record
 from ftapp.common.durable import replace_file
-from ftapp.common.formatting import class_counts
+from ftapp.common.formatting import format_class_counts
 from ftapp.recipe import TASKS
 from ftapp.recipe.metrics import metric
 from ftapp.report import pieces
 from ftapp.report.card_header import make_header
-from ftapp.report.markdown import block, code, plain, quote
+from ftapp.report.markdown import escape_text, format_block, format_code, format_quote
 from ftapp.runs import class_results
 
 FILE = "MODEL_CARD.md"
@@ -24,45 +24,47 @@ FILE = "MODEL_CARD.md"
 def write(one: Record) -> Path:
     """Write the card into the run's folder and return its path."""
     path = one.run.folder / FILE
-    replace_file(path, f"{make_header(one)}\n{card(one)}".encode())
+    replace_file(path, f"{make_header(one)}\n{write_card_text(one)}".encode())
     return path
 
 
-def card(one: Record) -> str:
+def write_card_text(one: Record) -> str:
     """The card's text."""
     history, settings = one.history, one.settings
     result, data = history.result, history.data
     preset = str(settings.get("model.preset", "unknown"))
     lines = [
-        f"# {plain(one.title)}",
+        f"# {escape_text(one.title)}",
         "",
-        plain(str(settings.get("summary", ""))),
+        escape_text(str(settings.get("summary", ""))),
         "",
         "## Model",
         "",
-        f"- Task: {plain(str(settings.get('task', 'unknown')))}",
-        f"- Fine-tuned from: {code(preset)}, which keeps its own licence and limits",
+        f"- Task: {escape_text(str(settings.get('task', 'unknown')))}",
+        f"- Fine-tuned from: {format_code(preset)}, which keeps its own licence and limits",
     ]
     if history.model:
         lines.append(f"- Parameters: {history.model.parameters:,}")
     if data and data.classes:
-        lines.append(f"- Classes: {plain(class_counts(data.classes, data.counts))}")
+        lines.append(f"- Classes: {escape_text(format_class_counts(data.classes, data.counts))}")
     if one.status != "done":
         lines.append(f"- **The run is {one.status}: this is not a finished model.**")
-    lines += ["", "## Data", "", f"- Source: {code(str(settings.get('data.source', 'unknown')))}"]
+    lines += ["", "## Data", "", f"- Source: {format_code(str(settings.get('data.source', 'unknown')))}"]
     if data:
         lines.append(f"- Examples: {data.train:,} to train, {data.validation:,} to validate, {data.test:,} to test")
         lines.append(f"- Duplicates that were dropped: {data.duplicates:,}")
         lines += [f"- {note[0].upper()}{note[1:]}" for note in data.notes]
-    header, *rows = pieces.planned_and_spent(history)
-    lines += ["", "## Training", "", f"| {' | '.join(map(plain, header))} |", "|---" * len(header) + "|"]
-    lines += [f"| {' | '.join(map(plain, row))} |" for row in rows]
-    lines += ["", *(f"- {plain(pieces.proof(phase))}" for phase in history.ended_phases)]
+    header, *rows = pieces.tabulate_phases(history)
+    lines += ["", "## Training", "", f"| {' | '.join(map(escape_text, header))} |", "|---" * len(header) + "|"]
+    lines += [f"| {' | '.join(map(escape_text, row))} |" for row in rows]
+    lines += ["", *(f"- {escape_text(pieces.describe_phase_proof(phase))}" for phase in history.ended_phases)]
     lines += ["", "## Evaluation", ""]
     if result:
         lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")
         lines.append("")
-        lines += [f"- {plain(metric(name).title)}: {metric(name).text(value)}" for name, value in result.values.items()]
+        lines += [
+            f"- {escape_text(metric(name).title)}: {metric(name).text(value)}" for name, value in result.values.items()
+        ]
         if best := class_results.find_constant_answer(history):
             lines.append(f"- Accuracy of a constant answer, always '{best.name}': {best.accuracy:.2%}")
         recalls = class_results.count_recalls(history)
@@ -75,27 +77,27 @@ def card(one: Record) -> str:
         ]
     else:
         lines.append("The run did not measure its test split.")
-    if minded := pieces.warnings(one):
+    if minded := pieces.list_warnings(one):
         lines += ["", *(f"- **{each}**" for each in minded)]
     if history.samples:
         lines += ["", "## Samples", ""]
         for sample in history.samples:
-            lines += [f"- After {sample.step:,} steps:", "", *quote(sample.text, "  "), ""]
+            lines += [f"- After {sample.step:,} steps:", "", *format_quote(sample.text, "  "), ""]
     lines += [
         "",
         "## To use it",
         "",
-        *_use(one),
+        *_show_use(one),
         "",
         "## To make it again",
         "",
-        *block("sh", pieces.reproduce(one)),
+        *format_block("sh", pieces.list_commands(one)),
         "",
     ]
     return "\n".join(lines)
 
 
-def _use(one: Record) -> list[str]:
+def _show_use(one: Record) -> list[str]:
     task = TASKS.get(str(one.settings.get("task")))
     asked = "print(trained.predict(examples))  # texts, image files, or RGB arrays in 0..255"
     if task and task.writes:

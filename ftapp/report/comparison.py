@@ -17,7 +17,7 @@ from ftapp.analysis.records import Arm, collect_drift, find_differences, measure
 from ftapp.analysis.statistics import Interval, measure_windowed_variance
 from ftapp.common import formatting
 from ftapp.common.durable import replace_file
-from ftapp.common.formatting import duration, one_line, size
+from ftapp.common.formatting import make_one_line
 from ftapp.recipe.metrics import in_order, metric
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
@@ -36,7 +36,7 @@ def write(
     `ftapp.analysis.findings.HEADER`.
     """
     title = title or " against ".join(dict.fromkeys(arm.records[0].title for arm in arms))
-    replace_file(path, page.page(title, body(arms, title, facts, findings)).encode())
+    replace_file(path, page.build_page(title, build_body(arms, title, facts, findings)).encode())
     return path
 
 
@@ -46,59 +46,63 @@ def write_csv(arms: Sequence[Arm], file: TextIO) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["name", "run", *measure_run(arms[0].records[0]), *map(_cell_text, keys)])
     for index, arm in enumerate(arms):
-        values = [value if value is None else _csv_value(value) for value in (row[index] for row in keys.values())]
+        values = [
+            value if value is None else _format_csv_value(value) for value in (row[index] for row in keys.values())
+        ]
         for each in arm.records:
             names = map(_cell_text, (arm.name, str(each.run.folder)))
             writer.writerow([*names, *measure_run(each).values(), *values])
 
 
-def _csv_value(value: object) -> str:
-    return str(value) if isinstance(value, int | float) else _cell_text(shown(value))
+def _format_csv_value(value: object) -> str:
+    return str(value) if isinstance(value, int | float) else _cell_text(format_setting(value))
 
 
 def _cell_text(text: str) -> str:
     """A text that a spreadsheet takes for one: what would be a formula begins with an apostrophe."""
-    text = one_line(text)
+    text = make_one_line(text)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def sentences(arms: Sequence[Arm]) -> list[str]:
+def list_sentences(arms: Sequence[Arm]) -> list[str]:
     """What can be told of each later arm against the first, and what cannot and why."""
-    return [line for each in compare_all(arms) for line in (*each.verdicts, *_reasons(each))]
+    return [line for each in compare_all(arms) for line in (*each.verdicts, *_list_reasons(each))]
 
 
-def body(
+def build_body(
     arms: Sequence[Arm], title: str, facts: Sequence[str] = (), findings: Sequence[Sequence[str]] = ()
 ) -> list[str]:
     """The page of a comparison, section by section."""
-    made, rows, names = compare_all(arms), difference_rows(arms), [arm.name for arm in arms]
-    commands = dict.fromkeys(line for arm in arms for each in arm.records for line in pieces.reproduce(each)[:1])
-    notes = [*facts, *(line for each in made for line in _reasons(each))]
+    made, rows, names = compare_all(arms), list_differences(arms), [arm.name for arm in arms]
+    commands = dict.fromkeys(line for arm in arms for each in arm.records for line in pieces.list_commands(each)[:1])
+    notes = [*facts, *(line for each in made for line in _list_reasons(each))]
     return [
-        _header(arms, title),
-        page.heading("Findings") + page.stacked(HEADER, findings) + page.heading("Compared") if findings else "",
-        page.items("verdicts", [verdict for each in made for verdict in each.verdicts]),
+        _build_header(arms, title),
+        page.build_heading("Findings") + page.stack(HEADER, findings) + page.build_heading("Compared")
+        if findings
+        else "",
+        page.build_list("verdicts", [verdict for each in made for verdict in each.verdicts]),
         "".join(f'<p class="soft">{escape(line)}</p>' for line in notes),
-        page.grid(
+        page.build_grid(
             [
-                *curves(arms),
-                *scatters(arms, made),
-                *variances(arms),
-                *forests(made),
-                *drifts(arms),
-                *token_shares(arms),
-                times(arms),
+                *draw_curves(arms),
+                *draw_scatters(arms, made),
+                *draw_variances(arms),
+                *draw_forests(made),
+                *draw_drifts(arms),
+                *draw_token_shares(arms),
+                draw_times(arms),
             ]
         ),
-        page.heading("Results"),
-        page.table(["", *names], metric_rows(arms)),
-        page.heading("Where the recipes differ"),
-        page.table(["key", *names], rows) if rows else "<p>They are the same.</p>",
-        *samples(arms),
-        page.heading("To do it again"),
-        page.code("\n".join(commands), wrap=True),
-        page.details("Freeze proofs", _proofs(arms)),
-        page.details("Machine and versions", pieces.environment(arms[0].records[0].facts)),
+        page.build_heading("Results"),
+        page.build_table(["", *names], list_metrics(arms)),
+        page.build_heading("Where the recipes differ"),
+        page.build_table(["key", *names], rows) if rows else "<p>They are the same.</p>",
+        *show_samples(arms),
+        page.build_heading("To do it again"),
+        page.build_code("\n".join(commands), wrap=True),
+        page.build_details("Freeze proofs", _list_proofs(arms)),
+        page.build_details("Machine and versions", pieces.describe_environment(arms[0].records[0].facts)),
         f"<footer>{escape(METHOD)}</footer>",
     ]
 
@@ -118,40 +122,42 @@ METHOD = (
 )
 
 
-def _header(arms: Sequence[Arm], title: str) -> str:
+def _build_header(arms: Sequence[Arm], title: str) -> str:
     told = [f"{arm.name}: {', '.join(dict.fromkeys(each.status for each in arm.records))}" for arm in arms]
     spans = "".join(f"<span>{escape(text)}</span>" for text in told)
     return f'<header><h1>{escape(title)}</h1><div class="facts">{spans}</div></header>'
 
 
-def _reasons(made: Comparison) -> list[str]:
+def _list_reasons(made: Comparison) -> list[str]:
     """Why some things are not compared."""
     return [f"Not compared, {made.b} with {made.a}: {why}." for why in dict.fromkeys(made.reasons.values())]
 
 
-def curves(arms: Sequence[Arm]) -> list[str]:
+def draw_curves(arms: Sequence[Arm]) -> list[str]:
     """Losses and accuracies of the arms over each other, a line for each run."""
     made = []
     legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
     toned = [(each, tone) for tone, arm in enumerate(arms) for each in arm.records]
-    borders = pieces.borders(arms[0].records[0].history)
+    borders = pieces.find_phase_borders(arms[0].records[0].history)
     names = in_order(("loss", *(name for each, _ in toned for name in each.history.metrics)))
     for what, label in ((name, metric(name).label) for name in names):
         drawn = [(each, tone) for each, tone in toned if what == "loss" or what in each.history.metrics]
         raw = len(drawn) <= _RAW
-        plot = svg.lines(pieces.training_lines(drawn, what, raw=raw), "step", borders=borders)
+        plot = svg.draw_lines(pieces.draw_training(drawn, what, raw=raw), "step", borders=borders)
         caption = "Smoothed; each batch behind it." if raw else "Smoothed."
-        made.append(page.figure(f"Training {label}", plot, caption, legend))
+        made.append(page.build_figure(f"Training {label}", plot, caption, legend))
         held = [
-            pieces.evaluation_line(f"{each.name}, {split}", evaluations, what, tone)
+            pieces.draw_evaluations(f"{each.name}, {split}", evaluations, what, tone)
             for each, tone in drawn
-            for split, evaluations in list(pieces.held_out(each.history).items())[:1]
+            for split, evaluations in list(pieces.split_evaluations(each.history).items())[:1]
         ]
-        made.append(page.figure(f"Held-out {label}", svg.lines(held, "step", borders=borders), legend=legend))
-    return made + pieces.gradient_norms(toned, legend)
+        made.append(
+            page.build_figure(f"Held-out {label}", svg.draw_lines(held, "step", borders=borders), legend=legend)
+        )
+    return made + pieces.draw_gradient_norms(toned, legend)
 
 
-def drifts(arms: Sequence[Arm]) -> list[str]:
+def draw_drifts(arms: Sequence[Arm]) -> list[str]:
     """The change of a step in each later arm and in the first, the mean of the layers that train in both."""
     made = []
     for number, arm in enumerate(arms[1:], 1):
@@ -166,11 +172,13 @@ def drifts(arms: Sequence[Arm]) -> list[str]:
             drawn.append(Line(each.name, steps, values[rows].mean(axis=0), tone, "marks"))
         caption = f"‖W_t − W_(t−1)‖, the mean over the {len(shared)} layers that train in both."
         legend = [(arms[0].name, 0), (arm.name, number)]
-        made.append(page.figure("Change of the weights in a step", svg.lines(drawn, "step"), caption, legend))
+        made.append(
+            page.build_figure("Change of the weights in a step", svg.draw_lines(drawn, "step"), caption, legend)
+        )
     return made
 
 
-def variances(arms: Sequence[Arm]) -> list[str]:
+def draw_variances(arms: Sequence[Arm]) -> list[str]:
     """How unsteady the losses are in windows of steps, around a straight line in each."""
     drawn = []
     for tone, arm in enumerate(arms):
@@ -184,10 +192,10 @@ def variances(arms: Sequence[Arm]) -> list[str]:
         return []
     legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
     caption = "In windows of steps, around a straight line through each, so that the fall of the loss does not count."
-    return [page.figure("Variance of the loss", svg.lines(drawn, "step", log=True), caption, legend)]
+    return [page.build_figure("Variance of the loss", svg.draw_lines(drawn, "step", log=True), caption, legend)]
 
 
-def scatters(arms: Sequence[Arm], made_of: Sequence[Comparison]) -> list[str]:
+def draw_scatters(arms: Sequence[Arm], made_of: Sequence[Comparison]) -> list[str]:
     """The losses of each later arm against the first's on the same steps. made_of: what is told of each."""
     made, first = [], arms[0]
     for arm, told in zip(arms[1:], made_of, strict=True):
@@ -196,14 +204,14 @@ def scatters(arms: Sequence[Arm], made_of: Sequence[Comparison]) -> list[str]:
             n = min(len(one.history.steps), len(other.history.steps))
             x.append(other.column("loss")[:n])
             y.append(one.column("loss")[:n])
-        plot = svg.scatter(np.concatenate(x), np.concatenate(y), f"loss of {arm.name}", f"loss of {first.name}")
+        plot = svg.draw_scatter(np.concatenate(x), np.concatenate(y), f"loss of {arm.name}", f"loss of {first.name}")
         caption = f"A point is a step, later ones stronger. Under the line {first.name} has the lower loss"
         caption += f": {told.under.estimate:.0%} of the points." if told.under else "; the batches are not the same."
-        made.append(page.figure(f"{arm.name} against {first.name}", plot, caption))
+        made.append(page.build_figure(f"{arm.name} against {first.name}", plot, caption))
     return made
 
 
-def forests(made: Sequence[Comparison]) -> list[str]:
+def draw_forests(made: Sequence[Comparison]) -> list[str]:
     """Differences with their intervals."""
     if not made:
         return []
@@ -230,54 +238,54 @@ def forests(made: Sequence[Comparison]) -> list[str]:
         ]
         if rows:
             figures.append(
-                page.figure(
+                page.build_figure(
                     title,
-                    svg.intervals(rows, label),
+                    svg.draw_intervals(rows, label),
                     "95% intervals; what touches the line cannot be told from zero.",
                 )
             )
     return figures
 
 
-def token_shares(arms: Sequence[Arm]) -> list[str]:
+def draw_token_shares(arms: Sequence[Arm]) -> list[str]:
     """How much the share of common tokens in what the models write grew, with intervals."""
     gains = [(each.name, measure_token_share_gain(each)) for arm in arms for each in arm.records]
     rows = [(name, found.estimate, found.low, found.high) for name, found in gains if found is not None]
     if not rows:
         return []
     caption = "Δp, after minus before: the share of the training text's most frequent tokens in what a model writes."
-    return [page.figure("Common tokens", svg.intervals(rows, "Δp"), caption)]
+    return [page.build_figure("Common tokens", svg.draw_intervals(rows, "Δp"), caption)]
 
 
-def times(arms: Sequence[Arm]) -> str:
+def draw_times(arms: Sequence[Arm]) -> str:
     """Where the time of each arm went, by the mean of its runs."""
     rows = []
     for arm in arms:
         spent = [
-            np.sum([pieces.spent(phase) for phase in each.history.ended_phases], axis=0)
+            np.sum([pieces.split_time(phase) for phase in each.history.ended_phases], axis=0)
             for each in arm.records
             if each.history.ended_phases
         ]
         if spent:
             rows.append((arm.name, np.mean(spent, axis=0).tolist()))
-    return pieces.time_bars(rows)
+    return pieces.draw_time_bars(rows)
 
 
 _FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "token_share_before": ("common tokens, before", "{:.1%}".format),
     "token_share_after": ("common tokens, after", "{:.1%}".format),
-    "trainable_share": ("R, last phase", formatting.share),
+    "trainable_share": ("R, last phase", formatting.format_share),
     "steps": ("steps", "{:,.0f}".format),
-    "seconds": ("time in all", duration),
-    "preparing": ("features", duration),
-    "training": ("training", duration),
-    "evaluating": ("evaluation", duration),
-    "step_seconds": ("a step, median", duration),
-    "peak_memory": ("peak memory", size),
+    "seconds": ("time in all", formatting.format_duration),
+    "preparing": ("features", formatting.format_duration),
+    "training": ("training", formatting.format_duration),
+    "evaluating": ("evaluation", formatting.format_duration),
+    "step_seconds": ("a step, median", formatting.format_duration),
+    "peak_memory": ("peak memory", formatting.format_size),
 }
 
 
-def metric_rows(arms: Sequence[Arm]) -> list[list[str]]:
+def list_metrics(arms: Sequence[Arm]) -> list[list[str]]:
     """What the arms gave, a row for each metric that one of them has: its name, then each arm's in words.
 
     Of several runs of an arm these are the mean and the standard deviation, or all that came.
@@ -302,19 +310,19 @@ def _cell(values: Sequence[Any], told: Callable[[Any], str]) -> str:
     return f"{told(statistics.fmean(known))} ± {told(statistics.stdev(known))}"
 
 
-def difference_rows(arms: Sequence[Arm]) -> list[list[str]]:
+def list_differences(arms: Sequence[Arm]) -> list[list[str]]:
     """The keys in which the recipes differ: a key's name, then each arm's value in words."""
-    return [[key, *map(shown, values)] for key, values in find_differences(arms).items()]
+    return [[key, *map(format_setting, values)] for key, values in find_differences(arms).items()]
 
 
-def shown(value: object) -> str:
+def format_setting(value: object) -> str:
     """A value of a recipe in words."""
     if value is None:
         return "–"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def samples(arms: Sequence[Arm]) -> list[str]:
+def show_samples(arms: Sequence[Arm]) -> list[str]:
     """What the language models among the arms wrote last to each prompt, in the first repeat, beside each other."""
     by_prompt: dict[str, list[tuple[str, str]]] = {}
     for arm in arms:
@@ -324,13 +332,13 @@ def samples(arms: Sequence[Arm]) -> list[str]:
                 by_prompt.setdefault(sample.prompt, []).append(
                     (f"{arm.name}, after {sample.step:,} steps", sample.text)
                 )
-    cards = [page.quotes(f"“{prompt} …”", texts) for prompt, texts in by_prompt.items()]
-    return [page.heading("Samples"), page.grid(cards)] if cards else []
+    cards = [page.build_quotes(f"“{prompt} …”", texts) for prompt, texts in by_prompt.items()]
+    return [page.build_heading("Samples"), page.build_grid(cards)] if cards else []
 
 
-def _proofs(arms: Sequence[Arm]) -> str:
+def _list_proofs(arms: Sequence[Arm]) -> str:
     return "".join(
-        f"<p>{escape(each.name)}, {escape(pieces.proof(phase))}</p>"
+        f"<p>{escape(each.name)}, {escape(pieces.describe_phase_proof(phase))}</p>"
         for arm in arms
         for each in arm.records
         for phase in each.history.ended_phases

@@ -27,7 +27,12 @@ def write_result(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     if arms:
         fair = check_fairness(arms)
         title = arms[0].records[0].title
-        notes = [_conditions(arms, facts.get("jobs", 1)), *fair.sentences(), *_warnings(arms), *_noise(arms)]
+        notes = [
+            _describe_conditions(arms, facts.get("jobs", 1)),
+            *fair.sentences(),
+            *_list_warnings(arms),
+            *_describe_noise(arms),
+        ]
         rows = findings.check_findings(recipe.load_experiment(experiment.recipe_file).findings, arms)
         result |= {"hashes": fair.table(), "notes": notes, **compare.build_table(arms)}
         result["findings"] = [
@@ -41,7 +46,7 @@ def write_result(experiment: Experiment) -> tuple[list[Arm], dict[str, Any]]:
     return arms, result
 
 
-def _conditions(arms: list[Arm], jobs: int) -> str:
+def _describe_conditions(arms: list[Arm], jobs: int) -> str:
     """How the arms were run, in a sentence."""
     repeats = len(arms[0].records)
     told = "once" if repeats == 1 else f"{repeats} times, each time with another seed that all arms shared"
@@ -50,7 +55,7 @@ def _conditions(arms: list[Arm], jobs: int) -> str:
     return f"Each of {len(arms)} arms was run {told}, in a process of its own, {lanes}{turned}."
 
 
-def _warnings(arms: list[Arm]) -> list[str]:
+def _list_warnings(arms: list[Arm]) -> list[str]:
     """What is wrong with the results of the runs, each with the run's name."""
     return [
         f"{each.name}: warning: {warning}"
@@ -60,7 +65,7 @@ def _warnings(arms: list[Arm]) -> list[str]:
     ]
 
 
-def _noise(arms: list[Arm]) -> list[str]:
+def _describe_noise(arms: list[Arm]) -> list[str]:
     """What the control says of differences that mean nothing, in a sentence; nothing where there is none."""
     control = next((arm for arm in arms if arm.name == control_of(arms[0].name)), None)
     if control is None:

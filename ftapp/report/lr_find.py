@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ftapp.analysis.lr_sentences import describe_test, describe_weights, name_phase
-from ftapp.analysis.lr_suggestions import window
+from ftapp.analysis.lr_suggestions import choose_window
 from ftapp.common.durable import replace_file
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
@@ -21,34 +21,34 @@ def write(result: Mapping[str, Any], path: Path) -> None:
 
     Raises OSError.
     """
-    plot, legend = _plot(result)
+    plot, legend = _draw_plot(result)
     if path.suffix == ".svg":
-        replace_file(path, page.picture(plot, legend).encode())
+        replace_file(path, page.embed_picture(plot, legend).encode())
         return
     title = f"Learning rate of {result['recipe']}, {name_phase(result)}"
     first, *others = describe_test(result)
     parts = [
         f'<header><h1>{escape(title)}</h1><p class="summary">{escape(first)}</p>'
         f'<div class="facts">{"".join(f"<span>{escape(line)}</span>" for line in others)}</div></header>',
-        page.items("verdicts", result["sentences"]),
+        page.build_list("verdicts", result["sentences"]),
     ]
     if result["override"]:
-        parts.append(page.code(f"--set '{result['override']}'", wrap=True))
-    parts.append(page.figure("Loss over the learning rate", plot, "Each loss is of another batch.", legend))
+        parts.append(page.build_code(f"--set '{result['override']}'", wrap=True))
+    parts.append(page.build_figure("Loss over the learning rate", plot, "Each loss is of another batch.", legend))
     if result["suggestions"]:
         rows = [[row["rule"], f"{row['rate']:.2g}", row["source"]] for row in result["suggestions"]]
         rows.append(["recipe", f"{result['own_rate']:g}", "the phase's base rate as it is"])
-        parts.append(page.stacked(["rule", "learning rate", "which is"], rows))
+        parts.append(page.stack(["rule", "learning rate", "which is"], rows))
     parts.append(f'<p class="soft">{escape(describe_weights(result))}</p>')
-    replace_file(path, page.page(title, parts).encode())
+    replace_file(path, page.build_page(title, parts).encode())
 
 
-def _plot(result: Mapping[str, Any]) -> tuple[str, Sequence[tuple[str, int]]]:
+def _draw_plot(result: Mapping[str, Any]) -> tuple[str, Sequence[tuple[str, int]]]:
     """The plot, and what its tones are."""
     curve = {name: np.array(values, np.float64) for name, values in result["curve"].items()}
     if len(curve["rates"]) < 2:
-        return svg.lines([], ""), []
-    _, high = window(curve["losses"].tolist(), curve["smoothed"].tolist())
+        return svg.draw_lines([], ""), []
+    _, high = choose_window(curve["losses"].tolist(), curve["smoothed"].tolist())
     shown = {name: np.where(curve[name] <= high, curve[name], np.nan) for name in ("losses", "smoothed")}
     series = [
         Line("each batch", curve["rates"], shown["losses"], 0, "faint"),
@@ -61,4 +61,4 @@ def _plot(result: Mapping[str, Any]) -> tuple[str, Sequence[tuple[str, int]]]:
     marks = [("recipe", result["own_rate"]), ("take", result["rate"])]
     borders = sorted((rate, f"{name} {rate:g}") for name, rate in marks if rate is not None and low <= rate <= last)
     legend = [("loss, and smoothed", 0), *((line.name, line.tone) for line in series[2:])]
-    return svg.lines(series, "learning rate", borders=borders, log_x=True), legend
+    return svg.draw_lines(series, "learning rate", borders=borders, log_x=True), legend

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from ftapp.common.formatting import printable
+from ftapp.common.formatting import make_printable
 
 # It runs and loads nothing, also where a text in it should pass for HTML.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = (Path(__file__).parent / "page.css").read_text("utf-8")
 
 
-def page(title: str, body: Iterable[str]) -> str:
+def build_page(title: str, body: Iterable[str]) -> str:
     """A whole HTML document, without control characters. title: plain text; body: HTML."""
-    return printable(
+    return make_printable(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -26,12 +26,12 @@ def page(title: str, body: Iterable[str]) -> str:
     )
 
 
-def heading(text: str) -> str:
+def build_heading(text: str) -> str:
     """The title of a section. text: plain."""
     return f"<h2>{escape(text)}</h2>"
 
 
-def figures(values: Sequence[tuple[str, str, str]]) -> str:
+def lay_out_figures(values: Sequence[tuple[str, str, str]]) -> str:
     """Key figures: (what, value, what to add in small print or '')."""
     cells = [
         f"<div><dt>{escape(what)}</dt><dd>{escape(value)}{f'<small>{escape(note)}</small>' if note else ''}</dd></div>"
@@ -40,7 +40,7 @@ def figures(values: Sequence[tuple[str, str, str]]) -> str:
     return f'<dl class="figures">{"".join(cells)}</dl>'
 
 
-def figure(title: str, plot: str, caption: str = "", legend: Sequence[tuple[str, int]] = ()) -> str:
+def build_figure(title: str, plot: str, caption: str = "", legend: Sequence[tuple[str, int]] = ()) -> str:
     """A plot with its title. plot: HTML; legend: names of series with their tones."""
     keys = "".join(f'<span><i class="tone-{tone}"></i>{escape(name)}</span>' for name, tone in legend)
     return (
@@ -52,7 +52,7 @@ def figure(title: str, plot: str, caption: str = "", legend: Sequence[tuple[str,
     )
 
 
-def picture(plot: str, legend: Sequence[tuple[str, int]]) -> str:
+def embed_picture(plot: str, legend: Sequence[tuple[str, int]]) -> str:
     """A plot of `ftapp.report.svg` as a file of its own, with its legend below, in the colours of a light page.
 
     Many programs that show SVG know no CSS variables, so their values are put in.
@@ -70,14 +70,14 @@ def picture(plot: str, legend: Sequence[tuple[str, int]]) -> str:
         keys.append(f'<rect class="bar tone-{tone}" x="{x}" y="{height + 5}" width="9" height="9"/>')
         keys.append(f'<text x="{x + 14}" y="{height + 14}">{escape(name)}</text>')
         x += 32 + 7 * len(name)
-    return printable(
+    return make_printable(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" width="{2 * width}" height="{2 * (height + 24)}" '
         f'viewBox="0 0 {width} {height + 24}" {described}><style>{style} .plot {{ height: 100% }}</style>'
         f'<rect width="{width}" height="{height + 24}" fill="{colours["--card"]}"/>{inside}{"".join(keys)}</svg>\n'
     )
 
 
-def quotes(title: str, texts: Sequence[tuple[str, str]]) -> str:
+def build_quotes(title: str, texts: Sequence[tuple[str, str]]) -> str:
     """Texts below each other under one title: (whose or when, text)."""
     told = "".join(
         f'<p class="soft">{escape(whose)}</p><blockquote>{escape(text.strip())}</blockquote>' for whose, text in texts
@@ -85,12 +85,12 @@ def quotes(title: str, texts: Sequence[tuple[str, str]]) -> str:
     return f"<figure><h3>{escape(title)}</h3>{told}</figure>"
 
 
-def grid(parts: Iterable[str]) -> str:
+def build_grid(parts: Iterable[str]) -> str:
     """Figures beside each other where there is room."""
     return f'<div class="grid">{"".join(parts)}</div>'
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def build_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of plain texts, the first of each row being its name."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(
@@ -99,7 +99,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def stacked(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def stack(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of plain texts whose rows become blocks of named lines where the page is narrow."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(
@@ -114,7 +114,7 @@ def stacked(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f'<table class="stacked"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def pairs(values: Mapping[str, object]) -> str:
+def build_pairs(values: Mapping[str, object]) -> str:
     """Names with their values, as a table of two columns."""
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
@@ -124,16 +124,16 @@ def pairs(values: Mapping[str, object]) -> str:
     return f'<div class="wide"><table><tbody>{rows}</tbody></table></div>'
 
 
-def code(text: str, *, wrap: bool = False) -> str:
+def build_code(text: str, *, wrap: bool = False) -> str:
     """Text as it is, such as a command or a file."""
     return f"<pre{' class=wrap' if wrap else ''}>{escape(text)}</pre>"
 
 
-def details(title: str, inside: str) -> str:
+def build_details(title: str, inside: str) -> str:
     """HTML that opens when asked for."""
     return f"<details><summary>{escape(title)}</summary>{inside}</details>"
 
 
-def items(kind: str, texts: Iterable[str]) -> str:
+def build_list(kind: str, texts: Iterable[str]) -> str:
     """A list of sentences. kind: its class on the page."""
     return f'<ul class="{kind}">{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ul>'

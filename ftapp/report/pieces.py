@@ -19,7 +19,7 @@ from ftapp.analysis.records import Record
 from ftapp.analysis.statistics import Series
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
-from ftapp.common.formatting import duration, flops, freeze_proof, size
+from ftapp.common.formatting import describe_proof, format_duration, format_flops, format_size
 from ftapp.common.safe_files import read_bytes
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
@@ -33,7 +33,7 @@ PARTS = ("features", "training", "evaluation", "other")
 _SMOOTHED = 25  # of the steps, one part in so many
 
 
-def smoothed(values: Series) -> Series:
+def smooth(values: Series) -> Series:
     """The mean around each step, over about 4% of all steps; shorter at the ends."""
     width = max(1, len(values) // _SMOOTHED) | 1
     if width == 1:
@@ -45,7 +45,7 @@ def smoothed(values: Series) -> Series:
     return means
 
 
-def training_lines(found: Sequence[tuple[Record, int]], what: str, *, raw: bool) -> list[Line]:
+def draw_training(found: Sequence[tuple[Record, int]], what: str, *, raw: bool) -> list[Line]:
     """Curves of the loss or a metric of the runs' batches, smoothed. raw: with the values of each step behind them.
 
     found: runs with their tones.
@@ -55,11 +55,11 @@ def training_lines(found: Sequence[tuple[Record, int]], what: str, *, raw: bool)
         x, y = one.column("step"), one.column(what)
         if raw:
             made.append(Line(f"{one.name}, each batch", x, y, tone, "faint"))
-        made.append(Line(one.name, x, smoothed(y), tone))
+        made.append(Line(one.name, x, smooth(y), tone))
     return made
 
 
-def gradient_norms(found: Sequence[tuple[Record, int]], legend: Sequence[tuple[str, int]] = ()) -> list[str]:
+def draw_gradient_norms(found: Sequence[tuple[Record, int]], legend: Sequence[tuple[str, int]] = ()) -> list[str]:
     """The norm of each step's gradient, of those runs that tell it. found: runs with their tones."""
     lines = [
         Line(one.name, one.column("step"), norms, tone)
@@ -68,11 +68,11 @@ def gradient_norms(found: Sequence[tuple[Record, int]], legend: Sequence[tuple[s
     ]
     if not lines:
         return []
-    plot = svg.lines(lines, "step", borders=borders(found[0][0].history), log=True)
-    return [page.figure("Norm of the gradient", plot, "Of all weights that train, before it is clipped.", legend)]
+    plot = svg.draw_lines(lines, "step", borders=find_phase_borders(found[0][0].history), log=True)
+    return [page.build_figure("Norm of the gradient", plot, "Of all weights that train, before it is clipped.", legend)]
 
 
-def held_out(history: History) -> dict[str, list[Evaluated]]:
+def split_evaluations(history: History) -> dict[str, list[Evaluated]]:
     """The evaluations of each split, in order; the final one of the whole test split apart from partial ones."""
     splits: dict[str, list[Evaluated]] = {}
     for evaluation in history.evaluations:
@@ -80,7 +80,7 @@ def held_out(history: History) -> dict[str, list[Evaluated]]:
     return splits
 
 
-def evaluation_line(name: str, evaluations: Sequence[Evaluated], what: str, tone: int) -> Line:
+def draw_evaluations(name: str, evaluations: Sequence[Evaluated], what: str, tone: int) -> Line:
     """A curve of the held-out loss or a metric."""
     values = [each.value(what) for each in evaluations]
     return Line(
@@ -92,7 +92,7 @@ def evaluation_line(name: str, evaluations: Sequence[Evaluated], what: str, tone
     )
 
 
-def confusion(history: History) -> list[str]:
+def build_confusion(history: History) -> list[str]:
     """The confusion matrix of the result, each class's scores and calibration; nothing for a run that has none."""
     found = next((each for each in reversed(history.confusions) if each.final), None)
     classes = history.data.classes if history.data else []
@@ -114,15 +114,15 @@ def confusion(history: History) -> list[str]:
             f"Expected calibration error {measure_expected_error(bins):.3f}: how far the share of right answers lies "
             "from the model's probability on average. They agree on the line; larger points are more examples."
         )
-        calibrated = [page.figure("Calibration", svg.reliability(bins), caption)]
+        calibrated = [page.build_figure("Calibration", svg.draw_reliability(bins), caption)]
     return [
-        page.figure(f"Confusion matrix, {found.split} split", svg.matrix(counts, classes)),
-        page.figure("By class", page.table(["class", "precision", "recall", "F1", "of"], rows)),
+        page.build_figure(f"Confusion matrix, {found.split} split", svg.draw_matrix(counts, classes)),
+        page.build_figure("By class", page.build_table(["class", "precision", "recall", "F1", "of"], rows)),
         *calibrated,
     ]
 
 
-def augmentation(one: Record) -> list[str]:
+def show_augmentation(one: Record) -> list[str]:
     """Training images and what augmentation makes of them; nothing of a run that has none."""
     try:
         picture = base64.b64encode(read_bytes(one.run.augmentation_file)).decode()
@@ -130,64 +130,64 @@ def augmentation(one: Record) -> list[str]:
         return []
     image = f'<img class="sheet" alt="Training images, augmented" src="data:image/webp;base64,{picture}">'
     caption = "Training images as they are, on the left, and as they may look in a step."
-    return [page.figure("Augmentation", image, caption)]
+    return [page.build_figure("Augmentation", image, caption)]
 
 
-def borders(history: History) -> list[tuple[float, str]]:
+def find_phase_borders(history: History) -> list[tuple[float, str]]:
     """Where phases begin, for plots over steps; none where there is one phase."""
     if len(history.phases) < 2:
         return []
     return [(float(phase.first_step), phase.phase) for phase in history.phases]
 
 
-def spent(phase: PhaseEnded) -> list[float]:
+def split_time(phase: PhaseEnded) -> list[float]:
     """Seconds of a phase by `PARTS`."""
     known = [phase.preparing, phase.training, phase.evaluating]
     return [*known, max(0.0, phase.seconds - sum(known))]
 
 
-def time_bars(rows: Sequence[tuple[str, Sequence[float]]]) -> str:
+def draw_time_bars(rows: Sequence[tuple[str, Sequence[float]]]) -> str:
     """Where time went, a bar a row. rows: (name, seconds by `PARTS`)."""
-    return page.figure(
+    return page.build_figure(
         "Where the time went",
-        svg.bars(rows, PARTS, duration),
+        svg.draw_bars(rows, PARTS, format_duration),
         legend=[(name, tone) for tone, name in enumerate(PARTS)],
     )
 
 
-def planned_and_spent(history: History) -> list[list[str]]:
+def tabulate_phases(history: History) -> list[list[str]]:
     """A table: the names of the phases, then a row for each thing that was planned and measured."""
     ended = {phase.phase: phase for phase in history.ended_phases}
     timed = {phase.phase: phase.seconds for phase in history.timed}
-    columns = [_phase(phase, timed.get(phase.phase), ended.get(phase.phase)) for phase in history.phases]
+    columns = [_tabulate_phase(phase, timed.get(phase.phase), ended.get(phase.phase)) for phase in history.phases]
     rows = [[name, *(column[name] for column in columns)] for name in columns[0]] if columns else []
     return [["", *(f"phase {phase.phase}" for phase in history.phases)], *rows]
 
 
-def _phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded | None) -> dict[str, str]:
+def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded | None) -> dict[str, str]:
     estimate, unknown = phase.estimate, "–"
     rows = {
-        "trainable share R": f"{formatting.share(phase.trainable / phase.parameters)} of {phase.parameters:,}",
+        "trainable share R": f"{formatting.format_share(phase.trainable / phase.parameters)} of {phase.parameters:,}",
         "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs",
-        "time, planned": duration(timed) if timed is not None else unknown,
-        "time, spent": duration(ended.seconds) if ended else unknown,
-        "a step, planned": flops(estimate.flops) if estimate else unknown,
+        "time, planned": format_duration(timed) if timed is not None else unknown,
+        "time, spent": format_duration(ended.seconds) if ended else unknown,
+        "a step, planned": format_flops(estimate.flops) if estimate else unknown,
         "memory, planned": unknown,
-        "memory, peak of the process": size(ended.memory) if ended else unknown,
+        "memory, peak of the process": format_size(ended.memory) if ended else unknown,
         "kept features": unknown,
     }
     if estimate:
         planned = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations
-        rows["memory, planned"] = f"{size(planned)} for weights, gradients, optimizer, activations"
+        rows["memory, planned"] = f"{format_size(planned)} for weights, gradients, optimizer, activations"
     if phase.cache:
-        kept = size(phase.cache.size) if phase.cache.cached else "none"
+        kept = format_size(phase.cache.size) if phase.cache.cached else "none"
         rows["kept features"] = f"{kept}: {phase.cache.reason}"
     return rows
 
 
-def proof(phase: PhaseEnded) -> str:
+def describe_phase_proof(phase: PhaseEnded) -> str:
     """The freeze proof of a phase, with the hash of what is frozen and the names of what is not as it should be."""
-    told = freeze_proof(phase.frozen, len(phase.changed), phase.moved, phase.moved + len(phase.still))
+    told = describe_proof(phase.frozen, len(phase.changed), phase.moved, phase.moved + len(phase.still))
     found = {
         "hash of the frozen": [phase.digest] if phase.frozen else [],
         "changed": phase.changed,
@@ -198,7 +198,7 @@ def proof(phase: PhaseEnded) -> str:
     )
 
 
-def warnings(one: Record) -> list[str]:
+def list_warnings(one: Record) -> list[str]:
     """What is wrong with a run's result, in sentences."""
     loaded = None
     with suppress(RecipeError):  # a folder that was tampered with, or is of another version
@@ -206,7 +206,7 @@ def warnings(one: Record) -> list[str]:
     return [f"Warning: {each}" for each in outcome.find_warnings(one.history, loaded)]
 
 
-def facts(one: Record) -> list[str]:
+def list_facts(one: Record) -> list[str]:
     """What a run was, in a few words each."""
     started, told = one.history.started, one.facts
     created = told.get("created")
@@ -219,7 +219,7 @@ def facts(one: Record) -> list[str]:
     ]
 
 
-def environment(told: Mapping[str, Any]) -> str:
+def describe_environment(told: Mapping[str, Any]) -> str:
     """The machine and the versions of a run."""
     packages = told.get("packages", {})
     rows = {
@@ -228,10 +228,10 @@ def environment(told: Mapping[str, Any]) -> str:
         "Python": told.get("python"),
         **(packages if isinstance(packages, dict) else {}),
     }
-    return page.pairs(rows)
+    return page.build_pairs(rows)
 
 
-def reproduce(one: Record) -> list[str]:
+def list_commands(one: Record) -> list[str]:
     """The commands that give the run again: as it was started, and from its own folder."""
     command = one.facts.get("command")
     lines = []

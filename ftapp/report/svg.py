@@ -43,7 +43,7 @@ class Line:
     style: Literal["line", "faint", "marks"] = "line"
 
 
-def lines(
+def draw_lines(
     series: Sequence[Line],
     x_label: str,
     *,
@@ -55,35 +55,35 @@ def lines(
 
     log, log_x: whether an axis has its values' logarithms; x is above 0 then.
     """
-    series = [Line(each.name, *_finite(each.x, each.y), each.tone, each.style) for each in series]
+    series = [Line(each.name, *_keep_finite(each.x, each.y), each.tone, each.style) for each in series]
     series = [each for each in series if len(each.x)]
     if not series:
-        return _empty()
+        return _draw_empty()
     frame = _Frame.around([each.x for each in series], [each.y for each in series], log=log, log_x=log_x)
     parts = [*frame.axes(x_label)]
     for index, (place, name) in enumerate(borders):
         x, free = frame.x(place), frame.x(borders[index + 1][0]) if index + 1 < len(borders) else _WIDTH
         parts.append(f'<line class="border" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
         fits = x + len(name) * _CHARACTER < free
-        parts.append(_text(x + 3 if fits else x - 3, _TOP - 5, name, "start" if fits else "end"))
+        parts.append(_draw_text(x + 3 if fits else x - 3, _TOP - 5, name, "start" if fits else "end"))
     for each in series:
-        points = [(frame.x(x), frame.y(y)) for x, y in zip(*_thinned(each.x, each.y), strict=True)]
+        points = [(frame.x(x), frame.y(y)) for x, y in zip(*_thin(each.x, each.y), strict=True)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         kind = "faint" if each.style == "faint" else "line"
         parts.append(f'<polyline class="{kind} tone-{each.tone % TONES}" points="{path}"/>')
         if each.style == "marks" or len(points) == 1:
-            for (x, y), value_x, value_y in zip(points, *_thinned(each.x, each.y), strict=True):
+            for (x, y), value_x, value_y in zip(points, *_thin(each.x, each.y), strict=True):
                 title = f"<title>{escape(each.name)}: {value_y:.4g} at {value_x:.6g}</title>"
                 mark = f'<circle class="mark tone-{each.tone % TONES}" cx="{x:.1f}" cy="{y:.1f}" r="2.8">'
                 parts.append(f"{mark}{title}</circle>")
-    return _svg(parts, _HEIGHT, f"{', '.join(each.name for each in series)} over {x_label}")
+    return _wrap_svg(parts, _HEIGHT, f"{', '.join(each.name for each in series)} over {x_label}")
 
 
-def scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
+def draw_scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
     """Points with the line y = x on axes of the same range. Later points are stronger."""
-    x, y = _finite(x, y)
+    x, y = _keep_finite(x, y)
     if not len(x):
-        return _empty()
+        return _draw_empty()
     both = np.concatenate([x, y])
     frame = _Frame.around([both], [both])
     low, high = frame.x_range
@@ -91,7 +91,7 @@ def scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
         *frame.axes(x_label, y_label),
         f'<line class="diagonal" x1="{frame.x(low):.1f}" y1="{frame.y(low):.1f}" x2="{frame.x(high):.1f}" '
         f'y2="{frame.y(high):.1f}"/>',
-        _text(frame.x(high) - 20, frame.y(high) + 8, "y = x", "end"),
+        _draw_text(frame.x(high) - 20, frame.y(high) + 8, "y = x", "end"),
     ]
     # As many as are seen: chosen evenly, since a mean of neighbours would draw the cloud together.
     for place in np.unique(np.linspace(0, len(x) - 1, min(len(x), 600)).astype(int)):
@@ -99,17 +99,17 @@ def scatter(x: Values, y: Values, x_label: str, y_label: str) -> str:
         title = f"<title>point {place + 1}: {x[place]:.4g}, {y[place]:.4g}</title>"
         mark = f'<circle class="mark tone-0" fill-opacity="{strength:.2f}" '
         parts.append(f'{mark}cx="{frame.x(x[place]):.1f}" cy="{frame.y(y[place]):.1f}" r="2.8">{title}</circle>')
-    return _svg(parts, _HEIGHT, f"{y_label} against {x_label} with the line y = x")
+    return _wrap_svg(parts, _HEIGHT, f"{y_label} against {x_label} with the line y = x")
 
 
-def reliability(bins: Values) -> str:
+def draw_reliability(bins: Values) -> str:
     """Accuracy against confidence, a point for each range of confidence, larger where there are more examples.
 
     bins: (ranges, 3), as `ftapp.analysis.metrics.calibration` has them.
     """
     filled = bins[bins[:, 0] > 0]
     if not len(filled):
-        return _empty()
+        return _draw_empty()
     frame = _Frame((0.0, 1.0), (0.0, 1.0))
     ends = f'x1="{frame.x(0):.1f}" y1="{frame.y(0):.1f}" x2="{frame.x(1):.1f}" y2="{frame.y(1):.1f}"'
     parts = [*frame.axes("confidence", "share that is right"), f'<line class="diagonal" {ends}/>']
@@ -119,21 +119,23 @@ def reliability(bins: Values) -> str:
         size = 3 + 9 * math.sqrt(count / filled[:, 0].max())
         mark = f'<circle class="mark tone-0" fill-opacity="0.75" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" '
         parts.append(f'{mark}r="{size:.1f}">{title}</circle>')
-    return _svg(parts, _HEIGHT, "share that is right against confidence")
+    return _wrap_svg(parts, _HEIGHT, "share that is right against confidence")
 
 
-def bars(rows: Sequence[tuple[str, Sequence[float]]], parts_of: Sequence[str], told: Callable[[float], str]) -> str:
+def draw_bars(
+    rows: Sequence[tuple[str, Sequence[float]]], parts_of: Sequence[str], told: Callable[[float], str]
+) -> str:
     """Horizontal bars, each a row's parts on end. parts_of: what the parts are; told: an amount in words."""
     largest = max((sum(values) for _, values in rows), default=0)
     if not largest:
-        return _empty()
-    left = _label_width([name for name, _ in rows])
+        return _draw_empty()
+    left = _measure_label([name for name, _ in rows])
     right = max(len(told(sum(values))) for _, values in rows) * _CHARACTER + 8
     scale = (_WIDTH - left - right) / largest
     drawn = []
     for index, (name, values) in enumerate(rows):
         y, x = index * _ROW + 4, left
-        drawn.append(_text(left - 6, y + 13, _shortened(name, left - 6), "end", name))
+        drawn.append(_draw_text(left - 6, y + 13, _shorten(name, left - 6), "end", name))
         for tone, (part, value) in enumerate(zip(parts_of, values, strict=True)):
             if value > 0:
                 title = f"<title>{escape(name)}, {escape(part)}: {escape(told(value))}</title>"
@@ -141,15 +143,15 @@ def bars(rows: Sequence[tuple[str, Sequence[float]]], parts_of: Sequence[str], t
                 box = f'<rect class="bar tone-{tone % TONES}" x="{x:.1f}" y="{y}" width="{width:.1f}" '
                 drawn.append(f'{box}height="{_ROW - 8}">{title}</rect>')
                 x += value * scale
-        drawn.append(_text(x + 5, y + 13, told(sum(values)), "start"))
-    return _svg(drawn, len(rows) * _ROW + 6, "bars: " + ", ".join(name for name, _ in rows))
+        drawn.append(_draw_text(x + 5, y + 13, told(sum(values)), "start"))
+    return _wrap_svg(drawn, len(rows) * _ROW + 6, "bars: " + ", ".join(name for name, _ in rows))
 
 
-def intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str) -> str:
+def draw_intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str) -> str:
     """Estimates with their intervals beside the line at zero: (name, estimate, low, high)."""
     if not rows:
-        return _empty()
-    left, height = _label_width([row[0] for row in rows]), len(rows) * _ROW + 40
+        return _draw_empty()
+    left, height = _measure_label([row[0] for row in rows]), len(rows) * _ROW + 40
     low, high = min(0.0, *(row[2] for row in rows)), max(0.0, *(row[3] for row in rows))
     margin = 0.06 * (high - low) or 1.0
     low, high = low - margin, high + margin
@@ -160,27 +162,29 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], x_label: str) -> 
 
     bottom = len(rows) * _ROW + 4
     parts = [f'<line class="diagonal" x1="{place(0):.1f}" x2="{place(0):.1f}" y1="0" y2="{bottom}"/>']
-    parts += [_text(place(value), bottom + 14, _number(value), "middle") for value in _ticks(low, high, 4)]
-    parts.append(_text((left + _WIDTH) / 2, height - 4, x_label, "middle"))
+    parts += [
+        _draw_text(place(value), bottom + 14, _format_number(value), "middle") for value in _choose_ticks(low, high, 4)
+    ]
+    parts.append(_draw_text((left + _WIDTH) / 2, height - 4, x_label, "middle"))
     for index, (name, estimate, lowest, highest) in enumerate(rows):
         y = index * _ROW + 15
         title = f"<title>{escape(name)}: {estimate:.4g}, {lowest:.4g} to {highest:.4g}</title>"
         parts += [
-            _text(left - 6, y + 4, _shortened(name, left - 6), "end", name),
+            _draw_text(left - 6, y + 4, _shorten(name, left - 6), "end", name),
             f'<line class="line tone-0" x1="{place(lowest):.1f}" x2="{place(highest):.1f}" y1="{y}" y2="{y}"/>',
             f'<circle class="mark tone-0" cx="{place(estimate):.1f}" cy="{y}" r="4">{title}</circle>',
         ]
-    return _svg(parts, height, x_label)
+    return _wrap_svg(parts, height, x_label)
 
 
-def heat(values: Values, rows: Sequence[str], x: Values, x_label: str, told: str) -> str:
+def choose_heat(values: Values, rows: Sequence[str], x: Values, x_label: str, told: str) -> str:
     """A map of numbers from 0 up: (rows, columns), the strongest colour for the largest. x: the columns' places.
 
     rows: their names, paths of which the first part stands once beside all rows that share it; told: what a number is,
     for its title.
     """
     if not values.size:
-        return _empty()
+        return _draw_empty()
     most = int(_WIDTH // 4)
     if values.shape[1] > most:
         pieces = np.array_split(np.arange(values.shape[1]), most)
@@ -188,14 +192,14 @@ def heat(values: Values, rows: Sequence[str], x: Values, x_label: str, told: str
         x = np.array([x[piece].mean() for piece in pieces])
     row = max(5.0, min(18.0, 300 / len(rows)))
     groups = [name.partition("/")[0] for name in rows]
-    left, largest = _label_width(groups), float(np.nanmax(values)) or 1.0
+    left, largest = _measure_label(groups), float(np.nanmax(values)) or 1.0
     width = (_WIDTH - left - 4) / values.shape[1]
     parts = []
     free = 0.0  # from here down there is room for a label
     for index, name in enumerate(rows):
         y = index * row + row / 2 + 4
         if (not index or groups[index] != groups[index - 1]) and y >= free:
-            parts.append(_text(left - 6, max(y, 11.0), _shortened(groups[index], left - 6), "end", name))
+            parts.append(_draw_text(left - 6, max(y, 11.0), _shorten(groups[index], left - 6), "end", name))
             free = y + 12
         for column, value in enumerate(values[index]):
             if not math.isfinite(value):
@@ -207,30 +211,30 @@ def heat(values: Values, rows: Sequence[str], x: Values, x_label: str, told: str
             )
             parts.append(f'<rect class="heat" {place} {area}>{title}</rect>')
     bottom = len(rows) * row + 14
-    parts.append(_text(left, bottom, _number(float(x[0])), "start"))
-    parts.append(_text(_WIDTH - 4, bottom, _number(float(x[-1])), "end"))
-    parts.append(_text((left + _WIDTH) / 2, bottom, x_label, "middle"))
-    return _svg(parts, bottom + 6, f"{told} over {x_label}")
+    parts.append(_draw_text(left, bottom, _format_number(float(x[0])), "start"))
+    parts.append(_draw_text(_WIDTH - 4, bottom, _format_number(float(x[-1])), "end"))
+    parts.append(_draw_text((left + _WIDTH) / 2, bottom, x_label, "middle"))
+    return _wrap_svg(parts, bottom + 6, f"{told} over {x_label}")
 
 
-def matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
+def draw_matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
     """A confusion matrix: (true, predicted), each row's colours by its shares."""
     size = len(names)
     if not size:
-        return _empty()
-    left = _label_width(names)
+        return _draw_empty()
+    left = _measure_label(names)
     cell = min(84.0, 230 / size, (_WIDTH - left - 4) / size)
     totals = np.maximum(1, counts.sum(axis=1))
     parts = []
     # Where columns are narrower than names, only the rows are named.
     narrow = max(len(name) for name in names) * _CHARACTER > cell
     top = 18 if narrow else 34
-    parts.append(_text(left, 11, "predicted, in the order of the rows" if narrow else "predicted", "start"))
+    parts.append(_draw_text(left, 11, "predicted, in the order of the rows" if narrow else "predicted", "start"))
     for true, name in enumerate(names):
         y = top + true * cell
-        parts.append(_text(left - 6, y + cell / 2 + 4, _shortened(name, left - 6), "end", name))
+        parts.append(_draw_text(left - 6, y + cell / 2 + 4, _shorten(name, left - 6), "end", name))
         if not narrow:
-            parts.append(_text(left + (true + 0.5) * cell, 28, name, "middle"))
+            parts.append(_draw_text(left + (true + 0.5) * cell, 28, name, "middle"))
         for predicted in range(size):
             count, share = int(counts[true, predicted]), counts[true, predicted] / totals[true]
             x = left + predicted * cell
@@ -244,7 +248,7 @@ def matrix(counts: NDArray[np.int64], names: Sequence[str]) -> str:
                     f'<text class="count{strong}" text-anchor="middle" x="{x + cell / 2:.1f}" '
                     f'y="{y + cell / 2 + 4:.1f}">{count}</text>'
                 )
-    return _svg(parts, top + size * cell + 4, "confusion matrix, true classes in rows")
+    return _wrap_svg(parts, top + size * cell + 4, "confusion matrix, true classes in rows")
 
 
 @dataclass(frozen=True)
@@ -264,7 +268,7 @@ class _Frame:
             every_y = np.log10(every_y.clip(_LEAST))
         if log_x:
             every_x = np.log10(every_x)
-        return cls(_range(every_x, 0.0), _range(every_y, 0.04), log, log_x)
+        return cls(_find_range(every_x, 0.0), _find_range(every_y, 0.04), log, log_x)
 
     def x(self, value: float) -> float:
         low, high = self.x_range
@@ -278,21 +282,21 @@ class _Frame:
 
     def axes(self, x_label: str, y_label: str = "") -> Iterator[str]:
         low, high = self.y_range
-        values = _decades(low, high) if self.log else list(_ticks(low, high, 5))
+        values = _choose_decades(low, high) if self.log else list(_choose_ticks(low, high, 5))
         for value in values:
             y = self.y(value)
             yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            yield _text(_LEFT - 6, y + 4, _number(value), "end")
-        for value in _decades(*self.x_range) if self.log_x else _ticks(*self.x_range, 5):
-            yield _text(self.x(value), _HEIGHT - _BOTTOM + 17, _number(value), "middle")
-        yield _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, x_label, "middle")
+            yield _draw_text(_LEFT - 6, y + 4, _format_number(value), "end")
+        for value in _choose_decades(*self.x_range) if self.log_x else _choose_ticks(*self.x_range, 5):
+            yield _draw_text(self.x(value), _HEIGHT - _BOTTOM + 17, _format_number(value), "middle")
+        yield _draw_text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, x_label, "middle")
         middle = (_TOP + _HEIGHT - _BOTTOM) / 2
         if y_label:
             turned = f'transform="translate(11 {middle:.0f}) rotate(-90)"'
             yield f'<text text-anchor="middle" {turned}>{escape(y_label)}</text>'
 
 
-def _range(values: Values, margin: float) -> tuple[float, float]:
+def _find_range(values: Values, margin: float) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     if low == high:
         spread = abs(low) / 2 or 1.0
@@ -300,7 +304,7 @@ def _range(values: Values, margin: float) -> tuple[float, float]:
     return low - margin * (high - low), high + margin * (high - low)
 
 
-def _ticks(low: float, high: float, count: int) -> Iterator[float]:
+def _choose_ticks(low: float, high: float, count: int) -> Iterator[float]:
     """Round numbers in a range, about so many: multiples of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
@@ -309,7 +313,7 @@ def _ticks(low: float, high: float, count: int) -> Iterator[float]:
         yield index * step
 
 
-def _decades(low: float, high: float) -> list[float]:
+def _choose_decades(low: float, high: float) -> list[float]:
     """Values between two logarithms, at equal distances: powers of ten, or of a smaller number where these are few."""
     found: list[float] = []
     for ratio in (1000, 100, 10, 4, 2, 1.2, 1.1, 1.05, 1.02, 1.01, 1.005, 1.002, 1.001):
@@ -321,12 +325,12 @@ def _decades(low: float, high: float) -> list[float]:
     return found
 
 
-def _finite(x: Values, y: Values) -> tuple[Values, Values]:
+def _keep_finite(x: Values, y: Values) -> tuple[Values, Values]:
     known = np.isfinite(x) & np.isfinite(y)
     return x[known], y[known]
 
 
-def _thinned(x: Values, y: Values) -> tuple[Values, Values]:
+def _thin(x: Values, y: Values) -> tuple[Values, Values]:
     """A curve of about `_MOST_POINTS` points: its ends, and the lowest and the highest value of each stretch."""
     if len(x) <= _MOST_POINTS:
         return x, y
@@ -337,17 +341,17 @@ def _thinned(x: Values, y: Values) -> tuple[Values, Values]:
     return x[places], y[places]
 
 
-def _label_width(names: Sequence[str]) -> float:
+def _measure_label(names: Sequence[str]) -> float:
     return min(0.42 * _WIDTH, max(len(name) for name in names) * _CHARACTER + 12)
 
 
-def _shortened(name: str, width: float) -> str:
+def _shorten(name: str, width: float) -> str:
     """A name that is no wider: its end, which tells layers apart, where it has to be cut."""
     most = int(width / _CHARACTER)
     return name if len(name) <= most else "…" + name[len(name) - most + 1 :]
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     if value and abs(value) >= 10_000:
         return f"{value / 1000:g}k" if abs(value) < 1e6 else f"{value:.3g}"
     if value and abs(value) < 1e-3:
@@ -355,15 +359,15 @@ def _number(value: float) -> str:
     return f"{round(value, 10):.4g}"
 
 
-def _text(x: float, y: float, text: str, anchor: str, whole: str | None = None) -> str:
+def _draw_text(x: float, y: float, text: str, anchor: str, whole: str | None = None) -> str:
     title = f"<title>{escape(whole)}</title>" if whole is not None and whole != text else ""
     return f'<text text-anchor="{anchor}" x="{x:.1f}" y="{y:.1f}">{title}{escape(text)}</text>'
 
 
-def _svg(parts: Sequence[str], height: float, label: str) -> str:
+def _wrap_svg(parts: Sequence[str], height: float, label: str) -> str:
     box = f'viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(label, quote=True)}"'
     return f'<svg class="plot" {box}>{"".join(parts)}</svg>'
 
 
-def _empty() -> str:
+def _draw_empty() -> str:
     return '<p class="nothing">Nothing to draw.</p>'

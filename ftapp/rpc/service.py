@@ -25,9 +25,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ftapp.common.errors import Problem, RecipeError, RunError, nearest
-from ftapp.common.processes import child_environment, python_module
-from ftapp.common.safe_files import UNREADABLE, encode_line, reason
+from ftapp.common.errors import Problem, RecipeError, RunError, suggest_nearest
+from ftapp.common.processes import make_child_environment, make_module_command
+from ftapp.common.safe_files import UNREADABLE, encode_line, explain_error
 
 _TOLD_SECONDS = 0.1  # progress comes no more often than eyes can follow
 _LONGEST_LINE = 1 << 26  # bytes; the structure of a large model has about one million
@@ -147,7 +147,7 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
         try:
             parameters = msgspec.json.decode(line, type=Line)
         except UNREADABLE as error:
-            write({"id": None, "error": f"a request is a JSON object on one line; {reason(error)}"})
+            write({"id": None, "error": f"a request is a JSON object on one line; {explain_error(error)}"})
             continue
         number, kind = parameters.pop("id", None), str(parameters.pop("kind", ""))
         if kind == "cancel":
@@ -155,7 +155,7 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
                 requests[number].cancel()
             continue
         if kind not in handlers:
-            write({"id": number, "error": f"there is no request '{kind}'; {nearest(kind, handlers)}"})
+            write({"id": number, "error": f"there is no request '{kind}'; {suggest_nearest(kind, handlers)}"})
             continue
         if kind not in queues:
             queues[kind] = queue.SimpleQueue()
@@ -329,11 +329,11 @@ class Service:
             with self._log.open("ab") as log:
                 self._begun = log.tell()
                 self._process = await asyncio.create_subprocess_exec(
-                    *python_module(self._module, *([str(self._folder)] if self._folder else [])),
+                    *make_module_command(self._module, *([str(self._folder)] if self._folder else [])),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
-                    env=child_environment(self._environment),
+                    env=make_child_environment(self._environment),
                     limit=_LONGEST_LINE,
                     start_new_session=True,  # Ctrl-C in a terminal is for the interface alone
                 )

@@ -21,7 +21,7 @@ import msgspec
 
 from ftapp.common.errors import RunError
 from ftapp.common.full_disk import FullDisk
-from ftapp.common.safe_files import UNREADABLE, open_to_append, reason
+from ftapp.common.safe_files import UNREADABLE, explain_error, open_to_append
 from ftapp.common.tail_reader import Tail
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled
@@ -95,7 +95,7 @@ def send(run: Run, command: AnyCommand) -> None:
         with open_to_append(run.control_file) as file:
             written = file.write(line)
     except OSError as error:
-        message = f"{run.control_file} cannot be written: {reason(error)}; commands to a run are written there"
+        message = f"{run.control_file} cannot be written: {explain_error(error)}; commands to a run are written there"
         raise RunError(message) from error
     if written != len(line):
         raise RunError(f"the disk is full; commands to a run are written to {run.control_file}")
@@ -234,7 +234,7 @@ class Control:
             try:
                 command = _decoder.decode(line)
             except UNREADABLE as error:
-                self._refuse(line, reason(error))
+                self._refuse(line, explain_error(error))
                 return
             if command.id in self._seen:
                 return

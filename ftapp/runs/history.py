@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ftapp.common.formatting import quantity
+from ftapp.common.formatting import format_quantity
 from ftapp.common.tail_reader import PIECE
 from ftapp.recipe.metrics import in_order
 from ftapp.runs.event_reader import EventReader
@@ -151,7 +151,7 @@ class History:
         """How much of the file could not be read, in words; None when all could."""
         if not self.damaged:
             return None
-        return f"{quantity(self.damaged, 'damaged line')} in its events.jsonl"
+        return f"{format_quantity(self.damaged, 'damaged line')} in its events.jsonl"
 
     @property
     def result(self) -> Evaluated | None:

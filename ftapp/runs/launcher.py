@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from ftapp.common.processes import child_environment, python_module
+from ftapp.common.processes import make_child_environment, make_module_command
 
 # By all of these people, batch systems and process managers ask a run to end: once or often makes no difference.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
@@ -85,8 +85,8 @@ class LocalLauncher:
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
             try:
                 self._processes[job.folder] = subprocess.Popen(
-                    python_module(job.worker, str(job.folder)),
-                    env=child_environment(environment),
+                    make_module_command(job.worker, str(job.folder)),
+                    env=make_child_environment(environment),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -24,7 +24,7 @@ from ftapp.runs.events import (
 FULL_DISK = "the disk with the run's folder is full: the run waits, and goes on when there is room"
 
 
-def lines(event: AnyEvent) -> list[str]:
+def narrate(event: AnyEvent) -> list[str]:
     """What there is to say of an event: nothing of steps and progress, which are shown and not told."""
     match event:
         case RunStarted():
@@ -32,19 +32,19 @@ def lines(event: AnyEvent) -> list[str]:
         case DataLoaded():
             dropped = f", {event.duplicates} duplicates dropped" if event.duplicates else ""
             sizes = f"{event.train} train, {event.validation} validation, {event.test} test"
-            classes = formatting.class_counts(event.classes, event.counts)
+            classes = formatting.format_class_counts(event.classes, event.counts)
             return [f"data: {sizes}{dropped}", *([f"classes: {classes}"] if classes else []), *event.notes]
         case PhaseStarted():
             share = event.trainable / event.parameters
             begun = (
                 f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
-                f"train, R = {formatting.share(share)}"
+                f"train, R = {formatting.format_share(share)}"
             )
-            return [begun, *([cache(event.cache)] if event.cache else [])]
+            return [begun, *([describe_cache(event.cache)] if event.cache else [])]
         case PhaseTimed():
             return [f"phase {event.phase} is going to take about {event.seconds:.0f} s in all"]
         case PhaseEnded():
-            return [f"phase {event.phase} in {event.seconds:.1f} s: {_proof(event)}"]
+            return [f"phase {event.phase} in {event.seconds:.1f} s: {_describe_proof(event)}"]
         case CacheVerified():
             checked = f"the checksums of {event.checked:,} examples were compared; " if event.checked else ""
             return [
@@ -72,7 +72,7 @@ def lines(event: AnyEvent) -> list[str]:
             return []
 
 
-def cache(choice: CacheChoice) -> str:
+def describe_cache(choice: CacheChoice) -> str:
     """Whether and why the outputs of frozen layers are kept."""
     if not choice.cached or not choice.layers:
         return f"no features are kept: {choice.reason}"
@@ -82,5 +82,5 @@ def cache(choice: CacheChoice) -> str:
     )
 
 
-def _proof(event: PhaseEnded) -> str:
-    return formatting.freeze_proof(event.frozen, len(event.changed), event.moved, event.moved + len(event.still))
+def _describe_proof(event: PhaseEnded) -> str:
+    return formatting.describe_proof(event.frozen, len(event.changed), event.moved, event.moved + len(event.still))

@@ -59,7 +59,7 @@ class Narrator:
     def say(self, text: str) -> None:
         """Print a line that stays. When nobody reads any more, the run goes on untold."""
         try:
-            self._console.print(Text(formatting.one_line(text)), soft_wrap=True)
+            self._console.print(Text(formatting.make_one_line(text)), soft_wrap=True)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
@@ -71,7 +71,7 @@ class Narrator:
 
     def tell(self, event: AnyEvent, history: History) -> None:
         """Show what one event changes."""
-        for line in narration.lines(event):
+        for line in narration.narrate(event):
             self.say(line)
         match event:
             case PhaseStarted():
@@ -81,7 +81,10 @@ class Narrator:
             case Stepped() if history.phases:
                 phase = history.phases[-1]
                 self._show(
-                    f"phase {phase.phase}", event.step - phase.first_step + 1, phase.steps, _metrics(event, history)
+                    f"phase {phase.phase}",
+                    event.step - phase.first_step + 1,
+                    phase.steps,
+                    _format_metrics(event, history),
                 )
 
     def _show(self, activity: str, done: int, total: int | None, metrics: str = "") -> None:
@@ -92,7 +95,7 @@ class Narrator:
             self.say(f"{activity}{f' {done}/{total}' if total else ''} {metrics}".rstrip())
 
 
-def _metrics(event: Stepped, history: History) -> str:
+def _format_metrics(event: Stepped, history: History) -> str:
     measured = "".join(f" {metric(name).label} {value:.3f}" for name, value in event.metrics.items())
     speed = history.steps_per_second
     rate = f" {speed:.2f} steps/s" if speed else ""

@@ -24,9 +24,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftapp.common.durable import replace_file
-from ftapp.common.errors import Problem, RecipeError, nearest
+from ftapp.common.errors import Problem, RecipeError, suggest_nearest
 from ftapp.common.locks import is_locked
-from ftapp.common.safe_files import UNREADABLE, is_file, is_folder, last_text, open_file, read_object, read_text, reason
+from ftapp.common.safe_files import (
+    UNREADABLE,
+    explain_error,
+    is_file,
+    is_folder,
+    open_file,
+    read_last_text,
+    read_object,
+    read_text,
+)
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import AnyEvent, Several, Time
 from ftapp.runs.history import History
@@ -124,9 +133,9 @@ class Run:
         Single lines of its events that cannot be read are told by its history.
         """
         return (
-            recipe_damage(self.recipe_file)
+            find_recipe_damage(self.recipe_file)
             or read_object(self.environment_file, _ENVIRONMENT)[1]
-            or _damage_of_events(self.events_file)
+            or _find_event_damage(self.events_file)
         )
 
     def alive(self) -> bool:
@@ -135,7 +144,7 @@ class Run:
 
     def history(self) -> History:
         """What its events tell; nothing where they are not to be read, as `damage` says."""
-        return History() if _damage_of_events(self.events_file) else History.of_file(self.events_file)
+        return History() if _find_event_damage(self.events_file) else History.of_file(self.events_file)
 
     def waits_for_room(self) -> bool:
         """Whether the run stands still because its disk is full."""
@@ -157,28 +166,28 @@ class Run:
 
     def last_log_lines(self, count: int = 12) -> list[str]:
         """The end of the process's own output."""
-        return last_lines(self.log_file, count)
+        return read_last_lines(self.log_file, count)
 
 
-def recipe_damage(path: Path) -> str | None:
+def find_recipe_damage(path: Path) -> str | None:
     """What is wrong with a folder's resolved recipe, in words; None when it is TOML."""
     try:
         tomllib.loads(read_text(path))
     except FileNotFoundError:
         return f"its {path.name} is missing"
     except (OSError, *UNREADABLE) as error:
-        return f"its {path.name} cannot be read: {reason(error)}"
+        return f"its {path.name} cannot be read: {explain_error(error)}"
     return None
 
 
-def _damage_of_events(path: Path) -> str | None:
+def _find_event_damage(path: Path) -> str | None:
     try:
         with open_file(path) as file:
             size = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         return None
     except OSError as error:
-        return f"its events.jsonl cannot be read: {reason(error)}"
+        return f"its events.jsonl cannot be read: {explain_error(error)}"
     return f"its events.jsonl is too large: {size} bytes" if size > _MOST_EVENTS else None
 
 
@@ -187,7 +196,7 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
 
     facts: what else to write down in `environment.json`.
     """
-    run = Run(new_folder(folder, name, profile))
+    run = Run(make_new_folder(folder, name, profile))
     replace_file(run.recipe_file, recipe.to_toml().encode())
     # A file that holds something has room for commands in its last block, also when the disk is full.
     run.control_file.write_bytes(b"\n")
@@ -198,15 +207,15 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
         "created": time.time(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": _get_processor(),
         "cores": os.cpu_count(),
-        "packages": {package: version for package in _PACKAGES if (version := _version(package))},
+        "packages": {package: version for package in _PACKAGES if (version := _get_version(package))},
     }
     replace_file(run.environment_file, json.dumps(environment, indent=2).encode() + b"\n")
     return run
 
 
-def new_folder(place: Path, name: str, profile: str | None) -> Path:
+def make_new_folder(place: Path, name: str, profile: str | None) -> Path:
     """Make a folder in `place`, itself made if need be. Folders are named by local time, so that they sort."""
     place.mkdir(parents=True, exist_ok=True)
     while True:  # until the name is nobody else's of this second
@@ -229,15 +238,15 @@ def remove_refused(run: Run, history: History) -> bool:
     return refused
 
 
-def last_lines(file: Path, count: int) -> list[str]:
+def read_last_lines(file: Path, count: int) -> list[str]:
     """The last telling lines of a log; none where it cannot be read."""
     try:
-        return telling(last_text(file).splitlines())[-count:]
+        return pick_telling_lines(read_last_text(file).splitlines())[-count:]
     except OSError:
         return []
 
 
-def telling(lines: Iterable[str]) -> list[str]:
+def pick_telling_lines(lines: Iterable[str]) -> list[str]:
     """The lines of a log without the notices that TensorFlow prints at its start on any machine without a GPU, which
     no log level silences.
     """
@@ -267,10 +276,10 @@ def follow(run: Run, alive: Callable[[], bool]) -> Iterator[AnyEvent | None]:
 
 def list_runs(folder: Path) -> list[Run]:
     """The runs in a folder, newest first."""
-    return [Run(folder / name) for name in folders(folder)]
+    return [Run(folder / name) for name in list_folders(folder)]
 
 
-def folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
+def list_folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
     """The names of the runs' folders, newest first: those named as runs are, whatever they hold, and those that hold
     the file that a run is known by.
     """
@@ -302,11 +311,11 @@ def find(name: str, folder: Path) -> Run:
             f"a run's name says which one; '{name}' is the beginning of {len(named)}, such as '{named[0].folder.name}'"
         )
     else:
-        message = f"there is no run '{name}' in {folder}; {nearest(name, [run.folder.name for run in found])}"
+        message = f"there is no run '{name}' in {folder}; {suggest_nearest(name, [run.folder.name for run in found])}"
     raise RecipeError([Problem("", "", message)])
 
 
-def _version(package: str) -> str | None:
+def _get_version(package: str) -> str | None:
     from importlib import metadata  # here, since lists of runs, which are shown first, need none of it
 
     try:
@@ -315,7 +324,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def _get_processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from ftapp.common.safe_files import reason
+from ftapp.common.safe_files import explain_error
 from ftapp.data.dataset import EncodedSplits
 from ftapp.freezing import feature_cache, feature_store
 from ftapp.freezing.cut import Cut
@@ -55,7 +55,10 @@ def _open_store(
     try:
         folder = stack.enter_context(feature_cache.open_entry(key, label))
     except OSError as error:
-        return None, f"{feature_cache.folder()} cannot be written: {reason(error)} (FTAPP_CACHE names another folder)"
+        return (
+            None,
+            f"{feature_cache.folder()} cannot be written: {explain_error(error)} (FTAPP_CACHE names another folder)",
+        )
     store = FeatureStore(folder, columns)
     stack.callback(store.close)
     if store.unwritable and not len(store):

@@ -297,8 +297,8 @@ class FtApp(App[None]):
             self.notify("The trash is empty.")
             return
         size = await asyncio.to_thread(lambda: sum(deleted.size for deleted in found))
-        folders = formatting.quantity(len(found), "deleted folder")
-        text = f"The trash has {folders} of {formatting.size(size)}. Removed runs cannot be restored."
+        folders = formatting.format_quantity(len(found), "deleted folder")
+        text = f"The trash has {folders} of {formatting.format_size(size)}. Removed runs cannot be restored."
         dialog = Dialog("Empty the trash?", text, ["Remove for good", "Keep"])
         if await self.push_screen_wait(dialog) == "Remove for good":
             self.deleted.clear()

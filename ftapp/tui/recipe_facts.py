@@ -54,7 +54,7 @@ def describe_cost(last: Summary | None, note: str | None, disk: str | None) -> F
     """
     duration = "not measured on this machine yet"
     if last is not None and last.status == "done" and last.seconds is not None:
-        duration = f"about {formatting.duration(last.seconds)}, as the last run"
+        duration = f"about {formatting.format_duration(last.seconds)}, as the last run"
     elif note:
         duration = note
     return "Takes", Content.assemble(duration, (f"\n{disk or ''}", _MUTED))
@@ -74,8 +74,8 @@ def describe_last_run(last: Summary | None, now: float) -> Fact:
         return "Last run", Content.styled("not run on this machine yet", _MUTED)
     parts = [last.status, *describe_results(last)]
     if last.seconds is not None:
-        parts.append(f"in {formatting.duration(last.seconds)}")
-    created = f", {formatting.when(last.created, now)}" if last.created else ""
+        parts.append(f"in {formatting.format_duration(last.seconds)}")
+    created = f", {formatting.format_moment(last.created, now)}" if last.created else ""
     return "Last run", Content.assemble(", ".join(parts), (created, _MUTED))
 
 
@@ -83,7 +83,7 @@ def _describe_model(model: Model, size: Size | None) -> Content:
     name, place = recipe_words.describe_model(model.preset)
     words = recipe_words.describe_head(model)
     if size is not None:
-        words = f"{formatting.count(size.parameters)} parameters, {words}"
+        words = f"{formatting.format_count(size.parameters)} parameters, {words}"
     return Content.assemble(name, (f"  {place}\n", _MUTED), (words, _MUTED))
 
 
@@ -101,7 +101,7 @@ def _describe_phase(phase: Phase, share: float | None) -> Content:
     return Content.assemble(
         (f"{phase.name}  ", "b"),
         (recipe_words.describe_length(phase), _MUTED),
-        "" if share is None else f"  R = {formatting.share(share)}",
+        "" if share is None else f"  R = {formatting.format_share(share)}",
         "\n",
         Content.styled(" · ", _MUTED).join(rules),
         (f"\n{recipe_words.describe_rate(phase)}", _MUTED),

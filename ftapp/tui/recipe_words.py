@@ -89,7 +89,7 @@ def describe_disk(recipe: Recipe, last: Summary | None) -> str:
     """
     parts = [_download_words(recipe)]
     if last is not None and last.status == "done" and (taken := folder_size(last.run.folder)):
-        parts.append(f"a run's folder has {formatting.size(taken)}")
+        parts.append(f"a run's folder has {formatting.format_size(taken)}")
     return "; ".join(parts)
 
 
@@ -101,7 +101,7 @@ def _download_words(recipe: Recipe) -> str:
         artifacts.add(Artifact.parse(recipe.model.preset))
     missing = {artifact.sha256: artifact.size for artifact in artifacts if not downloads.is_cached(artifact)}
     known = sum(size or 0 for size in missing.values())
-    parts = [formatting.size(known)] if known else []
+    parts = [formatting.format_size(known)] if known else []
     if None in missing.values():
         parts.append("files of a package index")
     words = [f"downloads {' and '.join(parts)} first"] if parts else []

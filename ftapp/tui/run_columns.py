@@ -64,7 +64,7 @@ def describe_results(summary: Summary) -> list[str]:
     if (loss := summary.metrics.get("loss")) is not None:
         parts.append(f"loss {loss:.3g}")
     if summary.share is not None:
-        parts.append(f"R = {formatting.share(summary.share)}")
+        parts.append(f"R = {formatting.format_share(summary.share)}")
     return parts
 
 
@@ -119,14 +119,14 @@ COLUMNS = {
     "started": RunColumn(
         "started",
         15,
-        lambda summary, now: Content(formatting.when(summary.created, now) if summary.created else ""),
+        lambda summary, now: Content(formatting.format_moment(summary.created, now) if summary.created else ""),
         lambda summary: summary.created,
         descending=True,
     ),
     "duration": RunColumn(
         "took",
         11,
-        lambda summary, now: Content("" if summary.seconds is None else formatting.duration(summary.seconds)),
+        lambda summary, now: Content("" if summary.seconds is None else formatting.format_duration(summary.seconds)),
         lambda summary: summary.seconds,
         descending=True,
         right=True,
@@ -143,7 +143,7 @@ COLUMNS = {
     "share": RunColumn(
         "R",
         6,
-        lambda summary, now: Content("" if summary.share is None else formatting.share(summary.share)),
+        lambda summary, now: Content("" if summary.share is None else formatting.format_share(summary.share)),
         lambda summary: summary.share,
         right=True,
     ),

@@ -148,7 +148,7 @@ class DataRequests:
             from ftapp.analysis import transfer_probe
 
             with held.lock:
-                return transfer_probe.survey(
+                return transfer_probe.survey_data(
                     parsed, held.pretrained.backbone, held.pretrained.preprocessor, splits, request.progress
                 )
 

@@ -111,7 +111,7 @@ def surveyed(chosen: Recipe) -> Any:
     pretrained = build.load_pretrained(chosen)
     splits = data.load(chosen.data, chosen.task, chosen.seed)
     told: list[str] = []
-    found = transfer_probe.survey(
+    found = transfer_probe.survey_data(
         chosen, pretrained.backbone, pretrained.preprocessor, splits, lambda what, done, total: told.append(what)
     )
     assert "computing the features of a sample" in told
@@ -151,7 +151,9 @@ def test_features_are_averages_without_padding(text_recipe: str, tmp_path: Path)
     chosen = recipe.parse(text_recipe)
     pretrained = build.load_pretrained(chosen)
     splits = data.load(chosen.data, chosen.task, chosen.seed)
-    read = transfer_probe._read(chosen, pretrained.backbone, pretrained.preprocessor, splits.test, lambda *_: None)
+    read = transfer_probe._read_features(
+        chosen, pretrained.backbone, pretrained.preprocessor, splits.test, lambda *_: None
+    )
     inputs = pretrained.preprocessor([str(splits.test[3])])
     (layer, values), mask = read["transformer_layer_1"], np.asarray(inputs["padding_mask"])[0]
     assert layer.name == "transformer_layer_1"
@@ -169,7 +171,9 @@ def test_blocks_inside_of_an_encoder_are_read(image_recipe: str, tmp_path: Path)
     found, pretrained, splits = surveyed(chosen)
     names = [f"vit_encoder/transformer_block_{number}" for number in (1, 2, 3)]
     assert [(probe.block, probe.layer) for probe in found.probes] == [(name, None) for name in names]
-    read = transfer_probe._read(chosen, pretrained.backbone, pretrained.preprocessor, splits.test, lambda *_: None)
+    read = transfer_probe._read_features(
+        chosen, pretrained.backbone, pretrained.preprocessor, splits.test, lambda *_: None
+    )
     tokens = pretrained.backbone.get_layer("vit_patching_and_embedding")(
         Images(splits.test, pretrained.preprocessor, None).inputs(np.arange(len(splits.test)), None)
     )
@@ -185,7 +189,7 @@ def test_very_rare_classes_are_left_out_and_large_ones_cut() -> None:
     texts = Texts([f"text {number}" for number in range(len(labels))], labels, ("a", "b", "c"))
     train = Subset(texts, np.random.default_rng(0).permutation(len(labels)))
     none = Subset(texts, np.zeros(0, np.int64))
-    chosen = transfer_probe._sample(Splits(train, none, none, texts.classes, 0), size=40)
+    chosen = transfer_probe._draw_sample(Splits(train, none, none, texts.classes, 0), size=40)
     assert np.bincount(chosen.labels).tolist() == [20, 20]
     assert len(set(chosen.indices.tolist())) == 40
 
@@ -197,11 +201,11 @@ def test_a_lead_holds_what_is_true() -> None:
     for _ in range(2000):
         hard = random.random(200)
         one, other = hard < 0.85 + 0.1 * random.normal(size=200), hard < 0.80 + 0.1 * random.normal(size=200)
-        low, high = transfer_probe._lead(one, other, 1)
+        low, high = transfer_probe._estimate_lead(one, other, 1)
         held += low <= 0.05, high >= 0.05
     assert (held / 2000 > 0.93).all()
-    narrow, wide = transfer_probe._lead(one, other, 1), transfer_probe._lead(one, other, 4)
+    narrow, wide = transfer_probe._estimate_lead(one, other, 1), transfer_probe._estimate_lead(one, other, 4)
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
-    same = transfer_probe._lead(one, one, 1)
+    same = transfer_probe._estimate_lead(one, one, 1)
     assert same[0] == -same[1]
     assert 0 < same[1] < 0.01

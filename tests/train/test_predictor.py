@@ -113,7 +113,7 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
     _, history, run = do(image_recipe, f"data.source=folder:{tmp_path}/photos")
     assert history.summary()["data_notes"] == ["classes by folder: those in Train"]
     assert history.data is not None
-    assert narration.lines(history.data)[-1] == "classes by folder: those in Train"
+    assert narration.narrate(history.data)[-1] == "classes by folder: those in Train"
     loaded = recipe.load(run.recipe_file)
     test = data.load(loaded.data, loaded.task, loaded.seed).test
     files = [test.examples.paths[index] for index in test.indices]  # type: ignore[attr-defined]

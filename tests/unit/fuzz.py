@@ -323,7 +323,7 @@ def read_run(one: Run) -> None:
         explain(one, history, status, debug=True)
         growing = History()
         for each in _events(one):
-            narration.lines(each)
+            narration.narrate(each)
             growing.apply(each)
             outcome.find_alarms(growing)
             narrator.tell(each, growing)

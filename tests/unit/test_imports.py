@@ -61,7 +61,7 @@ for name in {LIGHT!r}:
 
 
 def test_data_needs_no_keras() -> None:
-    names = set(modules("data")) - {"ftapp.data.augmentation", "ftapp.data.encoded"}
+    names = set(modules("data")) - {"ftapp.data.augmentation", "ftapp.data.encoded", "ftapp.data.encoding"}
     assert not loaded("\n".join(f"import {name}" for name in sorted(names))) & KERAS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ftapp.common.safe_files import reason
+from ftapp.common.safe_files import explain_error
 from ftapp.models import saved_model
 from ftapp.models.build import Pretrained
 from ftapp.recipe import Phase
@@ -84,7 +84,7 @@ class Commands(Callback):
                 classes = session.splits.classes
                 saved_model.save(folder, session.recipe, self._pretrained, session.whole, classes, marks)
         except OSError as error:
-            return f"{folder} cannot be written: {reason(error)}"
+            return f"{folder} cannot be written: {explain_error(error)}"
         place = str(folder.relative_to(self._run.folder))
         self._log.write(Checkpointed(time=time.time(), step=step, folder=place))
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ftapp.common.errors import ProofError
-from ftapp.common.formatting import list_names
+from ftapp.common.formatting import join_names
 from ftapp.freezing.proof import Proof, ProofResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.session import PhaseSession
@@ -54,9 +54,9 @@ class FreezeProof(Callback):
         """
         phase = self._session.phase.name
         if self.finding.changed:
-            raise ProofError(f"frozen weights changed in phase '{phase}': {list_names(self.finding.changed)}")
+            raise ProofError(f"frozen weights changed in phase '{phase}': {join_names(self.finding.changed)}")
         if self.stuck:
             raise ProofError(
                 f"trainable weights did not change in phase '{phase}' although their gradient is not zero: "
-                f"{list_names(self.stuck)}"
+                f"{join_names(self.stuck)}"
             )

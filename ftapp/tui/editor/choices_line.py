@@ -12,7 +12,7 @@ from textual.widgets import Label, Static
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
-from ftapp.common.formatting import quantity
+from ftapp.common.formatting import format_quantity
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.phase_chips import PhaseChips
@@ -45,7 +45,7 @@ class ChoicesLine(Horizontal):
         """Show the phases of a form and how many changes it has."""
         self.query_one(PhaseChips).show(form.phases, form.phase)
         count = len(form.draft.changes)
-        set_text(self.query_one("#changes", Static), quantity(count, "change") if count else "")
+        set_text(self.query_one("#changes", Static), format_quantity(count, "change") if count else "")
 
     def offer_profiles(self, draft: Draft) -> None:
         """Let the user choose from the profiles of the draft's file."""

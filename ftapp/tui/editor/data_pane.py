@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from ftapp.common.formatting import quantity
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import TASKS
 from ftapp.rpc.messages import Example, Preview, Tokens
 from ftapp.tui.editor.class_bars import ClassBars
@@ -162,7 +162,7 @@ def _sizes(preview: Preview, tokens: Tokens | None) -> Content:
         else:
             more = f" ({preview.characters[name]:,} characters)" if preview.characters else ""
         parts.append(Content.assemble((f"{size:,}", "bold"), (f" {name}{more}", "$foreground 60%")))
-    dropped = f"{quantity(preview.duplicates, 'duplicate')} dropped"
+    dropped = f"{format_quantity(preview.duplicates, 'duplicate')} dropped"
     sizes = Content.styled(" · ", "$foreground 60%").join([*parts, Content.styled(dropped, "$foreground 60%")])
     return Content("\n").join([sizes, *(Content.styled(note, "$foreground 60%") for note in preview.notes)])
 

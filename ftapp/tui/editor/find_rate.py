@@ -15,7 +15,7 @@ from textual.widgets import Button, Input, Label, Static
 
 from ftapp.analysis.lr_suggestions import FEWEST, Curve
 from ftapp.common.errors import RecipeError, RunError
-from ftapp.common.formatting import duration
+from ftapp.common.formatting import format_duration
 from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.tui.editor.range_plot import RangePlot
@@ -148,7 +148,7 @@ class FindRate(ModalScreen[float | None]):
         ends = {"steps": "", "diverged": ", where the loss diverged", "not finite": ", where the loss was not finite"}
         self._say(
             f"{len(curve.rates)} of {curve.steps} steps{ends[result['ended']]}; {result['optimizer']}, batches of "
-            f"{result['batch_size']}, {duration(result['seconds'])}. The weights have not changed."
+            f"{result['batch_size']}, {format_duration(result['seconds'])}. The weights have not changed."
         )
         self._rate = result["rate"]
         marks = [(result["own_rate"], _OWN), *([(self._rate, _TAKE)] if self._rate else [])]

@@ -135,7 +135,7 @@ class LayersPane(Vertical):
         self._tell_rule()
         share = Content.assemble(
             ("R ", "$foreground 60%"),
-            (formatting.share(choice.share), "bold $primary"),
+            (formatting.format_share(choice.share), "bold $primary"),
             (f"   {choice.trained:,} of {choice.structure.parameters:,} parameters train", "$foreground 60%"),
         )
         self.query_one("#share", Static).update(share, layout=False)
@@ -210,16 +210,16 @@ def describe_costs(costs: Costs) -> str:
         about = "" if costs.basis == "measured" else "about "
         parts.append(f"a step {about}{format_step_time(costs.step)}")
         if costs.steps is not None:
-            parts.append(f"{costs.steps:,} steps {about}{formatting.duration(costs.step * costs.steps)}")
+            parts.append(f"{costs.steps:,} steps {about}{formatting.format_duration(costs.step * costs.steps)}")
     elif costs.estimate:
-        parts.append(f"a step {formatting.flops(costs.estimate.flops)}")
+        parts.append(f"a step {formatting.format_flops(costs.estimate.flops)}")
     if costs.estimate:
         estimate = costs.estimate
         memory = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations
-        parts.append(f"memory {formatting.size(memory)}")
+        parts.append(f"memory {formatting.format_size(memory)}")
     lines = [" · ".join(parts)] if parts else []
     if costs.choice and costs.choice.cached:
-        kept = f"cached: output of {costs.choice.layers[-1]}, {formatting.size(costs.choice.size)}"
+        kept = f"cached: output of {costs.choice.layers[-1]}, {formatting.format_size(costs.choice.size)}"
         lines.append(f"{kept}; {costs.choice.reason}")
     elif costs.choice:
         lines.append(f"no outputs cached: {costs.choice.reason}")

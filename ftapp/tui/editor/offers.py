@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
-from ftapp.common.formatting import list_names
+from ftapp.common.formatting import join_names
 from ftapp.recipe import TASKS, presets, sources
 
 
@@ -71,14 +71,14 @@ def list_sources(task: str) -> list[Offer]:
     offers = [*local, *(Offer(uri, _note_download(uri, note), uri) for uri, note in named.items())]
     for uri, users in _find_used(task, "data.source").items():
         if uri not in named:
-            offers.append(Offer(_shorten_uri(uri), f"as in {list_names(users, 1)}", uri))
+            offers.append(Offer(_shorten_uri(uri), f"as in {join_names(users, 1)}", uri))
     return offers
 
 
 def list_presets(task: str) -> list[Offer]:
     """List pretrained models for a task: those of bundled recipes, a folder on this machine, and KerasHub's."""
     used = _find_used(task, "model.preset")
-    offers = [Offer(presets.short_name(uri), f"as in {list_names(users, 1)}", uri) for uri, users in used.items()]
+    offers = [Offer(presets.short_name(uri), f"as in {join_names(users, 1)}", uri) for uri, users in used.items()]
     offers.append(_PRESET_FOLDER)
     offers += [Offer(name, "from KerasHub", name) for name in presets.hub_names_for(task) if name not in used]
     return offers

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ftapp.analysis.lr_suggestions import Curve, window
-from ftapp.common.ticks import short
+from ftapp.analysis.lr_suggestions import Curve, choose_window
+from ftapp.common.ticks import shorten_number
 from ftapp.tui.widgets.plot import Plot, Ticks
 
 _FAINT = 0.65  # how much of the background is in the colour of raw points under the smoothed line
@@ -46,7 +46,7 @@ class RangePlot(Plot):
         curve = self._curve
         if curve is None or self.empty:
             return
-        low, high = window(curve.losses, curve.smoothed)
+        low, high = choose_window(curve.losses, curve.smoothed)
         self.set_xlimits(*self._ends)
         self.set_ylimits(low, high)
         line = self.color("primary")
@@ -69,4 +69,4 @@ class _Powers(Ticks):
         return powers[:: max(1, -(-len(powers) // (self.room + 1)))]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        return [short(float(f"{10**tick:.1g}")) for tick in ticks]
+        return [shorten_number(float(f"{10**tick:.1g}")) for tick in ticks]

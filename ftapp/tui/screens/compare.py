@@ -210,7 +210,7 @@ Below the results are the keys in which the recipes differ, as `--set` takes the
 
     def _who(self, index: int, summary: Summary, now: float) -> Content:
         """Make the line of a run in the legend."""
-        made = f"  {formatting.when(summary.created, now)}" if summary.created else ""
+        made = f"  {formatting.format_moment(summary.created, now)}" if summary.created else ""
         return Content.assemble(
             (f"━ {self.run_name(index)}  ", run_style(index)),
             f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
@@ -322,12 +322,12 @@ def _result_rows(found: Sequence[RunResults]) -> list[Fact]:
         texts = [f"{told(value or 0)}{way}" for value, way in zip(values, ways, strict=True)]
         add(measured.label, values, texts, measured.best)
     shares = [each.share for each in found]
-    add("R", shares, [formatting.share(value or 0) for value in shares])
+    add("R", shares, [formatting.format_share(value or 0) for value in shares])
     seconds = [each.seconds for each in found]
-    add("time", seconds, [formatting.duration(value or 0) for value in seconds], min)
+    add("time", seconds, [formatting.format_duration(value or 0) for value in seconds], min)
     add("steps", [each.steps for each in found], [f"{each.steps:,}" for each in found])
     paces = [each.pace for each in found]
-    add("steps/s", paces, [formatting.number(value or 0) for value in paces], max)
+    add("steps/s", paces, [formatting.format_number(value or 0) for value in paces], max)
     memory = [each.memory for each in found]
-    add("memory", memory, [formatting.size(value or 0) for value in memory], min)
+    add("memory", memory, [formatting.format_size(value or 0) for value in memory], min)
     return rows

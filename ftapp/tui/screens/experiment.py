@@ -154,11 +154,11 @@ bounds of the finding. It is complete once all runs have ended. The other panes 
         if self._repeats > 1:
             parts.append(f"repeat {self._shown_repeat} of {self._repeats}")
         if summary.seconds is not None and summary.status != "running":
-            parts.append(formatting.duration(summary.seconds))
+            parts.append(formatting.format_duration(summary.seconds))
         if summary.created:
-            parts.append(f"started {formatting.when(summary.created, now)}")
+            parts.append(f"started {formatting.format_moment(summary.created, now)}")
         if status == "crashed":
-            lines = run_folder.last_lines(self.experiment.log_file, 1)
+            lines = run_folder.read_last_lines(self.experiment.log_file, 1)
             parts.append(f"its process ended without a result{f': {lines[-1]}' if lines else ''}")
         return Content.assemble(
             ("● ", color),

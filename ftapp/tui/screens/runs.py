@@ -309,11 +309,13 @@ after a week, or when you empty the trash with `Ctrl-P`.
         names = {summary.run.folder.name for summary in found}
         count = sum(summary.parent in names for summary in self._runs or ())
         also = (
-            f" {formatting.quantity(len(chosen) - len(found), 'other run')} also." if len(chosen) > len(found) else ""
+            f" {formatting.format_quantity(len(chosen) - len(found), 'other run')} also."
+            if len(chosen) > len(found)
+            else ""
         )
         text = (
             f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} are deleted. Their "
-            f"{formatting.quantity(count, 'run')} can be deleted too, or stay as separate runs."
+            f"{formatting.format_quantity(count, 'run')} can be deleted too, or stay as separate runs."
             f"{also}"
             f"\n\n{_UNDONE}"
         )
@@ -351,7 +353,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
             self.refresh_bindings()
             size = await asyncio.to_thread(lambda: sum(each.size for each in deleted))
             what = deleted[0].place.name if len(deleted) == 1 else f"{len(deleted)} folders"
-            room = formatting.size(size)
+            room = formatting.format_size(size)
             self.notify(
                 f"{what}: u restores. {room} stay on the disk for {trash.DAYS} days, or until you empty the trash "
                 "(Ctrl-P).",
@@ -375,5 +377,5 @@ after a week, or when you empty the trash with `Ctrl-P`.
                 self.notify(str(error), severity="warning", markup=False)
         self.refresh_bindings()
         if restored:
-            self.notify(f"{formatting.quantity(restored, 'folder')} restored.")
+            self.notify(f"{formatting.format_quantity(restored, 'folder')} restored.")
         await self._reread()

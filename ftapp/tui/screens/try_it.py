@@ -197,7 +197,7 @@ def _describe_run(summary: Summary) -> Content:
     """Describe the run on one line."""
     parts = describe_results(summary)
     if summary.created is not None:
-        parts.append(formatting.when(summary.created, time.time()))
+        parts.append(formatting.format_moment(summary.created, time.time()))
     name = " ".join(filter(None, (summary.recipe, summary.profile)))
     return Content.assemble(("Try  ", _MUTED), (name, "b"), (f"   {'  ·  '.join(parts)}", _MUTED))
 

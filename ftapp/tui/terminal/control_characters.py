@@ -7,7 +7,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-from ftapp.common.formatting import printable
+from ftapp.common.formatting import make_printable
 
 
 class ControlCharacterFilter(LineFilter):
@@ -22,7 +22,7 @@ class ControlCharacterFilter(LineFilter):
 def _show(segment: Segment) -> Segment:
     if segment.control:  # written for the terminal, such as a picture
         return segment
-    text = printable(segment.text)
+    text = make_printable(segment.text)
     return segment if text == segment.text else segment._replace(text=text)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widgets import Static
 
-from ftapp.common.formatting import printable
+from ftapp.common.formatting import make_printable
 from ftapp.recipe.cautions import Caution
 from ftapp.tui.widgets.texts import set_text
 
@@ -25,7 +25,7 @@ class Cautions(Static):
     def show(self, cautions: Sequence[Caution]) -> None:
         """Replace the warnings."""
         self.set_class(bool(cautions), "-any")
-        lines = [f"! {printable(str(caution))}" for caution in cautions[:_MOST]]
+        lines = [f"! {make_printable(str(caution))}" for caution in cautions[:_MOST]]
         if len(cautions) > _MOST:
             lines.append(f"! and {len(cautions) - _MOST} more")
         # As content, since a caution may quote text that looks like markup.

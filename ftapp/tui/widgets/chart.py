@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual_hires_canvas import Canvas
 from textual_plot import PlotWidget
 
-from ftapp.common.ticks import short
+from ftapp.common.ticks import shorten_number
 from ftapp.tui.curves import Curve, Floats, smooth, thin, window_size
 from ftapp.tui.widgets.plot import Plot
 
@@ -132,7 +132,7 @@ class Chart(Plot):
         parts = []
         if self.at is not None:
             found = [(curve, curve.nearest(self.at)) for curve in self.curves]
-            parts = [f"{self._x_name} {short(self.at)}"]
+            parts = [f"{self._x_name} {shorten_number(self.at)}"]
             parts += [f"{curve.label or self._title} {point[1]:.4g}" for curve, point in found if point]
         else:
             noisy = [window_size(len(curve.y)) for curve in self.curves if curve.noisy]

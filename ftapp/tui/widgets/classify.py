@@ -224,7 +224,7 @@ class Classify(Container):
         tried = self.query_one("#tried", OptionList)
         best, number = found.best[0], _format_score(found)
         label = Content.assemble(
-            (f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (formatting.printable(" ".join(value.split())), _MUTED)
+            (f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (formatting.make_printable(" ".join(value.split())), _MUTED)
         )
         self._values = [value, *self._values]
         former = [option.prompt for option in tried.options]
@@ -240,14 +240,14 @@ def _format_score(found: Prediction) -> str:
 def _describe_held_out(example: HeldOut) -> Content:
     """Describe an example of the test split: whether the answer is right, its score, the class, and the example."""
     sign, style = ("✓", "$success") if example.is_right else ("✗", "$error")
-    found, label = formatting.printable(example.found), formatting.printable(example.label)
+    found, label = formatting.make_printable(example.found), formatting.make_printable(example.label)
     taken = found if example.is_right else f"{label} taken for {found}"
     itself = example.text if example.file is None else Path(example.file).name
     return Content.assemble(
         (f"{sign} ", style),
         (f"{_format_score(example.prediction):>6}  ", _MUTED),
         (f"{taken}  ", "b"),
-        (formatting.printable(" ".join((itself or "").split())), _MUTED),
+        (formatting.make_printable(" ".join((itself or "").split())), _MUTED),
     )
 
 

@@ -45,7 +45,7 @@ class ExamplesPane(Pane):
         for sample in reversed(samples):
             text = Text(f"after {sample.step} steps  ", self.color("secondary"))
             text.append(sample.prompt, f"bold {self.color('foreground')}")
-            written = " ".join(formatting.printable(sample.text.removeprefix(sample.prompt)).split())
+            written = " ".join(formatting.make_printable(sample.text.removeprefix(sample.prompt)).split())
             text.append(f" {written}", self.color("foreground"))
             parts += [text, Text()]
         self.put(Group(*parts))

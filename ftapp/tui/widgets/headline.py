@@ -52,7 +52,7 @@ class Headline(Static):
             if result := history.result:
                 measured = {**result.metrics, "loss": result.loss}
                 parts += [f"test {metric(name).label} {metric(name).text(value)}" for name, value in measured.items()]
-            parts.append(f"{history.ended.steps} steps in {formatting.duration(history.ended.seconds)}")
+            parts.append(f"{history.ended.steps} steps in {formatting.format_duration(history.ended.seconds)}")
         elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))
         if started:
@@ -64,7 +64,7 @@ class Headline(Static):
             total = sum(phase.total or 0 for phase in run_progress.list_phases(history, recipe))
             yield f"step {len(history.steps)} of {total}"
             if (left := run_progress.estimate_remaining(history, recipe)) is not None:
-                yield f"about {formatting.duration(left)} to go"
+                yield f"about {formatting.format_duration(left)} to go"
             if speed := history.steps_per_second:
                 yield f"{speed:.3g} steps/s"
         elif activity := history.activity:

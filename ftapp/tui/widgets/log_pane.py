@@ -39,12 +39,12 @@ class LogPane(RichLog):
             self.clear()
         muted = theme_color(self, "secondary")
         follows = self.is_vertical_scroll_end  # the user has not scrolled up
-        for line in run_folder.telling(self._new_output()):
-            self.write(Text(formatting.printable(line), muted))
+        for line in run_folder.pick_telling_lines(self._new_output()):
+            self.write(Text(formatting.make_printable(line), muted))
         happened = history.happened()
         for event in happened[self._written :]:
             clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S ")
-            for line in narration.lines(event):
+            for line in narration.narrate(event):
                 self.write(Text.assemble((clock, muted), line))
         self._written = len(happened)
         if follows:

@@ -55,7 +55,7 @@ class PhasesPane(Pane):
         else:
             head.append(f"  {phase.done} of {total} steps" if total else "  steps not known yet", muted)
         if phase.ended:
-            head.append(f" in {formatting.duration(phase.ended.seconds)}", muted)
+            head.append(f" in {formatting.format_duration(phase.ended.seconds)}", muted)
         yield head
         # Wrapped lines stay below the phase.
         yield from (Padding(part, (0, 0, 0, 2)) for part in self._below(phase))
@@ -72,7 +72,9 @@ class PhasesPane(Pane):
                 )
             started = phase.started
             share = started.trainable / started.parameters
-            yield Text(f"R {formatting.share(share)}  {started.trainable:,} of {started.parameters:,} train", muted)
+            yield Text(
+                f"R {formatting.format_share(share)}  {started.trainable:,} of {started.parameters:,} train", muted
+            )
             if started.cache:
                 yield Text(_describe_cache(started.cache), muted)
         if phase.ended:
@@ -100,4 +102,4 @@ def _choose_sign(phase: PhaseProgress, status: str) -> tuple[str, str]:
 def _describe_cache(choice: CacheChoice) -> str:
     if not choice.cached or not choice.layers:
         return f"no cached features: {choice.reason}"
-    return f"features up to {choice.layers[-1]} cached, {formatting.size(choice.size)}"
+    return f"features up to {choice.layers[-1]} cached, {formatting.format_size(choice.size)}"

@@ -15,7 +15,7 @@ from textual_hires_canvas import Canvas, HiResMode
 from textual_plot import PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
 
-from ftapp.common.ticks import Axis, fit, short
+from ftapp.common.ticks import Axis, fit_axis, shorten_number
 
 
 class Plot(PlotWidget):
@@ -127,7 +127,7 @@ class Plot(PlotWidget):
         rows = self._scale_rectangle.height
         if ends is None or rows < 2:
             return
-        axis = self._y_formatter.axis = fit(float(ends[0]), float(ends[1]), rows, log=self.logarithmic)
+        axis = self._y_formatter.axis = fit_axis(float(ends[0]), float(ends[1]), rows, log=self.logarithmic)
         self._y_min, self._y_max = axis.low, axis.high
         self._auto_y_min = self._auto_y_max = False
 
@@ -166,7 +166,7 @@ class Ticks(AxisFormatter):
         return [i / round(1 / interval) if interval < 1 else i * interval for i in range(first, last + 1)]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        return list(map(short, ticks))
+        return list(map(shorten_number, ticks))
 
 
 class RowTicks(AxisFormatter):

@@ -101,7 +101,7 @@ class Continuation(VerticalScroll):
 
     def _show(self, prompt: str, written: str) -> None:
         at_end = self.is_vertical_scroll_end
-        self.text.update(Content.assemble((prompt, "$foreground-muted"), formatting.printable(written)))
+        self.text.update(Content.assemble((prompt, "$foreground-muted"), formatting.make_printable(written)))
         if at_end:
             self.scroll_end(animate=False)
 

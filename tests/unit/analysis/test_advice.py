@@ -224,14 +224,14 @@ def test_facts_are_rows_that_begin_large() -> None:
 )
 def test_what_cannot_be_advised_is_said(name: str | None, source: str | None, message: str) -> None:
     with pytest.raises(RecipeError) as raised:
-        advice.asked(advice.recipe_for(name, source), source, None, ())
+        advice.load_asked(advice.choose_recipe(name, source), source, None, ())
     assert message in str(raised.value)
 
 
 def test_the_recipe_follows_from_the_source(tiny: Tiny) -> None:
-    assert advice.recipe_for(None, f"folder:{tiny.photos}") == "vgg16-feature-extractor"
-    assert advice.recipe_for(None, f"csv:{tiny.reviews}") == "bert-head-only"
-    assert advice.recipe_for("mine.toml", None) == "mine.toml"
-    asked = advice.asked("bert-head-only", f"csv:{tiny.reviews}", "quick", ["data.limit=50"])
+    assert advice.choose_recipe(None, f"folder:{tiny.photos}") == "vgg16-feature-extractor"
+    assert advice.choose_recipe(None, f"csv:{tiny.reviews}") == "bert-head-only"
+    assert advice.choose_recipe("mine.toml", None) == "mine.toml"
+    asked = advice.load_asked("bert-head-only", f"csv:{tiny.reviews}", "quick", ["data.limit=50"])
     assert asked.data.source == f"csv:{tiny.reviews}"
     assert asked.data.limit == 50

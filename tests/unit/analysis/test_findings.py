@@ -70,7 +70,7 @@ def test_a_finding_holds_when_its_interval_does(
     found: tuple[float, float], bounds: dict[str, float], told: str
 ) -> None:
     made = Finding.model_validate({"says": "s", "lesson": "l", "measure": "trainable-share", "arm": "B"} | bounds)
-    assert findings.holds(made, Interval(sum(found) / 2, *found)) == told
+    assert findings.judge(made, Interval(sum(found) / 2, *found)) == told
 
 
 @pytest.mark.parametrize(

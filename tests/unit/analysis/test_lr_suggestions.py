@@ -138,13 +138,13 @@ def test_smoothing_is_an_average_without_bias_or_lag() -> None:
 
 def test_valley_is_by_the_longest_decreasing_subsequence() -> None:
     values = [9.0, 1.0, 8.0, 7.0, 2.0, 6.0, 5.0, 3.0, 4.0]
-    assert lr_suggestions._decreasing(values) == [1, 2, 2, 3, 4, 4, 5, 6, 6]
+    assert lr_suggestions._find_decreasing(values) == [1, 2, 2, 3, 4, 4, 5, 6, 6]
 
 
 def test_window_leaves_out_what_diverged() -> None:
     curve = swept(lambda rate: bowl(rate) if rate < 0.1 else 100 * rate)
-    low, high = lr_suggestions.window(curve.losses, curve.smoothed)
+    low, high = lr_suggestions.choose_window(curve.losses, curve.smoothed)
     assert 0 <= low < 0.5
     assert 2.3 < high < 3
-    low, high = lr_suggestions.window([1.0, 1.0, 1.0], [1.0, 1.0, 1.0])
+    low, high = lr_suggestions.choose_window([1.0, 1.0, 1.0], [1.0, 1.0, 1.0])
     assert low < 1 < high

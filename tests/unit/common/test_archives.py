@@ -75,10 +75,10 @@ def test_a_damaged_entry_is_unpacked_again(
         "sdist": (SDIST, sdist(members)),
     }[pack]
     spec = Artifact(name, "data", index.add(name, content))
-    folder = downloads.artifact(spec)
+    folder = downloads.fetch_artifact(spec)
     damage_entry(folder, damage)
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
-    assert downloads.artifact(spec) == folder
+    assert downloads.fetch_artifact(spec) == folder
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a": b"a", "b": b"b"}
     assert ("made anew" in caplog.text) is (damage != "all gone")
     assert index.downloads == 1
@@ -89,7 +89,7 @@ def test_a_list_that_contradicts_its_wheel_does_no_harm(index: Index, caplog: py
     listed = record({"data/a": b"another"})
     spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel(listed | {"data/a": b"a"})))
     for _ in range(2):
-        assert (downloads.artifact(spec) / "a").read_bytes() == b"a"
+        assert (downloads.fetch_artifact(spec) / "a").read_bytes() == b"a"
     assert caplog.text == ""
 
 
@@ -97,10 +97,10 @@ def test_a_list_that_contradicts_its_wheel_does_no_harm(index: Index, caplog: py
 def test_unsafe_members_are_refused(index: Index, name: str, pack: Callable[..., bytes]) -> None:
     digest = index.add(name, pack({"data/../data/../../escape": b"x", "data/a": b"a"}, link="data/link"))
     with pytest.raises(RunError, match="only plain files"):
-        downloads.artifact(Artifact(name, "data", digest))
+        downloads.fetch_artifact(Artifact(name, "data", digest))
     with pytest.raises(RunError, match="there is no"):
-        downloads.artifact(Artifact(name, "escape", digest))
-    assert downloads.artifact(Artifact(name, "data/a", digest)).read_bytes() == b"a"
+        downloads.fetch_artifact(Artifact(name, "escape", digest))
+    assert downloads.fetch_artifact(Artifact(name, "data/a", digest)).read_bytes() == b"a"
 
 
 @pytest.mark.parametrize(("name", "pack"), [(WHEEL, wheel), (SDIST, sdist)])
@@ -163,7 +163,7 @@ def test_a_faulty_archive_ends_in_a_sentence(index: Index, fault: str) -> None:
     name, make, message = FAULTS[fault]
     digest = index.add(name, make())
     with pytest.raises(RunError, match=message) as caught:
-        downloads.artifact(Artifact(name, "data", digest))
+        downloads.fetch_artifact(Artifact(name, "data", digest))
     assert len(str(caught.value)) < 1000
     assert len(str(caught.value).splitlines()) == 1
     assert not list((user_folders.cache() / "artifacts").glob("*[!k]"))  # nothing but a lock
@@ -172,10 +172,10 @@ def test_a_faulty_archive_ends_in_a_sentence(index: Index, fault: str) -> None:
 def test_errors_of_an_archive(index: Index) -> None:
     digest = index.add(WHEEL, wheel({"data/reviews.csv": b"a"}))
     with pytest.raises(RunError, match=r"did you mean 'data/reviews\.csv'"):
-        downloads.artifact(Artifact(WHEEL, "data/review.csv", digest))
+        downloads.fetch_artifact(Artifact(WHEEL, "data/review.csv", digest))
     digest = index.add(WHEEL, b"no archive at all")
     with pytest.raises(RunError, match="cannot be read"):
-        downloads.artifact(Artifact(WHEEL, "a", digest))
+        downloads.fetch_artifact(Artifact(WHEEL, "a", digest))
     digest = index.add(SDIST, sdist({"a": os.urandom(5000)})[:3000])
     with pytest.raises(RunError, match="cannot be read"):
-        downloads.artifact(Artifact(SDIST, "a", digest))
+        downloads.fetch_artifact(Artifact(SDIST, "a", digest))

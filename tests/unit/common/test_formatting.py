@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.common.formatting import class_counts, duration, flops
+from ftapp.common.formatting import format_class_counts, format_duration, format_flops
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from ftapp.common.formatting import class_counts, duration, flops
     ],
 )
 def test_operations_in_three_digits(count: float, said: str) -> None:
-    assert flops(count) == said
+    assert format_flops(count) == said
 
 
 @pytest.mark.parametrize(
@@ -35,25 +35,25 @@ def test_operations_in_three_digits(count: float, said: str) -> None:
     ],
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_class_counts_name_each_class_with_its_examples_in_all_splits() -> None:
     counts = {"train": [80, 90, 8], "validation": [10, 10, 1], "test": [24, 14, 3]}
-    assert class_counts(["neg", "pos", "nan"], counts) == "neg 114, pos 114, nan 12"
+    assert format_class_counts(["neg", "pos", "nan"], counts) == "neg 114, pos 114, nan 12"
 
 
 def test_class_counts_quote_names_that_could_be_taken_for_numbers_or_several_names() -> None:
-    said = class_counts(["0", "a, b", " x"], {"train": [1200, 2, 3]})
+    said = format_class_counts(["0", "a, b", " x"], {"train": [1200, 2, 3]})
     assert said == "'0' 1,200, 'a, b' 2, ' x' 3"
 
 
 def test_class_counts_of_many_classes_name_the_smallest_and_the_largest() -> None:
     names = [f"class {chr(65 + index // 26)}{chr(65 + index % 26)}" for index in range(200)]
-    said = class_counts(names, {"train": [5] * 198 + [4, 6], "test": [0] * 200})
+    said = format_class_counts(names, {"train": [5] * 198 + [4, 6], "test": [0] * 200})
     assert said == "200, 4 to 6 examples each; smallest class HQ 4, largest class HR 6"
-    assert class_counts(names, {"train": [5] * 200}) == "200 of 5 each, such as class AA, class AB, class AC"
+    assert format_class_counts(names, {"train": [5] * 200}) == "200 of 5 each, such as class AA, class AB, class AC"
 
 
 def test_class_counts_of_an_old_run_are_the_names_alone_and_one_line() -> None:
-    assert class_counts(["neg", "p\nos\x1b[31m"], {}) == "neg, p\u240aos\u241b[31m"
+    assert format_class_counts(["neg", "p\nos\x1b[31m"], {}) == "neg, p\u240aos\u241b[31m"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import ftapp
-from ftapp.common.processes import child_environment, python_module, secure
+from ftapp.common.processes import make_child_environment, make_module_command, secure
 
 PACKAGE = Path(ftapp.__file__).parent
 ROOT = str(PACKAGE.parent)
@@ -101,12 +101,12 @@ def test_helpers_import_nothing_from_the_current_folder(poisoned: Path, module: 
     code = (
         f"import sys; import ftapp.{module}; print([entry for entry in sys.path if entry in ('', {str(poisoned)!r})])"
     )
-    command = python_module(f"ftapp.{module}")
+    command = make_module_command(f"ftapp.{module}")
     assert command[1:3] == ["-P", "-m"]
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         cwd=poisoned,
-        env=child_environment(CARELESS),
+        env=make_child_environment(CARELESS),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -130,7 +130,7 @@ def test_grandchildren_do_not_either(poisoned: Path) -> None:
     script = poisoned.parent / "script.py"
     script.write_text(code)
     done = subprocess.run(
-        [sys.executable, "-P", str(script)], cwd=poisoned, env=child_environment(CARELESS), check=False
+        [sys.executable, "-P", str(script)], cwd=poisoned, env=make_child_environment(CARELESS), check=False
     )
     assert not executed(poisoned)
     assert done.returncode == 0

@@ -44,7 +44,7 @@ def heads(lines: Sequence[str]) -> list[str]:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_row_is_one_line_at_any_width(width: int) -> None:
-    lines = tables.one_line_rows(COLUMNS, ROWS, width)
+    lines = tables.lay_out_lines(COLUMNS, ROWS, width)
     assert len(lines) == 2 + len(ROWS)
     assert max(map(cell_len, lines)) <= width
     assert lines[2].startswith("202")
@@ -52,7 +52,7 @@ def test_a_row_is_one_line_at_any_width(width: int) -> None:
 
 
 def test_columns_are_dropped_in_their_order_and_names_shortened_last() -> None:
-    at = {width: tables.one_line_rows(COLUMNS, ROWS, width) for width in WIDTHS}
+    at = {width: tables.lay_out_lines(COLUMNS, ROWS, width) for width in WIDTHS}
     assert heads(at[300]) == ["run", "status", "steps", "accuracy", "arms", "empty"]
     shown = [heads(at[width]) for width in reversed(WIDTHS)]
     gone = [name for before, after in itertools.pairwise(shown) for name in before if name not in after]
@@ -70,7 +70,7 @@ def test_text_is_shortened_at_the_end_of_a_word() -> None:
 
 
 def test_a_table_in_a_pipe_is_whole() -> None:
-    lines = tables.one_line_rows(COLUMNS, ROWS, None)
+    lines = tables.lay_out_lines(COLUMNS, ROWS, None)
     assert all(cell in line for row, line in zip(ROWS, lines[2:], strict=True) for cell in row)
 
 
@@ -78,7 +78,7 @@ def test_a_table_in_a_pipe_is_whole() -> None:
 def test_cells_are_wrapped_at_words_and_stand_below_each_other_where_columns_do_not_fit(width: int) -> None:
     layers = "freeze all, train attention & last:2"
     rows = [["phase.finetune.layers", layers, "freeze embeddings"], ["model.preset", "gpt2_base_en", ""]]
-    lines = tables.wrapped_rows(["recipe", "A targeted-freezing", "B frozen-embeddings"], rows, width)
+    lines = tables.wrap_rows(["recipe", "A targeted-freezing", "B frozen-embeddings"], rows, width)
     assert max(map(cell_len, lines)) <= width
     words = " ".join(lines).split()
     assert {"phase.finetune.layers", "embeddings", "attention", "targeted-freezing", "gpt2_base_en"} <= {
@@ -98,14 +98,14 @@ def test_a_word_wider_than_its_line_is_divided_behind_its_separators() -> None:
 
 def test_hashes_are_short_on_a_terminal_and_whole_in_a_pipe() -> None:
     row = ["model.preset", "pypi://a.whl/b#sha256=" + "0123456789abcdef" * 4]
-    assert "01234567…" in "\n".join(tables.wrapped_rows(["", "A"], [row], 80))
-    assert row[1] in "\n".join(tables.wrapped_rows(["", "A"], [row], None))
+    assert "01234567…" in "\n".join(tables.wrap_rows(["", "A"], [row], 80))
+    assert row[1] in "\n".join(tables.wrap_rows(["", "A"], [row], None))
 
 
 def test_a_terminal_steered_by_a_cell_is_not() -> None:
-    lines = tables.one_line_rows([Column("run")], [["a\x1b[31m\nb"]], 40)
+    lines = tables.lay_out_lines([Column("run")], [["a\x1b[31m\nb"]], 40)
     assert lines[2] == "a␛[31m b"
-    assert "\x1b" not in "".join(tables.wrapped_rows(["a\x1b", "b"], [["[b]", "\x07"]], 40))
+    assert "\x1b" not in "".join(tables.wrap_rows(["a\x1b", "b"], [["[b]", "\x07"]], 40))
 
 
 @pytest.mark.parametrize("width", [40, 80])

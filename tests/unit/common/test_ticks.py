@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from ftapp.common.ticks import fit, labels
+from ftapp.common.ticks import fit_axis, labels
 from ftapp.report import svg
 
 SPANS = [
@@ -30,11 +30,11 @@ SPANS = [
 @pytest.mark.parametrize("span", SPANS)
 @pytest.mark.parametrize("rows", [*range(2, 13), 20, 37, 60])
 def test_ticks_are_round_and_as_many_rows_apart(span: tuple[float, float], rows: int) -> None:
-    axis = fit(*span, rows)
+    axis = fit_axis(*span, rows)
     assert axis.low < span[0] < span[1] < axis.high
     mantissa = axis.interval / 10 ** math.floor(math.log10(axis.interval) + 1e-9)
     assert round(mantissa, 6) in (1, 2, 5)
-    found = [axis.row(tick) for tick in axis.ticks]
+    found = [axis.find_row(tick) for tick in axis.ticks]
     assert all(0 <= row < rows for row in found)
     assert {b - a for a, b in itertools.pairwise(found)} <= {axis.between}
     if rows >= 4:
@@ -53,18 +53,18 @@ def test_ticks_are_round_and_as_many_rows_apart(span: tuple[float, float], rows:
 @pytest.mark.parametrize("rows", [4, 5, 8, 12, 20, 37])
 def test_ticks_of_a_logarithmic_axis_are_as_many_rows_apart(span: tuple[float, float], rows: int) -> None:
     low, high = map(math.log10, span)
-    axis = fit(low, high, rows, log=True)
+    axis = fit_axis(low, high, rows, log=True)
     assert axis.low < low < high < axis.high
-    found = [axis.row(tick) for tick in axis.ticks]
+    found = [axis.find_row(tick) for tick in axis.ticks]
     assert len(found) >= 2
     assert {b - a for a, b in itertools.pairwise(found)} == {axis.between}
     assert len(set(axis.labels())) == len(found)
 
 
 def test_a_logarithmic_axis_of_decades_names_powers_of_ten_and_a_short_one_of_two() -> None:
-    assert fit(-2, 2, 20, log=True).labels() == ["0.01", "0.1", "1", "10", "100"]
-    assert fit(-6, 1, 16, log=True).labels()[0] == "1e-06"
-    assert fit(math.log10(0.3), math.log10(1.9), 12, log=True).labels() == ["0.5", "1", "2"]
+    assert fit_axis(-2, 2, 20, log=True).labels() == ["0.01", "0.1", "1", "10", "100"]
+    assert fit_axis(-6, 1, 16, log=True).labels()[0] == "1e-06"
+    assert fit_axis(math.log10(0.3), math.log10(1.9), 12, log=True).labels() == ["0.5", "1", "2"]
 
 
 def test_labels_have_the_digits_of_the_interval() -> None:
@@ -77,14 +77,14 @@ def test_labels_have_the_digits_of_the_interval() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 0.01, -3.0, 1e9])
 def test_one_value_has_room_around_it(value: float) -> None:
-    axis = fit(value, value, 6)
+    axis = fit_axis(value, value, 6)
     assert axis.low < value < axis.high
     assert len(axis.ticks) >= 2
 
 
 @pytest.mark.parametrize("span", [(0.01, 100.0), (0.6, 0.7), (0.02, 2.0), (1e-6, 10.0), (1e-12, 1e12)])
 def test_ticks_of_a_page_are_evenly_spaced_on_a_logarithmic_axis(span: tuple[float, float]) -> None:
-    found = svg._decades(*map(math.log10, span))
+    found = svg._choose_decades(*map(math.log10, span))
     assert 4 <= len(found) <= 14
     assert np.allclose(np.diff(np.log10(found), 2), 0, atol=1e-9)
     assert min(found) >= span[0] * 0.999999

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 
 from ftapp.common import downloads
-from ftapp.common.locks import locked
+from ftapp.common.locks import hold_lock
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import RunEnded
@@ -72,7 +72,7 @@ def test_one_that_waits_for_another_process_is_not(tmp_path: Path) -> None:
         assert other.stdout is not None
         other.stdout.readline()
         watchdog = Watchdog(lambda: False, told.append, seconds=0.3, interval=0.3)
-        with locked(tmp_path / "lock", fcntl.LOCK_EX):
+        with hold_lock(tmp_path / "lock", fcntl.LOCK_EX):
             watchdog.stop()
     assert not told
 

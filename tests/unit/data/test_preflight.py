@@ -97,7 +97,7 @@ def test_a_large_file_is_told_while_it_is_read(reviews: Path) -> None:
     rows = [f"{number} {'good ' * 20_000},{'pos' if number % 2 else 'neg'}" for number in range(44)]
     reviews.write_text("\n".join(["Text,label", *rows]), encoding="utf-8")
     preflight.check([loaded], lambda activity, done, total: told.append(activity))
-    size = formatting.size(reviews.stat().st_size)
+    size = formatting.format_size(reviews.stat().st_size)
     assert told == [f"reading reviews.csv, {size}", "checking the 44 rows of reviews.csv"]
 
 

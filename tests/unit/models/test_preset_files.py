@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ftapp.common import cache_folders, user_folders
-from ftapp.common.durable import new_folder_in_place
+from ftapp.common.durable import make_folder_in_place
 from ftapp.common.errors import HubError
 from ftapp.models import preset_files
 
@@ -46,7 +46,7 @@ def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog
     with preset_files.resolve(preset) as place:
         folder = Path(place)
     assert folder.parent == user_folders.cache() / "converted"
-    good = cache_folders.hashes(folder)
+    good = cache_folders.compute_hashes(folder)
     assert len(good) >= 3
     assert caplog.text == ""
     for name in (*good, cache_folders.MANIFEST, "tokenizer.json"):
@@ -58,7 +58,7 @@ def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog
         with preset_files.resolve(preset) as place:
             assert place == str(folder)
             # KerasHub's files hold times of their writing.
-            assert set(cache_folders.hashes(folder)) == set(good)
+            assert set(cache_folders.compute_hashes(folder)) == set(good)
             assert cache_folders.matches_manifest(folder)
         assert "made anew" in caplog.text
     for damaged in good:
@@ -90,7 +90,7 @@ def test_a_folder_made_by_another_process_meanwhile_is_used(tmp_path: Path) -> N
     folder = tmp_path / "a"
 
     def fill(content: Path) -> None:
-        with new_folder_in_place(folder) as other:
+        with make_folder_in_place(folder) as other:
             (other / "b").write_text("theirs")
         (content / "b").write_text("ours")
 
@@ -99,19 +99,19 @@ def test_a_folder_made_by_another_process_meanwhile_is_used(tmp_path: Path) -> N
 
 
 def test_a_file_that_changed_is_named(tmp_path: Path) -> None:
-    assert cache_folders.changed(tmp_path) == []
+    assert cache_folders.find_changes(tmp_path) == []
     (tmp_path / "preset").mkdir()
     for name in ("model.keras", "preset/config.json"):
         (tmp_path / name).write_text(name)
     cache_folders.write_manifest(tmp_path)
     (tmp_path / "notes.txt").write_text("a user's own")
-    assert cache_folders.changed(tmp_path) == []
+    assert cache_folders.find_changes(tmp_path) == []
     (tmp_path / "preset" / "config.json").write_text("{}")
-    assert cache_folders.changed(tmp_path) == ["preset/config.json"]
+    assert cache_folders.find_changes(tmp_path) == ["preset/config.json"]
     (tmp_path / "model.keras").unlink()
-    assert cache_folders.changed(tmp_path) == ["model.keras", "preset/config.json"]
+    assert cache_folders.find_changes(tmp_path) == ["model.keras", "preset/config.json"]
     (tmp_path / cache_folders.MANIFEST).write_bytes(bytes(30))
-    assert cache_folders.changed(tmp_path) == [cache_folders.MANIFEST]
+    assert cache_folders.find_changes(tmp_path) == [cache_folders.MANIFEST]
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_report_of_a_run_that_did_not_end_well(status: str | None, tmp_path: Pat
     made = record_run(tmp_path, status=status)  # type: ignore[arg-type]
     one = read_record(made)
     assert (status or "crashed") in checked(single.write(one))
-    assert "not a finished model" in card.card(one)
+    assert "not a finished model" in card.write_card_text(one)
 
 
 def test_report_of_a_run_without_events(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_line_goes_through_its_points_and_keeps_its_extremes() -> None:
     x = np.arange(5000.0)
     y = np.zeros(5000)
     y[1234], y[4321] = 7.0, -3.0
-    plot = drawn(svg.lines([Line("loss", x, y)], "step"))
+    plot = drawn(svg.draw_lines([Line("loss", x, y)], "step"))
     line = plot.find("polyline")
     assert line is not None
     points = np.array([list(map(float, point.split(","))) for point in line.attrib["points"].split()])
@@ -168,15 +168,15 @@ def test_a_line_goes_through_its_points_and_keeps_its_extremes() -> None:
 
 def test_plots_of_nothing_and_of_one_point() -> None:
     empty = np.zeros(0)
-    assert "Nothing to draw" in svg.lines([Line("a", empty, empty)], "step")
-    assert "Nothing to draw" in svg.lines([Line("a", np.ones(3), np.full(3, np.nan))], "step")
-    assert "Nothing to draw" in svg.bars([], ["a"], str)
-    assert len(drawn(svg.lines([Line("a", np.ones(1), np.ones(1))], "step", log=True)).findall("circle")) == 1
-    assert len(drawn(svg.scatter(np.ones(1), np.ones(1), "x", "y")).findall("circle")) == 1
+    assert "Nothing to draw" in svg.draw_lines([Line("a", empty, empty)], "step")
+    assert "Nothing to draw" in svg.draw_lines([Line("a", np.ones(3), np.full(3, np.nan))], "step")
+    assert "Nothing to draw" in svg.draw_bars([], ["a"], str)
+    assert len(drawn(svg.draw_lines([Line("a", np.ones(1), np.ones(1))], "step", log=True)).findall("circle")) == 1
+    assert len(drawn(svg.draw_scatter(np.ones(1), np.ones(1), "x", "y")).findall("circle")) == 1
 
 
 def test_points_lie_on_their_side_of_the_line() -> None:
-    plot = drawn(svg.scatter(np.array([1.0, 2.0]), np.array([2.0, 1.0]), "loss of B", "loss of A"))
+    plot = drawn(svg.draw_scatter(np.array([1.0, 2.0]), np.array([2.0, 1.0]), "loss of B", "loss of A"))
     diagonal = next(line for line in plot.findall("line") if line.attrib["class"] == "diagonal")
     x1, y1, x2, y2 = (float(diagonal.attrib[name]) for name in ("x1", "y1", "x2", "y2"))
 
@@ -188,7 +188,7 @@ def test_points_lie_on_their_side_of_the_line() -> None:
 
 
 def test_bars_are_as_long_as_their_amounts() -> None:
-    plot = drawn(svg.bars([("A", [1.0, 3.0]), ("B", [2.0, 0.0])], ["features", "training"], "{:.0f} s".format))
+    plot = drawn(svg.draw_bars([("A", [1.0, 3.0]), ("B", [2.0, 0.0])], ["features", "training"], "{:.0f} s".format))
     widths = [float(box.attrib["width"]) for box in plot.findall("rect")]
     assert widths == pytest.approx([widths[0], 3 * widths[0], 2 * widths[0]], rel=0.02)
     assert "4 s" in ["".join(text.itertext()) for text in plot.findall("text")]
@@ -196,13 +196,13 @@ def test_bars_are_as_long_as_their_amounts() -> None:
 
 def test_heat_is_strongest_where_values_are_largest() -> None:
     values = np.array([[0.0, 1.0], [4.0, 2.0]])
-    plot = drawn(svg.heat(values, ["a/query", "b/value"], np.array([1.0, 2.0]), "step", "drift"))
+    plot = drawn(svg.choose_heat(values, ["a/query", "b/value"], np.array([1.0, 2.0]), "step", "drift"))
     shades = [float(box.attrib["fill-opacity"]) for box in plot.findall("rect")]
     assert np.argsort(shades).tolist() == [0, 1, 3, 2]
 
 
 def test_confusion_matrix_shows_its_counts() -> None:
-    plot = drawn(svg.matrix(np.array([[9, 1], [0, 5]]), ["cat", "dog"]))
+    plot = drawn(svg.draw_matrix(np.array([[9, 1], [0, 5]]), ["cat", "dog"]))
     told = ["".join(text.itertext()) for text in plot.findall("text")]
     assert {"9", "1", "5", "cat", "dog"} <= set(told)
     assert "0" not in told
@@ -211,10 +211,10 @@ def test_confusion_matrix_shows_its_counts() -> None:
 
 
 def test_smoothing_keeps_a_constant_and_the_mean_of_a_line() -> None:
-    assert pieces.smoothed(np.ones(1000)) == pytest.approx(np.ones(1000))
+    assert pieces.smooth(np.ones(1000)) == pytest.approx(np.ones(1000))
     line = np.linspace(0, 1, 1001)
-    assert pieces.smoothed(line)[500] == pytest.approx(0.5)
-    assert np.std(pieces.smoothed(np.random.default_rng(0).normal(size=1000))) < 0.3
+    assert pieces.smooth(line)[500] == pytest.approx(0.5)
+    assert np.std(pieces.smooth(np.random.default_rng(0).normal(size=1000))) < 0.3
 
 
 def test_a_card_begins_with_the_metadata_that_hubs_read(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_notes_of_a_run_stand_in_its_result_narration_and_report(tmp_path: Path)
     logging.getLogger("ftapp.freezing.feature_store").warning("after the run")
     history = History.of_file(one.events_file)
     assert history.summary()["notes"] == ["kept features of 1,437 examples are damaged <b>"]
-    assert narration.lines(history.notes[0]) == history.summary()["notes"]
+    assert narration.narrate(history.notes[0]) == history.summary()["notes"]
     assert history.notes[0] in history.happened()
     path = single.write(read_record(one))
     assert "Note: kept features of 1,437 examples are damaged <b>" in checked(path)

@@ -138,7 +138,7 @@ def test_a_damaged_file_makes_no_column_for_each_of_many_names() -> None:
 
 def test_narration_and_lists_tell_metrics_by_their_names(tmp_path: Path) -> None:
     run = other_run(tmp_path)
-    told = [line for event in run.history().happened() for line in narration.lines(event)]
+    told = [line for event in run.history().happened() for line in narration.narrate(event)]
     assert "result: test loss 1.0000, f1 0.7500, mean absolute error 12.5000 on 50 examples" in told
     assert summarize(run).metrics == {"loss": 1.0, "f1": 0.75, "mean_absolute_error": 12.5}
     listed = CliRunner().invoke(app, ["runs", "--runs-dir", str(tmp_path)], env={"COLUMNS": "200"})
@@ -151,8 +151,8 @@ def test_reports_and_cards_show_metrics_by_their_names(tmp_path: Path) -> None:
     page = write(one).read_text("utf-8")
     for text in ("Test mean absolute error", "Mean absolute error", "F1"):
         assert text in page
-    assert "- Accuracy:" not in card.card(one)
-    assert "- Mean absolute error: 12.5000" in card.card(one)
+    assert "- Accuracy:" not in card.write_card_text(one)
+    assert "- Mean absolute error: 12.5000" in card.write_card_text(one)
 
 
 def test_comparisons_have_a_row_for_each_metric_and_verdicts_of_repeats(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_comparisons_have_a_row_for_each_metric_and_verdicts_of_repeats(tmp_path
     assert found.metrics["mean_absolute_error"].estimate == pytest.approx(-10.5)
     assert found.table()["accuracy"] is None
     assert any("test mean absolute error" in verdict for verdict in found.verdicts)
-    rows = {row[0]: row[1:] for row in comparison.metric_rows([a, b])}
+    rows = {row[0]: row[1:] for row in comparison.list_metrics([a, b])}
     assert rows["test mean absolute error"][0].startswith("12.6000")
 
 

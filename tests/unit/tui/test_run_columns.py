@@ -84,15 +84,17 @@ def test_status_in_words() -> None:
 )
 def test_moments(then: tuple[int, ...], said: str) -> None:
     now = datetime(2026, 5, 6, 12).timestamp()
-    assert formatting.when(datetime(*then).timestamp(), now) == said  # type: ignore[arg-type]
+    assert formatting.format_moment(datetime(*then).timestamp(), now) == said  # type: ignore[arg-type]
 
 
 def test_moments_that_no_clock_knows() -> None:
-    assert formatting.when(1e20, 0.0) == "at an unknown time"
+    assert formatting.format_moment(1e20, 0.0) == "at an unknown time"
 
 
 def test_numbers_shares_and_sizes() -> None:
-    assert [formatting.number(value) for value in (0.0, 0.693147, 12.3456, 1234.5, 1.2e-5, 1e7, float("nan"))] == [
+    assert [
+        formatting.format_number(value) for value in (0.0, 0.693147, 12.3456, 1234.5, 1.2e-5, 1e7, float("nan"))
+    ] == [
         "0.0000",
         "0.6931",
         "12.35",
@@ -101,7 +103,7 @@ def test_numbers_shares_and_sizes() -> None:
         "1.0e+07",
         "nan",
     ]
-    assert [formatting.share(value) for value in (0, 1, 0.319, 0.0032, 0.00032, 1e-6)] == [
+    assert [formatting.format_share(value) for value in (0, 1, 0.319, 0.0032, 0.00032, 1e-6)] == [
         "0%",
         "100%",
         "31.9%",
@@ -109,8 +111,8 @@ def test_numbers_shares_and_sizes() -> None:
         "0.032%",
         "<0.01%",
     ]
-    assert [formatting.size(value) for value in (5, 2048, 3 * 2**30)] == ["5 B", "2.0 KiB", "3.0 GiB"]
-    assert [formatting.count(value) for value in (512, 1500, 22_713_986, 1_500_000_000)] == [
+    assert [formatting.format_size(value) for value in (5, 2048, 3 * 2**30)] == ["5 B", "2.0 KiB", "3.0 GiB"]
+    assert [formatting.format_count(value) for value in (512, 1500, 22_713_986, 1_500_000_000)] == [
         "512",
         "1.5 k",
         "22.7 M",
