@@ -160,7 +160,7 @@ def test_offline_uses_the_cache_alone(index: Index, monkeypatch: pytest.MonkeyPa
 
 def _start(spec: Artifact) -> subprocess.Popen[str]:
     """The same download in a process of its own."""
-    code = f"from ftapp.common import downloads, package_uri; print(downloads.artifact(package_uri.{spec!r}))"
+    code = f"from ftapp.common import downloads, package_uri; print(downloads.fetch_artifact(package_uri.{spec!r}))"
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
