@@ -22,7 +22,7 @@ _APART = 30.0  # a ratio of rates from which rules disagree widely; one of ten i
 
 
 @dataclass
-class Curve:
+class LossCurve:
     """The losses of a range test as they come, and their smoothed course.
 
     steps: how many are planned; rates, losses: of the steps so far, each loss from before its step's update.
@@ -106,7 +106,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
-class Advice:
+class RateAdvice:
     """What to make of a curve.
 
     suggestions: of each rule, none where the loss does not fall; rate: the one to take, rounded, or None; sentences:
@@ -118,11 +118,11 @@ class Advice:
     sentences: list[str]
 
 
-def advise(curve: Curve, own: float) -> Advice:
+def advise(curve: LossCurve, own: float) -> RateAdvice:
     """The rules' suggestions for a curve that has ended, and one to take: the middle one. own: the recipe's rate."""
     sentences = _list_unsuited(curve)
     if sentences:
-        return Advice([], None, sentences)
+        return RateAdvice([], None, sentences)
     suggestions = [
         Suggestion(
             "steep", _suggest_steepest(curve), "where the smoothed loss falls fastest (Smith 2015; fastai's steep)"
@@ -144,7 +144,7 @@ def advise(curve: Curve, own: float) -> Advice:
         sentences.append(f"The loss was still falling at the last rate, {curve.rates[-1]:.2g}; try a higher --to.")
     if (limit := _find_limit(curve)) is not None and own >= limit:
         sentences.append(f"The recipe's own rate is too high here: from {limit:.2g} on the loss was above its start.")
-    return Advice(suggestions, rate, sentences)
+    return RateAdvice(suggestions, rate, sentences)
 
 
 def choose_window(losses: Sequence[float], smoothed: Sequence[float]) -> tuple[float, float]:
@@ -158,7 +158,7 @@ def choose_window(losses: Sequence[float], smoothed: Sequence[float]) -> tuple[f
     return (max(0.0, low - room / 2) if low >= 0 else low - room / 2), high + room
 
 
-def _list_unsuited(curve: Curve) -> list[str]:
+def _list_unsuited(curve: LossCurve) -> list[str]:
     """Why a curve suggests nothing; empty where it does."""
     if len(curve.losses) < curve.settling + 5:
         where = f"at a rate of {curve.rates[-1]:.2g}" if curve.rates else "at the first step"
@@ -181,13 +181,13 @@ def _compare_rates(own: float, rate: float, low: float, high: float) -> str:
     return f"The recipe's own, {own:g}, is {way}."
 
 
-def _find_limit(curve: Curve) -> float | None:
+def _find_limit(curve: LossCurve) -> float | None:
     """The rate after which the smoothed loss rose above that of the start, or was not finite; None if it never was."""
     above = [index for index in range(curve.lowest, len(curve.smoothed)) if curve.smoothed[index] > curve.start]
     return curve.centers[above[0]] if above else curve.rates[-1] if curve.ended == "not finite" else None
 
 
-def _suggest_steepest(curve: Curve) -> float:
+def _suggest_steepest(curve: LossCurve) -> float:
     """The rate at which the smoothed loss falls fastest over the rate's logarithm, before its lowest point.
 
     The slope is that over some steps to either side, since from one step to the next it is mostly noise.
@@ -202,11 +202,11 @@ def _suggest_steepest(curve: Curve) -> float:
     return curve.centers[min(slopes, key=slopes.__getitem__)]
 
 
-def _suggest_minimum(curve: Curve) -> float:
+def _suggest_minimum(curve: LossCurve) -> float:
     return curve.centers[curve.lowest] / 10
 
 
-def _suggest_valley(curve: Curve) -> float:
+def _suggest_valley(curve: LossCurve) -> float:
     """The rate in the middle of the longest valley.
 
     The valley is the stretch that ends with the longest decreasing subsequence of the smoothed losses and is as many

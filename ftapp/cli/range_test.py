@@ -98,7 +98,7 @@ def run_range_test(
 
     Raises:
         RecipeError: The recipe does not fit its model or data.
-        RunError: Something cannot be had, or is not as it was after the test.
+        RunError: A download failed, or weights are not the same after the test.
         KeyboardInterrupt: SIGINT or SIGTERM has come, and the process has ended.
     """
 

@@ -107,7 +107,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         choice: Where the model is cut and whether features are cached, with the reason. The bytes of features of
             texts follow from the lengths of some of the texts. None while `data_error` says why the data cannot be
             had.
-        data_error: Why the data cannot be had, in words; None when they can.
+        data_error: Why the data could not be read, in words; None when they were.
         examples: How many examples train; None as `choice`.
         steps: How many steps the phase has; None as `choice`.
         epochs: How many epochs these are; None as `choice`.

@@ -274,8 +274,13 @@ class Control:
         )
 
     def save(self, write: Callable[[], None], size: int) -> None:
-        """Write files into the run's folder, of `size` bytes in all, once there is room. No signal ends the run
-        meanwhile, but for AT_ONCE while it waits.
+        """Write files into the run's folder once there is room.
+
+        Meanwhile no signal ends the run, except AT_ONCE while it waits.
+
+        Args:
+            write: Writes the files.
+            size: Their bytes in all.
         """
         self._is_saving = True
         try:

@@ -76,6 +76,7 @@ class Run:
 
     @property
     def events_file(self) -> Path:
+        """The log of all events."""
         return self.folder / "events.jsonl"
 
     @property
@@ -85,18 +86,22 @@ class Run:
 
     @property
     def control_file(self) -> Path:
+        """The commands to the run."""
         return self.folder / "control.jsonl"
 
     @property
     def recipe_file(self) -> Path:
+        """The resolved recipe."""
         return self.folder / "recipe.toml"
 
     @property
     def log_file(self) -> Path:
+        """What the process and its libraries printed."""
         return self.folder / "train.log"
 
     @property
     def lock_file(self) -> Path:
+        """Locked while the run's process lives."""
         return self.folder / "run.lock"
 
     @property
@@ -111,6 +116,7 @@ class Run:
 
     @property
     def model_folder(self) -> Path:
+        """The trained model."""
         return self.folder / "model"
 
     def checkpoint_folder(self, step: int) -> Path:
@@ -119,11 +125,13 @@ class Run:
 
     @property
     def environment_file(self) -> Path:
+        """The command, the versions and the machine."""
         return self.folder / "environment.json"
 
     def environment(self) -> dict[str, Any]:
-        """What `create` wrote down of the machine and the command, without what is not of its type; empty when it is
-        not readable.
+        """Read what `create` noted of the machine and the command.
+
+        Entries of a wrong type are left out. The result is empty when the file is not readable.
         """
         return read_object(self.environment_file, _ENVIRONMENT)[0]
 
@@ -247,8 +255,9 @@ def read_last_lines(file: Path, count: int) -> list[str]:
 
 
 def pick_telling_lines(lines: Iterable[str]) -> list[str]:
-    """The lines of a log without the notices that TensorFlow prints at its start on any machine without a GPU, which
-    no log level silences.
+    """Leave out the notices that TensorFlow prints at its start on a machine without a GPU.
+
+    No log level silences them.
     """
     return [line for line in lines if not _NOTICE.match(line)]
 
@@ -280,8 +289,11 @@ def list_runs(folder: Path) -> list[Run]:
 
 
 def list_folders(folder: Path, known_by: str = "recipe.toml") -> list[str]:
-    """The names of the runs' folders, newest first: those named as runs are, whatever they hold, and those that hold
-    the file that a run is known by.
+    """List the names of the runs' folders, newest first.
+
+    Args:
+        folder: Where runs are kept.
+        known_by: The file that a folder of another name must hold. Folders that are named as runs are count anyway.
     """
     try:
         with os.scandir(folder) as entries:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from ftapp.analysis.lr_suggestions import Curve, advise
+from ftapp.analysis.lr_suggestions import LossCurve, advise
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
 from ftapp.data.dataset import EncodedSplits
@@ -39,7 +39,7 @@ def test(
     The phases before are trained first, as a run would, since a learning rate is one for the weights that the phase
     starts from. progress: is told what is being done; on_step: is called with the rate and the loss of each step.
 
-    Raises RecipeError when the recipe does not fit its model or data; RunError when these cannot be had,
+    Raises RecipeError when the recipe does not fit its model or data; RunError when these could not be loaded,
     and when something is not as it was at the end.
     """
     from ftapp import data
@@ -102,13 +102,13 @@ def _sweep(
     steps: int,
     progress: Progress,
     on_step: Callable[[float, float], None],
-) -> Curve:
+) -> LossCurve:
     """Train a phase for so many steps between two rates, or until the loss diverges."""
     from ftapp.training.head_statistics import calibrate_head
 
     if session.index == 0:
         calibrate_head(session)
-    curve, growth = Curve(steps), (rates[1] / rates[0]) ** (1 / (steps - 1))
+    curve, growth = LossCurve(steps), (rates[1] / rates[0]) ** (1 / (steps - 1))
     for number, batch in enumerate(session.batches(stop=steps)):
         rate = rates[0] * growth**number
         loss = session.step(batch, rate).read()["loss"]

@@ -42,9 +42,9 @@ _SOON = 0.5  # seconds
 
 
 def _load_commands() -> type[Provider]:
-    from ftapp.tui.commands import Commands  # once the palette is opened
+    from ftapp.tui.commands import CommandPalette  # once the palette is opened
 
-    return Commands
+    return CommandPalette
 
 
 class FtApp(App[None]):

@@ -10,7 +10,7 @@ from ftapp.tui.search import rank
 _LAST = 10  # beyond all ranks
 
 
-class Commands(SystemCommandsProvider):
+class CommandPalette(SystemCommandsProvider):
     """Finds commands by name, then by description, then by letters of the name in order."""
 
     async def search(self, query: str) -> Hits:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from textual.widgets import Button, Input
 
-from ftapp.analysis.lr_suggestions import Curve, advise
+from ftapp.analysis.lr_suggestions import LossCurve, advise
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
 from ftapp.recipe import Recipe
@@ -35,7 +35,7 @@ def draft(tmp_path: Path) -> Draft:
 
 def falling(rates: tuple[float, float], steps: int, on_step: Callable[[float, float], None], own: float) -> Any:
     """The result of a test whose loss falls, and rises from a rate of about 0.1 on."""
-    curve = Curve(steps)
+    curve = LossCurve(steps)
     for number in range(steps):
         rate = rates[0] * (rates[1] / rates[0]) ** (number / (steps - 1))
         loss = 2.0 / (1 + 300 * rate) + 3 * rate**2

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
-from ftapp.analysis.lr_suggestions import FEWEST, Curve
+from ftapp.analysis.lr_suggestions import FEWEST, LossCurve
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_duration
 from ftapp.recipe import Recipe
@@ -124,7 +124,7 @@ class FindRate(ModalScreen[float | None]):
 
     @work(exclusive=True)
     async def _run(self, rates: tuple[float, float], steps: int) -> None:
-        plot, curve = self.query_one(RangePlot), Curve(steps)
+        plot, curve = self.query_one(RangePlot), LossCurve(steps)
         own = self._recipe.phase[self._phase].base_rate
         plot.show(None, rates)
 
@@ -144,7 +144,7 @@ class FindRate(ModalScreen[float | None]):
             return
         self._show(result, curve, rates)
 
-    def _show(self, result: dict[str, Any], curve: Curve, rates: tuple[float, float]) -> None:
+    def _show(self, result: dict[str, Any], curve: LossCurve, rates: tuple[float, float]) -> None:
         ends = {"steps": "", "diverged": ", where the loss diverged", "not finite": ", where the loss was not finite"}
         self._say(
             f"{len(curve.rates)} of {curve.steps} steps{ends[result['ended']]}; {result['optimizer']}, batches of "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ftapp.analysis.lr_suggestions import Curve, choose_window
+from ftapp.analysis.lr_suggestions import LossCurve, choose_window
 from ftapp.common.ticks import shorten_number
 from ftapp.tui.widgets.plot import Plot, Ticks
 
@@ -20,7 +20,7 @@ class RangePlot(Plot):
     def __init__(self) -> None:
         super().__init__("Loss")
         self._x_formatter = _Powers()
-        self._curve: Curve | None = None
+        self._curve: LossCurve | None = None
         self._ends = (-6.0, 1.0)
         self._marks: list[tuple[float, str]] = []
 
@@ -28,7 +28,9 @@ class RangePlot(Plot):
     def empty(self) -> bool:
         return self._curve is None or len(self._curve.losses) < 2
 
-    def show(self, curve: Curve | None, rates: tuple[float, float], marks: Sequence[tuple[float, str]] = ()) -> None:
+    def show(
+        self, curve: LossCurve | None, rates: tuple[float, float], marks: Sequence[tuple[float, str]] = ()
+    ) -> None:
         """Draw a range test.
 
         Args:

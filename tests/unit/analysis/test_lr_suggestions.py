@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from ftapp.analysis import lr_suggestions
-from ftapp.analysis.lr_suggestions import Curve, advise
+from ftapp.analysis.lr_suggestions import LossCurve, advise
 
 
-def swept(loss: Callable[[float], float], steps: int = 100, low: float = 1e-6, high: float = 10.0) -> Curve:
+def swept(loss: Callable[[float], float], steps: int = 100, low: float = 1e-6, high: float = 10.0) -> LossCurve:
     """The curve of a test in which the loss is a function of the rate."""
-    curve = Curve(steps)
+    curve = LossCurve(steps)
     for rate in np.geomspace(low, high, steps):
         if not curve.add(float(rate), loss(float(rate))):
             break
@@ -27,7 +27,7 @@ def bowl(rate: float) -> float:
     return 2.3 - 1.8 / (1 + math.exp(-4 * (place + 3))) + 2.0 * max(0.0, place + 1) ** 2
 
 
-def by_rule(curve: Curve) -> dict[str, float]:
+def by_rule(curve: LossCurve) -> dict[str, float]:
     return {each.rule: each.rate for each in advise(curve, 1e-3).suggestions}
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ftapp import recipe
-from ftapp.analysis.lr_suggestions import Curve, advise
+from ftapp.analysis.lr_suggestions import LossCurve, advise
 from ftapp.cli import range_test, range_test_text
 from ftapp.common.dot_plot import DotPlot
 from ftapp.common.errors import RecipeError
@@ -28,7 +28,7 @@ from tests.unit.analysis.test_lr_suggestions import bowl, swept
 from tests.unit.report.test_report import checked
 
 
-def result(curve: Curve, own: float = 1e-4) -> dict[str, Any]:
+def result(curve: LossCurve, own: float = 1e-4) -> dict[str, Any]:
     """What `ftapp lr-find` has in hand at the end of a test with this curve."""
     advice = advise(curve, own)
     return {
