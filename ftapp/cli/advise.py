@@ -21,7 +21,7 @@ def advise(
         str | None,
         typer.Argument(
             metavar="[RECIPE]",
-            help="A recipe whose pretrained model is asked; by default a VGG16 or BERT one, as the source has it.",
+            help="A recipe whose pretrained model looks at the data. By default a VGG16 or BERT recipe, to suit them.",
             autocompletion=complete_recipe,
         ),
     ] = None,

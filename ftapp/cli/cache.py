@@ -13,7 +13,7 @@ from ftapp.cli.options import JsonOption
 
 
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all that no run uses.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all files that no run uses.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the features of frozen layers that are kept on disk, those used last first."""

@@ -67,7 +67,7 @@ RunsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="RUN",
-        help="Folders of runs, names that `ftapp runs` shows or beginnings of these, or last.",
+        help="Run folders, names (or their beginnings) as `ftapp runs` shows them, or last.",
         autocompletion=_complete_run,
     ),
 ]

@@ -46,9 +46,7 @@ def show(recipe_name: RecipeArgument, profile: ProfileOption = None, overrides: 
 
 def copy(
     recipe_name: RecipeArgument,
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Where to write it; over another file only with --force.")
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write. An existing file needs --force.")],
     force: Annotated[bool, typer.Option("--force", "-f", help="Replace the file if there is one.")] = False,
 ) -> None:
     """Copy a recipe with its comments, as a start for your own."""

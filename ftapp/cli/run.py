@@ -29,14 +29,14 @@ def run(
     precision: Annotated[Precision | None, typer.Option(help="auto takes bfloat16 where the hardware has it.")] = None,
     seed: SeedOption = None,
     runs_dir: RunsDirOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a run on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run on stdout.")] = False,
     offline: OfflineOption = False,
     verify_cache: Annotated[
         bool, typer.Option("--verify-cache", help="Recompute some of the cached features and compare.")
     ] = False,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at once.")] = 1,
-    control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to see the noise.")] = False,
+    control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure the noise.")] = False,
 ) -> None:
     """Train recipes one after another, each in a process of its own. A recipe with arms is an experiment."""
     from ftapp.cli import run_experiment, run_recipes

@@ -16,7 +16,7 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     names: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="NAME", help="Another name of it, such as that of a proxy. Repeatable."),
+        typer.Option("--name", metavar="NAME", help="Another host name of the server, such as a proxy's. Repeatable."),
     ] = None,
     runs_dir: RunsDirOption = None,
     offline: OfflineOption = False,
