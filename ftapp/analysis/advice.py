@@ -116,7 +116,7 @@ def choose_recipe(name: str | None, source: str | None) -> str:
     """
     if name is not None:
         if name not in recipes.bundled() and (given := sources.guess(name)):
-            raise _refuse("", f"'{name}' is data and no recipe; name them as --source {shlex.quote(given)}")
+            raise _refuse("", f"'{name}' is data, not a recipe; name the data as --source {shlex.quote(given)}")
         return name
     if source is None:
         raise _refuse("", "advice is about a source or a recipe; got neither; for example --source folder:photos")

@@ -183,7 +183,7 @@ def _open_members(archive: Path, spec: Artifact, *, is_zip: bool) -> Iterator[tu
         if found is None:
             return
         yield found
-    raise RunError(f"{spec.file} has more than {_MAX_MEMBERS:,} members; at most so many are read")
+    raise RunError(f"{spec.file} has more than {_MAX_MEMBERS:,} members; an archive has at most that many")
 
 
 def _open_zip(archive: Path) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:

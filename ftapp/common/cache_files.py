@@ -27,12 +27,12 @@ def load(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _log.warning("%s cannot be read: %s; what it kept is worked out anew", path, safe_files.explain_error(error))
+        _log.warning("%s cannot be read: %s; its content is computed again", path, safe_files.explain_error(error))
         return None
     checksum, _, content = kept.partition(b"\n")
     if checksum == _compute_checksum(content):
         return content
-    _log.warning("%s is damaged (its checksum differs); what it kept is worked out anew", path)
+    _log.warning("%s is damaged (its checksum differs); its content is computed again", path)
     return None
 
 

@@ -49,7 +49,7 @@ def make(
             with make_folder_in_place(folder) as scratch:
                 fill(scratch)
                 if folder.exists() or folder.is_symlink():
-                    _log.warning("%s held a damaged copy of %s, which was made anew", folder, label)
+                    _log.warning("%s held a damaged copy of %s; it was made again", folder, label)
                     discard(folder)
     except OSError as error:
         raise UnwritableError(

@@ -61,7 +61,7 @@ class Folder(Examples):
             return images.read(path)
         except images.BrokenImageError as error:
             name = escape_unprintable(str(path))
-            raise RunError(f"the image {name} was whole when it was checked, and is not any more: {error}") from error
+            raise RunError(f"the image {name} was readable when it was checked, but cannot be read: {error}") from error
 
     def place(self, index: int) -> str:
         """Return the path of the image in the folder."""

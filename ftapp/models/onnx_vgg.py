@@ -40,7 +40,7 @@ def convert(file: Path, folder: Path) -> None:
             weights.setdefault((int(match[1]), int(match[2])), {})[value.ndim] = value
     repeats = [sum(block == number for block, _ in weights) for number in sorted({block for block, _ in weights})]
     if not repeats or any(set(parts) != {1, 4} for parts in weights.values()):
-        raise RunError(f"a VGG base has layers blockN_convM with a kernel and a bias each; {file.name} has not")
+        raise RunError(f"{file.name} lacks some VGG weights; a VGG base has layers blockN_convM, with kernel and bias")
     backbone = keras_hub.models.VGGBackbone(
         stackwise_num_repeats=repeats,
         stackwise_num_filters=[weights[block + 1, 1][1].shape[0] for block in range(len(repeats))],

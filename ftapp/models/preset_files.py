@@ -80,7 +80,7 @@ def _from_index(artifact: Artifact, progress: downloads.Progress | None) -> Iter
     try:
         cache_folders.make(kept, label, lambda: cache_folders.matches_manifest(kept), fill, progress)
     except cache_folders.UnwritableError as error:
-        _log.warning("%s; they are converted for this time alone", error)
+        _log.warning("%s; they are converted for this run only", error)
         with tempfile.TemporaryDirectory() as folder:
             onnx_vgg.convert(found, Path(folder))
             yield Path(folder)

@@ -259,7 +259,7 @@ def _held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
     if (examples := recipe.evaluate.examples) is not None and examples < FEW_EXAMPLES:
         yield Caution(
             "few-evaluated",
-            f"each evaluation is of {examples} {unit}, which swings by chance",
+            f"evaluations use only {examples} {unit}, so their results vary by chance",
             f"take {FEW_EXAMPLES} or more, for example --set evaluate.examples=100",
             "evaluate.examples",
         )
@@ -273,15 +273,15 @@ def _noise(recipe: Recipe) -> Iterator[Caution]:
         if recipe.data.source == "sklearn:digits" and augment.flip != "none":
             yield Caution(
                 "flipped-digits",
-                f"augmentation mirrors digits (flip = '{augment.flip}'), and a mirrored digit is another sign",
-                "do without: --set augment.flip=none",
+                f"augmentation mirrors digits (flip = '{augment.flip}'), and a mirrored digit is a different sign",
+                "switch it off: --set augment.flip=none",
                 "augment.flip",
             )
     for key, share in shares.items():
         if share >= _MUCH_DROPOUT:
             yield Caution(
                 "much-noise",
-                f"{key} = {share:g} leaves little of what there is to learn from",
+                f"{key} = {share:g} leaves little to learn from",
                 f"0.5 is much already: --set {key}=0.5",
                 key,
             )

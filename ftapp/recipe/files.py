@@ -36,7 +36,7 @@ def find(name: str) -> Path:
         return bundled()[name]
     if source := sources.guess(name):
         given = f"--set {shlex.quote(f'data.source={source}')}"
-        raise RecipeError([Problem("", "", f"'{name}' is data and no recipe; name a recipe, and the data as {given}")])
+        raise RecipeError([Problem("", "", f"'{name}' is data, not a recipe; name a recipe, and the data as {given}")])
     if name.endswith(".toml") or "/" in name:
         try:
             path = Path(name).expanduser()
@@ -272,7 +272,7 @@ def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem])
     """What each arm overrides, by its name. Adds what is wrong with the list of arms to `problems`."""
     place, tables = stages[0][0], stages[-1][1].get("arm", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        problems.append(Problem(place, "arm", f"{quote(tables)} is no list of arms, which are tables such as [[arm]]"))
+        problems.append(Problem(place, "arm", f"{quote(tables)} is not a list of arms; an arm is a table [[arm]]"))
         return {}
     if len(tables) == 1:
         problems.append(Problem(place, "arm", "the recipe has one arm; a comparison has two arms or more"))
@@ -367,9 +367,7 @@ def _check_depth(raw: dict[str, Any], place: str) -> None:
         ]
         if not level:
             return
-    raise RecipeError(
-        [Problem(place, "", f"its tables lie too deep in each other; a recipe has at most {_DEEPEST} levels")]
-    )
+    raise RecipeError([Problem(place, "", f"its tables are nested too deeply; a recipe has at most {_DEEPEST} levels")])
 
 
 def _not_toml(place: str, error: Exception) -> Problem:

@@ -156,7 +156,7 @@ def _check_accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
     if accuracy is None:
         return
     if not _is_sound(result):
-        yield Caution("no-accuracy", f"the test accuracy is {accuracy}, which is no share", "see the run's log")
+        yield Caution("no-accuracy", f"the test accuracy is {accuracy}, not a number from 0 to 1", "see the run's log")
         return
     present = [each for each in found if each.examples]
     predicted = [index for index in range(len(found)) if final and any(row[index] for row in final.counts)]
@@ -188,7 +188,7 @@ def _check_accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
         more = f" and of {len(lost) - 3} more classes" if len(lost) > 3 else ""
         yield Caution(
             "class-not-found",
-            f"no test example was found of {names}{more}",
+            f"the model recognised no test example of {names}{more}",
             "the model does not know these classes; give it more examples of them, or more steps",
         )
 

@@ -73,7 +73,7 @@ def test(
     after = proof.digest_weights(plan)
     if after != before or proof.hash_variables(_others(model, former)) != others:
         changed = [name for name in before if after[name] != before[name]] or ["random numbers or the optimizer"]
-        raise RunError(f"a range test leaves everything as it was; {', '.join(changed)} changed")
+        raise RunError(f"the range test changed {', '.join(changed)}; a range test leaves everything as it was")
     advice = advise(curve, phase.base_rate)
     return {
         "phase": phase.name,

@@ -218,7 +218,7 @@ def test_facts_are_rows_that_begin_large() -> None:
         (None, "gutenberg:11", "advice is for classes, which plain texts do not have; got 'gutenberg:11'"),
         ("gpt2-full", None, "the task of 'gpt2-full' is 'causal-lm'"),
         ("bert-ful", None, "did you mean 'bert-full'?"),
-        ("csv:my reviews.csv", None, "is data and no recipe; name them as --source 'csv:my reviews.csv'"),
+        ("csv:my reviews.csv", None, "is data, not a recipe; name the data as --source 'csv:my reviews.csv'"),
         ("bert-full", "sklearn:digits", "it serves image-classification"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_damaged_entry_is_unpacked_again(
     monkeypatch.setenv("FTAPP_OFFLINE", "1")
     assert downloads.fetch_artifact(spec) == folder
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a": b"a", "b": b"b"}
-    assert ("made anew" in caplog.text) is (damage != "all gone")
+    assert ("made again" in caplog.text) is (damage != "all gone")
     assert index.downloads == 1
     assert len(cached()) == 2  # the archive and what was unpacked
 

@@ -26,7 +26,7 @@ def test_each_flipped_byte_is_found(tmp_path: Path, caplog: pytest.LogCaptureFix
     for size in range(len(content)):
         path.write_bytes(content[:size])
         assert cache_files.load(path) is None
-    assert caplog.text.count("worked out anew") == 2 * len(content)
+    assert caplog.text.count("computed again") == 2 * len(content)
 
 
 def test_what_cannot_be_written_or_read_is_no_error(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_damaged_archive_is_fetched_again(index: Index, damage: str, caplog: p
     assert (downloads.fetch_artifact(spec) / "a").read_bytes() == b"a"
     assert index.downloads == 2
     assert archive.read_bytes() == content
-    assert "made anew" in caplog.text
+    assert "made again" in caplog.text
     assert downloads.fetch_artifact(spec) == folder
     assert index.downloads == 2
 

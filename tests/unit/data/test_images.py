@@ -189,7 +189,7 @@ def test_what_may_not_be_read_is_called_so(pets: Path, monkeypatch: pytest.Monke
 def test_an_image_that_is_lost_after_the_check_is_named(pets: Path) -> None:
     splits = data.load(spec(f"folder:{pets}"), "image-classification", 0)
     (pets / "cat" / "03.png").unlink()
-    with pytest.raises(RunError, match=r"the image .*/cat/03\.png was whole when it was checked"):
+    with pytest.raises(RunError, match=r"the image .*/cat/03\.png was readable when it was checked"):
         list(map(splits.train.examples.__getitem__, range(20)))
 
 

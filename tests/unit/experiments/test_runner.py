@@ -126,7 +126,7 @@ def test_one_arm_is_no_comparison(tmp_path: Path) -> None:
     text = RECIPE.partition("[[arm]]")[0] + '[[arm]]\nname = "A"\n'
     assert problems(tmp_path, text) == ["mine.toml: arm: the recipe has one arm; a comparison has two arms or more"]
     assert problems(tmp_path, RECIPE.partition("[[arm]]")[0] + "[arm]\nname = 'A'\n")[0].startswith(
-        "mine.toml: arm: {'name': 'A'} is no list of arms, which are tables such as [[arm]]"
+        "mine.toml: arm: {'name': 'A'} is not a list of arms; an arm is a table [[arm]]"
     )
 
 

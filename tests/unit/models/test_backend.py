@@ -53,7 +53,7 @@ def test_a_damaged_result_of_the_probe_is_measured_anew_and_said(
         file.write_bytes(content)
     monkeypatch.setattr(backend, "_measure_bfloat16_speed", lambda: 1.6)
     assert backend._find_bfloat16_speed() == 1.6
-    assert "worked out anew" in caplog.text
+    assert "computed again" in caplog.text
     if content != "folder":
         monkeypatch.setattr(backend, "_measure_bfloat16_speed", lambda: 1.7)
         assert backend._find_bfloat16_speed() == 1.6

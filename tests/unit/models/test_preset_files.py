@@ -60,7 +60,7 @@ def test_each_damaged_file_of_converted_weights_is_made_anew(preset: str, caplog
             # KerasHub's files hold times of their writing.
             assert set(cache_folders.compute_hashes(folder)) == set(good)
             assert cache_folders.matches_manifest(folder)
-        assert "made anew" in caplog.text
+        assert "made again" in caplog.text
     for damaged in good:
         (folder / damaged).write_bytes((folder / damaged).read_bytes()[:-7])
     with preset_files.resolve(preset):
@@ -83,7 +83,7 @@ def test_weights_that_cannot_be_kept_are_converted_for_the_time(
         assert (Path(place) / "config.json").is_file()
     assert not Path(place).exists()
     assert "cannot be written: File exists" in caplog.text
-    assert "converted for this time alone" in caplog.text
+    assert "converted for this run only" in caplog.text
 
 
 def test_a_folder_made_by_another_process_meanwhile_is_used(tmp_path: Path) -> None:

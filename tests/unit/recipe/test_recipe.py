@@ -115,7 +115,7 @@ def test_every_preset_of_keras_hub_is_known() -> None:
 
 def test_names_and_files_are_found_or_the_nearest_is_named(tmp_path: Path) -> None:
     for name, source in ((f"csv:{tmp_path}/a.csv", f"csv:{tmp_path}/a.csv"), (str(tmp_path), f"folder:{tmp_path}")):
-        with pytest.raises(RecipeError, match=f"is data and no recipe; .* --set data.source={source}$"):
+        with pytest.raises(RecipeError, match=f"is data, not a recipe; .* --set data.source={source}$"):
             recipe.find(name)
     with pytest.raises(RecipeError, match="there is no recipe 'bert-ful'; did you mean 'bert-full'"):
         recipe.find("bert-ful")
