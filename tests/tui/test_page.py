@@ -32,7 +32,7 @@ async def test_pictures_of_the_terminal_are_hidden_while_something_lies_over_the
 ) -> None:
     file = tmp_path / "a.png"
     Image.new("RGB", (8, 8), "red").save(file)
-    monkeypatch.setattr(graphics, "in_cells", lambda app: in_cells)
+    monkeypatch.setattr(graphics, "draws_in_cells", lambda app: in_cells)
     app = FtApp()
     async with app.run_test(size=(100, 30)) as pilot:
         page = Shown()
