@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import pkgutil
 import re
 import shlex
 import shutil
 import time
 import tomllib
-import typing
 from pathlib import Path
 
 import numpy as np
@@ -18,61 +15,23 @@ import pytest
 from textual.pilot import Pilot
 from typer.testing import CliRunner, Result
 
-import command_reference
-import event_reference
-import ftapp.tui
 import outputs
 import pictures
-import recipe_reference
-import screens
 from ftapp import recipe
 from ftapp.cli import app
 from ftapp.common.errors import RunError
-from ftapp.recipe import Augment, Data, Frozen, Model, Phase, Recipe, Section, cautions, layer_rules
+from ftapp.recipe import Augment, Frozen, Phase, Section, cautions, layer_rules
 from ftapp.rpc.messages import Probe, Survey
-from ftapp.runs import events, outcome
+from ftapp.runs import outcome
 from ftapp.runs.run_folder import EXIT_CODES
-from ftapp.tui.page import Page
 from tests.conftest import Do
+from tests.support.documents import PAGES, README, after, blocks, commands, page
 from tests.support.files import ROOT
 from tests.support.recorded_runs import record_run
-
-README = (ROOT / "README.md").read_text("utf-8")
-PAGES = {
-    str(path.relative_to(ROOT)): path.read_text("utf-8")
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-}
-"""All documents by their paths."""
-
-
-def blocks(language: str, text: str | None = None) -> list[str]:
-    """The code blocks in a language, in order, of one page or of all."""
-    pages = PAGES.values() if text is None else [text]
-    pattern = rf"^```{language}\n(.*?)^```"
-    return [block for page in pages for block in re.findall(pattern, page, re.MULTILINE | re.DOTALL)]
-
-
-def commands() -> list[str]:
-    """Each command line that begins with ftapp once, also as the last part of the set-up's."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    found = [line.split(" && ")[-1].removeprefix(".venv/bin/") for line in lines if "ftapp " in line]
-    return list(dict.fromkeys(found))
-
-
-def page(name: str) -> str:
-    """A page of docs/."""
-    return PAGES[f"docs/{name}.md"]
 
 
 def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(app.app, arguments)
-
-
-def after(mark: str) -> str:
-    """The first line of the code block that follows a comment; .ci/run looks for it in the same way."""
-    found = re.search(rf"^<!-- {mark} -->\n```sh\n(.+)\n```$", README, re.MULTILINE)
-    assert found, mark
-    return found[1]
 
 
 def test_two_commands_do_all_set_up() -> None:
@@ -371,66 +330,3 @@ def test_quotes_of_outputs_are_in_the_outputs() -> None:
                 assert quote in printed
                 quotes += 1
     assert quotes > 5
-
-
-def test_recipe_reference_has_every_key_with_its_meaning() -> None:
-    text = recipe_reference.make_page()
-    sections: dict[str, type[Section]] = {
-        "model": Model,
-        "data": Data,
-        "augment": Augment,
-        "phase": Phase,
-        "top": Recipe,
-    }
-    for name, section in sections.items():
-        part = text.partition(f"{{#{name}}}")[2].partition("\n## ")[0]
-        rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", part, re.MULTILINE))
-        assert {key for key, info in section.model_fields.items() if info.description} - {"finding"} <= rows.keys(), (
-            name
-        )
-        assert all(rows.values()), name
-    assert "| `batch_size` | whole number from 1 to 65,536 | `32` |" in text
-    assert "| `dropout` | number from 0 to below 1 | `0` |" in text
-    assert "| `seed` | whole number from 0 to below 2^31 | `0` |" in text
-
-
-def test_event_reference_has_every_event_with_its_fields() -> None:
-    text = event_reference.make_page()
-    for event in typing.get_args(events.AnyEvent):
-        part = text.partition(f"## `{event.__struct_config__.tag}` ")[2].partition("\n## ")[0]
-        rows = re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
-        assert rows == [name for name in event.__struct_fields__ if name != "time"]
-
-
-@pytest.mark.parametrize(
-    "docstring",
-    [
-        "What it is.\n\none: a number; two, three: others.",
-        "What it is.\n\nAttributes:\n    one: A number.\n    two, three:\n        Others.\n",
-    ],
-)
-def test_docstrings_explain_fields(docstring: str) -> None:
-    about, meanings = event_reference.split_docstring(docstring, ["one", "two", "three", "four"])
-    assert about == "What it is."
-    assert meanings == {"one": "A number", "two": "Others", "three": "Others"}
-
-
-def test_command_reference_has_every_command() -> None:
-    text = command_reference.make_page()
-    assert set(re.findall(r"^## ftapp (\S+)$", text, re.MULTILINE)) == {
-        command.name or getattr(command.callback, "__name__", "") for command in app.app.registered_commands
-    }
-
-
-def test_interface_page_shows_every_screen_with_its_keys() -> None:
-    for module in pkgutil.walk_packages(ftapp.tui.__path__, "ftapp.tui."):
-        importlib.import_module(module.name)
-    kinds, found = [Page], set()
-    while kinds:
-        kinds += (subclasses := kinds.pop().__subclasses__())
-        found |= {kind for kind in subclasses if kind.__module__.startswith("ftapp.")}
-    assert {screens.find_screen(name) for name in screens.ASKED.findall(page("interface"))} == found
-    text = screens.insert_screens(page("interface"))
-    assert not screens.ASKED.search(text)
-    assert "| `c` | Compare the marked runs |" in text
-    assert "| `/` | Search |" in text

@@ -43,10 +43,7 @@ from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.run_folder import Run
 from ftapp.tui import comparison
 from ftapp.tui.run_columns import COLUMNS, describe_status
-
-Json = Any
-
-POISON = "\x1b]0;title\x07[bold][/x]<script>|\u202e\x9b31m\r\n\u0007`"
+from tests.support.random_events import POISON, Json, event
 
 # What a number, a name or anything else may turn into.
 JUNK: list[Callable[[random.Random], Json]] = [
@@ -105,84 +102,6 @@ def command(draw: random.Random) -> dict[str, Json]:
     kind = draw.choice(["pause", "resume", "checkpoint", "rate", "rate", "dance"])
     made: dict[str, Json] = {"command": kind, "id": draw.choice([f"{draw.randrange(10**6)}", "same"])}
     return made | ({"base": draw.choice([1e-3, 0, -1, 1e300, 10**400, "x", 2])} if kind == "rate" else {})
-
-
-def event(draw: random.Random) -> dict[str, Json]:
-    """One valid event, of any kind and with any values that its type allows: they need not fit each other."""
-
-    def number() -> float:
-        return draw.choice([0.0, draw.random(), -draw.random(), draw.uniform(0, 1e6), 1e40, -1e40, 1e-30])
-
-    def count() -> int:
-        return draw.choice([0, 1, 2, draw.randrange(1000), 2**53, 2**62])
-
-    def step() -> int:
-        return draw.choice([0, 1, draw.randrange(100), 2**53])
-
-    def several() -> int:
-        return draw.choice([1, 2, draw.randrange(1, 100), 2**53])
-
-    def seconds() -> float:
-        return draw.choice([0.0, draw.random(), draw.uniform(0, 1e5), 1e10, 1e-300])
-
-    def name() -> str:
-        return draw.choice(["head", "finetune", "", POISON, "block/dense_1", "ünïcödé 漢字", "test"])
-
-    def names() -> list[str]:
-        return [name() for _ in range(draw.randrange(4))]
-
-    def maybe(make: Callable[[], Json]) -> Json:
-        return draw.choice([None, make()])
-
-    def metrics() -> Json:
-        return {draw.choice(["accuracy", "f1", name() or "-"])[:64]: number() for _ in range(draw.randrange(3))}
-
-    size = draw.randrange(1, 4)
-    fields: dict[str, dict[str, Json]] = {
-        "run-started": {"recipe": name(), "profile": maybe(name), "seed": count(), "backend": name(), "device": name()}
-        | {"precision": name(), "reason": name()},
-        "progressed": {"activity": name(), "done": count(), "total": maybe(count)},
-        "data-loaded": {"train": count(), "validation": count(), "test": count(), "classes": names()}
-        | {"duplicates": count(), "counts": {name(): [count() for _ in range(draw.randrange(4))]}},
-        "model-built": {"parameters": count(), "layers": count(), "digest": name(), "pretrained": name()},
-        "phase-started": {"phase": name(), "first_step": several(), "steps": several(), "epochs": number()}
-        | {"trainable": count(), "parameters": several(), "trainable_layers": names()}
-        | {
-            "cache": maybe(lambda: {"cached": True, "reason": name(), "layers": names(), "size": count()}),
-            "estimate": maybe(
-                lambda: dict.fromkeys(
-                    ("flops", "flops_uncut", "weights", "gradients", "optimizer", "activations"), count()
-                )
-            ),
-        },
-        "phase-timed": {"phase": name(), "seconds": seconds()},
-        "cache-verified": {"phase": name(), "examples": count(), "difference": number()},
-        "phase-ended": {"phase": name(), "steps": step(), "seconds": seconds(), "preparing": seconds()}
-        | {"training": seconds(), "evaluating": seconds(), "memory": count(), "others": number(), "frozen": count()}
-        | {"digest": name(), "changed": names(), "moved": count(), "still": names(), "stuck": names()}
-        | {"batches": name()},
-        "step": {"step": step(), "epoch": step(), "loss": number(), "metrics": metrics(), "rate": number()}
-        | {"accuracy": maybe(draw.random)}
-        | {"gradient_norm": maybe(number), "seconds": seconds(), "memory": count()},
-        "evaluated": {"step": step(), "split": name(), "examples": count(), "loss": number()}
-        | {"metrics": metrics(), "accuracy": maybe(draw.random), "seconds": seconds(), "final": draw.random() < 0.5},
-        "confused": {"step": step(), "split": name(), "counts": [[count() for _ in range(size)] for _ in range(size)]}
-        | {"calibration": [[number(), number(), number()]] * draw.randrange(3), "final": draw.random() < 0.7},
-        "drifted": {"step": step(), "phase": name(), "since_start": [maybe(number) for _ in range(draw.randrange(4))]}
-        | {"last_step": maybe(lambda: [number() for _ in range(draw.randrange(4))])},
-        "sampled": {"step": step(), "prompt": name(), "text": name()},
-        "tokens-shared": {"step": step(), "common": count(), "shares": [maybe(number) for _ in range(size)]},
-        "controlled": {"id": name(), "command": draw.choice(["pause", "resume", "stop", name()]), "applied": True}
-        | {"reason": maybe(name), "step": step(), "rate": maybe(number)},
-        "checkpointed": {"step": step(), "folder": name()},
-        "noted": {"message": name()},
-        "waited": {"seconds": seconds()},
-        "model-saved": {"folder": name()},
-        "run-ended": {"status": draw.choice(["done", "failed", "interrupted", "refused"]), "steps": step()}
-        | {"seconds": seconds(), "error": maybe(name), "problems": [[name(), name(), name()]] * draw.randrange(2)},
-    }
-    kind = draw.choice([*fields, "step", "step", "step"])
-    return {"event": kind, "time": draw.choice([0.0, 1.7e9, draw.uniform(0, 2e9), 2.5e11])} | fields[kind]
 
 
 RECIPES = [

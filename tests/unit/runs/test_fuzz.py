@@ -17,6 +17,7 @@ from ftapp.experiments.listing import Summaries
 from ftapp.runs.event_reader import EventReader, decode
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
+from tests.support import random_events
 from tests.support.recorded_runs import record_run
 from tests.unit import fuzz
 
@@ -31,7 +32,7 @@ def test_damaged_folders_end_no_command() -> None:
 
 def test_any_order_of_valid_events_is_a_history() -> None:
     draw = random.Random(3)
-    events = [decode(json.dumps(fuzz.event(draw)).encode()) for _ in range(3000)]
+    events = [decode(json.dumps(random_events.event(draw)).encode()) for _ in range(3000)]
     assert all(event is not None for event in events)
     assert History.of(event for event in events if event is not None).summary()["steps"] > 100
 
