@@ -173,9 +173,9 @@ async def test_marked_runs_are_compared_and_two_are_needed(write_run: Write) -> 
     async with app.run_test() as pilot:
         table = await listed(pilot, 2)
         await pilot.press("c")
-        assert "two runs or more; none is marked" in notes(app)
+        assert "No run is marked. Comparing needs two runs or more" in notes(app)
         await pilot.press("space", "c")
-        assert "one is marked" in notes(app)
+        assert "One run is marked" in notes(app)
         await pilot.press("space", "c")
         assert app.compared == [[old, new]]
         assert "2 marked" in str(app.screen.query_one("#list").border_subtitle)

@@ -331,7 +331,7 @@ async def test_a_run_without_a_model_says_why(write_run: WriteRun) -> None:
     async with FtApp().run_test(size=(80, 24)) as pilot:
         app_of(pilot).try_model(run)
         await until(pilot, lambda: "the disk is full" in state(pilot.app.screen))
-        assert "no saved model; it is failed" in state(pilot.app.screen)
+        assert "no saved model. Its status is failed" in state(pilot.app.screen)
         assert "again" in state(pilot.app.screen)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, TryScreen))
