@@ -24,7 +24,7 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     `classes`, `counts` and `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
     `ftapp.recipe.cautions`.
 
-    Raises RecipeError when the recipe does not fit its model or data, RunError when these cannot be had.
+    Raises RecipeError when the recipe does not fit its model or data, RunError when these could not be loaded.
     """
     from ftapp import data
 
