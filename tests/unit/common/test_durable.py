@@ -15,8 +15,8 @@ from ftapp.common.durable import make_folder_in_place, replace_file
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ftapp.common.durable import new_folder_in_place
-with new_folder_in_place(Path(sys.argv[1])) as scratch:
+from ftapp.common.durable import make_folder_in_place
+with make_folder_in_place(Path(sys.argv[1])) as scratch:
     (scratch / "half").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """

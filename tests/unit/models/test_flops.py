@@ -301,11 +301,11 @@ def test_a_model_that_cannot_be_measured_is_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("make", "size", "message"),
     [
-        (vgg, (), "names all that"),
-        (vgg, (16,), "names all that"),
-        (vgg, (16, 16, 4), "has to fit"),
-        (small_resnet, (16, 17), "has to fit"),
-        (bert, (16, 16), "has to fit"),
+        (vgg, (), "leaves dimensions"),
+        (vgg, (16,), "leaves dimensions"),
+        (vgg, (16, 16, 4), "does not fit"),
+        (small_resnet, (16, 17), "does not fit"),
+        (bert, (16, 16), "does not fit"),
     ],
 )
 def test_a_size_that_does_not_fit_the_inputs_is_refused(make: Any, size: tuple[int, ...], message: str) -> None:
