@@ -18,6 +18,7 @@ from ftapp import data, recipe
 from ftapp.analysis import transfer_probe
 from ftapp.common.errors import RecipeError
 from ftapp.data.encoded import Images
+from ftapp.freezing.layer_plan import plan_phases
 from ftapp.models import build
 from ftapp.models.layers import block_ends
 from ftapp.recipe import Recipe
@@ -67,8 +68,14 @@ def test_late_features_that_tell_nothing_lead_to_early_ones(blind: Path, tiny: T
     advised = of_command(told["best"]["command"])
     assert advised.model.features == "block1_pool"
     assert advised.model.preset == str(blind)
+    check_fit(advised)
+
+
+def check_fit(advised: Recipe) -> None:
+    """Check that the phases of a recipe fit its model of two classes."""
     pretrained = build.load_pretrained(advised)
-    check_phases(advised, build.build(advised, pretrained, 2), pretrained.backbone)
+    model = build.build(advised, pretrained, 2)
+    check_phases(advised, plan_phases(advised, model, pretrained.backbone), model)
 
 
 def test_texts(text_recipe: str, tmp_path: Path) -> None:
@@ -85,8 +92,7 @@ def test_texts(text_recipe: str, tmp_path: Path) -> None:
     for line in lines:
         advised = of_command(line)
         assert advised.data.source == recipe.parse(text_recipe).data.source
-        pretrained = build.load_pretrained(advised)
-        check_phases(advised, build.build(advised, pretrained, 2), pretrained.backbone)
+        check_fit(advised)
     assert lines
 
 
