@@ -46,7 +46,7 @@ async def test_space_pauses_a_run_and_lets_one_that_is_paused_go_on(write_run: W
             assert '"pause"' in control_file.read_text()
             log = EventLog(live.events_file)
             log.write(Controlled(time=time.time(), id="1", command="pause", step=10, applied=True))
-            await until(pilot, lambda: offered() == ["Go on"])
+            await until(pilot, lambda: offered() == ["Resume"])
             await pilot.press("space")
             assert '"resume"' in control_file.read_text()
 
@@ -92,7 +92,7 @@ async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(text_recipe
             await until(pilot, lambda: bool(app.screen.query("Ask Input")))
             app.screen.query_one(Input).value = "none"
             await pilot.press("enter")
-            assert "a learning rate is a number above 0" in text(app.screen.query_one("#wrong", Static))
+            assert "a rate is a number above 0" in text(app.screen.query_one("#wrong", Static))
             app.screen.query_one(Input).value = "0.0005"
             await pilot.press("enter")
             await until(pilot, lambda: app.screen is screen)
