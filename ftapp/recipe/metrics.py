@@ -70,7 +70,10 @@ def metric(name: str) -> Metric:
     Args:
         name: as events have it. Of an unknown one, lower is better if its last word is loss, error or perplexity.
     """
-    return KNOWN.get(name) or Metric(name, name.replace("_", " "), is_lower_better=name.endswith(_LOWER))
+    if name in KNOWN:
+        return KNOWN[name]
+    label = formatting.escape_unprintable(name.replace("_", " "))
+    return Metric(name, label, is_lower_better=name.endswith(_LOWER))
 
 
 def in_order(names: Iterable[str]) -> list[str]:

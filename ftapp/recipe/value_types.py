@@ -15,8 +15,6 @@ from ftapp.recipe import presets, sources
 from ftapp.recipe.folder_layout import Role
 from ftapp.recipe.layer_rules import Rule, Selections
 
-Task = Literal["image-classification", "text-classification", "causal-lm"]
-Head = Literal["softmax", "one-vs-rest", "linear-svm"]
 Pooling = Literal["average", "max", "flatten"]
 Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

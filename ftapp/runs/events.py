@@ -226,7 +226,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated", forbid_unknow
     @property
     def values(self) -> dict[str, float]:
         """The loss and the metrics by name."""
-        return {"loss": self.loss, **self.metrics}
+        return {"loss": self.loss} | {name: value for name, value in self.metrics.items() if name != "loss"}
 
     def value(self, name: str) -> float | None:
         """The loss or a metric; None where it was not measured."""

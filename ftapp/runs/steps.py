@@ -56,32 +56,34 @@ class Steps(Sequence[Stepped]):
         """Take more steps in: about a quarter of a microsecond for each."""
         if not events:
             return
-        self._extend_metrics([event.metrics for event in events])
-        self.time = _longer(self.time, [event.time for event in events])
-        self.epoch = _longer(self.epoch, [event.epoch for event in events])
-        self.loss = _longer(self.loss, [event.loss for event in events])
+        self._extend_metrics(events)
+        self.time = _extend(self.time, [event.time for event in events])
+        self.epoch = _extend(self.epoch, [event.epoch for event in events])
+        self.loss = _extend(self.loss, [event.loss for event in events])
         norms = [event.gradient_norm for event in events]
         if norms.count(None) == len(norms):  # as in most runs
-            self.gradient_norm = _joined(self.gradient_norm, _NAN * len(norms))
+            self.gradient_norm = _extend_packed(self.gradient_norm, _NAN * len(norms))
         else:
-            self.gradient_norm = _longer(self.gradient_norm, [math.nan if norm is None else norm for norm in norms])
-        self.rate = _longer(self.rate, [event.rate for event in events])
-        self.seconds = _longer(self.seconds, [event.seconds for event in events])
-        self.memory = _longer(self.memory, [event.memory for event in events])
-        self.step = _longer(self.step, [event.step for event in events])
+            self.gradient_norm = _extend(self.gradient_norm, [math.nan if norm is None else norm for norm in norms])
+        self.rate = _extend(self.rate, [event.rate for event in events])
+        self.seconds = _extend(self.seconds, [event.seconds for event in events])
+        self.memory = _extend(self.memory, [event.memory for event in events])
+        self.step = _extend(self.step, [event.step for event in events])
 
-    def _extend_metrics(self, found: Sequence[Mapping[str, float]]) -> None:
+    def _extend_metrics(self, events: Sequence[Stepped]) -> None:
         """Take in the metrics of more steps, which are nearly always the same ones in all."""
-        columns = columns_of(found)
+        columns = columns_of(events)
         if columns is None:
-            names = dict.fromkeys(name for each in found for name in each)
-            columns = {name: [each.get(name, math.nan) for each in found] for name in names}
+            names = dict.fromkeys(name for event in events for name in event.metrics)
+            columns = {name: [event.metrics.get(name, math.nan) for event in events] for name in names}
         for name in columns:
             if name not in self._metrics and len(self._metrics) < _MOST_METRICS:
                 self._keep(name, array("d", _NAN * len(self)))
         for name, column in self._metrics.items():
-            values = columns.get(name)
-            self._keep(name, _joined(column, _NAN * len(found)) if values is None else _longer(column, values))
+            if name in columns:
+                self._keep(name, _extend(column, columns[name]))
+            else:
+                self._keep(name, _extend_packed(column, _NAN * len(events)))
 
     def _keep(self, name: str, column: array[float]) -> None:
         """Keep a column of a metric. A new table takes the place of the one that another thread may look at."""
@@ -118,17 +120,16 @@ class Steps(Sequence[Stepped]):
         )
 
 
-def _longer(column: array[Any], values: Sequence[float]) -> array[Any]:
-    """The column with more values: itself, or a new one where it is in use."""
+def _extend(column: array[Any], values: Sequence[float]) -> array[Any]:
+    """Add values to a column, and return it, or the new one that takes the place of a column in use."""
     # Faster than an array's own conversion of a list.
-    return _joined(column, struct.pack(f"{len(values)}{column.typecode}", *values))
+    return _extend_packed(column, struct.pack(f"{len(values)}{column.typecode}", *values))
 
 
-def _joined(column: array[Any], values: bytes | array[Any]) -> array[Any]:
-    """The column with the values of another one, or of its bytes."""
-    data = memoryview(values).cast("B")
+def _extend_packed(column: array[Any], values: bytes) -> array[Any]:
+    """Add values, as the bytes of an array, to a column. Returns what `_extend` does."""
     try:
-        column.frombytes(data)
+        column.frombytes(values)
     except BufferError:
-        return array(column.typecode, column.tobytes() + bytes(data))
+        return array(column.typecode, column.tobytes() + values)
     return column

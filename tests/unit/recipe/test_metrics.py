@@ -38,6 +38,7 @@ def test_higher_is_better_for_all_else(name: str) -> None:
 def test_an_unknown_metric_is_labelled_by_its_name_in_words() -> None:
     assert metric("mean_absolute_error").title == "Mean absolute error"
     assert (metric("loss"), metric("accuracy")) == (LOSS, ACCURACY)
+    assert metric("\x1b[31mred").label.isprintable()
 
 
 def test_known_metrics_come_first_in_the_order_of_the_table() -> None:

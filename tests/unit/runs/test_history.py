@@ -60,16 +60,16 @@ def test_columns_hold_what_the_events_do() -> None:
 
 
 def test_a_step_that_counts_is_there_whoever_looks_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    join, seen = steps_module._joined, []
+    extend, seen = steps_module._extend_packed, []
 
-    def looked_at(column: array[Any], values: bytes | array[Any]) -> array[Any]:
-        joined = join(column, values)
+    def looked_at(column: array[Any], values: bytes) -> array[Any]:
+        extended = extend(column, values)
         seen.append(list(steps))  # as another thread may
-        return joined
+        return extended
 
     steps = Steps()
     steps.append(step(1))
-    monkeypatch.setattr(steps_module, "_joined", looked_at)
+    monkeypatch.setattr(steps_module, "_extend_packed", looked_at)
     steps.extend([step(2), step(3)])
     assert seen[:-1] == [[step(1)]] * 7
     assert seen[-1] == [step(1), step(2), step(3)]
