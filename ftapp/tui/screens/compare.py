@@ -13,6 +13,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -143,8 +144,11 @@ Below the results are the keys in which the recipes differ, as `--set` takes the
                 more = await asyncio.to_thread(self._advance, max(_REFRESH_SECONDS, _PATIENCE * spent))
                 begun = time.process_time()
                 curves, found, pair = await asyncio.to_thread(self._prepare)
-            self._draw(curves, found)
-            self._show_pair(pair)
+            try:
+                self._draw(curves, found)
+                self._show_pair(pair)
+            except NoMatches:  # the screen is being left and has no widgets
+                return
             if not more and not self.has_more():
                 return
             spent = time.process_time() - begun
