@@ -88,13 +88,14 @@ def write_run(tmp_path: Path) -> Write:
         total: int | None = None,
         loss: float = 0.5,
         accuracy: float = 0.8,
+        metrics: dict[str, float] | None = None,
         rate: float = 0.001,
         seed: int = 0,
         age: float = 3600.0,
         error: str | None = None,
     ) -> Run:
         """status: None for a run that has not told its end; age: seconds before the test that it started; loss: the
-        final one.
+        final one; metrics: in place of the accuracy.
         """
         start = begun - age
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(start))
@@ -131,7 +132,7 @@ def write_run(tmp_path: Path) -> Write:
                     step=number,
                     epoch=1,
                     loss=loss + 1 / number,
-                    metrics={"accuracy": accuracy},
+                    metrics=metrics or {"accuracy": accuracy},
                     rate=rate,
                     seconds=0.1,
                     memory=2**30,
@@ -147,7 +148,7 @@ def write_run(tmp_path: Path) -> Write:
                     split="test",
                     examples=50,
                     loss=loss,
-                    metrics={"accuracy": accuracy},
+                    metrics=metrics or {"accuracy": accuracy},
                     seconds=0.1,
                     final=True,
                 )

@@ -38,6 +38,18 @@ def table(screen: CompareScreen, name: str) -> dict[str, list[str]]:
     return {label: [value.plain for value in values] for label, *values in rows}
 
 
+async def test_the_best_of_a_metric_follows_its_direction(write_run: Write) -> None:
+    runs = [write_run(name, metrics={"mean_absolute_error": error}) for name, error in (("a", 12.5), ("b", 2.0))]
+    async with Opened().run_test(size=(120, 40)) as pilot:
+        screen = await compared(pilot, *runs)
+        rows = {label: values for label, *values in screen.query_one("#results Facts", Facts).rows}
+        cells = rows["mean absolute error"]
+        assert [cell.plain for cell in cells] == ["12.5000", "2.0000"]
+        assert [any(span.style == "b" for span in cell.spans) for cell in cells] == [False, True]
+        assert "accuracy" not in rows
+        assert "Held-out mean absolute error" in str(screen.query_one("#metric", Chart).border_title)
+
+
 async def test_curves_results_and_differences_of_two_runs(write_run: Write) -> None:
     first = write_run("full", steps=40, loss=2.0, accuracy=0.7)
     second = write_run("frozen", steps=30, loss=1.5, accuracy=0.9, rate=0.01, seed=1)

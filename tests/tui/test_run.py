@@ -74,6 +74,17 @@ async def test_an_ended_run_shows_its_result_and_curves(write_run: Write) -> Non
         assert not screen.query_one(ExamplesPane).display
 
 
+async def test_a_run_without_accuracy_shows_the_metrics_that_it_has(write_run: Write) -> None:
+    run = write_run(steps=30, metrics={"mean_absolute_error": 12.5, "f1": 0.75})
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        headline = text(screen.query_one(Headline))
+        assert "test mean absolute error 12.5000  ·  test f1 0.7500  ·  test loss 0.5000" in headline
+        chart = screen.query_one("#metric", Chart)
+        assert "Mean absolute error" in str(chart.border_title)
+        assert np.allclose(chart.curves[0].y, [12.5] * 30)
+
+
 async def test_a_failed_run_says_why_with_the_end_of_its_log(write_run: Write) -> None:
     run = write_run(status="failed", error="the loss has to stay finite")
     notices = "I0000 00:00:1795595095.972805   25553 cudart_stub.cc:31] Could not find cuda drivers on your machine.\n"

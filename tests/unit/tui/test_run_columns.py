@@ -12,7 +12,16 @@ from textual.content import Content
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
 from ftapp.runs.run_folder import Run
-from ftapp.tui.run_columns import COLUMNS, GAP, describe_status, filter_runs, join_cells, select_columns, sort
+from ftapp.tui.run_columns import (
+    COLUMNS,
+    GAP,
+    describe_status,
+    filter_runs,
+    join_cells,
+    list_columns,
+    select_columns,
+    sort,
+)
 
 
 def one(name: str, **values: Any) -> Summary:
@@ -118,3 +127,15 @@ def test_numbers_shares_and_sizes() -> None:
         "22.7 M",
         "1.5 B",
     ]
+
+
+def test_lists_have_a_column_for_each_metric_of_their_runs() -> None:
+    runs = [one("a", metrics={"loss": 1.0, "mean_absolute_error": 2.0}), one("b", metrics={"mean_absolute_error": 1.0})]
+    columns = list_columns(runs)
+    assert list(columns)[-2:] == ["mean_absolute_error", "share"]
+    assert columns["mean_absolute_error"].descending is False
+    assert [columns["mean_absolute_error"].cell(each, 0.0).plain for each in runs] == ["2.0000", "1.0000"]
+    assert [each.recipe for each in sort(runs, "mean_absolute_error", False)] == ["b", "a"]
+    assert "mean_absolute_error" in select_columns(200, columns)
+    many = [one("c", metrics={f"metric {number}": 1.0 for number in range(100)})]
+    assert len(list_columns(many)) < 2 * len(COLUMNS)
