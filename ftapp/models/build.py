@@ -13,7 +13,7 @@ from ftapp.common.errors import HubError, Problem, RecipeError, RunError, sugges
 from ftapp.models import preset_files
 from ftapp.models.heads import add_head
 from ftapp.models.keras_internals import flatten_layers, own_weights
-from ftapp.recipe import TASKS, Recipe, presets, too_long
+from ftapp.recipe import TASKS, Recipe, presets, say_too_long
 
 _DESCRIPTION = "ftapp.json"
 PREPROCESSORS = {
@@ -144,7 +144,7 @@ def find_batch_normalization(model: keras.Model) -> list[Any]:
 def _check_sequence_length(recipe: Recipe, backbone: Any) -> None:
     longest, wanted = getattr(backbone, "max_sequence_length", None), recipe.model.sequence_length
     if longest is not None and wanted is not None and wanted > longest:
-        raise RecipeError([Problem("", "model.sequence_length", too_long(wanted, longest))])
+        raise RecipeError([Problem("", "model.sequence_length", say_too_long(wanted, longest))])
 
 
 def _explain(error: Exception, recipe: Recipe, *, is_local: bool) -> Exception:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import Recipe as Recipe
     from ftapp.recipe.schema import Samples as Samples
     from ftapp.recipe.schema import Section as Section
+    from ftapp.recipe.schema import say_too_long as say_too_long
     from ftapp.recipe.schema import suits as suits
-    from ftapp.recipe.schema import too_long as too_long
     from ftapp.recipe.tasks import TASKS as TASKS
     from ftapp.recipe.tasks import Head as Head
     from ftapp.recipe.tasks import Task as Task
@@ -51,7 +51,7 @@ _HOMES = {
     ),
     "ftapp.recipe.overrides": "of_arm parse_value",
     "ftapp.recipe.schema": (
-        "Augment Data Evaluate Finding Frozen Measure Model Phase Recipe Samples Section suits too_long"
+        "Augment Data Evaluate Finding Frozen Measure Model Phase Recipe Samples Section suits say_too_long"
     ),
     "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",

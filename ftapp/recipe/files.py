@@ -116,7 +116,7 @@ class RecipeWithArms:
         arms = [{"name": name} | change for name, change in self.changes.items()]
         findings = [finding.model_dump(exclude_none=True) for finding in self.findings]
         lists = {"arm": arms, "finding": findings}
-        return tomli_w.dumps(self.base.tables() | {name: tables for name, tables in lists.items() if tables})
+        return tomli_w.dumps(self.base.to_tables() | {name: tables for name, tables in lists.items() if tables})
 
 
 def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:

@@ -1,4 +1,4 @@
-"""What a recipe says, in names and numbers: its tables, their keys, and what each may be."""
+"""The schema of a recipe: its tables, their keys, and the values that each key takes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Model(Section):
     image_size: (
         Annotated[list[Annotated[int, Field(ge=8, le=MOST_PIXELS)]], Field(min_length=2, max_length=2)] | None
     ) = None
-    """[height, width] to which images are resized, each from 8 to 4,096 pixels. Cost grows with the area."""
+    """[height, width] to which images are resized, each from 8 to 4,096 pixels. The cost grows with the area."""
     sequence_length: Annotated[int, Field(ge=4, le=MOST_TOKENS)] | None = None
     """Tokens of an example, 4 or more; the rest of a longer text is cut off."""
     features: str | None = None
@@ -97,17 +97,18 @@ class Data(Section):
     label_column: str = "label"
     """The column of a table that holds the class."""
     classes: ClassNames | None = None
-    """Names of the classes in the order of the model's outputs; without them, all that occur, in order. Of labels that
-    are numbers, counted from 0 or from 1, they are the names."""
+    """Names of the classes in the order of the model's outputs; without them, all labels that occur, in order. Where
+    labels are numbers that count from 0 or from 1, these are the names of the classes."""
     merge_labels: bool = False
     """Whether labels that look alike or mean the same are one class, such as Neg and neg, 1 and 1.0, yes and Y; without
-    it, they are refused unless `classes` names each."""
+    it, such labels are refused unless `classes` names each."""
     skip_incomplete: bool = False
-    """Whether rows of a table without a text or a label are left out; without it, they are refused."""
+    """Whether rows of a table without a text or a label are left out; without it, such rows are refused."""
     encoding: Encoding = "utf-8"
     """How a table or text is encoded, such as cp1252, unless it begins with a byte order mark."""
     limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None
-    """Draw so many examples before splitting, seeded and balanced as the source is; without it, all are used."""
+    """Draw so many examples before splitting, seeded and balanced as the source is; without it, all examples are
+    used."""
     validation: SplitSize = 0.1
     """Examples that the run is watched on: a share of all (below 1) or a number."""
     test: SplitSize = 0.2
@@ -119,7 +120,7 @@ class Data(Section):
 
     @property
     def split_folders(self) -> Mapping[Role, Sequence[str]] | Literal["none"] | None:
-        """`splits` with a list of folders for each split."""
+        """The folders of each split as lists; "none" and None as `splits` has them."""
         if self.splits is None or self.splits == "none":
             return "none" if self.splits else None
         return {split: [given] if isinstance(given, str) else given for split, given in self.splits.items()}
@@ -157,7 +158,7 @@ class Augment(Section):
 
     @property
     def changes_anything(self) -> bool:
-        """Whether any change is more than nothing; without one, training sees examples as they are."""
+        """Whether at least one key changes examples; otherwise training sees them as they are."""
         images = self.flip != "none" or self.rotation > 0 or self.zoom > 0 or self.crop < 1 or any(self.translation)
         return images or self.token_dropout > 0 or self.word_swap > 0
 
@@ -169,7 +170,8 @@ class Frozen(Section):
     """Whether the outputs of the frozen layers at the bottom, which no trained layer feeds, are computed once, kept on
     disk and read in each epoch, where that saves time."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """What these outputs are kept in; auto is what they are computed in, which loses nothing."""
+    """The type of number in which these outputs are kept; auto is the type that they are computed in, which loses
+    nothing."""
     dropout: bool = False
     """Whether dropout in frozen layers stays on; their outputs then differ from step to step and are not kept."""
 
@@ -182,10 +184,10 @@ class Phase(Section):
     """
 
     name: PhaseName
-    """What the phase is called: a letter, then at most 39 letters, digits, - and _."""
+    """The name of the phase: a letter, then at most 39 letters, digits, - and _."""
     layers: list[ParsedRule] = []
-    """Rules, one a line, that say which layers train; everything does until one says otherwise, and later ones override
-    earlier ones. For example: freeze all; train attention & last:4; train head."""
+    """Rules, one a line, that say which layers train; all layers train until a rule says otherwise, and later rules
+    override earlier ones. For example: freeze all; train attention & last:4; train head."""
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
     """How many times the phase sees all training examples, at most 10,000."""
     steps: Steps | None = None
@@ -193,8 +195,8 @@ class Phase(Section):
     batch_size: BatchSize = 32
     """Examples of a step, at most 65,536. Memory grows with it; larger batches have a steadier gradient."""
     optimizer: Optimizer = "adam"
-    """What turns gradients into changes of the weights. Adam and AdamW keep two values for each weight that trains, the
-    others one."""
+    """The rule that turns gradients into changes of the weights. Adam and AdamW keep two values for each weight that
+    trains, the others one."""
     learning_rate: LearningRate = 1e-3
     """A number from 1e-12 to 100, or a table of numbers by selections of layers, such as
     { backbone = 1e-5, head = 1e-3, "attention & last:2" = 3e-5 }, of which later ones override earlier ones."""
@@ -208,13 +210,13 @@ class Phase(Section):
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
     """How fast weights shrink towards 0, by the optimizer's own rule, from 0 to 10: regularisation."""
     clip_norm: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
-    """Gradients longer than this, from 1e-6 to 1e6, are shortened to it; without it, none are."""
+    """Gradients longer than this, from 1e-6 to 1e6, are shortened to it; without it, no gradient is."""
     gradient_norm: bool = False
-    """Whether each step tells how long its gradient is before it is shortened; this takes some 2% of a step."""
+    """Whether each step reports the length of its gradient before it is shortened; this takes some 2% of a step."""
 
     @property
     def rates(self) -> dict[Selections, float]:
-        """The learning rates by selections of layers, of which later ones override earlier ones."""
+        """The learning rates by selections of layers; later selections override earlier ones."""
         table = self.learning_rate
         return table if isinstance(table, dict) else {ALL: table}
 
@@ -224,7 +226,7 @@ class Phase(Section):
         return max(self.rates.values())
 
     @model_validator(mode="after")
-    def _one_length(self) -> Phase:
+    def _check_length(self) -> Phase:
         if (self.epochs is None) == (self.steps is None):
             given = "neither" if self.epochs is None else f"both, epochs = {self.epochs} and steps = {self.steps}"
             raise ValueError(f"this phase has {given}; a phase has either 'epochs' or 'steps'")
@@ -232,14 +234,14 @@ class Phase(Section):
 
 
 class Evaluate(Section):
-    """When and on what the run evaluates. The result at the end of the run is always that of the whole test split."""
+    """When and on which examples the run evaluates. Its result at the end is always that of the whole test split."""
 
     every: Steps | None = None
     """Evaluate every so many steps; without it, after each epoch."""
     split: Split = "validation"
     """The split that is evaluated while the run trains."""
     examples: Examples | None = None
-    """At most so many examples of the split; without it, all."""
+    """How many examples of the split are evaluated at most; without it, all are."""
     batch_size: BatchSize = 64
     """Examples that are evaluated together, at most 65,536; it changes time and memory, not the result."""
 
@@ -247,25 +249,25 @@ class Evaluate(Section):
 class Samples(Section):
     """Texts that a causal language model continues before and after the training, and at steps of it with `every`.
 
-    With `common`, the share of what it writes that is among so many of the most frequent tokens of the training text is
-    measured too, over `draws` texts for each prompt.
+    With `common`, the run also measures which share of the written tokens is among so many of the most frequent tokens
+    of the training text, over `draws` texts for each prompt.
     """
 
     prompts: Annotated[list[str], Field(min_length=1, max_length=1000)]
     """Beginnings that the model continues, at most 1,000."""
     tokens: Annotated[int, Field(ge=1, le=2**16)] = 48
-    """How many tokens it adds to each, at most 65,536."""
+    """How many tokens the model adds to each prompt, at most 65,536."""
     temperature: Annotated[float, Field(ge=0.01, le=100)] = 0.8
-    """How freely it chooses, from 0.01 to 100: towards 0 always the likeliest token, above 1 less likely ones more
-    often."""
+    """How freely the model chooses, from 0.01 to 100: towards 0 always the likeliest token, above 1 less likely tokens
+    more often."""
     top_k: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 40
-    """It chooses among so many of the likeliest tokens."""
+    """The model chooses among so many of the likeliest tokens."""
     every: Steps | None = None
-    """Also samples every so many steps."""
+    """Also take samples every so many steps."""
     common: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
-    """Also measure what share of it is among so many of the training text's most frequent tokens."""
+    """Also measure which share of the written tokens is among so many of the training text's most frequent ones."""
     draws: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Over so many texts for each prompt, at most 10,000."""
+    """How many texts are written for each prompt to measure that share, at most 10,000."""
 
 
 Measure = Literal[
@@ -284,9 +286,10 @@ _OF_TWO_ARMS = {"loss", "accuracy", "time-saved", "early-variance", "variance", 
 
 
 class Finding(Section):
-    """What an experiment is expected to show, to be set beside what it does show (`ftapp.analysis.findings`).
+    """A result that an experiment is expected to show, to be set beside its own result (`ftapp.analysis.findings`).
 
-    It holds where what is measured of `arm`, for most measures `against` another, is `at_least` and `at_most` so much.
+    The finding holds where the measure of `arm`, for most measures `against` another arm, lies from `at_least` to
+    `at_most`.
     """
 
     says: str
@@ -294,20 +297,20 @@ class Finding(Section):
     lesson: str
     """The value that was reported elsewhere, in words."""
     measure: Measure
-    """What is measured of it."""
+    """The quantity that is measured."""
     arm: str
-    """Of which arm."""
+    """The arm whose quantity is measured."""
     against: str | None = None
-    """Against which other arm, for differences and ratios."""
+    """The other arm that it is compared with, for differences and ratios."""
     step: Annotated[int, Field(ge=0, le=MOST_STEPS)] | None = None
-    """After so many steps, for accuracy-after."""
+    """How many steps are trained before the accuracy is measured, for accuracy-after."""
     at_least: float | None = None
-    """It holds from here up."""
+    """The least value with which the finding holds."""
     at_most: float | None = None
-    """It holds up to here."""
+    """The greatest value with which the finding holds."""
 
     @model_validator(mode="after")
-    def _is_whole(self) -> Finding:
+    def _check_bounds(self) -> Finding:
         if self.at_least is None and self.at_most is None:
             raise ValueError("neither 'at_least' nor 'at_most' is given; a finding has one of them or both")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
@@ -324,7 +327,15 @@ class Finding(Section):
 
 
 def suits(task: str, key: str) -> bool:
-    """Whether a key, such as model.pooling, means something to a task."""
+    """Tell whether a key means something to a task.
+
+    Args:
+        task: The name of the task; of an unknown one, all keys mean something.
+        key: The dotted key, such as "model.pooling".
+
+    Returns:
+        Whether the key has an effect with the task.
+    """
     return task not in TASKS or key not in TASKS[task].foreign_keys()
 
 
@@ -332,17 +343,18 @@ class Recipe(Section):
     """A resolved recipe: one job, with its profile and overrides applied."""
 
     title: str
-    """What the recipe is called."""
+    """The title of the recipe."""
     summary: str
-    """What it does, in a sentence or two."""
+    """What the recipe does, in a sentence or two."""
     task: TaskName
     """What the model learns: to classify images or texts, or to write on."""
     seed: Annotated[int, Field(ge=0, lt=MOST_SEEDS)] = 0
     """Decides the new layers' first weights, the splits, the order of examples and all that is random."""
     backend: Backend = "tensorflow"
-    """What Keras computes with."""
+    """The library that Keras computes with."""
     precision: Precision = "auto"
-    """What layers compute in; auto is bfloat16 where this machine is found to multiply it faster, else float32."""
+    """The type of number in which layers compute; auto is bfloat16 where a measurement finds that this machine
+    multiplies it faster, else float32."""
     model: Model
     data: Data
     augment: Augment | None = None
@@ -351,14 +363,14 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate()
     samples: Samples | None = None
     finding: list[Finding] = []
-    """What the recipe's arms are expected to show."""
+    """The results that the recipe's arms are expected to show."""
 
     @property
     def augmentation(self) -> Augment | None:
-        """What [augment] changes; None where it is missing or changes nothing, which is the same."""
+        """The table [augment]; None where it is missing or changes nothing, which is the same."""
         return self.augment if self.augment and self.augment.changes_anything else None
 
-    def tables(self) -> dict[str, Any]:
+    def to_tables(self) -> dict[str, Any]:
         """Return the recipe as tables of TOML, defaults included."""
         tables = self.model_dump(exclude_none=True)
         for section, _, key in (key.partition(".") for key in TASKS[self.task].foreign_keys()):
@@ -369,9 +381,17 @@ class Recipe(Section):
 
     def to_toml(self) -> str:
         """Write the recipe as TOML text, defaults included, that reads back to the same recipe."""
-        return tomli_w.dumps(self.tables())
+        return tomli_w.dumps(self.to_tables())
 
 
-def too_long(wanted: int, longest: int) -> str:
-    """Return the message about a sequence length beyond a model's positions."""
+def say_too_long(wanted: int, longest: int) -> str:
+    """Write the message about a sequence length beyond a model's positions.
+
+    Args:
+        wanted: The sequence length of the recipe, in tokens.
+        longest: The largest number of tokens that the model reads.
+
+    Returns:
+        The message.
+    """
     return f"{wanted} tokens are too many; this model reads at most {longest}"

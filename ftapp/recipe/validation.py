@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ftapp.common.errors import quote, shorten, suggest_nearest
 from ftapp.recipe import presets, sources
 from ftapp.recipe.overrides import NAMED, merge, table_names
-from ftapp.recipe.schema import Phase, Recipe, Section, too_long
+from ftapp.recipe.schema import Phase, Recipe, Section, say_too_long
 from ftapp.recipe.tasks import TASKS
 from ftapp.recipe.value_types import MARKS
 
@@ -140,7 +140,7 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield name, f"this key does not go with task = '{recipe.task}'"
     longest = presets.max_sequence_length(model.preset)
     if longest is not None and model.sequence_length is not None and model.sequence_length > longest:
-        yield "model.sequence_length", too_long(model.sequence_length, longest)
+        yield "model.sequence_length", say_too_long(model.sequence_length, longest)
     if recipe.augment is not None and not task.augmentations:
         yield "augment", f"task = '{recipe.task}' takes no augmentation, which is for classifiers"
     if model.label_smoothing and model.head == "linear-svm":
