@@ -122,7 +122,7 @@ def measure_keras(arm: str, args: argparse.Namespace) -> Figures:
     preprocessor.sequence_length = LENGTH
     train = load_encoded(loaded, preprocessor, lambda activity, done, total: None).train
     everything = np.arange(len(train))
-    x, y = train.inputs(everything, None), train.targets(everything)
+    x, y = train.make_inputs(everything, None), train.get_targets(everything)
 
     backbone = causal_lm.backbone
     if arm == "B":

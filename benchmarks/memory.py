@@ -74,7 +74,7 @@ def make_preset(folder: Path, *, tiny: bool) -> None:
 def forward(loaded: Recipe) -> None:
     """Score every image of the recipe."""
     from ftapp.data.encoded import load_encoded
-    from ftapp.data.order import evaluation_order
+    from ftapp.data.order import order_evaluation
     from ftapp.models import backend, build
 
     backend.choose_precision(loaded.precision)
@@ -83,8 +83,8 @@ def forward(loaded: Recipe) -> None:
     model = build.build(loaded, pretrained, len(splits.classes))
     model.compile(jit_compile=backend.jit_compile())
     for dataset in (splits.train, splits.test):
-        for members in evaluation_order(len(dataset), BATCH, None, 0, None):
-            model.predict_on_batch(dataset.inputs(np.asarray(members), None))
+        for members in order_evaluation(len(dataset), BATCH, None, 0, None):
+            model.predict_on_batch(dataset.make_inputs(np.asarray(members), None))
 
 
 def whole_run(loaded: Recipe, folder: Path) -> None:

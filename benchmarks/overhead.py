@@ -125,7 +125,7 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
     import tensorflow
 
     from ftapp.data.encoded import load_encoded
-    from ftapp.data.order import epoch_order
+    from ftapp.data.order import order_epoch
     from ftapp.models import backend, build
     from ftapp.training.optimizers import make_optimizer
 
@@ -139,9 +139,9 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=backend.jit_compile(),
     )
-    order = epoch_order(len(train), BATCH, (0, 0, 0))
+    order = order_epoch(len(train), BATCH, (0, 0, 0))
     chosen = [order[number % len(order)] for number in range(steps)]
-    ready = [(train.inputs(members, None), train.targets(members)) for members in chosen]
+    ready = [(train.make_inputs(members, None), train.get_targets(members)) for members in chosen]
     x = {name: np.stack([batch[name] for batch, _ in ready]) for name in ready[0][0]}
     options = tensorflow.data.Options()
     options.autotune.enabled = False

@@ -27,7 +27,7 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Splits, Subset
 from ftapp.data.dataset import EncodedDataset
 from ftapp.data.encoded import Images, LabelledTexts
-from ftapp.data.order import evaluation_order
+from ftapp.data.order import order_evaluation
 from ftapp.models.keras_internals import operation_of
 from ftapp.models.layers import block_ends, inner_blocks
 from ftapp.recipe import TASKS, Recipe
@@ -122,9 +122,9 @@ def _read_features(
         encoded = LabelledTexts(chosen, preprocessor)
     features: dict[str, NDArray[np.float32]] = {}
     done = 0
-    for batch in evaluation_order(len(chosen), _AT_ONCE, None, recipe.seed, encoded.lengths):
+    for batch in order_evaluation(len(chosen), _AT_ONCE, None, recipe.seed, encoded.lengths):
         progress("computing the features of a sample", done, len(chosen))
-        made = model.predict_on_batch(encoded.inputs(np.resize(batch, _AT_ONCE), None))
+        made = model.predict_on_batch(encoded.make_inputs(np.resize(batch, _AT_ONCE), None))
         for name, values in made.items():
             rows = features.setdefault(name, np.zeros((len(chosen), values.shape[-1]), np.float32))
             rows[batch] = values[: len(batch)]

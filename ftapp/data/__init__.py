@@ -23,8 +23,8 @@ __all__ = [
     "Splits",
     "Subset",
     "check",
-    "documents",
     "load",
+    "load_documents",
     "read",
     "read_early",
 ]
@@ -62,7 +62,7 @@ def load(spec: Data, task: str, seed: int, progress: Progress | None = None) -> 
         return split(_read(spec, task, progress), spec, seed)
 
 
-def documents(spec: Data, seed: int, progress: Progress | None = None) -> DocumentSplits:
+def load_documents(spec: Data, seed: int, progress: Progress | None = None) -> DocumentSplits:
     """Read and split the texts of a source for a causal language model; raises as `load` does."""
     with _garbage_collection_disabled():
         return split_documents(cast(Texts, _read(spec, "causal-lm", progress)), spec, seed)
@@ -99,11 +99,11 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
     elif source.artifact:
         if downloads.is_cached(source.artifact):
             read(recipe, progress)
-    elif source.scheme in ("csv", "jsonl", "text") and _size(source) <= _LARGEST:
+    elif source.scheme in ("csv", "jsonl", "text") and _measure_size(source) <= _LARGEST:
         read(recipe, progress)
 
 
-def _size(source: Source) -> int:
+def _measure_size(source: Source) -> int:
     """Bytes of a local file or of the texts in a folder; 0 where there is none, and for patterns."""
     path = Path(source.name).expanduser()
     try:

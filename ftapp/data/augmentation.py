@@ -22,7 +22,7 @@ class Augmenter:
 
     def __init__(self, spec: Augment, image_size: Sequence[int]) -> None:
         self._spec = spec
-        self._layers = _layers(spec, image_size)
+        self._layers = _make_layers(spec, image_size)
         self._resize = keras.layers.Resizing(*image_size, data_format="channels_last", dtype="float32")
 
     def __call__(self, images: NDArray[np.float32], key: Sequence[int]) -> NDArray[np.float32]:
@@ -51,7 +51,9 @@ class Augmenter:
         return np.asarray(keras.ops.convert_to_numpy(self._resize(layer(image, training=True))), dtype=np.float32)
 
 
-def grid(images: NDArray[np.float32], augmenter: Augmenter | None, views: int, key: Sequence[int]) -> NDArray[np.uint8]:
+def make_grid(
+    images: NDArray[np.float32], augmenter: Augmenter | None, views: int, key: Sequence[int]
+) -> NDArray[np.uint8]:
     """Return images unchanged and, with an augmenter, `views` forms of each as a training step may see them.
 
     Args:
@@ -119,7 +121,7 @@ class TextAugmenter:
         """
         random = np.random.default_rng(list(key))
         places, moved = np.arange(len(tokens)), np.zeros(len(tokens), bool)
-        before, text, after = np.split(places, self._own(tokens))
+        before, text, after = np.split(places, self._find_text(tokens))
         if not len(text):
             return places, moved
         words = np.split(text, [place for place in range(1, len(text)) if self._begins_word(int(tokens[text[place]]))])
@@ -136,7 +138,7 @@ class TextAugmenter:
     def split_text(self, tokens: NDArray[Any]) -> list[str]:
         """Return each token as a piece of text, with a space before those that begin a word; "" for special tokens."""
         inside = getattr(self._tokenizer, "suffix_indicator", None) or ""
-        start, end = self._own(tokens)
+        start, end = self._find_text(tokens)
         read = [""] * len(tokens)
         for place in range(start, end):
             token = int(tokens[place])
@@ -144,7 +146,7 @@ class TextAugmenter:
             read[place] = f"{' ' * self._begins_word(token)}{text}"
         return read
 
-    def _own(self, tokens: NDArray[Any]) -> tuple[int, int]:
+    def _find_text(self, tokens: NDArray[Any]) -> tuple[int, int]:
         """Where a text's own tokens begin and end, between those that a model wants around them."""
         own = np.flatnonzero(~np.isin(tokens, self._special))
         return (int(own[0]), int(own[-1]) + 1) if len(own) else (0, 0)
@@ -161,7 +163,7 @@ class TextAugmenter:
 _SPACES = ("Ġ", "▁")
 
 
-def _layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer]:
+def _make_layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.Layer]:
     height, width = image_size
     options: dict[str, Any] = {"data_format": "channels_last", "dtype": "float32"}
     filling = {**options, "fill_mode": spec.fill_mode, "fill_value": spec.fill_value}

@@ -34,10 +34,10 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def inputs(self, indices: NDArray[np.int64], key: BatchKey | None) -> Any:
+    def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | None) -> Any:
         """Return what the model takes for these examples; `key` decides the augmentation, and None means none."""
 
-    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return class numbers (examples,), or the next token at each position (examples, tokens)."""
         ...
 
@@ -45,13 +45,13 @@ class Dataset(Protocol):
 class EncodedDataset(Dataset, Protocol):
     """The encoded examples of one split of the data."""
 
-    def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> Any:
+    def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> Any:
         """Return what the model takes for these examples, as a training step or an augmented view changes them."""
 
-    def width(self, indices: NDArray[np.int64]) -> int | None:
+    def compute_width(self, indices: NDArray[np.int64]) -> int | None:
         """Return the number of tokens to which `inputs` pads these examples; None for images."""
 
-    def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+    def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
         ...
 

@@ -66,7 +66,7 @@ class Table:
 
 def read(content: str, wanted: Collection[str], delimiter: str | None = None) -> Table:
     """The table in a text. wanted: columns that it is likely to have; delimiter: what its name says, such as a tab."""
-    best = _parse(content, _likeliest(content, wanted, delimiter))
+    best = _parse(content, _choose_dialect(content, wanted, delimiter))
     if best.faults and '\\"' in content:
         other = _parse(content, replace(best.dialect, escaped=True))
         if len(other.faults) < len(best.faults) or len(other.rows) > len(best.rows):
@@ -102,7 +102,7 @@ def find_delimiter(name: str, wanted: Collection[str]) -> str | None:
     return between if len(between) == 1 and not between.isalnum() else None
 
 
-def _likeliest(content: str, wanted: Collection[str], delimiter: str | None) -> Dialect:
+def _choose_dialect(content: str, wanted: Collection[str], delimiter: str | None) -> Dialect:
     """The way of writing by which the beginning of the file has the wanted columns, and rows of one length."""
     head = content[:_HEAD]
     separator = _SEPARATOR.match(head)
@@ -136,7 +136,7 @@ def _parse(content: str, dialect: Dialect) -> Table:
     if dialect.escaped:
         content = _ESCAPE.sub(lambda match: '""' if match[1] == '"' else "\\", content)
     table = Table([], [], [], dialect, 0)
-    for number, fields in _records(content, dialect, table.faults):
+    for number, fields in _read_records(content, dialect, table.faults):
         if not any(map(str.strip, fields)):
             table.empty += bool(fields)
         elif not table.header:
@@ -144,13 +144,13 @@ def _parse(content: str, dialect: Dialect) -> Table:
         elif len(fields) > len(table.header) and not any(fields[len(table.header) :]):
             table.rows.append((number, fields[: len(table.header)]))
         elif len(fields) != len(table.header):
-            table.faults.append((f"row {number}", _uneven(len(fields), len(table.header), dialect)))
+            table.faults.append((f"row {number}", _explain_uneven(len(fields), len(table.header), dialect)))
         else:
             table.rows.append((number, fields))
     return table
 
 
-def _records(content: str, dialect: Dialect, faults: list[tuple[str, str]]) -> Iterator[tuple[int, list[str]]]:
+def _read_records(content: str, dialect: Dialect, faults: list[tuple[str, str]]) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(
         io.StringIO(content, newline=""),
         delimiter=dialect.delimiter,
@@ -172,7 +172,7 @@ def _records(content: str, dialect: Dialect, faults: list[tuple[str, str]]) -> I
         faults.append((f"row {number}", f"line {begun}: {said}"))
 
 
-def _uneven(count: int, columns: int, dialect: Dialect) -> str:
+def _explain_uneven(count: int, columns: int, dialect: Dialect) -> str:
     part = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}.get(dialect.delimiter, repr(dialect.delimiter))
     hint = f'; a field that holds a {part} stands in quotes ("…")' if count > columns else ""
     return f"{format_quantity(count, 'field')}, and the header has {columns}{hint}"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import suggest_nearest
 from ftapp.data import labels
-from ftapp.data.examples import DataProblems, Examples, content_hash
+from ftapp.data.examples import DataProblems, Examples, hash_content
 from ftapp.recipe import Data
 from ftapp.recipe.sources import Source
 
@@ -22,7 +22,7 @@ class Digits(Examples):
         data = load_digits()
         names = [str(digit) for digit in range(10)]
         self.classes = tuple(order or names)
-        known = labels.positions(names, self.classes)
+        known = labels.find_positions(names, self.classes)
         findings = DataProblems()
         for name in names:
             if name not in known:
@@ -39,7 +39,7 @@ class Digits(Examples):
 
     def digest(self, index: int) -> bytes:
         """Hash the image."""
-        return content_hash(self._images[index].tobytes())
+        return hash_content(self._images[index].tobytes())
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Digits:

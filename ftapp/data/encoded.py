@@ -15,8 +15,8 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Subset, augmentation
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits
-from ftapp.data.encoding import encode_stream, encode_texts, padded_width, resize_images, scale_images
-from ftapp.data.examples import content_hash
+from ftapp.data.encoding import compute_padded_width, encode_stream, encode_texts, resize_images, scale_images
+from ftapp.data.examples import hash_content
 from ftapp.recipe import TASKS, Recipe
 
 
@@ -35,7 +35,7 @@ class Images:
     def __len__(self) -> int:
         return len(self._subset)
 
-    def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> NDArray[np.float32]:
+    def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> NDArray[np.float32]:
         """Return images (examples, height, width, 3), float32, in the range of the preset."""
         images = resize_images([self._subset[int(index)] for index in indices], self._preprocessor)
         if self._augmenter is not None and isinstance(key, AugmentedView):
@@ -48,23 +48,23 @@ class Images:
             images = self._augmenter(images, key)
         return scale_images(images, self._preprocessor)
 
-    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return class numbers, int32 (examples,)."""
         return self._subset.labels[indices]
 
-    def grid(self, count: int, views: int, key: BatchKey) -> NDArray[np.uint8]:
-        """Return the first `count` images, unchanged and as training may see them (`ftapp.data.augmentation.grid`)."""
+    def make_grid(self, count: int, views: int, key: BatchKey) -> NDArray[np.uint8]:
+        """Return the first `count` images, unchanged and augmented, as `ftapp.data.augmentation.make_grid` does."""
         images = [self._subset[index] for index in range(min(count, len(self)))]
-        return augmentation.grid(resize_images(images, self._preprocessor), self._augmenter, views, key)
+        return augmentation.make_grid(resize_images(images, self._preprocessor), self._augmenter, views, key)
 
-    def width(self, indices: NDArray[np.int64]) -> int | None:
+    def compute_width(self, indices: NDArray[np.int64]) -> int | None:
         """Return None: images have no tokens."""
         return None
 
-    def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+    def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
         changes = self._recipe + _describe_changes(view, self._augmenter)
-        return [content_hash(self._digest(int(index)) + changes) for index in indices]
+        return [hash_content(self._digest(int(index)) + changes) for index in indices]
 
     def _digest(self, index: int) -> bytes:
         if index not in self._digests:
@@ -89,34 +89,37 @@ class LabelledTexts:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
+    def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
         """Return token_ids, padding_mask and the preset's other arrays, each (examples, tokens)."""
-        width = self.width(indices)
+        width = self.compute_width(indices)
         inputs = {name: values[indices, :width] for name, values in self._inputs.items()}
         if self._augmenter is None or key is None:
             return inputs
         numbers = list(range(len(indices)))
         if isinstance(key, AugmentedView):  # which does not depend on what else is in its batch
-            numbers = [int.from_bytes(digest, "big") for digest in self.digests(indices, None)]
+            numbers = [int.from_bytes(digest, "big") for digest in self.hash_examples(indices, None)]
         return self._augmenter(inputs, [(*key, number) for number in numbers])
 
-    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return class numbers, int32 (examples,)."""
         return self._labels[indices]
 
-    def width(self, indices: NDArray[np.int64]) -> int:
+    def compute_width(self, indices: NDArray[np.int64]) -> int:
         """Return the number of tokens to which these examples are padded."""
-        return padded_width(self.lengths[indices], int(self._inputs["padding_mask"].shape[1]))
+        return compute_padded_width(self.lengths[indices], int(self._inputs["padding_mask"].shape[1]))
 
-    def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+    def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
         changes = _describe_changes(view, self._augmenter)
         # The width too, since long texts are cut at it and attention sums over it.
         parts = [
-            [self.width(np.array([index])), *(values[index, : self.lengths[index]] for values in self._inputs.values())]
+            [
+                self.compute_width(np.array([index])),
+                *(values[index, : self.lengths[index]] for values in self._inputs.values()),
+            ]
             for index in indices
         ]
-        return [content_hash(b"".join(np.asarray(part).tobytes() for part in each) + changes) for each in parts]
+        return [hash_content(b"".join(np.asarray(part).tobytes() for part in each) + changes) for each in parts]
 
 
 class Sequences:
@@ -133,23 +136,23 @@ class Sequences:
     def __len__(self) -> int:
         return len(self._windows)
 
-    def inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
+    def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
         """Return token_ids, padding_mask and the preset's other arrays, each (examples, tokens)."""
         tokens = self._windows[indices, :-1]
         return {"token_ids": tokens, "padding_mask": np.ones(tokens.shape, bool)}
 
-    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the next token at each position, int32 (examples, tokens)."""
         targets: NDArray[np.int32] = self._windows[indices, 1:]
         return targets
 
-    def width(self, indices: NDArray[np.int64]) -> int:
+    def compute_width(self, indices: NDArray[np.int64]) -> int:
         """Return the number of tokens to which these examples are padded."""
         return int(self._windows.shape[1]) - 1
 
-    def digests(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
+    def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
-        return [content_hash(self._windows[index, :-1].tobytes()) for index in indices]
+        return [hash_content(self._windows[index, :-1].tobytes()) for index in indices]
 
 
 def _describe_changes(view: AugmentedView | None, augmenter: Augmenter | TextAugmenter | None) -> bytes:
@@ -199,7 +202,7 @@ def encode_splits(
             noise = TextAugmenter(recipe.augmentation, preprocessor.tokenizer) if recipe.augmentation else None
             encoded[name] = LabelledTexts(part, preprocessor, report, noise)
         else:
-            encoded[name] = Images(part, preprocessor, _augmenter(recipe))
+            encoded[name] = Images(part, preprocessor, _make_augmenter(recipe))
     for name in dict.fromkeys(("train", "test", recipe.evaluate.split)):
         if not len(encoded[name]):
             message = f"the {name} split is empty; give it a larger share, or more data"
@@ -216,7 +219,7 @@ def encode_splits(
     return EncodedSplits(*parts, (), found.duplicates, notes=found.notes)
 
 
-def _augmenter(recipe: Recipe) -> Augmenter | None:
+def _make_augmenter(recipe: Recipe) -> Augmenter | None:
     if recipe.augmentation is None or recipe.model.image_size is None:
         return None
     return Augmenter(recipe.augmentation, recipe.model.image_size)

@@ -47,7 +47,7 @@ def encode_texts(
     return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(texts)] for name in chunks[0]}
 
 
-def padded_width(lengths: NDArray[np.int64], limit: int) -> int:
+def compute_padded_width(lengths: NDArray[np.int64], limit: int) -> int:
     """Return the number of tokens to which texts of these lengths are padded in one batch, at most `limit`."""
     return min(limit, -(-int(lengths.max(initial=1)) // _LENGTH_STEP) * _LENGTH_STEP)
 
@@ -60,7 +60,7 @@ def _encode(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
 
     if not isinstance(preprocessor.tokenizer, _BY_WORD):
         return preprocess(texts)
-    beginnings = [_beginning(text, _CHARACTERS * preprocessor.sequence_length) for text in texts]
+    beginnings = [_take_beginning(text, _CHARACTERS * preprocessor.sequence_length) for text in texts]
     encoded = preprocess(beginnings)
     is_cut = np.array([len(part) < len(text) for part, text in zip(beginnings, texts, strict=True)])
     short = np.flatnonzero(is_cut & ~encoded["padding_mask"].all(axis=1))
@@ -69,7 +69,7 @@ def _encode(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
     return encoded
 
 
-def _beginning(text: str, characters: int) -> str:
+def _take_beginning(text: str, characters: int) -> str:
     """Return at least so many characters of a text, up to the end of a word, or all of it."""
     end = _WORD_END.search(text, characters)
     return text[: end.start()] if end else text
@@ -106,12 +106,12 @@ def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float3
 
 def resize_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
     """Resize images of any sizes as the preset's converter does, to float32 (images, height, width, 3) in 0..255."""
-    resize = _resizer(preprocessor.image_converter.resizing)
+    resize = _make_resizer(preprocessor.image_converter.resizing)
     return np.stack([np.asarray(resize(np.asarray(image, np.float32))) for image in images])
 
 
 @functools.lru_cache(maxsize=1)
-def _resizer(resizing: Any) -> Any:
+def _make_resizer(resizing: Any) -> Any:
     """Make one TensorFlow function of a Keras resizing layer, for images of any size, in float32.
 
     Inside such a function the layer computes with TensorFlow on every backend: JAX would compile it anew for each size.

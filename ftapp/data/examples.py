@@ -47,7 +47,7 @@ class Examples(ABC):
     def __getitem__(self, index: int) -> str | NDArray[np.uint8]:
         """A text, or an RGB image, uint8 [height, width, 3]."""
 
-    def place(self, index: int) -> str:
+    def locate(self, index: int) -> str:
         """Return the place of an example in its source, for messages."""
         return f"example {index + 1}"
 
@@ -55,7 +55,7 @@ class Examples(ABC):
     def digest(self, index: int) -> bytes:
         """Hash all that decides the model's input from the example."""
 
-    def identity(self, index: int) -> bytes:
+    def identify(self, index: int) -> bytes:
         """Return a hash that equal examples share."""
         return self.digest(index)
 
@@ -83,13 +83,13 @@ class Texts(Examples):
     def __getitem__(self, index: int) -> str:
         return self.texts[index]
 
-    def place(self, index: int) -> str:
+    def locate(self, index: int) -> str:
         """Return the name of the text, such as its file's."""
-        return self.names[index] if self.names else super().place(index)
+        return self.names[index] if self.names else super().locate(index)
 
     def digest(self, index: int) -> bytes:
         """Hash the text, Unicode form and space around it aside."""
-        return content_hash(unicodedata.normalize("NFC", self.texts[index].strip()).encode("utf-8", "surrogatepass"))
+        return hash_content(unicodedata.normalize("NFC", self.texts[index].strip()).encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class Subset:
         """int32 [m]."""
         return self.examples.labels[self.indices]
 
+    @property
     def class_counts(self) -> tuple[int, ...]:
         """How many examples each class has, in the order of `examples.classes`."""
         counts = np.bincount(self.labels, minlength=len(self.examples.classes))
@@ -142,7 +143,7 @@ class Splits:
     @property
     def counts(self) -> dict[str, tuple[int, ...]]:
         """Examples of each class, in the order of `classes`, by the name of the split."""
-        return {name: getattr(self, name).class_counts() for name in SPLIT_NAMES}
+        return {name: getattr(self, name).class_counts for name in SPLIT_NAMES}
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class DataProblems:
         groups: dict[tuple[str, str, str], list[DataProblem]] = {}
         for each in self.found:
             groups.setdefault((each.key, each.message, each.file if each.place else ""), []).append(each)
-        problems = [_problem(group) for group in groups.values()]
+        problems = [_merge_findings(group) for group in groups.values()]
         rest = len(problems) - _SHOWN
         if rest > 0:
             more = f"and {format_quantity(rest, 'more problem')} of the data"
@@ -205,11 +206,11 @@ class DataProblems:
             raise RecipeError(problems)
 
 
-def _problem(group: list[DataProblem]) -> Problem:
+def _merge_findings(group: list[DataProblem]) -> Problem:
     """One problem of several findings with the same key and message."""
     first = group[0]
     if first.place:
-        return Problem(first.file, first.key, f"{_places([each.place for each in group])}: {first.message}")
+        return Problem(first.file, first.key, f"{_join_places([each.place for each in group])}: {first.message}")
     if len(group) == 1:
         return Problem(first.file, first.key, first.message)
     files = list(dict.fromkeys(each.file for each in group))
@@ -218,7 +219,7 @@ def _problem(group: list[DataProblem]) -> Problem:
     return Problem(folder, first.key, f"{len(files)} files: {names}: {first.message}")
 
 
-def _places(places: list[str]) -> str:
+def _join_places(places: list[str]) -> str:
     """Such as "row 7", or "rows 7, 8, 9 and 40 more"."""
     kind = places[0].partition(" ")[0]
     if len(places) == 1 or not all(place.startswith(f"{kind} ") for place in places):
@@ -226,6 +227,6 @@ def _places(places: list[str]) -> str:
     return f"{kind}s {join_names([place.removeprefix(f'{kind} ') for place in places])}"
 
 
-def content_hash(content: bytes) -> bytes:
+def hash_content(content: bytes) -> bytes:
     """Hash bytes to 16 bytes."""
     return hashlib.blake2b(content, digest_size=16).digest()

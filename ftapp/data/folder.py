@@ -22,7 +22,7 @@ from ftapp.common.errors import RunError, suggest_nearest
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
 from ftapp.common.safe_files import explain_error
 from ftapp.data import images, labels
-from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, content_hash
+from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, hash_content
 from ftapp.recipe import Data, folder_layout
 from ftapp.recipe.folder_layout import Layout
 from ftapp.recipe.sources import Source
@@ -63,7 +63,7 @@ class Folder(Examples):
             name = escape_unprintable(str(path))
             raise RunError(f"the image {name} was readable when it was checked, but cannot be read: {error}") from error
 
-    def place(self, index: int) -> str:
+    def locate(self, index: int) -> str:
         """Return the path of the image in the folder."""
         return escape_unprintable("/".join(self.paths[index].parts[-2:]))
 
@@ -71,7 +71,7 @@ class Folder(Examples):
         """Hash the bytes of the file."""
         return self._files[index].digest
 
-    def identity(self, index: int) -> bytes:
+    def identify(self, index: int) -> bytes:
         """Return a hash that images with equal pixels share."""
         return self._files[index].pixels
 
@@ -84,7 +84,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     which it is in doubt whether they are splits or classes.
     """
     findings = DataProblems()
-    listing = _list(spec, source, findings)
+    listing = _list_images(spec, source, findings)
     files = _tell_apart(_check_images(listing.paths, findings, progress), findings)
     findings.check()
     given = np.array(listing.membership, np.int8) if set(listing.membership) != {TRAIN} else None
@@ -94,7 +94,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
 def check(spec: Data, source: Source) -> None:
     """Raise what `read` would, but for images that cannot be decoded: none is opened that is one by its name."""
     findings = DataProblems()
-    _list(spec, source, findings)
+    _list_images(spec, source, findings)
     findings.check()
 
 
@@ -109,14 +109,14 @@ class _Listing:
     notes: tuple[str, ...]
 
 
-def _list(spec: Data, source: Source, findings: DataProblems) -> _Listing:
+def _list_images(spec: Data, source: Source, findings: DataProblems) -> _Listing:
     root = Path(source.name).expanduser().absolute()
-    found = _layout(root, spec, findings)
-    names = _names(root, found, findings)
+    found = _find_layout(root, spec, findings)
+    names = _find_names(root, found, findings)
     findings.check()
     ignored: list[Path] = []
     images_of = {
-        folder / name: list(_images(folder / name, findings, ignored))
+        folder / name: list(_find_images(folder / name, findings, ignored))
         for folder, inside in names.items()
         for name in inside
     }
@@ -128,7 +128,7 @@ def _list(spec: Data, source: Source, findings: DataProblems) -> _Listing:
     for folder, some in images_of.items():
         counts[folder.name] += len(some)
     notes = list(map(escape_unprintable, found.notes))
-    classes, known = _classes(root, counts, spec, notes)
+    classes, known = _find_classes(root, counts, spec, notes)
     for folder, inside in names.items():
         for position in sorted(set(known.values()) - {known[name] for name in inside if name in known}):
             name = classes[position]
@@ -152,7 +152,7 @@ def _list(spec: Data, source: Source, findings: DataProblems) -> _Listing:
     return _Listing(paths, targets, membership, classes, tuple(notes))
 
 
-def _layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
+def _find_layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
     """Which folders are splits. Raises RecipeError when that is in doubt."""
     try:
         return folder_layout.find(root, spec.split_folders)
@@ -168,7 +168,7 @@ def _layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
     raise AssertionError
 
 
-def _names(root: Path, found: Layout, findings: DataProblems) -> dict[Path, set[str]]:
+def _find_names(root: Path, found: Layout, findings: DataProblems) -> dict[Path, set[str]]:
     """Find the names of the class folders in each folder.
 
     Names that cannot be printed, broken links, and images beside the class folders are problems.
@@ -188,7 +188,7 @@ def _names(root: Path, found: Layout, findings: DataProblems) -> dict[Path, set[
     return inside
 
 
-def _classes(
+def _find_classes(
     root: Path, counts: Mapping[str, int], spec: Data, notes: list[str]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The classes, and name of a folder -> position of its class. Raises RecipeError for folders that are none."""
@@ -198,18 +198,20 @@ def _classes(
         findings.add(root, f"there is {got} in it, and a folder of images has a folder for each of two classes or more")
     merge = spec.merge_labels
     out = "to leave these images out, move the folder away"
-    for trouble in labels.troubles(counts, spec.classes, merge=merge, leave_out=out):
+    for trouble in labels.find_troubles(counts, spec.classes, merge=merge, leave_out=out):
         findings.add(root, trouble.message, "data.classes")
     findings.check()
-    classes = tuple(spec.classes) if spec.classes else labels.merge(counts) if merge else labels.in_order(counts)
-    known = labels.positions(counts, classes, merge=merge)
+    classes = (
+        tuple(spec.classes) if spec.classes else labels.merge_labels(counts) if merge else labels.sort_labels(counts)
+    )
+    known = labels.find_positions(counts, classes, merge=merge)
     for name in sorted(set(counts) - set(known)):
         findings.add(root / name, f"'{name}' is none of data.classes; {suggest_nearest(name, classes)}")
     for position in sorted(set(range(len(classes))) - set(known.values())):
         name = classes[position]
         findings.add(root, f"data.classes has '{name}', which has no folder; {suggest_nearest(name, counts)}")
     findings.check()
-    if said := labels.numbers_read(known, classes):
+    if said := labels.describe_numbers(known, classes):
         notes.append(said)
     merged = [f"{name} as {classes[at]}" for name, at in sorted(known.items()) if merge and name != classes[at]]
     if merged and not said:
@@ -217,7 +219,7 @@ def _classes(
     return classes, known
 
 
-def _images(folder: Path, findings: DataProblems, ignored: list[Path]) -> Iterator[Path]:
+def _find_images(folder: Path, findings: DataProblems, ignored: list[Path]) -> Iterator[Path]:
     """The image files of a class, also those in folders below; ignored: files beside them that only describe images.
 
     Other files are findings, since an image among them would be lost.
@@ -255,11 +257,11 @@ def _check_images(paths: list[Path], findings: DataProblems, progress: Progress 
 def _examine(path: Path) -> tuple[_File, str]:
     """An image file, and what is wrong with it, if anything."""
     try:
-        content = images.contents(path)
-        pixels = images.rgb(content, reduced=True)
+        content = images.read_content(path)
+        pixels = images.decode(content, reduced=True)
     except images.BrokenImageError as error:
         return _File(path, b"", b""), str(error)
-    return _File(path, content_hash(content), _of_pixels(pixels)), ""
+    return _File(path, hash_content(content), _hash_pixels(pixels)), ""
 
 
 def _tell_apart(files: list[_File], findings: DataProblems) -> list[_File]:
@@ -271,11 +273,11 @@ def _tell_apart(files: list[_File], findings: DataProblems) -> list[_File]:
     for file in files:
         if len(contents[file.pixels]) > 1 and file.digest not in whole and file.digest:
             try:
-                whole[file.digest] = _of_pixels(images.read(file.path))
+                whole[file.digest] = _hash_pixels(images.read(file.path))
             except images.BrokenImageError as error:
                 findings.add(file.path, f"this image cannot be decoded: {error}")
     return [replace(file, pixels=whole.get(file.digest, file.pixels)) for file in files]
 
 
-def _of_pixels(pixels: NDArray[np.uint8]) -> bytes:
-    return content_hash(repr(pixels.shape).encode() + pixels.tobytes())
+def _hash_pixels(pixels: NDArray[np.uint8]) -> bytes:
+    return hash_content(repr(pixels.shape).encode() + pixels.tobytes())

@@ -32,14 +32,14 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     except NotFoundError as error:
         raise RecipeError([Problem("", "data.source", f"there is no text of book {number}: {error}")]) from error
     findings, notes = DataProblems(), list[str]()
-    text = without_frame(normalise(text_file.read(path, findings, notes)))
+    text = remove_frame(normalise(text_file.read(path, findings, notes)))
     if not text and not findings.found:
         findings.add(path, f"a book has words; number {number} is empty")
     findings.check()
     return Texts([text], notes=tuple(notes))
 
 
-def without_frame(text: str) -> str:
+def remove_frame(text: str) -> str:
     """The book without the licence that stands before and behind it; all of the text when there is no frame."""
     start, end = _START.search(text), None
     begin = start.end() if start else 0

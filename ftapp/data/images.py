@@ -44,10 +44,10 @@ class BrokenImageError(ValueError):
 
 def read(path: Path, *, reduced: bool = False) -> NDArray[np.uint8]:
     """The image in a file, as `rgb` gives it. Raises BrokenImageError, also where the file cannot be read."""
-    return rgb(contents(path), reduced=reduced)
+    return decode(read_content(path), reduced=reduced)
 
 
-def contents(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     """The bytes of an image file. Raises BrokenImageError when it cannot be read."""
     try:
         return path.read_bytes()
@@ -55,7 +55,7 @@ def contents(path: Path) -> bytes:
         raise BrokenImageError(f"it cannot be read: {explain_error(error)}") from error
 
 
-def rgb(content: bytes, *, reduced: bool = False) -> NDArray[np.uint8]:
+def decode(content: bytes, *, reduced: bool = False) -> NDArray[np.uint8]:
     """The image in a file's bytes, uint8 [height, width, 3], turned upright as its EXIF orientation asks.
 
     Grey and palette become RGB, transparency shows white, 16 bits keep their upper 8; of an animation, the first frame.
@@ -67,7 +67,7 @@ def rgb(content: bytes, *, reduced: bool = False) -> NDArray[np.uint8]:
             if reduced:
                 image.draft("RGB", (1, 1))
             image.load()
-            return np.array(_convert(_upright(image)), np.uint8)
+            return np.array(_convert(_turn_upright(image)), np.uint8)
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise BrokenImageError(f"it has more than {limit:,} pixels, the most that are read; make it smaller") from error
@@ -95,7 +95,7 @@ def _explain_unidentified(content: bytes) -> str:
     return known or f"it is no picture of a kind that is read, which are {KINDS}; save it as one of them"
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turn_upright(image: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(_ORIENTATION)
     except Exception:  # viewers too show a picture whose EXIF is broken as it is stored

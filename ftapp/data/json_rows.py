@@ -46,20 +46,20 @@ def read(content: str, wanted: Collection[str]) -> Rows:
         try:
             values = _decoder.decode(content)
         except (ValueError, RecursionError) as error:
-            found.faults.append(("", f"this list in JSON cannot be read: {_words(error)}"))
+            found.faults.append(("", f"this list in JSON cannot be read: {_explain(error)}"))
             return found
         for number, value in enumerate(values, start=1):
             _add(found, f"item {number}", value, wanted)
         return found
     lines = [(number, line) for number, line in enumerate(_LINE_END.split(content), start=1) if line.strip()]
-    if message := _whole(content, is_one_line=len(lines) == 1):
+    if message := _explain_single_object(content, is_one_line=len(lines) == 1):
         found.faults.append(("", message))
         return found
     for number, line in lines:
         try:
             value = _decoder.decode(line)
         except (ValueError, RecursionError) as error:
-            found.faults.append((f"line {number}", f"{_words(error)}; a line is a JSON object"))
+            found.faults.append((f"line {number}", f"{_explain(error)}; a line is a JSON object"))
             continue
         _add(found, f"line {number}", value, wanted)
     return found
@@ -69,7 +69,7 @@ def is_json(content: str) -> bool:
     """Whether a text begins with an object of JSON, or with a list of them."""
     if content.lstrip()[:1] not in ("[", "{"):
         return False
-    first = _first(content)
+    first = _decode_first(content)
     return isinstance(first, dict) or (isinstance(first, list) and first != [] and isinstance(first[0], dict))
 
 
@@ -85,13 +85,13 @@ def _add(found: Rows, place: str, value: object, wanted: Collection[str]) -> Non
     found.rows.append((place, value))
 
 
-def _whole(content: str, *, is_one_line: bool) -> str | None:
+def _explain_single_object(content: str, *, is_one_line: bool) -> str | None:
     """What a file is that holds one object over several lines, or one with a list of examples; None if neither."""
-    first = _first(content)
+    first = _decode_first(content)
     if not isinstance(first, dict):
         return None
     begun = _LINE_END.split(content, maxsplit=1)[0]
-    if not is_one_line and _first(begun) is not None:
+    if not is_one_line and _decode_first(begun) is not None:
         return None
     lists = [key for key, value in first.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
     if lists:
@@ -102,7 +102,7 @@ def _whole(content: str, *, is_one_line: bool) -> str | None:
     return "an object is written over several lines; each one stands on a line of its own, as jq -c . writes them"
 
 
-def _first(content: str) -> object:
+def _decode_first(content: str) -> object:
     """The first value in a text; None where there is none."""
     try:
         return _decoder.raw_decode(content.lstrip())[0]
@@ -110,7 +110,7 @@ def _first(content: str) -> object:
         return None
 
 
-def _words(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if not isinstance(error, json.JSONDecodeError):  # Python reads whole numbers of at most some thousand digits

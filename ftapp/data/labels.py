@@ -44,22 +44,22 @@ class Trouble:
     message: str
 
 
-def whole(label: str) -> int | None:
+def parse_whole(label: str) -> int | None:
     """The whole number that a label is written as, such as 3 or 3.0; None for other labels."""
     match = _WHOLE.fullmatch(label)
     return int(match[1]) if match else None
 
 
-def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
     """The different labels, sorted: as numbers when all are whole numbers, else as text."""
-    found = {label: whole(label) for label in labels}
+    found = {label: parse_whole(label) for label in labels}
     numbers = {label: number for label, number in found.items() if number is not None}
     if len(numbers) == len(found):
         return tuple(sorted(found, key=lambda label: (numbers[label], label)))
     return tuple(sorted(found))
 
 
-def positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = False) -> dict[str, int]:
+def find_positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = False) -> dict[str, int]:
     """Label -> position of its class in `classes`. Labels that stand for no class are left out.
 
     A label is the name of a class; with `merge`, also what looks like the name of one. When none is and all are whole
@@ -68,10 +68,10 @@ def positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = 
     """
     found = {label: position for position, label in enumerate(classes) if label in labels}
     if merge:
-        keys = _keys((*labels, *classes))
+        keys = _make_keys((*labels, *classes))
         at = {keys[name]: position for position, name in reversed(list(enumerate(classes)))}
         found |= {label: at[keys[label]] for label in labels if label not in found and keys[label] in at}
-    numbers = {label: number for label in labels if (number := whole(label)) is not None}
+    numbers = {label: number for label in labels if (number := parse_whole(label)) is not None}
     if found or not labels or len(numbers) < len(labels):
         return found
     first = min(numbers.values())
@@ -80,30 +80,32 @@ def positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = 
     return {}
 
 
-def merge(counts: Mapping[str, int]) -> tuple[str, ...]:
+def merge_labels(counts: Mapping[str, int]) -> tuple[str, ...]:
     """The classes where labels that look alike or mean the same are one: each by its most frequent way of writing."""
-    return in_order(max(group, key=lambda label: (counts[label], -len(label), label)) for group in _groups(counts))
+    return sort_labels(max(group, key=lambda label: (counts[label], -len(label), label)) for group in _group(counts))
 
 
-def numbers_read(known: Mapping[str, int], classes: Sequence[str]) -> str:
+def describe_numbers(known: Mapping[str, int], classes: Sequence[str]) -> str:
     """How labels that are numbers were read as classes of other names, in a sentence; "" where none were."""
-    if not known or any(label in classes or whole(label) is None for label in known):
+    if not known or any(label in classes or parse_whole(label) is None for label in known):
         return ""
     names = [f"{label} = {classes[at]}" for label, at in sorted(known.items(), key=lambda pair: pair[1])]
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return f"labels are numbers: {', '.join(names[:10])}{more}"
 
 
-def merges(known: Mapping[str, int], classes: Sequence[str]) -> list[str]:
+def describe_merges(known: Mapping[str, int], classes: Sequence[str]) -> list[str]:
     """Which labels were merged into which class, in sentences."""
     written: dict[int, list[str]] = {}
     for label, position in known.items():
         if label != classes[position]:
             written.setdefault(position, []).append(label)
-    return [f"labels merged: {shown_list(some)} as {shown(classes[at])}" for at, some in sorted(written.items())]
+    return [
+        f"labels merged: {quote_labels(some)} as {quote_label(classes[at])}" for at, some in sorted(written.items())
+    ]
 
 
-def troubles(
+def find_troubles(
     counts: Mapping[str, int], named: Sequence[str] | None, *, merge: bool = False, leave_out: str = ""
 ) -> Iterator[Trouble]:
     """Labels that are words for a missing value, that look alike or mean the same, unless they are named as classes.
@@ -118,33 +120,35 @@ def troubles(
     kept = [label for label in counts if label.casefold() not in MISSING or label in allowed]
     for label in counts:
         if label not in kept:
-            said = f"{shown(label)} stands for a missing label, and is no class" if label else "the label is missing"
-            keep = f"if it is one, name it: {keep_apart([*kept, label])}" if label else ""
+            said = (
+                f"{quote_label(label)} stands for a missing label, and is no class" if label else "the label is missing"
+            )
+            keep = f"if it is one, name it: {override_classes([*kept, label])}" if label else ""
             yield Trouble((label,), "; ".join(filter(None, (said, leave_out, keep))))
     if merge:
         return
-    for group in _groups(kept):
+    for group in _group(kept):
         if len(group) > 1 and not allowed.issuperset(group):
             group.sort(key=lambda label: -counts[label])
-            step, escape = _difference(group)
-            written = [f"{ascii(label) if escape else shown(label)} ({counts[label]:,})" for label in group[:4]]
+            step, escape = _find_difference(group)
+            written = [f"{ascii(label) if escape else quote_label(label)} ({counts[label]:,})" for label in group[:4]]
             more = f" and {len(group) - 4} more" if len(group) > 4 else ""
             verb, alike = (f"differ only in {step}", "look alike") if step else ("mean the same", "mean the same")
             yield Trouble(
                 tuple(group),
                 f"{' and '.join(written)}{more} {verb}; labels that {alike} are one class or named "
-                f"apart; to merge them, --set data.merge_labels=true; to keep them apart, {keep_apart(kept)}",
+                f"apart; to merge them, --set data.merge_labels=true; to keep them apart, {override_classes(kept)}",
             )
 
 
-def no_classes(counts: Mapping[str, int]) -> str:
+def explain_no_classes(counts: Mapping[str, int]) -> str:
     """Why labels seem to be no classes at all: nearly each occurs once, or they are measurements; "" if neither."""
     total = sum(counts.values())
     if len(counts) <= _MOST_CLASSES:
         return ""
-    examples = ", ".join(shown(label) for label in list(counts)[:3])
+    examples = ", ".join(quote_label(label) for label in list(counts)[:3])
     subject = f"{len(counts):,} different labels in {total:,} examples ({examples}, …)"
-    numbers = [_number(label) for label in counts]
+    numbers = [_parse_number(label) for label in counts]
     if all(map(_DATE.match, counts)):
         return f"{subject} look like dates; classes are names or whole numbers"
     if None not in numbers and any(number is not None and number % 1 for number in numbers):
@@ -155,15 +159,15 @@ def no_classes(counts: Mapping[str, int]) -> str:
     return ""
 
 
-def keep_apart(labels: Iterable[str], *, ordered: bool = False) -> str:
+def override_classes(labels: Iterable[str], *, ordered: bool = False) -> str:
     """The override that names some labels as the classes. ordered: whether they are in the order of the classes."""
-    names = tuple(labels) if ordered else in_order(labels)
+    names = tuple(labels) if ordered else sort_labels(labels)
     if len(names) > _MOST_CLASSES:
         return f"name all {len(names)} in data.classes"
-    return override("data.classes", f"[{', '.join(map(_toml, names))}]")
+    return override("data.classes", f"[{', '.join(map(_write_toml, names))}]")
 
 
-def _toml(text: str) -> str:
+def _write_toml(text: str) -> str:
     """A string of TOML, with escapes for what cannot be seen or typed."""
     return "".join(
         json.dumps(char, ensure_ascii=False)[1:-1]
@@ -178,72 +182,72 @@ def override(key: str, value: str) -> str:
     return f"--set {shlex.quote(f'{key}={value}')}"
 
 
-def shown(label: str) -> str:
+def quote_label(label: str) -> str:
     """A label in quotes, with escapes for what cannot be seen; the beginning of a long one."""
     text = escape_unprintable(label)
     return f"'{text[:40]}…'" if len(text) > 41 else f"'{text}'"
 
 
-def shown_list(names: Sequence[str]) -> str:
+def quote_labels(names: Sequence[str]) -> str:
     """The first twelve names in quotes, and how many more there are."""
     more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
-    return ", ".join(map(shown, names[:12])) + more
+    return ", ".join(map(quote_label, names[:12])) + more
 
 
-def _visible(label: str) -> str:
+def _drop_invisible(label: str) -> str:
     """Without what shows nothing: zero-width and control characters, selectors of a form."""
     return "".join(char for char in label if unicodedata.category(char) not in ("Cf", "Cc") and char != "\ufe0f")
 
 
-def _one_number(label: str) -> str:
-    number = _number(label)
+def _normalize_number(label: str) -> str:
+    number = _parse_number(label)
     return label if number is None else str(number.normalize())
 
 
-def _number(label: str) -> Decimal | None:
+def _parse_number(label: str) -> Decimal | None:
     text = unicodedata.normalize("NFKC", label).strip()
     return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
 
 
 # What two labels may differ in and still look alike: its name, what takes it away, and whether only escapes show it.
 _STEPS: tuple[tuple[str, Callable[[str], str], bool], ...] = (
-    ("the way of writing a number", _one_number, False),
+    ("the way of writing a number", _normalize_number, False),
     ("letter case", str.casefold, False),
-    ("characters that cannot be seen", _visible, True),
+    ("characters that cannot be seen", _drop_invisible, True),
     ("the Unicode form of their letters", lambda label: unicodedata.normalize("NFKC", label).casefold(), True),
     ("spaces", lambda label: " ".join(label.split()), True),
     ("quotes", lambda label: label.strip(_QUOTES + " "), False),
     ("dashes and underscores", lambda label: re.sub(r"(?<=\w)[\s_‐-―-]+(?=\w)", " ", label), False),
     ("letters of another alphabet", lambda label: label.translate(_ALIKE), True),
-    ("the way of writing a number", _one_number, False),
+    ("the way of writing a number", _normalize_number, False),
 )
 
 
-def _groups(labels: Iterable[str]) -> list[list[str]]:
+def _group(labels: Iterable[str]) -> list[list[str]]:
     """The labels, those together that look alike or mean the same."""
     groups: dict[str, list[str]] = {}
-    for label, key in _keys(labels).items():
+    for label, key in _make_keys(labels).items():
         groups.setdefault(key, []).append(label)
     return list(groups.values())
 
 
-def _keys(labels: Iterable[str]) -> dict[str, str]:
+def _make_keys(labels: Iterable[str]) -> dict[str, str]:
     """Label -> what it shares with those that look like it or, among these labels, mean the same."""
-    found = {label: _key(label) for label in labels}
+    found = {label: _make_key(label) for label in labels}
     words = set(found.values()) & _SYNONYMS.keys()
     for word in sorted(words, key=list(_SYNONYMS).index):  # "true" after "yes", which it may take in
         found = {label: word if key in _SYNONYMS[word] else key for label, key in found.items()}
     return found
 
 
-def _key(label: str) -> str:
+def _make_key(label: str) -> str:
     """The same for labels that look alike."""
     for _, change, _ in _STEPS:
         label = change(label)
     return label
 
 
-def _difference(labels: Sequence[str]) -> tuple[str, bool]:
+def _find_difference(labels: Sequence[str]) -> tuple[str, bool]:
     """What labels of one group differ in, "" where they only mean the same, and whether only escapes show it."""
     at = list(labels)
     for name, change, escape in _STEPS:

@@ -34,8 +34,8 @@ def find(texts: Sequence[str], ranks: Sequence[int]) -> dict[int, int]:
     """
     if len(texts) < 2:
         return {}
-    vocabulary = _vocabulary()
-    hashes = [_shingles(text, vocabulary) for text in texts]
+    vocabulary = _make_vocabulary()
+    hashes = [_hash_shingles(text, vocabulary) for text in texts]
     every = max(1, sum(map(len, hashes)) // _COMPARED)
     owners: dict[int, list[int]] = {}
     copies: dict[int, int] = {}
@@ -43,7 +43,7 @@ def find(texts: Sequence[str], ranks: Sequence[int]) -> dict[int, int]:
         group = sorted((at for at in range(len(texts)) if ranks[at] == rank), key=lambda at: (-len(texts[at]), at))
         kept: list[tuple[int, list[int]]] = []
         for at in group:
-            chosen = _distinct(hashes[at][hashes[at] % np.uint64(every) == 0])
+            chosen = _find_distinct(hashes[at][hashes[at] % np.uint64(every) == 0])
             if len(chosen) < _FEWEST:
                 continue
             shared = Counter(owner for each in chosen for owner in owners.get(each, ()))
@@ -51,19 +51,19 @@ def find(texts: Sequence[str], ranks: Sequence[int]) -> dict[int, int]:
             if number >= SHARE * len(chosen):
                 copies[at] = owner
             elif rank == 0:
-                _own(owners, at, chosen)
+                _add_owner(owners, at, chosen)
             else:
                 kept.append((at, chosen))
         for at, chosen in kept:
-            _own(owners, at, chosen)
+            _add_owner(owners, at, chosen)
     return copies
 
 
-def share_known(texts: Sequence[str], known: Sequence[str]) -> float:
+def measure_overlap(texts: Sequence[str], known: Sequence[str]) -> float:
     """Which share of the shingles of some texts occurs in others too."""
-    vocabulary = _vocabulary()
+    vocabulary = _make_vocabulary()
     ours, theirs = (
-        np.sort(np.concatenate([np.zeros(0, np.uint64), *(_shingles(text, vocabulary) for text in some)]))
+        np.sort(np.concatenate([np.zeros(0, np.uint64), *(_hash_shingles(text, vocabulary) for text in some)]))
         for some in (texts, known)
     )
     if not len(ours) or not len(theirs):
@@ -72,26 +72,26 @@ def share_known(texts: Sequence[str], known: Sequence[str]) -> float:
     return float((nearest == ours).mean())
 
 
-def _distinct(values: Hashes) -> list[int]:
+def _find_distinct(values: Hashes) -> list[int]:
     """The different values, ascending. By sorting: the hash table of np.unique takes ten times as long for millions."""
     ordered = np.sort(values)
     found: list[int] = ordered[np.diff(ordered, prepend=~ordered[:1]) != 0].tolist()
     return found
 
 
-def _own(owners: dict[int, list[int]], at: int, chosen: Sequence[int]) -> None:
+def _add_owner(owners: dict[int, list[int]], at: int, chosen: Sequence[int]) -> None:
     for each in chosen:
         known = owners.setdefault(each, [])
         if len(known) < _OWNERS:
             known.append(at)
 
 
-def _vocabulary() -> defaultdict[str, int]:
+def _make_vocabulary() -> defaultdict[str, int]:
     """Word -> number, in the order in which words are first asked for."""
     return defaultdict(count().__next__)
 
 
-def _shingles(text: str, vocabulary: Mapping[str, int]) -> Hashes:
+def _hash_shingles(text: str, vocabulary: Mapping[str, int]) -> Hashes:
     """A hash of each run of words, the same in each process; case and signs between words make no difference."""
     lower = text.casefold()
     units, size = _WORD.findall(lower), _WORDS

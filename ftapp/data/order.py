@@ -18,7 +18,7 @@ from ftapp.data.dataset import Dataset
 _BUCKETS = 32
 
 
-def epoch_order(
+def order_epoch(
     size: int, batch_size: int, key: Sequence[int], lengths: NDArray[np.int64] | None = None, *, fill: bool = False
 ) -> list[NDArray[np.int64]]:
     """Return the batches of one epoch, which has each example once; the last batch may be smaller.
@@ -45,7 +45,7 @@ def epoch_order(
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def phase_order(
+def order_phase(
     dataset: Dataset, batch_size: int, steps: int, key: Sequence[int], *, fill: bool
 ) -> Iterator[list[NDArray[np.int64]]]:
     """Yield the batches of a phase, epoch by epoch; the last epoch may end early.
@@ -55,15 +55,15 @@ def phase_order(
         batch_size: Examples of a batch.
         steps: Batches of the phase.
         key: (seed, phase), from which the order follows.
-        fill: As in `epoch_order`, for models that take statistics from batches, for which a small rest is too few.
+        fill: As in `order_epoch`, for models that take statistics from batches, for which a small rest is too few.
     """
     per_epoch = math.ceil(len(dataset) / batch_size)
     for epoch in range(math.ceil(steps / per_epoch)):
-        order = epoch_order(len(dataset), batch_size, (*key, epoch), dataset.lengths, fill=fill)
+        order = order_epoch(len(dataset), batch_size, (*key, epoch), dataset.lengths, fill=fill)
         yield order[: steps - epoch * per_epoch]
 
 
-def evaluation_order(
+def order_evaluation(
     size: int, batch_size: int, limit: int | None, seed: int, lengths: NDArray[np.int64] | None = None
 ) -> list[NDArray[np.int64]]:
     """Return the batches of an evaluation, the same each time.

@@ -20,7 +20,7 @@ _EXCERPT = 2000  # characters of a text
 _TILE, _GAP = 112, 4  # pixels of a picture on a sheet, and between two
 
 
-def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
+def preview_examples(splits: Splits, count: int, folder: Path) -> Preview:
     """A preview of labelled texts or images, with the first `count` training examples.
 
     folder: for thumbnails; those of the same images are written once.
@@ -31,11 +31,11 @@ def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
     for position in range(min(count, len(train))):
         label, example = splits.classes[int(train.labels[position])], train[position]
         if isinstance(example, str):
-            examples.append(_text(example, label))
+            examples.append(_make_example(example, label))
         else:
             file = folder / f"{train.examples.digest(int(train.indices[position])).hex()}.png"
             if not file.exists():
-                thumbnail(example, file)
+                write_thumbnail(example, file)
             height, width = example.shape[:2]
             examples.append(Example(label=label, file=str(file), size=(width, height)))
     return Preview(
@@ -49,7 +49,7 @@ def of_examples(splits: Splits, count: int, folder: Path) -> Preview:
     )
 
 
-def of_documents(splits: DocumentSplits, count: int) -> Preview:
+def preview_documents(splits: DocumentSplits, count: int) -> Preview:
     """A preview of texts for a language model, with the first `count` training documents."""
     parts: dict[str, list[str]] = {name: getattr(splits, name) for name in SPLIT_NAMES}
     return Preview(
@@ -58,12 +58,12 @@ def of_documents(splits: DocumentSplits, count: int) -> Preview:
         counts={},
         characters={name: sum(map(len, part)) for name, part in parts.items()},
         duplicates=splits.duplicates,
-        examples=tuple(_text(text, None) for text in splits.train[:count]),
+        examples=tuple(_make_example(text, None) for text in splits.train[:count]),
         notes=splits.notes,
     )
 
 
-def rewritten(label: str, pieces: Sequence[str], left: NDArray[np.intp], moved: NDArray[np.bool_]) -> Rewritten:
+def describe_rewrite(label: str, pieces: Sequence[str], left: NDArray[np.intp], moved: NDArray[np.bool_]) -> Rewritten:
     """Describe a text before and after augmentation.
 
     Args:
@@ -77,24 +77,26 @@ def rewritten(label: str, pieces: Sequence[str], left: NDArray[np.intp], moved: 
         "left out" if place not in stays else "moved" if moved[place] else "" for place in range(len(pieces))
     ]
     return Rewritten(
-        label=label, before=_spans(pieces, marks, range(len(pieces))), after=_spans(pieces, marks, map(int, left))
+        label=label,
+        before=_join_spans(pieces, marks, range(len(pieces))),
+        after=_join_spans(pieces, marks, map(int, left)),
     )
 
 
-def _spans(pieces: Sequence[str], marks: Sequence[Mark], places: Iterable[int]) -> tuple[Span, ...]:
+def _join_spans(pieces: Sequence[str], marks: Sequence[Mark], places: Iterable[int]) -> tuple[Span, ...]:
     """The pieces at some places, neighbours with one mark as one span."""
     runs = itertools.groupby((place for place in places if pieces[place]), key=lambda place: marks[place])
     return tuple(Span(text="".join(pieces[place] for place in run), mark=mark) for mark, run in runs)
 
 
-def thumbnail(image: NDArray[np.uint8], file: Path) -> None:
+def write_thumbnail(image: NDArray[np.uint8], file: Path) -> None:
     """Write an RGB image, uint8 [height, width, 3], as a PNG of at most THUMBNAIL pixels a side."""
     small = Image.fromarray(image)
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     small.save(file, compress_level=1)
 
 
-def sheet(columns: NDArray[np.uint8], file: Path) -> None:
+def write_sheet(columns: NDArray[np.uint8], file: Path) -> None:
     """Write RGB images, uint8 [columns, rows, height, width, 3], as one WebP picture, a hundred pixels or so each."""
     across, down, height, width = columns.shape[:4]
     scale = min(1.0, _TILE / max(height, width))
@@ -107,5 +109,5 @@ def sheet(columns: NDArray[np.uint8], file: Path) -> None:
     whole.save(file, quality=85)
 
 
-def _text(text: str, label: str | None) -> Example:
+def _make_example(text: str, label: str | None) -> Example:
     return Example(label=label, text=text[:_EXCERPT], characters=len(text))

@@ -26,7 +26,7 @@ from ftapp.data.examples import (
     Subset,
     Texts,
 )
-from ftapp.data.labels import shown
+from ftapp.data.labels import quote_label
 from ftapp.recipe import Data
 
 Indices = NDArray[np.int64]
@@ -45,7 +45,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     """
     generator = np.random.default_rng(seed)
     labels = examples.labels
-    (train, validation, test), duplicates, contradicting = _without_duplicates(examples)
+    (train, validation, test), duplicates, contradicting = _drop_duplicates(examples)
     total = len(train) + len(validation) + len(test)
     needed = 1 if len(test) else 2
     _check_classes(examples, train, needed, contradicting)
@@ -57,7 +57,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     kept_train = min(len(train), (spec.limit or total) - kept_test - kept_validation)
     if spec.limit is not None and kept_train < (least := needed * max(1, len(examples.classes))):
         rest = f" beside {kept_test + kept_validation} for the given splits" if has_test or has_validation else ""
-        raise _problem(
+        raise _make_error(
             "data.limit", f"a limit leaves {needed} of each class, so at least {least}{rest}; got {spec.limit}"
         )
     test, _ = _draw(labels, test, kept_test, generator)
@@ -70,11 +70,11 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     if not has_validation:
         validation, train = _carve(labels, train, spec.validation, whole, "validation", generator)
     parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
-    notes = (*examples.notes, *contradicting, *_alike(parts[0], parts[2]))
+    notes = (*examples.notes, *contradicting, *_describe_alike(parts[0], parts[2]))
     return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, notes)
 
 
-def _alike(train: Subset, test: Subset) -> Iterator[str]:
+def _describe_alike(train: Subset, test: Subset) -> Iterator[str]:
     """How many test texts are training texts but for letter case and spaces: a model may know them by heart."""
     if isinstance(test.examples, Texts):
         known = {_fold_text(train[at]) for at in range(len(train))}
@@ -92,38 +92,40 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
     Fewer than 20 are books: the first part of each trains, the next is for validation, the last for the test, cut at
     the end of a paragraph near the share. Raises RecipeError for sizes that cannot be met.
     """
-    texts, duplicates = _without_copies(texts)
+    texts, duplicates = _drop_copies(texts)
     if len(texts) >= _FEW or texts.given_split is not None:
         parts = split(texts, spec, seed)
         train, validation, test = (
             [texts[int(index)] for index in part.indices] for part in (parts.train, parts.validation, parts.test)
         )
-        notes = texts.notes if len(texts) >= _FEW else (*texts.notes, *_repeats(train, test))
+        notes = texts.notes if len(texts) >= _FEW else (*texts.notes, *_describe_repeats(train, test))
         return DocumentSplits(train, validation, test, duplicates, notes)
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
             message = f"the split of fewer than {_FEW} texts is a share of each, below 1; got {size:.0f}"
-            raise _problem(key, f"{message} with {format_quantity(len(texts), 'text')}")
+            raise _make_error(key, f"{message} with {format_quantity(len(texts), 'text')}")
     kept = np.sort(np.random.default_rng(seed).permutation(len(texts))[: spec.limit])
     pieces = [_cut(texts[int(index)], 1 - spec.validation - spec.test, 1 - spec.test) for index in kept]
     train, validation, test = ([piece[part] for piece in pieces if piece[part]] for part in range(3))
     for key, size, part in (("test", spec.test, test), ("validation", spec.validation, validation), ("test", 1, train)):
         if size and not part:
             length = sum(len(texts[int(index)]) for index in kept)
-            raise _problem(f"data.{key}", f"{length} characters are too few to cut in shares; each split has some text")
-    return DocumentSplits(train, validation, test, duplicates, (*texts.notes, *_repeats(train, test)))
+            raise _make_error(
+                f"data.{key}", f"{length} characters are too few to cut in shares; each split has some text"
+            )
+    return DocumentSplits(train, validation, test, duplicates, (*texts.notes, *_describe_repeats(train, test)))
 
 
-def _repeats(train: Sequence[str], test: Sequence[str]) -> Iterator[str]:
+def _describe_repeats(train: Sequence[str], test: Sequence[str]) -> Iterator[str]:
     """How much of the test split a model can know by heart from the training split, where it is much."""
-    share = near_copies.share_known(test, train)
+    share = near_copies.measure_overlap(test, train)
     if share >= _REPEATED:
         yield f"{share:.0%} of the test split, in runs of eight words, stands in the training split too"
 
 
-def _without_copies(texts: Texts) -> tuple[Texts, int]:
+def _drop_copies(texts: Texts) -> tuple[Texts, int]:
     """The texts without duplicates and near-copies, in their order, and how many duplicates there were."""
-    parts, duplicates, _ = _without_duplicates(texts)
+    parts, duplicates, _ = _drop_duplicates(texts)
     kept = np.sort(np.concatenate(parts))
     given = None if texts.given_split is None else texts.given_split[kept]
     ranks = [TRAIN] * len(kept) if given is None else given.tolist()
@@ -131,7 +133,7 @@ def _without_copies(texts: Texts) -> tuple[Texts, int]:
     notes = texts.notes
     if copies:
         names = join_names(
-            [f"{texts.place(kept[copy])} ({texts.place(kept[owner])})" for copy, owner in sorted(copies.items())]
+            [f"{texts.locate(kept[copy])} ({texts.locate(kept[owner])})" for copy, owner in sorted(copies.items())]
         )
         dropped = f"{len(copies):,} near-{'copies' if len(copies) > 1 else 'copy'} dropped"
         notes += (f"{dropped}, at least {near_copies.SHARE:.0%} of which is in another text: {names}",)
@@ -141,7 +143,7 @@ def _without_copies(texts: Texts) -> tuple[Texts, int]:
     return Texts(some, given_split=None if given is None else given[left], notes=notes), duplicates
 
 
-def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int, list[str]]:
+def _drop_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int, list[str]]:
     """Divide a source's examples without duplicates.
 
     Returns:
@@ -153,14 +155,14 @@ def _without_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Ind
     held_out: set[bytes] = set()
     parts: dict[int, list[int]] = {TRAIN: [], VALIDATION: [], TEST: []}
     for part in (TEST, VALIDATION):
-        found = {int(index): examples.identity(int(index)) for index in np.flatnonzero(membership == part)}
+        found = {int(index): examples.identify(int(index)) for index in np.flatnonzero(membership == part)}
         parts[part] = [index for index, digest in found.items() if digest not in held_out]
         held_out.update(found.values())
     first: dict[bytes, int] = {}
     equal: Counter[bytes] = Counter()  # to the first one
     disputed: dict[bytes, int] = {}
     for index in map(int, np.flatnonzero(membership == TRAIN)):
-        digest = examples.identity(index)
+        digest = examples.identify(index)
         if digest in held_out:
             continue
         kept = first.setdefault(digest, index)
@@ -183,7 +185,7 @@ def _describe_contradictions(examples: Examples, count: int, pairs: Sequence[tup
         return []
     labels, classes = examples.labels, examples.classes
     names = [
-        f"{examples.place(one)} ({classes[labels[one]]}) and {examples.place(other)} ({classes[labels[other]]})"
+        f"{examples.locate(one)} ({classes[labels[one]]}) and {examples.locate(other)} ({classes[labels[other]]})"
         for one, other in pairs[:3]
     ]
     more = f" and {len(pairs) - 3:,} more" if len(pairs) > 3 else ""
@@ -195,16 +197,18 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting
     uses = "to train on" if needed == 1 else "to train on and one to test on"
     if not examples.classes:
         if len(pool) < needed:
-            raise _problem("data.source", f"{len(pool)} texts without duplicates; a split needs one {uses}")
+            raise _make_error("data.source", f"{len(pool)} texts without duplicates; a split needs one {uses}")
         return
     counts = np.bincount(examples.labels[pool], minlength=len(examples.classes))
     short = [
-        f"{shown(name)} has {count}" for name, count in zip(examples.classes, counts, strict=True) if count < needed
+        f"{quote_label(name)} has {count}"
+        for name, count in zip(examples.classes, counts, strict=True)
+        if count < needed
     ]
     if short:
         more = " have too few" if len(short) > 10 else ""
         message = f"without duplicates, {join_names(short, 10)}{more}; each class needs one example {uses}"
-        raise _problem("data.source", "; ".join((message, *_describe_shared(examples), *contradicting)))
+        raise _make_error("data.source", "; ".join((message, *_describe_shared(examples), *contradicting)))
 
 
 def _describe_shared(examples: Examples) -> list[str]:
@@ -212,9 +216,9 @@ def _describe_shared(examples: Examples) -> list[str]:
     if examples.given_split is None:
         return []
     is_train = examples.given_split == TRAIN
-    held_out = {examples.identity(int(index)) for index in np.flatnonzero(~is_train)}
+    held_out = {examples.identify(int(index)) for index in np.flatnonzero(~is_train)}
     train = [int(index) for index in np.flatnonzero(is_train)]
-    shared = sum(examples.identity(index) in held_out for index in train)
+    shared = sum(examples.identify(index) in held_out for index in train)
     return [f"{shared:,} of {len(train):,} training examples are in a held-out split too"] if shared else []
 
 
@@ -223,7 +227,7 @@ def _count_examples(size: float, available: int, scale: float, part: str) -> int
     if size >= 1 and available:
         if size > available:
             rule = f"the {part} split of this source has {available} examples, without duplicates"
-            raise _problem(f"data.{part}", f"{rule}; got {size:.0f}")
+            raise _make_error(f"data.{part}", f"{rule}; got {size:.0f}")
         return int(size)
     return round(available * scale) if size else 0
 
@@ -236,7 +240,7 @@ def _carve(
     room = len(pool) - len(np.unique(labels[pool]))
     if count > room:
         rule = f"each class keeps an example to train on, which leaves at most {max(room, 0)} for the {part} split"
-        raise _problem(f"data.{part}", f"{rule}; got {count} of {len(pool)} examples")
+        raise _make_error(f"data.{part}", f"{rule}; got {count} of {len(pool)} examples")
     return _draw(labels, pool, count, generator, least=1, left=1)
 
 
@@ -273,21 +277,21 @@ def _draw(
 
 def _cut(text: str, *shares: float) -> list[str]:
     """The pieces of a text between positions given as shares of its length, each moved to a boundary nearby."""
-    ends = [_boundary(text, round(share * len(text))) for share in shares]
+    ends = [_find_boundary(text, round(share * len(text))) for share in shares]
     return [text[start:end].strip("\n") for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
-def _boundary(text: str, position: int) -> int:
+def _find_boundary(text: str, position: int) -> int:
     """The end of the paragraph nearest to a position, of the line if that is too far, of the word if that is too."""
     reach = max(200, len(text) // 50)
     for separator in ("\n\n", "\n", " "):
-        found = [at for at in _around(text, separator, position) if abs(at - position) <= reach]
+        found = [at for at in _find_around(text, separator, position) if abs(at - position) <= reach]
         if found:
             return min(found, key=lambda at: abs(at - position))
     return position
 
 
-def _around(text: str, separator: str, position: int) -> Iterator[int]:
+def _find_around(text: str, separator: str, position: int) -> Iterator[int]:
     before, after = text.rfind(separator, 0, position), text.find(separator, position)
     if before >= 0:
         yield before + len(separator)
@@ -295,5 +299,5 @@ def _around(text: str, separator: str, position: int) -> Iterator[int]:
         yield after + len(separator)
 
 
-def _problem(key: str, message: str) -> RecipeError:
+def _make_error(key: str, message: str) -> RecipeError:
     return RecipeError([Problem("", key, message)])

@@ -25,7 +25,7 @@ from ftapp.common.errors import quote, suggest_nearest
 from ftapp.common.formatting import format_quantity
 from ftapp.data import delimited, json_rows, labels, text_file
 from ftapp.data.examples import DataProblems, Texts
-from ftapp.data.labels import override, shown
+from ftapp.data.labels import override, quote_label
 from ftapp.data.texts import prepare
 from ftapp.recipe import TASKS, Data
 from ftapp.recipe.sources import Source
@@ -58,7 +58,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     if not content.strip() and not findings.found:
         findings.add(path, "this file is empty; a table has a row for each example")
     findings.check()
-    rows = list((_csv_rows if source.scheme == "csv" else _json_rows)(path, content, wanted, notes, findings))
+    rows = list((_read_csv if source.scheme == "csv" else _read_json)(path, content, wanted, notes, findings))
     if not rows and not findings.found:
         findings.add(path, "this table has no rows; it has one for each example")
     findings.check()
@@ -66,13 +66,13 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         progress(f"checking the {len(rows):,} rows of {path.name}", 0, None)
     _check_columns(path, rows, {**dict.fromkeys(source.where, "data.source"), **wanted}, findings)
     findings.check()
-    kept = [row for row in rows if all(_plain(row[1].get(key)) == value for key, value in source.where.items())]
+    kept = [row for row in rows if all(_format_plain(row[1].get(key)) == value for key, value in source.where.items())]
     if not kept:
         _add_nothing_kept(path, rows, source.where, findings)
         findings.check()
 
-    texts = [_text(path, place, row.get(spec.text_column), spec, findings) for place, row in kept]
-    named = _labels(path, kept, spec.label_column, findings) if labelled else []
+    texts = [_check_text(path, place, row.get(spec.text_column), spec, findings) for place, row in kept]
+    named = _read_labels(path, kept, spec.label_column, findings) if labelled else []
     whole = range(len(kept))
     if spec.skip_incomplete:
         missing = {label for label in named if label.casefold() in labels.MISSING} - set(spec.classes or ())
@@ -90,12 +90,12 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     places = [place for place, _ in kept]
     if not labelled:
         return Texts(texts, names=places, notes=tuple(notes))
-    classes, known = _classes(path, kept, named, spec, notes, findings)
+    classes, known = _find_classes(path, kept, named, spec, notes, findings)
     findings.check()
     return Texts(texts, np.array([known[name] for name in named], np.int32), classes, None, places, tuple(notes))
 
 
-def _csv_rows(
+def _read_csv(
     path: Path, content: str, wanted: Mapping[str, str], notes: list[str], findings: DataProblems
 ) -> Iterator[Row]:
     if json_rows.is_json(content):
@@ -114,8 +114,9 @@ def _csv_rows(
                                f"one{mend}", wanted[name])  # fmt: skip
     if len(columns) < len(wanted) and delimited.looks_like_data(table):
         line = table.dialect.delimiter.join([*wanted, *map(str, range(len(wanted) + 1, len(table.header) + 1))])
-        findings.add(path, f"the first row looks like an example ({', '.join(map(shown, table.header[:4]))}); a table "
-                           f"begins with the names of its columns; put a line such as {shown(line)} before it",
+        row = ", ".join(map(quote_label, table.header[:4]))
+        findings.add(path, f"the first row looks like an example ({row}); a table begins with the names of its "
+                           f"columns; put a line such as {quote_label(line)} before it",
                      next(iter(wanted.values())))  # fmt: skip
         return
     if len(columns) < len(wanted) and (at := delimited.find_header(content, wanted, table.dialect.delimiter)):
@@ -136,12 +137,12 @@ def _csv_rows(
         yield f"row {number}", dict(zip(table.header, fields, strict=True))
 
 
-def _json_rows(
+def _read_json(
     path: Path, content: str, wanted: Mapping[str, str], notes: list[str], findings: DataProblems
 ) -> Iterator[Row]:
     found = json_rows.read(content, list(wanted))
     if found.faults and not found.rows and content.lstrip()[:1] not in ("[", "{"):
-        begun = shown(content.strip().splitlines()[0])
+        begun = quote_label(content.strip().splitlines()[0])
         findings.add(path, f"this file begins with {begun}, which is no JSON; {override('data.source', f'csv:{path}')}")
         return
     for place, message in found.faults:
@@ -164,7 +165,7 @@ def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings
                                          if isinstance(value, dict) and name in value), None)):  # fmt: skip
             taken = f"jq -c '.\"{holder}\"' {shlex.quote(path.name)}"
             mend = f"the objects under '{holder}' have one, and {taken} writes them a line each"
-        parts = (f"there is no column '{name}'", f"the columns are {labels.shown_list(columns)}", mend)
+        parts = (f"there is no column '{name}'", f"the columns are {labels.quote_labels(columns)}", mend)
         findings.add(path, "; ".join(filter(None, parts)), key)
 
 
@@ -190,20 +191,20 @@ def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], fin
     """That the filters of the source leave no row, with the nearest value of the first one that does."""
     left = rows
     for column, value in where.items():
-        found = sorted({_plain(row.get(column)) for _, row in left})
-        left = [row for row in left if _plain(row[1].get(column)) == value]
+        found = sorted({_format_plain(row.get(column)) for _, row in left})
+        left = [row for row in left if _format_plain(row[1].get(column)) == value]
         if not left:
             findings.add(path, f"no row has {column} = '{value}'; {suggest_nearest(value, found)}")
             return
 
 
-def _text(path: Path, place: str, value: object, spec: Data, findings: DataProblems) -> str:
+def _check_text(path: Path, place: str, value: object, spec: Data, findings: DataProblems) -> str:
     """A text; "" where there is none, and a finding unless such rows are left out."""
     if isinstance(value, str):
         text = prepare(value)
         if text.strip() and text.strip() not in _NO_TEXT:
             return text
-        got = f"{shown(text.strip())} stands for a missing text" if text.strip() else "the text is empty"
+        got = f"{quote_label(text.strip())} stands for a missing text" if text.strip() else "the text is empty"
     elif value is None or (isinstance(value, float) and math.isnan(value)):
         got = "there is no text"
     else:
@@ -215,7 +216,7 @@ def _text(path: Path, place: str, value: object, spec: Data, findings: DataProbl
     return ""
 
 
-def _labels(path: Path, rows: Sequence[Row], column: str, findings: DataProblems) -> list[str]:
+def _read_labels(path: Path, rows: Sequence[Row], column: str, findings: DataProblems) -> list[str]:
     """The names of the labels: strings, and whole numbers and truth values of JSON; "" for none."""
     named: list[str] = []
     others: dict[str, list[tuple[str, object]]] = {}
@@ -224,12 +225,12 @@ def _labels(path: Path, rows: Sequence[Row], column: str, findings: DataProblems
         value = row.get(column)
         if isinstance(value, str):
             if value not in names:
-                names[value] = _SURROGATE.sub("\ufffd", _plain(value))
+                names[value] = _SURROGATE.sub("\ufffd", _format_plain(value))
             named.append(names[value])
         elif value is None or (isinstance(value, float) and math.isnan(value)):
             named.append("")
         elif isinstance(value, int):
-            named.append(_plain(value))
+            named.append(_format_plain(value))
         elif isinstance(value, float) and value.is_integer():
             named.append(str(int(value)))
         else:
@@ -246,7 +247,7 @@ def _labels(path: Path, rows: Sequence[Row], column: str, findings: DataProblems
 _KINDS = {"float": "a fraction", "bool": "a truth value", "list": "a list", "Object": "an object"}
 
 
-def _classes(
+def _find_classes(
     path: Path, rows: Sequence[Row], named: Sequence[str], spec: Data, notes: list[str], findings: DataProblems
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The classes, and label -> position of its class; findings for labels that stand for none."""
@@ -255,32 +256,34 @@ def _classes(
     for (place, _), name in zip(rows, named, strict=True):
         places.setdefault(name, []).append(place)
     merge = spec.merge_labels
-    for trouble in labels.troubles(counts, spec.classes, merge=merge, leave_out=_LEAVE_OUT):
+    for trouble in labels.find_troubles(counts, spec.classes, merge=merge, leave_out=_LEAVE_OUT):
         if len(trouble.labels) == 1:
             for place in places[trouble.labels[0]]:
                 findings.add(path, trouble.message, "data.label_column", place)
         else:
             findings.add(path, trouble.message, "data.label_column")
-    if not spec.classes and (message := labels.no_classes(counts)):
+    if not spec.classes and (message := labels.explain_no_classes(counts)):
         columns = [name for name in dict.fromkeys(name for _, row in rows[:100] for name in row) if name]
         guess = _guess_columns(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
         mend = f"; {override('data.label_column', guess)}" if guess else ""
         findings.add(path, message + mend, "data.label_column")
     findings.check()
-    classes = tuple(spec.classes) if spec.classes else labels.merge(counts) if merge else labels.in_order(counts)
-    known = labels.positions(counts, classes, merge=merge)
+    classes = (
+        tuple(spec.classes) if spec.classes else labels.merge_labels(counts) if merge else labels.sort_labels(counts)
+    )
+    known = labels.find_positions(counts, classes, merge=merge)
     if len(known) < len(counts):
         _add_unknown(path, known, places, classes, findings)
     if len(classes) < 2 and not findings.found:
         columns = [each for each in rows[0][1] if each]
         guess = _guess_columns(list(rows), columns, [spec.text_column, spec.label_column]).get("data.label_column")
         mend = f"; {override('data.label_column', guess)}" if guess else ""
-        findings.add(path, f"every label is {shown(classes[0])}; classification takes at least two classes{mend}",
+        findings.add(path, f"every label is {quote_label(classes[0])}; classification takes at least two classes{mend}",
                      "data.label_column")  # fmt: skip
-    if said := labels.numbers_read(known, classes):
+    if said := labels.describe_numbers(known, classes):
         notes.append(said)
     if merge:
-        notes.extend(labels.merges(known, classes))
+        notes.extend(labels.describe_merges(known, classes))
     return classes, known
 
 
@@ -292,28 +295,28 @@ def _add_unknown(
     findings: DataProblems,
 ) -> None:
     """DataProblems for labels that are none of data.classes: one where all or many are other ones, else one a label."""
-    found = labels.in_order(places)
+    found = labels.sort_labels(places)
     if not known:
-        said = f"the labels are {labels.shown_list(found)}, and data.classes has {len(classes)} other names, "
-        said += labels.shown_list(classes)
-        if all(labels.whole(label) is not None for label in found):
+        said = f"the labels are {labels.quote_labels(found)}, and data.classes has {len(classes)} other names, "
+        said += labels.quote_labels(classes)
+        if all(labels.parse_whole(label) is not None for label in found):
             said += "; names of numbers count from 0 or from 1, one name for each number that occurs"
         findings.add(path, f"{said}; to take the labels as the classes, --set data.classes=", "data.classes")
         return
     more = [label for label in found if label not in known]
-    mend = f"; to add {'it' if len(more) == 1 else 'them'}, {labels.keep_apart([*classes, *more], ordered=True)}"
+    mend = f"; to add {'it' if len(more) == 1 else 'them'}, {labels.override_classes([*classes, *more], ordered=True)}"
     if len(more) > _FEW_LABELS:
         rows = sum(len(places[label]) for label in more)
         said = f"{format_quantity(len(more), 'label')} in {format_quantity(rows, 'row')} are none of data.classes: "
-        said += f"{labels.shown_list(more)}{mend}; to take the labels as the classes, --set data.classes="
+        said += f"{labels.quote_labels(more)}{mend}; to take the labels as the classes, --set data.classes="
         findings.add(path, said, "data.classes")
         return
     for label in more:
-        message = f"the label {shown(label)} is none of data.classes; {suggest_nearest(label, classes)}{mend}"
+        message = f"the label {quote_label(label)} is none of data.classes; {suggest_nearest(label, classes)}{mend}"
         for place in places[label]:
             findings.add(path, message, "data.classes", place)
 
 
-def _plain(value: object) -> str:
+def _format_plain(value: object) -> str:
     """A value as labels and filters write it: truth values as in JSON, other values without space around them."""
     return (str(value).lower() if isinstance(value, bool) else str(value)).strip()

@@ -81,7 +81,7 @@ def read(
     encoding, else `encoding` does. Characters of value zero, which no text has, are left out, and `notes` says so.
     `progress` is told of a large file.
     """
-    content = _content(path, findings)
+    content = _read_content(path, findings)
     if not content:
         return ""
     if progress and len(content) >= LARGE:
@@ -104,7 +104,7 @@ def read(
         elif _is_binary(content[at : at + _HEAD].decode("latin-1")):
             findings.add(path, _BINARY)
         else:
-            findings.add(path, _not_decodable(path, content, at, encoding), "data.encoding")
+            findings.add(path, _explain_undecodable(path, content, at, encoding), "data.encoding")
         return ""
     if _is_binary(text[:_HEAD]):
         findings.add(path, _BINARY)
@@ -114,7 +114,7 @@ def read(
     return text.replace("\0", "")
 
 
-def _content(path: Path, findings: DataProblems) -> bytes:
+def _read_content(path: Path, findings: DataProblems) -> bytes:
     try:
         if kind := name_other_kind(path):
             findings.add(path, f"this is {kind}; examples are read from a file")
@@ -154,7 +154,7 @@ class _DocumentError(Exception):
     """A ZIP archive that is a document."""
 
 
-def _member(content: bytes) -> io.BufferedIOBase:
+def _open_member(content: bytes) -> io.BufferedIOBase:
     """The only file in a ZIP archive."""
     archive = zipfile.ZipFile(io.BytesIO(content))
     names = archive.namelist()
@@ -172,8 +172,8 @@ _UNPACKED: tuple[tuple[bytes, Callable[[bytes], io.BufferedIOBase]], ...] = (
     (b"\x1f\x8b", lambda content: gzip.GzipFile(fileobj=io.BytesIO(content))),
     (b"BZh", lambda content: bz2.BZ2File(io.BytesIO(content))),
     (b"\xfd7zXZ\x00", lambda content: lzma.LZMAFile(io.BytesIO(content))),  # noqa: SIM115
-    (b"PK\x03\x04", _member),
-    (b"PK\x05\x06", _member),
+    (b"PK\x03\x04", _open_member),
+    (b"PK\x05\x06", _open_member),
 )
 
 
@@ -212,7 +212,7 @@ def _is_binary(sample: str) -> bool:
     return sum(map(sample.count, _CONTROLS)) > _MOST_CONTROLS * len(sample)
 
 
-def _not_decodable(path: Path, content: bytes, at: int, encoding: str) -> str:
+def _explain_undecodable(path: Path, content: bytes, at: int, encoding: str) -> str:
     """That a byte does not fit, with the encoding that the file seems to have."""
     number = content.count(b"\n", 0, at) + 1
     where = f"byte {at:,} (0x{content[at]:02x}, line {number:,}) is not {encoding.upper()}"
@@ -237,7 +237,7 @@ def _guess(content: bytes) -> str:
     plain = sum(sample.count(byte) for byte in (*range(0x41, 0x5B), *range(0x61, 0x7B)))
     if high < plain / 2:
         return "cp1252"
-    shares = {name: _share_of(sample, name, letters) for name, letters in _COMMON.items()}
+    shares = {name: _measure_share(sample, name, letters) for name, letters in _COMMON.items()}
     best = max(shares, key=lambda name: shares[name])
     return best if shares[best] > 0.05 else "cp1252"
 
@@ -251,7 +251,7 @@ _COMMON = {
 }
 
 
-def _share_of(sample: bytes, encoding: str, letters: str) -> float:
+def _measure_share(sample: bytes, encoding: str, letters: str) -> float:
     """The share of these among the letters outside of ASCII; 0 where the bytes are not of the encoding."""
     try:
         text = sample.decode(encoding)

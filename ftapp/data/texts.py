@@ -35,7 +35,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     paths = (
         [downloads.fetch_artifact(source.artifact, progress)]
         if source.artifact
-        else _paths(source.name, findings, notes)
+        else _find_paths(source.name, findings, notes)
     )
     texts = [normalise(text_file.read(path, findings, notes, spec.encoding, progress)) for path in paths]
     if not findings.found:
@@ -45,11 +45,11 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     findings.check()
     root = Path(os.path.commonpath([path.parent for path in paths]))
     names = [escape_unprintable(str(path.relative_to(root))) for path in paths]
-    given = None if spec.splits == "none" else _given_split(root, names, findings, notes)
+    given = None if spec.splits == "none" else _find_given_split(root, names, findings, notes)
     return Texts(texts, given_split=given, names=names, notes=tuple(notes))
 
 
-def _paths(name: str, findings: DataProblems, notes: list[str]) -> list[Path]:
+def _find_paths(name: str, findings: DataProblems, notes: list[str]) -> list[Path]:
     path = Path(name).expanduser().absolute()
     if path.is_file():
         return [path]
@@ -71,9 +71,11 @@ def _paths(name: str, findings: DataProblems, notes: list[str]) -> list[Path]:
     return found
 
 
-def _given_split(root: Path, names: Sequence[str], findings: DataProblems, notes: list[str]) -> NDArray[np.int8] | None:
+def _find_given_split(
+    root: Path, names: Sequence[str], findings: DataProblems, notes: list[str]
+) -> NDArray[np.int8] | None:
     """The splits that the files are called like, if all are and one trains. Raises RecipeError when only some are."""
-    roles = [_role(name) for name in names]
+    roles = [_find_role(name) for name in names]
     if "train" not in roles or not {"validation", "test"} & set(roles):
         return None
     if not all(roles):
@@ -94,7 +96,7 @@ def _given_split(root: Path, names: Sequence[str], findings: DataProblems, notes
     return np.array([SPLITS[role] for role in roles if role], np.int8)
 
 
-def _role(name: str) -> folder_layout.Role | None:
+def _find_role(name: str) -> folder_layout.Role | None:
     """The split that a path's folders or name say."""
     path = Path(name)
     for part in (*path.parent.parts, path.stem):

@@ -20,7 +20,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
 from ftapp.common.formatting import join_names
 from ftapp.data import images, labels
-from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, Texts, content_hash
+from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, Texts, hash_content
 from ftapp.data.texts import prepare
 from ftapp.recipe import TASKS, Data, folder_layout
 from ftapp.recipe.sources import Source
@@ -49,12 +49,12 @@ class _Images(Examples):
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         try:
-            return images.rgb(self._records[index][self._column])
+            return images.decode(self._records[index][self._column])
         except images.BrokenImageError as error:
             raise RunError(f"the image of example {index + 1} cannot be decoded: {error}") from error
 
     def digest(self, index: int) -> bytes:
-        return content_hash(self._records[index][self._column])
+        return hash_content(self._records[index][self._column])
 
 
 class _Joined(Sequence[Record]):
@@ -82,22 +82,22 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     features = dict(builder.info.features)
     is_image = TASKS[task].inputs == "images"
     if is_image:
-        column = _column(source.name, features, "Image", "image", "data.source")
+        column = _choose_column(source.name, features, "Image", "image", "data.source")
     else:
-        column = _column(source.name, features, "Text", spec.text_column, "data.text_column")
+        column = _choose_column(source.name, features, "Text", spec.text_column, "data.text_column")
     label = None
     if TASKS[task].is_labelled:
-        label = _column(source.name, features, "ClassLabel", spec.label_column, "data.label_column")
+        label = _choose_column(source.name, features, "ClassLabel", spec.label_column, "data.label_column")
     roles = {name: folder_layout.role(name, strict=True) for name in builder.info.splits}
     names = [name for part in SPLITS for name, role in roles.items() if role == part] or sorted(roles)[:1]
     left = [name for name in roles if name not in names]
     notes = (f"splits left out: {join_names(left)}",) if left else ()
-    parts = [_records(builder, name, column if is_image else None) for name in names]
+    parts = [_load_records(builder, name, column if is_image else None) for name in names]
     records = _Joined(parts)
     of_split = [next((SPLITS[part] for part in SPLITS if part == roles[name]), TRAIN) for name in names]
     membership = np.repeat(of_split, [len(part) for part in parts]).astype(np.int8)
     given = membership if TRAIN in of_split and len(set(of_split)) > 1 else None
-    classes, known = _classes(list(features[label].names), spec) if label else ((), [])
+    classes, known = _find_classes(list(features[label].names), spec) if label else ((), [])
     targets = np.zeros(len(records), np.int32)
     texts: list[str] = []
     for index, record in enumerate(records):
@@ -147,7 +147,7 @@ def _prepare(name: str, progress: Progress | None) -> Any:
     return builder
 
 
-def _records(builder: Any, split: str, encoded: str | None) -> Sequence[Record]:
+def _load_records(builder: Any, split: str, encoded: str | None) -> Sequence[Record]:
     """The records of a split; the images in feature `encoded` stay as they are stored."""
     import tensorflow_datasets as tfds
 
@@ -158,7 +158,7 @@ def _records(builder: Any, split: str, encoded: str | None) -> Sequence[Record]:
         return list(tfds.as_numpy(builder.as_dataset(split, decoders=decoders, shuffle_files=False)))
 
 
-def _column(source: str, features: Mapping[str, Any], kind: str, named: str, key: str) -> str:
+def _choose_column(source: str, features: Mapping[str, Any], kind: str, named: str, key: str) -> str:
     """The feature of a kind: the one the recipe names, or else the only one there is."""
     fitting = [name for name, feature in features.items() if type(feature).__name__ == kind]
     if named in fitting:
@@ -169,10 +169,10 @@ def _column(source: str, features: Mapping[str, Any], kind: str, named: str, key
     raise RecipeError([Problem("", key, f"{rule}; {suggest_nearest(named, fitting)}")])
 
 
-def _classes(names: list[str], spec: Data) -> tuple[tuple[str, ...], list[int]]:
+def _find_classes(names: list[str], spec: Data) -> tuple[tuple[str, ...], list[int]]:
     """The classes in order, and TFDS's number of a class -> its position there."""
     classes = tuple(spec.classes or names)
-    known = labels.positions(names, classes)
+    known = labels.find_positions(names, classes)
     findings = DataProblems()
     for name in names:
         if name not in known:

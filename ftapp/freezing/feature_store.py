@@ -122,9 +122,9 @@ class CachedFeatures:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def inputs(self, indices: NDArray[np.int64], key: BatchKey | None) -> dict[str, Any]:
+    def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | None) -> dict[str, Any]:
         """Return the features of these examples, with the model's own inputs that the rest needs too."""
-        inputs, absent = self._store.read(self._keys(indices, key), self._dataset.width(indices))
+        inputs, absent = self._store.read(self._keys(indices, key), self._dataset.compute_width(indices))
         if absent:
             self._compute_into(inputs, indices, absent, key)
         for column in self._store.columns:
@@ -132,9 +132,9 @@ class CachedFeatures:
             inputs[column.name] = inputs[column.name].astype(wanted, copy=False)
         return inputs | self._model_inputs(indices, key)
 
-    def targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the targets of these examples, as the dataset does."""
-        return self._dataset.targets(indices)
+        return self._dataset.get_targets(indices)
 
     def prepare(self, indices: NDArray[np.int64], key: BatchKey | None, report: Report) -> bool:
         """Check the cached features of these examples, and compute missing and damaged ones.
@@ -265,7 +265,7 @@ class CachedFeatures:
 
     def zeros(self, indices: NDArray[np.int64]) -> dict[str, Any]:
         """Return inputs of the size that `inputs` gives, with zeros for features, to measure the time of a step."""
-        width = self._dataset.width(indices)
+        width = self._dataset.compute_width(indices)
         zeros: dict[str, Any] = {}
         for column in self._store.columns:
             shape = (len(indices), *((width or 0,) if column.by_token else ()), *column.shape)
@@ -283,7 +283,7 @@ class CachedFeatures:
         """
         worst = 0.0
         for batch, features in self._compute([int(index) for index in indices], key):
-            kept, absent = self._store.read(self._keys(batch, key), self._dataset.width(batch))
+            kept, absent = self._store.read(self._keys(batch, key), self._dataset.compute_width(batch))
             there = np.setdiff1d(np.arange(len(batch)), absent)
             for column in self._store.columns:
                 fresh = np.asarray(features[column.name], np.float32)[there]
@@ -313,7 +313,7 @@ class CachedFeatures:
         """Return the model's own inputs that the rest needs too."""
         if not self._cut.passed:
             return {}
-        given = self._dataset.inputs(indices, self._view(key))
+        given = self._dataset.make_inputs(indices, self._view(key))
         named = given if isinstance(given, dict) else {self._cut.frozen.inputs[0].name: given}
         return {name: named[name] for name in self._cut.passed}
 
@@ -328,7 +328,7 @@ class CachedFeatures:
         """Yield examples with their features by column, in batches of one size and of one length."""
         groups: dict[int | None, list[int]] = {}
         for index in indices:
-            groups.setdefault(self._dataset.width(np.array([index])), []).append(index)
+            groups.setdefault(self._dataset.compute_width(np.array([index])), []).append(index)
         batches = [
             np.array(group[start : start + _AT_ONCE])
             for group in groups.values()
@@ -336,7 +336,7 @@ class CachedFeatures:
         ]
 
         def make(batch: NDArray[np.int64]) -> tuple[NDArray[np.int64], Any]:
-            return batch, self._dataset.inputs(np.resize(batch, _AT_ONCE), self._view(key))
+            return batch, self._dataset.make_inputs(np.resize(batch, _AT_ONCE), self._view(key))
 
         for batch, inputs in prefetch(make, iter(batches)):
             with _computing:
@@ -347,11 +347,11 @@ class CachedFeatures:
         if not any(column.by_token for column in self._store.columns):
             return [0] * len(indices)
         if (lengths := self._dataset.lengths) is None:
-            return [self._dataset.width(indices) or 0] * len(indices)
+            return [self._dataset.compute_width(indices) or 0] * len(indices)
         return [int(lengths[index]) for index in indices]
 
     def _view(self, key: BatchKey | None) -> AugmentedView | None:
         return AugmentedView(key.seed, key.epoch % self._views) if key is not None and self._views else None
 
     def _keys(self, indices: NDArray[np.int64], key: BatchKey | None) -> list[bytes]:
-        return self._dataset.digests(indices, self._view(key))
+        return self._dataset.hash_examples(indices, self._view(key))

@@ -16,7 +16,7 @@ from ftapp.common import cache_folders
 from ftapp.common.durable import make_folder_in_place
 from ftapp.common.errors import RunError, quote
 from ftapp.data import images
-from ftapp.data.encoding import encode_images, encode_texts, padded_width
+from ftapp.data.encoding import compute_padded_width, encode_images, encode_texts
 from ftapp.data.texts import prepare
 from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
 from ftapp.recipe import TASKS, Recipe
@@ -108,7 +108,7 @@ class TrainedModel:
             return self.model.predict(encode_images(list(map(_pixels, examples)), self.preprocessor), verbose=0)
         inputs = encode_texts(examples, self.preprocessor)
         mask = inputs["padding_mask"]
-        width = padded_width(mask.sum(axis=1), mask.shape[1])
+        width = compute_padded_width(mask.sum(axis=1), mask.shape[1])
         return self.model.predict({name: values[:, :width] for name, values in inputs.items()}, verbose=0)
 
     def generate(self, prompts: Sequence[str], tokens: int) -> list[str]:

@@ -56,7 +56,9 @@ def evaluate(
     totals: dict[str, float] = {}
     counts: NDArray[np.int64] | None = None
     bins: NDArray[np.float64] | None = None
-    for x, y in prefetch(lambda indices: (dataset.inputs(indices, None), dataset.targets(indices)), iter(order)):
+    for x, y in prefetch(
+        lambda indices: (dataset.make_inputs(indices, None), dataset.get_targets(indices)), iter(order)
+    ):
         metrics, predicted = read_values(model.test_on_batch(x, y, return_dict=True))
         for name, value in metrics.items():
             totals[name] = totals.get(name, 0.0) + value * len(y)

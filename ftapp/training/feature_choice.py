@@ -80,7 +80,7 @@ def _size(recipe: Recipe, phase: Phase, columns: tuple[FeatureColumn, ...], spli
 def _bytes(dataset: EncodedDataset, examples: int, columns: tuple[FeatureColumn, ...]) -> int:
     if not len(dataset):
         return 0
-    width = dataset.width(np.arange(1))
+    width = dataset.compute_width(np.arange(1))
     tokens = float(width or 0) if dataset.lengths is None else float(dataset.lengths.mean())
     return round(examples * _put_out(columns, tokens))
 

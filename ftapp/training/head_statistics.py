@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ftapp.data.dataset import BatchKey
-from ftapp.data.order import epoch_order, split_into_batches
+from ftapp.data.order import order_epoch, split_into_batches
 from ftapp.data.prefetch import prefetch
 from ftapp.models import heads
 from ftapp.recipe import Phase
@@ -31,7 +31,7 @@ def calibrate_head(session: PhaseSession) -> None:
     if heads.find_normalization(session.model) is None:
         return
     train, recipe = session.splits.train, session.recipe
-    first = epoch_order(len(train), session.phase.batch_size, (recipe.seed, 0, 0), train.lengths)
+    first = order_epoch(len(train), session.phase.batch_size, (recipe.seed, 0, 0), train.lengths)
     chosen = np.concatenate(first)[: count_statistics(session.phase, len(train), is_known=session.is_known)]
     if not session.prepare("train", chosen, BatchKey(recipe.seed, 0, 0, 0)):
         return
@@ -40,7 +40,7 @@ def calibrate_head(session: PhaseSession) -> None:
     order = split_into_batches(chosen, recipe.evaluate.batch_size)
 
     def inputs(number: int) -> Any:
-        return session.data["train"].inputs(order[number], BatchKey(recipe.seed, 0, 0, number))
+        return session.data["train"].make_inputs(order[number], BatchKey(recipe.seed, 0, 0, number))
 
     report = functools.partial(session.report, "mean and variance of the features")
     made = prefetch(inputs, iter(range(len(order))))

@@ -143,8 +143,8 @@ def set_up(
         )
     )
     if recipe.augmentation and isinstance(splits.train, Images):
-        grid = splits.train.grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
-        control.save(lambda: preview.sheet(grid, run.augmentation_file), grid.nbytes)
+        grid = splits.train.make_grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
+        control.save(lambda: preview.write_sheet(grid, run.augmentation_file), grid.nbytes)
     model, plans = build_model(recipe, pretrained, splits)
     layers, weights = plans[0].descriptions, digest_weights(plans[0])
     ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)

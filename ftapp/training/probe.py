@@ -54,5 +54,5 @@ def _blank(session: PhaseSession, split: str, indices: NDArray[np.int64]) -> tup
     """Inputs and targets of examples, with zeros in the place of kept features."""
     data = session.data[split]
     if session.features:
-        return session.features[split].zeros(indices), data.targets(indices)
-    return data.inputs(indices, None), data.targets(indices)
+        return session.features[split].zeros(indices), data.get_targets(indices)
+    return data.make_inputs(indices, None), data.get_targets(indices)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ftapp.analysis.metrics.confusion import MOST_CLASSES
 from ftapp.data.dataset import BatchKey, Dataset, EncodedSplits
-from ftapp.data.order import evaluation_order, phase_order
+from ftapp.data.order import order_evaluation, order_phase
 from ftapp.data.prefetch import prefetch
 from ftapp.freezing import freeze
 from ftapp.freezing.cut import Cut, cut
@@ -214,15 +214,15 @@ class PhaseSession:
 
         def make(step: tuple[NDArray[np.int64], BatchKey]) -> Batch:
             indices, key = step
-            examples = b"".join(train.digests(indices, None))
-            return Batch(key, data.inputs(indices, key), data.targets(indices), examples)
+            examples = b"".join(train.hash_examples(indices, None))
+            return Batch(key, data.make_inputs(indices, key), data.get_targets(indices), examples)
 
         return prefetch(make, self._steps(start, self.steps if stop is None else stop))
 
     def _steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """For each step its examples, and its key. Their features are kept by then."""
         key, first = (self.recipe.seed, self.index), start // self.per_epoch
-        orders = phase_order(self.splits.train, self.phase.batch_size, stop, key, fill=self._fill)
+        orders = order_phase(self.splits.train, self.phase.batch_size, stop, key, fill=self._fill)
         for epoch, order in enumerate(itertools.islice(orders, first, None), first):
             if not self.prepare("train", np.concatenate(order), BatchKey(*key, epoch, 0)):
                 return
@@ -272,7 +272,7 @@ class PhaseSession:
     def evaluation_order(self, split: str, limit: int | None) -> list[NDArray[np.int64]]:
         """Give the batches of an evaluation, as indices of examples."""
         data, spec = self.data[split], self.recipe.evaluate
-        return evaluation_order(len(data), spec.batch_size, limit, self.recipe.seed, data.lengths)
+        return order_evaluation(len(data), spec.batch_size, limit, self.recipe.seed, data.lengths)
 
     def as_built(self) -> AbstractContextManager[None]:
         """While the context lasts, layers drop at the rates that the model was built with, as it is saved."""

@@ -44,8 +44,8 @@ class DataRequests:
         from ftapp.data import preview
 
         if not TASKS[parsed.task].is_labelled:
-            return preview.of_documents(cast("DocumentSplits", found), examples)
-        return preview.of_examples(cast("Splits", found), examples, self._folder)
+            return preview.preview_documents(cast("DocumentSplits", found), examples)
+        return preview.preview_examples(cast("Splits", found), examples, self._folder)
 
     def tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
         """Count the tokens of the first training texts."""
@@ -77,7 +77,7 @@ class DataRequests:
         scale = min(1.0, _LARGEST_VIEW / max(height, width))
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
         from ftapp.data import preview
-        from ftapp.data.augmentation import Augmenter, grid
+        from ftapp.data.augmentation import Augmenter, make_grid
         from ftapp.data.dataset import BatchKey
         from ftapp.data.encoding import resize_images
 
@@ -93,7 +93,7 @@ class DataRequests:
 
         pixels, labels = self._images.get(repr((data_key(parsed), parsed.model.preset, size, images)), resized)
         augmenter = Augmenter(parsed.augmentation, size) if parsed.augmentation else None
-        columns = grid(pixels, augmenter, views, BatchKey(parsed.seed, 0, 0, 0))
+        columns = make_grid(pixels, augmenter, views, BatchKey(parsed.seed, 0, 0, 0))
         self._grids += 1
         place = self._folder / f"grid-{self._grids}"
         place.mkdir()
@@ -101,7 +101,7 @@ class DataRequests:
         for row in range(len(labels)):
             files = [place / f"{row}-{column}.png" for column in range(len(columns))]
             for made, file in zip(columns, files, strict=True):
-                preview.thumbnail(made[row], file)
+                preview.write_thumbnail(made[row], file)
             rows.append(tuple(map(str, files)))
         shutil.rmtree(self._folder / f"grid-{self._grids - _GRIDS}", ignore_errors=True)
         return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
@@ -128,7 +128,7 @@ class DataRequests:
             tokens = inputs["token_ids"][row, : int(inputs["padding_mask"][row].sum())]
             drawn = augmenter.draw(tokens, (*BatchKey(parsed.seed, 0, 0, 0), row))
             label = found.classes[int(train.labels[row])]
-            made.append(preview.rewritten(label, augmenter.split_text(tokens), *drawn))
+            made.append(preview.describe_rewrite(label, augmenter.split_text(tokens), *drawn))
         return tuple(made)
 
     def survey(self, request: Request, recipe: str) -> Survey:

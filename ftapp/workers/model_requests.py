@@ -110,7 +110,7 @@ class ModelRequests:
         with held.lock:
             request.progress("timing a few steps")
             held.model.compile(jit_compile=backend.jit_compile())
-            inputs = splits.train.inputs(batch, None)
+            inputs = splits.train.make_inputs(batch, None)
             forward = median_seconds(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
             weights = [(each, each.numpy()) for each in plan.changing]
             try:

@@ -84,14 +84,14 @@ def _phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any)
 def _probe(session: PhaseSession) -> dict[str, float]:
     """Seconds of the phase by timing a few calls: for features still to be computed, for steps, for evaluations."""
     from ftapp.data.dataset import BatchKey
-    from ftapp.data.order import epoch_order
+    from ftapp.data.order import order_epoch
     from ftapp.training.feature_choice import count_views
     from ftapp.training.head_statistics import count_statistics
     from ftapp.training.probe import time_evaluation, time_step
 
     recipe, phase, train = session.recipe, session.phase, session.splits.train
-    order = epoch_order(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
-    lengths = [train.width(indices) or 0 for indices in order]
+    order = order_epoch(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
+    lengths = [train.compute_width(indices) or 0 for indices in order]
     batch = order[int(np.argsort(lengths)[len(lengths) // 2])]
     measured = session.evaluation_order(recipe.evaluate.split, recipe.evaluate.examples)
     features = 0.0

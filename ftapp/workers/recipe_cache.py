@@ -137,7 +137,8 @@ class _Sample:
     def __init__(self, first: LabelledTexts, size: int) -> None:
         self._first, self._size = first, size
         self.lengths = first.lengths
-        self.inputs, self.targets, self.width, self.digests = first.inputs, first.targets, first.width, first.digests
+        self.make_inputs, self.get_targets = first.make_inputs, first.get_targets
+        self.compute_width, self.hash_examples = first.compute_width, first.hash_examples
 
     def __len__(self) -> int:
         return self._size

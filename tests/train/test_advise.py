@@ -181,7 +181,7 @@ def test_blocks_inside_of_an_encoder_are_read(image_recipe: str, tmp_path: Path)
         chosen, pretrained.backbone, pretrained.preprocessor, splits.test, lambda *_: None
     )
     tokens = pretrained.backbone.get_layer("vit_patching_and_embedding")(
-        Images(splits.test, pretrained.preprocessor, None).inputs(np.arange(len(splits.test)), None)
+        Images(splits.test, pretrained.preprocessor, None).make_inputs(np.arange(len(splits.test)), None)
     )
     for name, block in zip(names, pretrained.backbone.get_layer("vit_encoder").encoder_layers, strict=True):
         tokens = block(tokens)

@@ -53,7 +53,7 @@ class SampleWriter(Callback):
         self._log, self._control, self._steps = log, control, steps
         self._common: NDArray[np.int64] | None = None
         if recipe.samples and recipe.samples.common:
-            tokens = splits.train.targets(np.arange(len(splits.train)))
+            tokens = splits.train.get_targets(np.arange(len(splits.train)))
             self._common = find_common_tokens(tokens, recipe.samples.common)
         self._sampler: Any = None
         self._sampler_state: Any = None

@@ -225,10 +225,10 @@ def test_a_book_that_is_not_there_is_a_fault_of_the_recipe(index: Index, monkeyp
     with pytest.raises(
         RecipeError, match=r"data\.source: there is no text of book 7: pg7\.txt comes from .* answered 404"
     ):
-        data.documents(Data(source="gutenberg:7"), 0)
+        data.load_documents(Data(source="gutenberg:7"), 0)
     monkeypatch.setenv("FTAPP_GUTENBERG", "http://127.0.0.1:9")
     with pytest.raises(HubError, match="cannot be reached"):
-        data.documents(Data(source="gutenberg:7"), 0)
+        data.load_documents(Data(source="gutenberg:7"), 0)
 
 
 def test_a_refusal_is_an_answer(index: Index) -> None:

@@ -15,14 +15,14 @@ from ftapp import recipe
 from ftapp.common.errors import RecipeError
 from ftapp.data.encoded import load_encoded
 from ftapp.data.encoding import encode_texts
-from ftapp.data.order import epoch_order, evaluation_order
+from ftapp.data.order import order_epoch, order_evaluation
 from ftapp.data.prefetch import prefetch
 from ftapp.models import build
 from tests.support.presets import Tiny
 
 
 def test_an_epoch_holds_each_example_once_in_an_order_of_its_own() -> None:
-    first, again, other = (epoch_order(50, 8, (7, 0, epoch)) for epoch in (0, 0, 1))
+    first, again, other = (order_epoch(50, 8, (7, 0, epoch)) for epoch in (0, 0, 1))
     assert sorted(np.concatenate(first)) == list(range(50))
     assert [len(batch) for batch in first] == [8] * 6 + [2]
     assert np.array_equal(np.concatenate(first), np.concatenate(again))
@@ -30,20 +30,20 @@ def test_an_epoch_holds_each_example_once_in_an_order_of_its_own() -> None:
 
 
 def test_a_rest_is_filled_up_with_the_first_examples_where_batches_are_normalized() -> None:
-    plain, filled = (epoch_order(50, 8, (7, 0, 0), fill=fill) for fill in (False, True))
+    plain, filled = (order_epoch(50, 8, (7, 0, 0), fill=fill) for fill in (False, True))
     assert [len(batch) for batch in filled] == [8] * 7
     assert np.array_equal(np.concatenate(filled)[:50], np.concatenate(plain))
     assert np.array_equal(filled[-1][2:], filled[0][:6])
-    assert [len(batch) for batch in epoch_order(48, 8, (7, 0, 0), fill=True)] == [8] * 6
-    assert [len(batch) for batch in epoch_order(5, 8, (7, 0, 0), fill=True)] == [5]
+    assert [len(batch) for batch in order_epoch(48, 8, (7, 0, 0), fill=True)] == [8] * 6
+    assert [len(batch) for batch in order_epoch(5, 8, (7, 0, 0), fill=True)] == [5]
 
 
 def test_buckets_hold_each_example_once_and_little_padding() -> None:
     lengths = np.random.default_rng(0).integers(4, 256, 3000)
-    batches = epoch_order(3000, 16, (0, 0, 0), lengths)
+    batches = order_epoch(3000, 16, (0, 0, 0), lengths)
     assert sorted(np.concatenate(batches)) == list(range(3000))
     padded = sum(lengths[batch].max() * len(batch) for batch in batches)
-    shuffled = sum(lengths[batch].max() * len(batch) for batch in epoch_order(3000, 16, (0, 0, 0)))
+    shuffled = sum(lengths[batch].max() * len(batch) for batch in order_epoch(3000, 16, (0, 0, 0)))
     assert padded < 1.1 * lengths.sum()
     assert shuffled > 1.6 * lengths.sum()
     # The batches themselves come in no order of length.
@@ -53,12 +53,12 @@ def test_buckets_hold_each_example_once_and_little_padding() -> None:
 
 def test_evaluation_sees_the_same_examples_each_time() -> None:
     lengths = np.arange(100)[::-1]
-    batches = evaluation_order(100, 16, 40, 3, lengths)
+    batches = order_evaluation(100, 16, 40, 3, lengths)
     chosen = np.concatenate(batches)
     assert len(set(chosen)) == 40
-    assert np.array_equal(chosen, np.concatenate(evaluation_order(100, 16, 40, 3, lengths)))
+    assert np.array_equal(chosen, np.concatenate(order_evaluation(100, 16, 40, 3, lengths)))
     assert (np.diff(lengths[chosen]) >= 0).all()
-    assert sorted(np.concatenate(evaluation_order(10, 4, None, 0))) == list(range(10))
+    assert sorted(np.concatenate(order_evaluation(10, 4, None, 0))) == list(range(10))
 
 
 def test_prefetching_keeps_order_runs_ahead_and_passes_errors_on() -> None:

@@ -42,22 +42,22 @@ def test_a_truncated_photograph_is_found(pets: Path, cut: float) -> None:
     ],
 )
 def test_every_kind_becomes_rgb(mode: str, colour: object, kind: str, expected: list[int]) -> None:
-    pixels = images.rgb(encoded(Image.new(mode, (5, 4), colour), kind))  # type: ignore[arg-type]
+    pixels = images.decode(encoded(Image.new(mode, (5, 4), colour), kind))  # type: ignore[arg-type]
     assert (pixels.shape, str(pixels.dtype)) == ((4, 5, 3), "uint8")
     assert pixels[2, 2].tolist() == expected
 
 
 def test_palette_images_and_animations() -> None:
     palette = Image.new("RGB", (4, 4), (255, 0, 0)).convert("P", palette=Image.Palette.ADAPTIVE)
-    assert images.rgb(encoded(palette, "PNG"))[0, 0].tolist() == RED
-    assert images.rgb(encoded(palette, "PNG", transparency=palette.getpixel((0, 0))))[0, 0].tolist() == WHITE
+    assert images.decode(encoded(palette, "PNG"))[0, 0].tolist() == RED
+    assert images.decode(encoded(palette, "PNG", transparency=palette.getpixel((0, 0))))[0, 0].tolist() == WHITE
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-    assert images.rgb(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))[0, 0].tolist() == RED
+    assert images.decode(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))[0, 0].tolist() == RED
 
 
 def test_sixteen_bit_colour_keeps_its_upper_bits() -> None:
     row = b"\0" + struct.pack(">HHH", 0xFFFF, 0x8000, 0)
-    assert images.rgb(png(1, 1, 16, 2, row))[0, 0].tolist() == [255, 128, 0]
+    assert images.decode(png(1, 1, 16, 2, row))[0, 0].tolist() == [255, 128, 0]
 
 
 def test_photographs_are_turned_upright() -> None:
@@ -65,7 +65,7 @@ def test_photographs_are_turned_upright() -> None:
     pixels[:, :40] = 255
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held so that the picture has to be turned a quarter to the right
-    upright = images.rgb(encoded(Image.fromarray(pixels), "JPEG", exif=exif))
+    upright = images.decode(encoded(Image.fromarray(pixels), "JPEG", exif=exif))
     assert upright.shape == (80, 40, 3)
     assert upright[:30].min() > 200
     assert upright[50:].max() < 50

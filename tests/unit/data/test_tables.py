@@ -205,7 +205,7 @@ def test_rows_without_text_or_label_are_left_out_on_demand(tmp_path: Path) -> No
     assert texts(splits) == dict(ROWS)
     assert splits.notes == ("4 rows left out: no text or no label in them",)
     named = load(tmp_path / "a.csv", PLAIN + "a,nan\nb,nan\n", classes=["neg", "pos", "nan"], skip_incomplete=True)
-    assert sum(part.class_counts()[2] for part in (named.train, named.validation, named.test)) == 2
+    assert sum(part.class_counts[2] for part in (named.train, named.validation, named.test)) == 2
 
 
 def test_true_and_1_in_json_mean_the_same_and_numbers_in_quotes_are_numbers(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_problems_are_reported_together_and_in_moderation(tmp_path: Path) -> Non
 
 def test_a_language_model_reads_tables_without_labels(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"text": text} for text, _ in ROWS]
-    documents = data.documents(spec(write_jsonl(tmp_path / "a.jsonl", rows), test=0.25), 0)
+    documents = data.load_documents(spec(write_jsonl(tmp_path / "a.jsonl", rows), test=0.25), 0)
     assert [len(part) for part in (documents.train, documents.validation, documents.test)] == [13, 2, 5]
     assert sorted(documents.train + documents.validation + documents.test) == sorted(text for text, _ in ROWS)
 
@@ -195,7 +195,7 @@ BOOK = "\r\n\r\n".join(f"Paragraph {number} has\r\nseveral words in it." for num
 def test_a_book_is_cut_at_paragraphs_in_order(tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
     path.write_bytes(BOOK.encode() + b"\x1a")
-    documents = data.documents(spec(f"text:{path}", validation=0.1, test=0.2), 0)
+    documents = data.load_documents(spec(f"text:{path}", validation=0.1, test=0.2), 0)
     parts = [documents.train, documents.validation, documents.test]
     assert [len(part) for part in parts] == [1, 1, 1]
     assert "\n\n".join(part[0] for part in parts) == BOOK.replace("\r\n", "\n")
@@ -208,11 +208,11 @@ def test_a_folder_and_a_pattern_of_texts(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     for number in range(50):
         (tmp_path / ("deep" if number % 2 else ".") / f"{number}.txt").write_text(f"text {number % 49}")
-    whole = data.documents(spec(f"text:{tmp_path}"), 0)
+    whole = data.load_documents(spec(f"text:{tmp_path}"), 0)
     assert whole.duplicates == 1
     assert len(whole.train + whole.validation + whole.test) == 49
     pattern = sources.resolve(f"text:{tmp_path}/deep/*.txt")
-    assert len(data.documents(spec(pattern), 0).train) == 18
+    assert len(data.load_documents(spec(pattern), 0).train) == 18
     with pytest.raises(ValueError, match="a pattern of texts matches at least one file"):
         sources.resolve(f"text:{tmp_path}/none*.txt")
 
@@ -220,17 +220,17 @@ def test_a_folder_and_a_pattern_of_texts(tmp_path: Path) -> None:
 def test_what_is_wrong_with_texts(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(" \n")
     with pytest.raises(RecipeError, match=r"a\.txt: data\.source: this file is empty"):
-        data.documents(spec(f"text:{tmp_path}"), 0)
+        data.load_documents(spec(f"text:{tmp_path}"), 0)
     (tmp_path / "a.txt").write_text("words " * 100)
     with pytest.raises(RecipeError, match=r"data\.test: .* is a share of each, below 1; got 5"):
-        data.documents(spec(f"text:{tmp_path}", test=5), 0)
+        data.load_documents(spec(f"text:{tmp_path}", test=5), 0)
     (tmp_path / "a.txt").write_text("word")
     with pytest.raises(RecipeError, match="too few to cut"):
-        data.documents(spec(f"text:{tmp_path}"), 0)
+        data.load_documents(spec(f"text:{tmp_path}"), 0)
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(RecipeError, match=r"there is no \.txt file in this folder"):
-        data.documents(spec(f"text:{empty}"), 0)
+        data.load_documents(spec(f"text:{empty}"), 0)
 
 
 FRAMED = f"""The Project Gutenberg eBook of Words
@@ -263,18 +263,18 @@ def test_a_book_of_gutenberg_is_fetched_once(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("FTAPP_GUTENBERG", f"http://127.0.0.1:{server.server_port}/")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.delenv("FTAPP_OFFLINE", raising=False)
-    first = data.documents(spec("gutenberg:7"), 0)
+    first = data.load_documents(spec("gutenberg:7"), 0)
     with pytest.raises(RecipeError, match="answered 404"):
-        data.documents(spec("gutenberg:8"), 0)
+        data.load_documents(spec("gutenberg:8"), 0)
     server.shutdown()
     server.server_close()
-    assert data.documents(spec("gutenberg:7"), 0) == first
+    assert data.load_documents(spec("gutenberg:7"), 0) == first
     assert first.train[0].startswith("Paragraph 0 has\nseveral")
     assert first.test[0].endswith("Paragraph 199 has\nseveral words in it.")
 
 
 def test_a_book_without_a_frame_stays_whole() -> None:
-    assert gutenberg.without_frame(" All of it. ") == "All of it."
+    assert gutenberg.remove_frame(" All of it. ") == "All of it."
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_an_older_copy_of_a_text_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("\n".join(others))
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "book-2019.TXT").write_text("\n".join([*lines[:260], *sentences(200, 2)]).upper())
-    documents = data.documents(spec(f"text:{tmp_path}"), 0)
+    documents = data.load_documents(spec(f"text:{tmp_path}"), 0)
     held_out = {line for text in (*documents.validation, *documents.test) for line in text.lower().split("\n")}
     trained = {line for text in documents.train for line in text.lower().split("\n")}
     assert len(held_out) > 150
@@ -327,10 +327,10 @@ def test_what_held_out_texts_hold_leaves_the_training_text() -> None:
 
 def test_a_text_that_repeats_itself_is_told(tmp_path: Path) -> None:
     (tmp_path / "song.txt").write_text("\n".join(sentences(50, 0) * 20))
-    found = data.documents(spec(f"text:{tmp_path}/song.txt"), 0)
+    found = data.load_documents(spec(f"text:{tmp_path}/song.txt"), 0)
     assert found.notes == ("100% of the test split, in runs of eight words, stands in the training split too",)
     (tmp_path / "book.txt").write_text("\n".join(sentences(1000, 0)))
-    assert data.documents(spec(f"text:{tmp_path}/book.txt"), 0).notes == ()
+    assert data.load_documents(spec(f"text:{tmp_path}/book.txt"), 0).notes == ()
 
 
 def test_texts_with_a_header_in_common_stay() -> None:
@@ -350,35 +350,35 @@ def test_debris_and_letter_case_of_a_folder_of_texts(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("junk " * 200)
     for source in (f"text:{tmp_path}", f"text:{tmp_path}/*.txt", f"text:{tmp_path}/**/*.txt"):
-        documents = data.documents(spec(source), 0)
+        documents = data.load_documents(spec(source), 0)
         assert len(documents.train) == 2
         assert not any("junk" in text for text in documents.train + documents.test)
-    assert data.documents(spec(f"text:{tmp_path}"), 0).notes == ("1 file ignored that are no .txt: README.md",)
-    assert data.documents(spec(f"text:{tmp_path}/.git/*.txt"), 0).train[0].startswith("junk")
+    assert data.load_documents(spec(f"text:{tmp_path}"), 0).notes == ("1 file ignored that are no .txt: README.md",)
+    assert data.load_documents(spec(f"text:{tmp_path}/.git/*.txt"), 0).train[0].startswith("junk")
     (tmp_path / "gone.txt").symlink_to("nowhere")
     with pytest.raises(RecipeError, match=r"gone\.txt: data\.source: this link leads to 'nowhere', which does not"):
-        data.documents(spec(f"text:{tmp_path}"), 0)
+        data.load_documents(spec(f"text:{tmp_path}"), 0)
     only = tmp_path / "only"
     only.mkdir()
     (only / "page.md").write_text("text")
     with pytest.raises(RecipeError, match=r"there is no \.txt file in this folder.*such as text:.*/only/\*\.md"):
-        data.documents(spec(f"text:{only}"), 0)
+        data.load_documents(spec(f"text:{only}"), 0)
 
 
 def test_texts_that_are_called_like_splits_are(tmp_path: Path) -> None:
     for number, name in enumerate(("wiki.train.txt", "wiki.valid.txt", "wiki.test.txt")):
         (tmp_path / name).write_text("\n".join(sentences(40, number)))
-    documents = data.documents(spec(f"text:{tmp_path}"), 0)
+    documents = data.load_documents(spec(f"text:{tmp_path}"), 0)
     assert [part[0].split("\n")[0] for part in (documents.train, documents.validation, documents.test)] == [
         sentences(40, number)[0] for number in range(3)
     ]
     assert documents.notes == (
         "splits by file: train from wiki.train.txt, validation from wiki.valid.txt, test from wiki.test.txt",
     )
-    assert len(data.documents(spec(f"text:{tmp_path}", splits="none"), 0).test) == 3
+    assert len(data.load_documents(spec(f"text:{tmp_path}", splits="none"), 0).test) == 3
     (tmp_path / "more.txt").write_text("\n".join(sentences(40, 7)))
     with pytest.raises(RecipeError, match=r"are called like splits, and 'more\.txt' is not; move it away or .* --set"):
-        data.documents(spec(f"text:{tmp_path}"), 0)
+        data.load_documents(spec(f"text:{tmp_path}"), 0)
 
 
 def test_many_labels_of_other_names_are_one_problem(tmp_path: Path) -> None:
@@ -391,6 +391,6 @@ def test_many_labels_of_other_names_are_one_problem(tmp_path: Path) -> None:
 
 def test_characters_of_value_zero_are_left_out_and_told(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text("one\0two\0 " * 30 + "\n" + "words of a book\n" * 40)
-    documents = data.documents(spec(f"text:{tmp_path / 'book.txt'}", test=0.25), 0)
+    documents = data.load_documents(spec(f"text:{tmp_path / 'book.txt'}", test=0.25), 0)
     assert not any("\0" in text for text in (*documents.train, *documents.validation, *documents.test))
     assert "60 characters of value zero left out" in documents.notes

@@ -66,7 +66,7 @@ def test_a_prepared_data_set(prepared: Path, file_format: str, monkeypatch: pyte
     assert texts.classes == ("dog", "cat")
     assert len(texts.test) == 4
     assert all(int(str(texts.test[position])[6:]) // 10 % 2 == 1 - texts.test.labels[position] for position in range(4))
-    documents = data.documents(spec("tfds:tiny_pets"), 0)
+    documents = data.load_documents(spec("tfds:tiny_pets"), 0)
     assert sorted(documents.test) == sorted(f"shade {10 * number + 1} " for number in range(6))
 
 

@@ -14,7 +14,7 @@ from ftapp.data import Subset
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView
 from ftapp.data.encoded import Images, LabelledTexts
-from ftapp.data.examples import Examples, Texts, content_hash
+from ftapp.data.examples import Examples, Texts, hash_content
 from ftapp.freezing import feature_store, freeze
 from ftapp.freezing.cut import Cut, cut
 from ftapp.recipe import Augment
@@ -52,11 +52,11 @@ class Noise(Examples):
         return np.random.default_rng(index).integers(0, 255, (16, 16, 3)).astype(np.uint8)
 
     def digest(self, index: int) -> bytes:
-        return content_hash(self[index].tobytes())
+        return hash_content(self[index].tobytes())
 
 
 def hexes(dataset: Images | LabelledTexts, view: AugmentedView | None) -> list[str]:
-    return [digest.hex() for digest in dataset.digests(np.arange(2), view)]
+    return [digest.hex() for digest in dataset.hash_examples(np.arange(2), view)]
 
 
 def test_the_hashes_of_images_stay() -> None:

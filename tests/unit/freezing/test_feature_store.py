@@ -18,7 +18,7 @@ from ftapp.common.errors import RunError
 from ftapp.data.augmentation import Augmenter
 from ftapp.data.dataset import AugmentedView, BatchKey
 from ftapp.data.encoded import Images
-from ftapp.data.examples import Examples, Subset, content_hash
+from ftapp.data.examples import Examples, Subset, hash_content
 from ftapp.freezing import feature_cache, feature_store, freeze
 from ftapp.freezing.cut import Cut, cut
 from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
@@ -30,7 +30,7 @@ COLUMNS = (FeatureColumn("pooled", (3,), False, "float32"), FeatureColumn("token
 
 
 def keys(*names: str) -> list[bytes]:
-    return [content_hash(name.encode()) for name in names]
+    return [hash_content(name.encode()) for name in names]
 
 
 def write(store: FeatureStore, names: str, counts: Sequence[int], value: float) -> None:
@@ -159,7 +159,7 @@ class Noise(Examples):
         return np.asarray(self._images[index])
 
     def digest(self, index: int) -> bytes:
-        return content_hash(self._images[index].tobytes())
+        return hash_content(self._images[index].tobytes())
 
 
 class Half:
@@ -214,12 +214,12 @@ def test_features_are_computed_once_and_are_those_of_the_frozen_half(
     assert made.count_missing(np.arange(20), None) == 19  # two are alike
     assert made.prepare(np.arange(20), None, go_on)
     assert half.calls == 3  # batches of 8
-    found = made.inputs(np.array([3, 0, 10]), None)["features_0"]
+    found = made.make_inputs(np.array([3, 0, 10]), None)["features_0"]
     expected = keras.ops.convert_to_numpy(
-        half.cut.frozen(half.dataset.inputs(np.array([3, 0, 10]), None))["features_0"]
+        half.cut.frozen(half.dataset.make_inputs(np.array([3, 0, 10]), None))["features_0"]
     )
     assert np.allclose(found, expected, atol=1e-6)
-    assert made.targets(np.array([3, 0])).tolist() == [1, 0]
+    assert made.get_targets(np.array([3, 0])).tolist() == [1, 0]
     # Another run, with other examples among the same.
     again = half.features(folder)
     assert again.prepare(np.array([1, 2]), None, go_on)
@@ -240,7 +240,7 @@ def test_features_do_not_depend_on_who_asked_first(tmp_path: Path, monkeypatch: 
             made = half.features(place)
             for order in orders:
                 assert made.prepare(np.array(order), None, go_on)
-            found.append(made.inputs(np.arange(20), None)["features_0"])
+            found.append(made.make_inputs(np.arange(20), None)["features_0"])
     # Last digits differ on processors that sum by the place in a batch.
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
 
@@ -261,12 +261,12 @@ def test_views_take_turns_and_follow_from_the_example_alone(folder: Path, monkey
     for draw in draws:
         assert made.prepare(np.arange(20), draw, go_on)
     assert half.calls == 2 * 3
-    first, second, third, fourth = (made.inputs(np.arange(20), draw)["features_0"] for draw in draws)
+    first, second, third, fourth = (made.make_inputs(np.arange(20), draw)["features_0"] for draw in draws)
     assert not np.allclose(first, second)
     assert (first == third).all()
     assert (second == fourth).all()
-    alone = half.dataset.inputs(np.array([5]), AugmentedView(7, 0))
-    assert np.allclose(alone[0], half.dataset.inputs(np.array([2, 5]), AugmentedView(7, 0))[1])
+    alone = half.dataset.make_inputs(np.array([5]), AugmentedView(7, 0))
+    assert np.allclose(alone[0], half.dataset.make_inputs(np.array([2, 5]), AugmentedView(7, 0))[1])
     assert made.count_missing(np.arange(20), None) == 19  # held-out metrics see no augmentation
     assert made.count_missing(np.arange(20), draws[0]._replace(seed=8)) == 19
 
@@ -279,9 +279,9 @@ def test_verification_finds_a_flipped_bit(folder: Path, monkeypatch: pytest.Monk
     # A wrong value that was written with its checksum, as by another program.
     store = FeatureStore(folder, feature_store.list_columns(half.cut, "auto"))
     store.append(
-        half.dataset.digests(np.array([4]), None),
+        half.dataset.hash_examples(np.array([4]), None),
         [0],
-        {"features_0": made.inputs(np.array([4]), None)["features_0"] * 1.01},
+        {"features_0": made.make_inputs(np.array([4]), None)["features_0"] * 1.01},
         0,
     )
     with pytest.raises(RunError, match=r"cached features differ from recomputed ones: features_0 in .* by 0\.0"):
@@ -294,7 +294,7 @@ def test_damaged_features_are_computed_anew_and_said(
     half = Half(monkeypatch)
     made = half.features(folder)
     made.prepare(np.arange(20), None, go_on)
-    expected = made.inputs(np.arange(20), None)["features_0"]
+    expected = made.make_inputs(np.arange(20), None)["features_0"]
     size = (folder / "features_0").stat().st_size
     os.truncate(folder / "features_0", size // 4)
     with (folder / "features_0").open("ab") as file:
@@ -303,7 +303,7 @@ def test_damaged_features_are_computed_anew_and_said(
     assert again.prepare(np.arange(20), None, go_on)
     assert "cached features of 15 examples" in caplog.text
     assert half.calls == 3 + 2
-    np.testing.assert_allclose(again.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(again.make_inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
     caplog.clear()
     third = half.features(folder)
     assert third.prepare(np.arange(20), None, go_on)
@@ -317,14 +317,14 @@ def test_features_that_change_while_they_are_used_are_computed_anew(
     half = Half(monkeypatch)
     made = half.features(folder)
     made.prepare(np.arange(20), None, go_on)
-    expected = made.inputs(np.arange(20), None)["features_0"]
+    expected = made.make_inputs(np.arange(20), None)["features_0"]
     os.truncate(folder / "features_0", 0)
-    np.testing.assert_allclose(made.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(made.make_inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
     assert "changed while the run used them" in caplog.text
     assert made.prepare(np.arange(20), None, go_on)
     assert "cached features of 19 examples" in caplog.text
     calls = half.calls
-    np.testing.assert_allclose(made.inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(made.make_inputs(np.arange(20), None)["features_0"], expected, rtol=1e-5, atol=1e-6)
     assert half.calls == calls
 
 
@@ -341,9 +341,9 @@ def test_features_that_cannot_be_kept_are_computed_when_asked_for(
         patch.setattr(os, "pwrite", refuse)
         assert made.prepare(np.arange(20), None, go_on)
     assert "cannot be written: No space left on device" in caplog.text
-    found = made.inputs(np.array([3, 0, 10, 0]), None)["features_0"]
+    found = made.make_inputs(np.array([3, 0, 10, 0]), None)["features_0"]
     expected = keras.ops.convert_to_numpy(
-        half.cut.frozen(half.dataset.inputs(np.array([3, 0, 10, 0]), None))["features_0"]
+        half.cut.frozen(half.dataset.make_inputs(np.array([3, 0, 10, 0]), None))["features_0"]
     )
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -354,7 +354,7 @@ def test_lower_precision_on_disk_stays_within_its_rounding(folder: Path, monkeyp
     made = CachedFeatures(half.dataset, half.cut, FeatureStore(folder, columns), 0)
     made.prepare(np.arange(20), None, go_on)
     assert (folder / "features_0").stat().st_size == 19 * 4 * 2
-    assert made.inputs(np.arange(4), None)["features_0"].dtype == np.float32
+    assert made.make_inputs(np.arange(4), None)["features_0"].dtype == np.float32
     assert 0 < made.verify(np.arange(20), None) < 1e-3
 
 
@@ -370,11 +370,11 @@ def test_the_entry_follows_from_weights_graph_and_precision(monkeypatch: pytest.
 
 def test_keys_follow_from_the_picture_and_its_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
     half = Half(monkeypatch)
-    (key,) = half.dataset.digests(np.array([3]), None)
-    assert half.dataset.digests(np.array([3, 4]), None)[0] == key
-    assert half.dataset.digests(np.array([4]), None) != [key]
+    (key,) = half.dataset.hash_examples(np.array([3]), None)
+    assert half.dataset.hash_examples(np.array([3, 4]), None)[0] == key
+    assert half.dataset.hash_examples(np.array([4]), None) != [key]
     converter = keras_hub.layers.VGGImageConverter(image_size=(16, 16), scale=1 / 127)
     scaled = Images(
         Subset(half.examples, np.arange(20)), keras_hub.models.VGGImageClassifierPreprocessor(converter), None
     )
-    assert scaled.digests(np.array([3]), None) != [key]
+    assert scaled.hash_examples(np.array([3]), None) != [key]
