@@ -86,7 +86,7 @@ SCREENS = {
     "runs": Picture(lambda app: app.action_show("runs")),
     "help": Picture(lambda app: app.action_show("runs"), action=_press("question_mark")),
     "experiment": Picture(lambda app: app.open_experiment(_find_experiment(app)), 6),
-    "compare": Picture(lambda app: app.compare([each.run for each in _find_experiment(app).members()][:2]), 6),
+    "compare": Picture(lambda app: app.compare([each.run for each in _find_experiment(app).list_members()][:2]), 6),
     "configure": Picture(lambda app: _configure(app, "gpt2-targeted"), _OF_HELPERS),
     "choose": Picture(lambda app: _configure(app, "gpt2-targeted"), 6, _choose_source),
     "find-rate": Picture(lambda app: _configure(app, "gpt2-targeted"), _OF_HELPERS, _press("l", _OF_TESTS)),

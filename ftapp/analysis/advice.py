@@ -232,7 +232,7 @@ def _recommend(
         if survey.head and survey.head.lead[1] < 0 and name == "bert-head-only":
             strategy, name, reason = _UNREAD
     path = recipes.bundled()[name]
-    used = profile if profile in recipes.profiles(path) else None
+    used = profile if profile in recipes.list_profiles(path) else None
     base = recipes.load(path, used)
     changes = {key: _get_value(recipe, key) for key in _KEPT if _get_value(recipe, key) != _get_value(base, key)}
     if base.data.limit is not None and base.data.limit < survey.examples:

@@ -14,7 +14,7 @@ def list_facts(recipe: Recipe, survey: Survey, advice: Advice) -> list[tuple[str
     rows = [
         ("data", f"{recipe.data.source}: {survey.examples:,} examples, {sum(survey.counts):,} of them to train on"),
         *([("read", "; ".join(survey.notes))] if survey.notes else []),
-        ("model", f"{presets.short_name(recipe.model.preset)}, {_read_at(recipe)}"),
+        ("model", f"{presets.get_short_name(recipe.model.preset)}, {_read_at(recipe)}"),
         ("classes", f"{len(survey.classes)}, with {each} training examples each"),
         ("size", advice.because[0]),
         ("similarity", advice.because[1]),

@@ -12,7 +12,7 @@ from ftapp.analysis import statistics, verdicts
 from ftapp.analysis.pairing import count_preparation, explain_other_batches, pair_losses, pair_times
 from ftapp.analysis.records import WARM_UP, Arm, Record, find_differences, measure_run
 from ftapp.analysis.statistics import Interval
-from ftapp.recipe.metrics import KNOWN, in_order, metric
+from ftapp.recipe.metrics import KNOWN, get_metric, sort_names
 
 _CROWDED = 0.1  # share of the cores' time in which other processes' work tells on that of a run
 _EARLY = 0.25  # share of the steps that count as the beginning
@@ -43,7 +43,7 @@ class Comparison:
     def table(self) -> dict[str, Any]:
         """As JSON has it."""
         found = {name: getattr(self, name) for name in ("loss", "under", "variance", "saved")}
-        found |= {name: self.metrics.get(name) for name in in_order((*KNOWN, *self.metrics)) if name != "loss"}
+        found |= {name: self.metrics.get(name) for name in sort_names((*KNOWN, *self.metrics)) if name != "loss"}
         return {
             "a": self.a,
             "b": self.b,
@@ -129,7 +129,7 @@ def _compare_metrics(found: Comparison, pairs: Sequence[tuple[Record, Record]]) 
         values = np.array([value for each in results if (value := each.value(name)) is not None])
         if len(values) < len(results):
             continue
-        ours, theirs, measured = values[::2], values[1::2], metric(name)
+        ours, theirs, measured = values[::2], values[1::2], get_metric(name)
         if len(pairs) >= statistics.SEEDS:
             difference = statistics.estimate_mean((theirs - ours).tolist())
         elif measured.is_proportion and examples and values.min() >= 0 and values.max() <= 1:

@@ -17,7 +17,7 @@ from ftapp.analysis import statistics
 from ftapp.analysis.statistics import Interval, Series
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.experiment_folder import Experiment
-from ftapp.recipe.metrics import KNOWN, in_order
+from ftapp.recipe.metrics import KNOWN, sort_names
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 
@@ -89,7 +89,7 @@ def read_arms(found: Sequence[Run]) -> list[Arm]:
 def read_experiment(experiment: Experiment) -> list[Arm]:
     """The arms of an experiment with the runs of the repeats that all of them have."""
     arms = []
-    for name, found in experiment.arms().items():
+    for name, found in experiment.group_runs().items():
         several = len(found) > 1
         records = [
             read_record(run, f"{name}, repeat {number}" if several else name) for number, run in enumerate(found, 1)
@@ -151,7 +151,7 @@ def measure_run(one: Record) -> dict[str, float | int | str | None]:
     }
     return {
         "status": one.status,
-        **{f"test_{name}": result.value(name) if result else None for name in in_order((*KNOWN, *history.metrics))},
+        **{f"test_{name}": result.value(name) if result else None for name in sort_names((*KNOWN, *history.metrics))},
         "trainable_share": history.trainable_share,
         "token_share_before": _average_share(history, 0),
         "token_share_after": _average_share(history, -1),

@@ -14,7 +14,7 @@ from rich.text import Text
 from ftapp.analysis import advice
 from ftapp.analysis.advice import Advice, Note, Recommendation
 from ftapp.analysis.advice_table import list_facts, list_probes, name_columns
-from ftapp.cli.fact_table import fact_table
+from ftapp.cli.fact_table import make_fact_table
 from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Survey
 
@@ -30,7 +30,7 @@ def render_advice(
         given: The advice.
         command: Makes the command line of a recommendation.
     """
-    yield fact_table(dict(list_facts(recipe, survey, given)))
+    yield make_fact_table(dict(list_facts(recipe, survey, given)))
     probes = Table(*name_columns(survey), box=box.SIMPLE_HEAD)
     for row in list_probes(survey):
         probes.add_row(*map(Text, row))
@@ -42,11 +42,11 @@ def render_advice(
         yield Text.assemble("It is a close call. Also worth a run: ", (other.strategy, "bold"), ".\n")
         yield Text(f"  {command(other)}\n", "cyan", no_wrap=True, overflow="ignore")
     for note in given.notes:
-        yield Text(f"Note: {note_words(note)}\n")
+        yield Text(f"Note: {describe_note(note)}\n")
     yield Text(advice.METHOD, "dim")
 
 
-def note_words(note: Note) -> str:
+def describe_note(note: Note) -> str:
     """Return a note with the override that makes the change it proposes."""
     if note.change is None:
         return note.text

@@ -64,7 +64,7 @@ def advise(
         from msgspec import to_builtins
 
         best, *others = ({"command": command(course)} | to_builtins(course) for course in (given.best, *given.others))
-        notes = list(map(advice_text.note_words, given.notes))
+        notes = list(map(advice_text.describe_note, given.notes))
         parts = {"best": best, "others": others, "notes": notes, "survey": to_builtins(survey)}
         print(json.dumps(to_builtins(given) | parts))
         return
@@ -102,7 +102,7 @@ def survey_data(asked: Recipe, name: str, source: str | None, *, offline: bool) 
             )
         except RunError as error:
             print(error, file=sys.stderr)
-        of_hub = presets.on_hub(asked.model.preset) or (source is None and sources.on_hub(asked.data.source))
-        if of_hub and (profiles := recipe.hubless_profiles(recipe.find(name))):
+        of_hub = presets.is_on_hub(asked.model.preset) or (source is None and sources.is_on_hub(asked.data.source))
+        if of_hub and (profiles := recipe.list_hubless_profiles(recipe.find(name))):
             print(f"'--profile {profiles[0]}' works without it", file=sys.stderr)
     raise typer.Exit(1)

@@ -49,7 +49,7 @@ def ask_inspector(
                 raise RunError(f"the helper process cannot be started: {error}") from error
             finally:
                 if is_debug():
-                    print(inspector.output(), file=sys.stderr)
+                    print(inspector.read_output(), file=sys.stderr)
 
     with Activity() as activity:
         return asyncio.run(run(activity))

@@ -9,7 +9,7 @@ from pathlib import Path
 from ftapp.common.errors import RecipeError
 
 
-def recipes(incomplete: str) -> list[str]:
+def complete_recipe(incomplete: str) -> list[str]:
     """Return names of recipes that come with ftapp, and TOML files with the folders on the way to them."""
     from ftapp import recipe
 
@@ -20,29 +20,29 @@ def recipes(incomplete: str) -> list[str]:
         beside = []
     prefix = incomplete[: incomplete.rfind("/") + 1]
     found = [f"{prefix}{path.name}{'/' if path.is_dir() else ''}" for path in beside if _leads_to_recipes(path)]
-    return _beginning([*recipe.bundled(), *found], incomplete)
+    return _filter_names([*recipe.bundled(), *found], incomplete)
 
 
 def _leads_to_recipes(path: Path) -> bool:
     return not path.name.startswith(".") and (path.suffix == ".toml" or path.is_dir())
 
 
-def profiles(incomplete: str) -> list[str]:
+def complete_profile(incomplete: str) -> list[str]:
     """Return profiles of the recipes that the command line names; of all that come with ftapp where it names none."""
     from ftapp import recipe
 
-    paths = _named() or list(recipe.bundled().values())
-    return _beginning(dict.fromkeys(name for path in paths for name in recipe.profiles(path)), incomplete)
+    paths = _find_named() or list(recipe.bundled().values())
+    return _filter_names(dict.fromkeys(name for path in paths for name in recipe.list_profiles(path)), incomplete)
 
 
-def arms(incomplete: str) -> list[str]:
+def complete_arm(incomplete: str) -> list[str]:
     """Return arms of the recipes that the command line names."""
     from ftapp import recipe
 
-    return _beginning([name for path in _named() for name in recipe.load_experiment(path).arms], incomplete)
+    return _filter_names([name for path in _find_named() for name in recipe.load_experiment(path).arms], incomplete)
 
 
-def _named() -> list[Path]:
+def _find_named() -> list[Path]:
     """Return the files of the recipes that the command line names, as far as it is typed.
 
     It is read from where the shells put it: with an option whose value is still to come, it is not parsed.
@@ -61,7 +61,7 @@ def _named() -> list[Path]:
     return found
 
 
-def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
+def complete_run(runs_dir: Path | None, incomplete: str) -> list[str]:
     """Return names of runs and experiments, the newest first, and `last`."""
     from ftapp.common import user_folders
     from ftapp.experiments import experiment_folder
@@ -70,16 +70,18 @@ def runs(runs_dir: Path | None, incomplete: str) -> list[str]:
     folder = user_folders.runs(runs_dir)
     found = [run.folder.name for run in folders.list_runs(folder)]
     found += [experiment.folder.name for experiment in experiment_folder.list_experiments(folder)]
-    return _beginning([*found, "last"], incomplete)
+    return _filter_names([*found, "last"], incomplete)
 
 
-def deleted(runs_dir: Path | None, incomplete: str) -> list[str]:
+def complete_deleted(runs_dir: Path | None, incomplete: str) -> list[str]:
     """Return names of what is in the trash, the last deleted first, and `last`."""
     from ftapp.common import user_folders
     from ftapp.experiments import trash
 
-    return _beginning([*(each.folder.name for each in trash.contents(user_folders.runs(runs_dir))), "last"], incomplete)
+    return _filter_names(
+        [*(each.folder.name for each in trash.list_deleted(user_folders.runs(runs_dir))), "last"], incomplete
+    )
 
 
-def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+def _filter_names(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 
-def fact_table(rows: Mapping[str, str]) -> Table:
+def make_fact_table(rows: Mapping[str, str]) -> Table:
     """Return a table with a row for each name and its value."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in rows.items():

@@ -19,7 +19,7 @@ from ftapp.cli.options import (
     RecipeArgument,
     SeedOption,
     SetOption,
-    overrides_of,
+    combine_overrides,
 )
 
 
@@ -50,7 +50,7 @@ def lr_find(
     from ftapp.cli import range_test, range_test_text
     from ftapp.common.errors import RunError
 
-    chosen = overrides_of(overrides, backend=backend, seed=seed)
+    chosen = combine_overrides(overrides, backend=backend, seed=seed)
     with refuse_bad_recipes():
         resolved = range_test.load_recipe(recipe.find(recipe_name), profile, chosen, arm)
         index = range_test.check_arguments(resolved, phase, (low, high), plot)

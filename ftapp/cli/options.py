@@ -30,31 +30,31 @@ def complete_recipe(incomplete: str) -> list[str]:
     """Complete the name of a recipe or of a TOML file."""
     from ftapp.cli import completion
 
-    return completion.recipes(incomplete)
+    return completion.complete_recipe(incomplete)
 
 
 def _complete_profile(incomplete: str) -> list[str]:
     from ftapp.cli import completion
 
-    return completion.profiles(incomplete)
+    return completion.complete_profile(incomplete)
 
 
 def _complete_arm(incomplete: str) -> list[str]:
     from ftapp.cli import completion
 
-    return completion.arms(incomplete)
+    return completion.complete_arm(incomplete)
 
 
 def _complete_run(context: typer.Context, incomplete: str) -> list[str]:
     from ftapp.cli import completion
 
-    return completion.runs(context.params.get("runs_dir"), incomplete)
+    return completion.complete_run(context.params.get("runs_dir"), incomplete)
 
 
 def _complete_deleted(context: typer.Context, incomplete: str) -> list[str]:
     from ftapp.cli import completion
 
-    return completion.deleted(context.params.get("runs_dir"), incomplete)
+    return completion.complete_deleted(context.params.get("runs_dir"), incomplete)
 
 
 RecipeArgument = Annotated[
@@ -108,7 +108,7 @@ OfflineOption = Annotated[bool, typer.Option("--offline", help="Make no network 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
-def overrides_of(overrides: list[str] | None, **options: object) -> list[str]:
+def combine_overrides(overrides: list[str] | None, **options: object) -> list[str]:
     """Combine the values of --set with options that stand for a key of the recipe.
 
     Args:

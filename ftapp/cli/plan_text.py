@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.text import Text
 from rich.tree import Tree
 
-from ftapp.cli.fact_table import fact_table
+from ftapp.cli.fact_table import make_fact_table
 from ftapp.common import formatting
 from ftapp.common.formatting import format_class_counts, format_duration, format_flops, format_size
 
@@ -36,10 +36,10 @@ def render_plan(plan: Mapping[str, Any]) -> Group:
     head.append("".join(f"\n{note}" for note in plan["data_notes"]))
     for each in plan["warnings"]:
         head.append(f"\ncaution: {each['says']}; {each['advice']}", "yellow")
-    return Group(head, *(part for phase in plan["phases"] for part in _phase(phase)))
+    return Group(head, *(part for phase in plan["phases"] for part in _render_phase(phase)))
 
 
-def _phase(phase: Mapping[str, Any]) -> list[Any]:
+def _render_phase(phase: Mapping[str, Any]) -> list[Any]:
     trains = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train"
     share = f"{trains}, R = {formatting.format_share(phase['trainable_share'])}"
     tree = Tree(Text.assemble("\n", (f"phase {phase['name']}", "bold"), f": {share}"))
@@ -66,7 +66,7 @@ def _phase(phase: Mapping[str, Any]) -> list[Any]:
         f"about {format_duration(costs['seconds'])}: features {format_duration(costs['features_seconds'])}, "
         f"a step {format_duration(costs['step_seconds'])}, an evaluation {format_duration(costs['evaluation_seconds'])}"
     )
-    return [tree, fact_table(rows)]
+    return [tree, make_fact_table(rows)]
 
 
 def _grow(tree: Tree, node: _Node) -> None:

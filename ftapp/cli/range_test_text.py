@@ -81,10 +81,10 @@ def _plot(result: Mapping[str, Any], width: int) -> list[Text]:
         first = min(len(names) - len(name), max(0, column + _LABEL + 2 - len(name) // 2))
         if all(sign == " " for sign in names[max(0, first - 1) : first + len(name) + 1]):
             names[first : first + len(name)] = name
-    return [*_letters(placed, canvas.columns), *rows, Text("".join(names), "dim")]
+    return [*_place_letters(placed, canvas.columns), *rows, Text("".join(names), "dim")]
 
 
-def _letters(marks: list[tuple[str, int, str]], columns: int) -> list[Text]:
+def _place_letters(marks: list[tuple[str, int, str]], columns: int) -> list[Text]:
     """Letters at their columns, in as many rows as it takes for each to have a place of its own."""
     rows: list[dict[int, tuple[str, str]]] = []
     for sign, column, style in marks:

@@ -22,7 +22,9 @@ def list_recipes(as_json: JsonOption = False) -> None:
         rows = []
         for name, path in recipe.bundled().items():
             loaded = recipe.load(path)
-            rows.append({"name": name, "task": loaded.task, "title": loaded.title, "profiles": recipe.profiles(path)})
+            rows.append(
+                {"name": name, "task": loaded.task, "title": loaded.title, "profiles": recipe.list_profiles(path)}
+            )
     if as_json:
         print(json.dumps(rows))
         return
@@ -72,13 +74,13 @@ def validate(
         found: dict[str, None] = {}
         try:
             path = recipe.find(name)
-            for profile in (None, *recipe.profiles(path)):
+            for profile in (None, *recipe.list_profiles(path)):
                 try:
                     loaded = recipe.load_experiment(path, profile)
                     for arm, each in (loaded.arms or {"": loaded.base}).items():
                         place = ", ".join(filter(None, [profile and f"profile {profile}", arm and f"arm {arm}"]))
                         prefix = f"{place}: " if place else ""
-                        found |= dict.fromkeys(f"{prefix}{caution}" for caution in cautions.of_recipe(each))
+                        found |= dict.fromkeys(f"{prefix}{caution}" for caution in cautions.find_cautions(each))
                 except RecipeError as error:
                     problems |= dict.fromkeys(map(str, error.problems))
         except RecipeError as error:

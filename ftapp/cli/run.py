@@ -17,7 +17,7 @@ from ftapp.cli.options import (
     RunsDirOption,
     SeedOption,
     SetOption,
-    overrides_of,
+    combine_overrides,
 )
 
 
@@ -43,7 +43,7 @@ def run(
     from ftapp.experiments import runner
     from ftapp.experiments.experiment_folder import Options
 
-    chosen = overrides_of(overrides, backend=backend, precision=precision, seed=seed)
+    chosen = combine_overrides(overrides, backend=backend, precision=precision, seed=seed)
     options = Options(repeat, jobs, control)
     how = {"offline": offline, "verify_cache": verify_cache}
     debug = failure.is_debug()

@@ -61,7 +61,7 @@ def run_experiment(
             verify_cache=verify_cache,
         )
         launcher = LocalLauncher()
-        with experiment.held(), Interruption(launcher) as interruption:
+        with experiment.hold(), Interruption(launcher) as interruption:
             code = runner.run_experiment(experiment, launcher, interruption, debug=debug)
             if not experiment.remove_refused():
                 print_experiment(experiment, as_json=as_json)

@@ -74,7 +74,7 @@ def run_all(
             if interruption.requested:
                 break
             if (found := loaded[name]) is None:
-                outcome = _refused(name)
+                outcome = _make_refused(name)
             else:
                 path, resolved = found
                 try:
@@ -84,7 +84,7 @@ def run_all(
                     )
                 except OSError as error:
                     print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
-                    outcome, found = _refused(name), None
+                    outcome, found = _make_refused(name), None
             codes.append(EXIT_CODES[outcome["status"]])
             if as_json:
                 print(json.dumps(outcome), flush=True)
@@ -106,11 +106,11 @@ def _run_one(
     *,
     debug: bool,
 ) -> dict[str, Any]:
-    facts = {"command": sys.argv, "hubless_profiles": recipe.hubless_profiles(path)}
+    facts = {"command": sys.argv, "hubless_profiles": recipe.list_hubless_profiles(path)}
     run = run_folder.create(resolved, path.stem, profile, folder, **facts)
     history = History()
     with Narrator(run, PlainConsole(sys.stderr)) as narrator:
-        for caution in cautions.of_recipe(resolved):
+        for caution in cautions.find_cautions(resolved):
             narrator.say(f"caution: {caution}")
         launcher.start(run, environment)
         interruption.add(run)
@@ -132,7 +132,7 @@ def _run_one(
     return outcome
 
 
-def _refused(name: str) -> dict[str, Any]:
+def _make_refused(name: str) -> dict[str, Any]:
     """The outcome of a recipe that was not run."""
     found = {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None}
     return found | History().summary() | summarize_outcome(History())

@@ -11,19 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp.common import formatting, tables
-from ftapp.recipe.metrics import metric
+from ftapp.recipe.metrics import get_metric
 from ftapp.runs.class_results import Recall, is_uneven
 
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
 _CLASSES = 12  # whose recall the table tells
 
 
-def _proof_row(proof: dict[str, Any]) -> str:
+def _describe_proof(proof: dict[str, Any]) -> str:
     trained = proof["moved"] + len(proof["still"])
     return formatting.describe_proof(proof["frozen"], len(proof["changed"]), proof["moved"], trained)
 
 
-def _recall(found: Sequence[Recall]) -> str:
+def _describe_recall(found: Sequence[Recall]) -> str:
     """How many test examples of each class were found, the class with the smallest share first."""
     ordered = sorted(found, key=lambda each: each.found / max(1, each.examples))
     listed = ", ".join(map(str, ordered[:_CLASSES]))
@@ -38,13 +38,13 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         console: Where it is printed.
     """
     table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
-    measured = ((metric(name), value) for name, value in outcome["metrics"].items())
-    rows = {f"test {each.label}": each.plain(value) for each, value in measured}
+    measured = ((get_metric(name), value) for name, value in outcome["metrics"].items())
+    rows = {f"test {each.label}": each.format_plain(value) for each, value in measured}
     if best := outcome["constant"]:
         rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
     recalls = [Recall(name, **of_class) for name, of_class in outcome["recall"].items()]
     if is_uneven(recalls):
-        rows["found of each class"] = _recall(recalls)
+        rows["found of each class"] = _describe_recall(recalls)
     if outcome["classes"]:
         rows["classes"] = formatting.format_class_counts(outcome["classes"], outcome["counts"])
     if outcome["data_notes"]:
@@ -54,7 +54,9 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         for phase in outcome["phases"]
     }
     rows |= {
-        f"freeze proof, {phase['name']}": _proof_row(phase["proof"]) for phase in outcome["phases"] if "proof" in phase
+        f"freeze proof, {phase['name']}": _describe_proof(phase["proof"])
+        for phase in outcome["phases"]
+        if "proof" in phase
     }
     rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
     if outcome["model"]:

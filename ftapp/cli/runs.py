@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ftapp.cli.options import JsonOption, RestoreOption, RunsDirOption
-from ftapp.recipe.metrics import in_order, metric
+from ftapp.recipe.metrics import get_metric, sort_names
 
 if TYPE_CHECKING:
     from ftapp.experiments.experiment_folder import Experiment
 
 
-def runs(
+def list_runs(
     runs_dir: RunsDirOption = None,
     as_json: JsonOption = False,
     deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be restored.")] = False,
@@ -51,16 +51,19 @@ def runs(
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return
-    names = in_order(("loss", *(name for row in rows for name in row["metrics"])))
+    names = sort_names(("loss", *(name for row in rows for name in row["metrics"])))
     columns = [
         Column("run", 0, least=24, is_name=True),
         Column("status", 0, least=12),
         Column("", 1),  # a sign where the result has warnings
         Column("steps", 4, right=True),
-        *(Column(metric(name).label, 2 if name == "loss" else 1, right=True) for name in names),
+        *(Column(get_metric(name).label, 2 if name == "loss" else 1, right=True) for name in names),
         Column("seconds", 3, right=True),
     ]
-    cells = [[str(row["run"]), _status(row), _mark(row), str(row["steps"]), *_numbers(row, names)] for row in rows]
+    cells = [
+        [str(row["run"]), _describe_status(row), _choose_mark(row), str(row["steps"]), *_format_numbers(row, names)]
+        for row in rows
+    ]
     print_table(columns, cells)
     if any(mark for _, _, mark, *_ in cells):
         print_text("!  the result has warnings: ftapp report RUN tells them")
@@ -72,31 +75,31 @@ def runs(
             Column("runs", 1),
             Column("arms", 2, least=16),
         ]
-        print_table(columns, [_experiment_row(each, statuses) for each in found])
+        print_table(columns, [_make_experiment_row(each, statuses) for each in found])
 
 
-def _mark(row: Mapping[str, Any]) -> str:
+def _choose_mark(row: Mapping[str, Any]) -> str:
     """Return a sign for a run that is done and whose result has warnings."""
     return "!" if row["status"] == "done" and row["warnings"] else ""
 
 
-def _status(row: Mapping[str, Any]) -> str:
+def _describe_status(row: Mapping[str, Any]) -> str:
     """Return a run's status with the damage of its files."""
     status, damage = row["status"], row["damage"]
     return f"{status}: {damage}" if damage and status == "damaged" else f"{status}; {damage}" if damage else status
 
 
-def _experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[str]:
+def _make_experiment_row(experiment: Experiment, statuses: dict[str, str]) -> list[str]:
     """Return the cells of an experiment, given the statuses of all runs by the names of their folders."""
-    known = [statuses[name] for member in experiment.members() if (name := member.run.folder.name) in statuses]
+    known = [statuses[name] for member in experiment.list_members() if (name := member.run.folder.name) in statuses]
     ended = sum(status != "running" for status in known)
     arms = ", ".join(experiment.facts.get("arms", []))
-    status = _status({"status": experiment.status(known), "damage": experiment.damage()})
+    status = _describe_status({"status": experiment.status(known), "damage": experiment.damage()})
     return [experiment.folder.name, status, f"{ended} of {experiment.planned}", arms]
 
 
-def _numbers(row: dict[str, object], names: Sequence[str]) -> list[str]:
+def _format_numbers(row: dict[str, object], names: Sequence[str]) -> list[str]:
     metrics = row["metrics"]
     assert isinstance(metrics, dict)
-    shown = [metric(name).plain(metrics[name]) if name in metrics else "" for name in names]
+    shown = [get_metric(name).format_plain(metrics[name]) if name in metrics else "" for name in names]
     return [*shown, f"{row['seconds']:.1f}" if row["seconds"] is not None else ""]

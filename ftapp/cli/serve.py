@@ -25,12 +25,12 @@ def serve(
 
     Only who opens the printed address gets in: it holds a token, a new one each time or that of FTAPP_TOKEN.
     """
-    from ftapp.cli.web import LOOPBACK, WebServer, chosen_token
+    from ftapp.cli.web import LOOPBACK, WebServer, read_token
     from ftapp.common.processes import make_module_command
     from ftapp.common.safe_files import explain_error
 
     with refuse_bad_recipes():
-        token = chosen_token()
+        token = read_token()
     if host not in LOOPBACK:
         print(
             f"whoever knows the token and reaches {host}:{port} can start runs and read files here; what goes between "

@@ -33,7 +33,7 @@ def run(runs_dir: Path | None, restored: str | None, *, empty: bool, as_json: bo
     failed: list[str] = []
     if empty:
         trash.empty(folder, failed=lambda place, error: failed.append(f"{place} is not removed: {error.strerror}"))
-    rows = [(found, found.size) for found in trash.contents(folder)]
+    rows = [(found, found.size) for found in trash.list_deleted(folder)]
     if as_json:
         print(json.dumps([{"run": str(found.place), "deleted": found.time, "bytes": size} for found, size in rows]))
     else:

@@ -49,7 +49,7 @@ _HEADERS = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def chosen_token() -> str | None:
+def read_token() -> str | None:
     """Return the token that FTAPP_TOKEN sets, for a server whose address is not to change; None if it sets none.
 
     Raises:

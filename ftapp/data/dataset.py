@@ -49,7 +49,7 @@ class EncodedDataset(Dataset, Protocol):
         """Return what the model takes for these examples, as a training step or an augmented view changes them."""
 
     def compute_width(self, indices: NDArray[np.int64]) -> int | None:
-        """Return the number of tokens to which `inputs` pads these examples; None for images."""
+        """Return the number of tokens to which `make_inputs` pads these examples; None for images."""
 
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""

@@ -43,7 +43,7 @@ class BrokenImageError(ValueError):
 
 
 def read(path: Path, *, reduced: bool = False) -> NDArray[np.uint8]:
-    """The image in a file, as `rgb` gives it. Raises BrokenImageError, also where the file cannot be read."""
+    """The image in a file, as `decode` gives it. Raises BrokenImageError, also where the file cannot be read."""
     return decode(read_content(path), reduced=reduced)
 
 

@@ -100,7 +100,7 @@ def _find_role(name: str) -> folder_layout.Role | None:
     """The split that a path's folders or name say."""
     path = Path(name)
     for part in (*path.parent.parts, path.stem):
-        if (role := folder_layout.role(part)) is not None and role != "unlabelled":
+        if (role := folder_layout.find_role(part)) is not None and role != "unlabelled":
             return role
     return None
 

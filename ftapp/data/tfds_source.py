@@ -88,7 +88,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     label = None
     if TASKS[task].is_labelled:
         label = _choose_column(source.name, features, "ClassLabel", spec.label_column, "data.label_column")
-    roles = {name: folder_layout.role(name, strict=True) for name in builder.info.splits}
+    roles = {name: folder_layout.find_role(name, strict=True) for name in builder.info.splits}
     names = [name for part in SPLITS for name, role in roles.items() if role == part] or sorted(roles)[:1]
     left = [name for name in roles if name not in names]
     notes = (f"splits left out: {join_names(left)}",) if left else ()

@@ -134,7 +134,7 @@ class Experiment:
         """What `create` wrote down, without what is not of its type; empty when it is not readable."""
         return read_object(self.facts_file, _FACTS)[0]
 
-    def result(self) -> dict[str, Any] | None:
+    def read_result(self) -> dict[str, Any] | None:
         """What it came to, without what is not of its type; None before its end, and where it is not readable."""
         return read_object(self.result_file, _RESULT)[0] or None
 
@@ -186,7 +186,7 @@ class Experiment:
         return is_locked(self.lock_file)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """This process carries it out meanwhile."""
         with self.lock_file.open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -220,20 +220,20 @@ class Experiment:
         """Have it end early: its runs end after their steps, and no other starts. Raises OSError."""
         (self.folder / "stop").touch()
 
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether it is to end early."""
         return (self.folder / "stop").exists()
 
-    def members(self) -> list[Member]:
+    def list_members(self) -> list[Member]:
         """Its runs, in the order in which they were started. Runs that were deleted are left out."""
         place = self.folder.parent.parent
         found = [Member(each["arm"], each["repeat"], Run(place / each["run"])) for each in self.facts.get("runs", [])]
         return [member for member in found if is_file(member.run.recipe_file)]
 
-    def arms(self) -> dict[str, list[Run]]:
+    def group_runs(self) -> dict[str, list[Run]]:
         """The runs of each arm by their repeats, in the recipe's order. Repeats that lack an arm are left out."""
         by_repeat: dict[int, dict[str, Run]] = {}
-        for member in self.members():
+        for member in self.list_members():
             by_repeat.setdefault(member.repeat, {})[member.arm] = member.run
         names = self.facts.get("arms", [])
         whole = [found for _, found in sorted(by_repeat.items()) if found.keys() >= set(names)]
@@ -321,18 +321,18 @@ def prepare(
     loaded = recipe.load_experiment(path, profile, overrides)
     for each in (loaded.base, *loaded.arms.values()):
         check_installed(each.backend)
-    names = list(with_control(loaded.arms or {path.stem: loaded.base}, options.control))
+    names = list(add_control(loaded.arms or {path.stem: loaded.base}, options.control))
     facts = {"control": options.control, "offline": offline, "verify_cache": verify_cache, "command": list(command)}
-    facts["hubless_profiles"] = recipe.hubless_profiles(path)
+    facts["hubless_profiles"] = recipe.list_hubless_profiles(path)
     return create(path.stem, profile, loaded.to_toml(), names, options.repeats, options.jobs, runs_dir, **facts)
 
 
-def recipes(experiment: Experiment) -> dict[str, Recipe]:
+def load_recipes(experiment: Experiment) -> dict[str, Recipe]:
     """The resolved recipe of each arm, a control included. Raises RecipeError when its file is not valid."""
     from ftapp import recipe
 
     loaded, facts = recipe.load_experiment(experiment.recipe_file), experiment.facts
-    return with_control(loaded.arms or {facts["recipe"]: loaded.base}, facts["control"])
+    return add_control(loaded.arms or {facts["recipe"]: loaded.base}, facts["control"])
 
 
 def list_experiments(runs_dir: Path) -> list[Experiment]:
@@ -359,19 +359,19 @@ def schedule(arms: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
             yield repeat, arm
 
 
-def with_control(arms: dict[str, Recipe], control: bool = True) -> dict[str, Recipe]:
+def add_control(arms: dict[str, Recipe], control: bool = True) -> dict[str, Recipe]:
     """The arms, with the first a second time: an A/A control, whose difference is that of runs that do not differ."""
     if not control:
         return arms
     first = next(iter(arms))
-    return {first: arms[first], control_of(first): arms[first]} | arms
+    return {first: arms[first], name_control(first): arms[first]} | arms
 
 
-def control_of(arm: str) -> str:
+def name_control(arm: str) -> str:
     """What the control of an arm is called."""
     return f"{arm} {_CONTROL}"
 
 
-def slug(arm: str) -> str:
+def make_slug(arm: str) -> str:
     """An arm's name as a part of a folder's."""
     return re.sub(r"[^A-Za-z0-9]+", "-", arm).strip("-").lower()

@@ -111,24 +111,24 @@ class Summaries:
 
     def experiment(self, experiment: Experiment) -> Summary:
         """One experiment of the folder."""
-        members = [self._summary(member.run.folder.name) for member in experiment.members()]
+        members = [self._summary(member.run.folder.name) for member in experiment.list_members()]
         return summarize_experiment(experiment, members)
 
     def _summary(self, name: str) -> Summary:
         with self._reading:  # so that two threads do not read the same run
-            signature, known = _signature(f"{self._folder}/{name}"), self._known.get(name)
-            if known is None or known[0] != signature or _lives_otherwise(known[1]):
+            signature, known = _compute_signature(f"{self._folder}/{name}"), self._known.get(name)
+            if known is None or known[0] != signature or _has_changed_life(known[1]):
                 known = self._known[name] = signature, summarize(Run(self._folder / name))
             return known[1]
 
 
-def _lives_otherwise(summary: Summary) -> bool:
+def _has_changed_life(summary: Summary) -> bool:
     """Return whether a run without a last event lives although it did not when it was summed up, or the reverse."""
     unended = summary.status in ("running", "crashed", "damaged")
     return unended and summary.run.alive() is not (summary.status == "running")
 
 
-def _signature(folder: str) -> tuple[int, ...]:
+def _compute_signature(folder: str) -> tuple[int, ...]:
     """Changes when a run's events do, or when its folder does. On text: paths would take as long as the rest."""
     found = []
     for name in ("events.jsonl", "recipe.toml", "environment.json", ""):
@@ -143,17 +143,17 @@ def _signature(folder: str) -> tuple[int, ...]:
 def summarize(run: Run) -> Summary:
     """Sum a run up from its environment and its newest events. What is missing or damaged is said in it."""
     living = run.alive()  # asked first: a run that ends in between has written its last event
-    events, doubtful, unreadable = _newest_events(run)
+    events, doubtful, unreadable = _read_newest_events(run)
     environment = run.environment()
-    started = _last(events, RunStarted)
-    ended, phase, step = _last(events, RunEnded), _last(events, PhaseStarted), _last(events, Stepped)
+    started = _find_last(events, RunStarted)
+    ended, phase, step = _find_last(events, RunEnded), _find_last(events, PhaseStarted), _find_last(events, Stepped)
     if phase and step and step.step >= phase.first_step + phase.steps:
         phase = None  # it is in a later one, which stands in the middle of a very long log
-    evaluation, activity = _last(events, Evaluated), events[-1] if events else None
+    evaluation, activity = _find_last(events, Evaluated), events[-1] if events else None
     shown = evaluation or step
     damage = run.damage() or unreadable
     final_status = ended.status if ended else "crashed"
-    named, created = _named(run.folder)
+    named, created = _parse_name(run.folder)
     created = environment.get("created") or (started.time if started else created)
     last_time = events[-1].time if events else None
     return Summary(
@@ -172,7 +172,7 @@ def summarize(run: Run) -> Summary:
         final=evaluation is not None and evaluation.final,
         share=phase.trainable / phase.parameters if phase else None,
         paused=living and History.of(event for event in events if isinstance(event, Controlled | RunEnded)).paused,
-        error=damage or (_reason(ended) if ended else None),
+        error=damage or (_explain_end(ended) if ended else None),
         parent=environment.get("experiment"),
         arm=environment.get("arm"),
         repeat=environment.get("repeat", 1),
@@ -200,15 +200,15 @@ def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> 
     )
 
 
-def _reason(ended: RunEnded) -> str | None:
+def _explain_end(ended: RunEnded) -> str | None:
     return ended.error or "; ".join(": ".join(filter(None, parts)) for parts in ended.problems) or None
 
 
-def _last(events: Sequence[AnyEvent], kind: type[_Event]) -> _Event | None:
+def _find_last(events: Sequence[AnyEvent], kind: type[_Event]) -> _Event | None:
     return next((event for event in reversed(events) if isinstance(event, kind)), None)
 
 
-def _newest_events(run: Run) -> tuple[list[AnyEvent], bool | None, str | None]:
+def _read_newest_events(run: Run) -> tuple[list[AnyEvent], bool | None, str | None]:
     """Return the events that show how a run stands, without reading a long log.
 
     They are those of status.json and what the log holds behind it or, without such a file, all that the log holds. Of a
@@ -260,7 +260,7 @@ def _read_events(file: BinaryIO, begin: int, end: int) -> list[AnyEvent]:
     return [event for event in found if event is not None]
 
 
-def _named(folder: Path) -> tuple[str, float | None]:
+def _parse_name(folder: Path) -> tuple[str, float | None]:
     """Recipe and time of making, as far as a folder's name tells."""
     match = NAME.fullmatch(folder.name)
     if not match:

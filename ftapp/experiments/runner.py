@@ -52,7 +52,7 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
         The exit code: 130 if interrupted, else 1 if a run failed, else 2 if one was refused, else 0.
     """
     print(f"experiment {experiment.folder}", file=sys.stderr)
-    facts, arms = experiment.facts, experiment_folder.recipes(experiment)
+    facts, arms = experiment.facts, experiment_folder.load_recipes(experiment)
     profile, runs_dir = facts["profile"], experiment.folder.parent.parent
     slots = _Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     recorded = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
@@ -62,7 +62,7 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
             break
         # A repeat has a seed of its own, which all of its arms share.
         resolved = arms[arm].model_copy(update={"seed": (arms[arm].seed + repeat - 1) % MOST_SEEDS})
-        label = f"{facts['recipe']}-{experiment_folder.slug(arm)}"
+        label = f"{facts['recipe']}-{experiment_folder.make_slug(arm)}"
         made = run_folder.create(
             resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **recorded
         )
@@ -124,7 +124,7 @@ class _Slots:
 
     def _check_stop(self) -> None:
         """Ask the runs to end once the experiment's folder says so."""
-        if not self._interruption.requested and self._experiment.stopping():
+        if not self._interruption.requested and self._experiment.is_stopping():
             self._interruption.stop()
         for message in self._interruption.take_messages():
             print(message, file=sys.stderr)

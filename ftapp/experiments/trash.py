@@ -35,10 +35,10 @@ class Deleted:
     @property
     def size(self) -> int:
         """Bytes of all its files."""
-        return folder_size(self.folder)
+        return measure_size(self.folder)
 
 
-def folder_size(folder: Path) -> int:
+def measure_size(folder: Path) -> int:
     """Bytes of all files in a folder and those inside."""
     total = 0
     for parent, _, names in os.walk(folder):
@@ -57,7 +57,7 @@ def delete_run(run: Run) -> Deleted:
 
 def delete_experiment(experiment: Experiment, *, with_runs: bool) -> list[Deleted]:
     """Move an experiment's folder, and its runs if asked, into the trash. Raises as `delete_run` does."""
-    members = experiment.members() if with_runs else []
+    members = experiment.list_members() if with_runs else []
     if experiment.alive() or any(member.run.alive() for member in members):
         raise RunError(
             f"{experiment.folder.name} goes on; an experiment can be deleted when it has ended: stop it first"
@@ -100,13 +100,13 @@ def restore(deleted: Deleted) -> None:
         raise RunError(f"{deleted.place.name} cannot be restored: {explain_error(error)}") from None
 
 
-def contents(runs_dir: Path) -> list[Deleted]:
+def list_deleted(runs_dir: Path) -> list[Deleted]:
     """What lies in the trash, the last deleted first."""
-    found = [*_folders(runs_dir, Path()), *_folders(runs_dir, Path(FOLDER))]
+    found = [*_list_folders(runs_dir, Path()), *_list_folders(runs_dir, Path(FOLDER))]
     return sorted(found, key=lambda deleted: deleted.time, reverse=True)
 
 
-def _folders(runs_dir: Path, part: Path) -> Iterator[Deleted]:
+def _list_folders(runs_dir: Path, part: Path) -> Iterator[Deleted]:
     with suppress(OSError), os.scandir(runs_dir / _NAME / part) as entries:
         for entry in entries:
             if entry.name != FOLDER or part.name:
@@ -123,7 +123,7 @@ def find(name: str, runs_dir: Path) -> Deleted:
 
     Raises RecipeError, naming the nearest, when there is none or more than one.
     """
-    found = contents(runs_dir)
+    found = list_deleted(runs_dir)
     start, _, end = name.partition("…")
     named = found[:1] if name == "last" else [each for each in found if each.folder.name == name]
     named = named or [each for each in found if each.folder.name.startswith(start) and each.folder.name.endswith(end)]
@@ -145,7 +145,7 @@ def empty(runs_dir: Path, *, days: float = 0.0, failed: Callable[[Path, OSError]
     """
     limit = time.time() - days * 86400
     removed = 0
-    for deleted in contents(runs_dir):
+    for deleted in list_deleted(runs_dir):
         if deleted.time <= limit:
             try:
                 _remove(deleted.folder)

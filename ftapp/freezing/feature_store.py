@@ -96,7 +96,7 @@ def _graph(model: keras.Model) -> Iterator[str]:
 
 
 class CachedFeatures:
-    """A dataset whose inputs are cached features, for the rest of a cut model. Call `prepare` before `inputs`.
+    """A dataset whose inputs are cached features, for the rest of a cut model. Call `prepare` before `make_inputs`.
 
     Args:
         dataset: The examples.
@@ -139,7 +139,7 @@ class CachedFeatures:
     def prepare(self, indices: NDArray[np.int64], key: BatchKey | None, report: Report) -> bool:
         """Check the cached features of these examples, and compute missing and damaged ones.
 
-        Where features cannot be written, `inputs` computes them.
+        Where features cannot be written, `make_inputs` computes them.
 
         Args:
             indices: The examples.
@@ -264,7 +264,7 @@ class CachedFeatures:
         return (times[-1] - times[1]) / sum(sizes[1:])
 
     def zeros(self, indices: NDArray[np.int64]) -> dict[str, Any]:
-        """Return inputs of the size that `inputs` gives, with zeros for features, to measure the time of a step."""
+        """Return inputs of the size that `make_inputs` gives, with zeros for features, to time a step."""
         width = self._dataset.compute_width(indices)
         zeros: dict[str, Any] = {}
         for column in self._store.columns:

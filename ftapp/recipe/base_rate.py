@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from ftapp.recipe.overrides import of_arm
+from ftapp.recipe.overrides import make_arm_prefix
 from ftapp.recipe.schema import Phase
 
 
-def with_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
+def replace_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
     """Return the learning rate of a phase with another base rate; ratios in a table stay."""
     if not isinstance(phase.learning_rate, dict):
         return float(f"{rate:g}")
@@ -18,8 +18,8 @@ def with_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
 
 def override(phase: Phase, rate: float, arm: str | None = None) -> str:
     """Write the `--set` that changes a phase's base rate, in all arms or one."""
-    rates = with_base_rate(phase, rate)
+    rates = replace_base_rate(phase, rate)
     value = f"{rates:g}" if isinstance(rates, float) else ""
     if isinstance(rates, dict):
         value = f"{{ {', '.join(f'{json.dumps(name)} = {each:g}' for name, each in rates.items())} }}"
-    return f"{of_arm(arm)}phase.{phase.name}.learning_rate={value}"
+    return f"{make_arm_prefix(arm)}phase.{phase.name}.learning_rate={value}"

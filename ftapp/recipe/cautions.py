@@ -54,12 +54,12 @@ class Caution:
     def __str__(self) -> str:
         return f"{self.says}; {self.advice}"
 
-    def table(self) -> dict[str, str]:
+    def to_table(self) -> dict[str, str]:
         """Return the caution as JSON has it."""
         return {"id": self.id, "says": self.says, "advice": self.advice, "key": self.key}
 
 
-def of_recipe(
+def find_cautions(
     recipe: Recipe, sizes: Mapping[str, int] | None = None, layers: Sequence[WeightedLayer] | None = None
 ) -> list[Caution]:
     """Find the cautions about a recipe.
@@ -69,17 +69,17 @@ def of_recipe(
         sizes: Numbers of examples by the name of the split; without them, those that the recipe tells are used.
         layers: The weighted layers of its model; without them, rules are taken by their words.
     """
-    known = dict(sizes or _sizes(recipe))
+    known = dict(sizes or _find_sizes(recipe))
     return [
-        *_frozen_heads(recipe, layers),
-        *(caution for phase in recipe.phase for caution in _pretrained_rate(recipe, phase, layers)),
-        *_lengths(recipe, known),
-        *_held_out(recipe, known),
-        *_noise(recipe),
+        *_check_heads(recipe, layers),
+        *(caution for phase in recipe.phase for caution in _check_pretrained_rate(recipe, phase, layers)),
+        *_check_lengths(recipe, known),
+        *_check_held_out(recipe, known),
+        *_check_noise(recipe),
     ]
 
 
-def _sizes(recipe: Recipe) -> dict[str, int]:
+def _find_sizes(recipe: Recipe) -> dict[str, int]:
     """The sizes of splits as far as the recipe alone tells them."""
     data = recipe.data
     given = {"validation": data.validation, "test": data.test}
@@ -90,17 +90,17 @@ def _sizes(recipe: Recipe) -> dict[str, int]:
     return known
 
 
-def _head(recipe: Recipe) -> list[WeightedLayer]:
+def _list_head(recipe: Recipe) -> list[WeightedLayer]:
     """The new layers with weights that train, as rules see them."""
     names = [*(f"head_dense_{index}" for index in range(len(recipe.model.hidden))), "classifier"]
     return [WeightedLayer(name, frozenset({"head"}), None, 0) for name in names]
 
 
-def _frozen_heads(recipe: Recipe, layers: Sequence[WeightedLayer] | None) -> Iterator[Caution]:
+def _check_heads(recipe: Recipe, layers: Sequence[WeightedLayer] | None) -> Iterator[Caution]:
     if not TASKS[recipe.task].heads:  # the head is pretrained
         return
     head = [layer for layer in layers or () if "head" in layer.groups and "normalization" not in layer.path]
-    head = head or _head(recipe)
+    head = head or _list_head(recipe)
     trained: set[str] = set()
     for phase in recipe.phase:
         trainable, _ = decide(phase.layers, head)
@@ -116,8 +116,8 @@ def _frozen_heads(recipe: Recipe, layers: Sequence[WeightedLayer] | None) -> Ite
             )
 
 
-def _pretrained_rate(recipe: Recipe, phase: Phase, layers: Sequence[WeightedLayer] | None) -> Iterator[Caution]:
-    rate = _rate_of_layers(phase, layers) if layers else _rate_by_words(phase)
+def _check_pretrained_rate(recipe: Recipe, phase: Phase, layers: Sequence[WeightedLayer] | None) -> Iterator[Caution]:
+    rate = _find_rate_of_layers(phase, layers) if layers else _find_rate_by_words(phase)
     limit = PRETRAINED_RATES[phase.optimizer] * (_SMALL if recipe.model.preset.startswith("assets:") else 1)
     if rate is None or rate <= limit:
         return
@@ -139,7 +139,7 @@ def _is_pretrained(layer: WeightedLayer) -> bool:
     return not {"head", "pooler"} & layer.groups
 
 
-def _rate_of_layers(phase: Phase, layers: Sequence[WeightedLayer]) -> float | None:
+def _find_rate_of_layers(phase: Phase, layers: Sequence[WeightedLayer]) -> float | None:
     """The highest rate of a pretrained layer that trains; None where none does."""
     trainable, _ = decide(phase.layers, layers)
     rates = [
@@ -150,7 +150,7 @@ def _rate_of_layers(phase: Phase, layers: Sequence[WeightedLayer]) -> float | No
     return max((rate for found in rates for rate in found), default=None)
 
 
-def _rate_by_words(phase: Phase) -> float | None:
+def _find_rate_by_words(phase: Phase) -> float | None:
     """The same from the words of the rules, where the model's layers are not known."""
     trains = True
     for rule in phase.layers:
@@ -185,16 +185,16 @@ def _reaches_some(chosen: Selections) -> bool:
     )
 
 
-def _steps(phase: Phase, train: int | None) -> int | None:
+def _count_steps(phase: Phase, train: int | None) -> int | None:
     if phase.steps is not None:
         return phase.steps
     assert phase.epochs is not None
     return None if train is None else phase.epochs * math.ceil(max(1, train) / phase.batch_size)
 
 
-def _lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
+def _check_lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
     train = sizes.get("train")
-    lengths = [_steps(phase, train) for phase in recipe.phase]
+    lengths = [_count_steps(phase, train) for phase in recipe.phase]
     steps = [length for length in lengths if length is not None]
     if len(steps) == len(lengths):
         if sum(steps) < FEW_STEPS:
@@ -232,7 +232,7 @@ def _lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
             )
 
 
-def _held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
+def _check_held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
     task = TASKS[recipe.task]
     unit = f"{task.example}s"
     proportion = next((each.label for each in task.metrics if each.is_proportion), None)
@@ -265,7 +265,7 @@ def _held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
         )
 
 
-def _noise(recipe: Recipe) -> Iterator[Caution]:
+def _check_noise(recipe: Recipe) -> Iterator[Caution]:
     augment = recipe.augment
     shares = {"model.dropout": recipe.model.dropout, "model.label_smoothing": recipe.model.label_smoothing}
     if augment is not None:

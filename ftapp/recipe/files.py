@@ -16,9 +16,9 @@ from ftapp.common.errors import Problem, RecipeError, quote, suggest_nearest
 from ftapp.common.resources import bundled
 from ftapp.common.safe_files import read_bytes
 from ftapp.recipe import presets, sources
-from ftapp.recipe.overrides import NAMED, merge, parse_override, without
+from ftapp.recipe.overrides import NAMED, merge, parse_override, remove_overridden
 from ftapp.recipe.schema import Finding, Recipe
-from ftapp.recipe.validation import unknown_keys, validate
+from ftapp.recipe.validation import find_unknown_keys, validate
 
 _OF_ARMS = ("arm", "finding")
 _OF_SOURCE = {"classes", "splits"}  # keys of the data that are true of one source alone
@@ -69,7 +69,7 @@ def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
     message = find_name_problem(file)
     if file.is_file() and message is not None and file.suffix == ".toml":
         message = (
-            None if replace else f"{message}; --force replaces it, or choose another name, such as '{_free(file)}'"
+            None if replace else f"{message}; --force replaces it, or choose another name, such as '{_find_free(file)}'"
         )
     if message is None:
         try:
@@ -82,7 +82,7 @@ def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
         raise RecipeError([Problem("", "", message)])
 
 
-def _free(file: Path) -> Path:
+def _find_free(file: Path) -> Path:
     """Return the path of a new file, by a number behind the name."""
     return next(path for n in range(2, 10**6) if not (path := file.with_stem(f"{file.stem}-{n}")).exists())
 
@@ -128,7 +128,7 @@ def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) 
     return load_experiment(path, profile, overrides).base
 
 
-def tables(
+def read_tables(
     path: Path, profile: str | None = None, overrides: Sequence[str] = (), arm: str | None = None
 ) -> dict[str, Any]:
     """Read the raw tables of a recipe file, with a profile and overrides as far as they apply, unchecked.
@@ -144,15 +144,15 @@ def tables(
     """
     problems: list[Problem] = []
     stages = _build_stages(path, profile, overrides, problems)
-    change = _arms(stages, problems).get(arm or "", {})
+    change = _collect_arms(stages, problems).get(arm or "", {})
     found = _add_stages(stages, [("", change)], problems)[-1][1]
     return {key: value for key, value in found.items() if key not in _OF_ARMS}
 
 
-def arm_names(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> list[str]:
-    """Return the names of a recipe's arms, as far as they have any; raises as `tables` does."""
+def list_arms(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> list[str]:
+    """Return the names of a recipe's arms, as far as they have any; raises as `read_tables` does."""
     problems: list[Problem] = []
-    return list(_arms(_build_stages(path, profile, overrides, problems), problems))
+    return list(_collect_arms(_build_stages(path, profile, overrides, problems), problems))
 
 
 def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> RecipeWithArms:
@@ -165,7 +165,7 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
     """
     problems: list[Problem] = []
     stages = _build_stages(path, profile, overrides, problems)
-    arms = _arms(stages, problems)
+    arms = _collect_arms(stages, problems)
     stages = [(place, {key: value for key, value in each.items() if key != "arm"}) for place, each in stages]
     base = _check(stages, problems)
     resolved = {
@@ -206,27 +206,27 @@ def _build_stages(
             problems.append(Problem("--set", "", str(error)))
             continue
         parsed.append((f"--set {override if len(override) <= _LONGEST else f'{override[:_LONGEST]}…'}", change))
-    named_keys = {key for _, change in parsed for key in _data(change)}
+    named_keys = {key for _, change in parsed for key in _get_data(change)}
     for place, change in parsed:
-        if wrong := [Problem(place, *found) for found in unknown_keys(change, stages[-1][1])]:
+        if wrong := [Problem(place, *found) for found in find_unknown_keys(change, stages[-1][1])]:
             problems += wrong
             continue
         # What the recipe says of its own source is not true of one of another kind, such as a user's own file.
-        if _scheme(_data(change)) not in (None, _scheme(_data(stages[-1][1]))):
-            change = {**change, "data": {**_data(change), **dict.fromkeys(_OF_SOURCE - named_keys)}}
+        if _get_scheme(_get_data(change)) not in (None, _get_scheme(_get_data(stages[-1][1]))):
+            change = {**change, "data": {**_get_data(change), **dict.fromkeys(_OF_SOURCE - named_keys)}}
         stages = _add_stages(stages, [(place, change)], problems)
         if "arm" not in change:
-            stages[-1] = (stages[-1][0], _over_arms(stages[-1][1], change))
+            stages[-1] = (stages[-1][0], _apply_over_arms(stages[-1][1], change))
     return stages
 
 
-def _data(tables: Mapping[str, Any]) -> Mapping[str, Any]:
+def _get_data(tables: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the tables of a recipe, or of a change, say of the data."""
     data = tables.get("data")
     return data if isinstance(data, Mapping) else {}
 
 
-def _scheme(data: Mapping[str, Any]) -> str | None:
+def _get_scheme(data: Mapping[str, Any]) -> str | None:
     """The kind of source in a table of data, such as "csv"; None where it has no source."""
     source = data.get("source")
     return source.partition(":")[0] if isinstance(source, str) else None
@@ -244,13 +244,13 @@ def _anchor(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return found
 
 
-def _over_arms(tables: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+def _apply_over_arms(tables: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """The tables once arms no longer override what a change of the whole recipe says."""
     arms = tables.get("arm")
     if not isinstance(arms, list):
         return dict(tables)
     change = {key: value for key, value in change.items() if key != "name"}
-    return {**tables, "arm": [without(arm, change) if isinstance(arm, dict) else arm for arm in arms]}
+    return {**tables, "arm": [remove_overridden(arm, change) if isinstance(arm, dict) else arm for arm in arms]}
 
 
 def _add_stages(
@@ -268,7 +268,7 @@ def _add_stages(
     return result
 
 
-def _arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> dict[str, dict[str, Any]]:
+def _collect_arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> dict[str, dict[str, Any]]:
     """What each arm overrides, by its name. Adds what is wrong with the list of arms to `problems`."""
     place, tables = stages[0][0], stages[-1][1].get("arm", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
@@ -299,7 +299,7 @@ def parse(text: str) -> Recipe:
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecipeError([_not_toml("", error)]) from error
+        raise RecipeError([_make_toml_problem("", error)]) from error
     _check_depth(raw, "")
     problems: list[Problem] = []
     recipe = _check([("", raw)], problems)
@@ -308,7 +308,7 @@ def parse(text: str) -> Recipe:
     return recipe
 
 
-def profiles(path: Path) -> list[str]:
+def list_profiles(path: Path) -> list[str]:
     """Return the names of the profiles in a recipe file.
 
     Raises:
@@ -317,7 +317,7 @@ def profiles(path: Path) -> list[str]:
     return list(read(path).get("profile", {}))
 
 
-def hubless_profiles(path: Path) -> list[str]:
+def list_hubless_profiles(path: Path) -> list[str]:
     """Return the profiles of a recipe file whose preset and data come from no hub."""
 
     def is_hubless(name: str) -> bool:
@@ -325,9 +325,9 @@ def hubless_profiles(path: Path) -> list[str]:
             loaded = load(path, name)
         except RecipeError:
             return False
-        return not presets.on_hub(loaded.model.preset) and not sources.on_hub(loaded.data.source)
+        return not presets.is_on_hub(loaded.model.preset) and not sources.is_on_hub(loaded.data.source)
 
-    return [name for name in profiles(path) if is_hubless(name)]
+    return [name for name in list_profiles(path) if is_hubless(name)]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -345,7 +345,7 @@ def read(path: Path) -> dict[str, Any]:
             [Problem(str(path), "", f"byte {error.start} is not UTF-8; a recipe is UTF-8 text")]
         ) from error
     except (ValueError, RecursionError) as error:
-        raise RecipeError([_not_toml(str(path), error)]) from error
+        raise RecipeError([_make_toml_problem(str(path), error)]) from error
     _check_depth(raw, str(path))
     named = raw.get("profile", {})
     wrong = [each for each in (named.values() if isinstance(named, dict) else [named]) if not isinstance(each, dict)]
@@ -370,7 +370,7 @@ def _check_depth(raw: dict[str, Any], place: str) -> None:
     raise RecipeError([Problem(place, "", f"its tables are nested too deeply; a recipe has at most {_DEEPEST} levels")])
 
 
-def _not_toml(place: str, error: Exception) -> Problem:
+def _make_toml_problem(place: str, error: Exception) -> Problem:
     return Problem(place, "", f"this is not TOML: {str(error)[0].lower()}{str(error)[1:]}")
 
 

@@ -52,7 +52,7 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def role(name: str, *, strict: bool = False) -> Role | Literal["unlabelled"] | None:
+def find_role(name: str, *, strict: bool = False) -> Role | Literal["unlabelled"] | None:
     """Find the role of a folder or file by its name, case and numbers aside: "01_train" and "Train-Images" train.
 
     Args:
@@ -84,18 +84,18 @@ def find(root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | No
         return _apply_choice(root, chosen)
     holder = _unwrap(root)
     inner = local_files.list_folders(holder)
-    classes = {folder: _names(_unwrap(folder)) for folder in inner}
-    hollow = _hollow(root, holder)
+    classes = {folder: _list_names(_unwrap(folder)) for folder in inner}
+    hollow = _find_hollow(root, holder)
     if any(classes.values()):
         hollow += [folder for folder in inner if not _holds_data(folder)]
         inner = [folder for folder in inner if folder not in hollow]
-    notes = [f"{_list(hollow)} left out: no images in there"] if hollow else []
+    notes = [f"{_join(hollow)} left out: no images in there"] if hollow else []
     if not _looks_divided(inner, classes):
-        roles = {folder: role(folder.name, strict=True) for folder in inner}
+        roles = {folder: find_role(folder.name, strict=True) for folder in inner}
         if len(inner) > 1 and (all(roles.values()) or {"train"} < {each for each in roles.values() if each}):
             like = [folder for folder, each in roles.items() if each]
             raise LayoutError(
-                f"{_list(like)} are called like splits, and hold no class folders in common; a split has a folder "
+                f"{_join(like)} are called like splits, and hold no class folders in common; a split has a folder "
                 "for each class; if they are the classes themselves, --set data.splits=none"
             )
         if holder != root:
@@ -122,7 +122,7 @@ def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
     named = {Path(os.path.normpath(name)).parts[0] for given in chosen.values() for name in given}
     rest = [name for name in names if name not in named]
     return Layout(
-        holder, parts, (_describe(root, parts), *([f"{_list(rest)} left out: not in data.splits"] if rest else ()))
+        holder, parts, (_describe(root, parts), *([f"{_join(rest)} left out: not in data.splits"] if rest else ()))
     )
 
 
@@ -130,66 +130,66 @@ def _divide(
     root: Path, holder: Path, inner: Sequence[Path], classes: Mapping[Path, set[str]], notes: Sequence[str]
 ) -> Layout:
     """The layout of folders that are all splits by name, of which at least one trains."""
-    known = set().union(*(classes[folder] for folder in inner if role(folder.name) == "train"))
+    known = set().union(*(classes[folder] for folder in inner if find_role(folder.name) == "train"))
     parts: dict[Path, Role] = {}
     unlabelled = []
     for folder in inner:
-        split = role(folder.name)
+        split = find_role(folder.name)
         if split is None or split == "unlabelled" or len(classes[folder] - known) == len(classes[folder]) < 2:
             unlabelled.append(folder)
-        elif _common(classes[folder], known):
+        elif _find_common(classes[folder], known):
             parts[_unwrap(folder)] = split
         else:
             raise LayoutError(
                 f"'{folder.name}' and the training split share no class: {_quote(classes[folder])} against "
                 f"{_quote(known)}; each split has a folder for each class"
             )
-    left = [f"{_list(unlabelled)} left out: images without labels"] if unlabelled else []
+    left = [f"{_join(unlabelled)} left out: images without labels"] if unlabelled else []
     return Layout(holder, parts, (_describe(root, parts), *left, *notes))
 
 
 def _looks_divided(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> bool:
     """Whether folders beside each other hold the same sub-folders, or one that trains by its name holds several."""
     for one, other in itertools.combinations(inner, 2):
-        named = role(one.name) is not None and role(other.name) is not None
-        if len(_common(classes[one], classes[other])) >= (1 if named else 2):
+        named = find_role(one.name) is not None and find_role(other.name) is not None
+        if len(_find_common(classes[one], classes[other])) >= (1 if named else 2):
             return True
-    return any(role(folder.name) == "train" and len(classes[folder]) > 1 for folder in inner)
+    return any(find_role(folder.name) == "train" and len(classes[folder]) > 1 for folder in inner)
 
 
 def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> None:
     """Raise LayoutError unless the names of all folders say which splits they are, one of them training."""
     divided = [folder for folder in inner if classes[folder]]
     names = set().union(*(classes[folder] for folder in divided))
-    nameless = [folder for folder in inner if role(folder.name) is None]
+    nameless = [folder for folder in inner if find_role(folder.name) is None]
     if nameless and not all(map(_holds_pictures, divided)):
         raise LayoutError(
-            f"{_list(inner)} hold other files than images, by their names; a folder of images has a folder for each "
+            f"{_join(inner)} hold other files than images, by their names; a folder of images has a folder for each "
             "class, or splits that hold these: name that folder"
         )
-    if nameless and all(role(name, strict=True) for name in names):
-        if all(_names(folder / name) for folder in divided for name in classes[folder]):
+    if nameless and all(find_role(name, strict=True) for name in names):
+        if all(_list_names(folder / name) for folder in divided for name in classes[folder]):
             raise LayoutError(
-                f"{_list(divided)} each hold splits of their own ({_quote(names)}); a source is one of them: "
+                f"{_join(divided)} each hold splits of their own ({_quote(names)}); a source is one of them: "
                 f"name it, as in folder:{divided[0]}"
             )
         raise LayoutError(
-            f"{_list(divided)} each hold the folders {_quote(names)}; splits are the outer folders and classes the "
+            f"{_join(divided)} each hold the folders {_quote(names)}; splits are the outer folders and classes the "
             f"inner ones: move them, as in {sorted(names)[-1]}/{divided[0].name}; or --set data.splits=none takes all "
             "images of a class together"
         )
     if nameless:
-        known = {role(folder.name): folder.name for folder in inner if role(folder.name) in ("train", "test")}
+        known = {find_role(folder.name): folder.name for folder in inner if find_role(folder.name) in ("train", "test")}
         train = known.get("train", divided[0].name)
         test = known.get("test") or next(folder.name for folder in [*nameless, *inner] if folder.name != train)
         example = f"--set 'data.splits={{train = {json.dumps(train)}, test = {json.dumps(test)}}}'"
         raise LayoutError(
-            f"{_list(inner)} can be read as splits with the classes {_quote(names)}, or as classes themselves, and "
+            f"{_join(inner)} can be read as splits with the classes {_quote(names)}, or as classes themselves, and "
             f"'{nameless[0].name}' does not say which; for splits, {example}; for classes, --set data.splits=none"
         )
-    if not any(role(folder.name) == "train" and classes[folder] for folder in inner):
+    if not any(find_role(folder.name) == "train" and classes[folder] for folder in inner):
         raise LayoutError(
-            f"{_list(inner)} look like splits by their names, and none of them trains with a folder for each class; "
+            f"{_join(inner)} look like splits by their names, and none of them trains with a folder for each class; "
             f"name one, as in --set data.splits.train={json.dumps(inner[0].name)}, or --set data.splits=none if they "
             "are classes"
         )
@@ -217,18 +217,18 @@ def _unwrap(folder: Path) -> Path:
     return folder
 
 
-def _hollow(root: Path, holder: Path) -> list[Path]:
+def _find_hollow(root: Path, holder: Path) -> list[Path]:
     """The folders beside the wrappers between two folders, which hold no images."""
     chain = [holder, *holder.parents]
     wrappers = chain[: chain.index(root)]
     return [each for wrapper in wrappers for each in local_files.list_folders(wrapper.parent) if each != wrapper]
 
 
-def _names(folder: Path) -> set[str]:
+def _list_names(folder: Path) -> set[str]:
     return {each.name for each in local_files.list_folders(folder)}
 
 
-def _common(one: Iterable[str], other: Iterable[str]) -> set[str]:
+def _find_common(one: Iterable[str], other: Iterable[str]) -> set[str]:
     return {name.casefold() for name in one} & {name.casefold() for name in other}
 
 
@@ -250,11 +250,11 @@ def _holds_pictures(split: Path) -> bool:
     return 2 * sum(found) >= len(found)
 
 
-def _list(folders: Sequence[Path | str]) -> str:
+def _join(folders: Sequence[Path | str]) -> str:
     names = [f"'{Path(folder).name}'" for folder in folders]
     more = f" and {len(names) - 4} more" if len(names) > 5 else ""
     return " and ".join(names) if len(names) == 2 else ", ".join(names[:4] if more else names) + more
 
 
 def _quote(names: Iterable[str]) -> str:
-    return _list(sorted(names))
+    return _join(sorted(names))

@@ -103,11 +103,11 @@ class Selections(str):
         if type(text) is cls:
             return text
         parsed = super().__new__(cls, text)
-        parsed.selections = _parse(cls._without_verb(parsed), parsed)
+        parsed.selections = _parse(cls._remove_verb(parsed), parsed)
         return parsed
 
     @classmethod
-    def _without_verb(cls, text: str) -> str:
+    def _remove_verb(cls, text: str) -> str:
         return text
 
     def matches(self, layer: WeightedLayer) -> bool:
@@ -123,7 +123,7 @@ class Rule(Selections):
         return text if type(text) is cls else super().__new__(cls, text.strip())
 
     @classmethod
-    def _without_verb(cls, text: str) -> str:
+    def _remove_verb(cls, text: str) -> str:
         verb, _, rest = text.partition(" ")
         if verb not in ("freeze", "train"):
             raise ValueError(

@@ -36,19 +36,19 @@ class Metric:
         """The label as a title begins with it."""
         return self.label[:1].upper() + self.label[1:]
 
-    def cell(self, value: float) -> str:
+    def format_cell(self, value: float) -> str:
         """A value for a cell of a table, in at most seven characters."""
         return f"{value:.1%}" if self.is_proportion else formatting.format_number(value)
 
-    def text(self, value: float) -> str:
+    def format_text(self, value: float) -> str:
         """A value in a sentence or a report, with the digits that tell results apart."""
-        return f"{value:.2%}" if self.is_proportion else self.plain(value)
+        return f"{value:.2%}" if self.is_proportion else self.format_plain(value)
 
-    def plain(self, value: float) -> str:
+    def format_plain(self, value: float) -> str:
         """A value as a bare number, as logs have it: 0.9312, and 1.2e-05 where four decimals would not show it."""
         return f"{value:.4g}" if value and not 1e-3 <= abs(value) < 1e7 else f"{value:.4f}"
 
-    def best(self, values: Iterable[float]) -> float:
+    def choose_best(self, values: Iterable[float]) -> float:
         """The best of some values."""
         return min(values) if self.is_lower_better else max(values)
 
@@ -64,7 +64,7 @@ KNOWN = {each.name: each for each in (LOSS, ACCURACY)}
 """The table, by name."""
 
 
-def metric(name: str) -> Metric:
+def get_metric(name: str) -> Metric:
     """The metric of a name.
 
     Args:
@@ -76,7 +76,7 @@ def metric(name: str) -> Metric:
     return Metric(name, label, is_lower_better=name.endswith(_LOWER))
 
 
-def in_order(names: Iterable[str]) -> list[str]:
+def sort_names(names: Iterable[str]) -> list[str]:
     """Names of metrics without repetition: those of the table first, in its order, then the others as they came."""
     found = dict.fromkeys(names)
     return [*(name for name in KNOWN if name in found), *(name for name in found if name not in KNOWN)]

@@ -18,7 +18,7 @@ NAMED = {
 }
 
 
-def table_names(tables: Any) -> list[str]:
+def list_names(tables: Any) -> list[str]:
     """Return the names of a raw recipe's phases or arms; their numbers where they have none."""
     if not isinstance(tables, list):
         return []
@@ -51,7 +51,7 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> list[Any]:
-    result, names = list(tables), table_names(tables)
+    result, names = list(tables), list_names(tables)
     for name, change in changes.items():
         if name not in names:
             raise ValueError(f"there is no {kind} '{name}'; {suggest_nearest(name, names)}")
@@ -64,15 +64,15 @@ def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> lis
     return result
 
 
-def without(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+def remove_overridden(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a change that another change leaves in force; in a list of phases, the other one applies."""
     left: dict[str, Any] = {}
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(other.get(key), Mapping):
-            if inner := without(value, other[key]):
+            if inner := remove_overridden(value, other[key]):
                 left[key] = inner
         elif key in NAMED and isinstance(value, list) and isinstance(other.get(key), Mapping):
-            names = table_names(value)
+            names = list_names(value)
             left[key] = _merge_list(key, value, {name: each for name, each in other[key].items() if name in names})
         elif key not in other and not (key in _LENGTHS and _LENGTHS & set(other)):
             left[key] = value
@@ -84,7 +84,7 @@ def split_key(key: str) -> list[str]:
     return [part.strip('"') for part in re.split(r"""\.(?=(?:[^"]*"[^"]*")*[^"]*$)""", key)]
 
 
-def of_arm(arm: str | None) -> str:
+def make_arm_prefix(arm: str | None) -> str:
     """Return the prefix of an arm's own overrides; "" for the recipe, whose overrides apply to all arms."""
     return "" if arm is None else f'arm."{arm}".' if "." in arm else f"arm.{arm}."
 

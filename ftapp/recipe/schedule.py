@@ -7,7 +7,7 @@ import math
 from ftapp.recipe import Phase
 
 
-def rate_at(phase: Phase, step: int, steps: int) -> float:
+def compute_rate(phase: Phase, step: int, steps: int) -> float:
     """The base learning rate of step `step` (from 0) of a phase of `steps` steps; layers' rates are relative to it.
 
     It rises linearly from one share to the whole of `phase.base_rate` in the warm-up, and then stays (constant), falls

@@ -336,7 +336,7 @@ def suits(task: str, key: str) -> bool:
     Returns:
         Whether the key has an effect with the task.
     """
-    return task not in TASKS or key not in TASKS[task].foreign_keys()
+    return task not in TASKS or key not in TASKS[task].foreign_keys
 
 
 class Recipe(Section):
@@ -373,7 +373,7 @@ class Recipe(Section):
     def to_tables(self) -> dict[str, Any]:
         """Return the recipe as tables of TOML, defaults included."""
         tables = self.model_dump(exclude_none=True)
-        for section, _, key in (key.partition(".") for key in TASKS[self.task].foreign_keys()):
+        for section, _, key in (key.partition(".") for key in TASKS[self.task].foreign_keys):
             tables.get(section, {}).pop(key, None)
         if not self.finding:
             del tables["finding"]

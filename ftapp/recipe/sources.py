@@ -69,7 +69,7 @@ def parse(uri: str) -> Source:
         return Source(_SUFFIXES[suffix], "", artifact, dict(parse_qsl(query)))
     scheme, colon, name = uri.partition(":")
     if not colon or scheme not in _LOCAL | _NAMED:
-        guess = _scheme_of(Path(uri))
+        guess = _guess_scheme(Path(uri))
         choices = [*(f"{choice}:" for choice in [*_LOCAL, *_NAMED]), "pypi://"]
         hint = f"did you mean '{guess}:{uri}'?" if guess else suggest_nearest(f"{scheme}:", choices)
         raise ValueError(f"'{uri}' has no scheme that is known; a source is SCHEME:NAME; {hint}")
@@ -115,14 +115,16 @@ def _resolve(uri: str) -> str:
             raise ValueError(f"nothing matches '{source.name}'; a pattern of texts matches at least one file")
         return absolute
     if not path.exists():
-        hint = _nearest_file(source.scheme, path)
+        hint = _suggest_file(source.scheme, path)
         what = "folder" if source.scheme == "folder" else "file"
-        raise ValueError(f"there is no {what} '{path}'; {_elsewhere(source.scheme, path) or hint}")
+        raise ValueError(f"there is no {what} '{path}'; {_suggest_elsewhere(source.scheme, path) or hint}")
     kind = name_other_kind(path) or "a file"
     if source.scheme == "folder" and kind != "a folder":
-        raise ValueError(f"'{path}' is {kind}, and images are in a folder; {_hint(path, 'unpack an archive first')}")
+        raise ValueError(
+            f"'{path}' is {kind}, and images are in a folder; {_suggest_source(path, 'unpack an archive first')}"
+        )
     if kind not in ("a file", "a folder") or (kind == "a folder" and source.scheme in ("csv", "jsonl")):
-        raise ValueError(f"'{path}' is {kind}, and {source.scheme}: is followed by a file; {_hint(path)}")
+        raise ValueError(f"'{path}' is {kind}, and {source.scheme}: is followed by a file; {_suggest_source(path)}")
     return absolute
 
 
@@ -132,7 +134,7 @@ def guess(text: str) -> str | None:
     if text.startswith("pypi://") or (colon and scheme in _LOCAL | _NAMED):
         return text
     with suppress(OSError):  # a name too long for a file
-        if Path(text).exists() and (likely := _scheme_of(Path(text))):
+        if Path(text).exists() and (likely := _guess_scheme(Path(text))):
             return f"{likely}:{text}"
     return None
 
@@ -145,17 +147,17 @@ def anchor(uri: str, folder: Path) -> str:
     return f"{scheme}:{folder}/{name}"
 
 
-def _nearest_file(scheme: str, path: Path) -> str:
+def _suggest_file(scheme: str, path: Path) -> str:
     """A clause that names the files beside a missing one, those that the scheme reads where there are any."""
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist either"
     beside = [each for each in path.parent.iterdir() if not each.name.startswith(".")]
     kinds = ("text", "folder") if scheme == "text" else (scheme,)
-    names = sorted(each.name for each in beside if _scheme_of(each) in kinds) or sorted(each.name for each in beside)
+    names = sorted(each.name for each in beside if _guess_scheme(each) in kinds) or sorted(each.name for each in beside)
     return suggest_nearest(path.name, names) if names else f"the folder {path.parent} has no other files"
 
 
-def _elsewhere(scheme: str, path: Path) -> str | None:
+def _suggest_elsewhere(scheme: str, path: Path) -> str | None:
     """A hint at the current folder, where it has what a recipe's own folder has not."""
     for count in range(1, min(len(path.parts), 5)):
         found = Path(*path.parts[-count:])
@@ -165,18 +167,18 @@ def _elsewhere(scheme: str, path: Path) -> str | None:
     return None
 
 
-def _hint(path: Path, otherwise: str = "name a file") -> str:
+def _suggest_source(path: Path, otherwise: str = "name a file") -> str:
     """The source that a path is, by its name and what it holds, as an override; else what to do."""
     if path.is_dir():
-        inside = sorted(each for each in path.iterdir() if each.is_file() and _scheme_of(each))
+        inside = sorted(each for each in path.iterdir() if each.is_file() and _guess_scheme(each))
         path = inside[0] if inside else path
-        scheme = _scheme_of(path) if inside else "folder" if any(each.is_dir() for each in path.iterdir()) else None
+        scheme = _guess_scheme(path) if inside else "folder" if any(each.is_dir() for each in path.iterdir()) else None
     else:
-        scheme = _scheme_of(path) if path.is_file() else None
+        scheme = _guess_scheme(path) if path.is_file() else None
     return f"--set {shlex.quote(f'data.source={scheme}:{path}')}" if scheme else otherwise
 
 
-def _scheme_of(path: Path) -> str | None:
+def _guess_scheme(path: Path) -> str | None:
     """The scheme for a path: by its suffix, or for a folder."""
     suffix = path.with_suffix("").suffix if path.suffix in (".gz", ".bz2", ".xz", ".zip") else path.suffix
     if path.is_dir():
@@ -184,12 +186,12 @@ def _scheme_of(path: Path) -> str | None:
     return (_SUFFIXES | {".tsv": "csv", ".json": "jsonl"}).get(suffix.lower())
 
 
-def on_hub(uri: str) -> bool:
+def is_on_hub(uri: str) -> bool:
     """Whether a source is downloaded from a host other than a package index."""
     return uri.startswith(("tfds:", "gutenberg:"))
 
 
-def conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:
+def find_conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:
     """Yield the reasons why a source does not fit a task, as (key, message)."""
     kind = parse(uri).kind
     if kind not in TASKS[task].sources:

@@ -64,6 +64,7 @@ class Task:
         """The key of [model] that says how large an input is."""
         return "image_size" if self.inputs == "images" else "sequence_length"
 
+    @property
     def foreign_keys(self) -> tuple[str, ...]:
         """The keys of a recipe that mean nothing to this task, such as "model.pooling"."""
         model = [key for kind, keys in _OF_INPUTS.items() if kind != self.inputs for key in keys]
@@ -134,6 +135,6 @@ TASKS: Mapping[str, Task] = {
 """The tasks by the name that a recipe gives, which `TaskName` lists for the recipe's schema."""
 
 
-def title_of(name: str) -> str:
+def get_title(name: str) -> str:
     """What lists of tasks call a task; the name itself of one that is not known."""
     return TASKS[name].title if name in TASKS else name

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ftapp.common.errors import quote, shorten, suggest_nearest
 from ftapp.recipe import presets, sources
-from ftapp.recipe.overrides import NAMED, merge, table_names
+from ftapp.recipe.overrides import NAMED, list_names, merge
 from ftapp.recipe.schema import Phase, Recipe, Section, say_too_long
 from ftapp.recipe.tasks import TASKS
 from ftapp.recipe.value_types import MARKS
@@ -25,11 +25,11 @@ def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
-        return None, list(dict.fromkeys(_explain(item, table_names(raw.get("phase"))) for item in error.errors()))
-    return recipe, list(_conflicts(recipe))
+        return None, list(dict.fromkeys(_explain(item, list_names(raw.get("phase"))) for item in error.errors()))
+    return recipe, list(_find_conflicts(recipe))
 
 
-def unknown_keys(
+def find_unknown_keys(
     changes: Mapping[str, Any], tables: Any, section: type[Section] = Recipe, place: str = ""
 ) -> Iterator[tuple[str, str]]:
     """The keys of a change that no recipe has, whatever their values, each with what is wrong.
@@ -41,26 +41,26 @@ def unknown_keys(
     for key, value in changes.items():
         path, old = f"{place}{key}", tables.get(key)
         if key in NAMED and not place and isinstance(value, Mapping):
-            named = dict(zip(table_names(old), old, strict=True)) if isinstance(old, list) else {}
+            named = dict(zip(list_names(old), old, strict=True)) if isinstance(old, list) else {}
             for name, change in value.items():
                 if name not in named:
                     yield path, f"there is no {key} '{name}'; {suggest_nearest(name, named)}"
                 elif isinstance(change, Mapping) and key == "phase":
-                    yield from unknown_keys(change, named[name], Phase, f"{path}.{name}.")
+                    yield from find_unknown_keys(change, named[name], Phase, f"{path}.{name}.")
                 elif isinstance(change, Mapping):
                     kept = {part: each for part, each in change.items() if part != "name"}
                     arm = {part: each for part, each in tables.items() if part != "arm"}
                     with suppress(ValueError):  # what is wrong with the arm itself is told where arms are checked
                         arm = merge(arm, named[name] if isinstance(named[name], Mapping) else {})
-                    yield from ((f"{path}.{name}.{found}", why) for found, why in unknown_keys(kept, arm))
+                    yield from ((f"{path}.{name}.{found}", why) for found, why in find_unknown_keys(kept, arm))
         elif key == "profile" and not place:
             yield path, "--set changes no profile; --profile NAME chooses one"
         elif key not in section.model_fields and not (key == "arm" and not place):
             yield path, f"unknown key; {suggest_nearest(key, section.model_fields)}"
         elif isinstance(value, Mapping):
-            inner = next(_sections(section.model_fields[key].annotation), None)
+            inner = next(_find_sections(section.model_fields[key].annotation), None)
             if inner is not None:
-                yield from unknown_keys(value, old, inner, f"{path}.")
+                yield from find_unknown_keys(value, old, inner, f"{path}.")
                 continue
             known = old if isinstance(old, Mapping) else {}
             gone = [part for part, each in value.items() if each is None and part not in known]
@@ -113,32 +113,32 @@ def _walk(location: Sequence[str | int]) -> tuple[list[str], list[str]]:
         if isinstance(part, str) and section is not None:
             fields = list(section.model_fields)
             field = section.model_fields.get(part)
-            section = next(_sections(field.annotation), None) if field else None
+            section = next(_find_sections(field.annotation), None) if field else None
         path.append(str(part))
     return path, fields
 
 
-def _sections(annotation: Any) -> Iterator[type[Section]]:
+def _find_sections(annotation: Any) -> Iterator[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield annotation
     for argument in get_args(annotation):
-        yield from _sections(argument)
+        yield from _find_sections(argument)
 
 
-def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Keys that are valid alone and not together."""
     task, model = TASKS[recipe.task], recipe.model
     needed = task.size_key
     if getattr(model, needed) is None:
         yield f"model.{needed}", f"this key is required for {recipe.task} and is missing"
-    for name in task.foreign_keys():
+    for name in task.foreign_keys:
         section, _, key = name.partition(".")
         table = getattr(recipe, section)
         if section == "augment" and not task.augmentations:
             table = None  # which is refused whole
         if table is not None and key in table.model_fields_set:
             yield name, f"this key does not go with task = '{recipe.task}'"
-    longest = presets.max_sequence_length(model.preset)
+    longest = presets.read_max_sequence_length(model.preset)
     if longest is not None and model.sequence_length is not None and model.sequence_length > longest:
         yield "model.sequence_length", say_too_long(model.sequence_length, longest)
     if recipe.augment is not None and not task.augmentations:
@@ -163,4 +163,4 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     kinds = ("folder:", "text:") if recipe.data.splits == "none" else ("folder:",)
     if recipe.data.splits is not None and not recipe.data.source.startswith(kinds):
         yield "data.splits", f"the source is '{recipe.data.source}', and this key goes with {' and '.join(kinds)} alone"
-    yield from sources.conflicts(recipe.task, recipe.data.source)
+    yield from sources.find_conflicts(recipe.task, recipe.data.source)

@@ -130,7 +130,7 @@ def _find_rate_form(value: Any) -> str | None:
     return _TABLE if isinstance(value, dict) else _NUMBER if isinstance(value, int | float) else None
 
 
-def _parsed_by(parse: Callable[[str], Any]) -> GetPydanticSchema:
+def _parse_by(parse: Callable[[str], Any]) -> GetPydanticSchema:
     """Have the schema read a string, keep what `parse` makes of it, and write a string again."""
 
     def schema(source: Any, handler: Callable[[Any], core_schema.CoreSchema]) -> core_schema.CoreSchema:
@@ -140,8 +140,8 @@ def _parsed_by(parse: Callable[[str], Any]) -> GetPydanticSchema:
     return GetPydanticSchema(schema)
 
 
-ParsedRule = Annotated[Rule, _parsed_by(Rule)]
-ParsedSelections = Annotated[Selections, _parsed_by(Selections)]
+ParsedRule = Annotated[Rule, _parse_by(Rule)]
+ParsedSelections = Annotated[Selections, _parse_by(Selections)]
 Rate = Annotated[float, Field(ge=LEAST_RATE, le=MOST_RATE)]
 ALL = Selections("all")
 Rates = Annotated[dict[ParsedSelections, Rate], Field(min_length=1)]

@@ -12,7 +12,7 @@ from ftapp.analysis.records import Record
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import format_class_counts
 from ftapp.recipe import TASKS
-from ftapp.recipe.metrics import metric
+from ftapp.recipe.metrics import get_metric
 from ftapp.report import pieces
 from ftapp.report.card_header import make_header
 from ftapp.report.markdown import escape_text, format_block, format_code, format_quote
@@ -63,7 +63,8 @@ def write_card_text(one: Record) -> str:
         lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")
         lines.append("")
         lines += [
-            f"- {escape_text(metric(name).title)}: {metric(name).text(value)}" for name, value in result.values.items()
+            f"- {escape_text(get_metric(name).title)}: {get_metric(name).format_text(value)}"
+            for name, value in result.values.items()
         ]
         if best := class_results.find_constant_answer(history):
             lines.append(f"- Accuracy of a constant answer, always '{best.name}': {best.accuracy:.2%}")

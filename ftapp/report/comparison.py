@@ -18,7 +18,7 @@ from ftapp.analysis.statistics import Interval, measure_windowed_variance
 from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import make_one_line
-from ftapp.recipe.metrics import in_order, metric
+from ftapp.recipe.metrics import get_metric, sort_names
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
 
@@ -139,8 +139,8 @@ def draw_curves(arms: Sequence[Arm]) -> list[str]:
     legend = [(arm.name, tone) for tone, arm in enumerate(arms)]
     toned = [(each, tone) for tone, arm in enumerate(arms) for each in arm.records]
     borders = pieces.find_phase_borders(arms[0].records[0].history)
-    names = in_order(("loss", *(name for each, _ in toned for name in each.history.metrics)))
-    for what, label in ((name, metric(name).label) for name in names):
+    names = sort_names(("loss", *(name for each, _ in toned for name in each.history.metrics)))
+    for what, label in ((name, get_metric(name).label) for name in names):
         drawn = [(each, tone) for each, tone in toned if what == "loss" or what in each.history.metrics]
         raw = len(drawn) <= _RAW
         plot = svg.draw_lines(pieces.draw_training(drawn, what, raw=raw), "step", borders=borders)
@@ -216,7 +216,7 @@ def draw_forests(made: Sequence[Comparison]) -> list[str]:
     if not made:
         return []
     first = made[0].a
-    labels = [(name, metric(name).label) for name in in_order(name for each in made for name in each.metrics)]
+    labels = [(name, get_metric(name).label) for name in sort_names(name for each in made for name in each.metrics)]
     differences: list[tuple[str, str, list[Interval | None]]] = [
         ("Difference of training losses", f"loss, minus that of {first}", [each.loss for each in made]),
         *(
@@ -295,8 +295,8 @@ def list_metrics(arms: Sequence[Arm]) -> list[list[str]]:
     for key in dict.fromkeys(key for found in all_of_them for each in found for key in each):
         name, told = _FORMATS.get(key, (key, str))
         if key.startswith("test_"):
-            measured = metric(key.removeprefix("test_"))
-            name, told = f"test {measured.label}", measured.text
+            measured = get_metric(key.removeprefix("test_"))
+            name, told = f"test {measured.label}", measured.format_text
         cells = [_cell([each.get(key) for each in found], told) for found in all_of_them]
         if any(cells):
             rows.append([name, *cells])

@@ -10,8 +10,8 @@ from ftapp.analysis import compare, findings, statistics
 from ftapp.analysis.fairness import check_fairness
 from ftapp.analysis.records import Arm, read_experiment
 from ftapp.common.durable import replace_file
-from ftapp.experiments.experiment_folder import Experiment, control_of
-from ftapp.recipe.metrics import Metric, metric
+from ftapp.experiments.experiment_folder import Experiment, name_control
+from ftapp.recipe.metrics import Metric, get_metric
 from ftapp.report import comparison
 from ftapp.runs import outcome
 
@@ -67,13 +67,13 @@ def _list_warnings(arms: list[Arm]) -> list[str]:
 
 def _describe_noise(arms: list[Arm]) -> list[str]:
     """What the control says of differences that mean nothing, in a sentence; nothing where there is none."""
-    control = next((arm for arm in arms if arm.name == control_of(arms[0].name)), None)
+    control = next((arm for arm in arms if arm.name == name_control(arms[0].name)), None)
     if control is None:
         return []
     found = compare.compare_arms(arms[0], control)
     told = [
         *([f"{abs(found.loss.estimate):.3g} in loss"] if found.loss else []),
-        *(_gap(metric(name), gain.estimate) for name, gain in found.metrics.items()),
+        *(_gap(get_metric(name), gain.estimate) for name, gain in found.metrics.items()),
         *([f"{abs(found.saved.estimate):.0%} in time"] if found.saved else []),
     ]
     if not told:

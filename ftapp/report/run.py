@@ -12,7 +12,7 @@ from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import format_duration, format_size
 from ftapp.common.safe_files import read_bytes
-from ftapp.recipe.metrics import ACCURACY, in_order, metric
+from ftapp.recipe.metrics import ACCURACY, get_metric, sort_names
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.runs import class_results
@@ -92,11 +92,11 @@ def _build_figures(one: Record) -> str:
     found, result = measure_run(one), one.history.result
     values: list[tuple[str, str, str]] = []
     if result:
-        for measured, value in ((metric(name), value) for name, value in result.metrics.items()):
+        for measured, value in ((get_metric(name), value) for name, value in result.metrics.items()):
             best = class_results.find_constant_answer(one.history) if measured == ACCURACY else None
             beside = f"; always '{best.name}': {best.accuracy:.1%}" if best else ""
             note = f"of {result.examples:,} held-out examples{beside}"
-            values.append((f"Test {measured.label}", measured.cell(value), note))
+            values.append((f"Test {measured.label}", measured.format_cell(value), note))
         values.append(("Test loss", f"{result.loss:.4g}", f"on {result.examples:,} held-out examples"))
     if one.history.phases:
         last = one.history.phases[-1]
@@ -118,7 +118,7 @@ def _draw_curves(one: Record) -> list[str]:
     history, borders = one.history, pieces.find_phase_borders(one.history)
     splits = pieces.split_evaluations(history)
     made = []
-    for what in in_order(("loss", *history.metrics)):
+    for what in sort_names(("loss", *history.metrics)):
         training = [
             Line("each batch", one.column("step"), one.column(what), 0, "faint"),
             Line("training, smoothed", one.column("step"), pieces.smooth(one.column(what)), 0),
@@ -130,7 +130,7 @@ def _draw_curves(one: Record) -> list[str]:
         legend = [("training", 0), *((line.name, line.tone) for line in marks)]
         made.append(
             page.build_figure(
-                metric(what).title, svg.draw_lines([*training, *marks], "step", borders=borders), legend=legend
+                get_metric(what).title, svg.draw_lines([*training, *marks], "step", borders=borders), legend=legend
             )
         )
     made += pieces.show_augmentation(one)

@@ -49,9 +49,9 @@ class HelperClient:
         if service:
             await service.close()
 
-    def output(self) -> str:
+    def read_output(self) -> str:
         """Return what the process has written to its log so far; nothing before it is started."""
-        return self._service.output() if self._service else ""
+        return self._service.read_output() if self._service else ""
 
     async def _ask(
         self, backend: Backend, answer: type[_Answer], kind: str, progress: Progress | None, **parameters: object

@@ -24,28 +24,28 @@ class InspectorClient(HelperClient):
     def __init__(self, *, offline: bool = False) -> None:
         super().__init__("ftapp.workers.inspector", offline=offline, makes_files=True)
 
-    async def structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
+    async def describe_structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
         """The layers of the model; from the cache on disk, without the process, when it was asked for before."""
         if kept := structure_cache.load(recipe):
             return kept
         return await self._ask(recipe.backend, Structure, "structure", progress, recipe=recipe.to_toml())
 
-    async def costs(
+    async def estimate_costs(
         self, recipe: Recipe, phase: int, layers: Sequence[str] | None = None, progress: Progress | None = None
     ) -> Costs:
         """What a phase, by its index, costs. layers: rules in place of those that the recipe gives it."""
         parameters = {"recipe": recipe.to_toml(), "phase": phase, "layers": layers and list(layers)}
         return await self._ask(recipe.backend, Costs, "costs", progress, **parameters)
 
-    async def timing(self, recipe: Recipe, phase: int, progress: Progress | None = None) -> Timing:
+    async def time_phase(self, recipe: Recipe, phase: int, progress: Progress | None = None) -> Timing:
         """Time real steps of a phase: three, and two forward passes. Later costs are derived from them."""
         return await self._ask(recipe.backend, Timing, "timing", progress, recipe=recipe.to_toml(), phase=phase)
 
-    async def data(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Preview:
+    async def preview_data(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Preview:
         """Splits, classes and the first training examples. Needs no Keras."""
         return await self._ask(recipe.backend, Preview, "data", progress, recipe=recipe.to_toml(), examples=examples)
 
-    async def tokens(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Tokens:
+    async def count_tokens(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Tokens:
         """Token counts of the texts that `data` shows."""
         return await self._ask(recipe.backend, Tokens, "tokens", progress, recipe=recipe.to_toml(), examples=examples)
 

@@ -36,7 +36,7 @@ class PredictorClient(HelperClient):
         parameters = {"run": self._run, "text": text, "image": image and str(image)}
         return await self._ask(self._backend, Prediction, "classify", progress, **parameters)
 
-    async def held_out(self, count: int, progress: Progress | None = None) -> tuple[HeldOut, ...]:
+    async def classify_held_out(self, count: int, progress: Progress | None = None) -> tuple[HeldOut, ...]:
         """Examples of the run's test split and the classifier's answers, mistakes first."""
         return await self._ask(self._backend, tuple[HeldOut, ...], "held-out", progress, run=self._run, count=count)
 

@@ -67,7 +67,7 @@ class Request:
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Have the next `say`, `progress` or `check` raise CancelledError."""
+        """Have the next `say`, `report_progress` or `check` raise CancelledError."""
         self._cancelled.set()
 
     def say(self, **line: Any) -> None:
@@ -75,7 +75,7 @@ class Request:
         self.check()
         self._write({"id": self._number, **line})
 
-    def progress(self, activity: str, done: int = 0, total: int | None = None) -> None:
+    def report_progress(self, activity: str, done: int = 0, total: int | None = None) -> None:
         """Tell what is going on, as `ftapp.common.downloads.Progress`. Raises CancelledError as `say` does."""
         now = time.monotonic()
         if activity != self._activity or now - self._told >= _TOLD_SECONDS or done == total:
@@ -181,7 +181,7 @@ class Last(Generic[_Value]):
                 self._value, self._key = make(), key
             return self._value
 
-    def ready(self, key: Hashable) -> _Value | None:
+    def peek(self, key: Hashable) -> _Value | None:
         """The value if it has been made; never waits."""
         return self._value if key == self._key else None
 
@@ -220,7 +220,7 @@ class Service:
         """Of the process that was started last."""
         return self._process.pid if self._process else None
 
-    def output(self) -> str:
+    def read_output(self) -> str:
         """Return what the process that was started last has written to its log."""
         try:
             with self._log.open("rb") as log:
@@ -253,7 +253,7 @@ class Service:
 
         Raises RecipeError or RunError as the handler did, CrashedError when the process ended, SupersededError.
         """
-        await self._turn(kind)
+        await self._wait_turn(kind)
         self._number += 1
         number, finished = self._number, False
         heard = self._heard[number] = asyncio.Queue()
@@ -275,7 +275,7 @@ class Service:
             del self._heard[number]
             if not finished and self.alive:
                 self._send({"id": number, "kind": "cancel"})
-            self._next(kind)
+            self._pass_turn(kind)
 
     async def close(self) -> None:
         """End the process; what is being answered raises CrashedError."""
@@ -294,7 +294,7 @@ class Service:
         if self._folder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    async def _turn(self, kind: str) -> None:
+    async def _wait_turn(self, kind: str) -> None:
         if kind not in self._busy:
             self._busy.add(kind)
             return
@@ -307,10 +307,10 @@ class Service:
             if self._waiting.get(kind) is turn:
                 del self._waiting[kind]
             elif turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._next(kind)  # it was its turn just now
+                self._pass_turn(kind)  # it was its turn just now
             raise
 
-    def _next(self, kind: str) -> None:
+    def _pass_turn(self, kind: str) -> None:
         turn = self._waiting.pop(kind, None)
         if turn and not turn.done():
             turn.set_result(None)
@@ -347,7 +347,7 @@ class Service:
                 heard.put_nowait(line)
         code = await process.wait()
         for heard in self._heard.values():
-            heard.put_nowait({"crashed": True, "error": self._last_words(code)})
+            heard.put_nowait({"crashed": True, "error": self._describe_end(code)})
 
     def _send(self, line: Line) -> None:
         assert self._process is not None
@@ -355,8 +355,8 @@ class Service:
         if not self._process.stdin.is_closing():
             self._process.stdin.write(encode_line(line))
 
-    def _last_words(self, code: int) -> str:
+    def _describe_end(self, code: int) -> str:
         """How a process ended, and the end of what it wrote to its log."""
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         message = f"the helper process {self._module} ended {how}; its log is {self._log}"
-        return "\n".join([message, *self.output().splitlines()[-_LAST_LINES:]])
+        return "\n".join([message, *self.read_output().splitlines()[-_LAST_LINES:]])

@@ -23,7 +23,7 @@ _PACKAGES = ("ftapp", "keras", "keras-hub")
 
 def load(recipe: Recipe) -> Structure | None:
     """Return the structure that is kept for a recipe's model; None when there is none."""
-    kept = cache_files.load(_file(recipe))
+    kept = cache_files.load(_find_file(recipe))
     try:
         return msgspec.json.decode(kept, type=Structure) if kept else None
     except safe_files.UNREADABLE:  # it was kept in another form, by a development version
@@ -34,44 +34,44 @@ def keep(recipe: Recipe, structure: Structure) -> None:
     """Keep a structure, unless its number of classes was assumed. A cache that cannot be written is no error."""
     if structure.classes is None and TASKS[recipe.task].labels == "classes":
         return
-    cache_files.keep(_file(recipe), msgspec.json.encode(structure))
+    cache_files.keep(_find_file(recipe), msgspec.json.encode(structure))
 
 
-def data_identity(recipe: Recipe) -> Any:
+def identify_data(recipe: Recipe) -> Any:
     """What tells one state of a recipe's data from another: its keys, and of local files sizes and times."""
     source = sources.parse(recipe.data.source)
     stats: list[Any] = []
     if source.name and source.scheme in ("csv", "jsonl", "text", "folder"):
         path = Path(source.name).expanduser()
-        for each in (path, *_folders(path, recipe.data.split_folders)):
+        for each in (path, *_list_folders(path, recipe.data.split_folders)):
             with suppress(OSError):
                 stat = each.stat()
                 stats.append((str(each), stat.st_size, stat.st_mtime_ns))
     return [recipe.task, recipe.data.model_dump(), stats]
 
 
-def _file(recipe: Recipe) -> Path:
+def _find_file(recipe: Recipe) -> Path:
     facts: list[Any] = [recipe.task, recipe.model.model_dump(), [metadata.version(name) for name in _PACKAGES]]
-    if folder := presets.local_folder(recipe.model.preset):
+    if folder := presets.find_local_folder(recipe.model.preset):
         facts += [(file.name, file.read_bytes()) for file in sorted(folder.glob("*.json"))]
     if TASKS[recipe.task].labels == "classes":
-        facts.append(_classes(recipe))
+        facts.append(_identify_classes(recipe))
     key = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
     return user_folders.cache() / "structures" / f"{key}.kept"
 
 
-def _classes(recipe: Recipe) -> Any:
+def _identify_classes(recipe: Recipe) -> Any:
     """Return what the number of classes follows from."""
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder":
-        return [str(path) for path in _folders(Path(source.name).expanduser(), recipe.data.split_folders)]
+        return [str(path) for path in _list_folders(Path(source.name).expanduser(), recipe.data.split_folders)]
     keys = recipe.data.model_dump(
         include={"source", "classes", "label_column", "merge_labels", "skip_incomplete", "encoding"}
     )
-    return [keys, data_identity(recipe)[-1]]
+    return [keys, identify_data(recipe)[-1]]
 
 
-def _folders(root: Path, splits: Any) -> list[Path]:
+def _list_folders(root: Path, splits: Any) -> list[Path]:
     """Return the folders of a folder of images that are splits, and those of its classes.
 
     These are not looked into, since they may hold very many files.

@@ -12,7 +12,7 @@ import msgspec
 
 from ftapp.common.formatting import format_quantity
 from ftapp.common.tail_reader import PIECE
-from ftapp.recipe.metrics import in_order
+from ftapp.recipe.metrics import sort_names
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import (
     AnyEvent,
@@ -161,7 +161,7 @@ class History:
     @property
     def metrics(self) -> list[str]:
         """The names of the metrics beside the loss that steps or evaluations have."""
-        return in_order((*self.steps.metrics, *(name for each in self.evaluations for name in each.metrics)))
+        return sort_names((*self.steps.metrics, *(name for each in self.evaluations for name in each.metrics)))
 
     @property
     def paused(self) -> bool:

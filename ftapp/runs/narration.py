@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ftapp.common import formatting
-from ftapp.recipe.metrics import metric
+from ftapp.recipe.metrics import get_metric
 from ftapp.runs.events import (
     AnyEvent,
     CacheChoice,
@@ -56,7 +56,8 @@ def narrate(event: AnyEvent) -> list[str]:
         case Evaluated():
             kind = "result" if event.final else f"step {event.step}"
             measured = ", ".join(
-                f"{metric(name).label} {metric(name).plain(value)}" for name, value in event.values.items()
+                f"{get_metric(name).label} {get_metric(name).format_plain(value)}"
+                for name, value in event.values.items()
             )
             return [f"{kind}: {event.split} {measured} on {event.examples} examples"]
         case Controlled():

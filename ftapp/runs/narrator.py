@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ftapp.common import formatting
 from ftapp.common.errors import Problem
-from ftapp.recipe.metrics import metric
+from ftapp.recipe.metrics import get_metric
 from ftapp.runs import narration
 from ftapp.runs.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.runs.history import History
@@ -96,7 +96,7 @@ class Narrator:
 
 
 def _format_metrics(event: Stepped, history: History) -> str:
-    measured = "".join(f" {metric(name).label} {value:.3f}" for name, value in event.metrics.items())
+    measured = "".join(f" {get_metric(name).label} {value:.3f}" for name, value in event.metrics.items())
     speed = history.steps_per_second
     rate = f" {speed:.2f} steps/s" if speed else ""
     return f"loss {event.loss:.4f}{measured}{rate} lr {event.rate:.2g} {event.memory / 2**30:.1f} GiB"

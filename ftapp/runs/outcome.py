@@ -12,7 +12,7 @@ from typing import Any
 
 from ftapp.recipe import Recipe, cautions
 from ftapp.recipe.cautions import Caution
-from ftapp.recipe.metrics import ACCURACY, Metric, metric
+from ftapp.recipe.metrics import ACCURACY, Metric, get_metric
 from ftapp.runs.class_results import Recall, count_recalls, final_confusion, find_constant_answer, fits_classes
 from ftapp.runs.events import Evaluated
 from ftapp.runs.history import History
@@ -38,7 +38,7 @@ def summarize_outcome(history: History, recipe: Recipe | None = None) -> dict[st
     return {
         "constant": {"class": best.name, "accuracy": best.accuracy} if best else None,
         "recall": {each.name: {"found": each.found, "examples": each.examples} for each in found},
-        "warnings": [each.table() for each in find_warnings(history, recipe)],
+        "warnings": [each.to_table() for each in find_warnings(history, recipe)],
     }
 
 
@@ -66,7 +66,7 @@ def find_warnings(history: History, recipe: Recipe | None = None) -> list[Cautio
     found += _check_training(history)
     found += _find_random_head(history)
     known = {each.id for each in found}
-    told = cautions.of_recipe(recipe, sizes) if recipe else []
+    told = cautions.find_cautions(recipe, sizes) if recipe else []
     excluded = known if found else cautions.OF_LENGTH
     return [*found, *(each for each in told if each.id not in excluded)]
 
@@ -85,13 +85,15 @@ def find_alarms(history: History) -> list[Caution]:
 
 def _is_sound(evaluation: Evaluated) -> bool:
     """Whether an evaluation is of examples, and its proportions are between 0 and 1."""
-    proportions = [value for name, value in evaluation.metrics.items() if metric(name).is_proportion]
+    proportions = [value for name, value in evaluation.metrics.items() if get_metric(name).is_proportion]
     return evaluation.examples > 0 and all(0 <= value <= 1 for value in proportions)
 
 
 def _both(first: Evaluated, last: Evaluated) -> list[tuple[Metric, float, float]]:
     """The metrics of two evaluations with their values in the first and in the last."""
-    return [(metric(name), value, last.metrics[name]) for name, value in first.metrics.items() if name in last.metrics]
+    return [
+        (get_metric(name), value, last.metrics[name]) for name, value in first.metrics.items() if name in last.metrics
+    ]
 
 
 def _smaller_rate(history: History) -> str:
@@ -106,7 +108,8 @@ def _check_loss(history: History, result: Evaluated) -> Iterator[Caution]:
     first, last = _same_examples(history)
     if first and last and last.loss > _RISEN * first.loss:
         gains = [
-            f"the {each.label} {'fell' if each.is_lower_better else 'rose'} from {each.plain(old)} to {each.plain(new)}"
+            f"the {each.label} {'fell' if each.is_lower_better else 'rose'} "
+            f"from {each.format_plain(old)} to {each.format_plain(new)}"
             for each, old, new in _both(first, last)
             if each.is_better(new, old)
         ]

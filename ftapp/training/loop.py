@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ftapp.recipe.schedule import rate_at
+from ftapp.recipe.schedule import compute_rate
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.head_statistics import calibrate_head
 from ftapp.training.session import PhaseSession
@@ -45,7 +45,7 @@ def _train_steps(
     for batch in session.batches(state.position.step):
         for callback in callbacks:
             callback.on_step_begin(state)
-        rate = state.rate_factor * rate_at(session.phase, state.position.step, session.steps)
+        rate = state.rate_factor * compute_rate(session.phase, state.position.step, session.steps)
         result = session.step(batch, rate)
         state.advance(batch.key.epoch + 1, batch.examples, rate)
         for callback in callbacks:

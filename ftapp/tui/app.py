@@ -292,7 +292,7 @@ class FtApp(App[None]):
         from ftapp.experiments import trash
         from ftapp.tui.dialogs.dialog import Dialog
 
-        found = await asyncio.to_thread(trash.contents, self.runs_dir)
+        found = await asyncio.to_thread(trash.list_deleted, self.runs_dir)
         if not found:
             self.notify("The trash is empty.")
             return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftapp.common import local_files
 from ftapp.common.resources import bundled
-from ftapp.recipe.tasks import TASKS, title_of
+from ftapp.recipe.tasks import TASKS, get_title
 from ftapp.tui.search import rank
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RecipeEntry:
         Returns:
             The rank of `ftapp.tui.search.rank`, 0 for the best; None where the recipe does not match.
         """
-        about = " ".join((self.title, self.summary, self.task, title_of(self.task)))
+        about = " ".join((self.title, self.summary, self.task, get_title(self.task)))
         return rank(query, self.path.stem, about)
 
     def profile(self, preferred: str | None) -> str | None:
@@ -163,7 +163,7 @@ def _read(path: Path, name: str, group: str, text: str) -> RecipeEntry:
     return RecipeEntry(
         path=path,
         name=name,
-        group=group or title_of(str(task)),
+        group=group or get_title(str(task)),
         title=title if isinstance(title, str) else path.stem,
         summary=summary if isinstance(summary, str) else "",
         task=task if isinstance(task, str) else "",

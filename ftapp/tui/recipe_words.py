@@ -12,7 +12,7 @@ from textual.content import Content
 from ftapp.common import downloads, formatting
 from ftapp.common.package_uri import Artifact
 from ftapp.experiments.listing import Summary
-from ftapp.experiments.trash import folder_size
+from ftapp.experiments.trash import measure_size
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
 from ftapp.recipe.layer_rules import decide
 from ftapp.recipe.toml_text import format_value
@@ -49,7 +49,7 @@ def find_size(recipe: Recipe) -> Size | None:
 
 def describe_model(preset: str) -> tuple[str, str]:
     """Return the short name of a preset, and where it comes from."""
-    name = presets.short_name(preset)
+    name = presets.get_short_name(preset)
     if preset.startswith("pypi://"):
         artifact = Artifact.parse(preset)
         return name, _INDEX if name == artifact.project else _index(artifact)
@@ -88,7 +88,7 @@ def describe_disk(recipe: Recipe, last: Summary | None) -> str:
         last: Its last run, whose folder is measured.
     """
     parts = [_download_words(recipe)]
-    if last is not None and last.status == "done" and (taken := folder_size(last.run.folder)):
+    if last is not None and last.status == "done" and (taken := measure_size(last.run.folder)):
         parts.append(f"a run's folder has {formatting.format_size(taken)}")
     return "; ".join(parts)
 
@@ -105,7 +105,7 @@ def _download_words(recipe: Recipe) -> str:
     if None in missing.values():
         parts.append("files of a package index")
     words = [f"downloads {' and '.join(parts)} first"] if parts else []
-    hub = ["model"] * presets.on_hub(recipe.model.preset) + ["data"] * sources.on_hub(recipe.data.source)
+    hub = ["model"] * presets.is_on_hub(recipe.model.preset) + ["data"] * sources.is_on_hub(recipe.data.source)
     if hub:
         words.append(f"{' and '.join(hub)} come from the net unless the cache has them")
     return "; ".join(words) or "nothing to download"

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
-from ftapp.recipe.metrics import KNOWN, metric
+from ftapp.recipe.metrics import KNOWN, get_metric
 from ftapp.tui.search import rank
 
 GAP = 2  # cells between columns
@@ -60,7 +60,7 @@ def describe_status(summary: Summary) -> str:
 def describe_results(summary: Summary) -> list[str]:
     """Describe the metrics, the loss and the trainable share of a run, as far as they are known."""
     others = {name: value for name, value in summary.metrics.items() if name != "loss"}
-    parts = [f"{metric(name).label} {metric(name).cell(value)}" for name, value in others.items()]
+    parts = [f"{get_metric(name).label} {get_metric(name).format_cell(value)}" for name, value in others.items()]
     if (loss := summary.metrics.get("loss")) is not None:
         parts.append(f"loss {loss:.3g}")
     if summary.share is not None:
@@ -91,11 +91,11 @@ def _recipe(summary: Summary, now: float) -> Content:
 
 def _metric_column(name: str) -> RunColumn:
     """The column of a metric."""
-    found = metric(name)
+    found = get_metric(name)
 
     def cell(summary: Summary, now: float) -> Content:
         value = summary.metrics.get(name)
-        return _held_out("" if value is None else found.cell(value), summary)
+        return _held_out("" if value is None else found.format_cell(value), summary)
 
     return RunColumn(
         found.label,

@@ -13,7 +13,7 @@ from ftapp.recipe import TASKS
 from ftapp.rpc import service, structure_cache
 from ftapp.rpc.messages import Grid, Preview, Rewritten, Survey, Tokens
 from ftapp.rpc.service import Request
-from ftapp.workers.recipe_cache import RecipeCache, data_key, load_keras
+from ftapp.workers.recipe_cache import RecipeCache, load_keras, make_data_key
 
 if TYPE_CHECKING:
     from ftapp.data import DocumentSplits, Splits, Subset
@@ -37,7 +37,7 @@ class DataRequests:
         self._survey: service.Last[Survey] = service.Last()
         self._grids = 0
 
-    def data(self, request: Request, recipe: str, examples: int) -> Preview:
+    def preview_data(self, request: Request, recipe: str, examples: int) -> Preview:
         """Show the splits, the classes and the first training examples."""
         parsed = recipes.parse(recipe)
         found = self._cache.read(parsed, request)
@@ -47,7 +47,7 @@ class DataRequests:
             return preview.preview_documents(cast("DocumentSplits", found), examples)
         return preview.preview_examples(cast("Splits", found), examples, self._folder)
 
-    def tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
+    def count_tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
         """Count the tokens of the first training texts."""
         parsed = recipes.parse(recipe)
         if TASKS[parsed.task].inputs != "texts":
@@ -63,7 +63,7 @@ class DataRequests:
             sequences = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
             counts = [len(encode_stream([text], preprocessor.tokenizer)) for text in cast(list[str], found)[:examples]]
             return Tokens(counts=tuple(counts), length=length, sequences=sequences)
-        counts = count_tokens(_texts(cast("Subset", found), examples), preprocessor)
+        counts = count_tokens(_take_texts(cast("Subset", found), examples), preprocessor)
         return Tokens(counts=tuple(counts), length=length, sequences=None)
 
     def augment(self, request: Request, recipe: str, images: int, views: int) -> Grid:
@@ -81,7 +81,7 @@ class DataRequests:
         from ftapp.data.dataset import BatchKey
         from ftapp.data.encoding import resize_images
 
-        def resized() -> tuple[Any, list[int]]:
+        def resize() -> tuple[Any, list[int]]:
             preprocessor = self._cache.load_preprocessor(parsed, request)
             chosen = range(min(images, len(found.train)))
             preprocessor.image_size = size
@@ -91,7 +91,7 @@ class DataRequests:
                 preprocessor.image_size = (height, width)
             return pixels, [int(found.train.labels[index]) for index in chosen]
 
-        pixels, labels = self._images.get(repr((data_key(parsed), parsed.model.preset, size, images)), resized)
+        pixels, labels = self._images.get(repr((make_data_key(parsed), parsed.model.preset, size, images)), resize)
         augmenter = Augmenter(parsed.augmentation, size) if parsed.augmentation else None
         columns = make_grid(pixels, augmenter, views, BatchKey(parsed.seed, 0, 0, 0))
         self._grids += 1
@@ -121,7 +121,7 @@ class DataRequests:
         from ftapp.data.encoding import encode_texts
 
         train = found.train
-        inputs = encode_texts(_texts(train, texts), preprocessor)
+        inputs = encode_texts(_take_texts(train, texts), preprocessor)
         augmenter = TextAugmenter(parsed.augment, preprocessor.tokenizer)
         made = []
         for row in range(len(inputs["token_ids"])):
@@ -141,21 +141,21 @@ class DataRequests:
         def make() -> Survey:
             from ftapp import data
 
-            request.progress("reading the data")
-            splits = data.load(asked.data, parsed.task, parsed.seed, request.progress)
+            request.report_progress("reading the data")
+            splits = data.load(asked.data, parsed.task, parsed.seed, request.report_progress)
             load_keras(parsed, request)
             held = self._cache.load_model(parsed, request, len(splits.classes))
             from ftapp.analysis import transfer_probe
 
             with held.lock:
                 return transfer_probe.survey_data(
-                    parsed, held.pretrained.backbone, held.pretrained.preprocessor, splits, request.progress
+                    parsed, held.pretrained.backbone, held.pretrained.preprocessor, splits, request.report_progress
                 )
 
-        identity = structure_cache.data_identity(asked)
+        identity = structure_cache.identify_data(asked)
         return self._survey.get(repr((identity, parsed.model, parsed.precision, parsed.seed)), make)
 
 
-def _texts(part: Subset, size: int) -> list[str]:
+def _take_texts(part: Subset, size: int) -> list[str]:
     """The first texts of a split."""
     return [str(part[index]) for index in range(min(size, len(part)))]

@@ -29,7 +29,7 @@ def main(folder: Path) -> int:
     launcher = LocalLauncher()
     with Interruption(launcher) as interruption:
         code = runner.run_experiment(experiment, launcher, interruption, debug=False)
-        if experiment.members():
+        if experiment.list_members():
             from ftapp.report.experiment import write_result  # here, so that the runs have the memory that it takes
 
             write_result(experiment)

@@ -30,11 +30,11 @@ def make_handlers(cache: RecipeCache, folder: Path) -> dict[str, Callable[..., A
     """
     model, data = ModelRequests(cache), DataRequests(cache, folder)
     return {
-        "structure": model.structure,
-        "costs": model.costs,
-        "timing": model.timing,
-        "data": data.data,
-        "tokens": data.tokens,
+        "structure": model.describe_structure,
+        "costs": model.estimate_costs,
+        "timing": model.time_phase,
+        "data": data.preview_data,
+        "tokens": data.count_tokens,
         "augment": data.augment,
         "rewrite": data.rewrite,
         "survey": data.survey,

@@ -27,18 +27,18 @@ class ModelRequests:
     def __init__(self, cache: RecipeCache) -> None:
         self._cache = cache
 
-    def structure(self, request: Request, recipe: str) -> Structure:
+    def describe_structure(self, request: Request, recipe: str) -> Structure:
         """Describe the layers of the model."""
         parsed = recipes.parse(recipe)
         # The classes first, so that previews of the data need not wait for Keras.
         classes = self._cache.count_classes(parsed, request)
         load_keras(parsed, request)
         held = self._cache.load_model(parsed, request, classes)
-        made = _structure(held, classes)
+        made = _describe_structure(held, classes)
         structure_cache.keep(parsed, made)
         return made
 
-    def costs(self, request: Request, recipe: str, phase: int, layers: Sequence[str] | None) -> Costs:
+    def estimate_costs(self, request: Request, recipe: str, phase: int, layers: Sequence[str] | None) -> Costs:
         """Tell what a phase, by its index, costs. layers: rules in place of those that the recipe gives it."""
         parsed = recipes.parse(recipe)
         spec = choose_phase(parsed, phase, layers)
@@ -53,7 +53,7 @@ class ModelRequests:
         plan = plan_layers(held.layers, spec.layers)
         _check(spec, plan.problems)
         found = cut.find_boundary(held.model, plan, dropout=parsed.frozen.dropout)
-        below = [] if isinstance(found, str) else held.below(found)
+        below = [] if isinstance(found, str) else held.list_calls_below(found)
         choice, examples, steps, epochs, error = None, None, None, None, None
         try:
             splits = self._cache.encode(parsed, request, held.pretrained.preprocessor)
@@ -67,9 +67,9 @@ class ModelRequests:
             error = str(raised)
         cached = choice is not None and choice.cached
         estimate = cost_estimate.estimate_cost(spec, held.calls, plan, below, cached=cached)
-        timed = _configuration(spec, plan, precision, cached=cached)
+        timed = _make_timing_key(spec, plan, precision, cached=cached)
         step = held.timed.get(timed)
-        derived = _derived(held, estimate.flops) if estimate else None
+        derived = _derive_seconds(held, estimate.flops) if estimate else None
         return Costs(
             parameters=plan.parameters,
             trainable=plan.trainable_parameters,
@@ -83,7 +83,7 @@ class ModelRequests:
             basis="measured" if step else "derived" if derived else None,
         )
 
-    def timing(self, request: Request, recipe: str, phase: int) -> Timing:
+    def time_phase(self, request: Request, recipe: str, phase: int) -> Timing:
         """Time a few steps of a phase, by its index."""
         parsed = recipes.parse(recipe)
         spec = choose_phase(parsed, phase, None)
@@ -108,7 +108,7 @@ class ModelRequests:
         start = max(0, (len(order) - spec.batch_size) // 2)
         batch = order[start : start + spec.batch_size]
         with held.lock:
-            request.progress("timing a few steps")
+            request.report_progress("timing a few steps")
             held.model.compile(jit_compile=backend.jit_compile())
             inputs = splits.train.make_inputs(batch, None)
             forward = median_seconds(lambda: held.model.predict_on_batch(inputs), warm_up=1, timed=1)
@@ -128,7 +128,7 @@ class ModelRequests:
             forward=forward,
             forward_flops=spec.batch_size * cost_estimate.forward_flops(held.calls) if held.calls else None,
         )
-        held.timed[_configuration(spec, plan, precision, cached=cached)] = timing
+        held.timed[_make_timing_key(spec, plan, precision, cached=cached)] = timing
         return timing
 
 
@@ -164,13 +164,13 @@ def _check(phase: Phase, messages: Sequence[str]) -> None:
         raise RecipeError([Problem("", f"phase.{phase.name}.layers", message) for message in messages])
 
 
-def _configuration(phase: Phase, plan: LayerPlan, precision: str, *, cached: bool) -> Hashable:
+def _make_timing_key(phase: Phase, plan: LayerPlan, precision: str, *, cached: bool) -> Hashable:
     """What the time of a step follows from, beside the model and its data."""
     trains = tuple(decision.trainable for decision in plan.decisions)
     return trains, phase.batch_size, phase.optimizer, precision, cached
 
 
-def _derived(held: HeldModel, flops: int) -> float | None:
+def _derive_seconds(held: HeldModel, flops: int) -> float | None:
     """Seconds of so many FLOPs, on the line through the cheapest and the dearest that were timed.
 
     The line's slope is the machine's speed, and where it begins is what a step costs beside its operations.
@@ -185,7 +185,7 @@ def _derived(held: HeldModel, flops: int) -> float | None:
     return max(quick * min(1.0, flops / few), quick + (flops - few) * (slow - quick) / (many - few))
 
 
-def _structure(held: HeldModel, classes: int | None) -> Structure:
+def _describe_structure(held: HeldModel, classes: int | None) -> Structure:
     """The model's layers as the interface draws them."""
     from ftapp.models import flops
     from ftapp.models.keras_internals import own_weights

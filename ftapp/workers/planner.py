@@ -40,7 +40,7 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
     model, plans = build_model(recipe, pretrained, splits)
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-    phases = [_phase(recipe, index, model, plan, splits) for index, plan in enumerate(plans)]
+    phases = [_plan_phase(recipe, index, model, plan, splits) for index, plan in enumerate(plans)]
     return {
         "precision": precision,
         "reason": reason,
@@ -49,11 +49,11 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
         "counts": splits.counts,
         "data_notes": list(splits.notes),
         "phases": phases,
-        "warnings": [caution.table() for caution in cautions.of_recipe(recipe, sizes, plans[0].descriptions)],
+        "warnings": [caution.to_table() for caution in cautions.find_cautions(recipe, sizes, plans[0].descriptions)],
     }
 
 
-def _phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any) -> dict[str, Any]:
+def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any) -> dict[str, Any]:
     from ftapp.training.session import PhaseSession
 
     with PhaseSession(recipe, index, model, plan, splits) as session:

@@ -63,7 +63,7 @@ class Predictor:
         given = image if wants_image else text
         if given is None:
             raise RunError(f"this run's model classifies {'image files' if wants_image else 'texts'}")
-        example: Any = _pixels(given) if wants_image else given
+        example: Any = _read_pixels(given) if wants_image else given
         tokens, length = None, None
         if not wants_image:
             from ftapp.data.encoding import count_tokens
@@ -83,19 +83,19 @@ class Predictor:
             length=length,
         )
 
-    def held_out(self, request: Request, run: str, count: int) -> tuple[HeldOut, ...]:
+    def classify_held_out(self, request: Request, run: str, count: int) -> tuple[HeldOut, ...]:
         """The first `count` examples of the run's test split, mistakes first, of these the most confident first."""
         trained = self._load(request, run)
         recipe = recipes.load(Run(Path(run)).recipe_file)
         from ftapp import data
 
-        splits = data.read(recipe, request.progress)
+        splits = data.read(recipe, request.report_progress)
         if isinstance(splits, data.DocumentSplits):
             raise RunError("this run's model writes text and does not classify")
         test, found = splits.test, list[HeldOut]()
         total = min(count, len(test))
         for start in range(0, total, _BATCH):
-            request.progress("trying the test split", start, total)
+            request.report_progress("trying the test split", start, total)
             positions = range(start, min(start + _BATCH, total))
             with self._lock:
                 scores = trained.predict([test[position] for position in positions])
@@ -109,12 +109,12 @@ class Predictor:
                         label=splits.classes[int(test.labels[position])],
                         prediction=prediction,
                         text=example if isinstance(example, str) else None,
-                        file=None if isinstance(example, str) else self._image_file(test, position),
+                        file=None if isinstance(example, str) else self._find_image_file(test, position),
                     )
                 )
         return tuple(sorted(found, key=lambda each: (each.is_right, -each.prediction.best[1])))
 
-    def _image_file(self, test: Subset, position: int) -> str:
+    def _find_image_file(self, test: Subset, position: int) -> str:
         """The file of an image: its own where it comes from one, else one of this process's."""
         from PIL import Image
 
@@ -150,8 +150,8 @@ class Predictor:
         from ftapp.models import build, generation
 
         def make() -> Any:
-            request.progress("loading the model before training")
-            base = build.load_pretrained(recipe, request.progress).causal_lm
+            request.report_progress("loading the model before training")
+            base = build.load_pretrained(recipe, request.report_progress).causal_lm
             generation.quicken(base)
             return base
 
@@ -162,7 +162,7 @@ class Predictor:
     ) -> Generated:
         from ftapp.models import generation
 
-        request.progress("reading the prompt")
+        request.report_progress("reading the prompt")
 
         def on_piece(piece: str) -> None:
             if piece:
@@ -182,7 +182,7 @@ class Predictor:
         from ftapp.models import backend, generation, saved_model
 
         def make() -> TrainedModel:
-            request.progress("loading the trained model")
+            request.report_progress("loading the trained model")
             trained = saved_model.load(folder)
             trained.model.compile(jit_compile=backend.jit_compile())
             if trained.causal_lm is not None:
@@ -194,13 +194,13 @@ class Predictor:
 
 def _begin(request: Request) -> None:
     if "keras_hub" not in sys.modules:
-        request.progress("loading Keras")
+        request.report_progress("loading Keras")
     from ftapp.models import backend
 
     backend.device()
 
 
-def _pixels(file: str) -> Any:
+def _read_pixels(file: str) -> Any:
     """The RGB image in a file, uint8 [height, width, 3]."""
     from ftapp.data import images
 
@@ -218,7 +218,7 @@ def main() -> None:
             {
                 "load": handlers.load,
                 "classify": handlers.classify,
-                "held-out": handlers.held_out,
+                "held-out": handlers.classify_held_out,
                 "generate-trained": handlers.generate_trained,
                 "generate-base": handlers.generate_base,
             }

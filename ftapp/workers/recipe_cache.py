@@ -35,7 +35,7 @@ class HeldModel:
         self.lock = threading.Lock()
         self.timed: dict[Hashable, Timing] = {}
 
-    def below(self, boundary: Boundary) -> list[Call] | None:
+    def list_calls_below(self, boundary: Boundary) -> list[Call] | None:
         """What the frozen half does: the whole model's calls for the nodes that make the features."""
         from ftapp.freezing import cut
         from ftapp.models import flops
@@ -62,8 +62,8 @@ class RecipeCache:
         """The recipe's data, split."""
         from ftapp import data
 
-        request.progress("reading the data")
-        return self._data.get(data_key(recipe), lambda: data.read(recipe, request.progress))
+        request.report_progress("reading the data")
+        return self._data.get(make_data_key(recipe), lambda: data.read(recipe, request.report_progress))
 
     def count_classes(self, recipe: Recipe, request: Request) -> int | None:
         """How many classes the head tells apart; None for language models, and where it would take a hub to know."""
@@ -71,8 +71,8 @@ class RecipeCache:
             return None
         if recipe.data.classes:
             return len(recipe.data.classes)
-        known = self._data.ready(data_key(recipe))
-        if known is None and sources.on_hub(recipe.data.source):
+        known = self._data.peek(make_data_key(recipe))
+        if known is None and sources.is_on_hub(recipe.data.source):
             return None
         try:
             return len(getattr(known or self.read(recipe, request), "classes", ()))
@@ -84,7 +84,7 @@ class RecipeCache:
         from ftapp.models import build
 
         key = repr((recipe.task, recipe.model.preset, recipe.model.image_size, recipe.model.sequence_length))
-        return self._preprocessor.get(key, lambda: build.load_preprocessor(recipe, request.progress))
+        return self._preprocessor.get(key, lambda: build.load_preprocessor(recipe, request.report_progress))
 
     def load_model(self, recipe: Recipe, request: Request, classes: int | None) -> HeldModel:
         """Return the recipe's model with a head for so many classes, for two where that is not known."""
@@ -94,8 +94,8 @@ class RecipeCache:
         from ftapp.training import cost_estimate
 
         def make() -> HeldModel:
-            request.progress("loading the model")
-            pretrained = build.load_pretrained(recipe, request.progress)
+            request.report_progress("loading the model")
+            pretrained = build.load_pretrained(recipe, request.report_progress)
             keras.utils.set_random_seed(recipe.seed)
             model = build.build(recipe, pretrained, classes or 2)
             return HeldModel(pretrained, model, cost_estimate.list_calls(recipe, model))
@@ -113,10 +113,10 @@ class RecipeCache:
         def make() -> EncodedSplits:
             task = TASKS[recipe.task]
             if task.inputs != "texts" or not task.is_labelled:
-                return encode_splits(recipe, read, preprocessor, request.progress)
+                return encode_splits(recipe, read, preprocessor, request.report_progress)
             found = cast("Splits", read)
             size = max(_SAMPLE, *(phase.batch_size for phase in recipe.phase))
-            first = LabelledTexts(_first(found.train, size), preprocessor)
+            first = LabelledTexts(_take_first(found.train, size), preprocessor)
             parts = {}
             for name in ("train", "validation", "test"):
                 part = getattr(found, name)
@@ -127,7 +127,7 @@ class RecipeCache:
             )
 
         batch_sizes = [phase.batch_size for phase in recipe.phase]
-        key = repr((data_key(recipe), recipe.model, recipe.augmentation, recipe.evaluate.split, batch_sizes))
+        key = repr((make_data_key(recipe), recipe.model, recipe.augmentation, recipe.evaluate.split, batch_sizes))
         return self._encoded.get(key, make)
 
 
@@ -144,7 +144,7 @@ class _Sample:
         return self._size
 
 
-def _first(part: Subset, size: int) -> Subset:
+def _take_first(part: Subset, size: int) -> Subset:
     from ftapp.data import Subset
 
     return Subset(part.examples, part.indices[:size])
@@ -155,12 +155,12 @@ def load_keras(recipe: Recipe, request: Request) -> str:
     from ftapp.models import backend
 
     if "keras_hub" not in sys.modules:
-        request.progress("loading Keras")
+        request.report_progress("loading Keras")
     backend.device()
     precision, _ = backend.choose_precision(recipe.precision)
     return precision
 
 
-def data_key(recipe: Recipe) -> str:
+def make_data_key(recipe: Recipe) -> str:
     """Return what tells one state of a recipe's data, as they are split, from another."""
-    return repr((structure_cache.data_identity(recipe), recipe.seed))
+    return repr((structure_cache.identify_data(recipe), recipe.seed))

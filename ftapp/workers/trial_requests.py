@@ -14,7 +14,7 @@ def plan(request: Request, recipe: str) -> dict[str, Any]:
     parsed = recipes.parse(recipe)
     from ftapp.workers import planner
 
-    return planner.plan(parsed, request.progress)
+    return planner.plan(parsed, request.report_progress)
 
 
 def find_rate(request: Request, recipe: str, phase: int, rates: tuple[float, float], steps: int) -> dict[str, Any]:
@@ -26,4 +26,4 @@ def find_rate(request: Request, recipe: str, phase: int, rates: tuple[float, flo
     def on_step(rate: float, loss: float) -> None:
         request.say(step=(rate, loss))
 
-    return lr_range_test.test(parsed, phase, rates, steps, request.progress, on_step)
+    return lr_range_test.test(parsed, phase, rates, steps, request.report_progress, on_step)

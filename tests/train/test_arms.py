@@ -87,7 +87,7 @@ def test_ctrl_c_ends_the_run_that_goes_on_and_starts_no_other(recipe_with_arms: 
     (run,) = run_folder.list_runs(folder)
     assert run.status() == "interrupted"
     (experiment,) = (Experiment(path) for path in (folder / "experiments").iterdir())
-    assert [member.arm for member in experiment.members()] == ["A full"]
+    assert [member.arm for member in experiment.list_members()] == ["A full"]
 
 
 _STARTS = """
@@ -106,11 +106,11 @@ def test_a_detached_experiment_outlives_who_started_it_and_stops_when_asked(
     command = [sys.executable, "-c", _STARTS, str(recipe_with_arms), str(tmp_path / "runs")]
     experiment = Experiment(Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()))
     assert experiment.alive()
-    wait_for(lambda: any(len(History.of_file(each.run.events_file).steps) for each in experiment.members()))
+    wait_for(lambda: any(len(History.of_file(each.run.events_file).steps) for each in experiment.list_members()))
     assert experiment.status(["running"]) == "running"
     experiment.stop()
     wait_for(lambda: not experiment.alive())
-    [member] = experiment.members()
+    [member] = experiment.list_members()
     assert (member.arm, member.repeat, member.run.status()) == ("A full", 1, "interrupted")
     assert experiment.status(["interrupted"]) == "interrupted"
     assert json.loads(experiment.result_file.read_text("utf-8"))["report"] is None

@@ -113,7 +113,7 @@ from pathlib import Path
 from ftapp import recipe
 from ftapp.rpc.inspector_client import InspectorClient
 inspector = InspectorClient()
-found = asyncio.run(inspector.structure(recipe.parse(Path({str(file)!r}).read_text("utf-8"))))
+found = asyncio.run(inspector.describe_structure(recipe.parse(Path({str(file)!r}).read_text("utf-8"))))
 assert len(found.layers) == {len(structure.layers)}
 assert inspector._service is None
 """
@@ -296,10 +296,12 @@ def test_in_its_own_process(image_recipe: str, tmp_path: Path) -> None:
 
     async def ask() -> tuple[Structure, list[str], str]:
         client, told = InspectorClient(), list[str]()
-        structure = asyncio.create_task(client.structure(chosen, lambda activity, done, total: told.append(activity)))
-        preview = await client.data(chosen, examples=1)
+        structure = asyncio.create_task(
+            client.describe_structure(chosen, lambda activity, done, total: told.append(activity))
+        )
+        preview = await client.preview_data(chosen, examples=1)
         grid, costs, again = await asyncio.gather(
-            client.augment(chosen), client.costs(chosen, 0), client.structure(chosen)
+            client.augment(chosen), client.estimate_costs(chosen, 0), client.describe_structure(chosen)
         )
         assert Path(grid.rows[0][0]).is_file()
         assert preview.examples[0].file is not None

@@ -135,7 +135,7 @@ def test_examples_of_the_test_split_come_with_mistakes_first(
     for text in (text_recipe, image_recipe):
         _, history, run = do(text)
         handlers, lines = Predictor(), list[Any]()
-        found = asked(handlers.held_out, run, lines, count=200)
+        found = asked(handlers.classify_held_out, run, lines, count=200)
         loaded = recipe.load(run.recipe_file)
         test = data.load(loaded.data, loaded.task, loaded.seed)
         assert len(found) == len(test.test)
@@ -149,7 +149,7 @@ def test_examples_of_the_test_split_come_with_mistakes_first(
         for each in found[:3]:
             given = {"text": each.text, "image": each.file}
             assert asked(handlers.classify, run, **given).best[0] == each.found
-        assert len(asked(handlers.held_out, run, count=2)) == 2
+        assert len(asked(handlers.classify_held_out, run, count=2)) == 2
         handlers.close()
 
 

@@ -137,7 +137,7 @@ def test_each_offer_serves_its_task(task: str) -> None:
     for offer in found:
         if offer.suffixes is None:
             assert sources.resolve(offer.value)
-            assert not list(sources.conflicts(task, offer.value))
+            assert not list(sources.find_conflicts(task, offer.value))
     chosen = [offer for offer in offers.list_presets(task) if offer.suffixes is None]
     assert all(presets.resolve(offer.value) for offer in chosen)
     used = {recipe.load(path).model.preset for path in recipe.bundled().values() if recipe.load(path).task == task}
@@ -145,7 +145,7 @@ def test_each_offer_serves_its_task(task: str) -> None:
 
 
 def test_the_hubs_models_are_those_of_the_task() -> None:
-    assert "vgg_16_imagenet" in presets.hub_names_for("image-classification")
-    assert "bert_base_en_uncased" not in presets.hub_names_for("image-classification")
-    assert "bert_base_en_uncased" in presets.hub_names_for("text-classification")
-    assert "gpt2_base_en" in presets.hub_names_for("causal-lm")
+    assert "vgg_16_imagenet" in presets.list_hub_names_for("image-classification")
+    assert "bert_base_en_uncased" not in presets.list_hub_names_for("image-classification")
+    assert "bert_base_en_uncased" in presets.list_hub_names_for("text-classification")
+    assert "gpt2_base_en" in presets.list_hub_names_for("causal-lm")

@@ -60,7 +60,9 @@ def write_experiment(tmp_path: Path, write_run: Write) -> Any:
         )
         for number, status in enumerate(statuses):
             repeat, arm = 1 + number // 2, ("A full", "B frozen")[number % 2]
-            run = write_run(f"lesson-{experiment_folder.slug(arm)}", status=status, age=100 - 10 * number, seed=repeat)
+            run = write_run(
+                f"lesson-{experiment_folder.make_slug(arm)}", status=status, age=100 - 10 * number, seed=repeat
+            )
             facts = run.environment() | {"experiment": experiment.folder.name, "arm": arm, "repeat": repeat}
             (run.folder / "environment.json").write_text(json.dumps(facts))
             experiment.add(arm, repeat, run)
@@ -146,7 +148,7 @@ async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_pa
     [experiment] = experiment_folder.list_experiments(tmp_path / "runs")
     assert not experiment.alive()
     assert experiment.report_file.is_file()
-    assert len(experiment.arms()) == 2
+    assert len(experiment.group_runs()) == 2
     assert "experiment " in experiment.log_file.read_text()
 
 
@@ -154,7 +156,7 @@ async def test_runs_stand_below_their_experiment(write_experiment: Any, write_ru
     write_run("alone", age=50, seed=9)
     experiment = write_experiment("done", None, None, repeats=2)
     app = Opened()
-    with experiment.held(), living(experiment.members()[2].run):
+    with experiment.hold(), living(experiment.list_members()[2].run):
         async with app.run_test(size=(120, 40)) as pilot:
             table = await listed(pilot, 5)
             rows = drawn(table)
@@ -182,7 +184,7 @@ async def test_runs_stand_below_their_experiment(write_experiment: Any, write_ru
 
 async def test_what_goes_with_an_experiment_is_asked(write_experiment: Any) -> None:
     experiment = write_experiment("done", "done", result=RESULT)
-    members = experiment.members()
+    members = experiment.list_members()
     app = Opened()
     async with app.run_test(size=(120, 40)) as pilot:
         table = await listed(pilot, 3)
@@ -208,18 +210,18 @@ async def test_what_goes_with_an_experiment_is_asked(write_experiment: Any) -> N
 async def test_an_experiment_is_stopped_after_a_question(write_experiment: Any) -> None:
     experiment = write_experiment("done", None)
     app = Opened()
-    with experiment.held():
+    with experiment.hold():
         async with app.run_test(size=(120, 40)) as pilot:
             await listed(pilot, 3)
             await pilot.press("d")
             assert "An experiment that is running cannot be deleted" in notes(app)
             await pilot.press("x", "escape")
-            assert not experiment.stopping()
+            assert not experiment.is_stopping()
             screen = await shown(pilot, experiment)
             await pilot.press("x", "enter")
-            assert not experiment.stopping()
+            assert not experiment.is_stopping()
             await pilot.press("x", "left", "enter")
-            assert experiment.stopping()
+            assert experiment.is_stopping()
             await until(pilot, lambda: "stopping" in head(screen))
 
 
@@ -242,7 +244,7 @@ async def test_findings_verdicts_and_the_report_of_an_ended_experiment(
         await pilot.press("e")
         assert app.clipboard == str(experiment.report_file)
         await pilot.press("down", "enter")
-        assert app.shown == [experiment.members()[1].run]
+        assert app.shown == [experiment.list_members()[1].run]
         await pilot.press("escape")
         assert app.screen is not screen
 
@@ -254,16 +256,16 @@ async def test_repeats_take_turns(write_experiment: Any) -> None:
         screen = await shown(pilot, experiment)
         assert "crashed" in head(screen)
         assert "repeat 2 of 2" in head(screen)
-        assert screen.runs == [member.run for member in experiment.members()[2:]]
+        assert screen.runs == [member.run for member in experiment.list_members()[2:]]
         await pilot.press("r")
-        await until(pilot, lambda: screen.runs == [member.run for member in experiment.members()[:2]])
+        await until(pilot, lambda: screen.runs == [member.run for member in experiment.list_members()[:2]])
         await until(pilot, lambda: "repeat 1 of 2" in head(screen))
 
 
 async def test_an_experiment_without_runs_yet(write_experiment: Any) -> None:
     experiment = write_experiment()
     app = Opened()
-    with experiment.held():
+    with experiment.hold():
         async with app.run_test(size=(120, 40)) as pilot:
             screen = await shown(pilot, experiment)
             assert [line.split()[-2:] != [] and "waits" in line for line in arms(screen)] == [True, True]

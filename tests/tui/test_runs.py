@@ -245,11 +245,11 @@ async def test_the_trash_is_emptied_after_a_question(write_run: Write) -> None:
         app.empty_trash()
         await until(pilot, lambda: isinstance(app.screen, Dialog))
         await pilot.press("enter")
-        assert trash.contents(run.folder.parent)
+        assert trash.list_deleted(run.folder.parent)
         app.empty_trash()
         await until(pilot, lambda: isinstance(app.screen, Dialog))
         await pilot.press("left", "enter")
-        await until(pilot, lambda: not trash.contents(run.folder.parent))
+        await until(pilot, lambda: not trash.list_deleted(run.folder.parent))
         app.empty_trash()
         await until(pilot, lambda: "The trash is empty" in notes(app))
 

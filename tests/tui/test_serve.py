@@ -18,7 +18,7 @@ import psutil
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from ftapp.cli.web import WebServer, chosen_token
+from ftapp.cli.web import WebServer, read_token
 from ftapp.common.errors import RecipeError
 
 
@@ -219,9 +219,9 @@ async def test_names_that_are_not_its_own_are_refused(host: str, name: str, answ
 def test_a_short_token_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTAPP_TOKEN", "short")
     with pytest.raises(RecipeError, match="has 5 characters"):
-        chosen_token()
+        read_token()
     monkeypatch.setenv("FTAPP_TOKEN", "a token of some length")
-    assert chosen_token() == "a token of some length"
+    assert read_token() == "a token of some length"
 
 
 def test_a_port_that_is_taken_is_refused_in_words(tmp_path: Path) -> None:

@@ -40,11 +40,13 @@ class Slow(InspectorClient):
         self.may = asyncio.Event()
         self.asked = 0
 
-    async def structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
+    async def describe_structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
         await self.may.wait()
         return bert()
 
-    async def costs(self, recipe: Recipe, phase: int, layers: object = None, progress: Progress | None = None) -> Costs:
+    async def estimate_costs(
+        self, recipe: Recipe, phase: int, layers: object = None, progress: Progress | None = None
+    ) -> Costs:
         await self.may.wait()
         return Costs(
             parameters=10,
@@ -59,7 +61,7 @@ class Slow(InspectorClient):
             basis="measured",
         )
 
-    async def data(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Preview:
+    async def preview_data(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Preview:
         self.asked += 1
         await self.may.wait()
         return Preview(
@@ -71,7 +73,7 @@ class Slow(InspectorClient):
             examples=(Example(label="bad", text="A text"),),
         )
 
-    async def tokens(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Tokens:
+    async def count_tokens(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Tokens:
         return Tokens(counts=(2,), length=16, sequences=None)
 
 

@@ -223,8 +223,8 @@ def read_folders(parent: Path, output: Path) -> None:
         for option in ([], ["--json"], ["--csv"]):
             _command("compare", str(first.folder), str(second.folder), *option, "--runs-dir", str(parent))
     for experiment in experiment_folder.list_experiments(parent):
-        experiment.result()
-        experiment.arms()
+        experiment.read_result()
+        experiment.group_runs()
         _command("compare", experiment.folder.name, "--runs-dir", str(parent))
         _command("report", experiment.folder.name, "--runs-dir", str(parent))
 

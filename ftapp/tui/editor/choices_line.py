@@ -51,7 +51,7 @@ class ChoicesLine(Horizontal):
         """Let the user choose from the profiles of the draft's file."""
         names: list[str] = []
         with suppress(RecipeError):
-            names = recipe.profiles(draft.path)
+            names = recipe.list_profiles(draft.path)
         choice = self.query_one("#profile", Dropdown)
         choice.choices = (*names, _NO_PROFILE)
         choice.value = draft.profile or _NO_PROFILE

@@ -154,7 +154,7 @@ class ConfigureScreen(Page):
         set_text(self.query_one("#problems", Static), text)
         recipe, structure = self.form.recipe, self.previews.structure
         weighted = structure.weighted_layers if structure else None
-        found = cautions.of_recipe(recipe, self.previews.split_sizes, weighted) if recipe else []
+        found = cautions.find_cautions(recipe, self.previews.split_sizes, weighted) if recipe else []
         self.query_one(Cautions).show(found)
         button = self.query_one("#run", Button)
         button.disabled = bool(problems)

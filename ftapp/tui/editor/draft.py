@@ -31,7 +31,8 @@ class Draft:
         path: The recipe's file.
         profile: One of its profiles, or None.
         changes: Values by dotted key, laid over file and profile in their order, such as
-            {"data.limit": 500, "phase.head.epochs": 3}. Keys of an arm begin with `recipe.of_arm`. None removes a key.
+            {"data.limit": 500, "phase.head.epochs": 3}. Keys of an arm begin with its prefix
+            (`recipe.make_arm_prefix`). None removes a key.
         options: Repeats, jobs and control of an experiment.
     """
 
@@ -76,11 +77,11 @@ class Draft:
         Raises:
             RecipeError: The file cannot be read.
         """
-        return recipe.tables(self.path, self.profile, self.overrides, arm)
+        return recipe.read_tables(self.path, self.profile, self.overrides, arm)
 
     def arms(self) -> list[str]:
         """Read the names of the arms. Raises as `tables`."""
-        return recipe.arm_names(self.path, self.profile, self.overrides)
+        return recipe.list_arms(self.path, self.profile, self.overrides)
 
     def problems(self) -> list[Problem]:
         """Find the problems that `ftapp validate` reports."""
@@ -138,7 +139,7 @@ class Draft:
             return experiment
         resolved = loaded.base
         check_installed(resolved.backend)
-        facts = {"command": command, "hubless_profiles": recipe.hubless_profiles(self.path)}
+        facts = {"command": command, "hubless_profiles": recipe.list_hubless_profiles(self.path)}
         run = run_folder.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
         LocalLauncher().start(run, make_environment(resolved.backend, offline=offline))
         return run

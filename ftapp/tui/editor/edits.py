@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.recipe import Phase, Recipe, of_arm
+from ftapp.recipe import Phase, Recipe, make_arm_prefix
 from ftapp.tui.editor import fields
 from ftapp.tui.editor.draft import Draft
 
@@ -63,7 +63,7 @@ def set_value(draft: Draft, key: str, value: Any, arm: str | None = None) -> Dra
     if key.startswith(fields.EXPERIMENT):
         made: dict[str, Any] = {key.removeprefix(fields.EXPERIMENT): value if isinstance(value, bool) else int(value)}
         return replace(draft, options=replace(draft.options, **made))
-    whole = of_arm(arm) + key
+    whole = make_arm_prefix(arm) + key
     kept = draft.without_change(whole)
     if generic_key(key) in ("phase.epochs", "phase.steps"):
         stem = whole.rpartition(".")[0]
@@ -78,7 +78,7 @@ def set_value(draft: Draft, key: str, value: Any, arm: str | None = None) -> Dra
 
 def replace_phases(draft: Draft, wanted: Sequence[Tables], arm: str | None = None) -> Draft:
     """Replace all phases of a draft or of one of its arms."""
-    whole = f"{of_arm(arm)}phase"
+    whole = f"{make_arm_prefix(arm)}phase"
     for key in draft.changes:
         if key == whole or key.startswith(f"{whole}."):
             draft = draft.without_change(key)
@@ -146,7 +146,7 @@ def use_table(draft: Draft, name: str, used: bool, arm: str | None = None) -> Dr
     Returns:
         The changed draft.
     """
-    whole = of_arm(arm) + name
+    whole = make_arm_prefix(arm) + name
     for key in draft.changes:
         if key == whole or (not used and key.startswith(f"{whole}.")):
             draft = draft.without_change(key)

@@ -21,7 +21,7 @@ class HubPermission:
             The preset, the data source, both or neither.
         """
         preset, source = recipe.model.preset, recipe.data.source
-        on_hub = [*[preset] * presets.on_hub(preset), *[source] * sources.on_hub(source)]
+        on_hub = [*[preset] * presets.is_on_hub(preset), *[source] * sources.is_on_hub(source)]
         return [uri for uri in on_hub if uri not in self._granted]
 
     def grant(self, recipe: Recipe) -> None:

@@ -78,14 +78,14 @@ def list_sources(task: str) -> list[Offer]:
 def list_presets(task: str) -> list[Offer]:
     """List pretrained models for a task: those of bundled recipes, a folder on this machine, and KerasHub's."""
     used = _find_used(task, "model.preset")
-    offers = [Offer(presets.short_name(uri), f"as in {join_names(users, 1)}", uri) for uri, users in used.items()]
+    offers = [Offer(presets.get_short_name(uri), f"as in {join_names(users, 1)}", uri) for uri, users in used.items()]
     offers.append(_PRESET_FOLDER)
-    offers += [Offer(name, "from KerasHub", name) for name in presets.hub_names_for(task) if name not in used]
+    offers += [Offer(name, "from KerasHub", name) for name in presets.list_hub_names_for(task) if name not in used]
     return offers
 
 
 def _note_download(uri: str, note: str) -> str:
-    return f"{note}; a download" if sources.on_hub(uri) else note
+    return f"{note}; a download" if sources.is_on_hub(uri) else note
 
 
 def _shorten_uri(uri: str) -> str:
@@ -108,8 +108,8 @@ def _list_values(task: str, key: str) -> Iterator[tuple[str, str]]:
     section, _, last = key.partition(".")
     for name, path in recipe.bundled().items():
         try:
-            for profile in (None, *recipe.profiles(path)):
-                tables = recipe.tables(path, profile, [])
+            for profile in (None, *recipe.list_profiles(path)):
+                tables = recipe.read_tables(path, profile, [])
                 if tables.get("task") == task:
                     yield name, str(tables[section][last])
         except (RecipeError, KeyError):

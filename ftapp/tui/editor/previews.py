@@ -151,7 +151,7 @@ class Previews:
             return
         try:
             show = pane.timing if self.structure else pane.wait
-            structure = kept or await self.inspector.structure(recipe, self._report_to(show))
+            structure = kept or await self.inspector.describe_structure(recipe, self._report_to(show))
         except SupersededError:
             return
         except _FAILURES as error:
@@ -176,7 +176,7 @@ class Previews:
             pane.wait(f"{recipe.data.source} is downloaded when you ask for it.", unfetched=True)
             return
         try:
-            preview = await self.inspector.data(recipe, progress=self._report_to(pane.mark_stale))
+            preview = await self.inspector.preview_data(recipe, progress=self._report_to(pane.mark_stale))
         except SupersededError:
             return
         except _FAILURES as error:
@@ -187,7 +187,7 @@ class Previews:
             self._set_split_sizes(preview.sizes)
         if TASKS[recipe.task].inputs == "texts" and recipe.model.preset not in missing:
             with suppress(SupersededError, *_FAILURES):  # the pane of the layers shows the reason
-                tokens = await self.inspector.tokens(recipe)
+                tokens = await self.inspector.count_tokens(recipe)
                 pane.count(tokens)
                 if tokens.sequences:
                     self._set_split_sizes(tokens.sequences)
@@ -223,7 +223,7 @@ class Previews:
             return
         phase = self._phase_index()
         try:
-            costs = await self.inspector.costs(recipe, phase, progress=self._report_to(pane.timing))
+            costs = await self.inspector.estimate_costs(recipe, phase, progress=self._report_to(pane.timing))
         except SupersededError:
             return
         except _FAILURES as error:
@@ -240,7 +240,7 @@ class Previews:
     async def _load_timing(self, recipe: Recipe, phase: int) -> None:
         pane = self._screen.query_one(LayersPane)
         try:
-            await self.inspector.timing(recipe, phase, self._report_to(pane.timing))
+            await self.inspector.time_phase(recipe, phase, self._report_to(pane.timing))
         except SupersededError:
             return
         except _FAILURES as error:

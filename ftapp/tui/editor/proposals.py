@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftapp.recipe import TASKS
-from ftapp.recipe.base_rate import with_base_rate
+from ftapp.recipe.base_rate import replace_base_rate
 from ftapp.tui.editor import edits
 from ftapp.tui.editor.advise import AdviseScreen
 from ftapp.tui.editor.choices_line import ChoicesLine
@@ -59,7 +59,7 @@ class Proposals:
 
             def take(rate: float | None) -> None:
                 if rate is not None:
-                    key, value = f"phase.{phase.name}.learning_rate", with_base_rate(phase, rate)
+                    key, value = f"phase.{phase.name}.learning_rate", replace_base_rate(phase, rate)
                     self._set(edits.set_value(form.draft, key, value, form.arm), f"The learning rate is {rate:g}")
 
             screen.previews.cancel()  # the test needs the processor

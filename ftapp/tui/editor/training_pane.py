@@ -148,7 +148,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         steps = phase.steps or (phase.epochs or 1) * (per_epoch or _NOMINAL)
         count = min(steps, _POINTS)
         at = [index * (steps - 1) // max(1, count - 1) for index in range(count)]
-        curve.values = tuple(schedule.rate_at(phase, step, steps) for step in at)
+        curve.values = tuple(schedule.compute_rate(phase, step, steps) for step in at)
         if phase.steps or per_epoch:
             curve.ends = ("step 1", f"{steps:,}")
         else:

@@ -21,7 +21,7 @@ from ftapp import recipe as recipes
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
 from ftapp.experiments.listing import Summary, summarize
-from ftapp.recipe.metrics import ACCURACY, in_order, metric
+from ftapp.recipe.metrics import ACCURACY, get_metric, sort_names
 from ftapp.runs.history import Follower, History
 from ftapp.runs.run_folder import Run
 from ftapp.tui import comparison
@@ -187,7 +187,7 @@ Below the results are the keys in which the recipes differ, as `--set` takes the
 
     def _metric(self) -> str:
         """The metric beside the loss that has a chart: the first of those that a run tells of."""
-        return next(iter(in_order(name for history in self.histories for name in history.metrics)), ACCURACY.name)
+        return next(iter(sort_names(name for history in self.histories for name in history.metrics)), ACCURACY.name)
 
     def _training_curve(self, index: int, history: History) -> Curve:
         steps = history.steps
@@ -223,7 +223,7 @@ Below the results are the keys in which the recipes differ, as `--set` takes the
 
     def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[RunResults]) -> None:
         self.show_who()
-        self.query_one("#metric", Chart).rename(f"Held-out {metric(self._metric()).label}")
+        self.query_one("#metric", Chart).rename(f"Held-out {get_metric(self._metric()).label}")
         for name, drawn in curves.items():
             self._plot(name, drawn)
         self.query_one("#results Facts", Facts).rows = [self._heads(), *_result_rows(found)]
@@ -320,11 +320,11 @@ def _result_rows(found: Sequence[RunResults]) -> list[Fact]:
 
     # A result that is not of the whole test split is marked.
     ways = ["" if each.final else " so far" for each in found]
-    for name in in_order(("loss", *(name for each in found for name in each.metrics))):
-        measured, values = metric(name), [each.metrics.get(name) for each in found]
-        told = measured.cell if name == "loss" else measured.text
+    for name in sort_names(("loss", *(name for each in found for name in each.metrics))):
+        measured, values = get_metric(name), [each.metrics.get(name) for each in found]
+        told = measured.format_cell if name == "loss" else measured.format_text
         texts = [f"{told(value or 0)}{way}" for value, way in zip(values, ways, strict=True)]
-        add(measured.label, values, texts, measured.best)
+        add(measured.label, values, texts, measured.choose_best)
     shares = [each.share for each in found]
     add("R", shares, [formatting.format_share(value or 0) for value in shares])
     seconds = [each.seconds for each in found]

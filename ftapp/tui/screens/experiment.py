@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from ftapp import recipe
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
-from ftapp.experiments.experiment_folder import Experiment, Member, control_of
+from ftapp.experiments.experiment_folder import Experiment, Member, name_control
 from ftapp.experiments.listing import Summary
 from ftapp.recipe import Finding
 from ftapp.runs import run_folder
@@ -113,7 +113,7 @@ bounds of the finding. It is complete once all runs have ended. The other panes 
                 self._recipe = None
         # The status comes first, so that an ended experiment has its result and all of its runs.
         summary = self.app.summaries.experiment(self.experiment)
-        self._standing = _Standing(summary, tuple(self.experiment.members()), self.experiment.result())
+        self._standing = _Standing(summary, tuple(self.experiment.list_members()), self.experiment.read_result())
         self._shown_repeat = self._repeat or max((member.repeat for member in self._standing.members), default=1)
         return list(self._runs().values())
 
@@ -149,7 +149,7 @@ bounds of the finding. It is complete once all runs have ended. The other panes 
         status, now = summary.status, time.time()
         color = f"${STATUS_COLORS.get(status, 'foreground')}"
         parts = [f"{summary.ended} of {summary.planned} runs have ended"]
-        if status == "running" and self.experiment.stopping():
+        if status == "running" and self.experiment.is_stopping():
             status = "stopping"
         if self._repeats > 1:
             parts.append(f"repeat {self._shown_repeat} of {self._repeats}")
@@ -177,7 +177,7 @@ bounds of the finding. It is complete once all runs have ended. The other panes 
         lines = []
         overridden = recipe_words.describe_arms(self._recipe.changes, self._recipe.base) if self._recipe else {}
         if self._arms:
-            overridden[control_of(self._arms[0])] = Content.styled("the control: the first arm again", _MUTED)
+            overridden[name_control(self._arms[0])] = Content.styled("the control: the first arm again", _MUTED)
         live = self._standing is not None and self._standing.summary.status == "running"
         started = list(runs)
         for arm in self._arms:

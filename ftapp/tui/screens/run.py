@@ -18,7 +18,7 @@ from textual.widget import Widget
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import TASKS, Recipe
-from ftapp.recipe.metrics import metric
+from ftapp.recipe.metrics import get_metric
 from ftapp.runs import commands, outcome
 from ftapp.runs.history import Follower, History
 from ftapp.runs.run_folder import Run
@@ -201,7 +201,7 @@ out commands at the end of a step.
         chart = self.query_one("#metric", Chart)
         chart.set_class(self._metric is None, "-empty")
         if self._metric:
-            chart.rename(metric(self._metric).title)
+            chart.rename(get_metric(self._metric).title)
         if (shown := (len(history.steps), len(history.evaluations), len(history.phases))) != self._plotted:
             self._plotted = shown
             self._plot_all()

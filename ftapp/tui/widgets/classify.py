@@ -163,7 +163,7 @@ class Classify(Container):
             examples.border_subtitle = Content(f"{activity} {done} of {total}" if total else activity)
 
         try:
-            self._held_out = await self._predictor.held_out(_HELD_OUT, tell)
+            self._held_out = await self._predictor.classify_held_out(_HELD_OUT, tell)
         except (RunError, RecipeError) as error:
             examples.set_options([Option(Content.styled(str(error), "$error"), disabled=True)])
             examples.border_subtitle = ""

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from ftapp.common import formatting
 from ftapp.recipe import Recipe
-from ftapp.recipe.metrics import metric
+from ftapp.recipe.metrics import get_metric
 from ftapp.runs.history import History
 from ftapp.tui import run_progress
 from ftapp.tui.widgets.pane import theme_color
@@ -51,7 +51,10 @@ class Headline(Static):
         if history.ended:
             if result := history.result:
                 measured = {**result.metrics, "loss": result.loss}
-                parts += [f"test {metric(name).label} {metric(name).text(value)}" for name, value in measured.items()]
+                parts += [
+                    f"test {get_metric(name).label} {get_metric(name).format_text(value)}"
+                    for name, value in measured.items()
+                ]
             parts.append(f"{history.ended.steps} steps in {formatting.format_duration(history.ended.seconds)}")
         elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))

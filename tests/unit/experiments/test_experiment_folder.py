@@ -56,7 +56,7 @@ def test_arms_take_turns_at_being_first() -> None:
 def test_a_control_is_the_first_arm_again() -> None:
     base = recipe.load(recipe.find("bert-full"))
     other = base.model_copy(update={"seed": 5})
-    arms = experiment_folder.with_control({"A": base, "B": other})
+    arms = experiment_folder.add_control({"A": base, "B": other})
     assert list(arms) == ["A", "A again", "B"]
     assert arms["A again"] == base
 
@@ -104,7 +104,7 @@ def test_arms_of_other_batches_or_weights_are_found_out(tmp_path: Path) -> None:
 
 def test_times_of_runs_that_went_on_at_once_are_not_compared(tmp_path: Path) -> None:
     experiment = made(tmp_path, jobs=2)
-    for run in [run for found in experiment.arms().values() for run in found]:
+    for run in [run for found in experiment.group_runs().values() for run in found]:
         file = run.folder / "environment.json"
         file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"jobs": 2}), encoding="utf-8")
     _, result = write_result(experiment)
@@ -114,10 +114,10 @@ def test_times_of_runs_that_went_on_at_once_are_not_compared(tmp_path: Path) -> 
 
 def test_a_repeat_that_lacks_an_arm_is_left_out(tmp_path: Path) -> None:
     experiment = made(tmp_path, repeats=2)
-    last = experiment.members()[-1].run
+    last = experiment.list_members()[-1].run
     last.recipe_file.unlink()
-    assert {name: len(found) for name, found in experiment.arms().items()} == {"A": 1, "A again": 1, "B": 1}
-    for member in experiment.members():
+    assert {name: len(found) for name, found in experiment.group_runs().items()} == {"A": 1, "A again": 1, "B": 1}
+    for member in experiment.list_members():
         member.run.recipe_file.unlink()
     arms, result = write_result(experiment)
     assert (arms, result["report"]) == ([], None)
@@ -146,7 +146,7 @@ def test_an_experiment_tells_how_it_stands(tmp_path: Path) -> None:
     experiment = made(tmp_path)
     done = ["done"] * 3
     assert experiment.status(done) == "crashed"  # there is no result
-    with experiment.held():
+    with experiment.hold():
         assert experiment.status(["done", "running"]) == "running"
     write_result(experiment)
     assert experiment.status(done) == "done"
@@ -163,7 +163,7 @@ def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:
     overrides = ['phase.finetune.layers=["freeze embeddings"]', "phase.finetune.epochs=1", "seed=3"]
     experiment = experiment_folder.prepare(path, "quick", overrides, Options(2, 1, True), tmp_path, command=["ftapp"])
     given = recipe.load_experiment(path, "quick", overrides)
-    assert experiment_folder.recipes(experiment) == experiment_folder.with_control(given.arms)
+    assert experiment_folder.load_recipes(experiment) == experiment_folder.add_control(given.arms)
     assert given.changes["A full"] == given.changes["C head only"] == {}
     assert set(given.changes["D steadied"]["phase"]["finetune"]) == {"schedule", "warmup", "clip_norm"}
     assert experiment.planned == 10
@@ -173,13 +173,13 @@ def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:
 def test_a_recipe_without_arms_is_the_only_arm(tmp_path: Path) -> None:
     options = Options(control=True)
     experiment = experiment_folder.prepare(recipe.find("bert-full"), None, [], options, tmp_path, command=["ftapp"])
-    assert list(experiment_folder.recipes(experiment)) == ["bert-full", "bert-full again"]
+    assert list(experiment_folder.load_recipes(experiment)) == ["bert-full", "bert-full again"]
 
 
 def test_the_list_of_runs_tells_of_experiments(tmp_path: Path) -> None:
     experiment = made(tmp_path)
     write_result(experiment)
-    run = experiment.members()[0].run
+    run = experiment.list_members()[0].run
     file = run.folder / "environment.json"
     told = {"experiment": experiment.folder.name, "arm": "A", "repeat": 1}
     file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | told), encoding="utf-8")
@@ -200,7 +200,7 @@ def test_an_override_of_one_arm_and_one_of_the_recipe_hold_in_their_order(tmp_pa
     for overrides, expected in [([all_arms, one], 0.3), ([one, all_arms], 0.2)]:
         given = recipe.load_experiment(file, "quick", overrides)
         assert [arm.phase[0].warmup for arm in given.arms.values()] == [0.2, 0.2, 0.2, expected]
-        assert recipe.tables(file, "quick", overrides, "D 0.1 steadied")["phase"][0]["warmup"] == expected
+        assert recipe.read_tables(file, "quick", overrides, "D 0.1 steadied")["phase"][0]["warmup"] == expected
         saved = tmp_path / f"{expected}.toml"
         saved.write_text(given.to_toml(), encoding="utf-8")
         assert recipe.load_experiment(saved) == given

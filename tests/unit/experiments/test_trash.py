@@ -43,10 +43,10 @@ def test_a_deleted_run_is_in_no_list_and_comes_back_as_it_was(tmp_path: Path) ->
     assert [one.folder.name for one in run_folder.list_runs(tmp_path)] == listed(tmp_path) == [other.folder.name]
     with pytest.raises(RecipeError, match="there is no run"):
         run_folder.find(run.folder.name, tmp_path)
-    assert [each.place for each in trash.contents(tmp_path)] == [run.folder]
+    assert [each.place for each in trash.list_deleted(tmp_path)] == [run.folder]
     trash.restore(deleted)
     assert files(run.folder) == before
-    assert not trash.contents(tmp_path)
+    assert not trash.list_deleted(tmp_path)
     assert set(listed(tmp_path)) == {run.folder.name, other.folder.name}
     with pytest.raises(RunError, match="no longer in the trash"):
         trash.restore(trash.Deleted(deleted.folder, tmp_path / "elsewhere", 0.0))
@@ -54,8 +54,8 @@ def test_a_deleted_run_is_in_no_list_and_comes_back_as_it_was(tmp_path: Path) ->
 
 def test_experiments_go_with_their_runs_or_without(tmp_path: Path) -> None:
     first, second = experiment_of_two(tmp_path), experiment_of_two(tmp_path)
-    kept, gone = first.members(), second.members()
-    with first.held(), pytest.raises(RunError, match="stop it first"):
+    kept, gone = first.list_members(), second.list_members()
+    with first.hold(), pytest.raises(RunError, match="stop it first"):
         trash.delete_experiment(first, with_runs=False)
     trash.delete_experiment(first, with_runs=False)
     assert all(member.run.folder.is_dir() for member in kept)
@@ -65,8 +65,8 @@ def test_experiments_go_with_their_runs_or_without(tmp_path: Path) -> None:
     assert sorted(listed(tmp_path)) == sorted(member.run.folder.name for member in kept)
     for each in deleted:
         trash.restore(each)
-    assert second.members() == gone
-    assert [each.place for each in trash.contents(tmp_path)] == [first.folder]
+    assert second.list_members() == gone
+    assert [each.place for each in trash.list_deleted(tmp_path)] == [first.folder]
 
 
 def test_an_experiment_stays_whole_when_a_part_of_it_cannot_be_deleted(
@@ -83,8 +83,8 @@ def test_an_experiment_stays_whole_when_a_part_of_it_cannot_be_deleted(
     monkeypatch.setattr(Path, "rename", refusing)
     with pytest.raises(PermissionError):
         trash.delete_experiment(experiment, with_runs=True)
-    assert len(experiment.members()) == 2
-    assert not trash.contents(tmp_path)
+    assert len(experiment.list_members()) == 2
+    assert not trash.list_deleted(tmp_path)
 
 
 def test_what_was_deleted_a_week_ago_is_removed_for_good(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_what_was_deleted_a_week_ago_is_removed_for_good(tmp_path: Path) -> None
     week_ago = time.time() - (trash.DAYS + 0.1) * 86400
     os.utime(trash.delete_run(old).folder, (week_ago, week_ago))
     assert trash.empty(tmp_path, days=trash.DAYS) == 1
-    assert [each.place for each in trash.contents(tmp_path)] == [new.folder]
+    assert [each.place for each in trash.list_deleted(tmp_path)] == [new.folder]
     assert trash.empty(tmp_path) == 1
-    assert not trash.contents(tmp_path)
+    assert not trash.list_deleted(tmp_path)
 
 
 def test_a_link_is_removed_and_what_it_leads_to_stays(tmp_path: Path) -> None:
@@ -130,4 +130,4 @@ def test_the_command_lists_restores_and_empties(tmp_path: Path) -> None:
     assert run.folder.is_dir()
     trash.delete_run(run)
     assert told("--empty-trash")[0] == 0
-    assert not trash.contents(tmp_path)
+    assert not trash.list_deleted(tmp_path)

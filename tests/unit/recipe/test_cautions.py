@@ -25,15 +25,15 @@ def ids(
     name: str, *overrides: str, sizes: dict[str, int] | None = None, layers: list[WeightedLayer] | None = None
 ) -> list[str]:
     loaded = recipe.load(recipe.find(name), "quick", overrides)
-    return [caution.id for caution in cautions.of_recipe(loaded, sizes, layers)]
+    return [caution.id for caution in cautions.find_cautions(loaded, sizes, layers)]
 
 
 @pytest.mark.parametrize("name", list(recipe.bundled()))
 def test_recipes_that_come_with_ftapp_need_no_caution(name: str) -> None:
-    for profile in (None, *recipe.profiles(recipe.find(name))):
+    for profile in (None, *recipe.list_profiles(recipe.find(name))):
         loaded = recipe.load_experiment(recipe.find(name), profile)
         for each in (loaded.base, *loaded.arms.values()):
-            assert cautions.of_recipe(each) == []
+            assert cautions.find_cautions(each) == []
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_sizes_and_layers_make_cautions_exact() -> None:
 def test_advice_on_few_examples_names_a_number_only_where_one_was_set() -> None:
     sizes = {"train": 38, "validation": 40, "test": 10}
     loaded = recipe.load(recipe.find("vgg16-two-phase"), "quick", ["data.test=0.2"])
-    assert [each.advice for each in cautions.of_recipe(loaded, sizes) if each.id == "few-test"] == [
+    assert [each.advice for each in cautions.find_cautions(loaded, sizes) if each.id == "few-test"] == [
         "bring more examples, or hold out a larger share (data.test)"
     ]
     loaded = recipe.load(recipe.find("vgg16-two-phase"), "quick", ["data.test=10"])
-    assert [each.advice for each in cautions.of_recipe(loaded, sizes) if each.id == "few-test"] == [
+    assert [each.advice for each in cautions.find_cautions(loaded, sizes) if each.id == "few-test"] == [
         "hold out 30 or more, for example --set data.test=0.2"
     ]
 
@@ -93,10 +93,10 @@ def test_advice_on_few_examples_names_a_number_only_where_one_was_set() -> None:
 @pytest.mark.parametrize("name", ["vgg16-two-phase", "bert-full", "gpt2-full"])
 def test_the_advice_on_a_rate_can_be_copied_and_helps(name: str) -> None:
     path, rate = recipe.find(name), "phase.finetune.learning_rate=0.05"
-    (caution,) = cautions.of_recipe(recipe.load(path, "quick", [rate]))
+    (caution,) = cautions.find_cautions(recipe.load(path, "quick", [rate]))
     command = re.search(r"--set '(.*)'", str(caution))
     assert command
-    assert cautions.of_recipe(recipe.load(path, "quick", [rate, command[1]])) == []
+    assert cautions.find_cautions(recipe.load(path, "quick", [rate, command[1]])) == []
 
 
 def test_validate_tells_cautions_and_the_recipe_stays_valid(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ftapp.recipe import folder_layout
-from ftapp.recipe.folder_layout import LayoutError, role
+from ftapp.recipe.folder_layout import LayoutError, find_role
 
 
 def make(root: Path, *folders: str) -> Path:
@@ -124,6 +124,6 @@ def test_what_was_decided_is_told(tmp_path: Path) -> None:
 
 
 def test_roles_of_names() -> None:
-    assert [role(name) for name in ("valley", "contest", "trainers", "train_test", "été", "")] == [None] * 6
-    assert role("test tube") == "test"
-    assert role("test tube", strict=True) is None
+    assert [find_role(name) for name in ("valley", "contest", "trainers", "train_test", "été", "")] == [None] * 6
+    assert find_role("test tube") == "test"
+    assert find_role("test tube", strict=True) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.recipe.metrics import ACCURACY, LOSS, in_order, metric
+from ftapp.recipe.metrics import ACCURACY, LOSS, get_metric, sort_names
 
 
 @pytest.mark.parametrize(
@@ -19,27 +19,27 @@ from ftapp.recipe.metrics import ACCURACY, LOSS, in_order, metric
     ],
 )
 def test_values_are_written_by_the_metrics_format(name: str, value: float, cell: str, text: str, plain: str) -> None:
-    found = metric(name)
-    assert (found.cell(value), found.text(value), found.plain(value)) == (cell, text, plain)
+    found = get_metric(name)
+    assert (found.format_cell(value), found.format_text(value), found.format_plain(value)) == (cell, text, plain)
 
 
 @pytest.mark.parametrize("name", ["loss", "mean_absolute_error", "validation_loss", "perplexity"])
 def test_lower_is_better_for_losses_and_errors(name: str) -> None:
-    assert metric(name).is_better(0.1, 0.2)
-    assert metric(name).best([0.3, 0.1, 0.2]) == 0.1
+    assert get_metric(name).is_better(0.1, 0.2)
+    assert get_metric(name).choose_best([0.3, 0.1, 0.2]) == 0.1
 
 
 @pytest.mark.parametrize("name", ["accuracy", "f1", "recall", "loss_of_nothing"])
 def test_higher_is_better_for_all_else(name: str) -> None:
-    assert metric(name).is_better(0.2, 0.1)
-    assert metric(name).best([0.3, 0.1, 0.2]) == 0.3
+    assert get_metric(name).is_better(0.2, 0.1)
+    assert get_metric(name).choose_best([0.3, 0.1, 0.2]) == 0.3
 
 
 def test_an_unknown_metric_is_labelled_by_its_name_in_words() -> None:
-    assert metric("mean_absolute_error").title == "Mean absolute error"
-    assert (metric("loss"), metric("accuracy")) == (LOSS, ACCURACY)
-    assert metric("\x1b[31mred").label.isprintable()
+    assert get_metric("mean_absolute_error").title == "Mean absolute error"
+    assert (get_metric("loss"), get_metric("accuracy")) == (LOSS, ACCURACY)
+    assert get_metric("\x1b[31mred").label.isprintable()
 
 
 def test_known_metrics_come_first_in_the_order_of_the_table() -> None:
-    assert in_order(["f1", "accuracy", "recall", "loss", "f1"]) == ["loss", "accuracy", "f1", "recall"]
+    assert sort_names(["f1", "accuracy", "recall", "loss", "f1"]) == ["loss", "accuracy", "f1", "recall"]

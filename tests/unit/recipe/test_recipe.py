@@ -16,10 +16,10 @@ from tests.support.recipe_files import MINIMAL, edited
 @pytest.mark.parametrize("name", list(recipe.bundled()))
 def test_bundled_recipes_and_their_profiles_are_valid(name: str) -> None:
     path = recipe.find(name)
-    assert "quick" in recipe.profiles(path)
-    for profile in (None, *recipe.profiles(path)):
+    assert "quick" in recipe.list_profiles(path)
+    for profile in (None, *recipe.list_profiles(path)):
         assert recipe.load(path, profile).title
-    assert "quick" in recipe.hubless_profiles(path)
+    assert "quick" in recipe.list_hubless_profiles(path)
 
 
 def test_a_profile_is_laid_over_and_overrides_over_that(file: Path) -> None:
@@ -85,11 +85,11 @@ def test_rates_are_laid_over_key_by_key_and_by_a_number_as_a_whole(file: Path) -
 
 def test_an_override_without_a_value_takes_a_key_away(file: Path) -> None:
     given = ["phase.finetune.clip_norm=1.0", "augment.rotation=10", "data.limit=100"]
-    assert "augment" in recipe.tables(file, None, given)
+    assert "augment" in recipe.read_tables(file, None, given)
     resolved = recipe.load(file, None, [*given, "phase.finetune.clip_norm=", "augment=", "data.limit="])
     assert resolved == recipe.load(file)
     assert (resolved.phase[-1].clip_norm, resolved.augment, resolved.data.limit) == (None, None, None)
-    assert "augment" not in recipe.tables(file, None, ["augment=", "augment.views="])
+    assert "augment" not in recipe.read_tables(file, None, ["augment=", "augment.views="])
 
 
 def test_every_key_of_a_recipe_is_described() -> None:
@@ -110,7 +110,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(file: Path) -> None:
 def test_every_preset_of_keras_hub_is_known() -> None:
     import keras_hub
 
-    assert set(keras_hub.models.Backbone.presets) <= set(presets.hub_names())
+    assert set(keras_hub.models.Backbone.presets) <= set(presets.list_hub_names())
 
 
 def test_names_and_files_are_found_or_the_nearest_is_named(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from ftapp.recipe import Phase
-from ftapp.recipe.schedule import rate_at
+from ftapp.recipe.schedule import compute_rate
 
 
 def rates(steps: int, **keys: Any) -> list[float]:
     phase = Phase.model_validate({"name": "p", "steps": steps, "learning_rate": 1.0, **keys})
-    return [rate_at(phase, step, steps) for step in range(steps)]
+    return [compute_rate(phase, step, steps) for step in range(steps)]
 
 
 def test_constant() -> None:

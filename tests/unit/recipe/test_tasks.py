@@ -8,7 +8,7 @@ import pytest
 
 from ftapp.recipe import TASKS, Section
 from ftapp.recipe.schema import Augment, Model, suits
-from ftapp.recipe.tasks import TaskName, title_of
+from ftapp.recipe.tasks import TaskName, get_title
 
 
 def test_the_schema_lists_the_rows_of_the_table() -> None:
@@ -18,7 +18,7 @@ def test_the_schema_lists_the_rows_of_the_table() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_foreign_keys_exist_in_the_schema(name: str) -> None:
     sections: dict[str, type[Section]] = {"model": Model, "augment": Augment}
-    for section, _, key in (each.partition(".") for each in TASKS[name].foreign_keys()):
+    for section, _, key in (each.partition(".") for each in TASKS[name].foreign_keys):
         assert key in sections[section].model_fields
 
 
@@ -51,5 +51,5 @@ def test_keys_suit_tasks(name: str, key: str, expected: bool) -> None:
 
 
 def test_a_task_that_is_not_known_is_titled_by_its_name() -> None:
-    assert title_of("causal-lm") == "Causal language models"
-    assert title_of("regression") == "regression"
+    assert get_title("causal-lm") == "Causal language models"
+    assert get_title("regression") == "regression"

@@ -31,7 +31,7 @@ go_on = threading.Event()
 def echo(request, text):
     print("a library says something")
     os.system("echo a child says something")
-    request.progress("echoing", 1, 2)
+    request.report_progress("echoing", 1, 2)
     return {"text": text, "stdin": sys.stdin.read()}
 
 def refuse(request):
