@@ -66,24 +66,24 @@ class Model(Section):
     sequence_length: Annotated[int, Field(ge=4, le=MOST_TOKENS)] | None = None
     """Tokens of an example, 4 or more; the rest of a longer text is cut off."""
     features: str | None = None
-    """The layer of the backbone whose output feeds the head; without it, the backbone's own output does."""
+    """The layer of the backbone whose output feeds the head. Without it, the backbone's own output feeds the head."""
     pooling: Pooling = "average"
-    """How positions of the features become one vector: their average, their maximum, or all of them in a row."""
+    """How the positions of the features become one vector: their average, their maximum, or all of them in a row."""
     normalize: bool = False
-    """Whether each feature is brought to mean 0 and variance 1 before the new layers (batch normalization without an
-    affine part: He et al. 2022, Masked Autoencoders, appendix A.1), so that one learning rate suits the features of any
-    layer. Mean and variance are those of the training split, measured once before the first step, at any batch size."""
+    """Whether each feature gets mean 0 and variance 1 before the new layers, so that one learning rate suits any layer.
+    This is batch normalization without an affine part (He et al. 2022, Masked Autoencoders, appendix A.1). Mean and
+    variance are measured on the training split, once before the first step, at any batch size."""
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=MOST_UNITS)]], Field(max_length=16)] = []
-    """Widths of new fully connected ReLU layers between the backbone and the classifier: at most 16 layers, each from 1
-    to 65,536 wide."""
+    """Widths of new fully connected ReLU layers between the backbone and the classifier: at most 16 layers, with widths
+    from 1 to 65,536."""
     dropout: Share = 0.0
-    """The share of the classifier's inputs that is left out at random in training."""
+    """The share of the classifier's inputs that training drops at random."""
     head: Head = "softmax"
     """The classifier: softmax (one class of all), one-vs-rest (a logistic unit for each class against all others), or
     linear-svm (hinge loss, a wide margin)."""
     label_smoothing: Share = 0.0
-    """The share of each training label that is spread evenly over all classes (Szegedy et al. 2016), so that the model
-    grows less sure of itself: regularisation. Held-out losses are without it."""
+    """The share of each training label that is spread evenly over all classes (Szegedy et al. 2016). It
+    regularises: the model becomes less confident. Held-out losses do not use it."""
 
 
 class Data(Section):
@@ -97,26 +97,27 @@ class Data(Section):
     label_column: str = "label"
     """The column of a table that holds the class."""
     classes: ClassNames | None = None
-    """Names of the classes in the order of the model's outputs; without them, all labels that occur, in order. Where
-    labels are numbers that count from 0 or from 1, these are the names of the classes."""
+    """Names of the classes, in the order of the model's outputs. Without them, the classes are all labels that
+    occur, in order. If labels are numbers, counted from 0 or from 1, these names replace the numbers."""
     merge_labels: bool = False
-    """Whether labels that look alike or mean the same are one class, such as Neg and neg, 1 and 1.0, yes and Y; without
-    it, such labels are refused unless `classes` names each."""
+    """Whether labels that look alike or mean the same are one class, such as Neg and neg, 1 and 1.0, yes and Y. Without
+    it, such labels are refused, unless `classes` names each of them."""
     skip_incomplete: bool = False
-    """Whether rows of a table without a text or a label are left out; without it, such rows are refused."""
+    """Whether rows of a table without a text or a label are left out. Without it, such rows are refused."""
     encoding: Encoding = "utf-8"
-    """How a table or text is encoded, such as cp1252, unless it begins with a byte order mark."""
+    """The encoding of a table or text, such as cp1252. A byte order mark at the start of a file overrides it."""
     limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None
-    """Draw so many examples before splitting, seeded and balanced as the source is; without it, all examples are
-    used."""
+    """The number of examples to draw before splitting. The draw follows the seed and keeps the balance of the classes.
+    Without it, all examples are used."""
     validation: SplitSize = 0.1
-    """Examples that the run is watched on: a share of all (below 1) or a number."""
+    """The size of the validation split, which is evaluated during the run: a share of all examples (below 1), or a
+    number of examples."""
     test: SplitSize = 0.2
-    """Examples that the result is measured on: a share of all (below 1) or a number."""
+    """The size of the test split, on which the result is measured: a share of all examples (below 1), or a number of
+    examples."""
     splits: SplitFolders = None
-    """Where a folder can be read in two ways: the folders of each split, as in {train = "training", test = ["fold4",
-    "fold5"]}, or "none" where its folders are the classes, or its texts called test no split; without it, structure and
-    names decide."""
+    """The folders of each split, for a folder that can be read in two ways, as in {train = "training", test = ["fold4",
+    "fold5"]}. "none" says that there are no splits. Without it, the structure and the names of the folders decide."""
 
     @property
     def split_folders(self) -> Mapping[Role, Sequence[str]] | Literal["none"] | None:
@@ -127,38 +128,38 @@ class Data(Section):
 
 
 class Augment(Section):
-    """Random changes to the training images or texts, which follow from the run's seed; evaluation sees none.
+    """Random changes to the training images or texts, which follow from the run's seed. Evaluation uses none of them.
 
-    Each step draws them anew, except where the outputs of frozen layers are kept (`frozen.cache`): `views` augmented
-    views of each example are kept then, and the epochs take turns at them.
+    Each step draws the changes anew, unless the outputs of frozen layers are cached (`frozen.cache`). Then `views`
+    augmented views of each example are cached, and each epoch uses the next of them.
     """
 
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     """Mirror half of the images, left to right, top to bottom, or either."""
     rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Turn images by at most so many degrees either way."""
+    """Turn images by at most this many degrees either way."""
     zoom: Share = 0.0
     """Scale images by at most this share, in or out."""
     crop: Annotated[float, Field(ge=0.01, le=1)] = 1.0
-    """The share of each side, from 0.01, that a random crop keeps before it is resized back; 1 crops nothing."""
+    """The share of each side that a random crop keeps, at least 0.01. The crop is resized back. 1 crops nothing."""
     translation: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.0]
     """Move images by at most this share of [width, height] either way."""
     fill_mode: FillMode = "reflect"
-    """What appears beyond the edge: the nearest pixels, the mirrored image (reflect), the repeated image (wrap), or
+    """The pixels beyond the edge: the nearest pixels, the mirrored image (reflect), the repeated image (wrap), or
     `fill_value` (constant)."""
     fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
     """The brightness beyond the edge with fill_mode = constant, from 0 (black) to 255 (white)."""
     token_dropout: Share = 0.0
     """Leave each token of a text out with this probability (random deletion, Wei & Zou 2019)."""
     word_swap: Share = 0.0
-    """So many times for each word, as a share, exchange two words of a text (random swap, Wei & Zou 2019)."""
+    """Exchange two random words of a text, this many times for each of its words (random swap, Wei & Zou 2019)."""
     views: Annotated[int, Field(ge=1, le=1000)] = 4
-    """Augmented views of each example that are kept where the outputs of frozen layers are, at most 1,000; epochs take
-    turns at them."""
+    """The number of augmented views of each example whose features are cached, at most 1,000. Each epoch uses the next
+    view."""
 
     @property
     def changes_anything(self) -> bool:
-        """Whether at least one key changes examples; otherwise training sees them as they are."""
+        """Whether any key changes examples at all; if none does, training sees examples as they are."""
         images = self.flip != "none" or self.rotation > 0 or self.zoom > 0 or self.crop < 1 or any(self.translation)
         return images or self.token_dropout > 0 or self.word_swap > 0
 
@@ -167,26 +168,25 @@ class Frozen(Section):
     """How frozen layers are computed."""
 
     cache: bool = True
-    """Whether the outputs of the frozen layers at the bottom, which no trained layer feeds, are computed once, kept on
-    disk and read in each epoch, where that saves time."""
+    """Whether the outputs of the frozen layers at the bottom of the model, the features, are computed once and cached
+    on disk. Each epoch then reads them. They are cached only where that saves time."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """The type of number in which these outputs are kept; auto is the type that they are computed in, which loses
-    nothing."""
+    """The dtype of cached features. auto is the dtype in which they are computed, which loses nothing."""
     dropout: bool = False
-    """Whether dropout in frozen layers stays on; their outputs then differ from step to step and are not kept."""
+    """Whether dropout in frozen layers stays on. Their outputs then differ from step to step and are not cached."""
 
 
 class Phase(Section):
-    """A stretch of training with one choice of frozen layers and one optimizer.
+    """A part of the training with one choice of frozen layers and one optimizer.
 
-    Its length is `epochs` or `steps`. Moments of the former phase's optimizer are kept where it was of the same kind
+    Its length is `epochs` or `steps`. If the phase before has the same optimizer, its moments are kept
     (`ftapp.training.optimizers`).
     """
 
     name: PhaseName
     """The name of the phase: a letter, then at most 39 letters, digits, - and _."""
     layers: list[ParsedRule] = []
-    """Rules, one a line, that say which layers train; all layers train until a rule says otherwise, and later rules
+    """Rules that say which layers train, each on a line. Everything trains until a rule says otherwise. Later rules
     override earlier ones. For example: freeze all; train attention & last:4; train head."""
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
     """How many times the phase sees all training examples, at most 10,000."""
@@ -195,28 +195,28 @@ class Phase(Section):
     batch_size: BatchSize = 32
     """Examples of a step, at most 65,536. Memory grows with it; larger batches have a steadier gradient."""
     optimizer: Optimizer = "adam"
-    """The rule that turns gradients into changes of the weights. Adam and AdamW keep two values for each weight that
-    trains, the others one."""
+    """The optimizer. Adam and AdamW store two values for each weight that trains, the other optimizers store one."""
     learning_rate: LearningRate = 1e-3
     """A number from 1e-12 to 100, or a table of numbers by selections of layers, such as
-    { backbone = 1e-5, head = 1e-3, "attention & last:2" = 3e-5 }, of which later ones override earlier ones."""
+    { backbone = 1e-5, head = 1e-3, "attention & last:2" = 3e-5 }. Later entries override earlier ones."""
     layer_decay: Annotated[float, Field(ge=0.01, le=1)] = 1.0
-    """Multiplies the rate of a layer once more for each block that lies above it, so that lower layers learn more
-    slowly, from 0.01; 1 changes nothing."""
+    """The factor, from 0.01 to 1, that multiplies the rate of a layer once for each block above it. Lower layers then
+    learn more slowly. 1 changes nothing."""
     schedule: Schedule = "constant"
-    """The course of the learning rate after the warm-up: constant, or falling in a straight line or along a cosine."""
+    """The learning rate after the warm-up: constant, linear (it falls in a straight line), or cosine."""
     warmup: Share = 0.0
     """The share of the phase in which the learning rate rises to its value."""
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """How fast weights shrink towards 0, by the optimizer's own rule, from 0 to 10: regularisation."""
+    """How fast weights shrink towards 0, by the optimizer's own rule, from 0 to 10. It regularises."""
     clip_norm: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
-    """Gradients longer than this, from 1e-6 to 1e6, are shortened to it; without it, no gradient is."""
+    """The largest norm of a gradient, from 1e-6 to 1e6. Longer gradients are scaled down to it. Without it, no gradient
+    is."""
     gradient_norm: bool = False
-    """Whether each step reports the length of its gradient before it is shortened; this takes some 2% of a step."""
+    """Whether each step records the norm of its gradient before clipping. This takes some 2% of a step."""
 
     @property
     def rates(self) -> dict[Selections, float]:
-        """The learning rates by selections of layers; later selections override earlier ones."""
+        """The learning rates by selections of layers; later ones override earlier ones."""
         table = self.learning_rate
         return table if isinstance(table, dict) else {ALL: table}
 
@@ -234,23 +234,24 @@ class Phase(Section):
 
 
 class Evaluate(Section):
-    """When and on which examples the run evaluates. Its result at the end is always that of the whole test split."""
+    """When the run evaluates, and on which examples. The final result is always that of the whole test split."""
 
     every: Steps | None = None
-    """Evaluate every so many steps; without it, after each epoch."""
+    """Evaluate after every N steps. Without it, the run evaluates after each epoch."""
     split: Split = "validation"
     """The split that is evaluated while the run trains."""
     examples: Examples | None = None
-    """How many examples of the split are evaluated at most; without it, all are."""
+    """The largest number of examples of the split to evaluate. Without it, all of them are evaluated."""
     batch_size: BatchSize = 64
-    """Examples that are evaluated together, at most 65,536; it changes time and memory, not the result."""
+    """The number of examples in one batch of an evaluation, at most 65,536. It changes time and memory, not the
+    result."""
 
 
 class Samples(Section):
-    """Texts that a causal language model continues before and after the training, and at steps of it with `every`.
+    """Texts that a causal language model continues before and after the training, and during it with `every`.
 
-    With `common`, the run also measures which share of the written tokens is among so many of the most frequent tokens
-    of the training text, over `draws` texts for each prompt.
+    With `common`, the run also measures how many of the generated tokens are common tokens of the training text. This
+    share is taken over `draws` texts for each prompt.
     """
 
     prompts: Annotated[list[str], Field(min_length=1, max_length=1000)]
@@ -258,16 +259,17 @@ class Samples(Section):
     tokens: Annotated[int, Field(ge=1, le=2**16)] = 48
     """How many tokens the model adds to each prompt, at most 65,536."""
     temperature: Annotated[float, Field(ge=0.01, le=100)] = 0.8
-    """How freely the model chooses, from 0.01 to 100: towards 0 always the likeliest token, above 1 less likely tokens
-    more often."""
+    """The sampling temperature, from 0.01 to 100. Near 0 the model always takes the most probable token. Above 1
+    it takes less probable tokens more often."""
     top_k: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 40
-    """The model chooses among so many of the likeliest tokens."""
+    """The model samples from this many of the most probable tokens."""
     every: Steps | None = None
-    """Also take samples every so many steps."""
+    """Also write samples after every N steps."""
     common: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
-    """Also measure which share of the written tokens is among so many of the training text's most frequent ones."""
+    """The number N of common tokens. The run also measures which share of the generated tokens is among the N most
+    frequent tokens of the training text."""
     draws: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """How many texts are written for each prompt to measure that share, at most 10,000."""
+    """The number of texts for each prompt over which `common` is measured, at most 10,000."""
 
 
 Measure = Literal[
@@ -286,28 +288,28 @@ _OF_TWO_ARMS = {"loss", "accuracy", "time-saved", "early-variance", "variance", 
 
 
 class Finding(Section):
-    """A result that an experiment is expected to show, to be set beside its own result (`ftapp.analysis.findings`).
+    """A result that an experiment is expected to show (`ftapp.analysis.findings`).
 
-    The finding holds where the measure of `arm`, for most measures `against` another arm, lies from `at_least` to
-    `at_most`.
+    A finding holds where the whole interval of its measure lies between `at_least` and `at_most`. Most measures compare
+    `arm` with another arm, `against`.
     """
 
     says: str
     """The finding in words."""
     lesson: str
-    """The value that was reported elsewhere, in words."""
+    """The value that the lesson reports, in words."""
     measure: Measure
-    """The quantity that is measured."""
+    """The measure of the finding."""
     arm: str
-    """The arm whose quantity is measured."""
+    """The arm that is measured."""
     against: str | None = None
-    """The other arm that it is compared with, for differences and ratios."""
+    """The other arm, for differences and ratios."""
     step: Annotated[int, Field(ge=0, le=MOST_STEPS)] | None = None
-    """How many steps are trained before the accuracy is measured, for accuracy-after."""
+    """The step at which `accuracy-after` is measured."""
     at_least: float | None = None
-    """The least value with which the finding holds."""
+    """The lower bound."""
     at_most: float | None = None
-    """The greatest value with which the finding holds."""
+    """The upper bound."""
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Finding:
@@ -343,18 +345,17 @@ class Recipe(Section):
     """A resolved recipe: one job, with its profile and overrides applied."""
 
     title: str
-    """The title of the recipe."""
+    """The name of the recipe in lists and reports."""
     summary: str
     """What the recipe does, in a sentence or two."""
     task: TaskName
-    """What the model learns: to classify images or texts, or to write on."""
+    """What the model learns: to classify images, to classify texts, or to continue texts."""
     seed: Annotated[int, Field(ge=0, lt=MOST_SEEDS)] = 0
-    """Decides the new layers' first weights, the splits, the order of examples and all that is random."""
+    """The seed of the new layers' initial weights, the splits, the order of examples, and every other random choice."""
     backend: Backend = "tensorflow"
     """The library that Keras computes with."""
     precision: Precision = "auto"
-    """The type of number in which layers compute; auto is bfloat16 where a measurement finds that this machine
-    multiplies it faster, else float32."""
+    """The dtype in which layers compute. auto is bfloat16 if a probe on this machine finds it faster, else float32."""
     model: Model
     data: Data
     augment: Augment | None = None
@@ -363,11 +364,11 @@ class Recipe(Section):
     evaluate: Evaluate = Evaluate()
     samples: Samples | None = None
     finding: list[Finding] = []
-    """The results that the recipe's arms are expected to show."""
+    """Results that the recipe's arms are expected to show."""
 
     @property
     def augmentation(self) -> Augment | None:
-        """The table [augment]; None where it is missing or changes nothing, which is the same."""
+        """The augmentation; None if [augment] is missing or changes nothing."""
         return self.augment if self.augment and self.augment.changes_anything else None
 
     def to_tables(self) -> dict[str, Any]:
