@@ -306,7 +306,7 @@ def test_warnings_and_cautions_are_explained() -> None:
 
 
 def test_rooms_are_those_of_the_import_contract() -> None:
-    section = page("architecture").partition("## The rooms")[2].partition("\n## ")[0]
+    section = page("architecture").partition("## The packages")[2].partition("\n## ")[0]
     rows = [set(re.findall(r"`(\w+)`", cell)) for cell in re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)]
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")

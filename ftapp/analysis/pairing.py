@@ -56,7 +56,7 @@ def _list_lengths(one: Record) -> list[int]:
 
 
 def count_preparation(a: Arm, b: Arm) -> tuple[float, float]:
-    """Seconds that A and B need for features that are kept, as if each had none.
+    """Seconds that A and B need for cached features, as if each had none.
 
     One run computes them and the others find them there, so each is charged what any run took for the same ones.
     """

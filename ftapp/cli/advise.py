@@ -21,14 +21,14 @@ def advise(
         str | None,
         typer.Argument(
             metavar="[RECIPE]",
-            help="A recipe whose pretrained model looks at the data. By default a VGG16 or BERT recipe, to suit them.",
+            help="The recipe with the pretrained model. By default a VGG16 or BERT recipe, as fits the data.",
             autocompletion=complete_recipe,
         ),
     ] = None,
     source: Annotated[
         str | None,
         typer.Option(
-            help="Your data, such as folder:photos or csv:reviews.csv; by default the recipe's.", metavar="URI"
+            help="Your data, such as folder:photos or csv:reviews.csv. By default the recipe's data.", metavar="URI"
         ),
     ] = None,
     profile: ProfileOption = None,
@@ -36,13 +36,13 @@ def advise(
     as_json: JsonOption = False,
     offline: OfflineOption = False,
 ) -> None:
-    """Look at your data through a pretrained model, and recommend how to train on them, with the command.
+    """Recommend a strategy for your data, with the command that runs it.
 
-    Small or large: from about 1,000 training examples of a class on, data are large, a rule of thumb. Similar to the
-    pretraining or not: a linear classifier tells the classes apart by each block's features; where an earlier block's
-    serve better than the last one's, the data are different. Small and similar: a feature extractor. Large and similar:
-    fine-tuning in two phases. Small and different: a feature extractor on early layers. Large and different:
-    everything trains, from the pretrained weights.
+    The size of the data: data are large from about 1,000 training examples of a class, by a rule of thumb. The
+    similarity to the pretraining data: a linear classifier learns the classes from the features of each block. If an
+    earlier block's features are better than the last block's, the data are different. Small and similar: a feature
+    extractor. Large and similar: fine-tuning in two phases. Small and different: a feature extractor on early layers.
+    Large and different: everything trains, from the pretrained weights.
     """
     from ftapp.analysis import advice
 

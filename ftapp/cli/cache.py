@@ -1,4 +1,4 @@
-"""`ftapp cache`: the features of frozen layers that are on disk."""
+"""`ftapp cache`: the cached features on disk."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ftapp.cli.options import JsonOption
 
 
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all files that no run uses.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all cached features that no run uses.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the features of frozen layers that are kept on disk, those used last first."""
+    """List the cached features of frozen layers, the most recently used first."""
     import time
 
     from ftapp.common import formatting

@@ -26,12 +26,12 @@ from ftapp.cli.options import (
 def lr_find(
     recipe_name: RecipeArgument,
     phase: Annotated[
-        str | None, typer.Option("--phase", metavar="NAME", help="The phase to test. [default: the first]")
+        str | None, typer.Option("--phase", metavar="NAME", help="The phase to test. [default: the first phase]")
     ] = None,
     arm: ArmOption = None,
-    low: Annotated[float, typer.Option("--from", metavar="RATE", help="The learning rate to begin with.")] = 1e-6,
-    high: Annotated[float, typer.Option("--to", metavar="RATE", help="The learning rate to end with.")] = 10.0,
-    steps: Annotated[int, typer.Option(min=20, metavar="N", help="Steps of the test.")] = 100,
+    low: Annotated[float, typer.Option("--from", metavar="RATE", help="The first learning rate of the test.")] = 1e-6,
+    high: Annotated[float, typer.Option("--to", metavar="RATE", help="The last learning rate of the test.")] = 10.0,
+    steps: Annotated[int, typer.Option(min=20, metavar="N", help="The number of steps of the test.")] = 100,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the curve, as FILE.svg or FILE.html.")
     ] = None,
@@ -42,9 +42,9 @@ def lr_find(
     as_json: JsonOption = False,
     offline: OfflineOption = False,
 ) -> None:
-    """Test a phase's learning rate: train while it grows, suggest one, and leave the weights as they were.
+    """Find a learning rate for a phase: train with a growing rate, suggest a rate, and restore the weights.
 
-    Phases before the one to test are trained first, as in a run; --set phase.NAME.steps=... shortens them.
+    Earlier phases are trained first, as in a run. --set phase.NAME.steps=... shortens them.
     """
     from ftapp import recipe
     from ftapp.cli import range_test, range_test_text

@@ -67,7 +67,7 @@ RunsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="RUN",
-        help="Run folders, names (or their beginnings) as `ftapp runs` shows them, or last.",
+        help="Folders of runs, names or beginnings of names from `ftapp runs`, or last.",
         autocompletion=_complete_run,
     ),
 ]
@@ -76,7 +76,7 @@ ArmOption = Annotated[
     typer.Option(
         "--arm",
         metavar="NAME",
-        help="The arm to test. [default: the recipe without arms]",
+        help="The arm to test. [default: the recipe without its arms]",
         autocompletion=_complete_arm,
     ),
 ]
@@ -85,7 +85,7 @@ RestoreOption = Annotated[
     typer.Option(
         "--restore",
         metavar="RUN",
-        help="Bring back a deleted run or experiment, or last.",
+        help="Restore a deleted run or experiment, or last.",
         autocompletion=_complete_deleted,
     ),
 ]
@@ -96,7 +96,7 @@ ProfileOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", "-s", metavar="KEY=VALUE", help="Override a key, such as data.source=csv:mine.csv. Repeatable."
+        "--set", "-s", metavar="KEY=VALUE", help="Override a key, such as data.source=csv:mine.csv. Can be repeated."
     ),
 ]
 BackendOption = Annotated[Backend | None, typer.Option(help="The library that Keras computes with.")]

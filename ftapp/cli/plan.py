@@ -1,4 +1,4 @@
-"""`ftapp plan`: what a recipe will train and cost, made by a helper process since that takes Keras."""
+"""`ftapp plan`: what a recipe trains and costs. A helper process computes it, since that needs Keras."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def plan(
     as_json: JsonOption = False,
     offline: OfflineOption = False,
 ) -> None:
-    """Say what a recipe, or each of its arms, will train and cost, phase by phase, without training it."""
+    """Show what each phase of a recipe, or of its arms, trains and costs, without making a run."""
     from ftapp import recipe
 
     with refuse_bad_recipes():

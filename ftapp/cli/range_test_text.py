@@ -33,7 +33,7 @@ def render_result(result: Mapping[str, Any], width: int | None) -> Group:
         parts += [Text(), *_plot(result, min(width, _WIDEST))]
     if result["suggestions"]:
         table = Table(box=box.SIMPLE_HEAD)
-        for name in ("", "rule", "learning rate", "which is"):
+        for name in ("", "rule", "learning rate", "source"):
             table.add_column(name)
         for row in result["suggestions"]:
             table.add_row(row["rule"][0].upper(), row["rule"], f"{row['rate']:.2g}", Text(row["source"]))

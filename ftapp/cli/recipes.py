@@ -38,7 +38,7 @@ def list_recipes(as_json: JsonOption = False) -> None:
 
 
 def show(recipe_name: RecipeArgument, profile: ProfileOption = None, overrides: SetOption = None) -> None:
-    """Print a recipe as TOML with its profile and overrides applied, and what its arms override."""
+    """Print a recipe as TOML, with its profile, its overrides and its arms."""
     from ftapp import recipe
 
     with refuse_bad_recipes():
@@ -49,9 +49,9 @@ def show(recipe_name: RecipeArgument, profile: ProfileOption = None, overrides: 
 def copy(
     recipe_name: RecipeArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write. An existing file needs --force.")],
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the file if there is one.")] = False,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")] = False,
 ) -> None:
-    """Copy a recipe with its comments, as a start for your own."""
+    """Copy a recipe, with its comments, to a file that you can change."""
     from ftapp import recipe
 
     with refuse_bad_recipes():
@@ -62,7 +62,7 @@ def copy(
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="TOML files or names of recipes.")],
 ) -> None:
-    """Check recipes and all their profiles, without running them, and say what is valid and likely to go wrong."""
+    """Check recipes with all their profiles, without running them, and warn of likely problems."""
     from ftapp import recipe
     from ftapp.common.errors import RecipeError
     from ftapp.common.tables import print_text

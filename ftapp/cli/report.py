@@ -1,4 +1,4 @@
-"""`ftapp report` and `ftapp compare`: pages and tables about runs that have been."""
+"""`ftapp report` and `ftapp compare`: pages and tables about runs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def report(
     ] = None,
     runs_dir: RunsDirOption = None,
 ) -> None:
-    """Write a run's report and model card into its folder, or one page about several runs, and print its path.
+    """Write a run's report and model card into its folder, or a page about several runs, and print the path.
 
-    Of an experiment, compare its arms anew.
+    For an experiment, compare its arms again.
     """
     from ftapp.analysis.records import read_arms, read_record
     from ftapp.report import comparison
@@ -55,7 +55,7 @@ def compare_runs(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each run as CSV.")] = False,
     runs_dir: RunsDirOption = None,
 ) -> None:
-    """Compare runs with the first one: results, differences of their recipes, and conclusions."""
+    """Compare runs with the first run: results, differences of the recipes, and conclusions."""
     from ftapp.analysis import compare
     from ftapp.analysis.records import read_arms, read_experiment
     from ftapp.report import comparison

@@ -26,19 +26,21 @@ def run(
     profile: ProfileOption = None,
     overrides: SetOption = None,
     backend: BackendOption = None,
-    precision: Annotated[Precision | None, typer.Option(help="auto takes bfloat16 where the hardware has it.")] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="The dtype in which layers compute. auto chooses.")
+    ] = None,
     seed: SeedOption = None,
     runs_dir: RunsDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each run on stdout.")] = False,
     offline: OfflineOption = False,
     verify_cache: Annotated[
-        bool, typer.Option("--verify-cache", help="Recompute some of the cached features and compare.")
+        bool, typer.Option("--verify-cache", help="Compare checksums of cached features, and recompute some of them.")
     ] = False,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at once.")] = 1,
-    control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure the noise.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at the same time.")] = 1,
+    control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure noise.")] = False,
 ) -> None:
-    """Train recipes one after another, each in a process of its own. A recipe with arms is an experiment."""
+    """Train recipes one after another, each in a separate process. A recipe with arms is an experiment."""
     from ftapp.cli import run_experiment, run_recipes
     from ftapp.experiments import runner
     from ftapp.experiments.experiment_folder import Options

@@ -22,7 +22,10 @@ def list_runs(
     restore: RestoreOption = None,
     empty_trash: Annotated[bool, typer.Option("--empty-trash", help="Remove deleted runs for good.")] = False,
 ) -> None:
-    """List runs and experiments, the newest first: running, done, failed, refused, interrupted, crashed or damaged."""
+    """List runs and experiments with their status and results, the newest first.
+
+    A status is running, done, failed, refused, interrupted, crashed or damaged.
+    """
     if deleted or restore is not None or empty_trash:
         from ftapp.cli import trash
 
@@ -66,7 +69,7 @@ def list_runs(
     ]
     print_table(columns, cells)
     if any(mark for _, _, mark, *_ in cells):
-        print_text("!  the result has warnings: ftapp report RUN tells them")
+        print_text("!  the result has warnings: ftapp report RUN shows them")
     if found := experiment_folder.list_experiments(folder):
         statuses = {row["run"]: str(row["status"]) for row in rows}
         columns = [

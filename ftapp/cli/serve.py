@@ -13,17 +13,18 @@ from ftapp.cli.options import OfflineOption, RunsDirOption
 
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "localhost",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
     names: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="NAME", help="Another host name of the server, such as a proxy's. Repeatable."),
+        typer.Option("--name", metavar="NAME", help="Another host name, such as a proxy's. Can be repeated."),
     ] = None,
     runs_dir: RunsDirOption = None,
     offline: OfflineOption = False,
 ) -> None:
-    """Offer the terminal interface to a browser, on this machine only unless --host says otherwise.
+    """Serve the interface to a browser, only on this machine unless --host names another address.
 
-    Only who opens the printed address gets in: it holds a token, a new one each time or that of FTAPP_TOKEN.
+    Open the printed address: it holds a token, without which nobody has access. The token is new each time, or comes
+    from FTAPP_TOKEN.
     """
     from ftapp.cli.web import LOOPBACK, WebServer, read_token
     from ftapp.common.processes import make_module_command

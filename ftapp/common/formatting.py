@@ -133,12 +133,12 @@ def shorten_name(name: str, longest: int = 40) -> str:
 def describe_proof(frozen: int, changed: int, moved: int, trained: int) -> str:
     """The result of a freeze proof in words.
 
-    For example: all 26 frozen weights are bitwise as they were, all 14 that train moved.
+    For example: all 26 frozen weights are bitwise unchanged, all 14 trained weights changed.
     """
     kept = f"{changed} of {frozen} frozen weights changed"
     if not changed:
-        kept = f"all {frozen} frozen weights are bitwise as they were" if frozen else "nothing is frozen"
-    return f"{kept}, {'all' if moved == trained else f'{moved} of'} {trained} that train moved"
+        kept = f"all {frozen} frozen weights are bitwise unchanged" if frozen else "nothing is frozen"
+    return f"{kept}, {'all' if moved == trained else f'{moved} of'} {trained} trained weights changed"
 
 
 def make_printable(text: str) -> str:

@@ -200,8 +200,8 @@ class Phase(Section):
     """A number from 1e-12 to 100, or a table of numbers by selections of layers, such as
     { backbone = 1e-5, head = 1e-3, "attention & last:2" = 3e-5 }. Later entries override earlier ones."""
     layer_decay: Annotated[float, Field(ge=0.01, le=1)] = 1.0
-    """The factor, from 0.01 to 1, that multiplies the rate of a layer once for each block above it. Lower layers then
-    learn more slowly. 1 changes nothing."""
+    """The factor, from 0.01 to 1, between the rates of a layer and of the layer above it. A block counts as one layer.
+    Lower layers then learn more slowly. 1 changes nothing."""
     schedule: Schedule = "constant"
     """The learning rate after the warm-up: constant, linear (it falls in a straight line), or cosine."""
     warmup: Share = 0.0

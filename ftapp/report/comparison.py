@@ -113,12 +113,12 @@ _RAW = 3
 """Up to so many runs are drawn with the values of each batch."""
 
 METHOD = (
-    "Intervals are at 95% confidence. With fewer than three repeats they come from a stationary block bootstrap of the "
-    "steps around their smooth course and speak of these runs; with three or more from Student's t over the repeats, "
-    "and speak of seeds. Intervals of accuracies with fewer than three repeats are Newcombe's. Times leave out the "
-    "first three steps of each phase, in which functions are compiled, and all evaluations; where other processes took "
-    "more than a tenth of the cores' time, that is said beside them. Features that are kept count once for each arm, "
-    "at what a run took for them, also where that was an earlier one."
+    "Intervals are at 95% confidence. With fewer than three repeats, they come from a stationary block bootstrap of "
+    "the steps around their smooth trend, and describe these runs. With three or more, they are Student's t over the "
+    "repeats, and describe the variation between seeds. Intervals of accuracies with fewer than three repeats are "
+    "Newcombe's. Times leave out all evaluations and the first three steps of each phase, which compile functions. If "
+    "other processes used more than a tenth of the cores' time, a note beside the times says so. The time to compute "
+    "cached features counts once for each arm, also if an earlier run computed them."
 )
 
 

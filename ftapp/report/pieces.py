@@ -174,14 +174,14 @@ def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded 
         "a step, planned": format_flops(estimate.flops) if estimate else unknown,
         "memory, planned": unknown,
         "memory, peak of the process": format_size(ended.memory) if ended else unknown,
-        "kept features": unknown,
+        "cached features": unknown,
     }
     if estimate:
         planned = estimate.weights + estimate.gradients + estimate.optimizer + estimate.activations
         rows["memory, planned"] = f"{format_size(planned)} for weights, gradients, optimizer, activations"
     if phase.cache:
         kept = format_size(phase.cache.size) if phase.cache.cached else "none"
-        rows["kept features"] = f"{kept}: {phase.cache.reason}"
+        rows["cached features"] = f"{kept}: {phase.cache.reason}"
     return rows
 
 

@@ -142,7 +142,7 @@ class PhaseTimed(Event, frozen=True, kw_only=True, tag="phase-timed"):
 
 
 class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
-    """Kept features of `examples` were computed anew; difference: the largest, as a share of the largest feature.
+    """Cached features of `examples` were computed anew; difference: the largest, as a share of the largest feature.
 
     checked: how many examples' features were held against their checksums.
     """

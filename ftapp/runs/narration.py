@@ -21,7 +21,7 @@ from ftapp.runs.events import (
     Waited,
 )
 
-FULL_DISK = "the disk with the run's folder is full: the run waits, and goes on when there is room"
+FULL_DISK = "the disk with the run's folder is full: the run waits, and continues when there is space"
 
 
 def narrate(event: AnyEvent) -> list[str]:
@@ -42,14 +42,14 @@ def narrate(event: AnyEvent) -> list[str]:
             )
             return [begun, *([describe_cache(event.cache)] if event.cache else [])]
         case PhaseTimed():
-            return [f"phase {event.phase} is going to take about {event.seconds:.0f} s in all"]
+            return [f"phase {event.phase} takes about {event.seconds:.0f} s in total"]
         case PhaseEnded():
             return [f"phase {event.phase} in {event.seconds:.1f} s: {_describe_proof(event)}"]
         case CacheVerified():
             checked = f"the checksums of {event.checked:,} examples were compared; " if event.checked else ""
             return [
-                f"cache verified: {checked}the features of {event.examples} examples, computed anew, differ by at "
-                f"most {event.difference:.2g} of the largest"
+                f"cache verified: {checked}recomputed features of {event.examples} examples differ by at most "
+                f"{event.difference:.2g} of the largest feature"
             ]
         case Noted():
             return [event.message]
@@ -64,9 +64,9 @@ def narrate(event: AnyEvent) -> list[str]:
             what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
             return [f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")]
         case ModelSaved() if event.flaw:
-            return [f"the model as it was after step {event.step} is kept in {event.folder}, marked as failed"]
+            return [f"the model after step {event.step} is saved in {event.folder}, marked as failed"]
         case Waited():
-            return [f"there is room on the disk again: the run waited for it for {event.seconds:.0f} s, and goes on"]
+            return [f"the disk has space again: the run waited for {event.seconds:.0f} s, and continues"]
         case Checkpointed():
             return [f"the model of step {event.step} is saved in {event.folder}"]
         case _:
@@ -74,11 +74,11 @@ def narrate(event: AnyEvent) -> list[str]:
 
 
 def describe_cache(choice: CacheChoice) -> str:
-    """Whether and why the outputs of frozen layers are kept."""
+    """Whether features are cached, and why."""
     if not choice.cached or not choice.layers:
-        return f"no features are kept: {choice.reason}"
+        return f"no features are cached: {choice.reason}"
     return (
-        f"features of {choice.layers[0]} to {choice.layers[-1]} are kept, {choice.size / 2**20:,.1f} MiB: "
+        f"features of {choice.layers[0]} to {choice.layers[-1]} are cached, {choice.size / 2**20:,.1f} MiB: "
         f"{choice.reason}"
     )
 

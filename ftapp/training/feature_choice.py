@@ -26,7 +26,7 @@ _WORTH = 50
 def choose_features(
     recipe: Recipe, phase: Phase, halves: Cut | Boundary | str, below: list[Call] | None, splits: EncodedSplits
 ) -> CacheChoice:
-    """Choose whether the outputs of the frozen layers at the bottom are kept.
+    """Choose whether the outputs of the frozen layers at the bottom are cached.
 
     Args:
         recipe: The recipe of the run.
@@ -52,8 +52,8 @@ def choose_features(
     if below is not None and cost_estimate.forward_flops(below) < _WORTH * _put_out(
         columns, recipe.model.sequence_length or 0
     ):
-        return choice(cached=False, reason="to compute them again is as fast as to read them")
-    each = f"{views} augmented views of each example are kept, each" if views else "each example"
+        return choice(cached=False, reason="computing them is as fast as reading them")
+    each = f"{views} augmented views of each example are cached, each" if views else "each example"
     return choice(cached=True, reason=f"{each} is used {uses:.3g} times")
 
 

@@ -1,4 +1,4 @@
-"""The kept features of a phase: its entry of the cache, held open while the phase goes on."""
+"""The cached features of a phase: its entry of the cache, held open while the phase goes on."""
 
 from __future__ import annotations
 

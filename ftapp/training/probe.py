@@ -16,7 +16,7 @@ from ftapp.training.session import Batch, PhaseSession
 
 
 def time_step(session: PhaseSession, indices: NDArray[np.int64], *, warm_up: int = 2, timed: int = 3) -> float:
-    """Time a training step on some examples, which changes the weights. Kept features are taken to be zero.
+    """Time a training step on some examples, which changes the weights. Cached features are taken to be zero.
 
     Args:
         session: The phase.
@@ -51,7 +51,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 def _blank(session: PhaseSession, split: str, indices: NDArray[np.int64]) -> tuple[Any, NDArray[np.int32]]:
-    """Inputs and targets of examples, with zeros in the place of kept features."""
+    """Inputs and targets of examples, with zeros in the place of cached features."""
     data = session.data[split]
     if session.features:
         return session.features[split].zeros(indices), data.get_targets(indices)

@@ -119,7 +119,7 @@ class ModelRequests:
                     step = time_step(session, batch, warm_up=1, timed=2)
                     estimate = session.estimate(held.calls)
             finally:
-                # Later cuts find kept features by the weights below them.
+                # Later cuts find cached features by the weights below them.
                 for variable, value in weights:
                     variable.assign(value)
         timing = Timing(

@@ -141,7 +141,7 @@ def test_a_failure_while_running_does_not_stop_the_others(image_recipe: str, sta
     assert code == 1
     assert [result["status"] for result in results] == ["failed", "done"]
     assert "the loss has to stay finite" in stderr
-    assert "is kept in model, marked as failed" in stderr
+    assert "is saved in model, marked as failed" in stderr
     assert results[0]["model"] is not None
     assert "Traceback" not in stderr
 

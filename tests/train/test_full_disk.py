@@ -76,7 +76,7 @@ def test_a_run_waits_for_room_and_goes_on(disk: Path, start_on_disk: Start) -> N
     result = json.loads(stdout)
     assert result["status"] == "interrupted"
     assert "full: the run waits" in stderr
-    assert "there is room on the disk again" in stderr
+    assert "the disk has space again" in stderr
     events = read(run.events_file)
     assert any(isinstance(event, Waited) and event.seconds > 1 for event in events)
     steps = [event.step for event in events if isinstance(event, Stepped)]

@@ -121,4 +121,4 @@ def test_kept_features_of_augmented_texts_are_those_of_their_views(do: Do, text_
     given = ["phase.finetune.layers=['freeze all', 'train head']", "phase.finetune.epochs=4"]
     _, kept, _ = do(text, *given)
     assert kept.phases[0].cache is not None
-    assert "2 augmented views of each example are kept" in kept.phases[0].cache.reason
+    assert "2 augmented views of each example are cached" in kept.phases[0].cache.reason

@@ -1,4 +1,4 @@
-"""`--verify-cache`: kept features held against their checksums, and a sample of them against recomputed ones."""
+"""`--verify-cache`: compares cached features with their checksums, and a sample of them with recomputed ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
 VERIFIED = 64
-"""Examples whose kept features are computed anew in each phase, drawn from all that the phase uses."""
+"""Examples whose cached features are computed anew in each phase, drawn from all that the phase uses."""
 
 
 class VerifyFeatures(Callback):
@@ -32,7 +32,7 @@ class VerifyFeatures(Callback):
         self._session = session
 
     def on_train_begin(self, state: TrainState) -> None:
-        """Compare all kept features with their checksums, and a sample of the phase's own with recomputed ones.
+        """Compare all cached features with their checksums, and a sample of the phase's own with recomputed ones.
 
         Raises:
             RunError: A recomputed feature differs by more than rounding explains.

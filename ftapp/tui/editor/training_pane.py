@@ -94,7 +94,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield from _section(
             "Frozen layers",
             FieldLine("frozen.cache", "keep outputs"),
-            FieldLine("frozen.dtype", "kept in"),
+            FieldLine("frozen.dtype", "cached as"),
             FieldLine("frozen.dropout"),
         )
         with Vertical(classes="for-lm"):

@@ -1,4 +1,4 @@
-"""The phases of a run: progress, trainable share, kept features, and the freeze proof."""
+"""The phases of a run: progress, trainable share, cached features, and the freeze proof."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class PhasesPane(Pane):
             wrong = f"{len(ended.changed)} frozen weights changed, {len(ended.stuck)} trainable weights did not"
             return Text(f"freeze proof: {wrong}", self.color("error"))
         kept = f"{ended.frozen} frozen weights bitwise unchanged" if ended.frozen else "nothing frozen"
-        return Text(f"freeze proof: {kept}, {ended.moved} moved", self.color("secondary"))
+        return Text(f"freeze proof: {kept}, {ended.moved} changed", self.color("secondary"))
 
 
 def _choose_sign(phase: PhaseProgress, status: str) -> tuple[str, str]:

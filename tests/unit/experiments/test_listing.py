@@ -355,4 +355,4 @@ def test_a_run_that_is_done_with_a_bad_result_is_doubtful(tmp_path: Path) -> Non
     listed = CliRunner().invoke(app, ["runs", "--runs-dir", str(tmp_path)]).stdout.splitlines()
     assert [line.split()[1:3] for line in listed if bad.folder.name in line] == [["done", "!"]]
     assert [line.split()[1:3] for line in listed if good.folder.name in line] == [["done", "2"]]
-    assert listed[-1] == "!  the result has warnings: ftapp report RUN tells them"
+    assert listed[-1] == "!  the result has warnings: ftapp report RUN shows them"

@@ -246,14 +246,14 @@ def test_notes_of_a_run_stand_in_its_result_narration_and_report(tmp_path: Path)
     log = EventLog(one.events_file)
     with NoteHandler(log):
         logging.getLogger("ftapp.freezing.feature_store").warning(
-            "kept features of %s examples are damaged <b>", "1,437"
+            "cached features of %s examples are damaged <b>", "1,437"
         )
         logging.getLogger("ftapp.freezing.feature_store").info("nothing to say")
     logging.getLogger("ftapp.freezing.feature_store").warning("after the run")
     history = History.of_file(one.events_file)
-    assert history.summary()["notes"] == ["kept features of 1,437 examples are damaged <b>"]
+    assert history.summary()["notes"] == ["cached features of 1,437 examples are damaged <b>"]
     assert narration.narrate(history.notes[0]) == history.summary()["notes"]
     assert history.notes[0] in history.happened()
     path = single.write(read_record(one))
-    assert "Note: kept features of 1,437 examples are damaged <b>" in checked(path)
+    assert "Note: cached features of 1,437 examples are damaged <b>" in checked(path)
     assert "damaged &lt;b&gt;" in path.read_text("utf-8")
