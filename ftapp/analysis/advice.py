@@ -33,11 +33,11 @@ MARGIN = 0.05
 """The last features fit if no earlier block's tell this share more of the examples right."""
 METHOD = (
     "Method: a linear classifier learns the classes from the averaged output of each block, on a sample, in five "
-    "folds. Pretraining data are not needed for that: the further a task is from them, the earlier lie the features "
-    "that serve it best (Azizpour et al. 2016). Different: some earlier block tells more right than the last one, and "
-    f"not by chance (95% for all blocks together). Similar: none can be {100 * MARGIN:.0f} points better. Large: "
-    f"from {LARGE:,} training examples of a class, which is a rule of thumb (Warden 2017). Which strategy when is the "
-    "usual advice on transfer learning; what it gives on your data, only runs tell."
+    "folds. This needs no pretraining data: the more a task differs from them, the earlier are the features that fit "
+    "it best (Azizpour et al. 2016). Different: an earlier block is more accurate than the last block, beyond chance "
+    f"(95% for all blocks together). Similar: no earlier block can be {100 * MARGIN:.0f} points better. Large: "
+    f"from {LARGE:,} training examples of a class, by a rule of thumb (Warden 2017). The strategies are the usual "
+    "advice on transfer learning. Only runs show their results on your data."
 )
 
 _BASES: dict[SourceKind, str] = {"images": "vgg16-feature-extractor", "rows": "bert-head-only"}
@@ -255,67 +255,67 @@ _IMAGES = {
     ("small", "similar"): (
         "feature extractor",
         "vgg16-feature-extractor",
-        "A large network would learn so few examples by heart, so all of it stays frozen and a linear classifier "
-        "learns on its last features.",
+        "A large network would overfit so few examples. So the network stays frozen, and a linear classifier trains on "
+        "its last features.",
     ),
     ("large", "similar"): (
         "fine-tuning in two phases",
         "vgg16-two-phase",
-        "There are enough examples to refine the last features: first new layers learn on the frozen network, then its "
-        "last block trains along, slowly.",
+        "There are enough examples to refine the last features. First new layers train on the frozen network, then its "
+        "last block trains too, with a small rate.",
     ),
     ("small", "different"): (
         "feature extractor on early layers",
         "vgg16-early-layers",
-        "There are too few examples to train the network, and its late features serve them less than earlier ones: so "
-        "a linear classifier reads the output of {}, and the blocks above it are left out.",
+        "There are too few examples to train the network, and its late features fit them less than earlier features. "
+        "So a linear classifier reads the output of {}, and the blocks above it are left out.",
     ),
     ("large", "different"): (
         "training everything from the pretrained weights",
         "vgg16-train-all",
-        "The late features serve these images less than earlier ones, and there are enough examples to change all of "
-        "the network; the pretrained weights are still a better start than random ones.",
+        "The late features fit these images less than earlier features, and there are enough examples to train the "
+        "whole network. The pretrained weights are still a better start than random weights.",
     ),
 }
 _TEXTS = {
     ("small", "similar"): (
         "feature extractor",
         "bert-head-only",
-        "A large network would learn so few examples by heart, so all of it stays frozen and a classifier alone learns "
-        "on top.",
+        "A large network would overfit so few examples. So the network stays frozen, and only a classifier trains on "
+        "top.",
     ),
     ("large", "similar"): (
         "fine-tuning in phases",
         "bert-gradual-unfreezing",
-        "There are enough examples to refine the last features: first pooler and classifier learn, then the network is "
-        "unfrozen from the top down, lower blocks learning more slowly.",
+        "There are enough examples to refine the last features. First pooler and classifier train, then the network is "
+        "unfrozen from the top down. Lower blocks learn more slowly.",
     ),
     ("small", "different"): (
         "fine-tuning with frozen attention",
         "bert-freeze-attention",
-        "The last features serve less than earlier ones, so something below has to change, and there are few examples: "
-        "so embeddings and attention, about half of the weights, stay as they are. No recipe reads earlier blocks of a "
-        "text model.",
+        "The last features fit less than earlier features, so layers below must train. There are few examples, so "
+        "embeddings and attention, about half of the weights, stay frozen. No recipe reads earlier blocks of a text "
+        "model.",
     ),
     ("large", "different"): (
         "training everything from the pretrained weights",
         "bert-full",
-        "The last features serve less than earlier ones, and there are enough examples to change all of the network.",
+        "The last features fit less than earlier features, and there are enough examples to train the whole network.",
     ),
 }
 _INNER = (
     "fine-tuning in two phases",
     "vgg16-two-phase",
-    "The last features serve these images less than earlier ones, so something below has to change. No recipe reads "
-    "blocks inside of a layer, as this model's are: so first new layers learn on the frozen network, then its last "
-    "block trains along, slowly; with so few examples, watch the held-out loss.",
+    "The last features fit these images less than earlier features, so layers below must train. No recipe can read "
+    "this model's blocks, which are inside of a layer. So first new layers train on the frozen network, then its last "
+    "block trains too, with a small rate. With so few examples, watch the held-out loss.",
 )
-_SAFER = "Whether the last features fit is not clear, and this changes the least of what the network knows."
+_SAFER = "It is not clear whether the last features fit. This strategy changes the fewest pretrained weights."
 _UNREAD = (
     "fine-tuning with frozen attention",
     "bert-freeze-attention",
-    "What a classifier alone would read, the pooled output, tells less than the last block's features: so more than "
-    "the classifier has to train; with so few examples, embeddings and attention stay frozen.",
+    "The pooled output, which a classifier alone would read, fits less than the last block's features. So more than "
+    "the classifier must train. With so few examples, embeddings and attention stay frozen.",
 )
 
 
@@ -325,16 +325,16 @@ def _list_caveats(recipe: Recipe, survey: Survey, fit: Fit, best: Recommendation
     if top < survey.guessing + 2 * (survey.guessing * (1 - survey.guessing) / survey.sample) ** 0.5:
         notes.append(
             Note(
-                f"No block's features tell the classes apart better than guessing does ({survey.guessing:.1%}). Are "
-                "the labels right? If so, expect little of frozen features."
+                f"No block's features are more accurate than guessing ({survey.guessing:.1%}). Are the labels right? "
+                "If they are, frozen features will give a poor accuracy."
             )
         )
     few, most = min(survey.counts), max(survey.counts)
     if most >= _UNBALANCED * max(1, few):
         notes.append(
             Note(
-                f"The classes are unbalanced, {few:,} to {most:,}: look at recall by class, not at accuracy alone. The "
-                "sample that was probed is balanced."
+                f"The classes are unbalanced, {few:,} to {most:,}: judge by the recall of each class, not only by the "
+                "accuracy. The sample of this test is balanced."
             )
         )
     if survey.positions and survey.positions[0] * survey.positions[1] < _FEW_POSITIONS and fit != "similar":
@@ -343,16 +343,16 @@ def _list_caveats(recipe: Recipe, survey: Survey, fit: Fit, best: Recommendation
         notes.append(
             Note(
                 f"At {width} x {height} pixels the last block sees {survey.positions[1]} x {survey.positions[0]} "
-                "positions of an image, too few for what it was trained to see. If your images are larger, ask again "
-                "with images of 224 x 224 pixels.",
+                "positions of an image, fewer than in its pretraining. If your images are larger, ask again with "
+                "images of 224 x 224 pixels.",
                 ("model.image_size", [224, 224]),
             )
         )
     if TASKS[recipe.task].inputs == "texts" and fit == "different":
         notes.append(
             Note(
-                "The last block of a text model is fitted to its pretraining task too, so this says that your task is "
-                "another one, and not that your texts are (Liu et al. 2019)."
+                "The last block of a text model is also fitted to its pretraining task. So this result means that "
+                "your task is different, not that your texts are different (Liu et al. 2019)."
             )
         )
     advised = recipes.load(recipes.bundled()[best.recipe], best.profile)
@@ -361,7 +361,8 @@ def _list_caveats(recipe: Recipe, survey: Survey, fit: Fit, best: Recommendation
         listed = ", ".join(f"{key} = {value}" for key, value in values.items())
         notes.append(
             Note(
-                f"This recipe augments images ({listed}): check that yours keep their meaning, or go without.",
+                f"This recipe augments images ({listed}): check that your images keep their meaning, or remove the "
+                "augmentation.",
                 ("augment", None),
             )
         )

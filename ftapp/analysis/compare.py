@@ -111,7 +111,7 @@ def _compare_times(found: Comparison, a: Arm, b: Arm) -> None:
     found.saved = statistics.estimate_time_saved(timed, count_preparation(a, b))
     verdict = verdicts.describe_time_saved(a.name, b.name, found.saved)
     if crowding := _describe_crowding(pairs):
-        caveat = found.caveats["saved"] = f"{crowding}, so it is only roughly right"
+        caveat = found.caveats["saved"] = f"{crowding}, so it is only approximate"
         verdict = f"{verdict} {caveat[:1].upper()}{caveat[1:]}."
     found.verdicts.append(verdict)
 

@@ -39,7 +39,7 @@ def describe_time_saved(a: str, b: str, found: Interval) -> str:
     low, high = (-found.high, -found.low) if longer else (found.low, found.high)
     bounds = f"95% interval {low:.0%} to {high:.0%}"
     if not found.of_seeds:
-        bounds += ", without how a machine changes from run to run"
+        bounds += ", without the variation between runs on this machine"
     if found.contains(0):
         return (
             f"Whether {b} takes less time than {a} cannot be told{_scope(found)}: r = {found.estimate:.0%}, {bounds}."

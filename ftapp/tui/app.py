@@ -143,7 +143,7 @@ class FtApp(App[None]):
         yield SystemCommand("Recipes", "Choose a recipe", lambda: self.action_show("recipes"))
         yield SystemCommand("Runs", "Show all runs, running and ended", lambda: self.action_show("runs"))
         yield SystemCommand("Empty the trash", "Remove deleted runs for good", self.empty_trash)
-        yield SystemCommand("Help", "Show what this screen is for, and its keys", self.action_help)
+        yield SystemCommand("Help", "Explain this screen, and show its keys", self.action_help)
         yield SystemCommand("Quit", "Close the interface; runs continue", self.action_leave)
 
     def action_show(self, place: str) -> None:

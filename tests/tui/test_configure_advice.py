@@ -60,7 +60,7 @@ async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_
         assert values["recipe"] in text_of(screen.query_one("#title"))
         assert screen.query_one("#rules", TextArea).text.splitlines() == chosen.phase[0].layers
         assert screen.unsaved
-        assert "ctrl+z takes it back" in notes(app)
+        assert "ctrl+z undoes it" in notes(app)
         await pilot.press("ctrl+z")
         await pilot.pause()
         assert screen.form.draft.path == file

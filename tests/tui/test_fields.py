@@ -37,6 +37,8 @@ def draft(tmp_path: Path) -> Draft:
         ("folder:photos", 20, True, "folder:photos"),
         ("folder:/home/me/photos/train", 20, True, "folder:…photos/train"),
         ("pypi://a-long-name.whl/models/vgg16.onnx", 24, True, "pypi://…odels/vgg16.onnx"),
+        ("pypi://a-long-name.whl/models/vgg16.onnx#sha256=64b5", 24, True, "pypi://…odels/vgg16.onnx"),
+        ("pypi://a.whl/model#sha256=64b5", 24, True, "pypi://a.whl/model…"),
         ("/home/me/photos/train", 10, True, "…tos/train"),
         ("folder:/home/me/train", 8, True, "…e/train"),
         ("Two words and more", 10, False, "Two words…"),

@@ -86,7 +86,7 @@ async def test_a_rate_is_found_and_taken(draft: Draft, size: tuple[int, int], mo
         assert float(line(screen, "phase.learning_rate").query_one(Input).value) == rate
         await pilot.press("ctrl+z")
         assert screen.form.draft == draft
-        assert "takes it back" in notes(app)
+        assert "undoes it" in notes(app)
 
 
 async def test_what_cannot_be_tested_is_told(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:

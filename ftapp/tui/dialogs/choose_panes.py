@@ -15,6 +15,9 @@ from textual.widgets import Label, SelectionList, Static
 class ChoosePanes(ModalScreen[list[str]]):
     """A dialog with a list of panes. Its result is the names of the hidden ones."""
 
+    DEFAULT_CSS = """
+    ChoosePanes #keys { color: $text-muted; margin-top: 1; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,v,q", "close", "Close")]
 
     def __init__(self, panes: Mapping[str, str], hidden: Sequence[str]) -> None:
@@ -33,7 +36,7 @@ class ChoosePanes(ModalScreen[list[str]]):
             yield SelectionList[str](
                 *((title, name, name not in self._hidden) for name, title in self._panes.items()), compact=True
             )
-            yield Static("Space shows or hides a pane, Escape closes.", classes="hint")
+            yield Static("Space shows or hides a pane, Escape closes.", id="keys")
 
     def action_close(self) -> None:
         shown = self.query_one(SelectionList).selected

@@ -52,7 +52,8 @@ def _keys(page: Screen[object]) -> list[Fact]:
         binding = active.binding
         if active.enabled and binding.description and not binding.system:
             what = _COMMON.get(binding.action) or binding.tooltip or binding.description
-            group = common if binding.action in _COMMON else footer if binding.show else moves
+            first = common if binding.action in _COMMON else footer if binding.show else moves
+            group = next((each for each in (footer, moves) if what in each), first)
             group.setdefault(what, []).append(page.app.get_key_display(binding))
     rows = [*footer.items(), *moves.items(), *common.items()]
     return [(" ".join(dict.fromkeys(keys)), Content(what)) for what, keys in rows]

@@ -42,7 +42,7 @@ class ArmLine(Horizontal):
         choice.choices = (_ALL_ARMS, *form.arms)
         choice.value = form.arm or _ALL_ARMS
         if form.arm is None:
-            words = Content(f"{len(form.arms)} arms; what is changed here is changed in each")
+            words = Content(f"{len(form.arms)} arms; a change here applies to all of them")
         elif form.recipe:
             words = recipe_words.describe_arms(form.arms, form.recipe)[form.arm]
         else:

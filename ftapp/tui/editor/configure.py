@@ -64,7 +64,7 @@ class ConfigureScreen(Page):
         Binding("right_curly_bracket", "step_arm(1)", "Next arm", show=False),
         Binding("g", "fetch", "Fetch", tooltip="Fetch the model and the data from their hub"),
         Binding("t", "time", "Time", tooltip="Time a few steps"),
-        Binding("v", "advise", "Advise", tooltip="Find out which strategy fits the data"),
+        Binding("v", "advise", "Advise", tooltip="Recommend a strategy for the data"),
         *(
             Binding(
                 key,
@@ -77,8 +77,8 @@ class ConfigureScreen(Page):
             )
             for key, name in _PANE_KEYS.items()
         ),
-        Binding("l", "find_rate", "Find a rate", tooltip="Test learning rates of the phase, and take the best"),
-        Binding("ctrl+z", "undo", "Take back", tooltip="Take back a proposal that was set", priority=True),
+        Binding("l", "find_rate", "Find a rate", tooltip="Test learning rates of the phase, and suggest a rate"),
+        Binding("ctrl+z", "undo", "Undo", tooltip="Undo the advice or the rate that was applied", priority=True),
         Binding("escape", "back", "Back"),
     ]
     DEFAULT_CSS = _FILE.with_suffix(".tcss").read_text(encoding="utf-8")

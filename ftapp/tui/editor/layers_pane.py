@@ -222,9 +222,9 @@ def describe_costs(costs: Costs) -> str:
         kept = f"cached: output of {costs.choice.layers[-1]}, {formatting.format_size(costs.choice.size)}"
         lines.append(f"{kept}; {costs.choice.reason}")
     elif costs.choice:
-        lines.append(f"no outputs cached: {costs.choice.reason}")
+        lines.append(f"no cached features: {costs.choice.reason}")
     elif costs.data_error:
-        lines.append("what is cached depends on the data, which are not there")
+        lines.append("the cached features depend on the data, which are not there yet")
     return "\n".join(lines)
 
 

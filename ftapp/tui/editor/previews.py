@@ -123,7 +123,7 @@ class Previews:
         for kind in [kind for kind in self._requested if self._inputs[kind] != inputs[kind]]:
             screen.workers.cancel_group(screen, kind)
             del self._requested[kind]
-            self._mark_stale(kind, "As it was while the recipe was valid.")
+            self._mark_stale(kind, "This is the state of the last valid recipe.")
 
     def _mark_stale(self, kind: str, message: str) -> None:
         """Make a preview faint whose inputs have changed."""
@@ -173,7 +173,7 @@ class Previews:
         await asyncio.sleep(_TYPING if self.structure else 0)
         missing = self.find_missing(recipe)
         if recipe.data.source in missing:
-            pane.wait(f"{recipe.data.source} is downloaded when you ask for it.", unfetched=True)
+            pane.wait(f"{recipe.data.source} is not downloaded yet. g fetches it.", unfetched=True)
             return
         try:
             preview = await self.inspector.preview_data(recipe, progress=self._report_to(pane.mark_stale))

@@ -43,7 +43,7 @@ class Proposals:
             screen.notify("Advice needs the model and the data. g fetches them.")
         else:
             sheet = AdviseScreen(resolved, screen.form.draft, screen.previews.inspector)
-            screen.app.push_screen(sheet, lambda draft: self._set(draft, "The advice is set") if draft else None)
+            screen.app.push_screen(sheet, lambda draft: self._set(draft, "The advice is applied") if draft else None)
 
     def find_rate(self) -> None:
         """Test learning rates of the chosen phase in a process of its own, and propose the suggested rate."""
@@ -74,7 +74,7 @@ class Proposals:
     def _set(self, draft: Draft, message: str) -> None:
         self._before = self._screen.form.draft
         self._show(draft)
-        self._screen.notify(f"{message}. ctrl+z takes it back.")
+        self._screen.notify(f"{message}. ctrl+z undoes it.")
 
     def _show(self, draft: Draft) -> None:
         self._screen.take(draft, keep_typed=False)

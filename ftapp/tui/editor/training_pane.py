@@ -61,8 +61,8 @@ class TrainingPane(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         yield Static("Phase", classes="section", id="phase-title")
         yield FieldLine("phase.name")
-        yield FieldLine("phase.epochs", empty="none, steps count")
-        yield FieldLine("phase.steps", empty="none, epochs count")
+        yield FieldLine("phase.epochs", empty="set by steps")
+        yield FieldLine("phase.steps", empty="set by epochs")
         yield FieldLine("phase.batch_size", "batch")
         yield FieldLine("phase.optimizer")
         yield FieldLine("phase.learning_rate")
@@ -82,7 +82,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
             yield Static("Experiment", classes="section")
             yield Facts()
             yield FieldLine("experiment.repeats")
-            yield FieldLine("experiment.jobs", "at once")
+            yield FieldLine("experiment.jobs", "runs at once")
             yield FieldLine("experiment.control")
         yield from _section(
             "Evaluation",
@@ -93,7 +93,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         )
         yield from _section(
             "Frozen layers",
-            FieldLine("frozen.cache", "keep outputs"),
+            FieldLine("frozen.cache", "cache features"),
             FieldLine("frozen.dtype", "cached as"),
             FieldLine("frozen.dropout"),
         )

@@ -50,9 +50,9 @@ class CompareScreen(Page):
 
 The charts show loss and accuracy over steps: of training batches, smoothed, and of held-out examples. *Losses at equal
 steps* has a point for each step that both runs have taken. Below the line, the second run has the lower loss. This
-pairing is most exact where both runs see the same batches, as runs of one recipe and seed do.
+pairing is most exact if both runs see the same batches, as runs with the same recipe and seed do.
 
-Below the results are the keys in which the recipes differ, as `--set` takes them.
+The pane below the results shows the keys in which the recipes differ, in the form of `--set`.
 """
     DEFAULT_CSS = """
     CompareScreen {

@@ -62,8 +62,9 @@ class ExperimentScreen(CompareScreen):
 The arms of a recipe are variants of one job. They start from the same weights and see the same batches. Enter opens the
 run of the arm under the cursor.
 
-*Findings* has what the lesson reports, what was measured, and whether it holds: the whole interval must lie within the
-bounds of the finding. It is complete once all runs have ended. The other panes compare the runs of one repeat.
+*Findings* shows the reported value, the measured value, and whether the finding holds. A finding holds if its whole
+interval lies within its bounds. The pane is complete when all runs have ended. The other panes compare the runs of one
+repeat.
 """
     DEFAULT_CSS = """
     ExperimentScreen {

@@ -46,8 +46,8 @@ class RecipesScreen(Page):
 # Recipes
 
 A recipe says which model trains on which data, which layers are frozen, and how the others train. Its *profiles* adapt
-it to smaller machines: `quick` ends within minutes on two processor cores and needs no model hub. `standard` stands for
-the recipe's own values.
+it to smaller machines: `quick` ends within minutes on two processor cores and needs no model hub. `standard` is the
+recipe without a profile.
 
 Your own recipes come first: TOML files in the folder where you started `ftapp`, and recipes that you used recently. `c`
 copies a recipe to a file of your own. A file that you change in an editor is read again automatically.

@@ -40,8 +40,8 @@ class RunsScreen(Page):
     HELP = """
 # Runs
 
-Every run on this machine, whoever started it. Running runs are updated automatically. Loss and accuracy in full colour
-are those of the whole test split. In grey they are those of the latest evaluation or step.
+The list has all runs in the folder of runs, and updates running runs automatically. A result in full colour is that of
+the whole test split. A result in grey is that of the latest evaluation or step.
 
 An experiment has a line of its own above its runs. Enter compares its arms, and `x` ends it early.
 
@@ -314,7 +314,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
             else ""
         )
         text = (
-            f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} are deleted. Their "
+            f"The comparison and the report of {', '.join(summary.recipe for summary in found[:3])} are deleted. The "
             f"{formatting.format_quantity(count, 'run')} can be deleted too, or stay as separate runs."
             f"{also}"
             f"\n\n{_UNDONE}"

@@ -49,8 +49,8 @@ class TryScreen(Page):
     HELP = """
 # Try it
 
-The model answers from a process of its own, which loads for some seconds and ends with this screen. Up and down in the
-prompt bring back what you tried.
+The model runs in a separate process, which loads for some seconds and ends with this screen. In the prompt, up and down
+bring back your earlier inputs.
 
 A classifier shows its classes while you type. For an image, type the path, or choose the file with `Ctrl-O`. Enter adds
 an answer to the list. `Ctrl-T` classifies examples of the test split, mistakes first. Enter on an example puts it into

@@ -49,10 +49,12 @@ class Facts(Widget):
         values_of_columns = list(zip_longest(*(row[1:] for row in self.rows), fillvalue=Content()))
         needs = [max(map(_measure_line, values)) for values in values_of_columns]
         words = [max(map(_measure_word, values)) for values in values_of_columns]
-        widths = [edge, *_share(width - edge - columns * _GAP, needs)]
+        free = width - edge - sum(needs)
+        gap = 1 if columns <= free < columns * _GAP else _GAP  # a smaller gap, where it keeps all values on one line
+        widths = [edge, *_share(width - edge - columns * gap, needs)]
         stacked = columns > 1 and any(size < min(word, _NARROW) for size, word in zip(widths[1:], words, strict=True))
         if stacked:
-            widths = [0, *_share(width - columns * _GAP, needs)]
+            widths = [0, *_share(width - columns * gap, needs)]
         lines: list[Content] = []
         for label, *values in self.rows:
             head = Content.styled(label, "$foreground-muted")
@@ -65,7 +67,7 @@ class Facts(Widget):
                     part.rstrip() + " " * max(0, size - part.rstrip().cell_length)
                     for part, size in zip(parts, widths, strict=False)
                 ]
-                lines.append(Content(" " * _GAP).join(padded))
+                lines.append(Content(" " * gap).join(padded))
         return lines
 
 

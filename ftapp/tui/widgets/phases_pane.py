@@ -84,8 +84,8 @@ class PhasesPane(Pane):
         if ended.changed or ended.stuck:
             wrong = f"{len(ended.changed)} frozen weights changed, {len(ended.stuck)} trainable weights did not"
             return Text(f"freeze proof: {wrong}", self.color("error"))
-        kept = f"{ended.frozen} frozen weights bitwise unchanged" if ended.frozen else "nothing frozen"
-        return Text(f"freeze proof: {kept}, {ended.moved} changed", self.color("secondary"))
+        kept = f"{ended.frozen} frozen unchanged" if ended.frozen else "nothing frozen"
+        return Text(f"freeze proof: {kept}, {ended.moved} trained changed", self.color("secondary"))
 
 
 def _choose_sign(phase: PhaseProgress, status: str) -> tuple[str, str]:

@@ -55,19 +55,19 @@ def shorten(text: str, width: int, *, is_path: bool) -> str:
     Args:
         text: The text.
         width: The width in columns.
-        is_path: Whether to drop the middle instead of the end. A hash at the end is dropped first; the scheme, as in
-            folder:/home/me/photos, stays where there is space.
+        is_path: Whether to drop the middle instead of the end. A hash at the end is dropped first, so that there is one
+            ellipsis. The scheme, as in folder:/home/me/photos, stays where there is space.
     """
     if cell_len(text) <= width:
         return text
     if not is_path:
         return f"{_cut_text(text, width - 1)}…"
     path, mark, _ = text.partition("#sha256=")
-    if mark:
-        return shorten(f"{path}#…", width, is_path=True)
-    found = _SCHEME.match(text)
+    if mark and cell_len(path) < width:
+        return f"{path}…"
+    found = _SCHEME.match(path)
     scheme = found[0] if found and 2 * cell_len(found[0]) < width else ""
-    return f"{scheme}…{_cut_text(text[::-1], width - 1 - cell_len(scheme))[::-1]}"
+    return f"{scheme}…{_cut_text(path[::-1], width - 1 - cell_len(scheme))[::-1]}"
 
 
 def _cut_text(text: str, width: int) -> str:

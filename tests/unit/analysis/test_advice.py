@@ -114,7 +114,7 @@ def test_earlier_blocks_inside_of_a_layer_cannot_be_cut_at() -> None:
     probes = tuple(Probe(block=each.block, layer=None, right=each.right, lead=each.lead) for each in found.probes)
     given = advised(images(), msgspec.structs.replace(found, probes=probes))
     assert (given.fit, given.best.recipe) == ("different", "vgg16-two-phase")
-    assert "No recipe reads blocks inside of a layer" in given.best.reason
+    assert "No recipe can read this model's blocks" in given.best.reason
 
 
 def test_blocks_that_cannot_be_read() -> None:
@@ -185,9 +185,9 @@ def test_notes() -> None:
     assert "pixels" not in notes(images(), survey(FITS_NOT, positions=(7, 7)))
     assert "unbalanced, 10 to 500" in notes(images(), survey(FITS, (10, 500)))
     guessed = survey([(0.5, (-0.1, 0.1)), (0.52, (0.0, 0.0))], (100, 100))
-    assert "better than guessing does (50.0%)" in notes(images(), guessed)
+    assert "more accurate than guessing (50.0%)" in notes(images(), guessed)
     assert "augments images (flip = both" in notes(images(), survey(FITS_NOT, LARGE), None)
-    assert "your task is another one" in notes(texts(), survey(FITS_NOT))
+    assert "your task is different" in notes(texts(), survey(FITS_NOT))
     assert advised(texts(), survey(FITS)).notes == ()
 
 

@@ -102,7 +102,7 @@ def test_times_of_different_machines_are_not_compared(tmp_path: Path) -> None:
 def test_times_of_runs_that_shared_the_machine_are_not_compared(tmp_path: Path) -> None:
     found = against(record_run(tmp_path, others=0.02), record_run(tmp_path, others=0.4))
     assert found.saved is not None
-    told = "other processes took 2% and 40% of the cores' time while the runs trained, so it is only roughly right"
+    told = "other processes took 2% and 40% of the cores' time while the runs trained, so it is only approximate"
     assert found.caveats["saved"] == told
     assert any(verdict.endswith(f"O{told[1:]}.") for verdict in found.verdicts)
     quiet = against(record_run(tmp_path, others=0.02), record_run(tmp_path))
