@@ -14,13 +14,13 @@ from json_schema import Schema, format_table
 
 _INTRODUCTION = """# Event reference
 
-`events.jsonl` in a run's folder holds all that happened, one JSON object a line.
-Everything that ftapp shows of a run is made from these lines and nothing else.
-This page is made from the types that write and read them.
+`events.jsonl` in a run's folder holds all events of the run, a JSON object on each line.
+Everything that ftapp shows about a run is made only from these lines.
+This page is generated from the types that write and read them.
 
-A reader must expect a last line that is not whole, and events and fields that it does not know.
+A reader must expect an incomplete last line, unknown events and unknown fields.
 A field with its default value is not written.
-Every event has two fields beside those of its table: `event`, which is its name, and `time`, in seconds since 1970.
+Every event has two more fields than its table: `event`, its name, and `time`, in seconds since 1970.
 """
 
 

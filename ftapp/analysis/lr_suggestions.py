@@ -134,16 +134,16 @@ def advise(curve: LossCurve, own: float) -> RateAdvice:
     ]
     low, middle, high = sorted(suggestion.rate for suggestion in suggestions)
     rate = float(f"{middle:.1e}")
-    sentences = [f"Take {rate:g}, the middle of what the rules suggest. {_compare_rates(own, rate, low, high)}"]
+    sentences = [f"Use {rate:g}, the median of the suggestions. {_compare_rates(own, rate, low, high)}"]
     if high > _APART * low:
         sentences.append(
-            f"The rules disagree widely, from {low:.2g} to {high:.2g}: take it as an order of magnitude, and look at "
+            f"The rules disagree widely, from {low:.2g} to {high:.2g}: use it as an order of magnitude, and look at "
             "the curve."
         )
     if curve.ended == "steps" and curve.lowest >= curve.steps - 1 - curve.steps // _REACH:
         sentences.append(f"The loss was still falling at the last rate, {curve.rates[-1]:.2g}; try a higher --to.")
     if (limit := _find_limit(curve)) is not None and own >= limit:
-        sentences.append(f"The recipe's own rate is too high here: from {limit:.2g} on the loss was above its start.")
+        sentences.append(f"The recipe's rate is too high here: from {limit:.2g} on, the loss was above its start.")
     return RateAdvice(suggestions, rate, sentences)
 
 
@@ -168,17 +168,17 @@ def _list_unsuited(curve: LossCurve) -> list[str]:
     if fall > needed:
         return []
     told = f"No suggestion: the curve shows no descent. The loss was {curve.start:.4g} at the start and fell by"
-    told += f" {max(0.0, fall):.2g} at most; {needed:.2g} would tell it from noise."
+    told += f" {max(0.0, fall):.2g} at most; a fall of {needed:.2g} would exceed the noise."
     hint = "Try a higher --to, or more --steps." if curve.ended == "steps" else "Try more --steps."
     return [f"{told} {hint}"]
 
 
 def _compare_rates(own: float, rate: float, low: float, high: float) -> str:
     if low <= own <= high:
-        return f"The recipe's own, {own:g}, lies between them: either will do."
+        return f"The recipe's rate, {own:g}, lies between them, so both rates are fine."
     factor = own / rate
     way = f"{factor:.2g} times higher" if factor > 1 else f"{1 / factor:.2g} times lower"
-    return f"The recipe's own, {own:g}, is {way}."
+    return f"The recipe's rate, {own:g}, is {way}."
 
 
 def _find_limit(curve: LossCurve) -> float | None:

@@ -58,7 +58,7 @@ def _draw_plot(result: Mapping[str, Any]) -> tuple[str, Sequence[tuple[str, int]
         place = np.interp(np.log(row["rate"]), np.log(curve["centers"]), curve["smoothed"])
         series.append(Line(row["rule"], np.array([row["rate"]]), np.array([place]), tone, "marks"))
     low, last = curve["rates"][[0, -1]]
-    marks = [("recipe", result["own_rate"]), ("take", result["rate"])]
+    marks = [("recipe", result["own_rate"]), ("suggestion", result["rate"])]
     borders = sorted((rate, f"{name} {rate:g}") for name, rate in marks if rate is not None and low <= rate <= last)
     legend = [("loss, and smoothed", 0), *((line.name, line.tone) for line in series[2:])]
     return svg.draw_lines(series, "learning rate", borders=borders, log_x=True), legend

@@ -109,9 +109,9 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the outputs of the frozen layers at the bottom are kept, and why, in words.
+    """Whether the outputs of the frozen layers at the bottom, the features, are cached, and the reason in words.
 
-    layers: those layers, from the bottom up; size: bytes that their outputs take for all examples of the phase.
+    layers: these layers, from the bottom up; size: bytes of the features of all examples of the phase.
     """
 
     cached: bool
@@ -135,7 +135,7 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
 
 
 class PhaseTimed(Event, frozen=True, kw_only=True, tag="phase-timed"):
-    """How long a phase is going to take in all, in seconds, by its first steps and what came before them."""
+    """The estimated total time of a phase in seconds, from its first steps and the work before them."""
 
     phase: str
     seconds: Seconds
@@ -144,7 +144,7 @@ class PhaseTimed(Event, frozen=True, kw_only=True, tag="phase-timed"):
 class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
     """Cached features of `examples` were computed anew; difference: the largest, as a share of the largest feature.
 
-    checked: how many examples' features were held against their checksums.
+    checked: the number of examples whose features were compared with their checksums.
     """
 
     phase: str
@@ -154,21 +154,21 @@ class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
 
 
 class Noted(Event, frozen=True, kw_only=True, tag="noted"):
-    """What the run found and dealt with by itself, and its reader should know: damaged files, a full disk."""
+    """A problem that the run solved by itself, such as damaged files or a full disk."""
 
     message: str
 
 
 class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
-    """What a phase took, and the freeze proof: what it did to the weights.
+    """The time and memory of a phase, and its freeze proof: the changes of the weights.
 
-    seconds: wall time in all, without pauses; preparing: of these, for features to keep; training: for steps with their
-    wait for data; evaluating: for held-out metrics. spared: what else it once took to compute the features that were
-    there already. memory: the most resident bytes of the process at the end of a step; others: the share of all cores'
-    time in which other processes computed meanwhile, 0..1.
-    frozen: how many weights and statistics were frozen; digest: a hash of these; changed: those among them that did
-    not stay as they were, which is a fault. moved: how many trained weights changed; still: those that did not;
-    stuck: those among these that had a gradient to move them, which is a fault. batches: a hash of the examples of all
+    seconds: total wall time, without pauses; preparing: of these, to compute features; training: for steps with their
+    wait for data; evaluating: for held-out metrics. spared: the seconds saved by features that were
+    cached already. memory: the most resident bytes of the process at the end of a step; others: the share of all cores'
+    time that other processes used meanwhile, 0..1.
+    frozen: the number of frozen weights and statistics; digest: a hash of them; changed: frozen weights that changed,
+    which is a fault. moved: the number of trained weights that changed; still: trained weights that did not change;
+    stuck: those of them with a gradient that is not zero, which is a fault. batches: a hash of the examples of all
     steps in their order.
     """
 
@@ -234,7 +234,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated", forbid_unknow
 
 
 class Confused(Event, frozen=True, kw_only=True, tag="confused"):
-    """How often each class was taken for each in the evaluation that the event before told of.
+    """The confusion matrix of the evaluation in the event before.
 
     counts: rows are the true classes, columns the predicted ones, both in the order of `DataLoaded.classes`.
     calibration: rows of `ftapp.analysis.metrics.calibration`, empty where scores are no probabilities.
@@ -322,7 +322,7 @@ class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
 
 
 class Waited(Event, frozen=True, kw_only=True, tag="waited"):
-    """The run stood still for so many seconds, until there was room on its disk again."""
+    """The run waited for this many seconds, until its disk had space again."""
 
     seconds: Seconds
 

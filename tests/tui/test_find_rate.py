@@ -76,11 +76,11 @@ async def test_a_rate_is_found_and_taken(draft: Draft, size: tuple[int, int], mo
         assert dialog.query_one(RangePlot).size.height >= 4
         assert any("⠤" <= sign <= "⣿" for row in drawn(dialog) for sign in row)  # the curve
         rows = {row[0]: str(row[-1]) for row in dialog.query_one(Facts).rows}
-        assert set(rows) == {"steep", "minimum", "valley", "recipe", "take"}
+        assert set(rows) == {"steep", "minimum", "valley", "recipe", "suggestion"}
         await pilot.press("a")
         await until(pilot, lambda: app.screen is screen)
         await pilot.pause()
-        rate = float(rows["take"])
+        rate = float(rows["suggestion"])
         assert rows["recipe"].split() == ["0.0001", "as", "it", "is", "now"]
         assert screen.form.draft.changes == {"phase.finetune.learning_rate": rate}
         assert float(line(screen, "phase.learning_rate").query_one(Input).value) == rate

@@ -157,9 +157,9 @@ class FindRate(ModalScreen[float | None]):
             (row["rule"], Content.assemble(f"{row['rate']:<9.2g}", (row["source"], _MUTED)))
             for row in result["suggestions"]
         ]
-        own = Content.assemble((f"{result['own_rate']:<9g}", f"${_OWN}"), ("as it is now", _MUTED))
+        own = Content.assemble((f"{result['own_rate']:<9g}", f"${_OWN}"), ("the rate of the recipe", _MUTED))
         # The decision comes first, since a short terminal shows few rows.
-        take = [("take", Content.styled(f"{self._rate:g}", f"${_TAKE} bold"))] if self._rate else []
+        take = [("suggestion", Content.styled(f"{self._rate:g}", f"${_TAKE} bold"))] if self._rate else []
         rows = [*take, ("recipe", own), *rows]
         self.query_one(Facts).rows = rows
         self.query_one("#sentences", Static).update("\n".join(result["sentences"]))
