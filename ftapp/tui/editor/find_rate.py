@@ -37,7 +37,7 @@ class FindRate(ModalScreen[float | None]):
     FindRate.-short #sheet { padding: 0 2; height: 100%; }
     FindRate #settings { height: 1; }
     FindRate #settings Label { color: $text-muted; margin-right: 1; }
-    FindRate #settings TextLine { width: 10; margin-right: 3; background: $panel; }
+    FindRate #settings TextLine { width: 10; margin-right: 3; background: $foreground 10%; }
     FindRate.-narrow #settings TextLine { width: 8; margin-right: 1; }
     FindRate #settings Button { min-width: 9; }
     FindRate #state { height: auto; max-height: 4; margin: 1 0; }
@@ -157,7 +157,7 @@ class FindRate(ModalScreen[float | None]):
             (row["rule"], Content.assemble(f"{row['rate']:<9.2g}", (row["source"], _MUTED)))
             for row in result["suggestions"]
         ]
-        own = Content.assemble((f"{result['own_rate']:<9g}", f"${_OWN}"), ("the rate of the recipe", _MUTED))
+        own = Content.assemble((f"{result['own_rate']:<9g}", f"${_OWN}"), ("the rate of the phase now", _MUTED))
         # The decision comes first, since a short terminal shows few rows.
         take = [("suggestion", Content.styled(f"{self._rate:g}", f"${_TAKE} bold"))] if self._rate else []
         rows = [*take, ("recipe", own), *rows]

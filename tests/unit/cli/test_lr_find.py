@@ -182,7 +182,8 @@ def test_picture_stands_alone(tmp_path: Path) -> None:
     assert "var(" not in text
     assert "nan" not in text
     texts = ["".join(each.itertext()) for each in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
-    assert {"steep", "minimum", "valley", "learning rate", "recipe 0.0001", f"suggestion {told['rate']:g}"} <= set(texts)
+    marks = {"recipe 0.0001", f"suggestion {told['rate']:g}"}
+    assert {"steep", "minimum", "valley", "learning rate", *marks} <= set(texts)
     decades = {"1e-6": 1e-6, "0.001": 1e-3, "0.1": 0.1}
     places = {
         each.text: float(each.attrib["x"])
