@@ -1,4 +1,4 @@
-"""The errors that users see: each states the rule, what arrived, and the nearest valid choice."""
+"""The errors that users see: each states what is wrong with the value that came, the rule, the nearest valid choice."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import Any
 class Problem:
     """One thing wrong with a recipe.
 
-    file: where it stands ("" for the command line); key: dotted path into the recipe ("" for the whole file);
-    message: the rule, what arrived and the nearest valid choice, in one sentence or two.
+    Attributes:
+        file: The file that has the problem; "" for the command line.
+        key: The dotted path into the recipe; "" for the whole file.
+        message: What is wrong, the rule and the nearest valid choice, in one sentence or two.
     """
 
     file: str

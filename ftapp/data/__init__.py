@@ -49,27 +49,76 @@ _LARGEST = 64 << 20  # bytes
 
 class _Reader(Protocol):
     def read(self, spec: Data, source: Source, task: str, progress: Progress | None = None) -> Examples:
-        """All examples of a source, checked."""
+        """Read and check all examples of a source.
+
+        Args:
+            spec: The recipe's [data].
+            source: Its source, parsed.
+            task: The name of the task.
+            progress: Called with what is being done and how far it is.
+
+        Returns:
+            The examples.
+
+        Raises:
+            RecipeError: The data cannot be used as they stand.
+        """
+        ...
 
 
 def load(spec: Data, task: str, seed: int, progress: Progress | None = None) -> Splits:
     """Read and split the labelled examples of a source, the same way for the same data, recipe and seed.
 
-    `progress` is told of downloads, of large files, and of the check of images. Raises RecipeError for data that cannot
-    be used as it stands, with the file and the row or image; RunError when a download fails.
+    Args:
+        spec: The recipe's [data].
+        task: The name of the task.
+        seed: The run's seed.
+        progress: Called with downloads, large files and checked images.
+
+    Returns:
+        The splits.
+
+    Raises:
+        RecipeError: The data cannot be used as they stand; the error names the file and the row or image.
+        RunError: A download failed.
     """
     with _garbage_collection_disabled():
         return split(_read(spec, task, progress), spec, seed)
 
 
 def load_documents(spec: Data, seed: int, progress: Progress | None = None) -> DocumentSplits:
-    """Read and split the texts of a source for a causal language model; raises as `load` does."""
+    """Read and split the texts of a source for a causal language model.
+
+    Args:
+        spec: The recipe's [data].
+        seed: The run's seed.
+        progress: Called with downloads and large files.
+
+    Returns:
+        The splits.
+
+    Raises:
+        RecipeError: The data cannot be used as they stand.
+        RunError: A download failed.
+    """
     with _garbage_collection_disabled():
         return split_documents(cast(Texts, _read(spec, "causal-lm", progress)), spec, seed)
 
 
 def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits:
-    """Read and split a recipe's data; raises as `load` does."""
+    """Read and split a recipe's data.
+
+    Args:
+        recipe: The recipe.
+        progress: Called with downloads, large files and checked images.
+
+    Returns:
+        Labelled splits, or the splits of a language model's texts.
+
+    Raises:
+        RecipeError: The data cannot be used as they stand.
+        RunError: A download failed.
+    """
     split_examples = _SPLITTERS[TASKS[recipe.task].splitter]
     with _garbage_collection_disabled():
         return split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
@@ -85,11 +134,18 @@ def read_early(recipe: Recipe, progress: Progress | None = None) -> Splits | Doc
 
 
 def check(recipe: Recipe, progress: Progress | None = None) -> None:
-    """Raise RecipeError where `read` would, as far as that takes no download and little time.
+    """Check a recipe's data as `read` does, as far as that takes no download and little time.
 
-    Tables and texts are read as a run reads them, which takes seconds for some ten megabytes; of a folder of images its
-    splits, classes and names of files are, not the images. Data of a hub, of scikit-learn and files of more than 64 MiB
-    are left to the run.
+    Tables and texts are read as a run reads them, which takes seconds for some ten megabytes. Of a folder of images the
+    splits, the classes and the names of files are read, not the images. Data of a hub, of scikit-learn and files of
+    more than 64 MiB are left to the run.
+
+    Args:
+        recipe: The recipe.
+        progress: Called with large files.
+
+    Raises:
+        RecipeError: The data cannot be used as they stand.
     """
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder":
@@ -104,7 +160,7 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
 
 
 def _measure_size(source: Source) -> int:
-    """Bytes of a local file or of the texts in a folder; 0 where there is none, and for patterns."""
+    """Count the bytes of a local file or of the texts in a folder; 0 where there is none, and for patterns."""
     path = Path(source.name).expanduser()
     try:
         return sum(each.stat().st_size for each in path.rglob("*.txt")) if path.is_dir() else path.stat().st_size

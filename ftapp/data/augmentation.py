@@ -31,6 +31,9 @@ class Augmenter:
         Args:
             images: Float32 (batch, height, width, 3) in 0..255.
             key: Whole numbers that decide the changes.
+
+        Returns:
+            The changed images, of the same shape and type.
         """
         x: Any = images
         for index, layer in enumerate(self._layers):
@@ -94,6 +97,9 @@ class TextAugmenter:
         Args:
             inputs: Arrays (texts, tokens) by name, with token_ids and padding_mask, padded on the right.
             keys: For each text the whole numbers that decide its changes.
+
+        Returns:
+            The changed arrays, by name.
         """
         changed = {name: np.zeros_like(values) for name, values in inputs.items()}
         changed["token_ids"][:] = self._tokenizer.pad_token_id
@@ -136,7 +142,14 @@ class TextAugmenter:
         return np.concatenate([before, text[stays], after]), moved
 
     def split_text(self, tokens: NDArray[Any]) -> list[str]:
-        """Return each token as a piece of text, with a space before those that begin a word; "" for special tokens."""
+        """Return each token as a piece of text.
+
+        Args:
+            tokens: Token ids, int (tokens,).
+
+        Returns:
+            The pieces, with a space before each token that begins a word; "" for special tokens.
+        """
         inside = getattr(self._tokenizer, "suffix_indicator", None) or ""
         start, end = self._find_text(tokens)
         read = [""] * len(tokens)
@@ -147,7 +160,7 @@ class TextAugmenter:
         return read
 
     def _find_text(self, tokens: NDArray[Any]) -> tuple[int, int]:
-        """Where a text's own tokens begin and end, between those that a model wants around them."""
+        """Return where a text's own tokens begin and end, between the special tokens around them."""
         own = np.flatnonzero(~np.isin(tokens, self._special))
         return (int(own[0]), int(own[-1]) + 1) if len(own) else (0, 0)
 

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 
 class BatchKey(NamedTuple):
-    """The numbers of a training step; the augmentation of its batch follows from them."""
+    """The numbers of a training step; the augmentation of its batch follows from them.
+
+    Attributes:
+        seed: The run's seed.
+        phase: The index of the phase.
+        epoch: The epoch in the phase, from 0.
+        step: The step in the epoch, from 0.
+    """
 
     seed: int
     phase: int
@@ -19,7 +26,12 @@ class BatchKey(NamedTuple):
 
 
 class AugmentedView(NamedTuple):
-    """One of the augmented views that are cached of each example; the augmentation follows from it and the example."""
+    """One of the augmented views that are cached of each example; the augmentation follows from it and the example.
+
+    Attributes:
+        seed: The run's seed.
+        number: The number of the view, from 0.
+    """
 
     seed: int
     number: int
@@ -35,10 +47,25 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | None) -> Any:
-        """Return what the model takes for these examples; `key` decides the augmentation, and None means none."""
+        """Return what the model takes for some examples.
+
+        Args:
+            indices: The examples, int64 (batch,).
+            key: The step, which decides the augmentation; None for no augmentation.
+
+        Returns:
+            An array or arrays by name, with the examples along the first axis.
+        """
 
     def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return class numbers (examples,), or the next token at each position (examples, tokens)."""
+        """Return the labels of some examples.
+
+        Args:
+            indices: The examples, int64 (batch,).
+
+        Returns:
+            Class numbers (batch,), or the next token at each position (batch, tokens).
+        """
         ...
 
 
@@ -46,13 +73,36 @@ class EncodedDataset(Dataset, Protocol):
     """The encoded examples of one split of the data."""
 
     def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> Any:
-        """Return what the model takes for these examples, as a training step or an augmented view changes them."""
+        """Return what the model takes for some examples.
+
+        Args:
+            indices: The examples, int64 (batch,).
+            key: The step or the view, which decides the augmentation; None for no augmentation.
+
+        Returns:
+            An array or arrays by name, with the examples along the first axis.
+        """
 
     def compute_width(self, indices: NDArray[np.int64]) -> int | None:
-        """Return the number of tokens to which `make_inputs` pads these examples; None for images."""
+        """Return the number of tokens to which `make_inputs` pads some examples.
+
+        Args:
+            indices: The examples, int64 (batch,).
+
+        Returns:
+            The number of tokens; None for images.
+        """
 
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
-        """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
+        """Hash all that decides the inputs of some examples, padding aside.
+
+        Args:
+            indices: The examples, int64 (batch,).
+            view: The augmented view; None for no augmentation.
+
+        Returns:
+            A hash of 16 bytes for each example.
+        """
         ...
 
 

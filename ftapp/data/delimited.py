@@ -27,8 +27,11 @@ _ESCAPE = re.compile(r'\\(["\\])')
 class Dialect:
     """The way in which a file is written.
 
-    `escaped` says whether a backslash stands before a quote in a field, in place of a second quote; `skipped` counts
-    the lines before the header.
+    Attributes:
+        delimiter: The character between fields.
+        quote: The character around fields that hold delimiters or line ends.
+        escaped: Whether a backslash stands before a quote in a field, in place of a second quote.
+        skipped: The number of lines before the header.
     """
 
     delimiter: str = ","
@@ -38,7 +41,7 @@ class Dialect:
 
     @property
     def words(self) -> str:
-        """How it differs from the usual one; "" if it does not."""
+        """The difference from commas and double quotes, in words; "" if there is none."""
         parts = [f"{_DELIMITERS.get(self.delimiter, repr(self.delimiter))} between fields"] * (self.delimiter != ",")
         parts += ["single quotes around them"] * (self.quote == "'")
         parts += ["backslashes before quotes"] * self.escaped
@@ -65,7 +68,16 @@ class Table:
 
 
 def read(content: str, wanted: Collection[str], delimiter: str | None = None) -> Table:
-    """The table in a text. wanted: columns that it is likely to have; delimiter: what its name says, such as a tab."""
+    """Read the table in a text.
+
+    Args:
+        content: The text of the file.
+        wanted: Columns that the table is likely to have.
+        delimiter: The delimiter that the file's name tells, such as a tab; None to find it.
+
+    Returns:
+        The table.
+    """
     best = _parse(content, _choose_dialect(content, wanted, delimiter))
     if best.faults and '\\"' in content:
         other = _parse(content, replace(best.dialect, escaped=True))
@@ -75,7 +87,7 @@ def read(content: str, wanted: Collection[str], delimiter: str | None = None) ->
 
 
 def looks_like_data(table: Table) -> bool:
-    """Whether the header is an example: a value of it occurs again in its column, or it is one long sentence."""
+    """Tell whether the header is an example: a value of it occurs again in its column, or it is one long sentence."""
     sample = [row for _, row in table.rows[:1000]]
     for column, name in enumerate(table.header):
         if name and sum(row[column].strip() == name for row in sample) > 1:
@@ -84,7 +96,16 @@ def looks_like_data(table: Table) -> bool:
 
 
 def find_header(content: str, wanted: Collection[str], delimiter: str) -> int | None:
-    """The line, from 2, that has the wanted names of columns, as below a title; None among the first there is none."""
+    """Find the header below a title or other lines.
+
+    Args:
+        content: The text of the file.
+        wanted: The names of columns that the header has.
+        delimiter: The delimiter with which the file was read; others are tried too.
+
+    Returns:
+        The number of the line, from 2; None where none of the first 30 lines is the header.
+    """
     for number, line in enumerate(content[:_HEAD].splitlines()[:_TITLE_LINES], start=1):
         names = {name.strip(_AROUND_NAMES + '"') for each in (delimiter, *_DELIMITERS) for name in line.split(each)}
         if number > 1 and names.issuperset(wanted) and len(wanted) > 1:
@@ -93,7 +114,15 @@ def find_header(content: str, wanted: Collection[str], delimiter: str) -> int | 
 
 
 def find_delimiter(name: str, wanted: Collection[str]) -> str | None:
-    """What stands between the wanted names in a header that was taken for one name."""
+    """Find the character between the wanted names in a header that was taken for one name.
+
+    Args:
+        name: The header.
+        wanted: The names of columns that it holds.
+
+    Returns:
+        The character; None where there is no such character.
+    """
     first, *rest = [name.find(each) for each in wanted]
     ends = sorted((at, at + len(each)) for at, each in zip([first, *rest], wanted, strict=True))
     if len(ends) < 2 or ends[0][0] < 0:
@@ -103,7 +132,7 @@ def find_delimiter(name: str, wanted: Collection[str]) -> str | None:
 
 
 def _choose_dialect(content: str, wanted: Collection[str], delimiter: str | None) -> Dialect:
-    """The way of writing by which the beginning of the file has the wanted columns, and rows of one length."""
+    """Choose the way of writing by which the head of the file has the wanted columns, and rows of one length."""
     head = content[:_HEAD]
     separator = _SEPARATOR.match(head)
     skipped = 0
@@ -117,7 +146,7 @@ def _choose_dialect(content: str, wanted: Collection[str], delimiter: str | None
     tried = [(dialect, _parse(head, dialect)) for dialect in candidates]
     names = {name.casefold() for name in wanted}
 
-    def merit(table: Table) -> tuple[bool, ...]:
+    def rate(table: Table) -> tuple[bool, ...]:
         header = {name.casefold() for name in table.header}
         return (
             set(wanted) <= set(table.header),
@@ -126,7 +155,7 @@ def _choose_dialect(content: str, wanted: Collection[str], delimiter: str | None
             len(header) > 1,
         )
 
-    return max(tried, key=lambda pair: merit(pair[1]))[0]
+    return max(tried, key=lambda pair: rate(pair[1]))[0]
 
 
 def _parse(content: str, dialect: Dialect) -> Table:

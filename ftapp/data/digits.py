@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import suggest_nearest
 from ftapp.data import labels
 from ftapp.data.examples import DataProblems, Examples, hash_content
 from ftapp.recipe import Data
@@ -14,7 +13,14 @@ from ftapp.recipe.sources import Source
 
 
 class Digits(Examples):
-    """Images uint8 [8, 8, 3], grey, white on black; `order` is the recipe's `data.classes`, ten of them."""
+    """Images uint8 [8, 8, 3], grey, white on black.
+
+    Args:
+        order: The recipe's `data.classes`, ten of them; None for "0" to "9".
+
+    Raises:
+        RecipeError: A class is missing in `order`.
+    """
 
     def __init__(self, order: list[str] | None = None) -> None:
         from sklearn.datasets import load_digits
@@ -26,8 +32,7 @@ class Digits(Examples):
         findings = DataProblems()
         for name in names:
             if name not in known:
-                message = f"data.classes names every class of the source, and '{name}' is missing; "
-                findings.add("", message + suggest_nearest(name, self.classes), key="data.classes")
+                findings.add("", labels.explain_missing_class(name, self.classes), key="data.classes")
         findings.check()
         self.labels = np.array([known[names[target]] for target in data.target], np.int32)
         # Ink is 0 to 16. An image takes 192 bytes, all of them 0.3 MB, so they stay in memory.
@@ -43,5 +48,18 @@ class Digits(Examples):
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Digits:
-    """The digits. Raises RecipeError when `data.classes` leaves one out."""
+    """Read the digits.
+
+    Args:
+        spec: The recipe's [data].
+        source: Its source, parsed.
+        task: The name of the task.
+        progress: Not called.
+
+    Returns:
+        The digits.
+
+    Raises:
+        RecipeError: `data.classes` leaves one out.
+    """
     return Digits(spec.classes)

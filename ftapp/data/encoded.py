@@ -21,7 +21,13 @@ from ftapp.recipe import TASKS, Recipe
 
 
 class Images:
-    """Images, decoded at each use, resized and scaled as the preset needs them."""
+    """Images, decoded at each use, resized and scaled as the preset needs them.
+
+    Args:
+        subset: The images.
+        preprocessor: The preset's preprocessor.
+        augmenter: The augmenter; None for no augmentation.
+    """
 
     lengths = None
 
@@ -53,7 +59,16 @@ class Images:
         return self._subset.labels[indices]
 
     def make_grid(self, count: int, views: int, key: BatchKey) -> NDArray[np.uint8]:
-        """Return the first `count` images, unchanged and augmented, as `ftapp.data.augmentation.make_grid` does."""
+        """Return the first images, unchanged and augmented, as `ftapp.data.augmentation.make_grid` does.
+
+        Args:
+            count: How many images.
+            views: How many augmented forms of each.
+            key: The step that decides the changes.
+
+        Returns:
+            Uint8 (1 + views, images, height, width, 3).
+        """
         images = [self._subset[index] for index in range(min(count, len(self)))]
         return augmentation.make_grid(resize_images(images, self._preprocessor), self._augmenter, views, key)
 
@@ -62,7 +77,7 @@ class Images:
         return None
 
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
-        """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
+        """Hash all that decides the inputs of these examples, padding aside, to 16 bytes each."""
         changes = self._recipe + _describe_changes(view, self._augmenter)
         return [hash_content(self._digest(int(index)) + changes) for index in indices]
 
@@ -73,7 +88,14 @@ class Images:
 
 
 class LabelledTexts:
-    """Texts, tokenized once: 5 to 9 bytes a token, padded to the sequence length."""
+    """Texts, tokenized once: 5 to 9 bytes a token, padded to the sequence length.
+
+    Args:
+        subset: The texts.
+        preprocessor: The preset's preprocessor.
+        progress: Called with the texts done and in all.
+        augmenter: The augmenter; None for no augmentation.
+    """
 
     def __init__(
         self,
@@ -109,7 +131,7 @@ class LabelledTexts:
         return compute_padded_width(self.lengths[indices], int(self._inputs["padding_mask"].shape[1]))
 
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
-        """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
+        """Hash all that decides the inputs of these examples, padding aside, to 16 bytes each."""
         changes = _describe_changes(view, self._augmenter)
         # The width too, since long texts are cut at it and attention sums over it.
         parts = [
@@ -123,7 +145,12 @@ class LabelledTexts:
 
 
 class Sequences:
-    """Documents joined into one stream of tokens and cut into sequences; each token predicts the next one."""
+    """Documents joined into one stream of tokens and cut into sequences; each token predicts the next one.
+
+    Args:
+        documents: The texts.
+        preprocessor: The preset's preprocessor.
+    """
 
     lengths = None
 
@@ -151,7 +178,7 @@ class Sequences:
         return int(self._windows.shape[1]) - 1
 
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
-        """Return for each example a hash of 16 bytes of all that decides its inputs, padding aside."""
+        """Hash all that decides the inputs of these examples, padding aside, to 16 bytes each."""
         return [hash_content(self._windows[index, :-1].tobytes()) for index in indices]
 
 
@@ -176,6 +203,9 @@ def load_encoded(
         progress: Called with what is being done and how far it is.
         found: The data, where they have been read and split already.
 
+    Returns:
+        The encoded splits.
+
     Raises:
         RecipeError: The data cannot be used, or a split that the run needs is empty.
     """
@@ -186,6 +216,15 @@ def encode_splits(
     recipe: Recipe, found: data.Splits | data.DocumentSplits, preprocessor: Any, progress: Progress
 ) -> EncodedSplits:
     """Encode a recipe's data as its model takes them.
+
+    Args:
+        recipe: The recipe.
+        found: Its data, split.
+        preprocessor: The preset's preprocessor.
+        progress: Called with what is being done and how far it is.
+
+    Returns:
+        The encoded splits.
 
     Raises:
         RecipeError: A split that the run needs is empty.

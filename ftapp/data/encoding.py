@@ -48,7 +48,15 @@ def encode_texts(
 
 
 def compute_padded_width(lengths: NDArray[np.int64], limit: int) -> int:
-    """Return the number of tokens to which texts of these lengths are padded in one batch, at most `limit`."""
+    """Compute the number of tokens to which the texts of one batch are padded.
+
+    Args:
+        lengths: Tokens of each text, int64 (texts,).
+        limit: The sequence length.
+
+    Returns:
+        The longest length, rounded up, at most `limit`.
+    """
     return min(limit, -(-int(lengths.max(initial=1)) // _LENGTH_STEP) * _LENGTH_STEP)
 
 
@@ -76,13 +84,29 @@ def _take_beginning(text: str, characters: int) -> str:
 
 
 def count_tokens(texts: Sequence[str], preprocessor: Any) -> list[int]:
-    """Count the tokens of each text, with the special ones around it, before it is cut."""
+    """Count the tokens of each text, with the special tokens around it, before it is cut.
+
+    Args:
+        texts: The texts.
+        preprocessor: The preset's preprocessor.
+
+    Returns:
+        The number of tokens of each text.
+    """
     special = int(encode_texts([""], preprocessor)["padding_mask"].sum())
     return [len(tokens) + special for tokens in preprocessor.tokenizer(list(map(prepare, texts)))]
 
 
 def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]:
-    """Return the tokens of all documents in a row, int32 (tokens,), with the tokenizer's end token after each."""
+    """Encode documents as one stream of tokens, with the tokenizer's end token after each.
+
+    Args:
+        documents: The texts.
+        tokenizer: The preset's tokenizer.
+
+    Returns:
+        Token ids, int32 (tokens,).
+    """
     parts = []
     for document in documents:
         # Whole lines of about 2,000 characters at a time: KerasHub's byte-pair encoder slows down on long strings.
@@ -100,12 +124,28 @@ def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]
 
 
 def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
-    """Encode images of any sizes, (height, width, 3) in 0..255, as float32 (images, height, width, 3)."""
+    """Resize and scale images as the preset needs them.
+
+    Args:
+        images: Images of any sizes, each (height, width, 3) in 0..255.
+        preprocessor: The preset's preprocessor.
+
+    Returns:
+        Float32 (images, height, width, 3) in the range of the preset.
+    """
     return scale_images(resize_images(images, preprocessor), preprocessor)
 
 
 def resize_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
-    """Resize images of any sizes as the preset's converter does, to float32 (images, height, width, 3) in 0..255."""
+    """Resize images as the preset's converter does.
+
+    Args:
+        images: Images of any sizes, each (height, width, 3) in 0..255.
+        preprocessor: The preset's preprocessor.
+
+    Returns:
+        Float32 (images, height, width, 3) in 0..255.
+    """
     resize = _make_resizer(preprocessor.image_converter.resizing)
     return np.stack([np.asarray(resize(np.asarray(image, np.float32))) for image in images])
 
@@ -123,7 +163,15 @@ def _make_resizer(resizing: Any) -> Any:
 
 
 def scale_images(images: NDArray[np.float32], preprocessor: Any) -> NDArray[np.float32]:
-    """Bring pixel values from 0..255 into the range that the preset's weights were trained on."""
+    """Bring pixel values from 0..255 into the range that the preset's weights were trained on.
+
+    Args:
+        images: Float32 (images, height, width, 3) in 0..255.
+        preprocessor: The preset's preprocessor.
+
+    Returns:
+        The scaled images, of the same shape and type.
+    """
     converter = preprocessor.image_converter
     if converter.scale is not None:
         images = images * np.asarray(converter.scale, np.float32)

@@ -1,4 +1,4 @@
-"""What a data source gives: labelled texts or images with random access, and the subsets that a run works on."""
+"""The examples of a data source: labelled texts or images with random access, and the subsets that a run works on."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Examples(ABC):
         """A text, or an RGB image, uint8 [height, width, 3]."""
 
     def locate(self, index: int) -> str:
-        """Return the place of an example in its source, for messages."""
+        """Name the place of an example in its source, for messages."""
         return f"example {index + 1}"
 
     @abstractmethod
@@ -56,12 +56,21 @@ class Examples(ABC):
         """Hash all that decides the model's input from the example."""
 
     def identify(self, index: int) -> bytes:
-        """Return a hash that equal examples share."""
+        """Compute a hash that equal examples share."""
         return self.digest(index)
 
 
 class Texts(Examples):
-    """Texts in memory. Two texts are equal when they differ at most in Unicode form and in space around them."""
+    """Texts in memory. Two texts are equal when they differ at most in Unicode form and in space around them.
+
+    Args:
+        texts: The texts.
+        labels: int32 (texts,), positions in `classes`; None for texts without labels.
+        classes: The names of the classes.
+        given_split: int8 (texts,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
+        names: The name of each text, such as its file's or "row 7"; None for numbers.
+        notes: Decisions that were made when the source was read, in sentences.
+    """
 
     def __init__(
         self,
@@ -72,7 +81,6 @@ class Texts(Examples):
         names: Sequence[str] | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        """names: of each text, such as its file's or "row 7"; notes: as in `Examples`."""
         self.texts = texts
         self.names = names
         self.notes = notes
@@ -84,7 +92,7 @@ class Texts(Examples):
         return self.texts[index]
 
     def locate(self, index: int) -> str:
-        """Return the name of the text, such as its file's."""
+        """Name the text, such as by its file."""
         return self.names[index] if self.names else super().locate(index)
 
     def digest(self, index: int) -> bytes:
@@ -94,7 +102,12 @@ class Texts(Examples):
 
 @dataclass(frozen=True)
 class Subset:
-    """Some of a source's examples; `indices` is int64 [m], positions in `examples`."""
+    """Some of a source's examples.
+
+    Attributes:
+        examples: All examples of the source.
+        indices: int64 (m,), positions in `examples`.
+    """
 
     examples: Examples
     indices: NDArray[np.int64]
@@ -108,12 +121,12 @@ class Subset:
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """int32 [m]."""
+        """The labels of the examples, int32 (m,), positions in `examples.classes`."""
         return self.examples.labels[self.indices]
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """How many examples each class has, in the order of `examples.classes`."""
+        """The number of examples of each class, in the order of `examples.classes`."""
         counts = np.bincount(self.labels, minlength=len(self.examples.classes))
         return tuple(int(count) for count in counts) if self.examples.classes else ()
 
@@ -166,7 +179,14 @@ class DocumentSplits:
 
 
 class DataProblem(NamedTuple):
-    """A problem of one example: its file, the key that decides it, what is wrong, and where in the file."""
+    """A problem of one example.
+
+    Attributes:
+        file: The file of the example.
+        key: The recipe's key that decides it.
+        message: What is wrong.
+        place: The place in the file, such as "row 7"; "" for the whole file.
+    """
 
     file: str
     key: str
@@ -176,12 +196,23 @@ class DataProblem(NamedTuple):
 
 @dataclass
 class DataProblems:
-    """The problems of a user's data, collected so that all of them are reported together."""
+    """The problems of a user's data, collected so that all of them are reported together.
+
+    Attributes:
+        found: The problems so far.
+    """
 
     found: list[DataProblem] = field(default_factory=list)
 
     def add(self, file: object, message: str, key: str = "data.source", place: str = "") -> None:
-        """Note a problem of a file. place: where in the file, such as "row 7"."""
+        """Note a problem.
+
+        Args:
+            file: The file that has the problem.
+            message: What is wrong, the rule, and the nearest valid choice.
+            key: The recipe's key that decides it.
+            place: The place in the file, such as "row 7"; "" for the whole file.
+        """
         self.found.append(DataProblem(escape_unprintable(str(file)), key, escape_unprintable(message), place))
 
     def clear(self) -> None:
@@ -207,7 +238,7 @@ class DataProblems:
 
 
 def _merge_findings(group: list[DataProblem]) -> Problem:
-    """One problem of several findings with the same key and message."""
+    """Make one problem of several findings with the same key and message."""
     first = group[0]
     if first.place:
         return Problem(first.file, first.key, f"{_join_places([each.place for each in group])}: {first.message}")
@@ -220,7 +251,7 @@ def _merge_findings(group: list[DataProblem]) -> Problem:
 
 
 def _join_places(places: list[str]) -> str:
-    """Such as "row 7", or "rows 7, 8, 9 and 40 more"."""
+    """Write places as "row 7", or "rows 7, 8, 9 and 40 more"."""
     kind = places[0].partition(" ")[0]
     if len(places) == 1 or not all(place.startswith(f"{kind} ") for place in places):
         return join_names(places)

@@ -30,7 +30,13 @@ from ftapp.recipe.sources import Source
 
 @dataclass(frozen=True)
 class _File:
-    """An image file. digest: a hash of its bytes; pixels: of its image."""
+    """An image file.
+
+    Attributes:
+        path: The file.
+        digest: A hash of its bytes.
+        pixels: A hash of its image.
+    """
 
     path: Path
     digest: bytes
@@ -64,7 +70,7 @@ class Folder(Examples):
             raise RunError(f"the image {name} was readable when it was checked, but cannot be read: {error}") from error
 
     def locate(self, index: int) -> str:
-        """Return the path of the image in the folder."""
+        """Name the image by its folder and file."""
         return escape_unprintable("/".join(self.paths[index].parts[-2:]))
 
     def digest(self, index: int) -> bytes:
@@ -72,16 +78,26 @@ class Folder(Examples):
         return self._files[index].digest
 
     def identify(self, index: int) -> bytes:
-        """Return a hash that images with equal pixels share."""
+        """Compute a hash that images with equal pixels share."""
         return self._files[index].pixels
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Folder:
-    """The images of a folder, each decoded once to see that it can be.
+    """Read the images of a folder; each is decoded once to see that it can be.
 
-    Raises RecipeError, naming files, for images that are corrupt or truncated, for files that are no images, for empty
-    class folders, for classes that `data.classes` or a split lacks, for fewer than two classes, and for folders of
-    which it is in doubt whether they are splits or classes.
+    Args:
+        spec: The recipe's [data].
+        source: Its source, parsed.
+        task: The name of the task.
+        progress: Called with the images checked and in all.
+
+    Returns:
+        The images.
+
+    Raises:
+        RecipeError: An image is corrupt or truncated, a file is no image, a class folder is empty, a class is missing
+            in `data.classes` or in a split, there are fewer than two classes, or folders may be splits or classes. The
+            error names the files.
     """
     findings = DataProblems()
     listing = _list_images(spec, source, findings)
@@ -92,7 +108,15 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
 
 
 def check(spec: Data, source: Source) -> None:
-    """Raise what `read` would, but for images that cannot be decoded: none is opened that is one by its name."""
+    """Check a folder as `read` does, without decoding its images.
+
+    Args:
+        spec: The recipe's [data].
+        source: Its source, parsed.
+
+    Raises:
+        RecipeError: The folder cannot be used, as far as the names of its files tell.
+    """
     findings = DataProblems()
     _list_images(spec, source, findings)
     findings.check()
@@ -100,7 +124,15 @@ def check(spec: Data, source: Source) -> None:
 
 @dataclass(frozen=True)
 class _Listing:
-    """The images of a folder, with the position of the class and the split of each."""
+    """The images of a folder.
+
+    Attributes:
+        paths: The files.
+        targets: The position of each image's class.
+        membership: The split of each image: TRAIN, VALIDATION or TEST.
+        classes: The names of the classes.
+        notes: Decisions that were made, in sentences.
+    """
 
     paths: list[Path]
     targets: list[int]
@@ -132,7 +164,7 @@ def _list_images(spec: Data, source: Source, findings: DataProblems) -> _Listing
     for folder, inside in names.items():
         for position in sorted(set(known.values()) - {known[name] for name in inside if name in known}):
             name = classes[position]
-            message = f"'{name}' is missing, and each split has every class; add it, or move its folder away from"
+            message = f"the class '{name}' is missing; each split has every class; add it, or move its folder away from"
             others = sorted(
                 other.name for other, own in names.items() if any(known.get(each) == position for each in own)
             )
@@ -153,7 +185,7 @@ def _list_images(spec: Data, source: Source, findings: DataProblems) -> _Listing
 
 
 def _find_layout(root: Path, spec: Data, findings: DataProblems) -> Layout:
-    """Which folders are splits. Raises RecipeError when that is in doubt."""
+    """Find which folders are splits. Raises RecipeError when that is in doubt."""
     try:
         return folder_layout.find(root, spec.split_folders)
     except NotADirectoryError:
@@ -180,22 +212,23 @@ def _find_names(root: Path, found: Layout, findings: DataProblems) -> dict[Path,
     for folder in dict.fromkeys((found.holder, *found.parts)):
         for path in local_files.list_visible(folder):
             if local_files.is_picture(path) and path.is_file():
-                findings.add(path, f"this image lies in {folder.name} itself; each is in the folder of its class")
+                findings.add(path, f"this image lies in {folder.name} itself; each image is in the folder of its class")
     for folder, own in inside.items():
         for name in sorted(own):
             if escape_unprintable(name) != name:
-                findings.add(folder / name, "a class is named in one line of UTF-8 text; rename this folder")
+                findings.add(folder / name, "this name cannot be printed; a class is named in one line of UTF-8 text; "
+                                            "rename the folder")  # fmt: skip
     return inside
 
 
 def _find_classes(
     root: Path, counts: Mapping[str, int], spec: Data, notes: list[str]
 ) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The classes, and name of a folder -> position of its class. Raises RecipeError for folders that are none."""
+    """Find the classes, and name of a folder -> position of its class. Raises RecipeError for folders that are none."""
     findings = DataProblems()
     if len(counts) < 2:
-        got = f"only '{min(counts)}'" if counts else "no folder"
-        findings.add(root, f"there is {got} in it, and a folder of images has a folder for each of two classes or more")
+        got = f"only the folder '{min(counts)}'" if counts else "no folders"
+        findings.add(root, f"this folder has {got}; a folder of images has a folder for each of two classes or more")
     merge = spec.merge_labels
     out = "to leave these images out, move the folder away"
     for trouble in labels.find_troubles(counts, spec.classes, merge=merge, leave_out=out):
@@ -220,9 +253,10 @@ def _find_classes(
 
 
 def _find_images(folder: Path, findings: DataProblems, ignored: list[Path]) -> Iterator[Path]:
-    """The image files of a class, also those in folders below; ignored: files beside them that only describe images.
+    """Yield the image files of a class, also those in folders below.
 
-    Other files are findings, since an image among them would be lost.
+    Files that only describe images are added to `ignored`. Other files are findings, since an image among them would be
+    lost.
     """
     for path in local_files.walk(folder, findings.add):
         if local_files.is_picture(path) or (not local_files.is_note(path) and images.is_image(path)):
@@ -230,12 +264,12 @@ def _find_images(folder: Path, findings: DataProblems, ignored: list[Path]) -> I
         elif local_files.is_note(path):
             ignored.append(path)
         else:
-            message = f"this is no image of a kind that is read, which are {images.KINDS}; save it so, or move it away"
-            findings.add(path, message)
+            message = f"this is no image of a kind that is read; these kinds are {images.KINDS}; save it as one of them"
+            findings.add(path, f"{message}, or move it away")
 
 
 def _check_images(paths: list[Path], findings: DataProblems, progress: Progress | None) -> list[_File]:
-    """Each file after it was decoded as in training, but reduced; a finding where it cannot be.
+    """Decode each file as in training, but reduced; a file that cannot be decoded is a finding.
 
     PIL decodes outside of the interpreter lock: about 500 photographs of 0.1 MB a second and core.
     """
@@ -255,7 +289,7 @@ def _check_images(paths: list[Path], findings: DataProblems, progress: Progress 
 
 
 def _examine(path: Path) -> tuple[_File, str]:
-    """An image file, and what is wrong with it, if anything."""
+    """Hash an image file; also return what is wrong with it, "" for nothing."""
     try:
         content = images.read_content(path)
         pixels = images.decode(content, reduced=True)
@@ -265,7 +299,7 @@ def _examine(path: Path) -> tuple[_File, str]:
 
 
 def _tell_apart(files: list[_File], findings: DataProblems) -> list[_File]:
-    """The files with hashes of all their pixels where different files have equal reduced images."""
+    """Hash all pixels of files that have equal reduced images and different bytes."""
     contents: dict[bytes, set[bytes]] = {}
     for file in files:
         contents.setdefault(file.pixels, set()).add(file.digest)

@@ -19,9 +19,20 @@ _END = re.compile(r"^\*\*\*\s*END OF ", re.MULTILINE)
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Texts:
-    """The book as one text. FTAPP_GUTENBERG names another server, a mirror with the same paths.
+    """Read the book as one text. FTAPP_GUTENBERG names another server, a mirror with the same paths.
 
-    Raises RunError when it cannot be fetched, RecipeError when what is behind the number is no text.
+    Args:
+        spec: The recipe's [data].
+        source: Its source, parsed.
+        task: The name of the task.
+        progress: Called with the download.
+
+    Returns:
+        The book.
+
+    Raises:
+        RecipeError: There is no text under the number.
+        RunError: The book cannot be fetched.
     """
     server = os.environ.get("FTAPP_GUTENBERG") or "https://www.gutenberg.org"
     number = source.name
@@ -34,13 +45,20 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     findings, notes = DataProblems(), list[str]()
     text = remove_frame(normalise(text_file.read(path, findings, notes)))
     if not text and not findings.found:
-        findings.add(path, f"a book has words; number {number} is empty")
+        findings.add(path, f"book {number} is empty; a book has words")
     findings.check()
     return Texts([text], notes=tuple(notes))
 
 
 def remove_frame(text: str) -> str:
-    """The book without the licence that stands before and behind it; all of the text when there is no frame."""
+    """Remove the licence before and behind a book.
+
+    Args:
+        text: The file's text.
+
+    Returns:
+        The book; all of the text where no marks of Project Gutenberg part it from a licence.
+    """
     start, end = _START.search(text), None
     begin = start.end() if start else 0
     end = _END.search(text, begin)

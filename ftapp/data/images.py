@@ -43,12 +43,33 @@ class BrokenImageError(ValueError):
 
 
 def read(path: Path, *, reduced: bool = False) -> NDArray[np.uint8]:
-    """The image in a file, as `decode` gives it. Raises BrokenImageError, also where the file cannot be read."""
+    """Decode the image in a file.
+
+    Args:
+        path: The file.
+        reduced: As in `decode`.
+
+    Returns:
+        The image, uint8 (height, width, 3).
+
+    Raises:
+        BrokenImageError: The file cannot be read or holds no image that can be decoded.
+    """
     return decode(read_content(path), reduced=reduced)
 
 
 def read_content(path: Path) -> bytes:
-    """The bytes of an image file. Raises BrokenImageError when it cannot be read."""
+    """Read the bytes of an image file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        BrokenImageError: The file cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
@@ -56,11 +77,21 @@ def read_content(path: Path) -> bytes:
 
 
 def decode(content: bytes, *, reduced: bool = False) -> NDArray[np.uint8]:
-    """The image in a file's bytes, uint8 [height, width, 3], turned upright as its EXIF orientation asks.
+    """Decode the image in a file's bytes, and turn it upright as its EXIF orientation asks.
 
-    Grey and palette become RGB, transparency shows white, 16 bits keep their upper 8; of an animation, the first frame.
-    reduced: at an eighth of its size where the format allows it (JPEG), which decodes all the same and takes a tenth of
-    the time for large photographs. Raises BrokenImageError.
+    Grey and palette become RGB, transparency shows white, 16 bits keep their upper 8; of an animation the first frame
+    is taken.
+
+    Args:
+        content: The bytes of the file.
+        reduced: Whether to decode at an eighth of the size where the format allows it (JPEG), which takes a tenth of
+            the time for large photographs.
+
+    Returns:
+        The image, uint8 (height, width, 3).
+
+    Raises:
+        BrokenImageError: The bytes hold no image that can be decoded.
     """
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
@@ -79,7 +110,7 @@ def decode(content: bytes, *, reduced: bool = False) -> NDArray[np.uint8]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file begins as an image of a kind that is read, whatever it is called."""
+    """Tell whether a file begins as an image of a kind that is read, whatever its name."""
     try:
         with Image.open(path, formats=_FORMATS):
             return True
@@ -92,7 +123,7 @@ def _explain_unidentified(content: bytes) -> str:
         return "it is empty, of 0 bytes"
     beginning = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     known = next((words for mark, words in _BEGINNINGS.items() if beginning.startswith(mark)), None)
-    return known or f"it is no picture of a kind that is read, which are {KINDS}; save it as one of them"
+    return known or f"it is no picture of a kind that is read; these kinds are {KINDS}; save it as one of them"
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:

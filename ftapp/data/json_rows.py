@@ -26,7 +26,14 @@ class Rows:
 
 
 class Object(dict[str, Any]):
-    """An object of JSON. twice: keys that it has more than once, of which the last value counts."""
+    """An object of JSON.
+
+    Args:
+        pairs: Its keys and values.
+
+    Attributes:
+        twice: The keys that it has more than once; their last value counts.
+    """
 
     def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -39,7 +46,15 @@ _decoder = json.JSONDecoder(object_pairs_hook=Object)
 
 
 def read(content: str, wanted: Collection[str]) -> Rows:
-    """The rows of a text. wanted: columns that no row may name twice."""
+    """Read the rows of a text.
+
+    Args:
+        content: The text of the file.
+        wanted: Columns that no row may name twice.
+
+    Returns:
+        The rows, with the faults of others.
+    """
     found = Rows()
     content = content.strip()
     if content.startswith("["):
@@ -66,7 +81,7 @@ def read(content: str, wanted: Collection[str]) -> Rows:
 
 
 def is_json(content: str) -> bool:
-    """Whether a text begins with an object of JSON, or with a list of them."""
+    """Tell whether a text begins with an object of JSON, or with a list of them."""
     if content.lstrip()[:1] not in ("[", "{"):
         return False
     first = _decode_first(content)
@@ -86,7 +101,7 @@ def _add(found: Rows, place: str, value: object, wanted: Collection[str]) -> Non
 
 
 def _explain_single_object(content: str, *, is_one_line: bool) -> str | None:
-    """What a file is that holds one object over several lines, or one with a list of examples; None if neither."""
+    """Explain a file that is one object over several lines, or one with a list of examples; None if it is neither."""
     first = _decode_first(content)
     if not isinstance(first, dict):
         return None
@@ -103,7 +118,7 @@ def _explain_single_object(content: str, *, is_one_line: bool) -> str | None:
 
 
 def _decode_first(content: str) -> object:
-    """The first value in a text; None where there is none."""
+    """Decode the first value in a text; None where there is none."""
     try:
         return _decoder.raw_decode(content.lstrip())[0]
     except (ValueError, RecursionError):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ftapp.common.errors import suggest_nearest
 from ftapp.common.formatting import escape_unprintable
 
 MISSING = frozenset(
@@ -38,20 +39,39 @@ _DATE = re.compile(r"\d{4}([-/.])\d\d?\1\d\d?(?!\d)|\d\d?([-/.])\d\d?\2\d{4}(?!\
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is wrong with some labels, with the way to mend it."""
+    """A problem of some labels.
+
+    Attributes:
+        labels: The labels.
+        message: What is wrong, and the way to mend it.
+    """
 
     labels: tuple[str, ...]
     message: str
 
 
 def parse_whole(label: str) -> int | None:
-    """The whole number that a label is written as, such as 3 or 3.0; None for other labels."""
+    """Parse a label that is a whole number, such as 3 or 3.0.
+
+    Args:
+        label: The label.
+
+    Returns:
+        The number; None for other labels.
+    """
     match = _WHOLE.fullmatch(label)
     return int(match[1]) if match else None
 
 
 def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """The different labels, sorted: as numbers when all are whole numbers, else as text."""
+    """Sort labels, without repetition: as numbers when all are whole numbers, else as text.
+
+    Args:
+        labels: The labels.
+
+    Returns:
+        The different labels in order.
+    """
     found = {label: parse_whole(label) for label in labels}
     numbers = {label: number for label, number in found.items() if number is not None}
     if len(numbers) == len(found):
@@ -60,11 +80,19 @@ def sort_labels(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def find_positions(labels: Collection[str], classes: Sequence[str], *, merge: bool = False) -> dict[str, int]:
-    """Label -> position of its class in `classes`. Labels that stand for no class are left out.
+    """Find the class of each label.
 
-    A label is the name of a class; with `merge`, also what looks like the name of one. When none is and all are whole
-    numbers, these count the classes, from 0 or, where the numbers are those from 1 to the number of classes, from 1, so
-    that `classes = ["negative", "positive"]` names the labels 0 and 1, or 1 and 2.
+    A label is the name of a class. Where no label is and all are whole numbers, these count the classes, from 0 or,
+    where the numbers are those from 1 to the number of classes, from 1. So `classes = ["negative", "positive"]` names
+    the labels 0 and 1, or 1 and 2.
+
+    Args:
+        labels: The labels.
+        classes: The names of the classes in their order.
+        merge: Whether a label that looks like the name of a class stands for it too.
+
+    Returns:
+        Label -> position of its class in `classes`; labels that stand for no class are left out.
     """
     found = {label: position for position, label in enumerate(classes) if label in labels}
     if merge:
@@ -81,12 +109,27 @@ def find_positions(labels: Collection[str], classes: Sequence[str], *, merge: bo
 
 
 def merge_labels(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """The classes where labels that look alike or mean the same are one: each by its most frequent way of writing."""
+    """Merge labels that look alike or mean the same into classes.
+
+    Args:
+        counts: How often each label occurs.
+
+    Returns:
+        The classes in order, each in its most frequent way of writing.
+    """
     return sort_labels(max(group, key=lambda label: (counts[label], -len(label), label)) for group in _group(counts))
 
 
 def describe_numbers(known: Mapping[str, int], classes: Sequence[str]) -> str:
-    """How labels that are numbers were read as classes of other names, in a sentence; "" where none were."""
+    """Describe how labels that are numbers were read as classes of other names.
+
+    Args:
+        known: Label -> position of its class.
+        classes: The names of the classes.
+
+    Returns:
+        A sentence; "" where no labels are such numbers.
+    """
     if not known or any(label in classes or parse_whole(label) is None for label in known):
         return ""
     names = [f"{label} = {classes[at]}" for label, at in sorted(known.items(), key=lambda pair: pair[1])]
@@ -95,7 +138,15 @@ def describe_numbers(known: Mapping[str, int], classes: Sequence[str]) -> str:
 
 
 def describe_merges(known: Mapping[str, int], classes: Sequence[str]) -> list[str]:
-    """Which labels were merged into which class, in sentences."""
+    """Describe which labels were merged into which class.
+
+    Args:
+        known: Label -> position of its class.
+        classes: The names of the classes.
+
+    Returns:
+        A sentence for each class that labels were merged into.
+    """
     written: dict[int, list[str]] = {}
     for label, position in known.items():
         if label != classes[position]:
@@ -108,13 +159,18 @@ def describe_merges(known: Mapping[str, int], classes: Sequence[str]) -> list[st
 def find_troubles(
     counts: Mapping[str, int], named: Sequence[str] | None, *, merge: bool = False, leave_out: str = ""
 ) -> Iterator[Trouble]:
-    """Labels that are words for a missing value, that look alike or mean the same, unless they are named as classes.
+    """Yield the problems of labels that stand for a missing value, look alike or mean the same.
+
+    Labels that `data.classes` names have no such problems.
 
     Args:
         counts: How often each label occurs.
         named: The names in `data.classes`, None where there are none.
         merge: Whether labels that look alike are one class.
         leave_out: How examples without a label are left out, such as "to leave these rows out, --set ...".
+
+    Yields:
+        The problems.
     """
     allowed = set(named or ())
     kept = [label for label in counts if label.casefold() not in MISSING or label in allowed]
@@ -142,7 +198,14 @@ def find_troubles(
 
 
 def explain_no_classes(counts: Mapping[str, int]) -> str:
-    """Why labels seem to be no classes at all: nearly each occurs once, or they are measurements; "" if neither."""
+    """Explain why labels seem to be no classes at all: nearly each occurs once, or they are dates or measurements.
+
+    Args:
+        counts: How often each label occurs.
+
+    Returns:
+        The reason with a rule; "" where the labels may be classes.
+    """
     total = sum(counts.values())
     if len(counts) <= _MOST_CLASSES:
         return ""
@@ -159,8 +222,31 @@ def explain_no_classes(counts: Mapping[str, int]) -> str:
     return ""
 
 
+def explain_missing_class(name: str, classes: Sequence[str]) -> str:
+    """Write the message about a class of a source that `data.classes` leaves out.
+
+    Args:
+        name: The name of the class.
+        classes: The names in `data.classes`.
+
+    Returns:
+        The message.
+    """
+    return f"'{name}', a class of the source, is missing; data.classes names each of them; " + suggest_nearest(
+        name, classes
+    )
+
+
 def override_classes(labels: Iterable[str], *, ordered: bool = False) -> str:
-    """The override that names some labels as the classes. ordered: whether they are in the order of the classes."""
+    """Write the override that names some labels as the classes.
+
+    Args:
+        labels: The labels.
+        ordered: Whether they are in the order of the classes; otherwise they are sorted.
+
+    Returns:
+        The override; an instruction where it would be very long.
+    """
     names = tuple(labels) if ordered else sort_labels(labels)
     if len(names) > _MOST_CLASSES:
         return f"name all {len(names)} in data.classes"
@@ -168,7 +254,7 @@ def override_classes(labels: Iterable[str], *, ordered: bool = False) -> str:
 
 
 def _write_toml(text: str) -> str:
-    """A string of TOML, with escapes for what cannot be seen or typed."""
+    """Write a string of TOML, with escapes for characters that cannot be seen or typed."""
     return "".join(
         json.dumps(char, ensure_ascii=False)[1:-1]
         if char.isprintable() and not unicodedata.combining(char)
@@ -178,24 +264,32 @@ def _write_toml(text: str) -> str:
 
 
 def override(key: str, value: str) -> str:
-    """A `--set` as it is typed in a shell; what a shell would read is quoted."""
+    """Write a `--set` as it is typed in a shell.
+
+    Args:
+        key: The dotted key.
+        value: The value as TOML.
+
+    Returns:
+        The words, in quotes where a shell would read signs in them.
+    """
     return f"--set {shlex.quote(f'{key}={value}')}"
 
 
 def quote_label(label: str) -> str:
-    """A label in quotes, with escapes for what cannot be seen; the beginning of a long one."""
+    """Write a label in quotes, with escapes for characters that cannot be seen; of a long label the beginning."""
     text = escape_unprintable(label)
     return f"'{text[:40]}…'" if len(text) > 41 else f"'{text}'"
 
 
 def quote_labels(names: Sequence[str]) -> str:
-    """The first twelve names in quotes, and how many more there are."""
+    """Write the first twelve names in quotes, and how many more there are."""
     more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
     return ", ".join(map(quote_label, names[:12])) + more
 
 
 def _drop_invisible(label: str) -> str:
-    """Without what shows nothing: zero-width and control characters, selectors of a form."""
+    """Drop characters that show nothing: zero-width and control characters, selectors of a form."""
     return "".join(char for char in label if unicodedata.category(char) not in ("Cf", "Cc") and char != "\ufe0f")
 
 
@@ -224,7 +318,7 @@ _STEPS: tuple[tuple[str, Callable[[str], str], bool], ...] = (
 
 
 def _group(labels: Iterable[str]) -> list[list[str]]:
-    """The labels, those together that look alike or mean the same."""
+    """Group labels that look alike or mean the same."""
     groups: dict[str, list[str]] = {}
     for label, key in _make_keys(labels).items():
         groups.setdefault(key, []).append(label)
@@ -232,7 +326,7 @@ def _group(labels: Iterable[str]) -> list[list[str]]:
 
 
 def _make_keys(labels: Iterable[str]) -> dict[str, str]:
-    """Label -> what it shares with those that look like it or, among these labels, mean the same."""
+    """Make a key for each label, which labels that look alike or, among these labels, mean the same share."""
     found = {label: _make_key(label) for label in labels}
     words = set(found.values()) & _SYNONYMS.keys()
     for word in sorted(words, key=list(_SYNONYMS).index):  # "true" after "yes", which it may take in
@@ -241,14 +335,14 @@ def _make_keys(labels: Iterable[str]) -> dict[str, str]:
 
 
 def _make_key(label: str) -> str:
-    """The same for labels that look alike."""
+    """Make a key that labels which look alike share."""
     for _, change, _ in _STEPS:
         label = change(label)
     return label
 
 
 def _find_difference(labels: Sequence[str]) -> tuple[str, bool]:
-    """What labels of one group differ in, "" where they only mean the same, and whether only escapes show it."""
+    """Find what labels of one group differ in, "" where they only mean the same, and whether only escapes show it."""
     at = list(labels)
     for name, change, escape in _STEPS:
         at = [change(label) for label in at]

@@ -28,9 +28,15 @@ Hashes = NDArray[np.uint64]
 
 
 def find(texts: Sequence[str], ranks: Sequence[int]) -> dict[int, int]:
-    """Near-copy -> the text that holds it, as positions in `texts`.
+    """Find texts that are mostly contained in another one.
 
-    ranks: a text is compared with those of a higher rank, those of rank 0 with each other too, where the longer stay.
+    Args:
+        texts: The texts.
+        ranks: The rank of each text. A text is compared with those of a higher rank, and texts of rank 0 also with
+            each other, where the longer ones stay.
+
+    Returns:
+        Near-copy -> the text that holds it, as positions in `texts`.
     """
     if len(texts) < 2:
         return {}
@@ -60,7 +66,15 @@ def find(texts: Sequence[str], ranks: Sequence[int]) -> dict[int, int]:
 
 
 def measure_overlap(texts: Sequence[str], known: Sequence[str]) -> float:
-    """Which share of the shingles of some texts occurs in others too."""
+    """Measure how much of some texts occurs in others too.
+
+    Args:
+        texts: The texts.
+        known: The other texts.
+
+    Returns:
+        The share of the shingles of `texts` that `known` has, 0 to 1.
+    """
     vocabulary = _make_vocabulary()
     ours, theirs = (
         np.sort(np.concatenate([np.zeros(0, np.uint64), *(_hash_shingles(text, vocabulary) for text in some)]))
@@ -73,7 +87,10 @@ def measure_overlap(texts: Sequence[str], known: Sequence[str]) -> float:
 
 
 def _find_distinct(values: Hashes) -> list[int]:
-    """The different values, ascending. By sorting: the hash table of np.unique takes ten times as long for millions."""
+    """Find the different values, ascending.
+
+    They are sorted: the hash table of np.unique takes ten times as long for millions.
+    """
     ordered = np.sort(values)
     found: list[int] = ordered[np.diff(ordered, prepend=~ordered[:1]) != 0].tolist()
     return found
@@ -87,12 +104,12 @@ def _add_owner(owners: dict[int, list[int]], at: int, chosen: Sequence[int]) -> 
 
 
 def _make_vocabulary() -> defaultdict[str, int]:
-    """Word -> number, in the order in which words are first asked for."""
+    """Make a mapping from words to numbers, in the order in which words are first asked for."""
     return defaultdict(count().__next__)
 
 
 def _hash_shingles(text: str, vocabulary: Mapping[str, int]) -> Hashes:
-    """A hash of each run of words, the same in each process; case and signs between words make no difference."""
+    """Hash each run of words, the same in each process; case and signs between words make no difference."""
     lower = text.casefold()
     units, size = _WORD.findall(lower), _WORDS
     if len(lower) > 16 * len(units):
@@ -108,7 +125,7 @@ def _hash_shingles(text: str, vocabulary: Mapping[str, int]) -> Hashes:
 
 
 def _mix(values: Hashes) -> Hashes:
-    """The finalizer of SplitMix64 (Steele et al. 2014), which spreads numbers over all of 64 bits."""
+    """Spread numbers over all of 64 bits: the finalizer of SplitMix64 (Steele et al. 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

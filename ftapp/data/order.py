@@ -30,6 +30,9 @@ def order_epoch(
         lengths: Tokens of each example. Examples of like length then share a batch (bucketing), and the batches come in
             random order.
         fill: Whether the last batch is filled up with the epoch's first examples, which the epoch then has twice.
+
+    Returns:
+        The batches, each of indices, int64 (batch,).
     """
     random = np.random.default_rng(list(key))
     order = random.permutation(size)
@@ -56,6 +59,9 @@ def order_phase(
         steps: Batches of the phase.
         key: (seed, phase), from which the order follows.
         fill: As in `order_epoch`, for models that take statistics from batches, for which a small rest is too few.
+
+    Yields:
+        The batches of an epoch, each of indices, int64 (batch,).
     """
     per_epoch = math.ceil(len(dataset) / batch_size)
     for epoch in range(math.ceil(steps / per_epoch)):
@@ -74,6 +80,9 @@ def order_evaluation(
         limit: The number of examples that the seed draws; None for all.
         seed: The run's seed.
         lengths: Tokens of each example, by which the examples are sorted if given.
+
+    Returns:
+        The batches, each of indices, int64 (batch,).
     """
     chosen = np.arange(size)
     if limit is not None and limit < size:
@@ -84,5 +93,13 @@ def order_evaluation(
 
 
 def split_into_batches(order: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-    """Split examples, in their order, into batches of so many; the last one may be smaller."""
+    """Split examples, in their order, into batches.
+
+    Args:
+        order: Indices of examples, int64 (examples,).
+        size: Examples of a batch.
+
+    Returns:
+        The batches; the last one may be smaller.
+    """
     return [order[start : start + size] for start in range(0, len(order), size)]

@@ -14,7 +14,15 @@ _AHEAD = 2  # batches
 
 
 def prefetch(make: Callable[[_Key], _Batch], keys: Iterator[_Key]) -> Iterator[_Batch]:
-    """Yield `make` of each key in turn, made ahead on another thread while the caller computes."""
+    """Make batches ahead on another thread while the caller computes.
+
+    Args:
+        make: Makes the batch of a key.
+        keys: The keys in order.
+
+    Yields:
+        The batch of each key in turn.
+    """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
         waiting: deque[Future[_Batch]] = deque()
         try:

@@ -1,4 +1,4 @@
-"""What is checked of a recipe before a process is started for it: its backend and its data. Needs no Keras."""
+"""The checks of a recipe before a process is started for it: of its backend and its data. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from ftapp.runs.environment import check_installed
 
 
 def check(recipes: Iterable[Recipe], progress: Progress | None = None) -> None:
-    """Raise RecipeError for a backend that is not installed, and for data that cannot be used (`ftapp.data.check`).
+    """Check the backends and the data of recipes (`ftapp.data.check`).
 
-    The data of recipes that differ in other things are read once. progress: is told of large files.
+    The data of recipes that differ in other things are read once.
+
+    Args:
+        recipes: The recipes.
+        progress: Called with large files.
+
+    Raises:
+        RecipeError: A backend is not installed, or data cannot be used.
     """
     problems: list[Problem] = []
     seen: set[str] = set()
@@ -28,6 +35,6 @@ def check(recipes: Iterable[Recipe], progress: Progress | None = None) -> None:
         except RecipeError as error:
             problems += error.problems
         except RunError:
-            pass  # what cannot be had, for which the run gives its reason and a way out
+            pass  # a failed download, for which the run gives its reason and a way out
     if problems:
         raise RecipeError(list(dict.fromkeys(problems)))

@@ -21,9 +21,15 @@ _TILE, _GAP = 112, 4  # pixels of a picture on a sheet, and between two
 
 
 def preview_examples(splits: Splits, count: int, folder: Path) -> Preview:
-    """A preview of labelled texts or images, with the first `count` training examples.
+    """Preview labelled texts or images.
 
-    folder: for thumbnails; those of the same images are written once.
+    Args:
+        splits: The data.
+        count: How many of the first training examples are shown.
+        folder: The folder for thumbnails; those of the same images are written once.
+
+    Returns:
+        The preview.
     """
     parts = {name: getattr(splits, name) for name in SPLIT_NAMES}
     train = splits.train
@@ -50,7 +56,15 @@ def preview_examples(splits: Splits, count: int, folder: Path) -> Preview:
 
 
 def preview_documents(splits: DocumentSplits, count: int) -> Preview:
-    """A preview of texts for a language model, with the first `count` training documents."""
+    """Preview texts for a language model.
+
+    Args:
+        splits: The data.
+        count: How many of the first training documents are shown.
+
+    Returns:
+        The preview.
+    """
     parts: dict[str, list[str]] = {name: getattr(splits, name) for name in SPLIT_NAMES}
     return Preview(
         sizes={name: len(part) for name, part in parts.items()},
@@ -71,6 +85,9 @@ def describe_rewrite(label: str, pieces: Sequence[str], left: NDArray[np.intp], 
         pieces: The text of each token.
         left: The places of the tokens that stay (`ftapp.data.augmentation.TextAugmenter.draw`).
         moved: For each token whether it lies in a word that takes another's place.
+
+    Returns:
+        The text in pieces, before and after.
     """
     stays = set(map(int, left))
     marks: list[Mark] = [
@@ -84,20 +101,30 @@ def describe_rewrite(label: str, pieces: Sequence[str], left: NDArray[np.intp], 
 
 
 def _join_spans(pieces: Sequence[str], marks: Sequence[Mark], places: Iterable[int]) -> tuple[Span, ...]:
-    """The pieces at some places, neighbours with one mark as one span."""
+    """Join the pieces at some places, neighbours with one mark into one span."""
     runs = itertools.groupby((place for place in places if pieces[place]), key=lambda place: marks[place])
     return tuple(Span(text="".join(pieces[place] for place in run), mark=mark) for mark, run in runs)
 
 
 def write_thumbnail(image: NDArray[np.uint8], file: Path) -> None:
-    """Write an RGB image, uint8 [height, width, 3], as a PNG of at most THUMBNAIL pixels a side."""
+    """Write a small copy of an image.
+
+    Args:
+        image: RGB, uint8 (height, width, 3).
+        file: The PNG to write, of at most THUMBNAIL pixels a side.
+    """
     small = Image.fromarray(image)
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     small.save(file, compress_level=1)
 
 
 def write_sheet(columns: NDArray[np.uint8], file: Path) -> None:
-    """Write RGB images, uint8 [columns, rows, height, width, 3], as one WebP picture, a hundred pixels or so each."""
+    """Write images as one picture, a hundred pixels or so each.
+
+    Args:
+        columns: RGB, uint8 (columns, rows, height, width, 3).
+        file: The WebP file to write.
+    """
     across, down, height, width = columns.shape[:4]
     scale = min(1.0, _TILE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

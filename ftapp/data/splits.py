@@ -1,8 +1,8 @@
-"""Which examples train, which are watched and which judge: without duplicates, stratified, repeatable from the seed.
+"""The splits of examples for training, validation and test: without duplicates, stratified, repeatable from the seed.
 
 Duplicates go before the split, so that none sits on both sides. Of equal examples the first is kept; when they carry
-different labels all of them go, since no answer to them is right. Where the source itself has a test split, that stays
-whole and what it shares with the rest is dropped from the rest; so too for a validation split.
+different labels all of them go, since no answer to them is right. Where the source itself has a test split, that split
+stays whole, and examples that it shares with the rest are dropped from the rest; so too for a validation split.
 """
 
 from __future__ import annotations
@@ -38,10 +38,21 @@ _FEW = 20  # documents; fewer are taken for books, and each is cut by position
 def split(examples: Examples, spec: Data, seed: int) -> Splits:
     """Divide the examples of a source as the recipe says.
 
-    Duplicates go, then `limit` draws from the rest, then sizes below 1 are shares of what it drew. Where the source has
-    a test or validation split of its own, a share means all of that split and a number so many of it; `limit` is then
-    the size of all splits together. Every class is in `train`, and in the others if they have room for it.
-    Raises RecipeError for sizes that cannot be met and for a class with too few examples.
+    Duplicates go, then `limit` draws from the rest, then sizes below 1 are shares of the drawn examples. Where the
+    source has a test or validation split of its own, a share means all of that split and a number so many of it;
+    `limit` is then the size of all splits together. Every class is in `train`, and in the others if they have room for
+    it.
+
+    Args:
+        examples: All examples of the source.
+        spec: The recipe's [data].
+        seed: The run's seed.
+
+    Returns:
+        The splits.
+
+    Raises:
+        RecipeError: A size cannot be met, or a class has too few examples.
     """
     generator = np.random.default_rng(seed)
     labels = examples.labels
@@ -56,9 +67,11 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     kept_validation = _count_examples(spec.validation, len(validation), scale, "validation")
     kept_train = min(len(train), (spec.limit or total) - kept_test - kept_validation)
     if spec.limit is not None and kept_train < (least := needed * max(1, len(examples.classes))):
-        rest = f" beside {kept_test + kept_validation} for the given splits" if has_test or has_validation else ""
+        rest = f", beside {kept_test + kept_validation} for the given splits" if has_test or has_validation else ""
         raise _make_error(
-            "data.limit", f"a limit leaves {needed} of each class, so at least {least}{rest}; got {spec.limit}"
+            "data.limit",
+            f"{spec.limit} examples are too few; a limit leaves {needed} of each class to train on, at least "
+            f"{least} in all{rest}",
         )
     test, _ = _draw(labels, test, kept_test, generator)
     validation, _ = _draw(labels, validation, kept_validation, generator)
@@ -75,7 +88,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
 
 
 def _describe_alike(train: Subset, test: Subset) -> Iterator[str]:
-    """How many test texts are training texts but for letter case and spaces: a model may know them by heart."""
+    """Count the test texts that are training texts but for letter case and spaces: a model may have memorized them."""
     if isinstance(test.examples, Texts):
         known = {_fold_text(train[at]) for at in range(len(train))}
         if count := sum(_fold_text(test[at]) in known for at in range(len(test))):
@@ -89,8 +102,19 @@ def _fold_text(text: object) -> str:
 def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
     """Divide texts for a language model: many documents, or given splits, as `split` does, few by position.
 
-    Fewer than 20 are books: the first part of each trains, the next is for validation, the last for the test, cut at
-    the end of a paragraph near the share. Raises RecipeError for sizes that cannot be met.
+    Fewer than 20 texts are taken for books: the first part of each trains, the next is for validation, the last for the
+    test, cut at the end of a paragraph near the share.
+
+    Args:
+        texts: The texts of the source.
+        spec: The recipe's [data].
+        seed: The run's seed.
+
+    Returns:
+        The splits.
+
+    Raises:
+        RecipeError: A size cannot be met.
     """
     texts, duplicates = _drop_copies(texts)
     if len(texts) >= _FEW or texts.given_split is not None:
@@ -102,8 +126,8 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
         return DocumentSplits(train, validation, test, duplicates, notes)
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
-            message = f"the split of fewer than {_FEW} texts is a share of each, below 1; got {size:.0f}"
-            raise _make_error(key, f"{message} with {format_quantity(len(texts), 'text')}")
+            given = f"{size:.0f} is no size for {format_quantity(len(texts), 'text')}"
+            raise _make_error(key, f"{given}; a split of fewer than {_FEW} texts is a share of each, such as {key}=0.1")
     kept = np.sort(np.random.default_rng(seed).permutation(len(texts))[: spec.limit])
     pieces = [_cut(texts[int(index)], 1 - spec.validation - spec.test, 1 - spec.test) for index in kept]
     train, validation, test = ([piece[part] for piece in pieces if piece[part]] for part in range(3))
@@ -117,14 +141,14 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
 
 
 def _describe_repeats(train: Sequence[str], test: Sequence[str]) -> Iterator[str]:
-    """How much of the test split a model can know by heart from the training split, where it is much."""
+    """Describe how much of the test split stands in the training split too, where it is much."""
     share = near_copies.measure_overlap(test, train)
     if share >= _REPEATED:
         yield f"{share:.0%} of the test split, in runs of eight words, stands in the training split too"
 
 
 def _drop_copies(texts: Texts) -> tuple[Texts, int]:
-    """The texts without duplicates and near-copies, in their order, and how many duplicates there were."""
+    """Drop duplicates and near-copies; return the other texts in their order and the number of duplicates."""
     parts, duplicates, _ = _drop_duplicates(texts)
     kept = np.sort(np.concatenate(parts))
     given = None if texts.given_split is None else texts.given_split[kept]
@@ -144,7 +168,7 @@ def _drop_copies(texts: Texts) -> tuple[Texts, int]:
 
 
 def _drop_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int, list[str]]:
-    """Divide a source's examples without duplicates.
+    """Drop the duplicates of a source's examples.
 
     Returns:
         The indices of the train, validation and test splits, each ascending; the number of duplicates dropped; and a
@@ -180,7 +204,7 @@ def _drop_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indice
 
 
 def _describe_contradictions(examples: Examples, count: int, pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """How many examples contradict each other, and where the first of them stand; nothing where there are none."""
+    """Describe examples that contradict each other, with the places of the first; nothing where there are none."""
     if not pairs:
         return []
     labels, classes = examples.labels, examples.classes
@@ -197,7 +221,8 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting
     uses = "to train on" if needed == 1 else "to train on and one to test on"
     if not examples.classes:
         if len(pool) < needed:
-            raise _make_error("data.source", f"{len(pool)} texts without duplicates; a split needs one {uses}")
+            count = format_quantity(len(pool), "text")
+            raise _make_error("data.source", f"the source has {count} without duplicates; a split needs one {uses}")
         return
     counts = np.bincount(examples.labels[pool], minlength=len(examples.classes))
     short = [
@@ -212,7 +237,7 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting
 
 
 def _describe_shared(examples: Examples) -> list[str]:
-    """How many training examples were dropped since they are in a held-out split too; nothing where there are none."""
+    """Describe training examples that are in a held-out split too; nothing where there are none."""
     if examples.given_split is None:
         return []
     is_train = examples.given_split == TRAIN
@@ -223,11 +248,12 @@ def _describe_shared(examples: Examples) -> list[str]:
 
 
 def _count_examples(size: float, available: int, scale: float, part: str) -> int:
-    """How many examples of a split that the source gives are used."""
+    """Count the examples of a split that the source gives, as far as they are used."""
     if size >= 1 and available:
         if size > available:
-            rule = f"the {part} split of this source has {available} examples, without duplicates"
-            raise _make_error(f"data.{part}", f"{rule}; got {size:.0f}")
+            given = f"{size:.0f} examples are too many"
+            rule = f"the {part} split of this source has {available} without duplicates"
+            raise _make_error(f"data.{part}", f"{given}; {rule}")
         return int(size)
     return round(available * scale) if size else 0
 
@@ -235,12 +261,13 @@ def _count_examples(size: float, available: int, scale: float, part: str) -> int
 def _carve(
     labels: NDArray[np.int32], pool: Indices, size: float, whole: int, part: str, generator: np.random.Generator
 ) -> tuple[Indices, Indices]:
-    """(split, rest): a stratified split of `size` examples, or that share of `whole`, out of `pool`."""
+    """Draw a stratified split of `size` examples, or that share of `whole`, out of `pool`; return it and the rest."""
     count = int(size) if size >= 1 else max(1, round(size * whole)) if size else 0
     room = len(pool) - len(np.unique(labels[pool]))
     if count > room:
-        rule = f"each class keeps an example to train on, which leaves at most {max(room, 0)} for the {part} split"
-        raise _make_error(f"data.{part}", f"{rule}; got {count} of {len(pool)} examples")
+        given = f"{count} of {len(pool)} examples are too many for the {part} split"
+        rule = f"each class keeps an example to train on, which leaves at most {max(room, 0)}"
+        raise _make_error(f"data.{part}", f"{given}; {rule}")
     return _draw(labels, pool, count, generator, least=1, left=1)
 
 
@@ -252,7 +279,7 @@ def _draw(
     least: int = 0,
     left: int = 0,
 ) -> tuple[Indices, Indices]:
-    """(drawn, rest): `count` of `pool`, each class in proportion, rounded so that the sum is met.
+    """Draw `count` of `pool`, each class in proportion, rounded so that the sum is met; return them and the rest.
 
     `least` of each class are drawn if the count allows it, `left` of each class stay in any case.
     """
@@ -276,13 +303,13 @@ def _draw(
 
 
 def _cut(text: str, *shares: float) -> list[str]:
-    """The pieces of a text between positions given as shares of its length, each moved to a boundary nearby."""
+    """Cut a text at positions given as shares of its length, each moved to a boundary nearby."""
     ends = [_find_boundary(text, round(share * len(text))) for share in shares]
     return [text[start:end].strip("\n") for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
 
 
 def _find_boundary(text: str, position: int) -> int:
-    """The end of the paragraph nearest to a position, of the line if that is too far, of the word if that is too."""
+    """Find the end of the paragraph nearest to a position, of the line if that is too far, else of the word."""
     reach = max(200, len(text) // 50)
     for separator in ("\n\n", "\n", " "):
         found = [at for at in _find_around(text, separator, position) if abs(at - position) <= reach]

@@ -31,10 +31,10 @@ from ftapp.recipe import TASKS, Data
 from ftapp.recipe.sources import Source
 
 Row = tuple[str, Mapping[str, Any]]
-"""Where it stands ("row 7"), and column -> value."""
+"""The place of a row ("row 7"), and column -> value."""
 
 _NO_TEXT = frozenset(("nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A", "#NAME?", "#REF!", "#VALUE!"))
-"""What programs write for a missing text; fewer words than for labels, since a text may be of one word."""
+"""Words that programs write for a missing text; fewer than for labels, since a text may be of one word."""
 _FEW_LABELS = 3  # that are none of the classes, and are told one by one with their rows
 _LEAVE_OUT = "to leave these rows out, --set data.skip_incomplete=true"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -42,12 +42,23 @@ _SUFFIXES = {".tsv": "\t", ".tab": "\t"}  # whose names say what parts fields
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Texts:
-    """The texts of a table, with labels unless the task is causal-lm.
+    """Read the texts of a table, with labels unless the task is causal-lm.
 
-    Raises RecipeError, naming rows, for a file that is no table; a missing column, or one that is named twice; a row
-    with another number of fields; malformed JSON; a missing text or label, unless `data.skip_incomplete` leaves its row
-    out; labels that look alike, unless they are merged or named; labels that are no classes; a label outside
-    `data.classes`; and for fewer than two classes.
+    Args:
+        spec: The recipe's [data].
+        source: Its source, parsed.
+        task: The name of the task.
+        progress: Called with a download and with large files.
+
+    Returns:
+        The texts.
+
+    Raises:
+        RecipeError: The file is no table; a column is missing or named twice; a row has another number of fields; JSON
+            is malformed; a text or label is missing, unless `data.skip_incomplete` leaves its row out; labels look
+            alike, unless they are merged or named; labels are no classes; a label is outside `data.classes`; or there
+            are fewer than two classes. The error names the rows.
+        RunError: A download failed.
     """
     path = downloads.fetch_artifact(source.artifact, progress) if source.artifact else Path(source.name).expanduser()
     findings = DataProblems()
@@ -151,7 +162,10 @@ def _read_json(
 
 
 def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings: DataProblems) -> None:
-    """Columns that no row has. A JSON object that alone lacks one is found when its value is read."""
+    """Add a finding for each wanted column that no row has.
+
+    A JSON object that alone lacks a column is found when its value is read.
+    """
     columns = list(dict.fromkeys(itertools.chain.from_iterable(row for _, row in rows)))
     missing = [name for name in wanted if name not in columns]
     guesses = _guess_columns(rows, columns, [name for name in wanted if name in columns]) if missing else {}
@@ -170,7 +184,7 @@ def _check_columns(path: Path, rows: list[Row], wanted: dict[str, str], findings
 
 
 def _guess_columns(rows: list[Row], columns: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
-    """The columns that most likely hold texts and labels: the longest values, and the fewest different ones."""
+    """Guess the columns that hold texts and labels: those with the longest values, and the fewest different ones."""
     sample = [row for _, row in rows[:500]]
     values = {
         name: [str(row.get(name, "")) for row in sample]
@@ -188,7 +202,7 @@ def _guess_columns(rows: list[Row], columns: Sequence[str], taken: Sequence[str]
 
 
 def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], findings: DataProblems) -> None:
-    """That the filters of the source leave no row, with the nearest value of the first one that does."""
+    """Add a finding for the first filter of the source that leaves no row, with the nearest value."""
     left = rows
     for column, value in where.items():
         found = sorted({_format_plain(row.get(column)) for _, row in left})
@@ -199,7 +213,7 @@ def _add_nothing_kept(path: Path, rows: list[Row], where: Mapping[str, str], fin
 
 
 def _check_text(path: Path, place: str, value: object, spec: Data, findings: DataProblems) -> str:
-    """A text; "" where there is none, and a finding unless such rows are left out."""
+    """Return a prepared text; "" where there is none, with a finding unless such rows are left out."""
     if isinstance(value, str):
         text = prepare(value)
         if text.strip() and text.strip() not in _NO_TEXT:
@@ -209,15 +223,15 @@ def _check_text(path: Path, place: str, value: object, spec: Data, findings: Dat
         got = "there is no text"
     else:
         kind = _KINDS.get(type(value).__name__, "a number")
-        findings.add(path, f"the text is {kind}, and each text is a string", "data.text_column", place)
+        findings.add(path, f"the text is {kind}; each text is a string", "data.text_column", place)
         return ""
     if not spec.skip_incomplete:
-        findings.add(path, f"{got}; each example has one; {_LEAVE_OUT}", "data.text_column", place)
+        findings.add(path, f"{got}; each example has a text; {_LEAVE_OUT}", "data.text_column", place)
     return ""
 
 
 def _read_labels(path: Path, rows: Sequence[Row], column: str, findings: DataProblems) -> list[str]:
-    """The names of the labels: strings, and whole numbers and truth values of JSON; "" for none."""
+    """Read the names of the labels: strings, and whole numbers and truth values of JSON; "" for none."""
     named: list[str] = []
     others: dict[str, list[tuple[str, object]]] = {}
     names: dict[str, str] = {}  # of the strings so far: few different ones in many rows
@@ -250,7 +264,7 @@ _KINDS = {"float": "a fraction", "bool": "a truth value", "list": "a list", "Obj
 def _find_classes(
     path: Path, rows: Sequence[Row], named: Sequence[str], spec: Data, notes: list[str], findings: DataProblems
 ) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The classes, and label -> position of its class; findings for labels that stand for none."""
+    """Find the classes, and label -> position of its class; labels that stand for none are findings."""
     counts = Counter(named)
     places: dict[str, list[str]] = {}
     for (place, _), name in zip(rows, named, strict=True):
@@ -294,7 +308,7 @@ def _add_unknown(
     classes: Sequence[str],
     findings: DataProblems,
 ) -> None:
-    """DataProblems for labels that are none of data.classes: one where all or many are other ones, else one a label."""
+    """Add findings for labels that are none of data.classes: one where all or many are, else one a label."""
     found = labels.sort_labels(places)
     if not known:
         said = f"the labels are {labels.quote_labels(found)}, and data.classes has {len(classes)} other names, "
@@ -318,5 +332,5 @@ def _add_unknown(
 
 
 def _format_plain(value: object) -> str:
-    """A value as labels and filters write it: truth values as in JSON, other values without space around them."""
+    """Write a value as labels and filters do: truth values as in JSON, others without space around them."""
     return (str(value).lower() if isinstance(value, bool) else str(value)).strip()

@@ -75,11 +75,19 @@ _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, No
 def read(
     path: Path, findings: DataProblems, notes: list[str], encoding: str = "utf-8", progress: Progress | None = None
 ) -> str:
-    """The text of a file, without a byte order mark; "" and a finding where there is none.
+    """Read the text of a file, without a byte order mark.
 
-    gzip, bzip2, xz and ZIP with one member are decompressed. A byte order mark of UTF-8, UTF-16 or UTF-32 decides the
-    encoding, else `encoding` does. Characters of value zero, which no text has, are left out, and `notes` says so.
-    `progress` is told of a large file.
+    gzip, bzip2, xz and ZIP with one member are decompressed. Characters of value zero, which no text has, are left out.
+
+    Args:
+        path: The file.
+        findings: Gets a problem where the file has no text that can be read.
+        notes: Gets a sentence where characters are left out.
+        encoding: The encoding, unless a byte order mark of UTF-8, UTF-16 or UTF-32 decides it.
+        progress: Called with a large file.
+
+    Returns:
+        The text; "" where there is a problem.
     """
     content = _read_content(path, findings)
     if not content:
@@ -155,7 +163,7 @@ class _DocumentError(Exception):
 
 
 def _open_member(content: bytes) -> io.BufferedIOBase:
-    """The only file in a ZIP archive."""
+    """Open the only file in a ZIP archive."""
     archive = zipfile.ZipFile(io.BytesIO(content))
     names = archive.namelist()
     if "[Content_Types].xml" in names:
@@ -178,7 +186,7 @@ _UNPACKED: tuple[tuple[bytes, Callable[[bytes], io.BufferedIOBase]], ...] = (
 
 
 def _is_other(path: Path, content: bytes, findings: DataProblems) -> bool:
-    """Whether it is no text; says what it is and how to convert it."""
+    """Tell whether a file is no text; a finding says its kind and how to convert it."""
     names = {"name": shlex.quote(path.name), "csv": shlex.quote(f"{path.stem}.csv")}
     for start, kind, way in _KINDS:
         if content.startswith(start):
@@ -208,12 +216,12 @@ _BINARY = "this is binary data, full of control characters, and no text"
 
 
 def _is_binary(sample: str) -> bool:
-    """Whether there are more control characters than a text has."""
+    """Tell whether there are more control characters than a text has."""
     return sum(map(sample.count, _CONTROLS)) > _MOST_CONTROLS * len(sample)
 
 
 def _explain_undecodable(path: Path, content: bytes, at: int, encoding: str) -> str:
-    """That a byte does not fit, with the encoding that the file seems to have."""
+    """Explain which byte does not fit the encoding, with the encoding that the file seems to have."""
     number = content.count(b"\n", 0, at) + 1
     where = f"byte {at:,} (0x{content[at]:02x}, line {number:,}) is not {encoding.upper()}"
     guess = _guess(content)
@@ -226,7 +234,7 @@ def _explain_undecodable(path: Path, content: bytes, at: int, encoding: str) -> 
 
 
 def _guess(content: bytes) -> str:
-    """The encoding that a text which is not UTF-8 most likely has, by the letters that it would hold.
+    """Guess the encoding of a text that is not UTF-8, by the letters that it would hold.
 
     Single bytes above 0x7f among many plain letters are Western European; where they are most of the letters, each
     candidate is tried, and the one with the most letters of common use wins.
@@ -252,7 +260,7 @@ _COMMON = {
 
 
 def _measure_share(sample: bytes, encoding: str, letters: str) -> float:
-    """The share of these among the letters outside of ASCII; 0 where the bytes are not of the encoding."""
+    """Measure the share of these letters among those outside of ASCII; 0 where the bytes do not fit the encoding."""
     try:
         text = sample.decode(encoding)
     except UnicodeDecodeError:

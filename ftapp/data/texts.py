@@ -24,11 +24,22 @@ _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Texts:
-    """Each file as one text, in the order of their paths.
+    """Read each file as one text, in the order of their paths.
 
     Files that are called `train`, `valid`, `test` or so, or lie in folders of such names, are splits where all are.
-    Raises RecipeError for files that are empty or not UTF-8, when there is none, and when some are called like splits
-    and others are not.
+
+    Args:
+        spec: The recipe's [data].
+        source: Its source, parsed.
+        task: The name of the task.
+        progress: Called with a download and with large files.
+
+    Returns:
+        The texts.
+
+    Raises:
+        RecipeError: A file is empty or not UTF-8, there is no file, or some are called like splits and others are not.
+        RunError: A download failed.
     """
     findings = DataProblems()
     notes: list[str] = []
@@ -64,7 +75,7 @@ def _find_paths(name: str, findings: DataProblems, notes: list[str]) -> list[Pat
     if not found:
         kinds = sorted({file.suffix for file in others if file.suffix})
         hint = f"; name others by a pattern, such as text:{path}/*{kinds[0]}" if kinds else ""
-        findings.add(path, f"there is no .txt file in this folder, and a source of texts has some{hint}")
+        findings.add(path, f"this folder has no .txt file; a source of texts has some{hint}")
     elif others:
         listing = join_names([escape_unprintable(file.name) for file in others])
         notes.append(f"{format_quantity(len(others), 'file')} ignored that are no .txt: {listing}")
@@ -74,7 +85,10 @@ def _find_paths(name: str, findings: DataProblems, notes: list[str]) -> list[Pat
 def _find_given_split(
     root: Path, names: Sequence[str], findings: DataProblems, notes: list[str]
 ) -> NDArray[np.int8] | None:
-    """The splits that the files are called like, if all are and one trains. Raises RecipeError when only some are."""
+    """Find the splits that the files are called like, if all are and one trains.
+
+    Raises RecipeError when only some files are called like splits.
+    """
     roles = [_find_role(name) for name in names]
     if "train" not in roles or not {"validation", "test"} & set(roles):
         return None
@@ -83,8 +97,9 @@ def _find_given_split(
         like = [name for name, role in zip(names, roles, strict=True) if role]
         findings.add(
             root,
-            f"{join_names(like)} are called like splits, and '{stranger}' is not; move it away or name the others by a "
-            "pattern, or --set data.splits=none takes all files as texts to be split",
+            f"{join_names(like)} are called like splits, and '{stranger}' is not; files are called like splits all or "
+            "none; move that file away, name the others by a pattern, or take all files as texts to be split: "
+            "--set data.splits=none",
         )
         findings.check()
     parts = [
@@ -97,7 +112,7 @@ def _find_given_split(
 
 
 def _find_role(name: str) -> folder_layout.Role | None:
-    """The split that a path's folders or name say."""
+    """Find the split that a path's folders or name say."""
     path = Path(name)
     for part in (*path.parent.parts, path.stem):
         if (role := folder_layout.find_role(part)) is not None and role != "unlabelled":
@@ -106,16 +121,29 @@ def _find_role(name: str) -> folder_layout.Role | None:
 
 
 def normalise(text: str) -> str:
-    """The text of a file, prepared, and without the end-of-file mark of old systems."""
+    """Prepare the text of a file, and remove the end-of-file mark of old systems.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The text as models read it.
+    """
     return prepare(text).rstrip("\x1a")
 
 
 def prepare(text: str) -> str:
-    """A text as models read it, in training as in prediction: `ftapp.data.encoding` encodes no other.
+    """Prepare a text for models, in training as in prediction: `ftapp.data.encoding` encodes no other.
 
-    Composed characters (NFC), line ends of one character, a space for each `<br />` tag, which reviews from web pages
-    carry and of which a tokenizer makes four tokens, and a replacement for halves of surrogate pairs, which no encoding
-    has. A text that is prepared stays as it is.
+    Characters are composed (NFC), and lines end with one character. A space replaces each `<br />` tag, which reviews
+    from web pages carry and of which a tokenizer makes four tokens. A mark replaces halves of surrogate pairs, which no
+    encoding has.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The text as models read it; a prepared text stays as it is.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text))

@@ -1,8 +1,8 @@
 """`tfds:NAME`: a data set of TensorFlow Datasets, also with a configuration and a version: `tfds:NAME/CONFIG:VERSION`.
 
 It is prepared once in the cache, or where TFDS_DATA_DIR says, in a format with random access, so that images stay on
-disk until they are asked for. What another program prepared there in TFDS's own format is read as well; its images are
-then kept in memory as they are stored, compressed.
+disk until they are asked for. A data set that another program prepared there in TFDS's own format is read as well; its
+images are then kept in memory as they are stored, compressed.
 """
 
 from __future__ import annotations
@@ -73,10 +73,20 @@ class _Joined(Sequence[Record]):
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Examples:
-    """The examples of a data set, with its own splits `train`, `validation` and `test` as far as it has them.
+    """Read a data set, with its own splits `train`, `validation` and `test` as far as it has them.
 
-    Raises RecipeError for a name or version that TFDS does not know and for a data set without the features that the
-    task needs; HubError when it cannot be fetched.
+    Args:
+        spec: The recipe's [data].
+        source: Its source, parsed.
+        task: The name of the task.
+        progress: Called with the preparation.
+
+    Returns:
+        The examples.
+
+    Raises:
+        RecipeError: TFDS does not know the name or version, or the data set lacks a feature that the task needs.
+        HubError: The data set cannot be fetched.
     """
     builder = _prepare(source.name, progress)
     features = dict(builder.info.features)
@@ -112,7 +122,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
 
 
 def _prepare(name: str, progress: Progress | None) -> Any:
-    """The builder of a data set that is on disk, after downloading it if need be."""
+    """Download a data set unless it is on disk, and return its builder."""
     import tensorflow_datasets as tfds
 
     folder = os.environ.get("TFDS_DATA_DIR") or str(user_folders.cache() / "tfds")
@@ -122,17 +132,18 @@ def _prepare(name: str, progress: Progress | None) -> Any:
         project = name.partition(":")[0].partition("/")[0]
         prepared = [path.name for path in Path(folder).glob("*/")]
         known = [*tfds.list_builders(with_community_datasets=False), *prepared]
-        rule = f"TensorFlow Datasets has no '{name}'"
+        wrong = f"TensorFlow Datasets has no '{name}'"
+        rule = "a data set is NAME, NAME/CONFIG or NAME:VERSION"
         hint = (
             str(error).partition("\n")[0].partition('}": ')[2] if project in known else suggest_nearest(project, known)
         )
-        raise RecipeError([Problem("", "data.source", f"{rule}; {hint}")]) from error
+        raise RecipeError([Problem("", "data.source", f"{wrong}; {rule}; {hint}")]) from error
     if builder.is_prepared():
         return builder
     if downloads.is_offline():
         raise HubError(
-            f"with --offline everything comes from the cache, and tfds:{name} is not prepared in {folder}; "
-            "run once without --offline to fetch it"
+            f"tfds:{name} is not prepared in {folder}; with --offline everything comes from the cache; run once "
+            "without --offline to fetch it"
         )
     # TFDS itself tries an unreachable server for over three minutes.
     for address in list(builder.url_infos)[:1]:
@@ -148,7 +159,7 @@ def _prepare(name: str, progress: Progress | None) -> Any:
 
 
 def _load_records(builder: Any, split: str, encoded: str | None) -> Sequence[Record]:
-    """The records of a split; the images in feature `encoded` stay as they are stored."""
+    """Load the records of a split; the images in feature `encoded` stay as they are stored."""
     import tensorflow_datasets as tfds
 
     decoders = {encoded: tfds.decode.SkipDecoding()} if encoded else None
@@ -159,25 +170,24 @@ def _load_records(builder: Any, split: str, encoded: str | None) -> Sequence[Rec
 
 
 def _choose_column(source: str, features: Mapping[str, Any], kind: str, named: str, key: str) -> str:
-    """The feature of a kind: the one the recipe names, or else the only one there is."""
+    """Choose the feature of a kind: the one that the recipe names, or else the only one there is."""
     fitting = [name for name, feature in features.items() if type(feature).__name__ == kind]
     if named in fitting:
         return named
     if len(fitting) == 1:
         return fitting[0]
-    rule = f"a {kind} feature of tfds:{source} is needed here, and '{named}' is none"
-    raise RecipeError([Problem("", key, f"{rule}; {suggest_nearest(named, fitting)}")])
+    wrong = f"tfds:{source} has no {kind} feature '{named}'"
+    rule = f"the task needs a {kind} feature"
+    raise RecipeError([Problem("", key, f"{wrong}; {rule}; {suggest_nearest(named, fitting)}")])
 
 
 def _find_classes(names: list[str], spec: Data) -> tuple[tuple[str, ...], list[int]]:
-    """The classes in order, and TFDS's number of a class -> its position there."""
+    """Find the classes in order, and TFDS's number of a class -> its position there."""
     classes = tuple(spec.classes or names)
     known = labels.find_positions(names, classes)
     findings = DataProblems()
     for name in names:
         if name not in known:
-            nearest = suggest_nearest(name, classes)
-            message = f"data.classes names every class of the source, and '{name}' is missing; {nearest}"
-            findings.add("", message, "data.classes")
+            findings.add("", labels.explain_missing_class(name, classes), "data.classes")
     findings.check()
     return classes, [known[name] for name in names]
