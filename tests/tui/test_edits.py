@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe
-from ftapp.common.errors import Problem
+from ftapp.common.errors import Problem, RecipeError
 from ftapp.tui.editor import edits
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.edits import Form
@@ -51,15 +51,16 @@ def draft(tmp_path: Path) -> Draft:
     [
         ("data.limit", "value", None),
         ("data.source", "text", None),
-        ("data.classes", "list", None),
-        ("model.image_size", "list", None),
-        ("model.hidden", "list", []),
+        ("data.classes", "texts", None),
+        ("model.image_size", "numbers", None),
+        ("model.hidden", "numbers", []),
+        ("augment.translation", "numbers", [0.0, 0.0]),
         ("phase.learning_rate", "value", 1e-3),
         ("phase.schedule", "choice", "constant"),
         ("augment.fill_mode", "choice", "reflect"),
         ("frozen.cache", "switch", True),
         ("seed", "value", 0),
-        ("samples.prompts", "list", None),
+        ("samples.prompts", "texts", None),
     ],
 )
 def test_what_a_field_is_follows_from_the_schema(key: str, kind: str, default: object) -> None:
@@ -86,7 +87,9 @@ def test_choices_and_required_keys_follow_from_the_schema() -> None:
         ("data.source", " csv:a.csv ", "csv:a.csv"),
         ("data.text_column", "12", "12"),
         ("model.image_size", "64, 32", [64, 32]),
+        ("model.image_size", "48, 48l", [48, "48l"]),
         ("model.hidden", "[256]", [256]),
+        ("data.classes", "neg, 1", ["neg", "1"]),
         ("data.classes", "bad, good", ["bad", "good"]),
         ("data.classes", '"bad, very", "good"', ["bad, very", "good"]),
         ("phase.learning_rate", "3e-5", 3e-5),
@@ -96,6 +99,13 @@ def test_choices_and_required_keys_follow_from_the_schema() -> None:
 def test_a_text_is_read_as_a_value_and_written_so_that_it_reads_back(key: str, text: str, value: object) -> None:
     assert find_field(key).read(text) == value
     assert find_field(key).read(find_field(key).write(value)) == value
+
+
+def test_only_the_part_of_a_list_that_is_no_number_is_wrong(draft: Draft) -> None:
+    value = find_field("model.image_size").read("48, 48l")
+    with pytest.raises(RecipeError) as caught:
+        edits.set_value(draft, "model.image_size", value).load()
+    assert [problem.message for problem in caught.value.problems] == ["'48l' should be a valid integer"]
 
 
 def test_a_change_is_kept_only_where_it_changes_something(draft: Draft) -> None:

@@ -167,7 +167,7 @@ class _Text(TextLine):
 
     def __init__(self, field: Field, placeholder: str) -> None:
         super().__init__(placeholder=placeholder, is_path=field.is_path)
-        self._field, self._questions = field, field.kind in ("text", "list")
+        self._field, self._questions = field, field.kind in ("text", "texts")
 
     def action_browse(self) -> None:
         assert isinstance(self.parent, FieldLine)

@@ -12,7 +12,7 @@ from ftapp import recipe
 from ftapp.recipe import Recipe, Section
 from ftapp.recipe.toml_text import format_value
 
-Kind = Literal["choice", "switch", "text", "list", "value"]
+Kind = Literal["choice", "switch", "text", "texts", "numbers", "value"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Field:
 
     Attributes:
         key: The dotted key, without the name of a phase (phase.epochs).
-        kind: A choice, a truth value, plain text, a list, or another value (a number, a table).
+        kind: A choice, a truth value, plain text, a list of texts or of numbers, or another value (a number, a table).
         choices: The values of a choice.
         default: The value of a missing key.
         required: Whether the key must be there.
@@ -46,9 +46,13 @@ class Field:
             return None
         if self.kind == "text":
             return text.strip()
-        if self.kind == "list" and not text.lstrip().startswith("["):
+        if self.kind in ("texts", "numbers") and not text.lstrip().startswith("["):
             parsed = recipe.parse_value(f"[{text}]")
-            return parsed if isinstance(parsed, list) else [part.strip() for part in text.split(",")]
+            if isinstance(parsed, list):
+                return parsed
+            parts = [part.strip() for part in text.split(",")]
+            # Each number for itself, so that a message names only the parts that are no numbers.
+            return parts if self.kind == "texts" else [recipe.parse_value(part) if part else part for part in parts]
         return recipe.parse_value(text)
 
     def write(self, value: Any) -> str:
@@ -119,7 +123,7 @@ def find_field(key: str) -> Field:
     elif bool in parts:
         kind = "switch"
     elif list in parts:
-        kind = "list"
+        kind = "numbers" if {int, float} & set(_items(info.annotation)) else "texts"
     elif str in parts:
         kind = "text"
     default = None if info.is_required() else info.get_default()
@@ -141,6 +145,15 @@ def _parts(annotation: Any) -> Iterator[Any]:
         yield origin
     elif annotation is not NoneType:
         yield annotation
+
+
+def _items(annotation: Any) -> Iterator[Any]:
+    """Yield the classes that an item of a list may have."""
+    if get_origin(annotation) is list:
+        yield from _parts(get_args(annotation)[0])
+    else:
+        for each in get_args(annotation):
+            yield from _items(each)
 
 
 def _choices(annotation: Any) -> Iterator[str]:
