@@ -114,7 +114,7 @@ def test_kinds_of_files_by_content_and_notes_beside_them(pets: Path) -> None:
     assert sum(map(len, (splits.train, splits.validation, splits.test))) == 25
     assert splits.notes == ("1 file in class folders ignored, no images: a.xml",)
     (pets / "cat" / "d.eps").write_bytes(encoded(image, "EPS"))
-    assert "d.eps: data.source: this is no image of a kind that is read, which are JPEG, PNG" in problems(pets)[0]
+    assert "d.eps: data.source: this is no image of a kind that is read; these kinds are JPEG, PNG" in problems(pets)[0]
 
 
 def test_images_are_equal_by_their_pixels(pets: Path) -> None:

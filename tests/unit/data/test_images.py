@@ -52,7 +52,7 @@ def test_given_splits(tmp_path: Path) -> None:
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [14, 4, 6]
     write(tmp_path / "train" / "c" / "c.png", noise(99))
     found = problems(tmp_path)
-    assert f"{tmp_path}: data.source: 2 files: test, val: 'c' is missing, and each split has every class" in found[0]
+    assert f"{tmp_path}: data.source: 2 files: test, val: the class 'c' is missing; each split has every" in found[0]
     assert found[0].endswith("folder away from train")
 
 
@@ -111,9 +111,9 @@ def test_problems_of_classes(pets: Path) -> None:
     (pets / "bird").mkdir()
     assert "bird: data.source: this folder has no images; a class has some" in problems(pets)[0]
     write(pets / "stray.png", noise(7))
-    assert "stray.png: data.source: this image lies in pets itself; each is in the folder of its" in problems(pets)[0]
+    assert "stray.png: data.source: this image lies in pets itself; each image is in the folder" in problems(pets)[0]
     one = pets / "cat"
-    assert "there is no folder in it, and a folder of images has a folder for each" in problems(one.parent / "bird")[0]
+    assert "this folder has no folders; a folder of images has a folder for each" in problems(one.parent / "bird")[0]
 
 
 def test_links_are_followed_unless_they_lead_nowhere(pets: Path, tmp_path: Path) -> None:
@@ -201,8 +201,8 @@ def test_names_that_are_no_utf8_are_read_or_named_in_escapes(pets: Path) -> None
     (pets / "dog").rename(pets / "do\n\x1b[31mg")
     (pets / "cat").rename(os.fsdecode(os.fsencode(pets) + b"/caf\xe9"))
     assert problems(pets) == [
-        f"{pets}: data.source: 2 files: caf\\xe9, do\\n\\x1b[31mg: a class is named in one line of UTF-8 text; rename "
-        "this folder"
+        f"{pets}: data.source: 2 files: caf\\xe9, do\\n\\x1b[31mg: this name cannot be printed; a class is named in "
+        "one line of UTF-8 text; rename the folder"
     ]
 
 

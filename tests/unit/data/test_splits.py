@@ -120,7 +120,9 @@ def test_given_splits_stay_as_they_are() -> None:
     assert sizes(split(source, spec(limit=50, test=30), 0)) == [15, 5, 30]
     source.given_split[60:70] = TRAIN
     assert sizes(split(source, spec(), 0)) == [63, 7, 30]
-    assert refusal(source, test=31).startswith("data.test: the test split of this source has 30 examples")
+    assert refusal(source, test=31).startswith(
+        "data.test: 31 examples are too many; the test split of this source has 30"
+    )
 
 
 def test_what_the_test_split_holds_leaves_the_rest() -> None:
@@ -141,11 +143,12 @@ def test_what_the_test_split_holds_leaves_the_rest() -> None:
 
 def test_sizes_that_cannot_be_met() -> None:
     assert refusal(examples([10, 10]), test=21).startswith(
-        "data.test: each class keeps an example to train on, which leaves at most 18 for the test split; got 21 of 20"
+        "data.test: 21 of 20 examples are too many for the test split; each class keeps an example to train on, which "
+        "leaves at most 18"
     )
     assert refusal(examples([10, 10]), test=12, validation=8).startswith("data.validation: ")
     assert refusal(examples([10, 10, 10]), limit=5).startswith(
-        "data.limit: a limit leaves 2 of each class, so at least 6"
+        "data.limit: 5 examples are too few; a limit leaves 2 of each class to train on, at least 6 in all"
     )
 
 
@@ -165,7 +168,7 @@ def test_digits() -> None:
     turned = data.load(spec(classes=order), "image-classification", 0)
     assert turned.classes == tuple(order)
     assert (turned.train.examples.labels == 9 - splits.train.examples.labels).all()
-    with pytest.raises(RecipeError, match=r"data\.classes: .* '9' is missing"):
+    with pytest.raises(RecipeError, match=r"data\.classes: '9', a class of the source, is missing"):
         data.load(spec(classes=order[1:]), "image-classification", 0)
 
 

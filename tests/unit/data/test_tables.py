@@ -184,7 +184,7 @@ def test_json_lines_and_lists(tmp_path: Path, content: str) -> None:
         ('{"text": "a", "label": "b", "label": "c"}', "line 1: the object names 'label' twice"),
         ('{"text": "a", "label": ["b"]}\n' * 4, "the label is a list, such as ['b']; each example has one label"),
         ('{"text": "a", "label": NaN}\n', "line 1: the label is missing"),
-        ('{"text": 5, "label": "b"}\n', "line 1: the text is a number, and each text is a string"),
+        ('{"text": 5, "label": "b"}\n', "line 1: the text is a number; each text is a string"),
     ],
 )
 def test_what_is_wrong_with_json(tmp_path: Path, content: str, message: str) -> None:
@@ -286,7 +286,7 @@ def test_only_a_refusal_comes_out_of_random_files(tmp_path: Path, scheme: str) -
 def test_texts_of_other_kinds_are_told_once(tmp_path: Path) -> None:
     rows = "".join(json.dumps({"text": {"body": f"b{number}"}, "label": number % 2}) + "\n" for number in range(30))
     found = refused(tmp_path / "a.jsonl", rows)
-    assert "lines 1, 2, 3 and 27 more: the text is an object, and each text is a string" in found
+    assert "lines 1, 2, 3 and 27 more: the text is an object; each text is a string" in found
     assert "more problem" not in found
 
 

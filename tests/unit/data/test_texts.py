@@ -108,11 +108,11 @@ def test_classes_of_the_recipe(tmp_path: Path) -> None:
         ),
         (
             "text,label\na,1\n,2",
-            "row 3: the text is empty; each example has one; to leave these rows out, --set data.skip",
+            "row 3: the text is empty; each example has a text; to leave these rows out, --set data.skip",
         ),
         (
             "text,label\na,1\n<br />,2",
-            "row 3: the text is empty; each example has one; to leave these rows out, --set data.skip",
+            "row 3: the text is empty; each example has a text; to leave these rows out, --set data.skip",
         ),
         (
             "text,label\na,1\nb,",
@@ -144,7 +144,7 @@ def test_what_is_wrong_with_a_csv_file(tmp_path: Path, content: str, message: st
         ('{"text": "b"}', "line 2: the label is missing"),
         ('{"text": "b", "label": 1.5}', "line 2: the label is a fraction, such as 1.5; each example has one label"),
         ('{"text": null, "label": 1}', "line 2: there is no text"),
-        ('{"text": ["b"], "label": 1}', "line 2: the text is a list, and each text is a string"),
+        ('{"text": ["b"], "label": 1}', "line 2: the text is a list; each text is a string"),
     ],
 )
 def test_what_is_wrong_with_a_json_line(tmp_path: Path, line: str, message: str) -> None:
@@ -222,14 +222,16 @@ def test_what_is_wrong_with_texts(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"a\.txt: data\.source: this file is empty"):
         data.load_documents(spec(f"text:{tmp_path}"), 0)
     (tmp_path / "a.txt").write_text("words " * 100)
-    with pytest.raises(RecipeError, match=r"data\.test: .* is a share of each, below 1; got 5"):
+    with pytest.raises(
+        RecipeError, match=r"data\.test: 5 is no size for 1 text; .* share of each, such as data\.test=0\.1"
+    ):
         data.load_documents(spec(f"text:{tmp_path}", test=5), 0)
     (tmp_path / "a.txt").write_text("word")
     with pytest.raises(RecipeError, match="too few to cut"):
         data.load_documents(spec(f"text:{tmp_path}"), 0)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(RecipeError, match=r"there is no \.txt file in this folder"):
+    with pytest.raises(RecipeError, match=r"this folder has no \.txt file"):
         data.load_documents(spec(f"text:{empty}"), 0)
 
 
@@ -361,7 +363,7 @@ def test_debris_and_letter_case_of_a_folder_of_texts(tmp_path: Path) -> None:
     only = tmp_path / "only"
     only.mkdir()
     (only / "page.md").write_text("text")
-    with pytest.raises(RecipeError, match=r"there is no \.txt file in this folder.*such as text:.*/only/\*\.md"):
+    with pytest.raises(RecipeError, match=r"this folder has no \.txt file.*such as text:.*/only/\*\.md"):
         data.load_documents(spec(f"text:{only}"), 0)
 
 
@@ -377,7 +379,7 @@ def test_texts_that_are_called_like_splits_are(tmp_path: Path) -> None:
     )
     assert len(data.load_documents(spec(f"text:{tmp_path}", splits="none"), 0).test) == 3
     (tmp_path / "more.txt").write_text("\n".join(sentences(40, 7)))
-    with pytest.raises(RecipeError, match=r"are called like splits, and 'more\.txt' is not; move it away or .* --set"):
+    with pytest.raises(RecipeError, match=r"called like splits, and 'more\.txt' is not; .*; move that file .* --set"):
         data.load_documents(spec(f"text:{tmp_path}"), 0)
 
 
