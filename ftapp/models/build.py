@@ -153,14 +153,16 @@ def _explain(error: Exception, recipe: Recipe, *, is_local: bool) -> Exception:
         return error
     preset, text = recipe.model.preset, str(error).strip()
     if recipe.model.image_size is not None and ("negative dimension" in text or "output size" in text.lower()):
-        message = f"the images are too small for this model's pooling; got {recipe.model.image_size}"
+        message = (
+            f"images of {recipe.model.image_size} are too small for this model's pooling; take a larger image_size"
+        )
         return RecipeError([Problem("", "model.image_size", message)])
     if is_local or not _is_download_error(error):
         first = text.splitlines()[0] if text else type(error).__name__
         message = f"'{preset}' does not serve task = '{recipe.task}': {first}"
         return RecipeError([Problem("", "model.preset", message)])
     if "404 Client Error" in text:
-        message = f"there is no preset '{preset}' on Kaggle, or it is private; its name is the one that its page shows"
+        message = f"Kaggle has no preset '{preset}', or it is private; a preset has the name that its page shows"
         return RecipeError([Problem("", "model.preset", message)])
     hub = "Hugging Face" if preset.startswith("hf://") else "Kaggle"
     if "resolve" in text:

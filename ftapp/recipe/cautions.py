@@ -1,4 +1,4 @@
-"""What is likely to go wrong with a recipe although it is valid: a pure function of it, told before it runs.
+"""Cautions: problems that a valid recipe is likely to meet, found from the recipe alone before it runs.
 
 Thresholds are far from what recipes of the literature use, so that a caution is rare and worth reading.
 """
@@ -68,6 +68,9 @@ def find_cautions(
         recipe: The recipe.
         sizes: Numbers of examples by the name of the split; without them, those that the recipe tells are used.
         layers: The weighted layers of its model; without them, rules are taken by their words.
+
+    Returns:
+        The cautions, in order of the recipe's tables.
     """
     known = dict(sizes or _find_sizes(recipe))
     return [
@@ -80,7 +83,7 @@ def find_cautions(
 
 
 def _find_sizes(recipe: Recipe) -> dict[str, int]:
-    """The sizes of splits as far as the recipe alone tells them."""
+    """Find the sizes of splits as far as the recipe alone tells them."""
     data = recipe.data
     given = {"validation": data.validation, "test": data.test}
     known = {name: int(size) for name, size in given.items() if size >= 1 or size == 0}
@@ -91,7 +94,7 @@ def _find_sizes(recipe: Recipe) -> dict[str, int]:
 
 
 def _list_head(recipe: Recipe) -> list[WeightedLayer]:
-    """The new layers with weights that train, as rules see them."""
+    """List the new layers with weights that train, as rules see them."""
     names = [*(f"head_dense_{index}" for index in range(len(recipe.model.hidden))), "classifier"]
     return [WeightedLayer(name, frozenset({"head"}), None, 0) for name in names]
 
@@ -140,7 +143,7 @@ def _is_pretrained(layer: WeightedLayer) -> bool:
 
 
 def _find_rate_of_layers(phase: Phase, layers: Sequence[WeightedLayer]) -> float | None:
-    """The highest rate of a pretrained layer that trains; None where none does."""
+    """Find the highest rate of a pretrained layer that trains; None where none does."""
     trainable, _ = decide(phase.layers, layers)
     rates = [
         [rate for chosen, rate in phase.rates.items() if chosen.matches(layer)][-1:]
@@ -151,7 +154,7 @@ def _find_rate_of_layers(phase: Phase, layers: Sequence[WeightedLayer]) -> float
 
 
 def _find_rate_by_words(phase: Phase) -> float | None:
-    """The same from the words of the rules, where the model's layers are not known."""
+    """Find the same rate from the words of the rules, where the model's layers are not known."""
     trains = True
     for rule in phase.layers:
         if not rule.trainable:
@@ -207,8 +210,8 @@ def _check_lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution
         if recipe.evaluate.every and recipe.evaluate.every > sum(steps):
             yield Caution(
                 "never-evaluated",
-                f"the run makes {sum(steps)} steps and evaluates every {recipe.evaluate.every}, so that it is not "
-                "watched while it trains",
+                f"the run makes {sum(steps)} steps and evaluates every {recipe.evaluate.every}, so that no evaluation "
+                "takes place while it trains",
                 f"evaluate more often, for example --set evaluate.every={max(1, sum(steps) // 5)}",
                 "evaluate.every",
             )
@@ -218,7 +221,7 @@ def _check_lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution
             yield Caution(
                 "rate-too-small",
                 f"learning rate times steps is {moved:.1g} in all, so that no weight moves further than about that",
-                f"take a larger learning rate or more steps, until it is {_LEAST_MOVE:g} or more",
+                f"take a larger learning rate or more steps, until the product is {_LEAST_MOVE:g} or more",
                 f"phase.{recipe.phase[0].name}.learning_rate",
             )
     for phase in recipe.phase:
@@ -227,7 +230,7 @@ def _check_lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution
                 "batch-of-all",
                 f"in phase '{phase.name}' a batch of {phase.batch_size} takes all {train} training examples, so that "
                 "an epoch is one step",
-                f"take a smaller one, for example --set phase.{phase.name}.batch_size={max(1, train // 8)}",
+                f"take a smaller batch, for example --set phase.{phase.name}.batch_size={max(1, train // 8)}",
                 f"phase.{phase.name}.batch_size",
             )
 
@@ -246,7 +249,7 @@ def _check_held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Cautio
         if size is None or size >= FEW_EXAMPLES or (split == "validation" and watched != split):
             continue
         purpose = "the run is watched on" if split == watched == "validation" else "the result is measured on"
-        weight = f", of which one is {1 / size:.0%} of the {proportion}" if size and proportion else ""
+        weight = f"; each of them is {1 / size:.0%} of the {proportion}" if size and proportion else ""
         is_share = 0 < getattr(recipe.data, split) < 1  # of few data, whose source may give the split as it is
         yield Caution(
             f"few-{split}",
@@ -274,7 +277,7 @@ def _check_noise(recipe: Recipe) -> Iterator[Caution]:
             yield Caution(
                 "flipped-digits",
                 f"augmentation mirrors digits (flip = '{augment.flip}'), and a mirrored digit is a different sign",
-                "switch it off: --set augment.flip=none",
+                "switch the flip off: --set augment.flip=none",
                 "augment.flip",
             )
     for key, share in shares.items():

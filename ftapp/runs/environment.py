@@ -13,14 +13,33 @@ if TYPE_CHECKING:
 
 
 def check_installed(backend: Backend) -> None:
-    """Raises RecipeError when the backend's package is not installed; imports nothing."""
+    """Check that a backend's package is installed, without importing it.
+
+    Args:
+        backend: The name of the backend.
+
+    Raises:
+        RecipeError: The package is not installed.
+    """
     if importlib.util.find_spec(backend) is None:
-        message = f"the backend '{backend}' is not installed; in ftapp's checkout: pip install -e '.[{backend}]'"
+        message = (
+            f"the package '{backend}' is not installed; a backend needs its package; install it in ftapp's checkout: "
+            f"pip install -e '.[{backend}]'"
+        )
         raise RecipeError([Problem("", "backend", message)])
 
 
 def make_environment(backend: Backend, *, offline: bool, verify_cache: bool = False) -> dict[str, str]:
-    """The variables that must be set before a run's process imports Keras, and those that say how it goes about it."""
+    """Make the variables that are set before a run's process imports Keras.
+
+    Args:
+        backend: The name of the backend.
+        offline: Whether the process makes no network call.
+        verify_cache: Whether the process recomputes some cached features.
+
+    Returns:
+        The values by the name of the variable.
+    """
     variables = {
         "KERAS_BACKEND": backend,
         # TensorFlow's start-up notices would fill train.log; errors still show.

@@ -293,7 +293,7 @@ def _find_overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
         yield Caution(
             "overfitting",
             f"the {last.split} loss was lowest at step {lowest.step} ({lowest.loss:.4g}) and is {last.loss:.4g}, while "
-            "that of the training falls: the model learns its examples by heart",
+            "the training loss falls: the model memorizes its training examples",
             "press x to stop and keep the model" if alarm else f"train for some {lowest.step} steps, or try dropout",
         )
 

@@ -132,6 +132,6 @@ async def test_cautions_follow_from_the_data_as_they_are_read(image_recipe: str,
     async with opened(Draft(file, None, {"data.source": f"folder:{few}"})) as (screen, pilot):
         cautions = screen.query_one(Cautions)
         await told(pilot, lambda: "the run makes 3 steps in all" in text_of(cautions))
-        assert "of which one is 50% of the accuracy" in text_of(cautions)
+        assert "each of them is 50% of the accuracy" in text_of(cautions)
         await fill(screen, pilot, "data.source", "folder:none")  # no folder on the way to it, which would be read
         assert "in all" not in text_of(cautions)

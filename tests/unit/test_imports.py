@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -108,3 +109,13 @@ def test_commands_about_recipes_and_runs_import_nothing_heavy(command: list[str]
 
 def test_the_first_screen_of_the_interface_imports_little() -> None:
     assert not loaded("import ftapp.tui.app, ftapp.tui.screens.recipes") & (HEAVY | {"pydantic", "textual_plot"})
+
+
+def test_public_classes_have_names_of_their_own() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    homes.pop("Changed")  # messages of widgets, each named by its widget: Dropdown.Changed
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
