@@ -57,7 +57,7 @@ class _Row(TypedDict):
 
 
 class _Compared(TypedDict):
-    """What is told of two arms."""
+    """The comparison of two arms in words."""
 
     verdicts: list[str]
 
@@ -82,7 +82,13 @@ _RESULT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Options:
-    """How an experiment is run: with so many seeds, so many runs at once, and whether the first arm is run twice."""
+    """The way in which an experiment is run.
+
+    Attributes:
+        repeats: How many seeds each arm is run with.
+        jobs: How many runs go at once.
+        control: Whether the first arm is run twice.
+    """
 
     repeats: int = 1
     jobs: int = 1
@@ -90,27 +96,37 @@ class Options:
 
     @property
     def given(self) -> bool:
-        """Whether they make an experiment of a recipe without arms."""
+        """Whether the options make an experiment of a recipe without arms."""
         return self.repeats > 1 or self.control
 
     @property
     def words(self) -> list[str]:
-        """As the command line takes them."""
+        """The options as the command line takes them."""
         repeats = ["--repeat", str(self.repeats)] if self.repeats > 1 else []
         jobs = ["--jobs", str(self.jobs)] if self.jobs > 1 else []
         return [*repeats, *jobs, *(["--control"] if self.control else [])]
 
     def check(self) -> None:
-        """Raises RecipeError when they are no numbers to run with."""
+        """Check the numbers.
+
+        Raises:
+            RecipeError: A number is below 1.
+        """
         found = {"--repeat": self.repeats, "--jobs": self.jobs}
-        wrong = [f"{name} is 1 or more; got {value}" for name, value in found.items() if value < 1]
+        wrong = [f"{name} {value} is too small; the least is 1" for name, value in found.items() if value < 1]
         if wrong:
             raise RecipeError([Problem("", "", message) for message in wrong])
 
 
 @dataclass(frozen=True)
 class Member:
-    """A run of an experiment: of which arm, and in which repeat, counted from 1."""
+    """A run of an experiment.
+
+    Attributes:
+        arm: The name of its arm.
+        repeat: The number of its repeat, from 1.
+        run: The run.
+    """
 
     arm: str
     repeat: int
@@ -119,27 +135,32 @@ class Member:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment's folder."""
+    """An experiment's folder.
+
+    Attributes:
+        folder: The folder.
+        worker: The module that carries an experiment out.
+    """
 
     folder: Path
     worker: ClassVar[str] = "ftapp.workers.experiment"
 
     @property
     def facts_file(self) -> Path:
-        """What `create` wrote down."""
+        """The file of the facts that `create` wrote down."""
         return self.folder / "experiment.json"
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What `create` wrote down, without what is not of its type; empty when it is not readable."""
+        """The facts that `create` wrote down, without values of wrong types; empty when the file is not readable."""
         return read_object(self.facts_file, _FACTS)[0]
 
     def read_result(self) -> dict[str, Any] | None:
-        """What it came to, without what is not of its type; None before its end, and where it is not readable."""
+        """Read the result, without values of wrong types; None before the end, and where the file is not readable."""
         return read_object(self.result_file, _RESULT)[0] or None
 
     def damage(self) -> str | None:
-        """What is wrong with the experiment's files, in words; None when nothing is."""
+        """Find what is wrong with the experiment's files, in words; None when nothing is."""
         for file in (self.facts_file, self.recipe_file):
             if not exists(file):
                 return f"its {file.name} is missing"
@@ -161,12 +182,12 @@ class Experiment:
 
     @property
     def result_file(self) -> Path:
-        """The result."""
+        """The file of the result."""
         return self.folder / "result.json"
 
     @property
     def lock_file(self) -> Path:
-        """Locked while a process carries the experiment out."""
+        """The file that is locked while a process carries the experiment out."""
         return self.folder / "experiment.lock"
 
     @property
@@ -176,18 +197,18 @@ class Experiment:
 
     @property
     def planned(self) -> int:
-        """How many runs it comes to."""
+        """The number of runs that the experiment comes to."""
         facts = self.facts
         repeats: int = facts.get("repeats", 1)
         return len(facts.get("arms", [])) * repeats
 
     def alive(self) -> bool:
-        """Whether a process carries it out."""
+        """Tell whether a process carries the experiment out."""
         return is_locked(self.lock_file)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """This process carries it out meanwhile."""
+        """Mark, until the context ends, that this process carries the experiment out."""
         with self.lock_file.open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -217,21 +238,28 @@ class Experiment:
         return "done" if found == {"done"} and len(self.facts.get("runs", [])) == self.planned else "interrupted"
 
     def stop(self) -> None:
-        """Have it end early: its runs end after their steps, and no other starts. Raises OSError."""
+        """End the experiment early: its runs end after their steps, and no other starts.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
         (self.folder / "stop").touch()
 
     def is_stopping(self) -> bool:
-        """Whether it is to end early."""
+        """Tell whether the experiment is to end early."""
         return (self.folder / "stop").exists()
 
     def list_members(self) -> list[Member]:
-        """Its runs, in the order in which they were started. Runs that were deleted are left out."""
+        """List the runs in the order in which they were started. Deleted runs are left out."""
         place = self.folder.parent.parent
         found = [Member(each["arm"], each["repeat"], Run(place / each["run"])) for each in self.facts.get("runs", [])]
         return [member for member in found if is_file(member.run.recipe_file)]
 
     def group_runs(self) -> dict[str, list[Run]]:
-        """The runs of each arm by their repeats, in the recipe's order. Repeats that lack an arm are left out."""
+        """Group the runs by arm, in the recipe's order, each in order of repeats.
+
+        Repeats that lack an arm are left out.
+        """
         by_repeat: dict[int, dict[str, Run]] = {}
         for member in self.list_members():
             by_repeat.setdefault(member.repeat, {})[member.arm] = member.run
@@ -240,18 +268,29 @@ class Experiment:
         return {name: [found[name] for found in whole] for name in names} if whole else {}
 
     def add(self, arm: str, repeat: int, run: Run) -> None:
-        """Write down that a run belongs to the experiment."""
+        """Write down that a run belongs to the experiment.
+
+        Args:
+            arm: The name of its arm.
+            repeat: The number of its repeat, from 1.
+            run: The run.
+        """
         facts = self.facts
         facts["runs"].append({"arm": arm, "repeat": repeat, "run": run.folder.name})
         self.write_facts(facts)
 
     @property
     def refusal(self) -> str:
-        """Why the data of an arm were refused; "" where they were not."""
+        """The reason why the data of an arm were refused; "" where they were not."""
         return str(self.facts.get("refused", ""))
 
     def refuse(self, run: Run, reason: str) -> None:
-        """Write down that the data of a run were refused, which is no run of the experiment then."""
+        """Write down that the data of a run were refused; the run then is none of the experiment.
+
+        Args:
+            run: The run.
+            reason: The reason, in words.
+        """
         facts = self.facts
         facts["runs"] = [each for each in facts["runs"] if each["run"] != run.folder.name]
         self.write_facts(facts | {"refused": reason})
@@ -264,7 +303,7 @@ class Experiment:
         return refused
 
     def write_facts(self, facts: dict[str, Any]) -> None:
-        """Write what is known of the experiment, in place of what was."""
+        """Write the facts of the experiment in place of the former ones."""
         replace_file(self.facts_file, json.dumps(facts, indent=2).encode() + b"\n")
 
 
@@ -278,10 +317,20 @@ def create(
     runs_dir: Path,
     **facts: Any,
 ) -> Experiment:
-    """Make a new experiment's folder. text: the recipe with its arms; arms: their names, a control included.
+    """Make a new experiment's folder.
 
-    repeats: how often each arm is run, with one seed after another; jobs: how many runs go at once; facts: what else to
-    write down.
+    Args:
+        name: The recipe's name.
+        profile: The profile that was applied; None for none.
+        text: The recipe with its arms as TOML.
+        arms: The names of the arms, a control included.
+        repeats: How many seeds each arm is run with.
+        jobs: How many runs go at once.
+        runs_dir: The folder of all runs.
+        facts: Other facts to write down.
+
+    Returns:
+        The experiment.
     """
     made = Experiment(run_folder.make_new_folder(runs_dir / FOLDER, name, profile))
     replace_file(made.recipe_file, text.encode())
@@ -311,9 +360,24 @@ def prepare(
     offline: bool = False,
     verify_cache: bool = False,
 ) -> Experiment:
-    """Make the folder of an experiment with a recipe's arms; a recipe without arms is the only one.
+    """Make the folder of an experiment with a recipe's arms; a recipe without arms is its only arm.
 
-    Raises RecipeError when the recipe or the options are refused, OSError when the folder cannot be made.
+    Args:
+        path: The recipe's file.
+        profile: The name of a profile; None for none.
+        overrides: Texts `key=value`.
+        options: Repeats, jobs and control.
+        runs_dir: The folder of all runs.
+        command: The command line, to be written down.
+        offline: Whether the runs make no network call.
+        verify_cache: Whether the runs recompute some cached features.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        RecipeError: The recipe or the options are refused.
+        OSError: The folder cannot be made.
     """
     from ftapp import recipe  # here, since lists of runs, which are shown first, need none of it
 
@@ -328,7 +392,17 @@ def prepare(
 
 
 def load_recipes(experiment: Experiment) -> dict[str, Recipe]:
-    """The resolved recipe of each arm, a control included. Raises RecipeError when its file is not valid."""
+    """Load the resolved recipe of each arm, a control included.
+
+    Args:
+        experiment: The experiment.
+
+    Returns:
+        The recipes by the names of the arms, in order.
+
+    Raises:
+        RecipeError: The experiment's recipe is not valid.
+    """
     from ftapp import recipe
 
     loaded, facts = recipe.load_experiment(experiment.recipe_file), experiment.facts
@@ -336,13 +410,21 @@ def load_recipes(experiment: Experiment) -> dict[str, Recipe]:
 
 
 def list_experiments(runs_dir: Path) -> list[Experiment]:
-    """The experiments beside the runs, newest first."""
+    """List the experiments beside the runs, the newest first."""
     place = (runs_dir / FOLDER).absolute()
     return [Experiment(place / name) for name in run_folder.list_folders(place, "experiment.json")]
 
 
 def find(name: str, runs_dir: Path) -> Experiment | None:
-    """An experiment by its folder or by its name beside the runs; None when there is none of that name."""
+    """Find an experiment.
+
+    Args:
+        name: Its folder, or its name beside the runs.
+        runs_dir: The folder of all runs.
+
+    Returns:
+        The experiment; None when there is none of that name.
+    """
     for folder in (Path(name), runs_dir / FOLDER / name):
         if is_file(folder / "experiment.json"):
             return Experiment(folder.absolute())
@@ -350,9 +432,16 @@ def find(name: str, runs_dir: Path) -> Experiment | None:
 
 
 def schedule(arms: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
-    """(repeat, arm) in the order of the runs: every other repeat turns the arms around.
+    """Order the runs of an experiment: every other repeat turns the arms around.
 
     A machine that grows slower or faster in the course then treats all arms alike.
+
+    Args:
+        arms: The names of the arms.
+        repeats: How many repeats there are.
+
+    Yields:
+        The number of the repeat, from 1, and the arm of each run.
     """
     for repeat in range(1, repeats + 1):
         for arm in arms if repeat % 2 else reversed(arms):
@@ -360,7 +449,15 @@ def schedule(arms: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
 
 
 def add_control(arms: dict[str, Recipe], control: bool = True) -> dict[str, Recipe]:
-    """The arms, with the first a second time: an A/A control, whose difference is that of runs that do not differ."""
+    """Add the first arm a second time: an A/A control, which shows the difference of runs that do not differ.
+
+    Args:
+        arms: The recipes by the names of their arms.
+        control: Whether the control is added at all.
+
+    Returns:
+        The arms, with the control behind the first.
+    """
     if not control:
         return arms
     first = next(iter(arms))
@@ -368,10 +465,10 @@ def add_control(arms: dict[str, Recipe], control: bool = True) -> dict[str, Reci
 
 
 def name_control(arm: str) -> str:
-    """What the control of an arm is called."""
+    """Make the name of an arm's control."""
     return f"{arm} {_CONTROL}"
 
 
 def make_slug(arm: str) -> str:
-    """An arm's name as a part of a folder's."""
+    """Write an arm's name as a part of a folder's name."""
     return re.sub(r"[^A-Za-z0-9]+", "-", arm).strip("-").lower()

@@ -1,4 +1,4 @@
-"""What a list of runs shows of each. A long run costs no more than a short one: its log is not read as a whole."""
+"""Summaries of runs for lists. A long run costs no more than a short one: its log is not read as a whole."""
 
 from __future__ import annotations
 
@@ -35,21 +35,27 @@ class Summary:
     Attributes:
         run: The run's folder.
         status: As `Run.status` has it, or "damaged", with the reason in `error`.
+        recipe: The recipe's name.
+        profile: The profile that was applied; None for none.
         created: When it was made, in seconds since the Unix epoch.
         seconds: How long it took or has taken so far.
         steps: How many steps it has made.
+        phase: The name of the phase that it is in; None where that is not known.
         first_step: The first step of the phase that it is in.
         last_step: The last step of that phase.
+        activity: The work that goes on before or after training, in words; None while it trains.
         metrics: By name, with the loss among them, of the latest held-out evaluation, and of the latest step before
             there is one.
         final: Whether that evaluation is the result.
         share: R of the latest phase, 0 to 1.
         doubtful: Whether its result has warnings (`ftapp.runs.outcome`), as far as the events that are read tell.
         paused: Whether it waits for a command.
+        error: The reason why it failed or is damaged; None for none.
         parent: Of a run that belongs to an experiment, the name of that one's folder.
         arm: Which run of the experiment it is.
         repeat: Likewise, counted from 1.
         nested: Whether it stands below its experiment in a list.
+        experiment: The experiment that the line is about; None for a run.
         ended: Of an experiment, how many of its runs have ended.
         planned: Of an experiment, how many runs it comes to.
     """
@@ -88,33 +94,35 @@ class Summary:
 
 
 class Summaries:
-    """The runs of a folder and its experiments, summed up. What cannot have changed is not read again.
+    """The runs of a folder and its experiments, summed up. Runs that cannot have changed are not read again.
 
     Several threads may read at once.
+
+    Args:
+        folder: The folder of all runs; it need not exist.
     """
 
     def __init__(self, folder: Path) -> None:
-        """folder: that of all runs; it need not exist."""
         self._folder = folder.absolute()
         self._reading = Lock()
         self._known: dict[str, tuple[tuple[int, ...], Summary]] = {}
 
     def read(self) -> Iterator[Summary]:
-        """All runs and experiments, the newest first, each as soon as it is read."""
+        """Yield all runs and experiments, the newest first, each as soon as it is read."""
         names = list_folders(self._folder)
         for name in set(self._known) - set(names):
             self._known.pop(name, None)
         found: list[tuple[str, Experiment | None]] = [(name, None) for name in names]
         found += [(each.folder.name, each) for each in experiment_folder.list_experiments(self._folder)]
         for name, experiment in sorted(found, key=lambda each: each[0], reverse=True):
-            yield self.experiment(experiment) if experiment else self._summary(name)
+            yield self.sum_up(experiment) if experiment else self._sum_up_run(name)
 
-    def experiment(self, experiment: Experiment) -> Summary:
-        """One experiment of the folder."""
-        members = [self._summary(member.run.folder.name) for member in experiment.list_members()]
+    def sum_up(self, experiment: Experiment) -> Summary:
+        """Sum up one experiment of the folder."""
+        members = [self._sum_up_run(member.run.folder.name) for member in experiment.list_members()]
         return summarize_experiment(experiment, members)
 
-    def _summary(self, name: str) -> Summary:
+    def _sum_up_run(self, name: str) -> Summary:
         with self._reading:  # so that two threads do not read the same run
             signature, known = _compute_signature(f"{self._folder}/{name}"), self._known.get(name)
             if known is None or known[0] != signature or _has_changed_life(known[1]):
@@ -129,7 +137,10 @@ def _has_changed_life(summary: Summary) -> bool:
 
 
 def _compute_signature(folder: str) -> tuple[int, ...]:
-    """Changes when a run's events do, or when its folder does. On text: paths would take as long as the rest."""
+    """Compute numbers that change when a run's events or its folder do.
+
+    The folder is text: paths would take as long as the rest.
+    """
     found = []
     for name in ("events.jsonl", "recipe.toml", "environment.json", ""):
         try:
@@ -141,7 +152,14 @@ def _compute_signature(folder: str) -> tuple[int, ...]:
 
 
 def summarize(run: Run) -> Summary:
-    """Sum a run up from its environment and its newest events. What is missing or damaged is said in it."""
+    """Sum a run up from its environment and its newest events.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The summary; missing and damaged files are told in it.
+    """
     living = run.alive()  # asked first: a run that ends in between has written its last event
     events, doubtful, unreadable = _read_newest_events(run)
     environment = run.environment()
@@ -181,7 +199,15 @@ def summarize(run: Run) -> Summary:
 
 
 def summarize_experiment(experiment: Experiment, members: Sequence[Summary]) -> Summary:
-    """Sum an experiment up. members: its runs."""
+    """Sum an experiment up.
+
+    Args:
+        experiment: The experiment.
+        members: The summaries of its runs.
+
+    Returns:
+        The summary.
+    """
     facts = experiment.facts
     created = facts.get("created")
     ends = [each.created + each.seconds for each in members if each.created and each.seconds is not None]
@@ -261,7 +287,7 @@ def _read_events(file: BinaryIO, begin: int, end: int) -> list[AnyEvent]:
 
 
 def _parse_name(folder: Path) -> tuple[str, float | None]:
-    """Recipe and time of making, as far as a folder's name tells."""
+    """Parse the recipe and the time of making from a folder's name, as far as it tells them."""
     match = NAME.fullmatch(folder.name)
     if not match:
         return folder.name, None

@@ -1,8 +1,8 @@
 """The trash: deleted runs and experiments, until they are restored or removed for good.
 
-`.trash` in the folder of all runs is laid out as that one is, with experiments under `experiments/`. What is deleted
-keeps its name, and the time of its deletion is the time at which its folder was last modified. After `DAYS` days it is
-removed for good, when the interface lists the runs.
+`.trash` in the folder of all runs is laid out as that folder, with experiments under `experiments/`. A deleted folder
+keeps its name, and the time of its deletion is the time at which it was last modified. After `DAYS` days it is removed
+for good, when the interface lists the runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ _NAME = ".trash"
 
 @dataclass(frozen=True)
 class Deleted:
-    """A run or an experiment in the trash. folder: where it lies; place: where it was; time: of its deletion."""
+    """A run or an experiment in the trash.
+
+    Attributes:
+        folder: Its folder in the trash.
+        place: The folder where it was.
+        time: The time of its deletion, in seconds since the Unix epoch.
+    """
 
     folder: Path
     place: Path
@@ -34,12 +40,12 @@ class Deleted:
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """The bytes of all its files."""
         return measure_size(self.folder)
 
 
 def measure_size(folder: Path) -> int:
-    """Bytes of all files in a folder and those inside."""
+    """Count the bytes of all files in a folder and in the folders inside."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -49,18 +55,41 @@ def measure_size(folder: Path) -> int:
 
 
 def delete_run(run: Run) -> Deleted:
-    """Move a run's folder into the trash. Raises RunError when the run goes on, and OSError."""
+    """Move a run's folder into the trash.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The deleted run.
+
+    Raises:
+        RunError: The run has not ended.
+        OSError: The folder cannot be moved.
+    """
     if run.alive():
-        raise RunError(f"{run.folder.name} goes on; a run can be deleted when it has ended: stop it first")
+        raise RunError(f"{run.folder.name} is running; a run can be deleted when it has ended: stop it first")
     return _move(run.folder, run.folder.parent, Path(run.folder.name))
 
 
 def delete_experiment(experiment: Experiment, *, with_runs: bool) -> list[Deleted]:
-    """Move an experiment's folder, and its runs if asked, into the trash. Raises as `delete_run` does."""
+    """Move an experiment's folder into the trash; where one folder cannot be moved, none is.
+
+    Args:
+        experiment: The experiment.
+        with_runs: Whether its runs are moved too.
+
+    Returns:
+        The deleted runs and the deleted experiment.
+
+    Raises:
+        RunError: The experiment or one of these runs has not ended.
+        OSError: A folder cannot be moved.
+    """
     members = experiment.list_members() if with_runs else []
     if experiment.alive() or any(member.run.alive() for member in members):
         raise RunError(
-            f"{experiment.folder.name} goes on; an experiment can be deleted when it has ended: stop it first"
+            f"{experiment.folder.name} is running; an experiment can be deleted when it has ended: stop it first"
         )
     folder = experiment.folder
     moved: list[Deleted] = []
@@ -88,9 +117,16 @@ def _move(folder: Path, runs_dir: Path, name: Path) -> Deleted:
 
 
 def restore(deleted: Deleted) -> None:
-    """Move something back to where it was. Raises RunError when that is not possible."""
+    """Move a deleted run or experiment back to its place.
+
+    Args:
+        deleted: The run or experiment.
+
+    Raises:
+        RunError: Its place is taken, or it cannot be moved.
+    """
     if deleted.place.exists():
-        raise RunError(f"{deleted.place} exists; {deleted.folder} is restored only where nothing is")
+        raise RunError(f"{deleted.place} exists; {deleted.folder} can be restored when its place is free")
     try:
         deleted.place.parent.mkdir(parents=True, exist_ok=True)
         deleted.folder.rename(deleted.place)
@@ -101,7 +137,14 @@ def restore(deleted: Deleted) -> None:
 
 
 def list_deleted(runs_dir: Path) -> list[Deleted]:
-    """What lies in the trash, the last deleted first."""
+    """List the deleted runs and experiments, the last deleted first.
+
+    Args:
+        runs_dir: The folder of all runs.
+
+    Returns:
+        What lies in its trash.
+    """
     found = [*_list_folders(runs_dir, Path()), *_list_folders(runs_dir, Path(FOLDER))]
     return sorted(found, key=lambda deleted: deleted.time, reverse=True)
 
@@ -119,9 +162,17 @@ def _list_folders(runs_dir: Path, part: Path) -> Iterator[Deleted]:
 
 
 def find(name: str, runs_dir: Path) -> Deleted:
-    """Something in the trash by its name or the beginning of it, or `last` for what was deleted last.
+    """Find a deleted run or experiment.
 
-    Raises RecipeError, naming the nearest, when there is none or more than one.
+    Args:
+        name: Its name or the beginning of it, or `last` for the one deleted last.
+        runs_dir: The folder of all runs.
+
+    Returns:
+        The run or experiment.
+
+    Raises:
+        RecipeError: There is none, or more than one; the error names the nearest.
     """
     found = list_deleted(runs_dir)
     start, _, end = name.partition("…")
@@ -139,9 +190,15 @@ def find(name: str, runs_dir: Path) -> Deleted:
 
 
 def empty(runs_dir: Path, *, days: float = 0.0, failed: Callable[[Path, OSError], None] | None = None) -> int:
-    """Remove for good what was deleted at least so many days ago, and give how many folders these were.
+    """Remove deleted runs and experiments for good.
 
-    failed: called with what cannot be removed.
+    Args:
+        runs_dir: The folder of all runs.
+        days: How many days ago they were deleted at least.
+        failed: Called with each folder that cannot be removed, and the reason.
+
+    Returns:
+        The number of removed folders.
     """
     limit = time.time() - days * 86400
     removed = 0

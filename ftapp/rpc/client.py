@@ -50,7 +50,7 @@ class HelperClient:
             await service.close()
 
     def read_output(self) -> str:
-        """Return what the process has written to its log so far; nothing before it is started."""
+        """Read what the process has written to its log so far; "" before it is started."""
         return self._service.read_output() if self._service else ""
 
     async def _ask(
@@ -74,5 +74,12 @@ class HelperClient:
 
 
 def pass_on(progress: Progress) -> Callable[[Line], None]:
-    """Return what passes the progress in a line about a request on to a callback."""
+    """Make a callback for lines about a request that passes the progress in them on.
+
+    Args:
+        progress: Called with the activity, the work done and the work in all.
+
+    Returns:
+        The callback.
+    """
     return lambda line: progress(line["progress"], line["done"], line["total"])

@@ -1,4 +1,4 @@
-"""What is asked of the inspector: structures, costs, previews, plans and range tests of a recipe. Imports no Keras."""
+"""Requests to the inspector: structures, costs, previews, plans and range tests of a recipe. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -16,16 +16,28 @@ from ftapp.rpc.service import Line
 class InspectorClient(HelperClient):
     """Structures, costs and previews for a recipe that is being edited (`ftapp.workers.inspector`).
 
-    Each method raises RecipeError when the recipe does not fit its model or data, RunError when something cannot be
-    had, SupersededError when a newer call of the same method has taken its place, CrashedError when the process ended;
-    the next call starts another.
+    The process starts with the first request. `progress` of each method is called with what is being done.
+
+    Raises:
+        RecipeError: Of each method: the recipe does not fit its model or data.
+        RunError: A download or a file failed.
+        SupersededError: A newer call of the same method has taken the place of this one.
+        CrashedError: The process ended; the next call starts another.
     """
 
     def __init__(self, *, offline: bool = False) -> None:
         super().__init__("ftapp.workers.inspector", offline=offline, makes_files=True)
 
     async def describe_structure(self, recipe: Recipe, progress: Progress | None = None) -> Structure:
-        """The layers of the model; from the cache on disk, without the process, when it was asked for before."""
+        """Describe the layers of the model; from the cache on disk, without the process, where they are known.
+
+        Args:
+            recipe: The recipe.
+            progress: Called with what is being done.
+
+        Returns:
+            The layers.
+        """
         if kept := structure_cache.load(recipe):
             return kept
         return await self._ask(recipe.backend, Structure, "structure", progress, recipe=recipe.to_toml())
@@ -33,39 +45,111 @@ class InspectorClient(HelperClient):
     async def estimate_costs(
         self, recipe: Recipe, phase: int, layers: Sequence[str] | None = None, progress: Progress | None = None
     ) -> Costs:
-        """What a phase, by its index, costs. layers: rules in place of those that the recipe gives it."""
+        """Estimate the costs of a phase.
+
+        Args:
+            recipe: The recipe.
+            phase: The index of the phase.
+            layers: Rules in place of those that the recipe gives the phase; None for those.
+            progress: Called with what is being done.
+
+        Returns:
+            The costs.
+        """
         parameters = {"recipe": recipe.to_toml(), "phase": phase, "layers": layers and list(layers)}
         return await self._ask(recipe.backend, Costs, "costs", progress, **parameters)
 
     async def time_phase(self, recipe: Recipe, phase: int, progress: Progress | None = None) -> Timing:
-        """Time real steps of a phase: three, and two forward passes. Later costs are derived from them."""
+        """Time real steps of a phase: three, and two forward passes. Later costs are derived from them.
+
+        Args:
+            recipe: The recipe.
+            phase: The index of the phase.
+            progress: Called with what is being done.
+
+        Returns:
+            The times.
+        """
         return await self._ask(recipe.backend, Timing, "timing", progress, recipe=recipe.to_toml(), phase=phase)
 
     async def preview_data(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Preview:
-        """Splits, classes and the first training examples. Needs no Keras."""
+        """Preview the splits, the classes and the first training examples. Needs no Keras.
+
+        Args:
+            recipe: The recipe.
+            examples: How many examples are shown.
+            progress: Called with what is being done.
+
+        Returns:
+            The preview.
+        """
         return await self._ask(recipe.backend, Preview, "data", progress, recipe=recipe.to_toml(), examples=examples)
 
     async def count_tokens(self, recipe: Recipe, examples: int = 8, progress: Progress | None = None) -> Tokens:
-        """Token counts of the texts that `data` shows."""
+        """Count the tokens of the texts that `preview_data` shows.
+
+        Args:
+            recipe: The recipe.
+            examples: How many examples are shown.
+            progress: Called with what is being done.
+
+        Returns:
+            The counts.
+        """
         return await self._ask(recipe.backend, Tokens, "tokens", progress, recipe=recipe.to_toml(), examples=examples)
 
     async def augment(self, recipe: Recipe, images: int = 3, views: int = 4, progress: Progress | None = None) -> Grid:
-        """A grid of augmented training images; without [augment] the images alone."""
+        """Make a grid of augmented training images; without [augment] the images alone.
+
+        Args:
+            recipe: The recipe.
+            images: How many images.
+            views: How many augmented forms of each.
+            progress: Called with what is being done.
+
+        Returns:
+            The grid.
+        """
         parameters = {"recipe": recipe.to_toml(), "images": images, "views": views}
         return await self._ask(recipe.backend, Grid, "augment", progress, **parameters)
 
     async def rewrite(self, recipe: Recipe, texts: int = 3, progress: Progress | None = None) -> tuple[Rewritten, ...]:
-        """The first training texts and what [augment], which the recipe has, makes of them."""
+        """Augment the first training texts.
+
+        Args:
+            recipe: A recipe with [augment].
+            texts: How many texts.
+            progress: Called with what is being done.
+
+        Returns:
+            The texts before and after.
+        """
         return await self._ask(
             recipe.backend, tuple[Rewritten, ...], "rewrite", progress, recipe=recipe.to_toml(), texts=texts
         )
 
     async def survey(self, recipe: Recipe, progress: Progress | None = None) -> Survey:
-        """The classes of a classifier's data, and how the features of its pretrained model's blocks fit them."""
+        """Survey the classes of a classifier's data, and how the features of its pretrained model's blocks fit them.
+
+        Args:
+            recipe: The recipe.
+            progress: Called with what is being done.
+
+        Returns:
+            The survey.
+        """
         return await self._ask(recipe.backend, Survey, "survey", progress, recipe=recipe.to_toml())
 
     async def plan(self, recipe: Recipe, progress: Progress | None = None) -> dict[str, Any]:
-        """What a run of the recipe will do and cost (`ftapp.workers.planner.plan`), by timing a few of its steps."""
+        """Plan what a run of the recipe will do and cost, by timing a few of its steps.
+
+        Args:
+            recipe: The recipe.
+            progress: Called with what is being done.
+
+        Returns:
+            The plan (`ftapp.workers.planner.plan`).
+        """
         return await self._ask(recipe.backend, dict[str, Any], "plan", progress, recipe=recipe.to_toml())
 
     async def find_rate(

@@ -1,4 +1,4 @@
-"""What the helper processes answer: structures of models, costs of phases, previews and surveys of data, and more."""
+"""The answers of helper processes: structures of models, costs of phases, previews and surveys of data, and more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the predictor: answers of a finished run's model. Imports no Keras."""
+"""Requests to the predictor: answers of a finished run's model. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from ftapp.rpc.messages import Generated, HeldOut, Loaded, Prediction
 class PredictorClient(HelperClient):
     """A finished run's model, to try it (`ftapp.workers.predictor`). Methods raise as InspectorClient's do.
 
-    folder: of the run, where its recipe and `model` folder are.
+    Args:
+        recipe: The run's recipe.
+        folder: The run's folder, where its recipe and `model` folder are.
+        offline: Whether the process makes no network call.
     """
 
     def __init__(self, recipe: Recipe, folder: Path, *, offline: bool = False) -> None:
@@ -32,12 +35,29 @@ class PredictorClient(HelperClient):
     async def classify(
         self, *, text: str | None = None, image: Path | None = None, progress: Progress | None = None
     ) -> Prediction:
-        """What the classifier makes of a text or of an image file, whichever its task takes."""
+        """Classify a text or an image file, whichever the run's task takes.
+
+        Args:
+            text: The text.
+            image: The image file.
+            progress: Called with what is being done.
+
+        Returns:
+            The prediction.
+        """
         parameters = {"run": self._run, "text": text, "image": image and str(image)}
         return await self._ask(self._backend, Prediction, "classify", progress, **parameters)
 
     async def classify_held_out(self, count: int, progress: Progress | None = None) -> tuple[HeldOut, ...]:
-        """Examples of the run's test split and the classifier's answers, mistakes first."""
+        """Classify examples of the run's test split.
+
+        Args:
+            count: How many of the first examples.
+            progress: Called with what is being done.
+
+        Returns:
+            The examples with the classifier's answers, mistakes first.
+        """
         return await self._ask(self._backend, tuple[HeldOut, ...], "held-out", progress, run=self._run, count=count)
 
     async def generate(
@@ -51,7 +71,20 @@ class PredictorClient(HelperClient):
         seed: int = 0,
         progress: Progress | None = None,
     ) -> AsyncGenerator[str | Generated, None]:
-        """Pieces of text as they are written, and the whole continuation at the end. Close it to stop it."""
+        """Continue a prompt. Close the generator to stop it.
+
+        Args:
+            prompt: The beginning of the text.
+            model: The trained model, or the model before training.
+            tokens: How many tokens are written at most.
+            temperature: How freely the model chooses.
+            top_k: Among how many of the likeliest tokens it chooses.
+            seed: Decides the choices.
+            progress: Called with what is being done.
+
+        Yields:
+            Pieces of text as they are written, and the whole continuation at the end.
+        """
         service = await self._start(self._backend)
         parameters = {"run": self._run, "prompt": prompt, "tokens": tokens, "temperature": temperature}
         async with aclosing(service.stream(f"generate-{model}", top_k=top_k, seed=seed, **parameters)) as lines:

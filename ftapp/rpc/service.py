@@ -40,7 +40,7 @@ _Value = TypeVar("_Value")
 
 
 class CancelledError(Exception):
-    """Whoever asked does not want the answer any more."""
+    """A request whose answer is not wanted any more."""
 
 
 class SupersededError(Exception):
@@ -52,7 +52,17 @@ class CrashedError(RunError):
 
 
 class Request:
-    """One request, as its handler sees it."""
+    """One request, as its handler sees it.
+
+    Args:
+        number: The request's id.
+        kind: Its kind.
+        parameters: Its parameters by name.
+        write: Writes a line.
+
+    Attributes:
+        finished: Whether its last line has been written.
+    """
 
     def __init__(self, number: Any, kind: str, parameters: Line, write: Callable[[Line], None]) -> None:
         self.kind, self.parameters = kind, parameters
@@ -63,20 +73,36 @@ class Request:
 
     @property
     def cancelled(self) -> bool:
-        """Whether nobody wants the answer any more."""
+        """Whether the answer is not wanted any more."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Have the next `say`, `report_progress` or `check` raise CancelledError."""
+        """Make the next `say`, `report_progress` or `check` raise CancelledError."""
         self._cancelled.set()
 
     def say(self, **line: Any) -> None:
-        """Write a line about this request. Raises CancelledError when nobody wants it any more."""
+        """Write a line about this request.
+
+        Args:
+            line: The parts of the line by name.
+
+        Raises:
+            CancelledError: The answer is not wanted any more.
+        """
         self.check()
         self._write({"id": self._number, **line})
 
     def report_progress(self, activity: str, done: int = 0, total: int | None = None) -> None:
-        """Tell what is going on, as `ftapp.common.downloads.Progress`. Raises CancelledError as `say` does."""
+        """Report what is going on, as `ftapp.common.downloads.Progress`.
+
+        Args:
+            activity: The work, in words.
+            done: How much of it is done.
+            total: How much there is to do; None where that is not known.
+
+        Raises:
+            CancelledError: The answer is not wanted any more.
+        """
         now = time.monotonic()
         if activity != self._activity or now - self._told >= _TOLD_SECONDS or done == total:
             self._activity, self._told = activity, now
@@ -85,19 +111,23 @@ class Request:
             self.check()
 
     def check(self) -> None:
-        """Raises CancelledError as `say` does."""
+        """Raise CancelledError where the answer is not wanted any more."""
         if self.cancelled:
             raise CancelledError
 
     def answer(self, handler: Callable[..., Any]) -> None:
-        """Let the handler answer, and write its answer or what went wrong, in words."""
+        """Let the handler answer, and write its answer or the reason why there is none, in words.
+
+        Args:
+            handler: Called with this request and its parameters by name.
+        """
         last: Line
         try:
             self.check()
             try:
                 inspect.signature(handler).bind(self, **self.parameters)
             except TypeError as error:
-                raise RunError(f"a request has the parameters of its kind, '{self.kind}'; {error}") from error
+                raise RunError(f"the parameters do not fit a request of the kind '{self.kind}': {error}") from error
             last = {"answer": handler(self, **self.parameters)}
         except CancelledError:
             last = {"cancelled": True}
@@ -114,11 +144,14 @@ class Request:
 
 
 def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
-    """Answer requests until stdin ends; what is being answered then is left as it is.
+    """Answer requests until stdin ends; requests that are being answered then are left as they are.
 
-    handlers: kind -> what answers it, called with the Request and the request's parameters by name, on the kind's own
-    thread. It returns what JSON can hold, or msgspec's structs; it raises RecipeError and RunError for its user.
-    Afterwards libraries find an empty stdin, and what they print goes to stderr.
+    Afterwards libraries find an empty stdin, and their output goes to stderr.
+
+    Args:
+        handlers: Kind -> handler, called with the Request and the request's parameters by name, on the kind's own
+            thread. A handler returns values that JSON can hold, or msgspec's structs. It raises RecipeError and
+            RunError for its user.
     """
     lines, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123
@@ -147,7 +180,8 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
         try:
             parameters = msgspec.json.decode(line, type=Line)
         except UNREADABLE as error:
-            write({"id": None, "error": f"a request is a JSON object on one line; {explain_error(error)}"})
+            message = f"a line cannot be read: {explain_error(error)}; a request is a JSON object on one line"
+            write({"id": None, "error": message})
             continue
         number, kind = parameters.pop("id", None), str(parameters.pop("kind", ""))
         if kind == "cancel":
@@ -166,7 +200,7 @@ def serve(handlers: Mapping[str, Callable[..., Any]]) -> None:
 
 
 class Last(Generic[_Value]):
-    """The last value that was made, by its key. Whoever asks while it is being made waits for it."""
+    """The last value that was made, by its key. Threads that ask while it is being made wait for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -174,7 +208,15 @@ class Last(Generic[_Value]):
         self._value: _Value | None = None
 
     def get(self, key: Hashable, make: Callable[[], _Value]) -> _Value:
-        """Return the value for a key, made by `make` unless it is the last one."""
+        """Return the value for a key.
+
+        Args:
+            key: The key.
+            make: Makes the value, unless the last value has this key.
+
+        Returns:
+            The value.
+        """
         with self._lock:
             if self._value is None or key != self._key:
                 self._value = None  # two large models need not fit into memory at once
@@ -182,7 +224,7 @@ class Last(Generic[_Value]):
             return self._value
 
     def peek(self, key: Hashable) -> _Value | None:
-        """The value if it has been made; never waits."""
+        """Return the value for a key if it has been made, else None; never wait."""
         return self._value if key == self._key else None
 
 
@@ -191,15 +233,18 @@ class Service:
 
     Of requests of one kind one is being answered and one waits, the newest; SupersededError is raised for a waiting
     one whose place another takes. When the task that awaits an answer is cancelled, so is the request.
+
+    Args:
+        module: The module that `python -m` runs.
+        log: The file for the process's stderr.
+        environment: Variables that are added to this process's own.
+        folder: The process's argument, a folder for files that it makes; it is removed when the service is closed, even
+            if the process has to be killed.
     """
 
     def __init__(
         self, module: str, log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> None:
-        """module: run with `python -m`; log: for the process's stderr; environment: added to this process's own.
-
-        folder: its argument, for files that it makes; they go when it is closed, even if it has to be killed.
-        """
         self._module, self._log, self._environment, self._folder = module, log, dict(environment or {}), folder
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -217,7 +262,7 @@ class Service:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that was started last."""
+        """The id of the process that was started last; None before."""
         return self._process.pid if self._process else None
 
     def read_output(self) -> str:
@@ -235,10 +280,17 @@ class Service:
         Args:
             kind: The kind of the request.
             on_line: Called with the lines that come before the answer.
-            parameters: Those of the kind.
+            parameters: The parameters of the kind by name.
+
+        Returns:
+            The answer, as JSON holds it.
 
         Raises:
-            RecipeError: And others, as `stream` does.
+            RecipeError: The handler refused the recipe.
+            RunError: The handler failed for a reason that its user can act on.
+            CrashedError: The process ended.
+            SupersededError: A newer request of the kind took the place of this one.
+            CancelledError: The request was cancelled.
         """
         async with aclosing(self.stream(kind, **parameters)) as lines:
             async for line in lines:
@@ -249,9 +301,20 @@ class Service:
         raise CancelledError
 
     async def stream(self, kind: str, **parameters: Any) -> AsyncGenerator[Line, None]:
-        """The lines about a request as they come, without their id; the last holds the `answer`.
+        """Yield the lines about a request as they come.
 
-        Raises RecipeError or RunError as the handler did, CrashedError when the process ended, SupersededError.
+        Args:
+            kind: The kind of the request.
+            parameters: The parameters of the kind by name.
+
+        Yields:
+            The lines without their id; the last one holds the `answer`.
+
+        Raises:
+            RecipeError: The handler refused the recipe.
+            RunError: The handler failed for a reason that its user can act on.
+            CrashedError: The process ended.
+            SupersededError: A newer request of the kind took the place of this one.
         """
         await self._wait_turn(kind)
         self._number += 1
@@ -278,7 +341,7 @@ class Service:
             self._pass_turn(kind)
 
     async def close(self) -> None:
-        """End the process; what is being answered raises CrashedError."""
+        """End the process; requests that are being answered raise CrashedError."""
         process = self._process
         if process is None:
             return
@@ -356,7 +419,7 @@ class Service:
             self._process.stdin.write(encode_line(line))
 
     def _describe_end(self, code: int) -> str:
-        """How a process ended, and the end of what it wrote to its log."""
+        """Describe how a process ended, with the last lines of its log."""
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         message = f"the helper process {self._module} ended {how}; its log is {self._log}"
         return "\n".join([message, *self.read_output().splitlines()[-_LAST_LINES:]])

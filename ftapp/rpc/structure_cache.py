@@ -1,7 +1,7 @@
 """The structures of models on disk, so that a model that was looked at once is shown again without Keras.
 
 A structure lies under a hash of all that it follows from: [model], the task, versions, the configuration of a local
-preset, and for classifiers what the number of their classes follows from.
+preset, and for classifiers the facts that decide the number of their classes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ def keep(recipe: Recipe, structure: Structure) -> None:
 
 
 def identify_data(recipe: Recipe) -> Any:
-    """What tells one state of a recipe's data from another: its keys, and of local files sizes and times."""
+    """Identify the state of a recipe's data.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        Its keys about data, and of local files sizes and times.
+    """
     source = sources.parse(recipe.data.source)
     stats: list[Any] = []
     if source.name and source.scheme in ("csv", "jsonl", "text", "folder"):
@@ -61,7 +68,7 @@ def _find_file(recipe: Recipe) -> Path:
 
 
 def _identify_classes(recipe: Recipe) -> Any:
-    """Return what the number of classes follows from."""
+    """Return the facts that decide the number of classes."""
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder":
         return [str(path) for path in _list_folders(Path(source.name).expanduser(), recipe.data.split_folders)]

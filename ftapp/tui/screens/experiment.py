@@ -113,7 +113,7 @@ repeat.
             except RecipeError:  # a damaged folder, or one of another version
                 self._recipe = None
         # The status comes first, so that an ended experiment has its result and all of its runs.
-        summary = self.app.summaries.experiment(self.experiment)
+        summary = self.app.summaries.sum_up(self.experiment)
         self._standing = _Standing(summary, tuple(self.experiment.list_members()), self.experiment.read_result())
         self._shown_repeat = self._repeat or max((member.repeat for member in self._standing.members), default=1)
         return list(self._runs().values())

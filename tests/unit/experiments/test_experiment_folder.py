@@ -63,7 +63,7 @@ def test_a_control_is_the_first_arm_again() -> None:
 
 @pytest.mark.parametrize("options", [Options(repeats=0), Options(jobs=-1)])
 def test_options_are_numbers_of_runs(options: Options) -> None:
-    with pytest.raises(RecipeError, match="is 1 or more; got"):
+    with pytest.raises(RecipeError, match="is too small; the least is 1"):
         options.check()
 
 

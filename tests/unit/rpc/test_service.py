@@ -111,7 +111,7 @@ def test_errors_are_told_in_words(service: Service) -> None:
     assert full == "the disk is full"
     assert stumbled == "IndexError: list index out of range"
     assert "did you mean 'echo'?" in unknown
-    assert "parameters of its kind, 'echo'" in wrong
+    assert "do not fit a request of the kind 'echo'" in wrong
     assert refused == "data.test the result needs a test split; got 0"
     assert "Traceback" in service._log.read_text("utf-8")
 
