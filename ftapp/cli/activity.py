@@ -1,4 +1,4 @@
-"""What a command is doing, on stderr, while its results are not there yet."""
+"""The progress of a command on stderr, while its results are not there yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _LINE_SECONDS = 10.0
 
 
 class Activity:
-    """Tells how far a command is: by a bar on a terminal, by a line now and then elsewhere. Nothing before `tell`."""
+    """Shows how far a command is: by a bar on a terminal, by a line now and then elsewhere.
+
+    It shows nothing before `tell` is called.
+    """
 
     def __init__(self) -> None:
         console = PlainConsole(sys.stderr)
@@ -51,7 +54,10 @@ class Activity:
 
 
 def check(recipes: Iterable[Recipe]) -> None:
-    """Check recipes as `ftapp.data.preflight.check` does, and tell meanwhile which large files are read.
+    """Check recipes as `ftapp.data.preflight.check` does, and show meanwhile which large files are read.
+
+    Args:
+        recipes: The recipes.
 
     Raises:
         RecipeError: A backend is not installed, or data cannot be used.

@@ -31,7 +31,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def options(
+def open_interface(
     context: typer.Context,
     runs_dir: RunsDirOption = None,
     offline: OfflineOption = False,
@@ -50,7 +50,8 @@ def options(
         for name, given in (("--runs-dir", runs_dir), ("--offline", offline)):
             if given:
                 failure.refuse(
-                    f"{name} before a command is for the interface; got it before '{context.invoked_subcommand}'"
+                    f"{name} stands before '{context.invoked_subcommand}'; there it is for the interface; a command has its "
+                    "options behind its name"
                 )
         return
     if not (sys.stdout.isatty() or "TEXTUAL_DRIVER" in os.environ):  # the latter is how `ftapp serve` opens it
@@ -69,7 +70,7 @@ app.command()(recipes.validate)
 app.command()(plan.plan)
 app.command(name="lr-find")(lr_find.lr_find)
 app.command()(advise.advise)
-app.command()(cache.cache)
+app.command(name="cache")(cache.list_cache)
 app.command(name="runs")(runs.list_runs)
 app.command()(report.report)
 app.command(name="compare")(report.compare_runs)

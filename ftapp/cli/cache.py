@@ -12,7 +12,7 @@ from ftapp.cli.failure import refuse
 from ftapp.cli.options import JsonOption
 
 
-def cache(
+def list_cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all cached features that no run uses.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -32,7 +32,7 @@ def cache(
     if clear:
         kept = [entry for entry in entries if not features.remove(entry)]
         for entry in kept:
-            print(f"not removed, since a run uses it or it is another user's: {entry.label}", file=sys.stderr)
+            print(f"{entry.label} is not removed, since a run uses it or it is another user's", file=sys.stderr)
         entries = kept
     if as_json:
         rows = [{"label": e.label, "folder": str(e.folder), "bytes": e.size, "used": e.used} for e in entries]

@@ -1,4 +1,4 @@
-"""What the shell offers to complete a command line with: recipes and their files, profiles, arms, runs."""
+"""Completions of a command line in the shell: recipes and their files, profiles, arms, runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ftapp.common.errors import RecipeError
 
 
 def complete_recipe(incomplete: str) -> list[str]:
-    """Return names of recipes that come with ftapp, and TOML files with the folders on the way to them."""
+    """List names of recipes that come with ftapp, and TOML files with the folders on the way to them."""
     from ftapp import recipe
 
     start = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
@@ -28,7 +28,7 @@ def _leads_to_recipes(path: Path) -> bool:
 
 
 def complete_profile(incomplete: str) -> list[str]:
-    """Return profiles of the recipes that the command line names; of all that come with ftapp where it names none."""
+    """List profiles of the recipes that the command line names; of all that come with ftapp where it names none."""
     from ftapp import recipe
 
     paths = _find_named() or list(recipe.bundled().values())
@@ -36,7 +36,7 @@ def complete_profile(incomplete: str) -> list[str]:
 
 
 def complete_arm(incomplete: str) -> list[str]:
-    """Return arms of the recipes that the command line names."""
+    """List arms of the recipes that the command line names."""
     from ftapp import recipe
 
     return _filter_names([name for path in _find_named() for name in recipe.load_experiment(path).arms], incomplete)
@@ -62,7 +62,7 @@ def _find_named() -> list[Path]:
 
 
 def complete_run(runs_dir: Path | None, incomplete: str) -> list[str]:
-    """Return names of runs and experiments, the newest first, and `last`."""
+    """List names of runs and experiments, the newest first, and `last`."""
     from ftapp.common import user_folders
     from ftapp.experiments import experiment_folder
     from ftapp.runs import run_folder as folders
@@ -74,7 +74,7 @@ def complete_run(runs_dir: Path | None, incomplete: str) -> list[str]:
 
 
 def complete_deleted(runs_dir: Path | None, incomplete: str) -> list[str]:
-    """Return names of what is in the trash, the last deleted first, and `last`."""
+    """List names of deleted runs, the last deleted first, and `last`."""
     from ftapp.common import user_folders
     from ftapp.experiments import trash
 

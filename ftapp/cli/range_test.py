@@ -56,25 +56,26 @@ def check_arguments(recipe: Recipe, phase: str | None, rates: tuple[float, float
         The index of the phase.
 
     Raises:
-        RecipeError: Some of them cannot be; it holds a problem for each.
+        RecipeError: Some arguments are wrong; the error holds a problem for each.
     """
     names, problems = [each.name for each in recipe.phase], []
     if phase is not None and phase not in names:
         problems.append(Problem("--phase", "", f"there is no phase '{phase}'; {suggest_nearest(phase, names)}"))
     for name, rate in zip(("--from", "--to"), rates, strict=True):
         if not (math.isfinite(rate) and rate > 0):
-            problems.append(Problem(name, "", f"a learning rate is a number above 0; got {rate:g}"))
+            problems.append(Problem(name, "", f"{rate:g} is no learning rate; a learning rate is a number above 0"))
     if not problems and rates[0] >= rates[1]:
         low, high = sorted(rates)
         meant = f"did you mean --from {low:g} --to {high:g}?" if low < high else f"try --to {10 * high:g}"
-        message = f"the test goes from a lower rate to a higher one; got {rates[0]:g} and {rates[1]:g}; {meant}"
+        message = f"{rates[0]:g} is not below {rates[1]:g}; the test goes from a lower rate to a higher one; {meant}"
         problems.append(Problem("--from", "", message))
     if plot is not None and plot.suffix not in FORMATS:
-        message = f"a plot's file ends in .svg or .html; got '{plot}'"
+        message = f"'{plot}' does not end in .svg or .html, as a plot's file does"
         message += f"; did you mean '{plot.with_suffix('.svg')}'?" if plot.name else ""
         problems.append(Problem("--plot", "", message))
     elif plot is not None and not plot.parent.is_dir():
-        problems.append(Problem("--plot", "", f"a plot is written into a folder that is there; got '{plot.parent}'"))
+        message = f"there is no folder '{plot.parent}'; a plot is written into a folder that exists"
+        problems.append(Problem("--plot", "", message))
     if problems:
         raise RecipeError(problems)
     return names.index(phase) if phase is not None else 0

@@ -58,16 +58,17 @@ def compare_runs(
     """Compare runs with the first run: results, differences of the recipes, and conclusions."""
     from ftapp.analysis import compare
     from ftapp.analysis.records import read_arms, read_experiment
+    from ftapp.common.formatting import format_quantity
     from ftapp.report import comparison
 
     if as_json and as_csv:
-        refuse("a comparison is printed as --json or as --csv; got both")
+        refuse("--json and --csv are both given; a comparison is printed as one of them")
     if experiment := _find_experiment(runs, runs_dir):
         arms = read_experiment(experiment)
     else:
         arms = read_arms(_find_runs(runs, runs_dir))
     if len(arms) < 2:
-        refuse(f"a comparison is of two runs or more; got {len(arms)}")
+        refuse(f"{format_quantity(len(arms), 'run')} cannot be compared; a comparison is of two runs or more")
     if as_json:
         print(json.dumps(compare.build_table(arms)))
     elif as_csv:

@@ -69,7 +69,7 @@ def run_experiment(
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"runs are kept in {folder}, which cannot be written: {error}", file=sys.stderr)
+        print(f"the folder of runs, {folder}, cannot be written: {error}", file=sys.stderr)
         return 2
     return code
 

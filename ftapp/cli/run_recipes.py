@@ -83,7 +83,7 @@ def run_all(
                         path, resolved, profile, folder, environment, launcher, interruption, debug=debug
                     )
                 except OSError as error:
-                    print(f"runs are kept in {folder}, which cannot be written: {error.strerror}", file=sys.stderr)
+                    print(f"the folder of runs, {folder}, cannot be written: {error.strerror}", file=sys.stderr)
                     outcome, found = _make_refused(name), None
             codes.append(EXIT_CODES[outcome["status"]])
             if as_json:
@@ -133,6 +133,6 @@ def _run_one(
 
 
 def _make_refused(name: str) -> dict[str, Any]:
-    """The outcome of a recipe that was not run."""
+    """Make the outcome of a recipe that was not run."""
     found = {"recipe": Path(name).stem, "run": None, "status": "refused", "model": None}
     return found | History().summary() | summarize_outcome(History())

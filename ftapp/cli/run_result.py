@@ -24,7 +24,7 @@ def _describe_proof(proof: dict[str, Any]) -> str:
 
 
 def _describe_recall(found: Sequence[Recall]) -> str:
-    """How many test examples of each class were found, the class with the smallest share first."""
+    """Describe how many test examples of each class were found, the class with the smallest share first."""
     ordered = sorted(found, key=lambda each: each.found / max(1, each.examples))
     listed = ", ".join(map(str, ordered[:_CLASSES]))
     return listed + (f" and {len(found) - _CLASSES} classes above" if len(found) > _CLASSES else "")

@@ -34,8 +34,8 @@ def serve(
         token = read_token()
     if host not in LOOPBACK:
         print(
-            f"whoever knows the token and reaches {host}:{port} can start runs and read files here; what goes between "
-            "can be read on the way",
+            f"anyone who knows the token and reaches {host}:{port} can start runs and read files here; the connection "
+            "is not encrypted, so others can read it on the way",
             file=sys.stderr,
         )
     words = make_module_command("ftapp.cli.app")

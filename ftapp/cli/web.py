@@ -1,8 +1,8 @@
 """The terminal interface in a browser: each page that is opened has an interface of its own, in a process of its own.
 
-Whoever reaches an interface can start runs and read files. So the server answers only who knows its token, which stands
-in the address that it prints and is a cookie from the first visit on; only under its own names, which keeps away web
-sites whose name has been made to lead here; only pages that it has served itself; and in no other page's frame.
+A visitor of an interface can start runs and read files. So the server answers only visitors who know its token, which
+stands in the address that it prints and is a cookie from the first visit on; only under its own names, which keeps away
+web sites whose name has been made to lead here; only pages that it has served itself; and in no other page's frame.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class WebServer(Server):
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer only who may be answered. A page that is opened with the token goes on without it in its address."""
+        """Answer only visitors who know the token. A page that is opened with it goes on without it in its address."""
         self._check_page(request)
         given = request.query.get("token")
         if given is None:
@@ -170,7 +170,9 @@ class WebServer(Server):
             name = ""
         if name not in self._names and (self._is_local or not _is_address(name)):
             known = ", ".join(sorted(self._names))
-            raise web.HTTPForbidden(text=f"it was called {name!a}; ftapp answers as {known} here, see --name")
+            raise web.HTTPForbidden(
+                text=f"{name!a} is no name of this server; ftapp answers as {known} here; --name adds a name"
+            )
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
             raise web.HTTPForbidden(text=f"this page is of {origin!a}; ftapp answers pages of its own")
@@ -181,7 +183,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 def _is_address(name: str) -> bool:
-    """Whether a host is an IP address: nobody can make one of these lead elsewhere."""
+    """Tell whether a host is an IP address: nobody can make one of these lead elsewhere."""
     try:
         ipaddress.ip_address(name.partition("%")[0])
     except ValueError:

@@ -38,7 +38,7 @@ class DataRequests:
         self._grids = 0
 
     def preview_data(self, request: Request, recipe: str, examples: int) -> Preview:
-        """Show the splits, the classes and the first training examples."""
+        """Preview the splits, the classes and the first training examples."""
         parsed = recipes.parse(recipe)
         found = self._cache.read(parsed, request)
         from ftapp.data import preview
@@ -51,7 +51,7 @@ class DataRequests:
         """Count the tokens of the first training texts."""
         parsed = recipes.parse(recipe)
         if TASKS[parsed.task].inputs != "texts":
-            raise RunError(f"the task '{parsed.task}' has no tokens; only texts have")
+            raise RunError(f"the task '{parsed.task}' has no tokens; only texts have tokens")
         load_keras(parsed, request)
         found = self._cache.read(parsed, request).train
         preprocessor = self._cache.load_preprocessor(parsed, request)
@@ -70,7 +70,7 @@ class DataRequests:
         """Write a grid of augmented training images."""
         parsed = recipes.parse(recipe)
         if parsed.model.image_size is None:
-            raise RunError(f"augmentation is for images; this recipe's task is '{parsed.task}'")
+            raise RunError(f"the task '{parsed.task}' has no images; this preview is of augmented images")
         load_keras(parsed, request)
         found = cast("Splits", self._cache.read(parsed, request))
         height, width = parsed.model.image_size
@@ -107,11 +107,11 @@ class DataRequests:
         return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
 
     def rewrite(self, request: Request, recipe: str, texts: int) -> tuple[Rewritten, ...]:
-        """Show what augmentation makes of the first training texts."""
+        """Augment the first training texts, and show the changes."""
         parsed = recipes.parse(recipe)
         task = TASKS[parsed.task]
         if task.inputs != "texts" or not task.augmentations or parsed.augment is None:
-            raise RunError("what is rewritten are texts of classifiers with [augment]")
+            raise RunError(f"the task is '{parsed.task}'; only texts of classifiers with [augment] are augmented")
         load_keras(parsed, request)
         found = cast("Splits", self._cache.read(parsed, request))
         preprocessor = self._cache.load_preprocessor(parsed, request)
@@ -132,10 +132,10 @@ class DataRequests:
         return tuple(made)
 
     def survey(self, request: Request, recipe: str) -> Survey:
-        """Look at the data of a classifier through its pretrained model."""
+        """Survey the data of a classifier through its pretrained model."""
         parsed = recipes.parse(recipe)
         if TASKS[parsed.task].labels != "classes":
-            raise RunError(f"the task '{parsed.task}' has no classes; a survey is of classes")
+            raise RunError(f"the task '{parsed.task}' has no classes; a survey needs classes")
         asked = advice.with_all_data(parsed)
 
         def make() -> Survey:
@@ -157,5 +157,5 @@ class DataRequests:
 
 
 def _take_texts(part: Subset, size: int) -> list[str]:
-    """The first texts of a split."""
+    """Take the first texts of a split."""
     return [str(part[index]) for index in range(min(size, len(part)))]

@@ -39,7 +39,17 @@ class ModelRequests:
         return made
 
     def estimate_costs(self, request: Request, recipe: str, phase: int, layers: Sequence[str] | None) -> Costs:
-        """Tell what a phase, by its index, costs. layers: rules in place of those that the recipe gives it."""
+        """Estimate the costs of a phase.
+
+        Args:
+            request: The request.
+            recipe: The recipe as TOML text.
+            phase: The index of the phase.
+            layers: Rules in place of those that the recipe gives the phase; None for those.
+
+        Returns:
+            The costs.
+        """
         parsed = recipes.parse(recipe)
         spec = choose_phase(parsed, phase, layers)
         classes = self._cache.count_classes(parsed, request)
@@ -145,7 +155,9 @@ def choose_phase(recipe: Recipe, index: int, layers: Sequence[str] | None) -> Ph
         RunError: There is no such phase.
     """
     if not 0 <= index < len(recipe.phase):
-        raise RunError(f"a recipe's phases are numbered from 0 to {len(recipe.phase) - 1}; got {index}")
+        raise RunError(
+            f"there is no phase {index}; this recipe's phases are numbered from 0 to {len(recipe.phase) - 1}"
+        )
     phase = recipe.phase[index]
     if layers is None:
         return phase
@@ -165,13 +177,13 @@ def _check(phase: Phase, messages: Sequence[str]) -> None:
 
 
 def _make_timing_key(phase: Phase, plan: LayerPlan, precision: str, *, cached: bool) -> Hashable:
-    """What the time of a step follows from, beside the model and its data."""
+    """Make a key of all that decides the time of a step, beside the model and its data."""
     trains = tuple(decision.trainable for decision in plan.decisions)
     return trains, phase.batch_size, phase.optimizer, precision, cached
 
 
 def _derive_seconds(held: HeldModel, flops: int) -> float | None:
-    """Seconds of so many FLOPs, on the line through the cheapest and the dearest that were timed.
+    """Derive the seconds of so many FLOPs, on the line through the cheapest and the dearest step that were timed.
 
     The line's slope is the machine's speed, and where it begins is what a step costs beside its operations.
     """
@@ -186,7 +198,7 @@ def _derive_seconds(held: HeldModel, flops: int) -> float | None:
 
 
 def _describe_structure(held: HeldModel, classes: int | None) -> Structure:
-    """The model's layers as the interface draws them."""
+    """Describe the model's layers as the interface draws them."""
     from ftapp.models import flops
     from ftapp.models.keras_internals import own_weights
     from ftapp.models.layers import own_variables, size_of

@@ -1,6 +1,6 @@
 """The plan of a recipe: its model and data are loaded, and a few steps of each phase timed.
 
-What the probe trains and computes is not kept.
+The trained weights and computed features are not kept.
 """
 
 from __future__ import annotations
@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 
 
 def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
-    """What the run is going to do and cost: `precision`, `reason`, numbers of examples, and a table for each phase.
+    """Plan what a run is going to do and cost.
 
-    `classes`, `counts` and `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
-    `ftapp.recipe.cautions`.
+    Args:
+        recipe: The recipe.
+        progress: Called with what is being done and how far it is.
 
-    Raises RecipeError when the recipe does not fit its model or data, RunError when these could not be loaded.
+    Returns:
+        `precision`, `reason`, numbers of `examples`, and a table for each of `phases`. `classes`, `counts` and
+        `data_notes` are as in `ftapp.data.dataset.EncodedSplits`; `warnings` are the cautions of
+        `ftapp.recipe.cautions`.
+
+    Raises:
+        RecipeError: The recipe does not fit its model or data.
+        RunError: The model or the data could not be loaded.
     """
     from ftapp import data
 
@@ -82,7 +90,7 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
 
 
 def _probe(session: PhaseSession) -> dict[str, float]:
-    """Seconds of the phase by timing a few calls: for features still to be computed, for steps, for evaluations."""
+    """Time a few calls of a phase, and derive the seconds of its features, its steps and its evaluations."""
     from ftapp.data.dataset import BatchKey
     from ftapp.data.order import order_epoch
     from ftapp.training.feature_choice import count_views

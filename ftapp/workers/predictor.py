@@ -1,4 +1,4 @@
-"""The process behind Try it: answers with a finished run's model, and with the model before training beside it.
+"""The process behind Try it, which answers with a finished run's model, and with the model before training beside it.
 
 It answers the requests of `ftapp.rpc.predictor_client`, each with the run's folder, and keeps the models of the last
 run.
@@ -62,7 +62,8 @@ class Predictor:
         wants_image = TASKS[trained.task].inputs == "images"
         given = image if wants_image else text
         if given is None:
-            raise RunError(f"this run's model classifies {'image files' if wants_image else 'texts'}")
+            kind = "image file" if wants_image else "text"
+            raise RunError(f"no {kind} is given; this run's model classifies {kind}s")
         example: Any = _read_pixels(given) if wants_image else given
         tokens, length = None, None
         if not wants_image:
@@ -70,7 +71,7 @@ class Predictor:
             from ftapp.data.texts import prepare
 
             if not prepare(given).strip():
-                raise RunError("a text to classify has words; got an empty one")
+                raise RunError("the text is empty; a text to classify has words")
             length = trained.preprocessor.sequence_length
             tokens = count_tokens([given], trained.preprocessor)[0]
         with self._lock:
@@ -84,7 +85,7 @@ class Predictor:
         )
 
     def classify_held_out(self, request: Request, run: str, count: int) -> tuple[HeldOut, ...]:
-        """The first `count` examples of the run's test split, mistakes first, of these the most confident first."""
+        """Classify the first examples of the run's test split, and sort them: mistakes, above all confident ones, first."""
         trained = self._load(request, run)
         recipe = recipes.load(Run(Path(run)).recipe_file)
         from ftapp import data
@@ -115,7 +116,7 @@ class Predictor:
         return tuple(sorted(found, key=lambda each: (each.is_right, -each.prediction.best[1])))
 
     def _find_image_file(self, test: Subset, position: int) -> str:
-        """The file of an image: its own where it comes from one, else one of this process's."""
+        """Find the file of an image: its own where it comes from one, else a file of this process."""
         from PIL import Image
 
         index = int(test.indices[position])
@@ -130,22 +131,22 @@ class Predictor:
         return str(file)
 
     def close(self) -> None:
-        """Remove what has been written."""
+        """Remove the files that have been written."""
         if self._folder:
             self._folder.cleanup()
 
     def generate_trained(self, request: Request, run: str, **parameters: Any) -> Generated:
-        """Continue a prompt with the trained model, and say its pieces as they are written."""
+        """Continue a prompt with the trained model, and send the pieces as they are written."""
         trained = self._load(request, run)
         if trained.causal_lm is None:
-            raise RunError(f"only a causal language model writes text; this run's task is '{trained.task}'")
+            raise RunError(f"this run's task is '{trained.task}'; only a causal language model writes text")
         return self._generate(request, trained.causal_lm, **parameters)
 
     def generate_base(self, request: Request, run: str, **parameters: Any) -> Generated:
         """Continue a prompt with the model before training, likewise."""
         recipe = recipes.load(Run(Path(run)).recipe_file)
         if not TASKS[recipe.task].writes:
-            raise RunError(f"only a causal language model writes text; this run's task is '{recipe.task}'")
+            raise RunError(f"this run's task is '{recipe.task}'; only a causal language model writes text")
         _begin(request)
         from ftapp.models import build, generation
 
@@ -177,7 +178,7 @@ class Predictor:
     def _load(self, request: Request, run: str) -> TrainedModel:
         folder = Run(Path(run)).model_folder
         if not (folder / "ftapp.json").is_file():
-            raise RunError(f"a model is tried once its run has saved it; there is none in {folder}")
+            raise RunError(f"there is no model in {folder}; a model can be tried once its run has saved it")
         _begin(request)
         from ftapp.models import backend, generation, saved_model
 
@@ -201,7 +202,7 @@ def _begin(request: Request) -> None:
 
 
 def _read_pixels(file: str) -> Any:
-    """The RGB image in a file, uint8 [height, width, 3]."""
+    """Read the RGB image in a file, uint8 (height, width, 3)."""
     from ftapp.data import images
 
     try:

@@ -1,4 +1,4 @@
-"""What the inspector has read and built for the last recipe, so that toggling layers costs milliseconds."""
+"""The data and the model of the inspector's last recipe, so that toggling layers costs milliseconds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class HeldModel:
         self.timed: dict[Hashable, Timing] = {}
 
     def list_calls_below(self, boundary: Boundary) -> list[Call] | None:
-        """What the frozen half does: the whole model's calls for the nodes that make the features."""
+        """List the calls of the frozen half: those of the whole model for the nodes that make the features."""
         from ftapp.freezing import cut
         from ftapp.models import flops
         from ftapp.models.keras_internals import graph_nodes
@@ -59,14 +59,14 @@ class RecipeCache:
         self._model: service.Last[HeldModel] = service.Last()
 
     def read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:
-        """The recipe's data, split."""
+        """Read and split the recipe's data."""
         from ftapp import data
 
         request.report_progress("reading the data")
         return self._data.get(make_data_key(recipe), lambda: data.read(recipe, request.report_progress))
 
     def count_classes(self, recipe: Recipe, request: Request) -> int | None:
-        """How many classes the head tells apart; None for language models, and where it would take a hub to know."""
+        """Count the classes that the head tells apart; None for language models, and where only a hub knows them."""
         if TASKS[recipe.task].labels != "classes":
             return None
         if recipe.data.classes:
@@ -104,7 +104,7 @@ class RecipeCache:
         return self._model.get(key, make)
 
     def encode(self, recipe: Recipe, request: Request, preprocessor: Any) -> EncodedSplits:
-        """The data as the model takes it, of labelled texts only the first ones of each split: they take 10 ms each."""
+        """Encode the data; of labelled texts only the first ones of each split, since they take 10 ms each."""
         from ftapp.data.dataset import EncodedSplits
         from ftapp.data.encoded import LabelledTexts, encode_splits
 
@@ -151,7 +151,15 @@ def _take_first(part: Subset, size: int) -> Subset:
 
 
 def load_keras(recipe: Recipe, request: Request) -> str:
-    """Load Keras if need be, and set the precision, which each thread has for itself. Returns it."""
+    """Load Keras if need be, and set the precision, which each thread has for itself.
+
+    Args:
+        recipe: The recipe.
+        request: The request, which reports the progress.
+
+    Returns:
+        The precision.
+    """
     from ftapp.models import backend
 
     if "keras_hub" not in sys.modules:
@@ -162,5 +170,5 @@ def load_keras(recipe: Recipe, request: Request) -> str:
 
 
 def make_data_key(recipe: Recipe) -> str:
-    """Return what tells one state of a recipe's data, as they are split, from another."""
+    """Make a key of the state of a recipe's data, as they are split."""
     return repr((structure_cache.identify_data(recipe), recipe.seed))

@@ -64,12 +64,22 @@ def shown(told: dict[str, Any], width: int | None, columns: int = 100) -> str:
     ("phase", "rates", "plot", "messages"),
     [
         ("hed", (1e-6, 1.0), None, ["--phase: there is no phase 'hed'; did you mean 'head'?"]),
-        (None, (1.0, 0.1), None, ["got 1 and 0.1; did you mean --from 0.1 --to 1?"]),
-        (None, (0.1, 0.1), None, ["got 0.1 and 0.1; try --to 1"]),
-        (None, (0.0, math.inf), None, ["--from: a learning rate is a number above 0; got 0", "--to: a learning rate"]),
-        (None, (math.nan, 1.0), None, ["got nan"]),
+        (
+            None,
+            (1.0, 0.1),
+            None,
+            ["1 is not below 0.1; the test goes from a lower rate to a higher one; did you mean --from 0.1 --to 1?"],
+        ),
+        (None, (0.1, 0.1), None, ["0.1 is not below 0.1; the test goes from a lower rate to a higher one; try --to 1"]),
+        (
+            None,
+            (0.0, math.inf),
+            None,
+            ["--from: 0 is no learning rate; a learning rate is a number above 0", "--to: inf"],
+        ),
+        (None, (math.nan, 1.0), None, ["nan is no learning rate"]),
         ("hed", (2.0, -1.0), "curve.png", ["--phase", "--to", "did you mean 'curve.svg'?"]),
-        (None, (0.1, 1.0), "no-such-folder/curve.svg", ["a folder that is there; got 'no-such-folder'"]),
+        (None, (0.1, 1.0), "no-such-folder/curve.svg", ["there is no folder 'no-such-folder'; a plot"]),
     ],
 )
 def test_what_cannot_be_is_refused(
