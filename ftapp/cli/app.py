@@ -50,8 +50,8 @@ def open_interface(
         for name, given in (("--runs-dir", runs_dir), ("--offline", offline)):
             if given:
                 failure.refuse(
-                    f"{name} stands before '{context.invoked_subcommand}'; there it is for the interface; a command has its "
-                    "options behind its name"
+                    f"{name} stands before '{context.invoked_subcommand}'; there it is for the interface; a command "
+                    "has its options behind its name"
                 )
         return
     if not (sys.stdout.isatty() or "TEXTUAL_DRIVER" in os.environ):  # the latter is how `ftapp serve` opens it

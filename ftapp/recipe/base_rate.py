@@ -9,7 +9,15 @@ from ftapp.recipe.schema import Phase
 
 
 def replace_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
-    """Return the learning rate of a phase with another base rate; ratios in a table stay."""
+    """Replace the base rate in the learning rate of a phase; ratios in a table stay.
+
+    Args:
+        phase: The phase.
+        rate: The new base rate.
+
+    Returns:
+        The learning rate, a number or a table as before.
+    """
     if not isinstance(phase.learning_rate, dict):
         return float(f"{rate:g}")
     factor = rate / phase.base_rate
@@ -17,7 +25,16 @@ def replace_base_rate(phase: Phase, rate: float) -> float | dict[str, float]:
 
 
 def override(phase: Phase, rate: float, arm: str | None = None) -> str:
-    """Write the `--set` that changes a phase's base rate, in all arms or one."""
+    """Write the `--set` that changes a phase's base rate.
+
+    Args:
+        phase: The phase.
+        rate: The new base rate.
+        arm: The arm that changes; None for all arms.
+
+    Returns:
+        The text `key=value`.
+    """
     rates = replace_base_rate(phase, rate)
     value = f"{rates:g}" if isinstance(rates, float) else ""
     if isinstance(rates, dict):

@@ -28,9 +28,16 @@ _ARM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .+_-]{0,39}")
 
 
 def find(name: str) -> Path:
-    """The file of a recipe: a path to a TOML file, or the name of a recipe that comes with ftapp.
+    """Find the file of a recipe.
 
-    Raises RecipeError when there is none, naming the nearest.
+    Args:
+        name: A path to a TOML file, or the name of a recipe that comes with ftapp.
+
+    Returns:
+        The file.
+
+    Raises:
+        RecipeError: There is no such recipe; the error names the nearest.
     """
     if name in bundled():
         return bundled()[name]
@@ -63,13 +70,20 @@ def find(name: str) -> Path:
 def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
     """Copy a recipe with its comments.
 
+    Args:
+        path: The recipe's file.
+        file: The new file.
+        replace: Whether an existing file is replaced.
+
     Raises:
         RecipeError: The new file exists and `replace` is not set, cannot be written, or has no name for a recipe.
     """
     message = find_name_problem(file)
     if file.is_file() and message is not None and file.suffix == ".toml":
         message = (
-            None if replace else f"{message}; --force replaces it, or choose another name, such as '{_find_free(file)}'"
+            None
+            if replace
+            else f"{message}; --force replaces the file, or choose another name, such as '{_find_free(file)}'"
         )
     if message is None:
         try:
@@ -83,16 +97,23 @@ def copy_to(path: Path, file: Path, *, replace: bool = False) -> None:
 
 
 def _find_free(file: Path) -> Path:
-    """Return the path of a new file, by a number behind the name."""
+    """Find the path of a new file, by a number behind the name."""
     return next(path for n in range(2, 10**6) if not (path := file.with_stem(f"{file.stem}-{n}")).exists())
 
 
 def find_name_problem(file: Path) -> str | None:
-    """Return why a path cannot be that of a new recipe; None when it can."""
+    """Find out why a path cannot be that of a new recipe.
+
+    Args:
+        file: The path.
+
+    Returns:
+        The reason, with the rule; None when a recipe can be written there.
+    """
     if file.suffix != ".toml":
         hint = f"; did you mean '{file.with_suffix('.toml')}'?" if file.name else ""
         return f"'{file}' does not end in .toml, as a recipe's file does{hint}"
-    return f"'{file}' exists, and copy writes a new file" if file.exists() else None
+    return f"'{file}' exists; copy writes a new file" if file.exists() else None
 
 
 @dataclass(frozen=True)
@@ -120,7 +141,15 @@ class RecipeWithArms:
 
 
 def load(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, apply a profile and `key=value` overrides, and check everything, its arms included.
+    """Read a recipe file, apply a profile and overrides, and check everything, its arms included.
+
+    Args:
+        path: The recipe's file.
+        profile: The name of a profile; None for none.
+        overrides: Texts `key=value`.
+
+    Returns:
+        The resolved recipe without its arms.
 
     Raises:
         RecipeError: The recipe has problems; the error has all of them.
@@ -139,6 +168,9 @@ def read_tables(
         overrides: Texts `key=value`.
         arm: The name of an arm; None for the recipe without its arms.
 
+    Returns:
+        The tables.
+
     Raises:
         RecipeError: The file is not TOML.
     """
@@ -150,7 +182,19 @@ def read_tables(
 
 
 def list_arms(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> list[str]:
-    """Return the names of a recipe's arms, as far as they have any; raises as `read_tables` does."""
+    """List the names of a recipe's arms, as far as they have names.
+
+    Args:
+        path: The recipe's file.
+        profile: The name of a profile; None for none.
+        overrides: Texts `key=value`.
+
+    Returns:
+        The names in order.
+
+    Raises:
+        RecipeError: The file is not TOML.
+    """
     problems: list[Problem] = []
     return list(_collect_arms(_build_stages(path, profile, overrides, problems), problems))
 
@@ -159,6 +203,14 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
     """Read a recipe with its arms; an arm overrides the recipe and its profile.
 
     Overrides apply in their order to the recipe and every arm or, where they begin with `arm.NAME.`, to one arm.
+
+    Args:
+        path: The recipe's file.
+        profile: The name of a profile; None for none.
+        overrides: Texts `key=value`.
+
+    Returns:
+        The recipe with its arms.
 
     Raises:
         RecipeError: The recipe or an arm has problems; the error has all of them.
@@ -187,7 +239,7 @@ def load_experiment(path: Path, profile: str | None = None, overrides: Sequence[
 def _build_stages(
     path: Path, profile: str | None, overrides: Sequence[str], problems: list[Problem]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The raw tables after each change to them, with the place of the change. Adds what cannot be to `problems`."""
+    """Build the raw tables after each change, with the place of the change. Wrong changes are added to `problems`."""
     raw = read(path)
     named = raw.pop("profile", {})
     if profile is not None and profile not in named:
@@ -221,19 +273,19 @@ def _build_stages(
 
 
 def _get_data(tables: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the tables of a recipe, or of a change, say of the data."""
+    """Get the table [data] of a recipe or of a change; empty where there is none."""
     data = tables.get("data")
     return data if isinstance(data, Mapping) else {}
 
 
 def _get_scheme(data: Mapping[str, Any]) -> str | None:
-    """The kind of source in a table of data, such as "csv"; None where it has no source."""
+    """Get the kind of source in a table of data, such as "csv"; None where it has no source."""
     source = data.get("source")
     return source.partition(":")[0] if isinstance(source, str) else None
 
 
 def _anchor(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables of a recipe's file with relative paths as those from its folder, in its arms as well."""
+    """Make relative paths in the tables of a recipe's file paths from its folder, in its arms as well."""
     found = dict(tables)
     for name, key, anchor in (("data", "source", sources.anchor), ("model", "preset", presets.anchor)):
         table = found.get(name)
@@ -245,7 +297,7 @@ def _anchor(tables: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _apply_over_arms(tables: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables once arms no longer override what a change of the whole recipe says."""
+    """Remove overrides of arms that contradict a change of the whole recipe."""
     arms = tables.get("arm")
     if not isinstance(arms, list):
         return dict(tables)
@@ -258,7 +310,7 @@ def _add_stages(
     changes: Sequence[tuple[str, Mapping[str, Any]]],
     problems: list[Problem],
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The stages and, for each change, one more with it laid over the last. Adds what cannot be to `problems`."""
+    """Add a stage for each change, laid over the last stage. Wrong changes are added to `problems`."""
     result = list(stages)
     for place, change in changes:
         try:
@@ -269,7 +321,7 @@ def _add_stages(
 
 
 def _collect_arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[Problem]) -> dict[str, dict[str, Any]]:
-    """What each arm overrides, by its name. Adds what is wrong with the list of arms to `problems`."""
+    """Collect the overrides of each arm by its name. Wrong arms are added to `problems`."""
     place, tables = stages[0][0], stages[-1][1].get("arm", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         problems.append(Problem(place, "arm", f"{quote(tables)} is not a list of arms; an arm is a table [[arm]]"))
@@ -280,8 +332,8 @@ def _collect_arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[P
     for number, table in enumerate(tables):
         name = table.get("name")
         if not isinstance(name, str) or not _ARM_NAME.fullmatch(name):
-            arrived = "an arm without a name" if name is None else quote(name)
-            message = f"{arrived}: an arm has a name of letters, digits, spaces and .+_- such as 'A full'"
+            wrong = "this arm has no name" if name is None else f"{quote(name)} is no name of an arm"
+            message = f"{wrong}; an arm has a name of letters, digits, spaces and .+_- such as 'A full'"
             problems.append(Problem(place, f"arm.{number}.name", message))
         elif name in arms:
             problems.append(Problem(place, f"arm.{name}", "two arms have this name; arms have different names"))
@@ -292,6 +344,12 @@ def _collect_arms(stages: Sequence[tuple[str, dict[str, Any]]], problems: list[P
 
 def parse(text: str) -> Recipe:
     """Parse a resolved recipe, without profiles, from TOML text.
+
+    Args:
+        text: The TOML text.
+
+    Returns:
+        The recipe.
 
     Raises:
         RecipeError: The recipe has problems; the error has all of them.
@@ -309,7 +367,13 @@ def parse(text: str) -> Recipe:
 
 
 def list_profiles(path: Path) -> list[str]:
-    """Return the names of the profiles in a recipe file.
+    """List the names of the profiles in a recipe file.
+
+    Args:
+        path: The recipe's file.
+
+    Returns:
+        The names in order.
 
     Raises:
         RecipeError: The file is not TOML.
@@ -318,7 +382,14 @@ def list_profiles(path: Path) -> list[str]:
 
 
 def list_hubless_profiles(path: Path) -> list[str]:
-    """Return the profiles of a recipe file whose preset and data come from no hub."""
+    """List the profiles of a recipe file whose preset and data come from no hub.
+
+    Args:
+        path: The recipe's file.
+
+    Returns:
+        The names in order.
+    """
 
     def is_hubless(name: str) -> bool:
         try:
@@ -332,6 +403,12 @@ def list_hubless_profiles(path: Path) -> list[str]:
 
 def read(path: Path) -> dict[str, Any]:
     """Read the raw tables of a recipe file.
+
+    Args:
+        path: The recipe's file.
+
+    Returns:
+        The tables, profiles and arms included.
 
     Raises:
         RecipeError: The file is not TOML in UTF-8.
@@ -356,7 +433,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _check_depth(raw: dict[str, Any], place: str) -> None:
-    """Raise RecipeError for tables in tables in tables so deep that what walks through them could not."""
+    """Raise RecipeError for tables that are nested too deeply to walk through."""
     level: list[Any] = [raw]
     for _ in range(_DEEPEST):
         level = [
@@ -367,7 +444,7 @@ def _check_depth(raw: dict[str, Any], place: str) -> None:
         ]
         if not level:
             return
-    raise RecipeError([Problem(place, "", f"its tables are nested too deeply; a recipe has at most {_DEEPEST} levels")])
+    raise RecipeError([Problem(place, "", f"the tables are nested too deeply; a recipe has at most {_DEEPEST} levels")])
 
 
 def _make_toml_problem(place: str, error: Exception) -> Problem:

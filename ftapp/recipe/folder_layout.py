@@ -72,11 +72,19 @@ def find_role(name: str, *, strict: bool = False) -> Role | Literal["unlabelled"
 
 
 def find(root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | None = None) -> Layout:
-    """How a folder is divided.
+    """Find out how a folder is divided.
 
-    chosen: `data.splits`, the folders of each split, or "none" where the folders in `root` are the classes. Raises
-    LayoutError for what can be read in two ways and for a choice that the folder does not have; OSError when a
-    folder cannot be read.
+    Args:
+        root: The folder.
+        chosen: `data.splits`: the folders of each split, or "none" where the folders in `root` are the classes; None
+            where structure and names decide.
+
+    Returns:
+        The splits and classes.
+
+    Raises:
+        LayoutError: The folder can be read in two ways, or it lacks a chosen folder.
+        OSError: A folder cannot be read.
     """
     if chosen == "none":
         return Layout(root, {root: "train"}, ())
@@ -117,7 +125,9 @@ def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
                     f"data.splits names '{name}' as {split}, which is no folder; {suggest_nearest(name, names)}"
                 )
             if (unwrapped := _unwrap(folder)) in parts:
-                raise LayoutError(f"data.splits names '{name}' twice, as {parts[unwrapped]} and as {split}")
+                raise LayoutError(
+                    f"data.splits names '{name}' twice, as {parts[unwrapped]} and as {split}; a folder has one split"
+                )
             parts[unwrapped] = split
     named = {Path(os.path.normpath(name)).parts[0] for given in chosen.values() for name in given}
     rest = [name for name in names if name not in named]
@@ -129,7 +139,7 @@ def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
 def _divide(
     root: Path, holder: Path, inner: Sequence[Path], classes: Mapping[Path, set[str]], notes: Sequence[str]
 ) -> Layout:
-    """The layout of folders that are all splits by name, of which at least one trains."""
+    """Divide folders that are all splits by name; at least one of them trains."""
     known = set().union(*(classes[folder] for folder in inner if find_role(folder.name) == "train"))
     parts: dict[Path, Role] = {}
     unlabelled = []
@@ -149,7 +159,7 @@ def _divide(
 
 
 def _looks_divided(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> bool:
-    """Whether folders beside each other hold the same sub-folders, or one that trains by its name holds several."""
+    """Tell whether folders beside each other hold the same sub-folders, or a training one holds several."""
     for one, other in itertools.combinations(inner, 2):
         named = find_role(one.name) is not None and find_role(other.name) is not None
         if len(_find_common(classes[one], classes[other])) >= (1 if named else 2):
@@ -196,7 +206,7 @@ def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> No
 
 
 def _describe(root: Path, parts: Mapping[Path, Role]) -> str:
-    """What each part is for, such as "splits by folder: train from Train, test drawn from it"."""
+    """Describe the parts, such as "splits by folder: train from Train, test drawn from it"."""
     sources = []
     for split in ("train", "validation", "test"):
         folders = [os.path.relpath(folder, root) for folder, each in parts.items() if each == split]
@@ -205,7 +215,7 @@ def _describe(root: Path, parts: Mapping[Path, Role]) -> str:
 
 
 def _unwrap(folder: Path) -> Path:
-    """The folder, or the one inside where it holds nothing but one other folder, which holds folders."""
+    """Return the folder, or the one inside where it holds nothing but one other folder, which holds folders."""
     for _ in range(_DEEPEST):
         if any(_is_data(path) for path in folder.iterdir()):
             return folder
@@ -218,7 +228,7 @@ def _unwrap(folder: Path) -> Path:
 
 
 def _find_hollow(root: Path, holder: Path) -> list[Path]:
-    """The folders beside the wrappers between two folders, which hold no images."""
+    """Find the folders beside the wrappers between two folders, which hold no images."""
     chain = [holder, *holder.parents]
     wrappers = chain[: chain.index(root)]
     return [each for wrapper in wrappers for each in local_files.list_folders(wrapper.parent) if each != wrapper]
@@ -233,7 +243,7 @@ def _find_common(one: Iterable[str], other: Iterable[str]) -> set[str]:
 
 
 def _is_data(path: Path) -> bool:
-    """Whether it is a file that may be an image."""
+    """Tell whether a path is a file that may be an image."""
     return not local_files.is_debris(path.name) and not local_files.is_note(path) and path.is_file()
 
 

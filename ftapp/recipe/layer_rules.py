@@ -54,13 +54,18 @@ class WeightedLayer:
 
 @dataclass(frozen=True)
 class Term:
-    """One condition on a layer."""
+    """One condition on a layer.
+
+    Attributes:
+        text: A group, a range of blocks, a name or a glob.
+        negated: Whether the condition holds for all other layers.
+    """
 
     text: str
     negated: bool
 
     def matches(self, layer: WeightedLayer) -> bool:
-        """Whether the condition holds for a layer."""
+        """Tell whether the condition holds for a layer."""
         return self._holds(layer) is not self.negated
 
     def _holds(self, layer: WeightedLayer) -> bool:
@@ -111,7 +116,7 @@ class Selections(str):
         return text
 
     def matches(self, layer: WeightedLayer) -> bool:
-        """Whether one of the selections matches a layer."""
+        """Tell whether one of the selections matches a layer."""
         return any(all(term.matches(layer) for term in selection) for selection in self.selections)
 
 
@@ -177,7 +182,15 @@ def decide(rules: Sequence[Rule], layers: Sequence[WeightedLayer]) -> tuple[list
 
 
 def find_unmatched(rules: Sequence[Selections], layers: Sequence[WeightedLayer]) -> list[str]:
-    """Return a message for each selection that matches no layer, with the nearest names."""
+    """Find the selections that match no layer.
+
+    Args:
+        rules: The rules of a phase, or the keys of a table of learning rates.
+        layers: The weighted layers of a model.
+
+    Returns:
+        A message for each such selection, with the nearest names.
+    """
     groups = [group for group in GROUPS if group == "all" or any(group in layer.groups for layer in layers)]
     names = dict.fromkeys([*groups, *(part for layer in layers for part in layer.path.split("/"))])
     messages = []
@@ -192,5 +205,5 @@ def find_unmatched(rules: Sequence[Selections], layers: Sequence[WeightedLayer])
 
 
 def say_nothing_trains(rules: Sequence[str]) -> str:
-    """Return the message about a phase whose rules freeze everything."""
+    """Write the message about a phase whose rules freeze everything."""
     return f"{list(rules)} freeze all layers; a phase trains at least one layer; add for example 'train head'"

@@ -19,10 +19,10 @@ class Metric:
     """One metric.
 
     Attributes:
-        name: its key in events and in JSON, such as "mean_absolute_error".
-        label: its name in words.
-        is_lower_better: whether a smaller value is the better one.
-        is_proportion: whether it is the share of examples that have a property, 0..1. It is written in per cent, and
+        name: Its key in events and in JSON, such as "mean_absolute_error".
+        label: Its name in words.
+        is_lower_better: Whether a smaller value is the better one.
+        is_proportion: Whether it is the share of examples that have a property, 0..1. It is written in per cent, and
             its standard error is that of a binomial proportion.
     """
 
@@ -37,23 +37,23 @@ class Metric:
         return self.label[:1].upper() + self.label[1:]
 
     def format_cell(self, value: float) -> str:
-        """A value for a cell of a table, in at most seven characters."""
+        """Format a value for a cell of a table, in at most seven characters."""
         return f"{value:.1%}" if self.is_proportion else formatting.format_number(value)
 
     def format_text(self, value: float) -> str:
-        """A value in a sentence or a report, with the digits that tell results apart."""
+        """Format a value in a sentence or a report, with the digits that tell results apart."""
         return f"{value:.2%}" if self.is_proportion else self.format_plain(value)
 
     def format_plain(self, value: float) -> str:
-        """A value as a bare number, as logs have it: 0.9312, and 1.2e-05 where four decimals would not show it."""
+        """Format a value as a bare number for logs: 0.9312, and 1.2e-05 where four decimals would not show it."""
         return f"{value:.4g}" if value and not 1e-3 <= abs(value) < 1e7 else f"{value:.4f}"
 
     def choose_best(self, values: Iterable[float]) -> float:
-        """The best of some values."""
+        """Choose the best of some values."""
         return min(values) if self.is_lower_better else max(values)
 
     def is_better(self, value: float, other: float) -> bool:
-        """Whether a value is better than another one."""
+        """Tell whether a value is better than another one."""
         return value < other if self.is_lower_better else value > other
 
 
@@ -65,10 +65,13 @@ KNOWN = {each.name: each for each in (LOSS, ACCURACY)}
 
 
 def get_metric(name: str) -> Metric:
-    """The metric of a name.
+    """Get the metric of a name.
 
     Args:
-        name: as events have it. Of an unknown one, lower is better if its last word is loss, error or perplexity.
+        name: The name in events. Of an unknown metric, lower is better if its last word is loss, error or perplexity.
+
+    Returns:
+        The metric.
     """
     if name in KNOWN:
         return KNOWN[name]
@@ -77,6 +80,13 @@ def get_metric(name: str) -> Metric:
 
 
 def sort_names(names: Iterable[str]) -> list[str]:
-    """Names of metrics without repetition: those of the table first, in its order, then the others as they came."""
+    """Sort names of metrics, without repetition.
+
+    Args:
+        names: The names.
+
+    Returns:
+        The names of the table first, in its order, then the others as they came.
+    """
     found = dict.fromkeys(names)
     return [*(name for name in KNOWN if name in found), *(name for name in found if name not in KNOWN)]

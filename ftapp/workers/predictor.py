@@ -85,7 +85,7 @@ class Predictor:
         )
 
     def classify_held_out(self, request: Request, run: str, count: int) -> tuple[HeldOut, ...]:
-        """Classify the first examples of the run's test split, and sort them: mistakes, above all confident ones, first."""
+        """Classify the first examples of the run's test split; confident mistakes come first."""
         trained = self._load(request, run)
         recipe = recipes.load(Run(Path(run)).recipe_file)
         from ftapp import data

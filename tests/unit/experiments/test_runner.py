@@ -104,8 +104,8 @@ def test_all_that_is_wrong_with_all_arms_is_told_at_once(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('name = "A full"', "", "arm.0.name: an arm without a name: an arm has a name of"),
-        ('name = "A full"', 'name = "a/b"', "'a/b': an arm has a name of letters, digits"),
+        ('name = "A full"', "", "arm.0.name: this arm has no name; an arm has a name of"),
+        ('name = "A full"', 'name = "a/b"', "'a/b' is no name of an arm; an arm has a name of letters, digits"),
         (
             'name = "A full"',
             'name = "B targeted"',

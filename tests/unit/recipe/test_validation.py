@@ -336,4 +336,4 @@ def test_every_number_of_a_recipe_has_bounds() -> None:
 def test_tables_in_tables_without_end_are_refused(file: Path) -> None:
     for text in ("[a" + ".a" * 3000 + "]\n", "[title" + ".a" * 3000 + "]\n", "x = " + "[" * 200 + "]" * 200 + "\n"):
         file.write_text(text, encoding="utf-8")
-        assert "its tables are nested too deeply; a recipe has at most 32 levels" in problems(file)[0]
+        assert "the tables are nested too deeply; a recipe has at most 32 levels" in problems(file)[0]
