@@ -31,9 +31,12 @@ Several = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_defaults=True, gc=False):
-    """time: seconds since the Unix epoch, at which it happened.
+    """An event of a run.
 
     gc=False: events hold no cycles, and Python's collector would walk a million of them again and again.
+
+    Attributes:
+        time: Seconds since the Unix epoch, at which it happened.
     """
 
     time: Time
@@ -42,7 +45,14 @@ class Event(msgspec.Struct, frozen=True, tag_field="event", kw_only=True, omit_d
 class RunStarted(Event, frozen=True, kw_only=True, tag="run-started"):
     """The run began.
 
-    device: in words; precision: the one in force; reason: what chose it.
+    Attributes:
+        recipe: The recipe's name.
+        profile: The profile that was applied; None for none.
+        seed: The run's seed.
+        backend: The library that Keras computes with.
+        device: The device, in words.
+        precision: The precision in force.
+        reason: The reason for this precision, in words.
     """
 
     recipe: str
@@ -55,7 +65,13 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run-started"):
 
 
 class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
-    """Work before and after training: a download, reading the data, saving. `total` is None when unknown."""
+    """Work before and after training: a download, reading the data, saving.
+
+    Attributes:
+        activity: The work, in words.
+        done: How much of it is done.
+        total: How much there is to do; None when unknown.
+    """
 
     activity: str
     done: Count = 0
@@ -63,10 +79,16 @@ class Progressed(Event, frozen=True, kw_only=True, tag="progressed"):
 
 
 class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
-    """Numbers of examples (for language models: of sequences) in each split, and of duplicates that were dropped.
+    """The data were read and split. Sizes are in examples, for language models in sequences.
 
-    counts: examples of each class in the order of `classes`, by the name of the split; empty for language models;
-    notes: what was decided when the source was read, such as which folders are splits, in sentences.
+    Attributes:
+        train: The size of the training split.
+        validation: The size of the validation split.
+        test: The size of the test split.
+        classes: The names of the classes; empty for language models.
+        duplicates: How many duplicates were dropped.
+        counts: Examples of each class in the order of `classes`, by the name of the split; empty for language models.
+        notes: Decisions that were made when the source was read, such as which folders are splits, in sentences.
     """
 
     train: Count
@@ -81,8 +103,12 @@ class DataLoaded(Event, frozen=True, kw_only=True, tag="data-loaded"):
 class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
     """The model was built, with its first weights.
 
-    parameters: of the model as trained; layers: how many hold weights; digest: a hash of all first weights; pretrained:
-    a hash of those that no new head holds; vocabulary: tokens that a language model chooses among, 0 for classifiers.
+    Attributes:
+        parameters: The number of parameters of the model as trained.
+        layers: How many layers hold weights.
+        digest: A hash of all first weights.
+        pretrained: A hash of the first weights that no new head holds.
+        vocabulary: How many tokens a language model chooses among; 0 for classifiers.
     """
 
     parameters: Count
@@ -93,11 +119,15 @@ class ModelBuilt(Event, frozen=True, kw_only=True, tag="model-built"):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step is expected to cost, each example at its largest size.
+    """The expected costs of a step, each example at its largest size.
 
-    flops: of forward and backward pass, a multiply-add counted as 2; flops_uncut: the same if the frozen layers at the
-    bottom were computed in each step. In bytes: weights, gradients, the optimizer's slots, and the activations that
-    are kept for the backward pass.
+    Attributes:
+        flops: Operations of forward and backward pass, a multiply-add counted as 2.
+        flops_uncut: The same if the frozen layers at the bottom were computed in each step.
+        weights: Bytes of the weights.
+        gradients: Bytes of the gradients.
+        optimizer: Bytes of the optimizer's slots.
+        activations: Bytes of the activations that are kept for the backward pass.
     """
 
     flops: Count
@@ -109,9 +139,13 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the outputs of the frozen layers at the bottom, the features, are cached, and the reason in words.
+    """The choice whether the outputs of the frozen layers at the bottom, the features, are cached.
 
-    layers: these layers, from the bottom up; size: bytes of the features of all examples of the phase.
+    Attributes:
+        cached: Whether they are.
+        reason: The reason, in words.
+        layers: These layers, from the bottom up.
+        size: The bytes of the features of all examples of the phase.
     """
 
     cached: bool
@@ -121,7 +155,19 @@ class CacheChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
-    """trainable: how many of the model's `parameters` train; first_step, steps: the phase's place in the run."""
+    """A phase began.
+
+    Attributes:
+        phase: The name of the phase.
+        first_step: Its first step, counted from 1 over the whole run.
+        steps: How many steps it has.
+        epochs: How many epochs these are.
+        trainable: How many of the model's parameters train.
+        parameters: How many parameters the model has.
+        trainable_layers: The paths of the layers that train.
+        cache: Whether the outputs of frozen layers are kept.
+        estimate: The expected costs of a step; None where Keras cannot tell shapes.
+    """
 
     phase: str
     first_step: Several
@@ -135,16 +181,25 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
 
 
 class PhaseTimed(Event, frozen=True, kw_only=True, tag="phase-timed"):
-    """The estimated total time of a phase in seconds, from its first steps and the work before them."""
+    """The total time of a phase was estimated from its first steps and the work before them.
+
+    Attributes:
+        phase: The name of the phase.
+        seconds: The estimated total time.
+    """
 
     phase: str
     seconds: Seconds
 
 
 class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
-    """Cached features of `examples` were computed anew; difference: the largest, as a share of the largest feature.
+    """Cached features were computed anew and compared.
 
-    checked: the number of examples whose features were compared with their checksums.
+    Attributes:
+        phase: The name of the phase.
+        examples: The number of examples whose features were computed anew.
+        difference: The largest difference, as a share of the largest feature.
+        checked: The number of examples whose features were compared with their checksums.
     """
 
     phase: str
@@ -154,7 +209,11 @@ class CacheVerified(Event, frozen=True, kw_only=True, tag="cache-verified"):
 
 
 class Noted(Event, frozen=True, kw_only=True, tag="noted"):
-    """A problem that the run solved by itself, such as damaged files or a full disk."""
+    """A problem that the run solved by itself, such as damaged files or a full disk.
+
+    Attributes:
+        message: The problem, in words.
+    """
 
     message: str
 
@@ -162,14 +221,23 @@ class Noted(Event, frozen=True, kw_only=True, tag="noted"):
 class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     """The time and memory of a phase, and its freeze proof: the changes of the weights.
 
-    seconds: total wall time, without pauses; preparing: of these, to compute features; training: for steps with their
-    wait for data; evaluating: for held-out metrics. spared: the seconds saved by features that were
-    cached already. memory: the most resident bytes of the process at the end of a step; others: the share of all cores'
-    time that other processes used meanwhile, 0..1.
-    frozen: the number of frozen weights and statistics; digest: a hash of them; changed: frozen weights that changed,
-    which is a fault. moved: the number of trained weights that changed; still: trained weights that did not change;
-    stuck: those of them with a gradient that is not zero, which is a fault. batches: a hash of the examples of all
-    steps in their order.
+    Attributes:
+        phase: The name of the phase.
+        steps: How many steps it made.
+        seconds: Total wall time, without pauses.
+        preparing: Of these, the seconds to compute features.
+        training: Of these, the seconds of steps with their wait for data.
+        evaluating: Of these, the seconds of held-out metrics.
+        spared: The seconds saved by features that were cached already.
+        memory: The most resident bytes of the process at the end of a step.
+        others: The share of all cores' time that other processes used meanwhile, 0..1.
+        frozen: How many weights and statistics were frozen.
+        digest: A hash of these.
+        changed: Frozen weights that changed, which is a fault.
+        moved: How many trained weights changed.
+        still: Trained weights that did not change.
+        stuck: Those among these with a gradient that is not zero, which is a fault.
+        batches: A hash of the examples of all steps in their order.
     """
 
     phase: str
@@ -191,12 +259,18 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
 
 
 class Stepped(Event, frozen=True, kw_only=True, tag="step", forbid_unknown_fields=True):
-    """One optimizer step, counted from 1 over the whole run. loss and metrics are those of its batch.
+    """One optimizer step.
 
-    metrics: by name (`ftapp.recipe.metrics`), what the task measures beside the loss, which every task has.
-    gradient_norm: of the gradient of all weights that train, before it is clipped; None in float16. rate: base learning
-    rate (`Phase.base_rate` on its course); seconds: wall time of the step with its wait for data; memory: resident
-    bytes of the process.
+    Attributes:
+        step: Its number, counted from 1 over the whole run.
+        epoch: The epoch of its phase.
+        loss: The loss of its batch.
+        metrics: The metrics of its batch beside the loss, by name (`ftapp.recipe.metrics`).
+        gradient_norm: The norm of the gradient of all weights that train, before it is clipped; None where it is not
+            measured.
+        rate: The base learning rate (`Phase.base_rate` on its course).
+        seconds: Wall time of the step with its wait for data.
+        memory: Resident bytes of the process.
     """
 
     step: Step
@@ -210,9 +284,16 @@ class Stepped(Event, frozen=True, kw_only=True, tag="step", forbid_unknown_field
 
 
 class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated", forbid_unknown_fields=True):
-    """Loss and metrics of held-out examples after `step` steps. final: the result on the whole test split.
+    """Held-out examples were evaluated.
 
-    metrics: by name (`ftapp.recipe.metrics`), what the task measures beside the loss, which every task has.
+    Attributes:
+        step: How many steps were made before.
+        split: The split that was evaluated.
+        examples: How many examples of it.
+        loss: Their loss.
+        metrics: Their metrics beside the loss, by name (`ftapp.recipe.metrics`).
+        seconds: Wall time of the evaluation.
+        final: Whether this is the result on the whole test split.
     """
 
     step: Step
@@ -236,8 +317,13 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated", forbid_unknow
 class Confused(Event, frozen=True, kw_only=True, tag="confused"):
     """The confusion matrix of the evaluation in the event before.
 
-    counts: rows are the true classes, columns the predicted ones, both in the order of `DataLoaded.classes`.
-    calibration: rows of `ftapp.analysis.metrics.calibration`, empty where scores are no probabilities.
+    Attributes:
+        step: How many steps were made before.
+        split: The split that was evaluated.
+        counts: How often each class was predicted for each; rows are the true classes, columns the predicted ones, both
+            in the order of `DataLoaded.classes`.
+        calibration: Rows of `ftapp.analysis.metrics.calibration`; empty where scores are no probabilities.
+        final: Whether this is the result on the whole test split.
     """
 
     step: Step
@@ -254,11 +340,16 @@ class Confused(Event, frozen=True, kw_only=True, tag="confused"):
 
 
 class Drifted(Event, frozen=True, kw_only=True, tag="drifted"):
-    """How far the weights of each layer that trains have gone after `step` steps, by Frobenius norms.
+    """The drift of the weights of each layer that trains, by Frobenius norms.
 
-    Values are in the order of the phase's `trainable_layers`; all other layers stay as they were. since_start:
-    ||W_t - W_0|| / ||W_0|| with W_0 from the start of the run, None where that is zero or the layer has no weights
-    that the optimizer changes. last_step: ||W_t - W_(t-1)||, None where that step was not watched.
+    Values are in the order of the phase's `trainable_layers`; all other layers stay as they were.
+
+    Attributes:
+        step: How many steps were made before.
+        phase: The name of the phase.
+        since_start: ||W_t - W_0|| / ||W_0|| with W_0 from the start of the run; None where that is zero or the layer
+            has no weights that the optimizer changes.
+        last_step: ||W_t - W_(t-1)||; None where that step was not watched.
     """
 
     step: Step
@@ -268,7 +359,13 @@ class Drifted(Event, frozen=True, kw_only=True, tag="drifted"):
 
 
 class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
-    """Text that the model wrote after `step` steps."""
+    """The model wrote a text.
+
+    Attributes:
+        step: How many steps were made before.
+        prompt: The beginning that it continued.
+        text: The continuation.
+    """
 
     step: Step
     prompt: str
@@ -276,10 +373,13 @@ class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
 
 
 class TokensShared(Event, frozen=True, kw_only=True, tag="tokens-shared"):
-    """The share of common tokens in texts that the model wrote after `step` steps.
+    """The share of common tokens was measured in texts that the model wrote.
 
-    common: so many most frequent tokens of the training text are common; shares: one for each text, all prompts' first
-    ones, then all prompts' second ones and so on; None of a text without a token.
+    Attributes:
+        step: How many steps were made before.
+        common: How many of the most frequent tokens of the training text are common.
+        shares: A share for each text, all prompts' first texts, then all prompts' second texts and so on; None for a
+            text without a token.
     """
 
     step: Step
@@ -288,10 +388,15 @@ class TokensShared(Event, frozen=True, kw_only=True, tag="tokens-shared"):
 
 
 class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
-    """The run's answer to a command (`ftapp.runs.commands`) after `step` steps.
+    """The run answered a command (`ftapp.runs.commands`).
 
-    id: the command's; applied: whether it was carried out; reason: why not, in words; rate: the base learning rate that
-    a command asked for.
+    Attributes:
+        id: The command's id.
+        command: The kind of command.
+        applied: Whether it was carried out.
+        reason: The reason why not, in words; None where it was.
+        step: How many steps were made before.
+        rate: The base learning rate that the command asked for; None for other commands.
     """
 
     id: str
@@ -303,7 +408,12 @@ class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
 
 
 class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
-    """The model after `step` steps was saved while the run went on. folder: relative to the run's."""
+    """The model was saved while the run went on.
+
+    Attributes:
+        step: How many steps were made before.
+        folder: The folder of the model, relative to the run's.
+    """
 
     step: Step
     folder: str
@@ -312,8 +422,10 @@ class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
 class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
     """The trained model was saved.
 
-    folder: relative to the run's; step: how many steps the weights have behind them; flaw: why the run failed, in
-    words, and empty for a run that did not fail.
+    Attributes:
+        folder: The folder of the model, relative to the run's.
+        step: How many steps the weights have behind them.
+        flaw: The reason why the run failed, in words; empty for a run that did not fail.
     """
 
     folder: str
@@ -322,7 +434,11 @@ class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
 
 
 class Waited(Event, frozen=True, kw_only=True, tag="waited"):
-    """The run waited for this many seconds, until its disk had space again."""
+    """The run waited until there was room on its disk again.
+
+    Attributes:
+        seconds: How long it waited.
+    """
 
     seconds: Seconds
 
@@ -330,7 +446,12 @@ class Waited(Event, frozen=True, kw_only=True, tag="waited"):
 class RunEnded(Event, frozen=True, kw_only=True, tag="run-ended"):
     """The last event of a run that ended by itself.
 
-    seconds: wall time without pauses; error: a message for its user; problems: of a refused recipe.
+    Attributes:
+        status: The way in which it ended.
+        steps: How many steps it made.
+        seconds: Wall time without pauses.
+        error: A message for its user; None for none.
+        problems: The problems of a refused recipe, each a file, a key and a message.
     """
 
     status: Status
