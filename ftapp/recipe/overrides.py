@@ -19,7 +19,7 @@ NAMED = {
 
 
 def list_names(tables: Any) -> list[str]:
-    """Return the names of a raw recipe's phases or arms; their numbers where they have none."""
+    """List the names of a raw recipe's phases or arms; their numbers where they have none."""
     if not isinstance(tables, list):
         return []
     names = [table.get("name") if isinstance(table, dict) else None for table in tables]
@@ -30,6 +30,13 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     """Apply changes to tables: tables merge, other values replace, phases and arms are found by their names.
 
     A value of None, which TOML does not have, removes its key.
+
+    Args:
+        base: The tables.
+        changes: The changes, as nested tables.
+
+    Returns:
+        The changed tables.
 
     Raises:
         ValueError: There is no phase or arm of a name, or it would not stay a table.
@@ -65,7 +72,15 @@ def _merge_list(kind: str, tables: list[Any], changes: Mapping[str, Any]) -> lis
 
 
 def remove_overridden(change: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a change that another change leaves in force; in a list of phases, the other one applies."""
+    """Remove the part of a change that another change overrides; in a list of phases, the other change applies.
+
+    Args:
+        change: The change, as nested tables.
+        other: The change that overrides it.
+
+    Returns:
+        The part that stays in force.
+    """
     left: dict[str, Any] = {}
     for key, value in change.items():
         if isinstance(value, Mapping) and isinstance(other.get(key), Mapping):
@@ -85,7 +100,7 @@ def split_key(key: str) -> list[str]:
 
 
 def make_arm_prefix(arm: str | None) -> str:
-    """Return the prefix of an arm's own overrides; "" for the recipe, whose overrides apply to all arms."""
+    """Make the prefix of an arm's own overrides; "" for the recipe, whose overrides apply to all arms."""
     return "" if arm is None else f'arm."{arm}".' if "." in arm else f"arm.{arm}."
 
 
@@ -101,6 +116,12 @@ def parse_value(text: str) -> Any:
 
 def parse_override(text: str) -> dict[str, Any]:
     """Parse `key=value`, such as phase.head.epochs=2, into nested tables.
+
+    Args:
+        text: The override.
+
+    Returns:
+        The change.
 
     Raises:
         ValueError: The text is no override.

@@ -20,18 +20,18 @@ from ftapp.recipe.tasks import TASKS
 
 @functools.cache
 def list_hub_names() -> tuple[str, ...]:
-    """Return the preset names of the installed KerasHub, from its source text, since importing it takes seconds."""
+    """List the preset names of the installed KerasHub, from its source text, since importing it takes seconds."""
     return _read_hub_names("")
 
 
 @functools.cache
 def list_hub_names_for(task: str) -> tuple[str, ...]:
-    """Return the names of presets whose models have a preprocessor for a task in KerasHub."""
+    """List the names of presets whose models have a preprocessor for a task in KerasHub."""
     return _read_hub_names(f"{TASKS[task].preprocessor}_preprocessor.py")
 
 
 def _read_hub_names(ending: str) -> tuple[str, ...]:
-    """The names of the models in whose folders is a file with this ending."""
+    """Read the names of the models in whose folders is a file with this ending."""
     spec = importlib.util.find_spec("keras_hub")
     if spec is None or spec.origin is None:
         return ()
@@ -42,24 +42,32 @@ def _read_hub_names(ending: str) -> tuple[str, ...]:
 
 
 def is_path(preset: str) -> bool:
-    """Whether a preset is written as a path to a folder."""
+    """Tell whether a preset is written as a path to a folder."""
     return preset.startswith((".", "/", "~")) or (":" not in preset and "/" in preset)
 
 
 def anchor(preset: str, folder: Path) -> str:
-    """Make a relative path one from `folder`: paths in a recipe's file are relative to that file."""
+    """Anchor a relative path: paths in a recipe's file are relative to that file.
+
+    Args:
+        preset: The preset.
+        folder: The folder of the recipe's file.
+
+    Returns:
+        The preset, with a relative path behind the folder.
+    """
     if not is_path(preset) or preset.startswith(("~", "$")) or Path(preset).is_absolute():
         return preset
     return f"{folder}/{preset}"
 
 
 def is_on_hub(preset: str) -> bool:
-    """Whether a preset comes from Kaggle or Hugging Face."""
+    """Tell whether a preset comes from Kaggle or Hugging Face."""
     return not (preset.startswith(("pypi://", "assets:")) or is_path(preset))
 
 
 def get_short_name(preset: str) -> str:
-    """Return a preset's name without its origin: the file or package of an index, or a folder's name."""
+    """Get a preset's name without its origin: the file or package of an index, or a folder's name."""
     if preset.startswith("pypi://"):
         artifact = Artifact.parse(preset)
         file = Path(artifact.member).name
@@ -68,14 +76,14 @@ def get_short_name(preset: str) -> str:
 
 
 def find_local_folder(preset: str) -> Path | None:
-    """Return the folder of a preset that is bundled or on this machine's disk; None for others."""
+    """Find the folder of a preset that is bundled or on this machine's disk; None for others."""
     if preset.startswith("assets:"):
         return find_resources("assets") / preset.removeprefix("assets:")
     return Path(preset).expanduser() if is_path(preset) else None
 
 
 def read_max_sequence_length(preset: str) -> int | None:
-    """Return the largest number of tokens that a local preset reads, by its config.json; None where it does not say."""
+    """Read the largest number of tokens that a local preset takes, by its config.json; None where it does not say."""
     folder = find_local_folder(preset)
     try:
         config = json.loads((folder / "config.json").read_text("utf-8")) if folder else {}
@@ -87,6 +95,12 @@ def read_max_sequence_length(preset: str) -> int | None:
 
 def resolve(preset: str) -> str:
     """Make the path of a local preset absolute.
+
+    Args:
+        preset: The preset as the recipe writes it.
+
+    Returns:
+        The preset, with an absolute path if it has one.
 
     Raises:
         ValueError: The text names no preset.

@@ -41,6 +41,14 @@ def add_rule(rules: Sequence[str], rule: str, layers: Sequence[WeightedLayer]) -
 
     The earliest selections are removed first. The new rule joins the last one where both freeze or both train.
 
+    Args:
+        rules: The rules of the phase, in order.
+        rule: The new rule.
+        layers: The weighted layers of the model.
+
+    Returns:
+        The changed rules.
+
     Raises:
         ValueError: A text is no rule.
     """
@@ -62,7 +70,15 @@ def add_rule(rules: Sequence[str], rule: str, layers: Sequence[WeightedLayer]) -
 
 
 def count_last_blocks(rules: Sequence[str], layers: Sequence[WeightedLayer]) -> int:
-    """Count the blocks at the end that train as a whole."""
+    """Count the blocks at the end that train as a whole.
+
+    Args:
+        rules: The rules of the phase, in order.
+        layers: The weighted layers of the model.
+
+    Returns:
+        The number of blocks.
+    """
     trainable, _ = decide([Rule(text) for text in rules], layers)
     frozen = [
         layer.block for layer, trains in zip(layers, trainable, strict=True) if layer.block is not None and not trains
@@ -75,6 +91,14 @@ def set_last_blocks(rules: Sequence[str], count: int, layers: Sequence[WeightedL
     """Change a phase's rules so that the last `count` blocks train as a whole, and no other block that did.
 
     Layers in other blocks and outside of blocks stay as they are.
+
+    Args:
+        rules: The rules of the phase, in order.
+        count: How many blocks at the end train.
+        layers: The weighted layers of the model.
+
+    Returns:
+        The changed rules.
 
     Raises:
         ValueError: A text is no rule.

@@ -1,4 +1,4 @@
-"""How many steps a phase has, and its learning rate as a pure function of the step."""
+"""The steps of a phase, and its learning rate as a pure function of the step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from ftapp.recipe import Phase
 
 
 def compute_rate(phase: Phase, step: int, steps: int) -> float:
-    """The base learning rate of step `step` (from 0) of a phase of `steps` steps; layers' rates are relative to it.
+    """Compute the base learning rate of a step; layers' rates are relative to it.
 
     It rises linearly from one share to the whole of `phase.base_rate` in the warm-up, and then stays (constant), falls
     in a straight line (linear) or along half a cosine (cosine; Loshchilov & Hutter 2017, SGDR) towards zero at the
     end of the phase.
+
+    Args:
+        phase: The phase.
+        step: The step, from 0.
+        steps: The number of steps of the phase.
+
+    Returns:
+        The rate.
     """
     warmup = round(phase.warmup * steps)
     if step < warmup:
@@ -29,6 +37,10 @@ def compute_rate(phase: Phase, step: int, steps: int) -> float:
 
 def count_steps(phase: Phase, examples: int) -> tuple[int, int]:
     """Count the steps of a phase and of one of its epochs on so many training examples.
+
+    Args:
+        phase: The phase.
+        examples: The number of training examples.
 
     Returns:
         (steps of the phase, steps of an epoch). An epoch uses each example once; its last batch may be smaller.

@@ -54,6 +54,12 @@ class Source:
 def parse(uri: str) -> Source:
     """Parse a source's URI.
 
+    Args:
+        uri: The URI.
+
+    Returns:
+        The source.
+
     Raises:
         ValueError: The text is no source; the message says why and names the nearest valid choice.
     """
@@ -89,6 +95,12 @@ def parse(uri: str) -> Source:
 def resolve(uri: str) -> str:
     """Make the path of a local source absolute, so that a run's recipe works from any folder.
 
+    Args:
+        uri: The URI.
+
+    Returns:
+        The URI, with an absolute path if it is local.
+
     Raises:
         ValueError: The text is no source, or the local file or folder does not exist.
     """
@@ -121,15 +133,22 @@ def _resolve(uri: str) -> str:
     kind = name_other_kind(path) or "a file"
     if source.scheme == "folder" and kind != "a folder":
         raise ValueError(
-            f"'{path}' is {kind}, and images are in a folder; {_suggest_source(path, 'unpack an archive first')}"
+            f"'{path}' is {kind}; images are in a folder; {_suggest_source(path, 'unpack an archive first')}"
         )
     if kind not in ("a file", "a folder") or (kind == "a folder" and source.scheme in ("csv", "jsonl")):
-        raise ValueError(f"'{path}' is {kind}, and {source.scheme}: is followed by a file; {_suggest_source(path)}")
+        raise ValueError(f"'{path}' is {kind}; '{source.scheme}:' is followed by a file; {_suggest_source(path)}")
     return absolute
 
 
 def guess(text: str) -> str | None:
-    """Guess the source that a text means in place of a recipe's name: a URI, or the path of data that exist."""
+    """Guess the source that a text means in place of a recipe's name.
+
+    Args:
+        text: A URI, or the path of data that exist.
+
+    Returns:
+        The URI; None where the text means no source.
+    """
     scheme, colon, _ = text.partition(":")
     if text.startswith("pypi://") or (colon and scheme in _LOCAL | _NAMED):
         return text
@@ -140,7 +159,15 @@ def guess(text: str) -> str | None:
 
 
 def anchor(uri: str, folder: Path) -> str:
-    """Make a relative path one from `folder`: paths in a recipe's file are relative to that file."""
+    """Anchor a relative path: paths in a recipe's file are relative to that file.
+
+    Args:
+        uri: The source's URI.
+        folder: The folder of the recipe's file.
+
+    Returns:
+        The URI, with a relative path behind the folder.
+    """
     scheme, _, name = uri.partition(":")
     if scheme not in _LOCAL or not name or name.startswith(("~", "$")) or Path(name).is_absolute():
         return uri
@@ -148,7 +175,7 @@ def anchor(uri: str, folder: Path) -> str:
 
 
 def _suggest_file(scheme: str, path: Path) -> str:
-    """A clause that names the files beside a missing one, those that the scheme reads where there are any."""
+    """Write a clause that names the files beside a missing one, those that the scheme reads where there are any."""
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist either"
     beside = [each for each in path.parent.iterdir() if not each.name.startswith(".")]
@@ -158,7 +185,7 @@ def _suggest_file(scheme: str, path: Path) -> str:
 
 
 def _suggest_elsewhere(scheme: str, path: Path) -> str | None:
-    """A hint at the current folder, where it has what a recipe's own folder has not."""
+    """Write a hint at the current folder, where it has a file that the recipe's own folder lacks."""
     for count in range(1, min(len(path.parts), 5)):
         found = Path(*path.parts[-count:])
         if found.exists() and found.absolute() != path:
@@ -168,7 +195,7 @@ def _suggest_elsewhere(scheme: str, path: Path) -> str | None:
 
 
 def _suggest_source(path: Path, otherwise: str = "name a file") -> str:
-    """The source that a path is, by its name and what it holds, as an override; else what to do."""
+    """Write the source that a path is, by its name and content, as an override; else another way out."""
     if path.is_dir():
         inside = sorted(each for each in path.iterdir() if each.is_file() and _guess_scheme(each))
         path = inside[0] if inside else path
@@ -179,7 +206,7 @@ def _suggest_source(path: Path, otherwise: str = "name a file") -> str:
 
 
 def _guess_scheme(path: Path) -> str | None:
-    """The scheme for a path: by its suffix, or for a folder."""
+    """Guess the scheme of a path: by its suffix, or for a folder."""
     suffix = path.with_suffix("").suffix if path.suffix in (".gz", ".bz2", ".xz", ".zip") else path.suffix
     if path.is_dir():
         return "folder"
@@ -187,12 +214,20 @@ def _guess_scheme(path: Path) -> str | None:
 
 
 def is_on_hub(uri: str) -> bool:
-    """Whether a source is downloaded from a host other than a package index."""
+    """Tell whether a source is downloaded from a host other than a package index."""
     return uri.startswith(("tfds:", "gutenberg:"))
 
 
 def find_conflicts(task: str, uri: str) -> Iterator[tuple[str, str]]:
-    """Yield the reasons why a source does not fit a task, as (key, message)."""
+    """Find the reasons why a source does not fit a task.
+
+    Args:
+        task: The name of the task.
+        uri: The source's URI.
+
+    Yields:
+        A key of the recipe and a message.
+    """
     kind = parse(uri).kind
     if kind not in TASKS[task].sources:
         served = [name for name, each in TASKS.items() if kind in each.sources]

@@ -23,20 +23,20 @@ class Task:
     """One task.
 
     Attributes:
-        title: what lists of tasks call it.
-        inputs: what an example is.
-        labels: what the model predicts: the class of an example, or each next token.
-        example: what an example of training is called, one of them.
-        hub_name: what model hubs call the task.
-        preprocessor: the stem of KerasHub's names for it, as in `image_classifier_preprocessor.py`.
-        sources: kinds of data sources that serve it (`ftapp.recipe.sources`).
-        splitter: how data are split: labelled examples with each class in proportion, or the texts of documents.
-        heads: new classifiers that suit it; none where the pretrained model keeps its own.
-        losses: the name of the loss for each head; under None for the head of the pretrained model itself.
-        metrics: what is measured beside the loss, the most important one first.
-        confuses: whether it is counted which class is taken for which.
-        writes: whether the model writes text, so that a run can take samples.
-        augmentations: the keys of [augment] that suit it, beside those that suit any augmentation.
+        title: What lists of tasks call it.
+        inputs: What an example is.
+        labels: What the model predicts: the class of an example, or each next token.
+        example: What an example of training is called, one of them.
+        hub_name: What model hubs call the task.
+        preprocessor: The stem of KerasHub's names for it, as in `image_classifier_preprocessor.py`.
+        sources: Kinds of data sources that serve it (`ftapp.recipe.sources`).
+        splitter: How data are split: labelled examples with each class in proportion, or the texts of documents.
+        heads: New classifiers that suit it; none where the pretrained model keeps its own.
+        losses: The name of the loss for each head; under None for the head of the pretrained model itself.
+        metrics: What is measured beside the loss, the most important one first.
+        confuses: Whether it is counted which class is taken for which.
+        writes: Whether the model writes text, so that a run can take samples.
+        augmentations: The keys of [augment] that suit it, beside those that suit any augmentation.
     """
 
     title: str
@@ -136,5 +136,5 @@ TASKS: Mapping[str, Task] = {
 
 
 def get_title(name: str) -> str:
-    """What lists of tasks call a task; the name itself of one that is not known."""
+    """Get the title of a task; of an unknown one its name."""
     return TASKS[name].title if name in TASKS else name

@@ -19,6 +19,9 @@ from ftapp.recipe.value_types import MARKS
 def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]:
     """Check raw tables.
 
+    Args:
+        raw: The tables of a recipe, without profiles and arms.
+
     Returns:
         The recipe, None where the tables make none; and the problems, each a key with a message.
     """
@@ -32,10 +35,18 @@ def validate(raw: dict[str, Any]) -> tuple[Recipe | None, list[tuple[str, str]]]
 def find_unknown_keys(
     changes: Mapping[str, Any], tables: Any, section: type[Section] = Recipe, place: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """The keys of a change that no recipe has, whatever their values, each with what is wrong.
+    """Find the keys of a change that no recipe has, whatever their values.
 
-    Where a value is None, which takes a key away, checking the changed tables would not show it. tables: the raw ones
-    that the change is laid over.
+    A check of the changed tables would not show a key whose value None takes it away.
+
+    Args:
+        changes: The change, as nested tables.
+        tables: The raw tables that the change is laid over.
+        section: The schema of these tables.
+        place: The prefix of their keys, such as "phase.head.".
+
+    Yields:
+        A key and a message.
     """
     tables = tables if isinstance(tables, Mapping) else {}
     for key, value in changes.items():
@@ -103,7 +114,7 @@ def _explain(error: Mapping[str, Any], phase_names: list[str]) -> tuple[str, str
 
 
 def _walk(location: Sequence[str | int]) -> tuple[list[str], list[str]]:
-    """The readable path of an error, without pydantic's own marks, and the keys valid beside its last part."""
+    """Return the readable path of an error, without pydantic's own marks, and the keys valid beside its last part."""
     section: type[Section] | None = Recipe
     path: list[str] = []
     fields: list[str] = []
@@ -126,7 +137,7 @@ def _find_sections(annotation: Any) -> Iterator[type[Section]]:
 
 
 def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Keys that are valid alone and not together."""
+    """Find keys that are valid alone and not together."""
     task, model = TASKS[recipe.task], recipe.model
     needed = task.size_key
     if getattr(model, needed) is None:

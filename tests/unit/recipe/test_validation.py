@@ -200,12 +200,12 @@ def test_a_path_of_another_kind_is_named_with_the_source_that_it_is(file: Path, 
     part.touch()
     os.mkfifo(tmp_path / "pipe")
     cases = {
-        f"csv:{part.parent}": f"'{part.parent}' is a folder, and csv: is followed by a file; "
+        f"csv:{part.parent}": f"'{part.parent}' is a folder; 'csv:' is followed by a file; "
         f"--set data.source=csv:{part}",
-        f"folder:{part}": f"'{part}' is a file, and images are in a folder; --set data.source=csv:{part}",
-        f"csv:{tmp_path}/pipe": f"'{tmp_path}/pipe' is a pipe, and csv: is followed by a file; name a file",
-        "jsonl:/dev/zero": "'/dev/zero' is a device, and jsonl: is followed by a file; name a file",
-        "text:/dev/zero": "'/dev/zero' is a device, and text: is followed by a file; name a file",
+        f"folder:{part}": f"'{part}' is a file; images are in a folder; --set data.source=csv:{part}",
+        f"csv:{tmp_path}/pipe": f"'{tmp_path}/pipe' is a pipe; 'csv:' is followed by a file; name a file",
+        "jsonl:/dev/zero": "'/dev/zero' is a device; 'jsonl:' is followed by a file; name a file",
+        "text:/dev/zero": "'/dev/zero' is a device; 'text:' is followed by a file; name a file",
         str(part): f"'{part}' has no scheme that is known; a source is SCHEME:NAME; did you mean 'csv:{part}'?",
     }
     for source, message in cases.items():
