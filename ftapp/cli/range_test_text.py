@@ -50,7 +50,7 @@ def render_result(result: Mapping[str, Any], width: int | None) -> Group:
 
 
 def _plot(result: Mapping[str, Any], width: int) -> list[Text]:
-    """The curve over the logarithm of the rate, with a letter below for each suggestion and for the recipe's rate."""
+    """Plot the curve over the logarithm of the rate, with letters below for suggestions and the recipe's rate."""
     curve = result["curve"]
     x, centers = [[math.log10(rate) for rate in curve[name]] for name in ("rates", "centers")]
     y_axis = fit_axis(*choose_window(curve["losses"], curve["smoothed"]), _ROWS)

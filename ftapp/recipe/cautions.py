@@ -173,7 +173,7 @@ def _find_rate_by_words(phase: Phase) -> float | None:
 
 
 def _reaches_all(chosen: Selections) -> bool:
-    """Whether selections match every pretrained layer, whatever the model."""
+    """Tell whether selections match every pretrained layer, whatever the model."""
     whole = ({"all"}, {"backbone"}, {"all", "backbone"})
     return any(
         {term.text for term in each if not term.negated} in whole and len(each) == 1 for each in chosen.selections
@@ -181,7 +181,7 @@ def _reaches_all(chosen: Selections) -> bool:
 
 
 def _reaches_some(chosen: Selections) -> bool:
-    """Whether selections may match a pretrained layer below the pooler."""
+    """Tell whether selections may match a pretrained layer below the pooler."""
     return any(
         not any(not term.negated and (term.text in _OUTSIDE or term.text.startswith("head_")) for term in each)
         for each in chosen.selections

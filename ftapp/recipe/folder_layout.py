@@ -252,7 +252,7 @@ def _holds_data(folder: Path) -> bool:
 
 
 def _holds_pictures(split: Path) -> bool:
-    """Whether half or more of the first files in each class folder are pictures by their names."""
+    """Tell whether half or more of the first files in each class folder are pictures by their names."""
     found: list[bool] = []
     for folder in local_files.list_folders(split):
         files = (path for path in local_files.walk(folder, lambda path, problem: None) if not local_files.is_note(path))
