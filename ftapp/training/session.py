@@ -249,6 +249,9 @@ class PhaseSession:
             learning_rate: The base learning rate; those of layers are in proportion.
         """
         self._seeds.assign(batch.key)
+        if not self.optimizer.built:
+            # TensorFlow traces a step a second time where the first one makes variables, and Keras makes them there.
+            self.optimizer.build(self.model.trainable_variables)
         if learning_rate != self._rate:
             self.optimizer.learning_rate = self._rate = learning_rate
         return StepResult(learning_rate, self.model.train_on_batch(batch.inputs, batch.targets, return_dict=True))

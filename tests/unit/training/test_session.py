@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ftapp.models.layers import has_dropout
 from ftapp.recipe import Recipe
 from ftapp.training.build_model import build_model
 from ftapp.training.callbacks.callback import Callback
+from ftapp.training.instrumented_model import InstrumentedModel
 from ftapp.training.loop import train_phase
 from ftapp.training.session import PhaseSession, StepResult
 from ftapp.training.state import TrainState
@@ -85,6 +87,26 @@ def test_dropout_of_frozen_layers_is_off_while_the_session_lasts(make: Any, text
         assert not all(rates())
     assert rates() == built
     assert any(map(has_dropout, flatten_layers(made.model)))
+
+
+def test_first_step_is_traced_once(make: Any, text_recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[bool] = []
+    compute_loss: Any = InstrumentedModel.compute_loss
+
+    def count(self: Any, *given: Any, training: bool) -> Any:
+        traced.append(training)
+        return compute_loss(self, *given, training)
+
+    monkeypatch.setattr(InstrumentedModel, "compute_loss", count)
+    with make(text_recipe).session() as session:
+        first, second = itertools.islice(session.batches(), 2)
+        before = [np.array(variable) for variable in session.model.trainable_variables]
+        session.step(first, 0.1)
+        assert traced == [True]
+        after = [np.array(variable) for variable in session.model.trainable_variables]
+        assert any(not np.array_equal(*pair) for pair in zip(before, after, strict=True))
+        session.step(second, 0.1)
+        assert traced == [True]
 
 
 def test_a_session_gives_up_where_its_report_does(make: Any, image_recipe: str) -> None:
