@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from ftapp.common.collector import collector_off
 from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 
@@ -37,10 +38,11 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     from ftapp import data
 
     found = data.read_early(recipe, progress)
-    from ftapp.data.encoded import load_encoded
-    from ftapp.models import backend, build
-    from ftapp.recipe import cautions
-    from ftapp.training.build_model import build_model
+    with collector_off():
+        from ftapp.data.encoded import load_encoded
+        from ftapp.models import backend, build
+        from ftapp.recipe import cautions
+        from ftapp.training.build_model import build_model
 
     backend.device()
     precision, reason = backend.choose_precision(recipe.precision)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe as recipes
+from ftapp.common.collector import collector_off
 from ftapp.common.errors import RunError
 from ftapp.recipe import TASKS
 from ftapp.rpc import service
@@ -198,7 +199,8 @@ def _begin(request: Request) -> None:
         request.report_progress("loading Keras")
     from ftapp.models import backend
 
-    backend.device()
+    with collector_off():  # it imports Keras
+        backend.device()
 
 
 def _read_pixels(file: str) -> Any:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, cast
 
+from ftapp.common.collector import collector_off
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import TASKS, Recipe, sources
 from ftapp.rpc import service, structure_cache
@@ -81,17 +82,19 @@ class RecipeCache:
 
     def load_preprocessor(self, recipe: Recipe, request: Request) -> Any:
         """Return the preprocessor of the recipe's preset."""
-        from ftapp.models import build
+        with collector_off():
+            from ftapp.models import build
 
         key = repr((recipe.task, recipe.model.preset, recipe.model.image_size, recipe.model.sequence_length))
         return self._preprocessor.get(key, lambda: build.load_preprocessor(recipe, request.report_progress))
 
     def load_model(self, recipe: Recipe, request: Request, classes: int | None) -> HeldModel:
         """Return the recipe's model with a head for so many classes, for two where that is not known."""
-        import keras
+        with collector_off():
+            import keras
 
-        from ftapp.models import build
-        from ftapp.training import cost_estimate
+            from ftapp.models import build
+            from ftapp.training import cost_estimate
 
         def make() -> HeldModel:
             request.report_progress("loading the model")

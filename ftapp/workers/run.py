@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ftapp import recipe as recipes
+from ftapp.common.collector import collector_off
 from ftapp.common.errors import HubError, RecipeError, RunError, shorten
 from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.watchdog import Watchdog
@@ -56,7 +57,8 @@ def main(folder: Path) -> int:
             from ftapp import data
 
             found = data.read_early(recipe, progress)
-            from ftapp.training import job
+            with collector_off():
+                from ftapp.training import job
 
             job.do_job(recipe, found, run, log, control, state, progress)
         status = "interrupted" if control.stopping else "done"
