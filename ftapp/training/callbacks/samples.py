@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import keras
 import keras_hub
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +64,9 @@ class SampleWriter(Callback):
         self._sample(state)
 
     def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Compile the generation anew."""
-        self._sampler = None
+        """Compile the generation anew on JAX, which knows a weight by its place among those that train."""
+        if keras.backend.backend() == "jax":
+            self._sampler = None
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Sample the model every so many steps of the run."""
