@@ -38,12 +38,16 @@ class Panes(Container):
 
     def activate(self, name: str) -> None:
         """Bring a pane into sight. On a medium screen the layers stay, and the pane stands beside them."""
-        for each in TITLES:
-            self.query_one(f"#panes > #{each}").set_class(each == name, "-active")
+        self._mark("-active", name)
         if name != "layers" or not self.query("#panes > .-beside"):
-            for each in TITLES:
-                beside = each == (name if name != "layers" else "training")
-                self.query_one(f"#panes > #{each}").set_class(beside, "-beside")
+            self._mark("-beside", name if name != "layers" else "training")
+
+    def _mark(self, mark: str, name: str) -> None:
+        """Give a class to one pane alone. It styles the panes, not the hundred widgets that a pane holds."""
+        changed = [pane for pane in self.children if pane.has_class(mark) != (pane.id == name)]
+        for pane in changed:
+            pane.set_class(pane.id == name, mark, update=False)
+        self.app.stylesheet.update_nodes(changed, animate=True)
 
     def find_field(self, name: str) -> Widget | None:
         """Find the first widget of a pane that takes the focus."""
