@@ -140,6 +140,7 @@ async def test_an_experiment_from_the_menu_to_its_table(text_recipe: str, tmp_pa
         await pilot.press("escape")
         await until(pilot, lambda: "done" in head(screen) and "2 of 2 runs have ended" in head(screen), _SECONDS)
         await until(pilot, lambda: "cannot be told" in findings(screen) or "yes" in findings(screen))
+        await pilot.pause()  # until the pane has grown to its new text
         assert "L_B > L_A" in findings(screen)
         assert "bitwise the same weights" in findings(screen)
         assert [len(curve.x) for curve in screen._prepare()[0]["loss"]] == [12, 12]
@@ -236,6 +237,7 @@ async def test_findings_verdicts_and_the_report_of_an_ended_experiment(
         assert "● done  lesson quick   2 of 2 runs have ended" in head(screen)
         assert arms(screen)[0].startswith("━ A full    done · accuracy 80.0% · loss 0.5 · R = 25.0%   train all")
         await until(pilot, lambda: "L_B > L_A" in findings(screen))
+        await pilot.pause()  # until the pane has grown to its new text
         first = next(line for line in findings(screen).splitlines() if "L_B > L_A" in line)
         assert first.split("  ")[-1].strip() == "yes" or "yes" in first
         assert "is higher" in findings(screen)
