@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ import pytest
 from ftapp.models import flops
 from ftapp.models.flops import Call, Cost
 from ftapp.models.layers import weighted_layers
-from tests.support.backends import BACKENDS
+from tests.support.backends import BACKENDS, quick_environment
 
 
 def bert() -> Any:
@@ -327,7 +326,7 @@ def test_each_backend_gives_the_same_figures(backend: str, expected: list[Any]) 
         text=True,
         check=False,
         timeout=300,
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env=quick_environment(backend),
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == expected

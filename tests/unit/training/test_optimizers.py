@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any, get_args
 
 import keras
@@ -193,25 +188,3 @@ def test_moments_go_on_under_a_loss_scale() -> None:
         trained.train_on_batch(X, Y)
     assert {group.lead for group in last.groups} == {1}
     assert int(last.iterations) == 1
-
-
-@pytest.mark.backends
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_all_of_this_holds_on_the_other_backends(backend: str) -> None:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    # Not the backends' tests themselves, which would go on for ever.
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        "not backends",
-        str(Path(__file__)),
-    ]
-    done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout

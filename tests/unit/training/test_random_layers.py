@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import pytest
 
 from ftapp.training.random_layers import LayerSeeds
 
@@ -82,16 +76,3 @@ def test_new_seeds_compile_nothing_anew() -> None:
     losses(trained, KEYS)
     eager = keras.backend.backend() == "torch"
     assert len(traced) == calls + (len(KEYS) if eager else 0)
-
-
-@pytest.mark.backends
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_all_of_this_holds_on_the_other_backends(backend: str) -> None:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    # Not the backends' tests themselves, which would go on for ever.
-    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not backends"]
-    command = [sys.executable, "-m", "pytest", *options, str(Path(__file__))]
-    done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout

@@ -1,0 +1,23 @@
+"""What holds of optimizers and random layers on TensorFlow holds on the other backends: their tests, run there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import BACKENDS, quick_environment
+
+FILES = [str(Path(__file__).with_name(name)) for name in ("test_optimizers.py", "test_random_layers.py")]
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_optimizers_and_random_layers_are_the_same_on_the_other_backends(backend: str) -> None:
+    # One process for both: most of the time goes into importing a backend.
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *FILES]
+    done = subprocess.run(command, env=quick_environment(backend), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    for file in FILES:
+        assert f"{Path(file).name} ." in done.stdout
