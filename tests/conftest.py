@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ import msgspec
 import pytest
 
 from ftapp import recipe
+from ftapp.common import user_folders
 from ftapp.runs import run_folder
 from ftapp.runs.commands import AnyCommand
 from ftapp.runs.event_reader import read
@@ -28,6 +31,15 @@ from tests.support.presets import Tiny, make_tiny
 Do = Callable[..., tuple[int, History, Run]]
 
 
+gc.disable()  # until all tests are imported, as in `ftapp.common.collector`
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays, so the collector need not look through it again."""
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow tests first, so that at the end no worker waits for another's."""
     items.sort(key=lambda item: "slow" not in item.keywords)
@@ -38,26 +50,51 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return make_tiny(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that holds what the probe of this machine's processor found, measured once for all workers."""
+    import keras
+
+    from ftapp.models import backend
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "probe"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FTAPP_CACHE", str(folder))
+        backend.choose_precision("auto")
+    keras.config.set_dtype_policy("float32")
+    return folder
+
+
 @pytest.fixture
-def image_recipe(tiny: Tiny) -> str:
+def probed(probe: Path, own_cache: Path) -> None:
+    """The cache of a test whose runs find the processor probed."""
+    for file in probe.glob("*.kept"):
+        own_cache.mkdir(exist_ok=True)
+        shutil.copy(file, own_cache)
+
+
+@pytest.fixture
+def image_recipe(tiny: Tiny, probed: None) -> str:
     return recipes.image_recipe(tiny)
 
 
 @pytest.fixture
-def text_recipe(tiny: Tiny) -> str:
+def text_recipe(tiny: Tiny, probed: None) -> str:
     return recipes.text_recipe(tiny)
 
 
 @pytest.fixture
-def lm_recipe(tiny: Tiny) -> str:
+def lm_recipe(tiny: Tiny, probed: None) -> str:
     return recipes.lm_recipe(tiny)
 
 
 @pytest.fixture(autouse=True)
-def no_features_of_others(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A cache of its own for each test, but for those that need real downloads and keep these for the next time."""
     if "network" not in request.keywords:
         monkeypatch.setenv("FTAPP_CACHE", str(tmp_path / "cache"))
+    return user_folders.cache()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -73,16 +110,24 @@ def seeded() -> None:
 
 
 @pytest.fixture
-def do(tmp_path: Path) -> Iterator[Do]:
+def own_handlers() -> Iterator[None]:
+    """Puts back the handlers of signals, which a run in this process sets for itself, and Keras's precision."""
+    import keras
+
+    handlers = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, AT_ONCE, signal.SIGHUP)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def do(tmp_path: Path, own_handlers: None) -> Do:
     """Run a recipe's text in this process, as a run's own process would: (exit code, history, run).
 
     commands: what lies in the run's control file when it starts.
     """
-    import keras
-
     from ftapp.workers import run as run_worker
-
-    handlers = {number: signal.getsignal(number) for number in (*STOP_SIGNALS, AT_ONCE, signal.SIGHUP)}
 
     def do(text: str, *overrides: str, commands: Sequence[AnyCommand] = ()) -> tuple[int, History, Run]:
         file = tmp_path / "tiny.toml"
@@ -94,7 +139,4 @@ def do(tmp_path: Path) -> Iterator[Do]:
         code = run_worker.main(run.folder)
         return code, History.of(read(run.events_file)), run
 
-    yield do
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-    keras.config.set_dtype_policy("float32")
+    return do
