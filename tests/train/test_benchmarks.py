@@ -1,9 +1,16 @@
-"""The benchmarks: how their figures are made, and in their quick form that they run, without what needs downloads."""
+"""The benchmarks: how their figures are made, and in their quick form that they run, without what needs downloads.
+
+One of them runs in processes of its own, as users start it; of the others, what they measure with Keras runs in this
+one, which has imported it.
+"""
 
 from __future__ import annotations
 
+import importlib
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +18,34 @@ import pytest
 from tests.support.files import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
+
+Table = list[list[str]]
+Run = Callable[..., Table]
+
+
+@pytest.fixture
+def run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_handlers: None
+) -> Run:
+    """Runs a benchmark in its quick form, with its arms in this process."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import common
+
+    def run_here(script: str, *options: str) -> Table:
+        benchmark = importlib.import_module(script.removesuffix(".py"))
+
+        def call(*arguments: str) -> str:
+            monkeypatch.setattr(sys, "argv", [script, *quick(tmp_path), *options, *arguments])
+            benchmark.main()
+            return capsys.readouterr().out
+
+        def measure(arm: str, scratch: Path) -> common.Figures:
+            return {"wall": 1.0, **json.loads(call("--arm", arm).splitlines()[-1])}
+
+        monkeypatch.setattr(common, "_in_child", measure)
+        return cells(call())
+
+    return run_here
 
 
 def test_each_round_begins_with_another_arm_and_ratios_are_taken_within_rounds(
@@ -34,39 +69,43 @@ def test_each_round_begins_with_another_arm_and_ratios_are_taken_within_rounds(
 
 
 @pytest.mark.slow
-def test_both_ways_of_targeted_freezing_train_the_same_parameters_for_as_many_steps(tmp_path: Path) -> None:
-    ours, plain = run("gpt2_targeted.py", tmp_path, "--epochs", "1", "--arms", "ftapp-B", "keras-B")
+def test_both_ways_of_targeted_freezing_train_the_same_parameters_for_as_many_steps(run_here: Run) -> None:
+    ours, plain = run_here("gpt2_targeted.py", "--epochs", "1", "--arms", "ftapp-B", "keras-B")
     assert ours[1:3] == plain[1:3]
     # 4 blocks of 4 * (32 * 32 + 32) attention parameters.
     assert ours[1] == "16,896"
 
 
 @pytest.mark.slow
-def test_the_overhead_is_measured_against_both_bare_loops(tmp_path: Path) -> None:
-    rows = run("overhead.py", tmp_path)
+def test_the_overhead_is_measured_against_both_bare_loops(run_here: Run) -> None:
+    rows = run_here("overhead.py")
     assert [row[1] for row in rows] == ["ftapp", "fit", "train_on_batch"]
     assert all(float(row[2]) > 0 for row in rows)
 
 
 @pytest.mark.slow
-def test_the_growth_of_the_cost_is_told_beside_the_first_run(tmp_path: Path) -> None:
-    first, doubled = run("scaling.py", tmp_path, "--only", "images")
+def test_the_growth_of_the_cost_is_told_beside_the_first_run(run_here: Run) -> None:
+    first, doubled = run_here("scaling.py", "--only", "images")
     assert first[3] == "1.00"
     assert doubled[1] == "epochs"
 
 
 @pytest.mark.slow
 def test_peak_memory_is_told_beside_that_of_a_forward_pass(tmp_path: Path) -> None:
-    rows = run("memory.py", tmp_path)
+    command = [sys.executable, str(BENCHMARKS / "memory.py"), *quick(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0
+    rows = cells(done.stdout)
     assert [row[0] for row in rows] == ["forward", "ftapp"]
     assert all(float(row[1]) > 0 for row in rows)
 
 
-def run(script: str, scratch: Path, *options: str) -> list[list[str]]:
-    """The cells of the table that a benchmark prints in its quick form, by row, without the header."""
-    given = ["--quick", "--precision", "float32", "--scratch", str(scratch), *options]
-    command = [sys.executable, str(BENCHMARKS / script), *given]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 0
-    table = done.stdout.partition("\n\n")[0].splitlines()
+def quick(scratch: Path) -> list[str]:
+    """The options of a benchmark in its quick form."""
+    return ["--quick", "--precision", "float32", "--scratch", str(scratch)]
+
+
+def cells(output: str) -> Table:
+    """The cells of the table that a benchmark prints, by row, without the header."""
+    table = output.partition("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]

@@ -57,7 +57,9 @@ def test_vgg16_tells_digits_apart(tmp_path: Path) -> None:
 
 
 def test_minilm_with_frozen_attention_learns_moods(tmp_path: Path) -> None:
-    result = run_quick(tmp_path, "bert-freeze-attention", "phase.finetune.steps=35", "evaluate.every=35")
+    result = run_quick(
+        tmp_path, "bert-freeze-attention", "phase.finetune.steps=35", "evaluate.every=35", "evaluate.examples=50"
+    )
     assert result["history"][0]["accuracy"] < 0.65
     assert result["metrics"]["accuracy"] >= 0.72
     # 7,089,408 in the MLP layers, 9,216 in the blocks' norms, 147,840 in the pooler, 770 in the classifier.
