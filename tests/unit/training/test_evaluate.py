@@ -21,7 +21,7 @@ def test_loss_accuracy_and_confusion_are_those_of_scikit_learn() -> None:
     inputs = keras.Input((5,))
     model = instrument(keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(inputs)), predicts=True)
     model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
-    dataset: Any = SimpleNamespace(inputs=lambda rows, _: x[rows], targets=lambda rows: y[rows])
+    dataset: Any = SimpleNamespace(make_inputs=lambda rows, _: x[rows], get_targets=lambda rows: y[rows])
     batches = np.split(np.arange(23), [8, 16])
     measured = evaluate(model, dataset, batches, 3, lambda done, of: True)
     assert measured is not None
