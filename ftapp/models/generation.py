@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,10 +14,28 @@ import numpy as np
 
 from ftapp.common.errors import RunError
 from ftapp.data.texts import prepare
-from ftapp.rpc.messages import Generated
 
 _REPLACEMENT = "\ufffd"  # stands for a character of which some bytes are still to come
 _STEP = 64  # tokens; lengths are rounded up to it, so that few are traced anew
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A continuation of a prompt.
+
+    Attributes:
+        text: The continuation, without the prompt.
+        tokens: How many tokens were written.
+        seconds: How long they took, with the reading of the prompt.
+        ended: Whether the model wrote its end token.
+        limit: How many tokens the model reads in all; None for any number.
+    """
+
+    text: str
+    tokens: int
+    seconds: float
+    ended: bool
+    limit: int | None
 
 
 class StreamingSampler(keras_hub.samplers.TopKSampler):
@@ -50,7 +69,7 @@ def stream(
     temperature: float,
     top_k: int,
     seed: int,
-) -> Generated:
+) -> Continuation:
     """Continue a prompt. `report` gets each piece of text, in whole characters, and may raise to stop.
 
     The tokens are those that the model's `generate` draws with a TopKSampler of the same `top_k`, `temperature` and
@@ -92,7 +111,7 @@ def stream(
     text = _text(preprocessor, [*given, *written])
     if len(text) > len(known):
         report(text[len(known) :])  # the last character stays incomplete
-    return Generated(
+    return Continuation(
         text=text[len(before) :],
         tokens=len(written),
         seconds=time.perf_counter() - begun,

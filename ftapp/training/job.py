@@ -12,7 +12,7 @@ import keras
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import NotFiniteError, ProofError
-from ftapp.data import DocumentSplits, Splits, preview
+from ftapp.data import DocumentSplits, Splits, thumbnails
 from ftapp.data.dataset import BatchKey, EncodedSplits
 from ftapp.data.encoded import Images, load_encoded
 from ftapp.freezing.layer_plan import LayerPlan
@@ -144,7 +144,7 @@ def set_up(
     )
     if recipe.augmentation and isinstance(splits.train, Images):
         grid = splits.train.make_grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
-        control.save(lambda: preview.write_sheet(grid, run.augmentation_file), grid.nbytes)
+        control.save(lambda: thumbnails.write_sheet(grid, run.augmentation_file), grid.nbytes)
     model, plans = build_model(recipe, pretrained, splits)
     layers, weights = plans[0].descriptions, digest_weights(plans[0])
     ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)

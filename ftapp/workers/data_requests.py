@@ -13,6 +13,7 @@ from ftapp.recipe import TASKS
 from ftapp.rpc import service, structure_cache
 from ftapp.rpc.messages import Grid, Preview, Rewritten, Survey, Tokens
 from ftapp.rpc.service import Request
+from ftapp.workers import previews
 from ftapp.workers.recipe_cache import RecipeCache, load_keras, make_data_key
 
 if TYPE_CHECKING:
@@ -41,11 +42,9 @@ class DataRequests:
         """Preview the splits, the classes and the first training examples."""
         parsed = recipes.parse(recipe)
         found = self._cache.read(parsed, request)
-        from ftapp.data import preview
-
         if not TASKS[parsed.task].is_labelled:
-            return preview.preview_documents(cast("DocumentSplits", found), examples)
-        return preview.preview_examples(cast("Splits", found), examples, self._folder)
+            return previews.preview_documents(cast("DocumentSplits", found), examples)
+        return previews.preview_examples(cast("Splits", found), examples, self._folder)
 
     def count_tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
         """Count the tokens of the first training texts."""
@@ -76,10 +75,10 @@ class DataRequests:
         height, width = parsed.model.image_size
         scale = min(1.0, _LARGEST_VIEW / max(height, width))
         size = (max(8, round(height * scale)), max(8, round(width * scale)))
-        from ftapp.data import preview
         from ftapp.data.augmentation import Augmenter, make_grid
         from ftapp.data.dataset import BatchKey
         from ftapp.data.encoding import resize_images
+        from ftapp.data.thumbnails import write_thumbnail
 
         def resize() -> tuple[Any, list[int]]:
             preprocessor = self._cache.load_preprocessor(parsed, request)
@@ -101,7 +100,7 @@ class DataRequests:
         for row in range(len(labels)):
             files = [place / f"{row}-{column}.png" for column in range(len(columns))]
             for made, file in zip(columns, files, strict=True):
-                preview.write_thumbnail(made[row], file)
+                write_thumbnail(made[row], file)
             rows.append(tuple(map(str, files)))
         shutil.rmtree(self._folder / f"grid-{self._grids - _GRIDS}", ignore_errors=True)
         return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
@@ -115,7 +114,6 @@ class DataRequests:
         load_keras(parsed, request)
         found = cast("Splits", self._cache.read(parsed, request))
         preprocessor = self._cache.load_preprocessor(parsed, request)
-        from ftapp.data import preview
         from ftapp.data.augmentation import TextAugmenter
         from ftapp.data.dataset import BatchKey
         from ftapp.data.encoding import encode_texts
@@ -128,7 +126,7 @@ class DataRequests:
             tokens = inputs["token_ids"][row, : int(inputs["padding_mask"][row].sum())]
             drawn = augmenter.draw(tokens, (*BatchKey(parsed.seed, 0, 0, 0), row))
             label = found.classes[int(train.labels[row])]
-            made.append(preview.describe_rewrite(label, augmenter.split_text(tokens), *drawn))
+            made.append(previews.describe_rewrite(label, augmenter.split_text(tokens), *drawn))
         return tuple(made)
 
     def survey(self, request: Request, recipe: str) -> Survey:

@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,9 +173,10 @@ class Predictor:
             else:
                 request.check()
 
-        return generation.stream(
+        made = generation.stream(
             causal_lm, prompt, on_piece, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
         )
+        return Generated(**asdict(made))
 
     def _load(self, request: Request, run: str) -> TrainedModel:
         folder = Run(Path(run)).model_folder

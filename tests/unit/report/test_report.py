@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from ftapp.analysis.records import read_arms, read_record
 from ftapp.cli import app
-from ftapp.data import preview
+from ftapp.data import thumbnails
 from ftapp.report import card, comparison, pieces, svg
 from ftapp.report import run as single
 from ftapp.report.svg import Line
@@ -101,7 +101,7 @@ def test_report_shows_augmented_images_and_norms_of_gradients(tmp_path: Path) ->
     log = EventLog(made.events_file)
     log.write(Stepped(time=1.0, step=99, epoch=1, loss=0.1, gradient_norm=2.0, rate=1.0, seconds=1.0, memory=1))
     images = np.random.default_rng(0).integers(0, 255, (3, 2, 40, 30, 3), np.uint8)
-    preview.write_sheet(images, made.augmentation_file)
+    thumbnails.write_sheet(images, made.augmentation_file)
     with Image.open(made.augmentation_file) as sheet:
         assert sheet.size == (3 * 30 + 2 * 4, 2 * 40 + 4)
     text = checked(single.write(read_record(made)))
