@@ -12,10 +12,8 @@ from ftapp.analysis import compare, statistics
 from ftapp.analysis.pairing import pair_losses
 from ftapp.analysis.records import Arm, Record, collect_drift, measure_token_share_gain
 from ftapp.analysis.statistics import Interval, Series
-from ftapp.recipe import Finding
-
-_SHARES = {"accuracy-after", "time-saved", "trainable-share"}
-_DIFFERENCES_OF_SHARES = {"accuracy", "common-tokens"}
+from ftapp.recipe import MEASURES, Finding
+from ftapp.recipe.metrics import Metric
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,16 @@ class Row:
 
     @property
     def _unit(self) -> str:
-        return " points" if self.finding.measure in _DIFFERENCES_OF_SHARES else ""
+        return " points" if MEASURES[self.finding.measure].unit == "points" else ""
 
     def _format(self, value: float) -> str:
-        if self.finding.measure in _DIFFERENCES_OF_SHARES:
-            return f"{100 * value:.1f}"
-        return f"{value:.1%}" if self.finding.measure in _SHARES else f"{value:.3g}"
+        match MEASURES[self.finding.measure].unit:
+            case "points":
+                return f"{100 * value:.1f}"
+            case "share":
+                return f"{value:.1%}"
+            case "number":
+                return f"{value:.3g}"
 
 
 HEADER = ("finding", "lesson's value", "holds where", "ours (95% interval)", "holds?")
@@ -106,23 +108,31 @@ def _check(finding: Finding, arms: Mapping[str, Arm]) -> Row:
 
 def _explain_missing(finding: Finding, arm: Arm, against: Arm) -> str:
     """Why runs that came to their end do not show a finding."""
+    if metric := MEASURES[finding.measure].metric:
+        return _explain_no_metric(metric, finding.step, arm, against)
     match finding.measure:
         case "loss" | "variance" | "early-variance" | "time-saved":
             name = "saved" if finding.measure == "time-saved" else "loss"
             few = f"the first quarter has fewer than {statistics.FEWEST} steps, or the losses are the same"
             return compare.compare_arms(against, arm).reasons.get(name, few)
-        case "accuracy":
-            return "a run has no test accuracy"
         case "drift":
             return f"the change of weights was measured in fewer than {statistics.FEWEST} steps of both"
         case "drift-course":
             return f"the change of weights was measured in fewer than {3 * statistics.FEWEST} steps"
         case "common-tokens":
             return "the runs did not measure the common tokens of what they wrote ([samples] common)"
-        case "accuracy-after":
-            return f"a run has no held-out accuracy after step {finding.step} (evaluate.every)"
-        case "trainable-share":
+        case _:
             return "no phase began"
+
+
+def _explain_no_metric(metric: Metric, step: int | None, arm: Arm, against: Arm) -> str:
+    """Why runs that came to their end do not show a metric, or its difference."""
+    if step is not None and _list_values(metric, step, arm) is None:
+        return f"a run has no held-out {metric.label} after step {step} (evaluate.every)"
+    results = [each.history.result for each in (*arm.records, *against.records)]
+    if step is None and any(each is None or each.value(metric.name) is None for each in results):
+        return f"a run has no test {metric.label}"
+    return f"the interval of {metric.label} is that of {statistics.SEEDS} repeats or more (--repeat)"
 
 
 def judge(finding: Finding, found: Interval) -> str:
@@ -137,17 +147,20 @@ def judge(finding: Finding, found: Interval) -> str:
 def measure(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
     """The finding's measure of an arm, against another where it is of two. None where there is not enough to measure.
 
-    loss, accuracy: differences, of the training loss on the same batches and of the test split. time-saved: r.
+    loss: the difference of the training loss on the same batches. A metric, such as accuracy: its difference on the
+    test split; with -after: its value on held-out examples after `step` steps. time-saved: r.
     variance, early-variance: ratios of the variances of the training loss around its course, over all steps and over
     the first quarter. drift: ratio of the changes ||W_t - W_(t-1)|| of layers that train in both. drift-course: the
     change in the last third of the measured steps over that in the first. common-tokens: the growth of their share in
-    what the model writes. accuracy-after: held-out accuracy after `step` steps. trainable-share: R of the last phase.
+    what the model writes. trainable-share: R of the last phase.
     """
+    if metric := MEASURES[finding.measure].metric:
+        if finding.step is not None:
+            return measure_after(metric, finding.step, arm)
+        return compare.compare_arms(against, arm).metrics.get(metric.name)
     match finding.measure:
         case "loss":
             return compare.compare_arms(against, arm).loss
-        case "accuracy":
-            return compare.compare_arms(against, arm).metrics.get(finding.measure)
         case "time-saved":
             return compare.compare_arms(against, arm).saved
         case "early-variance":
@@ -161,10 +174,7 @@ def measure(finding: Finding, arm: Arm, against: Arm) -> Interval | None:
             return _measure_course(arm)
         case "common-tokens":
             return _measure_gain(arm)
-        case "accuracy-after":
-            assert finding.step is not None
-            return _proportion_after(arm, finding.measure.removesuffix("-after"), finding.step)
-        case "trainable-share":
+        case _:
             share = arm.records[0].history.trainable_share
             return None if share is None else Interval(share, share, share)
 
@@ -212,19 +222,39 @@ def _measure_gain(arm: Arm) -> Interval | None:
     return known[0] if known else None
 
 
-def _proportion_after(arm: Arm, name: str, step: int) -> Interval | None:
-    """The mean of a held-out proportion after a step, over the runs of an arm; None where one did not measure it."""
+def measure_after(metric: Metric, step: int, arm: Arm) -> Interval | None:
+    """The mean of a metric on held-out examples over the runs of an arm.
+
+    Args:
+        metric: The metric. Of fewer runs than `statistics.SEEDS`, only a proportion has an interval.
+        step: The step after which it is taken.
+        arm: The arm.
+
+    Returns:
+        The mean; None where a run did not measure the metric then, or where there is no interval.
+    """
+    found = _list_values(metric, step, arm)
+    if found is None:
+        return None
+    values, sizes = zip(*found, strict=True)
+    if not metric.is_proportion:
+        return statistics.estimate_mean(values) if len(values) >= statistics.SEEDS else None
+    examples = min(sizes)  # repeats share examples, so they do not count as more of these
+    return statistics.estimate_share(round(float(np.mean(values)) * examples), examples, len(found))
+
+
+def _list_values(metric: Metric, step: int, arm: Arm) -> list[tuple[float, int]] | None:
+    """For each run of an arm the metric after a step, and of how many examples; None where a run lacks it."""
     found: list[tuple[float, int]] = []
     for each in arm.records:
         there = [
-            (value, told.examples)
-            for told in each.history.evaluations
-            if told.step == step
-            if (value := told.value(name)) is not None and 0 <= value <= 1
+            (value, evaluated.examples)
+            for evaluated in each.history.evaluations
+            if evaluated.step == step
+            if (value := evaluated.value(metric.name)) is not None
+            if not metric.is_proportion or 0 <= value <= 1
         ]
         if not there:
             return None
         found.append(there[0])
-    values, sizes = zip(*found, strict=True)
-    examples = min(sizes)  # repeats share examples, so they do not count as more of these
-    return statistics.estimate_share(round(float(np.mean(values)) * examples), examples, len(found))
+    return found

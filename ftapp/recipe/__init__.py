@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ftapp.recipe.files import parse as parse
     from ftapp.recipe.files import read as read
     from ftapp.recipe.files import read_tables as read_tables
+    from ftapp.recipe.measures import MEASURES as MEASURES
+    from ftapp.recipe.measures import MeasureName as MeasureName
     from ftapp.recipe.overrides import make_arm_prefix as make_arm_prefix
     from ftapp.recipe.overrides import parse_value as parse_value
     from ftapp.recipe.schema import Augment as Augment
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
     from ftapp.recipe.schema import Frozen as Frozen
-    from ftapp.recipe.schema import Measure as Measure
     from ftapp.recipe.schema import Model as Model
     from ftapp.recipe.schema import Phase as Phase
     from ftapp.recipe.schema import Recipe as Recipe
@@ -50,8 +51,9 @@ _HOMES = {
         "load_experiment parse read read_tables"
     ),
     "ftapp.recipe.overrides": "make_arm_prefix parse_value",
+    "ftapp.recipe.measures": "MEASURES MeasureName",
     "ftapp.recipe.schema": (
-        "Augment Data Evaluate Finding Frozen Measure Model Phase Recipe Samples Section suits say_too_long"
+        "Augment Data Evaluate Finding Frozen Model Phase Recipe Samples Section suits say_too_long"
     ),
     "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ftapp.recipe.folder_layout import Role
 from ftapp.recipe.layer_rules import Selections
+from ftapp.recipe.measures import MEASURES, MeasureName
 from ftapp.recipe.tasks import TASKS, Head, TaskName
 from ftapp.recipe.value_types import (
     ALL,
@@ -272,21 +273,6 @@ class Samples(Section):
     """The number of texts for each prompt over which `common` is measured, at most 10,000."""
 
 
-Measure = Literal[
-    "loss",
-    "accuracy",
-    "accuracy-after",
-    "time-saved",
-    "early-variance",
-    "variance",
-    "drift",
-    "drift-course",
-    "common-tokens",
-    "trainable-share",
-]
-_OF_TWO_ARMS = {"loss", "accuracy", "time-saved", "early-variance", "variance", "drift"}
-
-
 class Finding(Section):
     """A result that an experiment is expected to show (`ftapp.analysis.findings`).
 
@@ -298,14 +284,15 @@ class Finding(Section):
     """The finding in words."""
     lesson: str
     """The value that the lesson reports, in words."""
-    measure: Measure
-    """The measure of the finding."""
+    measure: MeasureName
+    """The measure of the finding. METRIC is the difference of a metric of the test split, and METRIC-after is the
+    metric of the held-out examples after `step`."""
     arm: str
     """The arm that is measured."""
     against: str | None = None
     """The other arm, for differences and ratios."""
     step: Annotated[int, Field(ge=0, le=MOST_STEPS)] | None = None
-    """The step at which `accuracy-after` is measured."""
+    """The step after which a measure such as `accuracy-after` is taken."""
     at_least: float | None = None
     """The lower bound."""
     at_most: float | None = None
@@ -317,14 +304,16 @@ class Finding(Section):
             raise ValueError("neither 'at_least' nor 'at_most' is given; a finding has one of them or both")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(f"nothing is at least {self.at_least:g} and at most {self.at_most:g}; exchange the two")
-        if (self.measure in _OF_TWO_ARMS) != (self.against is not None):
+        measure = MEASURES[self.measure]
+        if measure.compares != (self.against is not None):
             rule = (
                 "is of an arm 'against' another" if self.against is None else "is of one arm alone, without 'against'"
             )
             raise ValueError(f"'{self.measure}' {rule}")
-        if (self.measure == "accuracy-after") != (self.step is not None):
+        if measure.at_step != (self.step is not None):
             given = "lacks 'step'" if self.step is None else f"takes no 'step'; got {self.step}"
-            raise ValueError(f"'{self.measure}' {given}; 'step' goes with 'accuracy-after' alone")
+            names = " and ".join(f"'{name}'" for name, each in MEASURES.items() if each.at_step)
+            raise ValueError(f"'{self.measure}' {given}; 'step' goes with {names} alone")
         return self
 
 

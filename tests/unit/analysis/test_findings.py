@@ -14,7 +14,8 @@ from ftapp.analysis.records import Arm, read_record
 from ftapp.analysis.statistics import Interval
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
-from ftapp.recipe import Finding, Measure
+from ftapp.recipe import Finding
+from ftapp.recipe.metrics import Metric
 from ftapp.report.experiment import write_result
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Drifted
@@ -44,7 +45,7 @@ at_least = 0.9
 """
 
 
-def finding(measure: Measure, **keys: object) -> Finding:
+def finding(measure: str, **keys: object) -> Finding:
     return Finding.model_validate({"says": "s", "lesson": "l", "measure": measure, "arm": "B", "at_least": 0.0} | keys)
 
 
@@ -86,7 +87,7 @@ def test_a_finding_holds_when_its_interval_does(
         ("accuracy-after", {"step": 60}, 0.6),
     ],
 )
-def test_measures(measure: Measure, keys: dict[str, object], value: float, tmp_path: Path) -> None:
+def test_measures(measure: str, keys: dict[str, object], value: float, tmp_path: Path) -> None:
     a, b = arms(tmp_path)
     found = findings.measure(finding(measure, **keys), b, a)
     assert found is not None
@@ -104,13 +105,24 @@ def test_measures(measure: Measure, keys: dict[str, object], value: float, tmp_p
     ],
 )
 def test_what_a_run_does_not_tell_is_not_measured_and_said_why(
-    measure: Measure, keys: dict[str, object], why: str, tmp_path: Path
+    measure: str, keys: dict[str, object], why: str, tmp_path: Path
 ) -> None:
     a, b = arms(tmp_path)
     (row,) = findings.check_findings([finding(measure, **keys)], [a, b])
     assert (row.ours, row.holds) == ("not measured", "not measured")
     assert why in (row.note or "")
     assert findings.build_table([row])[0][3] == f"not measured: {row.note}"
+
+
+@pytest.mark.parametrize(("runs", "told"), [(1, None), (3, pytest.approx(0.6))])
+def test_a_metric_that_is_no_proportion_has_an_interval_over_repeats(
+    runs: int, told: float | None, tmp_path: Path
+) -> None:
+    """The records hold values that stand for any metric; one run alone shows no scatter."""
+    records = [read_record(record_run(tmp_path, losses=FALLING, accuracy=0.5 + 0.1 * n)) for n in range(runs)]
+    metric = Metric("accuracy", "error in degrees", is_lower_better=True)
+    found = findings.measure_after(metric, 60, Arm("B", tuple(records)))
+    assert (found and found.estimate) == told
 
 
 def test_a_busy_machine_is_a_caveat_of_the_time_saved(tmp_path: Path) -> None:
@@ -133,7 +145,7 @@ def test_a_busy_machine_is_a_caveat_of_the_time_saved(tmp_path: Path) -> None:
         ("time-saved", {"against": "A", "at_least": None, "at_most": 0.25}, "at most 25.0%"),
     ],
 )
-def test_a_finding_says_between_which_bounds_it_holds(measure: Measure, keys: dict[str, object], told: str) -> None:
+def test_a_finding_says_between_which_bounds_it_holds(measure: str, keys: dict[str, object], told: str) -> None:
     assert findings.Row(finding(measure, **keys), None, "not measured").bounds == told
 
 
