@@ -24,9 +24,6 @@ from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.run_folder import EXIT_CODES
 
-_NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
-_CLASSES = 12  # whose recall the table tells
-
 
 def run_all(
     names: Sequence[str],

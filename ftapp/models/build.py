@@ -15,7 +15,6 @@ from ftapp.models.heads import add_head
 from ftapp.models.keras_internals import flatten_layers, own_weights
 from ftapp.recipe import TASKS, Recipe, presets, say_too_long
 
-_DESCRIPTION = "ftapp.json"
 PREPROCESSORS = {
     "image_classifier": keras_hub.models.ImageClassifierPreprocessor,
     "text_classifier": keras_hub.models.TextClassifierPreprocessor,
