@@ -34,9 +34,11 @@ class Settings(msgspec.Struct, kw_only=True):
     def load(cls) -> Settings:
         """Read the settings from disk. Where they cannot be read, the defaults are used."""
         try:
-            return msgspec.json.decode(safe_files.read_bytes(_file()), type=cls)
+            found = msgspec.json.decode(safe_files.read_bytes(_file()), type=cls)
         except (OSError, RunError, *safe_files.UNREADABLE):
             return cls()
+        found.hidden = [_RENAMED.get(name, name) for name in found.hidden]
+        return found
 
     def save(self) -> None:
         """Write the settings to disk. Where that fails, they last until the interface is closed."""
