@@ -68,7 +68,7 @@ def count_preparation(a: Arm, b: Arm) -> tuple[float, float]:
                 key = (
                     tuple(phase.cache.layers) if phase.cache and phase.cache.cached else ("none", arm.name, phase.phase)
                 )
-                took[key] = max(took.get(key, 0.0), ended.preparing + ended.spared)
+                took[key] = max(took.get(key, 0.0), ended.preparing + ended.seconds_saved)
                 if number == 0 and key not in used:
                     used.append(key)
     return sum(took[key] for key in uses[0]), sum(took[key] for key in uses[1])

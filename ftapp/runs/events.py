@@ -218,7 +218,7 @@ class Noted(Event, frozen=True, kw_only=True, tag="noted"):
     message: str
 
 
-class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
+class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended", forbid_unknown_fields=True):
     """The time and memory of a phase, and its freeze proof: the changes of the weights.
 
     Attributes:
@@ -228,7 +228,7 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
         preparing: Of these, the seconds to compute features.
         training: Of these, the seconds of steps with their wait for data.
         evaluating: Of these, the seconds of held-out metrics.
-        spared: The seconds saved by features that were cached already.
+        seconds_saved: The seconds saved by features that were cached already.
         memory: The most resident bytes of the process at the end of a step.
         others: The share of all cores' time that other processes used meanwhile, 0..1.
         frozen: How many weights and statistics were frozen.
@@ -246,7 +246,7 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended"):
     preparing: Seconds
     training: Seconds
     evaluating: Seconds
-    spared: Seconds = 0.0
+    seconds_saved: Seconds = 0.0
     memory: Count
     others: Number = 0.0
     frozen: Count

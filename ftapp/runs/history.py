@@ -247,7 +247,7 @@ def _phase(started: PhaseStarted, timed: PhaseTimed | None, ended: PhaseEnded | 
     }
     if ended is None:
         return told
-    spent = ("steps", "seconds", "preparing", "training", "evaluating", "spared", "memory")
+    spent = ("steps", "seconds", "preparing", "training", "evaluating", "seconds_saved", "memory")
     proof = ("frozen", "digest", "changed", "moved", "still", "stuck", "batches")
     return told | {
         "outcome": {name: getattr(ended, name) for name in spent},

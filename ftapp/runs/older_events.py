@@ -1,6 +1,7 @@
 """Events in the forms in which earlier versions wrote them.
 
-Steps and evaluations had their accuracy in a field of its own; it is an entry of their metrics.
+Steps and evaluations had their accuracy in a field of its own; it is an entry of their metrics. The end of a phase
+called its `seconds_saved` "spared".
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from ftapp.runs.events import AnyEvent, Evaluated, Share, Stepped
+from ftapp.runs.events import AnyEvent, Evaluated, PhaseEnded, Seconds, Share, Stepped
 
 
 class _Stepped(Stepped, frozen=True, kw_only=True, tag="step", forbid_unknown_fields=False):
@@ -39,9 +40,19 @@ class _Evaluated(Evaluated, frozen=True, kw_only=True, tag="evaluated", forbid_u
         return Evaluated(**known)
 
 
-_Event: Any = _Stepped | _Evaluated
+class _PhaseEnded(PhaseEnded, frozen=True, kw_only=True, tag="phase-ended", forbid_unknown_fields=False):
+    spared: Seconds | None = None
+
+    def renew(self) -> PhaseEnded:
+        known = {name: getattr(self, name) for name in PhaseEnded.__struct_fields__}
+        if self.spared is not None:
+            known["seconds_saved"] = self.spared
+        return PhaseEnded(**known)
+
+
+_Event: Any = _Stepped | _Evaluated | _PhaseEnded
 for _kind in get_args(AnyEvent):
-    if _kind not in (Stepped, Evaluated):
+    if _kind not in (Stepped, Evaluated, PhaseEnded):
         _Event |= _kind
 _decoder = msgspec.json.Decoder(_Event)
 
@@ -61,4 +72,4 @@ def decode_lines(lines: bytes | memoryview) -> list[AnyEvent]:
 
 
 def _renewed(event: AnyEvent) -> AnyEvent:
-    return event.renew() if isinstance(event, _Stepped | _Evaluated) else event
+    return event.renew() if isinstance(event, _Stepped | _Evaluated | _PhaseEnded) else event

@@ -20,7 +20,7 @@ from tests.support.recipes import DIVERGES
 
 def told(events: list[AnyEvent]) -> list[dict[str, Any]]:
     """The events without what a clock or a chance has a say in."""
-    measured = {"time", "seconds", "memory", "preparing", "evaluating", "training", "spared", "others", "id"}
+    measured = {"time", "seconds", "memory", "preparing", "evaluating", "training", "seconds_saved", "others", "id"}
     return [
         {"kind": type(event).__name__}
         | {key: value for key, value in msgspec.structs.asdict(event).items() if key not in measured}

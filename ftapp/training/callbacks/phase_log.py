@@ -58,7 +58,7 @@ class PhaseLog(Callback):
                 preparing=spent.preparing,
                 training=spent.training,
                 evaluating=spent.evaluating,
-                spared=session.features["train"].seconds_saved if session.features else 0.0,
+                seconds_saved=session.features["train"].seconds_saved if session.features else 0.0,
                 memory=state.peak_memory,
                 others=self._others.share(),
                 frozen=found.frozen,

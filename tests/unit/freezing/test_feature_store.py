@@ -224,7 +224,7 @@ def test_features_are_computed_once_and_are_those_of_the_frozen_half(
     again = half.features(folder)
     assert again.prepare(np.array([1, 2]), None, go_on)
     assert half.calls == 3
-    # What it was spared, once.
+    # The saved time counts once.
     assert made.seconds_saved == 0
     assert again.seconds_saved > 0
     seconds_saved = again.seconds_saved
