@@ -21,13 +21,14 @@ from ftapp import recipe
 from ftapp.cli import app
 from ftapp.common.errors import RunError
 from ftapp.recipe import Augment, Frozen, Phase, Section, cautions, layer_rules
-from ftapp.rpc.messages import Probe, Survey
+from ftapp.rpc.messages import Survey
 from ftapp.runs import outcome
 from ftapp.runs.run_folder import EXIT_CODES
 from tests.conftest import Do
 from tests.support.documents import PAGES, README, after, blocks, commands, page
 from tests.support.files import ROOT
 from tests.support.recorded_runs import record_run
+from tests.support.surveys import make_survey
 
 
 def invoke(*arguments: str) -> Result:
@@ -111,19 +112,7 @@ def test_advice_is_accepted(line: str, tmp_path: Path, monkeypatch: pytest.Monke
 
     def surveyed(asked: recipe.Recipe, *_: object, **options: object) -> Survey:
         seen.append(asked)
-        probes = tuple(
-            Probe(block=f"block{n}", layer=f"block{n}_pool", right=0.9, lead=(0.0, 0.0)) for n in range(1, 6)
-        )
-        return Survey(
-            classes=("a", "b"),
-            counts=(70, 70),
-            examples=200,
-            sample=140,
-            guessing=0.5,
-            probes=probes,
-            head=None,
-            positions=None,
-        )
+        return make_survey([(0.9, (0.0, 0.0))] * 5, (70, 70))
 
     monkeypatch.setattr("ftapp.cli.advise.survey_data", surveyed)
     monkeypatch.setattr("ftapp.data.preflight.check", lambda recipes, progress: None)  # there are no data

@@ -48,28 +48,21 @@ def save(
     Raises:
         OSError: The folder cannot be written.
     """
+    description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head, **marks}
     with make_folder_in_place(folder) as scratch:
-        _write(scratch, recipe, pretrained, model, classes, marks)
+        _save_preset(scratch / "preset", pretrained)
+        keras.Model(model.input, model.output, name=model.name).save(scratch / "model.keras")
+        (scratch / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         cache_folders.write_manifest(scratch)
 
 
-def _write(
-    folder: Path,
-    recipe: Recipe,
-    pretrained: Pretrained,
-    model: keras.Model,
-    classes: Sequence[str],
-    marks: Mapping[str, Any],
-) -> None:
+def _save_preset(folder: Path, pretrained: Pretrained) -> None:
     owner = pretrained.causal_lm or pretrained.backbone
-    owner.save_to_preset(str(folder / "preset"))
+    owner.save_to_preset(str(folder))
     if pretrained.causal_lm is None:
-        pretrained.preprocessor.save_to_preset(str(folder / "preset"))
+        pretrained.preprocessor.save_to_preset(str(folder))
     else:
-        _store_float32(folder / "preset" / "config.json")
-    keras.Model(model.input, model.output, name=model.name).save(folder / "model.keras")
-    description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head, **marks}
-    (folder / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        _store_float32(folder / "config.json")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
 
-MINIMAL = """
+HUB_TEXTS = """
 title = "t"
 summary = "s"
 task = "text-classification"
@@ -18,7 +18,9 @@ preset = "bert_base_en_uncased"
 sequence_length = 64
 [data]
 source = "tfds:imdb_reviews"
-[[phase]]
+"""
+"""The tables before the phases of a recipe whose model and data are a hub's."""
+MINIMAL = f"""{HUB_TEXTS}[[phase]]
 name = "head"
 layers = ["freeze all", "train head"]
 epochs = 3
@@ -27,7 +29,7 @@ name = "finetune"
 steps = 10
 [profile.small]
 data.limit = 100
-phase.finetune = { epochs = 1, learning_rate = 1e-5 }
+phase.finetune = {{ epochs = 1, learning_rate = 1e-5 }}
 """
 
 

@@ -13,18 +13,10 @@ from ftapp.tui.editor.configure import ConfigureScreen
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.layer_tree import LayerTree
+from tests.support.recipe_files import HUB_TEXTS
 from tests.tui.harness import Opened, until
 
-HUB = """
-title = "t"
-summary = "s"
-task = "text-classification"
-[model]
-preset = "bert_base_en_uncased"
-sequence_length = 16
-[data]
-source = "tfds:imdb_reviews"
-classes = ["bad", "good"]
+HUB = f"""{HUB_TEXTS.replace("64", "16")}classes = ["bad", "good"]
 [[phase]]
 name = "head"
 layers = ["freeze all", "train head"]

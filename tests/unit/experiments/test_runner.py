@@ -11,17 +11,9 @@ from ftapp import recipe
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import RecipeWithArms
+from tests.support.recipe_files import HUB_TEXTS
 
-RECIPE = """
-title = "t"
-summary = "s"
-task = "text-classification"
-[model]
-preset = "bert_base_en_uncased"
-sequence_length = 64
-[data]
-source = "tfds:imdb_reviews"
-[[phase]]
+RECIPE = f"""{HUB_TEXTS}[[phase]]
 name = "finetune"
 steps = 10
 [[arm]]
