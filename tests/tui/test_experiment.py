@@ -191,7 +191,7 @@ async def test_what_goes_with_an_experiment_is_asked(write_experiment: Any) -> N
         table = await listed(pilot, 3)
         await pilot.press("d")
         assert isinstance(app.screen, Dialog)
-        assert "Their 2 runs" in str(app.screen.query_one("#dialog-text", Static).visual)
+        assert "The 2 runs can be deleted" in str(app.screen.query_one("#dialog-text", Static).visual)
         await pilot.press("escape")
         assert experiment.folder.is_dir()
         await pilot.press("d", "left", "enter")
