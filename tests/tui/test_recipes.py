@@ -249,7 +249,7 @@ async def test_time_and_download_are_told_before_the_first_run(tmp_path: Path, m
     async with Opened().run_test() as pilot:
         screen = await ready(pilot)
         await until(pilot, lambda: "downloads 58.1 MiB first" in text(screen))
-        assert "half a minute on two cores" in text(screen)
+        assert "Half a minute on two cores" in text(screen)
         await pilot.press("p")
         await until(pilot, lambda: "model and data come from the net unless the cache has them" in text(screen))
         assert "not measured on this machine yet" in text(screen)
