@@ -57,7 +57,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     tried = set()
     for line in commands():
         arguments = shlex.split(line)[1:]
-        if arguments[0] in ("run", "plan", "lr-find", "advise", "serve"):
+        if arguments[0] in ("run", "plan", "lr-find", "advise", "serve", "resume"):
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
             file.unlink()  # The documents copy into one name more than once.

@@ -71,6 +71,14 @@ RunsArgument = Annotated[
         autocompletion=_complete_run,
     ),
 ]
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's folder, its name (or its beginning) as `ftapp runs` shows it, or last.",
+        autocompletion=_complete_run,
+    ),
+]
 ArmOption = Annotated[
     str | None,
     typer.Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 from ftapp import recipe
 from ftapp.cli import activity
-from ftapp.cli.run_result import print_result
+from ftapp.cli.follow_run import follow_run
+from ftapp.cli.run_result import tell_outcome
 from ftapp.common import user_folders
-from ftapp.common.console import PlainConsole
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe, cautions
 from ftapp.runs import run_folder
@@ -20,7 +19,6 @@ from ftapp.runs.environment import make_environment
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher, LocalLauncher
-from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.run_folder import EXIT_CODES
 
@@ -83,10 +81,8 @@ def run_all(
                     print(f"the folder of runs, {folder}, cannot be written: {error.strerror}", file=sys.stderr)
                     outcome, found = _make_refused(name), None
             codes.append(EXIT_CODES[outcome["status"]])
-            if as_json:
-                print(json.dumps(outcome), flush=True)
-            elif found is not None:
-                print_result(outcome, PlainConsole())
+            if as_json or found is not None:
+                tell_outcome(outcome, as_json=as_json)
             if outcome["status"] == "interrupted":
                 break
     return 130 if interruption.requested else next((code for code in (130, 1, 2) if code in codes), 0)
@@ -105,28 +101,8 @@ def _run_one(
 ) -> dict[str, Any]:
     facts = {"command": sys.argv, "hubless_profiles": recipe.list_hubless_profiles(path)}
     run = run_folder.create(resolved, path.stem, profile, folder, **facts)
-    history = History()
-    with Narrator(run, PlainConsole(sys.stderr)) as narrator:
-        for caution in cautions.find_cautions(resolved):
-            narrator.say(f"caution: {caution}")
-        launcher.start(run, environment)
-        interruption.add(run)
-        for event in run_folder.follow(run, lambda: launcher.alive(run)):
-            for message in interruption.take_messages():
-                narrator.say(message)
-            if event is None:
-                narrator.look()
-            else:
-                history.apply(event)
-                narrator.tell(event, history)
-    outcome: dict[str, Any] = {"recipe": path.stem, "run": str(run.folder), "status": run.status(history)}
-    outcome |= history.summary() | summarize_outcome(history, resolved)
-    outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
-    if outcome["status"] in ("failed", "crashed", "refused"):
-        explain(run, history, outcome["status"], debug=debug)
-    if run_folder.remove_refused(run, history):
-        outcome["run"] = None
-    return outcome
+    notes = [f"caution: {caution}" for caution in cautions.find_cautions(resolved)]
+    return follow_run(run, path.stem, resolved, environment, launcher, interruption, notes, debug=debug)
 
 
 def _make_refused(name: str) -> dict[str, Any]:

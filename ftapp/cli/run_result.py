@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftapp.common import formatting, tables
+from ftapp.common.console import PlainConsole
 from ftapp.recipe.metrics import get_metric
 from ftapp.runs.class_results import Recall, is_uneven
 
@@ -28,6 +30,14 @@ def _describe_recall(found: Sequence[Recall]) -> str:
     ordered = sorted(found, key=lambda each: each.found / max(1, each.examples))
     listed = ", ".join(map(str, ordered[:_CLASSES]))
     return listed + (f" and {len(found) - _CLASSES} classes above" if len(found) > _CLASSES else "")
+
+
+def tell_outcome(outcome: dict[str, Any], *, as_json: bool) -> None:
+    """Print the result of one run on stdout, as a table or as one line of JSON."""
+    if as_json:
+        print(json.dumps(outcome), flush=True)
+    else:
+        print_result(outcome, PlainConsole())
 
 
 def print_result(outcome: dict[str, Any], console: Console) -> None:
@@ -61,6 +71,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
     if outcome["model"]:
         rows["model"] = outcome["model"]
+    if outcome["weights"]:
+        rows["hash of weights"] = outcome["weights"]
     notes = list(dict.fromkeys(outcome["notes"]))
     rows |= {f"note {number}" if len(notes) > 1 else "note": note for number, note in enumerate(notes, 1)}
     room = max(_NARROWEST, console.width - max(map(len, rows)) - 2 * _MARGINS)

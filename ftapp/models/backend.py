@@ -11,13 +11,9 @@ import time
 from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ftapp.common import cache_files, user_folders
 from ftapp.common.locks import hold_lock
-
-if TYPE_CHECKING:
-    from ftapp.recipe import Precision
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -42,7 +38,7 @@ def device() -> str:
     return f"{kind}, {os.cpu_count()} cores" if kind.startswith("cpu") else kind
 
 
-def choose_precision(wanted: Precision) -> tuple[str, str]:
+def choose_precision(wanted: str) -> tuple[str, str]:
     """The precision in force (a key of POLICIES) and the reason for it, and set it as Keras's policy.
 
     `auto` takes bfloat16 where the hardware multiplies it natively, by what the device says of itself, and on a

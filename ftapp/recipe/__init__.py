@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ftapp.recipe.overrides import make_arm_prefix as make_arm_prefix
     from ftapp.recipe.overrides import parse_value as parse_value
     from ftapp.recipe.schema import Augment as Augment
+    from ftapp.recipe.schema import Checkpoints as Checkpoints
     from ftapp.recipe.schema import Data as Data
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
@@ -53,7 +54,7 @@ _HOMES = {
     "ftapp.recipe.overrides": "make_arm_prefix parse_value",
     "ftapp.recipe.measures": "MEASURES MeasureName",
     "ftapp.recipe.schema": (
-        "Augment Data Evaluate Finding Frozen Model Phase Recipe Samples Section suits say_too_long"
+        "Augment Checkpoints Data Evaluate Finding Frozen Model Phase Recipe Samples Section suits say_too_long"
     ),
     "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",

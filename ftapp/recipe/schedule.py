@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ftapp.recipe import Phase
+from ftapp.recipe import Phase, Recipe
 
 
 def compute_rate(phase: Phase, step: int, steps: int) -> float:
@@ -47,3 +47,14 @@ def count_steps(phase: Phase, examples: int) -> tuple[int, int]:
     """
     per_epoch = math.ceil(examples / phase.batch_size)
     return phase.steps or (phase.epochs or 0) * per_epoch, per_epoch
+
+
+def lengthen(recipe: Recipe, steps: int) -> Recipe:
+    """Give the last phase of a recipe so many steps; its schedule is stretched over all of them.
+
+    Args:
+        recipe: The recipe.
+        steps: The steps of its last phase.
+    """
+    last = recipe.phase[-1].model_copy(update={"steps": steps, "epochs": None})
+    return recipe.model_copy(update={"phase": [*recipe.phase[:-1], last]})

@@ -248,6 +248,22 @@ class Evaluate(Section):
     result."""
 
 
+class Checkpoints(Section):
+    """When the state of the training is saved, from which a run that was killed or stopped goes on.
+
+    It is also saved at the end of each phase, and where the run is asked to end.
+    """
+
+    every_seconds: Annotated[float, Field(ge=1, le=1e7)] = 300.0
+    """Save the state every so many seconds, from 1; less often where the training would stand still for over 1% of its
+    time."""
+    every_steps: Steps | None = None
+    """Also save it every so many steps of the run."""
+    keep: Annotated[int, Field(ge=1, le=10_000)] = 2
+    """How many of the newest states are kept, at most 10,000. A state takes up to 12 bytes for each weight that trains,
+    with Adam."""
+
+
 class Samples(Section):
     """Texts that a causal language model continues before and after the training, and during it with `every`.
 
@@ -351,6 +367,7 @@ class Recipe(Section):
     frozen: Frozen = Frozen()
     phase: Annotated[list[Phase], Field(min_length=1, max_length=100)]
     evaluate: Evaluate = Evaluate()
+    checkpoint: Checkpoints = Checkpoints()
     samples: Samples | None = None
     finding: list[Finding] = []
     """Results that the recipe's arms are expected to show."""

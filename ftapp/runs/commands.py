@@ -113,7 +113,14 @@ class Control:
     """
 
     def __init__(
-        self, run: Run, log: EventLog, disk: FullDisk | None = None, count_steps: Callable[[], int] = lambda: 0
+        self,
+        run: Run,
+        log: EventLog,
+        disk: FullDisk | None = None,
+        count_steps: Callable[[], int] = lambda: 0,
+        *,
+        elapsed: float = 0.0,
+        skip: int = 0,
     ) -> None:
         """Listen to a run's file.
 
@@ -122,10 +129,13 @@ class Control:
             log: Where commands are answered.
             disk: Lets the run wait while its disk is full; without it that is an OSError.
             count_steps: Gives the steps of the run that are done.
+            elapsed: What the clock shows at first, in seconds.
+            skip: Bytes of the file that an earlier process of the run has read.
         """
         self._folder, self._log, self._disk, self._count_steps = run.folder, log, disk, count_steps
-        self._start = time.perf_counter()
+        self._start = time.perf_counter() - elapsed
         self._file, self._tail, self._size = run.control_file, Tail(run.control_file), 0
+        self._tail.position = skip
         self._seen: set[str] = set()
         self._orders: deque[AnyCommand] = deque()
         self._paused = False
@@ -188,7 +198,7 @@ class Control:
         return not self.stopping
 
     def clock(self) -> float:
-        """Seconds since the process began to listen.
+        """Seconds since the run began.
 
         The clock stands still while the run is paused, carries out commands, or waits for room on its disk.
         """

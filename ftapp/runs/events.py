@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Status = Literal["done", "failed", "interrupted", "refused"]
+Status = Literal["done", "failed", "interrupted", "unfinished", "refused"]
 
 # What fields may hold, which is checked when they are read: a line with anything else is damaged.
 Time = Annotated[float, msgspec.Meta(ge=0, le=253_370_764_800)]
@@ -407,6 +407,38 @@ class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
     rate: Number | None = None
 
 
+class StateSaved(Event, frozen=True, kw_only=True, tag="state-saved"):
+    """A checkpoint is on the disk: the state of the training after `step` steps, from which the run can go on.
+
+    Attributes:
+        folder: Relative to the run's.
+        step: The steps of the run that are done.
+        seconds: The time that the training stood still for it.
+        size: Its bytes.
+    """
+
+    folder: str
+    step: Step
+    seconds: Seconds
+    size: Count
+
+
+class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
+    """The run goes on from a checkpoint, or from its beginning where it had none. Its log was cut there.
+
+    Attributes:
+        step: The steps of the run that were done.
+        folder: The checkpoint, relative to the run's folder; empty for the beginning.
+        inexact: Why the weights may not be those of a run that was never interrupted, in words; empty where they are.
+        phase_steps: The steps of the phase in which it goes on, which may have become longer; 0 at the beginning.
+    """
+
+    step: Step
+    folder: str = ""
+    inexact: list[str] = []
+    phase_steps: Step = 0
+
+
 class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
     """The model was saved while the run went on.
 
@@ -426,11 +458,13 @@ class ModelSaved(Event, frozen=True, kw_only=True, tag="model-saved"):
         folder: The folder of the model, relative to the run's.
         step: How many steps the weights have behind them.
         flaw: The reason why the run failed, in words; empty for a run that did not fail.
+        weights: A hash of all weights and statistics, in hex.
     """
 
     folder: str
     step: Step | None = None
     flaw: str = ""
+    weights: str = ""
 
 
 class Waited(Event, frozen=True, kw_only=True, tag="waited"):
@@ -478,6 +512,8 @@ AnyEvent = (
     | Sampled
     | TokensShared
     | Controlled
+    | StateSaved
+    | Resumed
     | Checkpointed
     | ModelSaved
     | Waited

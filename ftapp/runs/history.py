@@ -30,9 +30,11 @@ from ftapp.runs.events import (
     PhaseStarted,
     PhaseTimed,
     Progressed,
+    Resumed,
     RunEnded,
     RunStarted,
     Sampled,
+    StateSaved,
     Stepped,
     TokensShared,
 )
@@ -62,6 +64,8 @@ class History:
     token_shares: list[TokensShared] = field(default_factory=list)
     controlled: list[Controlled] = field(default_factory=list)
     checkpoints: list[Checkpointed] = field(default_factory=list)
+    state: StateSaved | None = None
+    resumed: list[Resumed] = field(default_factory=list)
     saved: ModelSaved | None = None
     ended: RunEnded | None = None
     damaged: int = 0
@@ -134,16 +138,28 @@ class History:
                 self.controlled.append(event)
             case Checkpointed():
                 self.checkpoints.append(event)
+            case StateSaved():
+                self.state = event
+            case Resumed():
+                self.resumed.append(event)
+                self._lengthen(event.phase_steps)
             case ModelSaved():
                 self.saved = event
             case RunEnded():
                 self.ended = event
 
+    def _lengthen(self, steps: int) -> None:
+        """Give the latest phase its length, which may have changed where the run went on."""
+        if steps and self.phases:
+            phase = self.phases[-1]
+            epochs = phase.epochs * steps / phase.steps
+            self.phases[-1] = msgspec.structs.replace(phase, steps=steps, epochs=epochs)
+
     def happened(self) -> list[AnyEvent]:
         """All but steps and progress, in the order of time."""
         single = [self.started, self.data, self.model, self.saved, self.ended]
         lists: list[Any] = [self.phases, self.ended_phases, self.timed, self.verified, self.evaluations, self.samples]
-        lists += [self.controlled, self.checkpoints, self.notes]
+        lists += [self.controlled, self.checkpoints, self.resumed, self.notes]
         events: list[Any] = [event for event in single if event is not None]
         return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
 
@@ -202,6 +218,8 @@ class History:
             "peak_memory": max(self.steps.memory, default=None),
             "samples": [{"step": sample.step, "prompt": sample.prompt, "text": sample.text} for sample in self.samples],
             "checkpoints": [{"step": saved.step, "folder": saved.folder} for saved in self.checkpoints],
+            "resumed": [{"step": each.step, "inexact": each.inexact} for each in self.resumed],
+            "weights": self.saved.weights or None if self.saved else None,
             "backend": self.started.backend if self.started else None,
             "precision": self.started.precision if self.started else None,
             "notes": [note.message for note in self.notes],

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from ftapp.common.errors import RunError
 from ftapp.common.processes import make_child_environment, make_module_command
 
 # By all of these people, batch systems and process managers ask a run to end: once or often makes no difference.
@@ -54,6 +55,7 @@ class Launcher(Protocol):
 
         Raises:
             OSError: The process cannot be started.
+            RunError: A process works on the job already.
         """
 
     def alive(self, job: JobFolder) -> bool:
@@ -80,7 +82,10 @@ class LocalLauncher:
     def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
         """Start a job's process. It inherits the lock, so it counts as alive from the moment it is started."""
         with job.lock_file.open("wb") as lock, job.log_file.open("ab") as log:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(f"{job.folder.name} goes on already, in another process; it takes one alone") from error
             # The child inherits the mask and lifts it when it can answer signals.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
             try:

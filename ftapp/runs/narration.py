@@ -17,6 +17,7 @@ from ftapp.runs.events import (
     PhaseEnded,
     PhaseStarted,
     PhaseTimed,
+    Resumed,
     RunStarted,
     Waited,
 )
@@ -67,6 +68,8 @@ def narrate(event: AnyEvent) -> list[str]:
             return [f"the model after step {event.step} is saved in {event.folder}, marked as failed"]
         case Waited():
             return [f"the disk has space again: the run waited for {event.seconds:.0f} s, and continues"]
+        case Resumed():
+            return [_describe_seam(event), *(f"not exact: {reason}" for reason in event.inexact)]
         case Checkpointed():
             return [f"the model of step {event.step} is saved in {event.folder}"]
         case _:
@@ -81,6 +84,10 @@ def describe_cache(choice: CacheChoice) -> str:
         f"features of {choice.layers[0]} to {choice.layers[-1]} are cached, {choice.size / 2**20:,.1f} MiB: "
         f"{choice.reason}"
     )
+
+
+def _describe_seam(event: Resumed) -> str:
+    return f"the run goes on after step {event.step}" if event.step else "the run begins again: it had no checkpoint"
 
 
 def _describe_proof(event: PhaseEnded) -> str:

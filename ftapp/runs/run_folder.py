@@ -4,7 +4,7 @@ recipe.toml   the resolved recipe              environment.json  versions, machi
 events.jsonl  what happened, one event a line  control.jsonl     commands to the run, one a line
 train.log     the process's stdout and stderr  run.lock          locked while the process lives
 status.json   how it stands, for lists of runs disk.lock         locked while it waits for room on the disk
-model/        the trained model                checkpoints/      the model as it was at some steps
+model/        the trained model                checkpoints/      the state at some steps, to go on from it
 """
 
 from __future__ import annotations
@@ -119,9 +119,19 @@ class Run:
         """The trained model."""
         return self.folder / "model"
 
-    def checkpoint_folder(self, step: int) -> Path:
-        """Where the model is saved after so many steps, if it is; names sort by step."""
-        return self.folder / "checkpoints" / f"step-{step:06}"
+    @property
+    def checkpoints_folder(self) -> Path:
+        """The states of the training from which it can go on, and models that were saved meanwhile."""
+        return self.folder / "checkpoints"
+
+    @property
+    def former_events_file(self) -> Path:
+        """The log of events as it was before the run was resumed, until it trains again."""
+        return self.folder / "events.before-resume.jsonl"
+
+    def snapshot_folder(self, step: int) -> Path:
+        """Where the model is saved after so many steps, if a command asks for it; names sort by step."""
+        return self.checkpoints_folder / f"step-{step:06}"
 
     @property
     def environment_file(self) -> Path:
@@ -215,9 +225,9 @@ def create(recipe: Recipe, name: str, profile: str | None, folder: Path, **facts
         "created": time.time(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _get_processor(),
+        "processor": find_processor(),
         "cores": os.cpu_count(),
-        "packages": {package: version for package in _PACKAGES if (version := _get_version(package))},
+        "packages": list_packages(),
     }
     replace_file(run.environment_file, json.dumps(environment, indent=2).encode() + b"\n")
     return run
@@ -262,7 +272,7 @@ def pick_telling_lines(lines: Iterable[str]) -> list[str]:
     return [line for line in lines if not _NOTICE.match(line)]
 
 
-def follow(run: Run, alive: Callable[[], bool]) -> Iterator[AnyEvent | None]:
+def follow(run: Run, alive: Callable[[], bool]) -> Iterator[tuple[AnyEvent | None, History]]:
     """Yield a run's events as they come, until its process ends.
 
     Args:
@@ -270,16 +280,21 @@ def follow(run: Run, alive: Callable[[], bool]) -> Iterator[AnyEvent | None]:
         alive: Whether its process lives.
 
     Yields:
-        Events, and None every tenth of a second, so that callers can do other work.
+        Events with the history that they tell so far, which begins anew where the log does; and no event every tenth of
+        a second, so that callers can do other work.
     """
-    reader = EventReader(run.events_file)
+    reader, history, restarts = EventReader(run.events_file), History(), 0
     while True:
         living = alive()
         for piece in reader.pieces():
-            yield from piece
+            if reader.restarts != restarts:
+                history, restarts = History(), reader.restarts
+            for event in piece:
+                history.apply(event)
+                yield event, history
         if not living:
             return
-        yield None
+        yield None, history
         time.sleep(_POLL_SECONDS)
 
 
@@ -336,7 +351,13 @@ def _get_version(package: str) -> str | None:
         return None
 
 
-def _get_processor() -> str:
+def list_packages() -> dict[str, str]:
+    """List the versions of the installed packages that decide what a run computes, by name."""
+    return {package: version for package in _PACKAGES if (version := _get_version(package))}
+
+
+def find_processor() -> str:
+    """Find the name of this machine's processor; empty where it is not known."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

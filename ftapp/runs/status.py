@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeGuard
 
 import msgspec
 
@@ -15,10 +16,11 @@ from ftapp.common.full_disk import FullDisk
 from ftapp.common.safe_files import UNREADABLE, read_bytes
 from ftapp.runs import outcome
 from ftapp.runs.event_log import EventLog
+from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import AnyEvent, Controlled, Count, Evaluated, Event, PhaseStarted, RunEnded, RunStarted, Stepped
 from ftapp.runs.history import History
 
-_KINDS = (RunStarted, PhaseStarted, Evaluated, Controlled, RunEnded)
+_KINDS = (RunStarted, PhaseStarted, Stepped, Evaluated, RunEnded)
 _SENT = ("pause", "resume", "stop")  # commands that decide whether a run is paused
 
 
@@ -62,15 +64,16 @@ class StatusLog(EventLog):
         super().__init__(path, disk)
         self._path, self._status_file = path, status_file
         self._latest: dict[type[Event], AnyEvent] = {}
+        for piece in EventReader(path).pieces():  # of a run that is resumed
+            self._latest |= {type(event): event for event in piece if _is_listed(event)}
 
     def write(self, event: Event) -> None:
         """Append an event, and replace status.json if a list shows it."""
         super().write(event)
-        if isinstance(event, Stepped):
-            self._latest[Stepped] = event
-        elif isinstance(event, _KINDS) and not (isinstance(event, Controlled) and not _decides(event)):
+        if _is_listed(event):
             self._latest[type(event)] = event
-            self._replace()
+            if not isinstance(event, Stepped):
+                self._replace()
 
     def _replace(self) -> None:
         """Replace the file, if that is possible: the log has all of it.
@@ -92,6 +95,8 @@ class StatusLog(EventLog):
                 scratch.unlink()
 
 
-def _decides(event: Controlled) -> bool:
-    """Whether an answer to a command says that the run is paused or not."""
-    return event.applied and event.command in _SENT
+def _is_listed(event: Event) -> TypeGuard[AnyEvent]:
+    """Whether a list shows this event; of the answers to commands those that say whether the run is paused."""
+    if isinstance(event, Controlled):
+        return event.applied and event.command in _SENT
+    return isinstance(event, _KINDS)

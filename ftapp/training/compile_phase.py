@@ -9,10 +9,17 @@ from ftapp.models import backend, heads, objectives
 from ftapp.recipe import TASKS, Phase, Recipe
 from ftapp.training import layer_rates
 from ftapp.training.instrumented_model import InstrumentedModel
-from ftapp.training.optimizers import make_optimizer
+from ftapp.training.optimizers import OptimizerState, make_optimizer, restore_optimizer
 
 
-def compile_phase(recipe: Recipe, phase: Phase, model: InstrumentedModel, plan: LayerPlan, former: Any = None) -> None:
+def compile_phase(
+    recipe: Recipe,
+    phase: Phase,
+    model: InstrumentedModel,
+    plan: LayerPlan,
+    former: Any = None,
+    saved: OptimizerState | None = None,
+) -> None:
     """Compile the model of a phase with its optimizer, and with the loss and metrics of the recipe's task.
 
     Args:
@@ -21,13 +28,17 @@ def compile_phase(recipe: Recipe, phase: Phase, model: InstrumentedModel, plan: 
         model: The whole model, or the half of it above the cut.
         plan: What trains in the phase.
         former: The optimizer of the phase before, from which moments are carried over; None at the start.
+        saved: The state of this phase's optimizer at the step from which the phase goes on; None at its beginning.
     """
     task = TASKS[recipe.task]
     multipliers = layer_rates.list_multipliers(phase, plan)
     if smoothing := recipe.model.label_smoothing:
         model.training_loss = heads.training_loss_for(recipe.model.head, smoothing)
+    variables = model.trainable_variables
     model.compile(
-        optimizer=make_optimizer(phase, model.trainable_variables, multipliers, former),
+        optimizer=restore_optimizer(phase, variables, multipliers, saved)
+        if saved
+        else make_optimizer(phase, variables, multipliers, former),
         loss=objectives.loss_for(task, recipe.model.head),
         metrics=objectives.metrics_for(task),
         jit_compile=backend.jit_compile(),

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import keras
+import msgspec
 
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import NotFiniteError, ProofError
+from ftapp.common.durable import discard
+from ftapp.common.errors import NotFiniteError, ProofError, RunError
 from ftapp.data import DocumentSplits, Splits, thumbnails
 from ftapp.data.dataset import BatchKey, EncodedSplits
-from ftapp.data.encoded import Images, load_encoded
-from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.data.encoded import Images
 from ftapp.freezing.proof import combine, digest_weights
-from ftapp.models import backend, build, saved_model
-from ftapp.models.build import Pretrained
+from ftapp.models import backend, saved_model
 from ftapp.recipe import TASKS, Recipe
+from ftapp.runs.checkpoints import Facts, ResumePoint, hash_recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, RunStarted
-from ftapp.runs.run_folder import Run
-from ftapp.training.build_model import build_model
-from ftapp.training.callbacks.bookmark import Bookmark
+from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, Resumed, RunStarted
+from ftapp.runs.rewind import drop_former_log
+from ftapp.runs.run_folder import Run, find_processor, list_packages
 from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.checkpointer import Checkpointer
 from ftapp.training.callbacks.commands import Commands
 from ftapp.training.callbacks.drift import DriftLog
 from ftapp.training.callbacks.evaluator import Evaluator
@@ -37,8 +38,11 @@ from ftapp.training.callbacks.samples import SampleWriter
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.callbacks.time_estimate import TimeEstimate
 from ftapp.training.callbacks.verify_features import VerifyFeatures
+from ftapp.training.checkpoint import Checkpoint, list_changing, read_checkpoint, restore_values
 from ftapp.training.loop import train_phase
+from ftapp.training.retrace import repeat_traces
 from ftapp.training.session import PhaseSession
+from ftapp.training.setup import Device, Setup, choose_device, set_up
 from ftapp.training.state import TrainState
 
 # Bytes of a saved weight: float32, in the preset and in the whole model.
@@ -49,16 +53,23 @@ _IMAGES, _VIEWS = 4, 5
 
 @dataclass(frozen=True)
 class Job:
-    """What a run trains, and where it writes."""
+    """What a run trains, and where it writes.
 
-    recipe: Recipe
-    pretrained: Pretrained
-    model: keras.Model
-    plans: Sequence[LayerPlan]
-    splits: EncodedSplits
+    Attributes:
+        setup: What it works on.
+        run: The folder of the run.
+        log: The run's events.
+        control: What comes from outside.
+        checkpoint: From which the run goes on; None at its beginning.
+        built: A hash of the weights that the run begins with.
+    """
+
+    setup: Setup
     run: Run
     log: EventLog
     control: Control
+    checkpoint: Checkpoint | None
+    built: str
 
 
 def do_job(
@@ -69,6 +80,7 @@ def do_job(
     control: Control,
     state: TrainState,
     progress: Progress,
+    point: ResumePoint | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> None:
     """Do the whole job of a run. Everything worth knowing goes to the log.
@@ -81,13 +93,14 @@ def do_job(
         control: What comes from outside.
         state: The state of the training, which moves on with each step.
         progress: Is told of downloads and preparations.
+        point: Where the run goes on, if it has begun before.
         callbacks: The user's own, called after those that evaluate and sample, and before the run's log of the phase.
 
     Raises:
         RecipeError: The recipe does not fit its model or data.
         RunError: The run cannot go on.
     """
-    job = set_up(recipe, found, run, log, control, progress)
+    job = prepare(recipe, found, run, log, control, state, progress, point)
     good = LastGood()
     failure: Exception | None = None
     try:
@@ -101,65 +114,127 @@ def do_job(
         raise failure
 
 
-def set_up(
+def prepare(
     recipe: Recipe,
     found: Splits | DocumentSplits | None,
     run: Run,
     log: EventLog,
     control: Control,
+    state: TrainState,
     progress: Progress,
+    point: ResumePoint | None,
 ) -> Job:
-    """Choose the device and the precision, load the model and the data, and check that the phases fit them.
+    """Set up the training, and tell of it; a run that goes on compares it with what was told at its beginning.
 
     The arguments and errors are those of `do_job`.
     """
-    device = backend.device()
-    precision, reason = backend.choose_precision(recipe.precision)
-    facts = run.environment()
-    log.write(
-        RunStarted(
-            time=time.time(),
-            recipe=facts.get("recipe", run.folder.name),
-            profile=facts.get("profile"),
-            seed=recipe.seed,
-            backend=recipe.backend,
-            device=device,
-            precision=precision,
-            reason=reason,
-        )
-    )
-    pretrained = build.load_pretrained(recipe, progress)
-    splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
-    log.write(
-        DataLoaded(
-            time=time.time(),
-            train=len(splits.train),
-            validation=len(splits.validation),
-            test=len(splits.test),
-            classes=list(splits.classes),
-            duplicates=splits.duplicates,
-            counts={name: list(counts) for name, counts in splits.counts.items()},
-            notes=list(splits.notes),
-        )
-    )
-    if recipe.augmentation and isinstance(splits.train, Images):
-        grid = splits.train.make_grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
-        control.save(lambda: thumbnails.write_sheet(grid, run.augmentation_file), grid.nbytes)
-    model, plans = build_model(recipe, pretrained, splits)
-    layers, weights = plans[0].descriptions, digest_weights(plans[0])
-    ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)
-    log.write(
-        ModelBuilt(
-            time=time.time(),
-            parameters=model.count_params(),
-            layers=len(layers),
-            digest=combine(weights),
-            pretrained=combine({name: each for name, each in weights.items() if not name.startswith(ours)}),
-            vocabulary=pretrained.backbone.vocabulary_size if TASKS[recipe.task].labels == "tokens" else 0,
-        )
-    )
+    checkpoint = read_checkpoint(point.folder, point.facts) if point and point.folder and point.facts else None
+    if checkpoint:
+        device = choose_device(checkpoint.facts.precision)
+    else:
+        device = choose_device(recipe.precision)
+        log.write(_describe_start(recipe, device, run))
+
+    def tell_data(splits: EncodedSplits) -> None:
+        event = _describe_data(splits)
+        if checkpoint:
+            _compare(event, run.history().data)
+        else:
+            log.write(event)
+
+    setup = set_up(recipe, device, found, progress, tell_data)
+    built = _describe_model(setup)
+    if checkpoint is None:
+        log.write(built)
+        _draw_augmentation(setup, run, control)
+    elif built.digest != checkpoint.facts.built:
+        raise RunError("the weights of the preset are not those that the run began with, so it cannot go on from them")
+    if point:
+        log.write(_describe_seam(setup, point, state, run))
+        drop_former_log(run)
     control.can_wait = True
-    return Job(recipe, pretrained, model, plans, splits, run, log, control)
+    return Job(setup, run, log, control, checkpoint, built.digest)
+
+
+def _describe_start(recipe: Recipe, device: Device, run: Run) -> RunStarted:
+    facts = run.environment()
+    return RunStarted(
+        time=time.time(),
+        recipe=facts.get("recipe", run.folder.name),
+        profile=facts.get("profile"),
+        seed=recipe.seed,
+        backend=recipe.backend,
+        device=device.name,
+        precision=device.precision,
+        reason=device.reason,
+    )
+
+
+def _describe_data(splits: EncodedSplits) -> DataLoaded:
+    return DataLoaded(
+        time=time.time(),
+        train=len(splits.train),
+        validation=len(splits.validation),
+        test=len(splits.test),
+        classes=list(splits.classes),
+        duplicates=splits.duplicates,
+        counts={name: list(counts) for name, counts in splits.counts.items()},
+        notes=list(splits.notes),
+    )
+
+
+def _describe_model(setup: Setup) -> ModelBuilt:
+    layers, weights = setup.plans[0].descriptions, digest_weights(setup.plans[0])
+    ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)
+    is_language_model = TASKS[setup.recipe.task].labels == "tokens"
+    return ModelBuilt(
+        time=time.time(),
+        parameters=setup.model.count_params(),
+        layers=len(layers),
+        digest=combine(weights),
+        pretrained=combine({name: each for name, each in weights.items() if not name.startswith(ours)}),
+        vocabulary=setup.pretrained.backbone.vocabulary_size if is_language_model else 0,
+    )
+
+
+def _describe_seam(setup: Setup, point: ResumePoint, state: TrainState, run: Run) -> Resumed:
+    """Describe where the run goes on, once its examples are found to be those that it has seen.
+
+    Raises:
+        RunError: They are not.
+    """
+    if not point.folder:
+        return Resumed(time=time.time(), step=0)
+    index, step = state.position.phase, state.position.step
+    session = PhaseSession(setup.recipe, index, setup.model, setup.plans[index], setup.splits)
+    if session.hash_examples(step) != state.seen:
+        raise RunError("the training examples are not those that the run has seen, so it cannot go on with them")
+    return Resumed(
+        time=time.time(),
+        step=state.position.run_step,
+        folder=str(point.folder.relative_to(run.folder)),
+        inexact=state.inexact,
+        phase_steps=session.steps,
+    )
+
+
+def _draw_augmentation(setup: Setup, run: Run, control: Control) -> None:
+    recipe, train = setup.recipe, setup.splits.train
+    if recipe.augmentation and isinstance(train, Images):
+        grid = train.make_grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
+        control.save(lambda: thumbnails.write_sheet(grid, run.augmentation_file), grid.nbytes)
+
+
+def _compare(event: DataLoaded, former: DataLoaded | None) -> None:
+    """Compare an event with that of the run's beginning.
+
+    Raises:
+        RunError: They differ.
+    """
+    if former and msgspec.structs.replace(event, time=former.time) != former:
+        before, now = former.train + former.validation + former.test, event.train + event.validation + event.test
+        counts = f": {now} examples, and {before} before" if now != before else ""
+        raise RunError(f"the data are not those that the run began with{counts}, so it cannot go on with them")
 
 
 def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] = ()) -> None:
@@ -175,30 +250,34 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
         NotFiniteError: The loss is not finite.
         ProofError: A frozen weight changed, or a trained one did not although it should have.
     """
-    control, log = job.control, job.log
+    control, log, setup = job.control, job.log, job.setup
     steps = StepLog(log, control, good, is_late=backend.computes_ahead())
     proof = FreezeProof()
-    commands = Commands(job.run, job.pretrained, log, control, steps)
-    # In the order in which they are called: the event of a step first, and commands last.
+    commands = Commands(job.run, setup.pretrained, log, control, steps)
+    # In the order in which they are called: checkpoints, the event of a step, what follows from it, commands.
     callbacks: list[Callback] = [
+        Checkpointer(job.run, setup.recipe.checkpoint, _describe(job), setup.model, setup.plans, log, control, steps),
         steps,
         TimeEstimate(log, control, steps),
         proof,
         good,
         VerifyFeatures(log),
         Evaluator(log, control, steps, good),
-        DriftLog(log, control, steps),
-        SampleWriter(job.recipe, job.pretrained, job.splits, log, control, steps),
+        DriftLog(setup.plans, log, control, steps),
+        SampleWriter(setup.recipe, setup.pretrained, setup.splits, log, control, steps),
         *own,
         PhaseLog(log, control, proof),
-        Bookmark(log, control),
         commands,
     ]
     for callback in callbacks:
         callback.on_run_begin(state)
     optimizer: Any = None
+    checkpoint = job.checkpoint
+    if checkpoint:
+        done = setup.plans[: state.position.phase + 1]
+        restore_values(list_changing(setup.model, done), checkpoint.weights)
     with ExitStack() as held:
-        for index in range(state.position.phase, len(job.recipe.phase)):
+        for index in range(state.position.phase, len(setup.recipe.phase)):
             if control.should_stop():
                 break
             held.close()
@@ -207,18 +286,23 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
                 state.begin_phase(index)
             session = held.enter_context(
                 PhaseSession(
-                    job.recipe,
+                    setup.recipe,
                     index,
-                    job.model,
-                    job.plans[index],
-                    job.splits,
+                    setup.model,
+                    setup.plans[index],
+                    setup.splits,
                     former=optimizer,
+                    saved=checkpoint.optimizer if checkpoint else None,
                     report=commands.report,
                     clock=control.clock,
                     spent=state.spent,
                 )
             )
-            optimizer = session.optimizer
+            if checkpoint:
+                if bool(session.features) != checkpoint.facts.cached:
+                    raise RunError(_say_other_features(session))
+                repeat_traces(session, state)
+            optimizer, checkpoint = session.optimizer, None
             train_phase(session, state, callbacks, control.should_stop)
         for callback in callbacks:
             callback.on_run_end(state)
@@ -234,16 +318,45 @@ def save(job: Job, failure: Exception | None, step: int) -> None:
     """
     job.log.write(Progressed(time=time.time(), activity="saving the model"))
     marks = _marks(failure, step, is_whole=not job.control.stopping)
-    folder, classes = job.run.model_folder, job.splits.classes
+    folder, setup = job.run.model_folder, job.setup
+
+    def write() -> None:
+        if folder.exists():  # of a run that had ended, and was resumed
+            discard(folder)
+        saved_model.save(folder, setup.recipe, setup.pretrained, setup.model, setup.splits.classes, marks)
+
     try:
-        job.control.save(
-            lambda: saved_model.save(folder, job.recipe, job.pretrained, job.model, classes, marks),
-            _SIZE * job.model.count_params(),
-        )
+        job.control.save(write, _SIZE * setup.model.count_params())
     except Exception as error:
         raise (failure or error) from error
     flaw = str(failure) if failure else ""
-    job.log.write(ModelSaved(time=time.time(), folder=folder.name, step=step, flaw=flaw))
+    weights = combine(digest_weights(setup.plans[0]))
+    job.log.write(ModelSaved(time=time.time(), folder=folder.name, step=step, flaw=flaw, weights=weights))
+
+
+def _describe(job: Job) -> Facts:
+    """What is the same for all checkpoints of this process."""
+    setup = job.setup
+    return Facts(
+        time=time.time(),
+        step=0,
+        offset=0,
+        recipe=hash_recipe(setup.recipe),
+        backend=setup.recipe.backend,
+        device=setup.device.name,
+        precision=setup.device.precision,
+        packages=list_packages(),
+        processor=find_processor(),
+        cores=os.cpu_count() or 1,
+        built=job.built,
+        cached=False,
+    )
+
+
+def _say_other_features(session: PhaseSession) -> str:
+    if session.features:
+        return "the phase trains on cached features now and did not before; its weights would differ by rounding"
+    return f"the phase trained on cached features before and cannot now: {session.choice.reason}"
 
 
 def _marks(failure: Exception | None, step: int, *, is_whole: bool) -> dict[str, Any]:

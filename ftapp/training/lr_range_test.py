@@ -18,7 +18,6 @@ from ftapp.analysis.lr_suggestions import LossCurve, advise
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import RunError
 from ftapp.data.dataset import EncodedSplits
-from ftapp.data.encoded import load_encoded
 from ftapp.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -48,16 +47,13 @@ def test(
     import keras
 
     from ftapp.freezing import proof
-    from ftapp.models import backend, build
     from ftapp.models.keras_internals import own_weights
-    from ftapp.training.build_model import build_model
     from ftapp.training.session import PhaseSession
+    from ftapp.training.setup import choose_device, set_up
 
-    backend.device()
-    precision, reason = backend.choose_precision(recipe.precision)
-    pretrained = build.load_pretrained(recipe, progress)
-    splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
-    model, plans = build_model(recipe, pretrained, splits)
+    device = choose_device(recipe.precision)
+    setup = set_up(recipe, device, found, progress)
+    model, plans, splits = setup.model, setup.plans, setup.splits
     former = _train_phases_before(recipe, index, model, plans, splits, progress)
     phase, plan = recipe.phase[index], plans[index]
     before, others = proof.digest_weights(plan), proof.hash_variables(_others(model, former))
@@ -81,8 +77,8 @@ def test(
         "optimizer": phase.optimizer,
         "batch_size": phase.batch_size,
         "backend": recipe.backend,
-        "precision": precision,
-        "reason": reason,
+        "precision": device.precision,
+        "reason": device.reason,
         "cache": msgspec.structs.asdict(session.choice),
         "steps": steps,
         "ended": curve.ended,

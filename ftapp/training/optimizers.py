@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from ftapp.models.keras_internals import moments, optimizer_variables, variable_index, with_hooks
 from ftapp.recipe import Phase
@@ -57,8 +59,65 @@ def make_optimizer(
             at each step (`ftapp.recipe.schedule`).
         former: The optimizer of the phase before; None at the start.
     """
-    by_id = {id(variable): multiplier for variable, multiplier in multipliers}
     leads = _leads(former, phase.optimizer)
+    optimizer = _make(phase, variables, multipliers, leads)
+    for variable in variables:
+        if id(variable) in leads:
+            _copy_moments(former, optimizer, variable)
+    return optimizer
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """All that an optimizer remembers.
+
+    Attributes:
+        values: Its own variables, in its order.
+        leads: The lead (`Group`) of each weight that trains, in the model's order.
+    """
+
+    values: Sequence[NDArray[Any]]
+    leads: Sequence[int]
+
+
+def save_optimizer(optimizer: Any) -> OptimizerState:
+    """Copy all that an optimizer remembers. Waits for the device.
+
+    Args:
+        optimizer: The optimizer, which has made a step.
+    """
+    values = [np.array(keras.ops.convert_to_numpy(variable.value), order="C") for variable in optimizer.variables]
+    return OptimizerState(values, [group.lead for group in groups_of(optimizer)])
+
+
+def restore_optimizer(
+    phase: Phase, variables: Sequence[Any], multipliers: Sequence[tuple[Any, float]], state: OptimizerState
+) -> keras.optimizers.Optimizer:
+    """Make the optimizer of a phase as it was when its state was saved.
+
+    Args:
+        phase: The phase.
+        variables: Those that train, in the model's order.
+        multipliers: As for `make_optimizer`.
+        state: Of an optimizer of the same phase for the same variables.
+
+    Raises:
+        ValueError: The state does not fit the phase.
+    """
+    leads = {id(variable): lead for variable, lead in zip(variables, state.leads, strict=True)}
+    optimizer = _make(phase, variables, multipliers, leads)
+    if not optimizer.built:
+        optimizer.build(list(variables))
+    for variable, value in zip(optimizer.variables, state.values, strict=True):
+        variable.assign(value)
+    return optimizer
+
+
+def _make(
+    phase: Phase, variables: Sequence[Any], multipliers: Sequence[tuple[Any, float]], leads: Mapping[int, int]
+) -> Any:
+    """Make the optimizer of a phase. leads: by the ids of variables; it is built if there is a group of any."""
+    by_id = {id(variable): multiplier for variable, multiplier in multipliers}
     groups = [Group(by_id.get(id(variable), 1.0), leads.get(id(variable), 0)) for variable in variables]
     options: dict[str, Any] = {
         "name": phase.optimizer,
@@ -82,9 +141,6 @@ def make_optimizer(
     optimizer = _grouped(kind)(**options)
     optimizer.build(list(variables))
     optimizer.groups = tuple(groups)
-    for variable in variables:
-        if id(variable) in leads:
-            _copy_moments(former, optimizer, variable)
     return optimizer
 
 
@@ -93,12 +149,16 @@ def _leads(former: Any, kind: str) -> dict[int, int]:
     if former is None or former.name != kind or not former.built:
         return {}
     steps = int(keras.ops.convert_to_numpy(former.iterations))
-    groups = getattr(former, "groups", None) or [Group()] * len(optimizer_variables(former))
     return {
         id(variable): steps + group.lead
-        for variable, group in zip(optimizer_variables(former), groups, strict=True)
+        for variable, group in zip(optimizer_variables(former), groups_of(former), strict=True)
         if steps + group.lead
     }
+
+
+def groups_of(optimizer: Any) -> Sequence[Group]:
+    """Return the group of each weight of a built optimizer, in its order."""
+    return getattr(optimizer, "groups", None) or [Group()] * len(optimizer_variables(optimizer))
 
 
 def _copy_moments(former: Any, optimizer: Any, variable: Any) -> None:

@@ -35,11 +35,12 @@ from ftapp.runs.events import CacheChoice, Estimate
 from ftapp.training import cost_estimate
 from ftapp.training.compile_phase import compile_phase
 from ftapp.training.evaluate import Evaluation, evaluate
-from ftapp.training.feature_choice import choose_features
+from ftapp.training.feature_choice import choose_features, count_views
 from ftapp.training.instrumented_model import InstrumentedModel, instrument, read_values
+from ftapp.training.optimizers import OptimizerState
 from ftapp.training.phase_features import open_features
 from ftapp.training.random_layers import LayerSeeds
-from ftapp.training.state import SpentSeconds
+from ftapp.training.state import SpentSeconds, chain_examples
 
 Report = Callable[[str, int, int], bool]
 """Is called with an activity in words, how much of it is done, and of how much. Returns False to give up."""
@@ -122,6 +123,7 @@ class PhaseSession:
         splits: EncodedSplits,
         *,
         former: Any = None,
+        saved: OptimizerState | None = None,
         report: Report = lambda activity, done, total: True,
         clock: Callable[[], float] = time.perf_counter,
         spent: SpentSeconds | None = None,
@@ -135,6 +137,7 @@ class PhaseSession:
             plan: What trains in the phase.
             splits: The encoded data.
             former: The optimizer of the phase before, from which moments are carried over; None at the start.
+            saved: The state of this phase's optimizer at the step from which the phase goes on; None at its beginning.
             report: Is told of progress; returns False to give up.
             clock: Seconds on a clock.
             spent: Where the time that features take is added; an own one by default.
@@ -143,7 +146,7 @@ class PhaseSession:
         self.whole, self.splits, self.report = model, splits, report
         self.steps, self.per_epoch = count_steps(self.phase, len(splits.train))
         self.spent = spent or SpentSeconds()
-        self._former, self._clock = former, clock
+        self._former, self._saved, self._clock = former, saved, clock
         self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
         self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch
         self._held = ExitStack()
@@ -152,7 +155,7 @@ class PhaseSession:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._open(stack)
-            self.compile(self._former)
+            self.compile(self._former, self._saved)
             self._held = stack.pop_all()
         return self
 
@@ -185,9 +188,14 @@ class PhaseSession:
         predicts = TASKS[self.recipe.task].labels == "classes" and len(self.splits.classes) <= MOST_CLASSES
         self.model = instrument(halves.rest if halves and self.features else self.whole, predicts=predicts)
 
-    def compile(self, former: Any = None) -> None:
-        """Compile the model. former: the optimizer from which moments are carried over."""
-        compile_phase(self.recipe, self.phase, self.model, self.plan, former)
+    def compile(self, former: Any = None, saved: OptimizerState | None = None) -> None:
+        """Compile the model.
+
+        Args:
+            former: The optimizer from which moments are carried over.
+            saved: The state of the phase's own optimizer, in the place of that.
+        """
+        compile_phase(self.recipe, self.phase, self.model, self.plan, former, saved)
         self._rate = None
 
     @property
@@ -210,25 +218,49 @@ class PhaseSession:
         Yields:
             A batch for each step. Ends early where `report` gives up while features are computed.
         """
-        data, train = self.data["train"], self.splits.train
+        stop = self.steps if stop is None else stop
+        return prefetch(lambda step: self.make_batch(*step), self._steps(start, stop) if start < stop else iter(()))
 
-        def make(step: tuple[NDArray[np.int64], BatchKey]) -> Batch:
-            indices, key = step
-            examples = b"".join(train.hash_examples(indices, None))
-            return Batch(key, data.make_inputs(indices, key), data.get_targets(indices), examples)
+    def make_batch(self, indices: NDArray[np.int64], key: BatchKey) -> Batch:
+        """Make the batch of a step.
 
-        return prefetch(make, self._steps(start, self.steps if stop is None else stop))
+        Args:
+            indices: Its training examples.
+            key: The step.
+        """
+        data = self.data["train"]
+        examples = b"".join(self.splits.train.hash_examples(indices, None))
+        return Batch(key, data.make_inputs(indices, key), data.get_targets(indices), examples)
 
     def _steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """For each step its examples, and its key. Their features are kept by then."""
-        key, first = (self.recipe.seed, self.index), start // self.per_epoch
-        orders = order_phase(self.splits.train, self.phase.batch_size, stop, key, fill=self._fill)
-        for epoch, order in enumerate(itertools.islice(orders, first, None), first):
+        key, views = (self.recipe.seed, self.index), max(1, count_views(self.recipe, self.phase, self.splits))
+        for epoch, order in enumerate(self.orders(stop)):
+            done = max(0, start - epoch * self.per_epoch)
+            # Where a phase goes on, the features of its first epochs are computed first, as they were: the last digit
+            # of a feature may depend on the examples that it is computed with.
+            if done >= len(order) and epoch >= views:
+                continue
             if not self.prepare("train", np.concatenate(order), BatchKey(*key, epoch, 0)):
                 return
-            done = start - epoch * self.per_epoch if epoch == first else 0
             for number, examples in enumerate(order[done:], done):
                 yield examples, BatchKey(*key, epoch, number)
+
+    def orders(self, stop: int) -> Iterator[list[NDArray[np.int64]]]:
+        """Yield the batches of each epoch, as indices of examples, up to the step `stop`."""
+        key = self.recipe.seed, self.index
+        return order_phase(self.splits.train, self.phase.batch_size, stop, key, fill=self._fill)
+
+    def hash_examples(self, stop: int) -> bytes:
+        """Hash the examples of the first steps of the phase, as `TrainState.seen` does. Reads each of them.
+
+        Args:
+            stop: The number of steps.
+        """
+        seen = b""
+        for indices in itertools.islice(itertools.chain.from_iterable(self.orders(stop)), stop):
+            seen = chain_examples(seen, b"".join(self.splits.train.hash_examples(indices, None)))
+        return seen
 
     def prepare(self, split: str, indices: NDArray[np.int64], key: BatchKey | None) -> bool:
         """Have the features of these examples, if the phase keeps any. Returns False where `report` gave up."""

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import msgspec
+
+from ftapp.common.errors import RunError
+from ftapp.common.safe_files import UNREADABLE, explain_error, read_bytes
+from ftapp.runs.checkpoints import STATE_FILE
 from ftapp.runs.events import Confused, Evaluated
 
 _DIGEST = 16  # bytes
@@ -65,6 +71,7 @@ class TrainState:
         drift_step: The step of the run after which the drift of weights was last written.
         sample_step: The step of the run after which samples were last written; -1 before the first.
         peak_memory: The most resident bytes of the process at the end of a step of the phase.
+        inexact: Why the weights may not be those of a run that was never interrupted, in words.
     """
 
     position: Position = Position()
@@ -82,6 +89,7 @@ class TrainState:
     drift_step: int = 0
     sample_step: int = -1
     peak_memory: int = 0
+    inexact: list[str] = field(default_factory=list)
 
     def begin_phase(self, index: int) -> None:
         """Go to the beginning of a phase, at the current step of the run."""
@@ -100,5 +108,31 @@ class TrainState:
         """
         now = self.position
         self.position = Position(now.phase, epoch, now.step + 1, now.run_step + 1)
-        self.seen = hashlib.blake2b(self.seen + examples, digest_size=_DIGEST).digest()
+        self.seen = chain_examples(self.seen, examples)
         self.rate_sum += rate
+
+
+def read_state(checkpoint: Path) -> TrainState:
+    """Read the state of the training from a checkpoint.
+
+    Args:
+        checkpoint: Its folder.
+
+    Raises:
+        RunError: Another version of ftapp has written it.
+    """
+    file = checkpoint / STATE_FILE
+    try:
+        return msgspec.json.decode(read_bytes(file), type=TrainState)
+    except (OSError, *UNREADABLE) as error:
+        raise RunError(f"{file} cannot be read: {explain_error(error)}") from error
+
+
+def chain_examples(seen: bytes, examples: bytes) -> bytes:
+    """Hash the examples of one more step into the hash of those before.
+
+    Args:
+        seen: The hash so far; empty at first.
+        examples: The keys of the step's examples, joined.
+    """
+    return hashlib.blake2b(seen + examples, digest_size=_DIGEST).digest()

@@ -39,21 +39,17 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
 
     found = data.read_early(recipe, progress)
     with collector_off():
-        from ftapp.data.encoded import load_encoded
-        from ftapp.models import backend, build
         from ftapp.recipe import cautions
-        from ftapp.training.build_model import build_model
+        from ftapp.training.setup import choose_device, set_up
 
-    backend.device()
-    precision, reason = backend.choose_precision(recipe.precision)
-    pretrained = build.load_pretrained(recipe, progress)
-    splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
-    model, plans = build_model(recipe, pretrained, splits)
+    device = choose_device(recipe.precision)
+    setup = set_up(recipe, device, found, progress)
+    model, plans, splits = setup.model, setup.plans, setup.splits
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     phases = [_plan_phase(recipe, index, model, plan, splits) for index, plan in enumerate(plans)]
     return {
-        "precision": precision,
-        "reason": reason,
+        "precision": device.precision,
+        "reason": device.reason,
         "examples": sizes,
         "classes": list(splits.classes),
         "counts": splits.counts,

@@ -19,23 +19,37 @@ from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
-from ftapp.runs.events import RunEnded, Status
+from ftapp.runs.events import Noted, RunEnded, Status
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.resuming import COMMANDS_FROM, go_back, has_begun
+from ftapp.runs.rewind import restore_log
 from ftapp.runs.run_folder import EXIT_CODES, Run
 from ftapp.runs.status import StatusLog
-from ftapp.training.state import TrainState
+from ftapp.training.state import TrainState, read_state
 
 # What backends call their errors of memory.
 _OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
 
 
 def main(folder: Path) -> int:
-    """Do the run in `folder` and return its exit code. Every end but a killed process's writes a RunEnded event."""
+    """Do the run in `folder`, or go on with it, and return its exit code.
+
+    Every end but a killed process's writes a RunEnded event. Where a run cannot go on, its log stays as it was, with a
+    note that says why.
+    """
     run = Run(folder)
+    try:
+        point = go_back(run) if has_begun(run) else None
+        state = read_state(point.folder) if point and point.folder else TrainState()
+    except (RecipeError, RunError, OSError) as raised:
+        return _stay(run, "refused", str(raised))
+    skip = 0
+    if point:
+        state.inexact = list(dict.fromkeys([*state.inexact, *point.differences, *point.hints]))
+        skip = int(os.environ.get(COMMANDS_FROM, run.control_file.stat().st_size))
     disk = FullDisk(run.disk_lock_file)
     log = StatusLog(run.events_file, run.status_file, disk)
-    state = TrainState()
-    control = Control(run, log, disk, lambda: state.position.run_step)
+    control = Control(run, log, disk, lambda: state.position.run_step, elapsed=state.elapsed, skip=skip)
     control.handle_signals()
     watchdog = Watchdog(control.is_waiting, _end_stuck(EventLog(run.events_file), control))
     error, problems = None, []
@@ -54,13 +68,15 @@ def main(folder: Path) -> int:
         # Imported here so that everything that can go wrong with it, an interruption included, ends in an event too;
         # the data first, since they need no Keras, which takes seconds to import.
         with NoteHandler(log):
+            for note in point.notes if point else ():
+                log.write(Noted(time=time.time(), message=note))
             from ftapp import data
 
             found = data.read_early(recipe, progress)
             with collector_off():
                 from ftapp.training import job
 
-            job.do_job(recipe, found, run, log, control, state, progress)
+            job.do_job(recipe, found, run, log, control, state, progress, point)
         status = "interrupted" if control.stopping else "done"
     except KeyboardInterrupt:
         status, error = "interrupted", "interrupted before the model was saved"
@@ -79,6 +95,8 @@ def main(folder: Path) -> int:
             with suppress(OSError):  # the disk is full
                 traceback.print_exc()
     watchdog.stop()
+    if point and not control.can_wait:
+        return _stay(run, status, error or "")
     ended = RunEnded(
         time=time.time(),
         status=status,
@@ -93,6 +111,15 @@ def main(folder: Path) -> int:
     except OSError as raised:  # a full disk, most likely; job.log may be on another one
         with suppress(OSError):
             print(f"the end of the run could not be written: {raised}; it {status}: {error}", file=sys.stderr)
+    return EXIT_CODES[status]
+
+
+def _stay(run: Run, status: Status, error: str) -> int:
+    """Leave a run as it was before it was to go on, with a note, and return the exit code."""
+    print(error, file=sys.stderr)
+    with suppress(OSError):
+        restore_log(run)
+        EventLog(run.events_file).write(Noted(time=time.time(), message=f"the run could not go on: {error}"))
     return EXIT_CODES[status]
 
 

@@ -96,7 +96,7 @@ def test_a_run_obeys(text_recipe: str, start: Start, launcher: LocalLauncher) ->
     assert "is saved already" in str(history.controlled[-1].reason)
     assert [saved.step for saved in history.checkpoints] == [step]
     folder = run.folder / history.checkpoints[0].folder
-    assert folder == run.checkpoint_folder(step)
+    assert folder == run.snapshot_folder(step)
     assert not list(run.folder.glob("checkpoints/*.tmp"))
     answered(run, Rate(base=0.0625))
     answered(run, Resume())
@@ -163,7 +163,7 @@ def test_a_checkpoint_changes_nothing(do: Do, image_recipe: str) -> None:
     assert [step.loss for step in saved.steps] == [step.loss for step in plain.steps]
     assert [one.loss for one in saved.evaluations] == [one.loss for one in plain.evaluations]
     assert saved.summary()["checkpoints"] == [{"step": 0, "folder": "checkpoints/step-000000"}]
-    start = keras.saving.load_model(run.checkpoint_folder(0) / "model.keras", compile=False)
+    start = keras.saving.load_model(run.snapshot_folder(0) / "model.keras", compile=False)
     end = keras.saving.load_model(run.model_folder / "model.keras", compile=False)
     moved = [not np.array_equal(*pair) for pair in zip(start.get_weights(), end.get_weights(), strict=True)]
     assert any(moved)

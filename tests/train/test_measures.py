@@ -42,7 +42,7 @@ def test_drift_is_that_of_the_saved_weights(do: Do, image_recipe: str) -> None:
         *((step, "block") for step in (7, 8, 9, 10)),
     ]
     assert all(drift.last_step for drift in history.drifts)
-    models = [run.checkpoint_folder(0), run.model_folder]
+    models = [run.snapshot_folder(0), run.model_folder]
     start, end = (keras.saving.load_model(folder / "model.keras", compile=False) for folder in models)
     for path, drift in zip(history.phases[1].trainable_layers, history.drifts[-1].since_start, strict=True):
         before, after = (

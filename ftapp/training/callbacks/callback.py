@@ -13,7 +13,7 @@ class Callback:
     """
 
     def on_run_begin(self, state: TrainState) -> None:
-        """The run begins to train: the model is built, and no phase has changed it."""
+        """The run begins to train, or goes on: the model is built, and has the weights of the run's beginning."""
 
     def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
         """A phase begins: its model is frozen, cut and compiled."""

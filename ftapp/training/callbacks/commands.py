@@ -75,7 +75,7 @@ class Commands(Callback):
     def _save_checkpoint(self) -> str | None:
         """Save the model. Returns the reason why not, None where it was saved."""
         session, step = self._session, self._state.position.run_step
-        folder = self._run.checkpoint_folder(step)
+        folder = self._run.snapshot_folder(step)
         if folder.exists():
             return f"the model of step {step} is saved already"
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Drifted
@@ -18,10 +20,16 @@ from ftapp.training.state import TrainState
 class DriftLog(Callback):
     """Writes how far the weights of each layer have gone, once for a step."""
 
-    def __init__(self, log: EventLog, control: Control, steps: StepLog) -> None:
-        self._log, self._control, self._steps = log, control, steps
+    def __init__(self, plans: Sequence[LayerPlan], log: EventLog, control: Control, steps: StepLog) -> None:
+        self._plans, self._log, self._control, self._steps = plans, log, control, steps
         self._session: PhaseSession
         self._drift = DriftMeter()
+
+    def on_run_begin(self, state: TrainState) -> None:
+        """Remember the first weights of what earlier phases of a resumed run have trained."""
+        if state.position.run_step:
+            for plan in self._plans[: state.position.phase + 1]:
+                self._drift.begin_phase(plan)
 
     def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Measure the layers that train in this phase."""

@@ -26,12 +26,14 @@ class PhaseLog(Callback):
         """Write what the phase is going to do."""
         self._session = session
         self._others.begin()
+        if state.position.step:  # a resumed run goes on in the phase
+            return
         plan = session.plan
         self._log.write(
             PhaseStarted(
                 time=time.time(),
                 phase=session.phase.name,
-                first_step=state.position.run_step - state.position.step + 1,
+                first_step=state.position.run_step + 1,
                 steps=session.steps,
                 epochs=session.steps / session.per_epoch,
                 trainable=plan.trainable_parameters,

@@ -61,7 +61,8 @@ class SampleWriter(Callback):
 
     def on_run_begin(self, state: TrainState) -> None:
         """Sample the model as it comes."""
-        self._sample(state)
+        if state.position.run_step == 0:
+            self._sample(state)
 
     def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Compile the generation anew on JAX, which knows a weight by its place among those that train."""

@@ -24,11 +24,13 @@ class TimeEstimate(Callback):
     def __init__(self, log: EventLog, control: Control, steps: StepLog) -> None:
         self._log, self._control, self._steps = log, control, steps
         self._session: PhaseSession
+        self._first_step = 0
         self._is_written = False
 
     def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Wait for the first steps, if there are enough of them."""
-        self._session, self._is_written = session, session.steps - state.position.step <= _TIMED
+        self._session, self._first_step = session, state.position.step
+        self._is_written = session.steps - self._first_step <= _TIMED
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Write the estimate when the first steps are timed."""
@@ -42,12 +44,13 @@ class TimeEstimate(Callback):
         """Seconds of the phase, by the median of its first steps and what else has been done so far."""
         session = self._session
         recipe, phase = session.recipe, session.phase
-        evaluations = session.steps // (recipe.evaluate.every or session.per_epoch)
+        left = session.steps - self._first_step
+        evaluations = left // (recipe.evaluate.every or session.per_epoch)
         views = len(session.features) and count_views(recipe, phase, session.splits)
         return (
             self._control.clock()
             - state.phase_began
-            + (session.steps - _TIMED) * statistics.median(self._steps.seconds)
+            + (left - _TIMED) * statistics.median(self._steps.seconds)
             + evaluations * (state.evaluated.seconds if state.evaluated else 0.0)
             + max(0, views - 1) * state.spent.preparing
         )

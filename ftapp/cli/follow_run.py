@@ -1,0 +1,71 @@
+"""A run's process, started and narrated on stderr from its events until it ends."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ftapp.common.console import PlainConsole
+from ftapp.recipe import Recipe
+from ftapp.runs import run_folder
+from ftapp.runs.history import History
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.launcher import Launcher
+from ftapp.runs.narrator import Narrator, explain
+from ftapp.runs.outcome import summarize_outcome
+from ftapp.runs.run_folder import Run
+
+
+def follow_run(
+    run: Run,
+    name: str,
+    recipe: Recipe,
+    environment: Mapping[str, str],
+    launcher: Launcher,
+    interruption: Interruption,
+    notes: Sequence[str] = (),
+    *,
+    debug: bool,
+) -> dict[str, Any]:
+    """Start the process of a run, and follow it to its end.
+
+    Args:
+        run: The run, whose folder is complete.
+        name: The name of its recipe.
+        recipe: Its recipe.
+        environment: Variables that the process gets.
+        launcher: What starts it.
+        interruption: Hands signals on to it.
+        notes: What is said before it starts, one a line.
+        debug: Whether the output of a run that did not end well is shown.
+
+    Returns:
+        The outcome, as `ftapp run --json` prints it.
+
+    Raises:
+        OSError: The process cannot be started.
+        RunError: A process works on the run already.
+    """
+    begun, history = time.time(), History()
+    with Narrator(run, PlainConsole(sys.stderr)) as narrator:
+        for note in notes:
+            narrator.say(note)
+        launcher.start(run, environment)
+        interruption.add(run)
+        for event, history in run_folder.follow(run, lambda: launcher.alive(run)):
+            for message in interruption.take_messages():
+                narrator.say(message)
+            if event is None:
+                narrator.look()
+            elif event.time >= begun:  # a run that goes on has told the others before
+                narrator.tell(event, history)
+    outcome: dict[str, Any] = {"recipe": name, "run": str(run.folder), "status": run.status(history)}
+    outcome |= history.summary() | summarize_outcome(history, recipe)
+    outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
+    if outcome["status"] in ("failed", "crashed", "refused"):
+        explain(run, history, outcome["status"], debug=debug)
+    if run_folder.remove_refused(run, history):
+        outcome["run"] = None
+    return outcome

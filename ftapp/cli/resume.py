@@ -1,0 +1,84 @@
+"""`ftapp resume`: goes on with a run that was killed, stopped or has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftapp.cli import failure
+from ftapp.cli.options import JsonOption, OfflineOption, RunArgument, RunsDirOption
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
+    from ftapp.runs.history import History
+
+
+def resume(
+    run: RunArgument,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, metavar="N", help="Train the last phase for N steps more.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, metavar="N", help="Train the last phase for N epochs more.")
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Go on with other versions too, although not exactly; the run says so.")
+    ] = False,
+    runs_dir: RunsDirOption = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Go on with a run from its newest checkpoint, to the weights of a run that was never interrupted."""
+    from ftapp import recipe as recipes
+    from ftapp.cli.follow_run import follow_run
+    from ftapp.cli.run_result import tell_outcome
+    from ftapp.common import user_folders
+    from ftapp.common.durable import replace_file
+    from ftapp.common.errors import RunError
+    from ftapp.runs import resuming, run_folder
+    from ftapp.runs.environment import check_installed, make_environment
+    from ftapp.runs.interruption import Interruption
+    from ftapp.runs.launcher import LocalLauncher
+
+    if steps and epochs:
+        failure.refuse(f"--steps and --epochs both say how much longer the run is; got {steps} and {epochs}")
+    with failure.refuse_bad_recipes():
+        found = run_folder.find(run, user_folders.runs(runs_dir))
+        recipe = recipes.load(found.recipe_file)
+        check_installed(recipe.backend)
+    if found.alive():
+        failure.refuse(f"{found.folder.name} goes on already, in another process")
+    history = found.history()
+    if steps or epochs:
+        recipe = _lengthen(recipe, history, steps or 0, epochs or 0)
+    elif found.status(history) == "done":
+        failure.refuse(f"the run has reached its end, after {len(history.steps)} steps; --steps N goes on for N more")
+    launcher = LocalLauncher()
+    environment = make_environment(recipe.backend, offline=offline)
+    environment |= resuming.make_resume_environment(found, anyway=anyway)
+    try:
+        resuming.check_resumable(found, anyway=anyway)
+        if steps or epochs:
+            replace_file(found.recipe_file, recipe.to_toml().encode())
+        with Interruption(launcher) as interruption:
+            name = str(found.environment().get("recipe", found.folder.name))
+            outcome = follow_run(found, name, recipe, environment, launcher, interruption, debug=failure.is_debug())
+    except (OSError, RunError) as error:
+        failure.refuse(str(error))
+    tell_outcome(outcome, as_json=as_json)
+    raise typer.Exit(launcher.wait(found))
+
+
+def _lengthen(recipe: Recipe, history: History, steps: int, epochs: int) -> Recipe:
+    """Make the last phase longer by so many steps, or epochs."""
+    from ftapp.recipe.schedule import count_steps, lengthen
+
+    last = recipe.phase[-1]
+    examples = history.data.train if history.data else 0
+    if not examples and (epochs or last.steps is None):
+        failure.refuse("the run has not read its data yet, so nobody knows the steps of an epoch; resume it first")
+    length, per_epoch = count_steps(last, max(1, examples))
+    if history.phases and history.phases[-1].phase == last.name:
+        length = history.phases[-1].steps
+    return lengthen(recipe, length + (steps or epochs * per_epoch))

@@ -1,0 +1,72 @@
+"""Going on with a run that was killed, stopped or has ended: whether it can, and from where."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ftapp import recipe as recipes
+from ftapp.common.errors import RunError
+from ftapp.runs.checkpoints import ResumePoint, find_resume_point
+from ftapp.runs.rewind import restore_log, rewind_log
+from ftapp.runs.run_folder import Run
+
+COMMANDS_FROM = "FTAPP_COMMANDS_FROM"
+"""The variable that tells a run's process where in `control.jsonl` the commands to it begin, in bytes."""
+INEXACT = "FTAPP_RESUME_ANYWAY"
+"""The variable that is 1 where a run may go on inexactly."""
+
+
+def has_begun(run: Run) -> bool:
+    """Return whether a process has worked on the run before."""
+    return any(_size_of(file) for file in (run.events_file, run.former_events_file))
+
+
+def check_resumable(run: Run, *, anyway: bool) -> ResumePoint:
+    """Find where a run goes on.
+
+    Args:
+        run: The run, whose process has ended.
+        anyway: Whether it may go on inexactly.
+
+    Raises:
+        RecipeError: Its recipe cannot be read.
+        RunError: It would not go on exactly.
+    """
+    point = find_resume_point(run, recipes.load(run.recipe_file))
+    if point.differences and not anyway:
+        raise RunError(
+            f"the run cannot go on exactly: {'; '.join(point.differences)}; --anyway goes on, and the run says so"
+        )
+    return point
+
+
+def go_back(run: Run) -> ResumePoint:
+    """Take the run's log back to where it goes on. Called by the run's own process.
+
+    Raises:
+        RecipeError: Its recipe cannot be read.
+        RunError: It would not go on exactly.
+        OSError: Its folder cannot be written.
+    """
+    restore_log(run)
+    point = check_resumable(run, anyway=os.environ.get(INEXACT) == "1")
+    rewind_log(run, point.facts.offset if point.facts else 0)
+    return point
+
+
+def make_resume_environment(run: Run, *, anyway: bool) -> dict[str, str]:
+    """Return the variables with which the process of a run that goes on is started.
+
+    Args:
+        run: The run, whose process has ended.
+        anyway: Whether it may go on inexactly.
+    """
+    return {COMMANDS_FROM: str(_size_of(run.control_file))} | ({INEXACT: "1"} if anyway else {})
+
+
+def _size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

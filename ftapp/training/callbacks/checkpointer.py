@@ -1,0 +1,168 @@
+"""Checkpoints of a training: the states from which it can go on, saved now and then and at the end of each phase."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import msgspec
+
+from ftapp.common.safe_files import explain_error
+from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.recipe import Checkpoints
+from ftapp.runs.checkpoints import Facts, list_checkpoints, name_checkpoint
+from ftapp.runs.commands import Control
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Noted, StateSaved
+from ftapp.runs.run_folder import Run
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.checkpoint import Checkpoint, copy_values, list_changing
+from ftapp.training.optimizers import save_optimizer
+from ftapp.training.session import PhaseSession
+from ftapp.training.state import TrainState
+
+# The training stands still for at most one part in so many of its time.
+_SPACING = 100
+
+
+class Checkpointer(Callback):
+    """Copies the state of the training between steps, and writes it to the disk on another thread.
+
+    It is the first callback: when the training waits for the next batch, all others are through with the step, and at
+    the end of a phase none has begun with it.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        spec: Checkpoints,
+        facts: Facts,
+        model: keras.Model,
+        plans: Sequence[LayerPlan],
+        log: EventLog,
+        control: Control,
+        steps: StepLog,
+    ) -> None:
+        """Save the states of a run.
+
+        Args:
+            run: The run.
+            spec: When they are saved, and how many are kept.
+            facts: What is the same for all checkpoints of this process.
+            model: The whole model.
+            plans: The plans of all phases.
+            log: The event log, whose length belongs to a checkpoint.
+            control: Has the clock.
+            steps: Is brought up to date before a state is saved.
+        """
+        self._run, self._spec, self._facts, self._model, self._plans = run, spec, facts, model, plans
+        self._log, self._control, self._steps = log, control, steps
+        self._session: PhaseSession
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: tuple[Future[None], StateSaved] | None = None
+        self._saved_step = -1
+        self._due = time.monotonic() + spec.every_seconds
+
+    def on_run_begin(self, state: TrainState) -> None:
+        """Take in the checkpoint from which the run goes on."""
+        self._saved_step = state.position.run_step
+
+    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Save this phase's states from now on."""
+        self._session = session
+
+    def on_batch_wait(self, state: TrainState) -> None:
+        """Save the state if it is time to."""
+        self._take_result()
+        every, step = self._spec.every_steps, state.position.run_step
+        is_due = self._writing is None and time.monotonic() >= self._due
+        if state.position.step and (is_due or (every and step % every == 0)):
+            self.save(state)
+
+    def on_phase_end(self, state: TrainState) -> None:
+        """Save the state at the end of the phase, or where the run is asked to end."""
+        if state.position.step:
+            self.save(state)
+
+    def on_run_end(self, state: TrainState) -> None:
+        """Wait until the last state is on the disk."""
+        self.finish()
+
+    def save(self, state: TrainState) -> None:
+        """Copy the state, and begin to write it. Writes an event once it is on the disk, or says why it is not."""
+        step = state.position.run_step
+        if step == self._saved_step:
+            return
+        self.finish()
+        begun = time.monotonic()
+        self._steps.flush()
+        state.elapsed, state.events_offset = self._control.clock(), self._log.offset
+        facts = msgspec.structs.replace(
+            self._facts,
+            time=time.time(),
+            step=step,
+            offset=state.events_offset,
+            cached=bool(self._session.features),
+        )
+        try:
+            variables = list_changing(self._model, self._plans[: state.position.phase + 1])
+            checkpoint = Checkpoint(
+                facts, msgspec.json.encode(state), copy_values(variables), save_optimizer(self._session.optimizer)
+            )
+        except MemoryError as error:
+            self._tell_failure(step, error)
+            return
+        folder = self._run.checkpoints_folder / name_checkpoint(step)
+        stood = time.monotonic() - begun
+        event = StateSaved(
+            time=facts.time,
+            step=step,
+            folder=str(folder.relative_to(self._run.folder)),
+            seconds=stood,
+            size=checkpoint.size,
+        )
+        self._saved_step = step
+        self._due = time.monotonic() + max(self._spec.every_seconds, _SPACING * stood)
+        self._writing = self._writer.submit(self._write, checkpoint, folder), event
+
+    def finish(self) -> None:
+        """Wait until the state that is being written is on the disk, and tell of it."""
+        if self._writing:
+            self._writing[0].exception()
+            self._take_result()
+
+    def _write(self, checkpoint: Checkpoint, folder: Path) -> None:
+        """Write a checkpoint and remove old ones. Runs on the other thread."""
+        if not checkpoint.is_finite:
+            raise ValueError("a weight is infinite or not a number")
+        checkpoint.write(folder)
+        self._remove_old()
+
+    def _remove_old(self) -> None:
+        """Remove all but the newest checkpoints, and those whose model a command has saved."""
+        for step, folder in list_checkpoints(self._run)[self._spec.keep :]:
+            if not self._run.snapshot_folder(step).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _take_result(self) -> None:
+        """Tell of the state that was being written, if it is not any more."""
+        if self._writing is None or not self._writing[0].done():
+            return
+        (future, event), self._writing = self._writing, None
+        if (error := future.exception()) is None:
+            self._log.write(msgspec.structs.replace(event, time=time.time()))
+        else:
+            self._saved_step = -1
+            self._tell_failure(event.step, error)
+
+    def _tell_failure(self, step: int, error: BaseException) -> None:
+        message = (
+            f"the checkpoint of step {step} could not be saved: {explain_error(error)}; the run goes on and tries "
+            f"again in {self._spec.every_seconds:g} s"
+        )
+        self._log.write(Noted(time=time.time(), message=message))

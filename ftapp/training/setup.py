@@ -1,0 +1,91 @@
+"""What a training needs before its first step: the device and the precision, the data, and the model with its plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import keras
+
+from ftapp.common.downloads import Progress
+from ftapp.data import DocumentSplits, Splits
+from ftapp.data.dataset import EncodedSplits
+from ftapp.data.encoded import load_encoded
+from ftapp.freezing.layer_plan import LayerPlan
+from ftapp.models import backend, build
+from ftapp.models.build import Pretrained
+from ftapp.recipe import Recipe
+from ftapp.training.build_model import build_model
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a training computes on.
+
+    Attributes:
+        name: The device in words.
+        precision: The precision in force.
+        reason: What chose the precision, in words.
+    """
+
+    name: str
+    precision: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a training works on.
+
+    Attributes:
+        recipe: The recipe.
+        device: What it computes on.
+        pretrained: The preset.
+        splits: The encoded data.
+        model: The whole model with its first weights.
+        plans: What trains in each phase.
+    """
+
+    recipe: Recipe
+    device: Device
+    pretrained: Pretrained
+    splits: EncodedSplits
+    model: keras.Model
+    plans: Sequence[LayerPlan]
+
+
+def choose_device(precision: str) -> Device:
+    """Choose the device and the precision, which everything that is built from now on computes in.
+
+    Args:
+        precision: float32, bfloat16, float16, or auto.
+    """
+    name = backend.device()
+    return Device(name, *backend.choose_precision(precision))
+
+
+def set_up(
+    recipe: Recipe,
+    device: Device,
+    found: Splits | DocumentSplits | None,
+    progress: Progress,
+    on_data: Callable[[EncodedSplits], None] = lambda splits: None,
+) -> Setup:
+    """Load the preset and the data, and build the model.
+
+    Args:
+        recipe: The recipe.
+        device: What it computes on.
+        found: The recipe's data; None where they are still to be read.
+        progress: Is told of downloads and preparations.
+        on_data: Is called with the encoded data before the model is built.
+
+    Raises:
+        RecipeError: The recipe does not fit its model or data.
+        RunError: The preset or the data could not be loaded.
+    """
+    pretrained = build.load_pretrained(recipe, progress)
+    splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
+    on_data(splits)
+    model, plans = build_model(recipe, pretrained, splits)
+    return Setup(recipe, device, pretrained, splits, model, plans)

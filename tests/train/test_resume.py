@@ -1,0 +1,223 @@
+"""Runs that go on: from any checkpoint to the weights and events of the run that was never interrupted."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from ftapp import recipe as recipes
+from ftapp.common.errors import RunError
+from ftapp.common.locks import hold_lock
+from ftapp.recipe.schedule import lengthen
+from ftapp.runs.checkpoints import list_checkpoints
+from ftapp.runs.event_reader import read
+from ftapp.runs.events import PhaseTimed, Resumed, StateSaved
+from ftapp.runs.history import History
+from ftapp.runs.launcher import LocalLauncher
+from ftapp.runs.run_folder import Run, list_runs
+from tests.conftest import Do
+from tests.support.presets import Tiny
+from tests.support.processes import Start
+
+EVERY_STEP = ("checkpoint.every_steps=1", "checkpoint.keep=1000")
+
+TWO_PHASES = """
+[augment]
+flip = "horizontal"
+rotation = 10
+views = 2
+[[phase]]
+name = "finetune"
+layers = ["freeze all", "train last:1", "train head"]
+steps = 5
+batch_size = 8
+learning_rate = { backbone = 0.001, head = 0.01 }
+"""
+
+
+def cut_back(run: Run, step: int) -> Run:
+    """Copy a run as if it had been killed after `step` steps, with its log ahead of its newest checkpoint."""
+    copy = Run(run.folder.with_name(f"{run.folder.name}-{step}"))
+    shutil.copytree(run.folder, copy.folder)
+    for found, folder in list_checkpoints(copy):
+        if found > step:
+            shutil.rmtree(folder)
+    return copy
+
+
+def go_on(run: Run) -> tuple[int, History]:
+    """Go on with a run, as its own process would: (exit code, history)."""
+    from ftapp.workers import run as run_worker
+
+    code = run_worker.main(run.folder)
+    return code, History.of(read(run.events_file))
+
+
+def wait_for_step(folder: Path, step: int) -> Run:
+    """Wait until the run of a folder has made so many steps."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        for run in list_runs(folder):
+            if len(run.history().steps) >= step:
+                return run
+        time.sleep(0.02)
+    raise AssertionError(f"no run in {folder} has made {step} steps")
+
+
+def start_resume(run: Run) -> subprocess.Popen[str]:
+    """Start `ftapp resume` of a run."""
+    command = [sys.executable, "-m", "ftapp.cli", "resume", str(run.folder), "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def without_clocks(history: History) -> list[bytes]:
+    """What a run did, as lines: all its events but estimates and the seam, without times and memory."""
+    lines = []
+    for event in [*history.steps, *history.happened(), *history.drifts]:
+        if isinstance(event, StateSaved | Resumed | PhaseTimed):
+            continue
+        fields = msgspec.to_builtins(event)
+        for name in ("time", "seconds", "memory", "preparing", "training", "evaluating", "others", "seconds_saved"):
+            fields.pop(name, None)
+        lines.append(msgspec.json.encode(fields))
+    return lines
+
+
+RECIPES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "text": ("text_recipe", "", ("phase.finetune.schedule=linear", "model.label_smoothing=0.1")),
+    "two-phases": ("image_recipe", TWO_PHASES, ("model.dropout=0.2",)),
+    "uncached": ("image_recipe", TWO_PHASES, ("frozen.cache=false", "phase.finetune.layer_decay=0.9")),
+    "language-model": ("lm_recipe", "", ("samples.every=3",)),
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_goes_on_from_any_step_to_the_same_weights(name: str, do: Do, request: pytest.FixtureRequest) -> None:
+    base, more, overrides = RECIPES[name]
+    code, whole, run = do(request.getfixturevalue(base) + more, *overrides, *EVERY_STEP)
+    assert code == 0
+    assert whole.saved is not None
+    steps = [step for step, _ in list_checkpoints(run)]
+    assert steps == list(range(len(whole.steps), 0, -1))
+    for step in steps[:: max(1, len(steps) // 5)]:
+        code, again = go_on(cut_back(run, step))
+        assert code == 0
+        assert again.saved is not None
+        assert again.saved.weights == whole.saved.weights, step
+        assert [each.step for each in again.resumed] == [step]
+        assert without_clocks(again) == without_clocks(whole)
+
+
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_weights(
+    do: Do, text_recipe: str, start: Start, tmp_path: Path
+) -> None:
+    longer = ("phase.finetune.steps=200", "evaluate.every=1000", "checkpoint.every_steps=5")
+    _, whole, _ = do(text_recipe, *longer)
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(text_recipe, encoding="utf-8")
+    process = start(str(recipe), *(part for each in longer for part in ("--set", each)), runs_dir=tmp_path / "killed")
+    for step in (13, 64):
+        run = wait_for_step(tmp_path / "killed", step)
+        child = next(each for each in psutil.process_iter() if str(run.folder) in " ".join(each.cmdline()[-1:]))
+        child.kill()
+        process.wait()
+        assert run.status() == "crashed"
+        process = start_resume(run)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    outcome = json.loads(out)
+    assert whole.saved is not None
+    assert outcome["weights"] == whole.saved.weights
+    assert outcome["status"] == "done"
+    assert outcome["steps"] == 200
+
+
+def test_a_damaged_checkpoint_is_not_used(do: Do, image_recipe: str) -> None:
+    _, whole, run = do(image_recipe, *EVERY_STEP)
+    for step, name in ((6, "weights.safetensors"), (5, "state.json"), (4, "checkpoint.json")):
+        file = run.checkpoints_folder / f"state-{step:08}" / name
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    code, again = go_on(cut_back(run, 6))
+    assert code == 0
+    assert [each.step for each in again.resumed] == [3]
+    assert [note.message for note in again.notes] == [
+        f"the checkpoint of step {step} is damaged: its files are not as they were saved" for step in (6, 5, 4)
+    ]
+    assert again.saved
+    assert whole.saved
+    assert again.saved.weights == whole.saved.weights
+
+
+def test_a_run_without_a_checkpoint_begins_again(do: Do, image_recipe: str) -> None:
+    _, whole, run = do(image_recipe)
+    shutil.rmtree(run.checkpoints_folder)
+    code, again = go_on(run)
+    assert code == 0
+    assert [each.step for each in again.resumed] == [0]
+    assert again.saved
+    assert whole.saved
+    assert again.saved.weights == whole.saved.weights
+    assert without_clocks(again) == without_clocks(whole)
+
+
+def test_a_run_that_has_ended_goes_on_as_a_longer_one_would_have(do: Do, text_recipe: str) -> None:
+    _, longer, _ = do(text_recipe, "phase.finetune.steps=15")
+    _, _, run = do(text_recipe, "phase.finetune.steps=12")
+    recipe = recipes.load(run.recipe_file)
+    run.recipe_file.write_text(lengthen(recipe, 15).to_toml(), encoding="utf-8")
+    code, again = go_on(run)
+    assert code == 0
+    assert [each.step for each in again.resumed] == [12]
+    assert again.phases[0].steps == 15
+    assert again.saved
+    assert longer.saved
+    assert again.saved.weights == longer.saved.weights
+
+
+def test_a_changed_recipe_is_refused_unless_asked_for(
+    do: Do, image_recipe: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, run = do(image_recipe, *EVERY_STEP)
+    run = cut_back(run, 4)
+    text = run.recipe_file.read_text("utf-8")
+    run.recipe_file.write_text(text.replace("learning_rate = 0.01", "learning_rate = 0.02"), encoding="utf-8")
+    before = run.events_file.read_bytes()
+    code, history = go_on(run)
+    assert code == 2
+    assert "recipe.toml was changed" in capsys.readouterr().err
+    assert run.events_file.read_bytes().startswith(before)
+    assert "recipe.toml was changed" in history.notes[-1].message
+    assert history.ended
+    assert history.ended.status == "done"  # as it was
+    monkeypatch.setenv("FTAPP_RESUME_ANYWAY", "1")
+    code, history = go_on(run)
+    assert code == 0
+    assert history.resumed[0].inexact == ["recipe.toml was changed"]
+
+
+def test_changed_examples_are_noticed(do: Do, text_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_bytes(tiny.reviews.read_bytes())
+    _, whole, run = do(text_recipe, f"data.source=csv:{mine}", *EVERY_STEP)
+    mine.write_bytes(mine.read_bytes().replace(b"good", b"fine"))
+    code, history = go_on(cut_back(run, 9))
+    assert code == 1
+    assert "the training examples are not those that the run has seen" in history.notes[-1].message
+    assert history.saved == whole.saved  # the log is as it was
+
+
+def test_two_processes_do_not_work_on_one_run(do: Do, image_recipe: str) -> None:
+    _, _, run = do(image_recipe)
+    with hold_lock(run.lock_file, fcntl.LOCK_EX), pytest.raises(RunError, match="goes on already"):
+        LocalLauncher().start(run, {})
