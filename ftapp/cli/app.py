@@ -1,6 +1,6 @@
 """The command line: results on stdout, narration on stderr.
 
-Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 130 interrupted.
+Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 75 unfinished, 130 interrupted.
 Each family of commands is a module of its own. Everything but Typer is imported where it is used, so that --help
 answers at once.
 """
@@ -26,7 +26,7 @@ app = typer.Typer(
     # Help in plain text: importing Rich for it would take longer than all the rest of `ftapp --help`.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed while running, 2 bad recipe or arguments, 75 unfinished, 130 interrupted.",
 )
 
 

@@ -43,6 +43,23 @@ def refuse(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
+def parse_max_time(text: str | None) -> float | None:
+    """Return the seconds of --max-time; None where it was not given. A wrong one ends the command.
+
+    Args:
+        text: The value of --max-time.
+
+    Raises:
+        typer.Exit: It is no length of time.
+    """
+    from ftapp.common.durations import parse_duration
+
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        refuse(f"--max-time: {error}")
+
+
 @contextmanager
 def refuse_bad_recipes() -> Iterator[None]:
     """Turn a RecipeError into its problems on stderr and exit code 2."""

@@ -17,6 +17,12 @@ class Backend(StrEnum):
     torch = "torch"
 
 
+class Resume(StrEnum):
+    """The values of --resume."""
+
+    auto = "auto"
+
+
 class Precision(StrEnum):
     """The values of --precision."""
 
@@ -113,6 +119,12 @@ RunsDirOption = Annotated[
     Path | None, typer.Option("--runs-dir", metavar="DIR", help="The folder of all runs. [env: FTAPP_RUNS]")
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Make no network call; use only cached files.")]
+MaxTimeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-time", metavar="TIME", help="End each run after this time, such as 55m or 1h30m; resume goes on."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 

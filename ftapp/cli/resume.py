@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ftapp.cli import failure
-from ftapp.cli.options import JsonOption, OfflineOption, RunArgument, RunsDirOption
+from ftapp.cli.options import JsonOption, MaxTimeOption, OfflineOption, RunArgument, RunsDirOption
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
@@ -25,6 +25,7 @@ def resume(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Go on with other versions too, although not exactly; the run says so.")
     ] = False,
+    max_time: MaxTimeOption = None,
     runs_dir: RunsDirOption = None,
     as_json: JsonOption = False,
     offline: OfflineOption = False,
@@ -43,6 +44,7 @@ def resume(
 
     if steps and epochs:
         failure.refuse(f"--steps and --epochs both say how much longer the run is; got {steps} and {epochs}")
+    max_seconds = failure.parse_max_time(max_time)
     with failure.refuse_bad_recipes():
         found = run_folder.find(run, user_folders.runs(runs_dir))
         recipe = recipes.load(found.recipe_file)
@@ -55,7 +57,7 @@ def resume(
     elif found.status(history) == "done":
         failure.refuse(f"the run has reached its end, after {len(history.steps)} steps; --steps N goes on for N more")
     launcher = LocalLauncher()
-    environment = make_environment(recipe.backend, offline=offline)
+    environment = make_environment(recipe.backend, offline=offline, max_seconds=max_seconds)
     environment |= resuming.make_resume_environment(found, anyway=anyway)
     try:
         resuming.check_resumable(found, anyway=anyway)
@@ -67,7 +69,7 @@ def resume(
     except (OSError, RunError) as error:
         failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)
-    raise typer.Exit(launcher.wait(found))
+    raise typer.Exit(run_folder.combine_exit_codes([launcher.wait(found)]))
 
 
 def _lengthen(recipe: Recipe, history: History, steps: int, epochs: int) -> Recipe:

@@ -10,10 +10,12 @@ import typer
 from ftapp.cli import failure
 from ftapp.cli.options import (
     BackendOption,
+    MaxTimeOption,
     OfflineOption,
     Precision,
     ProfileOption,
     RecipesArgument,
+    Resume,
     RunsDirOption,
     SeedOption,
     SetOption,
@@ -36,6 +38,10 @@ def run(
     verify_cache: Annotated[
         bool, typer.Option("--verify-cache", help="Compare checksums of cached features, and recompute some of them.")
     ] = False,
+    max_time: MaxTimeOption = None,
+    resume: Annotated[
+        Resume | None, typer.Option(help="auto: go on with the newest run of the recipe that has not come to its end.")
+    ] = None,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at the same time.")] = 1,
     control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure noise.")] = False,
@@ -44,18 +50,40 @@ def run(
     from ftapp.cli import run_experiment, run_recipes
     from ftapp.experiments import runner
     from ftapp.experiments.experiment_folder import Options
+    from ftapp.runs.run_folder import combine_exit_codes
 
     chosen = combine_overrides(overrides, backend=backend, precision=precision, seed=seed)
     options = Options(repeat, jobs, control)
     how = {"offline": offline, "verify_cache": verify_cache}
-    debug = failure.is_debug()
-    if not options.given and not any(map(runner.has_arms, recipes)):
-        raise typer.Exit(run_recipes.run_all(recipes, profile, chosen, runs_dir, as_json=as_json, debug=debug, **how))
+    debug, max_seconds = failure.is_debug(), failure.parse_max_time(max_time)
+    experiments = [name for name in recipes if options.given or runner.has_arms(name)]
+    if resume and len(recipes) > 1:
+        failure.refuse(f"--resume auto takes one recipe, and {len(recipes)} were given; run each by its own command")
+    if experiments and (resume or max_time):
+        option = "--resume" if resume else "--max-time"
+        failure.refuse(
+            f"{option} is for single runs, and '{experiments[0]}' is an experiment here; 'ftapp resume RUN' goes on "
+            "with one of its runs"
+        )
+    if not experiments:
+        raise typer.Exit(
+            run_recipes.run_all(
+                recipes,
+                profile,
+                chosen,
+                runs_dir,
+                as_json=as_json,
+                debug=debug,
+                max_seconds=max_seconds,
+                resume=resume is not None,
+                **how,
+            )
+        )
     codes = []
     for name, valid in [(name, _is_valid(name, profile, chosen)) for name in recipes]:
         if not valid:
             codes.append(2)
-        elif not options.given and not runner.has_arms(name):
+        elif name not in experiments:
             codes.append(run_recipes.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=debug, **how))
         else:
             codes.append(
@@ -63,9 +91,9 @@ def run(
                     name, profile, chosen, runs_dir, options, as_json=as_json, debug=debug, **how
                 )
             )
-        if codes[-1] == 130:
+        if codes[-1] in (75, 130):
             break
-    raise typer.Exit(next((code for code in (130, 1, 2) if code in codes), 0))
+    raise typer.Exit(combine_exit_codes(codes))
 
 
 def _is_valid(name: str, profile: str | None, overrides: list[str]) -> bool:

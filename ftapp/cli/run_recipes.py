@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,16 @@ from ftapp.cli import activity
 from ftapp.cli.follow_run import follow_run
 from ftapp.cli.run_result import tell_outcome
 from ftapp.common import user_folders
-from ftapp.common.errors import RecipeError
+from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe, cautions
 from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import Launcher, LocalLauncher
+from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.outcome import summarize_outcome
-from ftapp.runs.run_folder import EXIT_CODES
+from ftapp.runs.resuming import check_resumable, find_same, make_resume_environment
+from ftapp.runs.run_folder import EXIT_CODES, Run, combine_exit_codes
 
 
 def run_all(
@@ -33,6 +34,8 @@ def run_all(
     offline: bool,
     verify_cache: bool,
     debug: bool,
+    max_seconds: float | None = None,
+    resume: bool = False,
 ) -> int:
     """Run recipes one after another.
 
@@ -47,9 +50,12 @@ def run_all(
         offline: Whether the runs make no network call.
         verify_cache: Whether the runs recompute some cached features.
         debug: Whether the output of runs that did not end well is shown.
+        max_seconds: After how many seconds each run ends itself, if at all.
+        resume: Whether a run of the same recipe that has not come to its end goes on.
 
     Returns:
-        The exit code: 130 if interrupted, else 1 if any run failed, else 2 if any recipe was refused, else 0.
+        The exit code: 130 if interrupted, else 75 if unfinished, else 1 if any run failed, else 2 if any recipe was
+        refused, else 0.
     """
     loaded: dict[str, tuple[Path, Recipe] | None] = {}
     for name in dict.fromkeys(names):
@@ -66,43 +72,58 @@ def run_all(
     launcher = LocalLauncher()
     with Interruption(launcher) as interruption:
         for name in names:
-            if interruption.requested:
+            if interruption.status:
+                codes.append(EXIT_CODES[interruption.status])
                 break
             if (found := loaded[name]) is None:
-                outcome = _make_refused(name)
+                outcome, code = _make_refused(name), EXIT_CODES["refused"]
             else:
                 path, resolved = found
+                environment = make_environment(
+                    resolved.backend, offline=offline, verify_cache=verify_cache, max_seconds=max_seconds
+                )
                 try:
-                    environment = make_environment(resolved.backend, offline=offline, verify_cache=verify_cache)
-                    outcome = _run_one(
-                        path, resolved, profile, folder, environment, launcher, interruption, debug=debug
+                    former = _find_same(folder, resolved) if resume else None
+                    run = former or _create(path, resolved, profile, folder)
+                    if former:
+                        environment |= make_resume_environment(former, anyway=False)
+                    notes = [] if former else [f"caution: {each}" for each in cautions.find_cautions(resolved)]
+                    outcome = follow_run(
+                        run, path.stem, resolved, environment, launcher, interruption, notes, debug=debug
                     )
+                    code = launcher.wait(run)
+                except RunError as error:
+                    print(error, file=sys.stderr)
+                    outcome, code, found = _make_refused(name), EXIT_CODES["refused"], None
                 except OSError as error:
                     print(f"the folder of runs, {folder}, cannot be written: {error.strerror}", file=sys.stderr)
-                    outcome, found = _make_refused(name), None
-            codes.append(EXIT_CODES[outcome["status"]])
+                    outcome, code, found = _make_refused(name), EXIT_CODES["refused"], None
+            codes.append(code)
             if as_json or found is not None:
                 tell_outcome(outcome, as_json=as_json)
-            if outcome["status"] == "interrupted":
+            if code in (EXIT_CODES["interrupted"], EXIT_CODES["unfinished"]):
                 break
-    return 130 if interruption.requested else next((code for code in (130, 1, 2) if code in codes), 0)
+    return combine_exit_codes(codes)
 
 
-def _run_one(
-    path: Path,
-    resolved: Recipe,
-    profile: str | None,
-    folder: Path,
-    environment: Mapping[str, str],
-    launcher: Launcher,
-    interruption: Interruption,
-    *,
-    debug: bool,
-) -> dict[str, Any]:
+def _find_same(folder: Path, resolved: Recipe) -> Run | None:
+    """Find a run of the same recipe that goes on, and say whether there is one.
+
+    Raises:
+        RunError: It would not go on exactly.
+    """
+    run = find_same(folder, resolved)
+    if run is None:
+        print(f"no run in {folder} has this recipe and can go on: a new one starts", file=sys.stderr)
+        return None
+    print(f"{run.folder.name} has this recipe and is {run.status()}: it goes on", file=sys.stderr)
+    check_resumable(run, anyway=False)
+    return run
+
+
+def _create(path: Path, resolved: Recipe, profile: str | None, folder: Path) -> Run:
     facts = {"command": sys.argv, "hubless_profiles": recipe.list_hubless_profiles(path)}
-    run = run_folder.create(resolved, path.stem, profile, folder, **facts)
-    notes = [f"caution: {caution}" for caution in cautions.find_cautions(resolved)]
-    return follow_run(run, path.stem, resolved, environment, launcher, interruption, notes, debug=debug)
+    return run_folder.create(resolved, path.stem, profile, folder, **facts)
 
 
 def _make_refused(name: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher
 from ftapp.runs.narrator import Narrator, explain
-from ftapp.runs.run_folder import EXIT_CODES, Run
+from ftapp.runs.run_folder import EXIT_CODES, Run, combine_exit_codes
 
 _POLL_SECONDS = 0.1
 
@@ -49,7 +49,8 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
         debug: Whether the output of runs that did not end well is shown.
 
     Returns:
-        The exit code: 130 if interrupted, else 1 if a run failed, else 2 if one was refused, else 0.
+        The exit code: 130 if interrupted, else 75 if unfinished, else 1 if a run failed, else 2 if one was refused,
+        else 0.
     """
     print(f"experiment {experiment.folder}", file=sys.stderr)
     facts, arms = experiment.facts, experiment_folder.load_recipes(experiment)
@@ -69,8 +70,8 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
         experiment.add(arm, repeat, made)
         slots.start(made, f"{arm}, seed {resolved.seed}", make_environment(resolved.backend, **how))
     slots.wait_for_all()
-    codes = [EXIT_CODES[status] for status in slots.statuses]
-    return 130 if interruption.requested else next((code for code in (130, 1, 2) if code in codes), 0)
+    ends = [*slots.statuses, *([interruption.status] if interruption.status else [])]
+    return combine_exit_codes([EXIT_CODES[status] for status in ends])
 
 
 @dataclass

@@ -24,8 +24,8 @@ from ftapp.common.full_disk import FullDisk
 from ftapp.common.safe_files import UNREADABLE, explain_error, open_to_append
 from ftapp.common.tail_reader import Tail
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Controlled
-from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.events import Controlled, Status
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, name_end
 from ftapp.runs.run_folder import Run
 
 _WAIT_SECONDS = 0.1
@@ -109,7 +109,12 @@ class Control:
     signal ends the run at once, and so does AT_ONCE at any time but while the run saves. The job sets `can_wait`
     when there is something to lose. A closed terminal (SIGHUP) is no matter of a run.
 
-    stopping: whether the run is to end after its current step.
+    The first request decides the status with which the run ends. The end of its time is a request too, once this
+    process has made a step, so that a run which is resumed again and again comes to its end.
+
+    Attributes:
+        stop_status: The status with which the run is to end after its current step; None while it goes on.
+        can_wait: Whether there is something to lose.
     """
 
     def __init__(
@@ -121,6 +126,7 @@ class Control:
         *,
         elapsed: float = 0.0,
         skip: int = 0,
+        ends_at: float = math.inf,
     ) -> None:
         """Listen to a run's file.
 
@@ -131,16 +137,18 @@ class Control:
             count_steps: Gives the steps of the run that are done.
             elapsed: What the clock shows at first, in seconds.
             skip: Bytes of the file that an earlier process of the run has read.
+            ends_at: When the run's time is over, in seconds of `time.monotonic`.
         """
         self._folder, self._log, self._disk, self._count_steps = run.folder, log, disk, count_steps
         self._start = time.perf_counter() - elapsed
+        self._ends_at, self._first_step = ends_at, count_steps()
         self._file, self._tail, self._size = run.control_file, Tail(run.control_file), 0
         self._tail.position = skip
         self._seen: set[str] = set()
         self._orders: deque[AnyCommand] = deque()
         self._paused = False
         self._stood = 0.0
-        self.stopping = False
+        self.stop_status: Status | None = None
         self.can_wait = False
         self._is_saving = False
         self._has_raised = False
@@ -153,13 +161,18 @@ class Control:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     @property
+    def stopping(self) -> bool:
+        """Whether the run is to end after its current step."""
+        return self.stop_status is not None
+
+    @property
     def steps(self) -> int:
         """The steps of the run that are done."""
         return self._count_steps()
 
     def should_stop(self) -> bool:
         """Return whether the run is to end after its current step."""
-        self._read()
+        self._update()
         return self.stopping
 
     def is_waiting(self) -> bool:
@@ -168,7 +181,7 @@ class Control:
 
     def has_work(self) -> bool:
         """Return whether `process_commands` has something to do."""
-        self._read()
+        self._update()
         return self.stopping or self._paused or bool(self._orders)
 
     def process_commands(self, apply_command: Callable[[AnyCommand], str | None]) -> bool:
@@ -183,7 +196,7 @@ class Control:
         Returns:
             Whether the run goes on.
         """
-        self._read()
+        self._update()
         if self._orders or self._paused:
             begun = time.perf_counter()
             while True:
@@ -193,7 +206,7 @@ class Control:
                 if not self._paused or self.stopping:
                     break
                 time.sleep(_WAIT_SECONDS)
-                self._read()
+                self._update()
             self._stood += time.perf_counter() - begun
         return not self.stopping
 
@@ -223,6 +236,16 @@ class Control:
                 reason = apply_command(command)
         return reason
 
+    def _update(self) -> None:
+        """Take what has come to the file, and look at the time."""
+        self._read()
+        if time.monotonic() >= self._ends_at and self.steps > self._first_step:
+            self._stop("unfinished")
+
+    def _stop(self, status: Status) -> None:
+        """Have the run end, with this status if this is the first request."""
+        self.stop_status = self.stop_status or status
+
     def _read(self) -> None:
         """Take what has come to the file: stops at once, the rest when commands are processed."""
         try:
@@ -251,7 +274,7 @@ class Control:
             self._seen.add(command.id)
             if isinstance(command, Stop):
                 self._answer(command, "it is ending already" if self.stopping else None)
-                self.stopping = True
+                self._stop("interrupted")
             else:
                 self._orders.append(command)
 
@@ -302,12 +325,12 @@ class Control:
             self._is_saving = False
 
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
-        self.stopping = True  # also where a library swallows what is raised
+        self._stop(name_end(number))  # also where a library swallows what is raised
         if not self.can_wait:
             self._interrupt()
 
     def _end_at_once(self, number: int, frame: FrameType | None) -> None:
-        self.stopping = True
+        self._stop(name_end(number))
         if not self._is_saving or (self._disk and self._disk.waiting):
             self._interrupt()
 

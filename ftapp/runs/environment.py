@@ -11,6 +11,9 @@ from ftapp.common.errors import Problem, RecipeError
 if TYPE_CHECKING:
     from ftapp.recipe import Backend
 
+MAX_SECONDS = "FTAPP_MAX_SECONDS"
+"""The variable that says after how many seconds a run's process ends the run."""
+
 
 def check_installed(backend: Backend) -> None:
     """Check that a backend's package is installed, without importing it.
@@ -29,13 +32,16 @@ def check_installed(backend: Backend) -> None:
         raise RecipeError([Problem("", "backend", message)])
 
 
-def make_environment(backend: Backend, *, offline: bool, verify_cache: bool = False) -> dict[str, str]:
+def make_environment(
+    backend: Backend, *, offline: bool, verify_cache: bool = False, max_seconds: float | None = None
+) -> dict[str, str]:
     """Make the variables that are set before a run's process imports Keras.
 
     Args:
         backend: The name of the backend.
         offline: Whether the process makes no network call.
         verify_cache: Whether the process recomputes some cached features.
+        max_seconds: After how many seconds the process ends the run; None where it goes on to its end.
 
     Returns:
         The values by the name of the variable.
@@ -52,4 +58,6 @@ def make_environment(backend: Backend, *, offline: bool, verify_cache: bool = Fa
         variables |= {"FTAPP_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
     if verify_cache:
         variables["FTAPP_VERIFY_CACHE"] = "1"
+    if max_seconds is not None:
+        variables[MAX_SECONDS] = str(max_seconds)
     return variables

@@ -7,7 +7,8 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, Launcher
+from ftapp.runs.events import Status
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, Launcher, name_end
 
 _AGAIN_SECONDS = 1.0
 
@@ -17,10 +18,7 @@ class Interruption:
 
     Ctrl-C (SIGINT) that comes again, after a second or more without any signal, is a person who does not want to wait:
     the runs end at once. A signal that comes twice in an instant, or another one however often, asks for no more than
-    the first.
-
-    Attributes:
-        requested: Whether a signal has come.
+    the first, which decides the runs' status.
     """
 
     def __init__(self, launcher: Launcher) -> None:
@@ -29,11 +27,21 @@ class Interruption:
         Args:
             launcher: The one that has started the runs.
         """
-        self.requested = False
+        self._first: int | None = None  # the signal that is handed on
         self._launcher = launcher
         self._jobs: list[JobFolder] = []
         self._messages: list[str] = []
         self._last, self._typed = 0.0, False
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self._first is not None
+
+    @property
+    def status(self) -> Status | None:
+        """The status of the runs that the first signal ends; None while none has come."""
+        return None if self._first is None else name_end(self._first)
 
     def __enter__(self) -> Self:
         self._former = {number: signal.signal(number, self._handle_signal) for number in STOP_SIGNALS}
@@ -51,14 +59,19 @@ class Interruption:
     def add(self, job: JobFolder) -> None:
         """Hand signals on to this job too, from now on; one that came while it was started, now."""
         self._jobs.append(job)
-        if self.requested:
-            self._launcher.interrupt(job)
+        if self._first is not None:
+            self._launcher.interrupt(job, self._first)
 
-    def stop(self) -> None:
-        """Ask all runs to end, as a signal does."""
-        self.requested = True
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Ask all runs to end, as a signal does.
+
+        Args:
+            number: One of STOP_SIGNALS, which runs get unless they were asked to end by another before.
+        """
+        if self._first is None:
+            self._first = number
         for job in self._jobs:
-            self._launcher.interrupt(job)
+            self._launcher.interrupt(job, self._first)
 
     def take_messages(self) -> list[str]:
         """Return what is to be said of signals that have come since the last call. A handler must not print."""
@@ -74,7 +87,7 @@ class Interruption:
         elif number == signal.SIGINT and self._typed and self._last - before >= _AGAIN_SECONDS:
             self._messages.append("ending at once")
             for job in self._jobs:
-                self._launcher.interrupt(job, at_once=True)
+                self._launcher.interrupt(job, AT_ONCE)
             return
         self._typed = self._typed or number == signal.SIGINT
-        self.stop()
+        self.stop(number)

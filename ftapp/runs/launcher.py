@@ -16,11 +16,21 @@ from typing import Protocol
 
 from ftapp.common.errors import RunError
 from ftapp.common.processes import make_child_environment, make_module_command
+from ftapp.runs.events import Status
 
 # By all of these people, batch systems and process managers ask a run to end: once or often makes no difference.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
 # By this one a command tells its runs that its user does not want to wait for the model either.
 AT_ONCE = signal.SIGQUIT
+
+
+def name_end(number: int) -> Status:
+    """Return the status of a run that a signal has ended: people send SIGINT and AT_ONCE, batch systems the others.
+
+    Args:
+        number: One of STOP_SIGNALS, or AT_ONCE.
+    """
+    return "interrupted" if number in (signal.SIGINT, AT_ONCE) else "unfinished"
 
 
 class JobFolder(Protocol):
@@ -61,12 +71,12 @@ class Launcher(Protocol):
     def alive(self, job: JobFolder) -> bool:
         """Return whether a job's process lives."""
 
-    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
+    def interrupt(self, job: JobFolder, number: int = signal.SIGINT) -> None:
         """Ask a job to end. Nothing happens when it has ended.
 
         Args:
             job: One that this launcher has started.
-            at_once: Whether it ends without saving; else it ends after its current step and saves.
+            number: One of STOP_SIGNALS: it ends after its current step and saves; or AT_ONCE: without saving.
         """
 
     def wait(self, job: JobFolder) -> int:
@@ -105,10 +115,10 @@ class LocalLauncher:
         """Return whether a job's process lives, and collect its end if it does not."""
         return self._processes[job.folder].poll() is None
 
-    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
-        """Send a job's process SIGINT, or AT_ONCE if it is to end without saving."""
+    def interrupt(self, job: JobFolder, number: int = signal.SIGINT) -> None:
+        """Send a job's process the signal."""
         with suppress(ProcessLookupError):
-            self._processes[job.folder].send_signal(AT_ONCE if at_once else signal.SIGINT)
+            self._processes[job.folder].send_signal(number)
 
     def wait(self, job: JobFolder) -> int:
         """Wait until a job's process has ended, and return its exit code: -N if signal N has ended it."""

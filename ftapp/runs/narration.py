@@ -18,6 +18,7 @@ from ftapp.runs.events import (
     PhaseStarted,
     PhaseTimed,
     Resumed,
+    RunEnded,
     RunStarted,
     Waited,
 )
@@ -70,6 +71,8 @@ def narrate(event: AnyEvent) -> list[str]:
             return [f"the disk has space again: the run waited for {event.seconds:.0f} s, and continues"]
         case Resumed():
             return [_describe_seam(event), *(f"not exact: {reason}" for reason in event.inexact)]
+        case RunEnded(status="unfinished"):
+            return [f"the run is unfinished after step {event.steps}; `ftapp resume` goes on with it"]
         case Checkpointed():
             return [f"the model of step {event.step} is saved in {event.folder}"]
         case _:

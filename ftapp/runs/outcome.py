@@ -30,6 +30,7 @@ _OVERFITTED, _DOUBLED, _LEAST_RISE = 1.1, 2.0, 0.05  # times the lowest held-out
 _SIGMA = 3.5  # standard errors: 1 of 2,000 runs would be called unlike its validation by chance
 _FEW = 5  # test examples of a class from which on it is said that none was found
 _BAD_BATCH = 10  # examples of an evaluation from which on one predicted class is no accident
+_NOT_MEASURED = {"interrupted": "since the run was interrupted", "unfinished": "since the run is unfinished"}
 
 
 def summarize_outcome(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def find_warnings(history: History, recipe: Recipe | None = None) -> list[Cautio
     it may explain. Nothing of a run that failed, which says why itself.
     """
     ended = history.ended
-    if ended is None or ended.status not in ("done", "interrupted"):
+    if ended is None or ended.status not in ("done", "interrupted", "unfinished"):
         return []
     result, data = history.result, history.data
     sizes = {name: getattr(data, name) for name in ("train", "validation", "test")} if data else None
@@ -57,8 +58,9 @@ def find_warnings(history: History, recipe: Recipe | None = None) -> list[Cautio
     if not len(history.steps):
         found.append(Caution("no-steps", "the run made no step, so that nothing was learned", "let it train"))
     if result is None:
-        why = "since the run was interrupted" if ended.status == "interrupted" else "so that it has no result"
-        found.append(Caution("not-evaluated", f"the test split was not measured, {why}", "run it to its end"))
+        why = _NOT_MEASURED.get(ended.status, "so that it has no result")
+        advice = "`ftapp resume` goes on with it" if ended.status == "unfinished" else "run it to its end"
+        found.append(Caution("not-evaluated", f"the test split was not measured, {why}", advice))
     else:
         found += _check_loss(history, result)
         found += _check_accuracy(history, result)

@@ -6,20 +6,51 @@ import os
 from pathlib import Path
 
 from ftapp import recipe as recipes
-from ftapp.common.errors import RunError
-from ftapp.runs.checkpoints import ResumePoint, find_resume_point
+from ftapp.common.errors import RecipeError, RunError
+from ftapp.recipe import Recipe
+from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe
 from ftapp.runs.rewind import restore_log, rewind_log
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import Run, list_runs
 
 COMMANDS_FROM = "FTAPP_COMMANDS_FROM"
 """The variable that tells a run's process where in `control.jsonl` the commands to it begin, in bytes."""
 INEXACT = "FTAPP_RESUME_ANYWAY"
 """The variable that is 1 where a run may go on inexactly."""
 
+_ENDED_EARLY = ("unfinished", "interrupted", "crashed")
+
 
 def has_begun(run: Run) -> bool:
     """Return whether a process has worked on the run before."""
     return any(_size_of(file) for file in (run.events_file, run.former_events_file))
+
+
+def find_same(folder: Path, recipe: Recipe) -> Run | None:
+    """Find the newest run of a recipe that has not come to its end. Runs of experiments are left alone.
+
+    Args:
+        folder: The folder of all runs.
+        recipe: The resolved recipe; a run's may have another title and summary.
+
+    Returns:
+        The run, whose process has ended; None where there is none.
+    """
+    wanted = _identify(recipe)
+    for run in list_runs(folder):
+        try:
+            is_same = _identify(recipes.load(run.recipe_file)) == wanted
+        except RecipeError:
+            continue
+        has_ended = is_same and not run.alive() and run.environment().get("experiment") is None
+        if has_ended and run.status() in _ENDED_EARLY:
+            return run
+    return None
+
+
+def _identify(recipe: Recipe) -> tuple[str, int | None, int | None]:
+    """All of a recipe that decides the weights of its run."""
+    last = recipe.phase[-1]
+    return hash_recipe(recipe), last.steps, last.epochs
 
 
 def check_resumable(run: Run, *, anyway: bool) -> ResumePoint:
@@ -36,7 +67,8 @@ def check_resumable(run: Run, *, anyway: bool) -> ResumePoint:
     point = find_resume_point(run, recipes.load(run.recipe_file))
     if point.differences and not anyway:
         raise RunError(
-            f"the run cannot go on exactly: {'; '.join(point.differences)}; --anyway goes on, and the run says so"
+            f"the run cannot go on exactly: {'; '.join(point.differences)}; `ftapp resume --anyway` goes on, and the "
+            "run says so"
         )
     return point
 

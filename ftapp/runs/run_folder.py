@@ -17,7 +17,7 @@ import secrets
 import shutil
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ from ftapp.runs.history import History
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
-EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "interrupted": 130}
+EXIT_CODES = {"done": 0, "failed": 1, "crashed": 1, "refused": 2, "unfinished": 75, "interrupted": 130}
 NAME = re.compile(r"(?P<created>\d{8}-\d{6})-(?P<rest>.+)-[0-9a-f]{4}")
 """The name of a run's folder, as `new_folder` makes it."""
 
@@ -169,7 +169,7 @@ class Run:
         return is_locked(self.disk_lock_file)
 
     def status(self, history: History | None = None) -> str:
-        """running, done, failed, refused, interrupted, or crashed: ended without saying so."""
+        """running, done, failed, refused, interrupted, unfinished, or crashed: ended without saying so."""
         history = history or self.history()
         if not history.ended and self.alive():
             return "running"
@@ -242,6 +242,16 @@ def make_new_folder(place: Path, name: str, profile: str | None) -> Path:
         with suppress(FileExistsError):
             folder.mkdir()
             return folder
+
+
+def combine_exit_codes(codes: Collection[int]) -> int:
+    """Return the exit code of a command that has done several things: 130 before 75 before 1 before 2 before 0.
+
+    Args:
+        codes: The exit code of each; -N of a process that signal N has ended, which counts as crashed.
+    """
+    known = [EXIT_CODES["crashed"] if code < 0 else code for code in codes]
+    return next((code for code in (130, 75, 1, 2) if code in known), 0)
 
 
 def remove_refused(run: Run, history: History) -> bool:

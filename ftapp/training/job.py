@@ -23,7 +23,7 @@ from ftapp.recipe import TASKS, Recipe
 from ftapp.runs.checkpoints import Facts, ResumePoint, hash_recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, Resumed, RunStarted
+from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, Resumed, RunStarted, Status
 from ftapp.runs.rewind import drop_former_log
 from ftapp.runs.run_folder import Run, find_processor, list_packages
 from ftapp.training.callbacks.callback import Callback
@@ -317,7 +317,7 @@ def save(job: Job, failure: Exception | None, step: int) -> None:
         step: The steps of the run that the weights have behind them.
     """
     job.log.write(Progressed(time=time.time(), activity="saving the model"))
-    marks = _marks(failure, step, is_whole=not job.control.stopping)
+    marks = _marks(failure, step, job.control.stop_status or "done")
     folder, setup = job.run.model_folder, job.setup
 
     def write() -> None:
@@ -359,9 +359,9 @@ def _say_other_features(session: PhaseSession) -> str:
     return f"the phase trained on cached features before and cannot now: {session.choice.reason}"
 
 
-def _marks(failure: Exception | None, step: int, *, is_whole: bool) -> dict[str, Any]:
-    """What a saved model says of how its training ended. is_whole: whether it was not interrupted."""
+def _marks(failure: Exception | None, step: int, status: Status) -> dict[str, Any]:
+    """What a saved model says of how its training ended. status: of a run that has not failed."""
     if failure is None:
-        return {"status": "done" if is_whole else "interrupted", "step": step, "proof": "passed"}
+        return {"status": status, "step": step, "proof": "passed"}
     proof = "failed" if isinstance(failure, ProofError) else None
     return {"status": "failed", "step": step, "proof": proof, "error": str(failure)}

@@ -19,6 +19,7 @@ _LONGEST_METRIC, _MOST_OTHERS = 20, 8  # cells for the name of a metric, and col
 _MUTED = "$foreground-muted"
 _STYLES = {
     "interrupted": _MUTED,
+    "unfinished": _MUTED,
     "running": "$primary",
     "failed": "$error",
     "crashed": "$error",

@@ -18,6 +18,7 @@ from ftapp.common.errors import HubError, RecipeError, RunError, shorten
 from ftapp.common.full_disk import FullDisk, is_full
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.commands import Control
+from ftapp.runs.environment import MAX_SECONDS
 from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
 from ftapp.runs.events import Noted, RunEnded, Status
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
@@ -37,6 +38,7 @@ def main(folder: Path) -> int:
     Every end but a killed process's writes a RunEnded event. Where a run cannot go on, its log stays as it was, with a
     note that says why.
     """
+    ends_at = time.monotonic() + float(os.environ.get(MAX_SECONDS, "inf"))
     run = Run(folder)
     try:
         point = go_back(run) if has_begun(run) else None
@@ -49,7 +51,9 @@ def main(folder: Path) -> int:
         skip = int(os.environ.get(COMMANDS_FROM, run.control_file.stat().st_size))
     disk = FullDisk(run.disk_lock_file)
     log = StatusLog(run.events_file, run.status_file, disk)
-    control = Control(run, log, disk, lambda: state.position.run_step, elapsed=state.elapsed, skip=skip)
+    control = Control(
+        run, log, disk, lambda: state.position.run_step, elapsed=state.elapsed, skip=skip, ends_at=ends_at
+    )
     control.handle_signals()
     watchdog = Watchdog(control.is_waiting, _end_stuck(EventLog(run.events_file), control))
     error, problems = None, []
@@ -77,9 +81,9 @@ def main(folder: Path) -> int:
                 from ftapp.training import job
 
             job.do_job(recipe, found, run, log, control, state, progress, point)
-        status = "interrupted" if control.stopping else "done"
+        status = control.stop_status or "done"
     except KeyboardInterrupt:
-        status, error = "interrupted", "interrupted before the model was saved"
+        status, error = control.stop_status or "interrupted", "interrupted before the model was saved"
     except RecipeError as raised:
         status, error = "refused", str(raised)
         problems = [(problem.file, problem.key, problem.message) for problem in raised.problems]
@@ -88,8 +92,8 @@ def main(folder: Path) -> int:
     except RunError as raised:
         status, error = "failed", str(raised)
     except Exception as raised:
-        if control.stopping and not control.can_wait:  # a library has made another error of the interruption
-            status, error = "interrupted", "interrupted before the model was saved"
+        if control.stop_status and not control.can_wait:  # a library has made another error of the interruption
+            status, error = control.stop_status, "interrupted before the model was saved"
         else:
             status, error = "failed", shorten(_explain(raised))
             with suppress(OSError):  # the disk is full

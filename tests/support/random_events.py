@@ -82,7 +82,10 @@ def event(draw: random.Random) -> dict[str, Json]:
         "noted": {"message": name()},
         "waited": {"seconds": seconds()},
         "model-saved": {"folder": name()},
-        "run-ended": {"status": draw.choice(["done", "failed", "interrupted", "refused"]), "steps": step()}
+        "run-ended": {
+            "status": draw.choice(["done", "failed", "interrupted", "unfinished", "refused"]),
+            "steps": step(),
+        }
         | {"seconds": seconds(), "error": maybe(name), "problems": [[name(), name(), name()]] * draw.randrange(2)},
     }
     kind = draw.choice([*fields, "step", "step", "step"])

@@ -17,9 +17,10 @@ import psutil
 import pytest
 
 from ftapp.models import saved_model
+from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Progressed, Stepped
-from ftapp.runs.run_folder import Run
+from ftapp.runs.run_folder import EXIT_CODES, Run
 from tests.support.processes import Start, find_run, wait_for
 
 LONG = ("--set", "phase.head.epochs=10000", "--set", "evaluate.every=1000000", "--json")
@@ -58,16 +59,16 @@ def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
     return worker
 
 
-def ended(process: subprocess.Popen[str], run: Run) -> dict[str, Any]:
-    """The result of a run that was interrupted and saved."""
+def ended(process: subprocess.Popen[str], run: Run, status: str) -> dict[str, Any]:
+    """The result of a run that was asked to end and has saved."""
     stdout, stderr = process.communicate(timeout=300)
-    assert process.returncode == 130, stderr
+    assert process.returncode == EXIT_CODES[status], stderr
     [result] = map(json.loads, stdout.splitlines())
-    assert result["status"] == "interrupted"
+    assert result["status"] == status
     assert result["model"] == str(run.model_folder)
     assert "Traceback" not in stderr
     assert saved_model.load(run.model_folder).classes
-    assert json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))["status"] == "interrupted"
+    assert json.loads((run.model_folder / "ftapp.json").read_text("utf-8"))["status"] == status
     assert not [path for path in run.folder.iterdir() if path.name.endswith(".tmp")]
     return dict(result)
 
@@ -76,7 +77,7 @@ def test_signals_to_the_command_and_its_run_are_one_request(start_long: Start, t
     process = start_long()
     run = wait_for_event(process, tmp_path / "runs", trains)
     worker = worker_of(process)
-    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1, *[signal.SIGINT] * 20):
+    for number in (*[signal.SIGINT] * 20, signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1):
         poke(process, number)
         poke(worker, number)
     while process.poll() is None:  # also while the model is saved
@@ -84,7 +85,7 @@ def test_signals_to_the_command_and_its_run_are_one_request(start_long: Start, t
         poke(worker, signal.SIGTERM)
         time.sleep(0.005)
     assert any(map(saves, read(run.events_file)))
-    ended(process, run)
+    ended(process, run, "interrupted")
 
 
 def test_a_closed_terminal_is_no_matter_of_a_run(start_long: Start, tmp_path: Path) -> None:
@@ -94,8 +95,9 @@ def test_a_closed_terminal_is_no_matter_of_a_run(start_long: Start, tmp_path: Pa
     poke(worker, signal.SIGHUP)
     done = len(read(run.events_file))
     wait_for_event(process, tmp_path / "runs", lambda event: isinstance(event, Stepped) and event.step > done + 5)
-    process.send_signal(signal.SIGINT)
-    ended(process, run)
+    process.send_signal(signal.SIGTERM)
+    ended(process, run, "unfinished")
+    assert list_checkpoints(run)
 
 
 def test_ctrl_c_again_after_a_second_ends_at_once(start_long: Start, tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_an_experiment_saves_what_goes_on_and_starts_no_more(start_long: Start, 
         poke(process, signal.SIGTERM)
         poke(worker, signal.SIGTERM)
     _, stderr = process.communicate(timeout=300)
-    assert process.returncode == 130, stderr
+    assert process.returncode == 75, stderr
     assert (run.model_folder / "model.keras").is_file()
-    assert run.status() == "interrupted"
+    assert run.status() == "unfinished"
     assert len(list((tmp_path / "runs").glob("2*"))) == 1

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -23,7 +24,8 @@ from ftapp.runs.event_reader import read
 from ftapp.runs.events import PhaseTimed, Resumed, StateSaved
 from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.run_folder import Run, list_runs
+from ftapp.runs.resuming import find_same
+from ftapp.runs.run_folder import EXIT_CODES, Run, list_runs
 from tests.conftest import Do
 from tests.support.presets import Tiny
 from tests.support.processes import Start
@@ -139,6 +141,48 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_weights(
     assert outcome["weights"] == whole.saved.weights
     assert outcome["status"] == "done"
     assert outcome["steps"] == 200
+
+
+def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
+    do: Do, text_recipe: str, start: Start, tmp_path: Path
+) -> None:
+    short = "phase.finetune.steps=2"
+    _, whole, other = do(text_recipe, short)
+    folder = tmp_path / "jobs"
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(text_recipe.replace("tiny reviews", "my reviews"), encoding="utf-8")
+    results: list[dict[str, Any]] = []
+    says: list[str] = []
+    while not results or results[-1]["status"] == "unfinished":
+        assert len(results) < 4, says
+        # Less than a process needs to start: each makes one step, and the last finds none left.
+        process = start(
+            "mine.toml", "--set", short, "--resume", "auto", "--max-time", "0.1s", "--json", runs_dir=folder
+        )
+        out, err = process.communicate()
+        results.append(json.loads(out))
+        says.append(err)
+        assert process.returncode == EXIT_CODES[results[-1]["status"]], err
+    assert [(each["status"], each["steps"]) for each in results] == [("unfinished", 1), ("unfinished", 2), ("done", 2)]
+    assert whole.saved is not None
+    assert results[-1]["weights"] == whole.saved.weights
+    assert results[-1]["metrics"] == whole.summary()["metrics"]
+    assert {each["run"] for each in results} == {str(run.folder) for run in list_runs(folder)}
+    assert "a new one starts" in says[0]
+    assert "and is unfinished: it goes on" in says[1]
+    assert "the run is unfinished after step 1; `ftapp resume` goes on with it" in says[0]
+
+    # What counts as the same run, now that one is done.
+    resolved = recipes.load(recipe, None, [short])
+    assert find_same(folder, resolved) is None
+    [run] = list_runs(folder)
+    run.events_file.write_bytes(b"")
+    assert find_same(folder, resolved) == run, "a crashed one goes on"
+    assert find_same(folder, recipes.load(recipe, None, ["phase.finetune.steps=3"])) is None
+    assert find_same(folder, recipes.load(recipe, None, [short, "seed=1"])) is None
+    with hold_lock(run.lock_file, fcntl.LOCK_EX):
+        assert find_same(folder, resolved) is None
+    assert find_same(other.folder.parent, resolved) is None, "it is done"
 
 
 def test_a_damaged_checkpoint_is_not_used(do: Do, image_recipe: str) -> None:

@@ -226,7 +226,8 @@ async def test_panes_are_hidden_maximized_and_remembered(write_run: Write) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "sign"), [("done", "✓"), ("failed", "✗"), (None, "✗"), ("interrupted", "■"), ("refused", "✗")]
+    ("status", "sign"),
+    [("done", "✓"), ("failed", "✗"), (None, "✗"), ("interrupted", "■"), ("unfinished", "■"), ("refused", "✗")],
 )
 async def test_a_phase_is_marked_by_how_it_went(write_run: Write, status: Status | None, sign: str) -> None:
     run = write_run(status=None, total=20)

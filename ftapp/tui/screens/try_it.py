@@ -37,6 +37,7 @@ _ADVICE = {
     "refused": "Change its recipe as the message says, and run it again.",
     "crashed": "Open the run for its log. Run its recipe again from Recipes.",
     "interrupted": "The run was stopped before it trained, so it saved no model. Run its recipe again.",
+    "unfinished": "The run was stopped before it trained, so it saved no model. `ftapp resume` goes on with it.",
     "damaged": "Run its recipe again from Recipes.",
     "done": "Its folder `model` is missing. Run its recipe again from Recipes.",
 }

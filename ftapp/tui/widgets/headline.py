@@ -19,6 +19,7 @@ STATUS_COLORS = {
     "paused": "warning",
     "done": "success",
     "interrupted": "warning",
+    "unfinished": "warning",
     "failed": "error",
     "crashed": "error",
     "refused": "error",
@@ -58,6 +59,8 @@ class Headline(Static):
             parts.append(f"{history.ended.steps} steps in {formatting.format_duration(history.ended.seconds)}")
         elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))
+        if status == "unfinished":
+            parts.append("`ftapp resume` goes on")
         if started:
             parts.append(f"{started.backend} {started.precision}")
         self.update(text.append("   " + "  ·  ".join(parts), muted), layout=False)

@@ -17,6 +17,8 @@ from ftapp.tui import run_progress
 from ftapp.tui.run_progress import PhaseProgress
 from ftapp.tui.widgets.pane import Pane
 
+_ENDED_EARLY = ("interrupted", "unfinished")
+
 
 class PhasesPane(Pane):
     """Shows the progress of each phase, R, the cached features, and the freeze proof."""
@@ -92,11 +94,13 @@ def _choose_sign(phase: PhaseProgress, status: str) -> tuple[str, str]:
     """Choose the sign of a phase with its colour: done, failed, ended early, running, or still to come."""
     if phase.ended and (phase.ended.changed or phase.ended.stuck):
         return "✗", "error"
-    if phase.ended and not (status == "interrupted" and phase.done < (phase.total or 0)):
+    if phase.ended and not (status in _ENDED_EARLY and phase.done < (phase.total or 0)):
         return "✓", "success"
     if not phase.started:
         return "·", "secondary"
-    return {"running": ("▸", "primary"), "interrupted": ("■", "warning")}.get(status, ("✗", "error"))
+    if status in _ENDED_EARLY:
+        return "■", "warning"
+    return ("▸", "primary") if status == "running" else ("✗", "error")
 
 
 def _describe_cache(choice: CacheChoice) -> str:

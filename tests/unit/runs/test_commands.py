@@ -141,6 +141,34 @@ def test_a_signal_is_a_wish_also_where_what_it_raises_is_swallowed(taken: Contro
     assert taken.should_stop()
 
 
+@pytest.mark.parametrize(("first", "status"), [(signal.SIGTERM, "unfinished"), (signal.SIGINT, "interrupted")])
+def test_the_first_request_decides_the_status(run: Run, taken: Control, first: int, status: str) -> None:
+    taken.can_wait = True
+    for number in (first, *STOP_SIGNALS):
+        signal.raise_signal(number)
+    commands.send(run, Stop())
+    assert taken.should_stop()
+    assert taken.stop_status == status
+
+
+def test_a_run_whose_time_is_over_ends_after_a_step_of_this_process(run: Run) -> None:
+    steps = [7]
+    control = Control(run, EventLog(run.events_file), count_steps=lambda: steps[0], ends_at=time.monotonic() - 1)
+    assert not control.should_stop()
+    steps[0] += 1
+    assert control.should_stop()
+    assert control.stop_status == "unfinished"
+
+
+def test_a_pause_ends_when_the_time_is_over(run: Run) -> None:
+    steps = [7]
+    control = Control(run, EventLog(run.events_file), count_steps=lambda: steps[0], ends_at=time.monotonic() + 0.3)
+    steps[0] += 1
+    commands.send(run, Pause())
+    assert not control.process_commands(refuse)
+    assert answers(run) == [("pause", True, None)]
+
+
 def test_a_run_that_has_ended_takes_no_commands(tmp_path: Path) -> None:
     run = Run(tmp_path)
     EventLog(run.events_file).write(RunEnded(time=1, status="done", steps=1, seconds=1))

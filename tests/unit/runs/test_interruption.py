@@ -26,8 +26,8 @@ class Remembering:
     def alive(self, job: JobFolder) -> bool:
         return True
 
-    def interrupt(self, job: JobFolder, *, at_once: bool = False) -> None:
-        self.sent.append(AT_ONCE if at_once else signal.SIGINT)
+    def interrupt(self, job: JobFolder, number: int = signal.SIGINT) -> None:
+        self.sent.append(number)
 
     def wait(self, job: JobFolder) -> int:
         raise NotImplementedError
@@ -56,7 +56,8 @@ def test_a_storm_of_signals_is_one_request(number: int, clock: list[float]) -> N
             os.kill(os.getpid(), number)
             clock[0] += 0.9
         assert context.requested
-        assert set(launcher.sent) == {signal.SIGINT}
+        assert set(launcher.sent) == {number}
+        assert context.status == ("interrupted" if number == signal.SIGINT else "unfinished")
         assert len(context.take_messages()) == 1
 
 
@@ -72,6 +73,7 @@ def test_sigterm_never_ends_at_once_and_ctrl_c_after_a_second_does(clock: list[f
         clock[0] += 1
         os.kill(os.getpid(), signal.SIGINT)
         assert launcher.sent[-1] == AT_ONCE
+        assert set(launcher.sent[:-1]) == {signal.SIGTERM}, "the first decides"
 
 
 def test_a_run_that_starts_as_a_signal_comes_is_asked_too(clock: list[float]) -> None:
@@ -79,7 +81,7 @@ def test_a_run_that_starts_as_a_signal_comes_is_asked_too(clock: list[float]) ->
     with Interruption(launcher) as context:
         os.kill(os.getpid(), signal.SIGTERM)
         context.add(RUN)
-        assert launcher.sent == [signal.SIGINT]
+        assert launcher.sent == [signal.SIGTERM]
 
 
 def test_once_asked_to_end_a_command_is_not_ended_by_more_signals(clock: list[float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,10 @@ import os, signal, sys, time
 def interrupted(number, frame):
     print("signal", number, flush=True)
     os._exit(7 if number == signal.SIGINT else 8)
-for number in (signal.SIGINT, signal.SIGQUIT):
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
     signal.signal(number, interrupted)
 print(os.environ["GREETING"], "from", os.getsid(0), flush=True)
-signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGQUIT))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT))
 time.sleep(600)
 """
 
@@ -48,13 +49,13 @@ def job(tmp_path: Path) -> Script:
     return Script(file)
 
 
-@pytest.mark.parametrize(("at_once", "code"), [(False, 7), (True, 8)])
-def test_a_job_lives_until_it_is_interrupted(job: Script, at_once: bool, code: int) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, 8), (AT_ONCE, 8)])
+def test_a_job_lives_until_it_is_interrupted(job: Script, number: int, code: int) -> None:
     launcher: Launcher = LocalLauncher()
     launcher.start(job, {"GREETING": "hello"})
     assert launcher.alive(job)
     assert is_locked(job.lock_file), "from the moment it is started, for all processes"
-    launcher.interrupt(job, at_once=at_once)  # before it can answer: the signal waits for it
+    launcher.interrupt(job, number)  # before it can answer: the signal waits for it
     assert launcher.wait(job) == code
     assert not launcher.alive(job)
     assert not is_locked(job.lock_file)
@@ -62,7 +63,7 @@ def test_a_job_lives_until_it_is_interrupted(job: Script, at_once: bool, code: i
     greeting, told = job.log_file.read_text().splitlines()[:2]
     assert greeting.startswith("hello from ")
     assert greeting != f"hello from {os.getsid(0)}"
-    assert told == f"signal {AT_ONCE if at_once else 2:d}"
+    assert told == f"signal {number:d}"
 
 
 def test_a_job_that_is_not_asked_goes_on(job: Script) -> None:
@@ -71,7 +72,7 @@ def test_a_job_that_is_not_asked_goes_on(job: Script) -> None:
     while "hello" not in job.log_file.read_text():
         time.sleep(0.02)
     assert launcher.alive(job)
-    launcher.interrupt(job, at_once=True)
+    launcher.interrupt(job, AT_ONCE)
     assert launcher.wait(job) == 8
 
 
