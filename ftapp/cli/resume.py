@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ftapp.cli import failure
 from ftapp.cli.options import JsonOption, MaxTimeOption, OfflineOption, RunArgument, RunsDirOption
-
-if TYPE_CHECKING:
-    from ftapp.recipe import Recipe
-    from ftapp.runs.history import History
 
 
 def resume(
@@ -52,14 +48,14 @@ def resume(
     if found.alive():
         failure.refuse(f"{found.folder.name} goes on already, in another process")
     history = found.history()
-    if steps or epochs:
-        recipe = _lengthen(recipe, history, steps or 0, epochs or 0)
-    elif found.status(history) == "done":
+    if not (steps or epochs) and found.status(history) == "done":
         failure.refuse(f"the run has reached its end, after {len(history.steps)} steps; --steps N goes on for N more")
     launcher = LocalLauncher()
     environment = make_environment(recipe.backend, offline=offline, max_seconds=max_seconds)
     environment |= resuming.make_resume_environment(found, anyway=anyway)
     try:
+        if steps or epochs:
+            recipe = resuming.lengthen_last_phase(recipe, history, steps=steps or 0, epochs=epochs or 0)
         resuming.check_resumable(found, anyway=anyway)
         if steps or epochs:
             replace_file(found.recipe_file, recipe.to_toml().encode())
@@ -70,17 +66,3 @@ def resume(
         failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)
     raise typer.Exit(run_folder.combine_exit_codes([launcher.wait(found)]))
-
-
-def _lengthen(recipe: Recipe, history: History, steps: int, epochs: int) -> Recipe:
-    """Make the last phase longer by so many steps, or epochs."""
-    from ftapp.recipe.schedule import count_steps, lengthen
-
-    last = recipe.phase[-1]
-    examples = history.data.train if history.data else 0
-    if not examples and (epochs or last.steps is None):
-        failure.refuse("the run has not read its data yet, so nobody knows the steps of an epoch; resume it first")
-    length, per_epoch = count_steps(last, max(1, examples))
-    if history.phases and history.phases[-1].phase == last.name:
-        length = history.phases[-1].steps
-    return lengthen(recipe, length + (steps or epochs * per_epoch))

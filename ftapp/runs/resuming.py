@@ -8,7 +8,9 @@ from pathlib import Path
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
+from ftapp.recipe.schedule import count_steps, lengthen
 from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe
+from ftapp.runs.history import History
 from ftapp.runs.rewind import restore_log, rewind_log
 from ftapp.runs.run_folder import Run, list_runs
 
@@ -18,6 +20,9 @@ INEXACT = "FTAPP_RESUME_ANYWAY"
 """The variable that is 1 where a run may go on inexactly."""
 
 _ENDED_EARLY = ("unfinished", "interrupted", "crashed")
+
+RESUMABLE = ("done", "failed", *_ENDED_EARLY)
+"""The statuses of runs that can go on."""
 
 
 def has_begun(run: Run) -> bool:
@@ -95,6 +100,46 @@ def make_resume_environment(run: Run, *, anyway: bool) -> dict[str, str]:
         anyway: Whether it may go on inexactly.
     """
     return {COMMANDS_FROM: str(_size_of(run.control_file))} | ({INEXACT: "1"} if anyway else {})
+
+
+def lengthen_last_phase(recipe: Recipe, history: History, *, steps: int = 0, epochs: int = 0) -> Recipe:
+    """Make the last phase of a run longer.
+
+    Args:
+        recipe: The recipe of the run.
+        history: The run so far.
+        steps: By how many steps; 0 where `epochs` says it.
+        epochs: By how many epochs.
+
+    Returns:
+        The longer recipe.
+
+    Raises:
+        RunError: The steps of an epoch are not known yet.
+    """
+    last = recipe.phase[-1]
+    examples = history.data.train if history.data else 0
+    if not examples and (epochs or last.steps is None):
+        raise RunError("the run has not read its data yet, so nobody knows the steps of an epoch; resume it first")
+    length, per_epoch = count_steps(last, max(1, examples))
+    if history.phases and history.phases[-1].phase == last.name:
+        length = history.phases[-1].steps
+    return lengthen(recipe, length + (steps or epochs * per_epoch))
+
+
+def find_refusal(history: History, since: float) -> str | None:
+    """Find why a run did not go on.
+
+    Args:
+        history: The run, whose process has ended.
+        since: When that process was started, in seconds since the Unix epoch.
+
+    Returns:
+        The note that the process has left; None where the run went on.
+    """
+    went_on = bool(history.resumed) and history.resumed[-1].time >= since
+    noted = history.notes[-1] if history.notes else None
+    return noted.message if noted and noted.time >= since and not went_on else None
 
 
 def _size_of(file: Path) -> int:

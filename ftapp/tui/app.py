@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -255,6 +256,32 @@ class FtApp(App[None]):
                 self.pop_screen()
             else:
                 await asyncio.sleep(_SOON)
+
+    @work(exclusive=True, group="resume")
+    async def resume(self, run: Run) -> None:
+        """Resume a run whose process has ended, after the questions that it needs, and show it."""
+        from ftapp.tui.resume import resume
+        from ftapp.tui.screens.run import RunScreen
+
+        begun = time.time()
+        if not await resume(self, run):
+            return
+        self._count_live()
+        self._await_refused_resume(run, begun)
+        if isinstance(self.screen, RunScreen) and self.screen.run == run:
+            self.screen.follow()
+        else:
+            self.open_run(run)
+
+    @work
+    async def _await_refused_resume(self, run: Run, begun: float) -> None:
+        """Tell why a run did not go on, whatever the screen."""
+        from ftapp.runs.resuming import find_refusal
+
+        while run.alive():
+            await asyncio.sleep(_SOON)
+        if reason := find_refusal(await asyncio.to_thread(run.history), begun):
+            self.notify(reason, title="This run cannot be resumed", severity="error", timeout=12)
 
     def open_run(self, run: Run) -> None:
         """Show a run, live or ended."""

@@ -27,6 +27,7 @@ from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.resuming import find_same
 from ftapp.runs.run_folder import EXIT_CODES, Run, list_runs
 from tests.conftest import Do
+from tests.support.checkpoints import cut_back
 from tests.support.presets import Tiny
 from tests.support.processes import Start
 
@@ -44,16 +45,6 @@ steps = 5
 batch_size = 8
 learning_rate = { backbone = 0.001, head = 0.01 }
 """
-
-
-def cut_back(run: Run, step: int) -> Run:
-    """Copy a run as if it had been killed after `step` steps, with its log ahead of its newest checkpoint."""
-    copy = Run(run.folder.with_name(f"{run.folder.name}-{step}"))
-    shutil.copytree(run.folder, copy.folder)
-    for found, folder in list_checkpoints(copy):
-        if found > step:
-            shutil.rmtree(folder)
-    return copy
 
 
 def go_on(run: Run) -> tuple[int, History]:

@@ -21,6 +21,7 @@ from ftapp.recipe import TASKS, Recipe
 from ftapp.recipe.metrics import get_metric
 from ftapp.runs import commands, outcome
 from ftapp.runs.history import Follower, History
+from ftapp.runs.resuming import RESUMABLE
 from ftapp.runs.run_folder import Run
 from ftapp.tui.curves import Curve
 from ftapp.tui.dialogs.ask import Ask
@@ -64,6 +65,9 @@ class RunScreen(Page):
 
 This screen reads the files in the run's folder. A run continues when you close the screen or the interface. It carries
 out commands at the end of a step.
+
+`g` continues a run that has ended early from its newest checkpoint. For a run that is done, it asks for the number of
+further steps. Vertical lines in the curves mark the first step of a phase, and the first step after a resume.
 """
     DEFAULT_CSS = """
     RunScreen {
@@ -96,6 +100,7 @@ out commands at the end of a step.
         Binding("space", "pause", "Pause", tooltip="Pause before the next step"),
         Binding("space", "resume", "Resume", tooltip="Resume with the next step"),
         Binding("x", "stop", "Stop", tooltip="End after the current step and keep the model"),
+        Binding("g", "go_on", "Resume", tooltip="Continue an ended run from its newest checkpoint"),
         Binding("k", "checkpoint", "Checkpoint", tooltip="Save the model as it is now, and continue"),
         Binding("e", "rate", "Rate", tooltip="Change the learning rate from the next step on"),
         Binding("m", "maximize_pane", "Maximize"),
@@ -108,6 +113,7 @@ out commands at the end of a step.
         self.run = run
         self._follower = Follower(run.events_file)
         self._status = "running"
+        self._goes_on = True  # whether its process may write more events
         self._recipe: Recipe | None = None
         self._recipe_name = run.folder.name
         self._metric: str | None = None  # beside the loss
@@ -143,11 +149,11 @@ out commands at the end of a step.
         self.query_one("#gradient").add_class("-empty")  # until a step has one
         self._show_panes()
         self.query_one("#loss").focus()
-        self._follow()
+        self.follow()
 
     @work(exclusive=True)
-    async def _follow(self) -> None:
-        """Read and draw repeatedly, until the run has ended and all is drawn."""
+    async def follow(self) -> None:
+        """Read and draw repeatedly, until the run's process has ended and all is drawn."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
         self._recipe_name = str(self.run.environment().get("recipe") or self.run.folder.name)
         while True:
@@ -155,7 +161,7 @@ out commands at the end of a step.
                 self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
                 continue
             begun = time.process_time()
-            if not self._draw() or self._status != "running":
+            if not self._draw() or not self._goes_on:
                 return
             # The terminal is written during this wait, so the time taken is known afterwards.
             await asyncio.sleep(_REFRESH_SECONDS)
@@ -171,11 +177,15 @@ out commands at the end of a step.
     def _advance(self) -> bool:
         """Read new events for a while, and return whether there are more."""
         living, begun = self.run.alive(), time.perf_counter()
+        history = self.history
         while more := self._follower.advance():
             if time.perf_counter() - begun > _REFRESH_SECONDS:
                 break
+        if self.history is not history:  # the run was resumed
+            self._plotted = None
         ended = self.history.ended
-        self._status = ended.status if ended else "running" if living or more else "crashed"
+        self._goes_on = living or more
+        self._status = ended.status if ended else "running" if self._goes_on else "crashed"
         return more
 
     def _draw(self) -> bool:
@@ -249,7 +259,8 @@ out commands at the end of a step.
     def _plot(self, name: str, *curves: Curve) -> None:
         chart = self.query_one(f"#{name}", Chart)
         if chart.display:
-            chart.show(curves, [phase.first_step for phase in self.history.phases[1:]])
+            seams = [event.step + 1 for event in self.history.resumed if event.step]
+            chart.show(curves, [*(phase.first_step for phase in self.history.phases[1:]), *seams])
 
     def _show_panes(self) -> None:
         """Hide the panes that are switched off, and groups without a visible pane."""
@@ -294,6 +305,10 @@ out commands at the end of a step.
         """Resume a paused run."""
         self._send(commands.Resume())
 
+    def action_go_on(self) -> None:
+        """Resume the run, whose process has ended."""
+        self.app.resume(self.run)
+
     def action_checkpoint(self) -> None:
         """Save the model as it is."""
         self._send(commands.Checkpoint())
@@ -305,7 +320,7 @@ out commands at the end of a step.
             if choice == "Stop":
                 self._send(commands.Stop())
 
-        text = "The run ends after the current step and keeps the model. A stopped run cannot be resumed."
+        text = "The run ends after the current step and keeps the model. g resumes a stopped run."
         self.app.push_screen(Dialog("Stop this run?", text, ["Stop", "Continue"]), confirm)
 
     def action_rate(self) -> None:
@@ -345,6 +360,8 @@ out commands at the end of a step.
             return False
         if action in _COMMANDS:
             return self._status == "running"
+        if action == "go_on":
+            return self._status in RESUMABLE and self._recipe is not None
         if action == "try_model":
             return True if self.history.saved else None
         return True

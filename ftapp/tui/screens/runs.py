@@ -21,6 +21,8 @@ from ftapp.experiments import trash
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.trash import Deleted
+from ftapp.runs.resuming import RESUMABLE
+from ftapp.runs.run_folder import Run
 from ftapp.tui import run_columns
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.page import Page
@@ -45,6 +47,9 @@ the whole test split. A result in grey is that of the latest evaluation or step.
 
 An experiment has a line of its own above its runs. Enter compares its arms, and `x` ends it early.
 
+`g` continues a run that has ended early from its newest checkpoint. For a run that is done, it asks for the number of
+further steps.
+
 The space bar marks runs, and `c` compares the marked ones. Words after `/` filter by recipe, profile, status and
 folder. `s` and `S` sort, and so does a click on the head of a column.
 
@@ -61,6 +66,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
         Binding("space", "mark", "Mark", tooltip="Mark to compare or delete"),
         Binding("c", "compare", "Compare", tooltip="Compare the marked runs"),
         Binding("t", "try_model", "Try", tooltip="Try the model"),
+        Binding("g", "resume", "Resume", tooltip="Continue an ended run from its newest checkpoint"),
         Binding("x", "stop", "Stop", tooltip="End the experiment early"),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
         Binding("S", "reverse", "Reverse the order", show=False),
@@ -76,7 +82,7 @@ after a week, or when you empty the trash with `Ctrl-P`.
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[Summary] | None = None
-        self._stoppable = False
+        self._offered = (False, False)  # whether the run under the cursor can be stopped, and resumed
 
     def body(self) -> Iterable[Widget]:
         pane = Vertical(id="list", classes="pane")
@@ -177,8 +183,8 @@ after a week, or when you empty the trash with `Ctrl-P`.
             elif summary.status == "running" and (summary.activity or summary.phase):
                 text = Content.assemble(summary.activity or f"phase {summary.phase}", "\n", text)
         self.query_one("#note", Static).update(text)
-        if (stoppable := bool(self._live_experiment)) != self._stoppable:
-            self._stoppable = stoppable
+        if (offered := (bool(self._live_experiment), bool(self._resumable_run))) != self._offered:
+            self._offered = offered
             self.refresh_bindings()
 
     @property
@@ -187,11 +193,19 @@ after a week, or when you empty the trash with `Ctrl-P`.
         current = self.table.current
         return current.experiment if current and current.status == "running" else None
 
+    @property
+    def _resumable_run(self) -> Run | None:
+        """The run under the cursor, if it can be resumed."""
+        current = self.table.current
+        return current.run if current and not current.experiment and current.status in RESUMABLE else None
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "search":
             return not isinstance(self.focused, SearchLine)
         if action == "restore":
             return bool(self.app.deleted)
+        if action == "resume":
+            return self.is_mounted and bool(self._resumable_run)
         return action != "stop" or (self.is_mounted and bool(self._live_experiment))
 
     @on(RunTable.HeaderClicked)
@@ -326,6 +340,11 @@ after a week, or when you empty the trash with `Ctrl-P`.
                 self._delete(chosen, with_runs=answer == "Delete all")
 
         self.app.push_screen(Dialog(title, text, ["Delete all", "Keep the runs", "Cancel"]), confirm)
+
+    def action_resume(self) -> None:
+        """Resume the run under the cursor."""
+        if run := self._resumable_run:
+            self.app.resume(run)
 
     def action_stop(self) -> None:
         """Ask, and end the experiment under the cursor early."""

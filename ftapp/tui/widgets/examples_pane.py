@@ -30,7 +30,8 @@ class ExamplesPane(Pane):
         """Show the samples, the newest first, or the latest confusion matrix."""
         self._again = partial(self.show, history)
         self.set_class(not (history.samples or history.confusions), "-empty")
-        if self._shown == (shown := (len(history.samples), len(history.confusions), self.size.width)):
+        newest = [event.time for event in (*history.samples[-1:], *history.confusions[-1:])]
+        if self._shown == (shown := (newest, self.size.width)):
             return
         self._shown = shown
         classes = history.data.classes if history.data else []

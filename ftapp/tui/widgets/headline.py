@@ -60,7 +60,7 @@ class Headline(Static):
         elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))
         if status == "unfinished":
-            parts.append("`ftapp resume` goes on")
+            parts.append("g resumes it")
         if started:
             parts.append(f"{started.backend} {started.precision}")
         self.update(text.append("   " + "  ·  ".join(parts), muted), layout=False)

@@ -32,9 +32,9 @@ class LogPane(RichLog):
         self._history = History()
 
     def show(self, history: History) -> None:
-        """Add new lines, or write all lines again for another width."""
-        self._history = history
-        if self._width != self.size.width:
+        """Add new lines, or write all lines again for another width, and where the run was resumed."""
+        if self._history is not history or self._width != self.size.width:
+            self._history = history
             self._width, self._written, self._printed = self.size.width, 0, 0
             self.clear()
         muted = theme_color(self, "secondary")

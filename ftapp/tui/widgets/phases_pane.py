@@ -1,17 +1,19 @@
-"""The phases of a run: progress, trainable share, cached features, and the freeze proof."""
+"""The phases of a run: progress, trainable share, cached features, the freeze proof, and the newest checkpoint."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
+from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.recipe import Recipe
-from ftapp.runs.events import CacheChoice, PhaseEnded
+from ftapp.runs.events import CacheChoice, PhaseEnded, StateSaved
 from ftapp.runs.history import History
 from ftapp.tui import run_progress
 from ftapp.tui.run_progress import PhaseProgress
@@ -36,6 +38,7 @@ class PhasesPane(Pane):
             status: As `Run.status` returns it.
         """
         self._again = partial(self.show, history, recipe, status)
+        self.border_subtitle = Content(_describe_state(history.state, status))
         if recipe is None:
             self.put(Text("the recipe of this run cannot be read", self.color("secondary")))
             return
@@ -101,6 +104,14 @@ def _choose_sign(phase: PhaseProgress, status: str) -> tuple[str, str]:
     if status in _ENDED_EARLY:
         return "■", "warning"
     return ("▸", "primary") if status == "running" else ("✗", "error")
+
+
+def _describe_state(state: StateSaved | None, status: str) -> str:
+    """Describe the newest checkpoint, with its age while the run is running."""
+    if state is None:
+        return ""
+    age = f", {formatting.format_moment(state.time, time.time())}" if status == "running" else ""
+    return f"checkpoint after step {state.step}{age}"
 
 
 def _describe_cache(choice: CacheChoice) -> str:

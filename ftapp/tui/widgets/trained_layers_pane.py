@@ -29,7 +29,7 @@ class TrainedLayersPane(Pane):
             return
         phase = history.phases[-1]
         drift = next((each for each in reversed(history.drifts) if each.phase == phase.phase), None)
-        if self._shown == (shown := (phase.phase, drift and drift.step, self.size.width)):
+        if self._shown == (shown := (phase.phase, drift and drift.time, self.size.width)):
             return
         self._shown = shown
         frozen = f", {history.model.layers - len(phase.trainable_layers)} frozen" if history.model else ""

@@ -1,0 +1,18 @@
+"""Copies of runs as they stood at a checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+
+from ftapp.runs.checkpoints import list_checkpoints
+from ftapp.runs.run_folder import Run
+
+
+def cut_back(run: Run, step: int) -> Run:
+    """Copy a run as if it had been killed after `step` steps, with its log ahead of its newest checkpoint."""
+    copy = Run(run.folder.with_name(f"{run.folder.name}-{step}"))
+    shutil.copytree(run.folder, copy.folder)
+    for found, folder in list_checkpoints(copy):
+        if found > step:
+            shutil.rmtree(folder)
+    return copy

@@ -1,0 +1,41 @@
+"""How a run is lengthened, and why one did not go on."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftapp import recipe as recipes
+from ftapp.common.errors import RunError
+from ftapp.recipe import Recipe
+from ftapp.runs.events import DataLoaded, Noted, Resumed
+from ftapp.runs.history import History
+from ftapp.runs.resuming import find_refusal, lengthen_last_phase
+
+
+def load(length: str) -> Recipe:
+    """Load a recipe whose last phase has this length, in batches of 8."""
+    overrides = [f"phase.finetune.{length}", "phase.finetune.batch_size=8"]
+    return recipes.load(recipes.bundled()["bert-full"], None, overrides)
+
+
+DATA = DataLoaded(time=1.0, train=20, validation=4, test=4, classes=[], duplicates=0)
+
+
+def test_a_phase_is_longer_by_steps_or_by_epochs() -> None:
+    history = History.of([DATA])
+    assert lengthen_last_phase(load("steps=12"), history, steps=3).phase[-1].steps == 15
+    assert lengthen_last_phase(load("steps=12"), history, epochs=2).phase[-1].steps == 12 + 2 * 3
+
+
+def test_epochs_of_data_that_were_not_read_have_no_known_steps() -> None:
+    with pytest.raises(RunError, match="has not read its data yet"):
+        lengthen_last_phase(load("steps=12"), History(), epochs=1)
+    assert lengthen_last_phase(load("steps=12"), History(), steps=1).phase[-1].steps == 13
+
+
+def test_the_note_of_a_process_that_did_not_go_on_is_the_reason() -> None:
+    seam = Resumed(time=5.0, step=3)
+    assert find_refusal(History.of([Noted(time=5.0, message="no data")]), 4.0) == "no data"
+    assert find_refusal(History.of([seam, Noted(time=8.0, message="again")]), 7.0) == "again"
+    assert find_refusal(History.of([Noted(time=3.0, message="earlier")]), 4.0) is None
+    assert find_refusal(History.of([Noted(time=4.5, message="damaged"), seam]), 4.0) is None
