@@ -57,10 +57,11 @@ def estimate_remaining(history: History, recipe: Recipe) -> float | None:
         recipe: Its recipe.
 
     Returns:
-        Seconds at the pace of the last steps, with evaluations and without pauses. None before the second step, and
-        after the end of the run.
+        Seconds at the pace of the last steps, with evaluations and without pauses. None before the second step of the
+        run or after a resume, and after the end of the run.
     """
-    times = history.steps.time[-_RECENT:]
+    since = history.resumed[-1].time if history.resumed else -math.inf
+    times = [each for each in history.steps.time[-_RECENT:] if each >= since]
     if history.ended or len(times) < 2:
         return None
     left = [(phase.total or 0) - phase.done for phase in list_phases(history, recipe) if not phase.ended]

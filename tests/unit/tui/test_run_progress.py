@@ -6,7 +6,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.recipe import Recipe
-from ftapp.runs.events import AnyEvent, Controlled, DataLoaded, PhaseEnded, PhaseStarted, RunEnded, Stepped
+from ftapp.runs.events import AnyEvent, Controlled, DataLoaded, PhaseEnded, PhaseStarted, Resumed, RunEnded, Stepped
 from ftapp.runs.history import History
 from ftapp.tui.run_progress import estimate_remaining, list_phases
 
@@ -66,6 +66,16 @@ def test_the_time_to_go_is_that_of_all_phases_at_the_pace_of_late(two_phases: Re
     assert estimate_remaining(History.of(events), two_phases) == pytest.approx((8 + 8) * 2.0)
     over = RunEnded(time=9, status="done", steps=4, seconds=9)
     assert estimate_remaining(History.of([*events, over]), two_phases) is None
+
+
+def test_the_time_before_a_resume_is_no_part_of_the_pace(two_phases: Recipe) -> None:
+    seam = Resumed(time=100.0, step=3, phase_steps=12)
+    later = [
+        Stepped(time=100.0 + number, step=number, epoch=1, loss=1, rate=1, seconds=1, memory=1) for number in (4, 5)
+    ]
+    events = [LOADED, started("head", 1, 12), *steps(3, 9.0), seam, *later]
+    assert estimate_remaining(History.of(events[:-1]), two_phases) is None
+    assert estimate_remaining(History.of(events), two_phases) == pytest.approx((7 + 8) * 1.0)
 
 
 def test_pauses_are_no_part_of_the_pace(two_phases: Recipe) -> None:
