@@ -29,7 +29,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TrainingCheckpoint:
     """What a training goes on from.
 
     Attributes:
@@ -74,7 +74,7 @@ class Checkpoint:
                 discard(folder)
 
 
-def read_checkpoint(folder: Path, facts: Facts) -> Checkpoint:
+def read_checkpoint(folder: Path, facts: Facts) -> TrainingCheckpoint:
     """Read a checkpoint whose files are as they were saved.
 
     Args:
@@ -84,7 +84,7 @@ def read_checkpoint(folder: Path, facts: Facts) -> Checkpoint:
     values = load_file(folder / _OPTIMIZER)
     leads = json.loads(_read_metadata(folder / _OPTIMIZER)[_LEADS])
     optimizer = OptimizerState([values[name] for name in sorted(values)], leads)
-    return Checkpoint(facts, (folder / STATE_FILE).read_bytes(), load_file(folder / _WEIGHTS), optimizer)
+    return TrainingCheckpoint(facts, (folder / STATE_FILE).read_bytes(), load_file(folder / _WEIGHTS), optimizer)
 
 
 def list_changing(model: keras.Model, plans: Sequence[LayerPlan]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from ftapp.training.callbacks.samples import SampleWriter
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.callbacks.time_estimate import TimeEstimate
 from ftapp.training.callbacks.verify_features import VerifyFeatures
-from ftapp.training.checkpoint import Checkpoint, list_changing, read_checkpoint, restore_values
+from ftapp.training.checkpoint import TrainingCheckpoint, list_changing, read_checkpoint, restore_values
 from ftapp.training.loop import train_phase
 from ftapp.training.retrace import repeat_traces
 from ftapp.training.session import PhaseSession
@@ -68,7 +68,7 @@ class Job:
     run: Run
     log: EventLog
     control: Control
-    checkpoint: Checkpoint | None
+    checkpoint: TrainingCheckpoint | None
     built: str
 
 

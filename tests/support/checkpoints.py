@@ -15,4 +15,7 @@ def cut_back(run: Run, step: int) -> Run:
     for found, folder in list_checkpoints(copy):
         if found > step:
             shutil.rmtree(folder)
+    lines = copy.events_file.read_bytes().splitlines(keepends=True)
+    copy.events_file.write_bytes(b"".join(lines[:-1]))  # without its end
+    copy.status_file.unlink()
     return copy

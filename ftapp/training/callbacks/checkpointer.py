@@ -21,7 +21,7 @@ from ftapp.runs.events import Noted, StateSaved
 from ftapp.runs.run_folder import Run
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
-from ftapp.training.checkpoint import Checkpoint, copy_values, list_changing
+from ftapp.training.checkpoint import TrainingCheckpoint, copy_values, list_changing
 from ftapp.training.optimizers import save_optimizer
 from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
@@ -111,7 +111,7 @@ class Checkpointer(Callback):
         )
         try:
             variables = list_changing(self._model, self._plans[: state.position.phase + 1])
-            checkpoint = Checkpoint(
+            checkpoint = TrainingCheckpoint(
                 facts, msgspec.json.encode(state), copy_values(variables), save_optimizer(self._session.optimizer)
             )
         except MemoryError as error:
@@ -136,7 +136,7 @@ class Checkpointer(Callback):
             self._writing[0].exception()
             self._take_result()
 
-    def _write(self, checkpoint: Checkpoint, folder: Path) -> None:
+    def _write(self, checkpoint: TrainingCheckpoint, folder: Path) -> None:
         """Write a checkpoint and remove old ones. Runs on the other thread."""
         if not checkpoint.is_finite:
             raise ValueError("a weight is infinite or not a number")
