@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +62,7 @@ class FullDisk:
         try:
             while True:
                 try:
+                    _reserve(folder, size)
                     return write()
                 except Exception as error:
                     if not (self.is_patient and is_full(error)):
@@ -80,3 +83,24 @@ class FullDisk:
             time.sleep(_PAUSE_SECONDS)
             if shutil.disk_usage(folder).free >= size or time.monotonic() - begun >= _LONG_SECONDS:
                 return
+
+
+def _reserve(folder: Path, size: int) -> None:
+    """Find whether there is room, by a file that takes it for a moment.
+
+    HDF5 brings its process down some time after a write that found the disk full, so it must not come to that.
+
+    Args:
+        folder: Where there has to be room.
+        size: The bytes.
+
+    Raises:
+        OSError: There is none.
+    """
+    if size:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if is_full(error):
+                    raise

@@ -45,8 +45,8 @@ from ftapp.training.session import PhaseSession
 from ftapp.training.setup import Device, Setup, choose_device, set_up
 from ftapp.training.state import TrainState
 
-# Bytes of a saved weight: float32, in the preset and in the whole model.
-_SIZE = 8
+# Bytes of a saved weight (float32, in the preset and in the whole model), and of the other files of a model.
+_SIZE, _OVERHEAD = 8, 2**18
 # Training images on the picture of the augmentation, and forms of each beside the unchanged one.
 _IMAGES, _VIEWS = 4, 5
 
@@ -326,7 +326,7 @@ def save(job: Job, failure: Exception | None, step: int) -> None:
         saved_model.save(folder, setup.recipe, setup.pretrained, setup.model, setup.splits.classes, marks)
 
     try:
-        job.control.save(write, _SIZE * setup.model.count_params())
+        job.control.save(write, _OVERHEAD + _SIZE * setup.model.count_params())
     except Exception as error:
         raise (failure or error) from error
     flaw = str(failure) if failure else ""
