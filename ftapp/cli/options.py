@@ -17,7 +17,7 @@ class Backend(StrEnum):
     torch = "torch"
 
 
-class Resume(StrEnum):
+class ResumeMode(StrEnum):
     """The values of --resume."""
 
     auto = "auto"

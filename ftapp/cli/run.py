@@ -15,7 +15,7 @@ from ftapp.cli.options import (
     Precision,
     ProfileOption,
     RecipesArgument,
-    Resume,
+    ResumeMode,
     RunsDirOption,
     SeedOption,
     SetOption,
@@ -40,7 +40,8 @@ def run(
     ] = False,
     max_time: MaxTimeOption = None,
     resume: Annotated[
-        Resume | None, typer.Option(help="auto: go on with the newest run of the recipe that has not come to its end.")
+        ResumeMode | None,
+        typer.Option(help="auto: go on with the newest run of the recipe that has not come to its end."),
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at the same time.")] = 1,

@@ -20,7 +20,7 @@ _STEP = 64  # tokens; lengths are rounded up to it, so that few are traced anew
 
 
 @dataclass(frozen=True)
-class Continuation:
+class GeneratedText:
     """A continuation of a prompt.
 
     Attributes:
@@ -69,7 +69,7 @@ def stream(
     temperature: float,
     top_k: int,
     seed: int,
-) -> Continuation:
+) -> GeneratedText:
     """Continue a prompt. `report` gets each piece of text, in whole characters, and may raise to stop.
 
     The tokens are those that the model's `generate` draws with a TopKSampler of the same `top_k`, `temperature` and
@@ -111,7 +111,7 @@ def stream(
     text = _text(preprocessor, [*given, *written])
     if len(text) > len(known):
         report(text[len(known) :])  # the last character stays incomplete
-    return Continuation(
+    return GeneratedText(
         text=text[len(before) :],
         tokens=len(written),
         seconds=time.perf_counter() - begun,

@@ -2,7 +2,7 @@
 
 A checkpoint is a folder `checkpoints/state-00000120` with the state of the training after 120 steps:
 
-checkpoint.json          where and with what it was made (`Facts`)
+checkpoint.json          where and with what it was made (`CheckpointFacts`)
 state.json               position, clock, hashes, the last evaluations (`ftapp.training.state`)
 weights.safetensors      the weights and statistics that the run has changed, and the states of random layers
 optimizer.safetensors    all that the optimizer remembers
@@ -39,7 +39,7 @@ _NAME = re.compile(r"state-(\d{8,})")
 _DECIDING = ("ftapp", "keras", "keras-hub", "numpy", "tensorflow")
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class CheckpointFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Where and with what a checkpoint was made.
 
     Attributes:
@@ -86,7 +86,7 @@ class ResumePoint:
     """
 
     folder: Path | None
-    facts: Facts | None
+    facts: CheckpointFacts | None
     notes: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
@@ -112,10 +112,10 @@ def _find(folder: Path) -> Iterator[tuple[int, Path]]:
         return
 
 
-def read_facts(folder: Path) -> Facts | None:
+def read_facts(folder: Path) -> CheckpointFacts | None:
     """Read what a checkpoint says of itself; None where it cannot be read, or is of another format."""
     try:
-        facts = msgspec.json.decode(read_bytes(folder / FACTS_FILE), type=Facts)
+        facts = msgspec.json.decode(read_bytes(folder / FACTS_FILE), type=CheckpointFacts)
     except (OSError, *UNREADABLE):
         return None
     return facts if facts.format == FORMAT else None
@@ -151,7 +151,7 @@ def _covers(log: Path, offset: int) -> bool:
         return False
 
 
-def _compare(facts: Facts, recipe: Recipe) -> tuple[list[str], list[str]]:
+def _compare(facts: CheckpointFacts, recipe: Recipe) -> tuple[list[str], list[str]]:
     """Tell how recipe and software differ from a checkpoint's, and how the machine does."""
     differences = []
     if facts.backend != recipe.backend:

@@ -20,7 +20,7 @@ from ftapp.common.errors import RunError
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models.keras_internals import seed_generators
 from ftapp.models.layers import name_variables
-from ftapp.runs.checkpoints import FACTS_FILE, STATE_FILE, Facts
+from ftapp.runs.checkpoints import FACTS_FILE, STATE_FILE, CheckpointFacts
 from ftapp.training.optimizers import OptimizerState
 
 _WEIGHTS, _OPTIMIZER, _LEADS = "weights.safetensors", "optimizer.safetensors", "leads"
@@ -39,7 +39,7 @@ class TrainingCheckpoint:
         optimizer: The state of the phase's optimizer.
     """
 
-    facts: Facts
+    facts: CheckpointFacts
     state: bytes
     weights: Arrays
     optimizer: OptimizerState
@@ -74,7 +74,7 @@ class TrainingCheckpoint:
                 discard(folder)
 
 
-def read_checkpoint(folder: Path, facts: Facts) -> TrainingCheckpoint:
+def read_checkpoint(folder: Path, facts: CheckpointFacts) -> TrainingCheckpoint:
     """Read a checkpoint whose files are as they were saved.
 
     Args:

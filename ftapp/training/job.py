@@ -20,7 +20,7 @@ from ftapp.data.encoded import Images
 from ftapp.freezing.proof import combine, digest_weights
 from ftapp.models import backend, saved_model
 from ftapp.recipe import TASKS, Recipe
-from ftapp.runs.checkpoints import Facts, ResumePoint, hash_recipe
+from ftapp.runs.checkpoints import CheckpointFacts, ResumePoint, hash_recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, Resumed, RunStarted, Status
@@ -334,10 +334,10 @@ def save(job: Job, failure: Exception | None, step: int) -> None:
     job.log.write(ModelSaved(time=time.time(), folder=folder.name, step=step, flaw=flaw, weights=weights))
 
 
-def _describe(job: Job) -> Facts:
+def _describe(job: Job) -> CheckpointFacts:
     """What is the same for all checkpoints of this process."""
     setup = job.setup
-    return Facts(
+    return CheckpointFacts(
         time=time.time(),
         step=0,
         offset=0,

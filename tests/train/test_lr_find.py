@@ -17,7 +17,7 @@ import pytest
 
 from ftapp import recipe
 from ftapp.freezing import proof
-from ftapp.training import build_model, lr_range_test
+from ftapp.training import build_model, lr_range_test, setup
 from tests.conftest import Do
 from tests.support.backends import BACKENDS
 from tests.support.presets import Tiny
@@ -121,7 +121,7 @@ def test_steps_are_those_of_a_run_and_everything_is_put_back(
         built.append(build(*given))
         return built[-1]
 
-    monkeypatch.setattr(build_model, "build_model", kept)
+    monkeypatch.setattr(setup, "build_model", kept)
     own = history.steps.rate[0]
     made = outcome(tmp_path, text, 0, (own, own * (1 + 1e-9)), 20, *overrides)
     count = min(20, len(history.steps))

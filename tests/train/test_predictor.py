@@ -162,7 +162,7 @@ def test_it_says_what_scores_are(text_recipe: str, do: Do) -> None:
     assert found.meaning == "decision values"
     assert found.classes == ("negative", "positive")
     assert (found.tokens, found.length) == (19 + 2, 16)
-    with pytest.raises(RunError, match="got an empty one"):
+    with pytest.raises(RunError, match="the text is empty"):
         asked(handlers.classify, run, text=" ", image=None)
 
 

@@ -14,7 +14,7 @@ import msgspec
 from ftapp.common.safe_files import explain_error
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.recipe import Checkpoints
-from ftapp.runs.checkpoints import Facts, list_checkpoints, name_checkpoint
+from ftapp.runs.checkpoints import CheckpointFacts, list_checkpoints, name_checkpoint
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Noted, StateSaved
@@ -41,7 +41,7 @@ class Checkpointer(Callback):
         self,
         run: Run,
         spec: Checkpoints,
-        facts: Facts,
+        facts: CheckpointFacts,
         model: keras.Model,
         plans: Sequence[LayerPlan],
         log: EventLog,
