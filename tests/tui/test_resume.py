@@ -42,8 +42,6 @@ async def test_a_crashed_run_is_resumed_from_the_list_and_lengthened_on_its_scre
     _, whole, run = do(text_recipe, "checkpoint.every_steps=1", "checkpoint.keep=1000")
     total = len(whole.steps)
     crashed = cut_back(run, 5)
-    crashed.events_file.write_bytes(b"".join(crashed.events_file.read_bytes().splitlines(keepends=True)[:-1]))
-    crashed.status_file.unlink()
     assert crashed.status() == "crashed"
     app = FtApp()
     async with app.run_test(size=(120, 40)) as pilot:
