@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.freezing.layer_plan import LayerPlan
-from ftapp.models.layers import name_variables
+from ftapp.models.layers import name_variables, restore_values_after
 
 _DIGEST = 16  # bytes
 
@@ -82,14 +82,11 @@ class Proof:
             rate: The learning rate of the step.
         """
         trains = {id(variable) for variable in model.trainable_variables}
-        variables = list(model.variables)
-        kept = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
         before = hash_variables({name: self._trained[name] for name in names})
-        model.compile(optimizer=keras.optimizers.SGD(rate), loss=model.loss, jit_compile=model.jit_compile)
-        model.train_on_batch(x, y)
-        after = hash_variables({name: self._trained[name] for name in names})
-        for variable, value in zip(variables, kept, strict=True):
-            variable.assign(value)
+        with restore_values_after(model.variables):
+            model.compile(optimizer=keras.optimizers.SGD(rate), loss=model.loss, jit_compile=model.jit_compile)
+            model.train_on_batch(x, y)
+            after = hash_variables({name: self._trained[name] for name in names})
         return [name for name in names if after[name] != before[name] or id(self._trained[name]) not in trains]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from ftapp.models.keras_internals import flatten_layers, inner_layers, own_statistics, own_weights
 from ftapp.recipe.layer_rules import WeightedLayer
@@ -49,6 +51,21 @@ def size_of(variables: Sequence[Any]) -> int:
 def own_variables(layer: Any) -> list[Any]:
     """Return the weights and statistics of the layer itself, without those of layers inside and seeds."""
     return [*own_weights(layer), *own_statistics(layer)]
+
+
+@contextmanager
+def restore_values_after(variables: Iterable[Any]) -> Iterator[None]:
+    """While the context lasts variables may change; when it ends they have the values again that they began with.
+
+    Args:
+        variables: Keras variables, each of which is copied to main memory.
+    """
+    kept = [(variable, np.array(keras.ops.convert_to_numpy(variable.value))) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in kept:
+            variable.assign(value)
 
 
 def weighted_layers(model: Any) -> Iterator[tuple[str, Any, tuple[Any, ...]]]:

@@ -16,13 +16,12 @@ def rewind_log(run: Run, offset: int) -> None:
     """Cut the log of a run, and keep the old one.
 
     Args:
-        run: The run, which does not go on.
+        run: The run, whose process has ended and whose log is whole (`restore_log`).
         offset: The bytes to keep.
 
     Raises:
         OSError: The folder cannot be written.
     """
-    restore_log(run)
     with run.events_file.open("rb") as file:
         kept = file.read(offset)
     run.events_file.rename(run.former_events_file)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 
 from ftapp.analysis.lr_suggestions import LossCurve, advise
 from ftapp.common.downloads import Progress
@@ -44,10 +43,10 @@ def test(
     from ftapp import data
 
     found = data.read_early(recipe, progress)
-    import keras
 
     from ftapp.freezing import proof
     from ftapp.models.keras_internals import own_weights
+    from ftapp.models.layers import restore_values_after
     from ftapp.training.session import PhaseSession
     from ftapp.training.setup import choose_device, set_up
 
@@ -60,12 +59,12 @@ def test(
     # Statistics stay out of these: a new head's are given their first values.
     weights = {id(each) for made in plan.decisions for each in own_weights(made.layer)}
     frozen = weights & {id(each) for made in plan.decisions for each in made.frozen}
-    kept = [(each, np.array(keras.ops.convert_to_numpy(each))) for each in model.variables if id(each) not in frozen]
     start = time.perf_counter()
-    with PhaseSession(recipe, index, model, plan, splits, former=former, report=_report_to(progress)) as session:
+    with (
+        restore_values_after(each for each in model.variables if id(each) not in frozen),
+        PhaseSession(recipe, index, model, plan, splits, former=former, report=_report_to(progress)) as session,
+    ):
         curve = _sweep(session, rates, steps, progress, on_step)
-    for variable, value in kept:
-        variable.assign(value)
     after = proof.digest_weights(plan)
     if after != before or proof.hash_variables(_others(model, former)) != others:
         changed = [name for name in before if after[name] != before[name]] or ["random numbers or the optimizer"]

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from ftapp.data.dataset import BatchKey
+from ftapp.models.layers import restore_values_after
 from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
@@ -31,13 +32,10 @@ def repeat_traces(session: PhaseSession, state: TrainState) -> None:
     """
     if keras.backend.backend() != "tensorflow" or not state.position.step:
         return
-    variables = [*session.whole.variables, *session.optimizer.variables]
-    values = [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
-    if _has_evaluated(state):
-        _trace_evaluation(session)
-    _trace_training(session, state.position.step)
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+    with restore_values_after([*session.whole.variables, *session.optimizer.variables]):
+        if _has_evaluated(state):
+            _trace_evaluation(session)
+        _trace_training(session, state.position.step)
 
 
 def pick_traced(items: Iterable[tuple[tuple[int, ...], _Item]]) -> Iterator[_Item]:
