@@ -31,7 +31,7 @@ from tests.support.presets import Tiny, make_tiny
 Do = Callable[..., tuple[int, History, Run]]
 
 
-gc.disable()  # until all tests are imported, as in `ftapp.common.collector`
+gc.disable()  # until all tests are imported, as in `ftapp.common.quick_imports`
 
 
 def pytest_collection_finish() -> None:

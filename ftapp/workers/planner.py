@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from ftapp.common.collector import collector_off
 from ftapp.common.downloads import Progress
+from ftapp.common.quick_imports import quick_imports
 from ftapp.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     from ftapp import data
 
     found = data.read_early(recipe, progress)
-    with collector_off():
+    with quick_imports():
         from ftapp.recipe import cautions
         from ftapp.training.setup import choose_device, set_up
 

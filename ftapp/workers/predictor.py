@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftapp import recipe as recipes
-from ftapp.common.collector import collector_off
 from ftapp.common.errors import RunError
+from ftapp.common.quick_imports import quick_imports
 from ftapp.recipe import TASKS
 from ftapp.rpc import service
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Meaning, Prediction
@@ -201,7 +201,7 @@ def _begin(request: Request) -> None:
         request.report_progress("loading Keras")
     from ftapp.models import backend
 
-    with collector_off():  # it imports Keras
+    with quick_imports():  # it imports Keras
         backend.device()
 
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, cast
 
-from ftapp.common.collector import collector_off
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.quick_imports import quick_imports
 from ftapp.recipe import TASKS, Recipe, sources
 from ftapp.rpc import service, structure_cache
 from ftapp.rpc.messages import Timing
@@ -82,7 +82,7 @@ class RecipeCache:
 
     def load_preprocessor(self, recipe: Recipe, request: Request) -> Any:
         """Return the preprocessor of the recipe's preset."""
-        with collector_off():
+        with quick_imports():
             from ftapp.models import build
 
         key = repr((recipe.task, recipe.model.preset, recipe.model.image_size, recipe.model.sequence_length))
@@ -90,7 +90,7 @@ class RecipeCache:
 
     def load_model(self, recipe: Recipe, request: Request, classes: int | None) -> HeldModel:
         """Return the recipe's model with a head for so many classes, for two where that is not known."""
-        with collector_off():
+        with quick_imports():
             import keras
 
             from ftapp.models import build

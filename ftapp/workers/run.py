@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from ftapp import recipe as recipes
-from ftapp.common.collector import collector_off
 from ftapp.common.errors import HubError, RecipeError, RunError, shorten
 from ftapp.common.full_disk import FullDisk, is_full
+from ftapp.common.quick_imports import quick_imports
 from ftapp.common.watchdog import Watchdog
 from ftapp.runs.commands import Control
 from ftapp.runs.environment import MAX_SECONDS
@@ -77,7 +77,7 @@ def main(folder: Path) -> int:
             from ftapp import data
 
             found = data.read_early(recipe, progress)
-            with collector_off():
+            with quick_imports():
                 from ftapp.training import job
 
             job.do_job(recipe, found, run, log, control, state, progress, point)
