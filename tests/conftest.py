@@ -24,6 +24,7 @@ from ftapp.runs.commands import AnyCommand
 from ftapp.runs.event_reader import read
 from ftapp.runs.history import History
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
+from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.run_folder import Run
 from tests.support import recipes
 from tests.support.presets import Tiny, make_tiny
@@ -125,17 +126,20 @@ def own_handlers() -> Iterator[None]:
 def do(tmp_path: Path, own_handlers: None) -> Do:
     """Run a recipe's text in this process, as a run's own process would: (exit code, history, run).
 
-    commands: what lies in the run's control file when it starts.
+    commands: what lies in the run's control file when it starts. replayed: commands at given steps.
     """
     from ftapp.workers import run as run_worker
 
-    def do(text: str, *overrides: str, commands: Sequence[AnyCommand] = ()) -> tuple[int, History, Run]:
+    def do(
+        text: str, *overrides: str, commands: Sequence[AnyCommand] = (), replayed: Sequence[ReplayedCommand] = ()
+    ) -> tuple[int, History, Run]:
         file = tmp_path / "tiny.toml"
         file.write_text(text, encoding="utf-8")
         loaded = recipe.load(file, None, overrides)
         run = run_folder.create(loaded, "tiny", None, tmp_path / "runs")
         if commands:
             run.control_file.write_bytes(b"".join(msgspec.json.encode(command) + b"\n" for command in commands))
+        write_commands(run, replayed)
         code = run_worker.main(run.folder)
         return code, History.of(read(run.events_file)), run
 

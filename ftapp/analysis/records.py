@@ -178,13 +178,12 @@ def collect_drift(history: History, what: str) -> tuple[list[str], Series, Serie
 
     what: `since_start` or `last_step`, as in `Drifted`.
     """
-    layers = {phase.phase: phase.trainable_layers for phase in history.phases}
-    names = list(dict.fromkeys(name for phase in history.phases for name in phase.trainable_layers))
     told = [each for each in history.drifts if getattr(each, what) is not None]
+    names = list(dict.fromkeys(name for each in told for name in getattr(each, what)))
     values = np.full((len(names), len(told)), np.nan)
     place = {name: index for index, name in enumerate(names)}
     for column, each in enumerate(told):
-        for name, value in zip(layers.get(each.phase, []), getattr(each, what), strict=False):
+        for name, value in getattr(each, what).items():
             values[place[name], column] = math.nan if value is None else value
     known = ~np.isnan(values).all(axis=1)
     steps = np.array([each.step for each in told], np.float64)

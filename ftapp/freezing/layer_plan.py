@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftapp.models.keras_internals import own_weights
-from ftapp.models.layers import ModelLayer, describe_layers, own_variables, size_of
+from ftapp.models.layers import ModelLayer, own_variables, size_of
 from ftapp.recipe import Recipe, layer_rules
 from ftapp.recipe.layer_rules import Rule, WeightedLayer
 
@@ -103,15 +103,13 @@ class LayerPlan:
         return messages
 
 
-def plan_phases(recipe: Recipe, model: Any, backbone: Any) -> list[LayerPlan]:
-    """Plan all phases of a recipe; the model is walked once and not changed.
+def plan_phases(recipe: Recipe, layers: Sequence[ModelLayer]) -> list[LayerPlan]:
+    """Plan all phases of a recipe.
 
     Args:
         recipe: The recipe, whose rules are parsed.
-        model: The Functional model that trains.
-        backbone: The pretrained model whose layers it contains.
+        layers: The weighted layers of its model.
     """
-    layers = describe_layers(model, backbone)
     return [plan_layers(layers, phase.layers) for phase in recipe.phase]
 
 

@@ -23,6 +23,7 @@ from ftapp.common.errors import RunError
 from ftapp.common.full_disk import FullDisk
 from ftapp.common.safe_files import UNREADABLE, explain_error, open_to_append
 from ftapp.common.tail_reader import Tail
+from ftapp.recipe import layer_rules
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled, Status
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, name_end
@@ -75,7 +76,29 @@ class Rate(Command, frozen=True, kw_only=True, tag="rate"):
             raise ValueError(f"a learning rate is above 0; got {self.base}")
 
 
-AnyCommand = Pause | Resume | Stop | Checkpoint | Rate
+class _LayerCommand(Command, frozen=True, kw_only=True):
+    """layers: selections (`ftapp.recipe.layer_rules`). Raises ValueError where they cannot be parsed."""
+
+    layers: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+
+    def __post_init__(self) -> None:
+        layer_rules.Selections(self.layers)
+
+    @property
+    def rule(self) -> layer_rules.Rule:
+        """The rule that the command adds to those of the phase."""
+        return layer_rules.Rule(f"{'freeze' if isinstance(self, Freeze) else 'train'} {self.layers}")
+
+
+class Freeze(_LayerCommand, frozen=True, kw_only=True, tag="freeze"):
+    """From the next step to the end of the phase, do not train these layers."""
+
+
+class Unfreeze(_LayerCommand, frozen=True, kw_only=True, tag="unfreeze"):
+    """From the next step to the end of the phase, train these layers."""
+
+
+AnyCommand = Pause | Resume | Stop | Checkpoint | Rate | Freeze | Unfreeze
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyCommand)
@@ -122,7 +145,7 @@ class Control:
         run: Run,
         log: EventLog,
         disk: FullDisk | None = None,
-        count_steps: Callable[[], int] = lambda: 0,
+        locate: Callable[[], tuple[int, int]] = lambda: (0, 0),
         *,
         elapsed: float = 0.0,
         skip: int = 0,
@@ -134,14 +157,14 @@ class Control:
             run: The run.
             log: Where commands are answered.
             disk: Lets the run wait while its disk is full; without it that is an OSError.
-            count_steps: Gives the steps of the run that are done.
+            locate: Gives the index of the phase, and the steps of the run that are done.
             elapsed: What the clock shows at first, in seconds.
             skip: Bytes of the file that an earlier process of the run has read.
             ends_at: When the run's time is over, in seconds of `time.monotonic`.
         """
-        self._folder, self._log, self._disk, self._count_steps = run.folder, log, disk, count_steps
+        self._folder, self._log, self._disk, self._locate = run.folder, log, disk, locate
         self._start = time.perf_counter() - elapsed
-        self._ends_at, self._first_step = ends_at, count_steps()
+        self._ends_at, self._first_step = ends_at, self.steps
         self._file, self._tail, self._size = run.control_file, Tail(run.control_file), 0
         self._tail.position = skip
         self._seen: set[str] = set()
@@ -168,7 +191,7 @@ class Control:
     @property
     def steps(self) -> int:
         """The steps of the run that are done."""
-        return self._count_steps()
+        return self._locate()[1]
 
     def should_stop(self) -> bool:
         """Return whether the run is to end after its current step."""
@@ -269,14 +292,18 @@ class Control:
             except UNREADABLE as error:
                 self._refuse(line, explain_error(error))
                 return
-            if command.id in self._seen:
-                return
-            self._seen.add(command.id)
-            if isinstance(command, Stop):
-                self._answer(command, "it is ending already" if self.stopping else None)
-                self._stop("interrupted")
-            else:
-                self._orders.append(command)
+            self.take(command)
+
+    def take(self, command: AnyCommand) -> None:
+        """Take a command, unless it was taken before: a stop at once, others when commands are processed."""
+        if command.id in self._seen:
+            return
+        self._seen.add(command.id)
+        if isinstance(command, Stop):
+            self._answer(command, "it is ending already" if self.stopping else None)
+            self._stop("interrupted")
+        else:
+            self._orders.append(command)
 
     def _refuse(self, line: bytes, why: str) -> None:
         """Answer a line that is no command, if it says whom to answer."""
@@ -289,6 +316,7 @@ class Control:
                     command=unknown.command,
                     applied=False,
                     reason=why[:_LONGEST_REASON],
+                    phase_index=self._locate()[0],
                     step=self.steps,
                 )
             )
@@ -301,8 +329,10 @@ class Control:
                 command=command.name,
                 applied=reason is None,
                 reason=reason,
+                phase_index=self._locate()[0],
                 step=self.steps,
                 rate=command.base if isinstance(command, Rate) else None,
+                layers=command.layers if isinstance(command, Freeze | Unfreeze) else None,
             )
         )
 

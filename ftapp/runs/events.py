@@ -219,7 +219,7 @@ class Noted(Event, frozen=True, kw_only=True, tag="noted"):
 
 
 class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended", forbid_unknown_fields=True):
-    """The time and memory of a phase, and its freeze proof: the changes of the weights.
+    """The time and memory of a phase, and the freeze proof of its last segment: the changes of the weights.
 
     Attributes:
         phase: The name of the phase.
@@ -339,10 +339,50 @@ class Confused(Event, frozen=True, kw_only=True, tag="confused"):
             raise ValueError("rows of a calibration are of three numbers")
 
 
-class Drifted(Event, frozen=True, kw_only=True, tag="drifted"):
-    """The drift of the weights of each layer that trains, by Frobenius norms.
+class SegmentProof(msgspec.Struct, frozen=True, kw_only=True):
+    """The freeze proof of a segment that ended within its phase. Fields are as in `PhaseEnded`.
 
-    Values are in the order of the phase's `trainable_layers`; all other layers stay as they were.
+    Attributes:
+        steps: How many steps the segment made.
+    """
+
+    steps: Step
+    frozen: Count
+    digest: str
+    changed: list[str] = []
+    moved: Count
+    still: list[str] = []
+    stuck: list[str] = []
+
+
+class LayersChanged(Event, frozen=True, kw_only=True, tag="layers-changed"):
+    """Layers were frozen or thawed by commands: a new segment of the phase begins.
+
+    Attributes:
+        phase: The name of the phase.
+        step: How many steps of the run were made before.
+        rules: The commanded rules that are in force from now to the end of the phase.
+        trainable: How many of the model's parameters train.
+        trainable_layers: The paths of the layers that train.
+        cache: Whether the outputs of frozen layers are kept.
+        estimate: The expected costs of a step; None where Keras cannot tell shapes.
+        proof: The freeze proof of the segment before.
+    """
+
+    phase: str
+    step: Step
+    rules: list[str]
+    trainable: Count
+    trainable_layers: list[str]
+    cache: CacheChoice | None = None
+    estimate: Estimate | None = None
+    proof: SegmentProof
+
+
+class Drifted(Event, frozen=True, kw_only=True, tag="drifted", forbid_unknown_fields=True):
+    """The drift of the weights of each layer that trains, by Frobenius norms and by the layer's path.
+
+    All other layers stay as they were.
 
     Attributes:
         step: How many steps were made before.
@@ -354,8 +394,8 @@ class Drifted(Event, frozen=True, kw_only=True, tag="drifted"):
 
     step: Step
     phase: str
-    since_start: list[Number | None]
-    last_step: list[Number] | None = None
+    since_start: dict[str, Number | None]
+    last_step: dict[str, Number] | None = None
 
 
 class Sampled(Event, frozen=True, kw_only=True, tag="sampled"):
@@ -395,16 +435,20 @@ class Controlled(Event, frozen=True, kw_only=True, tag="controlled"):
         command: The kind of command.
         applied: Whether it was carried out.
         reason: The reason why not, in words; None where it was.
+        phase_index: The phase in which it was answered, counted from 0.
         step: How many steps were made before.
         rate: The base learning rate that the command asked for; None for other commands.
+        layers: The layers that the command was to freeze or thaw; None for other commands.
     """
 
     id: str
     command: str
     applied: bool
     reason: str | None = None
+    phase_index: Count = 0
     step: Step
     rate: Number | None = None
+    layers: str | None = None
 
 
 class StateSaved(Event, frozen=True, kw_only=True, tag="state-saved"):
@@ -505,6 +549,7 @@ AnyEvent = (
     | CacheVerified
     | Noted
     | PhaseEnded
+    | LayersChanged
     | Stepped
     | Evaluated
     | Confused

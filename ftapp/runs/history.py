@@ -23,6 +23,7 @@ from ftapp.runs.events import (
     DataLoaded,
     Drifted,
     Evaluated,
+    LayersChanged,
     ModelBuilt,
     ModelSaved,
     Noted,
@@ -38,6 +39,7 @@ from ftapp.runs.events import (
     Stepped,
     TokensShared,
 )
+from ftapp.runs.older_events import UnnamedDrift
 from ftapp.runs.steps import Steps
 
 _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)
@@ -53,6 +55,7 @@ class History:
     model: ModelBuilt | None = None
     phases: list[PhaseStarted] = field(default_factory=list)
     ended_phases: list[PhaseEnded] = field(default_factory=list)
+    layer_changes: list[LayersChanged] = field(default_factory=list)
     timed: list[PhaseTimed] = field(default_factory=list)
     verified: list[CacheVerified] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
@@ -128,6 +131,12 @@ class History:
                 self.notes.append(event)
             case Confused():
                 self.confusions.append(event)
+            case LayersChanged():
+                self.layer_changes.append(event)
+                self._change_layers(event)
+            case UnnamedDrift():
+                layers = next((each.trainable_layers for each in self.phases if each.phase == event.phase), [])
+                self.drifts.append(event.name_layers(layers))
             case Drifted():
                 self.drifts.append(event)
             case Sampled():
@@ -148,6 +157,17 @@ class History:
             case RunEnded():
                 self.ended = event
 
+    def _change_layers(self, event: LayersChanged) -> None:
+        """Let the latest phase tell of the layers that train from now on."""
+        if self.phases:
+            self.phases[-1] = msgspec.structs.replace(
+                self.phases[-1],
+                trainable=event.trainable,
+                trainable_layers=event.trainable_layers,
+                cache=event.cache,
+                estimate=event.estimate,
+            )
+
     def _lengthen(self, steps: int) -> None:
         """Give the latest phase its length, which may have changed where the run went on."""
         if steps and self.phases:
@@ -159,7 +179,7 @@ class History:
         """All but steps and progress, in the order of time."""
         single = [self.started, self.data, self.model, self.saved, self.ended]
         lists: list[Any] = [self.phases, self.ended_phases, self.timed, self.verified, self.evaluations, self.samples]
-        lists += [self.controlled, self.checkpoints, self.resumed, self.notes]
+        lists += [self.controlled, self.layer_changes, self.checkpoints, self.resumed, self.notes]
         events: list[Any] = [event for event in single if event is not None]
         return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
 
@@ -178,6 +198,36 @@ class History:
     def metrics(self) -> list[str]:
         """The names of the metrics beside the loss that steps or evaluations have."""
         return sort_names((*self.steps.metrics, *(name for each in self.evaluations for name in each.metrics)))
+
+    def _describe_phase(self, started: PhaseStarted) -> dict[str, Any]:
+        """What a phase was expected to be, how its layers changed and, once it is over, its time and freeze proof."""
+        timed, ended = _of(started, self.timed), _of(started, self.ended_phases)
+        expected = msgspec.structs.asdict(started.estimate) if started.estimate else {}
+        told = {
+            "name": started.phase,
+            "steps": started.steps,
+            "trainable_share": started.trainable / started.parameters,
+            "cache": msgspec.structs.asdict(started.cache) if started.cache else None,
+            "estimate": expected | {"seconds": timed.seconds if timed else None},
+            "layer_changes": [
+                {
+                    "step": each.step,
+                    "rules": each.rules,
+                    "trainable_share": each.trainable / started.parameters,
+                    "proof": msgspec.structs.asdict(each.proof),
+                }
+                for each in self.layer_changes
+                if each.phase == started.phase
+            ],
+        }
+        if ended is None:
+            return told
+        spent = ("steps", "seconds", "preparing", "training", "evaluating", "seconds_saved", "memory")
+        proof = ("frozen", "digest", "changed", "moved", "still", "stuck", "batches")
+        return told | {
+            "outcome": {name: getattr(ended, name) for name in spent},
+            "proof": {name: getattr(ended, name) for name in proof},
+        }
 
     @property
     def paused(self) -> bool:
@@ -210,7 +260,7 @@ class History:
             "counts": self.data.counts if self.data else {},
             "data_notes": self.data.notes if self.data else [],
             "confusion": next((each.counts for each in self.confusions if each.final), None),
-            "phases": [_phase(phase, _of(phase, self.timed), _of(phase, self.ended_phases)) for phase in self.phases],
+            "phases": [self._describe_phase(phase) for phase in self.phases],
             "trainable_share": self.trainable_share,
             "steps": len(self.steps),
             "seconds": round(ended.seconds, 3) if ended else None,
@@ -251,23 +301,3 @@ class Follower:
 def _of(phase: PhaseStarted, events: Iterable[_Event]) -> _Event | None:
     """The event that is about a phase, if there is one yet."""
     return next((event for event in events if event.phase == phase.phase), None)
-
-
-def _phase(started: PhaseStarted, timed: PhaseTimed | None, ended: PhaseEnded | None) -> dict[str, Any]:
-    """What a phase was expected to be and, once it is over, what it took and the freeze proof."""
-    expected = msgspec.structs.asdict(started.estimate) if started.estimate else {}
-    told = {
-        "name": started.phase,
-        "steps": started.steps,
-        "trainable_share": started.trainable / started.parameters,
-        "cache": msgspec.structs.asdict(started.cache) if started.cache else None,
-        "estimate": expected | {"seconds": timed.seconds if timed else None},
-    }
-    if ended is None:
-        return told
-    spent = ("steps", "seconds", "preparing", "training", "evaluating", "seconds_saved", "memory")
-    proof = ("frozen", "digest", "changed", "moved", "still", "stuck", "batches")
-    return told | {
-        "outcome": {name: getattr(ended, name) for name in spent},
-        "proof": {name: getattr(ended, name) for name in proof},
-    }

@@ -12,6 +12,7 @@ from ftapp.runs.events import (
     Controlled,
     DataLoaded,
     Evaluated,
+    LayersChanged,
     ModelSaved,
     Noted,
     PhaseEnded,
@@ -20,6 +21,7 @@ from ftapp.runs.events import (
     Resumed,
     RunEnded,
     RunStarted,
+    SegmentProof,
     Waited,
 )
 
@@ -47,6 +49,15 @@ def narrate(event: AnyEvent) -> list[str]:
             return [f"phase {event.phase} takes about {event.seconds:.0f} s in total"]
         case PhaseEnded():
             return [f"phase {event.phase} in {event.seconds:.1f} s: {_describe_proof(event)}"]
+        case LayersChanged():
+            proof = event.proof
+            rules = ", ".join(event.rules)
+            changed = f"layers changed after step {event.step}: {rules}; {event.trainable:,} parameters train"
+            return [
+                changed,
+                *([f"the {proof.steps} steps before: {_describe_proof(proof)}"] if proof.steps else []),
+                *([describe_cache(event.cache)] if event.cache else []),
+            ]
         case CacheVerified():
             checked = f"the checksums of {event.checked:,} examples were compared; " if event.checked else ""
             return [
@@ -64,6 +75,7 @@ def narrate(event: AnyEvent) -> list[str]:
             return [f"{kind}: {event.split} {measured} on {event.examples} examples"]
         case Controlled():
             what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
+            what = what if event.layers is None else f"{what} {event.layers}"
             return [f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")]
         case ModelSaved() if event.flaw:
             return [f"the model after step {event.step} is saved in {event.folder}, marked as failed"]
@@ -93,5 +105,5 @@ def _describe_seam(event: Resumed) -> str:
     return f"the run goes on after step {event.step}" if event.step else "the run begins again: it had no checkpoint"
 
 
-def _describe_proof(event: PhaseEnded) -> str:
+def _describe_proof(event: PhaseEnded | SegmentProof) -> str:
     return formatting.describe_proof(event.frozen, len(event.changed), event.moved, event.moved + len(event.still))

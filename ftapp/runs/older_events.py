@@ -1,16 +1,17 @@
 """Events in the forms in which earlier versions wrote them.
 
 Steps and evaluations had their accuracy in a field of its own; it is an entry of their metrics. The end of a phase
-called its `seconds_saved` "spared".
+called its `seconds_saved` "spared". The drift of weights had its layers in the order in which the phase lists them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import msgspec
 
-from ftapp.runs.events import AnyEvent, Evaluated, PhaseEnded, Seconds, Share, Stepped
+from ftapp.runs.events import AnyEvent, Drifted, Evaluated, Number, PhaseEnded, Seconds, Share, Stepped
 
 
 class _Stepped(Stepped, frozen=True, kw_only=True, tag="step", forbid_unknown_fields=False):
@@ -50,9 +51,31 @@ class _PhaseEnded(PhaseEnded, frozen=True, kw_only=True, tag="phase-ended", forb
         return PhaseEnded(**known)
 
 
-_Event: Any = _Stepped | _Evaluated | _PhaseEnded
+class UnnamedDrift(Drifted, frozen=True, kw_only=True, tag="drifted", forbid_unknown_fields=False):
+    """The drift of weights without the paths of their layers."""
+
+    since_start: dict[str, Number | None] | list[Number | None]  # type: ignore[assignment]
+    last_step: dict[str, Number] | list[Number] | None = None  # type: ignore[assignment]
+
+    def name_layers(self, layers: Sequence[str]) -> Drifted:
+        """Give each value the path of its layer.
+
+        Args:
+            layers: The layers of the phase that train.
+        """
+        start, last = self.since_start, self.last_step
+        return Drifted(
+            time=self.time,
+            step=self.step,
+            phase=self.phase,
+            since_start=start if isinstance(start, dict) else dict(zip(layers, start, strict=False)),
+            last_step=dict(zip(layers, last, strict=False)) if isinstance(last, list) else last,
+        )
+
+
+_Event: Any = _Stepped | _Evaluated | _PhaseEnded | UnnamedDrift
 for _kind in get_args(AnyEvent):
-    if _kind not in (Stepped, Evaluated, PhaseEnded):
+    if _kind not in (Stepped, Evaluated, PhaseEnded, Drifted):
         _Event |= _kind
 _decoder = msgspec.json.Decoder(_Event)
 
@@ -72,4 +95,6 @@ def decode_lines(lines: bytes | memoryview) -> list[AnyEvent]:
 
 
 def _renewed(event: AnyEvent) -> AnyEvent:
+    if isinstance(event, UnnamedDrift) and isinstance(event.since_start, dict):
+        return event.name_layers(())
     return event.renew() if isinstance(event, _Stepped | _Evaluated | _PhaseEnded) else event

@@ -11,6 +11,7 @@ from ftapp.recipe import Recipe
 from ftapp.recipe.schedule import count_steps, lengthen
 from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe
 from ftapp.runs.history import History
+from ftapp.runs.replay import keep_commands
 from ftapp.runs.rewind import restore_log, rewind_log
 from ftapp.runs.run_folder import Run, list_runs
 
@@ -88,7 +89,9 @@ def go_back(run: Run) -> ResumePoint:
     """
     restore_log(run)
     point = check_resumable(run, anyway=os.environ.get(INEXACT) == "1")
-    rewind_log(run, point.facts.offset if point.facts else 0)
+    offset = point.facts.offset if point.facts else 0
+    keep_commands(run, offset)
+    rewind_log(run, offset)
     return point
 
 

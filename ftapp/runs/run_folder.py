@@ -5,6 +5,7 @@ events.jsonl  what happened, one event a line  control.jsonl     commands to the
 train.log     the process's stdout and stderr  run.lock          locked while the process lives
 status.json   how it stands, for lists of runs disk.lock         locked while it waits for room on the disk
 model/        the trained model                checkpoints/      the state at some steps, to go on from it
+layers.json   the layers of the model          replay.jsonl      commands to carry out at given steps
 """
 
 from __future__ import annotations
@@ -88,6 +89,16 @@ class Run:
     def control_file(self) -> Path:
         """The commands to the run."""
         return self.folder / "control.jsonl"
+
+    @property
+    def replay_file(self) -> Path:
+        """The commands that the run carries out at given steps (`ftapp.runs.replay`)."""
+        return self.folder / "replay.jsonl"
+
+    @property
+    def structure_file(self) -> Path:
+        """The layers of its model (`ftapp.runs.structure`)."""
+        return self.folder / "layers.json"
 
     @property
     def recipe_file(self) -> Path:

@@ -11,6 +11,7 @@ from ftapp.data.dataset import EncodedSplits
 from ftapp.freezing.layer_plan import LayerPlan, plan_phases
 from ftapp.models import build
 from ftapp.models.build import Pretrained
+from ftapp.models.layers import ModelLayer, describe_layers
 from ftapp.recipe import Phase, Recipe
 from ftapp.training import layer_rates
 
@@ -19,8 +20,13 @@ from ftapp.training import layer_rates
 _LEAST_BATCH = 4
 
 
-def build_model(recipe: Recipe, pretrained: Pretrained, splits: EncodedSplits) -> tuple[keras.Model, list[LayerPlan]]:
+def build_model(
+    recipe: Recipe, pretrained: Pretrained, splits: EncodedSplits
+) -> tuple[keras.Model, list[ModelLayer], list[LayerPlan]]:
     """Build the model as the run begins with it, and plan its phases.
+
+    Returns:
+        (the model, its layers that hold weights, the plan of each phase).
 
     Raises:
         RecipeError: The phases do not fit the model.
@@ -28,9 +34,10 @@ def build_model(recipe: Recipe, pretrained: Pretrained, splits: EncodedSplits) -
     # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
     keras.utils.set_random_seed(recipe.seed)
     model = build.build(recipe, pretrained, len(splits.classes))
-    plans = plan_phases(recipe, model, pretrained.backbone)
+    layers = describe_layers(model, pretrained.backbone)
+    plans = plan_phases(recipe, layers)
     check_phases(recipe, plans, model)
-    return model, plans
+    return model, layers, plans
 
 
 def check_phases(recipe: Recipe, plans: Sequence[LayerPlan], model: keras.Model) -> None:
@@ -39,22 +46,22 @@ def check_phases(recipe: Recipe, plans: Sequence[LayerPlan], model: keras.Model)
     Raises:
         RecipeError: Some do not; it has all problems.
     """
-    planned = list(zip(recipe.phase, plans, strict=True))
     problems = [
-        Problem("", f"phase.{phase.name}.layers", message) for phase, plan in planned for message in plan.problems
-    ]
-    problems += [
-        Problem("", f"phase.{phase.name}.learning_rate", message)
-        for phase, plan in planned
-        for message in layer_rates.find_problems(phase, plan)
-    ]
-    problems += [
-        Problem("", f"phase.{phase.name}.batch_size", message)
-        for phase, plan in planned
-        if (message := _batch_problem(phase, model, plan))
+        Problem("", f"phase.{phase.name}.{key}", message)
+        for phase, plan in zip(recipe.phase, plans, strict=True)
+        for key, message in find_problems(phase, plan, model)
     ]
     if problems:
         raise RecipeError(problems)
+
+
+def find_problems(phase: Phase, plan: LayerPlan, model: keras.Model) -> list[tuple[str, str]]:
+    """Find why a phase cannot train with a plan: keys of the phase, each with a message."""
+    problems = [("layers", message) for message in plan.problems]
+    problems += [("learning_rate", message) for message in layer_rates.find_problems(phase, plan)]
+    if message := _batch_problem(phase, model, plan):
+        problems.append(("batch_size", message))
+    return problems
 
 
 def _batch_problem(phase: Phase, model: keras.Model, plan: LayerPlan) -> str | None:

@@ -18,9 +18,9 @@ _Copy = list[NDArray[Any]]
 class DriftMeter:
     """Measures Frobenius norms of the change of each layer's trained weights, all of a layer taken as one vector.
 
-    It keeps a copy of what has trained so far in the run, in main memory, and a second one of what trains in the phase
-    if steps are measured. A step that is measured takes about 1.2 s more for each GB of weights that train, and other
-    steps nothing.
+    It keeps a copy of what has trained so far in the run, in main memory, and a second one of what trains in the
+    segment if steps are measured. A step that is measured takes about 1.2 s more for each GB of weights that train,
+    and other steps nothing.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class DriftMeter:
         self._former: list[_Copy] = []
         self._is_watching = False
 
-    def begin_phase(self, plan: LayerPlan) -> None:
+    def begin_segment(self, plan: LayerPlan) -> None:
         """Measure the layers that train from now on. What has not trained before is as it was at the run's start."""
         self._layers = plan.trained_layers
         self._former, self._is_watching = [], False
@@ -49,19 +49,20 @@ class DriftMeter:
             for value, place in zip(_values(layer), former, strict=True):
                 np.copyto(place, value)
 
-    def measure_step(self) -> list[float] | None:
-        """Measure ||W_t - W_(t-1)|| of each layer that trains, in their order; None unless `begin_step` came before."""
+    def measure_step(self) -> dict[str, float] | None:
+        """Measure ||W_t - W_(t-1)|| of each layer that trains, by its path; None unless `begin_step` came before."""
         if not self._is_watching:
             return None
         self._is_watching = False
-        return [_distance(*pair) for pair in zip(self._layers, self._former, strict=True)]
+        pairs = zip(self._layers, self._former, strict=True)
+        return {layer.path: _distance(layer, former) for layer, former in pairs}
 
-    def measure_run(self) -> list[float | None]:
-        """Measure ||W_t - W_0|| / ||W_0|| of each layer that trains, in their order; None for W_0 zero or empty."""
-        shares: list[float | None] = []
+    def measure_run(self) -> dict[str, float | None]:
+        """Measure ||W_t - W_0|| / ||W_0|| of each layer that trains, by its path; None for W_0 zero or empty."""
+        shares: dict[str, float | None] = {}
         for layer in self._layers:
             start, size = self._start[layer.path]
-            shares.append(_distance(layer, start) / size if size else None)
+            shares[layer.path] = _distance(layer, start) / size if size else None
         return shares
 
 

@@ -24,7 +24,12 @@ _WORTH = 50
 
 
 def choose_features(
-    recipe: Recipe, phase: Phase, halves: Cut | Boundary | str, below: list[Call] | None, splits: EncodedSplits
+    recipe: Recipe,
+    phase: Phase,
+    halves: Cut | Boundary | str,
+    below: list[Call] | None,
+    splits: EncodedSplits,
+    begin: int = 0,
 ) -> CacheChoice:
     """Choose whether the outputs of the frozen layers at the bottom are cached.
 
@@ -34,6 +39,7 @@ def choose_features(
         halves: The cut, or where it lies; or the reason why there is none.
         below: What the frozen half computes for one example; None where shapes alone do not say.
         splits: The encoded data.
+        begin: The steps of the phase that are made already.
     """
     if isinstance(halves, str):
         return CacheChoice(cached=False, reason=halves)
@@ -45,8 +51,9 @@ def choose_features(
     views = count_views(recipe, phase, splits)
     what = "augmented view of each example" if views else "example"
     # A new head's normalization looks at the examples of the run's first epoch once before it.
-    looks = halves.above == NORMALIZATION and phase.name == recipe.phase[0].name
-    uses = (max(1, steps / per_epoch) + 1 if looks else steps / per_epoch) / max(1, views)
+    looks = halves.above == NORMALIZATION and phase.name == recipe.phase[0].name and not begin
+    epochs = (steps - begin) / per_epoch
+    uses = (max(1, epochs) + 1 if looks else epochs) / max(1, views)
     if uses <= 1:
         return choice(cached=False, reason=f"the phase sees each {what} once")
     if below is not None and cost_estimate.forward_flops(below) < _WORTH * _put_out(

@@ -24,6 +24,7 @@ from ftapp.runs.checkpoints import CheckpointFacts, ResumePoint, hash_recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, Resumed, RunStarted, Status
+from ftapp.runs.replay import read_commands
 from ftapp.runs.rewind import drop_former_log
 from ftapp.runs.run_folder import Run, find_processor, list_packages
 from ftapp.training.callbacks.callback import Callback
@@ -41,6 +42,7 @@ from ftapp.training.callbacks.verify_features import VerifyFeatures
 from ftapp.training.checkpoint import TrainingCheckpoint, list_changing, read_checkpoint, restore_values
 from ftapp.training.loop import train_phase
 from ftapp.training.retrace import repeat_traces
+from ftapp.training.segments import list_plans, plan_segment
 from ftapp.training.session import PhaseSession
 from ftapp.training.setup import Device, Setup, choose_device, set_up
 from ftapp.training.state import TrainState
@@ -253,17 +255,17 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
     control, log, setup = job.control, job.log, job.setup
     steps = StepLog(log, control, good, is_late=backend.computes_ahead())
     proof = FreezeProof()
-    commands = Commands(job.run, setup.pretrained, log, control, steps)
+    commands = Commands(job.run, setup, log, control, steps, read_commands(job.run))
     # In the order in which they are called: checkpoints, the event of a step, what follows from it, commands.
     callbacks: list[Callback] = [
-        Checkpointer(job.run, setup.recipe.checkpoint, _describe(job), setup.model, setup.plans, log, control, steps),
+        Checkpointer(job.run, setup.recipe.checkpoint, _describe(job), setup, log, control, steps),
         steps,
         TimeEstimate(log, control, steps),
         proof,
         good,
         VerifyFeatures(log),
         Evaluator(log, control, steps, good),
-        DriftLog(setup.plans, log, control, steps),
+        DriftLog(setup, log, control, steps),
         SampleWriter(setup.recipe, setup.pretrained, setup.splits, log, control, steps),
         *own,
         PhaseLog(log, control, proof),
@@ -274,23 +276,21 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
     optimizer: Any = None
     checkpoint = job.checkpoint
     if checkpoint:
-        done = setup.plans[: state.position.phase + 1]
-        restore_values(list_changing(setup.model, done), checkpoint.weights)
+        restore_values(list_changing(setup.model, list_plans(setup, state)), checkpoint.weights)
     with ExitStack() as held:
-        for index in range(state.position.phase, len(setup.recipe.phase)):
-            if control.should_stop():
-                break
+
+        def open_session() -> PhaseSession:
+            nonlocal optimizer, checkpoint
             held.close()
-            if state.position.step == 0 or state.position.phase != index:
-                state.elapsed = control.clock()
-                state.begin_phase(index)
+            index, rules = state.position.phase, state.commanded_rules[: state.in_force]
             session = held.enter_context(
                 PhaseSession(
                     setup.recipe,
                     index,
                     setup.model,
-                    setup.plans[index],
+                    plan_segment(setup, index, rules),
                     setup.splits,
+                    begin=state.segment_step,
                     former=optimizer,
                     saved=checkpoint.optimizer if checkpoint else None,
                     report=commands.report,
@@ -303,7 +303,15 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
                     raise RunError(_say_other_features(session))
                 repeat_traces(session, state)
             optimizer, checkpoint = session.optimizer, None
-            train_phase(session, state, callbacks, control.should_stop)
+            return session
+
+        for index in range(state.position.phase, len(setup.recipe.phase)):
+            if control.should_stop():
+                break
+            if state.position.step == 0 or state.position.phase != index:
+                state.elapsed = control.clock()
+                state.begin_phase(index)
+            train_phase(open_session, state, callbacks, control.should_stop)
         for callback in callbacks:
             callback.on_run_end(state)
 

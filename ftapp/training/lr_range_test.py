@@ -158,6 +158,6 @@ def _train_phases_before(
         with PhaseSession(
             recipe, before, model, plans[before], splits, former=optimizer, report=_report_to(progress)
         ) as session:
-            train_phase(session, state, [StepProgress()])
+            train_phase(lambda: session, state, [StepProgress()])
             optimizer = session.optimizer
     return optimizer

@@ -1,4 +1,4 @@
-"""The traces that TensorFlow had of a phase's steps, made again where a run goes on in the middle of the phase.
+"""The traces that TensorFlow had of a segment's steps, made again where a run goes on in the middle of it.
 
 TensorFlow traces a step for the sizes of its first batch. At a batch of other sizes it traces the step for any number
 of examples, or of tokens. The two traces differ in the last digits of their results. A run that goes on, whose first
@@ -8,6 +8,7 @@ torch does not trace.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -24,18 +25,18 @@ _ANY = -1  # a size that a trace is for any of
 
 
 def repeat_traces(session: PhaseSession, state: TrainState) -> None:
-    """Trace steps and evaluations as they were traced in the phase so far, and leave everything as it is.
+    """Trace steps and evaluations as they were traced in the segment so far, and leave everything as it is.
 
     Args:
-        session: The phase, entered.
+        session: The segment, entered.
         state: The state from which it goes on.
     """
-    if keras.backend.backend() != "tensorflow" or not state.position.step:
+    if keras.backend.backend() != "tensorflow" or state.position.step == state.segment_step:
         return
     with restore_values_after([*session.whole.variables, *session.optimizer.variables]):
         if _has_evaluated(state):
             _trace_evaluation(session)
-        _trace_training(session, state.position.step)
+        _trace_training(session, state.segment_step, state.position.step)
 
 
 def pick_traced(items: Iterable[tuple[tuple[int, ...], _Item]]) -> Iterator[_Item]:
@@ -57,9 +58,9 @@ def pick_traced(items: Iterable[tuple[tuple[int, ...], _Item]]) -> Iterator[_Ite
 
 
 def _has_evaluated(state: TrainState) -> bool:
-    """Return whether the model was evaluated since the phase began with the model that it trains."""
+    """Return whether the model was evaluated since the segment began with the model that it trains."""
     position, last = state.position, state.evaluated
-    begin = position.run_step - position.step
+    begin = position.run_step - position.step + state.segment_step
     return last is not None and (last.step > begin or begin == 0)
 
 
@@ -73,8 +74,8 @@ def _trace_evaluation(session: PhaseSession) -> None:
         session.model.test_on_batch(data.make_inputs(indices, None), data.get_targets(indices), return_dict=True)
 
 
-def _trace_training(session: PhaseSession, steps: int) -> None:
-    for indices, key in pick_traced(_list_steps(session, steps)):
+def _trace_training(session: PhaseSession, begin: int, end: int) -> None:
+    for indices, key in pick_traced(itertools.islice(_list_steps(session, end), begin, None)):
         if not session.prepare("train", indices, key):
             return
         session.step(session.make_batch(indices, key), session.phase.base_rate)

@@ -81,7 +81,7 @@ class StepResult:
 
 
 class PhaseSession:
-    """A phase, ready to train: frozen, cut above the frozen layers, with its features open, and compiled.
+    """A phase or a segment of it, ready to train: frozen, cut above the frozen layers, its features open, compiled.
 
     It is a context. Nobody removes the features while it lasts, and dropout in frozen layers is off unless the recipe
     says otherwise.
@@ -122,6 +122,7 @@ class PhaseSession:
         plan: LayerPlan,
         splits: EncodedSplits,
         *,
+        begin: int = 0,
         former: Any = None,
         saved: OptimizerState | None = None,
         report: Report = lambda activity, done, total: True,
@@ -134,10 +135,11 @@ class PhaseSession:
             recipe: The recipe of the run.
             index: The index of the phase, from 0.
             model: The whole model.
-            plan: What trains in the phase.
+            plan: What trains.
             splits: The encoded data.
-            former: The optimizer of the phase before, from which moments are carried over; None at the start.
-            saved: The state of this phase's optimizer at the step from which the phase goes on; None at its beginning.
+            begin: The steps of the phase before the segment.
+            former: The optimizer of the segment before, from which moments are carried over; None at the start.
+            saved: The state of its own optimizer at the step from which the segment goes on; None at its beginning.
             report: Is told of progress; returns False to give up.
             clock: Seconds on a clock.
             spent: Where the time that features take is added; an own one by default.
@@ -146,7 +148,7 @@ class PhaseSession:
         self.whole, self.splits, self.report = model, splits, report
         self.steps, self.per_epoch = count_steps(self.phase, len(splits.train))
         self.spent = spent or SpentSeconds()
-        self._former, self._saved, self._clock = former, saved, clock
+        self._begin, self._former, self._saved, self._clock = begin, former, saved, clock
         self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
         self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch
         self._held = ExitStack()
@@ -171,7 +173,7 @@ class PhaseSession:
         halves: Cut | None = None if isinstance(found, str) else found
         self.below = cost_estimate.list_calls(self.recipe, halves.frozen) if halves else []
         self.is_known = halves is not None and halves.above == NORMALIZATION
-        self.choice = choose_features(self.recipe, self.phase, found, self.below, self.splits)
+        self.choice = choose_features(self.recipe, self.phase, found, self.below, self.splits, self._begin)
         if not self.recipe.frozen.dropout:
             stack.enter_context(freeze.dropout_disabled(self.whole, halves.plain if halves else ()))
         self._seeds = LayerSeeds(self.whole)
@@ -202,6 +204,11 @@ class PhaseSession:
     def optimizer(self) -> Any:
         """The optimizer of the phase."""
         return self.model.optimizer
+
+    def build_optimizer(self) -> None:
+        """Make the optimizer's variables. TensorFlow traces a step a second time where the first step makes them."""
+        if not self.optimizer.built:
+            self.optimizer.build(self.model.trainable_variables)
 
     def estimate(self, calls: list[Call] | None = None) -> Estimate | None:
         """Estimate the cost of a step. calls: of the whole model, measured if they are not given."""
@@ -281,9 +288,7 @@ class PhaseSession:
             learning_rate: The base learning rate; those of layers are in proportion.
         """
         self._seeds.assign(batch.key)
-        if not self.optimizer.built:
-            # TensorFlow traces a step a second time where the first one makes variables, and Keras makes them there.
-            self.optimizer.build(self.model.trainable_variables)
+        self.build_optimizer()
         if learning_rate != self._rate:
             self.optimizer.learning_rate = self._rate = learning_rate
         return StepResult(learning_rate, self.model.train_on_batch(batch.inputs, batch.targets, return_dict=True))

@@ -14,6 +14,7 @@ from ftapp.data.encoded import load_encoded
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
+from ftapp.models.layers import ModelLayer
 from ftapp.recipe import Recipe
 from ftapp.training.build_model import build_model
 
@@ -43,6 +44,7 @@ class Setup:
         pretrained: The preset.
         splits: The encoded data.
         model: The whole model with its first weights.
+        layers: Its layers that hold weights.
         plans: What trains in each phase.
     """
 
@@ -51,6 +53,7 @@ class Setup:
     pretrained: Pretrained
     splits: EncodedSplits
     model: keras.Model
+    layers: Sequence[ModelLayer]
     plans: Sequence[LayerPlan]
 
 
@@ -87,5 +90,5 @@ def set_up(
     pretrained = build.load_pretrained(recipe, progress)
     splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
     on_data(splits)
-    model, plans = build_model(recipe, pretrained, splits)
-    return Setup(recipe, device, pretrained, splits, model, plans)
+    model, layers, plans = build_model(recipe, pretrained, splits)
+    return Setup(recipe, device, pretrained, splits, model, layers, plans)

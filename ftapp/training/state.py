@@ -1,6 +1,9 @@
 """The state of a training: all that a run needs to go on later, beside its weights and the state of its optimizer.
 
 What else a step works with follows from the recipe and the position: the batch, its augmentation, the learning rate.
+
+A segment is a stretch of a phase in which the same layers train. A phase has one segment, unless its layers are frozen
+or thawed by commands while it trains.
 """
 
 from __future__ import annotations
@@ -58,7 +61,10 @@ class TrainState:
     Attributes:
         position: Where the run is.
         rate_factor: The learning rate as a multiple of the phase's own, as commanded.
-        rate_sum: The learning rates of the phase's steps, summed.
+        rules: By the index of a phase, the rules that were commanded in it, in order.
+        in_force: How many of the present phase's commanded rules are in force.
+        segment_step: The steps of the phase before its present segment.
+        rate_sum: The learning rates of the segment's steps, summed.
         seen: A chained hash of the examples of the phase's steps: seen = H(seen + keys of the batch).
         elapsed: Seconds of the run on the clock that stands still in pauses.
         phase_began: `elapsed` at the beginning of the phase.
@@ -67,7 +73,7 @@ class TrainState:
         evaluated: The last evaluation.
         best: The evaluation with the smallest loss so far, the final one aside.
         confused: The confusions of the last evaluation, if the task has classes.
-        phase_digests: A hash of each weight at the beginning of the phase, by name (`ftapp.freezing.proof`).
+        segment_digests: A hash of each weight at the beginning of the segment, by name (`ftapp.freezing.proof`).
         drift_step: The step of the run after which the drift of weights was last written.
         sample_step: The step of the run after which samples were last written; -1 before the first.
         peak_memory: The most resident bytes of the process at the end of a step of the phase.
@@ -76,6 +82,9 @@ class TrainState:
 
     position: Position = Position()
     rate_factor: float = 1.0
+    rules: dict[int, list[str]] = field(default_factory=dict)
+    in_force: int = 0
+    segment_step: int = 0
     rate_sum: float = 0.0
     seen: bytes = b""
     elapsed: float = 0.0
@@ -85,7 +94,7 @@ class TrainState:
     evaluated: Evaluated | None = None
     best: Evaluated | None = None
     confused: Confused | None = None
-    phase_digests: dict[str, bytes] = field(default_factory=dict)
+    segment_digests: dict[str, bytes] = field(default_factory=dict)
     drift_step: int = 0
     sample_step: int = -1
     peak_memory: int = 0
@@ -94,9 +103,28 @@ class TrainState:
     def begin_phase(self, index: int) -> None:
         """Go to the beginning of a phase, at the current step of the run."""
         self.position = Position(phase=index, run_step=self.position.run_step)
-        self.rate_factor, self.rate_sum, self.seen = 1.0, 0.0, b""
-        self.spent, self.phase_began = SpentSeconds(), self.elapsed
-        self.phase_digests, self.peak_memory = {}, 0
+        self.rate_factor, self.seen = 1.0, b""
+        self.spent, self.phase_began, self.peak_memory = SpentSeconds(), self.elapsed, 0
+        self.begin_segment()
+
+    def begin_segment(self) -> None:
+        """Put the rules in force that were commanded in the phase, from its current step on."""
+        self.in_force, self.segment_step = len(self.commanded_rules), self.position.step
+        self.segment_digests, self.rate_sum = {}, 0.0
+
+    @property
+    def commanded_rules(self) -> list[str]:
+        """The rules that were commanded in the present phase, in order."""
+        return self.rules.get(self.position.phase, [])
+
+    @property
+    def has_new_rules(self) -> bool:
+        """Whether rules were commanded that are not in force yet."""
+        return len(self.commanded_rules) > self.in_force
+
+    def add_rule(self, rule: str) -> None:
+        """Take in a rule that was commanded in the present phase."""
+        self.rules.setdefault(self.position.phase, []).append(rule)
 
     def advance(self, epoch: int, examples: bytes, rate: float) -> None:
         """Take in that a step is done.

@@ -51,9 +51,11 @@ def main(folder: Path) -> int:
         skip = int(os.environ.get(COMMANDS_FROM, run.control_file.stat().st_size))
     disk = FullDisk(run.disk_lock_file)
     log = StatusLog(run.events_file, run.status_file, disk)
-    control = Control(
-        run, log, disk, lambda: state.position.run_step, elapsed=state.elapsed, skip=skip, ends_at=ends_at
-    )
+
+    def locate() -> tuple[int, int]:
+        return state.position.phase, state.position.run_step
+
+    control = Control(run, log, disk, locate, elapsed=state.elapsed, skip=skip, ends_at=ends_at)
     control.handle_signals()
     watchdog = Watchdog(control.is_waiting, _end_stuck(EventLog(run.events_file), control))
     error, problems = None, []

@@ -93,8 +93,8 @@ def record_run(
         Confused(time=end, step=len(losses), split="test", counts=[[35, 15], [5, 45]], calibration=bins, final=True)
     )
     for step in (1, len(losses)):
-        moved = [0.01 * step, 0.02 * step]
-        log.write(Drifted(time=end, step=step, phase="finetune", since_start=[*moved], last_step=moved))
+        moved = {"pooled_dense": 0.01 * step, "classifier": 0.02 * step}
+        log.write(Drifted(time=end, step=step, phase="finetune", since_start={**moved}, last_step=moved))
     if status is not None:
         training = seconds * len(losses)
         log.write(

@@ -20,7 +20,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.data.encoded import Images
 from ftapp.freezing.layer_plan import plan_phases
 from ftapp.models import build
-from ftapp.models.layers import block_ends
+from ftapp.models.layers import block_ends, describe_layers
 from ftapp.recipe import Recipe
 from ftapp.training.build_model import check_phases
 from tests.support.presets import Tiny, few_photos
@@ -75,7 +75,7 @@ def check_fit(advised: Recipe) -> None:
     """Check that the phases of a recipe fit its model of two classes."""
     pretrained = build.load_pretrained(advised)
     model = build.build(advised, pretrained, 2)
-    check_phases(advised, plan_phases(advised, model, pretrained.backbone), model)
+    check_phases(advised, plan_phases(advised, describe_layers(model, pretrained.backbone)), model)
 
 
 def test_texts(text_recipe: str, tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ async def test_drift_confusion_and_samples(write_run: Write) -> None:
     now = time.time()
     log.write(DataLoaded(time=now, train=1, validation=1, test=1, classes=["cat", "dog"], duplicates=0))
     log.write(ModelBuilt(time=now, parameters=1000, layers=5))
-    log.write(Drifted(time=now, step=10, phase="finetune", since_start=[0.25]))
+    log.write(Drifted(time=now, step=10, phase="finetune", since_start={"head": 0.25}))
     log.write(Confused(time=now, step=10, split="test", counts=[[8, 1], [2, 9]]))
     log.write(RunEnded(time=now, status="done", steps=10, seconds=1.0))
     async with FtApp().run_test(size=(120, 40)) as pilot:

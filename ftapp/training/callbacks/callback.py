@@ -15,11 +15,11 @@ class Callback:
     def on_run_begin(self, state: TrainState) -> None:
         """The run begins to train, or goes on: the model is built, and has the weights of the run's beginning."""
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """A phase begins: its model is frozen, cut and compiled."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """A segment of a phase begins, or the run goes on in it: its model is frozen, cut and compiled."""
 
     def on_train_begin(self, state: TrainState) -> None:
-        """The weights are what the phase's next step trains: a new head has its statistics."""
+        """The weights are what the segment's next step trains: a new head has its statistics."""
 
     def on_batch_wait(self, state: TrainState) -> None:
         """The training waits for the batch of the next step."""
@@ -29,6 +29,9 @@ class Callback:
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """A step was given to the device; `state` counts it."""
+
+    def on_segment_end(self, state: TrainState) -> None:
+        """A segment has ended, or the run ends in it."""
 
     def on_phase_end(self, state: TrainState) -> None:
         """A phase has ended, or the run ends in it."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import keras
 import msgspec
 
 from ftapp.common.safe_files import explain_error
-from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.recipe import Checkpoints
 from ftapp.runs.checkpoints import CheckpointFacts, list_checkpoints, name_checkpoint
 from ftapp.runs.commands import Control
@@ -23,7 +20,9 @@ from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.checkpoint import TrainingCheckpoint, copy_values, list_changing
 from ftapp.training.optimizers import save_optimizer
+from ftapp.training.segments import list_plans
 from ftapp.training.session import PhaseSession
+from ftapp.training.setup import Setup
 from ftapp.training.state import TrainState
 
 # The training stands still for at most one part in so many of its time.
@@ -34,7 +33,7 @@ class Checkpointer(Callback):
     """Copies the state of the training between steps, and writes it to the disk on another thread.
 
     It is the first callback: when the training waits for the next batch, all others are through with the step, and at
-    the end of a phase none has begun with it.
+    the end of a segment none has begun with it.
     """
 
     def __init__(
@@ -42,8 +41,7 @@ class Checkpointer(Callback):
         run: Run,
         spec: Checkpoints,
         facts: CheckpointFacts,
-        model: keras.Model,
-        plans: Sequence[LayerPlan],
+        setup: Setup,
         log: EventLog,
         control: Control,
         steps: StepLog,
@@ -54,13 +52,12 @@ class Checkpointer(Callback):
             run: The run.
             spec: When they are saved, and how many are kept.
             facts: What is the same for all checkpoints of this process.
-            model: The whole model.
-            plans: The plans of all phases.
+            setup: What the run works on.
             log: The event log, whose length belongs to a checkpoint.
             control: Has the clock.
             steps: Is brought up to date before a state is saved.
         """
-        self._run, self._spec, self._facts, self._model, self._plans = run, spec, facts, model, plans
+        self._run, self._spec, self._facts, self._setup = run, spec, facts, setup
         self._log, self._control, self._steps = log, control, steps
         self._session: PhaseSession
         self._writer = ThreadPoolExecutor(1, "checkpoint")
@@ -72,8 +69,8 @@ class Checkpointer(Callback):
         """Take in the checkpoint from which the run goes on."""
         self._saved_step = state.position.run_step
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Save this phase's states from now on."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Save this segment's states from now on."""
         self._session = session
 
     def on_batch_wait(self, state: TrainState) -> None:
@@ -84,8 +81,8 @@ class Checkpointer(Callback):
         if state.position.step and (is_due or (every and step % every == 0)):
             self.save(state)
 
-    def on_phase_end(self, state: TrainState) -> None:
-        """Save the state at the end of the phase, or where the run is asked to end."""
+    def on_segment_end(self, state: TrainState) -> None:
+        """Save the state at the end of the segment, or where the run is asked to end."""
         if state.position.step:
             self.save(state)
 
@@ -110,7 +107,7 @@ class Checkpointer(Callback):
             cached=bool(self._session.features),
         )
         try:
-            variables = list_changing(self._model, self._plans[: state.position.phase + 1])
+            variables = list_changing(self._setup.model, list_plans(self._setup, state))
             checkpoint = TrainingCheckpoint(
                 facts, msgspec.json.encode(state), copy_values(variables), save_optimizer(self._session.optimizer)
             )

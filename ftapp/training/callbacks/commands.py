@@ -1,20 +1,26 @@
-"""Commands to the run, carried out between steps: pause and resume, the learning rate, checkpoints, stop."""
+"""Commands to the run, carried out between steps: the learning rate, frozen layers, saved models."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Sequence
 
 from ftapp.common.safe_files import explain_error
 from ftapp.models import saved_model
-from ftapp.models.build import Pretrained
 from ftapp.recipe import Phase
-from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Rate
+from ftapp.recipe.layer_rules import find_unmatched
+from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Freeze, Rate, Unfreeze
 from ftapp.runs.event_log import EventLog, ProgressLog
 from ftapp.runs.events import Checkpointed
+from ftapp.runs.replay import ReplayedCommand
 from ftapp.runs.run_folder import Run
+from ftapp.training.build_model import find_problems
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.segments import plan_segment
 from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.setup import Setup
 from ftapp.training.state import TrainState
 
 # A commanded learning rate is at most so many times the phase's own, and at most so high.
@@ -24,14 +30,33 @@ _MOST_TIMES, _MOST = 100, 10.0
 class Commands(Callback):
     """Carries out what was sent to the run, between steps and while the run prepares or evaluates."""
 
-    def __init__(self, run: Run, pretrained: Pretrained, log: EventLog, control: Control, steps: StepLog) -> None:
-        self._run, self._pretrained, self._log, self._control, self._steps = run, pretrained, log, control, steps
+    def __init__(
+        self,
+        run: Run,
+        setup: Setup,
+        log: EventLog,
+        control: Control,
+        steps: StepLog,
+        replayed: Sequence[ReplayedCommand],
+    ) -> None:
+        """Carry out the commands to a run.
+
+        Args:
+            run: The run.
+            setup: What it works on.
+            log: The event log.
+            control: Gives what was sent to the run.
+            steps: The log of steps, written up to date before commands.
+            replayed: Commands that are carried out at given steps.
+        """
+        self._run, self._setup, self._log, self._control, self._steps = run, setup, log, control, steps
+        self._replayed = deque(replayed)
         self._progress = ProgressLog(log)
         self._session: PhaseSession
         self._state: TrainState
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Apply commands to this phase from now on."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Apply commands to this segment from now on."""
         self._session, self._state = session, state
 
     def on_train_begin(self, state: TrainState) -> None:
@@ -54,6 +79,9 @@ class Commands(Callback):
 
     def _process(self) -> bool:
         """Have the commands that have come carried out. Returns whether the run goes on."""
+        place = self._state.position.phase, self._state.position.run_step
+        while self._replayed and (self._replayed[0].phase_index, self._replayed[0].step) <= place:
+            self._control.take(self._replayed.popleft().command)
         if self._control.has_work():
             self._steps.flush()
         return self._control.process_commands(self._apply)
@@ -61,15 +89,31 @@ class Commands(Callback):
     def _apply(self, command: AnyCommand) -> str | None:
         """Carry out a command. Returns the reason why not, None where it was carried out."""
         phase = self._session.phase
+        if isinstance(command, Checkpoint):
+            return self._save_checkpoint()
+        if self._state.position.step == self._session.steps:
+            return f"phase '{phase.name}' has no step left"
         match command:
             case Rate():
-                if self._state.position.step == self._session.steps:
-                    return f"phase '{phase.name}' has no step left"
                 if refusal := check_rate(command.base, phase):
                     return refusal
                 self._state.rate_factor = command.base / phase.base_rate
-            case Checkpoint():
-                return self._save_checkpoint()
+            case Freeze() | Unfreeze():
+                return self._change_layers(command)
+        return None
+
+    def _change_layers(self, command: Freeze | Unfreeze) -> str | None:
+        """Have layers freeze or thaw before the next step. Returns the reason why not."""
+        setup, state, index = self._setup, self._state, self._session.index
+        now = plan_segment(setup, index, state.commanded_rules)
+        if unmatched := find_unmatched([command.rule], now.descriptions):
+            return unmatched[0]
+        plan = plan_segment(setup, index, [*state.commanded_rules, command.rule])
+        if [each.trainable for each in plan.decisions] == [each.trainable for each in now.decisions]:
+            return f"'{command.layers}' {'is frozen' if isinstance(command, Freeze) else 'trains'} already"
+        if problems := find_problems(self._session.phase, plan, setup.model):
+            return problems[0][1]
+        state.add_rule(str(command.rule))
         return None
 
     def _save_checkpoint(self) -> str | None:
@@ -82,7 +126,7 @@ class Commands(Callback):
             with session.as_built():
                 marks = {"status": "running", "step": step}
                 classes = session.splits.classes
-                saved_model.save(folder, session.recipe, self._pretrained, session.whole, classes, marks)
+                saved_model.save(folder, session.recipe, self._setup.pretrained, session.whole, classes, marks)
         except OSError as error:
             return f"{folder} cannot be written: {explain_error(error)}"
         place = str(folder.relative_to(self._run.folder))

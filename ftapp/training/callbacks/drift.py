@@ -1,11 +1,9 @@
-"""Weight drift as events: at each evaluation, and at the end of a phase."""
+"""Weight drift as events: at each evaluation, and at the end of a segment."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
-from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Drifted
@@ -13,28 +11,30 @@ from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.evaluator import is_evaluated
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.drift import DriftMeter
+from ftapp.training.segments import list_plans
 from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.setup import Setup
 from ftapp.training.state import TrainState
 
 
 class DriftLog(Callback):
     """Writes how far the weights of each layer have gone, once for a step."""
 
-    def __init__(self, plans: Sequence[LayerPlan], log: EventLog, control: Control, steps: StepLog) -> None:
-        self._plans, self._log, self._control, self._steps = plans, log, control, steps
+    def __init__(self, setup: Setup, log: EventLog, control: Control, steps: StepLog) -> None:
+        self._setup, self._log, self._control, self._steps = setup, log, control, steps
         self._session: PhaseSession
         self._drift = DriftMeter()
 
     def on_run_begin(self, state: TrainState) -> None:
-        """Remember the first weights of what earlier phases of a resumed run have trained."""
+        """Remember the first weights of what a resumed run has trained so far."""
         if state.position.run_step:
-            for plan in self._plans[: state.position.phase + 1]:
-                self._drift.begin_phase(plan)
+            for plan in list_plans(self._setup, state):
+                self._drift.begin_segment(plan)
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Measure the layers that train in this phase."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Measure the layers that train in this segment."""
         self._session = session
-        self._drift.begin_phase(session.plan)
+        self._drift.begin_segment(session.plan)
 
     def on_step_begin(self, state: TrainState) -> None:
         """Copy the weights before a step that an evaluation follows. No step's time has it."""
@@ -51,8 +51,8 @@ class DriftLog(Callback):
         if is_evaluated(self._session, position.step, position.run_step) and not self._control.should_stop():
             self._write(state)
 
-    def on_phase_end(self, state: TrainState) -> None:
-        """Write the drift of the phase's last step."""
+    def on_segment_end(self, state: TrainState) -> None:
+        """Write the drift of the segment's last step."""
         self._write(state)
 
     def _write(self, state: TrainState) -> None:

@@ -41,13 +41,13 @@ class Evaluator(Callback):
         self._session: PhaseSession
         self._rate = math.nan  # of the last step
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Measure this phase's model from now on."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Measure this segment's model from now on."""
         self._session = session
 
     def on_train_begin(self, state: TrainState) -> None:
         """Measure the model as the run begins with it."""
-        if state.position.run_step == 0:
+        if state.position.run_step == 0 and state.evaluated is None:
             self._evaluate(state)
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:

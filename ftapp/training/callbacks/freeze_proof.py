@@ -1,4 +1,4 @@
-"""The freeze proof of a phase, from its first step to its end."""
+"""The freeze proof of a segment, from its first step to its end."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ftapp.training.state import TrainState
 
 
 class FreezeProof(Callback):
-    """Compares the weights at a phase's end with those at its start.
+    """Compares the weights at a segment's end with those at its start.
 
     Attributes:
-        finding: What the phase that ended last did to the weights.
+        finding: What the segment that ended last did to the weights.
         stuck: The weights that did not move although a gradient step moves them.
     """
 
@@ -27,19 +27,19 @@ class FreezeProof(Callback):
         self._session: PhaseSession
         self._proof: Proof
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Watch this phase."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Watch this segment."""
         self._session = session
 
     def on_train_begin(self, state: TrainState) -> None:
         """Remember the weights by their hashes."""
-        self._proof = Proof(self._session.plan, state.phase_digests)
-        state.phase_digests = self._proof.before
+        self._proof = Proof(self._session.plan, state.segment_digests)
+        state.segment_digests = self._proof.before
 
-    def on_phase_end(self, state: TrainState) -> None:
+    def on_segment_end(self, state: TrainState) -> None:
         """Compare the weights, and try a gradient step on those that did not move."""
         self.finding, self.stuck = self._proof.compare(), []
-        if self.finding.still and state.position.step:
+        if self.finding.still and state.position.step > state.segment_step:
             session, batch = self._session, next(self._session.batches())
             self.stuck = self._proof.find_stuck(
                 self.finding.still, session.model, batch.inputs, batch.targets, state.rate_sum
@@ -47,7 +47,7 @@ class FreezeProof(Callback):
             session.compile()
 
     def check(self) -> None:
-        """Check what the phase did to the weights.
+        """Check what the segment that ended last did to the weights.
 
         Raises:
             ProofError: A frozen weight changed, or a trained one did not although it should have.

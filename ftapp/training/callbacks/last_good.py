@@ -34,7 +34,7 @@ class _Copy:
 
 
 class LastGood(Callback):
-    """Copies a phase's weights now and then while it trains, and puts them back when its loss is not finite.
+    """Copies a segment's weights now and then while it trains, and puts them back when its loss is not finite.
 
     A copy is good once a loss was computed with its weights, or with later ones, and was finite.
     """
@@ -45,14 +45,14 @@ class LastGood(Callback):
         self._pending: _Copy | None = None
         self._due = 0.0
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Take the variables that the phase changes in the place of those of the phase before."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Take the variables that the segment changes in the place of those of the segment before."""
         self._variables = session.plan.changing
         self._good = self._pending = None
         self._due = 0.0
 
     def on_train_begin(self, state: TrainState) -> None:
-        """Copy the weights that the phase begins with, unless these are the run's first."""
+        """Copy the weights that the segment begins with, unless these are the run's first."""
         step = state.position.run_step
         self._offer(step)
         if state.evaluated and state.evaluated.step == step:

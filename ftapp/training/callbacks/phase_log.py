@@ -1,4 +1,4 @@
-"""The phases of a run as events: what a phase is going to do, and what it took and did to the weights."""
+"""The phases of a run as events: what a phase is going to do, how its layers change, and what it took and did."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import PhaseEnded, PhaseStarted
+from ftapp.runs.events import LayersChanged, PhaseEnded, PhaseStarted, SegmentProof
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.freeze_proof import FreezeProof
 from ftapp.training.cpu_share import OtherProcesses
@@ -15,16 +15,25 @@ from ftapp.training.state import TrainState
 
 
 class PhaseLog(Callback):
-    """Writes the beginning and the end of each phase."""
+    """Writes the beginning and the end of each phase, and the changes of its layers."""
 
     def __init__(self, log: EventLog, control: Control, proof: FreezeProof) -> None:
         self._log, self._control, self._proof = log, control, proof
         self._others = OtherProcesses()
         self._session: PhaseSession
+        self._segment_steps: int | None = None  # of the segment that this process has ended in the phase
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Write what the phase is going to do."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Write what the phase, or a further segment of it, is going to do.
+
+        Raises:
+            ProofError: The freeze proof of the segment before failed.
+        """
         self._session = session
+        if self._segment_steps is not None:
+            self._write_change(state, self._segment_steps)
+            self._proof.check()
+            return
         self._others.begin()
         if state.position.step:  # a resumed run goes on in the phase
             return
@@ -44,6 +53,35 @@ class PhaseLog(Callback):
             )
         )
 
+    def _write_change(self, state: TrainState, steps: int) -> None:
+        """Write that other layers train. steps: of the segment before."""
+        session, found = self._session, self._proof.finding
+        self._log.write(
+            LayersChanged(
+                time=time.time(),
+                phase=session.phase.name,
+                step=state.position.run_step,
+                rules=state.commanded_rules[: state.in_force],
+                trainable=session.plan.trainable_parameters,
+                trainable_layers=[decision.path for decision in session.plan.trained_layers],
+                cache=session.choice,
+                estimate=session.estimate(),
+                proof=SegmentProof(
+                    steps=steps,
+                    frozen=found.frozen,
+                    digest=found.digest,
+                    changed=list(found.changed),
+                    moved=found.moved,
+                    still=list(found.still),
+                    stuck=list(self._proof.stuck),
+                ),
+            )
+        )
+
+    def on_segment_end(self, state: TrainState) -> None:
+        """Remember the length of the segment."""
+        self._segment_steps = state.position.step - state.segment_step
+
     def on_phase_end(self, state: TrainState) -> None:
         """Write what the phase took and what it did to the weights, and stand up for it.
 
@@ -51,6 +89,7 @@ class PhaseLog(Callback):
             ProofError: The freeze proof failed.
         """
         session, found, spent = self._session, self._proof.finding, state.spent
+        self._segment_steps = None
         self._log.write(
             PhaseEnded(
                 time=time.time(),

@@ -28,7 +28,7 @@ from ftapp.training.state import TrainState
 class SampleWriter(Callback):
     """Lets a language model continue the recipe's prompts, with the same draws each time; other models write nothing.
 
-    It compiles the model's generation at its first use in a phase, for the layers that train then.
+    It compiles the model's generation at its first use in a segment, for the layers that train then.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class SampleWriter(Callback):
         if state.position.run_step == 0:
             self._sample(state)
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Compile the generation anew on JAX, which knows a weight by its place among those that train."""
         if keras.backend.backend() == "jax":
             self._sampler = None

@@ -31,7 +31,7 @@ class StepLog(Callback):
     """Times steps and writes their events in order.
 
     Attributes:
-        seconds: Of each step of the phase whose event is written.
+        seconds: Of each step of the segment whose event is written.
     """
 
     def __init__(self, log: EventLog, control: Control, good: LastGood, *, is_late: bool) -> None:
@@ -54,8 +54,8 @@ class StepLog(Callback):
         self._left_out = 0.0
         self.seconds: list[float] = []
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Forget the times of the phase before."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Forget the times of the segment before."""
         self._session, self._state = session, state
         self._left_out, self.seconds = 0.0, []
 
@@ -77,7 +77,7 @@ class StepLog(Callback):
         if not self._is_late:
             self.flush()
 
-    def on_phase_end(self, state: TrainState) -> None:
+    def on_segment_end(self, state: TrainState) -> None:
         """Write what is waiting."""
         self.flush()
 

@@ -19,7 +19,7 @@ _TIMED = 8
 
 
 class TimeEstimate(Callback):
-    """Writes how long a phase is going to take, once, unless it is over by then."""
+    """Writes how long a phase is going to take, once in a segment, unless it is over by then."""
 
     def __init__(self, log: EventLog, control: Control, steps: StepLog) -> None:
         self._log, self._control, self._steps = log, control, steps
@@ -27,7 +27,7 @@ class TimeEstimate(Callback):
         self._first_step = 0
         self._is_written = False
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Wait for the first steps, if there are enough of them."""
         self._session, self._first_step = session, state.position.step
         self._is_written = session.steps - self._first_step <= _TIMED

@@ -27,8 +27,8 @@ class VerifyFeatures(Callback):
         self._log = log
         self._session: PhaseSession
 
-    def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
-        """Verify this phase's features."""
+    def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
+        """Verify this segment's features."""
         self._session = session
 
     def on_train_begin(self, state: TrainState) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import zip_longest
 
 from rich.table import Table
 from rich.text import Text
@@ -29,20 +28,21 @@ class TrainedLayersPane(Pane):
             return
         phase = history.phases[-1]
         drift = next((each for each in reversed(history.drifts) if each.phase == phase.phase), None)
-        if self._shown == (shown := (phase.phase, drift and drift.time, self.size.width)):
+        changes = len(history.layer_changes)
+        if self._shown == (shown := (phase.phase, changes, drift and drift.time, self.size.width)):
             return
         self._shown = shown
         frozen = f", {history.model.layers - len(phase.trainable_layers)} frozen" if history.model else ""
         self.border_title = "Drift of the layers that train" if drift else "Layers that train"
         self.border_subtitle = Content(f"{len(phase.trainable_layers)} train{frozen}")
-        values = drift.since_start if drift else [None] * len(phase.trainable_layers)
+        values = [drift.since_start.get(path) if drift else None for path in phase.trainable_layers]
         most = max((value for value in values if value is not None), default=0.0) or 1.0
         room = max(24, self.size.width - 4)
         longest = max(map(len, phase.trainable_layers), default=0)
         names = min(longest, room - 15)
         width = max(4, room - names - 9)
         table = Table.grid(padding=(0, 1, 0, 0))
-        for path, value in zip_longest(phase.trainable_layers, values[: len(phase.trainable_layers)]):
+        for path, value in zip(phase.trainable_layers, values, strict=True):
             filled = 0 if value is None else round(width * value / most)
             bar = Text.assemble(("━" * filled, self.color("primary")), ("━" * (width - filled), self.color("panel")))
             number = Text("" if value is None else _two_digits(value), self.color("secondary"), justify="right")

@@ -39,19 +39,21 @@ def test_confusion_counts_each_pair() -> None:
 def test_drift_is_the_norm_of_the_change() -> None:
     model, backbone = built()
     drift = DriftMeter()
-    drift.begin_phase(make_plan(model, backbone, []))
+    drift.begin_segment(make_plan(model, backbone, []))
     below, head = model.layers[1:]
     start = flat(below)
-    assert drift.measure_run() == [0.0, None]  # a head of zeros has no size to compare with
+    assert list(drift.measure_run().values()) == [0.0, None]  # a head of zeros has no size to compare with
     assert drift.measure_step() is None
     moved(below, 1)
     former, former_head = flat(below), flat(head)
     drift.begin_step()
     moved(below, 2)
     moved(head, 3)
-    assert drift.measure_run()[0] == pytest.approx(np.linalg.norm(flat(below) - start) / np.linalg.norm(start), 1e-5)
+    assert drift.measure_run()["below"] == pytest.approx(
+        np.linalg.norm(flat(below) - start) / np.linalg.norm(start), 1e-5
+    )
     expected = [np.linalg.norm(flat(below) - former), np.linalg.norm(flat(head) - former_head)]
-    assert drift.measure_step() == pytest.approx(expected, 1e-5)
+    assert list((drift.measure_step() or {}).values()) == pytest.approx(expected, 1e-5)
     assert drift.measure_step() is None
 
 
@@ -61,12 +63,12 @@ def test_drift_goes_back_to_the_start_of_the_run_over_phases() -> None:
     moved(head, 0)
     start, start_head = flat(below), flat(head)
     drift = DriftMeter()
-    drift.begin_phase(make_plan(model, backbone, ["freeze all", "train head"]))
+    drift.begin_segment(make_plan(model, backbone, ["freeze all", "train head"]))
     moved(head, 1)
     assert len(drift.measure_run()) == 1
-    drift.begin_phase(make_plan(model, backbone, ["train all"]))
+    drift.begin_segment(make_plan(model, backbone, ["train all"]))
     moved(below, 2)
-    assert drift.measure_run() == pytest.approx(
+    assert list(drift.measure_run().values()) == pytest.approx(
         [
             np.linalg.norm(flat(below) - start) / np.linalg.norm(start),
             np.linalg.norm(flat(head) - start_head) / np.linalg.norm(start_head),

@@ -70,18 +70,18 @@ def test_variables_of_one_layer_can_train_and_stay() -> None:
     assert [each.path for each in model.trainable_variables] == ["below/bias", "classifier/bias"]
     assert plan.trainable_parameters == 5 + 2
     proof, drift, good = Proof(plan), DriftMeter(), LastGood()
-    drift.begin_phase(plan)
+    drift.begin_segment(plan)
     drift.begin_step()
     session: Any = SimpleNamespace(plan=plan)
     state = TrainState(position=Position(run_step=1))
-    good.on_phase_begin(session, state)
+    good.on_segment_begin(session, state)
     good.on_train_begin(state)
     before = [np.array(variable) for variable in plan.changing]
     train(model)
     found = proof.compare()
     assert (found.frozen, found.changed, found.moved, found.still) == (6, (), 2, ())
     moved = [float(np.linalg.norm(np.array(new) - old)) for new, old in zip(plan.changing, before, strict=True)]
-    assert np.allclose(drift.measure_step() or [], moved)
+    assert np.allclose(list((drift.measure_step() or {}).values()), moved)
     assert good.restore() == 1
     assert all((np.array(new) == old).all() for new, old in zip(plan.changing, before, strict=True))
 

@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 @pytest.fixture
 def taken(run: Run) -> Iterator[Control]:
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    control = Control(run, EventLog(run.events_file), count_steps=lambda: 7)
+    control = Control(run, EventLog(run.events_file), locate=lambda: (0, 7))
     control.handle_signals()
     yield control
     for number, handler in handlers.items():
@@ -153,7 +153,7 @@ def test_the_first_request_decides_the_status(run: Run, taken: Control, first: i
 
 def test_a_run_whose_time_is_over_ends_after_a_step_of_this_process(run: Run) -> None:
     steps = [7]
-    control = Control(run, EventLog(run.events_file), count_steps=lambda: steps[0], ends_at=time.monotonic() - 1)
+    control = Control(run, EventLog(run.events_file), locate=lambda: (0, steps[0]), ends_at=time.monotonic() - 1)
     assert not control.should_stop()
     steps[0] += 1
     assert control.should_stop()
@@ -162,7 +162,7 @@ def test_a_run_whose_time_is_over_ends_after_a_step_of_this_process(run: Run) ->
 
 def test_a_pause_ends_when_the_time_is_over(run: Run) -> None:
     steps = [7]
-    control = Control(run, EventLog(run.events_file), count_steps=lambda: steps[0], ends_at=time.monotonic() + 0.3)
+    control = Control(run, EventLog(run.events_file), locate=lambda: (0, steps[0]), ends_at=time.monotonic() + 0.3)
     steps[0] += 1
     commands.send(run, Pause())
     assert not control.process_commands(refuse)

@@ -31,6 +31,7 @@ class Made:
 
     recipe: Recipe
     model: Any
+    layers: Any
     plans: Any
     splits: Any
 
@@ -121,7 +122,7 @@ def test_a_users_callback_hangs_on_the_loop(make: Any, image_recipe: str) -> Non
     losses: list[float] = []
 
     class Mine(Callback):
-        def on_phase_begin(self, session: PhaseSession, state: TrainState) -> None:
+        def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
             calls.append((f"begin {session.phase.name}", state.position.run_step))
 
         def on_step_end(self, state: TrainState, result: StepResult) -> None:
@@ -134,7 +135,7 @@ def test_a_users_callback_hangs_on_the_loop(make: Any, image_recipe: str) -> Non
 
     state = TrainState()
     with make(image_recipe).session() as session:
-        train_phase(session, state, [Mine()], lambda: len(losses) == 4)
+        train_phase(lambda: session, state, [Mine()], lambda: len(losses) == 4)
     assert calls == [("begin head", 0), *(("step", step) for step in (1, 2, 3, 4)), ("end", 4)]
     assert np.isfinite(losses).all()
     assert state.rate_sum == pytest.approx(0.01 * (1 + 3 * 0.5))
@@ -154,14 +155,14 @@ class Losses(Callback):
 def test_a_phase_goes_on_from_a_saved_state_as_if_it_had_not_stopped(make: Any, text_recipe: str) -> None:
     whole, parts, state, saved = Losses(), Losses(), TrainState(), TrainState()
     with make(text_recipe).session() as session:
-        train_phase(session, state, [whole])
+        train_phase(lambda: session, state, [whole])
     with make(text_recipe).session() as session:
-        train_phase(session, saved, [parts], lambda: len(parts.losses) == 5)
+        train_phase(lambda: session, saved, [parts], lambda: len(parts.losses) == 5)
         saved = msgspec.json.decode(msgspec.json.encode(saved), type=TrainState)
         assert saved.position.step == 5
         for generator in seed_generators(session.whole):  # the masks do not follow from what a layer remembers
             generator.state.assign(np.array([9, 9], np.uint32))
-        train_phase(session, saved, [parts])
+        train_phase(lambda: session, saved, [parts])
     assert parts.losses == whole.losses
     assert len(whole.losses) == 12
     assert saved == state

@@ -1,0 +1,119 @@
+"""Commands that a run carries out again at the steps at which they were carried out before.
+
+A run whose log is cut at a checkpoint repeats the commands of behind it, so that none is lost. `ftapp run --replay`
+gives a new run all commands of another. They are in the run's `replay.jsonl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from ftapp.common.durable import replace_file
+from ftapp.common.errors import RunError
+from ftapp.common.safe_files import UNREADABLE, encode_line, explain_error, read_bytes
+from ftapp.runs.commands import AnyCommand, Freeze, Rate, Stop, Unfreeze
+from ftapp.runs.event_reader import decode
+from ftapp.runs.events import AnyEvent, Controlled, Count, Step
+from ftapp.runs.history import History
+from ftapp.runs.run_folder import Run
+
+
+class ReplayedCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command, and where it is carried out.
+
+    Attributes:
+        phase_index: The phase, counted from 0.
+        step: How many steps of the run are made before.
+        command: The command, with the id that it had.
+    """
+
+    phase_index: Count
+    step: Step
+    command: AnyCommand
+
+
+_decoder = msgspec.json.Decoder(ReplayedCommand)
+
+
+def list_commands(events: Iterable[AnyEvent]) -> Iterator[ReplayedCommand]:
+    """List the commands of a run that decide its weights, in the order in which they were carried out.
+
+    Args:
+        events: Its events, or some of them.
+    """
+    for event in events:
+        if isinstance(event, Controlled) and event.applied and (command := _make_command(event)):
+            yield ReplayedCommand(phase_index=event.phase_index, step=event.step, command=command)
+
+
+def list_all(history: History) -> list[ReplayedCommand]:
+    """List all commands with which a new run of the same recipe comes to a run's weights.
+
+    Args:
+        history: The run. Where it was interrupted, the new run ends after the same step.
+    """
+    found = list(list_commands(history.controlled))
+    if history.ended and history.ended.status in ("interrupted", "unfinished") and history.phases:
+        last = len(history.phases) - 1
+        found.append(ReplayedCommand(phase_index=last, step=history.ended.steps, command=Stop()))
+    return found
+
+
+def keep_commands(run: Run, offset: int) -> None:
+    """Have a run whose log is going to be cut carry out again what commands it loses.
+
+    Args:
+        run: The run, whose process has ended.
+        offset: The bytes of the log that are kept.
+
+    Raises:
+        RunError: `replay.jsonl` is damaged.
+        OSError: The folder cannot be written.
+    """
+    log = read_bytes(run.events_file)
+    kept, lost = _find_answers(log[:offset]), _find_answers(log[offset:])
+    found = {each.command.id: each for each in [*list_commands(lost), *read_commands(run)]}
+    for event in kept:
+        found.pop(event.id, None)
+    write_commands(run, sorted(found.values(), key=lambda each: (each.phase_index, each.step)))
+
+
+def _find_answers(lines: bytes) -> list[Controlled]:
+    found = [decode(line) for line in lines.split(b"\n") if b'"controlled"' in line]
+    return [event for event in found if isinstance(event, Controlled)]
+
+
+def read_commands(run: Run) -> list[ReplayedCommand]:
+    """Read the commands that a run is to carry out again.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    try:
+        return _decoder.decode_lines(read_bytes(run.replay_file))
+    except FileNotFoundError:
+        return []
+    except (OSError, *UNREADABLE) as error:
+        raise RunError(f"{run.replay_file} cannot be read: {explain_error(error)}") from error
+
+
+def write_commands(run: Run, found: Iterable[ReplayedCommand]) -> None:
+    """Write the commands that a run is to carry out again.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    if lines := b"".join(map(encode_line, found)):
+        replace_file(run.replay_file, lines)
+    else:
+        run.replay_file.unlink(missing_ok=True)
+
+
+def _make_command(event: Controlled) -> AnyCommand | None:
+    if event.command == "rate" and event.rate is not None:
+        return Rate(id=event.id, base=event.rate)
+    if event.layers is not None:
+        return (Freeze if event.command == "freeze" else Unfreeze)(id=event.id, layers=event.layers)
+    return None
