@@ -57,7 +57,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     tried = set()
     for line in commands():
         arguments = shlex.split(line)[1:]
-        if arguments[0] in ("run", "plan", "lr-find", "advise", "serve", "resume"):
+        if arguments[0] in ("run", "plan", "lr-find", "advise", "serve", "resume", "ctl"):
             continue
         if arguments[0] == "copy" and (file := Path(arguments[2])).exists():
             file.unlink()  # The documents copy into one name more than once.
@@ -67,6 +67,14 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         tried.add(arguments[0])
     assert tried == {"recipes", "show", "copy", "validate", "runs", "cache", "report", "compare"}
     assert all(name in made["ftapp recipes"] for name in recipe.bundled())
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp ctl ")])
+def test_commands_to_a_run_are_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTAPP_RUNS", str(tmp_path))
+    record_run(tmp_path)
+    result = invoke(*shlex.split(line)[1:])
+    assert (result.exit_code, result.output.strip()) == (2, "the run has ended (status: done), so it takes no commands")
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp plan ")])
@@ -128,7 +136,7 @@ def test_commands_are_all_in_the_documents() -> None:
     assert names == {shlex.split(line)[1] for line in commands()}
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("ftapp run ")])
+@pytest.mark.parametrize("line", [line for line in commands() if re.match("ftapp run (?!--replay)", line)])
 def test_runs_are_accepted(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("PATH").mkdir(exist_ok=True)
@@ -206,7 +214,7 @@ def test_files_of_a_run_and_code_that_reads_them(do: Do, image_recipe: str) -> N
         exec(block.replace("RUN", str(run.folder)), {"examples": examples})
 
 
-_OF_COMMAND = {"recipe", "run", "model", "status", "constant", "recall", "warnings"}
+_OF_COMMAND = {"recipe", "run", "replays", "model", "status", "constant", "recall", "warnings"}
 
 
 def test_keys_of_the_json_result(do: Do, image_recipe: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ftapp.cli import advise, cache, failure, lr_find, plan, recipes, report, resume, run, runs, serve
+from ftapp.cli import advise, cache, ctl, failure, lr_find, plan, recipes, report, resume, run, runs, serve
 from ftapp.cli.options import OfflineOption, RunsDirOption
 from ftapp.common.safe_output import screen_output
 from ftapp.common.standard_streams import open_closed
@@ -64,6 +64,7 @@ def open_interface(
 
 app.command()(run.run)
 app.command()(resume.resume)
+app.command()(ctl.ctl)
 app.command(name="recipes")(recipes.list_recipes)
 app.command()(recipes.show)
 app.command()(recipes.copy)

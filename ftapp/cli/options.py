@@ -67,7 +67,8 @@ RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe's name or a TOML file.", autocompletion=complete_recipe)
 ]
 RecipesArgument = Annotated[
-    list[str], typer.Argument(metavar="RECIPE", help="Names of recipes or TOML files.", autocompletion=complete_recipe)
+    list[str] | None,
+    typer.Argument(metavar="RECIPE", help="Names of recipes or TOML files.", autocompletion=complete_recipe),
 ]
 RunsArgument = Annotated[
     list[str],

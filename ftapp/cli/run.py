@@ -24,7 +24,7 @@ from ftapp.cli.options import (
 
 
 def run(
-    recipes: RecipesArgument,
+    recipes: RecipesArgument = None,
     profile: ProfileOption = None,
     overrides: SetOption = None,
     backend: BackendOption = None,
@@ -43,6 +43,10 @@ def run(
         ResumeMode | None,
         typer.Option(help="auto: go on with the newest run of the recipe that has not come to its end."),
     ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Repeat a run with the commands that it got, and compare the weights."),
+    ] = None,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="Run each arm with N seeds.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Run N arms at the same time.")] = 1,
     control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure noise.")] = False,
@@ -57,6 +61,15 @@ def run(
     options = Options(repeat, jobs, control)
     how = {"offline": offline, "verify_cache": verify_cache}
     debug, max_seconds = failure.is_debug(), failure.parse_max_time(max_time)
+    if replay is not None:
+        if recipes or profile or chosen or max_time or resume or options.given:
+            failure.refuse("--replay repeats a run as it was; it goes with --runs-dir, --offline and --json alone")
+        from ftapp.cli.replay_run import replay_run
+
+        with failure.refuse_bad_recipes():
+            raise typer.Exit(replay_run(replay, runs_dir, as_json=as_json, offline=offline, debug=debug))
+    if not recipes:
+        failure.refuse("no recipe is given; 'ftapp recipes' lists all recipes")
     experiments = [name for name in recipes if options.given or runner.has_arms(name)]
     if resume and len(recipes) > 1:
         failure.refuse(f"--resume auto takes one recipe, and {len(recipes)} were given; run each by its own command")

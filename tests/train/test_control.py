@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +14,10 @@ import keras
 import numpy as np
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from ftapp import recipe
+from ftapp.cli.app import app
 from ftapp.common.errors import RunError
 from ftapp.models import saved_model
 from ftapp.runs import commands, run_folder
@@ -129,6 +134,66 @@ def test_a_run_obeys(text_recipe: str, start: Start, launcher: LocalLauncher) ->
     # Dropout that is off in frozen layers while the phase goes on is in the model as it was built.
     assert rates[0] == rates[1]
     assert all(rates[0])
+
+
+def ctl(run: Run, *words: str) -> tuple[int, str]:
+    """Send a command to a run as a user does: (exit code, what the command prints)."""
+    command = [sys.executable, "-m", "ftapp.cli", "ctl", str(run.folder), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_ctl_steers_a_run_that_can_be_repeated(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:
+    run = start(text_recipe)
+    wait(run, lambda history: len(history.steps) >= 3)
+    assert ctl(run, "pause")[0] == 0
+    step = len(run.history().steps)
+    assert ctl(run, "pause") == (1, f"{run.folder.name} refused: it is paused already\n")
+    assert ctl(run, "lr", "5e-4") == (0, f"lr 5e-4: done after step {step}\n")
+    assert ctl(run, "freeze", "embeddings", "first:1") == (0, f"freeze embeddings first:1: done after step {step}\n")
+    code, told = ctl(run, "unfreeze", "head")
+    assert code == 1
+    assert "'head' trains already" in told
+    assert ctl(run, "checkpoint")[0] == 0
+    assert ctl(run, "resume")[0] == 0
+    history = wait(run, lambda history: len(history.steps) >= step + 3)
+    assert [each.rules for each in history.layer_changes] == [["freeze embeddings, first:1"]]
+    code, told = ctl(run, "unfreeze", "all", "--json")
+    assert json.loads(told)["applied"]
+    history = wait(run, lambda history: len(history.layer_changes) == 2 and len(history.steps) >= step + 8)
+    assert ctl(run, "stop")[0] == 0
+    assert launcher.wait(run) == 130
+    assert ctl(run, "pause") == (2, "the run has ended (status: interrupted), so it takes no commands\n")
+
+    command = [sys.executable, "-m", "ftapp.cli", "run", "--replay", str(run.folder), "--json"]
+    again = subprocess.run(
+        [*command, "--runs-dir", str(run.folder.parent)], capture_output=True, text=True, check=False, timeout=240
+    )
+    assert again.returncode == 130, again.stderr
+    outcome = json.loads(again.stdout)
+    assert outcome["replays"] == {"run": run.folder.name, "equal": True}
+    assert outcome["steps"] == len(History.of_file(run.events_file).steps)
+    assert [each["step"] for each in outcome["phases"][0]["layer_changes"]] == [
+        each.step for each in run.history().layer_changes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["lr"], "lr needs one learning rate and got 0"),
+        (["lr", "fast"], "'fast' is not a learning rate"),
+        (["lr", "-1"], "'-1' is not a learning rate"),
+        (["freeze"], "freeze needs layers"),
+        (["freeze", "lastt:2"], "'lastt:2' in 'lastt:2' is no range; a range is first:N, last:N or blocks[A:B]"),
+        (["pause", "now"], "pause takes no value; got 'now'"),
+        (["jump"], "jump"),
+    ],
+)
+def test_ctl_refuses_wrong_words(words: list[str], told: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["ctl", str(tmp_path), "--", *words] if "-1" in words else ["ctl", "last", *words])
+    assert result.exit_code == 2
+    assert told in result.output
 
 
 def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:

@@ -45,7 +45,7 @@ def test_a_layer_thaws_between_two_steps(do: Do, image_recipe: str) -> None:
     assert (change.step, change.rules) == (3, ["train last:1"])
     assert change.proof.steps == 3
     assert change.proof.moved == 2
-    assert not (change.proof.changed or change.proof.still)
+    assert change.proof.changed == change.proof.still == []
     ended = history.ended_phases[0]
     assert ended.moved == 6
     assert ended.frozen == change.proof.frozen - 4
@@ -64,7 +64,7 @@ def test_a_layer_freezes_and_stays_as_it_is(do: Do, text_recipe: str) -> None:
     assert code == 0
     assert not history.ended_phases[0].changed
     assert history.ended_phases[0].frozen > history.layer_changes[0].proof.frozen
-    saved = {step: folder for step, folder in list_checkpoints(run)}
+    saved = dict(list_checkpoints(run))
     before, after, end = (_read(saved[step]).weights for step in (3, 4, 12))
     backbone = [name for name in end if name.startswith("backbone") or "transformer_layer" in name]
     assert backbone
@@ -90,6 +90,7 @@ def test_a_steered_run_is_resumed_and_replayed_to_the_same_weights(
     name: str, do: Do, text_recipe: str, image_recipe: str
 ) -> None:
     replayed: Sequence[ReplayedCommand]
+    sets: tuple[str, ...]
     if name == "text":
         text, sets = text_recipe, ("phase.finetune.schedule=linear", "model.label_smoothing=0.1")
         replayed = [

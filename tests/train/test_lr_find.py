@@ -129,7 +129,7 @@ def test_steps_are_those_of_a_run_and_everything_is_put_back(
     assert history.model is not None
     assert made["weights"]["before"] == history.model.digest
     assert made["weights"]["after"] == history.model.digest
-    assert proof.combine(proof.digest_weights(built[0][1][0])) == history.model.digest
+    assert proof.combine(proof.digest_weights(built[0][2][0])) == history.model.digest
 
 
 def test_a_later_phase_starts_where_a_run_would(do: Do, image_recipe: str, tmp_path: Path) -> None:

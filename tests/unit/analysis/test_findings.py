@@ -165,7 +165,7 @@ def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
         run = record_run(tmp_path)
         log = EventLog(run.events_file)
         for step in range(10, 19):
-            moved = dict.fromkeys("ab", (2.0 + number / 10) * 0.5 ** ((step - 10) // 3 / 2))
+            moved = dict.fromkeys(("pooled_dense", "classifier"), (2.0 + number / 10) * 0.5 ** ((step - 10) // 3 / 2))
             log.write(Drifted(time=9, step=step, phase="finetune", since_start={**moved}, last_step=moved))
         records.append(read_record(run))
     found = findings.measure(finding("drift-course"), Arm("B", tuple(records)), Arm("B", tuple(records)))

@@ -1,0 +1,137 @@
+"""`ftapp ctl`: sends a command to a run that goes on, and waits for its answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ftapp.cli import failure
+from ftapp.cli.options import JsonOption, RunArgument, RunsDirOption
+
+if TYPE_CHECKING:
+    from ftapp.runs.commands import AnyCommand
+    from ftapp.runs.events import Controlled
+    from ftapp.runs.run_folder import Run
+
+_POLL_SECONDS = 0.05
+_PATIENCE = 2.0  # seconds without an answer, before the command says that it waits
+
+
+class Action(StrEnum):
+    """What a run can be told to do."""
+
+    pause = "pause"
+    resume = "resume"
+    stop = "stop"
+    checkpoint = "checkpoint"
+    lr = "lr"
+    freeze = "freeze"
+    unfreeze = "unfreeze"
+
+
+def ctl(
+    run: RunArgument,
+    action: Annotated[Action, typer.Argument(help="What the run does.")],
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[VALUE]", help="lr: the learning rate. freeze and unfreeze: layers, such as 'attention & last:4'."
+        ),
+    ] = None,
+    runs_dir: RunsDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell a run that goes on to pause, save, change its learning rate, or freeze and unfreeze layers.
+
+    The run carries a command out between two steps. Exit code 0: it did; 1: it refused, or ended before.
+    """
+    from ftapp.common import user_folders
+    from ftapp.common.errors import RunError
+    from ftapp.runs import commands, run_folder
+
+    command = _make_command(action, values or [])
+    with failure.refuse_bad_recipes():
+        found = run_folder.find(run, user_folders.runs(runs_dir))
+    try:
+        since = found.events_file.stat().st_size
+        commands.send(found, command)
+    except (OSError, RunError) as error:
+        failure.refuse(str(error))
+    answer = _wait(found, command, since)
+    told = {"run": found.folder.name, "command": command.name, "applied": False, "reason": "the run ended before"}
+    if answer:
+        told |= {"applied": answer.applied, "reason": answer.reason, "step": answer.step}
+    if as_json:
+        print(json.dumps(told))
+    elif not answer:
+        print(f"{found.folder.name} ended before it took the command", file=sys.stderr)
+    elif answer.applied:
+        print(f"{' '.join([action, *(values or [])])}: done after step {answer.step}")
+    else:
+        print(f"{found.folder.name} refused: {answer.reason}", file=sys.stderr)
+    raise typer.Exit(0 if told["applied"] else 1)
+
+
+def _make_command(action: Action, values: Sequence[str]) -> AnyCommand:
+    """Make the command of an action. A wrong value ends the program."""
+    from ftapp.runs import commands
+
+    if action in (Action.freeze, Action.unfreeze):
+        if not values:
+            failure.refuse(f"{action} needs layers, for example: ftapp ctl last {action} 'attention & last:4'")
+        make = commands.Freeze if action is Action.freeze else commands.Unfreeze
+        try:
+            return make(layers=", ".join(values))
+        except ValueError as error:
+            failure.refuse(str(error))
+    if action is Action.lr:
+        if len(values) != 1:
+            failure.refuse(f"lr needs one learning rate and got {len(values)}, for example: ftapp ctl last lr 1e-5")
+        try:
+            return commands.Rate(base=float(values[0]))
+        except ValueError:
+            failure.refuse(f"'{values[0]}' is not a learning rate; a rate is a number above 0, such as 1e-4")
+    if values:
+        failure.refuse(f"{action} takes no value; got '{' '.join(values)}'")
+    match action:
+        case Action.pause:
+            return commands.Pause()
+        case Action.resume:
+            return commands.Resume()
+        case Action.stop:
+            return commands.Stop()
+        case Action.checkpoint:
+            return commands.Checkpoint()
+
+
+def _wait(run: Run, command: AnyCommand, since: int) -> Controlled | None:
+    """Wait for the answer to a command; None where the run ends without one.
+
+    Args:
+        run: The run.
+        command: What was sent to it.
+        since: The length of its log before, in bytes.
+    """
+    from ftapp.runs.event_reader import EventReader
+    from ftapp.runs.events import Controlled
+
+    reader = EventReader(run.events_file)
+    reader.skip(since)
+    begun, has_told = time.monotonic(), False
+    while True:
+        living = run.alive()
+        for event in reader.read():
+            if isinstance(event, Controlled) and event.id == command.id:
+                return event
+        if not living and reader.caught_up:
+            return None
+        if not has_told and time.monotonic() - begun > _PATIENCE:
+            has_told = True
+            print("waiting for the run to end its step; Ctrl-C leaves, and the command stays sent", file=sys.stderr)
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,77 @@
+"""`ftapp run --replay`: repeats a run with the commands that it got, and compares the weights."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ftapp import recipe as recipes
+from ftapp.cli import activity
+from ftapp.cli.follow_run import follow_run
+from ftapp.cli.run_result import tell_outcome
+from ftapp.common import user_folders
+from ftapp.common.errors import RunError
+from ftapp.runs import run_folder
+from ftapp.runs.environment import make_environment
+from ftapp.runs.history import History
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.launcher import LocalLauncher
+from ftapp.runs.replay import list_all, write_commands
+
+
+def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool, debug: bool) -> int:
+    """Run a run's recipe again, and carry out each of its commands at the same step.
+
+    Args:
+        name: The run's folder, its name or the beginning of it, or last.
+        runs_dir: The folder of all runs, if one is chosen.
+        as_json: Whether the result is printed as JSON.
+        offline: Whether the run makes no network call.
+        debug: Whether the output of a run that did not end well is shown.
+
+    Returns:
+        The exit code: that of the run, but 1 if its weights differ from those of the former run.
+
+    Raises:
+        RecipeError: There is no such run, or its recipe cannot be read.
+        RunError: The former run goes on, or the folder of runs cannot be written.
+    """
+    former = run_folder.find(name, user_folders.runs(runs_dir))
+    recipe = recipes.load(former.recipe_file)
+    activity.check([recipe])
+    if former.alive():
+        raise RunError(f"{former.folder.name} goes on; a run can be repeated once it has ended")
+    history, facts = former.history(), former.environment()
+    title = str(facts.get("recipe") or former.folder.name)
+    commands = list_all(history)
+    launcher = LocalLauncher()
+    try:
+        run = run_folder.create(
+            recipe,
+            title,
+            facts.get("profile"),
+            user_folders.runs(runs_dir),
+            command=sys.argv,
+            hubless_profiles=facts.get("hubless_profiles", []),
+        )
+        write_commands(run, commands)
+        with Interruption(launcher) as interruption:
+            note = f"repeats {former.folder.name} with its {len(commands)} commands"
+            environment = make_environment(recipe.backend, offline=offline)
+            outcome = follow_run(run, title, recipe, environment, launcher, interruption, [note], debug=debug)
+    except OSError as error:
+        raise RunError(f"the folder of runs cannot be written: {error.strerror}") from error
+    is_equal = _compare(history, run.history())
+    outcome["replays"] = {"run": former.folder.name, "equal": is_equal}
+    tell_outcome(outcome, as_json=as_json)
+    if is_equal is None:
+        print(f"{former.folder.name} has no hash of weights to compare with", file=sys.stderr)
+    else:
+        print(f"the weights {'equal' if is_equal else 'differ from'} those of {former.folder.name}", file=sys.stderr)
+    return launcher.wait(run) or (1 if is_equal is False else 0)
+
+
+def _compare(former: History, again: History) -> bool | None:
+    """Return whether two runs have the same weights; None where one of them has saved none."""
+    hashes = [each.saved.weights if each.saved else "" for each in (former, again)]
+    return hashes[0] == hashes[1] if all(hashes) else None
