@@ -88,3 +88,13 @@ def test_the_recipe_has_the_last_word() -> None:
 
 def test_the_probe_times_this_machine() -> None:
     assert 0.01 < backend._measure_bfloat16_speed() < 100
+
+
+def test_other_work_on_the_machine_does_not_change_what_the_probe_finds() -> None:
+    idle = [(0.018, 0.010)] * 9
+    # Other work takes turns: it disturbs most products in bfloat16, then most in float32.
+    for disturbed in (0, 1):
+        busy = [list(times) for times in idle]
+        for times in busy[:7]:
+            times[disturbed] *= 2
+        assert backend.compare_times([(first, second) for first, second in busy]) == pytest.approx(1.8)
