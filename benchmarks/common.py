@@ -74,6 +74,10 @@ class Rounds:
         """One figure of an arm in each round."""
         return [figures[name] for figures in self._figures[arm]]
 
+    def names(self, arm: str, end: str) -> list[str]:
+        """The names of an arm's figures that end in these words, without them."""
+        return [name.removesuffix(end) for name in self._figures[arm][0] if name.endswith(end)]
+
     def median(self, arm: str, name: str) -> float:
         """The median of a figure over the rounds."""
         return statistics.median(self.values(arm, name))

@@ -100,6 +100,34 @@ def test_peak_memory_is_told_beside_that_of_a_forward_pass(tmp_path: Path) -> No
     assert all(float(row[1]) > 0 for row in rows)
 
 
+@pytest.mark.slow
+def test_what_runs_leave_behind_is_counted(run_here: Run) -> None:
+    rows = {(row[0], row[1]): row[2:] for row in run_here("soak.py")}
+    for what in ("2 runs", "a run of 200 steps"):
+        assert int(rows[what, "threads"][0]) > 0
+        # recipe, environment, events, control, log, status, lock, and what a run that goes on has not yet.
+        assert int(rows[what, "files in the run's folder"][0]) >= 7
+        assert rows[what, "files in the temporary folder"][:3] == ["0", "0", "0"]
+        assert rows[what, "checkpoints too many"][:3] == ["0", "0", "0"]
+
+
+def test_a_leak_is_told_from_what_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from soak import trace_course
+
+    places = list(range(1, 101))
+    # A thread that comes and goes, and a warm-up.
+    threads = [3 if place < 4 else 9 + place % 2 for place in places]
+    assert not trace_course(places, threads, is_memory=False).leaks
+    # A handle is left open by every tenth run.
+    assert trace_course(places, [5 + place // 10 for place in places], is_memory=False).leaks
+    # Memory that grows by a megabyte a run from 900 on, and memory that grows at the beginning alone.
+    growing = trace_course(places, [900 + place for place in places], is_memory=True)
+    assert growing.leaks
+    assert growing.slope == pytest.approx(1)
+    assert not trace_course(places, [900 + min(place, 40) for place in places], is_memory=True).leaks
+
+
 def quick(scratch: Path) -> list[str]:
     """The options of a benchmark in its quick form."""
     return ["--quick", "--precision", "float32", "--scratch", str(scratch)]
