@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual.widgets import Button, TextArea
 
-from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.layers_pane import LayersPane
@@ -88,7 +87,7 @@ async def test_a_model_of_a_hub_waits_to_be_fetched_and_rules_can_be_written_mea
     other = draft.with_change("model.preset", "bert_tiny_en_uncased")
     async with opened(other) as (screen, pilot):
         await until(pilot, lambda: "g fetches it" in text_of(screen.query_one("#waiting")))
-        assert screen.query_one(DataPane).has_class("-unfetched")
+        assert screen.query_one("#data-preview").has_class("-unfetched")
         assert not screen.query_one("#run", Button).disabled
         screen.query_one("#rules", TextArea).focus()
         await pilot.press("down", "down", "end", "enter", *typed("train mlp"))

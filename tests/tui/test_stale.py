@@ -14,7 +14,6 @@ from ftapp.rpc import structure_cache
 from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Costs, Example, Preview, Structure, Tokens
 from ftapp.tui.editor.configure import ConfigureScreen
-from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layers_pane import LayersPane
 from tests.tui.configuring import HUB, fill, line, opened, text_of
@@ -81,7 +80,8 @@ async def test_what_is_of_a_former_recipe_is_faint_at_once(draft: Draft, monkeyp
     monkeypatch.setattr("ftapp.tui.editor.previews.InspectorClient", Slow)
     monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
-        data, layers, inspector = screen.query_one(DataPane), screen.query_one(LayersPane), screen.previews.inspector
+        data, layers = screen.query_one("#data-preview"), screen.query_one(LayersPane)
+        inspector = screen.previews.inspector
         assert isinstance(inspector, Slow)
         inspector.may.set()
         await until(pilot, lambda: "40 train" in text_of(screen.query_one("#sizes")))
@@ -115,7 +115,7 @@ async def test_what_cannot_be_read_any_more_is_faint_and_comes_back(
     monkeypatch.setattr("ftapp.tui.editor.previews.InspectorClient", Slow)
     monkeypatch.setattr(structure_cache, "load", lambda _: None)
     async with opened(draft) as (screen, pilot):
-        data, inspector = screen.query_one(DataPane), screen.previews.inspector
+        data, inspector = screen.query_one("#data-preview"), screen.previews.inspector
         assert isinstance(inspector, Slow)
         inspector.may.set()
         await until(pilot, lambda: "40 train" in text_of(screen.query_one("#sizes")))

@@ -61,7 +61,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
     AugmentPane.-texts.-off > #grid-state, AugmentPane.-off > #rewritten { display: none; }
     AugmentPane > #rewritten { height: auto; }
     AugmentPane > #grid-state { color: $text-muted; height: auto; margin: 1 0; }
-    AugmentPane.-stale > #rewritten { opacity: 40%; }
+    AugmentPane > #rewritten.-stale { opacity: 40%; }
     """
 
     class Used(Message):
@@ -106,12 +106,12 @@ class AugmentPane(VerticalScroll, can_focus=False):
 
     def mark_stale(self, message: str) -> None:
         """Make the preview faint, since it is of another draft, and show a message."""
-        self.add_class("-stale")
+        self.query_one("#rewritten").add_class("-stale")
         self.query_one(Pictures).dim(True)
         self.wait(message)
 
     def _mark_fresh(self) -> None:
-        self.remove_class("-stale")
+        self.query_one("#rewritten").remove_class("-stale")
         self.query_one(Pictures).dim(False)
 
     def know(self, grid: Grid) -> None:

@@ -28,20 +28,19 @@ class DataPane(VerticalScroll, can_focus=False):
     DataPane > .for-tables, DataPane > .for-folders { display: none; height: auto; }
     DataPane.-folders > .for-folders { display: block; }
     DataPane.-tables > .for-tables { display: block; }
-    DataPane > #sizes, DataPane > #data-state { height: auto; margin-top: 1; }
-    DataPane > #data-state { color: $text-muted; }
-    DataPane > ClassBars { margin: 1 0; }
-    DataPane .example { height: auto; margin-bottom: 1; }
-    DataPane > #texts { height: auto; }
-    DataPane > #fetch-data { display: none; margin-top: 1; }
-    DataPane.-unfetched > #fetch-data { display: block; }
-    DataPane > #advise { display: none; margin-top: 1; }
-    DataPane.-classes > #advise { display: block; }
-    DataPane.-waiting > #advise { display: none; }
-    DataPane > #data-state { display: none; }
-    DataPane.-waiting > #data-state, DataPane.-stale > #data-state { display: block; }
-    DataPane.-waiting > .preview { display: none; }
-    DataPane.-stale > #sizes, DataPane.-stale > ClassBars, DataPane.-stale > #texts { opacity: 40%; }
+    DataPane > #data-preview { height: auto; }
+    #data-preview > #sizes, #data-preview > #data-state { height: auto; margin-top: 1; }
+    #data-preview > #data-state { color: $text-muted; display: none; }
+    #data-preview > ClassBars { margin: 1 0; }
+    #data-preview .example { height: auto; margin-bottom: 1; }
+    #data-preview > #texts { height: auto; }
+    #data-preview > #fetch-data { display: none; margin-top: 1; }
+    #data-preview.-unfetched > #fetch-data { display: block; }
+    #data-preview > #advise { display: none; margin-top: 1; }
+    DataPane.-classes > #data-preview > #advise { display: block; }
+    #data-preview.-waiting > .preview, DataPane.-classes > #data-preview.-waiting > #advise { display: none; }
+    #data-preview.-waiting > #data-state, #data-preview.-stale > #data-state { display: block; }
+    #data-preview.-stale > #sizes, #data-preview.-stale > ClassBars, #data-preview.-stale > #texts { opacity: 40%; }
     """
 
     class Fetch(Message):
@@ -51,7 +50,7 @@ class DataPane(VerticalScroll, can_focus=False):
         """The user wants advice on the data."""
 
     def __init__(self) -> None:
-        super().__init__(id="data", classes="pane -waiting")
+        super().__init__(id="data", classes="pane")
         self.border_title = "Data"
         self._preview: Preview | None = None
         self._tokens: Tokens | None = None
@@ -69,13 +68,15 @@ class DataPane(VerticalScroll, can_focus=False):
         yield FieldLine("data.limit", empty="all examples")
         yield FieldLine("data.validation")
         yield FieldLine("data.test")
-        yield Static(id="data-state", markup=False)
-        yield Static(id="sizes", classes="preview")
-        yield Button("Fetch the data", id="fetch-data", compact=True)
-        yield Button("Advise a strategy (v)", id="advise", compact=True)
-        yield ClassBars(classes="preview")
-        yield Pictures(classes="preview")
-        yield Vertical(id="texts", classes="preview")
+        # Its state changes with each key, and the fields above need no new styles then.
+        with Vertical(id="data-preview", classes="-waiting"):
+            yield Static(id="data-state", markup=False)
+            yield Static(id="sizes", classes="preview")
+            yield Button("Fetch the data", id="fetch-data", compact=True)
+            yield Button("Advise a strategy (v)", id="advise", compact=True)
+            yield ClassBars(classes="preview")
+            yield Pictures(classes="preview")
+            yield Vertical(id="texts", classes="preview")
 
     def show(self, form: Form) -> None:
         """Show the fields that suit the task and the source."""
@@ -92,15 +93,13 @@ class DataPane(VerticalScroll, can_focus=False):
             unfetched: Whether to offer a button that fetches the data.
         """
         self._preview = None
-        self.add_class("-waiting")
-        self.remove_class("-stale")
-        self.set_class(unfetched, "-unfetched")
+        preview = self.query_one("#data-preview", Vertical)
+        preview.add_class("-waiting").remove_class("-stale").set_class(unfetched, "-unfetched")
         self.query_one("#data-state", Static).update(message)
 
     def mark_stale(self, message: str) -> None:
         """Make the preview faint, since it is of other data, and show a message."""
-        self.add_class("-stale")
-        self.remove_class("-unfetched")
+        self.query_one("#data-preview", Vertical).add_class("-stale").remove_class("-unfetched")
         self.query_one(Pictures).dim(True)
         self.query_one("#data-state", Static).update(message)
 
@@ -111,7 +110,7 @@ class DataPane(VerticalScroll, can_focus=False):
         totals = [sum(counts) for counts in zip(*preview.counts.values(), strict=True)] if preview.classes else []
         self.query_one(ClassBars).counts = tuple(zip(preview.classes, totals, strict=True))
         self.query_one(ClassBars).display = bool(preview.classes)
-        self.remove_class("-waiting", "-unfetched", "-stale")
+        self.query_one("#data-preview", Vertical).remove_class("-waiting", "-unfetched", "-stale")
         self.query_one(Pictures).dim(False)
         self.call_later(self._show_examples)  # by the pane itself, one time after another, whatever ends who asks
 
