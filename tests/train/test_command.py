@@ -77,9 +77,9 @@ def test_tiny_recipes_give_their_golden_losses(
         assert losses[:3] == pytest.approx(golden[f"{task} {backend}"], rel=2e-3)
 
 
-def test_ctrl_c_ends_after_the_step_and_saves(text_recipe: str, start: Start, tmp_path: Path) -> None:
-    name = written(tmp_path, "long.toml", text_recipe)
-    process = start(name, "--set", "phase.finetune.steps=100000", "--set", "evaluate.every=100000", "--json")
+def test_ctrl_c_ends_after_the_step_and_saves(image_recipe: str, start: Start, tmp_path: Path) -> None:
+    name = written(tmp_path, "long.toml", image_recipe)
+    process = start(name, "--set", "phase.head.epochs=10000", "--set", "evaluate.every=100000", "--json")
     run = wait_for_step(tmp_path / "runs", 3)
     process.send_signal(signal.SIGINT)
     code, results, stderr = finish(process)
@@ -93,9 +93,9 @@ def test_ctrl_c_ends_after_the_step_and_saves(text_recipe: str, start: Start, tm
     assert run.status() == "interrupted"
 
 
-def test_a_killed_run_counts_as_crashed(text_recipe: str, start: Start, tmp_path: Path) -> None:
-    name = written(tmp_path, "long.toml", text_recipe)
-    process = start(name, "--set", "phase.finetune.steps=100000", "--json")
+def test_a_killed_run_counts_as_crashed(image_recipe: str, start: Start, tmp_path: Path) -> None:
+    name = written(tmp_path, "long.toml", image_recipe)
+    process = start(name, "--set", "phase.head.epochs=10000", "--json")
     run = wait_for_step(tmp_path / "runs", 2)
     assert run.status() == "running"
     [worker] = psutil.Process(process.pid).children()

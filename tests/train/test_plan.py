@@ -84,9 +84,9 @@ def test_a_model_whose_shapes_cannot_be_told_has_no_estimate() -> None:
     assert cost_estimate.list_calls(recipe.load(recipe.bundled()["gpt2-targeted"], "quick"), neox) is None
 
 
-def test_each_arm_has_a_plan(text_recipe: str, tmp_path: Path) -> None:
-    arms = '[[arm]]\nname = "full"\nphase.finetune.layers = []\n[[arm]]\nname = "frozen"\n'
-    done = planned(tmp_path, text_recipe + arms, "--json")
+def test_each_arm_has_a_plan(image_recipe: str, tmp_path: Path) -> None:
+    arms = '[[arm]]\nname = "full"\nphase.head.layers = []\n[[arm]]\nname = "frozen"\n'
+    done = planned(tmp_path, image_recipe + arms, "--json")
     assert done.returncode == 0, done.stderr
     made = [json.loads(line) for line in done.stdout.splitlines()]
     assert [each["arm"] for each in made] == ["full", "frozen"]

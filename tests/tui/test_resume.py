@@ -38,8 +38,8 @@ def log_lines(screen: RunScreen) -> list[str]:
     return [strip.text.strip() for strip in screen.query_one(LogPane).lines]
 
 
-async def test_a_crashed_run_is_resumed_from_the_list_and_lengthened_on_its_screen(do: Do, text_recipe: str) -> None:
-    _, whole, run = do(text_recipe, "checkpoint.every_steps=1", "checkpoint.keep=1000")
+async def test_a_crashed_run_is_resumed_from_the_list_and_lengthened_on_its_screen(do: Do, image_recipe: str) -> None:
+    _, whole, run = do(image_recipe, "checkpoint.every_steps=1", "checkpoint.keep=1000")
     total = len(whole.steps)
     crashed = cut_back(run, 5)
     assert crashed.status() == "crashed"

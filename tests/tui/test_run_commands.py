@@ -73,10 +73,10 @@ async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write) -> None
         assert screen.check_action("try_model", ()) is True
 
 
-async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(text_recipe: str, tmp_path: Path) -> None:
+async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(image_recipe: str, tmp_path: Path) -> None:
     file = tmp_path / "long.toml"
-    file.write_text(text_recipe)
-    draft = Draft(file, None, {"phase.finetune.steps": 100_000, "evaluate.every": 100_000})
+    file.write_text(image_recipe)
+    draft = Draft(file, None, {"phase.head.epochs": 10_000, "evaluate.every": 100_000})
     app = FtApp()
     async with app.run_test(size=(120, 40)) as pilot:
         app.start(draft)

@@ -60,10 +60,10 @@ class Terminal:
 
 
 @pytest.fixture
-def own_recipe(text_recipe: str) -> Path:
+def own_recipe(image_recipe: str) -> Path:
     """A recipe in the current folder, which is the test's own."""
     file = Path("mine.toml")
-    file.write_text(text_recipe)
+    file.write_text(image_recipe)
     return file
 
 
@@ -87,13 +87,13 @@ def terminal() -> Iterator[Callable[[], Terminal]]:
 
 def test_a_recipe_is_chosen_run_and_left(own_recipe: Path, terminal: Callable[[], Terminal]) -> None:
     interface = terminal()
-    interface.until(lambda screen: "tiny reviews" in screen and "In this folder" in screen)
+    interface.until(lambda screen: "tiny images" in screen and "In this folder" in screen)
     interface.process.send("r")
-    interface.until(lambda screen: "done" in screen and "12 steps" in screen)
+    interface.until(lambda screen: "done" in screen and "9 steps" in screen)
     [run] = run_folder.list_runs(user_folders.runs())
     history = History.of_file(run.events_file)
     assert run.status(history) == "done"
-    assert len(history.steps) == 12
+    assert len(history.steps) == 9
     assert (run.model_folder / "model.keras").is_file()
     # Nothing is running, so nothing is asked.
     interface.until(lambda screen: "is running" not in screen)
@@ -101,11 +101,10 @@ def test_a_recipe_is_chosen_run_and_left(own_recipe: Path, terminal: Callable[[]
 
 
 def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: Callable[[], Terminal]) -> None:
-    own_recipe.write_text(
-        own_recipe.read_text().replace("steps = 12", "steps = 100_000").replace("every = 4", "every = 50_000")
-    )
+    endless = own_recipe.read_text().replace("epochs = 3", "steps = 100_000")
+    own_recipe.write_text(f"{endless}[evaluate]\nevery = 50_000\n")
     interface = terminal()
-    interface.until(lambda screen: "tiny reviews" in screen)
+    interface.until(lambda screen: "tiny images" in screen)
     interface.process.send("r")
     _wait(lambda: any(_steps(run) for run in run_folder.list_runs(user_folders.runs())))
     [run] = run_folder.list_runs(user_folders.runs())
@@ -116,7 +115,7 @@ def test_a_run_outlives_an_interface_that_is_killed(own_recipe: Path, terminal: 
     _wait(lambda: _steps(run) > before)
 
     again = terminal()
-    again.until(lambda screen: "tiny reviews" in screen and "1 run is running" in screen)
+    again.until(lambda screen: "tiny images" in screen and "1 run is running" in screen)
     again.process.send("2")
     again.until(lambda screen: re.search(r"running \d+% +mine", screen))  # a row of the list
     again.process.send("\r")
