@@ -69,6 +69,29 @@ def add_rule(rules: Sequence[str], rule: str, layers: Sequence[WeightedLayer]) -
     return list(map(str, kept))
 
 
+def prune_changes(base: Sequence[str], changes: Sequence[str], layers: Sequence[WeightedLayer]) -> list[str]:
+    """Remove those changes of a phase's rules that have no effect, the earliest first.
+
+    Args:
+        base: The rules of the phase, in order.
+        changes: Rules that override them, in order.
+        layers: The weighted layers of the model.
+
+    Returns:
+        The other changes; none where they come to the phase's own rules.
+
+    Raises:
+        ValueError: A text is no rule.
+    """
+    parsed, left = [Rule(text) for text in base], [Rule(text) for text in changes]
+    wanted, _ = decide([*parsed, *left], layers)
+    for each in tuple(left):
+        rest = [other for other in left if other is not each]
+        if decide([*parsed, *rest], layers)[0] == wanted:
+            left = rest
+    return list(map(str, left))
+
+
 def count_last_blocks(rules: Sequence[str], layers: Sequence[WeightedLayer]) -> int:
     """Count the blocks at the end that train as a whole.
 

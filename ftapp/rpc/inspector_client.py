@@ -7,9 +7,10 @@ from typing import Any
 
 from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
+from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.client import HelperClient, pass_on
-from ftapp.rpc.messages import Costs, Grid, Preview, Rewritten, Structure, Survey, Timing, Tokens
+from ftapp.rpc.messages import Costs, Grid, Preview, Rewritten, Survey, Timing, Tokens
 from ftapp.rpc.service import Line
 
 

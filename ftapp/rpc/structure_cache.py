@@ -16,7 +16,7 @@ import msgspec
 
 from ftapp.common import cache_files, local_files, safe_files, user_folders
 from ftapp.recipe import TASKS, Recipe, folder_layout, presets, sources
-from ftapp.rpc.messages import Structure
+from ftapp.recipe.structure import Structure
 
 _PACKAGES = ("ftapp", "keras", "keras-hub")
 

@@ -98,6 +98,16 @@ class Unfreeze(_LayerCommand, frozen=True, kw_only=True, tag="unfreeze"):
     """From the next step to the end of the phase, train these layers."""
 
 
+def make_layer_command(rule: str) -> Freeze | Unfreeze:
+    """Make the command that adds a rule to those of the phase.
+
+    Args:
+        rule: `freeze` or `train` with selections.
+    """
+    verb, _, selections = rule.partition(" ")
+    return Freeze(layers=selections) if verb == "freeze" else Unfreeze(layers=selections)
+
+
 AnyCommand = Pause | Resume | Stop | Checkpoint | Rate | Freeze | Unfreeze
 
 _encoder = msgspec.json.Encoder()

@@ -242,6 +242,18 @@ class History:
         return self.phases[-1].trainable / self.phases[-1].parameters if self.phases else None
 
     @property
+    def seams(self) -> list[int]:
+        """The first steps after a resume, and the first steps with other layers."""
+        steps = {*(each.step for each in self.resumed), *(each.step for each in self.layer_changes)}
+        return sorted(step + 1 for step in steps if step)
+
+    @property
+    def commanded_rules(self) -> list[str]:
+        """The rules that were commanded in the latest phase and are in force."""
+        changes = [each.rules for each in self.layer_changes if self.phases and each.phase == self.phases[-1].phase]
+        return changes[-1] if changes else []
+
+    @property
     def steps_per_second(self) -> float | None:
         """Of the last ten steps, by their median, so that a compilation among them does not count."""
         times = sorted(self.steps.seconds[-10:])

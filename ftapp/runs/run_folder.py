@@ -97,7 +97,7 @@ class Run:
 
     @property
     def structure_file(self) -> Path:
-        """The layers of its model (`ftapp.runs.structure`)."""
+        """The layers of its model (`ftapp.runs.structure_file`)."""
         return self.folder / "layers.json"
 
     @property

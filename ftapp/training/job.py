@@ -19,6 +19,7 @@ from ftapp.data.dataset import BatchKey, EncodedSplits
 from ftapp.data.encoded import Images
 from ftapp.freezing.proof import combine, digest_weights
 from ftapp.models import backend, saved_model
+from ftapp.models.structure import describe_structure
 from ftapp.recipe import TASKS, Recipe
 from ftapp.runs.checkpoints import CheckpointFacts, ResumePoint, hash_recipe
 from ftapp.runs.commands import Control
@@ -27,6 +28,7 @@ from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, Re
 from ftapp.runs.replay import read_commands
 from ftapp.runs.rewind import drop_former_log
 from ftapp.runs.run_folder import Run, find_processor, list_packages
+from ftapp.runs.structure_file import write_structure
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.checkpointer import Checkpointer
 from ftapp.training.callbacks.commands import Commands
@@ -151,6 +153,7 @@ def prepare(
         _draw_augmentation(setup, run, control)
     elif built.digest != checkpoint.facts.built:
         raise RunError("the weights of the preset are not those that the run began with, so it cannot go on from them")
+    _write_structure(setup, run, control)
     if point:
         log.write(_describe_seam(setup, point, state, run))
         drop_former_log(run)
@@ -225,6 +228,13 @@ def _draw_augmentation(setup: Setup, run: Run, control: Control) -> None:
     if recipe.augmentation and isinstance(train, Images):
         grid = train.make_grid(_IMAGES, _VIEWS, BatchKey(recipe.seed, 0, 0, 0))
         control.save(lambda: thumbnails.write_sheet(grid, run.augmentation_file), grid.nbytes)
+
+
+def _write_structure(setup: Setup, run: Run, control: Control) -> None:
+    """Write the layers of the model, for who freezes and thaws them while the run goes on."""
+    classes = len(setup.splits.classes) or None
+    structure = describe_structure(setup.layers, classes)
+    control.save(lambda: write_structure(run, structure), _OVERHEAD)
 
 
 def _compare(event: DataLoaded, former: DataLoaded | None) -> None:

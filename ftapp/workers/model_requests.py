@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import Problem, RecipeError, RunError
 from ftapp.recipe import Phase, Recipe
-from ftapp.recipe.layer_rules import Rule, WeightedLayer
+from ftapp.recipe.layer_rules import Rule
 from ftapp.recipe.schedule import count_steps
+from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
-from ftapp.rpc.messages import Costs, Layer, Structure, Timing
+from ftapp.rpc.messages import Costs, Timing
 from ftapp.rpc.service import Request
 from ftapp.workers.recipe_cache import HeldModel, RecipeCache, load_keras
 
@@ -33,8 +34,10 @@ class ModelRequests:
         # The classes first, so that previews of the data need not wait for Keras.
         classes = self._cache.count_classes(parsed, request)
         load_keras(parsed, request)
+        from ftapp.models import structure
+
         held = self._cache.load_model(parsed, request, classes)
-        made = _describe_structure(held, classes)
+        made = structure.describe_structure(held.layers, classes, held.calls)
         structure_cache.keep(parsed, made)
         return made
 
@@ -195,48 +198,3 @@ def _derive_seconds(held: HeldModel, flops: int) -> float | None:
     if many == few or slow <= quick:
         return slow * flops / many
     return max(quick * min(1.0, flops / few), quick + (flops - few) * (slow - quick) / (many - few))
-
-
-def _describe_structure(held: HeldModel, classes: int | None) -> Structure:
-    """Describe the model's layers as the interface draws them."""
-    from ftapp.models import flops
-    from ftapp.models.keras_internals import own_weights
-    from ftapp.models.layers import own_variables, size_of
-
-    shapes: dict[int, tuple[int, ...] | None] = {}
-    for call in held.calls or ():
-        shapes.setdefault(id(call.layer), call.shape)
-    by_layer = {id(layer): cost.flops for layer, cost in flops.by_layer(held.calls or ()).items()}
-    layers: list[Layer] = []
-    places: dict[int, int] = {}  # of layers in the list
-    inside: dict[int, set[int | None]] = {}  # blocks of the weighted layers in a container
-
-    def add(path: str, layer: Any, description: WeightedLayer | None) -> None:
-        places[id(layer)] = len(layers)
-        layers.append(
-            Layer(
-                path=path,
-                kind=type(layer).__name__,
-                parameters=size_of(own_variables(layer)) if description else 0,
-                trainable=size_of(own_weights(layer)) if description else 0,
-                weighted=description is not None,
-                shape=shapes.get(id(layer)),
-                flops=by_layer.get(id(layer), 0) if held.calls is not None else None,
-                groups=tuple(sorted(description.groups)) if description else (),
-                block=description.block if description else None,
-            )
-        )
-
-    for each in held.layers:
-        description = each.description
-        for depth, parent in enumerate(each.parents, start=1):
-            if id(parent) not in places:
-                add("/".join(description.path.split("/")[:depth]), parent, None)
-            inside.setdefault(places[id(parent)], set()).add(description.block)
-        add(description.path, each.layer, description)
-    for place, blocks in inside.items():
-        if len(blocks) == 1 and not layers[place].weighted:
-            layers[place] = msgspec.structs.replace(layers[place], block=blocks.pop())
-    return Structure(
-        layers=tuple(layers), blocks=held.layers[0].description.blocks if held.layers else 0, classes=classes
-    )

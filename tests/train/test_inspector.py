@@ -23,9 +23,9 @@ from ftapp.models import build
 from ftapp.models.layers import describe_layers
 from ftapp.recipe import Augment, Recipe, layer_rules
 from ftapp.recipe.schedule import count_steps
+from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.inspector_client import InspectorClient
-from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import Request
 from ftapp.training import cost_estimate
 from ftapp.training.session import PhaseSession

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftapp.rpc.messages import Layer, Structure
+from ftapp.recipe.structure import Layer, Structure
 
 
 def layer(path: str, parameters: int, groups: tuple[str, ...], block: int | None) -> Layer:

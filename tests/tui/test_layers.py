@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.rpc.messages import Layer, Structure
+from ftapp.recipe.structure import Layer, Structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.layers import Node, State
 from ftapp.tui.editor.rate_curve import draw_rows
@@ -38,8 +38,8 @@ def test_layers_of_a_block_that_nothing_holds_together_are_put_together() -> Non
     root = layers.build_tree(flat)
     assert [child.path for child in root.children] == ["block1", "block2_conv1", "stem_a", "stem_b"]
     choice = layers.apply_rules(flat, [])
-    assert choice.toggle(root.children[0]) == ["freeze block1"]
-    assert choice.toggle(root.children[0].children[1]) == ["freeze block1_conv2"]
+    assert choice.toggle(root.children[0]) == "freeze block1"
+    assert choice.toggle(root.children[0].children[1]) == "freeze block1_conv2"
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,13 @@ def test_toggling_freezes_what_trains_as_a_whole_and_trains_the_rest() -> None:
         ("classifier", ["freeze all"]),
     ]
     for path, expected in course:
-        rules = layers.apply_rules(structure, rules).toggle(node(root, path))
+        choice = layers.apply_rules(structure, rules)
+        rules = choice.add(choice.toggle(node(root, path)))
         assert rules == expected
-    assert layers.apply_rules(structure, rules).toggle_group("attention") == ["freeze all", "train attention"]
-    assert layers.apply_rules(structure, rules).toggle_group("pooler") is None
+    choice = layers.apply_rules(structure, rules)
+    assert choice.toggle_group("attention") == "train attention"
+    assert choice.add("train attention") == ["freeze all", "train attention"]
+    assert choice.toggle_group("pooler") is None
 
 
 def test_the_share_counts_weights_that_an_optimizer_changes() -> None:

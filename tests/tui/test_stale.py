@@ -10,9 +10,10 @@ from textual.widgets import Input
 
 from ftapp.common.downloads import Progress
 from ftapp.recipe import Recipe
+from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.inspector_client import InspectorClient
-from ftapp.rpc.messages import Costs, Example, Preview, Structure, Tokens
+from ftapp.rpc.messages import Costs, Example, Preview, Tokens
 from ftapp.tui.editor.configure import ConfigureScreen
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layers_pane import LayersPane

@@ -10,7 +10,7 @@ from enum import Enum
 
 from ftapp.recipe import layer_rules, rule_edits
 from ftapp.recipe.layer_rules import Rule
-from ftapp.rpc.messages import Layer, Structure
+from ftapp.recipe.structure import Layer, Structure
 
 
 class State(Enum):
@@ -125,17 +125,20 @@ class AppliedRules:
         decided = {self.deciding[index] or "" for index in weighted}
         return decided.pop() if len(decided) == 1 else ""
 
-    def toggle(self, node: Node) -> list[str]:
-        """Return rules that freeze a layer with all layers inside where all of them train, else train them."""
-        return self._switch(
-            node.weighted, rule_edits.name_selection(node.path, node.weighted, self.structure.weighted_layers)
-        )
+    def toggle(self, node: Node) -> str:
+        """Return a rule that freezes a layer with all layers inside where all of them train, else trains them."""
+        selection = rule_edits.name_selection(node.path, node.weighted, self.structure.weighted_layers)
+        return self._switch(node.weighted, selection)
 
-    def toggle_group(self, group: str) -> list[str] | None:
-        """Return such rules for a component group; None where no layer belongs to it."""
+    def toggle_group(self, group: str) -> str | None:
+        """Return such a rule for a component group; None where no layer belongs to it."""
         layers = enumerate(self.structure.weighted_layers)
         weighted = [index for index, layer in layers if group == "all" or group in layer.groups]
         return self._switch(weighted, group) if weighted else None
+
+    def add(self, rule: str) -> list[str]:
+        """Return the rules with one more, in the fewest words."""
+        return rule_edits.add_rule(self.layers, rule, self.structure.weighted_layers)
 
     def problems(self) -> list[str]:
         """Find why a phase cannot train this model with these rules, in the words of a run."""
@@ -144,9 +147,8 @@ class AppliedRules:
             messages.append(layer_rules.say_nothing_trains(self.layers))
         return messages
 
-    def _switch(self, weighted: Sequence[int], selection: str) -> list[str]:
-        verb = "freeze" if self.state(weighted) is State.TRAINS else "train"
-        return rule_edits.add_rule(self.layers, f"{verb} {selection}", self.structure.weighted_layers)
+    def _switch(self, weighted: Sequence[int], selection: str) -> str:
+        return f"{'freeze' if self.state(weighted) is State.TRAINS else 'train'} {selection}"
 
 
 def apply_rules(structure: Structure, layers: Sequence[str]) -> AppliedRules:

@@ -11,7 +11,8 @@ from textual.widgets import Static, TextArea
 
 from ftapp.common import formatting
 from ftapp.recipe import rule_edits
-from ftapp.rpc.messages import Costs, Structure
+from ftapp.recipe.structure import Structure
+from ftapp.rpc.messages import Costs
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.layer_tree import LayerTree
@@ -165,16 +166,16 @@ class LayersPane(Vertical):
     @on(LayerTree.Toggled)
     def _toggle(self, event: LayerTree.Toggled) -> None:
         if self.choice:
-            self._change(self.choice.toggle(event.node))
+            self._change(self.choice.add(self.choice.toggle(event.node)))
 
     @on(LayerTree.GroupToggled)
     def _toggle_group(self, event: LayerTree.GroupToggled) -> None:
         if self.choice:
-            changed = self.choice.toggle_group(event.group)
-            if changed is None:
+            rule = self.choice.toggle_group(event.group)
+            if rule is None:
                 self.notify(f"This model has no layers of the group {event.group}.")
             else:
-                self._change(changed)
+                self._change(self.choice.add(rule))
 
     @on(LayerTree.Deepened)
     def _deepen(self, event: LayerTree.Deepened) -> None:

@@ -13,9 +13,9 @@ from textual.worker import WorkType
 
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.inspector_client import InspectorClient
-from ftapp.rpc.messages import Structure
 from ftapp.rpc.service import SupersededError
 from ftapp.tui.editor.augment_pane import VIEWS, AugmentPane
 from ftapp.tui.editor.data_pane import DataPane

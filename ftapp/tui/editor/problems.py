@@ -8,7 +8,7 @@ from textual.widget import Widget
 from textual.widgets import Tab
 
 from ftapp.common.errors import Problem
-from ftapp.rpc.messages import Structure
+from ftapp.recipe.structure import Structure
 from ftapp.tui.editor import edits, layers
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine

@@ -23,10 +23,12 @@ from ftapp.runs import commands, outcome
 from ftapp.runs.history import Follower, History
 from ftapp.runs.resuming import RESUMABLE
 from ftapp.runs.run_folder import Run
+from ftapp.runs.structure_file import read_structure
 from ftapp.tui.curves import Curve
 from ftapp.tui.dialogs.ask import Ask
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.page import Page
+from ftapp.tui.screens.freeze_layers import FreezeLayers
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
@@ -53,7 +55,7 @@ PANES = {
 }
 
 
-_COMMANDS = {"pause", "resume", "stop", "checkpoint", "rate"}
+_COMMANDS = {"pause", "resume", "stop", "checkpoint", "rate", "freeze"}
 
 
 class RunScreen(Page):
@@ -67,7 +69,8 @@ This screen reads the files in the run's folder. A run continues when you close 
 out commands at the end of a step.
 
 `g` continues a run that has ended early from its newest checkpoint. For a run that is done, it asks for the number of
-further steps. Vertical lines in the curves mark the first step of a phase, and the first step after a resume.
+further steps. Vertical lines in the curves mark the first step of a phase, the first step after a resume, and
+the first step with other layers.
 """
     DEFAULT_CSS = """
     RunScreen {
@@ -103,6 +106,7 @@ further steps. Vertical lines in the curves mark the first step of a phase, and 
         Binding("g", "go_on", "Resume", tooltip="Continue an ended run from its newest checkpoint"),
         Binding("k", "checkpoint", "Checkpoint", tooltip="Save the model as it is now, and continue"),
         Binding("e", "rate", "Rate", tooltip="Change the learning rate from the next step on"),
+        Binding("f", "freeze", "Freeze", tooltip="Freeze or unfreeze layers from the next step on"),
         Binding("m", "maximize_pane", "Maximize"),
         Binding("v", "choose_panes", "Panes"),
         Binding("t", "try_model", "Try it"),
@@ -212,7 +216,8 @@ further steps. Vertical lines in the curves mark the first step of a phase, and 
         chart.set_class(self._metric is None, "-empty")
         if self._metric:
             chart.rename(get_metric(self._metric).title)
-        if (shown := (len(history.steps), len(history.evaluations), len(history.phases))) != self._plotted:
+        plotted = history.steps, history.evaluations, history.phases, history.layer_changes
+        if (shown := tuple(map(len, plotted))) != self._plotted:
             self._plotted = shown
             self._plot_all()
         self._report_answers()
@@ -259,8 +264,7 @@ further steps. Vertical lines in the curves mark the first step of a phase, and 
     def _plot(self, name: str, *curves: Curve) -> None:
         chart = self.query_one(f"#{name}", Chart)
         if chart.display:
-            seams = [event.step + 1 for event in self.history.resumed if event.step]
-            chart.show(curves, [*(phase.first_step for phase in self.history.phases[1:]), *seams])
+            chart.show(curves, [*(phase.first_step for phase in self.history.phases[1:]), *self.history.seams])
 
     def _show_panes(self) -> None:
         """Hide the panes that are switched off, and groups without a visible pane."""
@@ -339,6 +343,21 @@ further steps. Vertical lines in the curves mark the first step of a phase, and 
 
         now = f"{self.history.steps.rate[-1]:.3g}" if len(self.history.steps) else ""
         self.app.push_screen(Ask("Learning rate from the next step on", now, wrong), send)
+
+    def action_freeze(self) -> None:
+        """Freeze or unfreeze layers while the run goes on."""
+        history, recipe = self.history, self._recipe
+        structure = read_structure(self.run)
+        if not (recipe and structure and history.phases):
+            self.notify("No phase has begun yet.")
+            return
+        phase = next(each for each in recipe.phase if each.name == history.phases[-1].phase)
+
+        def send(rules: list[str] | None) -> None:
+            for rule in rules or ():
+                self._send(commands.make_layer_command(rule))
+
+        self.app.push_screen(FreezeLayers(phase.name, structure, [*phase.layers, *history.commanded_rules]), send)
 
     def _send(self, command: commands.AnyCommand) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from rich.console import Group, RenderableType
@@ -13,7 +13,7 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.recipe import Recipe
-from ftapp.runs.events import CacheChoice, PhaseEnded, StateSaved
+from ftapp.runs.events import CacheChoice, LayersChanged, PhaseEnded, StateSaved
 from ftapp.runs.history import History
 from ftapp.tui import run_progress
 from ftapp.tui.run_progress import PhaseProgress
@@ -44,12 +44,12 @@ class PhasesPane(Pane):
             return
         phases = list(run_progress.list_phases(history, recipe))
         # The number of lines depends on these; between their changes, only numbers and bars change.
-        shape = [(phase.total, phase.started, phase.ended) for phase in phases], status, self.size.width
-        parts = [part for phase in phases for part in self._lines(phase, status)]
+        shape = [(each.total, each.started, each.ended) for each in phases], status, self.size.width
+        parts = [part for phase in phases for part in self._lines(phase, status, history.layer_changes)]
         self.put(Group(*parts), layout=shape != self._shape)
         self._shape = shape
 
-    def _lines(self, phase: PhaseProgress, status: str) -> Iterator[RenderableType]:
+    def _lines(self, phase: PhaseProgress, status: str, changes: Sequence[LayersChanged]) -> Iterator[RenderableType]:
         muted = self.color("secondary")
         total = phase.total or 0
         over = phase.ended is not None
@@ -64,6 +64,10 @@ class PhasesPane(Pane):
         yield head
         # Wrapped lines stay below the phase.
         yield from (Padding(part, (0, 0, 0, 2)) for part in self._below(phase))
+        for change in changes:
+            if change.phase == phase.name:
+                rules = ", ".join(change.rules)
+                yield Padding(Text(f"from step {change.step + 1}: {rules}", muted), (0, 0, 0, 2))
 
     def _below(self, phase: PhaseProgress) -> Iterator[Text]:
         """The lines below the name of a phase."""

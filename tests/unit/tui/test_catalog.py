@@ -9,8 +9,8 @@ import pytest
 
 from ftapp import recipe
 from ftapp.recipe import Recipe
+from ftapp.recipe.structure import Layer, Structure
 from ftapp.rpc import structure_cache
-from ftapp.rpc.messages import Layer, Structure
 from ftapp.tui import catalog, recipe_words
 from ftapp.tui.catalog import FOLDER, RECENT, Catalog, read_profile_comments
 from ftapp.tui.recipe_words import Size
