@@ -57,7 +57,7 @@ def write_card_text(one: Record) -> str:
     header, *rows = pieces.tabulate_phases(history)
     lines += ["", "## Training", "", f"| {' | '.join(map(escape_text, header))} |", "|---" * len(header) + "|"]
     lines += [f"| {' | '.join(map(escape_text, row))} |" for row in rows]
-    lines += ["", *(f"- {escape_text(pieces.describe_phase_proof(phase))}" for phase in history.ended_phases)]
+    lines += ["", *(f"- {escape_text(proof)}" for proof in pieces.describe_phase_proofs(history))]
     lines += ["", "## Evaluation", ""]
     if result:
         lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")

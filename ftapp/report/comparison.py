@@ -21,6 +21,7 @@ from ftapp.common.formatting import make_one_line
 from ftapp.recipe.metrics import get_metric, sort_names
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
+from ftapp.runs.narration import describe_interventions
 
 
 def write(
@@ -66,7 +67,18 @@ def _cell_text(text: str) -> str:
 
 def list_sentences(arms: Sequence[Arm]) -> list[str]:
     """What can be told of each later arm against the first, and what cannot and why."""
-    return [line for each in compare_all(arms) for line in (*each.verdicts, *_list_reasons(each))]
+    found = [line for each in compare_all(arms) for line in (*each.verdicts, *_list_reasons(each))]
+    return [*found, *_list_interventions(arms)]
+
+
+def _list_interventions(arms: Sequence[Arm]) -> list[str]:
+    """The runs that did not only follow their recipes."""
+    return [
+        f"While {arm.name} trained: {steered}."
+        for arm in arms
+        for each in arm.records
+        if (steered := describe_interventions(each.history))
+    ]
 
 
 def build_body(
@@ -75,7 +87,7 @@ def build_body(
     """The page of a comparison, section by section."""
     made, rows, names = compare_all(arms), list_differences(arms), [arm.name for arm in arms]
     commands = dict.fromkeys(line for arm in arms for each in arm.records for line in pieces.list_commands(each)[:1])
-    notes = [*facts, *(line for each in made for line in _list_reasons(each))]
+    notes = [*facts, *(line for each in made for line in _list_reasons(each)), *_list_interventions(arms)]
     return [
         _build_header(arms, title),
         page.build_heading("Findings") + page.stack(HEADER, findings) + page.build_heading("Compared")
@@ -338,8 +350,8 @@ def show_samples(arms: Sequence[Arm]) -> list[str]:
 
 def _list_proofs(arms: Sequence[Arm]) -> str:
     return "".join(
-        f"<p>{escape(each.name)}, {escape(pieces.describe_phase_proof(phase))}</p>"
+        f"<p>{escape(each.name)}, {escape(proof)}</p>"
         for arm in arms
         for each in arm.records
-        for phase in each.history.ended_phases
+        for proof in pieces.describe_phase_proofs(each.history)
     )

@@ -24,7 +24,7 @@ from ftapp.common.safe_files import read_bytes
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
 from ftapp.runs import outcome
-from ftapp.runs.events import Evaluated, PhaseEnded, PhaseStarted
+from ftapp.runs.events import Evaluated, PhaseEnded, PhaseStarted, SegmentProof
 from ftapp.runs.history import History
 
 PARTS = ("features", "training", "evaluation", "other")
@@ -134,10 +134,16 @@ def show_augmentation(one: Record) -> list[str]:
 
 
 def find_phase_borders(history: History) -> list[tuple[float, str]]:
-    """Where phases begin, for plots over steps; none where there is one phase."""
-    if len(history.phases) < 2:
-        return []
-    return [(float(phase.first_step), phase.phase) for phase in history.phases]
+    """Where phases begin, where the run was resumed, and where other layers train, for plots over steps.
+
+    A single phase has no border.
+    """
+    phases = [(phase.first_step, phase.phase) for phase in history.phases] if len(history.phases) > 1 else []
+    seams = [
+        *((each.step + 1, "resumed") for each in history.resumed if each.step),
+        *((each.step + 1, "layers changed") for each in history.layer_changes if each.step),
+    ]
+    return [(float(step), name) for step, name in sorted([*phases, *seams])]
 
 
 def split_time(phase: PhaseEnded) -> list[float]:
@@ -185,17 +191,30 @@ def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded 
     return rows
 
 
-def describe_phase_proof(phase: PhaseEnded) -> str:
-    """The freeze proof of a phase, with the hash of what is frozen and the names of what is not as it should be."""
+def describe_phase_proofs(history: History) -> list[str]:
+    """The freeze proofs of a run, phase by phase, and within a phase segment by segment."""
+    told = []
+    for phase in history.ended_phases:
+        segments = [each for each in history.layer_changes if each.phase == phase.phase]
+        told += [describe_phase_proof(f"{phase.phase}, up to step {each.step}", each.proof) for each in segments]
+        told.append(describe_phase_proof(f"{phase.phase}{', from then on' if segments else ''}", phase))
+    return told
+
+
+def describe_phase_proof(name: str, phase: PhaseEnded | SegmentProof) -> str:
+    """A freeze proof, with the hash of what is frozen and the names of what is not as it should be.
+
+    Args:
+        name: What it is of.
+        phase: The proof.
+    """
     told = describe_proof(phase.frozen, len(phase.changed), phase.moved, phase.moved + len(phase.still))
     found = {
         "hash of the frozen": [phase.digest] if phase.frozen else [],
         "changed": phase.changed,
         "still": phase.still,
     }
-    return "; ".join(
-        [f"{phase.phase}: {told}", *(f"{name}: {', '.join(each)}" for name, each in found.items() if each)]
-    )
+    return "; ".join([f"{name}: {told}", *(f"{what}: {', '.join(each)}" for what, each in found.items() if each)])
 
 
 def list_warnings(one: Record) -> list[str]:

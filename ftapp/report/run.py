@@ -16,6 +16,7 @@ from ftapp.recipe.metrics import ACCURACY, get_metric, sort_names
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.runs import class_results
+from ftapp.runs.narration import describe_interventions
 
 FILE = "report.html"
 
@@ -46,6 +47,8 @@ def build_body(one: Record) -> list[str]:
         parts.append(f'<p class="bad">{escape(history.ended.error)}</p>')
     if minded := pieces.list_warnings(one):
         parts.append(page.build_list("bad", minded))
+    if steered := describe_interventions(history):
+        parts.append(f'<p class="soft">{escape(f"While it trained: {steered}.")}</p>')
     if history.notes:
         parts.append(page.build_list("soft", dict.fromkeys(f"Note: {note.message}" for note in history.notes)))
     if len(history.steps):
@@ -58,7 +61,7 @@ def build_body(one: Record) -> list[str]:
     if history.ended_phases:
         parts += [
             page.build_heading("Freeze proof"),
-            "".join(f"<p>{escape(pieces.describe_phase_proof(phase))}</p>" for phase in history.ended_phases),
+            "".join(f"<p>{escape(proof)}</p>" for proof in pieces.describe_phase_proofs(history)),
         ]
     parts += [
         page.build_heading("To do it again"),

@@ -24,6 +24,7 @@ from ftapp.runs.events import (
     SegmentProof,
     Waited,
 )
+from ftapp.runs.history import History
 
 FULL_DISK = "the disk with the run's folder is full: the run waits, and continues when there is space"
 
@@ -74,9 +75,10 @@ def narrate(event: AnyEvent) -> list[str]:
             )
             return [f"{kind}: {event.split} {measured} on {event.examples} examples"]
         case Controlled():
-            what = event.command if event.rate is None else f"{event.command} {event.rate:g}"
-            what = what if event.layers is None else f"{what} {event.layers}"
-            return [f"{what} after step {event.step}" + ("" if event.applied else f" refused: {event.reason}")]
+            return [
+                f"{_describe_command(event)} after step {event.step}"
+                + ("" if event.applied else f" refused: {event.reason}")
+            ]
         case ModelSaved() if event.flaw:
             return [f"the model after step {event.step} is saved in {event.folder}, marked as failed"]
         case Waited():
@@ -89,6 +91,29 @@ def narrate(event: AnyEvent) -> list[str]:
             return [f"the model of step {event.step} is saved in {event.folder}"]
         case _:
             return []
+
+
+def describe_interventions(history: History) -> str:
+    """Describe where a run was resumed and steered; "" where it only followed its recipe.
+
+    Args:
+        history: The run.
+    """
+    told = [
+        (each.step, f"resumed after step {each.step}" + "".join(f" (not exact: {reason})" for reason in each.inexact))
+        for each in history.resumed
+    ]
+    told += [
+        (each.step, f"{_describe_command(each)} after step {each.step}")
+        for each in history.controlled
+        if each.applied and each.command in ("rate", "freeze", "unfreeze")
+    ]
+    return "; ".join(text for _, text in sorted(told, key=lambda pair: pair[0]))
+
+
+def _describe_command(event: Controlled) -> str:
+    value = f" {event.rate:g}" if event.rate is not None else ""
+    return f"{event.command}{value}" + (f" {event.layers}" if event.layers is not None else "")
 
 
 def describe_cache(choice: CacheChoice) -> str:

@@ -23,6 +23,7 @@ from ftapp.common.errors import RecipeError
 from ftapp.experiments.listing import Summary, summarize
 from ftapp.recipe.metrics import ACCURACY, get_metric, sort_names
 from ftapp.runs.history import Follower, History
+from ftapp.runs.narration import describe_interventions
 from ftapp.runs.run_folder import Run
 from ftapp.tui import comparison
 from ftapp.tui.comparison import RunResults
@@ -219,6 +220,7 @@ The pane below the results shows the keys in which the recipes differ, in the fo
             (f"━ {self.run_name(index)}  ", run_style(index)),
             f"{summary.recipe}{f' {summary.profile}' if summary.profile else ''}",
             (f"  {describe_status(summary)}{made}  {summary.run.folder.name}", _MUTED),
+            (f"  {steered}" if (steered := describe_interventions(self.histories[index])) else "", _MUTED),
         )
 
     def _draw(self, curves: Mapping[str, Sequence[Curve]], found: Sequence[RunResults]) -> None:

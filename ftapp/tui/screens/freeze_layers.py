@@ -19,6 +19,8 @@ from ftapp.recipe.structure import Structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.layer_tree import LayerTree
 
+_KEYS = "Space: a layer   a m e n h b: a group   + -: last blocks   u: undo   s: send   Esc: cancel"
+
 
 class FreezeLayers(ModalScreen[list[str] | None]):
     """A dialog with the layers of a run's model. Its result is rules to add to those in force; None after Escape."""
@@ -63,7 +65,7 @@ class FreezeLayers(ModalScreen[list[str] | None]):
             yield Static(id="share")
             yield LayerTree()
             yield Static(id="changes", markup=False)
-            yield Static("Space: a layer   a m e n h b: a group   + -: last blocks   u: undo   s: send   Esc: cancel", id="keys")
+            yield Static(_KEYS, id="keys")
 
     def on_mount(self) -> None:
         self._show()
