@@ -8,6 +8,7 @@ import shlex
 import shutil
 import time
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,8 @@ def test_commands_to_a_run_are_understood(line: str, tmp_path: Path, monkeypatch
 def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[recipe.Recipe] = []
 
-    def planned(resolved: recipe.Recipe, **options: object) -> dict[str, object]:
-        seen.append(resolved)
+    def planned(recipes: Sequence[recipe.Recipe], **options: object) -> list[dict[str, object]]:
+        seen.extend(recipes)
         told: dict[str, object] = {
             "precision": "float32",
             "reason": "",
@@ -91,9 +92,9 @@ def test_plans_are_accepted(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
             "counts": {},
             "data_notes": [],
         }
-        return told | {"warnings": [], "phases": []}
+        return [told | {"warnings": [], "phases": []} for _ in recipes]
 
-    monkeypatch.setattr("ftapp.cli.plan.make_plan", planned)
+    monkeypatch.setattr("ftapp.cli.plan.make_plans", planned)
     assert invoke(*shlex.split(line)[1:]).exit_code == 0
     assert len(seen) == 1
 

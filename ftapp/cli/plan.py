@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,7 +13,9 @@ from ftapp.cli.failure import refuse_bad_recipes
 from ftapp.cli.options import JsonOption, OfflineOption, ProfileOption, RecipeArgument, SetOption
 
 if TYPE_CHECKING:
+    from ftapp.common.downloads import Progress
     from ftapp.recipe import Recipe
+    from ftapp.rpc.inspector_client import InspectorClient
 
 
 def plan(
@@ -31,10 +34,9 @@ def plan(
         from ftapp.cli import activity
 
         activity.check(planned.values())
-    for arm, resolved in planned.items():
+    for arm, made in zip(planned, make_plans(list(planned.values()), offline=offline), strict=True):
         if arm:
             print(f"arm {arm}", file=sys.stderr if as_json else sys.stdout, flush=True)
-        made = make_plan(resolved, offline=offline)
         if as_json:
             print(json.dumps({"arm": arm} | made if arm else made), flush=True)
             continue
@@ -44,27 +46,28 @@ def plan(
         PlainConsole().print(render_plan(made))
 
 
-def make_plan(resolved: Recipe, *, offline: bool) -> dict[str, Any]:
-    """Have a helper process plan a recipe.
+def make_plans(recipes: Sequence[Recipe], *, offline: bool) -> list[dict[str, Any]]:
+    """Have one helper process plan some recipes.
 
     Args:
-        resolved: The recipe.
+        recipes: The recipes.
         offline: Whether the process makes no network call.
 
     Returns:
-        The plan (`ftapp.workers.planner.plan`).
+        The plan of each recipe (`ftapp.workers.planner.plan`).
 
     Raises:
-        typer.Exit: The plan cannot be made, and the reason is printed: code 2 for the recipe, 1 for something else.
+        typer.Exit: A plan cannot be made, and the reason is printed: code 2 for the recipe, 1 for something else.
     """
     from ftapp.cli.ask_inspector import ask_inspector
     from ftapp.common.errors import RunError
 
+    async def ask(inspector: InspectorClient, progress: Progress) -> list[dict[str, Any]]:
+        return [await inspector.plan(each, progress) for each in recipes]
+
     with refuse_bad_recipes():
         try:
-            return ask_inspector(
-                "the plan", lambda inspector, progress: inspector.plan(resolved, progress), offline=offline
-            )
+            return ask_inspector("the plan", ask, offline=offline)
         except RunError as error:
             print(error, file=sys.stderr)
             raise typer.Exit(1) from None
