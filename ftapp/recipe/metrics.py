@@ -52,15 +52,17 @@ class Metric:
         """Choose the best of some values."""
         return min(values) if self.is_lower_better else max(values)
 
-    def is_better(self, value: float, other: float) -> bool:
-        """Tell whether a value is better than another one."""
-        return value < other if self.is_lower_better else value > other
+    def is_better(self, value: float, other: float, by: float = 0.0) -> bool:
+        """Tell whether a value is better than another one, by more than a difference."""
+        return (other - value if self.is_lower_better else value - other) > by
 
 
 LOSS = Metric("loss", "loss", is_lower_better=True)
 ACCURACY = Metric("accuracy", "accuracy", is_proportion=True)
+MACRO_F1 = Metric("macro-f1", "macro F1")
+"""The mean F1 of the classes that have examples, each class alike."""
 
-KNOWN = {each.name: each for each in (LOSS, ACCURACY)}
+KNOWN = {each.name: each for each in (LOSS, ACCURACY, MACRO_F1)}
 """The table, by name."""
 
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from ftapp.analysis.metrics.calibration import bin_confidences
 from ftapp.analysis.metrics.confusion import count_confusion
+from ftapp.analysis.metrics.scores import score_classes
 from ftapp.data.dataset import Dataset
 from ftapp.data.prefetch import prefetch
+from ftapp.recipe.metrics import MACRO_F1
 from ftapp.training.instrumented_model import InstrumentedModel, read_values
 
 
@@ -21,7 +23,7 @@ class Evaluation:
     """The result of a measurement.
 
     Attributes:
-        metrics: The mean of each metric by its name, `loss` among them.
+        metrics: The mean of each metric by its name, `loss` among them, and the macro F1 where the model predicts.
         confusion: Counts (true class, predicted class); None where the model does not predict.
         calibration: Rows of `ftapp.analysis.metrics.calibration`; None where the model does not predict.
     """
@@ -72,4 +74,7 @@ def evaluate(
         done += len(y)
         if not report(done, examples):
             return None
-    return Evaluation({name: total / examples for name, total in totals.items()}, counts, bins)
+    means = {name: total / examples for name, total in totals.items()}
+    if counts is not None:
+        _, _, means[MACRO_F1.name] = score_classes(counts).mean()
+    return Evaluation(means, counts, bins)

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.experiments.listing import Summary
-from ftapp.recipe.metrics import KNOWN, get_metric
+from ftapp.recipe.metrics import ACCURACY, LOSS, get_metric
 from ftapp.tui.search import rank
 
 GAP = 2  # cells between columns
@@ -140,7 +140,7 @@ COLUMNS = {
         descending=True,
         right=True,
     ),
-    **{name: _metric_column(name) for name in KNOWN},
+    **{each.name: _metric_column(each.name) for each in (LOSS, ACCURACY)},
     "share": RunColumn(
         "R",
         6,

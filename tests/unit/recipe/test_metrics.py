@@ -35,6 +35,14 @@ def test_higher_is_better_for_all_else(name: str) -> None:
     assert get_metric(name).choose_best([0.3, 0.1, 0.2]) == 0.3
 
 
+@pytest.mark.parametrize(("name", "sign"), [("loss", -1), ("accuracy", 1), ("macro-f1", 1)])
+def test_better_by_a_difference_is_by_more_than_it(name: str, sign: int) -> None:
+    found = get_metric(name)
+    assert found.is_better(0.5 + sign * 0.25, 0.5, by=0.125)
+    assert not found.is_better(0.5 + sign * 0.125, 0.5, by=0.125)
+    assert not found.is_better(0.5, 0.5)
+
+
 def test_an_unknown_metric_is_labelled_by_its_name_in_words() -> None:
     assert get_metric("mean_absolute_error").title == "Mean absolute error"
     assert (get_metric("loss"), get_metric("accuracy")) == (LOSS, ACCURACY)

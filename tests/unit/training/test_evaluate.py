@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from ftapp.training.evaluate import evaluate
 from ftapp.training.instrumented_model import instrument
@@ -29,5 +29,6 @@ def test_loss_accuracy_and_confusion_are_those_of_scikit_learn() -> None:
     predicted = probabilities.argmax(axis=1)
     assert measured.metrics["loss"] == pytest.approx(log_loss(y, probabilities, labels=range(3)), rel=1e-5)
     assert measured.metrics["accuracy"] == pytest.approx(accuracy_score(y, predicted))
+    assert measured.metrics["macro-f1"] == pytest.approx(f1_score(y, predicted, average="macro"))
     assert measured.confusion is not None
     assert (measured.confusion == confusion_matrix(y, predicted, labels=range(3))).all()
