@@ -141,6 +141,7 @@ def compare_settings(found: Sequence[Record]) -> dict[str, list[Any]]:
 def measure_run(one: Record) -> dict[str, float | int | str | None]:
     """What a run gave and took, by name; None where it is not known.
 
+    `best_step` is the step whose weights the model has, where they are the best ones and not those of the last step.
     Times are in seconds, `step_seconds` is the median without the first steps of each phase, memory is in bytes.
     """
     history, result = one.history, one.history.result
@@ -156,6 +157,7 @@ def measure_run(one: Record) -> dict[str, float | int | str | None]:
         "token_share_before": _average_share(history, 0),
         "token_share_after": _average_share(history, -1),
         "steps": len(history.steps),
+        "best_step": history.kept.best_step if history.kept else None,
         "seconds": history.ended.seconds if history.ended else None,
         **spent,
         "step_seconds": float(np.median(seconds)) if len(seconds) else None,
@@ -206,8 +208,10 @@ def find_warm_steps(one: Record) -> NDArray[np.bool_]:
     """Which steps compiled nothing: bool (steps,)."""
     steps, seconds = one.column("step"), one.column("seconds")
     warm = np.ones(len(steps), bool)
-    for phase in one.history.phases:
-        inside = (steps >= phase.first_step) & (steps < phase.first_step + phase.steps)
+    phases = one.history.phases
+    ends = [*(phase.first_step for phase in phases[1:]), math.inf]  # a phase may have ended early
+    for phase, end in zip(phases, ends, strict=False):
+        inside = (steps >= phase.first_step) & (steps < end)
         begins = inside & (steps < phase.first_step + WARM_UP)
         rest = inside & ~begins
         if rest.any():

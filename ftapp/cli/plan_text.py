@@ -52,7 +52,8 @@ def _render_phase(phase: Mapping[str, Any]) -> list[Any]:
             node.rows.append(row)
     _grow(tree, top)
     costs, cache = phase["estimate"], phase["cache"]
-    rows = {"length": f"{phase['steps']:,} steps, {phase['epochs']:.3g} epochs"}
+    most = "at most " if phase["may_end_early"] else ""
+    rows = {"length": f"{most}{phase['steps']:,} steps, {phase['epochs']:.3g} epochs"}
     if "flops" in costs:
         saved = 1 - costs["flops"] / costs["flops_uncut"] if costs["flops_uncut"] else 0
         parts = {name: costs[name] for name in ("weights", "gradients", "optimizer", "activations")}
@@ -63,7 +64,7 @@ def _render_phase(phase: Mapping[str, Any]) -> list[Any]:
     if cache["cached"]:
         rows["cache"] = f"{format_size(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
     rows["time"] = (
-        f"about {format_duration(costs['seconds'])}: features {format_duration(costs['features_seconds'])}, "
+        f"{most}about {format_duration(costs['seconds'])}: features {format_duration(costs['features_seconds'])}, "
         f"a step {format_duration(costs['step_seconds'])}, an evaluation {format_duration(costs['evaluation_seconds'])}"
     )
     return [tree, make_fact_table(rows)]

@@ -14,6 +14,7 @@ from rich.text import Text
 from ftapp.common import formatting, tables
 from ftapp.common.console import PlainConsole
 from ftapp.recipe.metrics import get_metric
+from ftapp.runs import narration
 from ftapp.runs.class_results import Recall, is_uneven
 
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
@@ -69,6 +70,14 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
         if "proof" in phase
     }
     rows |= {"steps": str(outcome["steps"]), "seconds": f"{outcome['seconds'] or 0:.1f}"}
+    rows |= {
+        f"early end, {phase['name']}": phase["outcome"]["stopped"]
+        for phase in outcome["phases"]
+        if "outcome" in phase and phase["outcome"]["stopped"]
+    }
+    if (kept := outcome["restored"][-1:]) and kept[0]["best_step"] == outcome["weights_step"]:
+        best = narration.describe_best(kept[0]["metric"], kept[0]["value"])
+        rows["weights"] = f"of step {outcome['weights_step']}: {best}"
     if outcome["model"]:
         rows["model"] = outcome["model"]
     if outcome["weights"]:

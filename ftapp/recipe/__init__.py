@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
     from ftapp.recipe.schema import Frozen as Frozen
+    from ftapp.recipe.schema import Keep as Keep
     from ftapp.recipe.schema import Model as Model
     from ftapp.recipe.schema import Phase as Phase
     from ftapp.recipe.schema import Recipe as Recipe
     from ftapp.recipe.schema import Samples as Samples
     from ftapp.recipe.schema import Section as Section
+    from ftapp.recipe.schema import Stop as Stop
     from ftapp.recipe.schema import say_too_long as say_too_long
     from ftapp.recipe.schema import suits as suits
     from ftapp.recipe.tasks import TASKS as TASKS
@@ -54,7 +56,8 @@ _HOMES = {
     "ftapp.recipe.overrides": "make_arm_prefix parse_value",
     "ftapp.recipe.measures": "MEASURES MeasureName",
     "ftapp.recipe.schema": (
-        "Augment Checkpoints Data Evaluate Finding Frozen Model Phase Recipe Samples Section suits say_too_long"
+        "Augment Checkpoints Data Evaluate Finding Frozen Keep Model Phase Recipe Samples Section Stop suits "
+        "say_too_long"
     ),
     "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",

@@ -77,6 +77,7 @@ def find_cautions(
         *_check_heads(recipe, layers),
         *(caution for phase in recipe.phase for caution in _check_pretrained_rate(recipe, phase, layers)),
         *_check_lengths(recipe, known),
+        *_check_stop(recipe, known),
         *_check_held_out(recipe, known),
         *_check_noise(recipe),
     ]
@@ -233,6 +234,48 @@ def _check_lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution
                 f"take a smaller batch, for example --set phase.{phase.name}.batch_size={max(1, train // 8)}",
                 f"phase.{phase.name}.batch_size",
             )
+
+
+def _check_stop(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:
+    if recipe.evaluate.split == "test" and (recipe.stop or recipe.kept_metric):
+        decided = "when a phase ends" if recipe.stop else "with which weights the run ends"
+        yield Caution(
+            "test-decides",
+            f"the test split decides {decided}, so that its result is better than that of other examples would be",
+            "evaluate the validation split: --set evaluate.split=validation",
+            "evaluate.split",
+        )
+    if recipe.stop is None:
+        return
+    useful = _find_most_patience(recipe, sizes)
+    if useful is not None and recipe.stop.patience > useful:
+        yield Caution(
+            "patience-too-long",
+            f"no phase has {recipe.stop.patience} evaluations in a row before its last step, so that none ends early",
+            f"--set stop.patience={useful}" if useful else "evaluate more often, for example --set evaluate.every=10",
+            "stop.patience",
+        )
+
+
+def _find_most_patience(recipe: Recipe, sizes: Mapping[str, int]) -> int | None:
+    """Find the largest patience with which a phase may end before its last step; None where lengths are not known.
+
+    The first phase counts from the evaluation before training, the others from their first one.
+    """
+    train, every, begin, most = sizes.get("train"), recipe.evaluate.every, 0, 0
+    for index, phase in enumerate(recipe.phase):
+        steps = _count_steps(phase, train)
+        if every is None and phase.epochs is not None:
+            evaluations = phase.epochs - 1
+        elif steps is None or (every is None and train is None):
+            return None
+        elif every is None:
+            evaluations = (steps - 1) // math.ceil(max(1, train or 1) / phase.batch_size)
+        else:
+            evaluations = (begin + steps - 1) // every - begin // every
+        most = max(most, evaluations - (index > 0))
+        begin += steps or 0
+    return most
 
 
 def _check_held_out(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution]:

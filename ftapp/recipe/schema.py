@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ftapp.recipe.folder_layout import Role
 from ftapp.recipe.layer_rules import Selections
 from ftapp.recipe.measures import MEASURES, MeasureName
-from ftapp.recipe.tasks import TASKS, Head, TaskName
+from ftapp.recipe.tasks import TASKS, Head, KeptMetric, TaskName, WatchedMetric
 from ftapp.recipe.value_types import (
     ALL,
     MOST_EPOCHS,
@@ -248,6 +248,32 @@ class Evaluate(Section):
     result."""
 
 
+class Stop(Section):
+    """When a phase ends before its last step, since evaluations bring no improvement any more.
+
+    Each phase counts anew, from its first evaluation. The next phase then begins, with the best weights so far unless
+    `keep.best` is none. Learning-rate schedules are laid over the planned length of the phase.
+    """
+
+    metric: WatchedMetric = "loss"
+    """The metric of the evaluations that is watched: loss, and accuracy or macro-f1 for classifiers."""
+    patience: Annotated[int, Field(ge=1, le=10_000)]
+    """How many evaluations in a row without an improvement end the phase, at most 10,000."""
+    min_delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """By how much more than this a metric has to be better, to count as an improvement."""
+
+
+class Keep(Section):
+    """With which weights the run ends. Without this table they are those of its last step.
+
+    With [stop], they are the best ones by its metric, unless this table says otherwise.
+    """
+
+    best: KeptMetric
+    """The metric of the evaluations by which weights are the best: loss, and accuracy or macro-f1 for classifiers. With
+    none, the run ends with the weights of its last step."""
+
+
 class Checkpoints(Section):
     """When the state of the training is saved, from which a run that was killed or stopped goes on.
 
@@ -261,7 +287,7 @@ class Checkpoints(Section):
     """Also save it every so many steps of the run."""
     keep: Annotated[int, Field(ge=1, le=10_000)] = 2
     """How many of the newest states are kept, at most 10,000. A state takes up to 12 bytes for each weight that trains,
-    with Adam."""
+    with Adam, and 4 more where the best weights are kept."""
 
 
 class Samples(Section):
@@ -367,6 +393,8 @@ class Recipe(Section):
     frozen: Frozen = Frozen()
     phase: Annotated[list[Phase], Field(min_length=1, max_length=100)]
     evaluate: Evaluate = Evaluate()
+    stop: Stop | None = None
+    keep: Keep | None = None
     checkpoint: Checkpoints = Checkpoints()
     samples: Samples | None = None
     finding: list[Finding] = []
@@ -376,6 +404,12 @@ class Recipe(Section):
     def augmentation(self) -> Augment | None:
         """The augmentation; None if [augment] is missing or changes nothing."""
         return self.augment if self.augment and self.augment.changes_anything else None
+
+    @property
+    def kept_metric(self) -> str | None:
+        """The metric whose best weights the run ends with; None where it ends with those of its last step."""
+        best = self.keep.best if self.keep else self.stop.metric if self.stop else "none"
+        return None if best == "none" else best
 
     def to_tables(self) -> dict[str, Any]:
         """Return the recipe as tables of TOML, defaults included."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ftapp.recipe.metrics import ACCURACY, Metric
+from ftapp.recipe.metrics import ACCURACY, LOSS, MACRO_F1, Metric
 
 TaskName = Literal["image-classification", "text-classification", "causal-lm"]
 Head = Literal["softmax", "one-vs-rest", "linear-svm"]
@@ -33,7 +33,7 @@ class Task:
         splitter: How data are split: labelled examples with each class in proportion, or the texts of documents.
         heads: New classifiers that suit it; none where the pretrained model keeps its own.
         losses: The name of the loss for each head; under None for the head of the pretrained model itself.
-        metrics: What is measured beside the loss, the most important one first.
+        metrics: What is measured of batches beside the loss, the most important one first.
         confuses: Whether it is counted which class is taken for which.
         writes: Whether the model writes text, so that a run can take samples.
         augmentations: The keys of [augment] that suit it, beside those that suit any augmentation.
@@ -58,6 +58,11 @@ class Task:
     def is_labelled(self) -> bool:
         """Whether examples come with labels; the tokens of a text are labels of their own."""
         return self.labels != "tokens"
+
+    @property
+    def held_out_metrics(self) -> tuple[Metric, ...]:
+        """What an evaluation measures, the loss first. Macro F1 is made of the counts of confusions."""
+        return (LOSS, *self.metrics, *([MACRO_F1] if self.confuses else []))
 
     @property
     def size_key(self) -> str:
@@ -133,6 +138,13 @@ TASKS: Mapping[str, Task] = {
     ),
 }
 """The tasks by the name that a recipe gives, which `TaskName` lists for the recipe's schema."""
+
+if TYPE_CHECKING:
+    WatchedMetric = str
+    KeptMetric = str
+else:
+    WatchedMetric = Literal[tuple(metric.name for task in TASKS.values() for metric in task.held_out_metrics)]
+    KeptMetric = Literal[WatchedMetric, "none"]
 
 
 def get_title(name: str) -> str:

@@ -162,6 +162,13 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "data.test", "there is no test split, since data.test = 0; the result needs one, such as data.test = 0.2"
     if recipe.evaluate.split == "validation" and not recipe.data.validation:
         yield "evaluate.split", "there is no validation split, since data.validation = 0; did you mean 'test'?"
+    metrics = [metric.name for metric in task.held_out_metrics]
+    for key, metric in (
+        ("stop.metric", recipe.stop.metric if recipe.stop else None),
+        ("keep.best", recipe.kept_metric if recipe.keep else None),
+    ):
+        if metric is not None and metric not in metrics:
+            yield key, f"task = '{recipe.task}' has no metric '{metric}'; {suggest_nearest(metric, metrics)}"
     shares = [size for size in (recipe.data.validation, recipe.data.test) if size < 1]
     if sum(shares) >= 1:
         yield (

@@ -17,6 +17,7 @@ from ftapp.report import pieces
 from ftapp.report.card_header import make_header
 from ftapp.report.markdown import escape_text, format_block, format_code, format_quote
 from ftapp.runs import class_results
+from ftapp.runs.narration import describe_best
 
 FILE = "MODEL_CARD.md"
 
@@ -58,6 +59,9 @@ def write_card_text(one: Record) -> str:
     lines += ["", "## Training", "", f"| {' | '.join(map(escape_text, header))} |", "|---" * len(header) + "|"]
     lines += [f"| {' | '.join(map(escape_text, row))} |" for row in rows]
     lines += ["", *(f"- {escape_text(proof)}" for proof in pieces.describe_phase_proofs(history))]
+    if kept := history.kept:
+        steps, why = len(history.steps), describe_best(kept.metric, kept.value)
+        lines.append(f"- The weights are those of step {kept.best_step:,} of {steps:,}: {why}")
     lines += ["", "## Evaluation", ""]
     if result:
         lines.append(f"On {result.examples:,} examples of the same source that the model did not train on:")

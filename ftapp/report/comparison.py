@@ -288,6 +288,7 @@ _FORMATS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "token_share_after": ("common tokens, after", "{:.1%}".format),
     "trainable_share": ("R, last phase", formatting.format_share),
     "steps": ("steps", "{:,.0f}".format),
+    "best_step": ("weights of step", "{:,.0f}".format),
     "seconds": ("time in all", formatting.format_duration),
     "preparing": ("features", formatting.format_duration),
     "training": ("training", formatting.format_duration),

@@ -174,7 +174,8 @@ def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded 
     estimate, unknown = phase.estimate, "–"
     rows = {
         "trainable share R": f"{formatting.format_share(phase.trainable / phase.parameters)} of {phase.parameters:,}",
-        "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs",
+        "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs"
+        + (f"; {ended.stopped}" if ended and ended.stopped else ""),
         "time, planned": format_duration(timed) if timed is not None else unknown,
         "time, spent": format_duration(ended.seconds) if ended else unknown,
         "a step, planned": format_flops(estimate.flops) if estimate else unknown,

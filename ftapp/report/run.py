@@ -16,7 +16,7 @@ from ftapp.recipe.metrics import ACCURACY, get_metric, sort_names
 from ftapp.report import card, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.runs import class_results
-from ftapp.runs.narration import describe_interventions
+from ftapp.runs.narration import describe_best, describe_interventions
 
 FILE = "report.html"
 
@@ -101,6 +101,9 @@ def _build_figures(one: Record) -> str:
             note = f"of {result.examples:,} held-out examples{beside}"
             values.append((f"Test {measured.label}", measured.format_cell(value), note))
         values.append(("Test loss", f"{result.loss:.4g}", f"on {result.examples:,} held-out examples"))
+    if kept := one.history.kept:
+        note = f"of {found['steps']:,} steps; {describe_best(kept.metric, kept.value)}"
+        values.append(("Weights of step", f"{kept.best_step:,}", note))
     if one.history.phases:
         last = one.history.phases[-1]
         note = f"{last.trainable:,} of {last.parameters:,} parameters, phase {last.phase}"
@@ -159,11 +162,13 @@ def _draw_curves(one: Record) -> list[str]:
 
 
 def _build_drift_table(one: Record) -> list[str]:
-    layers, _, values = collect_drift(one.history, "since_start")
+    layers, steps, values = collect_drift(one.history, "since_start")
+    if kept := one.history.kept:
+        values = values[:, steps <= kept.best_step]
     if not values.size:
         return []
-    last = [row[np.isfinite(row)][-1] for row in values]  # layers without a value are left out of them
-    rows = [[name, f"{value:.4f}"] for name, value in zip(layers, last, strict=True)]
+    known = [(name, row[np.isfinite(row)]) for name, row in zip(layers, values, strict=True)]
+    rows = [[name, f"{row[-1]:.4f}"] for name, row in known if len(row)]
     return [
         page.build_details("Drift of each layer", page.build_table(["layer", "‖W_t − W_0‖ / ‖W_0‖ at the end"], rows))
     ]

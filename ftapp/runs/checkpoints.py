@@ -6,6 +6,7 @@ checkpoint.json          where and with what it was made (`CheckpointFacts`)
 state.json               position, clock, hashes, the last evaluations (`ftapp.training.state`)
 weights.safetensors      the weights and statistics that the run has changed, and the states of random layers
 optimizer.safetensors    all that the optimizer remembers
+best.safetensors         the best weights so far, if the run keeps them and they are of an earlier step
 .ftapp-manifest.json     the sha256 of each of these files
 """
 
@@ -176,8 +177,10 @@ def _compare(facts: CheckpointFacts, recipe: Recipe) -> tuple[list[str], list[st
 def hash_recipe(recipe: Recipe) -> str:
     """Hash all of a recipe that decides what a step computes, so without the length of its last phase."""
     tables = recipe.to_tables()
-    for name in ("title", "summary", "finding", "checkpoint"):
+    for name in ("title", "summary", "finding", "checkpoint", "keep"):
         tables.pop(name, None)
     for name in ("steps", "epochs"):
         tables["phase"][-1].pop(name, None)
+    if recipe.kept_metric:
+        tables["keep"] = {"best": recipe.kept_metric}
     return hashlib.blake2b(tomli_w.dumps(tables).encode(), digest_size=16).hexdigest()

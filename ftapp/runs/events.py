@@ -238,6 +238,7 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended", forbid_unk
         still: Trained weights that did not change.
         stuck: Those among these with a gradient that is not zero, which is a fault.
         batches: A hash of the examples of all steps in their order.
+        stopped: Why it ended before its last step, in words; empty where no lack of improvement has ended it.
     """
 
     phase: str
@@ -256,6 +257,7 @@ class PhaseEnded(Event, frozen=True, kw_only=True, tag="phase-ended", forbid_unk
     still: list[str] = []
     stuck: list[str] = []
     batches: str = ""
+    stopped: str = ""
 
 
 class Stepped(Event, frozen=True, kw_only=True, tag="step", forbid_unknown_fields=True):
@@ -483,6 +485,22 @@ class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
     phase_steps: Step = 0
 
 
+class BestRestored(Event, frozen=True, kw_only=True, tag="best-restored"):
+    """The best weights so far took the place of those of the last step, before a phase or at the end of the run.
+
+    Attributes:
+        step: How many steps were made before.
+        best_step: The step of the run whose weights these are.
+        metric: The metric of the evaluation after that step by which they are the best.
+        value: Its value.
+    """
+
+    step: Step
+    best_step: Step
+    metric: MetricName
+    value: Number
+
+
 class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
     """The model was saved while the run went on.
 
@@ -559,6 +577,7 @@ AnyEvent = (
     | Controlled
     | StateSaved
     | Resumed
+    | BestRestored
     | Checkpointed
     | ModelSaved
     | Waited

@@ -16,6 +16,7 @@ from ftapp.recipe.metrics import sort_names
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import (
     AnyEvent,
+    BestRestored,
     CacheVerified,
     Checkpointed,
     Confused,
@@ -69,6 +70,7 @@ class History:
     checkpoints: list[Checkpointed] = field(default_factory=list)
     state: StateSaved | None = None
     resumed: list[Resumed] = field(default_factory=list)
+    restored: list[BestRestored] = field(default_factory=list)
     saved: ModelSaved | None = None
     ended: RunEnded | None = None
     damaged: int = 0
@@ -152,6 +154,8 @@ class History:
             case Resumed():
                 self.resumed.append(event)
                 self._lengthen(event.phase_steps)
+            case BestRestored():
+                self.restored.append(event)
             case ModelSaved():
                 self.saved = event
             case RunEnded():
@@ -179,7 +183,7 @@ class History:
         """All but steps and progress, in the order of time."""
         single = [self.started, self.data, self.model, self.saved, self.ended]
         lists: list[Any] = [self.phases, self.ended_phases, self.timed, self.verified, self.evaluations, self.samples]
-        lists += [self.controlled, self.layer_changes, self.checkpoints, self.resumed, self.notes]
+        lists += [self.controlled, self.layer_changes, self.checkpoints, self.resumed, self.restored, self.notes]
         events: list[Any] = [event for event in single if event is not None]
         return sorted(itertools.chain(events, *lists), key=lambda event: event.time)
 
@@ -193,6 +197,12 @@ class History:
     def result(self) -> Evaluated | None:
         """The final evaluation on the whole test split, once there is one."""
         return next((evaluation for evaluation in reversed(self.evaluations) if evaluation.final), None)
+
+    @property
+    def kept(self) -> BestRestored | None:
+        """What tells of the best weights that the saved model has; None where it has those of the last step."""
+        last = self.restored[-1] if self.restored and self.saved else None
+        return last if last and self.saved and self.saved.step == last.best_step else None
 
     @property
     def metrics(self) -> list[str]:
@@ -225,7 +235,7 @@ class History:
         spent = ("steps", "seconds", "preparing", "training", "evaluating", "seconds_saved", "memory")
         proof = ("frozen", "digest", "changed", "moved", "still", "stuck", "batches")
         return told | {
-            "outcome": {name: getattr(ended, name) for name in spent},
+            "outcome": {name: getattr(ended, name) for name in spent} | {"stopped": ended.stopped or None},
             "proof": {name: getattr(ended, name) for name in proof},
         }
 
@@ -282,6 +292,11 @@ class History:
             "checkpoints": [{"step": saved.step, "folder": saved.folder} for saved in self.checkpoints],
             "resumed": [{"step": each.step, "inexact": each.inexact} for each in self.resumed],
             "weights": self.saved.weights or None if self.saved else None,
+            "weights_step": self.saved.step if self.saved else None,
+            "restored": [
+                {"step": each.step, "best_step": each.best_step, "metric": each.metric, "value": each.value}
+                for each in self.restored
+            ],
             "backend": self.started.backend if self.started else None,
             "precision": self.started.precision if self.started else None,
             "notes": [note.message for note in self.notes],

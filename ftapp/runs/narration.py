@@ -6,6 +6,7 @@ from ftapp.common import formatting
 from ftapp.recipe.metrics import get_metric
 from ftapp.runs.events import (
     AnyEvent,
+    BestRestored,
     CacheChoice,
     CacheVerified,
     Checkpointed,
@@ -49,7 +50,8 @@ def narrate(event: AnyEvent) -> list[str]:
         case PhaseTimed():
             return [f"phase {event.phase} takes about {event.seconds:.0f} s in total"]
         case PhaseEnded():
-            return [f"phase {event.phase} in {event.seconds:.1f} s: {_describe_proof(event)}"]
+            early = [f"phase {event.phase} ends early: {event.stopped}"] if event.stopped else []
+            return [*early, f"phase {event.phase} in {event.seconds:.1f} s: {_describe_proof(event)}"]
         case LayersChanged():
             proof = event.proof
             rules = ", ".join(event.rules)
@@ -85,6 +87,9 @@ def narrate(event: AnyEvent) -> list[str]:
             return [f"the disk has space again: the run waited for {event.seconds:.0f} s, and continues"]
         case Resumed():
             return [_describe_seam(event), *(f"not exact: {reason}" for reason in event.inexact)]
+        case BestRestored():
+            best = describe_best(event.metric, event.value)
+            return [f"the weights of step {event.best_step} replace those of step {event.step}: {best}"]
         case RunEnded(status="unfinished"):
             return [f"the run is unfinished after step {event.steps}; `ftapp resume` goes on with it"]
         case Checkpointed():
@@ -124,6 +129,12 @@ def describe_cache(choice: CacheChoice) -> str:
         f"features of {choice.layers[0]} to {choice.layers[-1]} are cached, {choice.size / 2**20:,.1f} MiB: "
         f"{choice.reason}"
     )
+
+
+def describe_best(metric: str, value: float) -> str:
+    """Describe by which metric of evaluations weights are the best ones."""
+    found = get_metric(metric)
+    return f"best held-out {found.label}, {found.format_plain(value)}"
 
 
 def _describe_seam(event: Resumed) -> str:

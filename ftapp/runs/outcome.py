@@ -67,6 +67,7 @@ def find_warnings(history: History, recipe: Recipe | None = None) -> list[Cautio
         found += _check_validation(history, result)
     found += _check_training(history)
     found += _find_random_head(history)
+    found += _check_kept(history)
     known = {each.id for each in found}
     told = cautions.find_cautions(recipe, sizes) if recipe else []
     excluded = known if found else cautions.OF_LENGTH
@@ -141,12 +142,17 @@ def _choices(history: History) -> tuple[int, str]:
 
 
 def _same_examples(history: History) -> tuple[Evaluated | None, Evaluated | None]:
-    """The evaluation before training, and the last one of the same examples; None where there is none."""
+    """The evaluation before training, and the last one of the same examples with the weights that the run ended with.
+
+    None where there is none. While the run goes on, the last one is the latest.
+    """
     first = next((each for each in history.evaluations if each.step == 0 and math.isfinite(each.loss)), None)
     if first is None:
         return None, None
     of = (first.split, first.examples)
-    later = (each for each in reversed(history.evaluations) if each.step > 0 and (each.split, each.examples) == of)
+    end = history.kept.best_step if history.kept else math.inf
+    since = (each for each in reversed(history.evaluations) if 0 < each.step <= end)
+    later = (each for each in since if (each.split, each.examples) == of)
     return first, next(later, None)
 
 
@@ -210,8 +216,8 @@ def _no_better_than_chance(present: Sequence[Recall]) -> float | None:
 def _check_validation(history: History, result: Evaluated) -> Iterator[Caution]:
     """A result that is far below what the run was watched on."""
     watched = [each for each in history.evaluations if not each.final and each.split == "validation"]
-    last = watched[-1] if watched else None
-    if last is None or last.step != result.step or result.split != "test":
+    last = next((each for each in reversed(watched) if each.step == result.step), None)
+    if last is None or result.split != "test":
         return
     if not (_is_sound(last) and _is_sound(result)):
         return
@@ -277,7 +283,7 @@ def _find_overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
     not grown worse with it, the loss has to have doubled.
     """
     first, last = _same_examples(history)
-    if first is None or last is None or not _training_fell(history):
+    if first is None or last is None or history.kept or not _training_fell(history):
         return
     began = history.phases[-1].first_step if history.phases else 1
     of = (first.split, first.examples)
@@ -296,13 +302,27 @@ def _find_overfitting(history: History, *, alarm: bool) -> Iterator[Caution]:
             "overfitting",
             f"the {last.split} loss was lowest at step {lowest.step} ({lowest.loss:.4g}) and is {last.loss:.4g}, while "
             "the training loss falls: the model memorizes its training examples",
-            "press x to stop and keep the model" if alarm else f"train for some {lowest.step} steps, or try dropout",
+            "press x to stop and keep the model"
+            if alarm
+            else f"train for some {lowest.step} steps, end with the best weights (keep.best = 'loss'), or try dropout",
         )
 
 
 def _error(share: float, evaluation: Evaluated) -> float:
     """The standard error of a proportion of the examples of an evaluation."""
     return math.sqrt(share * (1 - share) / max(1, evaluation.examples))
+
+
+def _check_kept(history: History) -> Iterator[Caution]:
+    kept = history.kept
+    if kept and kept.best_step == 0 and len(history.steps):
+        label = get_metric(kept.metric).label
+        yield Caution(
+            "never-better",
+            f"no evaluation had a better {label} than that before training, {kept.value:.4g}, so that the model has "
+            "its first weights",
+            f"try {_smaller_rate(history)}, more steps, or another metric in keep.best",
+        )
 
 
 def _find_random_head(history: History) -> Iterator[Caution]:

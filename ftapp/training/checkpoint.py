@@ -23,7 +23,8 @@ from ftapp.models.layers import name_variables
 from ftapp.runs.checkpoints import FACTS_FILE, STATE_FILE, CheckpointFacts
 from ftapp.training.optimizers import OptimizerState
 
-_WEIGHTS, _OPTIMIZER, _LEADS = "weights.safetensors", "optimizer.safetensors", "leads"
+_WEIGHTS, _BEST = "weights.safetensors", "best.safetensors"
+_OPTIMIZER, _LEADS = "optimizer.safetensors", "leads"
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -37,17 +38,20 @@ class TrainingCheckpoint:
         state: The state of the training, as JSON.
         weights: By name, the weights and statistics that the run has changed, and the states of random layers.
         optimizer: The state of the phase's optimizer.
+        best: The best weights so far, by the same names; None where none are kept, or they are these.
     """
 
     facts: CheckpointFacts
     state: bytes
     weights: Arrays
     optimizer: OptimizerState
+    best: Arrays | None = None
 
     @property
     def size(self) -> int:
         """The bytes of its arrays."""
-        return sum(each.nbytes for each in (*self.weights.values(), *self.optimizer.values))
+        best = self.best or {}
+        return sum(each.nbytes for each in (*self.weights.values(), *self.optimizer.values, *best.values()))
 
     @property
     def is_finite(self) -> bool:
@@ -67,6 +71,8 @@ class TrainingCheckpoint:
             (scratch / FACTS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.facts)))
             (scratch / STATE_FILE).write_bytes(self.state)
             _save_arrays(self.weights, scratch / _WEIGHTS, {})
+            if self.best is not None:
+                _save_arrays(self.best, scratch / _BEST, {})
             values = {f"{place:05}": value for place, value in enumerate(self.optimizer.values)}
             _save_arrays(values, scratch / _OPTIMIZER, {_LEADS: json.dumps(list(self.optimizer.leads))})
             write_manifest(scratch)
@@ -84,7 +90,8 @@ def read_checkpoint(folder: Path, facts: CheckpointFacts) -> TrainingCheckpoint:
     values = load_file(folder / _OPTIMIZER)
     leads = json.loads(_read_metadata(folder / _OPTIMIZER)[_LEADS])
     optimizer = OptimizerState([values[name] for name in sorted(values)], leads)
-    return TrainingCheckpoint(facts, (folder / STATE_FILE).read_bytes(), load_file(folder / _WEIGHTS), optimizer)
+    best = load_file(folder / _BEST) if (folder / _BEST).exists() else None
+    return TrainingCheckpoint(facts, (folder / STATE_FILE).read_bytes(), load_file(folder / _WEIGHTS), optimizer, best)
 
 
 def list_changing(model: keras.Model, plans: Sequence[LayerPlan]) -> dict[str, Any]:

@@ -29,10 +29,12 @@ from ftapp.runs.replay import read_commands
 from ftapp.runs.rewind import drop_former_log
 from ftapp.runs.run_folder import Run, find_processor, list_packages
 from ftapp.runs.structure_file import write_structure
+from ftapp.training.callbacks.best_weights import BestWeights
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.checkpointer import Checkpointer
 from ftapp.training.callbacks.commands import Commands
 from ftapp.training.callbacks.drift import DriftLog
+from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.evaluator import Evaluator
 from ftapp.training.callbacks.freeze_proof import FreezeProof
 from ftapp.training.callbacks.last_good import LastGood
@@ -105,13 +107,15 @@ def do_job(
         RunError: The run cannot go on.
     """
     job = prepare(recipe, found, run, log, control, state, progress, point)
-    good = LastGood()
+    good, best = LastGood(), BestWeights(job.setup, log)
     failure: Exception | None = None
     try:
-        train(job, state, good, callbacks)
+        train(job, state, good, best, callbacks)
     except Exception as error:  # whatever it is, what has been trained is kept
         failure = error
-    step = (good.restore() or 0) if isinstance(failure, NotFiniteError) else state.position.run_step
+    step = state.weights_step
+    if isinstance(failure, NotFiniteError):
+        step = best.restore(state) if best.has_trained(state) else good.restore() or 0
     if failure is None or step:
         save(job, failure, step)
     if failure is not None:
@@ -249,13 +253,14 @@ def _compare(event: DataLoaded, former: DataLoaded | None) -> None:
         raise RunError(f"the data are not those that the run began with{counts}, so it cannot go on with them")
 
 
-def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] = ()) -> None:
+def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: Sequence[Callback] = ()) -> None:
     """Train all phases from the state's position on.
 
     Args:
         job: What to train.
         state: The state of the training.
         good: Keeps the last weights with which the loss was finite.
+        best: Keeps the best weights, with which the run ends if its recipe says so.
         own: The user's callbacks.
 
     Raises:
@@ -264,21 +269,23 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
     """
     control, log, setup = job.control, job.log, job.setup
     steps = StepLog(log, control, good, is_late=backend.computes_ahead())
-    proof = FreezeProof()
-    commands = Commands(job.run, setup, log, control, steps, read_commands(job.run))
+    proof, early = FreezeProof(), EarlyStop(setup.recipe.stop)
+    commands = Commands(job.run, setup, log, control, steps, early, read_commands(job.run))
     # In the order in which they are called: checkpoints, the event of a step, what follows from it, commands.
     callbacks: list[Callback] = [
-        Checkpointer(job.run, setup.recipe.checkpoint, _describe(job), setup, log, control, steps),
+        Checkpointer(job.run, setup.recipe.checkpoint, _describe(job), setup, log, control, steps, best),
         steps,
         TimeEstimate(log, control, steps),
         proof,
         good,
         VerifyFeatures(log),
         Evaluator(log, control, steps, good),
+        best,
+        early,
         DriftLog(setup, log, control, steps),
         SampleWriter(setup.recipe, setup.pretrained, setup.splits, log, control, steps),
         *own,
-        PhaseLog(log, control, proof),
+        PhaseLog(log, control, proof, early),
         commands,
     ]
     for callback in callbacks:
@@ -287,10 +294,12 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
     checkpoint = job.checkpoint
     if checkpoint:
         restore_values(list_changing(setup.model, list_plans(setup, state)), checkpoint.weights)
+        best.resume(state, checkpoint)
+    session: PhaseSession | None = None
     with ExitStack() as held:
 
         def open_session() -> PhaseSession:
-            nonlocal optimizer, checkpoint
+            nonlocal session, optimizer, checkpoint
             held.close()
             index, rules = state.position.phase, state.commanded_rules[: state.in_force]
             session = held.enter_context(
@@ -319,9 +328,13 @@ def train(job: Job, state: TrainState, good: LastGood, own: Sequence[Callback] =
             if control.should_stop():
                 break
             if state.position.step == 0 or state.position.phase != index:
+                if setup.recipe.stop and best.restore(state) != state.position.run_step:
+                    optimizer = None  # its moments belong to other weights
                 state.elapsed = control.clock()
                 state.begin_phase(index)
-            train_phase(open_session, state, callbacks, control.should_stop)
+            train_phase(open_session, state, callbacks, lambda: control.should_stop() or early.is_over(state))
+        if best.restore(state) < state.segment_began and session:
+            session.drop_features()  # what is frozen now may have trained since
         for callback in callbacks:
             callback.on_run_end(state)
 

@@ -59,8 +59,7 @@ def pick_traced(items: Iterable[tuple[tuple[int, ...], _Item]]) -> Iterator[_Ite
 
 def _has_evaluated(state: TrainState) -> bool:
     """Return whether the model was evaluated since the segment began with the model that it trains."""
-    position, last = state.position, state.evaluated
-    begin = position.run_step - position.step + state.segment_step
+    last, begin = state.evaluated, state.segment_began
     return last is not None and (last.step > begin or begin == 0)
 
 

@@ -184,11 +184,21 @@ class PhaseSession:
             )
             if refusal:
                 self.choice = msgspec.structs.replace(self.choice, cached=False, reason=refusal)
-        self.data = dict(self.features) or {
-            name: getattr(self.splits, name) for name in ("train", "validation", "test")
-        }
+        self._choose_model(halves)
+
+    def _choose_model(self, halves: Cut | None) -> None:
+        """Choose the half above the cut and the features where there are any, else the whole model and the examples."""
+        examples = {name: getattr(self.splits, name) for name in ("train", "validation", "test")}
+        self.data = dict(self.features) or examples
         predicts = TASKS[self.recipe.task].labels == "classes" and len(self.splits.classes) <= MOST_CLASSES
         self.model = instrument(halves.rest if halves and self.features else self.whole, predicts=predicts)
+
+    def drop_features(self) -> None:
+        """Compute the whole model from now on, since weights below the cut are no longer those of the features."""
+        if self.features:
+            self.features = {}
+            self._choose_model(None)
+            self.compile()
 
     def compile(self, former: Any = None, saved: OptimizerState | None = None) -> None:
         """Compile the model.

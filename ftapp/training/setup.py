@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import keras
 
+from ftapp.analysis.metrics.confusion import MOST_CLASSES
 from ftapp.common.downloads import Progress
+from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import DocumentSplits, Splits
 from ftapp.data.dataset import EncodedSplits
 from ftapp.data.encoded import load_encoded
@@ -16,6 +18,7 @@ from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
 from ftapp.models.layers import ModelLayer
 from ftapp.recipe import Recipe
+from ftapp.recipe.metrics import ACCURACY, MACRO_F1
 from ftapp.training.build_model import build_model
 
 
@@ -90,5 +93,22 @@ def set_up(
     pretrained = build.load_pretrained(recipe, progress)
     splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
     on_data(splits)
+    check_metrics(recipe, len(splits.classes))
     model, layers, plans = build_model(recipe, pretrained, splits)
     return Setup(recipe, device, pretrained, splits, model, layers, plans)
+
+
+def check_metrics(recipe: Recipe, classes: int) -> None:
+    """Check that the metrics that decide about the weights are measured.
+
+    Args:
+        recipe: The recipe.
+        classes: How many classes the data have.
+
+    Raises:
+        RecipeError: One of them is not.
+    """
+    wanted = {"stop.metric": recipe.stop and recipe.stop.metric, "keep.best": recipe.keep and recipe.kept_metric}
+    if classes > MOST_CLASSES and (keys := [key for key, name in wanted.items() if name == MACRO_F1.name]):
+        rule = f"macro F1 is measured for at most {MOST_CLASSES} classes, and the data have {classes}"
+        raise RecipeError([Problem("", key, f"{rule}; did you mean '{ACCURACY.name}'?") for key in keys])

@@ -54,6 +54,25 @@ class SpentSeconds:
     evaluating: float = 0.0
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a phase has gone on without an improvement of the watched metric.
+
+    Attributes:
+        step: The step of the run after the last evaluation that counts; -1 before the first of the phase.
+        best_step: The step of the run after the evaluation since which there was no improvement.
+        best: The metric there; None before the first evaluation of the phase.
+        waited: Evaluations since then.
+        length: The planned steps of the phase.
+    """
+
+    step: int = -1
+    best_step: int = 0
+    best: float | None = None
+    waited: int = 0
+    length: int = 0
+
+
 @dataclass
 class TrainState:
     """The state after a step, which msgspec encodes and decodes.
@@ -71,7 +90,9 @@ class TrainState:
         spent: What the phase's time went into.
         events_offset: Bytes of the event log that belong to this state; a run that goes on cuts what is behind them.
         evaluated: The last evaluation.
-        best: The evaluation with the smallest loss so far, the final one aside.
+        best: The evaluation with the best weights so far, where the run keeps them.
+        restored_step: The step of the run whose weights took the place of those of the last step; None where none did.
+        patience: How long the phase has gone on without an improvement.
         confused: The confusions of the last evaluation, if the task has classes.
         segment_digests: A hash of each weight at the beginning of the segment, by name (`ftapp.freezing.proof`).
         drift_step: The step of the run after which the drift of weights was last written.
@@ -93,6 +114,8 @@ class TrainState:
     events_offset: int = 0
     evaluated: Evaluated | None = None
     best: Evaluated | None = None
+    restored_step: int | None = None
+    patience: Patience = Patience()
     confused: Confused | None = None
     segment_digests: dict[str, bytes] = field(default_factory=dict)
     drift_step: int = 0
@@ -100,11 +123,22 @@ class TrainState:
     peak_memory: int = 0
     inexact: list[str] = field(default_factory=list)
 
+    @property
+    def segment_began(self) -> int:
+        """The step of the run at which the present segment began."""
+        return self.position.run_step - self.position.step + self.segment_step
+
+    @property
+    def weights_step(self) -> int:
+        """The step of the run whose weights the model has."""
+        return self.position.run_step if self.restored_step is None else self.restored_step
+
     def begin_phase(self, index: int) -> None:
         """Go to the beginning of a phase, at the current step of the run."""
         self.position = Position(phase=index, run_step=self.position.run_step)
         self.rate_factor, self.seen = 1.0, b""
         self.spent, self.phase_began, self.peak_memory = SpentSeconds(), self.elapsed, 0
+        self.patience = Patience()
         self.begin_segment()
 
     def begin_segment(self) -> None:
@@ -138,6 +172,7 @@ class TrainState:
         self.position = Position(now.phase, epoch, now.step + 1, now.run_step + 1)
         self.seen = chain_examples(self.seen, examples)
         self.rate_sum += rate
+        self.restored_step = None
 
 
 def read_state(checkpoint: Path) -> TrainState:

@@ -20,6 +20,7 @@ class RunResults:
 
     Attributes:
         steps: The number of steps.
+        best_step: The step whose weights the model has, where they are the best ones and not those of the last step.
         metrics: By name, with the loss among them: of the whole test split where `final`, else of the latest
             evaluation.
         final: Whether they are of the whole test split.
@@ -36,6 +37,7 @@ class RunResults:
     seconds: float | None
     pace: float | None
     memory: int | None
+    best_step: int | None = None
 
 
 def collect_results(history: History) -> RunResults:
@@ -54,6 +56,7 @@ def collect_results(history: History) -> RunResults:
         seconds=seconds,
         pace=1 / step if step else None,
         memory=max(steps.memory, default=None),
+        best_step=history.kept.best_step if history.kept else None,
     )
 
 

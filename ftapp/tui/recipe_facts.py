@@ -28,7 +28,7 @@ def list_facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str
         arms: What each arm overrides, by the name of the arm.
 
     Returns:
-        Rows of a label and a text: model, data, augmentation, phases and arms.
+        Rows of a label and a text: model, data, augmentation, phases, their early end, and arms.
     """
     rows: list[Fact] = [("Model", _describe_model(recipe.model, size)), ("Data", _describe_data(recipe.data))]
     if recipe.augment is not None:
@@ -36,6 +36,8 @@ def list_facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str
     for index, phase in enumerate(recipe.phase):
         share = size.trainable[index] / size.parameters if size and size.parameters else None
         rows.append(("Phases" if index == 0 else "", _describe_phase(phase, share)))
+    if words := recipe_words.describe_end(recipe):
+        rows.append(("Ends", Content(words)))
     for index, (name, overridden) in enumerate(recipe_words.describe_arms(arms, recipe).items()):
         rows.append(("Arms" if index == 0 else "", Content.assemble((f"{name}  ", "b"), overridden)))
     return rows

@@ -15,6 +15,7 @@ from ftapp.experiments.listing import Summary
 from ftapp.experiments.trash import measure_size
 from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
 from ftapp.recipe.layer_rules import decide
+from ftapp.recipe.metrics import get_metric
 from ftapp.recipe.toml_text import format_value
 from ftapp.rpc import structure_cache
 
@@ -115,6 +116,18 @@ def describe_length(phase: Phase) -> str:
     """Describe the length of a phase: "20 epochs, batches of 32"."""
     count, unit = (phase.epochs, "epoch") if phase.epochs is not None else (phase.steps, "step")
     return f"{count} {unit}{'' if count == 1 else 's'}, batches of {phase.batch_size}"
+
+
+def describe_end(recipe: Recipe) -> str:
+    """Describe when phases end early, and with which weights the run ends; "" for the last step and its weights."""
+    parts = []
+    if stop := recipe.stop:
+        count = f"{stop.patience} evaluation{'' if stop.patience == 1 else 's'}"
+        by = f" by more than {stop.min_delta:g}" if stop.min_delta else ""
+        parts.append(f"a phase after {count} without a better {get_metric(stop.metric).label}{by}")
+    if recipe.kept_metric:
+        parts.append(f"the run with the weights of the best {get_metric(recipe.kept_metric).label}")
+    return "; ".join(parts)
 
 
 def describe_rate(phase: Phase) -> str:

@@ -70,6 +70,7 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
         "name": phase.name,
         "steps": session.steps,
         "epochs": session.steps / session.per_epoch,
+        "may_end_early": recipe.stop is not None,
         "parameters": plan.parameters,
         "trainable": plan.trainable_parameters,
         "trainable_share": plan.trainable_share,

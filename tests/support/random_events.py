@@ -78,6 +78,7 @@ def event(draw: random.Random) -> dict[str, Json]:
         "tokens-shared": {"step": step(), "common": count(), "shares": [maybe(number) for _ in range(size)]},
         "controlled": {"id": name(), "command": draw.choice(["pause", "resume", "stop", name()]), "applied": True}
         | {"reason": maybe(name), "step": step(), "rate": maybe(number)},
+        "best-restored": {"step": step(), "best_step": step(), "metric": "loss", "value": number()},
         "checkpointed": {"step": step(), "folder": name()},
         "noted": {"message": name()},
         "waited": {"seconds": seconds()},

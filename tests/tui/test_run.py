@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from textual.pilot import Pilot
@@ -12,10 +13,12 @@ from textual.widgets import SelectionList, Static
 
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import (
+    BestRestored,
     Confused,
     DataLoaded,
     Drifted,
     ModelBuilt,
+    ModelSaved,
     PhaseEnded,
     RunEnded,
     Sampled,
@@ -249,6 +252,22 @@ async def test_a_phase_whose_proof_fails_is_marked_as_failed(write_run: Write) -
     async with FtApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         assert shown(screen, PhasesPane).lstrip().startswith("✗ finetune")
+
+
+async def test_an_early_end_and_the_step_of_the_best_weights_are_told(write_run: Write) -> None:
+    run = write_run(status=None, total=50)
+    log = EventLog(run.events_file)
+    why = "2 evaluations without a better loss than 0.5000 at step 6"
+    log.write(msgspec.structs.replace(ended_phase(), stopped=why))
+    log.write(BestRestored(time=time.time(), step=10, best_step=6, metric="loss", value=0.5))
+    log.write(ModelSaved(time=time.time(), folder="model", step=6))
+    log.write(RunEnded(time=time.time(), status="interrupted", steps=10, seconds=1.0))
+    async with FtApp().run_test(size=(160, 40)) as pilot:
+        screen = await opened(pilot, run)
+        assert "weights of step 6" in text(screen.query_one(Headline))
+        phases = " ".join(shown(screen, PhasesPane).split())
+        assert phases.startswith("✓ finetune 20 of 50 steps"), "the phase was not interrupted"
+        assert f"ended early: {why}" in phases
 
 
 def ended_phase(changed: Sequence[str] = ()) -> PhaseEnded:

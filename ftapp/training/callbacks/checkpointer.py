@@ -16,6 +16,7 @@ from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Noted, StateSaved
 from ftapp.runs.run_folder import Run
+from ftapp.training.callbacks.best_weights import BestWeights
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.checkpoint import TrainingCheckpoint, copy_values, list_changing
@@ -45,6 +46,7 @@ class Checkpointer(Callback):
         log: EventLog,
         control: Control,
         steps: StepLog,
+        best: BestWeights,
     ) -> None:
         """Save the states of a run.
 
@@ -56,9 +58,10 @@ class Checkpointer(Callback):
             log: The event log, whose length belongs to a checkpoint.
             control: Has the clock.
             steps: Is brought up to date before a state is saved.
+            best: Has the best weights so far, which belong to a checkpoint.
         """
         self._run, self._spec, self._facts, self._setup = run, spec, facts, setup
-        self._log, self._control, self._steps = log, control, steps
+        self._log, self._control, self._steps, self._best = log, control, steps, best
         self._session: PhaseSession
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._writing: tuple[Future[None], StateSaved] | None = None
@@ -109,7 +112,11 @@ class Checkpointer(Callback):
         try:
             variables = list_changing(self._setup.model, list_plans(self._setup, state))
             checkpoint = TrainingCheckpoint(
-                facts, msgspec.json.encode(state), copy_values(variables), save_optimizer(self._session.optimizer)
+                facts,
+                msgspec.json.encode(state),
+                copy_values(variables),
+                save_optimizer(self._session.optimizer),
+                self._best.get_values(step, state),
             )
         except MemoryError as error:
             self._tell_failure(step, error)

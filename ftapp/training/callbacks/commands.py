@@ -17,6 +17,7 @@ from ftapp.runs.replay import ReplayedCommand
 from ftapp.runs.run_folder import Run
 from ftapp.training.build_model import find_problems
 from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.segments import plan_segment
 from ftapp.training.session import PhaseSession, StepResult
@@ -37,6 +38,7 @@ class Commands(Callback):
         log: EventLog,
         control: Control,
         steps: StepLog,
+        early: EarlyStop,
         replayed: Sequence[ReplayedCommand],
     ) -> None:
         """Carry out the commands to a run.
@@ -47,10 +49,11 @@ class Commands(Callback):
             log: The event log.
             control: Gives what was sent to the run.
             steps: The log of steps, written up to date before commands.
+            early: Says whether the phase ends with the present step.
             replayed: Commands that are carried out at given steps.
         """
         self._run, self._setup, self._log, self._control, self._steps = run, setup, log, control, steps
-        self._replayed = deque(replayed)
+        self._early, self._replayed = early, deque(replayed)
         self._progress = ProgressLog(log)
         self._session: PhaseSession
         self._state: TrainState
@@ -91,7 +94,7 @@ class Commands(Callback):
         phase = self._session.phase
         if isinstance(command, Checkpoint):
             return self._save_checkpoint()
-        if self._state.position.step == self._session.steps:
+        if self._state.position.step == self._session.steps or self._early.is_over(self._state):
             return f"phase '{phase.name}' has no step left"
         match command:
             case Rate():
@@ -118,7 +121,7 @@ class Commands(Callback):
 
     def _save_checkpoint(self) -> str | None:
         """Save the model. Returns the reason why not, None where it was saved."""
-        session, step = self._session, self._state.position.run_step
+        session, step = self._session, self._state.weights_step
         folder = self._run.snapshot_folder(step)
         if folder.exists():
             return f"the model of step {step} is saved already"

@@ -48,7 +48,7 @@ class DriftLog(Callback):
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Write the drift after an evaluation."""
         position = state.position
-        if is_evaluated(self._session, position.step, position.run_step) and not self._control.should_stop():
+        if is_evaluated(self._session, position.step, position.run_step):
             self._write(state)
 
     def on_segment_end(self, state: TrainState) -> None:

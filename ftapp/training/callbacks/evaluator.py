@@ -46,8 +46,10 @@ class Evaluator(Callback):
         self._session = session
 
     def on_train_begin(self, state: TrainState) -> None:
-        """Measure the model as the run begins with it."""
-        if state.position.run_step == 0 and state.evaluated is None:
+        """Measure the model as the run begins with it; where a run goes on, also if it was stopped before it could."""
+        position, last = state.position, state.evaluated
+        is_due = position.step > 0 and is_evaluated(self._session, position.step, position.run_step)
+        if (position.run_step == 0 or is_due) and (last is None or last.step < position.run_step):
             self._evaluate(state)
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
@@ -73,7 +75,7 @@ class Evaluator(Callback):
         Raises:
             NotFiniteError: The loss is not finite.
         """
-        size, step = len(self._session.data[split]), state.position.run_step
+        size, step = len(self._session.data[split]), state.weights_step
         size = min(limit or size, size)
         last = state.evaluated
         if last and (last.step, last.split, last.examples) == (step, split, size):
@@ -95,7 +97,7 @@ class Evaluator(Callback):
     def _write(
         self, state: TrainState, found: Evaluation, split: str, size: int, seconds: float, *, final: bool
     ) -> None:
-        step = state.position.run_step
+        step = state.weights_step
         state.evaluated = Evaluated(
             time=time.time(),
             step=step,
@@ -107,8 +109,6 @@ class Evaluator(Callback):
             final=final,
         )
         self._log.write(state.evaluated)
-        if not final and (state.best is None or state.evaluated.loss < state.best.loss):
-            state.best = state.evaluated
         if found.confusion is not None:
             is_probable = self._session.recipe.model.head != "linear-svm"
             bins = found.calibration if is_probable else None

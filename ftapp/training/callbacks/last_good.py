@@ -53,14 +53,14 @@ class LastGood(Callback):
 
     def on_train_begin(self, state: TrainState) -> None:
         """Copy the weights that the segment begins with, unless these are the run's first."""
-        step = state.position.run_step
+        step = state.weights_step
         self._offer(step)
         if state.evaluated and state.evaluated.step == step:
             self.confirm(step)
 
     def on_step_begin(self, state: TrainState) -> None:
         """Copy the weights if it is time to."""
-        self._offer(state.position.run_step)
+        self._offer(state.weights_step)
 
     def _offer(self, step: int) -> None:
         """Copy the weights as they are after `step` steps, if it is time to. Waits for the device if it does."""

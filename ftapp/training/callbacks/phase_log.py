@@ -8,6 +8,7 @@ from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import LayersChanged, PhaseEnded, PhaseStarted, SegmentProof
 from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.freeze_proof import FreezeProof
 from ftapp.training.cpu_share import OtherProcesses
 from ftapp.training.session import PhaseSession
@@ -17,8 +18,8 @@ from ftapp.training.state import TrainState
 class PhaseLog(Callback):
     """Writes the beginning and the end of each phase, and the changes of its layers."""
 
-    def __init__(self, log: EventLog, control: Control, proof: FreezeProof) -> None:
-        self._log, self._control, self._proof = log, control, proof
+    def __init__(self, log: EventLog, control: Control, proof: FreezeProof, early: EarlyStop) -> None:
+        self._log, self._control, self._proof, self._early = log, control, proof, early
         self._others = OtherProcesses()
         self._session: PhaseSession
         self._segment_steps: int | None = None  # of the segment that this process has ended in the phase
@@ -109,6 +110,7 @@ class PhaseLog(Callback):
                 still=list(found.still),
                 stuck=list(self._proof.stuck),
                 batches=state.seen.hex(),
+                stopped=self._early.explain(state),
             )
         )
         self._proof.check()

@@ -69,10 +69,14 @@ class SampleWriter(Callback):
         if keras.backend.backend() == "jax":
             self._sampler = None
 
+    def on_train_begin(self, state: TrainState) -> None:
+        """Where a run goes on, sample the model if the run was stopped before it could."""
+        if state.position.step and self._is_due(state):
+            self._sample(state)
+
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Sample the model every so many steps of the run."""
-        every = self._spec.every if self._spec else None
-        if every and state.position.run_step % every == 0 and not self._control.should_stop():
+        if self._is_due(state) and not self._control.should_stop():
             self._steps.flush()
             self._sample(state)
 
@@ -81,11 +85,15 @@ class SampleWriter(Callback):
         if not self._control.should_stop():
             self._sample(state)
 
+    def _is_due(self, state: TrainState) -> bool:
+        every = self._spec.every if self._spec else None
+        return bool(every) and state.position.run_step % (every or 1) == 0
+
     def _sample(self, state: TrainState) -> None:
         """Write samples, once for a step."""
-        if state.sample_step != state.position.run_step:
-            state.sample_step = state.position.run_step
-            self.write(state.position.run_step)
+        if state.sample_step != state.weights_step:
+            state.sample_step = state.weights_step
+            self.write(state.weights_step)
 
     def write(self, step: int) -> None:
         """Write an event for each prompt, and one for the share of common tokens if it is measured."""

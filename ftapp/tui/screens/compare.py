@@ -332,6 +332,9 @@ def _result_rows(found: Sequence[RunResults]) -> list[Fact]:
     seconds = [each.seconds for each in found]
     add("time", seconds, [formatting.format_duration(value or 0) for value in seconds], min)
     add("steps", [each.steps for each in found], [f"{each.steps:,}" for each in found])
+    if any(each.best_step is not None for each in found):
+        kept = [each.best_step for each in found]
+        add("weights of", kept, [f"step {value or 0:,}" for value in kept])
     paces = [each.pace for each in found]
     add("steps/s", paces, [formatting.format_number(value or 0) for value in paces], max)
     memory = [each.memory for each in found]

@@ -57,6 +57,8 @@ class Headline(Static):
                     for name, value in measured.items()
                 ]
             parts.append(f"{history.ended.steps} steps in {formatting.format_duration(history.ended.seconds)}")
+            if history.kept:
+                parts.append(f"weights of step {history.kept.best_step}")
         elif status in ("running", "paused"):
             parts += list(self._live(history, recipe))
         if status == "unfinished":
@@ -67,10 +69,11 @@ class Headline(Static):
 
     def _live(self, history: History, recipe: Recipe | None) -> Iterator[str]:
         if recipe and history.phases and len(history.steps):
-            total = sum(phase.total or 0 for phase in run_progress.list_phases(history, recipe))
+            phases = run_progress.list_phases(history, recipe)
+            total = sum(phase.done if phase.ended else phase.total or 0 for phase in phases)
             yield f"step {len(history.steps)} of {total}"
             if (left := run_progress.estimate_remaining(history, recipe)) is not None:
-                yield f"about {formatting.format_duration(left)} to go"
+                yield f"{'at most ' if recipe.stop else ''}about {formatting.format_duration(left)} to go"
             if speed := history.steps_per_second:
                 yield f"{speed:.3g} steps/s"
         elif activity := history.activity:

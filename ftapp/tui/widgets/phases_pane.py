@@ -87,6 +87,8 @@ class PhasesPane(Pane):
             if started.cache:
                 yield Text(_describe_cache(started.cache), muted)
         if phase.ended:
+            if phase.ended.stopped:
+                yield Text(f"ended early: {phase.ended.stopped}", muted)
             yield self._proof(phase.ended)
 
     def _proof(self, ended: PhaseEnded) -> Text:
@@ -101,7 +103,8 @@ def _choose_sign(phase: PhaseProgress, status: str) -> tuple[str, str]:
     """Choose the sign of a phase with its colour: done, failed, ended early, running, or still to come."""
     if phase.ended and (phase.ended.changed or phase.ended.stuck):
         return "✗", "error"
-    if phase.ended and not (status in _ENDED_EARLY and phase.done < (phase.total or 0)):
+    is_cut = status in _ENDED_EARLY and phase.done < (phase.total or 0)
+    if phase.ended and (phase.ended.stopped or not is_cut):
         return "✓", "success"
     if not phase.started:
         return "·", "secondary"

@@ -107,3 +107,47 @@ def test_validate_tells_cautions_and_the_recipe_stays_valid(tmp_path: Path) -> N
     assert (done.exit_code, done.stdout) == (0, f"{file}: valid\n")
     assert f"{file}: caution: in phase 'finetune' classifier keeps its random first weights" in done.stderr
     assert "profile quick: in phase 'finetune'" in done.stderr
+
+
+STOP = "stop={ patience = 2 }"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found"),
+    [
+        (["evaluate.split=test", "keep={ best = 'loss' }"], ["test-decides"]),
+        (["evaluate.split=test", STOP, "evaluate.every=2"], ["test-decides"]),
+        (["evaluate.split=test"], []),
+        (["evaluate.split=validation", "data.validation=40", STOP, "evaluate.every=2"], []),
+        # Of 40 steps, evaluations before the last one are after 13, 26 and 39.
+        (
+            [
+                "evaluate.split=validation",
+                "data.validation=40",
+                "phase.finetune.steps=40",
+                "evaluate.every=13",
+                "stop={ patience = 3 }",
+            ],
+            [],
+        ),
+        (
+            [
+                "evaluate.split=validation",
+                "data.validation=40",
+                "phase.finetune.steps=39",
+                "evaluate.every=13",
+                "stop={ patience = 3 }",
+            ],
+            ["patience-too-long"],
+        ),
+    ],
+)
+def test_what_decides_about_the_weights_is_watched(overrides: list[str], found: list[str]) -> None:
+    ours = {"test-decides", "patience-too-long"}
+    assert [each for each in ids("bert-full", *overrides) if each in ours] == found
+
+
+def test_patience_of_a_later_phase_counts_from_its_first_evaluation() -> None:
+    lengths = ("phase.head.epochs=1", "phase.finetune.epochs=4")
+    assert "patience-too-long" not in ids("vgg16-two-phase", *lengths, STOP)
+    assert "patience-too-long" in ids("vgg16-two-phase", *lengths, "stop={ patience = 3 }")

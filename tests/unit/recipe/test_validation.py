@@ -110,6 +110,10 @@ def test_all_errors_come_at_once(file: Path) -> None:
             "data.validation=0.9",
             "data.test: 0.9 + 0.2 of the examples leave none to train on; both together are below 1",
         ),
+        ("stop={ metric = 'acuracy', patience = 1 }", "stop.metric: unknown value 'acuracy'; did you mean 'accuracy'?"),
+        ("keep.best=losses", "keep.best: unknown value 'losses'; did you mean 'loss'?"),
+        ("stop={ patience = 0 }", "stop.patience: 0 is too small; the least is 1"),
+        ("stop={ metric = 'loss' }", "stop.patience: this key is required and is missing"),
         ("model.pooling=max", "model.pooling: this key does not go with task = 'text-classification'"),
         ("augment.rotation=3.0", "augment.rotation: this key does not go with task = 'text-classification'"),
         ('data.classes=["a", "b", "a"]', "data.classes: 'a' is named twice; each class has a name of its own"),
@@ -337,3 +341,16 @@ def test_tables_in_tables_without_end_are_refused(file: Path) -> None:
     for text in ("[a" + ".a" * 3000 + "]\n", "[title" + ".a" * 3000 + "]\n", "x = " + "[" * 200 + "]" * 200 + "\n"):
         file.write_text(text, encoding="utf-8")
         assert "the tables are nested too deeply; a recipe has at most 32 levels" in problems(file)[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [("stop={ patience = 2, metric = 'accuracy' }", "stop.metric"), ("keep.best=macro-f1", "keep.best")],
+)
+def test_a_metric_that_the_task_lacks_is_refused(override: str, key: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        recipe.load(recipe.find("gpt2-full"), None, [override])
+    [problem] = error.value.problems
+    assert problem.key == key
+    assert "task = 'causal-lm' has no metric" in problem.message
+    assert problem.message.endswith("choose from 'loss'")

@@ -22,7 +22,7 @@ from ftapp.report import run as single
 from ftapp.report.svg import Line
 from ftapp.runs import narration
 from ftapp.runs.event_log import EventLog, NoteHandler
-from ftapp.runs.events import Stepped
+from ftapp.runs.events import BestRestored, ModelSaved, Stepped
 from ftapp.runs.history import History
 from tests.support.recorded_runs import record_run
 
@@ -257,3 +257,18 @@ def test_notes_of_a_run_stand_in_its_result_narration_and_report(tmp_path: Path)
     path = single.write(read_record(one))
     assert "Note: cached features of 1,437 examples are damaged <b>" in checked(path)
     assert "damaged &lt;b&gt;" in path.read_text("utf-8")
+
+
+def test_the_step_of_the_best_weights_stands_in_report_card_and_comparison(tmp_path: Path) -> None:
+    one = record_run(tmp_path)
+    log = EventLog(one.events_file)
+    log.write(BestRestored(time=9, step=6, best_step=4, metric="accuracy", value=0.85))
+    log.write(ModelSaved(time=9, folder="model", step=4))
+    text = checked(single.write(read_record(one)))
+    assert "Weights of step4of 6 steps; best held-out accuracy, 0.8500" in text
+    # Of step 4 the drift was not measured, but of step 1 before it.
+    assert "pooled_dense0.0100" in text
+    written = (one.folder / card.FILE).read_text("utf-8")
+    assert "- The weights are those of step 4 of 6: best held-out accuracy, 0.8500" in written
+    other = record_run(tmp_path)
+    assert ["weights of step", "4", ""] in comparison.list_metrics(read_arms([one, other]))

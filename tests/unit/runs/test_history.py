@@ -12,7 +12,7 @@ import pytest
 
 from ftapp.runs import steps as steps_module
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import AnyEvent, Evaluated, PhaseStarted, RunEnded, Stepped
+from ftapp.runs.events import AnyEvent, BestRestored, Evaluated, ModelSaved, PhaseStarted, RunEnded, Stepped
 from ftapp.runs.history import Follower, History
 from ftapp.runs.steps import Steps
 
@@ -133,3 +133,16 @@ def test_a_follower_of_a_file_that_is_replaced_forgets_the_former_one(tmp_path: 
     EventLog(path).write(step(7))
     follower.advance()
     assert list(follower.history.steps) == [step(7)]
+
+
+def test_best_weights_are_those_of_the_model_until_a_later_step_is_better() -> None:
+    before_phase = BestRestored(time=1.0, step=30, best_step=18, metric="loss", value=0.5)
+    at_end = BestRestored(time=2.0, step=60, best_step=18, metric="loss", value=0.5)
+    assert History.of([before_phase]).kept is None, "there is no model yet"
+    assert History.of([before_phase, ModelSaved(time=3.0, folder="model", step=60)]).kept is None
+    found = History.of([before_phase, at_end, ModelSaved(time=3.0, folder="model", step=18)])
+    assert found.kept == at_end
+    summary = found.summary()
+    assert summary["weights_step"] == 18
+    assert summary["restored"][-1] == {"step": 60, "best_step": 18, "metric": "loss", "value": 0.5}
+    assert History().summary()["weights_step"] is None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ftapp.runs.events import Controlled, Resumed
+from ftapp.runs.events import BestRestored, Controlled, PhaseEnded, Resumed
 from ftapp.runs.history import History
-from ftapp.runs.narration import describe_interventions
+from ftapp.runs.narration import describe_interventions, narrate
 
 
 def test_interventions_are_told_in_the_order_of_steps() -> None:
@@ -22,3 +22,28 @@ def test_interventions_are_told_in_the_order_of_steps() -> None:
         "unfreeze last:1 after step 40"
     )
     assert describe_interventions(History()) == ""
+
+
+def test_an_early_end_is_told_before_the_end_of_the_phase() -> None:
+    ended = PhaseEnded(
+        time=0,
+        phase="head",
+        steps=4,
+        seconds=1,
+        preparing=0,
+        training=1,
+        evaluating=0,
+        memory=1,
+        frozen=2,
+        digest="",
+        moved=1,
+        stopped="2 evaluations without a better loss than 0.5000 at step 2",
+    )
+    first, second = narrate(ended)
+    assert first == "phase head ends early: 2 evaluations without a better loss than 0.5000 at step 2"
+    assert second.startswith("phase head in 1.0 s")
+
+
+def test_best_weights_are_told_with_their_step_and_metric() -> None:
+    event = BestRestored(time=0, step=30, best_step=18, metric="macro-f1", value=0.875)
+    assert narrate(event) == ["the weights of step 18 replace those of step 30: best held-out macro F1, 0.8750"]

@@ -13,10 +13,12 @@ from ftapp.runs import outcome
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import (
     AnyEvent,
+    BestRestored,
     Confused,
     DataLoaded,
     Evaluated,
     ModelBuilt,
+    ModelSaved,
     PhaseStarted,
     RunEnded,
     Status,
@@ -107,6 +109,13 @@ def history(
     if status:
         events.append(RunEnded(time=5, status=status, steps=len(losses), seconds=9))
     return History.of(events)
+
+
+def ends_with(found: History, step: int) -> History:
+    """The same run, which put back the best weights before it saved its model."""
+    found.apply(BestRestored(time=4, step=len(found.steps), best_step=step, metric="loss", value=0.5))
+    found.apply(ModelSaved(time=4, folder="model", step=step))
+    return found
 
 
 def ids(found: History) -> list[str]:
@@ -236,3 +245,17 @@ def test_a_short_training_is_no_matter_where_the_result_is_good() -> None:
     assert outcome.find_warnings(history(counts=GOOD), loaded) == []
     bad = [each.id for each in outcome.find_warnings(history(counts=[[50, 0], [50, 0]]), loaded)]
     assert bad == ["one-class", "few-steps", "never-evaluated", "rate-too-small"]
+
+
+def test_a_run_that_ends_with_its_best_weights_is_not_called_overfitted() -> None:
+    risen = [evaluated(10 * index, loss) for index, loss in enumerate((2.0, 0.5, 2.7, 2.9, 3.1))]
+    assert ids(history(classes=(), evaluations=risen, measured=False)) == ["not-evaluated", "overfitting"]
+    result = evaluated(10, 0.6)
+    last = [*risen, result]
+    assert ids(ends_with(history(classes=(), evaluations=last, loss=0.6), 10)) == []
+
+
+def test_weights_that_never_became_better_are_pointed_out() -> None:
+    risen = [evaluated(10 * index, loss) for index, loss in enumerate((0.5, 2.7))]
+    assert "never-better" not in ids(ends_with(history(evaluations=risen, counts=GOOD), 10))
+    assert "never-better" in ids(ends_with(history(evaluations=risen, counts=GOOD), 0))

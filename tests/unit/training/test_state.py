@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ftapp.runs.events import Confused, Evaluated
-from ftapp.training.state import Position, SpentSeconds, TrainState
+from ftapp.training.state import Patience, Position, SpentSeconds, TrainState
 
 
 def trained() -> TrainState:
@@ -21,6 +21,7 @@ def trained() -> TrainState:
         time=1.0, step=3, split="test", examples=20, loss=0.5, metrics={"accuracy": 0.75}, seconds=1.0
     )
     state.best = msgspec.structs.replace(state.evaluated, step=1, loss=0.25)
+    state.patience = Patience(step=3, best_step=1, best=0.25, waited=2, length=9)
     state.confused = Confused(time=1.0, step=3, split="test", counts=[[8, 2], [3, 7]], calibration=[[1, 0.5, 1]])
     state.segment_digests = {"head/kernel": b"\x00\xff" * 8}
     state.spent = SpentSeconds(preparing=1.0, training=2.0, evaluating=0.5)
@@ -46,6 +47,9 @@ def test_a_state_that_is_saved_in_between_goes_on_as_if_it_were_not() -> None:
     assert again == state
     assert state.position == Position(phase=1, epoch=2, step=3, run_step=4)
     assert state.rate_sum == 0.625
+    assert state.patience.waited == 2
+    state.begin_phase(2)
+    assert state.patience == Patience()
 
 
 def test_the_hash_of_what_was_seen_depends_on_the_order_and_is_of_the_phase() -> None:
@@ -64,3 +68,12 @@ def test_the_hash_of_what_was_seen_depends_on_the_order_and_is_of_the_phase() ->
     assert state.position == Position(phase=1, run_step=1)
     state.advance(1, b"a", 0.1)
     assert state.seen == seen(b"a")
+
+
+def test_the_weights_are_of_the_last_step_or_of_the_one_that_was_put_back() -> None:
+    state = trained()
+    assert state.weights_step == 3
+    state.restored_step = 1
+    assert state.weights_step == 1
+    state.advance(1, b"fourth", 0.25)
+    assert state.weights_step == 4

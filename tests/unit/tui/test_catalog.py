@@ -198,6 +198,15 @@ def test_phases_in_words() -> None:
     )
 
 
+def test_ends_in_words() -> None:
+    early = load("bert-full", "stop={ patience = 3, metric = 'accuracy', min_delta = 0.01 }", "keep.best=loss")
+    assert recipe_words.describe_end(early) == (
+        "a phase after 3 evaluations without a better accuracy by more than 0.01; "
+        "the run with the weights of the best loss"
+    )
+    assert recipe_words.describe_end(load("bert-full", "keep.best=none")) == ""
+
+
 def test_splits_heads_and_augmentation_in_words() -> None:
     loaded = load(
         "vgg16-two-phase",

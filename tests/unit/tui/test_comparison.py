@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ftapp import recipe
-from ftapp.runs.events import AnyEvent, Evaluated, PhaseStarted, RunEnded, RunStarted, Stepped
+from ftapp.runs.events import AnyEvent, BestRestored, Evaluated, ModelSaved, PhaseStarted, RunEnded, RunStarted, Stepped
 from ftapp.runs.history import History
 from ftapp.tui.comparison import collect_results, drop_hidden_points, find_differences, pair_losses
 
@@ -80,7 +80,15 @@ def test_results_of_an_ended_run() -> None:
     made.apply(RunEnded(time=14.0, status="done", steps=2, seconds=5.0))
     found = collect_results(made)
     assert (found.steps, found.metrics, found.final) == (2, {"loss": 1.2}, True)
+    assert found.best_step is None
     assert (found.share, found.seconds, found.pace, found.memory) == (0.25, 5.0, 4.0, 2)
+
+
+def test_results_name_the_step_of_the_best_weights() -> None:
+    made = history(3.0, 2.0)
+    made.apply(BestRestored(time=13.0, step=2, best_step=1, metric="loss", value=1.5))
+    made.apply(ModelSaved(time=13.0, folder="model", step=1))
+    assert collect_results(made).best_step == 1
 
 
 def test_results_of_a_run_that_has_done_nothing() -> None:

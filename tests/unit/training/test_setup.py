@@ -1,0 +1,30 @@
+"""What a training needs before its first step fits together."""
+
+from __future__ import annotations
+
+import pytest
+
+from ftapp import recipe
+from ftapp.common.errors import RecipeError
+from ftapp.recipe import Recipe
+from ftapp.training.setup import check_metrics
+
+
+def load(*overrides: str) -> Recipe:
+    return recipe.load(recipe.find("vgg16-feature-extractor"), None, overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [("stop={ metric = 'macro-f1', patience = 2 }", "stop.metric"), ("keep.best=macro-f1", "keep.best")],
+)
+def test_macro_f1_of_too_many_classes_is_refused(override: str, key: str) -> None:
+    check_metrics(load(override), 100)
+    with pytest.raises(RecipeError) as error:
+        check_metrics(load(override), 101)
+    assert [problem.key for problem in error.value.problems] == [key]
+    assert "the data have 101; did you mean 'accuracy'?" in str(error.value)
+
+
+def test_other_metrics_are_measured_for_any_number_of_classes() -> None:
+    check_metrics(load("stop={ patience = 2 }", "keep.best=accuracy"), 1000)
