@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -36,6 +37,16 @@ def device() -> str:
         tensorflow.config.set_visible_devices([], "GPU")
     kind = keras.distribution.list_devices()[0] if keras.backend.backend() != "torch" else _torch_device()
     return f"{kind}, {os.cpu_count()} cores" if kind.startswith("cpu") else kind
+
+
+def _is_not_about_tracing(record: logging.LogRecord) -> bool:
+    """Tell whether a record is not TensorFlow's warning that a function was traced again."""
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+def hush_tracing() -> None:
+    """Leave out TensorFlow's warnings about traces: each phase compiles its own step on purpose."""
+    logging.getLogger("tensorflow").addFilter(_is_not_about_tracing)
 
 
 def choose_precision(wanted: str) -> tuple[str, str]:

@@ -66,6 +66,7 @@ def choose_device(precision: str) -> Device:
     Args:
         precision: float32, bfloat16, float16, or auto.
     """
+    backend.hush_tracing()
     name = backend.device()
     return Device(name, *backend.choose_precision(precision))
 
