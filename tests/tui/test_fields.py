@@ -4,6 +4,7 @@ to go.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ async def test_dialogs_and_searches_show_the_end_of_what_is_typed(size: tuple[in
         await until(pilot, lambda: isinstance(app.screen, Ask))
         await pilot.pause()
         assert any("train/mine.toml" in row for row in drawn(app.screen))
-        await pilot.press("escape", "slash", *("ab" * 120), "z")
+        await pilot.press("escape", "slash", *("ab" * (size[0] // 2)), "z")
         await pilot.pause()
         assert any("babz" in row for row in drawn(app.screen))
 
@@ -113,13 +114,14 @@ async def test_each_function_key_goes_to_a_field_from_wherever_it_is_pressed(
     app = Opened()
     async with opened(draft, size, app) as (screen, pilot):
         panes = {"f3": "training", "f4": "data", "f5": "augment", "f2": "layers"}
-        for first in panes:
-            for second, name in panes.items():
-                await pilot.press(first, second)
-                await pilot.pause()
-                assert screen.focused is not None
-                assert screen.query_one(f"#panes > #{name}") in screen.focused.ancestors
-                assert screen.focused.region.area
+        keys = ["f3", "f3", "f4", "f3", "f5", "f3", "f2", "f4", "f4", "f5", "f4", "f2", "f5", "f5", "f2", "f2", "f3"]
+        assert len(set(pairwise(keys))) == len(panes) ** 2  # each follows each
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+            assert screen.focused is not None
+            assert screen.query_one(f"#panes > #{panes[key]}") in screen.focused.ancestors
+            assert screen.focused.region.area
         # Keys that come faster than frames are typed into the field too.
         for first, key in [("f4", "phase.name"), ("f3", "data.source")]:
             other = {"phase.name": "f3", "data.source": "f4"}[key]
