@@ -19,11 +19,15 @@ from ftapp import recipe as recipes
 from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock
 from ftapp.recipe.schedule import lengthen
+from ftapp.runs import run_folder
 from ftapp.runs.checkpoints import list_checkpoints
+from ftapp.runs.commands import Freeze, Unfreeze
+from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import PhaseTimed, Resumed, StateSaved
 from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
+from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.resuming import find_same
 from ftapp.runs.run_folder import EXIT_CODES, Run, list_runs
 from tests.conftest import Do
@@ -178,15 +182,27 @@ def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_a_run_goes_on_exactly_on_other_backends(backend: str, start: Start, image_recipe: str, tmp_path: Path) -> None:
-    recipe = tmp_path / "mine.toml"
-    recipe.write_text(image_recipe + TWO_PHASES, encoding="utf-8")
-    options = [part for each in ("model.dropout=0.2", *EVERY_STEP) for part in ("--set", each)]
-    out, err = start(str(recipe), "--backend", backend, "--json", *options).communicate()
-    whole = json.loads(out)
-    assert whole["status"] == "done", err
+def test_a_steered_run_goes_on_exactly_on_other_backends(backend: str, image_recipe: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(image_recipe + TWO_PHASES, encoding="utf-8")
+    resolved = recipes.load(file, None, [f"backend={backend}", "model.dropout=0.2", *EVERY_STEP])
+    run = run_folder.create(resolved, "mine", None, tmp_path / "runs")
+    write_commands(
+        run,
+        [
+            ReplayedCommand(phase_index=0, step=2, command=Unfreeze(layers="last:1")),
+            ReplayedCommand(phase_index=1, step=11, command=Freeze(layers="block2_conv1")),
+        ],
+    )
+    launcher = LocalLauncher()
+    launcher.start(run, make_environment(resolved.backend, offline=True))
+    assert launcher.wait(run) == 0
+    whole = run.history().summary()
+    assert [len(phase["layer_changes"]) for phase in whole["phases"]] == [1, 1]
     for step in (12, 5):
-        out, err = start_resume(cut_back(Run(Path(whole["run"])), step)).communicate()
+        copy = cut_back(run, step)
+        copy.replay_file.unlink()
+        out, err = start_resume(copy).communicate()
         again = json.loads(out)
         assert again["resumed"] == [{"step": step, "inexact": []}], err
         assert again["weights"] == whole["weights"]

@@ -40,6 +40,7 @@ from ftapp.tui.widgets.phases_pane import PhasesPane
 from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane
 
 _REFRESH_SECONDS = 0.5
+_IDLE_SECONDS = 2.0
 
 PANES = {
     "loss": "Loss",
@@ -157,7 +158,7 @@ the first step with other layers.
 
     @work(exclusive=True)
     async def follow(self) -> None:
-        """Read and draw repeatedly, until the run's process has ended and all is drawn."""
+        """Read and draw repeatedly. After the end of the run's process, wait for one that goes on with the run."""
         self._recipe = await asyncio.to_thread(self._read_recipe)
         self._recipe_name = str(self.run.environment().get("recipe") or self.run.folder.name)
         while True:
@@ -165,8 +166,10 @@ the first step with other layers.
                 self.query_one(Headline).update(f"reading: {len(self.history.steps):,} steps so far")
                 continue
             begun = time.process_time()
-            if not self._draw() or not self._goes_on:
+            if not self._draw():
                 return
+            while not self._goes_on and not await asyncio.to_thread(self.run.alive):
+                await asyncio.sleep(_IDLE_SECONDS)
             # The terminal is written during this wait, so the time taken is known afterwards.
             await asyncio.sleep(_REFRESH_SECONDS)
             spent = time.process_time() - begun
