@@ -326,5 +326,5 @@ class Follower:
 
 
 def _of(phase: PhaseStarted, events: Iterable[_Event]) -> _Event | None:
-    """The event that is about a phase, if there is one yet."""
-    return next((event for event in events if event.phase == phase.phase), None)
+    """The latest event that is about a phase, if there is one yet."""
+    return next((event for event in reversed(list(events)) if event.phase == phase.phase), None)

@@ -329,7 +329,9 @@ def _find_random_head(history: History) -> Iterator[Caution]:
     data = history.data
     if not history.phases or data is None or not data.classes or not len(history.steps):
         return
-    if not any(path.rpartition("/")[2] == "classifier" for phase in history.phases for path in phase.trainable_layers):
+    trained = {path for phase in history.phases for path in phase.trainable_layers}
+    trained |= {path for drift in history.drifts for path, value in drift.since_start.items() if value}
+    if not any(path.rpartition("/")[2] == "classifier" for path in trained):
         yield Caution(
             "head-frozen",
             "the classifier has its random first weights, since no phase trained it",

@@ -16,11 +16,14 @@ from ftapp.runs.events import (
     BestRestored,
     Confused,
     DataLoaded,
+    Drifted,
     Evaluated,
+    LayersChanged,
     ModelBuilt,
     ModelSaved,
     PhaseStarted,
     RunEnded,
+    SegmentProof,
     Status,
     Stepped,
 )
@@ -259,3 +262,24 @@ def test_weights_that_never_became_better_are_pointed_out() -> None:
     risen = [evaluated(10 * index, loss) for index, loss in enumerate((0.5, 2.7))]
     assert "never-better" not in ids(ends_with(history(evaluations=risen, counts=GOOD), 10))
     assert "never-better" in ids(ends_with(history(evaluations=risen, counts=GOOD), 0))
+
+
+def test_a_head_that_was_frozen_while_the_run_went_on_has_trained() -> None:
+    found = history(counts=GOOD, layers=["classifier", "block5_conv1"])
+    found.apply(Drifted(time=1, step=5, phase="p", since_start={"classifier": 0.1, "block5_conv1": 0.2}))
+    proof = SegmentProof(steps=5, frozen=1, digest="", moved=2)
+    found.apply(
+        LayersChanged(
+            time=2,
+            phase=found.phases[0].phase,
+            step=5,
+            rules=["freeze head"],
+            trainable=1,
+            trainable_layers=["block5_conv1"],
+            proof=proof,
+        )
+    )
+    assert found.phases[0].trainable_layers == ["block5_conv1"]
+    assert found.commanded_rules == ["freeze head"]
+    assert found.seams == [6]
+    assert "head-frozen" not in [each.id for each in outcome.find_warnings(found)]
