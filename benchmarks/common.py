@@ -143,7 +143,7 @@ def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent
 
     ftapp keeps what frozen layers give on disk, for later runs too. Here no run finds what another has kept.
     """
-    environment = os.environ | {"FTAPP_CACHE": str(_without_features(scratch))}
+    environment = os.environ | {"FTAPP_CACHE": str(without_features(scratch))}
     command = make_module_command("ftapp.cli.app", "run", str(recipe), "--json", "--runs-dir", str(scratch / "runs"))
     done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
@@ -151,7 +151,7 @@ def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent
     return read(Path(json.loads(done.stdout)["run"]) / "events.jsonl")
 
 
-def _without_features(scratch: Path) -> Path:
+def without_features(scratch: Path) -> Path:
     """A new cache folder that has the downloads of the usual one, and no features."""
     folder, usual = Path(tempfile.mkdtemp(prefix="cache-", dir=scratch)), user_folders.cache()
     for entry in usual.iterdir() if usual.is_dir() else ():
