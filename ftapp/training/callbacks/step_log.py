@@ -17,6 +17,9 @@ from ftapp.training.instrumented_model import beside_loss
 from ftapp.training.session import PhaseSession, StepResult
 from ftapp.training.state import TrainState
 
+FIRST_STEPS = 8
+"""Steps at the beginning of a segment whose times are kept, for an estimate."""
+
 
 @dataclass(frozen=True)
 class _Step:
@@ -31,7 +34,7 @@ class StepLog(Callback):
     """Times steps and writes their events in order.
 
     Attributes:
-        seconds: Of each step of the segment whose event is written.
+        seconds: Of the first steps of the segment whose events are written, at most `FIRST_STEPS`.
     """
 
     def __init__(self, log: EventLog, control: Control, good: LastGood, *, is_late: bool) -> None:
@@ -105,7 +108,8 @@ class StepLog(Callback):
         self._good.confirm(step.number - 1)
         now, memory = self._now(), self._process.memory_info().rss
         seconds, self._since = now - self._since, now
-        self.seconds.append(seconds)
+        if len(self.seconds) < FIRST_STEPS:
+            self.seconds.append(seconds)
         self._state.spent.training += seconds
         self._state.peak_memory = max(self._state.peak_memory, memory)
         self._log.write(

@@ -9,13 +9,10 @@ from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import PhaseTimed
 from ftapp.training.callbacks.callback import Callback
-from ftapp.training.callbacks.step_log import StepLog
+from ftapp.training.callbacks.step_log import FIRST_STEPS, StepLog
 from ftapp.training.feature_choice import count_views
 from ftapp.training.session import PhaseSession, StepResult
 from ftapp.training.state import TrainState
-
-# Steps that are timed before the estimate.
-_TIMED = 8
 
 
 class TimeEstimate(Callback):
@@ -30,11 +27,11 @@ class TimeEstimate(Callback):
     def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Wait for the first steps, if there are enough of them."""
         self._session, self._first_step = session, state.position.step
-        self._is_written = session.steps - self._first_step <= _TIMED
+        self._is_written = session.steps - self._first_step <= FIRST_STEPS
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Write the estimate when the first steps are timed."""
-        if self._is_written or len(self._steps.seconds) < _TIMED:
+        if self._is_written or len(self._steps.seconds) < FIRST_STEPS:
             return
         self._is_written = True
         seconds = self._estimate_duration(state)
@@ -50,7 +47,7 @@ class TimeEstimate(Callback):
         return (
             self._control.clock()
             - state.phase_began
-            + (left - _TIMED) * statistics.median(self._steps.seconds)
+            + (left - FIRST_STEPS) * statistics.median(self._steps.seconds)
             + evaluations * (state.evaluated.seconds if state.evaluated else 0.0)
             + max(0, views - 1) * state.spent.preparing
         )
