@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from ftapp.models.keras_internals import flatten_layers, inner_layers, own_statistics, own_weights
 from ftapp.recipe.layer_rules import WeightedLayer
@@ -53,6 +54,15 @@ def own_variables(layer: Any) -> list[Any]:
     return [*own_weights(layer), *own_statistics(layer)]
 
 
+def copy_value(variable: Any) -> NDArray[Any]:
+    """Copy the value of a variable to main memory, in C order. Waits for the device.
+
+    TensorFlow hands out a copy, which is not copied again: memory for a second one costs as much as the first.
+    """
+    value: NDArray[Any] = keras.ops.convert_to_numpy(variable.value)
+    return value if value.flags.owndata and value.flags.c_contiguous else np.array(value, order="C")
+
+
 @contextmanager
 def restore_values_after(variables: Iterable[Any]) -> Iterator[None]:
     """While the context lasts variables may change; when it ends they have the values again that they began with.
@@ -60,7 +70,7 @@ def restore_values_after(variables: Iterable[Any]) -> Iterator[None]:
     Args:
         variables: Keras variables, each of which is copied to main memory.
     """
-    kept = [(variable, np.array(keras.ops.convert_to_numpy(variable.value))) for variable in variables]
+    kept = [(variable, copy_value(variable)) for variable in variables]
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from ftapp.common.durable import discard, make_folder_in_place
 from ftapp.common.errors import RunError
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models.keras_internals import seed_generators
-from ftapp.models.layers import name_variables
+from ftapp.models.layers import copy_value, name_variables
 from ftapp.runs.checkpoints import FACTS_FILE, STATE_FILE, CheckpointFacts
 from ftapp.training.optimizers import OptimizerState
 
@@ -111,7 +111,7 @@ def list_changing(model: keras.Model, plans: Sequence[LayerPlan]) -> dict[str, A
 
 def copy_values(variables: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Copy the values of variables by name. Waits for the device."""
-    return {name: np.array(keras.ops.convert_to_numpy(each.value), order="C") for name, each in variables.items()}
+    return {name: copy_value(variable) for name, variable in variables.items()}
 
 
 def restore_values(variables: Mapping[str, Any], values: Arrays) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.models.keras_internals import moments, optimizer_variables, variable_index, with_hooks
+from ftapp.models.layers import copy_value
 from ftapp.recipe import Phase
 from ftapp.training import gradient_norm
 
@@ -86,7 +86,7 @@ def save_optimizer(optimizer: Any) -> OptimizerState:
     Args:
         optimizer: The optimizer, which has made a step.
     """
-    values = [np.array(keras.ops.convert_to_numpy(variable.value), order="C") for variable in optimizer.variables]
+    values = list(map(copy_value, optimizer.variables))
     return OptimizerState(values, [group.lead for group in groups_of(optimizer)])
 
 

@@ -6,12 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from ftapp.models.layers import size_of
+from ftapp.models.layers import copy_value, size_of
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
@@ -68,8 +67,7 @@ class LastGood(Callback):
         if step == 0 or start < self._due or self._pending:
             return
         if psutil.virtual_memory().available >= _ROOM * _BYTES * size_of(self._variables):
-            values = [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in self._variables]
-            self._pending = _Copy(step, values)
+            self._pending = _Copy(step, list(map(copy_value, self._variables)))
         end = time.perf_counter()
         self._due = end + _SPACING * (end - start)
 

@@ -1,4 +1,4 @@
-"""What holds of optimizers and random layers on TensorFlow holds on the other backends: their tests, run there."""
+"""What holds of optimizers, random layers and copies on TensorFlow holds on other backends: their tests, run there."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ import pytest
 
 from tests.support.backends import BACKENDS, quick_environment
 
-FILES = [str(Path(__file__).with_name(name)) for name in ("test_optimizers.py", "test_random_layers.py")]
+FILES = [
+    str(Path(__file__).parent / name)
+    for name in ("test_optimizers.py", "test_random_layers.py", "../models/test_layers.py")
+]
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_optimizers_and_random_layers_are_the_same_on_the_other_backends(backend: str) -> None:
-    # One process for both: most of the time goes into importing a backend.
+def test_training_is_the_same_on_the_other_backends(backend: str) -> None:
+    # One process for all: most of the time goes into importing a backend.
     command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *FILES]
     done = subprocess.run(command, env=quick_environment(backend), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
