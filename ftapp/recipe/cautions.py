@@ -28,8 +28,8 @@ FEW_EXAMPLES = 30
 """Held-out examples below which one of them moves the accuracy by more than three points."""
 FEW_STEPS = 20
 """Steps below which Adam's averages (10 steps for gradients) have hardly begun to mean something."""
-OF_LENGTH = {"few-steps", "never-evaluated", "rate-too-small", "batch-of-all"}
-"""Cautions that training may be too short or too slow to learn, which a good result has answered."""
+OF_LENGTH = {"few-steps", "never-evaluated", "rate-too-small", "batch-of-all", "patience-too-long"}
+"""Cautions that training may be too short, too long or too slow to learn, which a good result has answered."""
 _LEAST_MOVE = 1e-3  # Adam moves a weight by about its rate a step; new weights are of the size of 0.05 (Glorot)
 _MUCH_DROPOUT = 0.8
 _OUTSIDE = ("head", "pooler", "classifier")  # selections that are of new layers, or of the pooler just below them

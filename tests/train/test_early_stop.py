@@ -12,6 +12,7 @@ from ftapp import recipe as recipes
 from ftapp.models import saved_model
 from ftapp.recipe.schedule import lengthen
 from ftapp.runs.checkpoints import hash_recipe, list_checkpoints
+from ftapp.runs.commands import Unfreeze
 from ftapp.runs.events import Evaluated
 from ftapp.runs.history import History
 from ftapp.training.callbacks.evaluator import Evaluator
@@ -19,6 +20,7 @@ from ftapp.training.callbacks.step_log import StepLog
 from tests.conftest import Do
 from tests.support.checkpoints import cut_back
 from tests.support.recipes import DIVERGES
+from tests.train.test_live_freezing import at
 from tests.train.test_resume import EVERY_STEP, TWO_PHASES, go_on, without_clocks
 
 # Rates at which the tiny model's held-out accuracy goes up and down.
@@ -160,6 +162,25 @@ def test_more_steps_after_an_early_end_count_anew(do: Do, image_recipe: str) -> 
     assert again.ended_phases[0].stopped == (
         f"2 evaluations without a better loss than {again.evaluations[2].loss:.4f} at step 2"
     )
+
+
+def test_layers_that_thawed_after_the_best_weights_go_back_to_their_first_ones(do: Do, image_recipe: str) -> None:
+    thaw = [at(4, Unfreeze(layers="last:1"))]
+    _, whole, run = do(image_recipe, "phase.head.steps=8", *KEEP[:2], *UNSTEADY[:1], *EVERY_STEP, replayed=thaw)
+    assert whole.layer_changes[0].step == 4
+    assert whole.kept is not None
+    assert whole.saved is not None
+    best = whole.kept.best_step
+    assert 0 < best <= 4
+    _, shorter, _ = do(image_recipe, f"phase.head.steps={best}", *UNSTEADY[:1])
+    assert shorter.saved is not None
+    assert whole.saved.weights == shorter.saved.weights
+    for step in (4, 6):
+        code, again = go_on(cut_back(run, step))
+        assert code == 0
+        assert again.saved is not None
+        assert again.saved.weights == whole.saved.weights
+        assert without_clocks(again) == without_clocks(whole)
 
 
 def test_a_loss_that_is_not_finite_leaves_the_best_weights(do: Do, image_recipe: str) -> None:
