@@ -39,7 +39,17 @@ class DataRequests:
         self._grids = 0
 
     def preview_data(self, request: Request, recipe: str, examples: int) -> Preview:
-        """Preview the splits, the classes and the first training examples."""
+        """Preview the splits, the classes and the first training examples.
+
+        Args:
+            request: Is told of progress.
+            recipe: TOML text.
+            examples: How many examples the preview has at most.
+
+        Raises:
+            RecipeError: The data do not fit the recipe.
+            RunError: The data cannot be read.
+        """
         parsed = recipes.parse(recipe)
         found = self._cache.read(parsed, request)
         if not TASKS[parsed.task].is_labelled:
@@ -47,7 +57,16 @@ class DataRequests:
         return previews.preview_examples(cast("Splits", found), examples, self._folder)
 
     def count_tokens(self, request: Request, recipe: str, examples: int) -> Tokens:
-        """Count the tokens of the first training texts."""
+        """Count the tokens of the first training texts.
+
+        Args:
+            request: Is told of progress.
+            recipe: TOML text.
+            examples: How many texts are counted at most.
+
+        Raises:
+            RunError: The task has no texts, or the data cannot be read.
+        """
         parsed = recipes.parse(recipe)
         if TASKS[parsed.task].inputs != "texts":
             raise RunError(f"the task '{parsed.task}' has no tokens; only texts have tokens")
@@ -66,7 +85,17 @@ class DataRequests:
         return Tokens(counts=tuple(counts), length=length, sequences=None)
 
     def augment(self, request: Request, recipe: str, images: int, views: int) -> Grid:
-        """Write a grid of augmented training images."""
+        """Write a grid of augmented training images.
+
+        Args:
+            request: Is told of progress.
+            recipe: TOML text.
+            images: How many rows the grid has at most.
+            views: How many augmented forms each row has.
+
+        Raises:
+            RunError: The task has no images, or the data cannot be read.
+        """
         parsed = recipes.parse(recipe)
         if parsed.model.image_size is None:
             raise RunError(f"the task '{parsed.task}' has no images; this preview is of augmented images")
@@ -106,7 +135,16 @@ class DataRequests:
         return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
 
     def rewrite(self, request: Request, recipe: str, texts: int) -> tuple[Rewritten, ...]:
-        """Augment the first training texts, and show the changes."""
+        """Augment the first training texts, and show the changes.
+
+        Args:
+            request: Is told of progress.
+            recipe: TOML text.
+            texts: How many texts are augmented at most.
+
+        Raises:
+            RunError: The task has no labelled texts, or the recipe has no augmentation.
+        """
         parsed = recipes.parse(recipe)
         task = TASKS[parsed.task]
         if task.inputs != "texts" or not task.augmentations or parsed.augment is None:
@@ -130,7 +168,15 @@ class DataRequests:
         return tuple(made)
 
     def survey(self, request: Request, recipe: str) -> Survey:
-        """Survey the data of a classifier through its pretrained model."""
+        """Survey the data of a classifier through its pretrained model.
+
+        Args:
+            request: Is told of progress.
+            recipe: TOML text.
+
+        Raises:
+            RunError: The task has no classes, or the data cannot be read.
+        """
         parsed = recipes.parse(recipe)
         if TASKS[parsed.task].labels != "classes":
             raise RunError(f"the task '{parsed.task}' has no classes; a survey needs classes")

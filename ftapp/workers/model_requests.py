@@ -29,7 +29,12 @@ class ModelRequests:
         self._cache = cache
 
     def describe_structure(self, request: Request, recipe: str) -> Structure:
-        """Describe the layers of the model."""
+        """Describe the layers of the model, and keep the description.
+
+        Args:
+            request: Is told of progress.
+            recipe: TOML text.
+        """
         parsed = recipes.parse(recipe)
         # The classes first, so that previews of the data need not wait for Keras.
         classes = self._cache.count_classes(parsed, request)
@@ -97,7 +102,17 @@ class ModelRequests:
         )
 
     def time_phase(self, request: Request, recipe: str, phase: int) -> Timing:
-        """Time a few steps of a phase, by its index."""
+        """Time a few steps of a phase. The weights are put back.
+
+        Args:
+            request: Is told of progress.
+            recipe: TOML text.
+            phase: The index of the phase, from 0.
+
+        Raises:
+            RecipeError: The rules of the phase do not fit the model.
+            RunError: There is no such phase.
+        """
         parsed = recipes.parse(recipe)
         spec = choose_phase(parsed, phase, None)
         classes = self._cache.count_classes(parsed, request)

@@ -57,7 +57,17 @@ class Predictor:
         )
 
     def classify(self, request: Request, run: str, text: str | None, image: str | None) -> Prediction:
-        """Classify a text or an image file, whichever the run's task takes."""
+        """Classify a text or an image file, whichever the run's task takes.
+
+        Args:
+            request: Is told of progress.
+            run: The folder of the run.
+            text: The text.
+            image: The path of the image file.
+
+        Raises:
+            RunError: The model does not classify, or takes the other kind of example.
+        """
         trained = self._load(request, run)
         if trained.causal_lm is not None:
             raise RunError("this run's model writes text and does not classify")
@@ -87,7 +97,19 @@ class Predictor:
         )
 
     def classify_held_out(self, request: Request, run: str, count: int) -> tuple[HeldOut, ...]:
-        """Classify the first examples of the run's test split; confident mistakes come first."""
+        """Classify the first examples of the run's test split.
+
+        Args:
+            request: Is told of progress.
+            run: The folder of the run.
+            count: How many examples are classified at most.
+
+        Returns:
+            The examples with their predictions, confident mistakes first.
+
+        Raises:
+            RunError: The model does not classify, or the data cannot be read.
+        """
         trained = self._load(request, run)
         recipe = recipes.load(Run(Path(run)).recipe_file)
         from ftapp import data
@@ -138,14 +160,32 @@ class Predictor:
             self._folder.cleanup()
 
     def generate_trained(self, request: Request, run: str, **parameters: Any) -> Generated:
-        """Continue a prompt with the trained model, and send the pieces as they are written."""
+        """Continue a prompt with the trained model, and say the pieces as they are written.
+
+        Args:
+            request: Is told of progress.
+            run: The folder of the run.
+            parameters: `prompt`, `tokens`, `temperature`, `top_k` and `seed`.
+
+        Raises:
+            RunError: The model does not write.
+        """
         trained = self._load(request, run)
         if trained.causal_lm is None:
             raise RunError(f"this run's task is '{trained.task}'; only a causal language model writes text")
         return self._generate(request, trained.causal_lm, **parameters)
 
     def generate_base(self, request: Request, run: str, **parameters: Any) -> Generated:
-        """Continue a prompt with the model before training, likewise."""
+        """Continue a prompt with the model before training, as `generate_trained` does.
+
+        Args:
+            request: Is told of progress.
+            run: The folder of the run.
+            parameters: `prompt`, `tokens`, `temperature`, `top_k` and `seed`.
+
+        Raises:
+            RunError: The model does not write, or cannot be loaded.
+        """
         recipe = recipes.load(Run(Path(run)).recipe_file)
         if not TASKS[recipe.task].writes:
             raise RunError(f"this run's task is '{recipe.task}'; only a causal language model writes text")

@@ -10,7 +10,15 @@ from ftapp.workers.model_requests import choose_phase
 
 
 def plan(request: Request, recipe: str) -> dict[str, Any]:
-    """Plan a run of a recipe, which is TOML text."""
+    """Plan a run.
+
+    Args:
+        request: Is told of progress.
+        recipe: TOML text.
+
+    Returns:
+        The plan, as `ftapp.workers.planner.plan` gives it.
+    """
     parsed = recipes.parse(recipe)
     from ftapp.workers import planner
 
@@ -18,7 +26,18 @@ def plan(request: Request, recipe: str) -> dict[str, Any]:
 
 
 def find_rate(request: Request, recipe: str, phase: int, rates: tuple[float, float], steps: int) -> dict[str, Any]:
-    """Test the learning rate of a phase, by its index, and say each step."""
+    """Test the learning rate of a phase, and say each step.
+
+    Args:
+        request: Is told of progress.
+        recipe: TOML text.
+        phase: The index of the phase, from 0.
+        rates: The lowest and the highest learning rate.
+        steps: How many rates are tried.
+
+    Returns:
+        The result, as `ftapp.training.lr_range_test.test` gives it.
+    """
     parsed = recipes.parse(recipe)
     choose_phase(parsed, phase, None)
     from ftapp.training import lr_range_test
