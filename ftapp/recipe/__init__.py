@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import Recipe as Recipe
     from ftapp.recipe.schema import Samples as Samples
     from ftapp.recipe.schema import Section as Section
-    from ftapp.recipe.schema import Stop as Stop
+    from ftapp.recipe.schema import StopRule as StopRule
     from ftapp.recipe.schema import say_too_long as say_too_long
     from ftapp.recipe.schema import suits as suits
     from ftapp.recipe.tasks import TASKS as TASKS
@@ -56,7 +56,7 @@ _HOMES = {
     "ftapp.recipe.overrides": "make_arm_prefix parse_value",
     "ftapp.recipe.measures": "MEASURES MeasureName",
     "ftapp.recipe.schema": (
-        "Augment Checkpoints Data Evaluate Finding Frozen Keep Model Phase Recipe Samples Section Stop suits "
+        "Augment Checkpoints Data Evaluate Finding Frozen Keep Model Phase Recipe Samples Section StopRule suits "
         "say_too_long"
     ),
     "ftapp.recipe.tasks": "TASKS Head Task",

@@ -248,7 +248,7 @@ class Evaluate(Section):
     result."""
 
 
-class Stop(Section):
+class StopRule(Section):
     """When a phase ends before its last step, since evaluations bring no improvement any more.
 
     Each phase counts anew, from its first evaluation. The next phase then begins, with the best weights so far unless
@@ -393,7 +393,7 @@ class Recipe(Section):
     frozen: Frozen = Frozen()
     phase: Annotated[list[Phase], Field(min_length=1, max_length=100)]
     evaluate: Evaluate = Evaluate()
-    stop: Stop | None = None
+    stop: StopRule | None = None
     keep: Keep | None = None
     checkpoint: Checkpoints = Checkpoints()
     samples: Samples | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftapp.recipe import Stop
+from ftapp.recipe import StopRule
 from ftapp.recipe.metrics import get_metric
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.session import PhaseSession, StepResult
@@ -12,7 +12,7 @@ from ftapp.training.state import Patience, TrainState
 class EarlyStop(Callback):
     """Counts the evaluations of a phase since the last improvement of a metric."""
 
-    def __init__(self, spec: Stop | None) -> None:
+    def __init__(self, spec: StopRule | None) -> None:
         """Count by what a recipe says; with None, phases end at their last step."""
         self._spec = spec
         self._session: PhaseSession
