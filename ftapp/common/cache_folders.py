@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftapp.common.durable import discard, make_folder_in_place
+from ftapp.common.durable import make_folder_in_place
 from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock
 from ftapp.common.safe_files import explain_error
@@ -46,11 +46,10 @@ def make(
         with _lock(folder.with_name(f"{folder.name}.lock"), label, progress):
             if is_intact():
                 return
-            with make_folder_in_place(folder) as scratch:
+            with make_folder_in_place(folder, replaces=True) as scratch:
                 fill(scratch)
                 if folder.exists() or folder.is_symlink():
                     _log.warning("%s held a damaged copy of %s; it was made again", folder, label)
-                    discard(folder)
     except OSError as error:
         raise UnwritableError(
             f"{folder.parent} cannot be written: {explain_error(error)}, so {label} cannot be kept there "

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_DIGITS = 8  # of the name of a scratch
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -42,19 +45,20 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
-def make_folder_in_place(path: Path) -> Iterator[Path]:
+def make_folder_in_place(path: Path, *, replaces: bool = False) -> Iterator[Path]:
     """A scratch folder that becomes `path` when the context ends well, and is removed when it does not.
 
     Its parents are made if need be. The scratch is locked while its process lives; scratches for the same `path` that
-    nobody locks were left by processes that were killed, and are removed. Raises OSError: where it cannot be written,
-    and at the end where a folder that holds anything is at `path` already.
+    nobody locks were left by processes that were killed, and are removed. replaces: whether what is at `path` stays
+    there until the new folder is on the disk, and is then removed. Raises OSError: where it cannot be written, and at
+    the end where a folder that holds anything is at `path` already, unless it is replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
+    remove_leftovers(path.parent, path.name)
     scratch = _name_scratch(path)
     scratch.mkdir()
     lock = os.open(scratch, os.O_RDONLY)
@@ -63,46 +67,66 @@ def make_folder_in_place(path: Path) -> Iterator[Path]:
         yield scratch
         for folder, _, files in os.walk(scratch):
             for name in files:
-                _sync(Path(folder, name))
-            _sync(Path(folder))
-        scratch.rename(path)
-        _sync(path.parent)
+                sync(Path(folder, name))
+            sync(Path(folder))
+        if replaces and os.path.lexists(path):
+            with _moved_aside(path):
+                scratch.rename(path)
+        else:
+            scratch.rename(path)
+        sync(path.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         os.close(lock)
 
 
-def discard(path: Path) -> None:
-    """Take a file or folder out of its place at once, and remove it as far as that is allowed. Raises OSError."""
-    scratch = _name_scratch(path)
-    path.rename(scratch)
-    if scratch.is_dir() and not scratch.is_symlink():
-        shutil.rmtree(scratch, ignore_errors=True)
+@contextmanager
+def _moved_aside(path: Path) -> Iterator[None]:
+    """Take a file or folder out of its place; it is removed when the context ends well, and else put back."""
+    aside = _name_scratch(path)
+    path.rename(aside)
+    try:
+        yield
+    except BaseException:
+        aside.rename(path)
+        raise
+    _remove(aside)
+
+
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove the scratches in a folder that processes left when they were killed.
+
+    Only scratch folders are locked while they are written, so no other process may replace files meanwhile.
+
+    Args:
+        folder: The folder; it need not exist.
+        name: The name of the file or folder whose scratches are removed; None for those of all.
+    """
+    wanted = "*" if name is None else glob.escape(name)
+    for found in folder.glob(f".{wanted}.{'[0-9a-f]' * _DIGITS}.tmp"):
+        with suppress(OSError):  # it is another user's, is locked, or was removed meanwhile
+            descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(found)
+            finally:
+                os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder as far as that is allowed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        scratch.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _name_scratch(path: Path) -> Path:
     """A hidden name beside `path` that nobody else has."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:_DIGITS]}.tmp")
 
 
-def _remove_leftovers(path: Path) -> None:
-    prefix, suffix = f".{path.name}.", ".tmp"
-    for found in path.parent.iterdir():
-        middle = found.name.removeprefix(prefix).removesuffix(suffix)
-        if found.name != f"{prefix}{middle}{suffix}" or "." in middle or not found.is_dir() or found.is_symlink():
-            continue
-        with suppress(OSError):  # it is another user's, or was removed meanwhile
-            lock = os.open(found, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(found, ignore_errors=True)
-            finally:
-                os.close(lock)
-
-
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have what is in a file, or which names are in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -156,6 +156,17 @@ def read_last_text(path: Path, size: int = 2**16) -> str:
     return data.decode("utf-8", errors="replace")
 
 
+def ends_in_line(path: Path) -> bool:
+    """Whether the last line of a text has its end; True for an empty one, and for one that is not there.
+
+    Raises OSError as `open_file` does.
+    """
+    try:
+        return read_last_text(path, 1) in ("", "\n")
+    except FileNotFoundError:
+        return True
+
+
 def explain_error(error: BaseException) -> str:
     """Why something could not be read, in a few words."""
     if isinstance(error, OSError):
@@ -164,4 +175,6 @@ def explain_error(error: BaseException) -> str:
         return "it is not UTF-8 text"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
     return str(error)

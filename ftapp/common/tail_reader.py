@@ -16,13 +16,13 @@ class Tail:
     A line without its end waits for the next call, and a file that cannot be read has nothing new. A line longer than
     `ftapp.common.safe_files.LARGEST` is passed over. restarts: how often the file was found to be another one, or
     shorter than before; it is then read from its beginning, and what was read before is void. caught_up: whether the
-    last call reached the end of the file. position: where the next line begins, in bytes; inode: the file's, 0 before
-    it is read; passed_over: how many lines were too long.
+    last call reached the end of the file. position: where the next line begins, in bytes; inode and size: the file's
+    when it was last read, 0 before; passed_over: how many lines were too long.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.position, self.inode = 0, 0
+        self.position, self.inode, self.size = 0, 0, 0
         self.restarts = self.passed_over = 0
         self.caught_up = False
         self._passing = False  # over the rest of a line that is too long
@@ -39,7 +39,7 @@ class Tail:
                 if self.inode and (found.st_ino != self.inode or found.st_size < self.position):
                     self.restarts += 1
                     self.position, self.passed_over, self._passing = 0, 0, False
-                self.inode = found.st_ino
+                self.inode, self.size = found.st_ino, found.st_size
                 file.seek(self.position)
                 parts = [file.read(limit)]
                 while not self._passing and parts[-1] and b"\n" not in parts[-1] and len(parts) * limit < LARGEST:

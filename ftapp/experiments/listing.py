@@ -180,7 +180,7 @@ def summarize(run: Run) -> Summary:
         recipe=environment.get("recipe") or (started.recipe if started else named),
         profile=environment.get("profile") or (started.profile if started else None),
         created=created,
-        seconds=ended.seconds if ended else last_time - created if last_time and created else None,
+        seconds=ended.seconds if ended else max(0.0, last_time - created) if last_time and created else None,
         steps=step.step if step else ended.steps if ended else 0,
         phase=phase.phase if phase else None,
         first_step=phase.first_step if phase else 1,

@@ -132,7 +132,7 @@ def find_resume_point(run: Run, recipe: Recipe) -> ResumePoint:
     notes: list[str] = []
     for step, folder in list_checkpoints(run):
         facts = read_facts(folder)
-        if facts is None or not matches_manifest(folder):
+        if facts is None or facts.step != step or not matches_manifest(folder):
             notes.append(f"the checkpoint of step {step} is damaged: its files are not as they were saved")
         elif not _covers(run.events_file, facts.offset):
             notes.append(f"the checkpoint of step {step} cannot be used: events.jsonl has lost events of before it")

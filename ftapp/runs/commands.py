@@ -21,7 +21,7 @@ import msgspec
 
 from ftapp.common.errors import RunError
 from ftapp.common.full_disk import FullDisk
-from ftapp.common.safe_files import UNREADABLE, explain_error, open_to_append
+from ftapp.common.safe_files import UNREADABLE, ends_in_line, explain_error, open_to_append
 from ftapp.common.tail_reader import Tail
 from ftapp.recipe import layer_rules
 from ftapp.runs.event_log import EventLog
@@ -125,6 +125,8 @@ def send(run: Run, command: AnyCommand) -> None:
         raise RunError(f"the run has ended (status: {run.status()}), so it takes no commands")
     line = _encoder.encode(command) + b"\n"
     try:
+        if not ends_in_line(run.control_file):  # a sender was killed, or found the disk full
+            line = b"\n" + line
         with open_to_append(run.control_file) as file:
             written = file.write(line)
     except OSError as error:
@@ -175,7 +177,7 @@ class Control:
         self._folder, self._log, self._disk, self._locate = run.folder, log, disk, locate
         self._start = time.perf_counter() - elapsed
         self._ends_at, self._first_step = ends_at, self.steps
-        self._file, self._tail, self._size = run.control_file, Tail(run.control_file), 0
+        self._file, self._tail = run.control_file, Tail(run.control_file)
         self._tail.position = skip
         self._seen: set[str] = set()
         self._orders: deque[AnyCommand] = deque()
@@ -285,9 +287,8 @@ class Control:
             size = os.stat(self._file).st_size  # noqa: PTH116 - a third of the time of Path.stat, at each step
         except OSError:
             return
-        if size == self._size:
+        if size == self._tail.size:
             return
-        self._size = size
         caught_up = False
         while not caught_up:
             lines, caught_up = bytes(self._tail.read()), self._tail.caught_up

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from time import monotonic, time
 from types import TracebackType
 from typing import BinaryIO, Self
 
+import msgspec
+
 from ftapp.common.full_disk import FullDisk
-from ftapp.common.safe_files import encode_line
+from ftapp.common.safe_files import encode_line, ends_in_line
+from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.events import Event, Noted, Progressed, Waited
 
 
 class EventLog:
     """Appends events to a file, each a whole line that is in the file when `write` returns.
 
-    disk: lets `write` wait while the disk is full; without it that is an OSError.
+    Times never go back in a log: where the machine's clock was set back, events get the time of the one before and an
+    instant. A line that a killed process has left half-written is closed.
+
+    disk: lets `write` wait while the disk is full, without it that is an OSError; since: an earlier time of the run.
     """
 
-    def __init__(self, path: Path, disk: FullDisk | None = None) -> None:
+    def __init__(self, path: Path, disk: FullDisk | None = None, since: float = 0.0) -> None:
+        self._line = memoryview(b"" if ends_in_line(path) else b"\n")  # what is still to be written
+        former = max(since, read_last_time(path))
+        self._time = math.nextafter(former, math.inf) if former else 0.0
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._folder, self._disk, self._told = path.parent, disk, 0.0
-        self._line = memoryview(b"")  # what is still to be written
 
     @property
     def offset(self) -> int:
@@ -31,6 +40,8 @@ class EventLog:
 
     def write(self, event: Event) -> None:
         """Append an event. Raises OSError where the file takes none, unless a full disk is waited for."""
+        event = self._put_in_order(event)
+        self._time = event.time
         # What an interruption has left of the line before goes first.
         self._line = memoryview(bytes(self._line) + encode_line(event))
         if self._disk is None:
@@ -40,6 +51,12 @@ class EventLog:
         if (waited := self._disk.seconds - self._told) > 0:
             self._told = self._disk.seconds
             self.write(Waited(time=time(), seconds=waited))
+
+    def _put_in_order(self, event: Event) -> Event:
+        """Give an event a time that is not before those of the events in the log."""
+        if event.time >= self._time:
+            return event
+        return msgspec.structs.replace(event, time=math.nextafter(self._time, math.inf))
 
     def _append(self) -> None:
         while self._line:  # a nearly full disk takes part of a line

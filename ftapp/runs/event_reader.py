@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ftapp.common.safe_files import UNREADABLE
+from ftapp.common.safe_files import UNREADABLE, read_last_text
 from ftapp.common.tail_reader import PIECE, Tail
 from ftapp.runs import older_events
 from ftapp.runs.compact_steps import decoder_for
@@ -106,6 +106,15 @@ class EventReader:
             yield self.read(limit, compact=compact)
             if self.caught_up:
                 return
+
+
+def read_last_time(path: Path) -> float:
+    """The time of the last whole event in a file, in seconds since the Unix epoch; 0 where there is none."""
+    try:
+        lines = read_last_text(path).encode().split(b"\n")[:-1]
+    except OSError:
+        return 0.0
+    return next((event.time for event in map(decode, reversed(lines)) if event), 0.0)
 
 
 def read(path: Path) -> list[AnyEvent]:

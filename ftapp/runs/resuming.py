@@ -9,7 +9,7 @@ from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe
 from ftapp.recipe.schedule import count_steps, lengthen
-from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe
+from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe, list_checkpoints
 from ftapp.runs.history import History
 from ftapp.runs.replay import keep_commands
 from ftapp.runs.rewind import restore_log, rewind_log
@@ -28,7 +28,7 @@ RESUMABLE = ("done", "failed", *_ENDED_EARLY)
 
 def has_begun(run: Run) -> bool:
     """Return whether a process has worked on the run before."""
-    return any(_size_of(file) for file in (run.events_file, run.former_events_file))
+    return bool(list_checkpoints(run)) or any(_size_of(file) for file in (run.events_file, run.former_events_file))
 
 
 def find_same(folder: Path, recipe: Recipe) -> Run | None:
@@ -88,6 +88,7 @@ def go_back(run: Run) -> ResumePoint:
         OSError: Its folder cannot be written.
     """
     restore_log(run)
+    run.events_file.touch()  # a log that was lost is an empty one
     point = check_resumable(run, anyway=os.environ.get(INEXACT) == "1")
     offset = point.facts.offset if point.facts else 0
     keep_commands(run, offset)
@@ -103,6 +104,11 @@ def make_resume_environment(run: Run, *, anyway: bool) -> dict[str, str]:
         anyway: Whether it may go on inexactly.
     """
     return {COMMANDS_FROM: str(_size_of(run.control_file))} | ({INEXACT: "1"} if anyway else {})
+
+
+def find_first_command(run: Run) -> int:
+    """Find where in `control.jsonl` the commands to this process of a run that goes on begin, in bytes."""
+    return int(os.environ.get(COMMANDS_FROM) or _size_of(run.control_file))
 
 
 def lengthen_last_phase(recipe: Recipe, history: History, *, steps: int = 0, epochs: int = 0) -> Recipe:
@@ -135,14 +141,14 @@ def find_refusal(history: History, since: float) -> str | None:
 
     Args:
         history: The run, whose process has ended.
-        since: When that process was started, in seconds since the Unix epoch.
+        since: The time of the last event before that process was started, in seconds since the Unix epoch.
 
     Returns:
         The note that the process has left; None where the run went on.
     """
-    went_on = bool(history.resumed) and history.resumed[-1].time >= since
+    went_on = bool(history.resumed) and history.resumed[-1].time > since
     noted = history.notes[-1] if history.notes else None
-    return noted.message if noted and noted.time >= since and not went_on else None
+    return noted.message if noted and noted.time > since and not went_on else None
 
 
 def _size_of(file: Path) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ftapp.common.durable import replace_file
+from ftapp.common.durable import remove_leftovers, replace_file
 from ftapp.runs.run_folder import Run
 
 
@@ -22,6 +22,7 @@ def rewind_log(run: Run, offset: int) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
+    remove_leftovers(run.folder, run.events_file.name)
     with run.events_file.open("rb") as file:
         kept = file.read(offset)
     run.events_file.rename(run.former_events_file)

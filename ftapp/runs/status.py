@@ -53,15 +53,16 @@ def load(path: Path) -> Snapshot | None:
 class StatusLog(EventLog):
     """A log of events that keeps status.json beside it."""
 
-    def __init__(self, path: Path, status_file: Path, disk: FullDisk | None = None) -> None:
+    def __init__(self, path: Path, status_file: Path, disk: FullDisk | None = None, since: float = 0.0) -> None:
         """Open the log.
 
         Args:
             path: The file of events.
             status_file: The status.json to replace.
             disk: Lets `write` wait while the disk is full.
+            since: An earlier time of the run.
         """
-        super().__init__(path, disk)
+        super().__init__(path, disk, since)
         self._path, self._status_file = path, status_file
         self._latest: dict[type[Event], AnyEvent] = {}
         for piece in EventReader(path).pieces():  # of a run that is resumed
@@ -69,6 +70,7 @@ class StatusLog(EventLog):
 
     def write(self, event: Event) -> None:
         """Append an event, and replace status.json if a list shows it."""
+        event = self._put_in_order(event)
         super().write(event)
         if _is_listed(event):
             self._latest[type(event)] = event

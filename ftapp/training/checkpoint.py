@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +14,11 @@ import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ftapp.common.cache_folders import write_manifest
-from ftapp.common.durable import discard, make_folder_in_place
+from ftapp.common.durable import make_folder_in_place
 from ftapp.common.errors import RunError
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models.keras_internals import seed_generators
@@ -67,7 +70,7 @@ class TrainingCheckpoint:
         Raises:
             OSError: The folder cannot be written.
         """
-        with make_folder_in_place(folder) as scratch:
+        with make_folder_in_place(folder, replaces=True) as scratch:
             (scratch / FACTS_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(self.facts)))
             (scratch / STATE_FILE).write_bytes(self.state)
             _save_arrays(self.weights, scratch / _WEIGHTS, {})
@@ -76,8 +79,6 @@ class TrainingCheckpoint:
             values = {f"{place:05}": value for place, value in enumerate(self.optimizer.values)}
             _save_arrays(values, scratch / _OPTIMIZER, {_LEADS: json.dumps(list(self.optimizer.leads))})
             write_manifest(scratch)
-            if folder.exists():
-                discard(folder)
 
 
 def read_checkpoint(folder: Path, facts: CheckpointFacts) -> TrainingCheckpoint:
@@ -131,7 +132,19 @@ def restore_values(variables: Mapping[str, Any], values: Arrays) -> None:
 
 
 def _save_arrays(arrays: Arrays, path: Path, metadata: dict[str, str]) -> None:
-    save_file(dict(arrays), path, metadata)
+    """Write arrays into a file.
+
+    Raises:
+        OSError: The file cannot be written; safetensors tells that in its message alone.
+    """
+    try:
+        save_file(dict(arrays), path, metadata)
+    except SafetensorError as error:
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _read_metadata(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ import msgspec
 
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import UNREADABLE, explain_error, read_bytes
-from ftapp.runs.checkpoints import STATE_FILE
+from ftapp.runs.checkpoints import STATE_FILE, CheckpointFacts
 from ftapp.runs.events import Confused, Evaluated
 
 _DIGEST = 16  # bytes
@@ -175,20 +175,25 @@ class TrainState:
         self.restored_step = None
 
 
-def read_state(checkpoint: Path) -> TrainState:
+def read_state(checkpoint: Path, facts: CheckpointFacts) -> TrainState:
     """Read the state of the training from a checkpoint.
 
     Args:
         checkpoint: Its folder.
+        facts: What it says of itself.
 
     Raises:
-        RunError: Another version of ftapp has written it.
+        RunError: Another version of ftapp has written it, or it is not of this checkpoint.
     """
     file = checkpoint / STATE_FILE
     try:
-        return msgspec.json.decode(read_bytes(file), type=TrainState)
+        state = msgspec.json.decode(read_bytes(file), type=TrainState)
     except (OSError, *UNREADABLE) as error:
         raise RunError(f"{file} cannot be read: {explain_error(error)}") from error
+    position = state.position
+    if position.run_step != facts.step or not 0 < position.step <= position.run_step or position.phase < 0:
+        raise RunError(f"{file} is of step {position.run_step}; a checkpoint of step {facts.step} holds that step's")
+    return state
 
 
 def chain_examples(seen: bytes, examples: bytes) -> bytes:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -260,10 +259,11 @@ class FtApp(App[None]):
     @work(exclusive=True, group="resume")
     async def resume(self, run: Run) -> None:
         """Resume a run whose process has ended, after the questions that it needs, and show it."""
+        from ftapp.runs.event_reader import read_last_time
         from ftapp.tui.resume import resume
         from ftapp.tui.screens.run import RunScreen
 
-        begun = time.time()
+        begun = read_last_time(run.events_file)
         if not await resume(self, run):
             return
         self._count_live()

@@ -20,9 +20,10 @@ from ftapp.common.watchdog import Watchdog
 from ftapp.runs.commands import Control
 from ftapp.runs.environment import MAX_SECONDS
 from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
+from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.events import Noted, RunEnded, Status
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
-from ftapp.runs.resuming import COMMANDS_FROM, go_back, has_begun
+from ftapp.runs.resuming import find_first_command, go_back, has_begun
 from ftapp.runs.rewind import restore_log
 from ftapp.runs.run_folder import EXIT_CODES, Run
 from ftapp.runs.status import StatusLog
@@ -42,22 +43,23 @@ def main(folder: Path) -> int:
     run = Run(folder)
     try:
         point = go_back(run) if has_begun(run) else None
-        state = read_state(point.folder) if point and point.folder else TrainState()
+        state = read_state(point.folder, point.facts) if point and point.folder and point.facts else TrainState()
+        disk = FullDisk(run.disk_lock_file)
+        log = StatusLog(run.events_file, run.status_file, disk, read_last_time(run.former_events_file))
+        watchdog_log = EventLog(run.events_file)
     except (RecipeError, RunError, OSError) as raised:
         return _stay(run, "refused", str(raised))
     skip = 0
     if point:
         state.inexact = list(dict.fromkeys([*state.inexact, *point.differences, *point.hints]))
-        skip = int(os.environ.get(COMMANDS_FROM, run.control_file.stat().st_size))
-    disk = FullDisk(run.disk_lock_file)
-    log = StatusLog(run.events_file, run.status_file, disk)
+        skip = find_first_command(run)
 
     def locate() -> tuple[int, int]:
         return state.position.phase, state.position.run_step
 
     control = Control(run, log, disk, locate, elapsed=state.elapsed, skip=skip, ends_at=ends_at)
     control.handle_signals()
-    watchdog = Watchdog(control.is_waiting, _end_stuck(EventLog(run.events_file), control))
+    watchdog = Watchdog(control.is_waiting, _end_stuck(watchdog_log, control))
     error, problems = None, []
     status: Status
     try:

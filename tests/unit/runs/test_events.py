@@ -15,7 +15,7 @@ from ftapp.runs.run_folder import Run
 
 STEP = Stepped(time=1.0, step=1, epoch=1, loss=0.5, metrics={"accuracy": 0.25}, rate=1e-3, seconds=0.1, memory=2**30)
 PHASE = PhaseStarted(
-    time=0.5,
+    time=1.0,
     phase="head",
     first_step=1,
     steps=4,

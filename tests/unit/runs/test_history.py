@@ -31,7 +31,7 @@ def step(number: int, accuracy: float | None = None) -> Stepped:
 
 
 def evaluation(number: int) -> Evaluated:
-    return Evaluated(time=1.0, step=number, split="test", examples=9, loss=0.5, seconds=1.0)
+    return Evaluated(time=1000.0 + number, step=number, split="test", examples=9, loss=0.5, seconds=1.0)
 
 
 def test_steps_come_back_as_they_were() -> None:
