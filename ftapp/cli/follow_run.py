@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ftapp.common.console import PlainConsole
 from ftapp.recipe import Recipe
 from ftapp.runs import run_folder
+from ftapp.runs.event_reader import read_last_time
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import Launcher
+from ftapp.runs.launcher import Launcher, do_nothing
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.outcome import summarize_outcome
 from ftapp.runs.run_folder import Run
@@ -28,6 +28,7 @@ def follow_run(
     notes: Sequence[str] = (),
     *,
     debug: bool,
+    prepare: Callable[[], None] = do_nothing,
 ) -> dict[str, Any]:
     """Start the process of a run, and follow it to its end.
 
@@ -40,6 +41,7 @@ def follow_run(
         interruption: Hands signals on to it.
         notes: What is said before it starts, one a line.
         debug: Whether the output of a run that did not end well is shown.
+        prepare: Changes the run's files before the process starts.
 
     Returns:
         The outcome, as `ftapp run --json` prints it.
@@ -48,18 +50,18 @@ def follow_run(
         OSError: The process cannot be started.
         RunError: A process works on the run already.
     """
-    begun, history = time.time(), History()
+    begun, history = read_last_time(run.events_file), History()
     with Narrator(run, PlainConsole(sys.stderr)) as narrator:
         for note in notes:
             narrator.say(note)
-        launcher.start(run, environment)
+        launcher.start(run, environment, prepare)
         interruption.add(run)
         for event, history in run_folder.follow(run, lambda: launcher.alive(run)):
             for message in interruption.take_messages():
                 narrator.say(message)
             if event is None:
                 narrator.look()
-            elif event.time >= begun:  # a run that goes on has told the others before
+            elif event.time > begun:  # a run that goes on has told the others before
                 narrator.tell(event, history)
     outcome: dict[str, Any] = {"recipe": name, "run": str(run.folder), "status": run.status(history)}
     outcome |= history.summary() | summarize_outcome(history, recipe)

@@ -36,7 +36,7 @@ def resume(
     from ftapp.runs import resuming, run_folder
     from ftapp.runs.environment import check_installed, make_environment
     from ftapp.runs.interruption import Interruption
-    from ftapp.runs.launcher import LocalLauncher
+    from ftapp.runs.launcher import LocalLauncher, do_nothing
 
     if steps and epochs:
         failure.refuse(f"--steps and --epochs both say how much longer the run is; got {steps} and {epochs}")
@@ -57,11 +57,22 @@ def resume(
         if steps or epochs:
             recipe = resuming.lengthen_last_phase(recipe, history, steps=steps or 0, epochs=epochs or 0)
         resuming.check_resumable(found, anyway=anyway)
-        if steps or epochs:
+
+        def store_recipe() -> None:
             replace_file(found.recipe_file, recipe.to_toml().encode())
+
         with Interruption(launcher) as interruption:
             name = str(found.environment().get("recipe", found.folder.name))
-            outcome = follow_run(found, name, recipe, environment, launcher, interruption, debug=failure.is_debug())
+            outcome = follow_run(
+                found,
+                name,
+                recipe,
+                environment,
+                launcher,
+                interruption,
+                debug=failure.is_debug(),
+                prepare=store_recipe if steps or epochs else do_nothing,
+            )
     except (OSError, RunError) as error:
         failure.refuse(str(error))
     tell_outcome(outcome, as_json=as_json)

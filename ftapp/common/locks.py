@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 from ftapp.common.safe_files import open_file
+
+_LOOK_SECONDS = 0.001
 
 
 @contextmanager
@@ -29,6 +33,20 @@ def hold_lock(path: Path, kind: int) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def lock_alone(file: IO[Any]) -> None:
+    """Lock an open file until it is closed, also by children that inherit it.
+
+    `is_locked` shares the lock for an instant, which is waited for. Raises BlockingIOError where a process holds the
+    lock alone.
+    """
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        time.sleep(_LOOK_SECONDS)
 
 
 def is_locked(path: Path) -> bool:

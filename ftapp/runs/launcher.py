@@ -6,15 +6,15 @@ else reads a run's folder.
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from ftapp.common.errors import RunError
+from ftapp.common.locks import lock_alone
 from ftapp.common.processes import make_child_environment, make_module_command
 from ftapp.runs.events import Status
 
@@ -53,18 +53,23 @@ class JobFolder(Protocol):
         """The file that takes the process's stdout and stderr."""
 
 
+def do_nothing() -> None:
+    """Leave the files of a job as they are."""
+
+
 class Launcher(Protocol):
     """Starts jobs, and reaches those that it has started."""
 
-    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
+    def start(self, job: JobFolder, environment: Mapping[str, str], prepare: Callable[[], None] = do_nothing) -> None:
         """Start a job's process, which outlives this one.
 
         Args:
             job: A run or an experiment whose folder is complete.
             environment: Variables that the process gets beside this one's own.
+            prepare: Changes the job's files; it is called only if no process works on the job.
 
         Raises:
-            OSError: The process cannot be started.
+            OSError: The process cannot be started, or `prepare` cannot write.
             RunError: A process works on the job already.
         """
 
@@ -89,13 +94,14 @@ class LocalLauncher:
     def __init__(self) -> None:
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
 
-    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
+    def start(self, job: JobFolder, environment: Mapping[str, str], prepare: Callable[[], None] = do_nothing) -> None:
         """Start a job's process. It inherits the lock, so it counts as alive from the moment it is started."""
         with job.lock_file.open("wb") as lock, job.log_file.open("ab") as log:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_alone(lock)
             except BlockingIOError as error:
                 raise RunError(f"{job.folder.name} goes on already, in another process; it takes one alone") from error
+            prepare()
             # The child inherits the mask and lifts it when it can answer signals.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, AT_ONCE))
             try:

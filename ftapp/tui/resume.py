@@ -46,11 +46,14 @@ async def resume(app: FtApp, run: Run) -> bool:
         point = await asyncio.to_thread(partial(resuming.check_resumable, run, anyway=True))
         if not await _confirm(app, point, len(history.steps)):
             return False
-        if longer:
-            replace_file(run.recipe_file, longer.to_toml().encode())
         environment = make_environment(recipe.backend, offline=app.offline)
         environment |= resuming.make_resume_environment(run, anyway=bool(point.differences))
-        LocalLauncher().start(run, environment)
+
+        def store_recipe() -> None:
+            if longer:
+                replace_file(run.recipe_file, longer.to_toml().encode())
+
+        LocalLauncher().start(run, environment, store_recipe)
     except (OSError, RecipeError, RunError) as error:
         app.notify(str(error), title="This run cannot be resumed", severity="error", timeout=12)
         return False

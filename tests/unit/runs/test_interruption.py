@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from ftapp.runs.interruption import Interruption
-from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder
+from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, do_nothing
 from ftapp.runs.run_folder import Run
 
 
@@ -20,7 +20,7 @@ class Remembering:
     def __init__(self) -> None:
         self.sent: list[int] = []
 
-    def start(self, job: JobFolder, environment: Mapping[str, str]) -> None:
+    def start(self, job: JobFolder, environment: Mapping[str, str], prepare: Callable[[], None] = do_nothing) -> None:
         raise NotImplementedError
 
     def alive(self, job: JobFolder) -> bool:
