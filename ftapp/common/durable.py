@@ -93,6 +93,12 @@ def _moved_aside(path: Path) -> Iterator[None]:
     _remove(aside)
 
 
+def discard(path: Path) -> None:
+    """Take a file or folder out of its place at once, and remove it as far as that is allowed. Raises OSError."""
+    with _moved_aside(path):
+        pass
+
+
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
     """Remove the scratches in a folder that processes left when they were killed.
 

@@ -62,7 +62,7 @@ class FullDisk:
         try:
             while True:
                 try:
-                    _reserve(folder, size)
+                    reserve(folder, size)
                     return write()
                 except Exception as error:
                     if not (self.is_patient and is_full(error)):
@@ -85,7 +85,7 @@ class FullDisk:
                 return
 
 
-def _reserve(folder: Path, size: int) -> None:
+def reserve(folder: Path, size: int) -> None:
     """Find whether there is room, by a file that takes it for a moment.
 
     HDF5 brings its process down some time after a write that found the disk full, so it must not come to that.

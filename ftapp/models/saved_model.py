@@ -22,6 +22,8 @@ from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
 from ftapp.recipe import TASKS, Recipe
 
 _DESCRIPTION = "ftapp.json"
+# Bytes of a saved weight (float32, in the preset and in the whole model), and of the other files of a model.
+_SIZE, _OVERHEAD = 8, 2**18
 
 
 def save(
@@ -32,13 +34,13 @@ def save(
     classes: Sequence[str],
     marks: Mapping[str, Any],
 ) -> None:
-    """Write a new folder, whole or not at all.
+    """Write a new folder, whole or not at all. A model that is there stays until the new one is on the disk.
 
     It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer), `ftapp.json` and the
     sha256 of these files.
 
     Args:
-        folder: The folder, which does not exist yet.
+        folder: The folder.
         recipe: The run's recipe.
         pretrained: The preset, with trained weights.
         model: The trained model.
@@ -49,11 +51,16 @@ def save(
         OSError: The folder cannot be written.
     """
     description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head, **marks}
-    with make_folder_in_place(folder) as scratch:
+    with make_folder_in_place(folder, replaces=True) as scratch:
         _save_preset(scratch / "preset", pretrained)
         keras.Model(model.input, model.output, name=model.name).save(scratch / "model.keras")
         (scratch / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         cache_folders.write_manifest(scratch)
+
+
+def estimate_size(model: keras.Model) -> int:
+    """Estimate the bytes that a saved model takes at most: HDF5 must not find the disk full while it writes."""
+    return _OVERHEAD + _SIZE * int(model.count_params())
 
 
 def _save_preset(folder: Path, pretrained: Pretrained) -> None:
@@ -135,8 +142,13 @@ def load(folder: Path) -> TrainedModel:
     """Read a `model` folder that `save` has written.
 
     Raises:
-        RunError: A file of the folder differs from what was saved.
+        RunError: A file of the folder differs from what was saved, or nobody knows what was.
     """
+    if not (folder / cache_folders.MANIFEST).is_file():
+        raise RunError(
+            f"{folder} holds no whole model: its {cache_folders.MANIFEST}, with the sha256 of each file, is missing; "
+            "the same recipe makes the model again"
+        )
     if damaged := cache_folders.find_changes(folder):
         raise RunError(
             f"{quote(damaged[0])} in {folder} is damaged: it is not as it was saved (its sha256 differs); "

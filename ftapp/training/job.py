@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from ftapp.common.downloads import Progress
-from ftapp.common.durable import discard
 from ftapp.common.errors import NotFiniteError, ProofError, RunError
 from ftapp.data import DocumentSplits, Splits, thumbnails
 from ftapp.data.dataset import BatchKey, EncodedSplits
@@ -51,10 +50,10 @@ from ftapp.training.session import PhaseSession
 from ftapp.training.setup import Device, Setup, choose_device, set_up
 from ftapp.training.state import TrainState
 
-# Bytes of a saved weight (float32, in the preset and in the whole model), and of the other files of a model.
-_SIZE, _OVERHEAD = 8, 2**18
 # Training images on the picture of the augmentation, and forms of each beside the unchanged one.
 _IMAGES, _VIEWS = 4, 5
+# The most bytes of the description of a model's layers.
+_STRUCTURE = 2**18
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,7 @@ def _write_structure(setup: Setup, run: Run, control: Control) -> None:
     """Write the layers of the model, for who freezes and thaws them while the run goes on."""
     classes = len(setup.splits.classes) or None
     structure = describe_structure(setup.layers, classes)
-    control.save(lambda: write_structure(run, structure), _OVERHEAD)
+    control.save(lambda: write_structure(run, structure), _STRUCTURE)
 
 
 def _compare(event: DataLoaded, former: DataLoaded | None) -> None:
@@ -352,12 +351,10 @@ def save(job: Job, failure: Exception | None, step: int) -> None:
     folder, setup = job.run.model_folder, job.setup
 
     def write() -> None:
-        if folder.exists():  # of a run that had ended, and was resumed
-            discard(folder)
         saved_model.save(folder, setup.recipe, setup.pretrained, setup.model, setup.splits.classes, marks)
 
     try:
-        job.control.save(write, _OVERHEAD + _SIZE * setup.model.count_params())
+        job.control.save(write, saved_model.estimate_size(setup.model))
     except Exception as error:
         raise (failure or error) from error
     flaw = str(failure) if failure else ""

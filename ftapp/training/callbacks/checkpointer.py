@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from ftapp.common.durable import discard, remove_leftovers, sync
+from ftapp.common.full_disk import is_full
 from ftapp.common.safe_files import explain_error
 from ftapp.recipe import Checkpoints
 from ftapp.runs.checkpoints import CheckpointFacts, list_checkpoints, name_checkpoint
@@ -64,13 +66,21 @@ class Checkpointer(Callback):
         self._log, self._control, self._steps, self._best = log, control, steps, best
         self._session: PhaseSession
         self._writer = ThreadPoolExecutor(1, "checkpoint")
-        self._writing: tuple[Future[None], StateSaved] | None = None
+        self._writing: tuple[Future[None], TrainingCheckpoint, StateSaved] | None = None
+        self._left: tuple[TrainingCheckpoint, StateSaved] | None = None  # the last one, for which there was no room
         self._saved_step = -1
         self._due = time.monotonic() + spec.every_seconds
 
     def on_run_begin(self, state: TrainState) -> None:
-        """Take in the checkpoint from which the run goes on."""
+        """Take in the checkpoint from which the run goes on, and remove what cannot be used.
+
+        Damaged checkpoints of later steps would count as newer than those to come.
+        """
         self._saved_step = state.position.run_step
+        remove_leftovers(self._run.checkpoints_folder)
+        for step, folder in list_checkpoints(self._run):
+            if step > self._saved_step:
+                _remove(folder)
 
     def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Save this segment's states from now on."""
@@ -90,8 +100,17 @@ class Checkpointer(Callback):
             self.save(state)
 
     def on_run_end(self, state: TrainState) -> None:
-        """Wait until the last state is on the disk."""
+        """Wait until the last state is on the disk, and for room where it is full."""
         self.finish()
+        if self._left:
+            (checkpoint, event), self._left = self._left, None
+            folder = self._run.folder / event.folder
+            try:
+                self._control.save(lambda: self._write(checkpoint, folder), checkpoint.size)
+            except Exception as error:
+                self._tell_failure(event.step, error)
+            else:
+                self._log.write(msgspec.structs.replace(event, time=time.time()))
 
     def save(self, state: TrainState) -> None:
         """Copy the state, and begin to write it. Writes an event once it is on the disk, or says why it is not."""
@@ -130,9 +149,13 @@ class Checkpointer(Callback):
             seconds=stood,
             size=checkpoint.size,
         )
-        self._saved_step = step
+        self._saved_step, self._left = step, None
         self._due = time.monotonic() + max(self._spec.every_seconds, _SPACING * stood)
-        self._writing = self._writer.submit(self._write, checkpoint, folder), event
+        try:
+            self._writing = self._writer.submit(self._write, checkpoint, folder), checkpoint, event
+        except RuntimeError as error:  # there is no memory for a thread
+            self._saved_step = -1
+            self._tell_failure(step, error)
 
     def finish(self) -> None:
         """Wait until the state that is being written is on the disk, and tell of it."""
@@ -144,6 +167,7 @@ class Checkpointer(Callback):
         """Write a checkpoint and remove old ones. Runs on the other thread."""
         if not checkpoint.is_finite:
             raise ValueError("a weight is infinite or not a number")
+        sync(self._run.events_file)  # a power cut leaves all events that belong to the checkpoint
         checkpoint.write(folder)
         self._remove_old()
 
@@ -151,22 +175,28 @@ class Checkpointer(Callback):
         """Remove all but the newest checkpoints, and those whose model a command has saved."""
         for step, folder in list_checkpoints(self._run)[self._spec.keep :]:
             if not self._run.snapshot_folder(step).exists():
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
 
     def _take_result(self) -> None:
         """Tell of the state that was being written, if it is not any more."""
         if self._writing is None or not self._writing[0].done():
             return
-        (future, event), self._writing = self._writing, None
+        (future, checkpoint, event), self._writing = self._writing, None
         if (error := future.exception()) is None:
             self._log.write(msgspec.structs.replace(event, time=time.time()))
         else:
             self._saved_step = -1
+            self._left = (checkpoint, event) if is_full(error) else None
             self._tell_failure(event.step, error)
 
     def _tell_failure(self, step: int, error: BaseException) -> None:
         message = (
-            f"the checkpoint of step {step} could not be saved: {explain_error(error)}; the run goes on and tries "
-            f"again in {self._spec.every_seconds:g} s"
+            f"the checkpoint of step {step} could not be saved: {explain_error(error)}; the run goes on and tries again"
         )
         self._log.write(Noted(time=time.time(), message=message))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a checkpoint, as a whole also if the process is killed, unless that is not allowed."""
+    with suppress(OSError):
+        discard(folder)

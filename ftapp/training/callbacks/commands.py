@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from ftapp.common.full_disk import reserve
 from ftapp.common.safe_files import explain_error
 from ftapp.models import saved_model
 from ftapp.recipe import Phase
@@ -126,11 +127,12 @@ class Commands(Callback):
         if folder.exists():
             return f"the model of step {step} is saved already"
         try:
+            reserve(self._run.folder, saved_model.estimate_size(session.whole))
             with session.as_built():
                 marks = {"status": "running", "step": step}
                 classes = session.splits.classes
                 saved_model.save(folder, session.recipe, self._setup.pretrained, session.whole, classes, marks)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             return f"{folder} cannot be written: {explain_error(error)}"
         place = str(folder.relative_to(self._run.folder))
         self._log.write(Checkpointed(time=time.time(), step=step, folder=place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -50,6 +51,7 @@ class StepLog(Callback):
         """
         self._log, self._control, self._good, self._is_late = log, control, good, is_late
         self._process = psutil.Process()
+        self._memory = 0
         self._session: PhaseSession
         self._state: TrainState
         self._waiting: _Step | None = None
@@ -106,12 +108,14 @@ class StepLog(Callback):
         metrics, rate = step.result.read(), step.result.rate
         loss = check_finite(metrics["loss"], step.number, self._session.phase, rate)
         self._good.confirm(step.number - 1)
-        now, memory = self._now(), self._process.memory_info().rss
+        now = self._now()
+        with suppress(OSError):  # there is no file handle to read it; the last one counts
+            self._memory = self._process.memory_info().rss
         seconds, self._since = now - self._since, now
         if len(self.seconds) < FIRST_STEPS:
             self.seconds.append(seconds)
         self._state.spent.training += seconds
-        self._state.peak_memory = max(self._state.peak_memory, memory)
+        self._state.peak_memory = max(self._state.peak_memory, self._memory)
         self._log.write(
             Stepped(
                 time=time.time(),
@@ -122,6 +126,6 @@ class StepLog(Callback):
                 gradient_norm=metrics.get("gradient_norm"),
                 rate=rate,
                 seconds=seconds,
-                memory=memory,
+                memory=self._memory,
             )
         )
