@@ -18,6 +18,8 @@ Start = Callable[..., subprocess.Popen[str]]
 """Starts `ftapp run` with these arguments; see the fixture `start` of the tests with real runs."""
 
 _Found = TypeVar("_Found")
+SPARED: set[int] = set()
+"""The numbers of processes that live as long as the tests."""
 _PATIENCE = 240.0  # seconds, of a machine that is busy
 
 
@@ -29,7 +31,7 @@ def none_left(folder: Path) -> None:
         if any(str(folder) in word for word in process.info["cmdline"] or ())
     ]
     found = {*named, *psutil.Process().children(recursive=True)} - {psutil.Process()}
-    _, alive = psutil.wait_procs(found, timeout=60)
+    _, alive = psutil.wait_procs([each for each in found if each.pid not in SPARED], timeout=60)
     told = []
     for process in alive:
         with suppress(psutil.NoSuchProcess):  # it ends while it is looked at

@@ -19,9 +19,10 @@ from ftapp.training.callbacks.evaluator import Evaluator
 from ftapp.training.callbacks.step_log import StepLog
 from tests.conftest import Do
 from tests.support.checkpoints import cut_back
+from tests.support.histories import without_clocks
 from tests.support.recipes import DIVERGES
 from tests.train.test_live_freezing import at
-from tests.train.test_resume import EVERY_STEP, TWO_PHASES, go_on, without_clocks
+from tests.train.test_resume import EVERY_STEP, TWO_PHASES, go_on
 
 # Rates at which the tiny model's held-out accuracy goes up and down.
 UNSTEADY = ("phase.head.learning_rate=0.3", "phase.finetune.learning_rate=0.3", "phase.finetune.steps=8")

@@ -14,7 +14,8 @@ from ftapp.runs.replay import ReplayedCommand, list_all
 from ftapp.training.checkpoint import TrainingCheckpoint, read_checkpoint
 from tests.conftest import Do
 from tests.support.checkpoints import cut_back
-from tests.train.test_resume import EVERY_STEP, TWO_PHASES, go_on, without_clocks
+from tests.support.histories import without_clocks
+from tests.train.test_resume import EVERY_STEP, TWO_PHASES, go_on
 
 ADAM = ("phase.finetune.optimizer=adam", "model.dropout=0.2")
 

@@ -7,16 +7,12 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import psutil
 import pytest
 
 from ftapp import recipe as recipes
-from ftapp.common.errors import RunError
 from ftapp.common.locks import hold_lock
 from ftapp.recipe.schedule import lengthen
 from ftapp.runs import run_folder
@@ -24,7 +20,6 @@ from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.commands import Freeze, Unfreeze
 from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import PhaseTimed, Resumed, StateSaved
 from ftapp.runs.history import History
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.replay import ReplayedCommand, write_commands
@@ -33,6 +28,7 @@ from ftapp.runs.run_folder import EXIT_CODES, Run, list_runs
 from tests.conftest import Do
 from tests.support.backends import BACKENDS
 from tests.support.checkpoints import cut_back
+from tests.support.histories import without_clocks
 from tests.support.presets import Tiny
 from tests.support.processes import Start
 
@@ -60,34 +56,10 @@ def go_on(run: Run) -> tuple[int, History]:
     return code, History.of(read(run.events_file))
 
 
-def wait_for_step(folder: Path, step: int) -> Run:
-    """Wait until the run of a folder has made so many steps."""
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        for run in list_runs(folder):
-            if len(run.history().steps) >= step:
-                return run
-        time.sleep(0.02)
-    raise AssertionError(f"no run in {folder} has made {step} steps")
-
-
 def start_resume(run: Run) -> subprocess.Popen[str]:
     """Start `ftapp resume` of a run."""
     command = [sys.executable, "-m", "ftapp.cli", "resume", str(run.folder), "--json"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def without_clocks(history: History) -> list[bytes]:
-    """What a run did, as lines: all its events but estimates and the seam, without times and memory."""
-    lines = []
-    for event in [*history.steps, *history.happened(), *history.drifts]:
-        if isinstance(event, StateSaved | Resumed | PhaseTimed):
-            continue
-        fields = msgspec.to_builtins(event)
-        for name in ("time", "seconds", "memory", "preparing", "training", "evaluating", "others", "seconds_saved"):
-            fields.pop(name, None)
-        lines.append(msgspec.json.encode(fields))
-    return lines
 
 
 RECIPES: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -113,30 +85,6 @@ def test_a_run_goes_on_from_any_step_to_the_same_weights(name: str, do: Do, requ
         assert again.saved.weights == whole.saved.weights, step
         assert [each.step for each in again.resumed] == [step]
         assert without_clocks(again) == without_clocks(whole)
-
-
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_weights(
-    do: Do, text_recipe: str, start: Start, tmp_path: Path
-) -> None:
-    longer = ("phase.finetune.steps=200", "evaluate.every=1000", "checkpoint.every_steps=5")
-    _, whole, _ = do(text_recipe, *longer)
-    recipe = tmp_path / "mine.toml"
-    recipe.write_text(text_recipe, encoding="utf-8")
-    process = start(str(recipe), *(part for each in longer for part in ("--set", each)), runs_dir=tmp_path / "killed")
-    for step in (13, 64):
-        run = wait_for_step(tmp_path / "killed", step)
-        child = next(each for each in psutil.process_iter() if str(run.folder) in " ".join(each.cmdline()[-1:]))
-        child.kill()
-        process.wait()
-        assert run.status() == "crashed"
-        process = start_resume(run)
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    outcome = json.loads(out)
-    assert whole.saved is not None
-    assert outcome["weights"] == whole.saved.weights
-    assert outcome["status"] == "done"
-    assert outcome["steps"] == 200
 
 
 def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
@@ -209,24 +157,6 @@ def test_a_steered_run_goes_on_exactly_on_other_backends(backend: str, image_rec
         assert again["history"] == whole["history"]
 
 
-def test_a_damaged_checkpoint_is_not_used(do: Do, image_recipe: str) -> None:
-    _, whole, run = do(image_recipe, *EVERY_STEP)
-    for step, name in ((6, "weights.safetensors"), (5, "state.json"), (4, "checkpoint.json")):
-        file = run.checkpoints_folder / f"state-{step:08}" / name
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 1
-        file.write_bytes(content)
-    code, again = go_on(cut_back(run, 6))
-    assert code == 0
-    assert [each.step for each in again.resumed] == [3]
-    assert [note.message for note in again.notes] == [
-        f"the checkpoint of step {step} is damaged: its files are not as they were saved" for step in (6, 5, 4)
-    ]
-    assert again.saved
-    assert whole.saved
-    assert again.saved.weights == whole.saved.weights
-
-
 def test_a_run_without_a_checkpoint_begins_again(do: Do, image_recipe: str) -> None:
     _, whole, run = do(image_recipe)
     shutil.rmtree(run.checkpoints_folder)
@@ -282,9 +212,3 @@ def test_changed_examples_are_noticed(do: Do, text_recipe: str, tiny: Tiny, tmp_
     assert code == 1
     assert "the training examples are not those that the run has seen" in history.notes[-1].message
     assert history.saved == whole.saved  # the log is as it was
-
-
-def test_two_processes_do_not_work_on_one_run(do: Do, image_recipe: str) -> None:
-    _, _, run = do(image_recipe)
-    with hold_lock(run.lock_file, fcntl.LOCK_EX), pytest.raises(RunError, match="goes on already"):
-        LocalLauncher().start(run, {})

@@ -6,35 +6,23 @@ import json
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ftapp.common.cache_folders import matches_manifest
 from ftapp.models import saved_model
 from ftapp.runs import commands
+from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.commands import Stop
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import Stepped, Waited
-from ftapp.runs.run_folder import Run
+from ftapp.runs.events import StateSaved, Stepped, Waited
+from tests.faults.conftest import DISK_SIZE, Fork, Make, Train
 from tests.support.processes import Start, find_run, wait_for
-
-_SIZE = 2**20
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one mebibyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("only root mounts a disk")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture
@@ -85,17 +73,17 @@ def test_a_run_waits_for_room_and_goes_on(disk: Path, start_on_disk: Start) -> N
     assert saved_model.load(run.model_folder).classes
 
 
-def test_a_model_is_saved_once_there_is_room(disk: Path, start_on_disk: Start) -> None:
+def test_a_model_is_saved_once_there_is_room(disk: Path, make: Make, fork: Fork, image_recipe: str) -> None:
     # Room for events and not for a model, which takes some 100 kB.
-    (disk / "filler").write_bytes(bytes(_SIZE - 60 * 1024))
-    process = start_on_disk("--set", "phase.head.epochs=2")
-    wait_for(lambda: any(run.waits_for_room() for run in map(Run, disk.glob("2*"))), process)
-    [run] = map(Run, disk.glob("2*"))
+    (disk / "filler").write_bytes(bytes(DISK_SIZE - 60 * 1024))
+    run = make(image_recipe, "phase.head.epochs=2", folder=disk)
+    forks = fork(run)
+    wait_for(run.waits_for_room)
     assert shutil.disk_usage(disk).free < 60 * 1024
+    assert run.history().saved is None
     (disk / "filler").unlink()
-    stdout, stderr = process.communicate(timeout=240)
-    assert process.returncode == 0, stderr
-    assert json.loads(stdout)["status"] == "done"
+    assert forks.wait(run) == 0
+    assert run.status() == "done"
     assert saved_model.load(run.model_folder).classes
     assert not [path for path in run.folder.iterdir() if path.name.endswith(".tmp")]
 
@@ -113,3 +101,49 @@ def test_a_person_who_does_not_want_to_wait_ends_the_run(disk: Path, start_on_di
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert not run.alive()
+
+
+def test_a_checkpoint_for_which_there_is_no_room_is_not_told_as_saved(
+    disk: Path, make: Make, train: Train, image_recipe: str
+) -> None:
+    """Without room the run goes on; at its end it waits, so that its last state is not lost."""
+    run = make(image_recipe, "checkpoint.every_steps=1")
+    run.checkpoints_folder.symlink_to(disk)
+    filler = fill(disk)
+
+    def make_room() -> None:
+        wait_for(run.waits_for_room)
+        filler.unlink()
+
+    freeing = threading.Thread(target=make_room)
+    freeing.start()
+    code, history = train(run)
+    freeing.join()
+    assert code == 0
+    notes = [note.message for note in history.notes]
+    assert len(notes) == 9
+    assert set(notes) == {
+        f"the checkpoint of step {step} could not be saved: No space left on device; the run goes on and tries again"
+        for step in range(1, 10)
+    }
+    assert [event.step for event in read(run.events_file) if isinstance(event, StateSaved)] == [9]
+    [(step, folder)] = list_checkpoints(run)
+    assert step == 9
+    assert matches_manifest(folder)
+    assert [path.name for path in disk.iterdir()] == [folder.name]
+
+
+def test_a_checkpoint_in_a_read_only_folder_is_not_told_as_saved(
+    disk: Path, make: Make, train: Train, image_recipe: str
+) -> None:
+    run = make(image_recipe, "checkpoint.every_steps=1")
+    run.checkpoints_folder.symlink_to(disk)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    code, history = train(run)
+    assert code == 0
+    assert {note.message.partition(": ")[2] for note in history.notes} == {
+        "Read-only file system; the run goes on and tries again"
+    }
+    assert history.state is None
+    assert history.saved
+    assert list_checkpoints(run) == []

@@ -1,0 +1,79 @@
+"""A clock that is set back, between the processes of a run and during one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from ftapp import recipe as recipes
+from ftapp.common.durable import replace_file
+from ftapp.experiments.listing import summarize
+from ftapp.runs.event_reader import read, read_last_time
+from ftapp.runs.events import RunEnded, RunStarted, Stepped
+from ftapp.runs.interruption import Interruption
+from ftapp.runs.resuming import find_refusal
+from tests.faults.conftest import Fork, Make, Train
+from tests.support.forks import CLOCK
+from tests.support.processes import wait_for
+
+DAY = 86400
+
+
+def set_clock(file: Path, seconds: float) -> None:
+    replace_file(file, str(seconds).encode())
+
+
+def test_a_clock_that_is_set_back_changes_no_order_no_duration_and_no_weight(
+    make: Make, train: Train, fork: Fork, text_recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ftapp.cli.follow_run import follow_run
+
+    overrides = ("phase.finetune.steps=60", "checkpoint.every_steps=1", "evaluate.every=25")
+    whole = train(make(text_recipe, *overrides))[1]
+    run, clock = make(text_recipe, *overrides), tmp_path / "clock"
+    set_clock(clock, 0)
+    forks = fork(run, **{CLOCK: str(clock)})
+    wait_for(lambda: len(run.history().steps) >= 8)
+    set_clock(clock, -DAY)
+    wait_for(lambda: len(run.history().steps) >= 20)
+    forks.interrupt(run, signal.SIGKILL)
+    forks.wait(run)
+    assert run.status() == "crashed"
+    set_clock(clock, -2 * DAY)
+
+    environment = {**os.environ, CLOCK: str(clock)}
+    recipe = recipes.load(run.recipe_file)
+    outcome = follow_run(run, "tiny", recipe, environment, forks, Interruption(forks), debug=False)
+    told = capsys.readouterr().err
+    assert "the run goes on after step" in told
+    assert "result: test loss" in told
+    assert "data: " not in told  # which the process before has told
+    assert outcome["status"] == "done"
+
+    events, history = read(run.events_file), run.history()
+    times = [event.time for event in events]
+    assert times == sorted(times)
+    assert times[-1] - times[0] < DAY / 2
+    assert isinstance(events[0], RunStarted)
+    assert isinstance(events[-1], RunEnded)
+    assert history.happened() == sorted(history.happened(), key=events.index)
+    assert list(history.steps.step) == list(range(1, 61))
+    assert all(0 <= event.seconds < DAY / 2 for event in events if isinstance(event, Stepped))
+    assert history.ended
+    assert 0 < history.ended.seconds < DAY / 2
+    assert all(0 < each.seconds < DAY / 2 for each in history.timed)
+    summary = summarize(run)
+    assert (summary.status, summary.steps, summary.final) == ("done", 60, True)
+    assert whole.saved
+    assert history.saved
+    assert history.saved.weights == whole.saved.weights
+
+    # A process that may not go on is told too.
+    before = read_last_time(run.events_file)
+    run.recipe_file.write_text(run.recipe_file.read_text("utf-8").replace("0.003", "0.004"), encoding="utf-8")
+    assert fork(run, **{CLOCK: str(clock)}).wait(run) == 2
+    assert "recipe.toml was changed" in str(find_refusal(run.history(), before))
+    assert find_refusal(run.history(), read_last_time(run.events_file)) is None

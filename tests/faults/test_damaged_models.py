@@ -1,0 +1,39 @@
+"""Model folders of which a file is damaged, cut, empty, lost or something else: none predicts, and Try it says why."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+
+from ftapp import models
+from ftapp.common.errors import RunError
+from ftapp.rpc.service import Request
+from ftapp.workers.predictor import Predictor
+from tests.faults.conftest import Make, Train
+from tests.support.damage import DAMAGES
+
+
+def test_each_damage_of_each_file_is_noticed(make: Make, train: Train, image_recipe: str) -> None:
+    run = make(image_recipe)
+    assert train(run)[0] == 0
+    folder = run.model_folder
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    assert {"model.keras", "ftapp.json", ".ftapp-manifest.json"} < {str(file) for file in files}
+    whole, handlers = folder.rename(folder.with_name("whole")), Predictor()
+    for file in files:
+        for damage in DAMAGES:
+            shutil.copytree(whole, folder)
+            damage(folder / file)
+            with pytest.raises(RunError) as refused:
+                models.load(folder)
+            assert str(folder) in str(refused.value), (file, damage)
+            with pytest.raises(RunError) as refused:
+                handlers.load(Request(1, "load", {}, list[Any]().append), str(run.folder))
+            assert str(folder) in str(refused.value), (file, damage)
+            shutil.rmtree(folder)
+    with pytest.raises(RunError, match="no whole model"):
+        models.load(folder)
+    shutil.copytree(whole, folder)
+    assert models.load(folder).classes == ("across", "down")
