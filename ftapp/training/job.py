@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,7 +156,7 @@ def prepare(
         _draw_augmentation(setup, run, control)
     elif built.digest != checkpoint.facts.built:
         raise RunError("the weights of the preset are not those that the run began with, so it cannot go on from them")
-    _write_structure(setup, run, control)
+    _write_structure(setup, run)
     if point:
         log.write(_describe_seam(setup, point, state, run))
         drop_former_log(run)
@@ -233,11 +233,11 @@ def _draw_augmentation(setup: Setup, run: Run, control: Control) -> None:
         control.save(lambda: thumbnails.write_sheet(grid, run.augmentation_file), grid.nbytes)
 
 
-def _write_structure(setup: Setup, run: Run, control: Control) -> None:
-    """Write the layers of the model, for who freezes and thaws them while the run goes on."""
+def _write_structure(setup: Setup, run: Run) -> None:
+    """Write the layers of the model, for who freezes and thaws them while the run goes on. No run fails without."""
     classes = len(setup.splits.classes) or None
-    structure = describe_structure(setup.layers, classes)
-    control.save(lambda: write_structure(run, structure), _STRUCTURE)
+    with suppress(OSError):
+        write_structure(run, describe_structure(setup.layers, classes))
 
 
 def _compare(event: DataLoaded, former: DataLoaded | None) -> None:

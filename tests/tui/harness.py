@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from textual.app import App
@@ -15,6 +16,7 @@ from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.draft import Draft
+from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.screens.runs import RunsScreen
 from ftapp.tui.widgets.run_table import RunTable
 from tests.support.textual_patches import said
@@ -60,6 +62,23 @@ async def until(pilot: Pilot[None], holds: Callable[[], object], seconds: float 
             return
         await pilot.pause(0.02)
     raise AssertionError("it has not come about")
+
+
+async def start_long_run(pilot: Pilot[None], text: str, folder: Path) -> RunScreen:
+    """Start the image recipe with the phase `head` as a run of very many steps, and wait for its third step.
+
+    The caller ends the run.
+    """
+    app = pilot.app
+    assert isinstance(app, FtApp)
+    file = folder / "long.toml"
+    file.write_text(text, encoding="utf-8")
+    app.start(Draft(file, None, {"phase.head.epochs": 10_000, "evaluate.every": 100_000}))
+    await until(pilot, lambda: isinstance(app.screen, RunScreen))
+    screen = app.screen
+    assert isinstance(screen, RunScreen)
+    await until(pilot, lambda: len(screen.history.steps) >= 3, seconds=120)
+    return screen
 
 
 async def listed(pilot: Pilot[None], count: int) -> RunTable:

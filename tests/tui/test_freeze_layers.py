@@ -9,11 +9,10 @@ from textual.widgets import Static
 
 from ftapp.runs import commands
 from ftapp.tui.app import FtApp
-from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.screens.freeze_layers import FreezeLayers
 from ftapp.tui.screens.run import RunScreen
-from tests.tui.harness import SIZES, until
+from tests.tui.harness import SIZES, start_long_run, until
 from tests.tui.structures import bert
 from tests.tui.test_run import shown, text
 
@@ -80,33 +79,24 @@ async def test_the_dialog_fits_every_terminal() -> None:
                 assert region.bottom <= size[1]
 
 
-async def test_a_layer_thaws_in_a_real_run(text_recipe: str, tmp_path: Path) -> None:
-    file = tmp_path / "long.toml"
-    file.write_text(text_recipe)
-    draft = Draft(file, None, {"phase.finetune.steps": 100_000, "evaluate.every": 100_000})
+async def test_a_layer_thaws_in_a_real_run(image_recipe: str, tmp_path: Path) -> None:
     app = FtApp()
     async with app.run_test(size=(120, 40)) as pilot:
-        app.start(draft)
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
-        screen = app.screen
-        assert isinstance(screen, RunScreen)
+        screen = await start_long_run(pilot, image_recipe, tmp_path)
         try:
-            await until(pilot, lambda: len(screen.history.steps) >= 3, seconds=120)
             before = screen.history.trainable_share
             assert before is not None
             await pilot.press("f")
             await until(pilot, lambda: isinstance(app.screen, FreezeLayers))
-            await pilot.press("e", "s")
+            await pilot.press("plus", "s")
             await until(pilot, lambda: bool(screen.history.layer_changes), seconds=60)
             change = screen.history.layer_changes[0]
-            assert change.rules == ["train embeddings"]
+            assert change.rules == ["train last:1"]
             await until(pilot, lambda: len(screen.history.steps) > change.step + 2, seconds=60)
             after = screen.history.trainable_share
             assert after is not None
             assert after > before
-            await until(
-                pilot, lambda: f"from step {change.step + 1}: train embeddings" in " ".join(shown_phases(screen))
-            )
+            await until(pilot, lambda: f"from step {change.step + 1}: train last:1" in " ".join(shown_phases(screen)))
         finally:
             commands.send(screen.run, commands.Stop())
             await until(pilot, lambda: not screen.run.alive(), seconds=60)

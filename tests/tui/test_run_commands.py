@@ -13,12 +13,10 @@ from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Controlled, ModelSaved, RunEnded, Stepped
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.dialog import Dialog
-from ftapp.tui.editor.draft import Draft
-from ftapp.tui.screens.run import RunScreen
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.headline import Headline
 from tests.tui.conftest import Write
-from tests.tui.harness import living, until
+from tests.tui.harness import living, start_long_run, until
 from tests.tui.test_run import opened, text
 
 
@@ -74,17 +72,10 @@ async def test_the_model_can_be_tried_once_it_is_saved(write_run: Write) -> None
 
 
 async def test_a_real_run_is_started_paused_slowed_saved_and_stopped(image_recipe: str, tmp_path: Path) -> None:
-    file = tmp_path / "long.toml"
-    file.write_text(image_recipe)
-    draft = Draft(file, None, {"phase.head.epochs": 10_000, "evaluate.every": 100_000})
     app = FtApp()
     async with app.run_test(size=(120, 40)) as pilot:
-        app.start(draft)
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
-        screen = app.screen
-        assert isinstance(screen, RunScreen)
+        screen = await start_long_run(pilot, image_recipe, tmp_path)
         try:
-            await until(pilot, lambda: len(screen.history.steps) >= 3, seconds=120)
             await pilot.press("space")
             await until(pilot, lambda: screen.history.paused)
             await until(pilot, lambda: "paused" in text(screen.query_one(Headline)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import join_names
@@ -45,6 +46,18 @@ class FreezeProof(Callback):
                 self.finding.still, session.model, batch.inputs, batch.targets, state.rate_sum
             )
             session.compile()
+
+    def list_facts(self) -> dict[str, Any]:
+        """List what the segment that ended last did to the weights, as the fields of `SegmentProof`."""
+        found = self.finding
+        return {
+            "frozen": found.frozen,
+            "digest": found.digest,
+            "changed": list(found.changed),
+            "moved": found.moved,
+            "still": list(found.still),
+            "stuck": list(self.stuck),
+        }
 
     def check(self) -> None:
         """Check what the segment that ended last did to the weights.

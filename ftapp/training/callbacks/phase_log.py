@@ -56,7 +56,7 @@ class PhaseLog(Callback):
 
     def _write_change(self, state: TrainState, steps: int) -> None:
         """Write that other layers train. steps: of the segment before."""
-        session, found = self._session, self._proof.finding
+        session = self._session
         self._log.write(
             LayersChanged(
                 time=time.time(),
@@ -67,15 +67,7 @@ class PhaseLog(Callback):
                 trainable_layers=[decision.path for decision in session.plan.trained_layers],
                 cache=session.choice,
                 estimate=session.estimate(),
-                proof=SegmentProof(
-                    steps=steps,
-                    frozen=found.frozen,
-                    digest=found.digest,
-                    changed=list(found.changed),
-                    moved=found.moved,
-                    still=list(found.still),
-                    stuck=list(self._proof.stuck),
-                ),
+                proof=SegmentProof(steps=steps, **self._proof.list_facts()),
             )
         )
 
@@ -89,7 +81,7 @@ class PhaseLog(Callback):
         Raises:
             ProofError: The freeze proof failed.
         """
-        session, found, spent = self._session, self._proof.finding, state.spent
+        session, spent = self._session, state.spent
         self._segment_steps = None
         self._log.write(
             PhaseEnded(
@@ -103,12 +95,7 @@ class PhaseLog(Callback):
                 seconds_saved=session.features["train"].seconds_saved if session.features else 0.0,
                 memory=state.peak_memory,
                 others=self._others.share(),
-                frozen=found.frozen,
-                digest=found.digest,
-                changed=list(found.changed),
-                moved=found.moved,
-                still=list(found.still),
-                stuck=list(self._proof.stuck),
+                **self._proof.list_facts(),
                 batches=state.seen.hex(),
                 stopped=self._early.explain(state),
             )

@@ -351,8 +351,13 @@ the first step with other layers.
         """Freeze or unfreeze layers while the run goes on."""
         history, recipe = self.history, self._recipe
         structure = read_structure(self.run)
-        if not (recipe and structure and history.phases):
+        if not (recipe and history.phases):
             self.notify("No phase has begun yet.")
+            return
+        if structure is None:
+            self.notify(
+                f"{self.run.structure_file.name} cannot be read, so the layers are not known.", severity="warning"
+            )
             return
         phase = next(each for each in recipe.phase if each.name == history.phases[-1].phase)
 
