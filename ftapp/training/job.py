@@ -52,8 +52,6 @@ from ftapp.training.state import TrainState
 
 # Training images on the picture of the augmentation, and forms of each beside the unchanged one.
 _IMAGES, _VIEWS = 4, 5
-# The most bytes of the description of a model's layers.
-_STRUCTURE = 2**18
 
 
 @dataclass(frozen=True)
