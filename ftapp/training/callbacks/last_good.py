@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +67,9 @@ class LastGood(Callback):
         start = time.perf_counter()
         if step == 0 or start < self._due or self._pending:
             return
-        if psutil.virtual_memory().available >= _ROOM * _BYTES * size_of(self._variables):
-            self._pending = _Copy(step, list(map(copy_value, self._variables)))
+        with suppress(OSError):  # there is no file handle to read it, so nobody knows whether there is room
+            if psutil.virtual_memory().available >= _ROOM * _BYTES * size_of(self._variables):
+                self._pending = _Copy(step, list(map(copy_value, self._variables)))
         end = time.perf_counter()
         self._due = end + _SPACING * (end - start)
 
