@@ -208,7 +208,7 @@ def _check_lengths(recipe: Recipe, sizes: Mapping[str, int]) -> Iterator[Caution
                 "train for more epochs or steps, or in smaller batches",
                 f"phase.{recipe.phase[-1].name}.{'steps' if recipe.phase[-1].steps else 'epochs'}",
             )
-        if recipe.evaluate.every and recipe.evaluate.every > sum(steps):
+        if recipe.evaluate.every and recipe.evaluate.every > sum(steps) and recipe.kept_metric is None:
             yield Caution(
                 "never-evaluated",
                 f"the run makes {sum(steps)} steps and evaluates every {recipe.evaluate.every}, so that no evaluation "

@@ -93,6 +93,17 @@ def test_a_run_ends_with_its_best_weights(do: Do, image_recipe: str) -> None:
     assert whole.kept == whole.restored[-1]
 
 
+def test_the_last_step_of_each_phase_is_evaluated_where_the_best_weights_are_kept(do: Do, image_recipe: str) -> None:
+    seldom = ("evaluate.every=100", "phase.head.steps=3", "phase.finetune.steps=2")
+    _, history, _ = do(image_recipe + TWO_PHASES, *seldom, "keep.best=loss")
+    assert [each.step for each in held_out(history)] == [0, 3, 5]
+    best = min(held_out(history), key=lambda each: each.loss)
+    assert history.saved is not None
+    assert history.saved.step == best.step > 0
+    _, without, _ = do(image_recipe + TWO_PHASES, *seldom)
+    assert [each.step for each in held_out(without)] == [0]
+
+
 def test_no_best_weights_are_kept_if_the_recipe_says_so(do: Do, image_recipe: str) -> None:
     _, with_none, _ = do(image_recipe + TWO_PHASES, *STOP, "keep.best=none")
     assert with_none.ended_phases[0].stopped

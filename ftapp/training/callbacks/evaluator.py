@@ -23,14 +23,17 @@ from ftapp.training.state import TrainState
 def is_evaluated(session: PhaseSession, step: int, run_step: int) -> bool:
     """Say whether an evaluation follows a step.
 
+    If the run keeps its best weights, one follows the last step of each phase: its weights may be the best.
+
     Args:
         session: The phase.
         step: The steps of the phase that are done after it.
         run_step: The steps of the run that are done after it.
     """
-    if every := session.recipe.evaluate.every:
-        return run_step % every == 0
-    return step % session.per_epoch == 0 or step == session.steps
+    recipe, is_last = session.recipe, step == session.steps
+    if recipe.evaluate.every:
+        return run_step % recipe.evaluate.every == 0 or (is_last and recipe.kept_metric is not None)
+    return step % session.per_epoch == 0 or is_last
 
 
 class Evaluator(Callback):
