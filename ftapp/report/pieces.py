@@ -196,7 +196,8 @@ def describe_phase_proofs(history: History) -> list[str]:
     """The freeze proofs of a run, phase by phase, and within a phase segment by segment."""
     told = []
     for phase in history.ended_phases:
-        segments = [each for each in history.layer_changes if each.phase == phase.phase]
+        changes = [each for each in history.layer_changes if each.phase == phase.phase]
+        segments = [each for each in changes if each.proof.steps]
         told += [describe_phase_proof(f"{phase.phase}, up to step {each.step}", each.proof) for each in segments]
         told.append(describe_phase_proof(f"{phase.phase}{', from then on' if segments else ''}", phase))
     return told

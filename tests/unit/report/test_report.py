@@ -22,7 +22,7 @@ from ftapp.report import run as single
 from ftapp.report.svg import Line
 from ftapp.runs import narration
 from ftapp.runs.event_log import EventLog, NoteHandler
-from ftapp.runs.events import BestRestored, ModelSaved, Stepped
+from ftapp.runs.events import BestRestored, LayersChanged, ModelSaved, SegmentProof, Stepped
 from ftapp.runs.history import History
 from tests.support.recorded_runs import record_run
 
@@ -272,3 +272,17 @@ def test_the_step_of_the_best_weights_stands_in_report_card_and_comparison(tmp_p
     assert "- The weights are those of step 4 of 6: best held-out accuracy, 0.8500" in written
     other = record_run(tmp_path)
     assert ["weights of step", "4", ""] in comparison.list_metrics(read_arms([one, other]))
+
+
+def test_a_segment_without_steps_has_no_proof_in_the_report(tmp_path: Path) -> None:
+    run = record_run(tmp_path)
+    history = run.history()
+    phase = history.ended_phases[0].phase
+    for steps in (0, 2):
+        proof = SegmentProof(steps=steps, frozen=0, digest="", moved=0, still=["classifier/kernel"])
+        history.apply(
+            LayersChanged(time=2, phase=phase, step=steps, rules=[], trainable=1, trainable_layers=[], proof=proof)
+        )
+    told = pieces.describe_phase_proofs(history)
+    assert sum("up to step" in each for each in told) == 1
+    assert any(each.startswith(f"{phase}, up to step 2") for each in told)
