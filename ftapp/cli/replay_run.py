@@ -11,12 +11,13 @@ from ftapp.cli.follow_run import follow_run
 from ftapp.cli.run_result import tell_outcome
 from ftapp.common import user_folders
 from ftapp.common.errors import RunError
+from ftapp.common.formatting import format_quantity
 from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
-from ftapp.runs.replay import list_all, write_commands
+from ftapp.runs.replay import list_all, list_doubts, write_commands
 
 
 def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool, debug: bool) -> int:
@@ -30,7 +31,7 @@ def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool
         debug: Whether the output of a run that did not end well is shown.
 
     Returns:
-        The exit code: that of the run, but 1 if its weights differ from those of the former run.
+        The exit code: 0 if the weights equal those of the former run, else that of the run, but 1 if that is 0.
 
     Raises:
         RecipeError: There is no such run, or its recipe cannot be read.
@@ -56,19 +57,22 @@ def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool
         )
         write_commands(run, commands)
         with Interruption(launcher) as interruption:
-            note = f"repeats {former.folder.name} with its {len(commands)} commands"
+            notes = [
+                f"repeats {former.folder.name} with {format_quantity(len(commands), 'command')}",
+                *list_doubts(former.folder.name, history, recipe),
+            ]
             environment = make_environment(recipe.backend, offline=offline)
-            outcome = follow_run(run, title, recipe, environment, launcher, interruption, [note], debug=debug)
+            outcome = follow_run(run, title, recipe, environment, launcher, interruption, notes, debug=debug)
     except OSError as error:
         raise RunError(f"the folder of runs cannot be written: {error.strerror}") from error
     is_equal = _compare(history, run.history())
     outcome["replays"] = {"run": former.folder.name, "equal": is_equal}
     tell_outcome(outcome, as_json=as_json)
     if is_equal is None:
-        print(f"{former.folder.name} has no hash of weights to compare with", file=sys.stderr)
+        print("the weights cannot be compared, since one of the runs has saved none", file=sys.stderr)
     else:
         print(f"the weights {'equal' if is_equal else 'differ from'} those of {former.folder.name}", file=sys.stderr)
-    return launcher.wait(run) or (1 if is_equal is False else 0)
+    return 0 if is_equal else launcher.wait(run) or (1 if is_equal is False else 0)
 
 
 def _compare(former: History, again: History) -> bool | None:

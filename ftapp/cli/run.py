@@ -62,8 +62,10 @@ def run(
     how = {"offline": offline, "verify_cache": verify_cache}
     debug, max_seconds = failure.is_debug(), failure.parse_max_time(max_time)
     if replay is not None:
-        if recipes or profile or chosen or max_time or resume or options.given:
-            failure.refuse("--replay repeats a run as it was; it goes with --runs-dir, --offline and --json alone")
+        if recipes or profile or chosen or max_time or resume or verify_cache or options != Options():
+            failure.refuse(
+                "--replay repeats a run as it was; beside it, only --runs-dir, --offline and --json can be given"
+            )
         from ftapp.cli.replay_run import replay_run
 
         with failure.refuse_bad_recipes():

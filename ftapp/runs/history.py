@@ -73,6 +73,8 @@ class History:
     restored: list[BestRestored] = field(default_factory=list)
     saved: ModelSaved | None = None
     ended: RunEnded | None = None
+    was_lengthened: bool = False
+    """Whether a phase became longer where the run went on."""
     damaged: int = 0
     """Lines of the file that could not be read."""
 
@@ -176,6 +178,7 @@ class History:
         """Give the latest phase its length, which may have changed where the run went on."""
         if steps and self.phases:
             phase = self.phases[-1]
+            self.was_lengthened |= steps != phase.steps
             epochs = phase.epochs * steps / phase.steps
             self.phases[-1] = msgspec.structs.replace(phase, steps=steps, epochs=epochs)
 

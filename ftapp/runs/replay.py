@@ -13,6 +13,7 @@ import msgspec
 from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import UNREADABLE, encode_line, explain_error, read_bytes
+from ftapp.recipe import Recipe
 from ftapp.runs.commands import AnyCommand, Freeze, Rate, Stop, Unfreeze
 from ftapp.runs.event_reader import decode
 from ftapp.runs.events import AnyEvent, Controlled, Count, Step
@@ -61,6 +62,31 @@ def list_all(history: History) -> list[ReplayedCommand]:
     return found
 
 
+def list_doubts(name: str, history: History, recipe: Recipe) -> Iterator[str]:
+    """List the reasons why a run of the same recipe and commands may come to other weights, in sentences.
+
+    Args:
+        name: The name of the former run.
+        history: The former run.
+        recipe: Its recipe.
+    """
+    if history.saved is None or not history.saved.weights:
+        yield f"{name} has saved no weights to compare with"
+    if inexact := [reason for each in history.resumed for reason in each.inexact]:
+        yield f"the weights may differ: {name} was resumed inexactly: {'; '.join(dict.fromkeys(inexact))}"
+    last = recipe.phase[-1]
+    decided = [
+        *(["the learning rate"] if last.schedule != "constant" or last.warmup else []),
+        *(["the early end"] if recipe.stop else []),
+        *(["the best weights"] if recipe.kept_metric else []),
+    ]
+    if decided and history.was_lengthened:
+        yield (
+            f"the weights may differ: {name} was made longer after it had begun, and {' and '.join(decided)} "
+            "followed the shorter length before"
+        )
+
+
 def keep_commands(run: Run, offset: int) -> None:
     """Have a run whose log is going to be cut carry out again what commands it loses.
 
@@ -73,11 +99,9 @@ def keep_commands(run: Run, offset: int) -> None:
         OSError: The folder cannot be written.
     """
     log = read_bytes(run.events_file)
-    kept, lost = _find_answers(log[:offset]), _find_answers(log[offset:])
-    found = {each.command.id: each for each in [*list_commands(lost), *read_commands(run)]}
-    for event in kept:
-        found.pop(event.id, None)
-    write_commands(run, sorted(found.values(), key=lambda each: (each.phase_index, each.step)))
+    answered = {event.id for event in _find_answers(log)}
+    later = [each for each in read_commands(run) if each.command.id not in answered]
+    write_commands(run, [*list_commands(_find_answers(log[offset:])), *later])
 
 
 def _find_answers(lines: bytes) -> list[Controlled]:

@@ -169,7 +169,7 @@ def test_ctl_steers_a_run_that_can_be_repeated(text_recipe: str, start: Start, l
     again = subprocess.run(
         [*command, "--runs-dir", str(run.folder.parent)], capture_output=True, text=True, check=False, timeout=240
     )
-    assert again.returncode == 130, again.stderr
+    assert again.returncode == 0, again.stderr
     outcome = json.loads(again.stdout)
     assert outcome["replays"] == {"run": run.folder.name, "equal": True}
     assert outcome["steps"] == len(History.of_file(run.events_file).steps)
