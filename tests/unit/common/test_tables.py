@@ -133,7 +133,7 @@ def test_the_result_of_a_run_breaks_paths_behind_their_separators(width: int) ->
         **{"recipe": "mine", "status": "done", "metrics": {"loss": 0.1}, "constant": None, "recall": {}},
         **{"classes": ["neg", "pos"], "counts": {"train": [3, 4]}, "phases": []},
         **{"steps": 3, "seconds": 2.0, "model": folder, "weights": None, "notes": [], "warnings": [], "samples": []},
-        **{"data_notes": [" ".join(["word"] * 80)]},
+        **{"data_notes": [" ".join(["word"] * 80)], "restored": [], "weights_step": 3},
     }
     console = Console(file=io.StringIO(), width=width)
     run_result.print_result(outcome, console)
