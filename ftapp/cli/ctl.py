@@ -49,7 +49,8 @@ def ctl(
 ) -> None:
     """Tell a run that goes on to pause, save, change its learning rate, or freeze and unfreeze layers.
 
-    The run carries a command out between two steps. Exit code 0: it did; 1: it refused, or ended before.
+    The run carries a command out between two steps. Exit code 0: it did; 1: it refused, or ended while it was asked; 2:
+    the command is wrong, or the run has ended already.
     """
     from ftapp.common import user_folders
     from ftapp.common.errors import RunError

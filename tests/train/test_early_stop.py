@@ -12,7 +12,7 @@ from ftapp import recipe as recipes
 from ftapp.models import saved_model
 from ftapp.recipe.schedule import lengthen
 from ftapp.runs.checkpoints import hash_recipe, list_checkpoints
-from ftapp.runs.commands import Unfreeze
+from ftapp.runs.commands import Stop, Unfreeze
 from ftapp.runs.events import Evaluated
 from ftapp.runs.history import History
 from ftapp.training.callbacks.evaluator import Evaluator
@@ -102,6 +102,15 @@ def test_the_last_step_of_each_phase_is_evaluated_where_the_best_weights_are_kep
     assert history.saved.step == best.step > 0
     _, without, _ = do(image_recipe + TWO_PHASES, *seldom)
     assert [each.step for each in held_out(without)] == [0]
+
+
+def test_a_run_that_is_stopped_before_a_step_was_evaluated_keeps_what_it_has_trained(do: Do, image_recipe: str) -> None:
+    sets = ("keep.best=loss", "evaluate.every=1000")
+    code, history, _ = do(image_recipe, *sets, replayed=[at(4, Stop())])
+    assert code == 130
+    assert history.saved is not None
+    assert history.saved.step == 4
+    assert not history.restored
 
 
 def test_no_best_weights_are_kept_if_the_recipe_says_so(do: Do, image_recipe: str) -> None:

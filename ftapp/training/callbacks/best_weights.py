@@ -79,12 +79,15 @@ class BestWeights(Callback):
     def restore(self, state: TrainState) -> int:
         """Put the best weights back, and write an event, unless the model has them or none are kept.
 
+        The run's first weights are not put back before a step was evaluated: nobody knows whether they are better.
+
         Returns:
             The step of the run whose weights the model has now.
         """
-        best = state.best
+        best, last = state.best, state.evaluated
         value = best.value(self._metric) if self._metric and best else None
-        if self._metric and best and value is not None and best.step != state.weights_step:
+        is_known = last is not None and last.step > 0
+        if self._metric and best and value is not None and best.step != state.weights_step and is_known:
             restore_values(self._list_variables(state), self._values)
             state.restored_step = best.step
             self._log.write(
