@@ -9,9 +9,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
+from ftapp.analysis.metrics.scores import score_classes
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Stepped
 from ftapp.runs.run_folder import Run
@@ -55,12 +57,13 @@ def test_tiny_recipes_give_their_golden_losses(
     assert result["recipe"] == task
     assert result["status"] == "done"
     assert result["backend"] == backend
-    assert set(result["metrics"]) == ({"loss"} if task == "lm" else {"loss", "accuracy"})
+    assert set(result["metrics"]) == ({"loss"} if task == "lm" else {"loss", "accuracy", "macro-f1"})
     if task != "lm":
         counts = result["confusion"]
         assert sum(counts[0]) == sum(counts[1]) == {"image": 5, "text": 10}[task]
         right = counts[0][0] + counts[1][1]
         assert result["metrics"]["accuracy"] == pytest.approx(right / {"image": 10, "text": 20}[task])
+        assert result["metrics"]["macro-f1"] == pytest.approx(score_classes(np.array(counts)).mean()[2])
     assert 0 < result["trainable_share"] < 1
     assert result["history"][-1] == {"step": result["steps"], "split": "test"} | result["metrics"]
     assert result["seconds"] > 0
