@@ -43,7 +43,7 @@ def while_the_model_is_saved(run: Run, chance: random.Random) -> Callable[[], bo
 
 
 # The model is saved at the end, so those moments come last.
-MOMENTS = [at_any_time, after_some_steps, while_a_checkpoint_is_saved] * 3 + [while_the_model_is_saved] * 3
+MOMENTS = [at_any_time, after_some_steps, while_a_checkpoint_is_saved] * 2 + [while_the_model_is_saved] * 2
 
 
 def kill(forks: Forks, run: Run, moment: Callable[[], bool]) -> int:

@@ -151,7 +151,7 @@ copies a recipe to a file of your own. A file that you change in an editor is re
         if self._last != last:
             self._last = last
             self._disk.clear()  # a run may have filled the cache
-            self._show_entry()
+            self._show_found()
 
     def _read_runs(self) -> dict[tuple[str, str | None], Summary]:
         last: dict[tuple[str, str | None], Summary] = {}

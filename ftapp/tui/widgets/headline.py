@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from ftapp.common import formatting
 from ftapp.recipe import Recipe
-from ftapp.recipe.metrics import get_metric
+from ftapp.recipe.metrics import ACCURACY, MACRO_F1, get_metric
 from ftapp.runs.history import History
 from ftapp.tui import run_progress
 from ftapp.tui.widgets.pane import theme_color
@@ -52,6 +52,8 @@ class Headline(Static):
         if history.ended:
             if result := history.result:
                 measured = {**result.metrics, "loss": result.loss}
+                if ACCURACY.name in measured:  # so that the line has room for the rest
+                    measured.pop(MACRO_F1.name, None)
                 parts += [
                     f"test {get_metric(name).label} {get_metric(name).format_text(value)}"
                     for name, value in measured.items()
