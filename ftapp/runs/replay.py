@@ -98,15 +98,20 @@ def keep_commands(run: Run, offset: int) -> None:
         RunError: `replay.jsonl` is damaged.
         OSError: The folder cannot be written.
     """
-    log = read_bytes(run.events_file)
-    answered = {event.id for event in _find_answers(log)}
+    answers = list(_read_answers(run))
+    answered = {event.id for _, event in answers}
     later = [each for each in read_commands(run) if each.command.id not in answered]
-    write_commands(run, [*list_commands(_find_answers(log[offset:])), *later])
+    write_commands(run, [*list_commands(event for place, event in answers if place >= offset), *later])
 
 
-def _find_answers(lines: bytes) -> list[Controlled]:
-    found = [decode(line) for line in lines.split(b"\n") if b'"controlled"' in line]
-    return [event for event in found if isinstance(event, Controlled)]
+def _read_answers(run: Run) -> Iterator[tuple[int, Controlled]]:
+    """Yield the answers in a run's log, each with the byte at which its line begins. A log may be of any size."""
+    place = 0
+    with run.events_file.open("rb") as file:
+        for line in file:
+            if b'"controlled"' in line and isinstance(event := decode(line), Controlled):
+                yield place, event
+            place += len(line)
 
 
 def read_commands(run: Run) -> list[ReplayedCommand]:

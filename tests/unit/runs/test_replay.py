@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe as recipes
+from ftapp.common.safe_files import LARGEST
 from ftapp.runs import run_folder
 from ftapp.runs.commands import AnyCommand, Freeze, Rate
 from ftapp.runs.event_log import EventLog
@@ -40,6 +41,18 @@ def test_a_run_repeats_what_its_log_loses_in_order_and_then_what_it_had_not_reac
         keep_commands(run, offset)
         assert [each.command.id for each in read_commands(run)] == ["live", "again", "later"]
     assert isinstance(read_commands(run)[0].command, Rate)
+
+
+def test_a_log_of_any_size_loses_no_command(tmp_path: Path) -> None:
+    run = run_folder.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
+    steps = (b" " * 99 + b"\n") * 10_000
+    with run.events_file.open("wb") as file:
+        for _ in range(LARGEST // len(steps) + 1):
+            file.write(steps)
+    offset = run.events_file.stat().st_size
+    EventLog(run.events_file).write(answer("live", 3))
+    keep_commands(run, offset)
+    assert [each.command.id for each in read_commands(run)] == ["live"]
 
 
 @pytest.mark.parametrize(
