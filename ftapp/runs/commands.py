@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -79,6 +79,9 @@ class Rate(Command, frozen=True, kw_only=True, tag="rate"):
 class _LayerCommand(Command, frozen=True, kw_only=True):
     """layers: selections (`ftapp.recipe.layer_rules`). Raises ValueError where they cannot be parsed."""
 
+    verb: ClassVar[str]
+    """The verb of its rule."""
+
     layers: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
     def __post_init__(self) -> None:
@@ -87,15 +90,25 @@ class _LayerCommand(Command, frozen=True, kw_only=True):
     @property
     def rule(self) -> layer_rules.Rule:
         """The rule that the command adds to those of the phase."""
-        return layer_rules.Rule(f"{'freeze' if isinstance(self, Freeze) else 'train'} {self.layers}")
+        return layer_rules.Rule(f"{self.verb} {self.layers}")
 
 
 class Freeze(_LayerCommand, frozen=True, kw_only=True, tag="freeze"):
     """From the next step to the end of the phase, do not train these layers."""
 
+    verb = "freeze"
+
 
 class Unfreeze(_LayerCommand, frozen=True, kw_only=True, tag="unfreeze"):
     """From the next step to the end of the phase, train these layers."""
+
+    verb = "train"
+
+
+LAYER_COMMANDS: dict[str, type[Freeze | Unfreeze]] = {
+    str(kind.__struct_config__.tag): kind for kind in (Freeze, Unfreeze)
+}
+"""The commands that change layers, by their words."""
 
 
 def make_layer_command(rule: str) -> Freeze | Unfreeze:
@@ -105,7 +118,7 @@ def make_layer_command(rule: str) -> Freeze | Unfreeze:
         rule: `freeze` or `train` with selections.
     """
     verb, _, selections = rule.partition(" ")
-    return Freeze(layers=selections) if verb == "freeze" else Unfreeze(layers=selections)
+    return next(kind(layers=selections) for kind in LAYER_COMMANDS.values() if kind.verb == verb)
 
 
 AnyCommand = Pause | Resume | Stop | Checkpoint | Rate | Freeze | Unfreeze

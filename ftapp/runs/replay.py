@@ -14,7 +14,7 @@ from ftapp.common.durable import replace_file
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import UNREADABLE, encode_line, explain_error, read_bytes
 from ftapp.recipe import Recipe
-from ftapp.runs.commands import AnyCommand, Freeze, Rate, Stop, Unfreeze
+from ftapp.runs.commands import LAYER_COMMANDS, AnyCommand, Rate, Stop
 from ftapp.runs.event_reader import decode
 from ftapp.runs.events import AnyEvent, Controlled, Count, Step
 from ftapp.runs.history import History
@@ -143,6 +143,6 @@ def write_commands(run: Run, found: Iterable[ReplayedCommand]) -> None:
 def _make_command(event: Controlled) -> AnyCommand | None:
     if event.command == "rate" and event.rate is not None:
         return Rate(id=event.id, base=event.rate)
-    if event.layers is not None:
-        return (Freeze if event.command == "freeze" else Unfreeze)(id=event.id, layers=event.layers)
+    if event.layers is not None and (kind := LAYER_COMMANDS.get(event.command)):
+        return kind(id=event.id, layers=event.layers)
     return None
