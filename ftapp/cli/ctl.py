@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,21 +52,22 @@ def ctl(
     The run carries a command out between two steps. Exit code 0: it did; 1: it refused, or ended while it was asked; 2:
     the command is wrong, or the run has ended already.
     """
-    from ftapp.common import user_folders
-    from ftapp.common.errors import RunError
-    from ftapp.runs import commands, run_folder
+    from ftapp.cli.find_run import find_run
+    from ftapp.common.errors import RecipeError, RunError
+    from ftapp.runs import commands
 
-    command = _make_command(action, values or [])
-    with failure.refuse_bad_recipes():
-        found = run_folder.find(run, user_folders.runs(runs_dir))
+    told: dict[str, Any] = {"run": None, "command": action, "applied": False, "reason": "the run ended before"}
     try:
-        since = found.events_file.stat().st_size
+        command = _make_command(action, values or [])
+        found = find_run(run, runs_dir)
+        told["run"] = found.folder.name
+        since = _measure_log(found)
         commands.send(found, command)
-    except (OSError, RunError) as error:
+    except (RecipeError, RunError) as error:
+        if as_json:
+            print(json.dumps(told | {"reason": str(error)}))
         failure.refuse(str(error))
-    answer = _wait(found, command, since)
-    told = {"run": found.folder.name, "command": command.name, "applied": False, "reason": "the run ended before"}
-    if answer:
+    if answer := _wait(found, command, since):
         told |= {"applied": answer.applied, "reason": answer.reason, "step": answer.step}
     if as_json:
         print(json.dumps(told))
@@ -80,26 +81,31 @@ def ctl(
 
 
 def _make_command(action: Action, values: Sequence[str]) -> AnyCommand:
-    """Make the command of an action. A wrong value ends the program."""
+    """Make the command of an action.
+
+    Raises:
+        RunError: A value is wrong.
+    """
+    from ftapp.common.errors import RunError
     from ftapp.runs import commands
 
-    if action in (Action.freeze, Action.unfreeze):
+    if kind := commands.LAYER_COMMANDS.get(action):
         if not values:
-            failure.refuse(f"{action} needs layers, for example: ftapp ctl last {action} 'attention & last:4'")
-        make = commands.Freeze if action is Action.freeze else commands.Unfreeze
+            raise RunError(f"{action} needs layers, for example: ftapp ctl last {action} 'attention & last:4'")
         try:
-            return make(layers=", ".join(values))
+            return kind(layers=", ".join(values))
         except ValueError as error:
-            failure.refuse(str(error))
+            raise RunError(str(error)) from error
     if action is Action.lr:
         if len(values) != 1:
-            failure.refuse(f"lr needs one learning rate and got {len(values)}, for example: ftapp ctl last lr 1e-5")
+            raise RunError(f"lr needs one learning rate and got {len(values)}, for example: ftapp ctl last lr 1e-5")
         try:
             return commands.Rate(base=float(values[0]))
-        except ValueError:
-            failure.refuse(f"'{values[0]}' is not a learning rate; a rate is a number above 0, such as 1e-4")
+        except ValueError as error:
+            message = f"'{values[0]}' is not a learning rate; a rate is a number above 0, such as 1e-4"
+            raise RunError(message) from error
     if values:
-        failure.refuse(f"{action} takes no value; got '{' '.join(values)}'")
+        raise RunError(f"{action} takes no value; got '{' '.join(values)}'")
     match action:
         case Action.pause:
             return commands.Pause()
@@ -107,8 +113,16 @@ def _make_command(action: Action, values: Sequence[str]) -> AnyCommand:
             return commands.Resume()
         case Action.stop:
             return commands.Stop()
-        case Action.checkpoint:
+        case _:
             return commands.Checkpoint()
+
+
+def _measure_log(run: Run) -> int:
+    """Return the bytes of a run's log; 0 where its process has not written it yet."""
+    try:
+        return run.events_file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _wait(run: Run, command: AnyCommand, since: int) -> Controlled | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.cli import activity
+from ftapp.cli.find_run import find_run
 from ftapp.cli.follow_run import follow_run
 from ftapp.cli.run_result import tell_outcome
 from ftapp.common import user_folders
@@ -37,7 +38,7 @@ def replay_run(name: str, runs_dir: Path | None, *, as_json: bool, offline: bool
         RecipeError: There is no such run, or its recipe cannot be read.
         RunError: The former run goes on, or the folder of runs cannot be written.
     """
-    former = run_folder.find(name, user_folders.runs(runs_dir))
+    former = find_run(name, runs_dir)
     recipe = recipes.load(former.recipe_file)
     activity.check([recipe])
     if former.alive():

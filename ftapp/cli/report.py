@@ -88,8 +88,7 @@ def _find_experiment(names: list[str], runs_dir: Path | None) -> Experiment | No
 
 
 def _find_runs(names: list[str], runs_dir: Path | None) -> list[Run]:
-    from ftapp.common import user_folders
-    from ftapp.runs import run_folder as folders
+    from ftapp.cli.find_run import find_run
 
     with refuse_bad_recipes():
-        return [folders.find(name, user_folders.runs(runs_dir)) for name in names]
+        return [find_run(name, runs_dir) for name in names]

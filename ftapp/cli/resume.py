@@ -28,9 +28,9 @@ def resume(
 ) -> None:
     """Go on with a run from its newest checkpoint, to the weights of a run that was never interrupted."""
     from ftapp import recipe as recipes
+    from ftapp.cli.find_run import find_run
     from ftapp.cli.follow_run import follow_run
     from ftapp.cli.run_result import tell_outcome
-    from ftapp.common import user_folders
     from ftapp.common.durable import replace_file
     from ftapp.common.errors import RunError
     from ftapp.runs import resuming, run_folder
@@ -42,7 +42,7 @@ def resume(
         failure.refuse(f"--steps and --epochs both say how much longer the run is; got {steps} and {epochs}")
     max_seconds = failure.parse_max_time(max_time)
     with failure.refuse_bad_recipes():
-        found = run_folder.find(run, user_folders.runs(runs_dir))
+        found = find_run(run, runs_dir)
         recipe = recipes.load(found.recipe_file)
         check_installed(recipe.backend)
     if found.alive():

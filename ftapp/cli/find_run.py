@@ -1,0 +1,36 @@
+"""The run that a command is about, by the name that its user gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftapp.common import user_folders
+from ftapp.common.errors import Problem, RecipeError
+from ftapp.experiments import experiment_folder, trash
+from ftapp.runs import run_folder
+from ftapp.runs.run_folder import Run
+
+
+def find_run(name: str, runs_dir: Path | None) -> Run:
+    """Find a run that was not deleted.
+
+    Args:
+        name: Its folder, its name or the beginning of it, or last (`ftapp.runs.run_folder.find`).
+        runs_dir: The folder of all runs, if one is chosen.
+
+    Raises:
+        RecipeError: There is no such run. The error says so where the name is of an experiment or of a deleted run.
+    """
+    folder = user_folders.runs(runs_dir)
+    place = Path(name).absolute()
+    for deleted in trash.list_deleted(folder):
+        if deleted.folder == place or (deleted.folder.name == name and not deleted.place.exists()):
+            raise RecipeError(
+                [Problem("", "", f"'{name}' is deleted; 'ftapp runs --restore {deleted.folder.name}' restores it")]
+            )
+    if experiment := experiment_folder.find(name, folder):
+        members = ", ".join(member.run.folder.name for member in experiment.list_members())
+        raise RecipeError(
+            [Problem("", "", f"'{name}' is an experiment; choose one of its runs: {members or 'none yet'}")]
+        )
+    return run_folder.find(name, folder)

@@ -1,0 +1,86 @@
+"""`ftapp ctl` of runs that take no command, and of one that has written nothing yet."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ftapp.cli.app import app
+from ftapp.common.locks import hold_lock
+from ftapp.experiments import experiment_folder, trash
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import Controlled
+from ftapp.runs.run_folder import Run
+from tests.support.recorded_runs import record_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run that has ended."""
+    return record_run(tmp_path)
+
+
+def ctl(folder: Path, *words: str) -> tuple[int, dict[str, Any], str]:
+    """Send a command to a run: (exit code, what is printed as JSON, what is said)."""
+    result = CliRunner().invoke(app, ["ctl", "--json", "--runs-dir", str(folder), *words])
+    return result.exit_code, json.loads(result.stdout), result.stderr
+
+
+def test_a_refused_command_is_an_object_with_the_reason(run: Run, tmp_path: Path) -> None:
+    code, told, said = ctl(tmp_path, "last", "lr", "1e-4")
+    assert code == 2
+    assert told == {
+        "run": run.folder.name,
+        "command": "lr",
+        "applied": False,
+        "reason": "the run has ended (status: done), so it takes no commands",
+    }
+    assert said == told["reason"] + "\n"
+    code, told, said = ctl(tmp_path, "last", "lr", "fast")
+    assert (code, told["run"], told["applied"]) == (2, None, False)
+    assert "'fast' is not a learning rate" in told["reason"]
+    code, told, _ = ctl(tmp_path, "nobody", "pause")
+    assert (code, told["run"]) == (2, None)
+    assert "there is no run 'nobody'" in told["reason"]
+
+
+def test_an_experiment_names_its_runs(run: Run, tmp_path: Path) -> None:
+    made = experiment_folder.create("lesson", None, "", ["A"], 1, 1, tmp_path)
+    made.add("A", 1, run)
+    code, told, _ = ctl(tmp_path, made.folder.name, "pause")
+    assert code == 2
+    assert told["reason"] == f"'{made.folder.name}' is an experiment; choose one of its runs: {run.folder.name}"
+
+
+def test_a_deleted_run_can_be_restored(run: Run, tmp_path: Path) -> None:
+    deleted = trash.delete_run(run)
+    for name in (run.folder.name, str(deleted.folder)):
+        code, told, _ = ctl(tmp_path, name, "pause")
+        assert code == 2
+        assert told["reason"] == f"'{name}' is deleted; 'ftapp runs --restore {run.folder.name}' restores it"
+
+
+def test_a_run_that_has_written_nothing_yet_takes_commands(run: Run, tmp_path: Path) -> None:
+    run.events_file.unlink()
+    run.status_file.unlink(missing_ok=True)
+    run.control_file.unlink(missing_ok=True)
+
+    def answer() -> None:
+        while not (run.control_file.exists() and run.control_file.read_bytes().endswith(b"\n")):
+            time.sleep(0.01)
+        command = json.loads(run.control_file.read_bytes())
+        told = Controlled(time=time.time(), id=command["id"], command="pause", applied=True, step=0)
+        EventLog(run.events_file).write(told)
+
+    answering = threading.Thread(target=answer, daemon=True)
+    answering.start()
+    with hold_lock(run.lock_file, fcntl.LOCK_EX):
+        code, told, _ = ctl(tmp_path, "last", "pause")
+    assert (code, told["applied"], told["step"]) == (0, True, 0)
