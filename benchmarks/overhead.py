@@ -139,7 +139,7 @@ def bare(recipe: Recipe, steps: int) -> dict[str, Callable[[], Figures]]:
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=backend.jit_compile(),
     )
-    order = order_epoch(len(train), BATCH, (0, 0, 0))
+    order = list(order_epoch(len(train), BATCH, (0, 0, 0)))
     chosen = [order[number % len(order)] for number in range(steps)]
     ready = [(train.make_inputs(members, None), train.get_targets(members)) for members in chosen]
     x = {name: np.stack([batch[name] for batch, _ in ready]) for name in ready[0][0]}

@@ -37,12 +37,27 @@ class AugmentedView(NamedTuple):
     number: int
 
 
+class Lengths(Protocol):
+    """The number of tokens of each example; an array of them is one."""
+
+    def __getitem__(self, indices: NDArray[np.int64], /) -> NDArray[np.int64]:
+        """Look up the numbers of tokens of some examples.
+
+        Args:
+            indices: The examples, int64 (examples,).
+
+        Returns:
+            Int64 (examples,).
+        """
+        ...
+
+
 class Dataset(Protocol):
     """Examples as a model takes them."""
 
     @property
-    def lengths(self) -> NDArray[np.int64] | None:
-        """The number of tokens of each example, int64 (examples,); None where all examples have the same size."""
+    def lengths(self) -> Lengths | None:
+        """The number of tokens of each example; None where all examples have the same size."""
 
     def __len__(self) -> int: ...
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits
 from ftapp.data.encoding import compute_padded_width, encode_stream, encode_texts, resize_images, scale_images
 from ftapp.data.examples import hash_content
+from ftapp.data.order import split_into_batches
 from ftapp.recipe import TASKS, Recipe
+
+_TEXTS_AT_ONCE = 1024
 
 
 class Images:
@@ -88,33 +91,33 @@ class Images:
 
 
 class LabelledTexts:
-    """Texts, tokenized once: 5 to 9 bytes a token, padded to the sequence length.
+    """Texts, tokenized once, when they are first asked for: 5 to 9 bytes a token, padded to the sequence length.
 
     Args:
         subset: The texts.
         preprocessor: The preset's preprocessor.
-        progress: Called with the texts done and in all.
         augmenter: The augmenter; None for no augmentation.
     """
 
-    def __init__(
-        self,
-        subset: Subset,
-        preprocessor: Any,
-        progress: Callable[[int, int], None] | None = None,
-        augmenter: TextAugmenter | None = None,
-    ) -> None:
-        self._labels, self._augmenter = subset.labels, augmenter
-        self._inputs = encode_texts([str(subset[index]) for index in range(len(subset))], preprocessor, progress)
-        self.lengths: NDArray[np.int64] = self._inputs["padding_mask"].sum(axis=1).astype(np.int64)
+    def __init__(self, subset: Subset, preprocessor: Any, augmenter: TextAugmenter | None = None) -> None:
+        self._subset, self._preprocessor, self._augmenter = subset, preprocessor, augmenter
+        self._labels, self._limit = subset.labels, int(preprocessor.sequence_length)
+        self._inputs: dict[str, NDArray[Any]] = {}  # rows of texts that have not been asked for are not set
+        self._is_known = np.zeros(len(subset), bool)
+        self._encoding = threading.Lock()  # batches are made on another thread than evaluations
 
     def __len__(self) -> int:
         return len(self._labels)
 
+    @property
+    def lengths(self) -> TextLengths:
+        """The number of tokens of each text."""
+        return TextLengths(self)
+
     def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> dict[str, NDArray[Any]]:
         """Return token_ids, padding_mask and the preset's other arrays, each (examples, tokens)."""
         width = self.compute_width(indices)
-        inputs = {name: values[indices, :width] for name, values in self._inputs.items()}
+        inputs = {name: values[indices, :width] for name, values in self.encode(indices).items()}
         if self._augmenter is None or key is None:
             return inputs
         numbers = list(range(len(indices)))
@@ -122,26 +125,64 @@ class LabelledTexts:
             numbers = [int.from_bytes(digest, "big") for digest in self.hash_examples(indices, None)]
         return self._augmenter(inputs, [(*key, number) for number in numbers])
 
+    def encode(self, indices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Encode these texts if they are not yet encoded.
+
+        Args:
+            indices: The texts, int64 (texts,).
+
+        Returns:
+            The arrays of all texts, each (texts, sequence length), by name; the rows of these texts are set.
+        """
+        with self._encoding:
+            missing = np.unique(indices[~self._is_known[indices]])
+            for some in split_into_batches(missing, _TEXTS_AT_ONCE):
+                encoded = encode_texts([str(self._subset[int(index)]) for index in some], self._preprocessor)
+                for name, values in encoded.items():
+                    if name not in self._inputs:
+                        self._inputs[name] = np.zeros((len(self), *values.shape[1:]), values.dtype)
+                    self._inputs[name][some] = values
+                self._is_known[some] = True
+        return self._inputs
+
     def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return class numbers, int32 (examples,)."""
         return self._labels[indices]
 
     def compute_width(self, indices: NDArray[np.int64]) -> int:
         """Return the number of tokens to which these examples are padded."""
-        return compute_padded_width(self.lengths[indices], int(self._inputs["padding_mask"].shape[1]))
+        return compute_padded_width(self.lengths[indices], self._limit)
 
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Hash all that decides the inputs of these examples, padding aside, to 16 bytes each."""
         changes = _describe_changes(view, self._augmenter)
         # The width too, since long texts are cut at it and attention sums over it.
+        inputs, lengths = self.encode(indices), self.lengths[indices]
         parts = [
             [
-                self.compute_width(np.array([index])),
-                *(values[index, : self.lengths[index]] for values in self._inputs.values()),
+                compute_padded_width(lengths[place : place + 1], self._limit),
+                *(values[index, : lengths[place]] for values in inputs.values()),
             ]
-            for index in indices
+            for place, index in enumerate(indices)
         ]
         return [hash_content(b"".join(np.asarray(part).tobytes() for part in each) + changes) for each in parts]
+
+
+class TextLengths:
+    """The numbers of tokens of labelled texts, which are encoded when their length is looked up.
+
+    Args:
+        texts: The texts.
+    """
+
+    def __init__(self, texts: LabelledTexts) -> None:
+        self._texts = texts
+
+    def __getitem__(self, indices: NDArray[np.int64], /) -> NDArray[np.int64]:
+        """Look up the numbers of tokens of some texts, special tokens among them: int64 (texts,)."""
+        mask = self._texts.encode(indices)["padding_mask"][indices]
+        lengths: NDArray[np.int64] = mask.sum(axis=1, dtype=np.int64)
+        return lengths
 
 
 class Sequences:
@@ -237,9 +278,8 @@ def encode_splits(
             progress(f"tokenizing the {name} split", 0, None)
             encoded[name] = Sequences(part, preprocessor)
         elif task.inputs == "texts":
-            report = functools.partial(progress, f"tokenizing the {name} split")
             noise = TextAugmenter(recipe.augmentation, preprocessor.tokenizer) if recipe.augmentation else None
-            encoded[name] = LabelledTexts(part, preprocessor, report, noise)
+            encoded[name] = LabelledTexts(part, preprocessor, noise)
         else:
             encoded[name] = Images(part, preprocessor, _make_augmenter(recipe))
     for name in dict.fromkeys(("train", "test", recipe.evaluate.split)):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,21 +13,20 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.data.packing import find_packer, preprocess
 from ftapp.data.texts import prepare
+from ftapp.data.word_piece import find_encoder
 
 # Texts are padded to the longest of their batch, rounded up to this many tokens. JAX compiles once for each length;
 # TensorFlow and torch take any.
 _LENGTH_STEP = 64 if keras.backend.backend() == "jax" else 16
-_TEXTS_AT_ONCE = 1024
 # Tokenizers to which what follows a word is of no matter; so many characters for each token nearly always suffice.
 _BY_WORD = (keras_hub.tokenizers.WordPieceTokenizer, keras_hub.tokenizers.BytePairTokenizer)
 _CHARACTERS = 8
 _WORD_END = re.compile(r"(?<=\S)\s")
 
 
-def encode_texts(
-    texts: Sequence[str], preprocessor: Any, progress: Callable[[int, int], None] | None = None
-) -> dict[str, NDArray[Any]]:
+def encode_texts(texts: Sequence[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
     """Encode texts with the preset's preprocessor.
 
     All texts of models come through here or `encode_stream`; both prepare them (`ftapp.data.texts.prepare`).
@@ -34,17 +34,12 @@ def encode_texts(
     Args:
         texts: The texts.
         preprocessor: The preset's preprocessor.
-        progress: Called with the texts done and in all.
 
     Returns:
         Token ids, int32, and masks, bool, each (texts, sequence length), by name.
     """
-    chunks = []
-    for start in range(0, max(1, len(texts)), _TEXTS_AT_ONCE):
-        if progress:
-            progress(start, len(texts))
-        chunks.append(_encode(list(map(prepare, texts[start : start + _TEXTS_AT_ONCE])) or [""], preprocessor))
-    return {name: np.concatenate([chunk[name] for chunk in chunks])[: len(texts)] for name in chunks[0]}
+    encoded = _encode(list(map(prepare, texts)) or [""], preprocessor)
+    return {name: values[: len(texts)] for name, values in encoded.items()}
 
 
 def compute_padded_width(lengths: NDArray[np.int64], limit: int) -> int:
@@ -62,19 +57,41 @@ def compute_padded_width(lengths: NDArray[np.int64], limit: int) -> int:
 
 def _encode(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
     """Encode texts; where tokens lie within words, the end of a long text is cut off before it is tokenized."""
-
-    def preprocess(some: list[str]) -> dict[str, NDArray[Any]]:
-        return {name: _to_numpy(values) for name, values in preprocessor(some).items()}
-
-    if not isinstance(preprocessor.tokenizer, _BY_WORD):
-        return preprocess(texts)
+    packer = find_packer(preprocessor)
+    if packer is None:
+        return preprocess(texts, preprocessor)
+    tokenizer = preprocessor.tokenizer
+    if not isinstance(tokenizer, _BY_WORD):
+        return packer.pack(tokenize(texts, tokenizer))
     beginnings = [_take_beginning(text, _CHARACTERS * preprocessor.sequence_length) for text in texts]
-    encoded = preprocess(beginnings)
-    is_cut = np.array([len(part) < len(text) for part, text in zip(beginnings, texts, strict=True)])
-    short = np.flatnonzero(is_cut & ~encoded["padding_mask"].all(axis=1))
-    for name, values in preprocess([texts[index] for index in short]).items() if len(short) else ():
-        encoded[name][short] = values
-    return encoded
+    tokens = tokenize(beginnings, tokenizer)
+    short = [
+        index
+        for index, (part, text) in enumerate(zip(beginnings, texts, strict=True))
+        if len(part) < len(text) and len(tokens[index]) < packer.room
+    ]
+    for index, whole in zip(short, tokenize([texts[index] for index in short], tokenizer), strict=True):
+        tokens[index] = whole
+    return packer.pack(tokens)
+
+
+def tokenize(texts: Sequence[str], tokenizer: Any) -> list[Sequence[int]]:
+    """Tokenize texts with the ids that KerasHub's tokenizer gives, on all cores where that is possible.
+
+    KerasHub's byte-pair and SentencePiece tokenizers are compiled code; of WordPiece, see `ftapp.data.word_piece`.
+
+    Args:
+        texts: The texts, as `ftapp.data.texts.prepare` leaves them.
+        tokenizer: The preset's tokenizer.
+
+    Returns:
+        The token ids of each text, without special tokens.
+    """
+    if not texts:
+        return []
+    if encoder := find_encoder(tokenizer):
+        return encoder.encode(texts)
+    return [np.asarray(ids, np.int32).tolist() for ids in tokenizer(list(texts))]
 
 
 def _take_beginning(text: str, characters: int) -> str:
@@ -94,7 +111,7 @@ def count_tokens(texts: Sequence[str], preprocessor: Any) -> list[int]:
         The number of tokens of each text.
     """
     special = int(encode_texts([""], preprocessor)["padding_mask"].sum())
-    return [len(tokens) + special for tokens in preprocessor.tokenizer(list(map(prepare, texts)))]
+    return [len(tokens) + special for tokens in tokenize(list(map(prepare, texts)), preprocessor.tokenizer)]
 
 
 def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]:
@@ -107,7 +124,7 @@ def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]
     Returns:
         Token ids, int32 (tokens,).
     """
-    parts = []
+    parts: list[Sequence[int]] = []
     for document in documents:
         # Whole lines of about 2,000 characters at a time: KerasHub's byte-pair encoder slows down on long strings.
         pieces, size = [[""]], 0
@@ -117,10 +134,10 @@ def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]
                 size = 0
             pieces[-1].append(line)
             size += len(line)
-        parts += [_to_numpy(tokens) for tokens in tokenizer(["".join(piece) for piece in pieces])]
+        parts += tokenize(["".join(piece) for piece in pieces], tokenizer)
         if tokenizer.end_token_id is not None:
-            parts.append(np.array([tokenizer.end_token_id], np.int32))
-    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+            parts.append([tokenizer.end_token_id])
+    return np.fromiter(itertools.chain.from_iterable(parts), np.int32)
 
 
 def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
@@ -178,8 +195,3 @@ def scale_images(images: NDArray[np.float32], preprocessor: Any) -> NDArray[np.f
     if converter.offset is not None:
         images = images + np.asarray(converter.offset, np.float32)
     return images
-
-
-def _to_numpy(values: Any) -> NDArray[Any]:
-    array = np.asarray(keras.ops.convert_to_numpy(values))
-    return array.astype(np.int32) if array.dtype == np.int64 else array

@@ -5,72 +5,85 @@ Nothing here keeps a position: the batch of any step can be made at any time, as
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.data.dataset import Dataset
+from ftapp.data.dataset import BatchKey, Dataset, Lengths
 
-# Batches are made of texts of like length taken from this many batches' worth of shuffled texts, so little is padding
-# and the order stays random.
-_BUCKETS = 32
+# A bucket is this many batches' worth of shuffled texts. Texts of like length in a bucket share a batch, so little is
+# padding and the order stays random.
+_BUCKET = 32
 
 
 def order_epoch(
-    size: int, batch_size: int, key: Sequence[int], lengths: NDArray[np.int64] | None = None, *, fill: bool = False
-) -> list[NDArray[np.int64]]:
-    """Return the batches of one epoch, which has each example once; the last batch may be smaller.
+    size: int,
+    batch_size: int,
+    key: Sequence[int],
+    lengths: Lengths | None = None,
+    *,
+    fill: bool = False,
+    start: int = 0,
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the batches of one epoch, which has each example once; the last batch may be smaller.
 
     Args:
         size: The number of examples.
         batch_size: Examples of a batch.
         key: (seed, phase, epoch), from which the order follows.
-        lengths: Tokens of each example. Examples of like length then share a batch (bucketing), and the batches come in
-            random order.
+        lengths: Tokens of each example. Examples of like length then share a batch (bucketing), and the batches of a
+            bucket come in random order. Lengths are looked up for one bucket after another, so that texts are tokenized
+            as the training reaches them.
         fill: Whether the last batch is filled up with the epoch's first examples, which the epoch then has twice.
+        start: The first batch that is yielded, from 0.
 
-    Returns:
-        The batches, each of indices, int64 (batch,).
+    Yields:
+        A batch: indices, int64 (batch,).
     """
     random = np.random.default_rng(list(key))
     order = random.permutation(size)
     if fill and size > batch_size:
         order = np.concatenate([order, order[: -size % batch_size]])
     if lengths is None:
-        return split_into_batches(order, batch_size)
-    buckets = [
-        bucket[np.argsort(lengths[bucket], kind="stable")]
-        for bucket in split_into_batches(order, batch_size * _BUCKETS)
-    ]
-    batches = split_into_batches(np.concatenate(buckets), batch_size)
-    return [batches[index] for index in random.permutation(len(batches))]
+        yield from split_into_batches(order, batch_size)[start:]
+        return
+    for bucket in split_into_batches(order, batch_size * _BUCKET):
+        places = random.permutation(math.ceil(len(bucket) / batch_size))
+        if start < len(places):
+            batches = split_into_batches(bucket[np.argsort(lengths[bucket], kind="stable")], batch_size)
+            yield from (batches[place] for place in places[start:])
+        start = max(0, start - len(places))
 
 
 def order_phase(
-    dataset: Dataset, batch_size: int, steps: int, key: Sequence[int], *, fill: bool
-) -> Iterator[list[NDArray[np.int64]]]:
-    """Yield the batches of a phase, epoch by epoch; the last epoch may end early.
+    dataset: Dataset, batch_size: int, key: tuple[int, int], start: int, stop: int, *, fill: bool
+) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
+    """Yield the steps of a phase from `start` to `stop`, epoch by epoch.
 
     Args:
         dataset: The training examples.
         batch_size: Examples of a batch.
-        steps: Batches of the phase.
         key: (seed, phase), from which the order follows.
+        start: The first step that is yielded, from 0.
+        stop: The step that ends the phase.
         fill: As in `order_epoch`, for models that take statistics from batches, for which a small rest is too few.
 
     Yields:
-        The batches of an epoch, each of indices, int64 (batch,).
+        The examples of a step, as indices, int64 (batch,), and its key.
     """
     per_epoch = math.ceil(len(dataset) / batch_size)
-    for epoch in range(math.ceil(steps / per_epoch)):
-        order = order_epoch(len(dataset), batch_size, (*key, epoch), dataset.lengths, fill=fill)
-        yield order[: steps - epoch * per_epoch]
+    for epoch in range(start // per_epoch, math.ceil(stop / per_epoch)):
+        first = max(0, start - epoch * per_epoch)
+        batches = order_epoch(len(dataset), batch_size, (*key, epoch), dataset.lengths, fill=fill, start=first)
+        for number, indices in enumerate(itertools.islice(batches, stop - epoch * per_epoch - first), first):
+            yield indices, BatchKey(*key, epoch, number)
 
 
 def order_evaluation(
-    size: int, batch_size: int, limit: int | None, seed: int, lengths: NDArray[np.int64] | None = None
+    size: int, batch_size: int, limit: int | None, seed: int, lengths: Lengths | None = None
 ) -> list[NDArray[np.int64]]:
     """Return the batches of an evaluation, the same each time.
 

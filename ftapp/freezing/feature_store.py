@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import explain_error
-from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset
+from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, Lengths
 from ftapp.data.prefetch import prefetch
 from ftapp.freezing import feature_cache, proof
 from ftapp.freezing.cut import Boundary, Cut
@@ -115,7 +115,7 @@ class CachedFeatures:
         return self._store.seconds_saved
 
     @property
-    def lengths(self) -> NDArray[np.int64] | None:
+    def lengths(self) -> Lengths | None:
         """The number of tokens of each example; None where all examples have the same size."""
         return self._dataset.lengths
 
@@ -348,7 +348,7 @@ class CachedFeatures:
             return [0] * len(indices)
         if (lengths := self._dataset.lengths) is None:
             return [self._dataset.compute_width(indices) or 0] * len(indices)
-        return [int(lengths[index]) for index in indices]
+        return [int(length) for length in lengths[indices]]
 
     def _view(self, key: BatchKey | None) -> AugmentedView | None:
         return AugmentedView(key.seed, key.epoch % self._views) if key is not None and self._views else None

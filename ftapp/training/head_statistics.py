@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,8 @@ def calibrate_head(session: PhaseSession) -> None:
         return
     train, recipe = session.splits.train, session.recipe
     first = order_epoch(len(train), session.phase.batch_size, (recipe.seed, 0, 0), train.lengths)
-    chosen = np.concatenate(first)[: count_statistics(session.phase, len(train), is_known=session.is_known)]
+    wanted = count_statistics(session.phase, len(train), is_known=session.is_known)
+    chosen = np.concatenate(list(itertools.islice(first, math.ceil(wanted / session.phase.batch_size))))[:wanted]
     if not session.prepare("train", chosen, BatchKey(recipe.seed, 0, 0, 0)):
         return
     if train.lengths is not None:  # so that little is padding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -10,9 +11,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.data.dataset import BatchKey
+from ftapp.data.dataset import BatchKey, EncodedDataset
+from ftapp.data.order import order_epoch
 from ftapp.training.instrumented_model import read_values
 from ftapp.training.session import Batch, PhaseSession
+
+_BATCHES = 32  # of the first epoch, one of which is typical
+
+
+def pick_typical_batch(train: EncodedDataset, batch_size: int, seed: int) -> NDArray[np.int64]:
+    """Pick a batch of middling length of those that the run begins with.
+
+    Args:
+        train: The training examples.
+        batch_size: Examples of a batch.
+        seed: The run's seed.
+
+    Returns:
+        Its examples, as indices, int64 (batch,).
+    """
+    epoch = order_epoch(len(train), batch_size, (seed, 0, 0), train.lengths)
+    batches = list(itertools.islice(epoch, _BATCHES))
+    widths = [train.compute_width(indices) or 0 for indices in batches]
+    return batches[int(np.argsort(widths)[len(widths) // 2])]
 
 
 def time_step(session: PhaseSession, indices: NDArray[np.int64], *, warm_up: int = 2, timed: int = 3) -> float:

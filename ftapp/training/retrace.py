@@ -8,7 +8,6 @@ torch does not trace.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -74,15 +73,13 @@ def _trace_evaluation(session: PhaseSession) -> None:
 
 
 def _trace_training(session: PhaseSession, begin: int, end: int) -> None:
-    for indices, key in pick_traced(itertools.islice(_list_steps(session, end), begin, None)):
+    for indices, key in pick_traced(_list_steps(session, begin, end)):
         if not session.prepare("train", indices, key):
             return
         session.step(session.make_batch(indices, key), session.phase.base_rate)
 
 
-def _list_steps(session: PhaseSession, steps: int) -> Iterator[tuple[tuple[int, ...], tuple[Any, BatchKey]]]:
+def _list_steps(session: PhaseSession, begin: int, end: int) -> Iterator[tuple[tuple[int, ...], tuple[Any, BatchKey]]]:
     """Yield the sizes of the batch of each step, with its examples and its key."""
-    for epoch, order in enumerate(session.orders(steps)):
-        for number, indices in enumerate(order):
-            width = session.splits.train.compute_width(indices) or 0
-            yield (len(indices), width), (indices, BatchKey(session.recipe.seed, session.index, epoch, number))
+    for indices, key in session.order(begin, end):
+        yield (len(indices), session.splits.train.compute_width(indices) or 0), (indices, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -251,22 +251,23 @@ class PhaseSession:
 
     def _steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """For each step its examples, and its key. Their features are kept by then."""
-        key, views = (self.recipe.seed, self.index), max(1, count_views(self.recipe, self.phase, self.splits))
-        for epoch, order in enumerate(self.orders(stop)):
-            done = max(0, start - epoch * self.per_epoch)
+        views = max(1, count_views(self.recipe, self.phase, self.splits))
+        for epoch in range(math.ceil(stop / self.per_epoch)):
+            begin, end = epoch * self.per_epoch, min(stop, (epoch + 1) * self.per_epoch)
             # Where a phase goes on, the features of its first epochs are computed first, as they were: the last digit
             # of a feature may depend on the examples that it is computed with.
-            if done >= len(order) and epoch >= views:
+            if end <= start and epoch >= views:
                 continue
-            if not self.prepare("train", np.concatenate(order), BatchKey(*key, epoch, 0)):
-                return
-            for number, examples in enumerate(order[done:], done):
-                yield examples, BatchKey(*key, epoch, number)
+            if self.features:
+                examples = np.concatenate([indices for indices, _ in self.order(begin, end)])
+                if not self.prepare("train", examples, BatchKey(self.recipe.seed, self.index, epoch, 0)):
+                    return
+            yield from self.order(max(start, begin), end)
 
-    def orders(self, stop: int) -> Iterator[list[NDArray[np.int64]]]:
-        """Yield the batches of each epoch, as indices of examples, up to the step `stop`."""
+    def order(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
+        """Give the examples and the keys of the steps of the phase from `start` to `stop`, as `order_phase` does."""
         key = self.recipe.seed, self.index
-        return order_phase(self.splits.train, self.phase.batch_size, stop, key, fill=self._fill)
+        return order_phase(self.splits.train, self.phase.batch_size, key, start, stop, fill=self._fill)
 
     def hash_examples(self, stop: int) -> bytes:
         """Hash the examples of the first steps of the phase, as `TrainState.seen` does. Reads each of them.
@@ -275,7 +276,7 @@ class PhaseSession:
             stop: The number of steps.
         """
         seen = b""
-        for indices in itertools.islice(itertools.chain.from_iterable(self.orders(stop)), stop):
+        for indices, _ in self.order(0, stop):
             seen = chain_examples(seen, b"".join(self.splits.train.hash_examples(indices, None)))
         return seen
 

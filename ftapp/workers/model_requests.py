@@ -118,23 +118,16 @@ class ModelRequests:
         classes = self._cache.count_classes(parsed, request)
         precision = load_keras(parsed, request)
         held = self._cache.load_model(parsed, request, classes)
-        import numpy as np
-
         from ftapp.freezing.layer_plan import plan_layers
         from ftapp.models import backend
         from ftapp.training import cost_estimate
-        from ftapp.training.probe import median_seconds, time_step
+        from ftapp.training.probe import median_seconds, pick_typical_batch, time_step
         from ftapp.training.session import PhaseSession
 
         plan = plan_layers(held.layers, spec.layers)
         _check(spec, plan.problems)
         splits = self._cache.encode(parsed, request, held.pretrained.preprocessor)
-        lengths = splits.train.lengths
-        order = np.arange(len(splits.train) if lengths is None else len(lengths))
-        if lengths is not None:
-            order = np.argsort(lengths, kind="stable")  # batches are of texts of like length; one from the middle
-        start = max(0, (len(order) - spec.batch_size) // 2)
-        batch = order[start : start + spec.batch_size]
+        batch = pick_typical_batch(splits.train, spec.batch_size, parsed.seed)
         with held.lock:
             request.report_progress("timing a few steps")
             held.model.compile(jit_compile=backend.jit_compile())

@@ -91,15 +91,12 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
 def _probe(session: PhaseSession) -> dict[str, float]:
     """Time a few calls of a phase, and derive the seconds of its features, its steps and its evaluations."""
     from ftapp.data.dataset import BatchKey
-    from ftapp.data.order import order_epoch
     from ftapp.training.feature_choice import count_views
     from ftapp.training.head_statistics import count_statistics
-    from ftapp.training.probe import time_evaluation, time_step
+    from ftapp.training.probe import pick_typical_batch, time_evaluation, time_step
 
     recipe, phase, train = session.recipe, session.phase, session.splits.train
-    order = order_epoch(len(train), phase.batch_size, (recipe.seed, 0, 0), train.lengths)
-    lengths = [train.compute_width(indices) or 0 for indices in order]
-    batch = order[int(np.argsort(lengths)[len(lengths) // 2])]
+    batch = pick_typical_batch(train, phase.batch_size, recipe.seed)
     measured = session.evaluation_order(recipe.evaluate.split, recipe.evaluate.examples)
     features = 0.0
     if session.features:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.quick_imports import quick_imports
@@ -15,14 +15,11 @@ from ftapp.rpc.messages import Timing
 from ftapp.rpc.service import Request
 
 if TYPE_CHECKING:
-    from ftapp.data import DocumentSplits, Splits, Subset
+    from ftapp.data import DocumentSplits, Splits
     from ftapp.data.dataset import EncodedSplits
-    from ftapp.data.encoded import LabelledTexts
     from ftapp.freezing.cut import Boundary
     from ftapp.models.build import Pretrained
     from ftapp.models.flops import Call
-
-_SAMPLE = 64  # texts whose lengths stand for those of all
 
 
 class HeldModel:
@@ -107,50 +104,12 @@ class RecipeCache:
         return self._model.get(key, make)
 
     def encode(self, recipe: Recipe, request: Request, preprocessor: Any) -> EncodedSplits:
-        """Encode the data; of labelled texts only the first ones of each split, since they take 10 ms each."""
-        from ftapp.data.dataset import EncodedSplits
-        from ftapp.data.encoded import LabelledTexts, encode_splits
+        """Encode the recipe's data."""
+        from ftapp.data.encoded import encode_splits
 
         read = self.read(recipe, request)
-
-        def make() -> EncodedSplits:
-            task = TASKS[recipe.task]
-            if task.inputs != "texts" or not task.is_labelled:
-                return encode_splits(recipe, read, preprocessor, request.report_progress)
-            found = cast("Splits", read)
-            size = max(_SAMPLE, *(phase.batch_size for phase in recipe.phase))
-            first = LabelledTexts(_take_first(found.train, size), preprocessor)
-            parts = {}
-            for name in ("train", "validation", "test"):
-                part = getattr(found, name)
-                few = LabelledTexts(part, preprocessor) if name != "train" and len(part) <= size else first
-                parts[name] = _Sample(few, len(part))
-            return EncodedSplits(
-                parts["train"], parts["validation"], parts["test"], found.classes, found.duplicates, notes=found.notes
-            )
-
-        batch_sizes = [phase.batch_size for phase in recipe.phase]
-        key = repr((make_data_key(recipe), recipe.model, recipe.augmentation, recipe.evaluate.split, batch_sizes))
-        return self._encoded.get(key, make)
-
-
-class _Sample:
-    """The encoded first texts of a split: as many as it has for all who ask, and of lengths like all of its texts."""
-
-    def __init__(self, first: LabelledTexts, size: int) -> None:
-        self._first, self._size = first, size
-        self.lengths = first.lengths
-        self.make_inputs, self.get_targets = first.make_inputs, first.get_targets
-        self.compute_width, self.hash_examples = first.compute_width, first.hash_examples
-
-    def __len__(self) -> int:
-        return self._size
-
-
-def _take_first(part: Subset, size: int) -> Subset:
-    from ftapp.data import Subset
-
-    return Subset(part.examples, part.indices[:size])
+        key = repr((make_data_key(recipe), recipe.model, recipe.augmentation, recipe.evaluate.split))
+        return self._encoded.get(key, lambda: encode_splits(recipe, read, preprocessor, request.report_progress))
 
 
 def load_keras(recipe: Recipe, request: Request) -> str:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_hub
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
-from ftapp.data.encoded import load_encoded
-from ftapp.data.encoding import encode_texts
+from ftapp.data import Subset, encoded, encoding
+from ftapp.data.encoded import LabelledTexts, load_encoded
+from ftapp.data.encoding import encode_texts, tokenize
+from ftapp.data.examples import Texts
 from ftapp.data.order import order_epoch, order_evaluation
 from ftapp.data.prefetch import prefetch
 from ftapp.models import build
@@ -22,15 +27,43 @@ from tests.support.presets import Tiny
 
 
 def test_an_epoch_holds_each_example_once_in_an_order_of_its_own() -> None:
-    first, again, other = (order_epoch(50, 8, (7, 0, epoch)) for epoch in (0, 0, 1))
+    first, again, other = (list(order_epoch(50, 8, (7, 0, epoch))) for epoch in (0, 0, 1))
     assert sorted(np.concatenate(first)) == list(range(50))
     assert [len(batch) for batch in first] == [8] * 6 + [2]
     assert np.array_equal(np.concatenate(first), np.concatenate(again))
     assert not np.array_equal(np.concatenate(first), np.concatenate(other))
 
 
+def test_an_epoch_can_be_entered_at_any_batch() -> None:
+    lengths = np.random.default_rng(0).integers(4, 256, 1000)
+    for of in (None, lengths):
+        whole = list(order_epoch(1000, 4, (7, 0, 0), of))
+        for start in (0, 1, 31, 32, 33, 100, 249, 250):
+            part = list(order_epoch(1000, 4, (7, 0, 0), of, start=start))
+            assert [list(batch) for batch in part] == [list(batch) for batch in whole[start:]]
+
+
+def test_lengths_are_looked_up_as_the_batches_are_asked_for() -> None:
+    asked: list[int] = []
+
+    class Lengths:
+        """Remembers of how many examples it was asked."""
+
+        def __getitem__(self, indices: NDArray[np.int64], /) -> NDArray[np.int64]:
+            asked.append(len(indices))
+            return indices
+
+    batches = order_epoch(1000, 4, (7, 0, 0), Lengths())
+    for _ in range(33):
+        next(batches)
+    assert asked == [128, 128]
+    asked.clear()
+    assert len(list(order_epoch(1000, 4, (7, 0, 0), Lengths(), start=249))) == 1
+    assert asked == [104]
+
+
 def test_a_rest_is_filled_up_with_the_first_examples_where_batches_are_normalized() -> None:
-    plain, filled = (order_epoch(50, 8, (7, 0, 0), fill=fill) for fill in (False, True))
+    plain, filled = (list(order_epoch(50, 8, (7, 0, 0), fill=fill)) for fill in (False, True))
     assert [len(batch) for batch in filled] == [8] * 7
     assert np.array_equal(np.concatenate(filled)[:50], np.concatenate(plain))
     assert np.array_equal(filled[-1][2:], filled[0][:6])
@@ -40,7 +73,7 @@ def test_a_rest_is_filled_up_with_the_first_examples_where_batches_are_normalize
 
 def test_buckets_hold_each_example_once_and_little_padding() -> None:
     lengths = np.random.default_rng(0).integers(4, 256, 3000)
-    batches = order_epoch(3000, 16, (0, 0, 0), lengths)
+    batches = list(order_epoch(3000, 16, (0, 0, 0), lengths))
     assert sorted(np.concatenate(batches)) == list(range(3000))
     padded = sum(lengths[batch].max() * len(batch) for batch in batches)
     shuffled = sum(lengths[batch].max() * len(batch) for batch in order_epoch(3000, 16, (0, 0, 0)))
@@ -97,22 +130,55 @@ def test_texts_are_encoded_as_the_preset_does_whole(tiny: Tiny) -> None:
     found = encode_texts(texts, preprocessor)
     for name, values in preprocessor(texts).items():
         assert np.array_equal(found[name], keras.ops.convert_to_numpy(values)), name
-    split: list[str] = []
 
-    class Watched:
-        """Remembers what the tokenizer splits."""
 
-        sequence_length = 8
+def test_the_ends_of_long_texts_are_not_tokenized(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = keras_hub.models.BertTokenizer.from_preset(str(tiny.bert))
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=8)
+    read: list[str] = []
 
-        def __init__(self) -> None:
-            self.tokenizer = tokenizer
+    def watch(texts: list[str], tokenizer: object) -> list[Sequence[int]]:
+        read.extend(texts)
+        return tokenize(texts, tokenizer)
 
-        def __call__(self, some: list[str]) -> object:
-            split.extend(some)
-            return preprocessor(some)
+    monkeypatch.setattr(encoding, "tokenize", watch)
+    encode_texts(["a good film " * 1000], preprocessor)
+    assert sum(map(len, read)) < 100
 
-    encode_texts(texts, Watched())
-    assert sum(map(len, split)) < sum(map(len, texts))
+
+def test_a_text_is_tokenized_when_it_is_first_asked_for(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = keras_hub.models.BertTokenizer.from_preset(str(tiny.bert))
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=8)
+    words = ["good ", "great ", "fine "]
+    texts = Texts([words[number % 3] * (1 + number % 5) for number in range(2000)])
+    read: list[str] = []
+
+    def watch(some: Sequence[str], preprocessor: object) -> dict[str, NDArray[Any]]:
+        read.extend(some)
+        return encode_texts(some, preprocessor)
+
+    monkeypatch.setattr(encoded, "encode_texts", watch)
+    dataset = LabelledTexts(Subset(texts, np.arange(2000)), preprocessor)
+    first = next(order_epoch(len(dataset), 16, (0, 0, 0), dataset.lengths))
+    assert read == [texts[index] for index in np.sort(np.random.default_rng([0, 0, 0]).permutation(2000)[:512])]
+    inputs = dataset.make_inputs(first, None)
+    assert len(read) == 512
+    dataset.lengths[np.arange(2000)]
+    assert len(read) == 2000
+    whole = preprocessor([texts[index] for index in first])
+    for name, values in inputs.items():
+        assert np.array_equal(values, keras.ops.convert_to_numpy(whole[name])), name
+
+
+def test_threads_that_ask_for_the_same_texts_get_the_same(tiny: Tiny) -> None:
+    tokenizer = keras_hub.models.BertTokenizer.from_preset(str(tiny.bert))
+    preprocessor = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=8)
+    texts = Texts(["good " * (1 + number % 5) for number in range(500)])
+    dataset = LabelledTexts(Subset(texts, np.arange(500)), preprocessor)
+    with ThreadPoolExecutor(8) as pool:
+        hashes = list(pool.map(lambda _: dataset.hash_examples(np.arange(500), None), range(8)))
+    assert all(each == hashes[0] for each in hashes)
+    assert len(set(hashes[0])) == 5
 
 
 def test_a_text_of_less_than_a_sequence_is_said_to_be_so(lm_recipe: str, tiny: Tiny, tmp_path: Path) -> None:

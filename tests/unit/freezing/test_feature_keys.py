@@ -73,6 +73,6 @@ def test_the_hashes_of_texts_stay() -> None:
     tokenizer = keras_hub.models.BertTokenizer(vocabulary)
     preprocessor = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=16)
     augmenter = TextAugmenter(Augment(token_dropout=0.2), tokenizer)
-    texts = LabelledTexts(Subset(Texts(["a good film", "a film"]), np.arange(2)), preprocessor, None, augmenter)
+    texts = LabelledTexts(Subset(Texts(["a good film", "a film"]), np.arange(2)), preprocessor, augmenter)
     assert hexes(texts, None) == ["efe289df8b6e93346c56a52d44bbff52", "0f946dad5f4c0c68202e1068c0aadac1"]
     assert hexes(texts, VIEW) == ["e7d6583953a5fbcd5344a6e417df7851", "780d6814159c3bca91a35157195e6571"]
