@@ -16,7 +16,7 @@ from ftapp.common.safe_files import UNREADABLE, encode_line, explain_error, read
 from ftapp.recipe import Recipe
 from ftapp.runs.commands import LAYER_COMMANDS, AnyCommand, Rate, Stop
 from ftapp.runs.event_reader import decode
-from ftapp.runs.events import AnyEvent, Controlled, Count, Step
+from ftapp.runs.events import AnyEvent, Controlled, Count, RunEnded, Step
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 
@@ -91,27 +91,40 @@ def keep_commands(run: Run, offset: int) -> None:
     """Have a run whose log is going to be cut carry out again what commands it loses.
 
     Args:
-        run: The run, whose process has ended.
+        run: The run, whose process has ended. Commands of a damaged `replay.jsonl` are left out.
         offset: The bytes of the log that are kept.
 
     Raises:
-        RunError: `replay.jsonl` is damaged.
         OSError: The folder cannot be written.
     """
-    answers = list(_read_answers(run))
-    answered = {event.id for _, event in answers}
-    later = [each for each in read_commands(run) if each.command.id not in answered]
+    events = list(_read_answers_and_end(run))
+    answers = [(place, event) for place, event in events if isinstance(event, Controlled)]
+    has_stopped = any(isinstance(event, RunEnded) and event.status == "interrupted" for _, event in events)
+    # A run that was killed on its way from its stop to its end stops again.
+    answered = {event.id for _, event in answers if event.command != "stop" or (event.applied and has_stopped)}
+    planned = [] if find_damage(run) else read_commands(run)
+    later = [each for each in planned if each.command.id not in answered]
     write_commands(run, [*list_commands(event for place, event in answers if place >= offset), *later])
 
 
-def _read_answers(run: Run) -> Iterator[tuple[int, Controlled]]:
-    """Yield the answers in a run's log, each with the byte at which its line begins. A log may be of any size."""
+def _read_answers_and_end(run: Run) -> Iterator[tuple[int, Controlled | RunEnded]]:
+    """Yield these events of a run's log, each with the byte at which its line begins. A log may be of any size."""
     place = 0
     with run.events_file.open("rb") as file:
         for line in file:
-            if b'"controlled"' in line and isinstance(event := decode(line), Controlled):
+            is_wanted = b'"controlled"' in line or b'"run-ended"' in line
+            if is_wanted and isinstance(event := decode(line), Controlled | RunEnded):
                 yield place, event
             place += len(line)
+
+
+def find_damage(run: Run) -> str | None:
+    """Say what is wrong with the commands that a run is to carry out again; None where nothing is."""
+    try:
+        read_commands(run)
+    except RunError as error:
+        return f"{error}; its commands would not be carried out again"
+    return None
 
 
 def read_commands(run: Run) -> list[ReplayedCommand]:

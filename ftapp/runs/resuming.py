@@ -11,7 +11,7 @@ from ftapp.recipe import Recipe
 from ftapp.recipe.schedule import count_steps, lengthen
 from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe, list_checkpoints
 from ftapp.runs.history import History
-from ftapp.runs.replay import keep_commands
+from ftapp.runs.replay import find_damage, keep_commands
 from ftapp.runs.rewind import restore_log, rewind_log
 from ftapp.runs.run_folder import Run, list_runs
 
@@ -71,6 +71,8 @@ def check_resumable(run: Run, *, anyway: bool) -> ResumePoint:
         RunError: It would not go on exactly.
     """
     point = find_resume_point(run, recipes.load(run.recipe_file))
+    if damage := find_damage(run):
+        point.differences.append(damage)
     if point.differences and not anyway:
         raise RunError(
             f"the run cannot go on exactly: {'; '.join(point.differences)}; `ftapp resume --anyway` goes on, and the "

@@ -132,6 +132,16 @@ def test_a_stopped_run_is_replayed_to_its_last_step(do: Do, text_recipe: str) ->
     assert weights(again) == weights(whole)
 
 
+def test_a_repeated_run_that_is_killed_after_its_stop_stops_again(do: Do, image_recipe: str) -> None:
+    code, whole, run = do(image_recipe, *EVERY_STEP, replayed=[at(5, Stop())])
+    assert (code, len(whole.steps)) == (130, 5)
+    code, again = go_on(cut_back(run, 5))
+    assert (code, len(again.steps)) == (130, 5)
+    assert weights(again) == weights(whole)
+    code, longer = go_on(run)  # its end is in its log: who resumes it wants more
+    assert (code, len(longer.steps)) == (0, 9)
+
+
 def test_commands_that_make_no_sense_are_refused_with_the_reason(do: Do, image_recipe: str) -> None:
     text = image_recipe.replace("learning_rate = 0.01", "learning_rate = { head = 0.01 }")
     assert text != image_recipe

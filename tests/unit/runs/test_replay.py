@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe as recipes
+from ftapp.common.errors import RunError
 from ftapp.common.safe_files import LARGEST
 from ftapp.runs import run_folder
-from ftapp.runs.commands import AnyCommand, Freeze, Rate
+from ftapp.runs.commands import AnyCommand, Freeze, Rate, Stop
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Controlled, PhaseStarted, Resumed
+from ftapp.runs.events import Controlled, PhaseStarted, Resumed, RunEnded
 from ftapp.runs.history import History
 from ftapp.runs.replay import ReplayedCommand, keep_commands, list_doubts, read_commands, write_commands
+from ftapp.runs.resuming import check_resumable
 
 STARTED = PhaseStarted(
     time=1, phase="p", first_step=1, steps=4, epochs=1, trainable=1, parameters=2, trainable_layers=[]
@@ -52,6 +54,44 @@ def test_a_log_of_any_size_loses_no_command(tmp_path: Path) -> None:
     offset = run.events_file.stat().st_size
     EventLog(run.events_file).write(answer("live", 3))
     keep_commands(run, offset)
+    assert [each.command.id for each in read_commands(run)] == ["live"]
+
+
+def test_a_stop_is_planned_until_the_run_has_ended_by_it(tmp_path: Path) -> None:
+    run = run_folder.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
+    stop = ReplayedCommand(phase_index=0, step=4, command=Stop(id="stop"))
+    write_commands(run, [stop])
+    log = EventLog(run.events_file)
+    log.write(Controlled(time=1, id="stop", command="stop", applied=True, phase_index=0, step=4))
+    offset = run.events_file.stat().st_size
+    for _ in range(2):  # the process was killed before it wrote the end
+        keep_commands(run, offset)
+        assert read_commands(run) == [stop]
+    log.write(RunEnded(time=2, status="interrupted", steps=4, seconds=1))
+    keep_commands(run, offset)
+    assert read_commands(run) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"phase_index": 0, "step": 4, "comm',
+        b"\x00\xff",
+        b'{"phase_index": 0, "step": 4, "command": {"command": "jump"}}\n',
+        b'{"phase_index": 0, "step": 4, "command": {"command": "rate", "base": -1}}\n',
+        b'{"phase_index": 99999999999999999999, "step": 4, "command": {"command": "pause"}}\n',
+    ],
+)
+def test_damaged_commands_are_left_out_only_if_asked_for(content: bytes, tmp_path: Path) -> None:
+    run = run_folder.create(recipes.load(recipes.bundled()["bert-full"]), "r", None, tmp_path)
+    run.replay_file.write_bytes(content)
+    EventLog(run.events_file).write(answer("live", 3))
+    with pytest.raises(RunError, match=r"replay.jsonl cannot be read: .* would not be carried out again"):
+        check_resumable(run, anyway=False)
+    assert run.replay_file.read_bytes() == content
+    [difference] = check_resumable(run, anyway=True).differences
+    assert "replay.jsonl" in difference
+    keep_commands(run, 0)
     assert [each.command.id for each in read_commands(run)] == ["live"]
 
 
