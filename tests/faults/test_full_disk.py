@@ -18,9 +18,10 @@ from ftapp.common.cache_folders import matches_manifest
 from ftapp.models import saved_model
 from ftapp.runs import commands
 from ftapp.runs.checkpoints import list_checkpoints
-from ftapp.runs.commands import Stop
+from ftapp.runs.commands import Checkpoint, Pause, Stop
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import StateSaved, Stepped, Waited
+from ftapp.runs.replay import ReplayedCommand, write_commands
 from tests.faults.conftest import DISK_SIZE, Fork, Make, Train
 from tests.support.processes import Start, find_run, wait_for
 
@@ -147,3 +148,57 @@ def test_a_checkpoint_in_a_read_only_folder_is_not_told_as_saved(
     assert history.state is None
     assert history.saved
     assert list_checkpoints(run) == []
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_a_model_that_a_command_cannot_save_is_refused_with_the_reason(
+    fault: str, disk: Path, make: Make, train: Train, image_recipe: str
+) -> None:
+    run = make(image_recipe)
+    run.checkpoints_folder.symlink_to(disk)
+    # Room for the state of the training and not for a model.
+    (disk / "filler").write_bytes(bytes(DISK_SIZE - 60 * 1024))
+    if fault == "read-only":
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    write_commands(run, [ReplayedCommand(phase_index=0, step=3, command=Checkpoint())])
+    code, history = train(run)
+    assert code == 0
+    assert len(history.steps) == 9
+    [answer] = history.controlled
+    assert (answer.command, answer.applied, answer.step) == ("checkpoint", False, 3)
+    why = "No space left on device" if fault == "full" else "Read-only file system"
+    assert answer.reason == f"{run.snapshot_folder(3)} cannot be written: {why}"
+    assert not history.checkpoints
+    assert {path.name for path in disk.iterdir()} - {"filler"} == {folder.name for _, folder in list_checkpoints(run)}
+    assert history.saved
+
+
+def test_a_model_in_a_folder_that_became_read_only_is_not_told_as_saved(
+    disk: Path, make: Make, train: Train, fork: Fork, image_recipe: str
+) -> None:
+    code, whole = train(make(image_recipe))
+    assert code == 0
+    run = make(image_recipe, folder=disk)
+    write_commands(run, [ReplayedCommand(phase_index=0, step=5, command=Pause())])
+    forks = fork(run)
+    wait_for(lambda: run.history().paused)
+    # A second mount above the first: the files that the run has opened can be written to, and no other ones.
+    subprocess.run(["mount", "--bind", disk, disk], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", disk], check=True)
+    try:
+        forks.interrupt(run, signal.SIGTERM)
+        assert forks.wait(run) == 1
+        history = run.history()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert history.saved is None
+    assert history.ended is not None
+    assert history.ended.status == "failed"
+    assert "Read-only file system" in str(history.ended.error)
+    assert not run.model_folder.exists()
+    assert fork(run).wait(run) == 0
+    history = run.history()
+    assert history.saved is not None
+    assert whole.saved is not None
+    assert history.saved.weights == whole.saved.weights
+    assert saved_model.load(run.model_folder).classes

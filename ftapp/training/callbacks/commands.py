@@ -129,7 +129,8 @@ class Commands(Callback):
         if folder.exists():
             return f"the model of step {step} is saved already"
         try:
-            reserve(self._run.folder, saved_model.estimate_size(session.whole))
+            self._run.checkpoints_folder.mkdir(exist_ok=True)
+            reserve(self._run.checkpoints_folder, saved_model.estimate_size(session.whole))
             with session.as_built():
                 marks = {"status": "running", "step": step}
                 classes = session.splits.classes
