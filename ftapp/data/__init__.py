@@ -44,7 +44,7 @@ _SPLITTERS: dict[str, Callable[[Any, Data, int], Splits | DocumentSplits]] = {
     "stratified": split,
     "documents": split_documents,
 }
-_LARGEST = 64 << 20  # bytes
+_LARGEST = 16 << 20  # bytes; the run reads them again, which takes a second
 
 
 class _Reader(Protocol):
@@ -138,7 +138,7 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
 
     Tables and texts are read as a run reads them, which takes seconds for some ten megabytes. Of a folder of images the
     splits, the classes and the names of files are read, not the images. Data of a hub, of scikit-learn and files of
-    more than 64 MiB are left to the run.
+    more than 16 MiB are left to the run.
 
     Args:
         recipe: The recipe.
