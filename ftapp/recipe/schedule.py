@@ -1,4 +1,4 @@
-"""The steps of a phase, and its learning rate as a pure function of the step."""
+"""The steps and evaluations of a phase, and its learning rate as a pure function of the step."""
 
 from __future__ import annotations
 
@@ -47,6 +47,40 @@ def count_steps(phase: Phase, examples: int) -> tuple[int, int]:
     """
     per_epoch = math.ceil(examples / phase.batch_size)
     return phase.steps or (phase.epochs or 0) * per_epoch, per_epoch
+
+
+def is_evaluated(recipe: Recipe, step: int, begin: int, length: tuple[int, int]) -> bool:
+    """Say whether an evaluation follows a step.
+
+    If the run keeps its best weights, one follows the last step of each phase: its weights may be the best.
+
+    Args:
+        recipe: The recipe.
+        step: The steps of the phase that are done after it.
+        begin: The steps of the run before the phase.
+        length: The steps of the phase, and of one of its epochs (`count_steps`).
+    """
+    (steps, per_epoch), every = length, recipe.evaluate.every
+    if every:
+        return (begin + step) % every == 0 or (step == steps and recipe.kept_metric is not None)
+    return step % per_epoch == 0 or step == steps
+
+
+def count_evaluations(recipe: Recipe, done: int, begin: int, length: tuple[int, int]) -> int:
+    """Count the evaluations that follow the steps of a phase.
+
+    Args:
+        recipe: The recipe.
+        done: Steps of the phase that do not count.
+        begin: The steps of the run before the phase.
+        length: The steps of the phase, and of one of its epochs (`count_steps`).
+    """
+    steps, per_epoch = length
+    if done >= steps:
+        return 0
+    every, offset = (recipe.evaluate.every, begin) if recipe.evaluate.every else (per_epoch, 0)
+    between = (offset + steps - 1) // every - (offset + done) // every
+    return between + is_evaluated(recipe, steps, begin, length)
 
 
 def lengthen(recipe: Recipe, steps: int) -> Recipe:

@@ -315,7 +315,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
                 )
             )
             if checkpoint:
-                if bool(session.features) != checkpoint.facts.cached:
+                if bool(session.cached) != checkpoint.facts.cached:
                     raise RunError(_say_other_features(session))
                 repeat_traces(session, state)
             optimizer, checkpoint = session.optimizer, None
@@ -380,7 +380,7 @@ def _describe(job: Job) -> CheckpointFacts:
 
 
 def _say_other_features(session: PhaseSession) -> str:
-    if session.features:
+    if session.cached:
         return "the phase trains on cached features now and did not before; its weights would differ by rounding"
     return f"the phase trained on cached features before and cannot now: {session.choice.reason}"
 

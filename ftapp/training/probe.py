@@ -74,6 +74,6 @@ def _seconds(call: Callable[[], Any]) -> float:
 def _blank(session: PhaseSession, split: str, indices: NDArray[np.int64]) -> tuple[Any, NDArray[np.int32]]:
     """Inputs and targets of examples, with zeros in the place of cached features."""
     data = session.data[split]
-    if session.features:
-        return session.features[split].zeros(indices), data.get_targets(indices)
+    if session.cached:
+        return session.cached[split].zeros(indices), data.get_targets(indices)
     return data.make_inputs(indices, None), data.get_targets(indices)

@@ -29,7 +29,7 @@ from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
 from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.layers import has_dropout
-from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe import TASKS, Recipe, schedule
 from ftapp.recipe.schedule import count_steps
 from ftapp.runs.events import CacheChoice, Estimate
 from ftapp.training import cost_estimate
@@ -95,8 +95,8 @@ class PhaseSession:
         whole: The whole model.
         model: The model that trains: the whole one, or the half above the cut.
         data: What `model` takes, by the name of the split.
-        features: The same where the phase keeps features, else empty.
-        choice: Whether it keeps features, and why.
+        cached: The same where the phase caches features, else empty.
+        choice: Whether it caches features, and why.
         below: What the frozen layers at the bottom compute for one example; empty where there are none, None where
             shapes alone do not say.
         is_known: Whether all layers below a new head's normalization are frozen, so that it gets the same of an example
@@ -109,7 +109,7 @@ class PhaseSession:
 
     model: InstrumentedModel
     data: dict[str, Dataset]
-    features: dict[str, CachedFeatures]
+    cached: dict[str, CachedFeatures]
     choice: CacheChoice
     below: list[Call] | None
     is_known: bool
@@ -177,11 +177,9 @@ class PhaseSession:
         if not self.recipe.frozen.dropout:
             stack.enter_context(freeze.dropout_disabled(self.whole, halves.plain if halves else ()))
         self._seeds = LayerSeeds(self.whole)
-        self.features = {}
+        self.cached = {}
         if halves and self.choice.cached:
-            self.features, refusal = open_features(
-                stack, self.recipe, self.phase, halves, self.splits, self.choice.size
-            )
+            self.cached, refusal = open_features(stack, self.recipe, self.phase, halves, self.splits, self.choice.size)
             if refusal:
                 self.choice = msgspec.structs.replace(self.choice, cached=False, reason=refusal)
         self._choose_model(halves)
@@ -189,14 +187,14 @@ class PhaseSession:
     def _choose_model(self, halves: Cut | None) -> None:
         """Choose the half above the cut and the features where there are any, else the whole model and the examples."""
         examples = {name: getattr(self.splits, name) for name in ("train", "validation", "test")}
-        self.data = dict(self.features) or examples
+        self.data = dict(self.cached) or examples
         predicts = TASKS[self.recipe.task].labels == "classes" and len(self.splits.classes) <= MOST_CLASSES
-        self.model = instrument(halves.rest if halves and self.features else self.whole, predicts=predicts)
+        self.model = instrument(halves.rest if halves and self.cached else self.whole, predicts=predicts)
 
     def drop_features(self) -> None:
         """Compute the whole model from now on, since weights below the cut are no longer those of the features."""
-        if self.features:
-            self.features = {}
+        if self.cached:
+            self.cached = {}
             self._choose_model(None)
             self.compile()
 
@@ -282,10 +280,10 @@ class PhaseSession:
 
     def prepare(self, split: str, indices: NDArray[np.int64], key: BatchKey | None) -> bool:
         """Have the features of these examples, if the phase keeps any. Returns False where `report` gave up."""
-        if not self.features:
+        if not self.cached:
             return True
         start = self._clock()
-        is_ready = self.features[split].prepare(
+        is_ready = self.cached[split].prepare(
             indices, key, functools.partial(self.report, f"features of the {split} split")
         )
         self.spent.preparing += self._clock() - start
@@ -319,6 +317,24 @@ class PhaseSession:
             return None
         report = functools.partial(self.report, f"evaluating the {split} split")
         return evaluate(self.model, self.data[split], order, len(self.splits.classes), report)
+
+    def is_evaluated(self, step: int, run_step: int) -> bool:
+        """Say whether an evaluation follows a step (`ftapp.recipe.schedule.is_evaluated`).
+
+        Args:
+            step: The steps of the phase that are done after it.
+            run_step: The steps of the run that are done after it.
+        """
+        return schedule.is_evaluated(self.recipe, step, run_step - step, (self.steps, self.per_epoch))
+
+    def count_evaluations(self, begin: int, done: int = 0) -> int:
+        """Count the evaluations that follow the steps of the phase.
+
+        Args:
+            begin: The steps of the run before the phase.
+            done: Steps of the phase that do not count.
+        """
+        return schedule.count_evaluations(self.recipe, done, begin, (self.steps, self.per_epoch))
 
     def evaluation_order(self, split: str, limit: int | None) -> list[NDArray[np.int64]]:
         """Give the batches of an evaluation, as indices of examples."""

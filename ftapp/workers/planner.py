@@ -46,7 +46,9 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     setup = set_up(recipe, device, found, progress)
     model, plans, splits = setup.model, setup.plans, setup.splits
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-    phases = [_plan_phase(recipe, index, model, plan, splits) for index, plan in enumerate(plans)]
+    phases: list[dict[str, Any]] = []
+    for index, plan in enumerate(plans):
+        phases.append(_plan_phase(recipe, index, model, plan, splits, sum(each["steps"] for each in phases)))
     return {
         "precision": device.precision,
         "reason": device.reason,
@@ -59,12 +61,13 @@ def plan(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any) -> dict[str, Any]:
+def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits: Any, begin: int) -> dict[str, Any]:
+    """Plan a phase. begin: the steps of the run before it."""
     from ftapp.training.session import PhaseSession
 
     with PhaseSession(recipe, index, model, plan, splits) as session:
         estimate, choice = session.estimate(), session.choice
-        seconds = _probe(session)
+        seconds = _probe(session, begin)
     phase = session.phase
     return {
         "name": phase.name,
@@ -88,8 +91,13 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
     }
 
 
-def _probe(session: PhaseSession) -> dict[str, float]:
-    """Time a few calls of a phase, and derive the seconds of its features, its steps and its evaluations."""
+def _probe(session: PhaseSession, begin: int) -> dict[str, float]:
+    """Time a few calls of a phase, and derive the seconds of its features, its steps and its evaluations.
+
+    Args:
+        session: The phase.
+        begin: The steps of the run before it.
+    """
     from ftapp.data.dataset import BatchKey
     from ftapp.training.feature_choice import count_views
     from ftapp.training.head_statistics import count_statistics
@@ -99,18 +107,18 @@ def _probe(session: PhaseSession) -> dict[str, float]:
     batch = pick_typical_batch(train, phase.batch_size, recipe.seed)
     measured = session.evaluation_order(recipe.evaluate.split, recipe.evaluate.examples)
     features = 0.0
-    if session.features:
+    if session.cached:
         everything = np.arange(len(train))
         draws = [
             BatchKey(recipe.seed, 0, view, 0) for view in range(max(1, count_views(recipe, phase, session.splits)))
         ]
-        missing = sum(session.features["train"].count_missing(everything, draw) for draw in draws)
-        missing += session.features[recipe.evaluate.split].count_missing(np.concatenate(measured), None)
-        features = missing and missing * session.features["train"].time_example(batch, draws[0])
+        missing = sum(session.cached["train"].count_missing(everything, draw) for draw in draws)
+        missing += session.cached[recipe.evaluate.split].count_missing(np.concatenate(measured), None)
+        features = missing and missing * session.cached["train"].time_example(batch, draws[0])
     step = time_step(session, batch)
     middle = measured[len(measured) // 2]
     evaluation = time_evaluation(session, recipe.evaluate.split, middle) * len(measured)
-    evaluations = 1 + session.steps // (recipe.evaluate.every or session.per_epoch)
+    evaluations = (begin == 0) + session.count_evaluations(begin)
     statistics = 0
     if recipe.model.normalize and session.index == 0:
         statistics = count_statistics(phase, len(train), is_known=session.is_known)
@@ -119,5 +127,6 @@ def _probe(session: PhaseSession) -> dict[str, float]:
         "features_seconds": features,
         "step_seconds": step,
         "evaluation_seconds": evaluation,
+        "evaluations": evaluations,
         "seconds": features + normalization + session.steps * step + evaluations * evaluation,
     }

@@ -25,10 +25,11 @@ def planned(folder: Path, text: str, *arguments: str) -> subprocess.CompletedPro
 
 def test_it_foretells_what_the_run_does(image_recipe: str, do: Do, tmp_path: Path) -> None:
     second = '[[phase]]\nname = "block"\nlayers = ["freeze all", "train block2, head"]\nsteps = 12\nbatch_size = 8\n'
-    done = planned(tmp_path, image_recipe + second, "--json")
+    sets = ("evaluate.every=5", "keep.best=loss")
+    done = planned(tmp_path, image_recipe + second, "--json", *(word for each in sets for word in ("--set", each)))
     assert done.returncode == 0, done.stderr
     made: dict[str, Any] = json.loads(done.stdout)
-    _, history, _ = do(image_recipe + second)
+    _, history, _ = do(image_recipe + second, *sets)
     assert history.data is not None
     assert made["examples"] == {"train": history.data.train, "validation": 8, "test": 10}
     assert made["counts"] == history.data.counts == {"train": [11, 11], "validation": [4, 4], "test": [5, 5]}
@@ -42,6 +43,9 @@ def test_it_foretells_what_the_run_does(image_recipe: str, do: Do, tmp_path: Pat
         assert expected.items() <= phase["estimate"].items()
         assert phase["estimate"]["seconds"] > 0
     head, block = made["phases"]
+    # After 5 and 10, 15, 20, and the last step of each phase; the first also has one before training.
+    assert [phase["estimate"]["evaluations"] for phase in made["phases"]] == [3, 4]
+    assert len([each for each in history.evaluations if not each.final]) == 7
     assert head["cache"]["layers"] == ["block1_conv1", "block2_conv1", "block2_conv2"]
     assert [row["path"] for row in head["layers"] if row["trainable"]] == ["classifier"]
     rules = {row["path"]: row["rule"] for row in block["layers"]}

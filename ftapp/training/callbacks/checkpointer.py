@@ -126,7 +126,7 @@ class Checkpointer(Callback):
             time=time.time(),
             step=step,
             offset=state.events_offset,
-            cached=bool(self._session.features),
+            cached=bool(self._session.cached),
         )
         try:
             variables = list_changing(self._setup.model, list_plans(self._setup, state))

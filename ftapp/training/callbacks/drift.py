@@ -8,7 +8,6 @@ from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import Drifted
 from ftapp.training.callbacks.callback import Callback
-from ftapp.training.callbacks.evaluator import is_evaluated
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.drift import DriftMeter
 from ftapp.training.segments import list_plans
@@ -39,7 +38,7 @@ class DriftLog(Callback):
     def on_step_begin(self, state: TrainState) -> None:
         """Copy the weights before a step that an evaluation follows. No step's time has it."""
         position = state.position
-        if is_evaluated(self._session, position.step + 1, position.run_step + 1):
+        if self._session.is_evaluated(position.step + 1, position.run_step + 1):
             self._steps.flush()
             start = self._control.clock()
             self._drift.begin_step()
@@ -48,7 +47,7 @@ class DriftLog(Callback):
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Write the drift after an evaluation."""
         position = state.position
-        if is_evaluated(self._session, position.step, position.run_step):
+        if self._session.is_evaluated(position.step, position.run_step):
             self._write(state)
 
     def on_segment_end(self, state: TrainState) -> None:

@@ -20,22 +20,6 @@ from ftapp.training.session import PhaseSession, StepResult
 from ftapp.training.state import TrainState
 
 
-def is_evaluated(session: PhaseSession, step: int, run_step: int) -> bool:
-    """Say whether an evaluation follows a step.
-
-    If the run keeps its best weights, one follows the last step of each phase: its weights may be the best.
-
-    Args:
-        session: The phase.
-        step: The steps of the phase that are done after it.
-        run_step: The steps of the run that are done after it.
-    """
-    recipe, is_last = session.recipe, step == session.steps
-    if recipe.evaluate.every:
-        return run_step % recipe.evaluate.every == 0 or (is_last and recipe.kept_metric is not None)
-    return step % session.per_epoch == 0 or is_last
-
-
 class Evaluator(Callback):
     """Measures the held-out split that the recipe names, and at the end of the run the whole test split."""
 
@@ -51,7 +35,7 @@ class Evaluator(Callback):
     def on_train_begin(self, state: TrainState) -> None:
         """Measure the model as the run begins with it; where a run goes on, also if it was stopped before it could."""
         position, last = state.position, state.evaluated
-        is_due = position.step > 0 and is_evaluated(self._session, position.step, position.run_step)
+        is_due = position.step > 0 and self._session.is_evaluated(position.step, position.run_step)
         if (position.run_step == 0 or is_due) and (last is None or last.step < position.run_step):
             self._evaluate(state)
 
@@ -59,7 +43,7 @@ class Evaluator(Callback):
         """Measure the model if it is time to, and the run does not end."""
         self._rate = result.rate
         position = state.position
-        if is_evaluated(self._session, position.step, position.run_step) and not self._control.should_stop():
+        if self._session.is_evaluated(position.step, position.run_step) and not self._control.should_stop():
             self._steps.flush()
             self._evaluate(state)
 

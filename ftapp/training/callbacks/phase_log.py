@@ -92,7 +92,7 @@ class PhaseLog(Callback):
                 preparing=spent.preparing,
                 training=spent.training,
                 evaluating=spent.evaluating,
-                seconds_saved=session.features["train"].seconds_saved if session.features else 0.0,
+                seconds_saved=session.cached["train"].seconds_saved if session.cached else 0.0,
                 memory=state.peak_memory,
                 others=self._others.share(),
                 **self._proof.list_facts(),

@@ -42,8 +42,8 @@ class TimeEstimate(Callback):
         session = self._session
         recipe, phase = session.recipe, session.phase
         left = session.steps - self._first_step
-        evaluations = left // (recipe.evaluate.every or session.per_epoch)
-        views = len(session.features) and count_views(recipe, phase, session.splits)
+        evaluations = session.count_evaluations(state.position.run_step - state.position.step, self._first_step)
+        views = len(session.cached) and count_views(recipe, phase, session.splits)
         return (
             self._control.clock()
             - state.phase_began

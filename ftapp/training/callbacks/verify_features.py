@@ -38,18 +38,18 @@ class VerifyFeatures(Callback):
             RunError: A recomputed feature differs by more than rounding explains.
         """
         session = self._session
-        if os.environ.get("FTAPP_VERIFY_CACHE") != "1" or not session.features:
+        if os.environ.get("FTAPP_VERIFY_CACHE") != "1" or not session.cached:
             return
         parts = self._parts()
         if not all(session.prepare(split, indices, draw) for split, draw, indices in parts):
             return
-        checked = session.features["train"].check_all()
+        checked = session.cached["train"].check_all()
         starts = np.cumsum([0, *(len(indices) for *_, indices in parts)])
         chosen = np.random.default_rng([session.recipe.seed, session.index]).permutation(starts[-1])[:VERIFIED]
         difference = 0.0
         for (split, draw, indices), start in zip(parts, starts[:-1], strict=True):
             places = chosen[(chosen >= start) & (chosen < start + len(indices))] - start
-            difference = max(difference, session.features[split].verify(indices[places], draw))
+            difference = max(difference, session.cached[split].verify(indices[places], draw))
         self._log.write(
             CacheVerified(
                 time=time.time(),

@@ -112,7 +112,7 @@ def test_first_step_is_traced_once(make: Any, text_recipe: str, monkeypatch: pyt
 
 def test_a_session_gives_up_where_its_report_does(make: Any, image_recipe: str) -> None:
     with make(image_recipe).session(report=lambda activity, done, total: False) as session:
-        assert session.features
+        assert session.cached
         assert not list(session.batches())
         assert session.evaluate("test") is None
 
