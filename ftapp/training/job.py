@@ -292,6 +292,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
     if checkpoint:
         restore_values(list_changing(setup.model, list_plans(setup, state)), checkpoint.weights)
         best.resume(state, checkpoint)
+        state.phase_began += control.clock() - state.elapsed  # loading the model again is no time of the phase
     session: PhaseSession | None = None
     with ExitStack() as held:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from ftapp.runs.history import History
 from ftapp.training.callbacks.evaluator import Evaluator
 from ftapp.training.callbacks.step_log import StepLog
 from tests.conftest import Do
+from tests.support.backends import BACKENDS
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
 from tests.support.recipes import DIVERGES
 from tests.train.test_live_freezing import at
-from tests.train.test_resume import EVERY_STEP, TWO_PHASES, go_on
+from tests.train.test_resume import EVERY_STEP, TWO_PHASES, check_exact, go_on
 
 # Rates at which the tiny model's held-out accuracy goes up and down.
 UNSTEADY = ("phase.head.learning_rate=0.3", "phase.finetune.learning_rate=0.3", "phase.finetune.steps=8")
@@ -138,6 +140,16 @@ def test_a_run_goes_on_from_any_step_to_the_same_best_weights(sets: tuple[str, .
         assert again.saved.weights == whole.saved.weights, step
         assert [each.step for each in again.resumed] == [step]
         assert without_clocks(again) == without_clocks(whole), step
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_best_weights_and_an_early_end_are_exact_on_other_backends(
+    backend: str, image_recipe: str, tmp_path: Path
+) -> None:
+    whole = check_exact(backend, image_recipe + TWO_PHASES, STOP, [], (-1,), tmp_path)
+    assert whole["phases"][0]["outcome"]["stopped"]
+    assert whole["restored"]
+    assert whole["weights_step"] == whole["restored"][-1]["best_step"]
 
 
 @pytest.mark.parametrize("place", ["before the evaluation", "with the evaluation"])

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,32 +130,61 @@ def test_a_job_that_is_called_again_and_again_ends_with_the_same_weights(
     assert find_same(other.folder.parent, resolved) is None, "it is done"
 
 
-@pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_a_steered_run_goes_on_exactly_on_other_backends(backend: str, image_recipe: str, tmp_path: Path) -> None:
-    file = tmp_path / "mine.toml"
-    file.write_text(image_recipe + TWO_PHASES, encoding="utf-8")
-    resolved = recipes.load(file, None, [f"backend={backend}", "model.dropout=0.2", *EVERY_STEP])
-    run = run_folder.create(resolved, "mine", None, tmp_path / "runs")
-    write_commands(
-        run,
-        [
-            ReplayedCommand(phase_index=0, step=2, command=Unfreeze(layers="last:1")),
-            ReplayedCommand(phase_index=1, step=11, command=Freeze(layers="block2_conv1")),
-        ],
-    )
+def check_exact(
+    backend: str, text: str, sets: Sequence[str], planned: Sequence[ReplayedCommand], steps: Sequence[int], folder: Path
+) -> dict[str, Any]:
+    """Train on a backend and resume from checkpoints as a user does, to equal weights.
+
+    Args:
+        backend: The backend.
+        text: A recipe.
+        sets: Its overrides.
+        planned: Commands that the run gets.
+        steps: The steps of the checkpoints; negative ones count from the run's end.
+        folder: Where the run is made.
+
+    Returns:
+        The summary of the run that was not interrupted.
+    """
+    file = folder / "mine.toml"
+    file.write_text(text, encoding="utf-8")
+    resolved = recipes.load(file, None, [f"backend={backend}", *sets, *EVERY_STEP])
+    run = run_folder.create(resolved, "mine", None, folder / "runs")
+    write_commands(run, planned)
     launcher = LocalLauncher()
     launcher.start(run, make_environment(resolved.backend, offline=True))
     assert launcher.wait(run) == 0
     whole = run.history().summary()
-    assert [len(phase["layer_changes"]) for phase in whole["phases"]] == [1, 1]
-    for step in (12, 5):
-        copy = cut_back(run, step)
-        copy.replay_file.unlink()
+    for step in steps:
+        place = step if step > 0 else whole["steps"] + step
+        copy = cut_back(run, place)
+        copy.replay_file.unlink(missing_ok=True)
         out, err = start_resume(copy).communicate()
         again = json.loads(out)
-        assert again["resumed"] == [{"step": step, "inexact": []}], err
+        assert again["resumed"] == [{"step": place, "inexact": []}], err
         assert again["weights"] == whole["weights"]
+        assert again["weights_step"] == whole["weights_step"]
         assert again["history"] == whole["history"]
+    return whole
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_a_steered_run_goes_on_exactly_on_other_backends(backend: str, image_recipe: str, tmp_path: Path) -> None:
+    planned = [
+        ReplayedCommand(phase_index=0, step=2, command=Unfreeze(layers="last:1")),
+        ReplayedCommand(phase_index=1, step=11, command=Freeze(layers="block2_conv1")),
+    ]
+    whole = check_exact(backend, image_recipe + TWO_PHASES, ["model.dropout=0.2"], planned, (12, 5), tmp_path)
+    assert [len(phase["layer_changes"]) for phase in whole["phases"]] == [1, 1]
+
+
+def test_the_time_of_a_phase_leaves_out_the_start_of_another_process(do: Do, image_recipe: str) -> None:
+    _, whole, run = do(image_recipe, *EVERY_STEP)
+    assert whole.model is not None
+    _, again = go_on(cut_back(run, 4))
+    before = whole.steps[4].time - whole.model.time
+    after = again.ended_phases[0].time - again.resumed[0].time
+    assert again.ended_phases[0].seconds < before + after
 
 
 def test_a_run_without_a_checkpoint_begins_again(do: Do, image_recipe: str) -> None:
