@@ -256,7 +256,7 @@ class PhaseSession:
             # of a feature may depend on the examples that it is computed with.
             if end <= start and epoch >= views:
                 continue
-            if self.features:
+            if self.cached:
                 examples = np.concatenate([indices for indices, _ in self.order(begin, end)])
                 if not self.prepare("train", examples, BatchKey(self.recipe.seed, self.index, epoch, 0)):
                     return
