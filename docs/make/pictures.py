@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from ftapp.common.locks import hold_lock
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe import bundled
@@ -71,6 +73,21 @@ async def _continue_a_prompt(pilot: Pilot[None]) -> None:
     await settle(pilot, _OF_HELPERS)
 
 
+async def _freeze_layers(pilot: Pilot[None]) -> None:
+    assert isinstance(pilot.app, FtApp)
+    recorded = find_single_run(pilot.app.runs_dir, "gpt2-targeted")
+    run = Run(shutil.copytree(recorded.folder, recorded.folder.with_name(f"{recorded.folder.name[:-4]}0000")))
+    events = run.events_file.read_bytes()
+    run.events_file.write_bytes(events[: events.rindex(b"\n", 0, events.index(b'"step":80,')) + 1])
+    with hold_lock(run.lock_file, fcntl.LOCK_EX):  # so the run seems to train
+        pilot.app.open_run(run)
+        await settle(pilot, 2)
+        await pilot.press("f")
+        await settle(pilot, 1)
+        await pilot.press("plus", "m")
+        await settle(pilot, 1)
+
+
 def _find_experiment(app: FtApp) -> Experiment:
     found = experiment_folder.list_experiments(app.runs_dir)
     return next(each for each in found if each.facts["recipe"] == "lesson-gpt2-targeted-freezing")
@@ -83,6 +100,7 @@ def _configure(app: FtApp, recipe_name: str) -> None:
 SCREENS = {
     "recipes": Picture(lambda app: None, action=_press("down")),
     "run": Picture(lambda app: app.open_run(find_single_run(app.runs_dir, "gpt2-targeted"))),
+    "freeze-layers": Picture(lambda app: None, action=_freeze_layers),
     "runs": Picture(lambda app: app.action_show("runs")),
     "help": Picture(lambda app: app.action_show("runs"), action=_press("question_mark")),
     "experiment": Picture(lambda app: app.open_experiment(_find_experiment(app)), 6),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from outputs import RECORDED, RUNS_SHOWN
 
-_KEPT = ("recipe.toml", "environment.json", "events.jsonl", "experiment.json", "result.json")
+_KEPT = ("recipe.toml", "environment.json", "events.jsonl", "layers.json", "experiment.json", "result.json")
 
 
 def record(runs_dir: Path, name: str) -> None:
@@ -26,7 +26,9 @@ def record(runs_dir: Path, name: str) -> None:
         for file in _KEPT:
             if (folder / file).exists():
                 text = (folder / file).read_text("utf-8").replace(str(runs_dir), str(RUNS_SHOWN))
-                (copy / file).write_text(text if file.endswith((".toml", ".jsonl")) else _remove_machine(text), "utf-8")
+                (copy / file).write_text(
+                    text if file.endswith((".toml", ".jsonl", "layers.json")) else _remove_machine(text), "utf-8"
+                )
     facts = runs_dir / "experiments" / name / "experiment.json"
     if facts.exists():
         for member in json.loads(facts.read_text("utf-8"))["runs"]:
