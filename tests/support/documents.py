@@ -24,8 +24,8 @@ def blocks(language: str, text: str | None = None) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Each command line that begins with ftapp once, also as the last part of the set-up's."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    """Each command line that begins with ftapp once, also as the last part of the set-up's or in the background."""
+    lines = [line.removesuffix(" &") for block in blocks("sh") for line in block.splitlines()]
     found = [line.split(" && ")[-1].removeprefix(".venv/bin/") for line in lines if "ftapp " in line]
     return list(dict.fromkeys(found))
 
