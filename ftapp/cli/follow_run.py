@@ -15,6 +15,7 @@ from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import Launcher, do_nothing
 from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.outcome import summarize_outcome
+from ftapp.runs.resuming import find_refusal
 from ftapp.runs.run_folder import Run
 
 
@@ -66,7 +67,8 @@ def follow_run(
     outcome: dict[str, Any] = {"recipe": name, "run": str(run.folder), "status": run.status(history)}
     outcome |= history.summary() | summarize_outcome(history, recipe)
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
-    if outcome["status"] in ("failed", "crashed", "refused"):
+    is_told = find_refusal(history, begun) is not None and not debug
+    if outcome["status"] in ("failed", "crashed", "refused") and not is_told:
         explain(run, history, outcome["status"], debug=debug)
     if run_folder.remove_refused(run, history):
         outcome["run"] = None

@@ -104,7 +104,7 @@ def main(folder: Path) -> int:
                 traceback.print_exc()
     watchdog.stop()
     if point and not control.can_wait:
-        return _stay(run, status, error or "")
+        return _stay(run, status, "it was asked to end before it trained" if control.stopping else error or "")
     ended = RunEnded(
         time=time.time(),
         status=status,

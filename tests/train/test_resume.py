@@ -242,3 +242,8 @@ def test_changed_examples_are_noticed(do: Do, text_recipe: str, tiny: Tiny, tmp_
     assert code == 1
     assert "the training examples are not those that the run has seen" in history.notes[-1].message
     assert history.saved == whole.saved  # the log is as it was
+    process = start_resume(cut_back(run, 5))
+    out, err = process.communicate()
+    assert (process.returncode, json.loads(out)["status"]) == (1, "crashed"), "as before"
+    assert err.count("the training examples are not those that the run has seen") == 1
+    assert "without an error message" not in err
