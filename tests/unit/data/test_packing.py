@@ -54,7 +54,6 @@ def test_word_pieces_are_packed_as_the_preprocessor_does(length: int) -> None:
     for preprocessor in (
         word_piece(hub.BertTextClassifierPreprocessor, hub.BertTokenizer),
         word_piece(hub.DistilBertTextClassifierPreprocessor, hub.DistilBertTokenizer),
-        word_piece(hub.RoformerV2TextClassifierPreprocessor, hub.RoformerV2Tokenizer),
         roberta(),
     ):
         preprocessor.sequence_length = length
