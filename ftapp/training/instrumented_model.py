@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.training import gradient_norm
+from ftapp.training import gradient_norm, tensorflow_steps
 
 
 class InstrumentedModel(keras.Model):
@@ -27,6 +27,24 @@ class InstrumentedModel(keras.Model):
 
     predicts = False
     training_loss: keras.losses.Loss | None = None
+    train_function: Any  # Keras's, of the newest compilation
+    test_function: Any
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Make what computes a training step; on TensorFlow a function that is traced once."""
+        if keras.backend.backend() != "tensorflow":
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = tensorflow_steps.make_step(self, self.train_step)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        """Make what measures a batch; on TensorFlow a function that is traced once."""
+        if keras.backend.backend() != "tensorflow":
+            return super().make_test_function(force)
+        if self.test_function is None or force:
+            self.test_function = tensorflow_steps.make_step(self, self.test_step)
+        return self.test_function
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True

@@ -44,7 +44,6 @@ from ftapp.training.callbacks.time_estimate import TimeEstimate
 from ftapp.training.callbacks.verify_features import VerifyFeatures
 from ftapp.training.checkpoint import TrainingCheckpoint, list_changing, read_checkpoint, restore_values
 from ftapp.training.loop import train_phase
-from ftapp.training.retrace import repeat_traces
 from ftapp.training.segments import list_plans, plan_segment
 from ftapp.training.session import PhaseSession
 from ftapp.training.setup import Device, Setup, choose_device, set_up
@@ -315,10 +314,8 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
                     spent=state.spent,
                 )
             )
-            if checkpoint:
-                if bool(session.cached) != checkpoint.facts.cached:
-                    raise RunError(_say_other_features(session))
-                repeat_traces(session, state)
+            if checkpoint and bool(session.cached) != checkpoint.facts.cached:
+                raise RunError(_say_other_features(session))
             optimizer, checkpoint = session.optimizer, None
             return session
 

@@ -58,7 +58,7 @@ def test_frozen_weights_stay_and_the_others_move(do: Do, text_recipe: str, tiny:
 
 
 def test_a_saved_classifier_predicts_what_was_measured(do: Do, text_recipe: str, tmp_path: Path) -> None:
-    _, history, run = do(text_recipe)
+    _, history, run = do(text_recipe, "precision=float32")
     loaded = recipe.load(run.recipe_file)
     held_out = data.load(loaded.data, loaded.task, loaded.seed).test
     trained = saved_model.load(run.model_folder)
