@@ -14,11 +14,24 @@ from ftapp.models.layers import copy_value
 from ftapp.recipe import Phase
 from ftapp.training import gradient_norm
 
+
+class _OrderedRMSprop(keras.optimizers.RMSprop):
+    """RMSprop for TensorFlow that adds up the rows of an embedding's gradient before it changes the weights.
+
+    Keras would subtract them from the weights row by row. TensorFlow does this on several threads from 1,024 rows on,
+    so that the last digit of a row that comes more than once depends on their order.
+    """
+
+    def assign_sub(self, variable: Any, value: Any) -> None:
+        """Subtract a value from a variable."""
+        self.assign(variable, keras.ops.subtract(variable, value))
+
+
 _CLASSES = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "sgd": keras.optimizers.SGD,
-    "rmsprop": keras.optimizers.RMSprop,
+    "rmsprop": _OrderedRMSprop if keras.backend.backend() == "tensorflow" else keras.optimizers.RMSprop,
     "lion": keras.optimizers.Lion,
 }
 _SGD_MOMENTUM = 0.9

@@ -188,3 +188,24 @@ def test_moments_go_on_under_a_loss_scale() -> None:
         trained.train_on_batch(X, Y)
     assert {group.lead for group in last.groups} == {1}
     assert int(last.iterations) == 1
+
+
+def scattered(optimizer: Any) -> list[str]:
+    """The operations with which an optimizer changes single rows of a table, as the gradient of an embedding has."""
+    import tensorflow as tf
+
+    table = keras.Variable(np.zeros((4, 2), "float32"))
+    optimizer.build([table])
+
+    def update(rows: Any) -> None:
+        optimizer.apply([tf.IndexedSlices(rows, tf.constant([0, 1, 1]), tf.constant([4, 2]))], [table])
+
+    graph = tf.function(update).get_concrete_function(tf.TensorSpec((3, 2))).graph
+    return [each.type for each in graph.get_operations() if each.type.startswith("ResourceScatter")]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the operations are TensorFlow's")
+def test_no_optimizer_adds_the_rows_of_an_embedding_in_the_order_of_threads() -> None:
+    """With 1,024 rows or more, ResourceScatterAdd and ResourceScatterSub round as their threads happen to run."""
+    assert scattered(keras.optimizers.SGD()) == ["ResourceScatterSub"]
+    assert {kind: scattered(make_optimizer(phase(kind))) for kind in KINDS} == {kind: [] for kind in KINDS}
