@@ -35,7 +35,8 @@ def start_resume(run: Run) -> subprocess.Popen[str]:
 def kill(run: Run, step: int) -> None:
     """Kill a run's process when it has made so many steps."""
     wait_for(lambda: len(run.history().steps) >= step)
-    next(each for each in psutil.process_iter() if str(run.folder) in " ".join(each.cmdline()[-1:])).kill()
+    found = psutil.process_iter(["cmdline"])
+    next(each for each in found if str(run.folder) in " ".join((each.info["cmdline"] or [])[-1:])).kill()
 
 
 def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
@@ -43,7 +44,7 @@ def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
 ) -> None:
     whole = train(make(text_recipe, *LONGER))[1]
     options = [part for each in LONGER for part in ("--set", each)]
-    process = start("tiny.toml", *options, runs_dir=tmp_path / "killed")
+    process = start("tiny.toml", *options, runs_dir=tmp_path / "killed", is_real=True)
     [run] = wait_for(lambda: list_runs(tmp_path / "killed"), process)
     kill(run, 13)
     assert process.wait() == EXIT_CODES["crashed"]
@@ -66,7 +67,8 @@ def test_a_killed_run_is_moved_and_resumed_by_two_at_once_and_by_the_job_itself(
     both[1].communicate()
     assert both[1].returncode == EXIT_CODES["crashed"]
 
-    out, err = start("tiny.toml", *options, "--resume", "auto", "--json", runs_dir=tmp_path / "moved").communicate()
+    resumed = start("tiny.toml", *options, "--resume", "auto", "--json", runs_dir=tmp_path / "moved")
+    out, err = resumed.communicate()
     outcome = json.loads(out)
     assert "and is crashed: it goes on" in err
     assert outcome["run"] == str(run.folder)
