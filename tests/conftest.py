@@ -26,7 +26,7 @@ from ftapp.runs.history import History
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.run_folder import Run
-from tests.support import recipes
+from tests.support import quick_starts, recipes
 from tests.support.presets import Tiny, make_tiny
 
 Do = Callable[..., tuple[int, History, Run]]
@@ -77,6 +77,12 @@ def probed(probe: Path, own_cache: Path) -> None:
     for file in probe.glob("*.kept"):
         own_cache.mkdir(exist_ok=True)
         shutil.copy(file, own_cache)
+
+
+@pytest.fixture
+def quickly_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has what this process starts begin where Keras is imported, in tests that are not about the start."""
+    quick_starts.use(monkeypatch)
 
 
 @pytest.fixture

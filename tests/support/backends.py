@@ -8,7 +8,7 @@ import os
 import pytest
 
 # XLA's expensive passes take most of the time of a tiny model on JAX, and change neither shapes nor what is computed.
-_QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+QUICK_XLA = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 # For tests in processes of their own, one on each backend.
 BACKENDS = [
@@ -25,4 +25,4 @@ BACKENDS = [
 
 def quick_environment(backend: str) -> dict[str, str]:
     """The variables of a process on a backend that compiles quickly and computes slowly."""
-    return {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": _QUICK_XLA}
+    return {**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": QUICK_XLA}

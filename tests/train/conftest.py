@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.support.processes import Start, none_left
+from tests.support.quick_starts import make_command
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +27,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts `ftapp run` in the test's folder, as the leader of a session. What goes on at the end is killed, with
     all that it has started.
 
-    runs_dir: where the runs are kept, if not in the folder `runs`; others by name: variables of the environment.
+    runs_dir: where the runs are kept, if not in the folder `runs`; is_real: whether the command and its run import what
+    they need, as users start them; others by name: variables of the environment.
     """
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, runs_dir: Path | None = None, **environment: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ftapp.cli", "run", *arguments]
+    def start(
+        *arguments: str, runs_dir: Path | None = None, is_real: bool = False, **environment: str
+    ) -> subprocess.Popen[str]:
+        words = ["ftapp.cli", "run", *arguments, "--runs-dir", str(runs_dir or tmp_path / "runs")]
         process = subprocess.Popen(
-            [*command, "--runs-dir", str(runs_dir or tmp_path / "runs")],
+            [sys.executable, "-m", *words] if is_real else make_command(*words),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

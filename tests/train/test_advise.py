@@ -6,7 +6,6 @@ import itertools
 import json
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,11 @@ from ftapp.models.layers import block_ends, describe_layers
 from ftapp.recipe import Recipe
 from ftapp.training.build_model import check_phases
 from tests.support.presets import Tiny, few_photos
+from tests.support.quick_starts import make_command
 
 
 def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ftapp.cli", "advise", *arguments]
+    command = make_command("ftapp.cli", "advise", *arguments)
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 

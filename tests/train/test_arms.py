@@ -16,6 +16,7 @@ from ftapp.runs import run_folder
 from ftapp.runs.history import History
 from tests.conftest import Do
 from tests.support.processes import wait_for
+from tests.support.quick_starts import make_command
 
 ARMS = """
 [[arm]]
@@ -35,7 +36,7 @@ def recipe_with_arms(lm_recipe: str, tmp_path: Path) -> Path:
 
 def start(file: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "ftapp.cli", "run", str(file), "--runs-dir", str(folder), *arguments],
+        make_command("ftapp.cli", "run", str(file), "--runs-dir", str(folder), *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

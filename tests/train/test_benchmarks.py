@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.files import ROOT
+from tests.support.quick_starts import make_command
 
 BENCHMARKS = ROOT / "benchmarks"
 
@@ -27,9 +28,11 @@ Run = Callable[..., Table]
 def run_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_handlers: None
 ) -> Run:
-    """Runs a benchmark in its quick form, with its arms in this process."""
+    """Runs a benchmark in its quick form, with its arms in this process and runs that start quickly."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     import common
+
+    monkeypatch.setattr(common, "make_module_command", make_command)
 
     def run_here(script: str, *options: str) -> Table:
         benchmark = importlib.import_module(script.removesuffix(".py"))

@@ -23,6 +23,7 @@ from ftapp.training.session import PhaseSession
 from tests.conftest import Do
 from tests.support.plans import make_plan
 from tests.support.presets import Tiny, set_weights
+from tests.support.quick_starts import make_command
 
 LAST_BLOCK = 'phase.finetune.layers=["freeze all", "train last:1, pooler, head"]'
 
@@ -210,8 +211,9 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_run_goes_on(
     assert losses(history) == pytest.approx(losses(kept), rel=1e-4)
 
 
-def start(file: Path, runs: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "ftapp.cli", "run", str(file), "--runs-dir", str(runs), "--json", *arguments]
+def start(file: Path, runs: Path, *arguments: str, is_real: bool = False) -> subprocess.Popen[str]:
+    words = ["ftapp.cli", "run", str(file), "--runs-dir", str(runs), "--json", *arguments]
+    command = [sys.executable, "-m", *words] if is_real else make_command(*words)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -224,7 +226,7 @@ def result(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def killed_while_it_keeps(file: Path, folder: Path) -> int:
     """Kill a run once it has kept some features; the bytes of its index."""
-    process = start(file, folder)
+    process = start(file, folder, is_real=True)
     deadline = time.monotonic() + 240
     while not any(path.stat().st_size for path in feature_cache.folder().glob("*/index")):
         assert time.monotonic() < deadline, "it keeps nothing"

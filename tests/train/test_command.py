@@ -50,7 +50,7 @@ def test_tiny_recipes_give_their_golden_losses(
 ) -> None:
     text = request.getfixturevalue(f"{task}_recipe")
     name = written(tmp_path, f"{task}.toml", text)
-    code, results, stderr = finish(start(name, "--backend", backend, "--precision", "float32", "--json"))
+    code, results, stderr = finish(start(name, "--backend", backend, "--precision", "float32", "--json", is_real=True))
     assert code == 0, stderr
     assert len(results) == 1
     result = results[0]
@@ -98,7 +98,7 @@ def test_ctrl_c_ends_after_the_step_and_saves(image_recipe: str, start: Start, t
 
 def test_a_killed_run_counts_as_crashed(image_recipe: str, start: Start, tmp_path: Path) -> None:
     name = written(tmp_path, "long.toml", image_recipe)
-    process = start(name, "--set", "phase.head.epochs=10000", "--json")
+    process = start(name, "--set", "phase.head.epochs=10000", "--json", is_real=True)
     run = wait_for_step(tmp_path / "runs", 2)
     assert run.status() == "running"
     [worker] = psutil.Process(process.pid).children()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from ftapp.runs.history import Follower, History
 from ftapp.runs.launcher import LocalLauncher
 from ftapp.runs.run_folder import Run
 from tests.conftest import Do
+from tests.support.quick_starts import make_command
 
 Start = Callable[[str], Run]
 
@@ -138,11 +138,12 @@ def test_a_run_obeys(text_recipe: str, start: Start, launcher: LocalLauncher) ->
 
 def ctl(run: Run, *words: str) -> tuple[int, str]:
     """Send a command to a run as a user does: (exit code, what the command prints)."""
-    command = [sys.executable, "-m", "ftapp.cli", "ctl", str(run.folder), *words]
+    command = make_command("ftapp.cli", "ctl", str(run.folder), *words)
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures("quickly_started")
 def test_ctl_steers_a_run_that_can_be_repeated(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:
     run = start(text_recipe)
     wait(run, lambda history: len(history.steps) >= 3)
@@ -165,10 +166,10 @@ def test_ctl_steers_a_run_that_can_be_repeated(text_recipe: str, start: Start, l
     assert launcher.wait(run) == 130
     assert ctl(run, "pause") == (2, "the run has ended (status: interrupted), so it takes no commands\n")
 
-    command = [sys.executable, "-m", "ftapp.cli", "run", "--replay", str(run.folder), "--json"]
-    again = subprocess.run(
-        [*command, "--runs-dir", str(run.folder.parent)], capture_output=True, text=True, check=False, timeout=240
+    command = make_command(
+        "ftapp.cli", "run", "--replay", str(run.folder), "--json", "--runs-dir", str(run.folder.parent)
     )
+    again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert again.returncode == 0, again.stderr
     outcome = json.loads(again.stdout)
     assert outcome["replays"] == {"run": run.folder.name, "equal": True}
@@ -196,6 +197,7 @@ def test_ctl_refuses_wrong_words(words: list[str], told: str, tmp_path: Path) ->
     assert told in result.output
 
 
+@pytest.mark.usefixtures("quickly_started")
 def test_a_signal_ends_a_paused_run(text_recipe: str, start: Start, launcher: LocalLauncher) -> None:
     run = start(text_recipe)
     commands.send(run, Pause())  # before the first step

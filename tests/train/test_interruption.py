@@ -30,7 +30,7 @@ LONG = ("--set", "phase.head.epochs=10000", "--set", "evaluate.every=1000000", "
 def start_long(start: Start, tmp_path: Path, image_recipe: str) -> Start:
     """Starts `ftapp run` of a recipe that goes on until it is stopped."""
     (tmp_path / "long.toml").write_text(image_recipe, encoding="utf-8")
-    return partial(start, "long.toml", *LONG)
+    return partial(start, "long.toml", *LONG, is_real=True)
 
 
 def wait_for_event(process: subprocess.Popen[str], folder: Path, is_wanted: Callable[[Any], bool]) -> Run:

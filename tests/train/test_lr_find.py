@@ -19,8 +19,9 @@ from ftapp import recipe
 from ftapp.freezing import proof
 from ftapp.training import build_model, lr_range_test, setup
 from tests.conftest import Do
-from tests.support.backends import BACKENDS
+from tests.support.backends import BACKENDS, QUICK_XLA
 from tests.support.presets import Tiny
+from tests.support.quick_starts import make_command
 from tests.train.test_cached import resnet_recipe
 
 SECOND = """
@@ -33,16 +34,17 @@ learning_rate = { all = 0.001, head = 0.002 }
 """
 
 
-def command(folder: Path, text: str, *arguments: str) -> list[str]:
+def words(folder: Path, text: str, *arguments: str) -> list[str]:
+    """The module and the arguments of a test of a recipe's text."""
     file = folder / "tested.toml"
     file.write_text(text, encoding="utf-8")
-    return [sys.executable, "-m", "ftapp.cli", "lr-find", str(file), *arguments]
+    return ["ftapp.cli", "lr-find", str(file), *arguments]
 
 
 def found(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "FTAPP_RUNS": str(folder / "runs")}
+    environment = {**os.environ, "FTAPP_RUNS": str(folder / "runs"), "XLA_FLAGS": QUICK_XLA}
     return subprocess.run(
-        command(folder, text, *arguments),
+        make_command(*words(folder, text, *arguments)),
         capture_output=True,
         text=True,
         check=False,
@@ -177,8 +179,10 @@ def test_what_cannot_be_is_refused(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_it_at_once(number: signal.Signals, image_recipe: str, tmp_path: Path) -> None:
-    arguments = command(tmp_path, image_recipe, "--steps", "1000000", "--from", "1e-9", "--to", "1e-8")
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    arguments = words(tmp_path, image_recipe, "--steps", "1000000", "--from", "1e-9", "--to", "1e-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr
         for line in process.stderr:
             if line.startswith("range test"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ from ftapp import recipe
 from ftapp.training import cost_estimate
 from tests.conftest import Do
 from tests.support.families import FAMILIES
+from tests.support.quick_starts import make_command
 
 
 def planned(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     file = folder / "planned.toml"
     file.write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "ftapp.cli", "plan", str(file), *arguments]
+    command = make_command("ftapp.cli", "plan", str(file), *arguments)
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 

@@ -27,7 +27,7 @@ from ftapp.runs.replay import ReplayedCommand, write_commands
 from ftapp.runs.resuming import find_same
 from ftapp.runs.run_folder import EXIT_CODES, Run, list_runs
 from tests.conftest import Do
-from tests.support.backends import BACKENDS
+from tests.support.backends import BACKENDS, QUICK_XLA
 from tests.support.checkpoints import cut_back
 from tests.support.histories import without_clocks
 from tests.support.presets import Tiny
@@ -169,7 +169,10 @@ def check_exact(
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
-def test_a_steered_run_goes_on_exactly_on_other_backends(backend: str, image_recipe: str, tmp_path: Path) -> None:
+def test_a_steered_run_goes_on_exactly_on_other_backends(
+    backend: str, image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", QUICK_XLA)
     planned = [
         ReplayedCommand(phase_index=0, step=2, command=Unfreeze(layers="last:1")),
         ReplayedCommand(phase_index=1, step=11, command=Freeze(layers="block2_conv1")),

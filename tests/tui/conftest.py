@@ -42,8 +42,8 @@ Write = Callable[..., Run]
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings, runs and current folder of a test."""
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quickly_started: None) -> None:
+    """Settings, runs and current folder of a test, whose processes start quickly; `tests/train` tests real starts."""
     monkeypatch.setenv("FTAPP_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
     (tmp_path / "here").mkdir()

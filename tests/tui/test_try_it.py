@@ -121,7 +121,7 @@ async def opened(pilot: Pilot[None], run: Run) -> TryScreen:
         screen = pilot.app.screen
         assert isinstance(screen, TryScreen)
         await long(pilot, lambda: screen.pane and screen.pane.ready)
-    assert "loading Keras" in [text.partition(",")[0] for text in told]
+    assert "loading the trained model" in [text.partition(",")[0] for text in told]
     return screen
 
 
