@@ -72,13 +72,13 @@ split = "test"
 """
 
 
-def make_preset(folder: Path) -> None:
-    """A BERT of two layers with random weights and a vocabulary of a thousand words."""
+def make_preset(folder: Path, layers: int) -> None:
+    """A BERT with random weights and a vocabulary of a thousand words."""
     import keras_hub
 
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(1000))]
     backbone = keras_hub.models.BertBackbone(
-        vocabulary_size=len(vocabulary), num_layers=2, num_heads=2, hidden_dim=128, intermediate_dim=512
+        vocabulary_size=len(vocabulary), num_layers=layers, num_heads=2, hidden_dim=128, intermediate_dim=512
     )
     backbone.save_to_preset(str(folder))
     tokenizer = keras_hub.models.BertTokenizer(vocabulary=vocabulary, lowercase=True)
@@ -188,7 +188,7 @@ def measure_model(model: str, args: argparse.Namespace, scratch: Path) -> list[l
     if model == "tiny":
         preset = str(scratch / "bert")
         if not Path(preset).exists():
-            make_preset(Path(preset))
+            make_preset(Path(preset), layers=1 if args.quick else 2)
     file = scratch / f"overhead_{model}.toml"
     file.write_text(recipe(preset, scratch / "reviews.csv", args.steps + _WARM, args.precision), encoding="utf-8")
     loaded = recipes.load(file)
