@@ -229,14 +229,16 @@ def test_an_early_layer_that_does_not_exist_is_refused(do: Do, image_recipe: str
     assert "did you mean 'block2_pool'?" in history.ended.problems[0][2]
 
 
-def test_schedule_and_clipping_are_in_force(do: Do, text_recipe: str) -> None:
+def test_schedule_and_clipping_are_in_force(do: Do, image_recipe: str) -> None:
     _, history, _ = do(
-        text_recipe,
-        "phase.finetune.schedule=cosine",
-        "phase.finetune.warmup=0.25",
-        "phase.finetune.clip_norm=1.0",
-        "phase.finetune.optimizer=adamw",
-        "phase.finetune.weight_decay=0.01",
+        image_recipe,
+        "phase.head.steps=12",
+        "phase.head.learning_rate=0.003",
+        "phase.head.schedule=cosine",
+        "phase.head.warmup=0.25",
+        "phase.head.clip_norm=1.0",
+        "phase.head.optimizer=adamw",
+        "phase.head.weight_decay=0.01",
     )
     rates = [step.rate for step in history.steps]
     assert rates[:4] == pytest.approx([0.001, 0.002, 0.003, 0.003])

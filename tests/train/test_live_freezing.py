@@ -124,10 +124,10 @@ def test_a_steered_run_is_resumed_and_replayed_to_the_same_weights(
         assert without_clocks(again) == without_clocks(whole)
 
 
-def test_a_stopped_run_is_replayed_to_its_last_step(do: Do, text_recipe: str) -> None:
-    code, whole, _ = do(text_recipe, replayed=[at(2, Rate(base=1e-4)), at(5, Stop())])
+def test_a_stopped_run_is_replayed_to_its_last_step(do: Do, image_recipe: str) -> None:
+    code, whole, _ = do(image_recipe, replayed=[at(2, Rate(base=1e-4)), at(5, Stop())])
     assert (code, len(whole.steps)) == (130, 5)
-    code, again, _ = do(text_recipe, replayed=list_all(whole))
+    code, again, _ = do(image_recipe, replayed=list_all(whole))
     assert (code, len(again.steps)) == (130, 5)
     assert weights(again) == weights(whole)
 

@@ -89,12 +89,12 @@ def last_step(history: History) -> list[float]:
     return list((history.drifts[-1].last_step or {}).values())
 
 
-def test_the_norm_of_a_gradient_is_told_before_it_is_clipped(do: Do, text_recipe: str) -> None:
-    given = ["phase.finetune.optimizer=sgd", "phase.finetune.learning_rate=0.5", "phase.finetune.steps=1"]
-    given.append("evaluate.every=1")
-    _, history, _ = do(text_recipe, *given, "phase.finetune.gradient_norm=true")
-    _, clipped, _ = do(text_recipe, *given, "phase.finetune.gradient_norm=true", "phase.finetune.clip_norm=0.01")
-    _, without, _ = do(text_recipe, *given)
+def test_the_norm_of_a_gradient_is_told_before_it_is_clipped(do: Do, image_recipe: str) -> None:
+    given = ["phase.head.optimizer=sgd", "phase.head.learning_rate=0.5", "phase.head.steps=1"]
+    given += ["evaluate.every=1", 'phase.head.layers=["train all"]']
+    _, history, _ = do(image_recipe, *given, "phase.head.gradient_norm=true")
+    _, clipped, _ = do(image_recipe, *given, "phase.head.gradient_norm=true", "phase.head.clip_norm=0.01")
+    _, without, _ = do(image_recipe, *given)
     norm = history.steps[0].gradient_norm
     assert norm is not None
     # The first step of gradient descent is the learning rate times the gradient.
@@ -105,10 +105,10 @@ def test_the_norm_of_a_gradient_is_told_before_it_is_clipped(do: Do, text_recipe
     assert without.steps[0].loss == history.steps[0].loss
 
 
-def test_label_smoothing_is_trained_on_and_not_measured(do: Do, text_recipe: str) -> None:
-    given = ["phase.finetune.learning_rate=1e-12", "phase.finetune.steps=1"]
-    _, plain, _ = do(text_recipe, *given)
-    _, smoothed, _ = do(text_recipe, *given, "model.label_smoothing=0.5")
+def test_label_smoothing_is_trained_on_and_not_measured(do: Do, image_recipe: str) -> None:
+    given = ["phase.head.learning_rate=1e-12", "phase.head.steps=1"]
+    _, plain, _ = do(image_recipe, *given)
+    _, smoothed, _ = do(image_recipe, *given, "model.label_smoothing=0.5")
     assert smoothed.steps[0].loss != plain.steps[0].loss
     assert [each.loss for each in smoothed.evaluations] == pytest.approx([each.loss for each in plain.evaluations])
 

@@ -202,9 +202,9 @@ def test_a_run_without_a_checkpoint_begins_again(do: Do, image_recipe: str) -> N
     assert without_clocks(again) == without_clocks(whole)
 
 
-def test_a_run_that_has_ended_goes_on_as_a_longer_one_would_have(do: Do, text_recipe: str) -> None:
-    _, longer, _ = do(text_recipe, "phase.finetune.steps=15")
-    _, _, run = do(text_recipe, "phase.finetune.steps=12")
+def test_a_run_that_has_ended_goes_on_as_a_longer_one_would_have(do: Do, image_recipe: str) -> None:
+    _, longer, _ = do(image_recipe, "phase.head.steps=15")
+    _, _, run = do(image_recipe, "phase.head.steps=12")
     recipe = recipes.load(run.recipe_file)
     run.recipe_file.write_text(lengthen(recipe, 15).to_toml(), encoding="utf-8")
     code, again = go_on(run)
