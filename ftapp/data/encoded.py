@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,7 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Subset, augmentation
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits
-from ftapp.data.encoding import compute_padded_width, encode_stream, encode_texts, resize_images, scale_images
+from ftapp.data.encoding import compute_padded_width, encode_stream, encode_texts, resize_image, scale_images
 from ftapp.data.examples import hash_content
 from ftapp.data.order import split_into_batches
 from ftapp.recipe import TASKS, Recipe
@@ -23,8 +26,16 @@ from ftapp.recipe import TASKS, Recipe
 _TEXTS_AT_ONCE = 1024
 
 
+@functools.cache
+def _start_pool() -> ThreadPoolExecutor:
+    """Start the threads that decode images; decoders and TensorFlow leave Python to the others while they work."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="images")
+
+
 class Images:
-    """Images, decoded at each use, resized and scaled as the preset needs them.
+    """Images, decoded at each use on all cores, resized and scaled as the preset needs them.
+
+    Large JPEG files are decoded at a fraction of their size that has at least the pixels of the preset's images.
 
     Args:
         subset: The images.
@@ -38,7 +49,10 @@ class Images:
         self._subset, self._preprocessor, self._augmenter = subset, preprocessor, augmenter
         converter = preprocessor.image_converter
         resizing = {key: value for key, value in converter.resizing.get_config().items() if key != "name"}
+        self._side = max(resizing["height"], resizing["width"])
         self._recipe = repr((resizing, converter.scale, converter.offset)).encode()
+        if subset.examples.decodes:
+            self._recipe += f", at least {self._side} pixels".encode()
         self._digests: dict[int, bytes] = {}  # some sources read an image to hash it
 
     def __len__(self) -> int:
@@ -46,7 +60,7 @@ class Images:
 
     def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | AugmentedView | None) -> NDArray[np.float32]:
         """Return images (examples, height, width, 3), float32, in the range of the preset."""
-        images = resize_images([self._subset[int(index)] for index in indices], self._preprocessor)
+        images = self._read(indices)
         if self._augmenter is not None and isinstance(key, AugmentedView):
             # Each image for itself, so that a view does not depend on what else is in its batch.
             ids = [int.from_bytes(self._digest(int(index)), "big") for index in indices]
@@ -72,8 +86,8 @@ class Images:
         Returns:
             Uint8 (1 + views, images, height, width, 3).
         """
-        images = [self._subset[index] for index in range(min(count, len(self)))]
-        return augmentation.make_grid(resize_images(images, self._preprocessor), self._augmenter, views, key)
+        images = self._read(np.arange(min(count, len(self))))
+        return augmentation.make_grid(images, self._augmenter, views, key)
 
     def compute_width(self, indices: NDArray[np.int64]) -> int | None:
         """Return None: images have no tokens."""
@@ -83,6 +97,14 @@ class Images:
         """Hash all that decides the inputs of these examples, padding aside, to 16 bytes each."""
         changes = self._recipe + _describe_changes(view, self._augmenter)
         return [hash_content(self._digest(int(index)) + changes) for index in indices]
+
+    def _read(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Decode and resize images: float32 (images, height, width, 3) in 0..255."""
+
+        def read(index: int) -> NDArray[np.float32]:
+            return resize_image(self._subset.read_image(index, self._side), self._preprocessor)
+
+        return np.stack(list(_start_pool().map(read, map(int, indices))))
 
     def _digest(self, index: int) -> bytes:
         if index not in self._digests:

@@ -163,8 +163,13 @@ def resize_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float3
     Returns:
         Float32 (images, height, width, 3) in 0..255.
     """
+    return np.stack([resize_image(image, preprocessor) for image in images])
+
+
+def resize_image(image: Any, preprocessor: Any) -> NDArray[np.float32]:
+    """Resize one image as `resize_images` does."""
     resize = _make_resizer(preprocessor.image_converter.resizing)
-    return np.stack([np.asarray(resize(np.asarray(image, np.float32))) for image in images])
+    return np.asarray(resize(np.asarray(image, np.float32)))
 
 
 @functools.lru_cache(maxsize=1)

@@ -33,12 +33,14 @@ class Examples(ABC):
         classes: The names of the classes in the order of the model's outputs; empty for texts without labels.
         given_split: int8 (examples,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
         notes: Decisions that were made when the source was read, in sentences.
+        decodes: Whether the examples are image files, which are decoded when they are asked for.
     """
 
     labels: NDArray[np.int32]
     classes: tuple[str, ...]
     given_split: NDArray[np.int8] | None = None
     notes: tuple[str, ...] = ()
+    decodes = False
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -46,6 +48,18 @@ class Examples(ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> str | NDArray[np.uint8]:
         """A text, or an RGB image, uint8 [height, width, 3]."""
+
+    def read_image(self, index: int, at_least: int | None = None) -> NDArray[np.uint8]:
+        """Read an image, which a source of image files may decode at a fraction of its size.
+
+        Args:
+            index: The example.
+            at_least: The pixels that each side keeps; None for the whole size.
+
+        Returns:
+            The RGB image, uint8 (height, width, 3).
+        """
+        return np.asarray(self[index], np.uint8)
 
     def locate(self, index: int) -> str:
         """Name the place of an example in its source, for messages."""
@@ -118,6 +132,10 @@ class Subset:
     def __getitem__(self, position: int) -> str | NDArray[np.uint8]:
         """The example at a position of this subset: a text, or an RGB image, uint8 [height, width, 3]."""
         return self.examples[int(self.indices[position])]
+
+    def read_image(self, position: int, at_least: int | None = None) -> NDArray[np.uint8]:
+        """Read the image at a position of this subset, as `Examples.read_image` does."""
+        return self.examples.read_image(int(self.indices[position]), at_least)
 
     @property
     def labels(self) -> NDArray[np.int32]:

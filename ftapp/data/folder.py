@@ -46,6 +46,8 @@ class _File:
 class Folder(Examples):
     """Images uint8 [height, width, 3], each of its own size. Two images are equal when their pixels are."""
 
+    decodes = True
+
     def __init__(
         self,
         files: list[_File],
@@ -62,9 +64,13 @@ class Folder(Examples):
         self.notes = notes
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return self.read_image(index)
+
+    def read_image(self, index: int, at_least: int | None = None) -> NDArray[np.uint8]:
+        """Decode an image."""
         path = self.paths[index]
         try:
-            return images.read(path)
+            return images.read(path, at_least)
         except images.BrokenImageError as error:
             name = escape_unprintable(str(path))
             raise RunError(f"the image {name} was readable when it was checked, but cannot be read: {error}") from error
@@ -292,7 +298,7 @@ def _examine(path: Path) -> tuple[_File, str]:
     """Hash an image file; also return what is wrong with it, "" for nothing."""
     try:
         content = images.read_content(path)
-        pixels = images.decode(content, reduced=True)
+        pixels = images.decode(content, at_least=1)
     except images.BrokenImageError as error:
         return _File(path, b"", b""), str(error)
     return _File(path, hash_content(content), _hash_pixels(pixels)), ""

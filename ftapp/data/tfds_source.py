@@ -31,6 +31,8 @@ Record = Mapping[str, Any]
 class _Images(Examples):
     """Images uint8 [height, width, 3], decoded when they are asked for. Equal images have equal stored bytes."""
 
+    decodes = True
+
     def __init__(
         self,
         records: Sequence[Record],
@@ -48,8 +50,12 @@ class _Images(Examples):
         self.given_split = given_split
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return self.read_image(index)
+
+    def read_image(self, index: int, at_least: int | None = None) -> NDArray[np.uint8]:
+        """Decode an image."""
         try:
-            return images.decode(self._records[index][self._column])
+            return images.decode(self._records[index][self._column], at_least)
         except images.BrokenImageError as error:
             raise RunError(f"the image of example {index + 1} cannot be decoded: {error}") from error
 

@@ -105,7 +105,8 @@ class TrainedModel:
             ValueError: An array has another shape or range, or a file holds no image.
         """
         if TASKS[self.task].inputs == "images":
-            return self.model.predict(encode_images(list(map(_pixels, examples)), self.preprocessor), verbose=0)
+            pixels = [_read_pixels(example, max(self.preprocessor.image_size)) for example in examples]
+            return self.model.predict(encode_images(pixels, self.preprocessor), verbose=0)
         inputs = encode_texts(examples, self.preprocessor)
         mask = inputs["padding_mask"]
         width = compute_padded_width(mask.sum(axis=1), mask.shape[1])
@@ -122,11 +123,11 @@ class TrainedModel:
         return list(self.causal_lm.generate(list(map(prepare, prompts)), max_length=tokens))
 
 
-def _pixels(image: Any) -> Any:
-    """Return the RGB pixels of an image as `TrainedModel.predict` takes it."""
+def _read_pixels(image: Any, at_least: int) -> Any:
+    """Return the RGB pixels of an image as `TrainedModel.predict` takes it; files are read as in training."""
     if isinstance(image, str | Path):
         try:
-            return images.read(Path(image))
+            return images.read(Path(image), at_least)
         except images.BrokenImageError as error:
             raise ValueError(f"the image {image} cannot be decoded: {error}") from error
     pixels = np.asarray(image)

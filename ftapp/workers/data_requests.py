@@ -114,7 +114,7 @@ class DataRequests:
             chosen = range(min(images, len(found.train)))
             preprocessor.image_size = size
             try:
-                pixels = resize_images([found.train[index] for index in chosen], preprocessor)
+                pixels = resize_images([found.train.read_image(index, max(size)) for index in chosen], preprocessor)
             finally:
                 preprocessor.image_size = (height, width)
             return pixels, [int(found.train.labels[index]) for index in chosen]

@@ -76,7 +76,7 @@ class Predictor:
         if given is None:
             kind = "image file" if wants_image else "text"
             raise RunError(f"no {kind} is given; this run's model classifies {kind}s")
-        example: Any = _read_pixels(given) if wants_image else given
+        example: Any = _read_pixels(given, max(trained.preprocessor.image_size)) if wants_image else given
         tokens, length = None, None
         if not wants_image:
             from ftapp.data.encoding import count_tokens
@@ -118,12 +118,18 @@ class Predictor:
         if isinstance(splits, data.DocumentSplits):
             raise RunError("this run's model writes text and does not classify")
         test, found = splits.test, list[HeldOut]()
+
+        def read(position: int) -> Any:
+            if TASKS[trained.task].inputs == "images":
+                return test.read_image(position, max(trained.preprocessor.image_size))
+            return test[position]
+
         total = min(count, len(test))
         for start in range(0, total, _BATCH):
             request.report_progress("trying the test split", start, total)
             positions = range(start, min(start + _BATCH, total))
             with self._lock:
-                scores = trained.predict([test[position] for position in positions])
+                scores = trained.predict([read(position) for position in positions])
             for position, row in zip(positions, scores, strict=True):
                 prediction = Prediction(
                     classes=trained.classes, scores=tuple(map(float, row)), meaning=_MEANINGS[trained.head]
@@ -245,12 +251,12 @@ def _begin(request: Request) -> None:
         backend.device()
 
 
-def _read_pixels(file: str) -> Any:
-    """Read the RGB image in a file, uint8 (height, width, 3)."""
+def _read_pixels(file: str, at_least: int) -> Any:
+    """Read the RGB image in a file as in training: uint8 (height, width, 3)."""
     from ftapp.data import images
 
     try:
-        return images.read(Path(file).expanduser())
+        return images.read(Path(file).expanduser(), at_least)
     except images.BrokenImageError as error:
         raise RunError(f"'{file}' cannot be decoded: {error}") from error
 

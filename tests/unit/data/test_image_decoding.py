@@ -71,6 +71,30 @@ def test_photographs_are_turned_upright() -> None:
     assert upright[50:].max() < 50
 
 
+@pytest.mark.parametrize(
+    ("at_least", "shape"),
+    [(None, (300, 400)), (301, (300, 400)), (150, (150, 200)), (76, (150, 200)), (75, (75, 100)), (1, (38, 50))],
+)
+def test_a_large_photograph_is_decoded_at_a_fraction_that_has_the_pixels(
+    at_least: int | None, shape: tuple[int, int]
+) -> None:
+    pixels = np.full((300, 400, 3), 200, np.uint8)
+    assert images.decode(encoded(Image.fromarray(pixels), "JPEG"), at_least).shape == (*shape, 3)
+    assert images.decode(encoded(Image.fromarray(pixels), "PNG"), at_least).shape == (300, 400, 3)
+
+
+def test_a_fraction_shows_the_same_picture() -> None:
+    rows = np.linspace(0, 255, 320)[:, None, None]
+    pixels = np.broadcast_to(rows, (320, 480, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photograph = encoded(Image.fromarray(pixels), "JPEG", exif=exif)
+    whole, part = images.decode(photograph), images.decode(photograph, at_least=40)
+    assert part.shape == (60, 40, 3)
+    means = whole.reshape(60, 8, 40, 8, 3).mean(axis=(1, 3))
+    assert np.abs(means - part).max() < 4
+
+
 def test_a_picture_of_far_too_many_pixels_is_a_problem(pets: Path) -> None:
     (pets / "cat" / "huge.png").write_bytes(png(20_000, 20_000, 8, 2, b""))
     assert (

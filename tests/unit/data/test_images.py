@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import keras
+import keras_hub
 import numpy as np
 import pytest
+from PIL import Image
 
 from ftapp import data
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.data import folder
+from ftapp.data.encoded import Images
+from ftapp.data.encoding import encode_images
+from ftapp.models.saved_model import TrainedModel
 from ftapp.recipe import sources
 from tests.support.images import noise, problems, spec, write
 
@@ -237,3 +243,38 @@ def test_the_check_before_a_run_reads_no_image(pets: Path) -> None:
     (pets / "cat" / "film.mp4").write_bytes(b"no image")
     with pytest.raises(RecipeError, match=r"film\.mp4: data\.source: this is no image"):
         folder.check(spec(f"folder:{pets}"), source)
+
+
+def test_images_are_read_in_training_as_in_prediction(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            small = random.integers(0, 255, (5, 7, 3)).astype(np.uint8)
+            size = (70 * (1 + number), 50 * (1 + number))
+            Image.fromarray(small).resize(size).save(tmp_path / name / f"{number}.jpg")
+    converter = keras_hub.layers.VGGImageConverter(image_size=(32, 48), scale=1 / 255, crop_to_aspect_ratio=True)
+    preprocessor = keras_hub.models.VGGImageClassifierPreprocessor(converter)
+    train = data.load(spec(f"folder:{tmp_path}"), "image-classification", 0).train
+    paths = [train.examples.paths[index] for index in train.indices]  # type: ignore[attr-defined]
+    inputs = Images(train, preprocessor, None).make_inputs(np.arange(len(train)), None)
+
+    class Given(keras.layers.Layer):  # type: ignore[misc]
+        """Puts out its inputs."""
+
+        def predict(self, images: object, verbose: int) -> object:
+            return images
+
+    trained = TrainedModel("image-classification", "softmax", train.examples.classes, Given(), preprocessor, None)
+    np.testing.assert_array_equal(trained.predict(paths), inputs)
+    whole = encode_images([train[index] for index in range(len(train))], preprocessor)
+    assert 0 < np.abs(whole - inputs).max() < 0.3  # whole photographs, of which few pixels are looked at
+
+
+def test_sources_of_files_have_other_hashes_than_arrays(tmp_path: Path, pets: Path) -> None:
+    converter = keras_hub.layers.VGGImageConverter(image_size=(32, 32), scale=1 / 255)
+    preprocessor = keras_hub.models.VGGImageClassifierPreprocessor(converter)
+    train = data.load(spec(f"folder:{pets}"), "image-classification", 0).train
+    read = Images(train, preprocessor, None).hash_examples(np.arange(2), None)
+    train.examples.decodes = False
+    assert Images(train, preprocessor, None).hash_examples(np.arange(2), None) != read
