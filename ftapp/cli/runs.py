@@ -40,13 +40,13 @@ def list_runs(
     folder = user_folders.runs(runs_dir)
     rows = []
     for one in folders.list_runs(folder):
-        history, facts = one.history(), one.environment()
+        history, facts, damage = one.history(), one.environment(), one.damage()
         of = {key: facts.get(key) for key in ("experiment", "arm", "repeat")}
-        of["damage"] = one.damage() or history.damage()
+        of["damage"] = damage or history.damage()
         rows.append(
             {
                 "run": one.folder.name,
-                "status": one.standing(history),
+                "status": one.standing(history, damage),
                 **of,
                 **history.summary(),
                 **outcome.summarize_outcome(history),

@@ -188,10 +188,10 @@ class Run:
             history = self.history()
         return history.ended.status if history.ended else "crashed"
 
-    def standing(self, history: History | None = None) -> str:
-        """Its status, or "damaged" for a run that has ended and whose files are."""
+    def standing(self, history: History, damage: str | None) -> str:
+        """Its status, or "damaged" for a run that has ended and whose files are, as `damage` says."""
         status = self.status(history)
-        return "damaged" if status != "running" and self.damage() else status
+        return "damaged" if status != "running" and damage else status
 
     def last_log_lines(self, count: int = 12) -> list[str]:
         """The end of the process's own output."""
