@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +22,7 @@ _LENGTH_STEP = 64 if keras.backend.backend() == "jax" else 16
 # Tokenizers to which what follows a word is of no matter; so many characters for each token nearly always suffice.
 _BY_WORD = (keras_hub.tokenizers.WordPieceTokenizer, keras_hub.tokenizers.BytePairTokenizer)
 _CHARACTERS = 8
+_PIECE, _PIECES_AT_ONCE = 2000, 1024  # of documents: characters of a piece, and pieces that are tokenized together
 _WORD_END = re.compile(r"(?<=\S)\s")
 
 
@@ -124,20 +124,27 @@ def encode_stream(documents: Sequence[str], tokenizer: Any) -> NDArray[np.int32]
     Returns:
         Token ids, int32 (tokens,).
     """
-    parts: list[Sequence[int]] = []
+    parts: list[NDArray[np.int32]] = []
     for document in documents:
-        # Whole lines of about 2,000 characters at a time: KerasHub's byte-pair encoder slows down on long strings.
-        pieces, size = [[""]], 0
-        for line in prepare(document).splitlines(keepends=True):
-            if size + len(line) > 2000 and size:
-                pieces.append([])
-                size = 0
-            pieces[-1].append(line)
-            size += len(line)
-        parts += tokenize(["".join(piece) for piece in pieces], tokenizer)
+        pieces = _split_into_pieces(prepare(document))
+        for start in range(0, len(pieces), _PIECES_AT_ONCE):
+            tokens = tokenize(pieces[start : start + _PIECES_AT_ONCE], tokenizer)
+            parts += [np.array(ids, np.int32) for ids in tokens]
         if tokenizer.end_token_id is not None:
-            parts.append([tokenizer.end_token_id])
-    return np.fromiter(itertools.chain.from_iterable(parts), np.int32)
+            parts.append(np.array([tokenizer.end_token_id], np.int32))
+    return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+
+
+def _split_into_pieces(text: str) -> list[str]:
+    """Split a text into pieces of whole lines, which have about `_PIECE` characters each."""
+    pieces, size = [[""]], 0
+    for line in text.splitlines(keepends=True):
+        if size + len(line) > _PIECE and size:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(line)
+        size += len(line)
+    return ["".join(piece) for piece in pieces]
 
 
 def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:
