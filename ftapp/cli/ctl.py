@@ -56,28 +56,28 @@ def ctl(
     from ftapp.common.errors import RecipeError, RunError
     from ftapp.runs import commands
 
-    told: dict[str, Any] = {"run": None, "command": action, "applied": False, "reason": "the run ended before"}
+    outcome: dict[str, Any] = {"run": None, "command": action, "applied": False, "reason": "the run ended before"}
     try:
         command = _make_command(action, values or [])
         found = find_run(run, runs_dir)
-        told["run"] = found.folder.name
+        outcome["run"] = found.folder.name
         since = _measure_log(found)
         commands.send(found, command)
     except (RecipeError, RunError) as error:
         if as_json:
-            print(json.dumps(told | {"reason": str(error)}))
+            print(json.dumps(outcome | {"reason": str(error)}))
         failure.refuse(str(error))
     if answer := _wait(found, command, since):
-        told |= {"applied": answer.applied, "reason": answer.reason, "step": answer.step}
+        outcome |= {"applied": answer.applied, "reason": answer.reason, "step": answer.step}
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(outcome))
     elif not answer:
         print(f"{found.folder.name} ended before it took the command", file=sys.stderr)
     elif answer.applied:
         print(f"{' '.join([action, *(values or [])])}: done after step {answer.step}")
     else:
         print(f"{found.folder.name} refused: {answer.reason}", file=sys.stderr)
-    raise typer.Exit(0 if told["applied"] else 1)
+    raise typer.Exit(0 if outcome["applied"] else 1)
 
 
 def _make_command(action: Action, values: Sequence[str]) -> AnyCommand:

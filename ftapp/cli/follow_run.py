@@ -67,8 +67,8 @@ def follow_run(
     outcome: dict[str, Any] = {"recipe": name, "run": str(run.folder), "status": run.status(history)}
     outcome |= history.summary() | summarize_outcome(history, recipe)
     outcome["model"] = str(run.model_folder) if run.model_folder.is_dir() else None
-    is_told = find_refusal(history, begun) is not None and not debug
-    if outcome["status"] in ("failed", "crashed", "refused") and not is_told:
+    is_explained = find_refusal(history, begun) is not None and not debug
+    if outcome["status"] in ("failed", "crashed", "refused") and not is_explained:
         explain(run, history, outcome["status"], debug=debug)
     if run_folder.remove_refused(run, history):
         outcome["run"] = None

@@ -18,7 +18,14 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Subset, augmentation
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits
-from ftapp.data.encoding import compute_padded_width, encode_stream, encode_texts, resize_image, scale_images
+from ftapp.data.encoding import (
+    compute_padded_width,
+    encode_stream,
+    encode_texts,
+    get_longer_side,
+    resize_image,
+    scale_images,
+)
 from ftapp.data.examples import hash_content
 from ftapp.data.order import split_into_batches
 from ftapp.recipe import TASKS, Recipe
@@ -49,7 +56,7 @@ class Images:
         self._subset, self._preprocessor, self._augmenter = subset, preprocessor, augmenter
         converter = preprocessor.image_converter
         resizing = {key: value for key, value in converter.resizing.get_config().items() if key != "name"}
-        self._side = max(resizing["height"], resizing["width"])
+        self._side = get_longer_side(preprocessor)
         self._recipe = repr((resizing, converter.scale, converter.offset)).encode()
         if subset.examples.decodes:
             self._recipe += f", at least {self._side} pixels".encode()

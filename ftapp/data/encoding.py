@@ -12,7 +12,8 @@ import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.data.packing import find_packer, preprocess
+from ftapp.data import kerashub
+from ftapp.data.packing import find_packer
 from ftapp.data.texts import prepare
 from ftapp.data.word_piece import find_encoder
 
@@ -59,7 +60,7 @@ def _encode(texts: list[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
     """Encode texts; where tokens lie within words, the end of a long text is cut off before it is tokenized."""
     packer = find_packer(preprocessor)
     if packer is None:
-        return preprocess(texts, preprocessor)
+        return kerashub.preprocess(texts, preprocessor)
     tokenizer = preprocessor.tokenizer
     if not isinstance(tokenizer, _BY_WORD):
         return packer.pack(tokenize(texts, tokenizer))
@@ -87,11 +88,8 @@ def tokenize(texts: Sequence[str], tokenizer: Any) -> list[Sequence[int]]:
     Returns:
         The token ids of each text, without special tokens.
     """
-    if not texts:
-        return []
-    if encoder := find_encoder(tokenizer):
-        return encoder.encode(texts)
-    return [np.asarray(ids, np.int32).tolist() for ids in tokenizer(list(texts))]
+    encoder = find_encoder(tokenizer)
+    return encoder.encode(texts) if encoder else kerashub.tokenize(texts, tokenizer)
 
 
 def _take_beginning(text: str, characters: int) -> str:
@@ -158,6 +156,11 @@ def encode_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float3
         Float32 (images, height, width, 3) in the range of the preset.
     """
     return scale_images(resize_images(images, preprocessor), preprocessor)
+
+
+def get_longer_side(preprocessor: Any) -> int:
+    """Return the pixels of the longer side of a preset's images, which decoded images keep at least."""
+    return int(max(preprocessor.image_size))
 
 
 def resize_images(images: Sequence[Any], preprocessor: Any) -> NDArray[np.float32]:

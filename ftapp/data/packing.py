@@ -6,10 +6,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import keras_hub
 import numpy as np
 from numpy.typing import NDArray
+
+from ftapp.data import kerashub
 
 
 class Packer:
@@ -64,7 +65,7 @@ def find_packer(preprocessor: Any) -> Packer | None:
 @functools.lru_cache(maxsize=4)
 def _find_packer(preprocessor: Any, length: int) -> Packer | None:
     texts = ["", "a", "a b. " * length]
-    expected = preprocess(texts, preprocessor)
+    expected = kerashub.preprocess(texts, preprocessor)
     if not isinstance(getattr(preprocessor, "packer", None), keras_hub.layers.MultiSegmentPacker):
         return None
     if not {"token_ids", "padding_mask"} <= set(expected):
@@ -75,20 +76,6 @@ def _find_packer(preprocessor: Any, length: int) -> Packer | None:
     packer = Packer(preprocessor, {name: values[:1] for name, values in others.items()})
     if packer.room < 1:
         return None
-    found = packer.pack([[int(number) for number in each] for each in preprocessor.tokenizer(texts)])
+    found = packer.pack(kerashub.tokenize(texts, preprocessor.tokenizer))
     is_equal = all(np.array_equal(found[name], values) for name, values in expected.items())
     return packer if is_equal else None
-
-
-def preprocess(texts: Sequence[str], preprocessor: Any) -> dict[str, NDArray[Any]]:
-    """Encode texts with KerasHub's preprocessor.
-
-    Args:
-        texts: The texts, as `ftapp.data.texts.prepare` leaves them.
-        preprocessor: The preset's preprocessor.
-
-    Returns:
-        Token ids, int32, and masks, bool, each (texts, sequence length), by name.
-    """
-    arrays = {name: np.asarray(keras.ops.convert_to_numpy(values)) for name, values in preprocessor(texts).items()}
-    return {name: array.astype(np.int32) if array.dtype == np.int64 else array for name, array in arrays.items()}

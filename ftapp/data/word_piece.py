@@ -18,9 +18,9 @@ from typing import Any
 import keras_hub
 import tokenizers
 
-_log = logging.getLogger(__name__)
+from ftapp.data import kerashub
 
-Ids = Sequence[int]
+_log = logging.getLogger(__name__)
 
 _SPACE = " \t\n\r\f"  # characters at which KerasHub always ends a word
 _WORDS = re.compile(f"[^{_SPACE}]+")
@@ -62,7 +62,7 @@ class WordPieceEncoder:
         )
         self._rust.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
 
-    def encode(self, texts: Sequence[str]) -> list[Ids]:
+    def encode(self, texts: Sequence[str]) -> list[Sequence[int]]:
         """Encode texts.
 
         Args:
@@ -75,7 +75,7 @@ class WordPieceEncoder:
         plain = [piece for each in pieces for piece, is_plain in each if is_plain]
         other = list(dict.fromkeys(piece for each in pieces for piece, is_plain in each if not is_plain))
         encoded = iter([encoding.ids for encoding in self._rust.encode_batch_fast(plain)])
-        known = dict(zip(other, map(_to_list, self._tokenizer(other)), strict=True)) if other else {}
+        known = dict(zip(other, kerashub.tokenize(other, self._tokenizer), strict=True))
         return [
             list(itertools.chain.from_iterable(next(encoded) if is_plain else known[piece] for piece, is_plain in each))
             for each in pieces
@@ -101,7 +101,7 @@ def find_encoder(tokenizer: Any) -> WordPieceEncoder | None:
         return None
     encoder = WordPieceEncoder(tokenizer)
     samples = [*_SAMPLES, " ".join(tokenizer.get_vocabulary()[:_SAMPLE_WORDS])]
-    if encoder.encode(samples) != list(map(_to_list, tokenizer(samples))):
+    if encoder.encode(samples) != kerashub.tokenize(samples, tokenizer):
         _log.warning("the tokenizer of this preset splits words in its own way; it reads texts at its own, slower pace")
         return None
     return encoder
@@ -113,7 +113,7 @@ def _split(text: str) -> list[tuple[str, bool]]:
     Returns:
         Each piece, and whether it is plain.
     """
-    if _PLAIN.fullmatch(text):
+    if _is_plain(text):
         return [(text, True)]
     pieces: list[tuple[str, bool]] = []
     for is_plain, words in itertools.groupby(_WORDS.findall(text), _is_plain):
@@ -122,9 +122,5 @@ def _split(text: str) -> list[tuple[str, bool]]:
     return pieces
 
 
-def _is_plain(word: str) -> bool:
-    return word.isascii() and word.isprintable()
-
-
-def _to_list(ids: Any) -> list[int]:
-    return [int(number) for number in ids]
+def _is_plain(text: str) -> bool:
+    return _PLAIN.fullmatch(text) is not None

@@ -16,7 +16,7 @@ from ftapp.common import cache_folders
 from ftapp.common.durable import make_folder_in_place
 from ftapp.common.errors import RunError, quote
 from ftapp.data import images
-from ftapp.data.encoding import compute_padded_width, encode_images, encode_texts
+from ftapp.data.encoding import compute_padded_width, encode_images, encode_texts, get_longer_side
 from ftapp.data.texts import prepare
 from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
 from ftapp.recipe import TASKS, Recipe
@@ -105,7 +105,7 @@ class TrainedModel:
             ValueError: An array has another shape or range, or a file holds no image.
         """
         if TASKS[self.task].inputs == "images":
-            pixels = [_read_pixels(example, max(self.preprocessor.image_size)) for example in examples]
+            pixels = [_read_pixels(example, get_longer_side(self.preprocessor)) for example in examples]
             return self.model.predict(encode_images(pixels, self.preprocessor), verbose=0)
         inputs = encode_texts(examples, self.preprocessor)
         mask = inputs["padding_mask"]

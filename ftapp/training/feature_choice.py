@@ -88,9 +88,9 @@ def _size(recipe: Recipe, phase: Phase, columns: tuple[FeatureColumn, ...], spli
 def _bytes(dataset: EncodedDataset, examples: int, columns: tuple[FeatureColumn, ...]) -> int:
     if not len(dataset):
         return 0
-    width = dataset.compute_width(np.arange(1))
-    tokens = float(width or 0)
-    if dataset.lengths is not None:
+    if dataset.lengths is None:
+        tokens = float(dataset.compute_width(np.arange(1)) or 0)
+    else:
         tokens = float(dataset.lengths[np.unique(np.linspace(0, len(dataset) - 1, _TEXTS).astype(np.int64))].mean())
     return round(examples * _put_out(columns, tokens))
 

@@ -257,12 +257,12 @@ class PhaseSession:
             if end <= start and epoch >= views:
                 continue
             if self.cached:
-                examples = np.concatenate([indices for indices, _ in self.order(begin, end)])
+                examples = np.concatenate([indices for indices, _ in self.order_steps(begin, end)])
                 if not self.prepare("train", examples, BatchKey(self.recipe.seed, self.index, epoch, 0)):
                     return
-            yield from self.order(max(start, begin), end)
+            yield from self.order_steps(max(start, begin), end)
 
-    def order(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
+    def order_steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """Give the examples and the keys of the steps of the phase from `start` to `stop`, as `order_phase` does."""
         key = self.recipe.seed, self.index
         return order_phase(self.splits.train, self.phase.batch_size, key, start, stop, fill=self._fill)
@@ -274,7 +274,7 @@ class PhaseSession:
             stop: The number of steps.
         """
         seen = b""
-        for indices, _ in self.order(0, stop):
+        for indices, _ in self.order_steps(0, stop):
             seen = chain_examples(seen, b"".join(self.splits.train.hash_examples(indices, None)))
         return seen
 

@@ -76,7 +76,7 @@ class Predictor:
         if given is None:
             kind = "image file" if wants_image else "text"
             raise RunError(f"no {kind} is given; this run's model classifies {kind}s")
-        example: Any = _read_pixels(given, max(trained.preprocessor.image_size)) if wants_image else given
+        example: Any = _read_pixels(given, trained.preprocessor) if wants_image else given
         tokens, length = None, None
         if not wants_image:
             from ftapp.data.encoding import count_tokens
@@ -113,6 +113,7 @@ class Predictor:
         trained = self._load(request, run)
         recipe = recipes.load(Run(Path(run)).recipe_file)
         from ftapp import data
+        from ftapp.data.encoding import get_longer_side
 
         splits = data.read(recipe, request.report_progress)
         if isinstance(splits, data.DocumentSplits):
@@ -121,7 +122,7 @@ class Predictor:
 
         def read(position: int) -> Any:
             if TASKS[trained.task].inputs == "images":
-                return test.read_image(position, max(trained.preprocessor.image_size))
+                return test.read_image(position, get_longer_side(trained.preprocessor))
             return test[position]
 
         total = min(count, len(test))
@@ -251,12 +252,13 @@ def _begin(request: Request) -> None:
         backend.device()
 
 
-def _read_pixels(file: str, at_least: int) -> Any:
+def _read_pixels(file: str, preprocessor: Any) -> Any:
     """Read the RGB image in a file as in training: uint8 (height, width, 3)."""
     from ftapp.data import images
+    from ftapp.data.encoding import get_longer_side
 
     try:
-        return images.read(Path(file).expanduser(), at_least)
+        return images.read(Path(file).expanduser(), get_longer_side(preprocessor))
     except images.BrokenImageError as error:
         raise RunError(f"'{file}' cannot be decoded: {error}") from error
 

@@ -11,7 +11,8 @@ import pytest
 import sentencepiece
 
 from ftapp.data.encoding import encode_texts
-from ftapp.data.packing import find_packer, preprocess
+from ftapp.data.kerashub import preprocess
+from ftapp.data.packing import find_packer
 from ftapp.data.texts import prepare
 
 hub: Any = keras_hub.models
