@@ -34,24 +34,10 @@ def list_runs(
     from ftapp.common import user_folders
     from ftapp.common.tables import Column, print_table, print_text
     from ftapp.experiments import experiment_folder
-    from ftapp.runs import outcome
-    from ftapp.runs import run_folder as folders
+    from ftapp.runs.rows import read_rows
 
     folder = user_folders.runs(runs_dir)
-    rows = []
-    for one in folders.list_runs(folder):
-        history, facts, damage = one.history(), one.environment(), one.damage()
-        of = {key: facts.get(key) for key in ("experiment", "arm", "repeat")}
-        of["damage"] = damage or history.damage()
-        rows.append(
-            {
-                "run": one.folder.name,
-                "status": one.standing(history, damage),
-                **of,
-                **history.summary(),
-                **outcome.summarize_outcome(history),
-            }
-        )
+    rows = read_rows(folder)
     if as_json:
         print(json.dumps([{**row, "run": str(folder / row["run"])} for row in rows]))
         return

@@ -63,9 +63,9 @@ def print_text(text: str, stream: TextIO | None = None) -> None:
 
 def _print_lines(lines: Sequence[str]) -> None:
     """Print a header and the lines below it."""
-    console = PlainConsole()
-    for number, line in enumerate(("", *lines)):
-        console.print(Text(line, "bold" if number == 1 else ""), soft_wrap=True)
+    header, *below = lines
+    # As one text: Rich takes a tenth of a millisecond for each, and a list may have thousands of lines.
+    PlainConsole().print(Text.assemble("\n", (header, "bold"), "\n", "\n".join(below)), soft_wrap=True)
 
 
 def lay_out_lines(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:

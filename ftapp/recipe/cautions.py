@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ftapp.common.formatting import format_quantity
-from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.layer_rules import Selections, WeightedLayer, decide
 from ftapp.recipe.tasks import TASKS
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Phase, Recipe
 
 PRETRAINED_RATES = {"adam": 5e-4, "adamw": 5e-4, "rmsprop": 5e-4, "sgd": 2e-2, "lion": 1e-4}
 """The highest rate for pretrained layers that passes without a caution, by optimizer.

@@ -8,14 +8,17 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ftapp.recipe import Recipe, cautions
+from ftapp.recipe import cautions
 from ftapp.recipe.cautions import Caution
 from ftapp.recipe.metrics import ACCURACY, Metric, get_metric
 from ftapp.runs.class_results import Recall, count_recalls, final_confusion, find_constant_answer, fits_classes
 from ftapp.runs.events import Evaluated
 from ftapp.runs.history import History
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
 
 WINDOW = 8
 """Losses of steps that are compared with as many at the start. Where both come from one distribution, each of the last

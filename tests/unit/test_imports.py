@@ -108,6 +108,15 @@ def test_commands_about_recipes_and_runs_import_nothing_heavy(command: list[str]
     assert not loaded_by_command(*command) & HEAVY
 
 
+def test_lists_of_runs_need_no_schema_of_recipes() -> None:
+    code = """
+import sys
+import ftapp.experiments.listing, ftapp.runs.outcome, ftapp.runs.rows
+assert "ftapp.recipe.schema" not in sys.modules
+"""
+    assert "pydantic" not in loaded(code)
+
+
 def test_the_first_screen_of_the_interface_imports_little() -> None:
     assert not loaded("import ftapp.tui.app, ftapp.tui.screens.recipes") & (HEAVY | {"pydantic", "textual_plot"})
 
