@@ -40,11 +40,6 @@ def take_norm(optimizer: Any) -> Any:
 
 def compute_norm(gradients: Sequence[Any]) -> Any:
     """Compute the Euclidean norm of all gradients as one vector, float32; None among them are left out."""
-    dense = [_dense(each) for each in gradients if each is not None]
+    dense = [keras.ops.cast(each, "float32") for each in gradients if each is not None]
     squares = [keras.ops.vdot(each, each) for each in dense]  # without a copy of the gradient for its squares
     return keras.ops.sqrt(sum(squares))
-
-
-def _dense(gradient: Any) -> Any:
-    """A gradient in float32. That of an embedding may come as slices, with several for one row."""
-    return keras.ops.cast(keras.ops.convert_to_tensor(gradient, sparse=False), "float32")

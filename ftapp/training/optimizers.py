@@ -12,26 +12,13 @@ from numpy.typing import NDArray
 from ftapp.models.keras_internals import moments, optimizer_variables, variable_index, with_hooks
 from ftapp.models.layers import copy_value
 from ftapp.recipe import Phase
-from ftapp.training import gradient_norm
-
-
-class _OrderedRMSprop(keras.optimizers.RMSprop):
-    """RMSprop for TensorFlow that adds up the rows of an embedding's gradient before it changes the weights.
-
-    Keras would subtract them from the weights row by row. TensorFlow does this on several threads from 1,024 rows on,
-    so that the last digit of a row that comes more than once depends on their order.
-    """
-
-    def assign_sub(self, variable: Any, value: Any) -> None:
-        """Subtract a value from a variable."""
-        self.assign(variable, keras.ops.subtract(variable, value))
-
+from ftapp.training import embedding_gradients, gradient_norm
 
 _CLASSES = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "sgd": keras.optimizers.SGD,
-    "rmsprop": _OrderedRMSprop if keras.backend.backend() == "tensorflow" else keras.optimizers.RMSprop,
+    "rmsprop": keras.optimizers.RMSprop,
     "lion": keras.optimizers.Lion,
 }
 _SGD_MOMENTUM = 0.9
@@ -144,6 +131,8 @@ def _make(
         options["momentum"] = _SGD_MOMENTUM
     # On torch Keras puts a class of its own, which updates many weights at once, in the place of the one asked for.
     kind = type(_CLASSES[phase.optimizer](**options))
+    if keras.backend.backend() == "tensorflow":
+        kind = embedding_gradients.sum_rows(kind)
     is_grouped = any(group != Group() for group in groups)
     if phase.gradient_norm or is_grouped:
         kind = with_hooks(kind)

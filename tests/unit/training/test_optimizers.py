@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ftapp.recipe import Optimizer, Phase
+from ftapp.training.gradient_norm import take_norm
 from ftapp.training.optimizers import make_optimizer
 
 KINDS = get_args(Optimizer)
@@ -121,11 +122,12 @@ def test_the_rate_that_is_read_and_set_is_the_base_rate() -> None:
     assert all((one == other).all() for one, other in zip(weights(trained), before, strict=True))
 
 
-def test_without_groups_and_without_a_past_it_is_the_plain_optimizer_of_keras() -> None:
+def test_without_groups_and_without_a_past_it_is_an_optimizer_of_keras_without_hooks() -> None:
     trained = model()
     every = [(variable, 1.0) for variable in trained.trainable_variables]
     made = make_optimizer(phase("adam"), trained.trainable_variables, every)
-    assert type(made) is type(keras.optimizers.Adam())
+    assert isinstance(made, type(keras.optimizers.Adam()))
+    assert not hasattr(made, "groups")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,7 +158,8 @@ def test_another_kind_of_optimizer_starts_anew() -> None:
     trained = model()
     former = train(trained, phase("adam"), range(3))
     made = make_optimizer(phase("adamw"), trained.trainable_variables, (), former)
-    assert type(made) is type(keras.optimizers.AdamW())
+    assert isinstance(made, type(keras.optimizers.AdamW()))
+    assert not hasattr(made, "groups")
 
 
 def test_steps_before_a_phase_are_counted_for_each_weight() -> None:
@@ -190,6 +193,9 @@ def test_moments_go_on_under_a_loss_scale() -> None:
     assert int(last.iterations) == 1
 
 
+needs_slices = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the rows are TensorFlow's")
+
+
 def scattered(optimizer: Any) -> list[str]:
     """The operations with which an optimizer changes single rows of a table, as the gradient of an embedding has."""
     import tensorflow as tf
@@ -204,8 +210,33 @@ def scattered(optimizer: Any) -> list[str]:
     return [each.type for each in graph.get_operations() if each.type.startswith("ResourceScatter")]
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the operations are TensorFlow's")
+@needs_slices
 def test_no_optimizer_adds_the_rows_of_an_embedding_in_the_order_of_threads() -> None:
     """With 1,024 rows or more, ResourceScatterAdd and ResourceScatterSub round as their threads happen to run."""
     assert scattered(keras.optimizers.SGD()) == ["ResourceScatterSub"]
     assert {kind: scattered(make_optimizer(phase(kind))) for kind in KINDS} == {kind: [] for kind in KINDS}
+
+
+@needs_slices
+@pytest.mark.parametrize(
+    "options", [{}, {"clip_norm": 0.1}, {"gradient_norm": True}], ids=["plain", "clipped", "watched"]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_token_that_comes_twice_has_one_gradient(kind: str, options: dict[str, Any]) -> None:
+    """A table of an embedding learns from rows as from the table of their sums, which is what other backends give."""
+    import tensorflow as tf
+
+    rows, tokens = np.array([[3, -1], [2, 5], [2, -4]], "float32"), [0, 1, 1]
+    sums = np.zeros((4, 2), "float32")
+    np.add.at(sums, tokens, rows)
+    tables = []
+    for gradient in (tf.IndexedSlices(tf.constant(rows), tf.constant(tokens), tf.constant([4, 2])), tf.constant(sums)):
+        tables.append(keras.Variable(np.ones((4, 2), "float32")))
+        optimizer = make_optimizer(phase(kind, **options), tables[-1:])
+        for _ in range(3):
+            optimizer.apply([gradient], tables[-1:])
+        if options.get("gradient_norm"):
+            assert float(take_norm(optimizer)) == pytest.approx(np.linalg.norm(sums))
+    by_rows, by_sums = (keras.ops.convert_to_numpy(table) for table in tables)
+    np.testing.assert_array_equal(by_rows, by_sums)
+    assert (by_rows[:2] != 1).all()
