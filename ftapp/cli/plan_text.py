@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from rich.console import Group
 from rich.text import Text
 from rich.tree import Tree
@@ -13,6 +14,8 @@ from rich.tree import Tree
 from ftapp.cli.fact_table import make_fact_table
 from ftapp.common import formatting
 from ftapp.common.formatting import format_class_counts, format_duration, format_flops, format_size
+from ftapp.runs.events import CacheChoice
+from ftapp.runs.narration import describe_engine
 
 
 @dataclass
@@ -63,6 +66,11 @@ def _render_phase(phase: Mapping[str, Any]) -> list[Any]:
     rows["cache"] = f"none: {cache['reason']}"
     if cache["cached"]:
         rows["cache"] = f"{format_size(cache['size'])} for the output of {cache['layers'][-1]}; {cache['reason']}"
+        rows["cache"] += describe_engine(msgspec.convert(cache, CacheChoice))
+    if phase["int8_saves"]:
+        rows["int8"] = (
+            f"saves about {format_duration(phase['int8_saves'])}: --set frozen.engine=openvino --set frozen.dtype=int8"
+        )
     rows["time"] = (
         f"{most}about {format_duration(costs['seconds'])}: features {format_duration(costs['features_seconds'])}, "
         f"a step {format_duration(costs['step_seconds'])}, an evaluation {format_duration(costs['evaluation_seconds'])}"

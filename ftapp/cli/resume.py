@@ -44,7 +44,7 @@ def resume(
     with failure.refuse_bad_recipes():
         found = find_run(run, runs_dir)
         recipe = recipes.load(found.recipe_file)
-        check_installed(recipe.backend)
+        check_installed(recipe)
     if found.alive():
         failure.refuse(f"{found.folder.name} goes on already, in another process")
     history = found.history()

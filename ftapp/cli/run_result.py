@@ -51,6 +51,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     table = Table(title=Text(f"{outcome['recipe']}: {outcome['status']}"), box=box.SIMPLE_HEAD, show_header=False)
     measured = ((get_metric(name), value) for name, value in outcome["metrics"].items())
     rows = {f"test {each.label}": each.format_plain(value) for each, value in measured}
+    on_int8 = ((get_metric(name), value) for name, value in outcome["int8_metrics"].items())
+    rows |= {f"test {each.label}, int8 features": each.format_plain(value) for each, value in on_int8}
     if best := outcome["constant"]:
         rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
     recalls = [Recall(name, **of_class) for name, of_class in outcome["recall"].items()]

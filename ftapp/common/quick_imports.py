@@ -27,16 +27,29 @@ def quick_imports() -> Iterator[None]:
     these libraries succeed.
     """
     without_jax = os.environ.get("KERAS_BACKEND") in ("tensorflow", "torch")
-    absent = _Absent(_OPTIONAL | _NEEDED_BY_JAX if without_jax else _OPTIONAL)
     was_on = gc.isenabled()
     gc.disable()
+    try:
+        with hide_libraries(_OPTIONAL | _NEEDED_BY_JAX if without_jax else _OPTIONAL):
+            yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
+def hide_libraries(names: frozenset[str]) -> Iterator[None]:
+    """Have imports of this thread fail while the context lasts, as if the libraries were not installed.
+
+    Args:
+        names: The libraries; those that have been imported stay.
+    """
+    absent = _Absent(names)
     sys.meta_path.insert(0, absent)
     try:
         yield
     finally:
         sys.meta_path.remove(absent)
-        if was_on:
-            gc.enable()
 
 
 class _Absent(MetaPathFinder, Loader):

@@ -27,7 +27,7 @@ def check(recipes: Iterable[Recipe], progress: Progress | None = None) -> None:
     seen: set[str] = set()
     for recipe in recipes:
         try:
-            check_installed(recipe.backend)
+            check_installed(recipe)
             key = repr((recipe.task, recipe.data, recipe.seed))
             if key not in seen:
                 seen.add(key)

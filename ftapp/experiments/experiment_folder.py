@@ -384,7 +384,7 @@ def prepare(
     options.check()
     loaded = recipe.load_experiment(path, profile, overrides)
     for each in (loaded.base, *loaded.arms.values()):
-        check_installed(each.backend)
+        check_installed(each)
     names = list(add_control(loaded.arms or {path.stem: loaded.base}, options.control))
     facts = {"control": options.control, "offline": offline, "verify_cache": verify_cache, "command": list(command)}
     facts["hubless_profiles"] = recipe.list_hubless_profiles(path)

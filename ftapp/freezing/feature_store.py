@@ -31,6 +31,7 @@ from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, Lengths
 from ftapp.data.prefetch import prefetch
 from ftapp.freezing import feature_cache, proof
 from ftapp.freezing.cut import Boundary, Cut
+from ftapp.freezing.engine import Engine
 from ftapp.freezing.feature_files import FORMAT, FeatureColumn, FeatureStore, numpy_dtype
 from ftapp.models.keras_internals import graph_nodes
 from ftapp.models.layers import name_variables, own_variables, weighted_layers
@@ -65,14 +66,21 @@ def list_columns(cut: Cut | Boundary, dtype: str) -> tuple[FeatureColumn, ...]:
     return tuple(columns)
 
 
-def make_key(cut: Cut, dtype: str) -> str:
-    """Make the name of a frozen half's entry: a hash of its graph, weights, precision and backend."""
+def make_key(cut: Cut, dtype: str, engine: Sequence[str] = ()) -> str:
+    """Make the name of a frozen half's entry: a hash of its graph, weights, precision, backend and engine.
+
+    Args:
+        cut: The cut model.
+        dtype: The type of floats on disk.
+        engine: All that decides the features of another engine than Keras; empty for Keras.
+    """
     parts = [
         f"format {FORMAT}",
         keras.__version__,
         keras.backend.backend(),
         keras.config.dtype_policy().name,
         dtype,
+        *engine,
         *_graph(cut.frozen),
     ]
     weights = name_variables((path, own_variables(layer)) for path, layer, _ in weighted_layers(cut.frozen))
@@ -103,10 +111,14 @@ class CachedFeatures:
         cut: The cut model.
         store: The files of the frozen half's entry.
         views: The number of augmented views of each example; epoch e trains on view e modulo `views`.
+        engine: Computes the features; by default Keras, with which the frozen half is compiled.
     """
 
-    def __init__(self, dataset: EncodedDataset, cut: Cut, store: FeatureStore, views: int) -> None:
+    def __init__(
+        self, dataset: EncodedDataset, cut: Cut, store: FeatureStore, views: int, engine: Engine | None = None
+    ) -> None:
         self._dataset, self._cut, self._store, self._views = dataset, cut, store, views
+        self._engine: Engine = engine or cut.frozen
         self._has_warned = False
 
     @property
@@ -124,13 +136,17 @@ class CachedFeatures:
 
     def make_inputs(self, indices: NDArray[np.int64], key: BatchKey | None) -> dict[str, Any]:
         """Return the features of these examples, with the model's own inputs that the rest needs too."""
-        inputs, absent = self._store.read(self._keys(indices, key), self._dataset.compute_width(indices))
+        return self.make_features(indices, key) | self._model_inputs(indices, key)
+
+    def make_features(self, indices: NDArray[np.int64], key: BatchKey | None) -> dict[str, Any]:
+        """Return the features of these examples: arrays (batch, ...) or (batch, tokens, ...) by their names."""
+        features, absent = self._store.read(self._keys(indices, key), self._dataset.compute_width(indices))
         if absent:
-            self._compute_into(inputs, indices, absent, key)
+            self._compute_into(features, indices, absent, key)
         for column in self._store.columns:
             wanted = numpy_dtype(self._cut.frozen.output[column.name].dtype)
-            inputs[column.name] = inputs[column.name].astype(wanted, copy=False)
-        return inputs | self._model_inputs(indices, key)
+            features[column.name] = features[column.name].astype(wanted, copy=False)
+        return features
 
     def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the targets of these examples, as the dataset does."""
@@ -340,7 +356,7 @@ class CachedFeatures:
 
         for batch, inputs in prefetch(make, iter(batches)):
             with _computing:
-                outputs = self._cut.frozen.predict_on_batch(inputs)
+                outputs = self._engine.predict_on_batch(inputs)
             yield batch, {name: values[: len(batch)] for name, values in outputs.items()}
 
     def _counts(self, indices: NDArray[np.int64]) -> list[int]:

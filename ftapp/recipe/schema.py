@@ -171,10 +171,19 @@ class Frozen(Section):
     cache: bool = True
     """Whether the outputs of the frozen layers at the bottom of the model, the features, are computed once and cached
     on disk. Each epoch then reads them. They are cached only where that saves time."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """The dtype of cached features. auto is the dtype in which they are computed, which loses nothing."""
+    engine: Literal["keras", "openvino"] = "keras"
+    """The library that computes cached features: the run's own backend, or OpenVINO on the processor. OpenVINO needs
+    pip install 'ftapp[openvino]'."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
+    """The dtype of cached features. auto is the dtype in which they are computed, which loses nothing. int8 is the
+    arithmetic that computes them, with engine = openvino; they are then stored as with auto."""
     dropout: bool = False
     """Whether dropout in frozen layers stays on. Their outputs then differ from step to step and are not cached."""
+
+    @property
+    def stored_dtype(self) -> Literal["auto", "float32", "bfloat16", "float16"]:
+        """The type of cached features on disk. The layers above read floats, so int8 features are stored as floats."""
+        return "auto" if self.dtype == "int8" else self.dtype
 
 
 class Phase(Section):

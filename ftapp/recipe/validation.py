@@ -156,6 +156,18 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "augment", f"task = '{recipe.task}' takes no augmentation, which is for classifiers"
     if model.label_smoothing and model.head == "linear-svm":
         yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
+    if recipe.frozen.dtype == "int8" and recipe.frozen.engine != "openvino":
+        yield (
+            "frozen.dtype",
+            f"'int8' does not go with engine = '{recipe.frozen.engine}'; OpenVINO computes in int8: set frozen.engine "
+            "= 'openvino', or frozen.dtype = 'auto'",
+        )
+    elif recipe.frozen.dtype == "int8" and not recipe.frozen.cache:
+        yield (
+            "frozen.dtype",
+            "'int8' does not go with cache = false; only cached features are computed in int8: set frozen.cache = "
+            "true, or frozen.dtype = 'auto'",
+        )
     if recipe.samples is not None and not task.writes:
         yield "samples", f"task = '{recipe.task}' writes no samples; only a causal language model does"
     if not recipe.data.test:

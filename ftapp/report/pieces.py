@@ -26,6 +26,7 @@ from ftapp.report.svg import Line
 from ftapp.runs import outcome
 from ftapp.runs.events import Evaluated, PhaseEnded, PhaseStarted, SegmentProof
 from ftapp.runs.history import History
+from ftapp.runs.narration import describe_engine
 
 PARTS = ("features", "training", "evaluation", "other")
 """What the time of a phase goes into."""
@@ -188,7 +189,7 @@ def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded 
         rows["memory, planned"] = f"{format_size(planned)} for weights, gradients, optimizer, activations"
     if phase.cache:
         kept = format_size(phase.cache.size) if phase.cache.cached else "none"
-        rows["cached features"] = f"{kept}: {phase.cache.reason}"
+        rows["cached features"] = f"{kept}: {phase.cache.reason}{describe_engine(phase.cache)}"
     return rows
 
 

@@ -98,9 +98,12 @@ def _build_figures(one: Record) -> str:
         for measured, value in ((get_metric(name), value) for name, value in result.metrics.items()):
             best = class_results.find_constant_answer(one.history) if measured == ACCURACY else None
             beside = f"; always '{best.name}': {best.accuracy:.1%}" if best else ""
-            note = f"of {result.examples:,} held-out examples{beside}"
+            quantized = result.quantized.get(measured.name)
+            on_int8 = f"; {measured.format_cell(quantized)} on int8 features" if quantized is not None else ""
+            note = f"of {result.examples:,} held-out examples{on_int8}{beside}"
             values.append((f"Test {measured.label}", measured.format_cell(value), note))
-        values.append(("Test loss", f"{result.loss:.4g}", f"on {result.examples:,} held-out examples"))
+        on_int8 = f"; {result.quantized['loss']:.4g} on int8 features" if "loss" in result.quantized else ""
+        values.append(("Test loss", f"{result.loss:.4g}", f"on {result.examples:,} held-out examples{on_int8}"))
     if kept := one.history.kept:
         note = f"of {found['steps']:,} steps; {describe_best(kept.metric, kept.value)}"
         values.append(("Weights of step", f"{kept.best_step:,}", note))

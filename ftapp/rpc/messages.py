@@ -19,12 +19,14 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         step_flops: FLOPs of that step.
         forward: Seconds of one forward pass of the whole model over the batch of that step.
         forward_flops: FLOPs of that pass.
+        int8_saves: Seconds that int8 features would save in the phase; None where they are not worth it.
     """
 
     step: float
     step_flops: int | None
     forward: float
     forward_flops: int | None
+    int8_saves: float | None = None
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         step: Seconds of a step; None while nothing has been timed.
         basis: `measured`: a phase with just these layers was timed. `derived`: the step's FLOPs on the line through
             what was timed (`Timing`).
+        int8_saves: As in `Timing`; None while the phase has not been timed.
     """
 
     parameters: int
@@ -56,6 +59,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     epochs: float | None
     step: float | None
     basis: Literal["measured", "derived"] | None
+    int8_saves: float | None = None
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):

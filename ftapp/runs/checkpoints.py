@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import tomli_w
@@ -57,6 +57,8 @@ class CheckpointFacts(msgspec.Struct, frozen=True, kw_only=True):
         cores: The number of its cores.
         built: A hash of the weights that the run began with.
         cached: Whether the phase trains on cached features.
+        engine: The engine that computes them.
+        int8: Whether it computes them in int8.
     """
 
     format: int = FORMAT
@@ -72,6 +74,8 @@ class CheckpointFacts(msgspec.Struct, frozen=True, kw_only=True):
     cores: int
     built: str
     cached: bool
+    engine: Literal["keras", "openvino"] = "keras"
+    int8: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,8 @@ def _compare(facts: CheckpointFacts, recipe: Recipe) -> tuple[list[str], list[st
     if recipe.precision not in ("auto", facts.precision):
         differences.append(f"the precision is {recipe.precision} and was {facts.precision}")
     packages = list_packages()
-    for name in dict.fromkeys((*_DECIDING, facts.backend)):
+    engine = {"openvino": recipe.frozen.engine == "openvino", "nncf": recipe.frozen.dtype == "int8"}
+    for name in dict.fromkeys((*_DECIDING, facts.backend, *(name for name, is_used in engine.items() if is_used))):
         now, then = packages.get(name, "missing"), facts.packages.get(name, "missing")
         if now != then:
             differences.append(f"{name} is {now} and was {then}")

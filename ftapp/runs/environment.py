@@ -9,27 +9,42 @@ from typing import TYPE_CHECKING
 from ftapp.common.errors import Problem, RecipeError
 
 if TYPE_CHECKING:
-    from ftapp.recipe import Backend
+    from ftapp.recipe import Backend, Recipe
 
 MAX_SECONDS = "FTAPP_MAX_SECONDS"
 """The variable that says after how many seconds a run's process ends the run."""
 
 
-def check_installed(backend: Backend) -> None:
-    """Check that a backend's package is installed, without importing it.
+def check_installed(recipe: Recipe) -> None:
+    """Check that the packages of a recipe's backend and engine are installed, without importing them.
 
     Args:
-        backend: The name of the backend.
+        recipe: The recipe.
 
     Raises:
-        RecipeError: The package is not installed.
+        RecipeError: A package is not installed.
     """
-    if importlib.util.find_spec(backend) is None:
+    problems = []
+    if not _is_installed(recipe.backend):
         message = (
-            f"the package '{backend}' is not installed; a backend needs its package; install it in ftapp's checkout: "
-            f"pip install -e '.[{backend}]'"
+            f"the package '{recipe.backend}' is not installed; a backend needs its package; install it in ftapp's "
+            f"checkout: pip install -e '.[{recipe.backend}]'"
         )
-        raise RecipeError([Problem("", "backend", message)])
+        problems.append(Problem("", "backend", message))
+    needed = {"openvino": recipe.frozen.engine == "openvino", "nncf": recipe.frozen.dtype == "int8"}
+    if missing := [name for name, is_needed in needed.items() if is_needed and not _is_installed(name)]:
+        message = (
+            f"the package '{missing[0]}' is not installed; this engine needs its packages: pip install "
+            "'ftapp[openvino]'; or let the backend compute the features: --set frozen.engine=keras --set "
+            "frozen.dtype=auto"
+        )
+        problems.append(Problem("", "frozen.engine", message))
+    if problems:
+        raise RecipeError(problems)
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def make_environment(

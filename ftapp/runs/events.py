@@ -138,6 +138,28 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     activations: Count
 
 
+class QuantizationCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The comparison of int8 features with float ones, before they are used (`ftapp.freezing.quantize`).
+
+    Attributes:
+        calibrated: The training examples on which the ranges of activations were measured.
+        checked: The other training examples on which the features were compared.
+        cosine: The mean cosine between both, by the name of the feature.
+        error: The norm of the difference as a share of the norm of the float features, by the name of the feature.
+        agreement: The share of equal answers of a linear classifier.
+        accepted: Whether the features are used.
+        seconds: Wall time of quantization and check.
+    """
+
+    calibrated: Count
+    checked: Count
+    cosine: dict[str, Number]
+    error: dict[str, Number]
+    agreement: Share
+    accepted: bool
+    seconds: Seconds
+
+
 class CacheChoice(msgspec.Struct, frozen=True, kw_only=True):
     """The choice whether the outputs of the frozen layers at the bottom, the features, are cached.
 
@@ -146,12 +168,23 @@ class CacheChoice(msgspec.Struct, frozen=True, kw_only=True):
         reason: The reason, in words.
         layers: These layers, from the bottom up.
         size: The bytes of the features of all examples of the phase.
+        engine: The library that computes them: keras, or openvino.
+        engine_reason: Why it is not the engine that the recipe names, in words; empty where it is.
+        quantization: The check of int8 features; None where the recipe asks for none.
     """
 
     cached: bool
     reason: str
     layers: list[str] = []
     size: Count = 0
+    engine: str = "keras"
+    engine_reason: str = ""
+    quantization: QuantizationCheck | None = None
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether int8 arithmetic computes the features."""
+        return self.cached and self.quantization is not None and self.quantization.accepted
 
 
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
@@ -296,6 +329,8 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated", forbid_unknow
         metrics: Their metrics beside the loss, by name (`ftapp.recipe.metrics`).
         seconds: Wall time of the evaluation.
         final: Whether this is the result on the whole test split.
+        quantized: The loss and metrics of the same examples on int8 features, by name, beside a result that is of the
+            float model; empty where no features are int8.
     """
 
     step: Step
@@ -305,6 +340,7 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated", forbid_unknow
     metrics: dict[MetricName, Number] = {}
     seconds: Seconds
     final: bool = False
+    quantized: dict[MetricName, Number] = {}
 
     @property
     def values(self) -> dict[str, float]:

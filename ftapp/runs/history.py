@@ -220,7 +220,7 @@ class History:
             "name": started.phase,
             "steps": started.steps,
             "trainable_share": started.trainable / started.parameters,
-            "cache": msgspec.structs.asdict(started.cache) if started.cache else None,
+            "cache": msgspec.to_builtins(started.cache) if started.cache else None,
             "estimate": expected | {"seconds": timed.seconds if timed else None},
             "layer_changes": [
                 {
@@ -277,6 +277,7 @@ class History:
         result, ended = self.result, self.ended
         return {
             "metrics": result.values if result else {},
+            "int8_metrics": result.quantized if result else {},
             "history": [
                 {"step": evaluation.step, "split": evaluation.split, **evaluation.values}
                 for evaluation in self.evaluations

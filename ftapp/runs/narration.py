@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ftapp.common import formatting
 from ftapp.recipe.metrics import get_metric
 from ftapp.runs.events import (
@@ -27,6 +29,8 @@ from ftapp.runs.events import (
 )
 from ftapp.runs.history import History
 
+ENGINES = {"keras": "Keras", "openvino": "OpenVINO"}
+"""What the libraries that compute features are called, by the names that recipes give them."""
 FULL_DISK = "the disk with the run's folder is full: the run waits, and continues when there is space"
 
 
@@ -71,11 +75,10 @@ def narrate(event: AnyEvent) -> list[str]:
             return [event.message]
         case Evaluated():
             kind = "result" if event.final else f"step {event.step}"
-            measured = ", ".join(
-                f"{get_metric(name).label} {get_metric(name).format_plain(value)}"
-                for name, value in event.values.items()
-            )
-            return [f"{kind}: {event.split} {measured} on {event.examples} examples"]
+            told = [f"{kind}: {event.split} {_describe_metrics(event.values)} on {event.examples} examples"]
+            if event.quantized:
+                told.append(f"the same on int8 features: {_describe_metrics(event.quantized)}")
+            return told
         case Controlled():
             return [
                 f"{_describe_command(event)} after step {event.step}"
@@ -127,8 +130,28 @@ def describe_cache(choice: CacheChoice) -> str:
         return f"no features are cached: {choice.reason}"
     return (
         f"features of {choice.layers[0]} to {choice.layers[-1]} are cached, {choice.size / 2**20:,.1f} MiB: "
-        f"{choice.reason}"
+        f"{choice.reason}{describe_engine(choice)}"
     )
+
+
+def describe_engine(choice: CacheChoice) -> str:
+    """Describe the engine that computes features, as an addition to a sentence; "" where the recipe names none."""
+    name = ENGINES.get(choice.engine, choice.engine)
+    if choice.engine_reason:
+        return f"; {name} computes them in float, since {choice.engine_reason}"
+    if (check := choice.quantization) is None:
+        return f"; {name} computes them" if choice.engine != "keras" else ""
+    found = (
+        f"cosine {min(check.cosine.values(), default=0):.4f}, error {max(check.error.values(), default=0):.1%}, a "
+        f"linear classifier agrees on {check.agreement:.1%}, on {check.checked} examples"
+    )
+    if check.accepted:
+        return f"; {name} computes them in int8: {found}"
+    return f"; {name} computes them in float, since int8 differs too much: {found}"
+
+
+def _describe_metrics(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{get_metric(name).label} {get_metric(name).format_plain(each)}" for name, each in values.items())
 
 
 def describe_best(metric: str, value: float) -> str:

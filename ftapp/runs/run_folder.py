@@ -60,7 +60,7 @@ _ENVIRONMENT: dict[str, Any] = {
     "command": list[str],
     "hubless_profiles": list[str],
 }
-_PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy")
+_PACKAGES = ("ftapp", "keras", "keras-hub", "tensorflow", "jax", "torch", "numpy", "openvino", "nncf")
 _POLL_SECONDS = 0.1
 _NOTICE = re.compile(
     r"WARNING: All log messages before absl|To enable the following instructions"

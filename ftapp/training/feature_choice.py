@@ -44,7 +44,7 @@ def choose_features(
     """
     if isinstance(halves, str):
         return CacheChoice(cached=False, reason=halves)
-    columns = feature_store.list_columns(halves, recipe.frozen.dtype)
+    columns = feature_store.list_columns(halves, recipe.frozen.stored_dtype)
     choice = functools.partial(CacheChoice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
     if not recipe.frozen.cache:
         return choice(cached=False, reason="the recipe says so (frozen.cache = false)")
@@ -55,7 +55,7 @@ def choose_features(
     looks = halves.above == NORMALIZATION and phase.name == recipe.phase[0].name and not begin
     epochs = (steps - begin) / per_epoch
     uses = (max(1, epochs) + 1 if looks else epochs) / max(1, views)
-    if uses <= 1:
+    if uses <= 1 and recipe.frozen.dtype != "int8":  # which computes them faster than the steps would
         return choice(cached=False, reason=f"the phase sees each {what} once")
     if below is not None and cost_estimate.forward_flops(below) < _WORTH * _put_out(
         columns, recipe.model.sequence_length or 0

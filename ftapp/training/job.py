@@ -24,6 +24,7 @@ from ftapp.runs.checkpoints import CheckpointFacts, ResumePoint, hash_recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, Resumed, RunStarted, Status
+from ftapp.runs.narration import ENGINES, describe_engine
 from ftapp.runs.replay import read_commands
 from ftapp.runs.rewind import drop_former_log
 from ftapp.runs.run_folder import Run, find_processor, list_packages
@@ -298,6 +299,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
         def open_session() -> PhaseSession:
             nonlocal session, optimizer, checkpoint
             held.close()
+            commands.wait_for_session()
             index, rules = state.position.phase, state.commanded_rules[: state.in_force]
             session = held.enter_context(
                 PhaseSession(
@@ -314,8 +316,8 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
                     spent=state.spent,
                 )
             )
-            if checkpoint and bool(session.cached) != checkpoint.facts.cached:
-                raise RunError(_say_other_features(session))
+            if checkpoint and (difference := _compare_features(session, checkpoint.facts)):
+                raise RunError(difference)
             optimizer, checkpoint = session.optimizer, None
             return session
 
@@ -377,10 +379,17 @@ def _describe(job: Job) -> CheckpointFacts:
     )
 
 
-def _say_other_features(session: PhaseSession) -> str:
-    if session.cached:
-        return "the phase trains on cached features now and did not before; its weights would differ by rounding"
-    return f"the phase trained on cached features before and cannot now: {session.choice.reason}"
+def _compare_features(session: PhaseSession, facts: CheckpointFacts) -> str:
+    """Say how the features that the phase trains on differ from those of a checkpoint; "" where they do not."""
+    choice = session.choice
+    if bool(session.cached) != facts.cached:
+        if session.cached:
+            return "the phase trains on cached features now and did not before; its weights would differ by rounding"
+        return f"the phase trained on cached features before and cannot now: {choice.reason}"
+    if not session.cached or (choice.engine, session.is_quantized) == (facts.engine, facts.int8):
+        return ""
+    kind = "int8" if facts.int8 else "float"
+    return f"the phase trained on {kind} features of {ENGINES[facts.engine]} before{describe_engine(choice)}"
 
 
 def _marks(failure: Exception | None, step: int, status: Status) -> dict[str, Any]:

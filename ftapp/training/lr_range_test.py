@@ -78,7 +78,7 @@ def test(
         "backend": recipe.backend,
         "precision": device.precision,
         "reason": device.reason,
-        "cache": msgspec.structs.asdict(session.choice),
+        "cache": msgspec.to_builtins(session.choice),
         "steps": steps,
         "ended": curve.ended,
         "seconds": time.perf_counter() - start,

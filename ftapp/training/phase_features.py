@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import dataclasses
+import functools
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import keras
 
 from ftapp.common.safe_files import explain_error
 from ftapp.data.dataset import EncodedSplits
 from ftapp.freezing import feature_cache, feature_store
 from ftapp.freezing.cut import Cut
+from ftapp.freezing.engine import Engine, LazyEngine, describe_openvino
 from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
 from ftapp.freezing.feature_store import CachedFeatures
 from ftapp.models import backend
 from ftapp.recipe import Phase, Recipe
+from ftapp.runs.events import QuantizationCheck
 from ftapp.training.feature_choice import count_views
+
+if TYPE_CHECKING:
+    from ftapp.freezing.quantize import DrawnExamples
+
+
+@dataclass(frozen=True)
+class PhaseFeatures:
+    """The features of a phase.
+
+    Attributes:
+        data: The features by the name of the split; empty where none can be kept.
+        refusal: The reason why none can be kept; empty where they can.
+        engine: The engine that computes them.
+        engine_reason: Why it is not the engine that the recipe names; empty where it is.
+        quantization: The check of int8 features; None where the recipe asks for none.
+        exact: The same features in float, where `data` has them in int8. They are computed when they are needed.
+    """
+
+    data: dict[str, CachedFeatures] = field(default_factory=dict)
+    refusal: str = ""
+    engine: str = "keras"
+    engine_reason: str = ""
+    quantization: QuantizationCheck | None = None
+    exact: dict[str, CachedFeatures] = field(default_factory=dict)
 
 
 def open_features(
-    stack: ExitStack, recipe: Recipe, phase: Phase, halves: Cut, splits: EncodedSplits, size: int
-) -> tuple[dict[str, CachedFeatures], str]:
+    stack: ExitStack,
+    recipe: Recipe,
+    phase: Phase,
+    halves: Cut,
+    splits: EncodedSplits,
+    size: int,
+    report: Callable[[str, int, int], bool],
+) -> PhaseFeatures:
     """Open the features of all splits, which nobody removes until `stack` is closed.
 
     Args:
@@ -27,22 +68,142 @@ def open_features(
         halves: The model, cut above the frozen layers.
         splits: The encoded data.
         size: Bytes that the features of the phase take.
-
-    Returns:
-        (the features by the name of the split, ""), or ({}, the reason why none can be kept).
+        report: Is told of the work that comes before the first features.
     """
-    columns = feature_store.list_columns(halves, recipe.frozen.dtype)
-    # For `ftapp cache` to list: the preset without the hash of where it comes from.
-    preset = recipe.model.preset.partition("#")[0].rpartition("/")[2] or recipe.model.preset
-    label = f"{preset}: {halves.layers[0]} to {halves.layers[-1]}"
-    key = feature_store.make_key(halves, recipe.frozen.dtype)
-    store, refusal = _open_store(stack, key, label, columns, size)
-    if store is None:
-        return {}, refusal
-    halves.frozen.compile(jit_compile=backend.jit_compile())
-    views = count_views(recipe, phase, splits)
-    names = ("train", "validation", "test")
-    return {name: CachedFeatures(getattr(splits, name), halves, store, views) for name in names}, ""
+    opening = _Opening(stack, recipe, phase, halves, splits, size)
+    if recipe.frozen.engine == "keras":
+        return opening.open_keras()
+    return opening.open_quantized(report) if recipe.frozen.dtype == "int8" else opening.open_openvino(size)
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """The features of a phase while they are opened. The attributes are the arguments of `open_features`."""
+
+    stack: ExitStack
+    recipe: Recipe
+    phase: Phase
+    halves: Cut
+    splits: EncodedSplits
+    size: int
+
+    def open_keras(self) -> PhaseFeatures:
+        """Open features that Keras computes."""
+        store, refusal = self._open_store(self.size)
+        if store is None:
+            return PhaseFeatures(refusal=refusal)
+        self.halves.frozen.compile(jit_compile=backend.jit_compile())
+        return PhaseFeatures(self._read(store, self.halves.frozen))
+
+    def open_openvino(self, size: int) -> PhaseFeatures:
+        """Open features that OpenVINO computes; or those of Keras, if OpenVINO cannot convert the layers.
+
+        Args:
+            size: Bytes of the features that are used.
+        """
+        store, refusal = self._open_store(size, *describe_openvino())
+        if store is None:
+            return PhaseFeatures(refusal=refusal, engine="openvino")
+        engine: Engine = LazyEngine(lambda: self._compile(self._graph))
+        if not len(store):  # features that are there show that the layers can be converted
+            try:
+                engine = self._compile(self._graph)
+            except Exception as error:  # of whatever kind a library makes
+                reason = f"OpenVINO cannot convert these layers: {_first_line(error)}"
+                return dataclasses.replace(self.open_keras(), engine_reason=reason)
+        return PhaseFeatures(self._read(store, engine), engine="openvino")
+
+    def open_quantized(self, report: Callable[[str, int, int], bool]) -> PhaseFeatures:
+        """Open features in int8, once they are found to be like those in float; else open those in float."""
+        from ftapp.freezing import quantize
+
+        train, test = self.splits.train, self.splits.test
+        samples = quantize.draw_samples(len(train), self.recipe.seed)
+        entry = (*describe_openvino(), *quantize.describe_quantization(train, samples))
+        store, refusal = self._open_store(self.size, *entry)
+        if store is None:
+            return PhaseFeatures(refusal=refusal, engine="openvino")
+        examples = len(train) + len(self.splits.validation) + len(test)
+        exact = self.open_openvino(self.size * (len(samples.check) + len(test)) // examples)
+        if exact.refusal or exact.engine_reason:
+            return exact
+        check = quantize.read_check(store.folder)
+        engine: Engine = LazyEngine(lambda: self._compile(quantize.read_graph(store.folder)))
+        if check is None:
+            report("quantizing the frozen layers", 0, len(samples.calibration) + len(samples.check))
+            try:
+                check, engine = self._quantize(store, samples, exact.data["train"])
+            except Exception as error:  # of whatever kind a library makes
+                reason = f"OpenVINO cannot compute these layers in int8: {_first_line(error)}"
+                return dataclasses.replace(self.open_openvino(self.size), engine_reason=reason)
+        if not check.accepted:
+            return dataclasses.replace(self.open_openvino(self.size), quantization=check)
+        return PhaseFeatures(self._read(store, engine), engine="openvino", quantization=check, exact=exact.data)
+
+    def _quantize(
+        self, store: FeatureStore, samples: DrawnExamples, exact: CachedFeatures
+    ) -> tuple[QuantizationCheck, Engine]:
+        """Quantize the frozen half, compare its features with those in float, and keep it in the entry."""
+        from ftapp.freezing import quantize
+
+        began, train = time.perf_counter(), self.splits.train
+        graph = self._graph
+        with ThreadPoolExecutor(1, "float") as aside:  # quantization alone leaves cores idle
+            is_ready = aside.submit(exact.prepare, samples.check, None, _go_on)
+            quantized = quantize.quantize(graph, self.halves, train, samples.calibration)
+            is_ready.result()
+        engine = self._compile(quantized)
+        ours = self._read(store, engine)["train"]
+        ours.prepare(samples.check, None, _go_on)
+        check = quantize.check_features(exact.make_features, ours.make_features, train, samples, began)
+        with suppress(OSError):  # an entry that cannot be written costs another quantization next time
+            quantize.keep(store.folder, quantized, check)
+        return check, engine
+
+    @functools.cached_property
+    def _graph(self) -> Any:
+        """The frozen half as a graph of OpenVINO, in float."""
+        from ftapp.freezing.openvino_engine import convert  # here, since few runs need OpenVINO
+
+        return convert(self.halves)
+
+    def _compile(self, graph: Any) -> Engine:
+        from ftapp.freezing.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(graph, self.halves, keras.config.dtype_policy().compute_dtype)
+
+    def _read(self, store: FeatureStore, engine: Engine) -> dict[str, CachedFeatures]:
+        views = count_views(self.recipe, self.phase, self.splits)
+        names = ("train", "validation", "test")
+        read = functools.partial(CachedFeatures, cut=self.halves, store=store, views=views, engine=engine)
+        return {name: read(getattr(self.splits, name)) for name in names}
+
+    def _open_store(self, size: int, *engine: str) -> tuple[FeatureStore | None, str]:
+        """Open the store of an entry; or give None, and the reason why it keeps no features.
+
+        Args:
+            size: Bytes of the features that are used.
+            engine: As `feature_store.make_key` takes it.
+        """
+        dtype = self.recipe.frozen.stored_dtype
+        columns = feature_store.list_columns(self.halves, dtype)
+        # For `ftapp cache` to list: the preset without the hash of where it comes from.
+        preset = self.recipe.model.preset.partition("#")[0].rpartition("/")[2] or self.recipe.model.preset
+        label = f"{preset}: {self.halves.layers[0]} to {self.halves.layers[-1]}"
+        if engine:
+            label += f" ({', '.join(engine)})"
+        key = feature_store.make_key(self.halves, dtype, engine)
+        return _open_store(self.stack, key, label, columns, size)
+
+
+def _go_on(done: int, total: int) -> bool:
+    """Report nothing: few examples are computed."""
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]
 
 
 def _open_store(

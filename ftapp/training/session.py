@@ -96,7 +96,9 @@ class PhaseSession:
         model: The model that trains: the whole one, or the half above the cut.
         data: What `model` takes, by the name of the split.
         cached: The same where the phase caches features, else empty.
+        exact: The same in float where `cached` is in int8, else empty.
         choice: Whether it caches features, and why.
+        halves: The cut model; None where it stays whole.
         below: What the frozen layers at the bottom compute for one example; empty where there are none, None where
             shapes alone do not say.
         is_known: Whether all layers below a new head's normalization are frozen, so that it gets the same of an example
@@ -110,7 +112,9 @@ class PhaseSession:
     model: InstrumentedModel
     data: dict[str, Dataset]
     cached: dict[str, CachedFeatures]
+    exact: dict[str, CachedFeatures]
     choice: CacheChoice
+    halves: Cut | None
     below: list[Call] | None
     is_known: bool
 
@@ -177,11 +181,19 @@ class PhaseSession:
         if not self.recipe.frozen.dropout:
             stack.enter_context(freeze.dropout_disabled(self.whole, halves.plain if halves else ()))
         self._seeds = LayerSeeds(self.whole)
-        self.cached = {}
+        self.cached, self.exact = {}, {}
         if halves and self.choice.cached:
-            self.cached, refusal = open_features(stack, self.recipe, self.phase, halves, self.splits, self.choice.size)
-            if refusal:
-                self.choice = msgspec.structs.replace(self.choice, cached=False, reason=refusal)
+            opened = open_features(stack, self.recipe, self.phase, halves, self.splits, self.choice.size, self.report)
+            self.cached, self.exact = opened.data, opened.exact
+            self.choice = msgspec.structs.replace(
+                self.choice,
+                cached=not opened.refusal,
+                reason=opened.refusal or self.choice.reason,
+                engine=opened.engine,
+                engine_reason=opened.engine_reason,
+                quantization=opened.quantization,
+            )
+        self.halves = halves
         self._choose_model(halves)
 
     def _choose_model(self, halves: Cut | None) -> None:
@@ -335,6 +347,26 @@ class PhaseSession:
             done: Steps of the phase that do not count.
         """
         return schedule.count_evaluations(self.recipe, done, begin, (self.steps, self.per_epoch))
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the session's features are computed in int8."""
+        return bool(self.cached) and self.choice.is_quantized
+
+    def evaluate_in_float(self, split: str) -> Evaluation | None:
+        """Measure the model on a split on float features, where its own are computed in int8.
+
+        Args:
+            split: The name of the split.
+
+        Returns:
+            The metrics; None where `report` gave up.
+        """
+        quantized, self.cached, self.data = (self.cached, self.data), self.exact, dict(self.exact)
+        try:
+            return self.evaluate(split)
+        finally:
+            self.cached, self.data = quantized
 
     def evaluation_order(self, split: str, limit: int | None) -> list[NDArray[np.int64]]:
         """Give the batches of an evaluation, as indices of examples."""

@@ -36,7 +36,7 @@ async def resume(app: FtApp, run: Run) -> bool:
     """
     try:
         recipe = await asyncio.to_thread(recipes.load, run.recipe_file)
-        check_installed(recipe.backend)
+        check_installed(recipe)
         history = await asyncio.to_thread(run.history)
         longer = None
         if run.status(history) == "done":

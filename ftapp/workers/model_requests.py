@@ -99,6 +99,7 @@ class ModelRequests:
             epochs=epochs,
             step=step.step if step else derived,
             basis="measured" if step else "derived" if derived else None,
+            int8_saves=step.int8_saves if step else None,
         )
 
     def time_phase(self, request: Request, recipe: str, phase: int) -> Timing:
@@ -118,9 +119,12 @@ class ModelRequests:
         classes = self._cache.count_classes(parsed, request)
         precision = load_keras(parsed, request)
         held = self._cache.load_model(parsed, request, classes)
+        import numpy as np
+
         from ftapp.freezing.layer_plan import plan_layers
         from ftapp.models import backend
         from ftapp.training import cost_estimate
+        from ftapp.training.int8_proposal import estimate_int8_saving
         from ftapp.training.probe import median_seconds, pick_typical_batch, time_step
         from ftapp.training.session import PhaseSession
 
@@ -139,6 +143,10 @@ class ModelRequests:
                     cached = session.choice.cached
                     step = time_step(session, batch, warm_up=1, timed=2)
                     estimate = session.estimate(held.calls)
+                    int8_saves = None
+                    if session.cached:
+                        missing = session.cached["train"].count_missing(np.arange(len(splits.train)), None)
+                        int8_saves = estimate_int8_saving(session, missing, forward / len(batch))
             finally:
                 # Later cuts find cached features by the weights below them.
                 for variable, value in weights:
@@ -148,6 +156,7 @@ class ModelRequests:
             step_flops=estimate.flops if estimate else None,
             forward=forward,
             forward_flops=spec.batch_size * cost_estimate.forward_flops(held.calls) if held.calls else None,
+            int8_saves=int8_saves,
         )
         held.timed[_make_timing_key(spec, plan, precision, cached=cached)] = timing
         return timing

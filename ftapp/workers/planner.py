@@ -67,7 +67,7 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
 
     with PhaseSession(recipe, index, model, plan, splits) as session:
         estimate, choice = session.estimate(), session.choice
-        seconds = _probe(session, begin)
+        seconds, int8_saves = _probe(session, begin)
     phase = session.phase
     return {
         "name": phase.name,
@@ -77,7 +77,8 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
         "parameters": plan.parameters,
         "trainable": plan.trainable_parameters,
         "trainable_share": plan.trainable_share,
-        "cache": msgspec.structs.asdict(choice),
+        "cache": msgspec.to_builtins(choice),
+        "int8_saves": int8_saves,
         "estimate": (msgspec.structs.asdict(estimate) if estimate else {}) | seconds,
         "layers": [
             {
@@ -91,22 +92,26 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
     }
 
 
-def _probe(session: PhaseSession, begin: int) -> dict[str, float]:
-    """Time a few calls of a phase, and derive the seconds of its features, its steps and its evaluations.
+def _probe(session: PhaseSession, begin: int) -> tuple[dict[str, float], float | None]:
+    """Time a few calls of a phase.
 
     Args:
         session: The phase.
         begin: The steps of the run before it.
+
+    Returns:
+        (The seconds of its features, its steps and its evaluations; those that int8 would save, if they are worth it).
     """
     from ftapp.data.dataset import BatchKey
     from ftapp.training.feature_choice import count_views
     from ftapp.training.head_statistics import count_statistics
+    from ftapp.training.int8_proposal import estimate_int8_saving
     from ftapp.training.probe import pick_typical_batch, time_evaluation, time_step
 
     recipe, phase, train = session.recipe, session.phase, session.splits.train
     batch = pick_typical_batch(train, phase.batch_size, recipe.seed)
     measured = session.evaluation_order(recipe.evaluate.split, recipe.evaluate.examples)
-    features = 0.0
+    features, int8_saves = 0.0, None
     if session.cached:
         everything = np.arange(len(train))
         draws = [
@@ -114,7 +119,9 @@ def _probe(session: PhaseSession, begin: int) -> dict[str, float]:
         ]
         missing = sum(session.cached["train"].count_missing(everything, draw) for draw in draws)
         missing += session.cached[recipe.evaluate.split].count_missing(np.concatenate(measured), None)
-        features = missing and missing * session.cached["train"].time_example(batch, draws[0])
+        if missing:
+            example = session.cached["train"].time_example(batch, draws[0])
+            features, int8_saves = missing * example, estimate_int8_saving(session, missing, example)
     step = time_step(session, batch)
     middle = measured[len(measured) // 2]
     evaluation = time_evaluation(session, recipe.evaluate.split, middle) * len(measured)
@@ -123,10 +130,11 @@ def _probe(session: PhaseSession, begin: int) -> dict[str, float]:
     if recipe.model.normalize and session.index == 0:
         statistics = count_statistics(phase, len(train), is_known=session.is_known)
     normalization = evaluation * statistics / sum(map(len, measured))
-    return {
+    seconds = {
         "features_seconds": features,
         "step_seconds": step,
         "evaluation_seconds": evaluation,
         "evaluations": evaluations,
         "seconds": features + normalization + session.steps * step + evaluations * evaluation,
     }
+    return seconds, int8_saves

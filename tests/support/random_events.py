@@ -52,7 +52,9 @@ def event(draw: random.Random) -> dict[str, Json]:
         "phase-started": {"phase": name(), "first_step": several(), "steps": several(), "epochs": number()}
         | {"trainable": count(), "parameters": several(), "trainable_layers": names()}
         | {
-            "cache": maybe(lambda: {"cached": True, "reason": name(), "layers": names(), "size": count()}),
+            "cache": maybe(
+                lambda: {"cached": True, "reason": name(), "layers": names(), "size": count(), "engine": name()}
+            ),
             "estimate": maybe(
                 lambda: dict.fromkeys(
                     ("flops", "flops_uncut", "weights", "gradients", "optimizer", "activations"), count()

@@ -57,6 +57,17 @@ def test_it_foretells_what_the_run_does(image_recipe: str, do: Do, tmp_path: Pat
     assert head["estimate"]["flops"] < head["estimate"]["flops_uncut"] / 100
 
 
+def test_it_tells_the_check_of_int8_features(image_recipe: str, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    text = image_recipe + '[frozen]\nengine = "openvino"\ndtype = "int8"\n'
+    done = planned(tmp_path, text, "--json")
+    assert done.returncode == 0, done.stderr
+    (phase,) = json.loads(done.stdout)["phases"]
+    assert phase["cache"]["quantization"]["accepted"]
+    assert phase["int8_saves"] is None, "the recipe has int8 already"
+    assert "OpenVINO computes them in int8: cosine" in " ".join(planned(tmp_path, text).stdout.split())
+
+
 def test_it_draws_a_tree(lm_recipe: str, tmp_path: Path) -> None:
     done = planned(tmp_path, lm_recipe)
     assert done.returncode == 0, done.stderr

@@ -56,6 +56,18 @@ def test_vgg16_tells_digits_apart(tmp_path: Path) -> None:
     assert (phase["proof"]["frozen"], phase["proof"]["changed"], phase["proof"]["moved"]) == (20, [], 2)
 
 
+def test_vgg16_in_int8_tells_digits_apart(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    result = run_quick(tmp_path, "vgg16-feature-extractor", "frozen.engine=openvino", "frozen.dtype=int8")
+    (phase,) = result["phases"]
+    check = phase["cache"]["quantization"]
+    assert check["accepted"], check
+    assert phase["proof"]["changed"] == []
+    # The head that trained on int8 features is as good on the float model, within a point.
+    assert result["metrics"]["accuracy"] >= 0.95
+    assert abs(result["metrics"]["accuracy"] - result["int8_metrics"]["accuracy"]) <= 0.01
+
+
 def test_minilm_with_frozen_attention_learns_moods(tmp_path: Path) -> None:
     result = run_quick(
         tmp_path, "bert-freeze-attention", "phase.finetune.steps=35", "evaluate.every=35", "evaluate.examples=50"

@@ -127,6 +127,8 @@ class Checkpointer(Callback):
             step=step,
             offset=state.events_offset,
             cached=bool(self._session.cached),
+            engine=self._session.choice.engine,
+            int8=self._session.is_quantized,
         )
         try:
             variables = list_changing(self._setup.model, list_plans(self._setup, state))

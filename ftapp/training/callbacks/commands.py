@@ -56,12 +56,17 @@ class Commands(Callback):
         self._run, self._setup, self._log, self._control, self._steps = run, setup, log, control, steps
         self._early, self._replayed = early, deque(replayed)
         self._progress = ProgressLog(log)
+        self._is_open = False
         self._session: PhaseSession
         self._state: TrainState
 
+    def wait_for_session(self) -> None:
+        """Leave commands for later until the next segment begins: its session is being opened."""
+        self._is_open = False
+
     def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Apply commands to this segment from now on."""
-        self._session, self._state = session, state
+        self._session, self._state, self._is_open = session, state, True
 
     def on_train_begin(self, state: TrainState) -> None:
         """Process what came before the first step."""
@@ -79,7 +84,7 @@ class Commands(Callback):
             Whether the run goes on.
         """
         self._progress(activity, done, total)
-        return self._process()
+        return self._process() if self._is_open else not self._control.should_stop()
 
     def _process(self) -> bool:
         """Have the commands that have come carried out. Returns whether the run goes on."""

@@ -50,7 +50,32 @@ class Evaluator(Callback):
     def on_run_end(self, state: TrainState) -> None:
         """Measure the whole test split, unless the run was interrupted."""
         if not self._control.should_stop():
+            self._measure_result(state)
+
+    def _measure_result(self, state: TrainState) -> None:
+        """Measure the model on the test split: the float one, and beside it the head on int8 features if it has any.
+
+        Raises:
+            NotFiniteError: The loss is not finite.
+        """
+        session = self._session
+        if not session.is_quantized:
             self._measure(state, "test", None, final=True)
+            return
+        start, prepared, size = self._control.clock(), state.spent.preparing, len(session.data["test"])
+        quantized = state.evaluated.values if self._is_known(state, "test", size) and state.evaluated else None
+        if quantized is None:
+            on_int8 = session.evaluate("test")
+            if on_int8 is None:
+                return
+            quantized = {"loss": on_int8.metrics["loss"], **beside_loss(on_int8.metrics)}
+        found = session.evaluate_in_float("test")
+        if found is None:
+            return
+        for loss in (quantized["loss"], found.metrics["loss"]):
+            check_finite(loss, state.weights_step, session.phase, self._rate)
+        seconds = self._control.clock() - start - (state.spent.preparing - prepared)
+        self._write(state, found, "test", size, seconds, final=True, quantized=quantized)
 
     def _evaluate(self, state: TrainState) -> None:
         spec = self._session.recipe.evaluate
@@ -65,8 +90,7 @@ class Evaluator(Callback):
         size, step = len(self._session.data[split]), state.weights_step
         size = min(limit or size, size)
         last = state.evaluated
-        if last and (last.step, last.split, last.examples) == (step, split, size):
-            # The same weights on the same examples: known already.
+        if last and self._is_known(state, split, size):
             self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
             if state.confused:
                 self._log.write(msgspec.structs.replace(state.confused, time=time.time(), final=final))
@@ -81,8 +105,21 @@ class Evaluator(Callback):
         state.spent.evaluating += seconds
         self._write(state, found, split, size, seconds, final=final)
 
+    def _is_known(self, state: TrainState, split: str, size: int) -> bool:
+        """Whether the last evaluation was of the same weights on the same examples."""
+        last = state.evaluated
+        return last is not None and (last.step, last.split, last.examples) == (state.weights_step, split, size)
+
     def _write(
-        self, state: TrainState, found: Evaluation, split: str, size: int, seconds: float, *, final: bool
+        self,
+        state: TrainState,
+        found: Evaluation,
+        split: str,
+        size: int,
+        seconds: float,
+        *,
+        final: bool,
+        quantized: dict[str, float] | None = None,
     ) -> None:
         step = state.weights_step
         state.evaluated = Evaluated(
@@ -94,6 +131,7 @@ class Evaluator(Callback):
             metrics=beside_loss(found.metrics),
             seconds=seconds,
             final=final,
+            quantized=quantized or {},
         )
         self._log.write(state.evaluated)
         if found.confusion is not None:

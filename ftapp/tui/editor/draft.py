@@ -138,7 +138,7 @@ class Draft:
             LocalLauncher().start(experiment, {})
             return experiment
         resolved = loaded.base
-        check_installed(resolved.backend)
+        check_installed(resolved)
         facts = {"command": command, "hubless_profiles": recipe.list_hubless_profiles(self.path)}
         run = run_folder.create(resolved, self.path.stem, self.profile, runs_dir, **facts)
         LocalLauncher().start(run, make_environment(resolved.backend, offline=offline))

@@ -205,7 +205,7 @@ def _lines(text: str) -> list[str]:
 
 
 def describe_costs(costs: Costs) -> str:
-    """Describe the costs of a phase in two lines: time and memory, and the cached outputs of frozen layers."""
+    """Describe the costs of a phase: time and memory, the cached outputs of frozen layers, and what int8 would save."""
     parts = []
     if costs.step is not None:
         about = "" if costs.basis == "measured" else "about "
@@ -226,6 +226,9 @@ def describe_costs(costs: Costs) -> str:
         lines.append(f"no cached features: {costs.choice.reason}")
     elif costs.data_error:
         lines.append("the cached features depend on the data, which are not there yet")
+    if costs.int8_saves:
+        saved = formatting.format_duration(costs.int8_saves)
+        lines.append(f"int8 would save about {saved}: engine = openvino, cached as = int8")
     return "\n".join(lines)
 
 

@@ -94,6 +94,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield from _section(
             "Frozen layers",
             FieldLine("frozen.cache", "cache features"),
+            FieldLine("frozen.engine"),
             FieldLine("frozen.dtype", "cached as"),
             FieldLine("frozen.dropout"),
         )
