@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -35,7 +36,11 @@ from ftapp.runs.event_reader import read
 from ftapp.runs.events import AnyEvent, PhaseEnded
 
 Figures = dict[str, float]
-"""What one measurement of one arm gave, by name. `wall`: seconds of its whole process, imports and all."""
+"""What one measurement of one arm gave, by name.
+
+`wall`: seconds of its whole process, imports and all; `cpu`: seconds of processor time of that and of all that it has
+started, which other work on the machine changes less.
+"""
 
 PREPARE = "prepare"
 """The arm that is run once before the rounds: downloads, conversions, data. It is not timed."""
@@ -130,12 +135,18 @@ def interleaved(arms: Sequence[str], rounds: int, measure: Callable[[str], Figur
 def _in_child(arm: str, scratch: Path) -> Figures:
     environment = os.environ | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, *sys.argv, "--scratch", str(scratch), "--arm", arm]
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), _processor_seconds()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     wall = time.perf_counter() - begun
     if done.returncode:
         sys.exit(f"the arm '{arm}' failed with exit code {done.returncode}")
-    return {"wall": wall, **json.loads(done.stdout.splitlines()[-1])}
+    return {"wall": wall, "cpu": _processor_seconds() - spent, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def _processor_seconds() -> float:
+    """Processor time of all processes that have ended below this one."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def ftapp_run(recipe: Path | str, scratch: Path, *options: str) -> list[AnyEvent]:

