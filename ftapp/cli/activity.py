@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ftapp.common.console import PlainConsole
-from ftapp.recipe import Recipe
+
+if TYPE_CHECKING:
+    from ftapp.recipe import Recipe
 
 _LINE_SECONDS = 10.0
 

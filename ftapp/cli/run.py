@@ -52,10 +52,9 @@ def run(
     control: Annotated[bool, typer.Option("--control", help="Run the first arm twice, to measure noise.")] = False,
 ) -> None:
     """Train recipes one after another, each in a separate process. A recipe with arms is an experiment."""
-    from ftapp.cli import run_experiment, run_recipes
-    from ftapp.experiments import runner
+    from ftapp import recipe
+    from ftapp.cli import run_recipes
     from ftapp.experiments.experiment_folder import Options
-    from ftapp.runs.run_folder import combine_exit_codes
 
     chosen = combine_overrides(overrides, backend=backend, precision=precision, seed=seed)
     options = Options(repeat, jobs, control)
@@ -72,7 +71,7 @@ def run(
             raise typer.Exit(replay_run(replay, runs_dir, as_json=as_json, offline=offline, debug=debug))
     if not recipes:
         failure.refuse("no recipe is given; 'ftapp recipes' lists all recipes")
-    experiments = [name for name in recipes if options.given or runner.has_arms(name)]
+    experiments = [name for name in recipes if options.given or recipe.has_arms(name)]
     if resume and len(recipes) > 1:
         failure.refuse(f"--resume auto takes one recipe, and {len(recipes)} were given; run each by its own command")
     if experiments and (resume or max_time):
@@ -95,6 +94,9 @@ def run(
                 **how,
             )
         )
+    from ftapp.cli.run_experiment import run_experiment  # here, since single runs need none of it
+    from ftapp.runs.run_folder import combine_exit_codes
+
     codes = []
     for name, valid in [(name, _is_valid(name, profile, chosen)) for name in recipes]:
         if not valid:
@@ -102,11 +104,7 @@ def run(
         elif name not in experiments:
             codes.append(run_recipes.run_all([name], profile, chosen, runs_dir, as_json=as_json, debug=debug, **how))
         else:
-            codes.append(
-                run_experiment.run_experiment(
-                    name, profile, chosen, runs_dir, options, as_json=as_json, debug=debug, **how
-                )
-            )
+            codes.append(run_experiment(name, profile, chosen, runs_dir, options, as_json=as_json, debug=debug, **how))
         if codes[-1] in (75, 130):
             break
     raise typer.Exit(combine_exit_codes(codes))

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ftapp import recipe
-from ftapp.cli import activity
 from ftapp.cli.follow_run import follow_run
-from ftapp.cli.run_result import tell_outcome
 from ftapp.common import user_folders
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.recipe import Recipe, cautions
 from ftapp.runs import run_folder
-from ftapp.runs.environment import make_environment
+from ftapp.runs.environment import check_installed, make_environment
 from ftapp.runs.history import History
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
@@ -39,7 +37,8 @@ def run_all(
 ) -> int:
     """Run recipes one after another.
 
-    All are checked before the first one starts. Those that are refused are left out, and the others run.
+    All are checked before the first one starts. Those that are refused are left out, and the others run. The data of a
+    single recipe are checked by its run, which reads them first of all.
 
     Args:
         names: Recipes' names or files.
@@ -62,7 +61,11 @@ def run_all(
         try:
             path = recipe.find(name)
             resolved = recipe.load(path, profile, overrides)
-            activity.check([resolved])
+            check_installed(resolved)
+            if len(names) > 1:
+                from ftapp.cli import activity
+
+                activity.check([resolved])
             loaded[name] = path, resolved
         except RecipeError as error:
             loaded[name] = None
@@ -94,12 +97,14 @@ def run_all(
                     code = launcher.wait(run)
                 except RunError as error:
                     print(error, file=sys.stderr)
-                    outcome, code, found = _make_refused(name), EXIT_CODES["refused"], None
+                    outcome, code = _make_refused(name), EXIT_CODES["refused"]
                 except OSError as error:
                     print(f"the folder of runs, {folder}, cannot be written: {error.strerror}", file=sys.stderr)
-                    outcome, code, found = _make_refused(name), EXIT_CODES["refused"], None
+                    outcome, code = _make_refused(name), EXIT_CODES["refused"]
             codes.append(code)
-            if as_json or found is not None:
+            if as_json or outcome["run"] is not None:
+                from ftapp.cli.run_result import tell_outcome  # here, since nobody waits for tables at the start
+
                 tell_outcome(outcome, as_json=as_json)
             if code in (EXIT_CODES["interrupted"], EXIT_CODES["unfinished"]):
                 break

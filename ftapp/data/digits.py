@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,9 +27,7 @@ class Digits(Examples):
     """
 
     def __init__(self, order: list[str] | None = None) -> None:
-        from sklearn.datasets import load_digits
-
-        data = load_digits()
+        images, targets = _read_file()
         names = [str(digit) for digit in range(10)]
         self.classes = tuple(order or names)
         known = labels.find_positions(names, self.classes)
@@ -34,9 +36,9 @@ class Digits(Examples):
             if name not in known:
                 findings.add("", labels.explain_missing_class(name, self.classes), key="data.classes")
         findings.check()
-        self.labels = np.array([known[names[target]] for target in data.target], np.int32)
+        self.labels = np.array([known[names[target]] for target in targets], np.int32)
         # Ink is 0 to 16. An image takes 192 bytes, all of them 0.3 MB, so they stay in memory.
-        grey = np.rint(data.images * (255 / 16)).astype(np.uint8)
+        grey = np.rint(images * (255 / 16)).astype(np.uint8)
         self._images: NDArray[np.uint8] = np.repeat(grey[..., None], 3, axis=-1)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
@@ -45,6 +47,16 @@ class Digits(Examples):
     def digest(self, index: int) -> bytes:
         """Hash the image."""
         return hash_content(self._images[index].tobytes())
+
+
+def _read_file() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read images, uint8 (1797, 8, 8), 0 to 16, and the digits that they show, uint8 (1797,)."""
+    package = importlib.util.find_spec("sklearn")  # whose import takes a second
+    assert package is not None, "ftapp depends on scikit-learn"
+    assert package.origin is not None
+    with gzip.open(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", "rt") as file:
+        table = np.loadtxt(file, np.uint8, delimiter=",")
+    return table[:, :-1].reshape(-1, 8, 8), table[:, -1]
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Digits:

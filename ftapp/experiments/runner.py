@@ -7,9 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ftapp import recipe
 from ftapp.common.console import PlainConsole
-from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.value_types import MOST_SEEDS
@@ -23,18 +21,6 @@ from ftapp.runs.narrator import Narrator, explain
 from ftapp.runs.run_folder import EXIT_CODES, Run, combine_exit_codes
 
 _POLL_SECONDS = 0.1
-
-
-def has_arms(name: str) -> bool:
-    """Return whether a recipe has arms; False for one that cannot be read, which is refused when it is loaded.
-
-    Args:
-        name: A recipe's name or file.
-    """
-    try:
-        return bool(recipe.read(recipe.find(name)).get("arm"))
-    except RecipeError:
-        return False
 
 
 def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Interruption, *, debug: bool) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ftapp.recipe.files import copy_to as copy_to
     from ftapp.recipe.files import find as find
     from ftapp.recipe.files import find_name_problem as find_name_problem
+    from ftapp.recipe.files import has_arms as has_arms
     from ftapp.recipe.files import list_arms as list_arms
     from ftapp.recipe.files import list_hubless_profiles as list_hubless_profiles
     from ftapp.recipe.files import list_profiles as list_profiles
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ftapp.recipe.files": (
-        "RecipeWithArms copy_to find find_name_problem list_arms list_hubless_profiles list_profiles load "
+        "RecipeWithArms copy_to find find_name_problem has_arms list_arms list_hubless_profiles list_profiles load "
         "load_experiment parse read read_tables"
     ),
     "ftapp.recipe.overrides": "make_arm_prefix parse_value",

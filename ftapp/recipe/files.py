@@ -181,6 +181,18 @@ def read_tables(
     return {key: value for key, value in found.items() if key not in _OF_ARMS}
 
 
+def has_arms(name: str) -> bool:
+    """Return whether a recipe has arms; False for one that cannot be read, which is refused when it is loaded.
+
+    Args:
+        name: A recipe's name or file.
+    """
+    try:
+        return bool(read(find(name)).get("arm"))
+    except RecipeError:
+        return False
+
+
 def list_arms(path: Path, profile: str | None = None, overrides: Sequence[str] = ()) -> list[str]:
     """List the names of a recipe's arms, as far as they have names.
 

@@ -6,10 +6,9 @@ import os
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from ftapp.common import formatting
@@ -19,6 +18,9 @@ from ftapp.runs import narration
 from ftapp.runs.events import AnyEvent, PhaseStarted, Progressed, Stepped
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _LINE_SECONDS = 10.0
 
@@ -33,16 +35,7 @@ class Narrator:
         self._last_line = 0.0
         self.say(f"run {run.folder}")
         if self._console.is_terminal:
-            self._bar = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[metrics]}", markup=False),
-                console=self._console,
-                transient=True,
-            )
+            self._bar = _make_bar(console)
             self._task = self._bar.add_task("starting", total=None, metrics="")
 
     def __enter__(self) -> Self:
@@ -93,6 +86,22 @@ class Narrator:
         elif time.monotonic() - self._last_line >= _LINE_SECONDS:
             self._last_line = time.monotonic()
             self.say(f"{activity}{f' {done}/{total}' if total else ''} {metrics}".rstrip())
+
+
+def _make_bar(console: Console) -> Progress:
+    # Imported here, since without a terminal nobody needs it, and with one the first line stands before it.
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[metrics]}", markup=False),
+        console=console,
+        transient=True,
+    )
 
 
 def _format_metrics(event: Stepped, history: History) -> str:

@@ -135,6 +135,32 @@ def test_one_bad_recipe_does_not_stop_the_others(image_recipe: str, start: Start
     assert "Traceback" not in stderr
 
 
+def test_data_that_are_refused_leave_no_run(text_recipe: str, start: Start, tmp_path: Path) -> None:
+    written(tmp_path, "bad.csv", "text,label\na good film,1\na bad one,\n")
+    name, source = written(tmp_path, "text.toml", text_recipe), ["--set", f"data.source=csv:{tmp_path}/bad.csv"]
+    code, [result], stderr = finish(start(name, "--json", *source))
+    assert (code, result["status"], result["run"]) == (2, "refused", None)
+    assert stderr.splitlines()[0].startswith("run ")  # before the data are read
+    problem = "bad.csv: data.label_column: row 3: the label is missing; to leave these rows out, --set"
+    assert problem in stderr.splitlines()[-1]
+    process = start(name, *source)
+    assert process.communicate(timeout=300)[0] == ""
+    assert process.returncode == 2
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_the_data_of_several_recipes_are_checked_before_the_first_starts(
+    text_recipe: str, start: Start, tmp_path: Path
+) -> None:
+    written(tmp_path, "bad.csv", "text,label\na good film,1\na bad one,\n")
+    names = [written(tmp_path, f"{name}.toml", text_recipe) for name in "ab"]
+    code, results, stderr = finish(start(*names, "--json", "--set", f"data.source=csv:{tmp_path}/bad.csv"))
+    assert code == 2
+    assert [(result["status"], result["seconds"]) for result in results] == [("refused", None)] * 2
+    assert stderr.count("row 3: the label is missing") == 2
+    assert "run " not in stderr
+
+
 def test_a_failure_while_running_does_not_stop_the_others(image_recipe: str, start: Start, tmp_path: Path) -> None:
     diverging = 'learning_rate = 100.0\nweight_decay = 1.0\noptimizer = "sgd"'
     failing = image_recipe.replace("[model]", "[model]\nhidden = [8, 8]").replace("learning_rate = 0.01", diverging)

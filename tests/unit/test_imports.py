@@ -108,6 +108,20 @@ def test_commands_about_recipes_and_runs_import_nothing_heavy(command: list[str]
     assert not loaded_by_command(*command) & HEAVY
 
 
+def test_a_run_is_started_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+    code = """
+from ftapp.runs.launcher import LocalLauncher
+
+def start(*arguments):
+    raise SystemExit
+
+LocalLauncher.start = start
+from ftapp.cli.app import main
+main()
+"""
+    assert not loaded(code, ["run", "bert-full", "--profile", "quick", "--runs-dir", str(tmp_path)]) & HEAVY
+
+
 def test_lists_of_runs_need_no_schema_of_recipes() -> None:
     code = """
 import sys

@@ -10,6 +10,7 @@ import pytest
 
 from ftapp import data
 from ftapp.common.errors import RecipeError
+from ftapp.data.digits import Digits
 from ftapp.data.examples import TEST, TRAIN, VALIDATION, Texts
 from ftapp.data.splits import split
 from ftapp.recipe import Data
@@ -172,10 +173,20 @@ def test_digits() -> None:
         data.load(spec(classes=order[1:]), "image-classification", 0)
 
 
-def test_data_needs_no_keras() -> None:
+def test_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+
+    ours, theirs = Digits(), load_digits()
+    assert (ours.labels == theirs.target).all()
+    for channel in range(3):
+        images = np.stack([ours[index][..., channel] for index in range(len(theirs.images))])
+        assert (images == np.rint(theirs.images * (255 / 16))).all()
+
+
+def test_digits_need_neither_keras_nor_the_import_of_scikit_learn() -> None:
     code = (
         "import sys; from ftapp import data; from ftapp.recipe import Data\n"
         "data.load(Data(source='sklearn:digits'), 'image-classification', 0)\n"
-        "print([name for name in ('keras', 'tensorflow', 'PIL') if name in sys.modules])"
+        "print([name for name in ('keras', 'tensorflow', 'PIL', 'sklearn', 'scipy') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
