@@ -167,7 +167,7 @@ class CacheChoice(msgspec.Struct, frozen=True, kw_only=True):
         cached: Whether they are.
         reason: The reason, in words.
         layers: These layers, from the bottom up.
-        size: The bytes of the features of all examples of the phase.
+        size: The bytes of the features of all examples of the phase; 0 where features are not worth caching.
         engine: The library that computes them: keras, or openvino.
         engine_reason: Why it is not the engine that the recipe names, in words; empty where it is.
         quantization: The check of int8 features; None where the recipe asks for none.

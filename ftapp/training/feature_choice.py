@@ -45,7 +45,7 @@ def choose_features(
     if isinstance(halves, str):
         return CacheChoice(cached=False, reason=halves)
     columns = feature_store.list_columns(halves, recipe.frozen.stored_dtype)
-    choice = functools.partial(CacheChoice, layers=list(halves.layers), size=_size(recipe, phase, columns, splits))
+    choice = functools.partial(CacheChoice, layers=list(halves.layers))
     if not recipe.frozen.cache:
         return choice(cached=False, reason="the recipe says so (frozen.cache = false)")
     steps, per_epoch = count_steps(phase, len(splits.train))
@@ -62,7 +62,9 @@ def choose_features(
     ):
         return choice(cached=False, reason="computing them is as fast as reading them")
     each = f"{views} augmented views of each example are cached, each" if views else "each example"
-    return choice(cached=True, reason=f"{each} is used {uses:.3g} times")
+    # Only here, since texts are encoded to know their lengths.
+    size = _size(recipe, phase, columns, splits)
+    return choice(cached=True, reason=f"{each} is used {uses:.3g} times", size=size)
 
 
 def count_views(recipe: Recipe, phase: Phase, splits: EncodedSplits) -> int:

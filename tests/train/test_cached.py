@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from ftapp import recipe
+from ftapp.data import encoded
 from ftapp.data.encoded import load_encoded
 from ftapp.freezing import feature_cache, freeze
 from ftapp.models import build
@@ -138,7 +139,12 @@ def test_a_weight_that_does_not_train_fails_the_run(do: Do, image_recipe: str, m
         (["phase.finetune.steps=24", LAST_BLOCK, "frozen.dropout=true"], "computing them is as fast"),
     ],
 )
-def test_it_says_why_nothing_is_kept(text_recipe: str, tmp_path: Path, overrides: list[str], reason: str) -> None:
+def test_it_says_why_nothing_is_kept_and_encodes_no_text_for_it(
+    text_recipe: str, tmp_path: Path, overrides: list[str], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: Any) -> Any:
+        pytest.fail("texts were encoded")
+
     file = tmp_path / "tiny.toml"
     file.write_text(text_recipe, encoding="utf-8")
     chosen = recipe.load(file, None, overrides)
@@ -146,6 +152,7 @@ def test_it_says_why_nothing_is_kept(text_recipe: str, tmp_path: Path, overrides
     splits = load_encoded(chosen, pretrained.preprocessor, lambda *told: None)
     model = build.build(chosen, pretrained, 2)
     plan = make_plan(model, pretrained.backbone, chosen.phase[0].layers)
+    monkeypatch.setattr(encoded, "encode_texts", refuse)
     with PhaseSession(chosen, 0, model, plan, splits) as made:
         assert not made.choice.cached
         assert reason in made.choice.reason
