@@ -11,6 +11,7 @@ import keras_hub
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
 from ftapp.models import preset_files
+from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.heads import add_head
 from ftapp.models.keras_internals import flatten_layers, own_weights
 from ftapp.recipe import TASKS, Recipe, presets, say_too_long
@@ -59,11 +60,11 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
         options["image_shape"] = (*recipe.model.image_size, 3)
     try:
         if TASKS[recipe.task].labels == "tokens":
-            causal_lm = keras_hub.models.CausalLM.from_preset(place, preprocessor=preprocessor)
+            causal_lm = load_over_blank(lambda: keras_hub.models.CausalLM.from_preset(place, preprocessor=preprocessor))
             backbone = causal_lm.backbone
         else:
             causal_lm = None
-            backbone = keras_hub.models.Backbone.from_preset(place, **options)
+            backbone = load_over_blank(lambda: keras_hub.models.Backbone.from_preset(place, **options))
     except Exception as error:
         raise _explain(error, recipe, is_local=place != preset or presets.is_path(preset)) from error
     if TASKS[recipe.task].inputs == "texts":

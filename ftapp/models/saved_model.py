@@ -18,6 +18,7 @@ from ftapp.common.errors import RunError, quote
 from ftapp.data import images
 from ftapp.data.encoding import compute_padded_width, encode_images, encode_texts, get_longer_side
 from ftapp.data.texts import prepare
+from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
 from ftapp.recipe import TASKS, Recipe
 
@@ -160,11 +161,11 @@ def load(folder: Path) -> TrainedModel:
     preset = str(folder / "preset")
     preprocessor = PREPROCESSORS[TASKS[task].preprocessor].from_preset(preset)
     if TASKS[task].labels == "tokens":
-        causal_lm = keras_hub.models.CausalLM.from_preset(preset)
+        causal_lm = load_over_blank(lambda: keras_hub.models.CausalLM.from_preset(preset))
         causal_lm.compile(sampler="greedy")
         model = build_language_model(causal_lm.backbone)  # which holds what model.keras does
     else:
-        causal_lm, model = None, keras.saving.load_model(folder / "model.keras", compile=False)
+        causal_lm, model = None, load_over_blank(lambda: keras.saving.load_model(folder / "model.keras", compile=False))
     return TrainedModel(task, description["head"], tuple(description["classes"]), model, preprocessor, causal_lm)
 
 

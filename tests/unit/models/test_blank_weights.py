@@ -1,0 +1,80 @@
+"""Models that are loaded without random first weights are those that are loaded with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+from ftapp.models import blank_weights
+from ftapp.models.blank_weights import load_over_blank
+from tests.support.presets import Tiny
+
+
+def build() -> keras.Model:
+    kinds = ["random_normal", "random_uniform", "truncated_normal", "glorot_uniform", "he_normal", "lecun_uniform"]
+    inputs = x = keras.Input((4,))
+    for kind in kinds:
+        x = keras.layers.Dense(5, kernel_initializer=kind)(x)
+    return keras.Model(inputs, keras.layers.BatchNormalization()(x))
+
+
+def values(model: Any) -> list[np.ndarray[Any, Any]]:
+    return [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+
+
+@pytest.fixture
+def blank() -> Iterator[None]:
+    with blank_weights._blank_weights():
+        yield
+
+
+@pytest.mark.parametrize("name", ["vgg", "bert", "gpt2"])
+def test_loaded_weights_are_the_same(tiny: Tiny, name: str) -> None:
+    def load() -> Any:
+        return keras_hub.models.Backbone.from_preset(str(getattr(tiny, name)))
+
+    for blank, plain in zip(values(load_over_blank(load)), values(load()), strict=True):
+        np.testing.assert_array_equal(blank, plain)
+
+
+def test_a_model_whose_files_lack_weights_has_random_ones() -> None:
+    saved = build()
+    calls: list[None] = []
+
+    def load_some() -> keras.Model:
+        calls.append(None)
+        model = build()
+        for weight, value in list(zip(model.weights, values(saved), strict=True))[2:]:
+            weight.assign(value)
+        return model
+
+    model = load_over_blank(load_some)
+    assert len(calls) == 2
+    assert all(np.isfinite(value).all() for value in values(model))
+    np.testing.assert_array_equal(values(model)[-1], values(saved)[-1])
+
+
+def test_weights_are_blank_in_this_context_and_this_thread_alone(blank: None) -> None:
+    with ThreadPoolExecutor(1) as other:
+        there = other.submit(lambda: values(build())).result()
+    here = values(build())
+    kernels = [index for index, value in enumerate(here) if value.ndim == 2]
+    assert len(kernels) == 6
+    assert all(np.isnan(here[index]).all() for index in kernels)
+    assert all(np.isfinite(here[index]).all() for index in range(len(here)) if index not in kernels)
+    assert all(np.isfinite(value).all() for value in there)
+
+
+def test_initializers_draw_again_after_a_load_that_fails() -> None:
+    def fail() -> Any:
+        raise OSError("no such preset")
+
+    with pytest.raises(OSError, match="no such preset"):
+        load_over_blank(fail)
+    assert all(np.isfinite(value).all() for value in values(build()))
