@@ -100,3 +100,22 @@ print(*{name.partition(".")[0] for name in sys.modules})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(OPTIONAL) & set(done.stdout.split())
+
+
+def test_collector_leaves_out_what_the_first_import_of_keras_has_made() -> None:
+    code = """
+import gc
+from ftapp.common.quick_imports import quick_imports
+with quick_imports():
+    import ftapp.recipe
+print(gc.get_freeze_count())
+with quick_imports():
+    import keras
+print(gc.get_freeze_count() > 100_000)
+gc.unfreeze()
+with quick_imports():
+    import ftapp.models.build
+print(gc.get_freeze_count())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True", "0"]
