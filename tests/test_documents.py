@@ -24,7 +24,7 @@ import pictures
 from ftapp import recipe
 from ftapp.cli import app
 from ftapp.common.errors import RunError
-from ftapp.recipe import Augment, Frozen, Keep, Phase, Section, StopRule, cautions, layer_rules
+from ftapp.recipe import Augment, Balance, Frozen, Keep, Phase, Section, StopRule, cautions, layer_rules
 from ftapp.rpc.messages import Survey
 from ftapp.runs import outcome
 from ftapp.runs.run_folder import EXIT_CODES
@@ -176,7 +176,13 @@ def _absolute(override: str) -> str:
 
 def test_pieces_of_recipes_are_valid() -> None:
     pieces = [tomllib.loads(block) for block in blocks("toml") if "[[arm]]" not in block]
-    tables: dict[str, type[Section]] = {"augment": Augment, "frozen": Frozen, "stop": StopRule, "keep": Keep}
+    tables: dict[str, type[Section]] = {
+        "augment": Augment,
+        "frozen": Frozen,
+        "stop": StopRule,
+        "keep": Keep,
+        "balance": Balance,
+    }
     for piece in pieces:
         for name in tables.keys() & piece.keys():
             tables[name].model_validate(piece[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import importlib
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any, Protocol, cast
 
 from ftapp.common import downloads
 from ftapp.common.downloads import Progress
+from ftapp.data.class_balance import check_balance, describe_balance
 from ftapp.data.examples import DocumentSplits, Examples, Splits, Subset, Texts
 from ftapp.data.splits import split, split_documents
 from ftapp.recipe import TASKS, Data, Recipe, sources
@@ -121,7 +123,12 @@ def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentS
     """
     split_examples = _SPLITTERS[TASKS[recipe.task].splitter]
     with _garbage_collection_disabled():
-        return split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
+        found = split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
+    if isinstance(found, Splits):
+        check_balance(recipe.balance, found.classes)
+        told = describe_balance(recipe.balance, found.classes, found.train.class_counts)
+        return dataclasses.replace(found, notes=(*found.notes, *told))
+    return found
 
 
 def read_early(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentSplits | None:

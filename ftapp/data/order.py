@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.data.class_balance import draw_balanced
 from ftapp.data.dataset import BatchKey, Dataset, Lengths
 
 # A bucket is this many batches' worth of shuffled texts. Texts of like length in a bucket share a batch, so little is
@@ -25,10 +26,11 @@ def order_epoch(
     key: Sequence[int],
     lengths: Lengths | None = None,
     *,
+    labels: NDArray[np.integer] | None = None,
     fill: bool = False,
     start: int = 0,
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield the batches of one epoch, which has each example once; the last batch may be smaller.
+    """Yield the batches of one epoch; the last batch may be smaller.
 
     Args:
         size: The number of examples.
@@ -37,6 +39,8 @@ def order_epoch(
         lengths: Tokens of each example. Examples of like length then share a batch (bucketing), and the batches of a
             bucket come in random order. Lengths are looked up for one bucket after another, so that texts are tokenized
             as the training reaches them.
+        labels: The class of each example, int (examples,). Each class then fills an equal share of the epoch, which has
+            each example once otherwise.
         fill: Whether the last batch is filled up with the epoch's first examples, which the epoch then has twice.
         start: The first batch that is yielded, from 0.
 
@@ -44,7 +48,7 @@ def order_epoch(
         A batch: indices, int64 (batch,).
     """
     random = np.random.default_rng(list(key))
-    order = random.permutation(size)
+    order = random.permutation(size) if labels is None else draw_balanced(labels, random)
     if fill and size > batch_size:
         order = np.concatenate([order, order[: -size % batch_size]])
     if lengths is None:
@@ -59,7 +63,14 @@ def order_epoch(
 
 
 def order_phase(
-    dataset: Dataset, batch_size: int, key: tuple[int, int], start: int, stop: int, *, fill: bool
+    dataset: Dataset,
+    batch_size: int,
+    key: tuple[int, int],
+    start: int,
+    stop: int,
+    *,
+    labels: NDArray[np.integer] | None = None,
+    fill: bool,
 ) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
     """Yield the steps of a phase from `start` to `stop`, epoch by epoch.
 
@@ -69,6 +80,7 @@ def order_phase(
         key: (seed, phase), from which the order follows.
         start: The first step that is yielded, from 0.
         stop: The step that ends the phase.
+        labels: As in `order_epoch`.
         fill: As in `order_epoch`, for models that take statistics from batches, for which a small rest is too few.
 
     Yields:
@@ -77,7 +89,9 @@ def order_phase(
     per_epoch = math.ceil(len(dataset) / batch_size)
     for epoch in range(start // per_epoch, math.ceil(stop / per_epoch)):
         first = max(0, start - epoch * per_epoch)
-        batches = order_epoch(len(dataset), batch_size, (*key, epoch), dataset.lengths, fill=fill, start=first)
+        batches = order_epoch(
+            len(dataset), batch_size, (*key, epoch), dataset.lengths, labels=labels, fill=fill, start=first
+        )
         for number, indices in enumerate(itertools.islice(batches, stop - epoch * per_epoch - first), first):
             yield indices, BatchKey(*key, epoch, number)
 

@@ -28,7 +28,7 @@ def check(recipes: Iterable[Recipe], progress: Progress | None = None) -> None:
     for recipe in recipes:
         try:
             check_installed(recipe)
-            key = repr((recipe.task, recipe.data, recipe.seed))
+            key = repr((recipe.task, recipe.data, recipe.balance, recipe.seed))
             if key not in seen:
                 seen.add(key)
                 data.check(recipe, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -114,44 +115,74 @@ def _float64(values: Any) -> NDArray[np.float64]:
     return np.asarray(values).astype(np.float64)
 
 
-def training_loss_for(head: Head, smoothing: float) -> keras.losses.Loss:
-    """Return the loss of a head (`ftapp.models.objectives`) with smoothed labels.
+def training_loss_for(
+    head: Head, *, smoothing: float = 0.0, gamma: float = 0.0, weights: NDArray[np.float64] | None = None
+) -> keras.losses.Loss | None:
+    """Return what a head is trained on where that differs from its loss (`ftapp.models.objectives`), else None.
 
-    A share of each label, `smoothing`, is spread over all classes or, for one class against all others, over both
-    answers (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
+    Args:
+        head: The form of the classifier.
+        smoothing: The share of each label that is spread over all classes or, for one class against all others, over
+            both answers (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
+        gamma: The power of 1 - p that losses are multiplied by (Lin et al. 2017, "Focal Loss for Dense Object
+            Detection", equation 4).
+        weights: By how much the loss of an example counts, by its class, (classes,); None where all count the same.
     """
-    return OneHotLoss(_MEASURED[head], smoothing)
+    if not smoothing and not gamma and weights is None:
+        return None
+    options = {"label_smoothing": smoothing} if smoothing else {}
+    if gamma:
+        return OneHotLoss(functools.partial(_FOCAL[head], gamma=gamma, **options), weights)
+    return OneHotLoss(functools.partial(_MEASURED[head], **options), weights)
 
 
 class OneHotLoss(keras.losses.Loss):
-    """A loss function of Keras, averaged over examples, for class numbers that become one-hot and smoothed."""
+    """A loss of one-hot labels, averaged over examples, for class numbers.
 
-    def __init__(self, measured: Callable[..., Any], smoothing: float = 0.0) -> None:
-        super().__init__()
-        self._measured, self._smoothing = measured, smoothing
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the losses (batch,) of class numbers, (batch,) or (batch, 1), and probabilities (batch, classes)."""
-        return self._measured(_one_hot(y_true, y_pred), y_pred, label_smoothing=self._smoothing)
-
-
-class OneVsRestHinge(keras.losses.Loss):
-    """The hinge loss max(0, 1 - t * score), with t = 1 for the class and -1 for each other, averaged over the classes.
-
-    (Cortes & Vapnik 1995; one-vs-rest as scikit-learn's LinearSVC.)
+    Args:
+        measured: Gives the losses (batch,) of one-hot labels and scores, both (batch, classes).
+        weights: As for `training_loss_for`.
     """
+
+    def __init__(self, measured: Callable[..., Any], weights: NDArray[np.float64] | None = None) -> None:
+        super().__init__()
+        self._measured, self._weights = measured, weights
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the losses (batch,) of class numbers, (batch,) or (batch, 1), and scores (batch, classes)."""
-        return keras.losses.hinge(2 * _one_hot(y_true, y_pred) - 1, y_pred)
+        labels = keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32")
+        one_hot = keras.ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
+        losses = self._measured(one_hot, y_pred)
+        if self._weights is None:
+            return losses
+        return losses * keras.ops.take(keras.ops.convert_to_tensor(self._weights, dtype=losses.dtype), labels)
 
 
-def _one_hot(labels: Any, scores: Any) -> Any:
-    labels = keras.ops.cast(keras.ops.reshape(labels, (-1,)), "int32")
-    return keras.ops.one_hot(labels, scores.shape[-1], dtype=scores.dtype)
+def one_vs_rest_hinge(one_hot: Any, scores: Any) -> Any:
+    """Compute the hinge loss max(0, 1 - t * score), with t = 1 for the class and -1 for each other.
+
+    (Cortes & Vapnik 1995; one-vs-rest as scikit-learn's LinearSVC.)
+
+    Args:
+        one_hot: Labels (batch, classes) of 0 and 1.
+        scores: Signed distances to each class's hyperplane (batch, classes).
+
+    Returns:
+        The losses (batch,), averaged over the classes.
+    """
+    return keras.losses.hinge(2 * one_hot - 1, scores)
 
 
-_MEASURED = {"softmax": keras.losses.categorical_crossentropy, "one-vs-rest": keras.losses.binary_crossentropy}
+_MEASURED = {
+    "softmax": keras.losses.categorical_crossentropy,
+    "one-vs-rest": keras.losses.binary_crossentropy,
+    "linear-svm": one_vs_rest_hinge,
+}
+_FOCAL = {
+    # Keras's alpha is one weight for all classes.
+    "softmax": functools.partial(keras.losses.categorical_focal_crossentropy, alpha=1.0),
+    "one-vs-rest": keras.losses.binary_focal_crossentropy,
+}
 
 _POOLINGS = {
     "average": keras.layers.GlobalAveragePooling2D,

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 import keras
 
-from ftapp.models.heads import OneHotLoss, OneVsRestHinge
+from ftapp.models.heads import OneHotLoss, one_vs_rest_hinge
 from ftapp.recipe.tasks import Head, Task
 
 _LOSSES: Mapping[str, Callable[[], keras.losses.Loss]] = {
     "categorical-crossentropy": keras.losses.SparseCategoricalCrossentropy,
     "binary-crossentropy": lambda: OneHotLoss(keras.losses.binary_crossentropy),
-    "hinge": OneVsRestHinge,
+    "hinge": lambda: OneHotLoss(one_vs_rest_hinge),
     "token-crossentropy": lambda: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
 }
 _METRICS: Mapping[str, Callable[[], keras.metrics.Metric]] = {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ftapp.recipe.overrides import make_arm_prefix as make_arm_prefix
     from ftapp.recipe.overrides import parse_value as parse_value
     from ftapp.recipe.schema import Augment as Augment
+    from ftapp.recipe.schema import Balance as Balance
     from ftapp.recipe.schema import Checkpoints as Checkpoints
     from ftapp.recipe.schema import Data as Data
     from ftapp.recipe.schema import Evaluate as Evaluate
@@ -57,8 +58,8 @@ _HOMES = {
     "ftapp.recipe.overrides": "make_arm_prefix parse_value",
     "ftapp.recipe.measures": "MEASURES MeasureName",
     "ftapp.recipe.schema": (
-        "Augment Checkpoints Data Evaluate Finding Frozen Keep Model Phase Recipe Samples Section StopRule suits "
-        "say_too_long"
+        "Augment Balance Checkpoints Data Evaluate Finding Frozen Keep Model Phase Recipe Samples Section StopRule "
+        "say_too_long suits"
     ),
     "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",

@@ -83,6 +83,7 @@ def find_cautions(
         *_check_stop(recipe, known),
         *_check_held_out(recipe, known),
         *_check_noise(recipe),
+        *_check_balance(recipe),
     ]
 
 
@@ -334,3 +335,13 @@ def _check_noise(recipe: Recipe) -> Iterator[Caution]:
                 f"0.5 is much already: --set {key}=0.5",
                 key,
             )
+
+
+def _check_balance(recipe: Recipe) -> Iterator[Caution]:
+    if recipe.balance.sampling == "balanced" and recipe.balance.class_weights == "balanced":
+        yield Caution(
+            "balanced-twice",
+            "small classes are drawn more often and their losses count more, so that they outweigh the large ones",
+            "take one of the two: --set balance.class_weights=none",
+            "balance.class_weights",
+        )

@@ -24,6 +24,7 @@ from ftapp.recipe.value_types import (
     Backend,
     BatchSize,
     ClassNames,
+    ClassWeights,
     Encoding,
     Examples,
     FillMode,
@@ -163,6 +164,21 @@ class Augment(Section):
         """Whether any key changes examples at all; if none does, training sees examples as they are."""
         images = self.flip != "none" or self.rotation > 0 or self.zoom > 0 or self.crop < 1 or any(self.translation)
         return images or self.token_dropout > 0 or self.word_swap > 0
+
+
+class Balance(Section):
+    """How training treats classes of unequal size. Evaluations treat all examples alike."""
+
+    class_weights: ClassWeights = "none"
+    """How much the loss of an example counts, by its class: none (all the same), balanced (in inverse proportion to the
+    class's share of the training split, 1 on average), or a table such as { rare = 5.0 }. Classes without an entry
+    count 1."""
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """How much less the examples count that the model is sure of, from 0 (no less) to 10. Losses are multiplied by
+    (1 - p) to this power, where p is the probability of the true class (focal loss, Lin et al. 2017)."""
+    sampling: Literal["natural", "balanced"] = "natural"
+    """How often an epoch has each example: natural (once), or balanced, where each class fills an equal share of the
+    epoch. Examples of small classes then come several times, and those of large classes are drawn anew each epoch."""
 
 
 class Frozen(Section):
@@ -399,6 +415,7 @@ class Recipe(Section):
     model: Model
     data: Data
     augment: Augment | None = None
+    balance: Balance = Balance()
     frozen: Frozen = Frozen()
     phase: Annotated[list[Phase], Field(min_length=1, max_length=100)]
     evaluate: Evaluate = Evaluate()
@@ -425,6 +442,7 @@ class Recipe(Section):
         tables = self.model_dump(exclude_none=True)
         for section, _, key in (key.partition(".") for key in TASKS[self.task].foreign_keys):
             tables.get(section, {}).pop(key, None)
+        tables = {name: table for name, table in tables.items() if table != {}}
         if not self.finding:
             del tables["finding"]
         return tables

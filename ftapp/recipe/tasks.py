@@ -77,11 +77,13 @@ class Task:
         return (
             *(f"model.{key}" for key in (*model, *(() if self.heads else _OF_HEADS))),
             *(f"augment.{key}" for key in augment),
+            *(f"balance.{key}" for key in _OF_CLASSES if self.labels != "classes"),
         )
 
 
 _OF_INPUTS = {"images": ("image_size", "features", "pooling"), "texts": ("sequence_length",)}
 _OF_HEADS = ("normalize", "hidden", "dropout", "head", "label_smoothing")
+_OF_CLASSES = ("class_weights", "focal_gamma", "sampling")
 _OF_IMAGES = ("flip", "rotation", "zoom", "crop", "translation", "fill_mode", "fill_value")
 _OF_TEXTS = ("token_dropout", "word_swap")
 _CLASSIFIERS: tuple[Head, ...] = ("softmax", "one-vs-rest", "linear-svm")

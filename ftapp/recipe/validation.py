@@ -156,6 +156,8 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "augment", f"task = '{recipe.task}' takes no augmentation, which is for classifiers"
     if model.label_smoothing and model.head == "linear-svm":
         yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
+    if recipe.balance.focal_gamma and model.head == "linear-svm":
+        yield "balance.focal_gamma", "this key does not go with head = 'linear-svm', which has no probabilities"
     if recipe.frozen.dtype == "int8" and recipe.frozen.engine != "openvino":
         yield (
             "frozen.dtype",

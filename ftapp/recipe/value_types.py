@@ -34,6 +34,7 @@ LEAST_RATE, MOST_RATE = 1e-12, 100.0  # a range test (Smith 2015) ends at 10
 MOST_PIXELS = 4096  # a side; an image of this size takes 200 MB in float32
 MOST_TOKENS = 2**20
 MOST_UNITS = 2**16
+MOST_WEIGHT = 1e6  # of a class: a million to one
 MOST_SEEDS = 2**31
 
 Examples = Annotated[int, Field(ge=1, le=MOST_EXAMPLES)]
@@ -99,6 +100,21 @@ def _check_splits(value: Any) -> Any:
     return value
 
 
+def _check_class_weights(value: Any) -> Any:
+    if value in ("none", "balanced"):
+        return value
+    if not isinstance(value, dict) or not value:
+        given = quote(value) if isinstance(value, str) else repr(value)
+        raise ValueError(
+            f"{given} gives no weights; they are 'none', 'balanced', or a table of numbers by class, such as "
+            "{ rare = 5.0 }"
+        )
+    for name, weight in value.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= MOST_WEIGHT:
+            raise ValueError(f"{weight!r} is no weight of '{name}'; a weight is above 0 and at most {MOST_WEIGHT:,.0f}")
+    return {name: float(weight) for name, weight in value.items()}
+
+
 _ROLES: tuple[Role, ...] = ("train", "validation", "test")
 _FOLDERS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 SplitFolders = Annotated[
@@ -115,6 +131,22 @@ SplitFolders = Annotated[
                     "additionalProperties": False,
                 },
                 {"type": "null"},
+            ]
+        }
+    ),
+]
+ClassWeights = Annotated[
+    Any,
+    BeforeValidator(_check_class_weights),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["none", "balanced"]},
+                {
+                    "type": "object",
+                    "additionalProperties": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_WEIGHT},
+                    "minProperties": 1,
+                },
             ]
         }
     ),

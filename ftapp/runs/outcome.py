@@ -34,6 +34,7 @@ _SIGMA = 3.5  # standard errors: 1 of 2,000 runs would be called unlike its vali
 _FEW = 5  # test examples of a class from which on it is said that none was found
 _BAD_BATCH = 10  # examples of an evaluation from which on one predicted class is no accident
 _NOT_MEASURED = {"interrupted": "since the run was interrupted", "unfinished": "since the run is unfinished"}
+_BALANCED = "equal shares of the classes (balance.sampling = balanced)"
 
 
 def summarize_outcome(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def _check_accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
             "one-class",
             f"the model answers '{name}' to every test example, and its accuracy of {accuracy:.4f} is that "
             "class's share",
-            "it has learned nothing of the examples; try another learning rate, more steps, or classes of even size",
+            f"it has learned nothing of the examples; try another learning rate, more steps, or {_BALANCED}",
         )
         return
     if best and len(present) > 1 and round(accuracy * result.examples) <= round(best.accuracy * result.examples):
@@ -188,7 +189,7 @@ def _check_accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
             "no-better-than-constant",
             f"the test accuracy is {accuracy:.4f}, no more than the {best.accuracy:.4f} of always answering "
             f"'{best.name}'",
-            "judge it by the recall of each class; try more steps, another learning rate, or classes of even size",
+            f"judge it by the recall of each class; try more steps, another learning rate, or {_BALANCED}",
         )
     elif len(present) > 1 and (chance := _no_better_than_chance(present)):
         yield Caution(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, heads, objectives
 from ftapp.recipe import TASKS, Phase, Recipe
@@ -19,6 +22,8 @@ def compile_phase(
     plan: LayerPlan,
     former: Any = None,
     saved: OptimizerState | None = None,
+    *,
+    class_weights: NDArray[np.float64] | None = None,
 ) -> None:
     """Compile the model of a phase with its optimizer, and with the loss and metrics of the recipe's task.
 
@@ -29,11 +34,18 @@ def compile_phase(
         plan: What trains in the phase.
         former: The optimizer of the phase before, from which moments are carried over; None at the start.
         saved: The state of this phase's optimizer at the step from which the phase goes on; None at its beginning.
+        class_weights: By how much the loss of an example counts, by its class, (classes,); None where all count
+            the same.
     """
     task = TASKS[recipe.task]
     multipliers = layer_rates.list_multipliers(phase, plan)
-    if smoothing := recipe.model.label_smoothing:
-        model.training_loss = heads.training_loss_for(recipe.model.head, smoothing)
+    if task.heads:
+        model.training_loss = heads.training_loss_for(
+            recipe.model.head,
+            smoothing=recipe.model.label_smoothing,
+            gamma=recipe.balance.focal_gamma,
+            weights=class_weights,
+        )
     variables = model.trainable_variables
     model.compile(
         optimizer=restore_optimizer(phase, variables, multipliers, saved)

@@ -33,9 +33,10 @@ def calibrate_head(session: PhaseSession) -> None:
     if heads.find_normalization(session.model) is None:
         return
     train, recipe = session.splits.train, session.recipe
-    first = order_epoch(len(train), session.phase.batch_size, (recipe.seed, 0, 0), train.lengths)
+    size, key = session.phase.batch_size, (recipe.seed, 0, 0)
+    first = order_epoch(len(train), size, key, train.lengths, labels=session.labels)
     wanted = count_statistics(session.phase, len(train), is_known=session.is_known)
-    chosen = np.concatenate(list(itertools.islice(first, math.ceil(wanted / session.phase.batch_size))))[:wanted]
+    chosen = np.concatenate(list(itertools.islice(first, math.ceil(wanted / size))))[:wanted]
     if not session.prepare("train", chosen, BatchKey(recipe.seed, 0, 0, 0)):
         return
     if train.lengths is not None:  # so that little is padding

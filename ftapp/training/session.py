@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.analysis.metrics.confusion import MOST_CLASSES
+from ftapp.data.class_balance import compute_weights
 from ftapp.data.dataset import BatchKey, Dataset, EncodedSplits
 from ftapp.data.order import order_evaluation, order_phase
 from ftapp.data.prefetch import prefetch
@@ -105,6 +106,8 @@ class PhaseSession:
             at each step.
         steps: The steps of the phase.
         per_epoch: The steps of an epoch.
+        labels: The class of each training example where each class fills an equal share of an epoch, int (examples,);
+            None elsewhere.
         spent: Where the time that features take is added.
         report: Is told of progress; the session gives up where it returns False.
     """
@@ -155,6 +158,9 @@ class PhaseSession:
         self._begin, self._former, self._saved, self._clock = begin, former, saved, clock
         self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
         self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch
+        self._class_weights = compute_weights(recipe.balance, splits.classes, splits.counts.get("train", ()))
+        is_balanced = recipe.balance.sampling == "balanced"
+        self.labels = splits.train.get_targets(np.arange(len(splits.train))) if is_balanced else None
         self._held = ExitStack()
         self._rate: float | None = None
 
@@ -217,7 +223,7 @@ class PhaseSession:
             former: The optimizer from which moments are carried over.
             saved: The state of the phase's own optimizer, in the place of that.
         """
-        compile_phase(self.recipe, self.phase, self.model, self.plan, former, saved)
+        compile_phase(self.recipe, self.phase, self.model, self.plan, former, saved, class_weights=self._class_weights)
         self._rate = None
 
     @property
@@ -277,7 +283,8 @@ class PhaseSession:
     def order_steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """Give the examples and the keys of the steps of the phase from `start` to `stop`, as `order_phase` does."""
         key = self.recipe.seed, self.index
-        return order_phase(self.splits.train, self.phase.batch_size, key, start, stop, fill=self._fill)
+        size = self.phase.batch_size
+        return order_phase(self.splits.train, size, key, start, stop, labels=self.labels, fill=self._fill)
 
     def hash_examples(self, stop: int) -> bytes:
         """Hash the examples of the first steps of the phase, as `TrainState.seen` does. Reads each of them.

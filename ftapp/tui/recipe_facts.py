@@ -28,11 +28,13 @@ def list_facts(recipe: Recipe, size: Size | None, arms: Mapping[str, Mapping[str
         arms: What each arm overrides, by the name of the arm.
 
     Returns:
-        Rows of a label and a text: model, data, augmentation, phases, their early end, and arms.
+        Rows of a label and a text: model, data, augmentation, balance of classes, phases, their early end, and arms.
     """
     rows: list[Fact] = [("Model", _describe_model(recipe.model, size)), ("Data", _describe_data(recipe.data))]
     if recipe.augment is not None:
         rows.append(("Augment", Content(recipe_words.describe_augment(recipe.augment))))
+    if words := recipe_words.describe_balance(recipe.balance):
+        rows.append(("Balance", Content(words)))
     for index, phase in enumerate(recipe.phase):
         share = size.trainable[index] / size.parameters if size and size.parameters else None
         rows.append(("Phases" if index == 0 else "", _describe_phase(phase, share)))

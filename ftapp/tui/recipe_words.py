@@ -13,7 +13,7 @@ from ftapp.common import downloads, formatting
 from ftapp.common.package_uri import Artifact
 from ftapp.experiments.listing import Summary
 from ftapp.experiments.trash import measure_size
-from ftapp.recipe import Augment, Data, Model, Phase, Recipe, presets, sources
+from ftapp.recipe import Augment, Balance, Data, Model, Phase, Recipe, presets, sources
 from ftapp.recipe.layer_rules import decide
 from ftapp.recipe.metrics import get_metric
 from ftapp.recipe.toml_text import format_value
@@ -211,6 +211,21 @@ def describe_split(data: Data) -> str:
 def _may_have_splits(source: str) -> bool:
     """Whether a source may have splits of its own."""
     return source.startswith(("folder:", "tfds:"))
+
+
+def describe_balance(balance: Balance) -> str:
+    """Describe how training treats classes of unequal size; "" where it treats all alike."""
+    weights = balance.class_weights
+    parts = []
+    if weights == "balanced":
+        parts.append("losses weighted by class")
+    elif weights != "none":
+        parts.append("losses weighted: " + ", ".join(f"{name} {weight:g}" for name, weight in weights.items()))
+    if balance.focal_gamma:
+        parts.append(f"focal loss, gamma {balance.focal_gamma:g}")
+    if balance.sampling == "balanced":
+        parts.append("each class as often in an epoch")
+    return ", ".join(parts)
 
 
 def describe_augment(augment: Augment) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import keras
 import keras_hub
 import numpy as np
@@ -129,3 +132,28 @@ def test_kept_features_of_augmented_texts_are_those_of_their_views(do: Do, text_
     _, kept, _ = do(text, *given)
     assert kept.phases[0].cache is not None
     assert "2 augmented views of each example are cached" in kept.phases[0].cache.reason
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["balance.class_weights={across = 9.0}", "balance.focal_gamma=2.0", "balance.class_weights=balanced"],
+)
+def test_what_balances_classes_is_trained_on_and_not_measured(override: str, do: Do, image_recipe: str) -> None:
+    given = ["phase.head.learning_rate=1e-12", "phase.head.steps=1", "data.limit=30"]
+    _, plain, _ = do(image_recipe, *given)
+    _, balanced, _ = do(image_recipe, *given, override)
+    assert (balanced.steps[0].loss == plain.steps[0].loss) == override.endswith("balanced")  # stripes are halves
+    assert [each.loss for each in balanced.evaluations] == pytest.approx([each.loss for each in plain.evaluations])
+
+
+def test_an_epoch_has_equal_shares_of_unequal_classes(do: Do, image_recipe: str, tiny: Tiny, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(tiny.photos, photos)
+    for number in range(16):
+        (photos / "down" / f"{number}.png").unlink()
+    code, history, _ = do(image_recipe, f"data.source=folder:{photos}", "balance.sampling=balanced")
+    assert code == 0
+    assert history.data is not None
+    assert history.data.counts["train"] == [11, 2]
+    assert history.data.notes[-1] == "each epoch has 6 examples of each class, those of small classes several times"
+    assert len(history.steps) == 6

@@ -66,7 +66,11 @@ def start_resume(run: Run) -> subprocess.Popen[str]:
 RECIPES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "text": ("text_recipe", "", ("phase.finetune.schedule=linear", "model.label_smoothing=0.1")),
     "two-phases": ("image_recipe", TWO_PHASES, ("model.dropout=0.2",)),
-    "uncached": ("image_recipe", TWO_PHASES, ("frozen.cache=false", "phase.finetune.layer_decay=0.9")),
+    "uncached": (
+        "image_recipe",
+        TWO_PHASES,
+        ("frozen.cache=false", "phase.finetune.layer_decay=0.9", "balance.sampling=balanced", "balance.focal_gamma=1"),
+    ),
     "language-model": ("lm_recipe", "", ("samples.every=3",)),
 }
 

@@ -39,8 +39,8 @@ class TrainingPane(VerticalScroll, can_focus=False):
     TrainingPane #phase-buttons { height: 1; margin-top: 1; }
     TrainingPane #phase-buttons Button { margin-right: 2; min-width: 8; }
     TrainingPane RateCurve { height: 6; margin: 1 0; }
-    TrainingPane > .for-lm { display: none; height: auto; }
-    TrainingPane.-lm > .for-lm { display: block; }
+    TrainingPane > .for-lm, TrainingPane > .for-classes { display: none; height: auto; }
+    TrainingPane.-lm > .for-lm, TrainingPane.-classes > .for-classes { display: block; }
     """
 
     class PhaseAdded(Message):
@@ -91,6 +91,13 @@ class TrainingPane(VerticalScroll, can_focus=False):
             FieldLine("evaluate.examples", empty="all"),
             FieldLine("evaluate.batch_size", "batch"),
         )
+        with Vertical(classes="for-classes"):
+            yield from _section(
+                "Classes of unequal size",
+                FieldLine("balance.class_weights"),
+                FieldLine("balance.sampling"),
+                FieldLine("balance.focal_gamma", "focal loss"),
+            )
         yield from _section(
             "Frozen layers",
             FieldLine("frozen.cache", "cache features"),
@@ -111,7 +118,9 @@ class TrainingPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show the arms, the number of the phase, and the curve of the learning rate."""
         self._form = form
-        self.set_class(form.task in TASKS and TASKS[form.task].writes, "-lm")
+        task = TASKS.get(form.task)
+        self.set_class(task is not None and task.writes, "-lm")
+        self.set_class(task is None or task.labels == "classes", "-classes")
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
         set_text(self.query_one("#phase-title", Static), f"Phase{of}")

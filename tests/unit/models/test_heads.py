@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 
 from ftapp.models.heads import training_loss_for
 from ftapp.models.objectives import loss_for
-from ftapp.recipe.tasks import TASKS
+from ftapp.recipe.tasks import TASKS, Head
 
 SCORES = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32)
 LABELS = np.array([0, 1])
 
 
+def training_loss(head: Head, **options: Any) -> keras.losses.Loss:
+    loss = training_loss_for(head, **options)
+    assert loss is not None
+    return loss
+
+
+def compute(loss: keras.losses.Loss) -> float:
+    return float(keras.ops.convert_to_numpy(loss(LABELS, SCORES)))
+
+
 def test_label_smoothing_spreads_a_share_of_each_label_over_the_classes() -> None:
     smoothing = 0.3
-    found = float(keras.ops.convert_to_numpy(training_loss_for("softmax", smoothing)(LABELS, SCORES)))
+    found = compute(training_loss("softmax", smoothing=smoothing))
     logs = -np.log(SCORES)
     expected = (1 - smoothing) * logs[[0, 1], LABELS] + smoothing * logs.mean(axis=1)
     assert found == pytest.approx(expected.mean(), rel=1e-5)
@@ -24,15 +36,30 @@ def test_label_smoothing_spreads_a_share_of_each_label_over_the_classes() -> Non
 
 def test_of_one_class_against_the_others_both_answers_are_smoothed() -> None:
     smoothing = 0.3
-    found = float(keras.ops.convert_to_numpy(training_loss_for("one-vs-rest", smoothing)(LABELS, SCORES)))
+    found = compute(training_loss("one-vs-rest", smoothing=smoothing))
     truth = np.eye(3)[LABELS] * (1 - smoothing) + smoothing / 2
     expected = -(truth * np.log(SCORES) + (1 - truth) * np.log(1 - SCORES))
     assert found == pytest.approx(expected.mean(), rel=1e-5)
 
 
-def test_without_smoothing_it_is_the_plain_loss() -> None:
-    plain, smoothed = (
-        float(keras.ops.convert_to_numpy(loss(LABELS, SCORES)))
-        for loss in (loss_for(TASKS["text-classification"], "softmax"), training_loss_for("softmax", 0.0))
-    )
-    assert smoothed == pytest.approx(plain, rel=1e-6)
+@pytest.mark.parametrize("head", ["softmax", "one-vs-rest", "linear-svm"])
+def test_weights_of_one_give_the_plain_loss(head: Head) -> None:
+    plain = compute(loss_for(TASKS["text-classification"], head))
+    assert compute(training_loss(head, weights=np.ones(3))) == pytest.approx(plain, rel=1e-6)
+    assert training_loss_for(head) is None
+
+
+@pytest.mark.parametrize("head", ["softmax", "one-vs-rest", "linear-svm"])
+def test_the_loss_of_an_example_counts_by_its_class(head: Head) -> None:
+    loss = loss_for(TASKS["text-classification"], head)
+    alone = [float(keras.ops.convert_to_numpy(loss(LABELS[[row]], SCORES[[row]]))) for row in range(2)]
+    found = compute(training_loss(head, weights=np.array([0.5, 4.0, 9.0])))
+    assert found == pytest.approx((0.5 * alone[0] + 4.0 * alone[1]) / 2, rel=1e-6)
+
+
+def test_focal_loss_counts_what_the_model_is_sure_of_less() -> None:
+    p = SCORES[[0, 1], LABELS]
+    assert compute(training_loss("softmax", gamma=2.0)) == pytest.approx((-((1 - p) ** 2) * np.log(p)).mean(), rel=1e-5)
+    of_truth = np.where(np.eye(3)[LABELS] == 1, SCORES, 1 - SCORES)
+    found = compute(training_loss("one-vs-rest", gamma=2.0))
+    assert found == pytest.approx((-((1 - of_truth) ** 2) * np.log(of_truth)).mean(), rel=1e-5)

@@ -152,6 +152,31 @@ def test_labels_of_a_hinge_loss_are_not_smoothed(file: Path) -> None:
     assert "this key does not go with head = 'linear-svm', which has no probabilities" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("balance.class_weights=equal", "'equal' gives no weights; they are 'none', 'balanced', or a table of numbers"),
+        ("balance.class_weights={}", "{} gives no weights; they are 'none', 'balanced', or a table of numbers"),
+        ("balance.class_weights.cat=0", "0 is no weight of 'cat'; a weight is above 0 and at most 1,000,000"),
+        ("balance.class_weights.cat='two'", "'two' is no weight of 'cat'; a weight is above 0 and at most 1,000,000"),
+        ("balance.class_weights.cat=true", "True is no weight of 'cat'; a weight is above 0 and at most 1,000,000"),
+        ("balance.focal_gamma=-1", "focal_gamma"),
+        ("balance.sampling=even", "balanced"),
+    ],
+)
+def test_how_classes_are_balanced_is_checked(file: Path, override: str, said: str) -> None:
+    (found,) = problems(file, override)
+    assert said in found
+
+
+def test_what_needs_probabilities_or_classes_is_refused_without_them(file: Path) -> None:
+    (found,) = problems(file, "balance.focal_gamma=2.0", "model.head=linear-svm")
+    assert "this key does not go with head = 'linear-svm', which has no probabilities" in found
+    assert "balance.class_weights: this key does not go with task = 'causal-lm'" in "".join(
+        problems(file, "task=causal-lm", "balance.class_weights=balanced")
+    )
+
+
 def test_a_local_file_that_is_missing_is_refused_with_its_nearest_neighbour(file: Path, tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").touch()
     missing = tmp_path / "review.csv"
