@@ -87,6 +87,29 @@ def test_random_texts_have_the_ids_of_kerashub() -> None:
         check(texts, bert(lowercase=lowercase))
 
 
+def write_reviews(count: int) -> list[str]:
+    """Write reviews of 12 made-up words, one in 10 of them with a capital, one in 100 with unusual characters."""
+    random = np.random.default_rng(1)
+    syllables = ["the", "film", "un", "able", "ing", "a", "s", "good", "believ", "ra", "ctor", "'", "-", "1", ".5"]
+    words = ["".join(random.choice(syllables, size)) for size in random.integers(1, 6, 2000)]
+    rare = ["Straße", "café", "naïve", "日本語", *(text for text in NASTY if 0 < len(text) <= 101)]
+    drawn = [words[at % len(words)] for at in random.zipf(1.3, 12 * count)]
+    for at in np.flatnonzero(random.random(len(drawn)) < 0.1):
+        drawn[at] = drawn[at].title()
+    for at in np.flatnonzero(random.random(len(drawn)) < 0.01):
+        drawn[at] = rare[at % len(rare)]
+    ends = random.choice([" ", ", ", ". ", "! ", "\n", " - ", "<br /><br />"], len(drawn)).tolist()
+    written = [f"{word}{end}" for word, end in zip(drawn, ends, strict=True)]
+    return ["".join(written[start : start + 12]) for start in range(0, len(written), 12)]
+
+
+@pytest.mark.slow
+def test_20_000_reviews_have_the_ids_of_kerashub() -> None:
+    reviews = write_reviews(20_000)
+    assert 1000 < sum(not review.isascii() for review in reviews) < 5000
+    check(reviews, bert(lowercase=True))
+
+
 @pytest.mark.parametrize("options", [{"special_tokens_in_strings": True}, {"split": False}, {"sequence_length": 8}])
 def test_a_tokenizer_of_other_options_reads_texts_itself(options: dict[str, Any]) -> None:
     assert find_encoder(bert(**options)) is None
