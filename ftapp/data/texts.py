@@ -148,6 +148,6 @@ def prepare(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text))
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    while (cleared := _BREAK.sub(" ", text)) != text:
+    while "<" in text and (cleared := _BREAK.sub(" ", text)) != text:
         text = cleared
     return text
