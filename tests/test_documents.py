@@ -70,7 +70,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         assert result.exit_code == 0, (line, result.output)
         made[line] = result.output
         tried.add(arguments[0])
-    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache", "report", "compare"}
+    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache", "models", "report", "compare"}
     assert all(name in made["ftapp recipes"] for name in recipe.bundled())
 
 

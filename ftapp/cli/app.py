@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ftapp.cli import advise, cache, ctl, failure, lr_find, plan, recipes, report, resume, run, runs, serve
+from ftapp.cli import advise, cache, ctl, failure, lr_find, models, plan, recipes, report, resume, run, runs, serve
 from ftapp.cli.options import OfflineOption, RunsDirOption
 from ftapp.common.safe_output import screen_output
 from ftapp.common.standard_streams import open_closed
@@ -72,6 +72,7 @@ app.command()(recipes.validate)
 app.command()(plan.plan)
 app.command(name="lr-find")(lr_find.lr_find)
 app.command()(advise.advise)
+app.command(name="models")(models.list_models)
 app.command(name="cache")(cache.list_cache)
 app.command(name="runs")(runs.list_runs)
 app.command()(report.report)

@@ -80,10 +80,7 @@ def format_number(value: float) -> str:
 
 def format_count(value: int) -> str:
     """A number of parameters: 512, 22.7 M, 1.5 B."""
-    for unit, size_of_unit in ((" B", 10**9), (" M", 10**6), (" k", 10**3)):
-        if value >= size_of_unit:
-            return f"{value / size_of_unit:.3g}{unit}"
-    return str(value)
+    return _scale(value, ("", " k", " M", " B"))
 
 
 _CLASSES = 12  # named with their counts; of more, the fewest and the most
@@ -185,8 +182,13 @@ def _choose_sign(found: re.Match[str]) -> str:
 
 def format_flops(count: float) -> str:
     """Floating-point operations, in three digits."""
-    for unit in ("", "k", "M", "G", "T"):
-        if count < 999.5 or unit == "T":
+    return _scale(count, (" ", " k", " M", " G", " T")) + "FLOPs"
+
+
+def _scale(count: float, units: Sequence[str]) -> str:
+    """A number in three digits, or more of the last unit; each unit is a thousand times the one before."""
+    for unit in units:
+        if count < 999.5 or unit == units[-1]:
             break
         count /= 1000
-    return f"{count:,.3g} {unit}FLOPs" if count < 999.5 else f"{count:,.0f} {unit}FLOPs"
+    return f"{count:.3g}{unit}" if count < 999.5 else f"{count:,.0f}{unit}"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ftapp import recipe
+from ftapp.recipe import TASKS, presets
 from ftapp.runs import run_folder
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import RunEnded
@@ -29,6 +30,33 @@ def test_recipes_are_listed() -> None:
     code, stdout, _ = ftapp("recipes")
     assert code == 0
     assert all(name in stdout for name in recipe.bundled())
+
+
+def test_models_are_listed_by_task_and_size() -> None:
+    code, stdout, _ = ftapp("models", "--json")
+    assert code == 0
+    rows = {row["name"]: row for row in json.loads(stdout)}
+    assert rows["vgg_16_imagenet"]["tasks"] == ["image-classification"]
+    assert rows["vgg_16_imagenet"]["most_bytes"] == 4 * 14_714_688
+    assert rows["bert_base_en_uncased"]["tasks"] == ["text-classification"]
+    images = [row["parameters"] for row in rows.values() if row["tasks"] == ["image-classification"]]
+    assert images == sorted(images)
+    assert set(rows) <= set(presets.list_hub_names())
+    for task in TASKS:
+        of_task = {name for name, row in rows.items() if task in row["tasks"]}
+        assert of_task, task
+        assert of_task <= set(presets.list_hub_names_for(task))
+
+
+def test_a_word_and_a_task_narrow_the_list_of_models() -> None:
+    _, stdout, _ = ftapp("models", "VGG", "--task", "image-classification", "--json")
+    assert [row["name"] for row in json.loads(stdout)] == [f"vgg_{depth}_imagenet" for depth in (11, 13, 16, 19)]
+    code, stdout, _ = ftapp("models", "vgg")
+    assert code == 0
+    assert stdout.splitlines()[-1].startswith("4 of the ")
+    assert ftapp("models", "vg_16_imagenet")[2].endswith("has 'vg_16_imagenet'; did you mean 'vgg_16_imagenet'?\n")
+    code, _, stderr = ftapp("models", "--task", "image-clasification")
+    assert (code, stderr) == (2, "there is no task 'image-clasification'; did you mean 'image-classification'?\n")
 
 
 def test_show_prints_a_resolved_recipe_that_is_toml() -> None:

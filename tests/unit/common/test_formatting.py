@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftapp.common.formatting import format_class_counts, format_duration, format_flops
+from ftapp.common.formatting import format_class_counts, format_count, format_duration, format_flops
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,21 @@ def test_operations_in_three_digits(count: float, said: str) -> None:
 )
 def test_durations(seconds: float, said: str) -> None:
     assert format_duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (512, "512"),
+        (999_499, "999 k"),
+        (999_885_952, "1 B"),
+        (999_500, "1 M"),
+        (22_700_000, "22.7 M"),
+        (10**13, "10,000 B"),
+    ],
+)
+def test_a_count_has_the_unit_of_what_it_is_rounded_to(count: int, text: str) -> None:
+    assert format_count(count) == text
 
 
 def test_class_counts_name_each_class_with_its_examples_in_all_splits() -> None:
