@@ -27,6 +27,9 @@ from ftapp.recipe import Data, folder_layout
 from ftapp.recipe.folder_layout import Layout
 from ftapp.recipe.sources import Source
 
+_NAMED = 20  # images that are left out
+_LEAVE_OUT = "; to leave such images out, --set data.skip_broken=true"
+
 
 @dataclass(frozen=True)
 class _File:
@@ -101,16 +104,44 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         The images.
 
     Raises:
-        RecipeError: An image is corrupt or truncated, a file is no image, a class folder is empty, a class is missing
-            in `data.classes` or in a split, there are fewer than two classes, or folders may be splits or classes. The
-            error names the files.
+        RecipeError: An image is corrupt or truncated, unless `data.skip_broken` leaves it out; a file is no
+            image, a class folder is empty, a class is missing in `data.classes` or in a split, there are fewer than two
+            classes, or folders may be splits or classes. The error names the files.
     """
-    findings = DataProblems()
+    findings, broken = DataProblems(), DataProblems()
     listing = _list_images(spec, source, findings)
-    files = _tell_apart(_check_images(listing.paths, findings, progress), findings)
+    files = _tell_apart(_check_images(listing.paths, broken, progress), broken)
+    if spec.skip_broken:
+        listing, files = _leave_out(listing, files, broken, findings)
+    else:
+        findings.found += broken.found
     findings.check()
     given = np.array(listing.membership, np.int8) if set(listing.membership) != {TRAIN} else None
     return Folder(files, np.array(listing.targets, np.int32), listing.classes, given, listing.notes)
+
+
+def _leave_out(
+    listing: _Listing, files: list[_File], broken: DataProblems, findings: DataProblems
+) -> tuple[_Listing, list[_File]]:
+    """Leave out broken images; a class without any other image is a finding."""
+    names = {problem.file for problem in broken.found}
+    if not names:
+        return listing, files
+    whole = [place for place, path in enumerate(listing.paths) if escape_unprintable(str(path)) not in names]
+    targets = [listing.targets[place] for place in whole]
+    for position in sorted(set(listing.targets) - set(targets)):
+        folder = listing.paths[listing.targets.index(position)].parent
+        findings.add(folder, "none of the images of this class can be decoded; a class has some")
+    inside = sorted("/".join(Path(name).parts[-2:]) for name in names)
+    told = f"{format_quantity(len(names), 'image')} left out that cannot be decoded: {join_names(inside, _NAMED)}"
+    left = replace(
+        listing,
+        paths=[listing.paths[place] for place in whole],
+        targets=targets,
+        membership=[listing.membership[place] for place in whole],
+        notes=(*listing.notes, told),
+    )
+    return left, [files[place] for place in whole]
 
 
 def check(spec: Data, source: Source) -> None:
@@ -287,7 +318,7 @@ def _check_images(paths: list[Path], findings: DataProblems, progress: Progress 
         for path, (file, problem) in zip(paths, pool.map(_examine, paths), strict=True):
             files.append(file)
             if problem:
-                findings.add(path, f"this image cannot be decoded: {problem}")
+                findings.add(path, f"this image cannot be decoded: {problem}{_LEAVE_OUT}")
             if progress and (time.monotonic() - reported > 0.1 or len(files) == len(paths)):
                 reported = time.monotonic()
                 progress("checking images", len(files), len(paths))
@@ -315,7 +346,7 @@ def _tell_apart(files: list[_File], findings: DataProblems) -> list[_File]:
             try:
                 whole[file.digest] = _hash_pixels(images.read(file.path))
             except images.BrokenImageError as error:
-                findings.add(file.path, f"this image cannot be decoded: {error}")
+                findings.add(file.path, f"this image cannot be decoded: {error}{_LEAVE_OUT}")
     return [replace(file, pixels=whole.get(file.digest, file.pixels)) for file in files]
 
 

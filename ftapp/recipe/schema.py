@@ -106,6 +106,8 @@ class Data(Section):
     it, such labels are refused, unless `classes` names each of them."""
     skip_incomplete: bool = False
     """Whether rows of a table without a text or a label are left out. Without it, such rows are refused."""
+    skip_broken: bool = False
+    """Whether image files that cannot be decoded are left out, and the run names them. Without it, they are refused."""
     encoding: Encoding = "utf-8"
     """The encoding of a table or text, such as cp1252. A byte order mark at the start of a file overrides it."""
     limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None

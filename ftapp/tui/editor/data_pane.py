@@ -63,7 +63,9 @@ class DataPane(VerticalScroll, can_focus=False):
             yield FieldLine("data.merge_labels")
             yield FieldLine("data.skip_incomplete")
             yield FieldLine("data.encoding")
-        yield Vertical(FieldLine("data.splits", "split folders", empty="from the folders"), classes="for-folders")
+        with Vertical(classes="for-folders"):
+            yield FieldLine("data.splits", "split folders", empty="from the folders")
+            yield FieldLine("data.skip_broken")
         yield FieldLine("data.classes", empty="all that occur")
         yield FieldLine("data.limit", empty="all examples")
         yield FieldLine("data.validation")

@@ -21,6 +21,24 @@ def test_a_truncated_photograph_is_found(pets: Path, cut: float) -> None:
     assert "photo.jpg: data.source: this image cannot be decoded: it is corrupt or cut short: " in problems(pets)[0]
 
 
+def test_broken_images_are_left_out_and_named_where_the_recipe_says_so(pets: Path) -> None:
+    (pets / "cat" / "21.png").write_bytes(b"")
+    (pets / "cat" / "more").mkdir()
+    (pets / "cat" / "more" / "22.png").write_bytes((pets / "dog" / "02.png").read_bytes()[:200])
+    assert problems(pets)[0].endswith("of 0 bytes; to leave such images out, --set data.skip_broken=true")
+    splits = data.load(spec(f"folder:{pets}", skip_broken=True), "image-classification", 0)
+    assert sum(map(len, (splits.train, splits.validation, splits.test))) == 20
+    assert splits.notes == ("2 images left out that cannot be decoded: cat/21.png, more/22.png",)
+
+
+def test_a_class_of_broken_images_alone_is_refused(pets: Path) -> None:
+    for path in (pets / "cat").iterdir():
+        path.write_bytes(b"")
+    assert problems(pets, skip_broken=True) == [
+        f"{pets}/cat: data.source: none of the images of this class can be decoded; a class has some"
+    ]
+
+
 @pytest.mark.parametrize(
     ("mode", "colour", "kind", "expected"),
     [

@@ -188,7 +188,7 @@ def test_what_may_not_be_read_is_called_so(pets: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Path, "read_bytes", refuse)
     assert problems(pets) == [
         f"{pets}: data.source: 20 files: cat/01.png, cat/03.png, cat/05.png and 17 more: this image cannot be decoded: "
-        "it cannot be read: Permission denied"
+        "it cannot be read: Permission denied; to leave such images out, --set data.skip_broken=true"
     ]
 
 
