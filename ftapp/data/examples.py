@@ -32,6 +32,7 @@ class Examples(ABC):
         labels: int32 (examples,), positions in `classes`; all 0 for texts without labels.
         classes: The names of the classes in the order of the model's outputs; empty for texts without labels.
         given_split: int8 (examples,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
+        groups: int64 (examples,), the numbers of groups of which none is in two splits; None where there are none.
         notes: Decisions that were made when the source was read, in sentences.
         decodes: Whether the examples are image files, which are decoded when they are asked for.
     """
@@ -39,6 +40,7 @@ class Examples(ABC):
     labels: NDArray[np.int32]
     classes: tuple[str, ...]
     given_split: NDArray[np.int8] | None = None
+    groups: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     decodes = False
 
@@ -84,6 +86,7 @@ class Texts(Examples):
         given_split: int8 (texts,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
         names: The name of each text, such as its file's or "row 7"; None for numbers.
         notes: Decisions that were made when the source was read, in sentences.
+        groups: int64 (texts,), as `Examples` has them.
     """
 
     def __init__(
@@ -94,8 +97,10 @@ class Texts(Examples):
         given_split: NDArray[np.int8] | None = None,
         names: Sequence[str] | None = None,
         notes: tuple[str, ...] = (),
+        groups: NDArray[np.int64] | None = None,
     ) -> None:
         self.texts = texts
+        self.groups = groups
         self.names = names
         self.notes = notes
         self.labels = np.zeros(len(texts), np.int32) if labels is None else labels

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import format_quantity, join_names
-from ftapp.data import near_copies
+from ftapp.data import group_splits, near_copies
 from ftapp.data.examples import (
+    SPLIT_NAMES,
     TEST,
     TRAIN,
     VALIDATION,
@@ -79,12 +80,35 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
 
     whole = len(train)
     if not has_test:
-        test, train = _carve(labels, train, spec.test, whole, "test", generator)
+        test, train = _carve(examples, train, spec.test, whole, "test", generator)
     if not has_validation:
-        validation, train = _carve(labels, train, spec.validation, whole, "validation", generator)
+        validation, train = _carve(examples, train, spec.validation, whole, "validation", generator)
     parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
-    notes = (*examples.notes, *contradicting, *_describe_alike(parts[0], parts[2]))
+    notes = (
+        *examples.notes,
+        *contradicting,
+        *_describe_groups(examples, (train, validation, test)),
+        *_describe_alike(parts[0], parts[2]),
+    )
     return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, notes)
+
+
+def _describe_groups(examples: Examples, parts: Sequence[Indices]) -> Iterator[str]:
+    """Describe how many groups each split has. Raises RecipeError where splits of the source share groups."""
+    if examples.groups is None:
+        return
+    groups = [set(examples.groups[part].tolist()) for part in parts]
+    shared = (groups[0] & groups[1]) | (groups[0] & groups[2]) | (groups[1] & groups[2])
+    if shared:
+        first = np.flatnonzero(np.isin(examples.groups, sorted(shared)))[0]
+        raise _make_error(
+            "data.group_column",
+            f"{format_quantity(len(shared), 'group')}, such as that of {examples.locate(int(first))}, "
+            f"{'are' if len(shared) > 1 else 'is'} in two splits of the source; each group is in one; to have the rows "
+            "divided by group, --set data.split_column=",
+        )
+    sizes = [f"{len(found):,} in {name}" for name, found in zip(SPLIT_NAMES, groups, strict=True)]
+    yield f"no group is in two splits; the groups are {', '.join(sizes)}"
 
 
 def _describe_alike(train: Subset, test: Subset) -> Iterator[str]:
@@ -124,6 +148,13 @@ def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:
         )
         notes = texts.notes if len(texts) >= _FEW else (*texts.notes, *_describe_repeats(train, test))
         return DocumentSplits(train, validation, test, duplicates, notes)
+    if texts.groups is not None:
+        message = (
+            f"{format_quantity(len(texts), 'text')} are too few to be divided by groups; below {_FEW}, each is cut"
+        )
+        raise _make_error(
+            "data.group_column", f"{message} in shares; bring {_FEW} or more, or --set data.group_column="
+        )
     for key, size in (("data.validation", spec.validation), ("data.test", spec.test)):
         if size >= 1:
             given = f"{size:.0f} is no size for {format_quantity(len(texts), 'text')}"
@@ -164,7 +195,8 @@ def _drop_copies(texts: Texts) -> tuple[Texts, int]:
     left = [at for at in range(len(kept)) if at not in copies]
     chosen = kept[left]
     some = [texts[int(index)] for index in chosen]
-    return Texts(some, given_split=None if given is None else given[left], notes=notes), duplicates
+    groups = None if texts.groups is None else texts.groups[chosen]
+    return Texts(some, given_split=None if given is None else given[left], notes=notes, groups=groups), duplicates
 
 
 def _drop_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int, list[str]]:
@@ -259,16 +291,24 @@ def _count_examples(size: float, available: int, scale: float, part: str) -> int
 
 
 def _carve(
-    labels: NDArray[np.int32], pool: Indices, size: float, whole: int, part: str, generator: np.random.Generator
+    examples: Examples, pool: Indices, size: float, whole: int, part: str, generator: np.random.Generator
 ) -> tuple[Indices, Indices]:
     """Draw a stratified split of `size` examples, or that share of `whole`, out of `pool`; return it and the rest."""
+    labels = examples.labels
     count = int(size) if size >= 1 else max(1, round(size * whole)) if size else 0
     room = len(pool) - len(np.unique(labels[pool]))
     if count > room:
         given = f"{count} of {len(pool)} examples are too many for the {part} split"
         rule = f"each class keeps an example to train on, which leaves at most {max(room, 0)}"
         raise _make_error(f"data.{part}", f"{given}; {rule}")
-    return _draw(labels, pool, count, generator, least=1, left=1)
+    if examples.groups is None or not count:
+        return _draw(labels, pool, count, generator, least=1, left=1)
+    drawn = group_splits.draw_groups(labels[pool], examples.groups[pool], count, generator)
+    if drawn is None:
+        groups = format_quantity(len(np.unique(examples.groups[pool])), "group")
+        rule = "each class keeps examples of another group to train on"
+        raise _make_error("data.group_column", f"{groups} are too few for the {part} split; {rule}")
+    return pool[drawn], pool[~drawn]
 
 
 def _draw(

@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ftapp.common import downloads
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import quote, suggest_nearest
 from ftapp.common.formatting import format_quantity
 from ftapp.data import delimited, json_rows, labels, text_file
-from ftapp.data.examples import DataProblems, Texts
+from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Texts
 from ftapp.data.labels import override, quote_label
 from ftapp.data.texts import prepare
-from ftapp.recipe import TASKS, Data
+from ftapp.recipe import TASKS, Data, folder_layout
 from ftapp.recipe.sources import Source
 
 Row = tuple[str, Mapping[str, Any]]
@@ -38,6 +39,7 @@ _NO_TEXT = frozenset(("nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A
 _FEW_LABELS = 3  # that are none of the classes, and are told one by one with their rows
 _LEAVE_OUT = "to leave these rows out, --set data.skip_incomplete=true"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_GROUP_RULE = "each row names its group, such as a patient or a speaker"
 _SUFFIXES = {".tsv": "\t", ".tab": "\t"}  # whose names say what parts fields
 
 
@@ -65,6 +67,9 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     notes: list[str] = []
     labelled = TASKS[task].is_labelled
     wanted = {spec.text_column: "data.text_column", **({spec.label_column: "data.label_column"} if labelled else {})}
+    for key in ("split_column", "group_column"):
+        if column := getattr(spec, key):
+            wanted.setdefault(column, f"data.{key}")
     content = text_file.read(path, findings, notes, spec.encoding, progress)
     if not content.strip() and not findings.found:
         findings.add(path, "this file is empty; a table has a row for each example")
@@ -98,12 +103,58 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     found = (row.get(spec.text_column) for _, row in kept)
     if cut := sum(not text.isascii() and bool(_SURROGATE.search(text)) for text in found if isinstance(text, str)):
         notes.append(f"{cut:,} texts hold half of a character; \ufffd stands in its place")
+    given = _read_splits(path, kept, spec.split_column, notes, findings) if spec.split_column else None
+    groups = _read_groups(path, kept, spec.group_column, findings) if spec.group_column else None
+    findings.check()
     places = [place for place, _ in kept]
     if not labelled:
-        return Texts(texts, names=places, notes=tuple(notes))
+        return Texts(texts, None, (), given, places, tuple(notes), groups)
     classes, known = _find_classes(path, kept, named, spec, notes, findings)
     findings.check()
-    return Texts(texts, np.array([known[name] for name in named], np.int32), classes, None, places, tuple(notes))
+    targets = np.array([known[name] for name in named], np.int32)
+    return Texts(texts, targets, classes, given, places, tuple(notes), groups)
+
+
+def _read_splits(
+    path: Path, rows: Sequence[Row], column: str, notes: list[str], findings: DataProblems
+) -> NDArray[np.int8] | None:
+    """Read the split of each row; None where all rows are for training."""
+    names = [_format_plain("" if row.get(column) is None else row[column]) for _, row in rows]
+    roles: dict[str, int] = {}
+    for name in dict.fromkeys(names):
+        role = folder_layout.find_role(name, strict=True)
+        if role is not None and role != "unlabelled":
+            roles[name] = SPLITS[role]
+    for (place, _), name in zip(rows, names, strict=True):
+        if name not in roles:
+            got = f"{quote_label(name)} names no split" if name else "there is no split"
+            findings.add(path, f"{got}; a split is train, validation or test", "data.split_column", place)
+    if findings.found:
+        return None
+    given = np.array([roles[name] for name in names], np.int8)
+    if not (given == TRAIN).any():
+        findings.add(
+            path, f"no row of the column '{column}' is for training; one names the split train", "data.split_column"
+        )
+    sizes = [f"{name} {(given == part).sum():,}" for name, part in SPLITS.items()]
+    notes.append(f"splits by the column '{column}': {', '.join(sizes)}")
+    return given if given.any() else None
+
+
+def _read_groups(path: Path, rows: Sequence[Row], column: str, findings: DataProblems) -> NDArray[np.int64]:
+    """Number the groups of the rows."""
+    names = [_format_plain("" if row.get(column) is None else row[column]) for _, row in rows]
+    for (place, _), name in zip(rows, names, strict=True):
+        if not name:
+            findings.add(path, f"there is no group; {_GROUP_RULE}", "data.group_column", place)
+    if len(set(names)) == 1 and not findings.found:
+        findings.add(
+            path,
+            f"every group is {quote_label(names[0])}; {_GROUP_RULE}, and a split needs others",
+            "data.group_column",
+        )
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
 
 
 def _read_csv(

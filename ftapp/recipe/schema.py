@@ -98,6 +98,12 @@ class Data(Section):
     """The column of a table that holds the text."""
     label_column: str = "label"
     """The column of a table that holds the class."""
+    split_column: str | None = None
+    """The column of a table that names the split of each row, such as train, valid or test. Without it, the recipe
+    divides the rows."""
+    group_column: str | None = None
+    """The column of a table that names the group of each row, such as a patient or a speaker. No group is then in two
+    splits, and the sizes of the splits are met as nearly as whole groups allow."""
     classes: ClassNames | None = None
     """Names of the classes, in the order of the model's outputs. Without them, the classes are all labels that
     occur, in order. If labels are numbers, counted from 0 or from 1, these names replace the numbers."""

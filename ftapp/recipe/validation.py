@@ -195,4 +195,7 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     kinds = ("folder:", "text:") if recipe.data.splits == "none" else ("folder:",)
     if recipe.data.splits is not None and not recipe.data.source.startswith(kinds):
         yield "data.splits", f"the source is '{recipe.data.source}', and this key goes with {' and '.join(kinds)} alone"
+    for key in ("split_column", "group_column"):
+        if getattr(recipe.data, key) and sources.parse(recipe.data.source).scheme not in ("csv", "jsonl"):
+            yield f"data.{key}", f"the source is '{recipe.data.source}', and this key goes with csv: and jsonl: alone"
     yield from sources.find_conflicts(recipe.task, recipe.data.source)

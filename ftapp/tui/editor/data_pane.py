@@ -60,6 +60,8 @@ class DataPane(VerticalScroll, can_focus=False):
         with Vertical(classes="for-tables"):
             yield FieldLine("data.text_column")
             yield FieldLine("data.label_column")
+            yield FieldLine("data.split_column", empty="none")
+            yield FieldLine("data.group_column", empty="none")
             yield FieldLine("data.merge_labels")
             yield FieldLine("data.skip_incomplete")
             yield FieldLine("data.encoding")

@@ -24,6 +24,13 @@ def examples(counts: list[int], given: list[int] | None = None) -> Texts:
     return Texts(texts, labels, names, None if given is None else np.array(given, np.int8))
 
 
+def grouped(counts: list[int], size: int, seed: int = 0) -> Texts:
+    """Texts as `examples` makes them, in random groups of about `size` texts."""
+    made = examples(counts)
+    made.groups = np.random.default_rng(seed).integers(0, len(made) // size, len(made))
+    return made
+
+
 def spec(**keys: object) -> Data:
     return Data.model_validate({"source": "sklearn:digits", **keys})
 
@@ -51,6 +58,51 @@ def test_shares_and_numbers_are_met_and_stratified() -> None:
     ]
     assert sizes(split(examples([600, 300, 100]), spec(validation=7, test=13), 0)) == [980, 7, 13]
     assert sizes(split(examples([50, 50]), spec(validation=0, test=0.5), 0)) == [50, 0, 50]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_is_in_two_splits_and_sizes_are_nearly_met(seed: int) -> None:
+    source = grouped([600, 300, 100], 10, seed)
+    splits = split(source, spec(validation=0.1, test=0.2), seed)
+    assert source.groups is not None
+    parts = [splits.train, splits.validation, splits.test]
+    groups = [set(source.groups[part.indices].tolist()) for part in parts]
+    assert sum(map(len, groups)) == len(set().union(*groups)) == len(set(source.groups.tolist()))
+    assert sum(sizes(splits)) == 1000
+    assert sizes(splits) == pytest.approx([700, 100, 200], abs=15)
+    assert per_class(splits.test) == pytest.approx([120, 60, 20], abs=15)
+    assert splits.notes == (
+        "no group is in two splits; the groups are "
+        + ", ".join(
+            f"{len(found)} in {name}" for found, name in zip(groups, ("train", "validation", "test"), strict=True)
+        ),
+    )
+
+
+def test_other_seeds_draw_other_groups_and_the_same_seed_the_same() -> None:
+    source = grouped([60, 40], 5)
+    drawn = [split(source, spec(), seed).test.indices.tolist() for seed in (0, 0, 1, 2)]
+    assert drawn[0] == drawn[1]
+    assert len({tuple(sorted(each)) for each in drawn}) == 3
+
+
+def test_classes_that_are_groups_leave_too_few_to_divide() -> None:
+    source = examples([20, 20])
+    source.groups = source.labels.astype(np.int64)
+    assert refusal(source, validation=0) == (
+        "data.group_column: 2 groups are too few for the test split; each class keeps examples of another group to "
+        "train on"
+    )
+
+
+def test_splits_of_the_source_that_share_a_group_are_refused() -> None:
+    source = examples([20, 20], [TRAIN, TEST] * 20)
+    source.groups = np.repeat(np.arange(20), 2)
+    assert refusal(source, validation=0).startswith(
+        "data.group_column: 20 groups, such as that of example 1, are in two splits of the source; each group is in one"
+    )
+    source.groups = np.tile([0, 1], 20)
+    assert sizes(split(source, spec(validation=0, test=0.5), 0)) == [20, 0, 20]
 
 
 def test_no_example_is_in_two_splits_and_none_is_lost() -> None:

@@ -311,3 +311,71 @@ def test_test_texts_known_but_for_case_and_spaces_are_told(tmp_path: Path) -> No
     known = sum(text in set(folded[0]) for text in folded[1])
     assert known > 5
     assert f"{known} of 20 test texts differ from a training text only in letter case or spaces" in splits.notes
+
+
+def rows_in(column: str, values: list[str]) -> str:
+    return written(("text", "label", column), [(*row, value) for row, value in zip(ROWS, values, strict=True)])
+
+
+def test_a_column_names_the_splits(tmp_path: Path) -> None:
+    content = rows_in("part", ["Train"] * 12 + ["valid"] * 4 + ["TEST"] * 4)
+    splits = load(tmp_path / "a.csv", content, split_column="part")
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [12, 4, 4]
+    assert {int(index) for index in splits.test.indices} == {16, 17, 18, 19}
+    assert splits.notes == ("splits by the column 'part': train 12, validation 4, test 4",)
+    everything = load(tmp_path / "a.csv", rows_in("part", ["train"] * 20), split_column="part")
+    assert [len(part) for part in (everything.train, everything.validation, everything.test)] == [14, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["train"] * 19 + ["fold3"], "data.split_column: row 21: 'fold3' names no split; a split is train, validation"),
+        (["train"] * 19 + [""], "data.split_column: row 21: there is no split; a split is train, validation or test"),
+        (["test"] * 20, "data.split_column: no row of the column 'part' is for training; one names the split train"),
+    ],
+)
+def test_values_that_name_no_split_are_refused(tmp_path: Path, values: list[str], said: str) -> None:
+    assert said in refused(tmp_path / "a.csv", rows_in("part", values), split_column="part")
+
+
+def test_a_column_names_groups_that_stay_together(tmp_path: Path) -> None:
+    speakers = [f"speaker {number // 4}" for number in range(20)]
+    splits = load(tmp_path / "a.csv", rows_in("speaker", speakers), group_column="speaker", validation=0.2)
+    found = [
+        {speakers[int(index)] for index in part.indices} for part in (splits.train, splits.validation, splits.test)
+    ]
+    assert [len(each) for each in found] == [3, 1, 1]
+    assert len(set().union(*found)) == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["a"] * 20, "data.group_column: every group is 'a'; each row names its group, such as a patient or a speaker"),
+        (["a", "b"] * 9 + ["a", ""], "data.group_column: row 21: there is no group; each row names its group"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(tmp_path: Path, values: list[str], said: str) -> None:
+    assert said in refused(tmp_path / "a.csv", rows_in("speaker", values), group_column="speaker")
+
+
+@pytest.mark.parametrize("key", ["split_column", "group_column"])
+def test_a_missing_column_of_splits_or_groups_is_named(tmp_path: Path, key: str) -> None:
+    assert refused(tmp_path / "a.csv", rows_in("part", ["train"] * 20), **{key: "parts"}) == (
+        f"data.{key}: there is no column 'parts'; the columns are 'text', 'label', 'part'; --set data.{key}=part"
+    )
+
+
+def test_a_language_model_has_whole_groups_in_its_splits(tmp_path: Path) -> None:
+    tales = [f"Tale {number}. " + " ".join(f"word{number}x{at}" for at in range(30)) for number in range(24)]
+    rows = [(tale, f"author {number // 4}") for number, tale in enumerate(tales)]
+    path = tmp_path / "tales.csv"
+    path.write_text(written(("text", "author"), rows), encoding="utf-8")
+    made = data.load_documents(spec(f"csv:{path}", group_column="author", validation=0.2), 0)
+    authors = [{tales.index(text) // 4 for text in part} for part in (made.train, made.validation, made.test)]
+    assert sorted(map(len, authors)) == [1, 1, 4]
+    assert len(set().union(*authors)) == 6
+    path.write_text(written(("text", "author"), rows[:12]), encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"12 texts are too few to be divided by groups; below 20, each is cut"):
+        data.load_documents(spec(f"csv:{path}", group_column="author"), 0)

@@ -169,6 +169,14 @@ def test_how_classes_are_balanced_is_checked(file: Path, override: str, said: st
     assert said in found
 
 
+@pytest.mark.parametrize("key", ["data.split_column", "data.group_column"])
+def test_columns_of_splits_and_groups_go_with_tables(file: Path, key: str) -> None:
+    found = problems(file, f"{key}=part", "data.source=sklearn:digits", "data.classes=")
+    assert any(
+        f"{key}: the source is 'sklearn:digits', and this key goes with csv: and jsonl:" in each for each in found
+    )
+
+
 def test_what_needs_probabilities_or_classes_is_refused_without_them(file: Path) -> None:
     (found,) = problems(file, "balance.focal_gamma=2.0", "model.head=linear-svm")
     assert "this key does not go with head = 'linear-svm', which has no probabilities" in found
