@@ -194,4 +194,25 @@ def _make_layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.
     if spec.crop < 1:
         cropped = (max(1, round(height * spec.crop)), max(1, round(width * spec.crop)))
         layers.append(keras.layers.RandomCrop(*cropped, **options))
+    return layers + _make_colour_layers(spec, options)
+
+
+def _make_colour_layers(spec: Augment, options: dict[str, Any]) -> list[keras.layers.Layer]:
+    """Make what changes pixels and leaves them in their places."""
+    layers: list[keras.layers.Layer] = []
+    if spec.brightness:
+        layers.append(keras.layers.RandomBrightness(spec.brightness, **options))
+    if spec.contrast:
+        both_ways = (spec.contrast, spec.contrast)  # one number would only raise the contrast
+        layers.append(keras.layers.RandomContrast(both_ways, **options))
+    if spec.saturation:
+        # Keras multiplies by f / (1 - f). Its range is that of the saturation itself, which ends at 1 for any pixels.
+        factors = (0.5 - spec.saturation / 2, 0.5 + spec.saturation / 2)
+        layers.append(keras.layers.RandomSaturation(factors, value_range=(0, 1), **options))
+    if spec.hue:
+        layers.append(keras.layers.RandomHue(spec.hue, **options))
+    if spec.blur:
+        layers.append(keras.layers.RandomGaussianBlur((spec.blur, spec.blur), kernel_size=5, sigma=(0, 1), **options))
+    if spec.erasing:
+        layers.append(keras.layers.RandomErasing((spec.erasing, spec.erasing), **options))
     return layers

@@ -159,6 +159,19 @@ class Augment(Section):
     `fill_value` (constant)."""
     fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
     """The brightness beyond the edge with fill_mode = constant, from 0 (black) to 255 (white)."""
+    brightness: Share = 0.0
+    """Make images brighter or darker, by at most this share of the whole range."""
+    contrast: Share = 0.0
+    """Multiply the contrast by up to this share more or less than 1."""
+    saturation: Share = 0.0
+    """Multiply the saturation by a factor from (1 - x) / (1 + x) to its inverse, such as 0.67 to 1.5 with 0.2."""
+    hue: Share = 0.0
+    """Turn the hues of an image, by at most this share of half of the colour circle either way."""
+    blur: Share = 0.0
+    """The share of images that a Gaussian of at most one pixel blurs."""
+    erasing: Share = 0.0
+    """The share of images in which noise replaces a rectangle (random erasing, Zhong et al. 2020). Its sides are 14% to
+    57% of the image's."""
     token_dropout: Share = 0.0
     """Leave each token of a text out with this probability (random deletion, Wei & Zou 2019)."""
     word_swap: Share = 0.0
@@ -170,8 +183,9 @@ class Augment(Section):
     @property
     def changes_anything(self) -> bool:
         """Whether any key changes examples at all; if none does, training sees examples as they are."""
-        images = self.flip != "none" or self.rotation > 0 or self.zoom > 0 or self.crop < 1 or any(self.translation)
-        return images or self.token_dropout > 0 or self.word_swap > 0
+        places = self.flip != "none" or self.rotation > 0 or self.zoom > 0 or self.crop < 1 or any(self.translation)
+        colours = self.brightness or self.contrast or self.saturation or self.hue or self.blur or self.erasing
+        return places or bool(colours) or self.token_dropout > 0 or self.word_swap > 0
 
 
 class Balance(Section):

@@ -84,7 +84,21 @@ class Task:
 _OF_INPUTS = {"images": ("image_size", "features", "pooling"), "texts": ("sequence_length",)}
 _OF_HEADS = ("normalize", "hidden", "dropout", "head", "label_smoothing")
 _OF_CLASSES = ("class_weights", "focal_gamma", "sampling")
-_OF_IMAGES = ("flip", "rotation", "zoom", "crop", "translation", "fill_mode", "fill_value")
+_OF_IMAGES = (
+    "flip",
+    "rotation",
+    "zoom",
+    "crop",
+    "translation",
+    "fill_mode",
+    "fill_value",
+    "brightness",
+    "contrast",
+    "saturation",
+    "hue",
+    "blur",
+    "erasing",
+)
 _OF_TEXTS = ("token_dropout", "word_swap")
 _CLASSIFIERS: tuple[Head, ...] = ("softmax", "one-vs-rest", "linear-svm")
 _OF_CLASSIFIERS: dict[Head | None, str] = {

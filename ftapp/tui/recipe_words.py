@@ -241,6 +241,10 @@ def describe_augment(augment: Augment) -> str:
         parts.append("translation " + " x ".join(f"{part:.0%}" for part in augment.translation))
     if parts:
         parts[-1] += f"; fill {augment.fill_mode}"
+    shares = {
+        name: getattr(augment, name) for name in ("brightness", "contrast", "saturation", "hue", "blur", "erasing")
+    }
+    parts += [f"{name} {share:.0%}" for name, share in shares.items() if share]
     if augment.token_dropout:
         parts.append(f"{augment.token_dropout:.0%} of tokens left out")
     if augment.word_swap:

@@ -36,6 +36,12 @@ def test_nothing_asked_is_nothing_done() -> None:
         ({"zoom": 0.1}, True),
         ({"crop": 0.9}, True),
         ({"translation": [0.0, 0.1]}, True),
+        ({"brightness": 0.1}, True),
+        ({"contrast": 0.1}, True),
+        ({"saturation": 0.1}, True),
+        ({"hue": 0.1}, True),
+        ({"blur": 0.1}, True),
+        ({"erasing": 0.1}, True),
         ({"token_dropout": 0.1}, True),
         ({"word_swap": 0.1}, True),
     ],
@@ -66,6 +72,10 @@ def test_flips(flip: str, forms: list[NDArray[np.float32]]) -> None:
         {"zoom": 0.3},
         {"crop": 0.7},
         {"translation": [0.2, 0.0]},
+        {"brightness": 0.2},
+        {"contrast": 0.3},
+        {"erasing": 0.5},
+        {"blur": 0.5},
     ],
 )
 def test_equal_keys_draw_equally_and_images_differ(keys: dict[str, Any]) -> None:
@@ -75,6 +85,54 @@ def test_equal_keys_draw_equally_and_images_differ(keys: dict[str, Any]) -> None
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
     assert len({image.tobytes() for image in one}) > 1
+
+
+def coloured(image: Any, **keys: Any) -> NDArray[np.float32]:
+    """Sixteen augmented forms of a coloured image, (16, height, width, 3), all within 0 to 255."""
+    found = Augmenter(Augment(**keys), image.shape[:2])(np.stack([image] * 16), (5,))
+    assert found.min() >= 0
+    assert found.max() <= 255.01
+    return found
+
+
+ORANGE = np.broadcast_to(np.array([200, 120, 40], np.float32), (8, 8, 3))
+
+
+def test_brightness_is_moved_as_far_as_said() -> None:
+    moved = coloured(ORANGE, brightness=0.1) - ORANGE
+    assert np.ptp(moved, axis=(1, 2, 3)).max() < 1e-3
+    assert 10 < np.abs(moved).max() <= 25.5
+    assert moved.min() < 0 < moved.max()
+
+
+def test_contrast_is_about_the_mean() -> None:
+    images = augmented(contrast=0.5)
+    np.testing.assert_allclose(images.mean(axis=(1, 2, 3)), IMAGE.mean(), atol=6)  # but for what is cut off at 255
+    spread = images.std(axis=(1, 2, 3)) / IMAGE.std()
+    assert 0.5 <= spread.min() < 1 < spread.max() <= 1.5
+
+
+def test_saturation_keeps_the_hue_and_the_brightest_channel() -> None:
+    images = coloured(ORANGE, saturation=0.2)
+    np.testing.assert_allclose(images[..., 0], 200, rtol=1e-4)
+    factors = (200 - images[:, 0, 0, 2]) / (200 - 40)
+    assert 1 / 1.5 - 1e-3 <= factors.min() < 1 < factors.max() <= 200 / 160 + 1e-3  # a saturation of 1 is the most
+    middle = (images[..., 1] - images[..., 2]) / (images[..., 0] - images[..., 2])
+    np.testing.assert_allclose(middle, 0.5, rtol=1e-3)
+
+
+def test_hue_turns_and_keeps_the_darkest_and_the_brightest_channel() -> None:
+    images = coloured(ORANGE, hue=0.5)
+    np.testing.assert_allclose(images.max(axis=-1), 200, rtol=1e-3)
+    np.testing.assert_allclose(images.min(axis=-1), 40, rtol=1e-3, atol=0.1)
+    assert len({int(image[0, 0].argmax()) for image in images}) > 1
+
+
+def test_so_many_images_are_blurred_or_lose_a_rectangle() -> None:
+    for name in ("blur", "erasing"):
+        images = augmented((0,), 64, **{name: 0.5})
+        changed = [not np.allclose(image, IMAGE, atol=1e-3) for image in images]
+        assert 20 <= sum(changed) <= 44
 
 
 def test_fill_modes_differ_in_what_they_put_into_empty_corners() -> None:
