@@ -33,6 +33,7 @@ from ftapp.recipe import Data
 Indices = NDArray[np.int64]
 
 _REPEATED = 0.1  # share of a test split that is said to be in the training split too
+_BEGINNING = 4  # words
 _FEW = 20  # documents; fewer are taken for books, and each is cut by position
 
 
@@ -114,13 +115,20 @@ def _describe_groups(examples: Examples, parts: Sequence[Indices]) -> Iterator[s
 def _describe_alike(train: Subset, test: Subset) -> Iterator[str]:
     """Count the test texts that are training texts but for letter case and spaces: a model may have memorized them."""
     if isinstance(test.examples, Texts):
-        known = {_fold_text(train[at]) for at in range(len(train))}
-        if count := sum(_fold_text(test[at]) in known for at in range(len(test))):
+        texts = [str(test[at]) for at in range(len(test))]
+        begun = set(map(_fold_beginning, texts))  # that of most training texts is another one, which is quick to see
+        known = {_fold_text(text) for at in range(len(train)) if _fold_beginning(text := str(train[at])) in begun}
+        if count := sum(_fold_text(text) in known for text in texts):
             yield f"{count:,} of {len(test):,} test texts differ from a training text only in letter case or spaces"
 
 
-def _fold_text(text: object) -> str:
-    return " ".join(str(text).casefold().split())
+def _fold_text(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _fold_beginning(text: str) -> str:
+    """Fold the first words of a text as `_fold_text` does; what is between the words makes no difference."""
+    return _fold_text(" ".join(text.split(maxsplit=_BEGINNING)[:_BEGINNING]))
 
 
 def split_documents(texts: Texts, spec: Data, seed: int) -> DocumentSplits:

@@ -114,6 +114,17 @@ def test_what_runs_leave_behind_is_counted(run_here: Run) -> None:
         assert rows[what, "checkpoints too many"][:3] == ["0", "0", "0"]
 
 
+@pytest.mark.slow
+def test_the_time_to_a_list_to_the_first_line_and_to_the_model_is_told(
+    run_here: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(importlib.import_module("start_up"), "make_module_command", make_command)
+    rows = {row[0]: float(row[1].removesuffix(" s")) for row in run_here("start_up.py")}
+    assert list(rows) == ["list", "list-first", "run to its first line", "run to its model"]
+    assert 0 < rows["run to its first line"] < rows["run to its model"]
+    assert [len(list(folder.iterdir())) for folder in tmp_path.glob("runs-*")] == [1]
+
+
 def test_a_leak_is_told_from_what_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     from soak import trace_course
