@@ -34,7 +34,7 @@ def estimate_int8_saving(session: PhaseSession, missing: int, example: float) ->
     from ftapp.freezing import quantize
 
     train = session.splits.train
-    samples = quantize.draw_samples(len(train), session.recipe.seed)
+    samples = quantize.draw_samples(train, session.recipe.seed)
     try:
         quick, preparing = quantize.time_example(session.halves, train, np.sort(samples.check))
     except Exception:  # of whatever kind a library makes: these layers stay in float

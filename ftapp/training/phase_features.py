@@ -118,7 +118,7 @@ class _Opening:
         from ftapp.freezing import quantize
 
         train, test = self.splits.train, self.splits.test
-        samples = quantize.draw_samples(len(train), self.recipe.seed)
+        samples = quantize.draw_samples(train, self.recipe.seed)
         entry = (*describe_openvino(), *quantize.describe_quantization(train, samples))
         store, refusal = self._open_store(self.size, *entry)
         if store is None:

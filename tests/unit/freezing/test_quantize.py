@@ -27,8 +27,8 @@ EXAMPLES, TOKENS = 64, 12
 class Drawn:
     """Random examples of what a frozen half takes, each of two classes."""
 
-    def __init__(self, halves: Cut) -> None:
-        self._inputs = draw_inputs(halves, EXAMPLES, TOKENS)
+    def __init__(self, halves: Cut, examples: int = EXAMPLES) -> None:
+        self._inputs, self._examples = draw_inputs(halves, examples, TOKENS), examples
         self._mask = self._inputs.get("padding_mask") if isinstance(self._inputs, dict) else None
 
     @property
@@ -36,7 +36,7 @@ class Drawn:
         return None if self._mask is None else self._mask.sum(axis=1).astype(np.int64)
 
     def __len__(self) -> int:
-        return EXAMPLES
+        return self._examples
 
     def compute_width(self, indices: NDArray[np.int64]) -> int | None:
         return None if self._mask is None else TOKENS
@@ -58,13 +58,15 @@ def compute(engine: Engine, dataset: Drawn) -> MakeFeatures:
 
 
 def test_samples_have_no_example_in_common_and_follow_the_seed() -> None:
-    samples = draw_samples(1000, 3)
-    assert (len(samples.calibration), len(samples.check)) == (24, 32)
+    images, texts = Drawn(cut_family("vgg")), Drawn(cut_family("bert"))
+    samples = draw_samples(images, 3)
+    assert (len(samples.calibration), len(samples.check)) == (8, 32)
     assert not set(samples.calibration) & set(samples.check)
-    again, other = draw_samples(1000, 3), draw_samples(1000, 4)
+    again, other = draw_samples(images, 3), draw_samples(images, 4)
     assert (again.calibration == samples.calibration).all()
     assert (other.calibration != samples.calibration).any()
-    few = draw_samples(6, 0)
+    assert len(draw_samples(texts, 3).calibration) == 24, "the ranges of texts vary more"
+    few = draw_samples(Drawn(cut_family("vgg"), 6), 0)
     assert (len(few.calibration), len(few.check)) == (3, 3)
 
 
@@ -72,7 +74,7 @@ def test_samples_have_no_example_in_common_and_follow_the_seed() -> None:
 def test_int8_features_of_each_family_are_like_those_in_float(family: str, tmp_path: Path) -> None:
     halves = cut_family(family)
     dataset, graph = Drawn(halves), convert(halves)
-    samples = draw_samples(EXAMPLES, 0)
+    samples = draw_samples(dataset, 0)
     made = quantize.quantize(graph, halves, dataset, samples.calibration)
     exact, quantized = OpenVinoEngine(graph, halves, "float32"), OpenVinoEngine(made, halves, "float32")
     check = check_features(compute(exact, dataset), compute(quantized, dataset), dataset, samples, time.perf_counter())
@@ -115,7 +117,7 @@ def test_the_check_declines_features_that_differ(share: float, accepted: bool) -
     halves = cut_family("vgg")
     engine, dataset = OpenVinoEngine(convert(halves), halves, "float32"), Drawn(halves)
     exact, noisy = (compute(each, dataset) for each in (engine, Noisy(engine, share)))
-    check = check_features(exact, noisy, dataset, draw_samples(EXAMPLES, 0), 0.0)
+    check = check_features(exact, noisy, dataset, draw_samples(dataset, 0), 0.0)
     assert check.accepted is accepted
     assert (max(check.error.values()) < 1e-6) is accepted
     assert (check.agreement == 1) is accepted
@@ -146,13 +148,13 @@ import gc, os, signal, threading
 from ftapp.freezing.openvino_engine import OpenVinoEngine, convert
 from ftapp.freezing.quantize import draw_samples, quantize
 from tests.unit.freezing.test_openvino_engine import cut_family
-from tests.unit.freezing.test_quantize import EXAMPLES, Drawn
+from tests.unit.freezing.test_quantize import Drawn
 caught = []
 signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
 halves = cut_family("vgg")
-graph = convert(halves)
+graph, dataset = convert(halves), Drawn(halves)
 held = [OpenVinoEngine(graph, halves, "float32")]
-held.append(quantize(graph, halves, Drawn(halves), draw_samples(EXAMPLES, 0).calibration))
+held.append(quantize(graph, halves, dataset, draw_samples(dataset, 0).calibration))
 held.append(OpenVinoEngine(held[-1], halves, "float32"))
 def free():
     held.clear()
