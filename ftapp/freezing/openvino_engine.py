@@ -136,7 +136,7 @@ def convert_model(model: keras.Model) -> Any:
 
     specs = [tf.TensorSpec(each.shape, each.dtype, name=_name(index)) for index, each in enumerate(model.inputs)]
     with _float32_layers(model):
-        graph = openvino.convert_model(tf.function(call).get_concrete_function(*specs))
+        graph = openvino.convert_model(tf.function(call, autograph=False).get_concrete_function(*specs))
     for port, name in zip(graph.outputs, sorted(model.output), strict=True):
         port.get_tensor().set_names({name})
     return graph

@@ -28,6 +28,9 @@ from ftapp.training.feature_choice import count_views
 if TYPE_CHECKING:
     from ftapp.freezing.quantize import DrawnExamples
 
+Report = Callable[[str, int, int], bool]
+"""Is called with an activity in words, how much of it is done, and of how much. Returns False to give up."""
+
 
 @dataclass(frozen=True)
 class PhaseFeatures:
@@ -57,7 +60,7 @@ def open_features(
     halves: Cut,
     splits: EncodedSplits,
     size: int,
-    report: Callable[[str, int, int], bool],
+    report: Report,
 ) -> PhaseFeatures:
     """Open the features of all splits, which nobody removes until `stack` is closed.
 
@@ -113,7 +116,7 @@ class _Opening:
                 return dataclasses.replace(self.open_keras(), engine_reason=reason)
         return PhaseFeatures(self._read(store, engine), engine="openvino")
 
-    def open_quantized(self, report: Callable[[str, int, int], bool]) -> PhaseFeatures:
+    def open_quantized(self, report: Report) -> PhaseFeatures:
         """Open features in int8, once they are found to be like those in float; else open those in float."""
         from ftapp.freezing import quantize
 
@@ -130,9 +133,8 @@ class _Opening:
         check = quantize.read_check(store.folder)
         engine: Engine = LazyEngine(lambda: self._compile(quantize.read_graph(store.folder)))
         if check is None:
-            report("quantizing the frozen layers", 0, len(samples.calibration) + len(samples.check))
             try:
-                check, engine = self._quantize(store, samples, exact.data["train"])
+                check, engine = self._quantize(store, samples, exact.data["train"], report)
             except Exception as error:  # of whatever kind a library makes
                 reason = f"OpenVINO cannot compute these layers in int8: {_first_line(error)}"
                 return dataclasses.replace(self.open_openvino(self.size), engine_reason=reason)
@@ -141,20 +143,25 @@ class _Opening:
         return PhaseFeatures(self._read(store, engine), engine="openvino", quantization=check, exact=exact.data)
 
     def _quantize(
-        self, store: FeatureStore, samples: DrawnExamples, exact: CachedFeatures
+        self, store: FeatureStore, samples: DrawnExamples, exact: CachedFeatures, report: Report
     ) -> tuple[QuantizationCheck, Engine]:
         """Quantize the frozen half, compare its features with those in float, and keep it in the entry."""
         from ftapp.freezing import quantize
 
+        def tell(done: int, total: int) -> bool:
+            report("quantizing the frozen layers and checking them", done, total)
+            return True  # it takes seconds, and a run that stops here would not know which features it has
+
         began, train = time.perf_counter(), self.splits.train
+        tell(0, len(samples.check))
         graph = self._graph
         with ThreadPoolExecutor(1, "float") as aside:  # quantization alone leaves cores idle
-            is_ready = aside.submit(exact.prepare, samples.check, None, _go_on)
+            is_ready = aside.submit(exact.prepare, samples.check, None, tell)
             quantized = quantize.quantize(graph, self.halves, train, samples.calibration)
             is_ready.result()
         engine = self._compile(quantized)
         ours = self._read(store, engine)["train"]
-        ours.prepare(samples.check, None, _go_on)
+        ours.prepare(samples.check, None, lambda done, total: True)
         check = quantize.check_features(exact.make_features, ours.make_features, train, samples, began)
         with suppress(OSError):  # an entry that cannot be written costs another quantization next time
             quantize.keep(store.folder, quantized, check)
@@ -194,11 +201,6 @@ class _Opening:
             label += f" ({', '.join(engine)})"
         key = feature_store.make_key(self.halves, dtype, engine)
         return _open_store(self.stack, key, label, columns, size)
-
-
-def _go_on(done: int, total: int) -> bool:
-    """Report nothing: few examples are computed."""
-    return True
 
 
 def _first_line(error: Exception) -> str:

@@ -39,12 +39,9 @@ from ftapp.training.evaluate import Evaluation, evaluate
 from ftapp.training.feature_choice import choose_features, count_views
 from ftapp.training.instrumented_model import InstrumentedModel, instrument, read_values
 from ftapp.training.optimizers import OptimizerState
-from ftapp.training.phase_features import open_features
+from ftapp.training.phase_features import Report, open_features
 from ftapp.training.random_layers import LayerSeeds
 from ftapp.training.state import SpentSeconds, chain_examples
-
-Report = Callable[[str, int, int], bool]
-"""Is called with an activity in words, how much of it is done, and of how much. Returns False to give up."""
 
 
 @dataclass(frozen=True)
