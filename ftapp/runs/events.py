@@ -575,6 +575,20 @@ class Waited(Event, frozen=True, kw_only=True, tag="waited"):
     seconds: Seconds
 
 
+class GpuUsed(Event, frozen=True, kw_only=True, tag="gpu-used"):
+    """The load of the GPU, every few seconds of a training that computes on one whose driver tells it.
+
+    Attributes:
+        busy: The share of the last moments in which it computed.
+        used: Bytes of its memory that are in use, by all processes.
+        memory: Bytes of memory that it has.
+    """
+
+    busy: Share
+    used: Count
+    memory: Count
+
+
 class RunEnded(Event, frozen=True, kw_only=True, tag="run-ended"):
     """The last event of a run that ended by itself.
 
@@ -617,5 +631,6 @@ AnyEvent = (
     | Checkpointed
     | ModelSaved
     | Waited
+    | GpuUsed
     | RunEnded
 )

@@ -24,6 +24,7 @@ from ftapp.runs.events import (
     DataLoaded,
     Drifted,
     Evaluated,
+    GpuUsed,
     LayersChanged,
     ModelBuilt,
     ModelSaved,
@@ -69,6 +70,7 @@ class History:
     controlled: list[Controlled] = field(default_factory=list)
     checkpoints: list[Checkpointed] = field(default_factory=list)
     state: StateSaved | None = None
+    gpu: GpuUsed | None = None
     resumed: list[Resumed] = field(default_factory=list)
     restored: list[BestRestored] = field(default_factory=list)
     saved: ModelSaved | None = None
@@ -153,6 +155,8 @@ class History:
                 self.checkpoints.append(event)
             case StateSaved():
                 self.state = event
+            case GpuUsed():
+                self.gpu = event
             case Resumed():
                 self.resumed.append(event)
                 self._lengthen(event.phase_steps)

@@ -37,6 +37,7 @@ from ftapp.training.callbacks.drift import DriftLog
 from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.evaluator import Evaluator
 from ftapp.training.callbacks.freeze_proof import FreezeProof
+from ftapp.training.callbacks.gpu_log import GpuLog
 from ftapp.training.callbacks.last_good import LastGood
 from ftapp.training.callbacks.phase_log import PhaseLog
 from ftapp.training.callbacks.samples import SampleWriter
@@ -44,6 +45,7 @@ from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.callbacks.time_estimate import TimeEstimate
 from ftapp.training.callbacks.verify_features import VerifyFeatures
 from ftapp.training.checkpoint import TrainingCheckpoint, list_changing, read_checkpoint, restore_values
+from ftapp.training.gpu_monitor import GpuMonitor
 from ftapp.training.loop import train_phase
 from ftapp.training.segments import list_plans, plan_segment
 from ftapp.training.session import PhaseSession
@@ -272,6 +274,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
     callbacks: list[Callback] = [
         Checkpointer(job.run, setup.recipe.checkpoint, _describe(job), setup, log, control, steps, best),
         steps,
+        GpuLog(log, None if setup.device.name.startswith("cpu") else GpuMonitor.open()),
         TimeEstimate(log, control, steps),
         proof,
         good,

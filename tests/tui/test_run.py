@@ -17,6 +17,7 @@ from ftapp.runs.events import (
     Confused,
     DataLoaded,
     Drifted,
+    GpuUsed,
     ModelBuilt,
     ModelSaved,
     PhaseEnded,
@@ -147,6 +148,8 @@ async def test_a_live_run_is_followed_until_it_ends(write_run: Write) -> None:
             now = time.time()
             log.write(Stepped(time=now, step=11, epoch=1, loss=0.25, rate=0.1, seconds=0.1, memory=1))
             await until(pilot, lambda: len(screen.history.steps) == 11)
+            log.write(GpuUsed(time=now, busy=0.875, used=30 * 2**30, memory=80 * 2**30))
+            await until(pilot, lambda: "GPU 88%, 30.0 of 80 GiB" in text(screen.query_one(Headline)))
             log.write(RunEnded(time=now, status="interrupted", steps=11, seconds=11.0))
             await until(pilot, lambda: "interrupted" in text(screen.query_one(Headline)))
             assert screen.query_one("#loss", Chart).curves[0].y[-1] == 0.25

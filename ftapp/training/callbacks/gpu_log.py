@@ -1,0 +1,38 @@
+"""The load of the GPU as events, every few seconds of a training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ftapp.runs.event_log import EventLog
+from ftapp.runs.events import GpuUsed
+from ftapp.training.callbacks.callback import Callback
+from ftapp.training.gpu_monitor import GpuMonitor
+from ftapp.training.session import StepResult
+from ftapp.training.state import TrainState
+
+_SECONDS = 5.0
+
+
+class GpuLog(Callback):
+    """Writes the load of a GPU after a step, at most once in five seconds."""
+
+    def __init__(self, log: EventLog, monitor: GpuMonitor | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Write to a log.
+
+        Args:
+            log: The event log.
+            monitor: The monitor of the GPU; None where nothing is known of one.
+            clock: Returns seconds.
+        """
+        self._log, self._monitor, self._clock = log, monitor, clock
+        self._next = 0.0
+
+    def on_step_end(self, state: TrainState, result: StepResult) -> None:
+        """Write the load, if it is time."""
+        if self._monitor is None or (now := self._clock()) < self._next:
+            return
+        self._next = now + _SECONDS
+        if load := self._monitor.read():
+            self._log.write(GpuUsed(time=time.time(), busy=load.busy, used=load.used, memory=load.memory))
