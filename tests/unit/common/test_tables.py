@@ -130,7 +130,14 @@ def test_runs_in_a_terminal_are_a_line_each(tmp_path: Path, width: int) -> None:
 def test_the_result_of_a_run_breaks_paths_behind_their_separators(width: int) -> None:
     folder = "/data/some-very-long-folder/20261128-145223-vgg16-feature-extractor-quick-1e87/model"
     outcome = {
-        **{"recipe": "mine", "status": "done", "metrics": {"loss": 0.1}, "constant": None, "recall": {}},
+        **{
+            "recipe": "mine",
+            "status": "done",
+            "metrics": {"loss": 0.1},
+            "int8_metrics": {},
+            "constant": None,
+            "recall": {},
+        },
         **{"classes": ["neg", "pos"], "counts": {"train": [3, 4]}, "phases": []},
         **{"steps": 3, "seconds": 2.0, "model": folder, "weights": None, "notes": [], "warnings": [], "samples": []},
         **{"data_notes": [" ".join(["word"] * 80)], "restored": [], "weights_step": 3},
