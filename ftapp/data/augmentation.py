@@ -47,8 +47,8 @@ class Augmenter:
         return np.asarray(keras.ops.convert_to_numpy(x), dtype=np.float32)
 
     def __repr__(self) -> str:
-        """The changes it makes, the same in every process."""
-        return f"Augmenter({self._spec!r})"
+        """The changes it makes, the same in every process and beside keys that are new since."""
+        return f"Augmenter({self._spec.model_dump(exclude_defaults=True)})"
 
     def _crop(self, layer: keras.layers.Layer, image: Any) -> NDArray[np.float32]:
         return np.asarray(keras.ops.convert_to_numpy(self._resize(layer(image, training=True))), dtype=np.float32)
@@ -111,8 +111,8 @@ class TextAugmenter:
         return changed
 
     def __repr__(self) -> str:
-        """The changes it makes, the same in every process."""
-        return f"TextAugmenter({self._spec!r})"
+        """The changes it makes, the same in every process and beside keys that are new since."""
+        return f"TextAugmenter({self._spec.model_dump(exclude_defaults=True)})"
 
     def draw(self, tokens: NDArray[Any], key: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Draw the changes of a text.
