@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import numpy as np
 import psutil
 import pytest
 
+from ftapp import recipe as recipes
 from ftapp.analysis.metrics.scores import score_classes
+from ftapp.runs import run_folder
+from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import read
 from ftapp.runs.events import Stepped
 from ftapp.runs.run_folder import Run
@@ -41,6 +45,22 @@ def wait_for_step(folder: Path, step: int) -> Run:
     run = wait_for(lambda: find_run(folder, lambda event: isinstance(event, Stepped) and event.step >= step))
     assert run is not None
     return run
+
+
+def test_a_run_on_images_imports_no_library_for_texts(image_recipe: str, tmp_path: Path) -> None:
+    recipe = recipes.parse(image_recipe.replace("epochs = 3", "epochs = 1"))
+    run = run_folder.create(recipe, "image", None, tmp_path / "runs", command=[])
+    code = """
+import sys
+from pathlib import Path
+from ftapp.workers.run import main
+print(main(Path(sys.argv[1])), "tensorflow_text" in sys.modules)
+"""
+    environment = os.environ | make_environment("tensorflow", offline=True)
+    command = [sys.executable, "-c", code, str(run.folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
+    assert (run.model_folder / "model.keras").is_file()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
