@@ -10,7 +10,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.training import gradient_norm, tensorflow_steps
+from ftapp.training import gradient_norm
+from ftapp.training.tensorflow_steps import TracedStep
 
 
 class InstrumentedModel(keras.Model):
@@ -35,7 +36,7 @@ class InstrumentedModel(keras.Model):
         if keras.backend.backend() != "tensorflow":
             return super().make_train_function(force)
         if self.train_function is None or force:
-            self.train_function = tensorflow_steps.make_step(self, self.train_step)
+            self.train_function = TracedStep(self, self.train_step)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
@@ -43,7 +44,7 @@ class InstrumentedModel(keras.Model):
         if keras.backend.backend() != "tensorflow":
             return super().make_test_function(force)
         if self.test_function is None or force:
-            self.test_function = tensorflow_steps.make_step(self, self.test_step)
+            self.test_function = TracedStep(self, self.test_step)
         return self.test_function
 
     def compute_loss(

@@ -48,14 +48,14 @@ def time_step(session: PhaseSession, indices: NDArray[np.int64], *, warm_up: int
     Returns:
         Seconds, the median.
     """
-    inputs, targets = _blank(session, "train", indices)
+    inputs, targets = session.make_blank("train", indices)
     batch = Batch(BatchKey(session.recipe.seed, session.index, 0, 0), inputs, targets)
     return median_seconds(lambda: session.step(batch, session.phase.base_rate).read(), warm_up, timed)
 
 
 def time_evaluation(session: PhaseSession, split: str, indices: NDArray[np.int64]) -> float:
     """Time the evaluation of one batch of a split, as `time_step` times a step."""
-    x, y = _blank(session, split, indices)
+    x, y = session.make_blank(split, indices)
     return median_seconds(lambda: read_values(session.model.test_on_batch(x, y, return_dict=True)))
 
 
@@ -69,11 +69,3 @@ def _seconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def _blank(session: PhaseSession, split: str, indices: NDArray[np.int64]) -> tuple[Any, NDArray[np.int32]]:
-    """Inputs and targets of examples, with zeros in the place of cached features."""
-    data = session.data[split]
-    if session.cached:
-        return session.cached[split].zeros(indices), data.get_targets(indices)
-    return data.make_inputs(indices, None), data.get_targets(indices)

@@ -6,7 +6,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -33,7 +33,7 @@ from ftapp.models.layers import has_dropout
 from ftapp.recipe import TASKS, Recipe, schedule
 from ftapp.recipe.schedule import count_steps
 from ftapp.runs.events import CacheChoice, Estimate
-from ftapp.training import cost_estimate
+from ftapp.training import cost_estimate, tensorflow_steps
 from ftapp.training.compile_phase import compile_phase
 from ftapp.training.evaluate import Evaluation, evaluate
 from ftapp.training.feature_choice import choose_features, count_views
@@ -333,6 +333,20 @@ class PhaseSession:
             return None
         report = functools.partial(self.report, f"evaluating the {split} split")
         return evaluate(self.model, self.data[split], order, len(self.splits.classes), report)
+
+    def tracing_ahead(self) -> AbstractContextManager[None]:
+        """While the context lasts, TensorFlow traces a training step beside evaluations. Other backends do nothing."""
+        if keras.backend.backend() != "tensorflow":
+            return nullcontext()
+        self.build_optimizer()
+        return tensorflow_steps.trace_ahead(self.model, *self.make_blank("train", np.arange(1)))
+
+    def make_blank(self, split: str, indices: NDArray[np.int64]) -> tuple[Any, NDArray[np.int32]]:
+        """Make the inputs and targets of examples, with zeros in the place of cached features."""
+        data = self.data[split]
+        if self.cached:
+            return self.cached[split].zeros(indices), data.get_targets(indices)
+        return data.make_inputs(indices, None), data.get_targets(indices)
 
     def is_evaluated(self, step: int, run_step: int) -> bool:
         """Say whether an evaluation follows a step (`ftapp.recipe.schedule.is_evaluated`).

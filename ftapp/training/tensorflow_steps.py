@@ -8,39 +8,63 @@ would then depend on the batches with which it goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 
-def make_step(model: Any, step: Callable[[Any], Any]) -> Callable[[Iterator[Any]], Any]:
-    """Make what Keras calls for a batch, on TensorFlow.
+class TracedStep:
+    """A step of a model, as Keras calls it for a batch.
 
     Args:
         model: The compiled Functional model.
         step: Its `train_step` or `test_step`.
-
-    Returns:
-        A function of an iterator whose next batch is (inputs, targets, None). It gives what `step` gives.
     """
-    import tensorflow
 
-    traced: Any = None
+    def __init__(self, model: Any, step: Callable[[Any], Any]) -> None:
+        self._model, self._step = model, step
+        self._traced: Any = None
 
-    def call(x: Any, y: Any) -> Any:
-        return step((x, y))
-
-    def run(batches: Iterator[Any]) -> Any:
-        nonlocal traced
+    def __call__(self, batches: Iterator[Any]) -> Any:
+        """Give what the step gives for the next batch, which is (inputs, targets, None)."""
         x, y, _ = next(batches)
-        if traced is None:
-            signature = [_specify(x, model.input), tensorflow.TensorSpec([None] * np.ndim(y), np.asarray(y).dtype)]
-            traced = tensorflow.function(
-                call, input_signature=signature, jit_compile=model.jit_compile, autograph=False
-            )
-        return traced(x, y)
+        self.trace(x, y)
+        return self._traced(x, y)
 
-    return run
+    def trace(self, x: Any, y: Any) -> None:
+        """Trace the step unless it is traced. x, y: a batch of any size, of the types that all batches have."""
+        import tensorflow
+
+        if self._traced is not None:
+            return
+        signature = [_specify(x, self._model.input), tensorflow.TensorSpec([None] * np.ndim(y), np.asarray(y).dtype)]
+        traced = tensorflow.function(
+            lambda x, y: self._step((x, y)),
+            input_signature=signature,
+            jit_compile=self._model.jit_compile,
+            autograph=False,
+        )
+        traced.get_concrete_function()
+        self._traced = traced
+
+
+@contextmanager
+def trace_ahead(model: Any, x: Any, y: Any) -> Iterator[None]:
+    """Trace a training step on another thread while the context lasts, in which nothing but evaluations is computed.
+
+    Args:
+        model: The compiled model, with an optimizer that is built.
+        x: The inputs of a batch of any size.
+        y: Its targets.
+    """
+    train: TracedStep = model.make_train_function()
+    model.make_test_function().trace(x, y)  # first, since the first trace makes the variables of the metrics
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="trace") as pool:
+        tracing = pool.submit(train.trace, x, y)
+        yield
+    tracing.result()
 
 
 def _specify(values: Any, tensors: Any) -> Any:

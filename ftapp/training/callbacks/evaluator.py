@@ -37,7 +37,8 @@ class Evaluator(Callback):
         position, last = state.position, state.evaluated
         is_due = position.step > 0 and self._session.is_evaluated(position.step, position.run_step)
         if (position.run_step == 0 or is_due) and (last is None or last.step < position.run_step):
-            self._evaluate(state)
+            with self._session.tracing_ahead():
+                self._evaluate(state)
 
     def on_step_end(self, state: TrainState, result: StepResult) -> None:
         """Measure the model if it is time to, and the run does not end."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import msgspec
 import numpy as np
 import pytest
@@ -108,6 +111,33 @@ def test_first_step_is_traced_once(make: Any, text_recipe: str, monkeypatch: pyt
         assert any(not np.array_equal(*pair) for pair in zip(before, after, strict=True))
         session.step(second, 0.1)
         assert traced == [True]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow's traces")
+def test_a_step_that_is_traced_beside_an_evaluation_gives_the_same(
+    make: Any, text_recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[tuple[bool, bool]] = []
+    compute_loss: Any = InstrumentedModel.compute_loss
+
+    def record(self: Any, *given: Any, training: bool) -> Any:
+        traced.append((training, threading.current_thread() is threading.main_thread()))
+        return compute_loss(self, *given, training)
+
+    def train(*, ahead: bool) -> tuple[Any, ...]:
+        traced.clear()
+        with make(text_recipe).session() as session:
+            with session.tracing_ahead() if ahead else nullcontext():
+                evaluation = session.evaluate("test")
+            results = [session.step(batch, 0.1).read() for batch in itertools.islice(session.batches(), 3)]
+            assert traced == [(False, True), (True, not ahead)]
+            return evaluation.metrics, results, [np.array(variable) for variable in session.model.trainable_variables]
+
+    monkeypatch.setattr(InstrumentedModel, "compute_loss", record)
+    first, second = train(ahead=True), train(ahead=False)
+    assert first[:2] == second[:2]
+    for one, other in zip(first[2], second[2], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_session_gives_up_where_its_report_does(make: Any, image_recipe: str) -> None:
