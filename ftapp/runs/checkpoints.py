@@ -180,8 +180,11 @@ def _compare(facts: CheckpointFacts, recipe: Recipe) -> tuple[list[str], list[st
 
 
 def hash_recipe(recipe: Recipe) -> str:
-    """Hash all of a recipe that decides what a step computes, so without the length of its last phase."""
-    tables = recipe.to_tables()
+    """Hash all of a recipe that decides what a step computes, so without the length of its last phase.
+
+    Keys with their default values are left out, so that a key which ftapp gets later changes no hash.
+    """
+    tables = recipe.model_dump(exclude_defaults=True)
     for name in ("title", "summary", "finding", "checkpoint", "keep"):
         tables.pop(name, None)
     for name in ("steps", "epochs"):
