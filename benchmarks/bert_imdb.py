@@ -30,7 +30,7 @@ import common
 from common import Figures, Rounds
 from ftapp import recipe as recipes
 from ftapp.recipe import Recipe
-from ftapp.runs.events import Evaluated, PhaseStarted
+from ftapp.runs.phase_events import Evaluated, PhaseStarted
 
 ARMS = ("ftapp", "transformers", "transformers-bfloat16")
 RECIPE, PROFILE = "bert-freeze-attention", "quick"

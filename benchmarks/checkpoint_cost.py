@@ -31,7 +31,8 @@ from ftapp import recipe as recipes
 from ftapp.recipe import Recipe
 from ftapp.runs import run_folder
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import RunEnded, StateSaved, Stepped
+from ftapp.runs.events import RunEnded, StateSaved
+from ftapp.runs.phase_events import Stepped
 
 ARMS = ("none", "default", "30", "5", "1")
 RECIPES = ("gpt2-targeted", "vgg16-two-phase")

@@ -33,7 +33,8 @@ from ftapp.common.processes import make_module_command
 from ftapp.freezing import feature_cache
 from ftapp.models import backend
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import AnyEvent, PhaseEnded
+from ftapp.runs.events import AnyEvent
+from ftapp.runs.phase_events import PhaseEnded
 
 Figures = dict[str, float]
 """What one measurement of one arm gave, by name.

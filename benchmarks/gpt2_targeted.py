@@ -26,7 +26,7 @@ import numpy as np
 import common
 from common import Figures, Rounds
 from ftapp import recipe as recipes
-from ftapp.runs.events import PhaseStarted, Stepped
+from ftapp.runs.phase_events import PhaseStarted, Stepped
 
 ARMS = ("ftapp-A", "ftapp-B", "keras-A", "keras-B")
 RULES = {"A": ["train all"], "B": ["freeze all", "train attention & last:4"]}

@@ -33,7 +33,9 @@ import common
 from common import Figures, Rounds
 from ftapp.common.processes import make_module_command
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import DataLoaded, Evaluated, Event, ModelBuilt, PhaseStarted, RunEnded, RunStarted, Stepped
+from ftapp.runs.event_types import Event
+from ftapp.runs.events import DataLoaded, ModelBuilt, RunEnded, RunStarted
+from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import RunScreen

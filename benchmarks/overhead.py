@@ -36,8 +36,8 @@ from ftapp import recipe as recipes
 from ftapp.recipe import Recipe, bundled
 from ftapp.runs import run_folder
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import Stepped
 from ftapp.runs.launcher import STOP_SIGNALS
+from ftapp.runs.phase_events import Stepped
 
 ARMS = ("ftapp", "fit", "train_on_batch")
 MODELS = ("tiny", "minilm")

@@ -30,7 +30,8 @@ from ftapp.recipe import Recipe
 from ftapp.runs import run_folder
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import Evaluated, ModelBuilt, ModelSaved, RunStarted, Stepped
+from ftapp.runs.events import ModelBuilt, ModelSaved, RunStarted
+from ftapp.runs.phase_events import Evaluated, Stepped
 from ftapp.runs.run_folder import Run
 
 _BUSY = """

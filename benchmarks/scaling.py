@@ -18,7 +18,8 @@ import numpy as np
 
 import common
 from common import Figures, Rounds
-from ftapp.runs.events import DataLoaded, Evaluated
+from ftapp.runs.events import DataLoaded
+from ftapp.runs.phase_events import Evaluated
 
 BASE, TINY = "vgg16", "vgg-tiny"  # presets
 _TEST_SHARE = 0.1

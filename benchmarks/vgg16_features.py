@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 
 import common
 from common import Figures, Rounds
-from ftapp.runs.events import DataLoaded, Evaluated
+from ftapp.runs.events import DataLoaded
+from ftapp.runs.phase_events import Evaluated
 
 # The same as in the recipes' quick profiles.
 PRESET = (

@@ -14,8 +14,8 @@ from rich.tree import Tree
 from ftapp.cli.fact_table import make_fact_table
 from ftapp.common import formatting
 from ftapp.common.formatting import format_class_counts, format_duration, format_flops, format_size
-from ftapp.runs.events import CacheChoice
 from ftapp.runs.narration import describe_engine
+from ftapp.runs.phase_events import CacheChoice
 
 
 @dataclass

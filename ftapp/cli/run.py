@@ -54,7 +54,7 @@ def run(
     """Train recipes one after another, each in a separate process. A recipe with arms is an experiment."""
     from ftapp import recipe
     from ftapp.cli import run_recipes
-    from ftapp.experiments.experiment_folder import Options
+    from ftapp.experiments.options import Options
 
     chosen = combine_overrides(overrides, backend=backend, precision=precision, seed=seed)
     options = Options(repeat, jobs, control)

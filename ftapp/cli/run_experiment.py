@@ -12,7 +12,8 @@ from ftapp import recipe
 from ftapp.common import tables, user_folders
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder, runner
-from ftapp.experiments.experiment_folder import Experiment, Options
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.options import Options
 from ftapp.runs.interruption import Interruption
 from ftapp.runs.launcher import LocalLauncher
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,19 +23,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypedDict
 import msgspec
 
 from ftapp.common.durable import replace_file
-from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.locks import is_locked
 from ftapp.common.safe_files import exists, is_file, read_object
+from ftapp.experiments.arms import add_control
+from ftapp.experiments.options import Options
 from ftapp.runs import run_folder
 from ftapp.runs.environment import check_installed
-from ftapp.runs.events import Several, Time
+from ftapp.runs.event_types import Several, Time
 from ftapp.runs.run_folder import Run, find_recipe_damage
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe
 
 FOLDER = "experiments"
-_CONTROL = "again"
 
 
 class _Entry(TypedDict):
@@ -78,44 +77,6 @@ _RESULT: dict[str, Any] = {
     "notes": list[str],
     "report": str | None,
 }
-
-
-@dataclass(frozen=True)
-class Options:
-    """The way in which an experiment is run.
-
-    Attributes:
-        repeats: How many seeds each arm is run with.
-        jobs: How many runs go at once.
-        control: Whether the first arm is run twice.
-    """
-
-    repeats: int = 1
-    jobs: int = 1
-    control: bool = False
-
-    @property
-    def given(self) -> bool:
-        """Whether the options make an experiment of a recipe without arms."""
-        return self.repeats > 1 or self.control
-
-    @property
-    def words(self) -> list[str]:
-        """The options as the command line takes them."""
-        repeats = ["--repeat", str(self.repeats)] if self.repeats > 1 else []
-        jobs = ["--jobs", str(self.jobs)] if self.jobs > 1 else []
-        return [*repeats, *jobs, *(["--control"] if self.control else [])]
-
-    def check(self) -> None:
-        """Check the numbers.
-
-        Raises:
-            RecipeError: A number is below 1.
-        """
-        found = {"--repeat": self.repeats, "--jobs": self.jobs}
-        wrong = [f"{name} {value} is too small; the least is 1" for name, value in found.items() if value < 1]
-        if wrong:
-            raise RecipeError([Problem("", "", message) for message in wrong])
 
 
 @dataclass(frozen=True)
@@ -429,46 +390,3 @@ def find(name: str, runs_dir: Path) -> Experiment | None:
         if is_file(folder / "experiment.json"):
             return Experiment(folder.absolute())
     return None
-
-
-def schedule(arms: Sequence[str], repeats: int) -> Iterator[tuple[int, str]]:
-    """Order the runs of an experiment: every other repeat turns the arms around.
-
-    A machine that grows slower or faster in the course then treats all arms alike.
-
-    Args:
-        arms: The names of the arms.
-        repeats: How many repeats there are.
-
-    Yields:
-        The number of the repeat, from 1, and the arm of each run.
-    """
-    for repeat in range(1, repeats + 1):
-        for arm in arms if repeat % 2 else reversed(arms):
-            yield repeat, arm
-
-
-def add_control(arms: dict[str, Recipe], control: bool = True) -> dict[str, Recipe]:
-    """Add the first arm a second time: an A/A control, which shows the difference of runs that do not differ.
-
-    Args:
-        arms: The recipes by the names of their arms.
-        control: Whether the control is added at all.
-
-    Returns:
-        The arms, with the control behind the first.
-    """
-    if not control:
-        return arms
-    first = next(iter(arms))
-    return {first: arms[first], name_control(first): arms[first]} | arms
-
-
-def name_control(arm: str) -> str:
-    """Make the name of an arm's control."""
-    return f"{arm} {_CONTROL}"
-
-
-def make_slug(arm: str) -> str:
-    """Write an arm's name as a part of a folder's name."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", arm).strip("-").lower()

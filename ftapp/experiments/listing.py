@@ -16,8 +16,9 @@ from ftapp.experiments import experiment_folder
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.runs import outcome, status
 from ftapp.runs.event_reader import decode, read
-from ftapp.runs.events import AnyEvent, Controlled, Evaluated, PhaseStarted, Progressed, RunEnded, RunStarted, Stepped
+from ftapp.runs.events import AnyEvent, Controlled, Progressed, RunEnded, RunStarted
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.runs.run_folder import NAME, Run, list_folders
 
 _END = 2**16  # bytes that are read at either end of a long log: some 300 steps

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ftapp.common.console import PlainConsole
 from ftapp.experiments import experiment_folder
+from ftapp.experiments.arms import make_slug, schedule
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.value_types import MOST_SEEDS
 from ftapp.runs import run_folder
@@ -44,12 +45,12 @@ def run_experiment(experiment: Experiment, launcher: Launcher, interruption: Int
     slots = _Slots(experiment, facts["jobs"], launcher, interruption, debug=debug)
     recorded = {key: facts[key] for key in ("command", "hubless_profiles", "jobs")}
     how = {key: facts[key] for key in ("offline", "verify_cache")}
-    for repeat, arm in experiment_folder.schedule(list(arms), facts["repeats"]):
+    for repeat, arm in schedule(list(arms), facts["repeats"]):
         if not slots.wait_for_room():
             break
         # A repeat has a seed of its own, which all of its arms share.
         resolved = arms[arm].model_copy(update={"seed": (arms[arm].seed + repeat - 1) % MOST_SEEDS})
-        label = f"{facts['recipe']}-{experiment_folder.make_slug(arm)}"
+        label = f"{facts['recipe']}-{make_slug(arm)}"
         made = run_folder.create(
             resolved, label, profile, runs_dir, experiment=experiment.folder.name, arm=arm, repeat=repeat, **recorded
         )

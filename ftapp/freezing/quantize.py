@@ -27,7 +27,7 @@ from ftapp.common.quick_imports import hide_libraries
 from ftapp.data.dataset import EncodedDataset
 from ftapp.freezing.cut import Cut
 from ftapp.models.keras_internals import flatten_layers
-from ftapp.runs.events import QuantizationCheck
+from ftapp.runs.phase_events import QuantizationCheck
 
 # Examples whose activations give the ranges, each at the cost of a forward pass in float32. VGG16's features change by
 # 1.7% with 8 images and by 1.6% with 24, those of MiniLM by 11% with 8 texts and by 7% with 24 or 48.

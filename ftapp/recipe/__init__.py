@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftapp.common.resources import bundled as bundled
+    from ftapp.recipe.data_schema import Augment as Augment
+    from ftapp.recipe.data_schema import Balance as Balance
+    from ftapp.recipe.data_schema import Data as Data
     from ftapp.recipe.files import RecipeWithArms as RecipeWithArms
-    from ftapp.recipe.files import copy_to as copy_to
-    from ftapp.recipe.files import find as find
-    from ftapp.recipe.files import find_name_problem as find_name_problem
     from ftapp.recipe.files import has_arms as has_arms
     from ftapp.recipe.files import list_arms as list_arms
     from ftapp.recipe.files import list_hubless_profiles as list_hubless_profiles
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from ftapp.recipe.files import parse as parse
     from ftapp.recipe.files import read as read
     from ftapp.recipe.files import read_tables as read_tables
+    from ftapp.recipe.lookup import copy_to as copy_to
+    from ftapp.recipe.lookup import find as find
+    from ftapp.recipe.lookup import find_name_problem as find_name_problem
     from ftapp.recipe.measures import MEASURES as MEASURES
     from ftapp.recipe.measures import MeasureName as MeasureName
     from ftapp.recipe.overrides import make_arm_prefix as make_arm_prefix
     from ftapp.recipe.overrides import parse_value as parse_value
-    from ftapp.recipe.schema import Augment as Augment
-    from ftapp.recipe.schema import Balance as Balance
     from ftapp.recipe.schema import Checkpoints as Checkpoints
-    from ftapp.recipe.schema import Data as Data
     from ftapp.recipe.schema import Evaluate as Evaluate
     from ftapp.recipe.schema import Finding as Finding
     from ftapp.recipe.schema import Frozen as Frozen
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from ftapp.recipe.schema import Phase as Phase
     from ftapp.recipe.schema import Recipe as Recipe
     from ftapp.recipe.schema import Samples as Samples
-    from ftapp.recipe.schema import Section as Section
     from ftapp.recipe.schema import StopRule as StopRule
     from ftapp.recipe.schema import say_too_long as say_too_long
     from ftapp.recipe.schema import suits as suits
+    from ftapp.recipe.section import Section as Section
     from ftapp.recipe.tasks import TASKS as TASKS
     from ftapp.recipe.tasks import Head as Head
     from ftapp.recipe.tasks import Task as Task
@@ -51,16 +51,18 @@ if TYPE_CHECKING:
     from ftapp.recipe.value_types import Precision as Precision
 
 _HOMES = {
+    "ftapp.recipe.data_schema": "Augment Balance Data",
     "ftapp.recipe.files": (
-        "RecipeWithArms copy_to find find_name_problem has_arms list_arms list_hubless_profiles list_profiles load "
-        "load_experiment parse read read_tables"
+        "RecipeWithArms has_arms list_arms list_hubless_profiles list_profiles load load_experiment parse read "
+        "read_tables"
     ),
+    "ftapp.recipe.lookup": "copy_to find find_name_problem",
     "ftapp.recipe.overrides": "make_arm_prefix parse_value",
     "ftapp.recipe.measures": "MEASURES MeasureName",
     "ftapp.recipe.schema": (
-        "Augment Balance Checkpoints Data Evaluate Finding Frozen Keep Model Phase Recipe Samples Section StopRule "
-        "say_too_long suits"
+        "Checkpoints Evaluate Finding Frozen Keep Model Phase Recipe Samples StopRule say_too_long suits"
     ),
+    "ftapp.recipe.section": "Section",
     "ftapp.recipe.tasks": "TASKS Head Task",
     "ftapp.recipe.value_types": "Backend Optimizer Precision",
     "ftapp.common.resources": "bundled",

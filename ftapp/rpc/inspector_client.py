@@ -11,7 +11,7 @@ from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.client import HelperClient, pass_on
 from ftapp.rpc.messages import Costs, Grid, Preview, Rewritten, Survey, Timing, Tokens
-from ftapp.rpc.service import Line
+from ftapp.rpc.protocol import Line
 
 
 class InspectorClient(HelperClient):

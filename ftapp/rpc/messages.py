@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from ftapp.runs.events import CacheChoice, Estimate
+from ftapp.runs.phase_events import CacheChoice, Estimate
 
 Meaning = Literal["probabilities", "one-vs-rest", "decision values"]
 

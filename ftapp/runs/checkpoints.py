@@ -25,7 +25,7 @@ import tomli_w
 
 from ftapp.common.cache_folders import matches_manifest
 from ftapp.common.safe_files import UNREADABLE, read_bytes
-from ftapp.runs.events import Count, Step, Time
+from ftapp.runs.event_types import Count, Step, Time
 from ftapp.runs.run_folder import Run, find_processor, list_packages
 
 if TYPE_CHECKING:

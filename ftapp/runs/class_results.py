@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ftapp.runs.events import Confused
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Confused
 
 _UNEVEN = 1.5  # times as many examples of the largest class as of the smallest
 

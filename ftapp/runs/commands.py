@@ -25,7 +25,8 @@ from ftapp.common.safe_files import UNREADABLE, ends_in_line, explain_error, ope
 from ftapp.common.tail_reader import Tail
 from ftapp.recipe import layer_rules
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Controlled, Status
+from ftapp.runs.event_types import Status
+from ftapp.runs.events import Controlled
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, name_end
 from ftapp.runs.run_folder import Run
 

@@ -11,7 +11,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from ftapp.runs.events import AnyEvent, Number, Stepped
+from ftapp.runs.event_types import Number
+from ftapp.runs.events import AnyEvent
+from ftapp.runs.phase_events import Stepped
 
 
 @functools.lru_cache(maxsize=16)

@@ -14,7 +14,8 @@ import msgspec
 from ftapp.common.full_disk import FullDisk
 from ftapp.common.safe_files import encode_line, ends_in_line
 from ftapp.runs.event_reader import read_last_time
-from ftapp.runs.events import Event, Noted, Progressed, Waited
+from ftapp.runs.event_types import Event
+from ftapp.runs.events import Noted, Progressed, Waited
 
 
 class EventLog:

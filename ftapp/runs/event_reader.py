@@ -12,7 +12,8 @@ from ftapp.common.safe_files import UNREADABLE, read_last_text
 from ftapp.common.tail_reader import PIECE, Tail
 from ftapp.runs import older_events
 from ftapp.runs.compact_steps import decoder_for
-from ftapp.runs.events import AnyEvent, Stepped
+from ftapp.runs.events import AnyEvent
+from ftapp.runs.phase_events import Stepped
 
 _decoder = msgspec.json.Decoder(AnyEvent)
 

@@ -17,31 +17,33 @@ from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import (
     AnyEvent,
     BestRestored,
-    CacheVerified,
     Checkpointed,
-    Confused,
     Controlled,
     DataLoaded,
-    Drifted,
-    Evaluated,
     GpuUsed,
-    LayersChanged,
     ModelBuilt,
     ModelSaved,
     Noted,
-    PhaseEnded,
-    PhaseStarted,
-    PhaseTimed,
     Progressed,
     Resumed,
     RunEnded,
     RunStarted,
-    Sampled,
     StateSaved,
+)
+from ftapp.runs.older_events import UnnamedDrift
+from ftapp.runs.phase_events import (
+    CacheVerified,
+    Confused,
+    Drifted,
+    Evaluated,
+    LayersChanged,
+    PhaseEnded,
+    PhaseStarted,
+    PhaseTimed,
+    Sampled,
     Stepped,
     TokensShared,
 )
-from ftapp.runs.older_events import UnnamedDrift
 from ftapp.runs.steps import Steps
 
 _Event = TypeVar("_Event", PhaseTimed, PhaseEnded)

@@ -7,7 +7,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Self
 
-from ftapp.runs.events import Status
+from ftapp.runs.event_types import Status
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS, JobFolder, Launcher, name_end
 
 _AGAIN_SECONDS = 1.0

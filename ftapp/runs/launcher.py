@@ -16,7 +16,7 @@ from typing import Protocol
 from ftapp.common.errors import RunError
 from ftapp.common.locks import lock_alone
 from ftapp.common.processes import make_child_environment, make_module_command
-from ftapp.runs.events import Status
+from ftapp.runs.event_types import Status
 
 # By all of these people, batch systems and process managers ask a run to end: once or often makes no difference.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)

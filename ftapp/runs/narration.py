@@ -9,25 +9,27 @@ from ftapp.recipe.metrics import get_metric
 from ftapp.runs.events import (
     AnyEvent,
     BestRestored,
-    CacheChoice,
-    CacheVerified,
     Checkpointed,
     Controlled,
     DataLoaded,
-    Evaluated,
-    LayersChanged,
     ModelSaved,
     Noted,
-    PhaseEnded,
-    PhaseStarted,
-    PhaseTimed,
     Resumed,
     RunEnded,
     RunStarted,
-    SegmentProof,
     Waited,
 )
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import (
+    CacheChoice,
+    CacheVerified,
+    Evaluated,
+    LayersChanged,
+    PhaseEnded,
+    PhaseStarted,
+    PhaseTimed,
+    SegmentProof,
+)
 
 ENGINES = {"keras": "Keras", "openvino": "OpenVINO"}
 """What the libraries that compute features are called, by the names that recipes give them."""

@@ -15,8 +15,9 @@ from ftapp.common import formatting
 from ftapp.common.errors import Problem
 from ftapp.recipe.metrics import get_metric
 from ftapp.runs import narration
-from ftapp.runs.events import AnyEvent, PhaseStarted, Progressed, Stepped
+from ftapp.runs.events import AnyEvent, Progressed
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import PhaseStarted, Stepped
 from ftapp.runs.run_folder import Run
 
 if TYPE_CHECKING:

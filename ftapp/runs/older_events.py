@@ -11,7 +11,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from ftapp.runs.events import AnyEvent, Drifted, Evaluated, Number, PhaseEnded, Seconds, Share, Stepped
+from ftapp.runs.event_types import Number, Seconds, Share
+from ftapp.runs.events import AnyEvent
+from ftapp.runs.phase_events import Drifted, Evaluated, PhaseEnded, Stepped
 
 
 class _Stepped(Stepped, frozen=True, kw_only=True, tag="step", forbid_unknown_fields=False):

@@ -14,8 +14,8 @@ from ftapp.recipe import cautions
 from ftapp.recipe.cautions import Caution
 from ftapp.recipe.metrics import ACCURACY, Metric, get_metric
 from ftapp.runs.class_results import Recall, count_recalls, final_confusion, find_constant_answer, fits_classes
-from ftapp.runs.events import Evaluated
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Evaluated
 
 if TYPE_CHECKING:
     from ftapp.recipe import Recipe

@@ -16,7 +16,8 @@ from ftapp.common.safe_files import UNREADABLE, encode_line, explain_error, read
 from ftapp.recipe import Recipe
 from ftapp.runs.commands import LAYER_COMMANDS, AnyCommand, Rate, Stop
 from ftapp.runs.event_reader import decode
-from ftapp.runs.events import AnyEvent, Controlled, Count, RunEnded, Step
+from ftapp.runs.event_types import Count, Step
+from ftapp.runs.events import AnyEvent, Controlled, RunEnded
 from ftapp.runs.history import History
 from ftapp.runs.run_folder import Run
 

@@ -38,7 +38,8 @@ from ftapp.common.safe_files import (
     read_text,
 )
 from ftapp.runs.event_reader import EventReader
-from ftapp.runs.events import AnyEvent, Several, Time
+from ftapp.runs.event_types import Several, Time
+from ftapp.runs.events import AnyEvent
 from ftapp.runs.history import History
 
 if TYPE_CHECKING:

@@ -17,8 +17,10 @@ from ftapp.common.safe_files import UNREADABLE, read_bytes
 from ftapp.runs import outcome
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import EventReader
-from ftapp.runs.events import AnyEvent, Controlled, Count, Evaluated, Event, PhaseStarted, RunEnded, RunStarted, Stepped
+from ftapp.runs.event_types import Count, Event
+from ftapp.runs.events import AnyEvent, Controlled, RunEnded, RunStarted
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 
 _KINDS = (RunStarted, PhaseStarted, Stepped, Evaluated, RunEnded)
 _SENT = ("pause", "resume", "stop")  # commands that decide whether a run is paused

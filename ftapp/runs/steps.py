@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from ftapp.runs.compact_steps import columns_of
-from ftapp.runs.events import Stepped
+from ftapp.runs.phase_events import Stepped
 
 _NAN = struct.pack("d", math.nan)
 _FIELDS = ("time", "loss", "gradient_norm", "rate", "seconds", "epoch", "memory", "step")

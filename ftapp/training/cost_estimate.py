@@ -10,7 +10,7 @@ from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import flops
 from ftapp.models.flops import Call
 from ftapp.recipe import Phase, Recipe
-from ftapp.runs.events import Estimate
+from ftapp.runs.phase_events import Estimate
 
 _SLOTS = {"adam": 2, "adamw": 2, "sgd": 1, "rmsprop": 1, "lion": 1}
 """How many values of the size of a weight each optimizer keeps for it."""

@@ -15,7 +15,7 @@ from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
 from ftapp.recipe import Phase, Recipe
 from ftapp.recipe.schedule import count_steps
-from ftapp.runs.events import CacheChoice
+from ftapp.runs.phase_events import CacheChoice
 from ftapp.training import cost_estimate
 
 # Below so many FLOPs for each byte that it puts out, computing a frozen half again is as fast as reading what was kept:

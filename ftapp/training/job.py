@@ -19,16 +19,18 @@ from ftapp.data.encoded import Images
 from ftapp.freezing.proof import combine, digest_weights
 from ftapp.models import backend, saved_model
 from ftapp.models.structure import describe_structure
-from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe import Recipe
 from ftapp.runs.checkpoints import CheckpointFacts, ResumePoint, hash_recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import DataLoaded, ModelBuilt, ModelSaved, Progressed, Resumed, RunStarted, Status
+from ftapp.runs.event_types import Status
+from ftapp.runs.events import DataLoaded, ModelSaved, Progressed
 from ftapp.runs.narration import ENGINES, describe_engine
 from ftapp.runs.replay import read_commands
 from ftapp.runs.rewind import drop_former_log
 from ftapp.runs.run_folder import Run, find_processor, list_packages
 from ftapp.runs.structure_file import write_structure
+from ftapp.training import start_events
 from ftapp.training.callbacks.best_weights import BestWeights
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.checkpointer import Checkpointer
@@ -49,7 +51,7 @@ from ftapp.training.gpu_monitor import GpuMonitor
 from ftapp.training.loop import train_phase
 from ftapp.training.segments import list_plans, plan_segment
 from ftapp.training.session import PhaseSession
-from ftapp.training.setup import Device, Setup, choose_device, set_up
+from ftapp.training.setup import Setup, choose_device, set_up
 from ftapp.training.state import TrainState
 
 # Training images on the picture of the augmentation, and forms of each beside the unchanged one.
@@ -140,17 +142,17 @@ def prepare(
         device = choose_device(checkpoint.facts.precision)
     else:
         device = choose_device(recipe.precision)
-        log.write(_describe_start(recipe, device, run))
+        log.write(start_events.describe_start(recipe, device, run))
 
     def tell_data(splits: EncodedSplits) -> None:
-        event = _describe_data(splits)
+        event = start_events.describe_data(splits)
         if checkpoint:
             _compare(event, run.history().data)
         else:
             log.write(event)
 
     setup = set_up(recipe, device, found, progress, tell_data)
-    built = _describe_model(setup)
+    built = start_events.describe_model(setup)
     if checkpoint is None:
         log.write(built)
         _draw_augmentation(setup, run, control)
@@ -158,72 +160,10 @@ def prepare(
         raise RunError("the weights of the preset are not those that the run began with, so it cannot go on from them")
     _write_structure(setup, run)
     if point:
-        log.write(_describe_seam(setup, point, state, run))
+        log.write(start_events.describe_seam(setup, point, state, run))
         drop_former_log(run)
     control.can_wait = True
     return Job(setup, run, log, control, checkpoint, built.digest)
-
-
-def _describe_start(recipe: Recipe, device: Device, run: Run) -> RunStarted:
-    facts = run.environment()
-    return RunStarted(
-        time=time.time(),
-        recipe=facts.get("recipe", run.folder.name),
-        profile=facts.get("profile"),
-        seed=recipe.seed,
-        backend=recipe.backend,
-        device=device.name,
-        precision=device.precision,
-        reason=device.reason,
-    )
-
-
-def _describe_data(splits: EncodedSplits) -> DataLoaded:
-    return DataLoaded(
-        time=time.time(),
-        train=len(splits.train),
-        validation=len(splits.validation),
-        test=len(splits.test),
-        classes=list(splits.classes),
-        duplicates=splits.duplicates,
-        counts={name: list(counts) for name, counts in splits.counts.items()},
-        notes=list(splits.notes),
-    )
-
-
-def _describe_model(setup: Setup) -> ModelBuilt:
-    layers, weights = setup.plans[0].descriptions, digest_weights(setup.plans[0])
-    ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)
-    is_language_model = TASKS[setup.recipe.task].labels == "tokens"
-    return ModelBuilt(
-        time=time.time(),
-        parameters=setup.model.count_params(),
-        layers=len(layers),
-        digest=combine(weights),
-        pretrained=combine({name: each for name, each in weights.items() if not name.startswith(ours)}),
-        vocabulary=setup.pretrained.backbone.vocabulary_size if is_language_model else 0,
-    )
-
-
-def _describe_seam(setup: Setup, point: ResumePoint, state: TrainState, run: Run) -> Resumed:
-    """Describe where the run goes on, once its examples are found to be those that it has seen.
-
-    Raises:
-        RunError: They are not.
-    """
-    if not point.folder:
-        return Resumed(time=time.time(), step=0)
-    index, step = state.position.phase, state.position.step
-    session = PhaseSession(setup.recipe, index, setup.model, setup.plans[index], setup.splits)
-    if session.hash_examples(step) != state.seen:
-        raise RunError("the training examples are not those that the run has seen, so it cannot go on with them")
-    return Resumed(
-        time=time.time(),
-        step=state.position.run_step,
-        folder=str(point.folder.relative_to(run.folder)),
-        inexact=state.inexact,
-        phase_steps=session.steps,
-    )
 
 
 def _draw_augmentation(setup: Setup, run: Run, control: Control) -> None:

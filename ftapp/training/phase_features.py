@@ -22,7 +22,7 @@ from ftapp.freezing.feature_files import FeatureColumn, FeatureStore
 from ftapp.freezing.feature_store import CachedFeatures
 from ftapp.models import backend
 from ftapp.recipe import Phase, Recipe
-from ftapp.runs.events import QuantizationCheck
+from ftapp.runs.phase_events import QuantizationCheck
 from ftapp.training.feature_choice import count_views
 
 if TYPE_CHECKING:

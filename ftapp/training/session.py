@@ -32,7 +32,7 @@ from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.layers import has_dropout
 from ftapp.recipe import TASKS, Recipe, schedule
 from ftapp.recipe.schedule import count_steps
-from ftapp.runs.events import CacheChoice, Estimate
+from ftapp.runs.phase_events import CacheChoice, Estimate
 from ftapp.training import cost_estimate, tensorflow_steps
 from ftapp.training.compile_phase import compile_phase
 from ftapp.training.evaluate import Evaluation, evaluate

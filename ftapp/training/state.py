@@ -17,7 +17,7 @@ import msgspec
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import UNREADABLE, explain_error, read_bytes
 from ftapp.runs.checkpoints import STATE_FILE, CheckpointFacts
-from ftapp.runs.events import Confused, Evaluated
+from ftapp.runs.phase_events import Confused, Evaluated
 
 _DIGEST = 16  # bytes
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ftapp.recipe import Recipe
-from ftapp.runs.events import PhaseEnded, PhaseStarted
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import PhaseEnded, PhaseStarted
 
 _RECENT = 50  # steps whose pace is assumed for the steps to come
 

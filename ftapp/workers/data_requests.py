@@ -10,9 +10,9 @@ from ftapp import recipe as recipes
 from ftapp.analysis import advice
 from ftapp.common.errors import RunError
 from ftapp.recipe import TASKS
-from ftapp.rpc import service, structure_cache
+from ftapp.rpc import server, structure_cache
 from ftapp.rpc.messages import Grid, Preview, Rewritten, Survey, Tokens
-from ftapp.rpc.service import Request
+from ftapp.rpc.server import Request
 from ftapp.workers import previews
 from ftapp.workers.recipe_cache import RecipeCache, load_keras, make_data_key
 
@@ -34,8 +34,8 @@ class DataRequests:
             folder: For the files of previews.
         """
         self._cache, self._folder = cache, folder
-        self._images: service.Last[tuple[Any, list[int]]] = service.Last()
-        self._survey: service.Last[Survey] = service.Last()
+        self._images: server.Last[tuple[Any, list[int]]] = server.Last()
+        self._survey: server.Last[Survey] = server.Last()
         self._grids = 0
 
     def preview_data(self, request: Request, recipe: str, examples: int) -> Preview:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ftapp.rpc import service
+from ftapp.rpc import server
 from ftapp.workers import trial_requests
 from ftapp.workers.data_requests import DataRequests
 from ftapp.workers.model_requests import ModelRequests
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     try:
-        service.serve(make_handlers(RecipeCache(), Path(tempfile.mkdtemp(dir=folder))))
+        server.serve(make_handlers(RecipeCache(), Path(tempfile.mkdtemp(dir=folder))))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

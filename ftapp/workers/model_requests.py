@@ -15,7 +15,7 @@ from ftapp.recipe.schedule import count_steps
 from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.messages import Costs, Timing
-from ftapp.rpc.service import Request
+from ftapp.rpc.server import Request
 from ftapp.workers.recipe_cache import HeldModel, RecipeCache, load_keras
 
 if TYPE_CHECKING:

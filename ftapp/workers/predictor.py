@@ -18,9 +18,9 @@ from ftapp import recipe as recipes
 from ftapp.common.errors import RunError
 from ftapp.common.quick_imports import quick_imports
 from ftapp.recipe import TASKS
-from ftapp.rpc import service
+from ftapp.rpc import server
 from ftapp.rpc.messages import Generated, HeldOut, Loaded, Meaning, Prediction
-from ftapp.rpc.service import Request
+from ftapp.rpc.server import Request
 from ftapp.runs.run_folder import Run
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Predictor:
 
     def __init__(self) -> None:
         self._folder: tempfile.TemporaryDirectory[str] | None = None  # for images that come from no files
-        self._trained: service.Last[TrainedModel] = service.Last()
-        self._base: service.Last[Any] = service.Last()
+        self._trained: server.Last[TrainedModel] = server.Last()
+        self._base: server.Last[Any] = server.Last()
         self._lock = threading.Lock()
 
     def load(self, request: Request, run: str) -> Loaded:
@@ -267,7 +267,7 @@ def main() -> None:
     """Answer until stdin ends."""
     handlers = Predictor()
     try:
-        service.serve(
+        server.serve(
             {
                 "load": handlers.load,
                 "classify": handlers.classify,

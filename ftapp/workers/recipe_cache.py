@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.quick_imports import quick_imports
 from ftapp.recipe import TASKS, Recipe, sources
-from ftapp.rpc import service, structure_cache
+from ftapp.rpc import server, structure_cache
 from ftapp.rpc.messages import Timing
-from ftapp.rpc.service import Request
+from ftapp.rpc.server import Request
 
 if TYPE_CHECKING:
     from ftapp.data import DocumentSplits, Splits
@@ -51,10 +51,10 @@ class RecipeCache:
     """The data of the last recipe and its model, each read or built when it is first asked for."""
 
     def __init__(self) -> None:
-        self._data: service.Last[Splits | DocumentSplits] = service.Last()
-        self._preprocessor: service.Last[Any] = service.Last()
-        self._encoded: service.Last[EncodedSplits] = service.Last()
-        self._model: service.Last[HeldModel] = service.Last()
+        self._data: server.Last[Splits | DocumentSplits] = server.Last()
+        self._preprocessor: server.Last[Any] = server.Last()
+        self._encoded: server.Last[EncodedSplits] = server.Last()
+        self._model: server.Last[HeldModel] = server.Last()
 
     def read(self, recipe: Recipe, request: Request) -> Splits | DocumentSplits:
         """Read and split the recipe's data."""

@@ -21,7 +21,8 @@ from ftapp.runs.commands import Control
 from ftapp.runs.environment import MAX_SECONDS
 from ftapp.runs.event_log import EventLog, NoteHandler, ProgressLog
 from ftapp.runs.event_reader import read_last_time
-from ftapp.runs.events import Noted, RunEnded, Status
+from ftapp.runs.event_types import Status
+from ftapp.runs.events import Noted, RunEnded
 from ftapp.runs.launcher import AT_ONCE, STOP_SIGNALS
 from ftapp.runs.resuming import find_first_command, go_back, has_begun
 from ftapp.runs.rewind import restore_log

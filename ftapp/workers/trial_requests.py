@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ftapp import recipe as recipes
-from ftapp.rpc.service import Request
+from ftapp.rpc.server import Request
 from ftapp.workers.model_requests import choose_phase
 
 

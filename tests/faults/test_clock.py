@@ -12,8 +12,9 @@ from ftapp import recipe as recipes
 from ftapp.common.durable import replace_file
 from ftapp.experiments.listing import summarize
 from ftapp.runs.event_reader import read, read_last_time
-from ftapp.runs.events import RunEnded, RunStarted, Stepped
+from ftapp.runs.events import RunEnded, RunStarted
 from ftapp.runs.interruption import Interruption
+from ftapp.runs.phase_events import Stepped
 from ftapp.runs.resuming import find_refusal
 from tests.faults.conftest import Fork, Make, Train
 from tests.support.forks import CLOCK

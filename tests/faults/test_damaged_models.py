@@ -9,7 +9,7 @@ import pytest
 
 from ftapp import models
 from ftapp.common.errors import RunError
-from ftapp.rpc.service import Request
+from ftapp.rpc.server import Request
 from ftapp.workers.predictor import Predictor
 from tests.faults.conftest import Make, Train
 from tests.support.damage import DAMAGES

@@ -20,7 +20,8 @@ from ftapp.runs import commands
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.commands import Checkpoint, Pause, Stop
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import StateSaved, Stepped, Waited
+from ftapp.runs.events import StateSaved, Waited
+from ftapp.runs.phase_events import Stepped
 from ftapp.runs.replay import ReplayedCommand, write_commands
 from tests.faults.conftest import DISK_SIZE, Fork, Make, Train
 from tests.support.processes import Start, find_run, wait_for

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from ftapp.runs.events import PhaseTimed, Resumed, StateSaved
+from ftapp.runs.events import Resumed, StateSaved
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import PhaseTimed
 
 
 def without_clocks(history: History) -> list[bytes]:

@@ -8,20 +8,17 @@ from pathlib import Path
 from ftapp import recipe
 from ftapp.runs import run_folder
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import (
+from ftapp.runs.event_types import Status
+from ftapp.runs.events import DataLoaded, ModelBuilt, RunEnded, RunStarted
+from ftapp.runs.phase_events import (
     CacheChoice,
     Confused,
-    DataLoaded,
     Drifted,
     Estimate,
     Evaluated,
-    ModelBuilt,
     PhaseEnded,
     PhaseStarted,
     PhaseTimed,
-    RunEnded,
-    RunStarted,
-    Status,
     Stepped,
 )
 from ftapp.runs.run_folder import Run

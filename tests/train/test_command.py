@@ -19,7 +19,7 @@ from ftapp.analysis.metrics.scores import score_classes
 from ftapp.runs import run_folder
 from ftapp.runs.environment import make_environment
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import Stepped
+from ftapp.runs.phase_events import Stepped
 from ftapp.runs.run_folder import Run
 from tests.support.backends import BACKENDS
 from tests.support.files import FIXTURES

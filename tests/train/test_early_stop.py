@@ -14,8 +14,8 @@ from ftapp.models import saved_model
 from ftapp.recipe.schedule import lengthen
 from ftapp.runs.checkpoints import hash_recipe, list_checkpoints
 from ftapp.runs.commands import Stop, Unfreeze
-from ftapp.runs.events import Evaluated
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Evaluated
 from ftapp.training.callbacks.evaluator import Evaluator
 from ftapp.training.callbacks.step_log import StepLog
 from tests.conftest import Do

@@ -14,9 +14,9 @@ from ftapp.common.errors import RecipeError
 from ftapp.freezing import feature_cache
 from ftapp.runs.environment import check_installed
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import CacheChoice
 from ftapp.runs.history import History
 from ftapp.runs.narration import narrate
+from ftapp.runs.phase_events import CacheChoice
 from ftapp.workers import run as run_worker
 from tests.conftest import Do
 from tests.support.checkpoints import cut_back

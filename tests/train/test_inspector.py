@@ -26,7 +26,7 @@ from ftapp.recipe.schedule import count_steps
 from ftapp.recipe.structure import Structure
 from ftapp.rpc import structure_cache
 from ftapp.rpc.inspector_client import InspectorClient
-from ftapp.rpc.service import Request
+from ftapp.rpc.server import Request
 from ftapp.training import cost_estimate
 from ftapp.training.session import PhaseSession
 from ftapp.workers.inspector import make_handlers
@@ -323,8 +323,8 @@ import os, sys, threading
 from pathlib import Path
 from ftapp.workers import inspector
 from ftapp.workers.recipe_cache import RecipeCache
-from ftapp.rpc import service
-from ftapp.rpc.service import Request
+from ftapp.rpc import server
+from ftapp.rpc.server import Request
 lines = []
 handlers = inspector.make_handlers(RecipeCache(), Path({str(tmp_path)!r}))
 import msgspec

@@ -19,7 +19,8 @@ import pytest
 from ftapp.models import saved_model
 from ftapp.runs.checkpoints import list_checkpoints
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import Progressed, Stepped
+from ftapp.runs.events import Progressed
+from ftapp.runs.phase_events import Stepped
 from ftapp.runs.run_folder import EXIT_CODES, Run
 from tests.support.processes import Start, find_run, wait_for
 

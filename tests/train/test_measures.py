@@ -12,8 +12,8 @@ import pytest
 
 from ftapp.runs.commands import Checkpoint
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import Confused, Drifted, Evaluated
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Confused, Drifted, Evaluated
 from tests.conftest import Do
 from tests.support.presets import Tiny
 

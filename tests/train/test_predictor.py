@@ -19,7 +19,7 @@ from ftapp.data.texts import prepare
 from ftapp.models import build, generation, saved_model
 from ftapp.rpc.messages import Generated
 from ftapp.rpc.predictor_client import PredictorClient
-from ftapp.rpc.service import Request
+from ftapp.rpc.server import Request
 from ftapp.runs import narration
 from ftapp.runs.run_folder import Run
 from ftapp.workers.predictor import Predictor

@@ -12,7 +12,8 @@ import pytest
 from ftapp.models import backend
 from ftapp.runs.commands import Checkpoint, Rate
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import AnyEvent, Progressed, Stepped
+from ftapp.runs.events import AnyEvent, Progressed
+from ftapp.runs.phase_events import Stepped
 from ftapp.training.cpu_share import OtherProcesses
 from tests.conftest import Do
 from tests.support.recipes import DIVERGES

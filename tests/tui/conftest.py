@@ -13,7 +13,9 @@ import pytest
 from ftapp import recipe
 from ftapp.rpc import structure_cache
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Evaluated, Event, PhaseStarted, RunEnded, RunStarted, Status, Stepped
+from ftapp.runs.event_types import Event, Status
+from ftapp.runs.events import RunEnded, RunStarted
+from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.tui.editor.draft import Draft
 from tests.support import textual_patches

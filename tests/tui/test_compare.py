@@ -13,7 +13,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Evaluated, RunEnded, Stepped
+from ftapp.runs.events import RunEnded
+from ftapp.runs.phase_events import Evaluated, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.tui.screens.compare import CompareScreen
 from ftapp.tui.widgets.chart import Chart

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from ftapp.experiments import experiment_folder
+from ftapp.experiments.arms import make_slug
 from ftapp.experiments.experiment_folder import Experiment
 from ftapp.tui import desktop
 from ftapp.tui.app import FtApp
@@ -60,9 +61,7 @@ def write_experiment(tmp_path: Path, write_run: Write) -> Any:
         )
         for number, status in enumerate(statuses):
             repeat, arm = 1 + number // 2, ("A full", "B frozen")[number % 2]
-            run = write_run(
-                f"lesson-{experiment_folder.make_slug(arm)}", status=status, age=100 - 10 * number, seed=repeat
-            )
+            run = write_run(f"lesson-{make_slug(arm)}", status=status, age=100 - 10 * number, seed=repeat)
             facts = run.environment() | {"experiment": experiment.folder.name, "arm": arm, "repeat": repeat}
             (run.folder / "environment.json").write_text(json.dumps(facts))
             experiment.add(arm, repeat, run)

@@ -9,7 +9,7 @@ from textual.widgets._toast import Toast
 
 from ftapp import recipe
 from ftapp.common import user_folders
-from ftapp.experiments.experiment_folder import Options
+from ftapp.experiments.options import Options
 from ftapp.tui.app import FtApp
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.screens.recipes import RecipesScreen

@@ -9,7 +9,9 @@ from textual.widgets import Input, Static
 from ftapp.common.cache_folders import write_manifest
 from ftapp.runs.checkpoints import name_checkpoint
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Noted, Resumed, RunEnded, StateSaved, Status, Stepped
+from ftapp.runs.event_types import Status
+from ftapp.runs.events import Noted, Resumed, RunEnded, StateSaved
+from ftapp.runs.phase_events import Stepped
 from ftapp.runs.rewind import rewind_log
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp

@@ -12,20 +12,9 @@ from textual.pilot import Pilot
 from textual.widgets import SelectionList, Static
 
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import (
-    BestRestored,
-    Confused,
-    DataLoaded,
-    Drifted,
-    GpuUsed,
-    ModelBuilt,
-    ModelSaved,
-    PhaseEnded,
-    RunEnded,
-    Sampled,
-    Status,
-    Stepped,
-)
+from ftapp.runs.event_types import Status
+from ftapp.runs.events import BestRestored, DataLoaded, GpuUsed, ModelBuilt, ModelSaved, RunEnded
+from ftapp.runs.phase_events import Confused, Drifted, PhaseEnded, Sampled, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import PANES, RunScreen

@@ -10,7 +10,8 @@ from textual.widgets import Button, Input, Static
 
 from ftapp.runs import commands, run_folder
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Controlled, ModelSaved, RunEnded, Stepped
+from ftapp.runs.events import Controlled, ModelSaved, RunEnded
+from ftapp.runs.phase_events import Stepped
 from ftapp.tui.app import FtApp
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.widgets.cautions import Cautions

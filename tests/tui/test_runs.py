@@ -14,7 +14,8 @@ from textual.widgets import Button, Input, Static
 
 from ftapp.experiments import trash
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import RunEnded, Stepped
+from ftapp.runs.events import RunEnded
+from ftapp.runs.phase_events import Stepped
 from ftapp.tui import desktop
 from ftapp.tui.dialogs.dialog import Dialog
 from ftapp.tui.widgets.run_table import RunTable

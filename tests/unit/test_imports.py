@@ -1,4 +1,4 @@
-"""What is imported when: commands answer before anything heavy is loaded, and Keras stays in a run's own process."""
+"""The code: what is imported when (commands answer before anything heavy is loaded), and how long files are."""
 
 from __future__ import annotations
 
@@ -143,3 +143,16 @@ def test_public_classes_have_names_of_their_own() -> None:
                 homes.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
     homes.pop("Changed")  # messages of widgets, each named by its widget: Dropdown.Changed
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+def test_files_are_small_enough_to_be_read_at_once() -> None:
+    root = PACKAGE.parent
+    folders = [PACKAGE, *(root / name for name in ("tests", "benchmarks", "docs") if (root / name).is_dir())]
+    lengths = {
+        str(path.relative_to(root)): len(path.read_text("utf-8").splitlines())
+        for folder in folders
+        for path in folder.rglob("*.py")
+    }
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
+    own = sorted(length for path, length in lengths.items() if path.startswith("ftapp/"))
+    assert own[len(own) // 2] < 150

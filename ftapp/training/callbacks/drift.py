@@ -6,7 +6,7 @@ import time
 
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Drifted
+from ftapp.runs.phase_events import Drifted
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.drift import DriftMeter

@@ -9,7 +9,7 @@ import msgspec
 
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Confused, Evaluated
+from ftapp.runs.phase_events import Confused, Evaluated
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.last_good import LastGood
 from ftapp.training.callbacks.step_log import StepLog

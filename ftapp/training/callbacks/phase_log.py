@@ -6,7 +6,7 @@ import time
 
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import LayersChanged, PhaseEnded, PhaseStarted, SegmentProof
+from ftapp.runs.phase_events import LayersChanged, PhaseEnded, PhaseStarted, SegmentProof
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.freeze_proof import FreezeProof

@@ -18,7 +18,7 @@ from ftapp.models.build import Pretrained
 from ftapp.recipe import Recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Sampled, TokensShared
+from ftapp.runs.phase_events import Sampled, TokensShared
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.session import PhaseSession, StepResult

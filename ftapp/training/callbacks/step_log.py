@@ -10,7 +10,7 @@ import psutil
 
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Stepped
+from ftapp.runs.phase_events import Stepped
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.last_good import LastGood
 from ftapp.training.divergence import check_finite

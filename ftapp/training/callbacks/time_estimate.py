@@ -7,7 +7,7 @@ import time
 
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import PhaseTimed
+from ftapp.runs.phase_events import PhaseTimed
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import FIRST_STEPS, StepLog
 from ftapp.training.feature_choice import count_views

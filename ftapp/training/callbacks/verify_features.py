@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ftapp.data.dataset import BatchKey
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import CacheVerified
+from ftapp.runs.phase_events import CacheVerified
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.feature_choice import count_views
 from ftapp.training.session import PhaseSession

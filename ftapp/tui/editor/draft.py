@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ftapp import recipe
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.experiments import experiment_folder
-from ftapp.experiments.experiment_folder import Experiment, Options
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.options import Options
 from ftapp.recipe import Recipe
 from ftapp.recipe.toml_text import format_override
 from ftapp.runs import run_folder

@@ -18,7 +18,8 @@ from textual.widgets.option_list import Option
 from ftapp import recipe
 from ftapp.common import formatting
 from ftapp.common.errors import RecipeError
-from ftapp.experiments.experiment_folder import Experiment, Member, name_control
+from ftapp.experiments.arms import name_control
+from ftapp.experiments.experiment_folder import Experiment, Member
 from ftapp.experiments.listing import Summary
 from ftapp.recipe import Finding
 from ftapp.runs import run_folder

@@ -11,8 +11,8 @@ from textual.color import Color
 from textual.content import Content
 
 from ftapp.common import formatting
-from ftapp.runs.events import Confused, Sampled
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Confused, Sampled
 from ftapp.tui.widgets.pane import Pane
 
 _NAME = 12  # characters of a class's name beside the confusion matrix

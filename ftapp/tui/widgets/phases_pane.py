@@ -13,8 +13,9 @@ from textual.content import Content
 
 from ftapp.common import formatting
 from ftapp.recipe import Recipe
-from ftapp.runs.events import CacheChoice, LayersChanged, PhaseEnded, StateSaved
+from ftapp.runs.events import StateSaved
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import CacheChoice, LayersChanged, PhaseEnded
 from ftapp.tui import run_progress
 from ftapp.tui.run_progress import PhaseProgress
 from ftapp.tui.widgets.pane import Pane

@@ -18,7 +18,7 @@ from ftapp.recipe import Finding
 from ftapp.recipe.metrics import Metric
 from ftapp.report.experiment import write_result
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Drifted
+from ftapp.runs.phase_events import Drifted
 from tests.support.recorded_runs import record_run
 
 FALLING = (2 * np.exp(-np.linspace(0, 3, 60)) + np.random.default_rng(0).normal(0, 0.1, 60)).tolist()

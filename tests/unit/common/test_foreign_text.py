@@ -27,8 +27,10 @@ from ftapp.report import card, comparison, markdown
 from ftapp.report import run as report
 from ftapp.runs import narration, outcome
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Controlled, Evaluated, Event, Noted, PhaseStarted, RunEnded, RunStarted, Sampled
+from ftapp.runs.event_types import Event
+from ftapp.runs.events import Controlled, Noted, RunEnded, RunStarted
 from ftapp.runs.narrator import Narrator
+from ftapp.runs.phase_events import Evaluated, PhaseStarted, Sampled
 from ftapp.runs.run_folder import Run
 from tests.support.recorded_runs import record_run
 

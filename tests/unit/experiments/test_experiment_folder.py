@@ -14,7 +14,9 @@ from ftapp.analysis.records import read_experiment
 from ftapp.cli import app
 from ftapp.common.errors import RecipeError
 from ftapp.experiments import experiment_folder
-from ftapp.experiments.experiment_folder import Experiment, Options
+from ftapp.experiments.arms import add_control, schedule
+from ftapp.experiments.experiment_folder import Experiment
+from ftapp.experiments.options import Options
 from ftapp.report.experiment import write_result
 from ftapp.runs import run_folder
 from tests.support.recorded_runs import record_run
@@ -27,7 +29,7 @@ def made(folder: Path, repeats: int = 1, jobs: int = 1, *, batches: str = "b", w
     arms = {"A": (0.0, "b", "w"), "A again": (0.0, "b", "w"), "B": (0.5, batches, weights)}
     text = recipe.load(recipe.find("bert-full")).to_toml()
     experiment = experiment_folder.create("mine", "quick", text, list(arms), repeats, jobs, folder, command=["ftapp"])
-    for repeat, arm in experiment_folder.schedule(list(arms), repeats):
+    for repeat, arm in schedule(list(arms), repeats):
         shift, seen, digest = arms[arm]
         losses = [loss + shift * (1 + repeat / 10) for loss in LOSSES]
         run = record_run(folder, f"seed={repeat}", losses=losses, batches=f"{seen}{repeat}", digest=f"{digest}{repeat}")
@@ -49,14 +51,14 @@ def test_what_is_made_in_one_second_has_names_of_its_own(tmp_path: Path, monkeyp
 
 
 def test_arms_take_turns_at_being_first() -> None:
-    order = list(experiment_folder.schedule(["A", "B", "C"], 2))
+    order = list(schedule(["A", "B", "C"], 2))
     assert order == [(1, "A"), (1, "B"), (1, "C"), (2, "C"), (2, "B"), (2, "A")]
 
 
 def test_a_control_is_the_first_arm_again() -> None:
     base = recipe.load(recipe.find("bert-full"))
     other = base.model_copy(update={"seed": 5})
-    arms = experiment_folder.add_control({"A": base, "B": other})
+    arms = add_control({"A": base, "B": other})
     assert list(arms) == ["A", "A again", "B"]
     assert arms["A again"] == base
 
@@ -163,7 +165,7 @@ def test_what_is_prepared_reads_back_to_the_same_arms(tmp_path: Path) -> None:
     overrides = ['phase.finetune.layers=["freeze embeddings"]', "phase.finetune.epochs=1", "seed=3"]
     experiment = experiment_folder.prepare(path, "quick", overrides, Options(2, 1, True), tmp_path, command=["ftapp"])
     given = recipe.load_experiment(path, "quick", overrides)
-    assert experiment_folder.load_recipes(experiment) == experiment_folder.add_control(given.arms)
+    assert experiment_folder.load_recipes(experiment) == add_control(given.arms)
     assert given.changes["A full"] == given.changes["C head only"] == {}
     assert set(given.changes["D steadied"]["phase"]["finetune"]) == {"schedule", "warmup", "clip_norm"}
     assert experiment.planned == 10

@@ -15,17 +15,9 @@ from typer.testing import CliRunner
 from ftapp.cli.app import app
 from ftapp.experiments.listing import Summaries, summarize
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import (
-    Controlled,
-    Evaluated,
-    Event,
-    PhaseEnded,
-    PhaseStarted,
-    Progressed,
-    RunEnded,
-    RunStarted,
-    Stepped,
-)
+from ftapp.runs.event_types import Event
+from ftapp.runs.events import Controlled, Progressed, RunEnded, RunStarted
+from ftapp.runs.phase_events import Evaluated, PhaseEnded, PhaseStarted, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.runs.status import StatusLog
 from tests.support.recorded_runs import record_run

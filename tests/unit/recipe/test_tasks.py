@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from ftapp.recipe import TASKS, Section
-from ftapp.recipe.schema import Augment, Balance, Model, suits
+from ftapp.recipe.data_schema import Augment, Balance
+from ftapp.recipe.schema import Model, suits
 from ftapp.recipe.tasks import TaskName, get_title
 
 

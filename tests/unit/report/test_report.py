@@ -22,8 +22,9 @@ from ftapp.report import run as single
 from ftapp.report.svg import Line
 from ftapp.runs import narration
 from ftapp.runs.event_log import EventLog, NoteHandler
-from ftapp.runs.events import BestRestored, LayersChanged, ModelSaved, SegmentProof, Stepped
+from ftapp.runs.events import BestRestored, ModelSaved
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import LayersChanged, SegmentProof, Stepped
 from tests.support.recorded_runs import record_run
 
 VOID = {"meta", "br", "img", "link", "input"}

@@ -9,8 +9,9 @@ import msgspec
 
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import EventReader, read
-from ftapp.runs.events import Evaluated, PhaseStarted, Progressed, RunEnded, Sampled, Stepped
+from ftapp.runs.events import Progressed, RunEnded
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Evaluated, PhaseStarted, Sampled, Stepped
 from ftapp.runs.run_folder import Run
 
 STEP = Stepped(time=1.0, step=1, epoch=1, loss=0.5, metrics={"accuracy": 0.25}, rate=1e-3, seconds=0.1, memory=2**30)

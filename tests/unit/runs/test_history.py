@@ -12,8 +12,9 @@ import pytest
 
 from ftapp.runs import steps as steps_module
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import AnyEvent, BestRestored, Evaluated, ModelSaved, PhaseStarted, RunEnded, Stepped
+from ftapp.runs.events import AnyEvent, BestRestored, ModelSaved, RunEnded
 from ftapp.runs.history import Follower, History
+from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.runs.steps import Steps
 
 

@@ -20,8 +20,9 @@ from ftapp.report.run import write
 from ftapp.runs import narration, outcome
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_reader import EventReader, decode, read
-from ftapp.runs.events import AnyEvent, Evaluated, RunEnded, Stepped
+from ftapp.runs.events import AnyEvent, RunEnded
 from ftapp.runs.history import Follower, History
+from ftapp.runs.phase_events import Evaluated, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.runs.steps import Steps
 from tests.support.files import FIXTURES

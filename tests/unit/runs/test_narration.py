@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ftapp.runs.events import BestRestored, Controlled, PhaseEnded, Resumed
+from ftapp.runs.events import BestRestored, Controlled, Resumed
 from ftapp.runs.history import History
 from ftapp.runs.narration import describe_interventions, narrate
+from ftapp.runs.phase_events import PhaseEnded
 
 
 def test_interventions_are_told_in_the_order_of_steps() -> None:

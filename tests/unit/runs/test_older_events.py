@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ftapp.runs.event_reader import EventReader, read
-from ftapp.runs.events import PhaseEnded
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import PhaseEnded
 from tests.support.files import FIXTURES, ROOT
 
 RECORDED = sorted({*FIXTURES.glob("older_runs/*/events.jsonl"), *ROOT.glob("docs/recorded/*/events.jsonl")})

@@ -11,23 +11,10 @@ import pytest
 from ftapp import recipe
 from ftapp.runs import outcome
 from ftapp.runs.event_reader import read
-from ftapp.runs.events import (
-    AnyEvent,
-    BestRestored,
-    Confused,
-    DataLoaded,
-    Drifted,
-    Evaluated,
-    LayersChanged,
-    ModelBuilt,
-    ModelSaved,
-    PhaseStarted,
-    RunEnded,
-    SegmentProof,
-    Status,
-    Stepped,
-)
+from ftapp.runs.event_types import Status
+from ftapp.runs.events import AnyEvent, BestRestored, DataLoaded, ModelBuilt, ModelSaved, RunEnded
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Confused, Drifted, Evaluated, LayersChanged, PhaseStarted, SegmentProof, Stepped
 from tests.support.files import FIXTURES
 
 RECORDED = sorted((FIXTURES / "recorded").iterdir())

@@ -12,8 +12,9 @@ from ftapp.common.safe_files import LARGEST
 from ftapp.runs import run_folder
 from ftapp.runs.commands import AnyCommand, Freeze, Rate, Stop
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.events import Controlled, PhaseStarted, Resumed, RunEnded
+from ftapp.runs.events import Controlled, Resumed, RunEnded
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import PhaseStarted
 from ftapp.runs.replay import ReplayedCommand, keep_commands, list_doubts, read_commands, write_commands
 from ftapp.runs.resuming import check_resumable
 

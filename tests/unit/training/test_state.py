@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ftapp.runs.events import Confused, Evaluated
+from ftapp.runs.phase_events import Confused, Evaluated
 from ftapp.training.state import Patience, Position, SpentSeconds, TrainState
 
 

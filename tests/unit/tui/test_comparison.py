@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ftapp import recipe
-from ftapp.runs.events import AnyEvent, BestRestored, Evaluated, ModelSaved, PhaseStarted, RunEnded, RunStarted, Stepped
+from ftapp.runs.events import AnyEvent, BestRestored, ModelSaved, RunEnded, RunStarted
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Evaluated, PhaseStarted, Stepped
 from ftapp.tui.comparison import collect_results, drop_hidden_points, find_differences, pair_losses
 
 

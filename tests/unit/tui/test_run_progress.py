@@ -6,8 +6,9 @@ import pytest
 
 from ftapp import recipe
 from ftapp.recipe import Recipe
-from ftapp.runs.events import AnyEvent, Controlled, DataLoaded, PhaseEnded, PhaseStarted, Resumed, RunEnded, Stepped
+from ftapp.runs.events import AnyEvent, Controlled, DataLoaded, Resumed, RunEnded
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import PhaseEnded, PhaseStarted, Stepped
 from ftapp.tui.run_progress import estimate_remaining, list_phases
 
 
