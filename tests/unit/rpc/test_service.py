@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 
 HELPER = """
 import atexit, os, pathlib, sys, threading, time
-from ftapp.rpc import service
+from ftapp.rpc import server
 from ftapp.common.errors import Problem, RecipeError, RunError
 
 go_on = threading.Event()
@@ -64,7 +64,7 @@ def linger(request):
     atexit.register(time.sleep, 60)
 
 names = ("echo", "refuse", "fail", "stumble", "die", "hold", "release", "linger")
-service.serve({name: globals()[name] for name in names})
+server.serve({name: globals()[name] for name in names})
 """
 
 
