@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,7 +11,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Label, Static, Switch
 
-from ftapp.recipe import TASKS, suits
+from ftapp.recipe import TASKS, Augment, suits
 from ftapp.rpc.messages import Grid, Rewritten, Span
 from ftapp.tui.editor.edits import Form
 from ftapp.tui.editor.field_line import FieldLine
@@ -31,24 +30,6 @@ _STYLES = {"": "", "left out": "$error strike", "moved": "$primary underline"}
 class AugmentPane(VerticalScroll, can_focus=False):
     """Fields of [augment], a switch for the whole table, and a grid of images, the unchanged ones first."""
 
-    NAMES: ClassVar[tuple[str, ...]] = (
-        "flip",
-        "rotation",
-        "zoom",
-        "crop",
-        "translation",
-        "fill_mode",
-        "fill_value",
-        "brightness",
-        "contrast",
-        "saturation",
-        "hue",
-        "blur",
-        "erasing",
-        "token_dropout",
-        "word_swap",
-        "views",
-    )
     DEFAULT_CSS = """
     AugmentPane > #why-none { display: none; color: $text-muted; }
     AugmentPane.-none > * { display: none; }
@@ -88,7 +69,7 @@ class AugmentPane(VerticalScroll, can_focus=False):
             yield Label("augment")
             yield Switch(animate=False)
         with Vertical(id="augment-fields"):
-            for name in self.NAMES:
+            for name in Augment.model_fields:
                 yield FieldLine(f"augment.{name}")
         yield Static(id="grid-state", markup=False)
         yield Pictures()
