@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,35 @@ async def test_the_test_is_a_process_that_trains_and_ends_with_its_screen(image_
         await pilot.pause(0.5)
         await pilot.press("escape")  # while it starts; no process is left, which a fixture sees to
         await until(pilot, lambda: len(results) == 2)
+
+
+async def test_an_answer_to_a_dialog_that_was_left_is_not_shown(
+    image_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, left = asyncio.Event(), asyncio.Event()
+    ended = []
+
+    async def tested(_: Any, recipe: Recipe, phase: int, rates: Any, steps: int, on_step: Any, told: Progress) -> Any:
+        asked.set()
+        try:
+            await left.wait()
+        except asyncio.CancelledError:
+            ended.append(phase)
+            raise
+        return falling(rates, steps, on_step, recipe.phase[phase].base_rate)
+
+    monkeypatch.setattr(InspectorClient, "find_rate", tested)
+    file = tmp_path / "tiny.toml"
+    file.write_text(image_recipe, encoding="utf-8")
+    app = Opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        dialog = FindRate(Draft(file).load(), 0, offline=False)
+        app.push_screen(dialog)
+        await asyncio.wait_for(asked.wait(), 10)
+        dialog.dismiss(None)
+        left.set()  # the answer comes while the widgets go
+        await pilot.pause()
+    assert ended == [0]
 
 
 async def test_taking_back_a_rate_shows_the_former_one_also_where_the_focus_is(

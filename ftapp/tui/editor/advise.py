@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Label, Static
 
 from ftapp.analysis import advice
@@ -20,6 +19,7 @@ from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Survey
 from ftapp.rpc.service import SupersededError
+from ftapp.tui.dialog import WorkingDialog
 from ftapp.tui.editor import edits, fields
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.widgets.facts import Facts
@@ -31,7 +31,7 @@ _MUTED = "$foreground 60%"
 _ASKED = ("model.image_size", "model.sequence_length")  # the keys that change how the model sees the data
 
 
-class AdviseScreen(ModalScreen[Draft | None]):
+class AdviseScreen(WorkingDialog[Draft | None]):
     """A dialog with advice. Its result is the advised draft, or None. Closing it cancels the request."""
 
     DEFAULT_CSS = """

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from ftapp.analysis.lr_suggestions import FEWEST, LossCurve
@@ -18,6 +17,7 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_duration
 from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
+from ftapp.tui.dialog import WorkingDialog
 from ftapp.tui.editor.range_plot import RangePlot
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.text_line import TextLine
@@ -26,7 +26,7 @@ _MUTED = "$foreground 60%"
 _OWN, _TAKE = "warning", "success"  # colours of the rate that the phase has, and of the one to take
 
 
-class FindRate(ModalScreen[float | None]):
+class FindRate(WorkingDialog[float | None]):
     """A dialog with a range test. Its result is the learning rate to take, or None. Closing it ends the test."""
 
     DEFAULT_CSS = """
