@@ -1,14 +1,14 @@
-"""A dialog that works while it is open."""
+"""A dialog that waits for answers while it is open."""
 
 from __future__ import annotations
 
-from textual.await_remove import AwaitRemove
 from textual.screen import ModalScreen, ScreenResultType
 
 
-class WorkingDialog(ModalScreen[ScreenResultType]):
-    """A dialog with workers, which end when it is left."""
+class AskingDialog(ModalScreen[ScreenResultType]):
+    """A dialog with a worker that asks a helper process, which may answer while the dialog is being left."""
 
-    def remove(self) -> AwaitRemove:
-        self.workers.cancel_node(self)  # before their widgets go
-        return super().remove()
+    @property
+    def is_left(self) -> bool:
+        """Whether the dialog has been left, so that its widgets may be gone."""
+        return self not in self.app.screen_stack

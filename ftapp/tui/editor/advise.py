@@ -19,7 +19,7 @@ from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
 from ftapp.rpc.messages import Survey
 from ftapp.rpc.service import SupersededError
-from ftapp.tui.dialog import WorkingDialog
+from ftapp.tui.dialog import AskingDialog
 from ftapp.tui.editor import edits, fields
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.widgets.facts import Facts
@@ -31,7 +31,7 @@ _MUTED = "$foreground 60%"
 _ASKED = ("model.image_size", "model.sequence_length")  # the keys that change how the model sees the data
 
 
-class AdviseScreen(WorkingDialog[Draft | None]):
+class AdviseScreen(AskingDialog[Draft | None]):
     """A dialog with advice. Its result is the advised draft, or None. Closing it cancels the request."""
 
     DEFAULT_CSS = """
@@ -92,7 +92,7 @@ class AdviseScreen(WorkingDialog[Draft | None]):
         said = self.query_one("#said", Static)
 
         def report(activity: str, done: int, total: int | None) -> None:
-            if self.is_mounted:
+            if not self.is_left:
                 said.update(f"{activity}{f', {done / total:.0%}' if total else ''} ...")
 
         try:
@@ -102,7 +102,8 @@ class AdviseScreen(WorkingDialog[Draft | None]):
         except (RecipeError, RunError, OSError) as error:
             said.update(str(error))
             return
-        await self._show(survey, advice.advise(self._recipe, survey, self._draft.profile))
+        if not self.is_left:
+            await self._show(survey, advice.advise(self._recipe, survey, self._draft.profile))
 
     async def _show(self, survey: Survey, given: Advice) -> None:
         best = given.best

@@ -17,7 +17,7 @@ from ftapp.common.errors import RecipeError, RunError
 from ftapp.common.formatting import format_duration
 from ftapp.recipe import Recipe
 from ftapp.rpc.inspector_client import InspectorClient
-from ftapp.tui.dialog import WorkingDialog
+from ftapp.tui.dialog import AskingDialog
 from ftapp.tui.editor.range_plot import RangePlot
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.text_line import TextLine
@@ -26,7 +26,7 @@ _MUTED = "$foreground 60%"
 _OWN, _TAKE = "warning", "success"  # colours of the rate that the phase has, and of the one to take
 
 
-class FindRate(WorkingDialog[float | None]):
+class FindRate(AskingDialog[float | None]):
     """A dialog with a range test. Its result is the learning rate to take, or None. Closing it ends the test."""
 
     DEFAULT_CSS = """
@@ -120,7 +120,8 @@ class FindRate(WorkingDialog[float | None]):
         return rates, int(steps)
 
     def _say(self, text: str) -> None:
-        self.query_one("#state", Static).update(text)
+        if not self.is_left:
+            self.query_one("#state", Static).update(text)
 
     @work(exclusive=True)
     async def _run(self, rates: tuple[float, float], steps: int) -> None:
@@ -142,7 +143,8 @@ class FindRate(WorkingDialog[float | None]):
         except (RecipeError, RunError, OSError) as error:
             self._say(str(error))
             return
-        self._show(result, curve, rates)
+        if not self.is_left:
+            self._show(result, curve, rates)
 
     def _show(self, result: dict[str, Any], curve: LossCurve, rates: tuple[float, float]) -> None:
         ends = {"steps": "", "diverged": ", where the loss diverged", "not finite": ", where the loss was not finite"}
