@@ -126,8 +126,8 @@ def read(recipe: Recipe, progress: Progress | None = None) -> Splits | DocumentS
         found = split_examples(_read(recipe.data, recipe.task, progress), recipe.data, recipe.seed)
     if isinstance(found, Splits):
         check_balance(recipe.balance, found.classes)
-        told = describe_balance(recipe.balance, found.classes, found.train.class_counts)
-        return dataclasses.replace(found, notes=(*found.notes, *told))
+        sentences = describe_balance(recipe.balance, found.classes, found.train.class_counts)
+        return dataclasses.replace(found, notes=(*found.notes, *sentences))
     return found
 
 

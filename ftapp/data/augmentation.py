@@ -47,7 +47,7 @@ class Augmenter:
         return np.asarray(keras.ops.convert_to_numpy(x), dtype=np.float32)
 
     def __repr__(self) -> str:
-        """The changes it makes, the same in every process and beside keys that are new since."""
+        """The changes it makes: the same text in every process, whatever keys recipes get later."""
         return f"Augmenter({self._spec.model_dump(exclude_defaults=True)})"
 
     def _crop(self, layer: keras.layers.Layer, image: Any) -> NDArray[np.float32]:
@@ -111,7 +111,7 @@ class TextAugmenter:
         return changed
 
     def __repr__(self) -> str:
-        """The changes it makes, the same in every process and beside keys that are new since."""
+        """The changes it makes: the same text in every process, whatever keys recipes get later."""
         return f"TextAugmenter({self._spec.model_dump(exclude_defaults=True)})"
 
     def draw(self, tokens: NDArray[Any], key: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:

@@ -133,13 +133,13 @@ def _leave_out(
         folder = listing.paths[listing.targets.index(position)].parent
         findings.add(folder, "none of the images of this class can be decoded; a class has some")
     inside = sorted("/".join(Path(name).parts[-2:]) for name in names)
-    told = f"{format_quantity(len(names), 'image')} left out that cannot be decoded: {join_names(inside, _NAMED)}"
+    note = f"{format_quantity(len(names), 'image')} left out that cannot be decoded: {join_names(inside, _NAMED)}"
     left = replace(
         listing,
         paths=[listing.paths[place] for place in whole],
         targets=targets,
         membership=[listing.membership[place] for place in whole],
-        notes=(*listing.notes, told),
+        notes=(*listing.notes, note),
     )
     return left, [files[place] for place in whole]
 

@@ -119,7 +119,7 @@ def _read_splits(
     path: Path, rows: Sequence[Row], column: str, notes: list[str], findings: DataProblems
 ) -> NDArray[np.int8] | None:
     """Read the split of each row; None where all rows are for training."""
-    names = [_format_plain("" if row.get(column) is None else row[column]) for _, row in rows]
+    names = _read_names(rows, column)
     roles: dict[str, int] = {}
     for name in dict.fromkeys(names):
         role = folder_layout.find_role(name, strict=True)
@@ -141,9 +141,14 @@ def _read_splits(
     return given if given.any() else None
 
 
+def _read_names(rows: Sequence[Row], column: str) -> list[str]:
+    """Read the values of a column as text; "" where there is none."""
+    return [_format_plain("" if row.get(column) is None else row[column]) for _, row in rows]
+
+
 def _read_groups(path: Path, rows: Sequence[Row], column: str, findings: DataProblems) -> NDArray[np.int64]:
     """Number the groups of the rows."""
-    names = [_format_plain("" if row.get(column) is None else row[column]) for _, row in rows]
+    names = _read_names(rows, column)
     for (place, _), name in zip(rows, names, strict=True):
         if not name:
             findings.add(path, f"there is no group; {_GROUP_RULE}", "data.group_column", place)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ftapp.recipe.presets import find_hub_tables
 from ftapp.recipe.tasks import TASKS
 
 # Weights are float32 or narrower; KerasHub does not tell of which type.
@@ -41,11 +41,8 @@ class HubModel:
 
 def list_hub_models() -> list[HubModel]:
     """List the models that have a preprocessor for a task, by their tasks and then by their size."""
-    spec = importlib.util.find_spec("keras_hub")
-    if spec is None or spec.origin is None:
-        return []
     found: dict[str, HubModel] = {}
-    for table in Path(spec.origin).parent.glob("src/models/*/*_presets.py"):
+    for table in find_hub_tables():
         tasks = tuple(
             name for name, task in TASKS.items() if any(table.parent.glob(f"*{task.preprocessor}_preprocessor.py"))
         )

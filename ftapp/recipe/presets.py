@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ftapp.common import local_files
@@ -30,14 +31,17 @@ def list_hub_names_for(task: str) -> tuple[str, ...]:
     return _read_hub_names(f"{TASKS[task].preprocessor}_preprocessor.py")
 
 
+def find_hub_tables() -> Iterator[Path]:
+    """Find the source files in which the installed KerasHub lists its presets, one or more for each kind of model."""
+    spec = importlib.util.find_spec("keras_hub")
+    if spec is not None and spec.origin is not None:
+        yield from Path(spec.origin).parent.glob("src/models/*/*_presets.py")
+
+
 def _read_hub_names(ending: str) -> tuple[str, ...]:
     """Read the names of the models in whose folders is a file with this ending."""
-    spec = importlib.util.find_spec("keras_hub")
-    if spec is None or spec.origin is None:
-        return ()
-    tables = Path(spec.origin).parent.glob("src/models/*/*_presets.py")
     entry = re.compile(r'^    "([^"\n]+)": \{', re.MULTILINE)
-    suited = (table for table in tables if any(table.parent.glob(f"*{ending}")))
+    suited = (table for table in find_hub_tables() if any(table.parent.glob(f"*{ending}")))
     return tuple(sorted({name for table in suited for name in entry.findall(table.read_text("utf-8"))}))
 
 
