@@ -18,7 +18,7 @@ import msgspec
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.recipe import TASKS, Recipe, sources
+from ftapp.recipe import TASKS, Data, Recipe, sources
 from ftapp.recipe.tasks import SourceKind
 from ftapp.rpc.messages import Probe, Survey
 
@@ -52,10 +52,7 @@ _KEPT = (
     "model.preset",
     "model.image_size",
     "model.sequence_length",
-    "data.source",
-    "data.text_column",
-    "data.label_column",
-    "data.classes",
+    *(f"data.{key}" for key in Data.model_fields if key not in ("limit", "validation", "test")),
 )
 
 

@@ -7,7 +7,6 @@ import gc
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ftapp.common import downloads
@@ -34,6 +33,7 @@ __all__ = [
 SOURCES = {
     "csv": "table",
     "jsonl": "table",
+    "parquet": "table",
     "folder": "folder",
     "text": "texts",
     "gutenberg": "gutenberg",
@@ -162,15 +162,19 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
     elif source.artifact:
         if downloads.is_cached(source.artifact):
             read(recipe, progress)
-    elif source.scheme in ("csv", "jsonl", "text") and _measure_size(source) <= _LARGEST:
-        read(recipe, progress)
+    elif (source.is_table or source.scheme == "text") and _measure_size(source) <= _LARGEST:
+        if TASKS[recipe.task].inputs == "images":
+            from ftapp.data import table
+
+            table.check(recipe.data, source, recipe.task, progress)
+        else:
+            read(recipe, progress)
 
 
 def _measure_size(source: Source) -> int:
-    """Count the bytes of a local file or of the texts in a folder; 0 where there is none, and for patterns."""
-    path = Path(source.name).expanduser()
+    """Count the bytes of a source's local files; 0 where there is none."""
     try:
-        return sum(each.stat().st_size for each in path.rglob("*.txt")) if path.is_dir() else path.stat().st_size
+        return sum(each.stat().st_size for each in source.list_files())
     except OSError:
         return 0
 

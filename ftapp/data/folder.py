@@ -5,93 +5,27 @@ Images are decoded when they are asked for; only their paths and hashes stay in 
 
 from __future__ import annotations
 
-import os
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ftapp.common import local_files
 from ftapp.common.downloads import Progress
-from ftapp.common.errors import RunError, suggest_nearest
+from ftapp.common.errors import suggest_nearest
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
 from ftapp.common.safe_files import explain_error
-from ftapp.data import images, labels
-from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Examples, hash_content
+from ftapp.data import image_files, images, labels
+from ftapp.data.examples import SPLITS, TRAIN, DataProblems
+from ftapp.data.image_files import ImageFile, ImageFiles
 from ftapp.recipe import Data, folder_layout
 from ftapp.recipe.folder_layout import Layout
 from ftapp.recipe.sources import Source
 
-_NAMED = 20  # images that are left out
-_LEAVE_OUT = "; to leave such images out, --set data.skip_broken=true"
 
-
-@dataclass(frozen=True)
-class _File:
-    """An image file.
-
-    Attributes:
-        path: The file.
-        digest: A hash of its bytes.
-        pixels: A hash of its image.
-    """
-
-    path: Path
-    digest: bytes
-    pixels: bytes
-
-
-class Folder(Examples):
-    """Images uint8 [height, width, 3], each of its own size. Two images are equal when their pixels are."""
-
-    decodes = True
-
-    def __init__(
-        self,
-        files: list[_File],
-        labels: NDArray[np.int32],
-        classes: tuple[str, ...],
-        given_split: NDArray[np.int8] | None,
-        notes: tuple[str, ...],
-    ) -> None:
-        self.paths = [file.path for file in files]
-        self._files = files
-        self.labels = labels
-        self.classes = classes
-        self.given_split = given_split
-        self.notes = notes
-
-    def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        return self.read_image(index)
-
-    def read_image(self, index: int, at_least: int | None = None) -> NDArray[np.uint8]:
-        """Decode an image."""
-        path = self.paths[index]
-        try:
-            return images.read(path, at_least)
-        except images.BrokenImageError as error:
-            name = escape_unprintable(str(path))
-            raise RunError(f"the image {name} was readable when it was checked, but cannot be read: {error}") from error
-
-    def locate(self, index: int) -> str:
-        """Name the image by its folder and file."""
-        return escape_unprintable("/".join(self.paths[index].parts[-2:]))
-
-    def digest(self, index: int) -> bytes:
-        """Hash the bytes of the file."""
-        return self._files[index].digest
-
-    def identify(self, index: int) -> bytes:
-        """Compute a hash that images with equal pixels share."""
-        return self._files[index].pixels
-
-
-def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Folder:
+def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> ImageFiles:
     """Read the images of a folder; each is decoded once to see that it can be.
 
     Args:
@@ -108,38 +42,35 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
             image, a class folder is empty, a class is missing in `data.classes` or in a split, there are fewer than two
             classes, or folders may be splits or classes. The error names the files.
     """
-    findings, broken = DataProblems(), DataProblems()
+    findings = DataProblems()
     listing = _list_images(spec, source, findings)
-    files = _tell_apart(_check_images(listing.paths, broken, progress), broken)
+    named = [ImageFile(path, escape_unprintable("/".join(path.parts[-2:]))) for path in listing.paths]
+    files = image_files.check(named, progress)
     if spec.skip_broken:
-        listing, files = _leave_out(listing, files, broken, findings)
-    else:
-        findings.found += broken.found
+        listing, files = _leave_out(listing, files, findings)
+    for path, file in zip(listing.paths, files, strict=True):
+        if file.problem:
+            findings.add(path, f"this image cannot be decoded: {file.problem}; {image_files.LEAVE_OUT}")
     findings.check()
     given = np.array(listing.membership, np.int8) if set(listing.membership) != {TRAIN} else None
-    return Folder(files, np.array(listing.targets, np.int32), listing.classes, given, listing.notes)
+    return ImageFiles(files, np.array(listing.targets, np.int32), listing.classes, given, listing.notes)
 
 
-def _leave_out(
-    listing: _Listing, files: list[_File], broken: DataProblems, findings: DataProblems
-) -> tuple[_Listing, list[_File]]:
+def _leave_out(listing: _Listing, files: list[ImageFile], findings: DataProblems) -> tuple[_Listing, list[ImageFile]]:
     """Leave out broken images; a class without any other image is a finding."""
-    names = {problem.file for problem in broken.found}
-    if not names:
+    whole = [place for place, file in enumerate(files) if not file.problem]
+    if len(whole) == len(files):
         return listing, files
-    whole = [place for place, path in enumerate(listing.paths) if escape_unprintable(str(path)) not in names]
     targets = [listing.targets[place] for place in whole]
     for position in sorted(set(listing.targets) - set(targets)):
         folder = listing.paths[listing.targets.index(position)].parent
         findings.add(folder, "none of the images of this class can be decoded; a class has some")
-    inside = sorted("/".join(Path(name).parts[-2:]) for name in names)
-    note = f"{format_quantity(len(names), 'image')} left out that cannot be decoded: {join_names(inside, _NAMED)}"
     left = replace(
         listing,
         paths=[listing.paths[place] for place in whole],
         targets=targets,
         membership=[listing.membership[place] for place in whole],
-        notes=(*listing.notes, note),
+        notes=(*listing.notes, image_files.describe_broken(files)),
     )
     return left, [files[place] for place in whole]
 
@@ -303,52 +234,3 @@ def _find_images(folder: Path, findings: DataProblems, ignored: list[Path]) -> I
         else:
             message = f"this is no image of a kind that is read; these kinds are {images.KINDS}; save it as one of them"
             findings.add(path, f"{message}, or move it away")
-
-
-def _check_images(paths: list[Path], findings: DataProblems, progress: Progress | None) -> list[_File]:
-    """Decode each file as in training, but reduced; a file that cannot be decoded is a finding.
-
-    PIL decodes outside of the interpreter lock: about 500 photographs of 0.1 MB a second and core.
-    """
-    if not paths:
-        return []
-    reported = 0.0
-    files: list[_File] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, (file, problem) in zip(paths, pool.map(_examine, paths), strict=True):
-            files.append(file)
-            if problem:
-                findings.add(path, f"this image cannot be decoded: {problem}{_LEAVE_OUT}")
-            if progress and (time.monotonic() - reported > 0.1 or len(files) == len(paths)):
-                reported = time.monotonic()
-                progress("checking images", len(files), len(paths))
-    return files
-
-
-def _examine(path: Path) -> tuple[_File, str]:
-    """Hash an image file; also return what is wrong with it, "" for nothing."""
-    try:
-        content = images.read_content(path)
-        pixels = images.decode(content, at_least=1)
-    except images.BrokenImageError as error:
-        return _File(path, b"", b""), str(error)
-    return _File(path, hash_content(content), _hash_pixels(pixels)), ""
-
-
-def _tell_apart(files: list[_File], findings: DataProblems) -> list[_File]:
-    """Hash all pixels of files that have equal reduced images and different bytes."""
-    contents: dict[bytes, set[bytes]] = {}
-    for file in files:
-        contents.setdefault(file.pixels, set()).add(file.digest)
-    whole: dict[bytes, bytes] = {}
-    for file in files:
-        if len(contents[file.pixels]) > 1 and file.digest not in whole and file.digest:
-            try:
-                whole[file.digest] = _hash_pixels(images.read(file.path))
-            except images.BrokenImageError as error:
-                findings.add(file.path, f"this image cannot be decoded: {error}{_LEAVE_OUT}")
-    return [replace(file, pixels=whole.get(file.digest, file.pixels)) for file in files]
-
-
-def _hash_pixels(pixels: NDArray[np.uint8]) -> bytes:
-    return hash_content(repr(pixels.shape).encode() + pixels.tobytes())

@@ -19,7 +19,9 @@ from pathlib import Path
 from ftapp.common import formatting
 from ftapp.common.downloads import Progress
 from ftapp.common.safe_files import explain_error, name_other_kind
+from ftapp.data import text_encoding
 from ftapp.data.examples import DataProblems
+from ftapp.data.labels import override
 
 LARGE = 4 << 20
 """Bytes of a file from which on it takes a second or so to read."""
@@ -37,7 +39,7 @@ _PANDAS = 'python -c "import pandas; pandas.{read}({name}).to_csv({csv}, index=F
 _EXCEL = "save it as CSV UTF-8 in the program that made it"
 _DOCUMENTS = (".xlsx", ".xlsm", ".xlsb", ".docx", ".pptx", ".ods", ".odt")
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
-    (b"PAR1", "a Parquet file", _PANDAS.replace("{read}", "read_parquet")),
+    (b"PAR1", "a Parquet file", "{parquet}"),
     (b"ARROW1", "an Arrow file", _PANDAS.replace("{read}", "read_feather")),
     (b"FEA1", "a Feather file", _PANDAS.replace("{read}", "read_feather")),
     (b"ORC", "an ORC file", _PANDAS.replace("{read}", "read_orc")),
@@ -51,7 +53,6 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x80\x03", "a Python pickle", "convert it to CSV"),
     (b"\x80\x04", "a Python pickle", "convert it to CSV"),
     (b"\x80\x05", "a Python pickle", "convert it to CSV"),
-    (b"\x28\xb5\x2f\xfd", "compressed by Zstandard", "zstd -d {name}"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x {name}"),
     (b"Rar!", "a RAR archive", "unrar x {name}"),
     (b"\x1f\x9d", "compressed by compress", "uncompress {name}"),
@@ -68,7 +69,10 @@ _MARKS = (
     (b"\xfe\xff", "utf-16"),
     (b"\xef\xbb\xbf", "utf-8-sig"),
 )
-_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_BROKEN = (
+    *(OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError),
+    ValueError,  # also pyarrow's errors
+)
 """What the decompressors raise for damaged, encrypted and unknown content."""
 
 
@@ -77,13 +81,15 @@ def read(
 ) -> str:
     """Read the text of a file, without a byte order mark.
 
-    gzip, bzip2, xz and ZIP with one member are decompressed. Characters of value zero, which no text has, are left out.
+    gzip, bzip2, xz, Zstandard and ZIP with one member are decompressed. Characters of value zero, which no text has,
+    are left out.
 
     Args:
         path: The file.
         findings: Gets a problem where the file has no text that can be read.
-        notes: Gets a sentence where characters are left out.
-        encoding: The encoding, unless a byte order mark of UTF-8, UTF-16 or UTF-32 decides it.
+        notes: Gets a sentence where characters are left out, and where the encoding is another one than UTF-8.
+        encoding: The encoding, unless a byte order mark of UTF-8, UTF-16 or UTF-32 decides it. For UTF-8, text that
+            clearly is UTF-16 or Western European is read as UTF-16 or cp1252.
         progress: Called with a large file.
 
     Returns:
@@ -100,26 +106,43 @@ def read(
                 content = _unpack(path, content, unpack, findings)
     if not content or _is_other(path, content, findings):
         return ""
+    text = _decode(path, content, encoding, findings, notes)
+    if zeros := text.count("\0"):
+        notes.append(f"{zeros:,} characters of value zero left out")
+    return text.replace("\0", "")
+
+
+def _decode(path: Path, content: bytes, encoding: str, findings: DataProblems, notes: list[str]) -> str:
+    """Decode a text; "" with a finding where its bytes are none."""
     marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    is_open = marked is None and encoding == "utf-8"
+    guessed = text_encoding.find_utf16(content[:_HEAD]) if is_open else None
     try:
-        text = content.decode(marked or encoding)
+        text = content.decode(marked or guessed or encoding)
     except UnicodeDecodeError as error:
         # The decoder counts from behind a byte order mark of UTF-8, of 3 bytes.
         at = error.start + (3 if marked == "utf-8-sig" else 0)
         if marked in ("utf-16", "utf-32"):
             findings.add(path, f"byte {at:,} does not fit {marked.upper()}, which its byte order mark says it is; "
                                "the file is damaged or cut off")  # fmt: skip
-        elif _is_binary(content[at : at + _HEAD].decode("latin-1")):
+            return ""
+        if guessed or _is_binary(content[at : at + _HEAD].decode("latin-1")):
             findings.add(path, _BINARY)
-        else:
+            return ""
+        if not is_open or not text_encoding.is_western(content):
             findings.add(path, _explain_undecodable(path, content, at, encoding), "data.encoding")
-        return ""
+            return ""
+        guessed = text_encoding.WESTERN
+        text = content.decode(guessed)
     if _is_binary(text[:_HEAD]):
         findings.add(path, _BINARY)
         return ""
-    if zeros := text.count("\0"):
-        notes.append(f"{zeros:,} characters of value zero left out")
-    return text.replace("\0", "")
+    if guessed:
+        found = re.search(r"[^\x00-\x7f]", text)
+        word = " ".join(text[max(0, found.start() - 12) : found.start() + 12].split()) if found else ""
+        shown = f" ('…{word}…')" if word.isprintable() and word else ""
+        notes.append(f"read as {guessed}{shown}, since it is not UTF-8; data.encoding names another encoding")
+    return text
 
 
 def _read_content(path: Path, findings: DataProblems) -> bytes:
@@ -176,10 +199,17 @@ def _open_member(content: bytes) -> io.BufferedIOBase:
     return archive.open(files[0])  # type: ignore[return-value]
 
 
+def _open_zstandard(content: bytes) -> io.BufferedIOBase:
+    import pyarrow
+
+    return pyarrow.CompressedInputStream(pyarrow.BufferReader(content), "zstd")  # type: ignore[no-any-return]
+
+
 _UNPACKED: tuple[tuple[bytes, Callable[[bytes], io.BufferedIOBase]], ...] = (
     (b"\x1f\x8b", lambda content: gzip.GzipFile(fileobj=io.BytesIO(content))),
     (b"BZh", lambda content: bz2.BZ2File(io.BytesIO(content))),
     (b"\xfd7zXZ\x00", lambda content: lzma.LZMAFile(io.BytesIO(content))),  # noqa: SIM115
+    (b"\x28\xb5\x2f\xfd", _open_zstandard),
     (b"PK\x03\x04", _open_member),
     (b"PK\x05\x06", _open_member),
 )
@@ -187,11 +217,15 @@ _UNPACKED: tuple[tuple[bytes, Callable[[bytes], io.BufferedIOBase]], ...] = (
 
 def _is_other(path: Path, content: bytes, findings: DataProblems) -> bool:
     """Tell whether a file is no text; a finding says its kind and how to convert it."""
-    names = {"name": shlex.quote(path.name), "csv": shlex.quote(f"{path.stem}.csv")}
+    names = {
+        "name": shlex.quote(path.name),
+        "csv": shlex.quote(f"{path.stem}.csv"),
+        "parquet": override("data.source", f"parquet:{path}"),
+    }
     for start, kind, way in _KINDS:
         if content.startswith(start):
             quoted = {key: repr(value) if "pandas" in way else value for key, value in names.items()}
-            findings.add(path, f"this is {kind}, not text; {way.format(**quoted) if '{name}' in way else way}")
+            findings.add(path, f"this is {kind}, not text; {way.format(**quoted)}")
             return True
     if content[257:262] == b"ustar":
         findings.add(path, f"this is a tar archive, not text; tar xf {names['name']}, and name one of its files")
@@ -200,15 +234,11 @@ def _is_other(path: Path, content: bytes, findings: DataProblems) -> bool:
     if re.match(rb"\s*<(!doctype html|html)", head, re.IGNORECASE):
         findings.add(path, "this is a web page, not a table; download the file itself")
         return True
-    if any(head.startswith(mark) for mark, _ in _MARKS) or head.count(0) <= _MOST_NULS * len(head):
+    zeros = head.count(0)
+    is_marked = any(head.startswith(mark) for mark, _ in _MARKS)
+    if is_marked or zeros <= _MOST_NULS * len(head) or text_encoding.find_utf16(head):
         return False
-    odd, even = head[1::2].count(0), head[::2].count(0)
-    if max(odd, even) > 10 * min(odd, even):
-        name = "UTF-16LE" if odd > even else "UTF-16BE"
-        findings.add(path, f"this looks like {name} without a byte order mark; text is UTF-8 unless data.encoding says "
-                           f"another; --set data.encoding={name.lower()}", "data.encoding")  # fmt: skip
-    else:
-        findings.add(path, f"this is binary data, {head.count(0) / len(head):.0%} of it zero bytes; a table is text")
+    findings.add(path, f"this is binary data, {zeros / len(head):.0%} of it zero bytes; a table is text")
     return True
 
 
@@ -224,46 +254,10 @@ def _explain_undecodable(path: Path, content: bytes, at: int, encoding: str) -> 
     """Explain which byte does not fit the encoding, with the encoding that the file seems to have."""
     number = content.count(b"\n", 0, at) + 1
     where = f"byte {at:,} (0x{content[at]:02x}, line {number:,}) is not {encoding.upper()}"
-    guess = _guess(content)
+    guess = text_encoding.guess(content)
     line = content[content.rfind(b"\n", 0, at) + 1 : at + 12].decode(guess, "replace")
     shown = "".join(char if char.isprintable() else " " for char in line)[-24:].strip()
     return (
         f"{where}; text is UTF-8 unless data.encoding says another; this may be {guess} ('…{shown}…'): "
         f"--set data.encoding={guess}"
     )
-
-
-def _guess(content: bytes) -> str:
-    """Guess the encoding of a text that is not UTF-8, by the letters that it would hold.
-
-    Single bytes above 0x7f among many plain letters are Western European; where they are most of the letters, each
-    candidate is tried, and the one with the most letters of common use wins.
-    """
-    sample = content[: 1 << 18]
-    sample = sample[: sample.rfind(b"\n") + 1] or sample
-    high = sum(sample.count(byte) for byte in range(0x80, 0x100))
-    plain = sum(sample.count(byte) for byte in (*range(0x41, 0x5B), *range(0x61, 0x7B)))
-    if high < plain / 2:
-        return "cp1252"
-    shares = {name: _measure_share(sample, name, letters) for name, letters in _COMMON.items()}
-    best = max(shares, key=lambda name: shares[name])
-    return best if shares[best] > 0.05 else "cp1252"
-
-
-# Encodings of other alphabets, with letters that their texts hold most.
-_COMMON = {
-    **dict.fromkeys(("cp1251", "koi8-r"), "оеаинт"),
-    **dict.fromkeys(("shift_jis", "euc-jp"), "のにはをたがとい"),
-    **dict.fromkeys(("gb18030", "big5"), "的一是不了人"),
-    **{"euc-kr": "이다는에고을", "cp1253": "αοιετσ", "cp1255": "יוהלאר", "cp1256": "اليموت"},
-}
-
-
-def _measure_share(sample: bytes, encoding: str, letters: str) -> float:
-    """Measure the share of these letters among those outside of ASCII; 0 where the bytes do not fit the encoding."""
-    try:
-        text = sample.decode(encoding)
-    except UnicodeDecodeError:
-        return 0.0
-    foreign = sum(char > "\x7f" for char in text)
-    return sum(text.count(letter) for letter in letters) / foreign if foreign else 0.0

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ftapp.common import downloads, local_files
 from ftapp.common.downloads import Progress
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
-from ftapp.data import text_file
-from ftapp.data.examples import SPLITS, DataProblems, Texts
-from ftapp.recipe import Data, folder_layout
+from ftapp.data import file_splits, text_file
+from ftapp.data.examples import DataProblems, Texts
+from ftapp.recipe import Data
 from ftapp.recipe.sources import Source
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -54,9 +49,8 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
             if not text.strip():
                 findings.add(path, "this file is empty; a text has words")
     findings.check()
-    root = Path(os.path.commonpath([path.parent for path in paths]))
-    names = [escape_unprintable(str(path.relative_to(root))) for path in paths]
-    given = None if spec.splits == "none" else _find_given_split(root, names, findings, notes)
+    given = None if spec.splits == "none" else file_splits.find(paths, findings, notes)
+    names = list(file_splits.name_files(paths).values())
     return Texts(texts, given_split=given, names=names, notes=tuple(notes))
 
 
@@ -80,44 +74,6 @@ def _find_paths(name: str, findings: DataProblems, notes: list[str]) -> list[Pat
         listing = join_names([escape_unprintable(file.name) for file in others])
         notes.append(f"{format_quantity(len(others), 'file')} ignored that are no .txt: {listing}")
     return found
-
-
-def _find_given_split(
-    root: Path, names: Sequence[str], findings: DataProblems, notes: list[str]
-) -> NDArray[np.int8] | None:
-    """Find the splits that the files are called like, if all are and one trains.
-
-    Raises RecipeError when only some files are called like splits.
-    """
-    roles = [_find_role(name) for name in names]
-    if "train" not in roles or not {"validation", "test"} & set(roles):
-        return None
-    if not all(roles):
-        stranger = names[roles.index(None)]
-        like = [name for name, role in zip(names, roles, strict=True) if role]
-        findings.add(
-            root,
-            f"{join_names(like)} are called like splits, and '{stranger}' is not; files are called like splits all or "
-            "none; move that file away, name the others by a pattern, or take all files as texts to be split: "
-            "--set data.splits=none",
-        )
-        findings.check()
-    parts = [
-        f"{part} from {join_names(of)}"
-        for part in SPLITS
-        if (of := [name for name, role in zip(names, roles, strict=True) if role == part])
-    ]
-    notes.append(f"splits by file: {', '.join(parts)}")
-    return np.array([SPLITS[role] for role in roles if role], np.int8)
-
-
-def _find_role(name: str) -> folder_layout.Role | None:
-    """Find the split that a path's folders or name say."""
-    path = Path(name)
-    for part in (*path.parent.parts, path.stem):
-        if (role := folder_layout.find_role(part)) is not None and role != "unlabelled":
-            return role
-    return None
 
 
 def normalise(text: str) -> str:

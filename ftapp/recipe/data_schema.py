@@ -26,10 +26,14 @@ class Data(Section):
     """Where examples come from and how they are split."""
 
     source: SourceUri
-    """Where examples come from: folder:PATH (a sub-folder of images for each class), csv:FILE, jsonl:FILE, text:FILE,
-    tfds:NAME, sklearn:digits, gutenberg:NUMBER, or pypi://FILE/MEMBER."""
+    """Where examples come from: folder:PATH (a sub-folder of images for each class), csv:FILE, jsonl:FILE,
+    parquet:FILE, text:FILE, tfds:NAME, sklearn:digits, gutenberg:NUMBER, or pypi://FILE/MEMBER. A FILE may be a folder
+    of such files, or a pattern such as parts/*.csv."""
     text_column: str = "text"
     """The column of a table that holds the text."""
+    image_column: str = "image"
+    """The column of a table that holds the image: the path of a file, relative to the table's folder, or in a Parquet
+    file its bytes."""
     label_column: str = "label"
     """The column of a table that holds the class."""
     split_column: str | None = None
@@ -49,7 +53,8 @@ class Data(Section):
     skip_broken: bool = False
     """Whether image files that cannot be decoded are left out, and the run names them. Without it, they are refused."""
     encoding: Encoding = "utf-8"
-    """The encoding of a table or text, such as cp1252. A byte order mark at the start of a file overrides it."""
+    """The encoding of a table or text, such as cp1252. A byte order mark at the start of a file overrides it. With
+    utf-8, files in UTF-16 without such a mark and Western European files in cp1252 are recognised."""
     limit: Annotated[int, Field(ge=2, le=MOST_EXAMPLES)] | None = None
     """The number of examples to draw before splitting. The draw follows the seed and keeps the balance of the classes.
     Without it, all examples are used."""
@@ -61,7 +66,8 @@ class Data(Section):
     examples."""
     splits: SplitFolders = None
     """The folders of each split, for a folder that can be read in two ways, as in {train = "training", test = ["fold4",
-    "fold5"]}. "none" says that there are no splits. Without it, the structure and the names of the folders decide."""
+    "fold5"]}. "none" says that there are no splits. Without it, the structure and the names of the folders decide, or
+    the names of several files."""
 
     @property
     def split_folders(self) -> Mapping[Role, Sequence[str]] | Literal["none"] | None:

@@ -1,14 +1,16 @@
 """The URIs of data sources, read and checked without touching the data.
 
-    tfds:imdb_reviews   csv:reviews.csv   jsonl:reviews.jsonl   text:book.txt   text:folder   folder:photos
-    text:books/*.txt    sklearn:digits    gutenberg:11       pypi://FILE/MEMBER#sha256=HEX
+    tfds:imdb_reviews   csv:reviews.csv   jsonl:reviews.jsonl   parquet:reviews.parquet   csv:parts/*.csv
+    text:book.txt       text:folder       text:books/*.txt      folder:photos             parquet:folder
+    sklearn:digits      gutenberg:11      pypi://FILE/MEMBER#sha256=HEX
 
-`csv:`, `jsonl:` and the CSV and JSON lines members of `pypi://` take filters: `csv:reviews.csv?source=imdb` keeps the
-rows whose column `source` is `imdb`. `ftapp.data` has a module for each scheme.
+Tables, which are `csv:`, `jsonl:`, `parquet:` and such members of `pypi://`, take filters:
+`csv:reviews.csv?source=imdb` keeps the rows whose column `source` is `imdb`. `ftapp.data` has a module for each scheme.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,10 +25,21 @@ from ftapp.common.package_uri import Artifact
 from ftapp.common.safe_files import explain_error, name_other_kind
 from ftapp.recipe.tasks import TASKS, SourceKind
 
-_LOCAL: dict[str, SourceKind] = {"csv": "rows", "jsonl": "rows", "text": "texts", "folder": "images"}
+TABLES = ("csv", "jsonl", "parquet")
+"""The schemes of tables."""
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+"""Suffixes behind the suffix of a table or text that is compressed, in lower case."""
+
+_LOCAL: dict[str, SourceKind] = {**dict.fromkeys(TABLES, "rows"), "text": "texts", "folder": "images"}
 _NAMED: dict[str, SourceKind] = {"tfds": "any", "sklearn": "images", "gutenberg": "texts"}
-_SUFFIXES: dict[str, str] = {".csv": "csv", ".jsonl": "jsonl", ".txt": "text"}
+_OF_MEMBERS: dict[str, str] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "text"}
+_SUFFIXES = _OF_MEMBERS | {
+    **{".tsv": "csv", ".tab": "csv"},
+    **dict.fromkeys((".json", ".ndjson"), "jsonl"),
+    **dict.fromkeys((".pq", ".parq"), "parquet"),
+}
 _SKLEARN = ("digits",)
+_FILTER = re.compile(r"(.*?)\?([^?/=]+=.*)", re.DOTALL)  # a "?" of a pattern is followed by no name and "="
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class Source:
     """A data source.
 
     Attributes:
-        scheme: tfds, csv, jsonl, text, folder, sklearn or gutenberg.
+        scheme: tfds, csv, jsonl, parquet, text, folder, sklearn or gutenberg.
         name: The part behind the scheme, a path for local files.
         artifact: The file of a package index that holds the data; `name` is empty then. None for other sources.
         where: Columns with the value that a row must have.
@@ -49,6 +62,26 @@ class Source:
     def kind(self) -> SourceKind:
         """The kind of examples that the source holds."""
         return (_LOCAL | _NAMED)[self.scheme]
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the source has rows with columns."""
+        return self.scheme in TABLES
+
+    def list_files(self) -> list[Path]:
+        """List the files of a local table or text, sorted: a file, those of a folder, or those that a pattern matches.
+
+        Returns:
+            Their absolute paths. In a folder, these are the files whose names fit the scheme. Nothing of other sources.
+        """
+        if self.artifact or not (self.is_table or self.scheme == "text"):
+            return []
+        path = Path(self.name).expanduser().absolute()
+        if path.is_dir():
+            return [
+                file for file in local_files.walk(path, lambda path, problem: None) if guess_scheme(file) == self.scheme
+            ]
+        return [path] if path.exists() else local_files.find_matching(path) if _is_pattern(self.name) else []
 
 
 def parse(uri: str) -> Source:
@@ -68,14 +101,14 @@ def parse(uri: str) -> Source:
         address, _, query = address.partition("?")
         artifact = Artifact.parse(address + hash_mark + fragment)
         suffix = Path(artifact.member).suffix
-        if suffix not in _SUFFIXES:
+        if suffix not in _OF_MEMBERS:
             raise ValueError(
-                f"'{artifact.member}' is no table or text; data in a package is a .csv, .jsonl or .txt file"
+                f"'{artifact.member}' is no table or text; data in a package is a {', '.join(_OF_MEMBERS)} file"
             )
-        return Source(_SUFFIXES[suffix], "", artifact, dict(parse_qsl(query)))
+        return Source(_OF_MEMBERS[suffix], "", artifact, dict(parse_qsl(query)))
     scheme, colon, name = uri.partition(":")
     if not colon or scheme not in _LOCAL | _NAMED:
-        guess = _guess_scheme(Path(uri))
+        guess = guess_scheme(Path(uri))
         choices = [*(f"{choice}:" for choice in [*_LOCAL, *_NAMED]), "pypi://"]
         hint = f"did you mean '{guess}:{uri}'?" if guess else suggest_nearest(f"{scheme}:", choices)
         raise ValueError(f"'{uri}' has no scheme that is known; a source is SCHEME:NAME; {hint}")
@@ -86,9 +119,8 @@ def parse(uri: str) -> Source:
     if scheme == "gutenberg" and not name.isdecimal():
         raise ValueError(f"'{name}' is no number of a book; 'gutenberg:' is followed by one, such as gutenberg:11")
     where: dict[str, str] = {}
-    if scheme in ("csv", "jsonl") and not Path(name).exists():
-        name, _, query = name.partition("?")
-        where = dict(parse_qsl(query))
+    if scheme in TABLES and not Path(name).exists() and (filtered := _FILTER.fullmatch(name)):
+        name, where = filtered[1], dict(parse_qsl(filtered[2]))
     return Source(scheme, name, None, where)
 
 
@@ -122,9 +154,9 @@ def _resolve(uri: str) -> str:
         raise ValueError(f"the path {shown} is not UTF-8, in which recipes are written; rename its folders") from error
     start = len(source.scheme) + 1
     absolute = f"{uri[:start]}{path}{uri[start + len(source.name) :]}"
-    if source.scheme == "text" and set("*?[") & set(source.name) and not path.exists():
+    if source.scheme != "folder" and _is_pattern(source.name) and not path.exists():
         if not local_files.find_matching(path):
-            raise ValueError(f"nothing matches '{source.name}'; a pattern of texts matches at least one file")
+            raise ValueError(f"nothing matches '{source.name}'; a pattern matches at least one file")
         return absolute
     if not path.exists():
         hint = _suggest_file(source.scheme, path)
@@ -135,9 +167,15 @@ def _resolve(uri: str) -> str:
         raise ValueError(
             f"'{path}' is {kind}; images are in a folder; {_suggest_source(path, 'unpack an archive first')}"
         )
-    if kind not in ("a file", "a folder") or (kind == "a folder" and source.scheme in ("csv", "jsonl")):
+    if kind not in ("a file", "a folder"):
         raise ValueError(f"'{path}' is {kind}; '{source.scheme}:' is followed by a file; {_suggest_source(path)}")
+    if kind == "a folder" and source.is_table and not source.list_files():
+        raise ValueError(f"the folder '{path}' has no .{source.scheme} file; {_suggest_source(path)}")
     return absolute
+
+
+def _is_pattern(name: str) -> bool:
+    return bool(set("*?[") & set(name))
 
 
 def guess(text: str) -> str | None:
@@ -153,7 +191,7 @@ def guess(text: str) -> str | None:
     if text.startswith("pypi://") or (colon and scheme in _LOCAL | _NAMED):
         return text
     with suppress(OSError):  # a name too long for a file
-        if Path(text).exists() and (likely := _guess_scheme(Path(text))):
+        if Path(text).exists() and (likely := guess_scheme(Path(text))):
             return f"{likely}:{text}"
     return None
 
@@ -180,7 +218,7 @@ def _suggest_file(scheme: str, path: Path) -> str:
         return f"the folder {path.parent} does not exist either"
     beside = [each for each in path.parent.iterdir() if not each.name.startswith(".")]
     kinds = ("text", "folder") if scheme == "text" else (scheme,)
-    names = sorted(each.name for each in beside if _guess_scheme(each) in kinds) or sorted(each.name for each in beside)
+    names = sorted(each.name for each in beside if guess_scheme(each) in kinds) or sorted(each.name for each in beside)
     return suggest_nearest(path.name, names) if names else f"the folder {path.parent} has no other files"
 
 
@@ -197,20 +235,30 @@ def _suggest_elsewhere(scheme: str, path: Path) -> str | None:
 def _suggest_source(path: Path, otherwise: str = "name a file") -> str:
     """Write the source that a path is, by its name and content, as an override; else another way out."""
     if path.is_dir():
-        inside = sorted(each for each in path.iterdir() if each.is_file() and _guess_scheme(each))
+        inside = sorted(each for each in path.iterdir() if each.is_file() and guess_scheme(each))
         path = inside[0] if inside else path
-        scheme = _guess_scheme(path) if inside else "folder" if any(each.is_dir() for each in path.iterdir()) else None
+        scheme = guess_scheme(path) if inside else "folder" if any(each.is_dir() for each in path.iterdir()) else None
     else:
-        scheme = _guess_scheme(path) if path.is_file() else None
+        scheme = guess_scheme(path) if path.is_file() else None
     return f"--set {shlex.quote(f'data.source={scheme}:{path}')}" if scheme else otherwise
 
 
-def _guess_scheme(path: Path) -> str | None:
-    """Guess the scheme of a path: by its suffix, or for a folder."""
-    suffix = path.with_suffix("").suffix if path.suffix in (".gz", ".bz2", ".xz", ".zip") else path.suffix
-    if path.is_dir():
-        return "folder"
-    return (_SUFFIXES | {".tsv": "csv", ".json": "jsonl"}).get(suffix.lower())
+def guess_scheme(path: Path) -> str | None:
+    """Guess the scheme of a path: by its suffix, or for a folder. None where its name does not tell."""
+    return "folder" if path.is_dir() else _SUFFIXES.get(get_inner_suffix(path))
+
+
+def list_suffixes(scheme: str) -> tuple[str, ...]:
+    """List the suffixes of the files of a scheme, in lower case, those of compressed files too."""
+    plain = [suffix for suffix, each in _SUFFIXES.items() if each == scheme]
+    compressed = [] if scheme == "parquet" else [f"{suffix}{more}" for suffix in plain for more in COMPRESSED]
+    return (*plain, *compressed)
+
+
+def get_inner_suffix(path: Path) -> str:
+    """Get the suffix of a path in lower case, without that of a compression: ".csv" of "reviews.csv.gz"."""
+    suffix = path.suffix.lower()
+    return path.with_suffix("").suffix.lower() if suffix in COMPRESSED else suffix
 
 
 def is_on_hub(uri: str) -> bool:

@@ -78,6 +78,7 @@ class Task:
             *(f"model.{key}" for key in (*model, *(() if self.heads else _OF_HEADS))),
             *(f"augment.{key}" for key in augment),
             *(f"balance.{key}" for key in _OF_CLASSES if self.labels != "classes"),
+            *(["data.image_column"] if self.inputs == "texts" else []),
         )
 
 
@@ -115,7 +116,7 @@ TASKS: Mapping[str, Task] = {
         example="example",
         hub_name="image-classification",
         preprocessor="image_classifier",
-        sources=("images", "any"),
+        sources=("images", "rows", "any"),
         splitter="stratified",
         heads=_CLASSIFIERS,
         losses=_OF_CLASSIFIERS,

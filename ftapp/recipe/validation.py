@@ -193,10 +193,11 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     names = [phase.name for phase in recipe.phase]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"phase.{name}", "two phases have this name; phases have different names"
-    kinds = ("folder:", "text:") if recipe.data.splits == "none" else ("folder:",)
-    if recipe.data.splits is not None and not recipe.data.source.startswith(kinds):
-        yield "data.splits", f"the source is '{recipe.data.source}', and this key goes with {' and '.join(kinds)} alone"
-    for key in ("split_column", "group_column"):
-        if getattr(recipe.data, key) and sources.parse(recipe.data.source).scheme not in ("csv", "jsonl"):
-            yield f"data.{key}", f"the source is '{recipe.data.source}', and this key goes with csv: and jsonl: alone"
+    keys = {"splits": ("folder",), "split_column": sources.TABLES, "group_column": sources.TABLES}
+    if recipe.data.splits == "none":
+        keys["splits"] = ("folder", "text", *sources.TABLES)
+    for key, schemes in keys.items():
+        if getattr(recipe.data, key) and sources.parse(recipe.data.source).scheme not in schemes:
+            goes = " and ".join(f"{scheme}:" for scheme in schemes)
+            yield f"data.{key}", f"the source is '{recipe.data.source}', and this key goes with {goes} alone"
     yield from sources.find_conflicts(recipe.task, recipe.data.source)

@@ -48,12 +48,14 @@ def identify_data(recipe: Recipe) -> Any:
     """
     source = sources.parse(recipe.data.source)
     stats: list[Any] = []
-    if source.name and source.scheme in ("csv", "jsonl", "text", "folder"):
+    files = source.list_files()
+    if source.scheme == "folder":
         path = Path(source.name).expanduser()
-        for each in (path, *_list_folders(path, recipe.data.split_folders)):
-            with suppress(OSError):
-                stat = each.stat()
-                stats.append((str(each), stat.st_size, stat.st_mtime_ns))
+        files = [path, *_list_folders(path, recipe.data.split_folders)]
+    for each in files:
+        with suppress(OSError):
+            stat = each.stat()
+            stats.append((str(each), stat.st_size, stat.st_mtime_ns))
     return [recipe.task, recipe.data.model_dump(), stats]
 
 

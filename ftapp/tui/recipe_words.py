@@ -74,7 +74,10 @@ def describe_data(uri: str) -> tuple[str, str]:
     if source.scheme in places:
         name = f"book {source.name}" if source.scheme == "gutenberg" else source.name
         return name, places[source.scheme]
-    return Path(source.name).name, f"{'folder' if source.scheme == 'folder' else 'file'} in {Path(source.name).parent}"
+    path = Path(source.name)
+    is_folder = source.scheme == "folder" or path.is_dir()
+    kind = "folder" if is_folder else "files" if len(source.list_files()) > 1 else "file"
+    return path.name, f"{kind} in {path.parent}"
 
 
 def _index(artifact: Artifact) -> str:
@@ -210,7 +213,7 @@ def describe_split(data: Data) -> str:
 
 def _may_have_splits(source: str) -> bool:
     """Whether a source may have splits of its own."""
-    return source.startswith(("folder:", "tfds:"))
+    return source.startswith(("folder:", "tfds:")) or len(sources.parse(source).list_files()) > 1
 
 
 def describe_balance(balance: Balance) -> str:

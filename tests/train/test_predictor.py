@@ -116,7 +116,7 @@ def test_image_files_of_any_kind_are_answered_as_in_the_evaluation(
     assert narration.narrate(history.data)[-1] == "classes by folder: those in Train"
     loaded = recipe.load(run.recipe_file)
     test = data.load(loaded.data, loaded.task, loaded.seed).test
-    files = [test.examples.paths[index] for index in test.indices]  # type: ignore[attr-defined]
+    files = [test.examples.files[index].content for index in test.indices]  # type: ignore[attr-defined]
     evaluated = next(each.counts for each in history.confusions if each.final)
     trained = saved_model.load(run.model_folder)
     assert outcome(test.labels.tolist(), trained.predict(files)) == evaluated

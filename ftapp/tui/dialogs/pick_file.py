@@ -29,7 +29,7 @@ class _Files(DirectoryTree):
 
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         shown = (path for path in paths if not local_files.is_debris(path.name))
-        return (path for path in shown if path.suffix.lower() in self._suffixes or path.is_dir())
+        return (path for path in shown if path.name.lower().endswith(tuple(self._suffixes)) or path.is_dir())
 
     def process_label(self, label: TextType) -> Text:
         """Return the name of a file as printable text of one line."""

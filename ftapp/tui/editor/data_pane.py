@@ -11,6 +11,7 @@ from textual.widgets import Button, Static
 
 from ftapp.common.formatting import format_quantity
 from ftapp.recipe import TASKS
+from ftapp.recipe.sources import TABLES
 from ftapp.rpc.messages import Example, Preview, Tokens
 from ftapp.tui.editor.class_bars import ClassBars
 from ftapp.tui.editor.edits import Form
@@ -25,7 +26,10 @@ class DataPane(VerticalScroll, can_focus=False):
     """Fields of [data], with a preview of the data."""
 
     DEFAULT_CSS = """
-    DataPane > .for-tables, DataPane > .for-folders { display: none; height: auto; }
+    DataPane > .for-tables, DataPane > .for-folders, DataPane > .for-images { display: none; height: auto; }
+    DataPane > .for-tables > .of-images, DataPane.-images > .for-tables > .of-texts { display: none; }
+    DataPane.-images > .for-tables > .of-images { display: block; }
+    DataPane.-images > .for-images { display: block; }
     DataPane.-folders > .for-folders { display: block; }
     DataPane.-tables > .for-tables { display: block; }
     DataPane > #data-preview { height: auto; }
@@ -58,7 +62,8 @@ class DataPane(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         yield FieldLine("data.source")
         with Vertical(classes="for-tables"):
-            yield FieldLine("data.text_column")
+            yield FieldLine("data.text_column").add_class("of-texts")
+            yield FieldLine("data.image_column").add_class("of-images")
             yield FieldLine("data.label_column")
             yield FieldLine("data.split_column", empty="none")
             yield FieldLine("data.group_column", empty="none")
@@ -67,6 +72,7 @@ class DataPane(VerticalScroll, can_focus=False):
             yield FieldLine("data.encoding")
         with Vertical(classes="for-folders"):
             yield FieldLine("data.splits", "split folders", empty="from the folders")
+        with Vertical(classes="for-images"):
             yield FieldLine("data.skip_broken")
         yield FieldLine("data.classes", empty="all that occur")
         yield FieldLine("data.limit", empty="all examples")
@@ -85,8 +91,12 @@ class DataPane(VerticalScroll, can_focus=False):
     def show(self, form: Form) -> None:
         """Show the fields that suit the task and the source."""
         task = TASKS.get(form.task)
-        self.set_class(task is not None and task.inputs == "texts" and task.is_labelled, "-tables")
-        self.set_class(str(form.value("data.source")).startswith(("folder:", "text:")), "-folders")
+        source = str(form.value("data.source"))
+        is_image = task is not None and task.inputs == "images"
+        is_table = source.startswith(tuple(f"{scheme}:" for scheme in TABLES))
+        self.set_class(task is not None and task.is_labelled and (is_table or not is_image), "-tables")
+        self.set_class(is_image, "-images")
+        self.set_class(source.startswith(("folder:", "text:")), "-folders")
         self.set_class(task is None or task.labels == "classes", "-classes")
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:

@@ -31,9 +31,13 @@ class Offer:
 
 
 _IMAGES = Offer("folder:FOLDER", "on this machine, with a sub-folder of images for each class", "folder:", ())
-_TABLES = (
-    Offer("csv:FILE", "on this machine, with a column of texts and one of labels", "csv:", (".csv",)),
-    Offer("jsonl:FILE", "on this machine, JSON lines with texts and labels", "jsonl:", (".jsonl", ".ndjson")),
+_TABLES = tuple(
+    offer
+    for scheme, kind in {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}.items()
+    for offer in (
+        Offer(f"{scheme}:FILE", f"a {kind} table on this machine", f"{scheme}:", sources.list_suffixes(scheme)),
+        Offer(f"{scheme}:FOLDER", f"a {kind} table in the files of a folder on this machine", f"{scheme}:", ()),
+    )
 )
 _TEXTS = (
     Offer("text:FILE", "a text file on this machine", "text:", (".txt", ".md", ".text")),

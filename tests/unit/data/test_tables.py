@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 
 from ftapp import data
@@ -56,6 +57,11 @@ def zipped(**members: str) -> bytes:
     return file.getvalue()
 
 
+def zstandard(content: bytes) -> bytes:
+    compressed: bytes = pyarrow.compress(content, "zstd", asbytes=True)
+    return compressed
+
+
 @pytest.mark.parametrize(
     ("content", "note"),
     [
@@ -67,6 +73,10 @@ def zipped(**members: str) -> bytes:
         (gzip.compress(PLAIN.encode()), ""),
         (bz2.compress(PLAIN.encode()), ""),
         (lzma.compress(PLAIN.encode()), ""),
+        (zstandard(PLAIN.encode()), ""),
+        (zstandard(PLAIN[:99].encode()) + zstandard(PLAIN[99:].encode()), ""),
+        (PLAIN.encode("utf-16-le"), "read as utf-16-le, since it is not UTF-8"),
+        (PLAIN.encode("utf-16-be"), "read as utf-16-be, since it is not UTF-8"),
         (zipped(**{"reviews.csv": PLAIN, "__MACOSX/._reviews.csv": "x"}), ""),
         (written(delimiter=";"), "read with semicolons between fields"),
         (written(delimiter="\t"), "read with tabs between fields"),
@@ -110,23 +120,26 @@ def test_quotes_in_fields_doubled_or_behind_backslashes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"PAR1" + bytes(200), 'a Parquet file, not text; python -c "import pandas; pandas.read_parquet'),
+        (b"PAR1" + bytes(200), "a Parquet file, not text; --set data.source=parquet:"),
+        (b"ARROW1" + bytes(200), 'an Arrow file, not text; python -c "import pandas; pandas.read_feather'),
         (b"%PDF-1.7\n" + bytes(90), "a PDF document, not text"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(90), "an old Excel or Word document, not text; save it as CSV"),
         (zipped(**{"[Content_Types].xml": "", "xl/workbook.xml": ""}), "an Excel workbook, not text; save it as CSV"),
         (zipped(mimetype="application/vnd.oasis"), "an OpenDocument file, not text"),
         (zipped(**{"a.csv": PLAIN, "b.csv": PLAIN}), "it holds 2 files (a.csv, b.csv); unpack it and name one of them"),
         (gzip.compress(PLAIN.encode())[:-12], "this file is compressed, and cannot be unpacked"),
-        (b"\x28\xb5\x2f\xfd" + bytes(90), "compressed by Zstandard, not text; zstd -d reviews.csv"),
+        (zstandard(PLAIN.encode())[:-12], "this file is compressed, and cannot be unpacked"),
+        (b"\x28\xb5\x2f\xfd" + bytes(90), "this file is compressed, and cannot be unpacked"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
         (b"<!DOCTYPE html><html>404</html>", "this is a web page, not a table"),
         (bytes(range(7)) * 900, "this is binary data, 14% of it zero bytes"),
         (random.Random(1).randbytes(3000), "this is binary data, full of control characters, and no text"),
         (PLAIN.encode() + random.Random(2).randbytes(900), "this is binary data, full of control characters"),
         (bytes(range(1, 128)) * 9, "this is binary data, full of control characters"),
-        (PLAIN.encode("utf-16-le"), "this looks like UTF-16LE without a byte order mark"),
         (PLAIN.encode("utf-16") + b"x", "byte 1,"),
-        (PLAIN.replace("number", "café").encode("cp1252"), "this may be cp1252"),
+        (PLAIN.replace("number", "żółć się").encode("cp1250"), "this may be cp1252"),
+        (PLAIN.replace("number", "café").encode() + b"caf\xe9,pos\n", "this may be cp1252"),
+        (PLAIN.replace("number", "café").encode("mac_roman"), "this may be cp1252"),
         (PLAIN.replace("number", "хорошее кино").encode("cp1251"), "this may be cp1251"),
         (PLAIN.replace("number", "とても良い映画のひとつ").encode("shift_jis"), "this may be shift_jis"),
         (" \n\n", "this file is empty"),

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from ftapp.recipe import TASKS, Section
-from ftapp.recipe.data_schema import Augment, Balance
+from ftapp.recipe.data_schema import Augment, Balance, Data
 from ftapp.recipe.schema import Model, suits
 from ftapp.recipe.tasks import TaskName, get_title
 
@@ -18,7 +18,7 @@ def test_the_schema_lists_the_rows_of_the_table() -> None:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_foreign_keys_exist_in_the_schema(name: str) -> None:
-    sections: dict[str, type[Section]] = {"model": Model, "augment": Augment, "balance": Balance}
+    sections: dict[str, type[Section]] = {"model": Model, "augment": Augment, "balance": Balance, "data": Data}
     for section, _, key in (each.partition(".") for each in TASKS[name].foreign_keys):
         assert key in sections[section].model_fields
 

@@ -1,0 +1,153 @@
+"""Rows of Parquet files, read by pyarrow: the columns that are needed alone, some thousand rows at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ftapp.common.formatting import join_names
+from ftapp.common.safe_files import explain_error, name_other_kind
+from ftapp.data import json_rows
+from ftapp.data.examples import DataProblems
+from ftapp.data.labels import override
+
+_BATCH = 4096  # rows
+_SAMPLE = 500  # rows of all columns, for messages about a missing one
+_HEAD = 1 << 16  # bytes by which the kind of another file is guessed
+
+
+def read(
+    path: Path, needed: Mapping[str, str], findings: DataProblems, notes: list[str], *, names_classes: bool
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read the rows of a file.
+
+    Where the file lacks a needed column, some rows of all its columns are read, for a message about it.
+
+    Args:
+        path: The file.
+        needed: The columns to read, each with the recipe's key that names it.
+        findings: Gets problems.
+        notes: Gets decisions in sentences.
+        names_classes: Whether the numbers of classes become names where the file has these, as the library `datasets`
+            writes them.
+
+    Yields:
+        The place of each row, such as "row 7", and column -> value. Values are those of JSON: dates and times become
+        text, and decimals numbers. Only images stay bytes.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    if problem := _explain_other_kind(path):
+        findings.add(path, problem)
+        return
+    try:
+        with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            for name in needed:
+                if (count := names.count(name)) > 1:
+                    findings.add(path, f"{count} columns are named '{name}'; each column has a name of its own",
+                                 needed[name])  # fmt: skip
+            if findings.found:
+                return
+            if not set(needed) <= set(names):
+                for batch in file.iter_batches(_SAMPLE):
+                    yield from _make_rows(names, [column.to_pylist() for column in batch.columns], 1)
+                    return
+            classes = _find_class_names(file.schema_arrow.metadata, needed, notes) if names_classes else {}
+            number = 1
+            for batch in file.iter_batches(_BATCH, columns=list(needed)):
+                columns = [
+                    _list_values(batch.column(name), keeps_bytes=key == "data.image_column")
+                    for name, key in needed.items()
+                ]
+                for at, name in enumerate(needed):
+                    if name in classes:
+                        columns[at] = [_name_class(value, classes[name]) for value in columns[at]]
+                yield from _make_rows(list(needed), columns, number)
+                number += batch.num_rows
+    except (pyarrow.ArrowException, OSError, ValueError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        findings.add(path, f"this Parquet file cannot be read, it is damaged or of a kind that is not known: {reason}")
+
+
+def _make_rows(
+    names: Sequence[str], columns: Sequence[Sequence[Any]], first: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, values in enumerate(zip(*columns, strict=True), start=first):
+        yield f"row {number}", dict(zip(names, values, strict=True))
+
+
+def _list_values(array: Any, *, keeps_bytes: bool) -> list[Any]:
+    """List the values of an Arrow array as JSON has them."""
+    import pyarrow
+    from pyarrow import types
+
+    if isinstance(array.type, pyarrow.BaseExtensionType):
+        array = array.storage
+    if types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+    if types.is_temporal(kind) and not types.is_duration(kind):
+        array = array.cast(pyarrow.string())
+    elif types.is_float16(kind):
+        array = array.cast(pyarrow.float32())
+    values: list[Any] = array.to_pylist()
+    if is_bytes and not keeps_bytes:  # as some programs write text
+        return [value if value is None else value.decode("utf-8", "replace") for value in values]
+    if types.is_decimal(kind):
+        return [_simplify(value) for value in values]
+    return values
+
+
+def _simplify(value: Decimal | None) -> int | float | None:
+    return value if value is None else int(value) if value == value.to_integral_value() else float(value)
+
+
+def _find_class_names(
+    metadata: Mapping[bytes, bytes] | None, needed: Mapping[str, str], notes: list[str]
+) -> dict[str, list[str]]:
+    """Find the names of the classes in the description that the library `datasets` puts into a file."""
+    found: dict[str, list[str]] = {}
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        for name, key in needed.items():
+            names = features[name].get("names") if key == "data.label_column" and name in features else None
+            if isinstance(names, list) and names and all(isinstance(each, str) for each in names):
+                found[name] = names
+                notes.append(f"the file names the classes: {join_names(names)}")
+    return found
+
+
+def _name_class(value: Any, names: Sequence[str]) -> Any:
+    """Return the name of a class by its number; None for -1, which stands for a missing label."""
+    if not isinstance(value, int) or value >= len(names) or value < -1:
+        return value
+    return None if value == -1 else names[value]
+
+
+def _explain_other_kind(path: Path) -> str:
+    """Explain why a file is no Parquet file; "" if it begins as one."""
+    try:
+        if kind := name_other_kind(path):
+            return f"this is {kind}; examples are read from a file"
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        return f"this file cannot be read: {explain_error(error)}"
+    if head.startswith(b"PAR1"):
+        return ""
+    if head.startswith(b"PARE"):
+        return "this Parquet file is encrypted; write it without encryption"
+    if not head:
+        return "this file is empty; a table has a row for each example"
+    text = head.decode("utf-8", "replace")
+    if "\0" in text:
+        return "this is no Parquet file, which begins with the letters PAR1; name the file that holds the examples"
+    scheme = "jsonl" if json_rows.is_json(text.partition("\n")[0]) else "csv"
+    return f"this is text and no Parquet file; {override('data.source', f'{scheme}:{path}')}"

@@ -1,0 +1,107 @@
+"""The images of a table's rows: paths of files, or the bytes of files as Parquet holds them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from ftapp.common import local_files, safe_files
+from ftapp.common.errors import suggest_nearest
+from ftapp.data import image_files, table_labels
+from ftapp.data.examples import DataProblems
+from ftapp.data.image_files import ImageFile
+from ftapp.data.labels import quote_label
+from ftapp.data.table_rows import TableRow
+from ftapp.recipe import Data
+
+_KEY = "data.image_column"
+_MISSING = "there is no file at this path"
+_NAMES = 2000  # files in a folder that a missing one is compared with
+
+
+def find(rows: Sequence[TableRow], places: Sequence[str], spec: Data, findings: DataProblems) -> list[ImageFile | None]:
+    """Find the image of each row.
+
+    Args:
+        rows: The rows.
+        places: The name of each row in messages.
+        spec: The recipe's [data].
+        findings: Gets problems of rows without an image, unless `data.skip_incomplete` leaves them out, and of files
+            that are not there, unless `data.skip_broken` does.
+
+    Returns:
+        A file for each row, with a problem where it is not there; None where there is no image.
+    """
+    files: list[ImageFile | None] = []
+    missing: list[tuple[TableRow, str]] = []
+    for row, place in zip(rows, places, strict=True):
+        value = row.values.get(spec.image_column)
+        name = value if isinstance(value, str) else ""
+        if isinstance(value, dict) and {"bytes", "path"} & value.keys():  # as the library `datasets` writes images
+            name = value.get("path") or ""
+            value = value.get("bytes") or name
+        if isinstance(value, str) and value.strip():
+            path = row.file.parent / value
+            is_there = safe_files.is_file(path)
+            files.append(ImageFile(path, f"{place}, {name}", problem="" if is_there else _MISSING))
+            if not is_there:
+                missing.append((row, value))
+        elif isinstance(value, bytes) and value:
+            files.append(ImageFile(value, f"{place}, {name}" if name else place))
+        else:
+            files.append(None)
+            _refuse(row, value, spec, findings)
+    if missing and not spec.skip_broken:
+        message = _explain_missing(*missing[0])
+        for row, _ in missing:
+            findings.add(row.file, message, _KEY, row.place)
+    return files
+
+
+def _refuse(row: TableRow, value: object, spec: Data, findings: DataProblems) -> None:
+    """Add a finding for a value that is no image, unless there is none and such rows are left out."""
+    if not (value is None or value in ("", b"") or (isinstance(value, float) and math.isnan(value))):
+        kind = table_labels.KINDS.get(type(value).__name__, "a number")
+        rule = "an image is the path of a file, or its bytes in a Parquet file"
+        findings.add(row.file, f"the image is {kind}; {rule}", _KEY, row.place)
+    elif not spec.skip_incomplete:
+        message = f"there is no image; each example has one; {table_labels.LEAVE_OUT}"
+        findings.add(row.file, message, _KEY, row.place)
+
+
+def _explain_missing(row: TableRow, name: str) -> str:
+    if "://" in name:
+        return f"{quote_label(name)} is an address; images are files; download them, and name their paths"
+    path = row.file.parent / name
+    try:
+        beside = [each.name for each in itertools.islice(local_files.list_visible(path.parent), _NAMES)]
+        hint = f"; {suggest_nearest(path.name, beside)}" if beside else ""
+    except (OSError, ValueError):
+        hint = ""
+    rule = f"paths are relative to the table's folder, {row.file.parent}"
+    return f"there is no file {quote_label(name)}{hint}; {rule}; {image_files.LEAVE_OUT}"
+
+
+def find_whole(
+    files: Sequence[ImageFile], rows: Sequence[TableRow], spec: Data, notes: list[str], findings: DataProblems
+) -> list[int]:
+    """Find the rows whose images can be decoded.
+
+    Args:
+        files: The checked image of each row.
+        rows: The rows.
+        spec: The recipe's [data].
+        notes: Gets a sentence about images that are left out.
+        findings: Gets problems of other images, unless `data.skip_broken` leaves them out.
+
+    Returns:
+        The positions of the rows.
+    """
+    broken = [at for at, file in enumerate(files) if file.problem]
+    if broken and spec.skip_broken:
+        notes.append(image_files.describe_broken(files))
+    for at in () if spec.skip_broken else broken:
+        message = f"this image cannot be decoded: {files[at].problem}; {image_files.LEAVE_OUT}"
+        findings.add(rows[at].file, message, _KEY, rows[at].place)
+    return [at for at, file in enumerate(files) if not file.problem]
