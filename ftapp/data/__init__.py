@@ -145,7 +145,7 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
 
     Tables and texts are read as a run reads them, which takes seconds for some ten megabytes. Of a folder of images the
     splits, the classes and the names of files are read, not the images. Data of a hub, of scikit-learn and files of
-    more than 16 MiB are left to the run.
+    more than 16 MiB, also archives, are left to the run.
 
     Args:
         recipe: The recipe.
@@ -158,7 +158,8 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
     if source.scheme == "folder":
         from ftapp.data import folder
 
-        folder.check(recipe.data, source)
+        if _measure_size(source) <= _LARGEST:
+            folder.check(recipe.data, source)
     elif source.artifact:
         if downloads.is_cached(source.artifact):
             read(recipe, progress)
@@ -172,7 +173,7 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
 
 
 def _measure_size(source: Source) -> int:
-    """Count the bytes of a source's local files; 0 where there is none."""
+    """Count the bytes of a source's local files, those of a folder of images aside; 0 where there is none."""
     try:
         return sum(each.stat().st_size for each in source.list_files())
     except OSError:

@@ -1,4 +1,4 @@
-"""`folder:PATH`: a folder of images with one sub-folder a class, or with splits that hold these.
+"""`folder:PATH`: a folder of images with one sub-folder a class, or with splits that hold these; also in an archive.
 
 Images are decoded when they are asked for; only their paths and hashes stay in memory.
 """
@@ -17,7 +17,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.errors import suggest_nearest
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
 from ftapp.common.safe_files import explain_error
-from ftapp.data import image_files, images, labels
+from ftapp.data import image_files, images, labels, unpacked
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems
 from ftapp.data.image_files import ImageFile, ImageFiles
 from ftapp.recipe import Data, folder_layout
@@ -42,8 +42,13 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
             image, a class folder is empty, a class is missing in `data.classes` or in a split, there are fewer than two
             classes, or folders may be splits or classes. The error names the files.
     """
+    with unpacked.open_folder(Path(source.name), progress) as root:
+        return _read(spec, root, progress)
+
+
+def _read(spec: Data, root: Path, progress: Progress | None) -> ImageFiles:
     findings = DataProblems()
-    listing = _list_images(spec, source, findings)
+    listing = _list_images(spec, root, findings)
     named = [ImageFile(path, escape_unprintable("/".join(path.parts[-2:]))) for path in listing.paths]
     files = image_files.check(named, progress)
     if spec.skip_broken:
@@ -86,8 +91,9 @@ def check(spec: Data, source: Source) -> None:
         RecipeError: The folder cannot be used, as far as the names of its files tell.
     """
     findings = DataProblems()
-    _list_images(spec, source, findings)
-    findings.check()
+    with unpacked.open_folder(Path(source.name)) as root:
+        _list_images(spec, root, findings)
+        findings.check()
 
 
 @dataclass(frozen=True)
@@ -109,8 +115,7 @@ class _Listing:
     notes: tuple[str, ...]
 
 
-def _list_images(spec: Data, source: Source, findings: DataProblems) -> _Listing:
-    root = Path(source.name).expanduser().absolute()
+def _list_images(spec: Data, root: Path, findings: DataProblems) -> _Listing:
     found = _find_layout(root, spec, findings)
     names = _find_names(root, found, findings)
     findings.check()

@@ -29,6 +29,8 @@ TABLES = ("csv", "jsonl", "parquet")
 """The schemes of tables."""
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """Suffixes behind the suffix of a table or text that is compressed, in lower case."""
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+"""Suffixes of archives that are read as folders, in lower case."""
 
 _LOCAL: dict[str, SourceKind] = {**dict.fromkeys(TABLES, "rows"), "text": "texts", "folder": "images"}
 _NAMED: dict[str, SourceKind] = {"tfds": "any", "sklearn": "images", "gutenberg": "texts"}
@@ -69,14 +71,17 @@ class Source:
         return self.scheme in TABLES
 
     def list_files(self) -> list[Path]:
-        """List the files of a local table or text, sorted: a file, those of a folder, or those that a pattern matches.
+        """List the files of a local source, sorted: a file, those of a folder, or those that a pattern matches.
 
         Returns:
-            Their absolute paths. In a folder, these are the files whose names fit the scheme. Nothing of other sources.
+            Their absolute paths. In a folder, these are the files whose names fit the scheme. Of images, only an
+            archive. Nothing of other sources.
         """
-        if self.artifact or not (self.is_table or self.scheme == "text"):
+        if self.artifact or self.scheme not in _LOCAL:
             return []
         path = Path(self.name).expanduser().absolute()
+        if self.scheme == "folder" and not is_archive(path):
+            return []
         if path.is_dir():
             return [
                 file for file in local_files.walk(path, lambda path, problem: None) if guess_scheme(file) == self.scheme
@@ -163,10 +168,9 @@ def _resolve(uri: str) -> str:
         what = "folder" if source.scheme == "folder" else "file"
         raise ValueError(f"there is no {what} '{path}'; {_suggest_elsewhere(source.scheme, path) or hint}")
     kind = name_other_kind(path) or "a file"
-    if source.scheme == "folder" and kind != "a folder":
-        raise ValueError(
-            f"'{path}' is {kind}; images are in a folder; {_suggest_source(path, 'unpack an archive first')}"
-        )
+    if source.scheme == "folder" and kind != "a folder" and not (kind == "a file" and is_archive(path)):
+        rule = "images are in a folder or in a zip or tar archive"
+        raise ValueError(f"'{path}' is {kind}; {rule}; {_suggest_source(path, 'name a folder')}")
     if kind not in ("a file", "a folder"):
         raise ValueError(f"'{path}' is {kind}; '{source.scheme}:' is followed by a file; {_suggest_source(path)}")
     if kind == "a folder" and source.is_table and not source.list_files():
@@ -245,7 +249,14 @@ def _suggest_source(path: Path, otherwise: str = "name a file") -> str:
 
 def guess_scheme(path: Path) -> str | None:
     """Guess the scheme of a path: by its suffix, or for a folder. None where its name does not tell."""
-    return "folder" if path.is_dir() else _SUFFIXES.get(get_inner_suffix(path))
+    if path.is_dir():
+        return "folder"
+    return _SUFFIXES.get(get_inner_suffix(path)) or ("folder" if is_archive(path) else None)
+
+
+def is_archive(path: Path) -> bool:
+    """Tell whether a path is an archive of files by its name: no folder, and no table or text that is compressed."""
+    return path.name.lower().endswith(ARCHIVES) and get_inner_suffix(path) not in _SUFFIXES and not path.is_dir()
 
 
 def list_suffixes(scheme: str) -> tuple[str, ...]:

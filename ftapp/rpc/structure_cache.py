@@ -49,7 +49,7 @@ def identify_data(recipe: Recipe) -> Any:
     source = sources.parse(recipe.data.source)
     stats: list[Any] = []
     files = source.list_files()
-    if source.scheme == "folder":
+    if source.scheme == "folder" and not files:
         path = Path(source.name).expanduser()
         files = [path, *_list_folders(path, recipe.data.split_folders)]
     for each in files:
@@ -72,7 +72,7 @@ def _find_file(recipe: Recipe) -> Path:
 def _identify_classes(recipe: Recipe) -> Any:
     """Return the facts that decide the number of classes."""
     source = sources.parse(recipe.data.source)
-    if source.scheme == "folder":
+    if source.scheme == "folder" and not sources.is_archive(Path(source.name)):
         return [str(path) for path in _list_folders(Path(source.name).expanduser(), recipe.data.split_folders)]
     keys = recipe.data.model_dump(
         include={"source", "classes", "label_column", "merge_labels", "skip_incomplete", "encoding"}

@@ -75,7 +75,7 @@ def describe_data(uri: str) -> tuple[str, str]:
         name = f"book {source.name}" if source.scheme == "gutenberg" else source.name
         return name, places[source.scheme]
     path = Path(source.name)
-    is_folder = source.scheme == "folder" or path.is_dir()
+    is_folder = path.is_dir() or (source.scheme == "folder" and not sources.is_archive(path))
     kind = "folder" if is_folder else "files" if len(source.list_files()) > 1 else "file"
     return path.name, f"{kind} in {path.parent}"
 

@@ -219,4 +219,5 @@ def _explain_no_model(summary: Summary) -> str:
 def _folder(recipe: Recipe) -> Path:
     """Find the folder of the run's images; the current folder where they are no files."""
     source = sources.parse(recipe.data.source)
-    return Path(source.name) if source.scheme == "folder" else Path.cwd()
+    folder = Path(source.name)
+    return folder if source.scheme == "folder" and folder.is_dir() else Path.cwd()

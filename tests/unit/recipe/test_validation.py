@@ -238,7 +238,8 @@ def test_a_path_of_another_kind_is_named_with_the_source_that_it_is(file: Path, 
     os.mkfifo(tmp_path / "pipe")
     cases = {
         f"parquet:{part.parent}": f"the folder '{part.parent}' has no .parquet file; --set data.source=csv:{part}",
-        f"folder:{part}": f"'{part}' is a file; images are in a folder; --set data.source=csv:{part}",
+        f"folder:{part}": f"'{part}' is a file; images are in a folder or in a zip or tar archive; "
+        f"--set data.source=csv:{part}",
         f"csv:{tmp_path}/pipe": f"'{tmp_path}/pipe' is a pipe; 'csv:' is followed by a file; name a file",
         "jsonl:/dev/zero": "'/dev/zero' is a device; 'jsonl:' is followed by a file; name a file",
         "text:/dev/zero": "'/dev/zero' is a device; 'text:' is followed by a file; name a file",
