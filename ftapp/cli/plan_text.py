@@ -45,6 +45,8 @@ def render_plan(plan: Mapping[str, Any]) -> Group:
 def _render_phase(phase: Mapping[str, Any]) -> list[Any]:
     trains = f"{phase['trainable']:,} of {phase['parameters']:,} parameters train"
     share = f"{trains}, R = {formatting.format_share(phase['trainable_share'])}"
+    if phase["adapters"]:
+        share += f"; {phase['adapters']:,} of them in adapters"
     tree = Tree(Text.assemble("\n", (f"phase {phase['name']}", "bold"), f": {share}"))
     top = _Node()
     for row in phase["layers"]:
@@ -83,10 +85,14 @@ def _grow(tree: Tree, node: _Node) -> None:
     for name, child in node.children.items():
         decided = {(row["trainable"], row["rule"]) for row in child.rows}
         count = sum(row["parameters"] for row in child.rows)
+        trained = sum(row["trained"] for row in child.rows)
         if len(decided) == 1:
             trains, rule = decided.pop()
             style = "green" if trains else "dim"
-            label = Text.assemble((f"{'trains' if trains else 'frozen'}  {name}", style), f"  {count:,}")
+            label = Text.assemble(
+                (f"{'trains' if trains else 'frozen'}  {name}", style),
+                f"  {trained:,} of {count:,}" if 0 < trained < count else f"  {count:,}",
+            )
             tree.add(label.append(f"  {rule or 'no rule'}", "dim italic"))
         else:
             _grow(tree.add(Text.assemble((name, "bold"), f"  {count:,}")), child)

@@ -21,7 +21,9 @@ def apply(model: Any, plan: LayerPlan) -> None:
     model.trainable = True
     for decision in plan.decisions:
         decision.layer.trainable = bool(decision.trained)
-        if decision.trained:
+        if decision.trained:  # Keras leaves the variables as they are where the layer's flag does not change
+            for variable in decision.trained:
+                variable.trainable = True
             for variable in decision.frozen:
                 variable.trainable = False
 

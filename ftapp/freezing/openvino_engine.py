@@ -24,6 +24,7 @@ import numpy as np
 
 from ftapp.common.processes import make_child_environment, make_module_command
 from ftapp.freezing.cut import Cut
+from ftapp.models.adapters import adapters_merged, find_part
 from ftapp.models.keras_internals import flatten_layers
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
@@ -171,15 +172,16 @@ def load_graph(file: Path) -> Any:
 
 
 def _write_model(model: keras.Model, folder: Path) -> None:
-    """Write a Functional model for `convert_folder`."""
-    config = keras.saving.serialize_keras_object(model)
-    (folder / _CONFIG).write_text(json.dumps(_in_float32(config)), encoding="utf-8")
-    weights = {
-        f"{layer.name}:{index}": keras.ops.convert_to_numpy(variable.value)
-        for layer in model.layers
-        for index, variable in enumerate(layer.weights)
-    }
-    np.savez(folder / _WEIGHTS, **weights)
+    """Write a Functional model for `convert_folder`, with adapters merged into its kernels."""
+    with adapters_merged(model):
+        config = keras.saving.serialize_keras_object(model)
+        (folder / _CONFIG).write_text(json.dumps(_in_float32(config)), encoding="utf-8")
+        weights = {
+            f"{layer.name}:{index}": keras.ops.convert_to_numpy(variable.value)
+            for layer in model.layers
+            for index, variable in enumerate(each for each in layer.weights if find_part(each) != "adapters")
+        }
+        np.savez(folder / _WEIGHTS, **weights)
 
 
 def convert_folder(folder: Path) -> None:

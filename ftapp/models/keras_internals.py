@@ -42,6 +42,11 @@ def own_statistics(layer: Any) -> list[Any]:
     return list(layer._non_trainable_variables)
 
 
+def adapted_kernel(layer: Any) -> Any:
+    """Return the kernel that LoRA adds to, without what it adds: that of a dense layer, convolution or embedding."""
+    return layer._embeddings if isinstance(layer, keras.layers.Embedding) else layer._kernel
+
+
 def is_functional(model: Any) -> bool:
     """Whether a model has a graph."""
     return hasattr(model, "_nodes_by_depth")

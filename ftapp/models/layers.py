@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.models.adapters import find_kernel, find_part
 from ftapp.models.keras_internals import flatten_layers, inner_layers, own_statistics, own_weights
 from ftapp.recipe.layer_rules import WeightedLayer
 
@@ -151,6 +152,8 @@ def describe_layers(model: Any, backbone: Any) -> list[ModelLayer]:
                 groups=frozenset(_groups((*parents, layer), block) if id(layer) in pretrained else ["head"]),
                 block=None if block is None else order.index(block.path),
                 blocks=len(order),
+                biases=size_of([each for each in own_weights(layer) if find_part(each) == "biases"]),
+                kernel=find_kernel(layer),
             ),
             layer,
             parents,

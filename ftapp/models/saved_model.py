@@ -18,6 +18,7 @@ from ftapp.common.errors import RunError, quote
 from ftapp.data import images
 from ftapp.data.encoding import compute_padded_width, encode_images, encode_texts, get_longer_side
 from ftapp.data.texts import prepare
+from ftapp.models.adapters import adapters_merged
 from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
 from ftapp.recipe import TASKS, Recipe
@@ -38,7 +39,7 @@ def save(
     """Write a new folder, whole or not at all. A model that is there stays until the new one is on the disk.
 
     It holds `preset/` (a KerasHub preset), `model.keras` (the whole model without its optimizer), `ftapp.json` and the
-    sha256 of these files.
+    sha256 of these files. Adapters are merged into the kernels.
 
     Args:
         folder: The folder.
@@ -52,7 +53,7 @@ def save(
         OSError: The folder cannot be written.
     """
     description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head, **marks}
-    with make_folder_in_place(folder, replaces=True) as scratch:
+    with adapters_merged(model), make_folder_in_place(folder, replaces=True) as scratch:
         _save_preset(scratch / "preset", pretrained)
         keras.Model(model.input, model.output, name=model.name).save(scratch / "model.keras")
         (scratch / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from ftapp.models import flops
+from ftapp.models.adapters import find_part
 from ftapp.models.flops import Call
-from ftapp.models.keras_internals import own_weights
-from ftapp.models.layers import ModelLayer, own_variables, size_of
+from ftapp.models.keras_internals import own_statistics, own_weights
+from ftapp.models.layers import ModelLayer, size_of
 from ftapp.recipe.layer_rules import WeightedLayer
 from ftapp.recipe.structure import Layer, Structure
 
@@ -35,17 +36,20 @@ def describe_structure(
 
     def add(path: str, layer: Any, description: WeightedLayer | None) -> None:
         places[id(layer)] = len(layers)
+        weights = [each for each in own_weights(layer) if find_part(each) != "adapters"] if description else []
         layers.append(
             Layer(
                 path=path,
                 kind=type(layer).__name__,
-                parameters=size_of(own_variables(layer)) if description else 0,
-                trainable=size_of(own_weights(layer)) if description else 0,
+                parameters=size_of([*weights, *own_statistics(layer)]) if description else 0,
+                trainable=size_of(weights),
                 weighted=description is not None,
                 shape=shapes.get(id(layer)),
                 flops=by_layer.get(id(layer), 0) if calls is not None else None,
                 groups=tuple(sorted(description.groups)) if description else (),
                 block=description.block if description else None,
+                biases=description.biases if description else 0,
+                kernel=description.kernel if description else None,
             )
         )
 

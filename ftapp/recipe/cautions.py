@@ -111,8 +111,7 @@ def _check_heads(recipe: Recipe, layers: Sequence[WeightedLayer] | None) -> Iter
     head = head or _list_head(recipe)
     trained: set[str] = set()
     for phase in recipe.phase:
-        trainable, _ = decide(phase.layers, head)
-        trained |= {layer.path for layer, trains in zip(head, trainable, strict=True) if trains}
+        trained |= {each.layer.path for each in decide(phase.layers, head)[0] if each.trains}
         random = [layer.path for layer in head if layer.path not in trained]
         if random:
             what = f"{', '.join(random)} {'keeps its' if len(random) == 1 else 'keep their'} random first weights"
@@ -148,12 +147,14 @@ def _is_pretrained(layer: WeightedLayer) -> bool:
 
 
 def _find_rate_of_layers(phase: Phase, layers: Sequence[WeightedLayer]) -> float | None:
-    """Find the highest rate of a pretrained layer that trains; None where none does."""
-    trainable, _ = decide(phase.layers, layers)
+    """Find the highest rate of pretrained weights that train; None where none does.
+
+    Biases and adapters train at rates of new layers (Ben Zaken et al. 2022; Hu et al. 2022).
+    """
     rates = [
-        [rate for chosen, rate in phase.rates.items() if chosen.matches(layer)][-1:]
-        for layer, trains in zip(layers, trainable, strict=True)
-        if trains and _is_pretrained(layer)
+        [rate for chosen, rate in phase.rates.items() if "weights" in chosen.find_parts(each.layer)][-1:]
+        for each in decide(phase.layers, layers)[0]
+        if "weights" in each.parts and _is_pretrained(each.layer)
     ]
     return max((rate for found in rates for rate in found), default=None)
 
@@ -164,7 +165,7 @@ def _find_rate_by_words(phase: Phase) -> float | None:
     for rule in phase.layers:
         if not rule.trainable:
             trains = trains and not _reaches_all(rule)
-        elif _reaches_some(rule):
+        elif rule.reaches_weights and _reaches_some(rule):
             trains = True
     if not trains:
         return None

@@ -39,7 +39,7 @@ def name_selection(path: str, inside: Collection[int], layers: Sequence[Weighted
 def add_rule(rules: Sequence[str], rule: str, layers: Sequence[WeightedLayer]) -> list[str]:
     """Add a rule to a phase's rules, and remove the selections that have no effect on these layers any more.
 
-    The earliest selections are removed first. The new rule joins the last one where both freeze or both train.
+    The earliest selections are removed first. The new rule joins the last one where both have the same verb.
 
     Args:
         rules: The rules of the phase, in order.
@@ -64,7 +64,7 @@ def add_rule(rules: Sequence[str], rule: str, layers: Sequence[WeightedLayer]) -
             index += 1
     left = [[atom for owner, atom in atoms if owner == number] for number in range(len(parsed))]
     kept = [_join(each, parts) for each, parts in zip(parsed, left, strict=True) if parts]
-    if left[-1] and len(kept) > 1 and kept[-2].trainable == kept[-1].trainable:
+    if left[-1] and len(kept) > 1 and kept[-2].verb == kept[-1].verb:
         kept[-2:] = [_join(None, [*_split(kept[-2]), *_split(kept[-1])])]
     return list(map(str, kept))
 
@@ -102,10 +102,8 @@ def count_last_blocks(rules: Sequence[str], layers: Sequence[WeightedLayer]) -> 
     Returns:
         The number of blocks.
     """
-    trainable, _ = decide([Rule(text) for text in rules], layers)
-    frozen = [
-        layer.block for layer, trains in zip(layers, trainable, strict=True) if layer.block is not None and not trains
-    ]
+    treatments, _ = decide([Rule(text) for text in rules], layers)
+    frozen = [each.layer.block for each in treatments if each.layer.block is not None and not each.is_whole]
     blocks = layers[0].blocks if layers else 0
     return blocks - 1 - max(frozen, default=-1)
 
@@ -132,9 +130,8 @@ def set_last_blocks(rules: Sequence[str], count: int, layers: Sequence[WeightedL
     if count == now:
         return list(map(str, rules))
     blocks = layers[0].blocks
-    trainable, _ = decide([Rule(text) for text in rules], layers)
-    below = range(blocks - now)
-    frozen_below = not any(trains for layer, trains in zip(layers, trainable, strict=True) if layer.block in below)
+    treatments, _ = decide([Rule(text) for text in rules], layers)
+    frozen_below = not any(each.trains for each in treatments if each.layer.block in range(blocks - now))
     span = f"first:{blocks - count}" if frozen_below else f"blocks[{blocks - now}:{blocks - count}]"
     longer = add_rule(rules, f"freeze {span}", layers)
     # `last:4` with a smaller number reads better than a second rule, where it comes to the same.
@@ -147,15 +144,13 @@ def set_last_blocks(rules: Sequence[str], count: int, layers: Sequence[WeightedL
 
 def _split(rule: Rule) -> Iterator[Rule]:
     """Split a rule into rules of one selection each."""
-    verb = "train" if rule.trainable else "freeze"
     for text in rule.partition(" ")[2].split(","):
-        yield Rule(f"{verb} {text.strip()}")
+        yield Rule(f"{rule.verb} {text.strip()}")
 
 
 def _join(rule: Rule | None, atoms: Sequence[Rule]) -> Rule:
-    """Join rules that all freeze or all train; return `rule` itself, as it was written, where it is complete."""
+    """Join rules of one verb; return `rule` itself, as it was written, where it is complete."""
     if rule and len(rule.selections) == len(atoms):
         return rule
-    verb = "train" if atoms[0].trainable else "freeze"
-    text = f"{verb} {', '.join(atom.partition(' ')[2] for atom in atoms)}"
+    text = f"{atoms[0].verb} {', '.join(atom.partition(' ')[2] for atom in atoms)}"
     return Rule(text)

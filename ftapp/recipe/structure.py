@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ftapp.recipe.layer_rules import WeightedLayer
+from ftapp.recipe.layer_rules import Adapter, Rule, Treatment, WeightedLayer, add_adapters
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -15,13 +16,16 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     Attributes:
         path: Names from the top of the model down, joined by "/".
         kind: The name of its class.
-        parameters: How many of its own it has, moving statistics included.
+        parameters: How many of its own it has, moving statistics included, without an adapter.
         trainable: How many of those the optimizer changes when the layer trains.
         weighted: Whether it holds weights of its own.
         shape: Of its output for one example; None where Keras cannot tell it.
         flops: Of its own part of the forward pass for one example; None likewise.
         groups: As in `ftapp.recipe.layer_rules.WeightedLayer`.
         block: Likewise; a container's block is that of the layers inside, None where they lie in several.
+        biases: Likewise.
+        kernel: Likewise.
+        adapter: Likewise.
     """
 
     path: str
@@ -33,6 +37,9 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     flops: int | None
     groups: tuple[str, ...]
     block: int | None
+    biases: int = 0
+    kernel: tuple[int, int] | None = None
+    adapter: Adapter | None = None
 
     @property
     def name(self) -> str:
@@ -68,10 +75,47 @@ class Structure(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def weighted_layers(self) -> tuple[WeightedLayer, ...]:
         """What `ftapp.recipe.layer_rules.decide` takes."""
         return tuple(
-            WeightedLayer(layer.path, frozenset(layer.groups), layer.block, self.blocks) for layer in self.weighted
+            WeightedLayer(
+                path=layer.path,
+                groups=frozenset(layer.groups),
+                block=layer.block,
+                blocks=self.blocks,
+                biases=layer.biases,
+                kernel=layer.kernel,
+                adapter=layer.adapter,
+            )
+            for layer in self.weighted
         )
 
     @functools.cached_property
     def parameters(self) -> int:
         """Of the whole model, moving statistics included."""
         return sum(layer.parameters for layer in self.layers)
+
+    def follow(self, phases: Iterable[Sequence[Rule]]) -> Structure:
+        """Give the layers the adapters that they have after some phases.
+
+        Args:
+            phases: The rules of each phase, in order.
+        """
+        layers: Sequence[WeightedLayer] = self.weighted_layers
+        for rules in phases:
+            layers = add_adapters(rules, layers)
+        adapters = {layer.path: layer.adapter for layer in layers}
+        return msgspec.structs.replace(
+            self,
+            layers=tuple(msgspec.structs.replace(each, adapter=adapters.get(each.path)) for each in self.layers),
+        )
+
+    def count_trained(self, treatments: Sequence[Treatment]) -> int:
+        """Count the parameters that the optimizer changes. treatments: of the weighted layers."""
+        return sum(
+            ("weights" in each.parts) * (layer.trainable - layer.biases)
+            + ("biases" in each.parts) * layer.biases
+            + ("adapters" in each.parts) * each.layer.adapter_parameters
+            for layer, each in zip(self.weighted, treatments, strict=True)
+        )
+
+    def count_parameters(self, treatments: Sequence[Treatment]) -> int:
+        """Count the parameters of the whole model with its adapters. treatments: of the weighted layers."""
+        return self.parameters + sum(each.layer.adapter_parameters for each in treatments)

@@ -48,6 +48,8 @@ def write_card_text(one: Record) -> str:
         lines.append(f"- Parameters: {history.model.parameters:,}")
     if data and data.classes:
         lines.append(f"- Classes: {escape_text(format_class_counts(data.classes, data.counts))}")
+    if any(phase.adapters for phase in history.phases):
+        lines.append("- Low-rank adapters (LoRA) were trained and are merged into the kernels")
     if one.status != "done":
         lines.append(f"- **The run is {one.status}: this is not a finished model.**")
     lines += ["", "## Data", "", f"- Source: {format_code(str(settings.get('data.source', 'unknown')))}"]

@@ -174,7 +174,8 @@ def tabulate_phases(history: History) -> list[list[str]]:
 def _tabulate_phase(phase: PhaseStarted, timed: float | None, ended: PhaseEnded | None) -> dict[str, str]:
     estimate, unknown = phase.estimate, "–"
     rows = {
-        "trainable share R": f"{formatting.format_share(phase.trainable / phase.parameters)} of {phase.parameters:,}",
+        "trainable share R": f"{formatting.format_share(phase.trainable / phase.parameters)} of {phase.parameters:,}"
+        + (f"; {phase.adapters:,} in adapters" if phase.adapters else ""),
         "steps": f"{ended.steps if ended else unknown} of {phase.steps} planned, {phase.epochs:.3g} epochs"
         + (f"; {ended.stopped}" if ended and ended.stopped else ""),
         "time, planned": format_duration(timed) if timed is not None else unknown,

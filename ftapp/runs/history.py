@@ -175,6 +175,7 @@ class History:
             self.phases[-1] = msgspec.structs.replace(
                 self.phases[-1],
                 trainable=event.trainable,
+                adapters=event.adapters,
                 trainable_layers=event.trainable_layers,
                 cache=event.cache,
                 estimate=event.estimate,

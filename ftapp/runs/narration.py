@@ -52,6 +52,8 @@ def narrate(event: AnyEvent) -> list[str]:
                 f"phase {event.phase}: {event.steps} steps; {event.trainable:,} of {event.parameters:,} parameters "
                 f"train, R = {formatting.format_share(share)}"
             )
+            if event.adapters:
+                begun += f"; {event.adapters:,} of them in adapters"
             return [begun, *([describe_cache(event.cache)] if event.cache else [])]
         case PhaseTimed():
             return [f"phase {event.phase} takes about {event.seconds:.0f} s in total"]

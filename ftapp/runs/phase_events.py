@@ -89,6 +89,7 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
         trainable_layers: The paths of the layers that train.
         cache: Whether the outputs of frozen layers are kept.
         estimate: The expected costs of a step; None where Keras cannot tell shapes.
+        adapters: How many of the parameters that train are those of adapters (LoRA).
     """
 
     phase: str
@@ -100,6 +101,7 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase-started"):
     trainable_layers: list[str]
     cache: CacheChoice | None = None
     estimate: Estimate | None = None
+    adapters: Count = 0
 
 
 class PhaseTimed(Event, frozen=True, kw_only=True, tag="phase-timed"):
@@ -284,6 +286,7 @@ class LayersChanged(Event, frozen=True, kw_only=True, tag="layers-changed"):
         cache: Whether the outputs of frozen layers are kept.
         estimate: The expected costs of a step; None where Keras cannot tell shapes.
         proof: The freeze proof of the segment before.
+        adapters: As in `PhaseStarted`.
     """
 
     phase: str
@@ -294,6 +297,7 @@ class LayersChanged(Event, frozen=True, kw_only=True, tag="layers-changed"):
     cache: CacheChoice | None = None
     estimate: Estimate | None = None
     proof: SegmentProof
+    adapters: Count = 0
 
 
 class Drifted(Event, frozen=True, kw_only=True, tag="drifted", forbid_unknown_fields=True):

@@ -8,8 +8,9 @@ import keras
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.data.dataset import EncodedSplits
-from ftapp.freezing.layer_plan import LayerPlan, plan_phases
+from ftapp.freezing.layer_plan import LayerPlan, list_adapters, plan_phases
 from ftapp.models import build
+from ftapp.models.adapters import add_adapters
 from ftapp.models.build import Pretrained
 from ftapp.models.layers import ModelLayer, describe_layers
 from ftapp.recipe import Phase, Recipe
@@ -37,6 +38,9 @@ def build_model(
     layers = describe_layers(model, pretrained.backbone)
     plans = plan_phases(recipe, layers)
     check_phases(recipe, plans, model)
+    if adapters := list_adapters(plans[-1]):
+        add_adapters(adapters, recipe.seed)
+        plans = plan_phases(recipe, layers)  # with the factors, which are there now
     return model, layers, plans
 
 

@@ -25,7 +25,7 @@ class DriftMeter:
 
     def __init__(self) -> None:
         self._layers: list[LayerDecision] = []
-        self._start: dict[str, tuple[_Copy, float]] = {}  # by the layer's path, with its norm
+        self._start: dict[int, tuple[NDArray[Any], float]] = {}  # by the id of a variable, with its squared norm
         self._former: list[_Copy] = []
         self._is_watching = False
 
@@ -33,10 +33,10 @@ class DriftMeter:
         """Measure the layers that train from now on. What has not trained before is as it was at the run's start."""
         self._layers = plan.trained_layers
         self._former, self._is_watching = [], False
-        for layer in self._layers:
-            if layer.path not in self._start:
-                copy = _copy(layer)
-                self._start[layer.path] = copy, math.sqrt(sum(map(_squared, copy)))
+        for variable in (each for layer in self._layers for each in layer.trained):
+            if id(variable) not in self._start:
+                value = _read(variable)
+                self._start[id(variable)] = value, _squared(value)
 
     def begin_step(self) -> None:
         """Remember the weights before a step that is to be measured."""
@@ -61,16 +61,21 @@ class DriftMeter:
         """Measure ||W_t - W_0|| / ||W_0|| of each layer that trains, by its path; None for W_0 zero or empty."""
         shares: dict[str, float | None] = {}
         for layer in self._layers:
-            start, size = self._start[layer.path]
-            shares[layer.path] = _distance(layer, start) / size if size else None
+            start = [self._start[id(variable)] for variable in layer.trained]
+            size = math.sqrt(sum(square for _, square in start))
+            shares[layer.path] = _distance(layer, [value for value, _ in start]) / size if size else None
         return shares
 
 
 def _values(layer: LayerDecision) -> Iterator[NDArray[Any]]:
     """Copies of the weights that train, one at a time."""
-    for variable in layer.trained:
-        # `.value`: of a variable itself the conversion takes ten times as long on TensorFlow.
-        yield keras.ops.convert_to_numpy(variable.value)
+    yield from map(_read, layer.trained)
+
+
+def _read(variable: Any) -> NDArray[Any]:
+    # `.value`: of a variable itself the conversion takes ten times as long on TensorFlow.
+    value: NDArray[Any] = keras.ops.convert_to_numpy(variable.value)
+    return value
 
 
 def _copy(layer: LayerDecision) -> _Copy:

@@ -7,8 +7,9 @@ from itertools import accumulate
 from typing import Any
 
 from ftapp.freezing.layer_plan import LayerPlan
-from ftapp.recipe import Phase, layer_rules
-from ftapp.recipe.layer_rules import WeightedLayer
+from ftapp.models.adapters import find_part
+from ftapp.recipe import Phase, rule_problems
+from ftapp.recipe.layer_rules import Part, WeightedLayer
 
 
 def find_depths(layers: Sequence[WeightedLayer]) -> list[int]:
@@ -33,15 +34,17 @@ def _depth(layer: WeightedLayer, blocks: int) -> int:
     return 0 if blocks == layer.blocks else layer.blocks - blocks + 1
 
 
-def rates_by_layer(phase: Phase, layers: Sequence[WeightedLayer]) -> list[float | None]:
-    """Give the learning rate of each layer when the phase's schedule is at its height; None where the table names none.
+def rates_by_layer(phase: Phase, layers: Sequence[WeightedLayer], part: Part = "weights") -> list[float | None]:
+    """Give the learning rate of a part of each layer when the phase's schedule is at its height.
+
+    It is None where the table names none.
 
     Discriminative fine-tuning (Howard & Ruder 2018, ULMFiT, section 3.2): the rate of the layers at depth d is
     `layer_decay` ** d times what the recipe gives them; depths are those of BEiT (Bao et al. 2022).
     """
     rates: list[float | None] = []
     for layer, depth in zip(layers, find_depths(layers), strict=True):
-        found = [rate for chosen, rate in phase.rates.items() if chosen.matches(layer)]
+        found = [rate for chosen, rate in phase.rates.items() if part in chosen.find_parts(layer)]
         rates.append(found[-1] * phase.layer_decay**depth if found else None)
     return rates
 
@@ -50,12 +53,8 @@ def find_problems(phase: Phase, plan: LayerPlan) -> list[str]:
     """Find why a phase's table of rates does not fit a model: selections that match nothing, layers without a rate."""
     if not isinstance(phase.learning_rate, dict):
         return []
-    messages = layer_rules.find_unmatched(list(phase.rates), plan.descriptions)
-    without = [
-        decision.path
-        for decision, rate in zip(plan.decisions, rates_by_layer(phase, plan.descriptions), strict=True)
-        if rate is None and decision.trainable_parameters
-    ]
+    messages = rule_problems.find_unmatched(list(phase.rates), plan.descriptions)
+    without = list(dict.fromkeys(path for path, _, rate in _list_rates(phase, plan) if rate is None))
     if without and not messages:
         others = f" and {len(without) - 1} more" if len(without) > 1 else ""
         messages.append(
@@ -66,11 +65,16 @@ def find_problems(phase: Phase, plan: LayerPlan) -> list[str]:
 
 
 def list_multipliers(phase: Phase, plan: LayerPlan) -> list[tuple[Any, float]]:
-    """List each variable that trains, with its layer's rate as a multiple of the phase's base rate."""
-    rates = rates_by_layer(phase, plan.descriptions)
+    """List each variable that trains, with its rate as a multiple of the phase's base rate."""
+    rates = _list_rates(phase, plan)
+    return [(variable, rate / phase.base_rate) for _, variable, rate in rates if rate is not None]
+
+
+def _list_rates(phase: Phase, plan: LayerPlan) -> list[tuple[str, Any, float | None]]:
+    """List the path of the layer, the variable and the rate of all that trains."""
+    rates = {part: rates_by_layer(phase, plan.descriptions, part) for part in ("weights", "biases", "adapters")}
     return [
-        (variable, rate / phase.base_rate)
-        for decision, rate in zip(plan.decisions, rates, strict=True)
-        if rate is not None
+        (decision.path, variable, rates[find_part(variable)][index])
+        for index, decision in enumerate(plan.decisions)
         for variable in decision.trained
     ]

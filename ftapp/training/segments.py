@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ftapp.freezing.layer_plan import LayerPlan, plan_layers
+from ftapp.freezing.layer_plan import LayerPlan, follow, plan_layers
 from ftapp.recipe.layer_rules import Rule
 from ftapp.training.setup import Setup
 from ftapp.training.state import TrainState
@@ -20,7 +20,8 @@ def plan_segment(setup: Setup, index: int, commanded: Sequence[str]) -> LayerPla
     """
     if not commanded:
         return setup.plans[index]
-    return plan_layers(setup.layers, [*setup.recipe.phase[index].layers, *map(Rule, commanded)])
+    layers = follow(setup.plans[index], setup.layers)
+    return plan_layers(layers, [*setup.recipe.phase[index].layers, *map(Rule, commanded)])
 
 
 def list_plans(setup: Setup, state: TrainState) -> list[LayerPlan]:

@@ -27,7 +27,7 @@ class Size:
     """The size of a recipe's model.
 
     Attributes:
-        parameters: The number of parameters, moving statistics included.
+        parameters: The number of parameters, moving statistics and adapters included.
         trainable: How many of them train in each phase.
     """
 
@@ -40,12 +40,13 @@ def find_size(recipe: Recipe) -> Size | None:
     structure = structure_cache.load(recipe)
     if structure is None:
         return None
-    trainable = []
+    parameters, trainable = structure.parameters, []
     for phase in recipe.phase:
-        decided, _ = decide(phase.layers, structure.weighted_layers)
-        trains = zip(structure.weighted, decided, strict=True)
-        trainable.append(sum(layer.trainable for layer, does in trains if does))
-    return Size(structure.parameters, tuple(trainable))
+        treatments, _ = decide(phase.layers, structure.weighted_layers)
+        parameters = structure.count_parameters(treatments)
+        trainable.append(structure.count_trained(treatments))
+        structure = structure.follow([phase.layers])
+    return Size(parameters, tuple(trainable))
 
 
 def describe_model(preset: str) -> tuple[str, str]:

@@ -64,11 +64,11 @@ class ModelRequests:
         precision = load_keras(parsed, request)
         held = self._cache.load_model(parsed, request, classes)
         from ftapp.freezing import cut, feature_cache
-        from ftapp.freezing.layer_plan import plan_layers
+        from ftapp.freezing.layer_plan import plan_phase
         from ftapp.training import cost_estimate
         from ftapp.training.feature_choice import choose_features
 
-        plan = plan_layers(held.layers, spec.layers)
+        plan = plan_phase(parsed, phase, held.layers, spec.layers)
         _check(spec, plan.problems)
         found = cut.find_boundary(held.model, plan, dropout=parsed.frozen.dropout)
         below = [] if isinstance(found, str) else held.list_calls_below(found)
@@ -121,18 +121,20 @@ class ModelRequests:
         held = self._cache.load_model(parsed, request, classes)
         import numpy as np
 
-        from ftapp.freezing.layer_plan import plan_layers
+        from ftapp.freezing.layer_plan import list_adapters, plan_phase
         from ftapp.models import backend
+        from ftapp.models.adapters import adapters_added
         from ftapp.training import cost_estimate
         from ftapp.training.int8_proposal import estimate_int8_saving
         from ftapp.training.probe import median_seconds, pick_typical_batch, time_step
         from ftapp.training.session import PhaseSession
 
-        plan = plan_layers(held.layers, spec.layers)
+        plan = plan_phase(parsed, phase, held.layers, spec.layers)
         _check(spec, plan.problems)
         splits = self._cache.encode(parsed, request, held.pretrained.preprocessor)
         batch = pick_typical_batch(splits.train, spec.batch_size, parsed.seed)
-        with held.lock:
+        with held.lock, adapters_added(list_adapters(plan), parsed.seed):
+            plan = plan_phase(parsed, phase, held.layers, spec.layers)  # with the factors, which are there now
             request.report_progress("timing a few steps")
             held.model.compile(jit_compile=backend.jit_compile())
             inputs = splits.train.make_inputs(batch, None)
@@ -198,8 +200,8 @@ def _check(phase: Phase, messages: Sequence[str]) -> None:
 
 def _make_timing_key(phase: Phase, plan: LayerPlan, precision: str, *, cached: bool) -> Hashable:
     """Make a key of all that decides the time of a step, beside the model and its data."""
-    trains = tuple(decision.trainable for decision in plan.decisions)
-    return trains, phase.batch_size, phase.optimizer, precision, cached
+    treatments = tuple(decision.treatment for decision in plan.decisions)
+    return treatments, phase.batch_size, phase.optimizer, precision, cached
 
 
 def _derive_seconds(held: HeldModel, flops: int) -> float | None:

@@ -77,6 +77,7 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
         "parameters": plan.parameters,
         "trainable": plan.trainable_parameters,
         "trainable_share": plan.trainable_share,
+        "adapters": plan.adapter_parameters,
         "cache": msgspec.to_builtins(choice),
         "int8_saves": int8_saves,
         "estimate": (msgspec.structs.asdict(estimate) if estimate else {}) | seconds,
@@ -85,6 +86,7 @@ def _plan_phase(recipe: Recipe, index: int, model: Any, plan: LayerPlan, splits:
                 "path": decision.path,
                 "parameters": decision.parameters,
                 "trainable": decision.trainable,
+                "trained": decision.trainable_parameters,
                 "rule": decision.rule and str(decision.rule),
             }
             for decision in plan.decisions

@@ -151,7 +151,7 @@ def test_one_bad_recipe_does_not_stop_the_others(image_recipe: str, start: Start
     assert [result["status"] for result in results] == ["refused", "done"]
     assert set(results[0]) == set(results[1])
     assert "bad.toml: phase.head.epoch: unknown key; did you mean 'epochs'?" in stderr
-    assert "'tran head' begins with neither 'freeze' nor 'train'; did you mean 'train'?" in stderr
+    assert "'tran head' begins with neither 'freeze', 'train' nor 'lora:RANK'; did you mean 'train'?" in stderr
     assert "Traceback" not in stderr
 
 

@@ -76,11 +76,10 @@ def test_a_structure_is_what_rules_see(each: Recipe, asked: Asked) -> None:
     assert structure.parameters == model.count_params()
     for phase in each.phase:
         plan = make_plan(model, pretrained.backbone, phase.layers)
-        trains, deciding = layer_rules.decide(phase.layers, structure.weighted_layers)
-        assert trains == [decision.trainable for decision in plan.decisions]
+        treatments, deciding = layer_rules.decide(phase.layers, structure.weighted_layers)
+        assert treatments == [decision.treatment for decision in plan.decisions]
         assert deciding == [decision.rule for decision in plan.decisions]
-        share = sum(layer.trainable for layer, trained in zip(structure.weighted, trains, strict=True) if trained)
-        assert share == plan.trainable_parameters
+        assert structure.count_trained(treatments) == plan.trainable_parameters
     paths = [layer.path for layer in structure.layers]
     assert all(paths.index(layer.parent) < paths.index(layer.path) for layer in structure.layers if layer.parent)
 

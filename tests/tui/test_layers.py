@@ -101,7 +101,7 @@ def test_rules_that_fit_no_layer_or_leave_nothing_are_problems() -> None:
     assert layers.apply_rules(structure, ["freeze attention"]).problems() == []
     assert "'poler' matches no layer" in layers.apply_rules(structure, ["freeze poler"]).problems()[0]
     assert "trains at least one layer" in layers.apply_rules(structure, ["freeze all"]).problems()[0]
-    with pytest.raises(ValueError, match="neither 'freeze' nor 'train'"):
+    with pytest.raises(ValueError, match="neither 'freeze', 'train' nor 'lora:RANK'"):
         layers.apply_rules(structure, ["thaw all"])
 
 

@@ -10,7 +10,8 @@ from ftapp.common.full_disk import reserve
 from ftapp.common.safe_files import explain_error
 from ftapp.models import saved_model
 from ftapp.recipe import Phase
-from ftapp.recipe.layer_rules import Selections, find_unmatched
+from ftapp.recipe.layer_rules import Selections
+from ftapp.recipe.rule_problems import find_unmatched
 from ftapp.runs.commands import AnyCommand, Checkpoint, Control, Freeze, Rate, Unfreeze
 from ftapp.runs.event_log import EventLog, ProgressLog
 from ftapp.runs.events import Checkpointed
@@ -118,7 +119,7 @@ class Commands(Callback):
         if unmatched := find_unmatched([Selections(command.layers)], now.descriptions):
             return unmatched[0]
         plan = plan_segment(setup, index, [*state.commanded_rules, command.rule])
-        if [each.trainable for each in plan.decisions] == [each.trainable for each in now.decisions]:
+        if [each.treatment for each in plan.decisions] == [each.treatment for each in now.decisions]:
             return f"'{command.layers}' {'is frozen' if isinstance(command, Freeze) else 'trains'} already"
         if not plan.trainable_parameters:
             return "no layer would train then; a phase trains at least one layer"

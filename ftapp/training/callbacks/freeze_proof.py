@@ -8,6 +8,7 @@ from typing import Any
 from ftapp.common.errors import ProofError
 from ftapp.common.formatting import join_names
 from ftapp.freezing.proof import Proof, ProofResult
+from ftapp.models.adapters import is_first_factor
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
@@ -40,11 +41,12 @@ class FreezeProof(Callback):
     def on_segment_end(self, state: TrainState) -> None:
         """Compare the weights, and try a gradient step on those that did not move."""
         self.finding, self.stuck = self._proof.compare(), []
-        if self.finding.still and state.position.step > state.segment_step:
+        steps = state.position.step - state.segment_step
+        # The first factor of an adapter has no gradient in the first step: the second one is zero.
+        still = [name for name in self.finding.still if steps > 1 or not is_first_factor(name)]
+        if still and steps:
             session, batch = self._session, next(self._session.batches())
-            self.stuck = self._proof.find_stuck(
-                self.finding.still, session.model, batch.inputs, batch.targets, state.rate_sum
-            )
+            self.stuck = self._proof.find_stuck(still, session.model, batch.inputs, batch.targets, state.rate_sum)
             session.compile()
 
     def list_facts(self) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class PhaseLog(Callback):
                 trainable_layers=[decision.path for decision in plan.trained_layers],
                 cache=session.choice,
                 estimate=session.estimate(),
+                adapters=plan.adapter_parameters,
             )
         )
 
@@ -67,6 +68,7 @@ class PhaseLog(Callback):
                 trainable_layers=[decision.path for decision in session.plan.trained_layers],
                 cache=session.choice,
                 estimate=session.estimate(),
+                adapters=session.plan.adapter_parameters,
                 proof=SegmentProof(steps=steps, **self._proof.list_facts()),
             )
         )

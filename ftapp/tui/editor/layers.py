@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ftapp.recipe import layer_rules, rule_edits
-from ftapp.recipe.layer_rules import Rule
+from ftapp.recipe import layer_rules, rule_edits, rule_problems
+from ftapp.recipe.layer_rules import Rule, Treatment
 from ftapp.recipe.structure import Layer, Structure
 
 
@@ -93,32 +93,38 @@ class AppliedRules:
     """The rules of a phase, applied to the layers of a model.
 
     Attributes:
-        structure: The layers of the model.
+        structure: The layers of the model, with the adapters of the phases before.
         layers: The rules as text.
-        trainable: Whether each layer with weights trains, as `layer_rules.decide` returns it.
+        treatments: What the rules make of each layer with weights, as `layer_rules.decide` returns it.
         deciding: The rule that decides about each of them; None where there is none.
     """
 
     structure: Structure
     layers: tuple[Rule, ...]
-    trainable: tuple[bool, ...]
+    treatments: tuple[Treatment, ...]
     deciding: tuple[Rule | None, ...]
 
     @functools.cached_property
     def trained(self) -> int:
         """The number of parameters that train."""
-        weighted = self.structure.weighted
-        return sum(layer.trainable for layer, trains in zip(weighted, self.trainable, strict=True) if trains)
+        return self.structure.count_trained(self.treatments)
+
+    @functools.cached_property
+    def parameters(self) -> int:
+        """The number of all parameters, with those of adapters."""
+        return self.structure.count_parameters(self.treatments)
 
     @property
     def share(self) -> float:
         """R, the trainable share of all parameters."""
-        return self.trained / max(1, self.structure.parameters)
+        return self.trained / max(1, self.parameters)
 
     def state(self, weighted: Sequence[int]) -> State:
         """Find the common state of some layers with weights."""
-        training = sum(self.trainable[index] for index in weighted)
-        return State.TRAINS if training == len(weighted) else State.PARTLY if training else State.FROZEN
+        chosen = [self.treatments[index] for index in weighted]
+        if all(each.is_whole for each in chosen):
+            return State.TRAINS
+        return State.PARTLY if any(each.trains for each in chosen) else State.FROZEN
 
     def rule(self, weighted: Sequence[int]) -> str:
         """Find the rule that decides about all of these layers; "" where there is none or several."""
@@ -142,10 +148,7 @@ class AppliedRules:
 
     def problems(self) -> list[str]:
         """Find why a phase cannot train this model with these rules, in the words of a run."""
-        messages = layer_rules.find_unmatched(self.layers, self.structure.weighted_layers)
-        if not messages and not self.trained:
-            messages.append(layer_rules.say_nothing_trains(self.layers))
-        return messages
+        return rule_problems.find_problems(self.layers, self.structure.weighted_layers)
 
     def _switch(self, weighted: Sequence[int], selection: str) -> str:
         return f"{'freeze' if self.state(weighted) is State.TRAINS else 'train'} {selection}"
@@ -162,5 +165,5 @@ def apply_rules(structure: Structure, layers: Sequence[str]) -> AppliedRules:
         ValueError: A rule cannot be parsed.
     """
     rules = tuple(map(Rule, layers))
-    trainable, deciding = layer_rules.decide(rules, structure.weighted_layers)
-    return AppliedRules(structure, rules, tuple(trainable), tuple(deciding))
+    treatments, deciding = layer_rules.decide(rules, structure.weighted_layers)
+    return AppliedRules(structure, rules, tuple(treatments), tuple(deciding))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -11,6 +14,7 @@ from textual.widgets import Static, TextArea
 
 from ftapp.common import formatting
 from ftapp.recipe import rule_edits
+from ftapp.recipe.layer_rules import Rule
 from ftapp.recipe.structure import Structure
 from ftapp.rpc.messages import Costs
 from ftapp.tui.editor import layers
@@ -50,6 +54,7 @@ class LayersPane(Vertical):
         super().__init__(id="layers", classes="pane")
         self.border_title = "Layers"
         self._structure: Structure | None = None
+        self._earlier: list[Sequence[Rule]] = []  # the rules of the phases before
         self._root: Node | None = None
         self.choice: AppliedRules | None = None
         self._cost = ""
@@ -80,6 +85,8 @@ class LayersPane(Vertical):
         if _lines(area.text) != form.layers and not typing:
             with self.prevent(TextArea.Changed):
                 area.load_text("\n".join(form.layers))
+        phases = form.recipe.phase if form.recipe else []
+        self._earlier = [each.layers for each in itertools.takewhile(lambda each: each.name != form.phase, phases)]
         self.border_title = Content(f"Layers in phase {form.phase}" if len(form.phases) > 1 else "Layers")
         self._decide(form.layers)
 
@@ -126,7 +133,7 @@ class LayersPane(Vertical):
         if self._structure is None or self._root is None:
             return
         try:
-            choice = layers.apply_rules(self._structure, wanted)
+            choice = layers.apply_rules(self._structure.follow(self._earlier), wanted)
         except ValueError:
             return  # an unfinished rule; the tree shows the last valid ones
         if self.choice and (choice.structure, choice.layers) == (self.choice.structure, self.choice.layers):
@@ -137,7 +144,7 @@ class LayersPane(Vertical):
         share = Content.assemble(
             ("R ", "$foreground 60%"),
             (formatting.format_share(choice.share), "bold $primary"),
-            (f"   {choice.trained:,} of {choice.structure.parameters:,} parameters train", "$foreground 60%"),
+            (f"   {choice.trained:,} of {choice.parameters:,} parameters train", "$foreground 60%"),
         )
         self.query_one("#share", Static).update(share, layout=False)
         self.call_after_refresh(self._draw_bar)

@@ -80,7 +80,7 @@ class FreezeLayers(ModalScreen[list[str] | None]):
             ("R ", "$foreground 60%"),
             (now, "$foreground 60%") if self._changes else (now, "bold $primary"),
             *((" → ", "$foreground 60%"), (then, "bold $primary")) if self._changes else (),
-            (f"   {self._choice.trained:,} of {self._structure.parameters:,} parameters train", "$foreground 60%"),
+            (f"   {self._choice.trained:,} of {self._choice.parameters:,} parameters train", "$foreground 60%"),
         )
         self.query_one("#share", Static).update(share)
         wrong = None if self._choice.trained else "No layer trains. A phase trains at least one layer."

@@ -359,7 +359,9 @@ the first step with other layers.
                 f"{self.run.structure_file.name} cannot be read, so the layers are not known.", severity="warning"
             )
             return
-        phase = next(each for each in recipe.phase if each.name == history.phases[-1].phase)
+        index = [each.name for each in recipe.phase].index(history.phases[-1].phase)
+        phase = recipe.phase[index]
+        structure = structure.follow(each.layers for each in recipe.phase[: index + 1])
 
         def send(rules: list[str] | None) -> None:
             for rule in rules or ():

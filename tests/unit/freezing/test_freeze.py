@@ -131,6 +131,8 @@ def test_flags_reach_the_weights_and_nothing_else_changes() -> None:
     trainable = {variable.path for variable in model.trainable_variables}
     assert len(trainable) == 8
     assert all(path.startswith("transformer_layer_2/self_attention/") for path in trainable)
+    freeze.apply(model, make_plan(model, backbone, ["freeze !biases"]))
+    assert {variable.name for variable in model.trainable_variables} == {"bias", "beta"}
     freeze.apply(model, make_plan(model, backbone, []))
     assert model.non_trainable_weights == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 
 from ftapp import recipe
 from ftapp.freezing import freeze
-from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.freezing.proof import Proof
 from ftapp.training.callbacks.last_good import LastGood
 from ftapp.training.drift import DriftMeter
@@ -32,19 +30,7 @@ def train(model: Any) -> None:
     model.train_on_batch(np.random.default_rng(0).random((8, 6), np.float32), np.ones((8, 2), np.float32))
 
 
-def with_biases_alone(plan: LayerPlan) -> LayerPlan:
-    """A plan by which the layers that train change their biases and nothing else (BitFit: Ben Zaken et al. 2022)."""
-    return replace(
-        plan,
-        decisions=tuple(
-            replace(
-                decision,
-                trained=tuple(each for each in decision.trained if each.name == "bias"),
-                frozen=(*decision.frozen, *(each for each in decision.trained if each.name != "bias")),
-            )
-            for decision in plan.decisions
-        ),
-    )
+BIASES = ["freeze all", "train biases & !norm"]
 
 
 def test_a_plan_says_what_trains() -> None:
@@ -65,7 +51,7 @@ def test_a_plan_says_what_trains() -> None:
 
 def test_variables_of_one_layer_can_train_and_stay() -> None:
     model, backbone = build()
-    plan = with_biases_alone(make_plan(model, backbone, ["freeze norm"]))
+    plan = make_plan(model, backbone, BIASES)
     freeze.apply(model, plan)
     assert [each.path for each in model.trainable_variables] == ["below/bias", "classifier/bias"]
     assert plan.trainable_parameters == 5 + 2
@@ -88,7 +74,7 @@ def test_variables_of_one_layer_can_train_and_stay() -> None:
 
 def test_learning_rates_are_of_the_variables_that_train() -> None:
     model, backbone = build()
-    plan = with_biases_alone(make_plan(model, backbone, ["freeze norm"]))
+    plan = make_plan(model, backbone, BIASES)
     phase = recipe.Phase.model_validate(
         {"name": "p", "steps": 1, "learning_rate": {"backbone": 1e-4, "head": 1e-3}},
     )

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import pytest
 
 from ftapp.recipe import Phase
-from ftapp.recipe.layer_rules import Rule, Selections, WeightedLayer, decide, find_unmatched
+from ftapp.recipe.layer_rules import Rule, Selections, WeightedLayer, add_adapters, decide
 from ftapp.recipe.rule_edits import add_rule, count_last_blocks, name_selection, set_last_blocks
+from ftapp.recipe.rule_problems import find_problems, find_unmatched
 
 LAYERS = [
     WeightedLayer("token_embedding", frozenset({"backbone", "embeddings"}), None, 4),
@@ -25,8 +26,8 @@ LAYERS = [
 
 
 def training(*rules: str) -> list[str]:
-    flags, _ = decide([Rule(rule) for rule in rules], LAYERS)
-    return [layer.path for layer, trains in zip(LAYERS, flags, strict=True) if trains]
+    treatments, _ = decide([Rule(rule) for rule in rules], LAYERS)
+    return [each.layer.path for each in treatments if each.trains]
 
 
 def inside(path: str, layers: Sequence[WeightedLayer]) -> list[int]:
@@ -81,7 +82,7 @@ def test_the_deciding_rule_is_told() -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("frezze all", "'frezze all' begins with neither 'freeze' nor 'train'; did you mean 'freeze'?"),
+        ("frezze all", "'frezze all' begins with neither 'freeze', 'train' nor 'lora:RANK'; did you mean 'freeze'?"),
         ("freeze", "'freeze' names no layers; name some"),
         ("freeze attention &", "'freeze attention &' lacks a selection; every ',' and '&' stands between two"),
         ("freeze lst:4", "'lst:4' in 'freeze lst:4' is no range; a range is first:N, last:N or blocks"),
@@ -214,3 +215,90 @@ def test_a_table_of_rates_keeps_its_order_and_keys_as_they_are_written() -> None
     assert list(phase.rates.items()) == list(rates.items())
     assert phase.model_dump()["learning_rate"] == rates
     assert Phase.model_validate({"name": "p", "steps": 1, "learning_rate": 1e-3}).rates == {"all": 1e-3}
+
+
+# A query, its norm, and a classifier without a bias.
+PARTED = [
+    WeightedLayer("block_0/query", frozenset({"backbone", "attention"}), 0, 2, biases=4, kernel=(8, 4)),
+    WeightedLayer("block_0/norm", frozenset({"backbone", "norms"}), 0, 2, biases=8),
+    WeightedLayer("block_1/query", frozenset({"backbone", "attention"}), 1, 2, biases=4, kernel=(8, 4)),
+    WeightedLayer("classifier", frozenset({"head"}), None, 2),
+]
+
+
+def parts(*rules: str, layers: Sequence[WeightedLayer] = PARTED) -> list[str]:
+    """The parts of each layer that train: w, b and a."""
+    treatments, _ = decide([Rule(rule) for rule in rules], layers)
+    return ["".join(part[0] for part in ("weights", "biases", "adapters") if part in each.parts) for each in treatments]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (["train all"], ["wb", "wb", "wb", "w"]),
+        (["freeze all", "train biases", "train head"], ["b", "b", "b", "w"]),
+        (["freeze all", "train biases & last:1, head"], ["", "", "b", "w"]),
+        (["freeze biases & attention"], ["w", "wb", "w", "w"]),
+        (["freeze all", "train !biases & attention"], ["w", "", "w", ""]),
+        (["freeze all", "lora:2 attention", "train head"], ["a", "", "a", "w"]),
+        (["freeze all", "lora:2 attention", "train biases & attention"], ["ba", "", "ba", ""]),
+        (["lora:2 attention", "freeze first:1"], ["", "", "a", "w"]),
+        (["lora:2 attention", "train first:1"], ["wb", "wb", "a", "w"]),
+        (["freeze all", "lora:2 attention", "freeze adapters & last:1"], ["a", "", "", ""]),
+    ],
+)
+def test_rules_decide_about_parts_of_layers(rules: list[str], expected: list[str]) -> None:
+    assert parts(*rules) == expected
+
+
+def test_adapters_stay_in_later_phases() -> None:
+    first = [Rule("freeze all"), Rule("lora:2:4 attention")]
+    later = add_adapters(first, PARTED)
+    assert [layer.adapter and tuple(layer.adapter) for layer in later] == [(2, 4), None, (2, 4), None]
+    assert [layer.adapter_parameters for layer in later] == [24, 0, 24, 0]
+    assert parts(layers=later) == ["wba", "wb", "wba", "w"]
+    assert parts("freeze all", "train adapters & last:1", layers=later) == ["", "", "a", ""]
+    assert parts("lora:2:4 last:1 & !norms", "freeze first:1", layers=later) == ["", "", "a", "w"]
+    (changed,) = find_problems([Rule("lora:3 attention")], later)
+    assert "'block_0/query' has an adapter of rank 2 and alpha 4 from an earlier phase" in changed
+    assert changed.endswith("'lora:2:4 attention'")
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (["lora:2 first:1"], "leave it out by '& !norms', or name layers that take one; did you mean 'block_0/query'?"),
+        (["lora:5 attention"], "rank 5 is too large for the kernel of 'block_0/query', in 'lora:5 attention', which"),
+        (["train adapters"], "no layer has an adapter yet, for 'train adapters'; 'lora:8 attention' adds some"),
+        (["train biases & head"], "'biases & head' matches no layer of this model"),
+        (["freeze all", "lora:2 attention", "freeze adapters"], "a phase trains at least one layer"),
+    ],
+)
+def test_rules_about_parts_that_a_model_lacks_are_refused(rules: list[str], message: str) -> None:
+    (problem,) = find_problems([Rule(rule) for rule in rules], PARTED)
+    assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("lora:0 attention", "'lora:0' in 'lora:0 attention' is no rank; it is lora:RANK or lora:RANK:ALPHA"),
+        ("lora attention", "'lora' in 'lora attention' is no rank"),
+        ("lora:8", "'lora:8' names no layers"),
+        ("lora:8 biases & last:1", "'biases' in 'lora:8 biases & last:1' is a part of layers"),
+    ],
+)
+def test_what_is_no_rule_of_an_adapter_is_refused(rule: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Rule(rule)
+
+
+def test_a_new_rule_joins_one_of_the_same_rank_alone() -> None:
+    rules = ["freeze all", "lora:2 attention & first:1"]
+    assert add_rule(rules, "lora:2 attention & last:1", PARTED) == [
+        "freeze all",
+        "lora:2 attention & first:1, attention & last:1",
+    ]
+    assert add_rule(rules, "lora:4 attention & last:1", PARTED) == [*rules, "lora:4 attention & last:1"]
+    assert add_rule(rules, "freeze first:1", PARTED) == ["freeze all"]
+    assert count_last_blocks(["lora:2 attention"], PARTED) == 0

@@ -29,7 +29,8 @@ def test_all_errors_come_at_once(file: Path) -> None:
         "mine.toml: data.source: 'tdfs:imdb_reviews' has no scheme that is known; a source is SCHEME:NAME; "
         "did you mean 'tfds:'?",
         "--set data.test=lots: data.test: 'lots' should be a valid number",
-        "mine.toml: phase.head.layers.1: 'trian head' begins with neither 'freeze' nor 'train'; did you mean 'train'?",
+        "mine.toml: phase.head.layers.1: 'trian head' begins with neither 'freeze', 'train' nor 'lora:RANK'; did you "
+        "mean 'train'?",
         "mine.toml: phase.head.epoch: unknown key; did you mean 'epochs'?",
     ]
 
