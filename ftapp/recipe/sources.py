@@ -32,7 +32,7 @@ COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 """Suffixes of archives that are read as folders, in lower case."""
 
-_LOCAL: dict[str, SourceKind] = {**dict.fromkeys(TABLES, "rows"), "text": "texts", "folder": "images"}
+_LOCAL: dict[str, SourceKind] = {**dict.fromkeys(TABLES, "rows"), "text": "texts", "folder": "files"}
 _NAMED: dict[str, SourceKind] = {"tfds": "any", "sklearn": "images", "gutenberg": "texts"}
 _OF_MEMBERS: dict[str, str] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet", ".txt": "text"}
 _SUFFIXES = _OF_MEMBERS | {

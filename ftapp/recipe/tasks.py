@@ -15,7 +15,7 @@ from ftapp.recipe.metrics import ACCURACY, LOSS, MACRO_F1, Metric
 
 TaskName = Literal["image-classification", "text-classification", "causal-lm"]
 Head = Literal["softmax", "one-vs-rest", "linear-svm"]
-SourceKind = Literal["images", "rows", "texts", "any"]
+SourceKind = Literal["files", "images", "rows", "texts", "any"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ TASKS: Mapping[str, Task] = {
         example="example",
         hub_name="image-classification",
         preprocessor="image_classifier",
-        sources=("images", "rows", "any"),
+        sources=("files", "images", "rows", "any"),
         splitter="stratified",
         heads=_CLASSIFIERS,
         losses=_OF_CLASSIFIERS,
@@ -131,7 +131,7 @@ TASKS: Mapping[str, Task] = {
         example="example",
         hub_name="text-classification",
         preprocessor="text_classifier",
-        sources=("rows", "any"),
+        sources=("rows", "files", "any"),
         splitter="stratified",
         heads=_CLASSIFIERS,
         losses=_OF_CLASSIFIERS,

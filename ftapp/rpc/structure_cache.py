@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ftapp.common import cache_files, local_files, safe_files, user_folders
+from ftapp.common.local_files import IMAGES, TEXTS
 from ftapp.recipe import TASKS, Recipe, folder_layout, presets, sources
 from ftapp.recipe.structure import Structure
 
@@ -51,7 +52,7 @@ def identify_data(recipe: Recipe) -> Any:
     files = source.list_files()
     if source.scheme == "folder" and not files:
         path = Path(source.name).expanduser()
-        files = [path, *_list_folders(path, recipe.data.split_folders)]
+        files = [path, *_list_folders(recipe)]
     for each in files:
         with suppress(OSError):
             stat = each.stat()
@@ -73,20 +74,22 @@ def _identify_classes(recipe: Recipe) -> Any:
     """Return the facts that decide the number of classes."""
     source = sources.parse(recipe.data.source)
     if source.scheme == "folder" and not sources.is_archive(Path(source.name)):
-        return [str(path) for path in _list_folders(Path(source.name).expanduser(), recipe.data.split_folders)]
+        return [str(path) for path in _list_folders(recipe)]
     keys = recipe.data.model_dump(
         include={"source", "classes", "label_column", "merge_labels", "skip_incomplete", "encoding"}
     )
     return [keys, identify_data(recipe)[-1]]
 
 
-def _list_folders(root: Path, splits: Any) -> list[Path]:
-    """Return the folders of a folder of images that are splits, and those of its classes.
+def _list_folders(recipe: Recipe) -> list[Path]:
+    """Return the folders of a folder of classes that are splits, and those of its classes.
 
     These are not looked into, since they may hold very many files.
     """
+    root = Path(sources.parse(recipe.data.source).name).expanduser()
+    kind = IMAGES if TASKS[recipe.task].inputs == "images" else TEXTS
     try:
-        parts = folder_layout.find(root, splits).parts
+        parts = folder_layout.find(root, recipe.data.split_folders, kind).parts
         return [*parts, *(folder for part in parts for folder in local_files.list_folders(part))]
     except (OSError, folder_layout.LayoutError):
         return []

@@ -30,8 +30,8 @@ class Offer:
     suffixes: tuple[str, ...] | None = None
 
 
-_IMAGES = (
-    Offer("folder:FOLDER", "on this machine, with a sub-folder of images for each class", "folder:", ()),
+_FILES = (
+    Offer("folder:FOLDER", "on this machine, with a sub-folder of files for each class", "folder:", ()),
     Offer("folder:ARCHIVE", "a zip or tar file with such a folder", "folder:", sources.ARCHIVES),
 )
 _TABLES = tuple(
@@ -48,7 +48,7 @@ _TEXTS = (
 )
 _PRESET_FOLDER = Offer("FOLDER", "on this machine, with a config.json", "", ())
 
-_LOCAL: dict[str, tuple[Offer, ...]] = {"images": _IMAGES, "texts": _TEXTS, "rows": _TABLES}
+_LOCAL: dict[str, tuple[Offer, ...]] = {"files": _FILES, "texts": _TEXTS, "rows": _TABLES}
 """By the kind of source."""
 _NAMED = {
     "image-classification": {

@@ -239,10 +239,10 @@ def test_class_folders_that_are_numbers_have_names_in_the_recipe(tmp_path: Path)
 def test_the_check_before_a_run_reads_no_image(pets: Path) -> None:
     source = sources.parse(f"folder:{pets}")
     (pets / "cat" / "broken.png").write_bytes(b"no image")
-    folder.check(spec(f"folder:{pets}"), source)
+    folder.check(spec(f"folder:{pets}"), source, "image-classification")
     (pets / "cat" / "film.mp4").write_bytes(b"no image")
     with pytest.raises(RecipeError, match=r"film\.mp4: data\.source: this is no image"):
-        folder.check(spec(f"folder:{pets}"), source)
+        folder.check(spec(f"folder:{pets}"), source, "image-classification")
 
 
 def test_images_are_read_in_training_as_in_prediction(tmp_path: Path) -> None:

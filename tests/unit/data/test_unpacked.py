@@ -130,4 +130,4 @@ def test_the_check_before_a_run_unpacks_a_small_archive(pets: Path, tmp_path: Pa
     shutil.rmtree(pets / "cat")
     archive = pack(pets, "pets.zip")
     with pytest.raises(RecipeError, match="only the folder 'dog'"):
-        folder.check(spec(f"folder:{archive}"), sources.parse(f"folder:{archive}"))
+        folder.check(spec(f"folder:{archive}"), sources.parse(f"folder:{archive}"), "image-classification")
