@@ -34,6 +34,7 @@ SOURCES = {
     "csv": "table",
     "jsonl": "table",
     "parquet": "table",
+    "arrow": "table",
     "folder": "folder",
     "text": "texts",
     "gutenberg": "gutenberg",

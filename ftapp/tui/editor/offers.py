@@ -36,7 +36,7 @@ _FILES = (
 )
 _TABLES = tuple(
     offer
-    for scheme, kind in {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}.items()
+    for scheme, kind in {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet", "arrow": "Arrow"}.items()
     for offer in (
         Offer(f"{scheme}:FILE", f"a {kind} table on this machine", f"{scheme}:", sources.list_suffixes(scheme)),
         Offer(f"{scheme}:FOLDER", f"a {kind} table in the files of a folder on this machine", f"{scheme}:", ()),

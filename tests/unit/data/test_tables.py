@@ -121,7 +121,7 @@ def test_quotes_in_fields_doubled_or_behind_backslashes(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"PAR1" + bytes(200), "a Parquet file, not text; --set data.source=parquet:"),
-        (b"ARROW1" + bytes(200), 'an Arrow file, not text; python -c "import pandas; pandas.read_feather'),
+        (b"FEA1" + bytes(200), 'a Feather file, not text; python -c "import pandas; pandas.read_feather'),
         (b"%PDF-1.7\n" + bytes(90), "a PDF document, not text"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(90), "an old Excel or Word document, not text; save it as CSV"),
         (zipped(**{"[Content_Types].xml": "", "xl/workbook.xml": ""}), "an Excel workbook, not text; save it as CSV"),

@@ -1,4 +1,4 @@
-"""Parquet files as programs write them: the needed columns are read right, or refused with a way out."""
+"""Parquet and Arrow files as programs write them: the needed columns are read right, or refused with a way out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow
 import pytest
-from pyarrow import parquet
+from pyarrow import feather, parquet
 
 from ftapp import data
-from ftapp.data import parquet_rows
+from ftapp.data import arrow_rows
 from ftapp.data.examples import DataProblems
 from tests.unit.data.test_texts import problems, spec, texts
 
@@ -127,12 +127,12 @@ def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     for wrong, message in (
         (b"", "this file is empty"),
-        (content[:-20], "this Parquet file cannot be read"),
-        (content[:4] + bytes(len(content) - 4), "this Parquet file cannot be read"),
+        (content[:-20], "this file cannot be read, it is damaged"),
+        (content[:4] + bytes(len(content) - 4), "this file cannot be read, it is damaged"),
         (b"PARE" + content[4:], "this Parquet file is encrypted"),
-        (b"text,label\na,b\n", f"this is text and no Parquet file; --set data.source=csv:{path}"),
-        (b'{"text": "a"}\n', f"this is text and no Parquet file; --set data.source=jsonl:{path}"),
-        (bytes(99), "this is no Parquet file, which begins with the letters PAR1"),
+        (b"text,label\na,b\n", f"this is text and no Parquet or Arrow file; --set data.source=csv:{path}"),
+        (b'{"text": "a"}\n', f"this is text and no Parquet or Arrow file; --set data.source=jsonl:{path}"),
+        (bytes(99), "this is no Parquet or Arrow file by its first bytes"),
     ):
         path.write_bytes(wrong)
         assert message in problems(f"parquet:{path}")[0]
@@ -142,9 +142,9 @@ def test_what_is_no_parquet_file_is_refused(tmp_path: Path) -> None:
 
 def test_only_needed_columns_are_read_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a.parquet", pixels=[bytes(1000)] * 20)
-    monkeypatch.setattr(parquet_rows, "_BATCH", 7)
+    monkeypatch.setattr(arrow_rows, "_BATCH", 7)
     needed = {"text": "data.text_column", "label": "data.label_column"}
-    rows = list(parquet_rows.read(tmp_path / "a.parquet", needed, DataProblems(), [], names_classes=True))
+    rows = list(arrow_rows.read(tmp_path / "a.parquet", needed, DataProblems(), [], names_classes=True))
     assert rows[19] == ("row 20", {"text": TEXTS[19], "label": LABELS[19]})
     assert len(rows) == 20
 
@@ -157,5 +157,39 @@ def test_random_damage_ends_in_a_refusal(tmp_path: Path) -> None:
         damaged[place] ^= 0x55
         (tmp_path / "a.parquet").write_bytes(damaged)
         findings = DataProblems()
-        rows = parquet_rows.read(tmp_path / "a.parquet", {"text": "data.text_column"}, findings, [], names_classes=True)
+        rows = arrow_rows.read(tmp_path / "a.parquet", {"text": "data.text_column"}, findings, [], names_classes=True)
         assert len(list(rows)) == 20 or findings.found
+
+
+@pytest.mark.parametrize("form", ["file", "stream", "feather"])
+def test_arrow_files_of_each_form_are_read(tmp_path: Path, form: str) -> None:
+    table = pyarrow.table({"text": TEXTS, "label": LABELS, "pixels": [[1]] * 20})
+    path = tmp_path / "a.arrow"
+    if form == "feather":
+        feather.write_feather(table, path)
+    else:
+        make = pyarrow.ipc.new_file if form == "file" else pyarrow.ipc.new_stream
+        with make(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=7)
+    assert texts(data.load(spec(f"arrow:{path}"), "text-classification", 0)) == dict(zip(TEXTS, LABELS, strict=True))
+    assert (
+        "there is no column 'body'; the columns are 'text', 'label', 'pixels'"
+        in (problems(f"arrow:{path}", text_column="body")[0])
+    )
+    assert f"this is an Arrow file, not text; --set data.source=arrow:{path}" in problems(f"csv:{path}")[0]
+    path.write_bytes(path.read_bytes()[:300])
+    assert "this file cannot be read, it is damaged" in problems(f"arrow:{path}")[0]
+
+
+def test_a_folder_that_datasets_saved_is_read_with_its_splits(tmp_path: Path) -> None:
+    for part, rows in (("train", slice(0, 14)), ("test", slice(14, 20))):
+        table = pyarrow.table({"text": TEXTS[rows], "label": LABELS[rows]})
+        (tmp_path / part).mkdir()
+        for name in ("data-00000-of-00001.arrow", "cache-1c80317fa3b1799d.arrow"):
+            with pyarrow.ipc.new_stream(tmp_path / part / name, table.schema) as writer:
+                writer.write_table(table)
+        (tmp_path / part / "state.json").write_text("{}")
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    splits = data.load(spec(f"arrow:{tmp_path}"), "text-classification", 0)
+    assert {splits.test[at] for at in range(len(splits.test))} == set(TEXTS[14:])
+    assert splits.duplicates == 0

@@ -1,10 +1,14 @@
-"""Rows of Parquet files, read by pyarrow: the columns that are needed alone, some thousand rows at a time."""
+"""Rows of Parquet and Arrow files, read by pyarrow: the columns that are needed alone, some thousand rows at a time.
+
+The content of a file says which of these it is. Arrow files are also called Feather; the library `datasets` writes the
+streaming form of them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -40,14 +44,14 @@ def read(
         text, and decimals numbers. Only images stay bytes.
     """
     import pyarrow
-    from pyarrow import parquet
 
-    if problem := _explain_other_kind(path):
-        findings.add(path, problem)
+    opener = _choose_opener(path, findings)
+    if opener is None:
         return
     try:
-        with parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
+        with ExitStack() as stack:
+            schema, list_batches = opener(path, stack)
+            names = schema.names
             for name in needed:
                 if (count := names.count(name)) > 1:
                     findings.add(path, f"{count} columns are named '{name}'; each column has a name of its own",
@@ -55,12 +59,13 @@ def read(
             if findings.found:
                 return
             if not set(needed) <= set(names):
-                for batch in file.iter_batches(_SAMPLE):
-                    yield from _make_rows(names, [column.to_pylist() for column in batch.columns], 1)
+                for batch in list_batches(names, _SAMPLE):
+                    yield from _make_rows(names, [column.to_pylist() for column in batch[:_SAMPLE].columns], 1)
                     return
-            classes = _find_class_names(file.schema_arrow.metadata, needed, notes) if names_classes else {}
+                return
+            classes = _find_class_names(schema.metadata, needed, notes) if names_classes else {}
             number = 1
-            for batch in file.iter_batches(_BATCH, columns=list(needed)):
+            for batch in list_batches(list(needed), _BATCH):
                 columns = [
                     _list_values(batch.column(name), keeps_bytes=key == "data.image_column")
                     for name, key in needed.items()
@@ -72,7 +77,41 @@ def read(
                 number += batch.num_rows
     except (pyarrow.ArrowException, OSError, ValueError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
-        findings.add(path, f"this Parquet file cannot be read, it is damaged or of a kind that is not known: {reason}")
+        findings.add(path, f"this file cannot be read, it is damaged or of a kind that is not known: {reason}")
+
+
+_Opened = tuple[Any, Callable[[list[str], int], Iterator[Any]]]
+"""The schema of a file, and what lists the batches of some columns, of so many rows at most where the file can."""
+
+
+def _open_parquet(path: Path, stack: ExitStack) -> _Opened:
+    from pyarrow import parquet
+
+    file = stack.enter_context(parquet.ParquetFile(path))
+    return file.schema_arrow, lambda columns, size: file.iter_batches(size, columns=columns)
+
+
+def _open_arrow(path: Path, stack: ExitStack) -> _Opened:
+    import pyarrow
+
+    reader = stack.enter_context(pyarrow.ipc.open_file(stack.enter_context(pyarrow.memory_map(str(path)))))
+    batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+    return reader.schema, lambda columns, size: (batch.select(columns) for batch in batches)
+
+
+def _open_stream(path: Path, stack: ExitStack) -> _Opened:
+    import pyarrow
+
+    reader = stack.enter_context(pyarrow.ipc.open_stream(stack.enter_context(pyarrow.memory_map(str(path)))))
+    return reader.schema, lambda columns, size: (batch.select(columns) for batch in reader)
+
+
+_OPENERS: tuple[tuple[bytes, Callable[[Path, ExitStack], _Opened]], ...] = (
+    (b"PAR1", _open_parquet),
+    (b"ARROW1", _open_arrow),
+    (b"\xff\xff\xff\xff", _open_stream),
+)
+"""By the first bytes of a file."""
 
 
 def _make_rows(
@@ -117,7 +156,8 @@ def _find_class_names(
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
         for name, key in needed.items():
-            names = features[name].get("names") if key == "data.label_column" and name in features else None
+            feature = features.get(name, {}) if key == "data.label_column" else {}
+            names = feature.get("feature", feature).get("names")  # of a list of classes, or of one
             if isinstance(names, list) and names and all(isinstance(each, str) for each in names):
                 found[name] = names
                 notes.append(f"the file names the classes: {join_names(names)}")
@@ -125,29 +165,38 @@ def _find_class_names(
 
 
 def _name_class(value: Any, names: Sequence[str]) -> Any:
-    """Return the name of a class by its number; None for -1, which stands for a missing label."""
+    """Return the name of a class by its number, of a list their names; None for -1, a missing label."""
+    if isinstance(value, list):
+        return [_name_class(each, names) for each in value]
     if not isinstance(value, int) or value >= len(names) or value < -1:
         return value
     return None if value == -1 else names[value]
 
 
-def _explain_other_kind(path: Path) -> str:
-    """Explain why a file is no Parquet file; "" if it begins as one."""
+def _choose_opener(path: Path, findings: DataProblems) -> Callable[[Path, ExitStack], _Opened] | None:
+    """Choose how to open a file by its first bytes; None with a finding for other files."""
     try:
         if kind := name_other_kind(path):
-            return f"this is {kind}; examples are read from a file"
+            findings.add(path, f"this is {kind}; examples are read from a file")
+            return None
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
-        return f"this file cannot be read: {explain_error(error)}"
-    if head.startswith(b"PAR1"):
-        return ""
+        findings.add(path, f"this file cannot be read: {explain_error(error)}")
+        return None
+    opener = next((opener for start, opener in _OPENERS if head.startswith(start)), None)
+    if opener is None:
+        findings.add(path, _explain_other(path, head))
+    return opener
+
+
+def _explain_other(path: Path, head: bytes) -> str:
     if head.startswith(b"PARE"):
         return "this Parquet file is encrypted; write it without encryption"
     if not head:
         return "this file is empty; a table has a row for each example"
     text = head.decode("utf-8", "replace")
     if "\0" in text:
-        return "this is no Parquet file, which begins with the letters PAR1; name the file that holds the examples"
+        return "this is no Parquet or Arrow file by its first bytes; name the file that holds the examples"
     scheme = "jsonl" if json_rows.is_json(text.partition("\n")[0]) else "csv"
-    return f"this is text and no Parquet file; {override('data.source', f'{scheme}:{path}')}"
+    return f"this is text and no Parquet or Arrow file; {override('data.source', f'{scheme}:{path}')}"
