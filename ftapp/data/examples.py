@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
+from ftapp.data.time_splits import Times
 from ftapp.recipe.folder_layout import Role
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -33,6 +34,7 @@ class Examples(ABC):
         classes: The names of the classes in the order of the model's outputs; empty for texts without labels.
         given_split: int8 (examples,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
         groups: int64 (examples,), the numbers of groups of which none is in two splits; None where there are none.
+        times: The time of each example, by which splits are cut; None where they are drawn.
         notes: Decisions that were made when the source was read, in sentences.
         decodes: Whether the examples are image files, which are decoded when they are asked for.
     """
@@ -41,6 +43,7 @@ class Examples(ABC):
     classes: tuple[str, ...]
     given_split: NDArray[np.int8] | None = None
     groups: NDArray[np.int64] | None = None
+    times: Times | None = None
     notes: tuple[str, ...] = ()
     decodes = False
 

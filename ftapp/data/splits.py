@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import format_quantity, join_names
-from ftapp.data import group_splits, near_copies
+from ftapp.data import group_splits, near_copies, time_splits
 from ftapp.data.examples import (
     SPLIT_NAMES,
     TEST,
@@ -28,6 +28,7 @@ from ftapp.data.examples import (
     Texts,
 )
 from ftapp.data.labels import quote_label
+from ftapp.data.time_splits import Times
 from ftapp.recipe import Data
 
 Indices = NDArray[np.int64]
@@ -89,6 +90,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
         *examples.notes,
         *contradicting,
         *_describe_groups(examples, (train, validation, test)),
+        *time_splits.describe(examples.times, (train, validation, test)),
         *_describe_alike(parts[0], parts[2]),
     )
     return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, notes)
@@ -309,6 +311,8 @@ def _carve(
         given = f"{count} of {len(pool)} examples are too many for the {part} split"
         rule = f"each class keeps an example to train on, which leaves at most {max(room, 0)}"
         raise _make_error(f"data.{part}", f"{given}; {rule}")
+    if examples.times is not None and count:
+        return _cut_latest(examples, examples.times, pool, count, part)
     if examples.groups is None or not count:
         return _draw(labels, pool, count, generator, least=1, left=1)
     drawn = group_splits.draw_groups(labels[pool], examples.groups[pool], count, generator)
@@ -317,6 +321,19 @@ def _carve(
         rule = "each class keeps examples of another group to train on"
         raise _make_error("data.group_column", f"{groups} are too few for the {part} split; {rule}")
     return pool[drawn], pool[~drawn]
+
+
+def _cut_latest(examples: Examples, times: Times, pool: Indices, count: int, part: str) -> tuple[Indices, Indices]:
+    """Cut the latest examples off; return them and the rest."""
+    drawn = time_splits.draw_latest(times[pool], count)
+    latest, rest = pool[drawn], pool[~drawn]
+    if lost := np.setdiff1d(examples.labels[latest], examples.labels[rest]).tolist():
+        names = join_names([quote_label(examples.classes[position]) for position in lost])
+        rule = f"each class has an example to train on; a smaller {part} split leaves earlier ones"
+        raise _make_error(
+            "data.order_column", f"only the latest {count} of {len(pool)} examples have the class {names}; {rule}"
+        )
+    return latest, rest
 
 
 def _draw(

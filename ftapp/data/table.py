@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
-from ftapp.data import file_splits, image_files, labels, table_images, table_labels, table_rows
+from ftapp.data import file_splits, image_files, labels, table_images, table_labels, table_rows, table_times
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Texts
 from ftapp.data.image_files import ImageFiles
 from ftapp.data.labels import quote_label
 from ftapp.data.table_columns import format_plain
 from ftapp.data.table_rows import TableRow
 from ftapp.data.texts import prepare
+from ftapp.data.time_splits import Times
 from ftapp.recipe import TASKS, Data, folder_layout
 from ftapp.recipe.sources import Source
 
@@ -56,7 +57,9 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     table = _read(spec, source, task, progress)
     if TASKS[task].inputs == "texts":
         notes = tuple(table.notes)
-        return Texts(table.contents, table.targets, table.classes, table.given, table.places, notes, table.groups)
+        texts = Texts(table.contents, table.targets, table.classes, table.given, table.places, notes, table.groups)
+        texts.times = table.times
+        return texts
     assert table.targets is not None, "images have classes"
     findings = DataProblems()
     files = image_files.check(table.contents, progress)
@@ -69,7 +72,9 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     given = None if table.given is None else table.given[whole]
     groups = None if table.groups is None else table.groups[whole]
     targets = table.targets[whole]
-    return ImageFiles([files[at] for at in whole], targets, table.classes, given, tuple(table.notes), groups)
+    made = ImageFiles([files[at] for at in whole], targets, table.classes, given, tuple(table.notes), groups)
+    made.times = None if table.times is None else table.times[whole]
+    return made
 
 
 def check(spec: Data, source: Source, task: str, progress: Progress | None = None) -> None:
@@ -100,6 +105,7 @@ class _Table:
         classes: The names of the classes.
         given: int8 (rows,), the split of each row; None where all are for training.
         groups: int64 (rows,), the group of each row; None where there are none.
+        times: The time of each row, by which splits are cut; None where they are drawn.
         notes: Decisions in sentences.
     """
 
@@ -111,6 +117,7 @@ class _Table:
     classes: tuple[str, ...]
     given: NDArray[np.int8] | None
     groups: NDArray[np.int64] | None
+    times: Times | None
     notes: list[str]
 
 
@@ -118,7 +125,7 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
     findings = DataProblems()
     inputs, labelled = TASKS[task].inputs, TASKS[task].is_labelled
     content = "image_column" if inputs == "images" else "text_column"
-    keys = (content, *(["label_column"] if labelled else []), "split_column", "group_column")
+    keys = (content, *(["label_column"] if labelled else []), "split_column", "group_column", "order_column")
     wanted: dict[str, str] = {}
     for key in keys:
         if column := getattr(spec, key):
@@ -149,13 +156,14 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
         notes += _describe_halves(rows, spec)
     given = _find_splits(root, rows, spec, notes, findings)
     groups = _read_groups(root, rows, spec.group_column, findings) if spec.group_column else None
+    times = table_times.read(rows, spec.order_column, findings) if spec.order_column else None
     findings.check()
     if not labelled:
-        return _Table(root, rows, places, contents, None, (), given, groups, notes)
+        return _Table(root, rows, places, contents, None, (), given, groups, times, notes)
     classes, known = table_labels.find_classes(root, rows, named, spec, notes, findings)
     findings.check()
     targets = np.array([known[name] for name in named], np.int32)
-    return _Table(root, rows, places, contents, targets, classes, given, groups, notes)
+    return _Table(root, rows, places, contents, targets, classes, given, groups, times, notes)
 
 
 def _name_rows(rows: Sequence[TableRow]) -> list[str]:

@@ -42,6 +42,9 @@ class Data(Section):
     group_column: str | None = None
     """The column of a table that names the group of each row, such as a patient or a speaker. No group is then in two
     splits, and the sizes of the splits are met as nearly as whole groups allow."""
+    order_column: str | None = None
+    """The column of a table with a number or a date, by which rows are ordered. The latest rows are for the test, those
+    before them for validation. Without it, splits are drawn at random."""
     classes: ClassNames | None = None
     """Names of the classes, in the order of the model's outputs. Without them, the classes are all labels that
     occur, in order. If labels are numbers, counted from 0 or from 1, these names replace the numbers."""

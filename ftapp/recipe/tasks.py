@@ -79,6 +79,7 @@ class Task:
             *(f"augment.{key}" for key in augment),
             *(f"balance.{key}" for key in _OF_CLASSES if self.labels != "classes"),
             *(["data.image_column"] if self.inputs == "texts" else []),
+            *([] if self.is_labelled else ["data.order_column"]),
         )
 
 

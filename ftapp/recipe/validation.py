@@ -193,11 +193,14 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     names = [phase.name for phase in recipe.phase]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"phase.{name}", "two phases have this name; phases have different names"
-    keys = {"splits": ("folder",), "split_column": sources.TABLES, "group_column": sources.TABLES}
+    keys = {"splits": ("folder",), **dict.fromkeys(("split_column", "group_column", "order_column"), sources.TABLES)}
     if recipe.data.splits == "none":
         keys["splits"] = ("folder", "text", *sources.TABLES)
     for key, schemes in keys.items():
         if getattr(recipe.data, key) and sources.parse(recipe.data.source).scheme not in schemes:
             goes = " and ".join(f"{scheme}:" for scheme in schemes)
             yield f"data.{key}", f"the source is '{recipe.data.source}', and this key goes with {goes} alone"
+    for key in ("split_column", "group_column"):
+        if recipe.data.order_column and getattr(recipe.data, key):
+            yield "data.order_column", f"this key does not go with data.{key}; take one of the two: --set data.{key}="
     yield from sources.find_conflicts(recipe.task, recipe.data.source)

@@ -170,12 +170,19 @@ def test_how_classes_are_balanced_is_checked(file: Path, override: str, said: st
     assert said in found
 
 
-@pytest.mark.parametrize("key", ["data.split_column", "data.group_column"])
+@pytest.mark.parametrize("key", ["data.split_column", "data.group_column", "data.order_column"])
 def test_columns_of_splits_and_groups_go_with_tables(file: Path, key: str) -> None:
     found = problems(file, f"{key}=part", "data.source=sklearn:digits", "data.classes=")
     assert any(
         f"{key}: the source is 'sklearn:digits', and this key goes with csv: and jsonl:" in each for each in found
     )
+
+
+def test_splits_by_time_exclude_other_splits(file: Path) -> None:
+    table = file.with_name("a.csv")
+    table.touch()
+    found = problems(file, "data.order_column=day", "data.group_column=who", f"data.source=csv:{table}")
+    assert any("data.order_column: this key does not go with data.group_column; take one of" in each for each in found)
 
 
 def test_what_needs_probabilities_or_classes_is_refused_without_them(file: Path) -> None:
