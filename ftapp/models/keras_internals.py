@@ -89,6 +89,11 @@ def moments(optimizer: Any, variable: Any) -> list[Any]:
     return [getattr(optimizer, name)[index] for name in _MOMENTS[optimizer.name]]
 
 
+def averages(optimizer: Any) -> list[tuple[Any, Any]]:
+    """Return each weight of a built optimizer that keeps averages (`use_ema`), with its average."""
+    return list(zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True))
+
+
 def with_hooks(base: type[keras.optimizers.Optimizer]) -> Any:
     """Make a subclass of an optimizer's class that has public methods where Keras calls private ones in each update.
 

@@ -43,10 +43,12 @@ def count_steps(phase: Phase, examples: int) -> tuple[int, int]:
         examples: The number of training examples.
 
     Returns:
-        (steps of the phase, steps of an epoch). An epoch uses each example once; its last batch may be smaller.
+        (steps of the phase, steps of an epoch). An epoch uses each example once; its last batch may be smaller. A phase
+        that accumulates gradients ends with an update: batches that do not fill one are left out.
     """
     per_epoch = math.ceil(examples / phase.batch_size)
-    return phase.steps or (phase.epochs or 0) * per_epoch, per_epoch
+    steps = phase.steps or (phase.epochs or 0) * per_epoch
+    return max(1, steps // phase.accumulate) * phase.accumulate, per_epoch
 
 
 def is_evaluated(recipe: Recipe, step: int, begin: int, length: tuple[int, int]) -> bool:

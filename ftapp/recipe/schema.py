@@ -122,11 +122,21 @@ class Phase(Section):
     """The share of the phase in which the learning rate rises to its value."""
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
     """How fast weights shrink towards 0, by the optimizer's own rule, from 0 to 10. It regularises."""
+    weight_decay_on: Literal["all", "kernels"] = "all"
+    """The weights that shrink: all, or only kernels and embeddings. With kernels, norms and biases do not shrink, as
+    transformers are usually trained."""
     clip_norm: Annotated[float, Field(ge=1e-6, le=1e6)] | None = None
     """The largest norm of a gradient, from 1e-6 to 1e6. Longer gradients are scaled down to it. Without it, no gradient
     is."""
     gradient_norm: bool = False
     """Whether each step records the norm of its gradient before clipping. This takes some 2% of a step."""
+    accumulate: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """The number of batches, at most 10,000, whose mean gradient makes an update. A step is still one batch, so an
+    update of accumulate x batch_size examples takes the memory of batch_size. The rate is that of the last batch."""
+    ema: Annotated[float, Field(ge=0.5, lt=1)] | None = None
+    """The momentum, from 0.5 to below 1, of averages of the weights over the steps: after each step, an average is
+    ema x average + (1 - ema) x weight. Evaluations, samples and the saved model use the averages, and the phase ends
+    with them. Without it, no averages are kept."""
 
     @property
     def rates(self) -> dict[Selections, float]:

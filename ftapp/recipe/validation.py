@@ -190,6 +190,8 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
             "data.test",
             f"{' + '.join(map(str, shares))} of the examples leave none to train on; both together are below 1",
         )
+    for phase in recipe.phase:
+        yield from ((f"phase.{phase.name}.{key}", message) for key, message in _find_phase_conflicts(recipe, phase))
     names = [phase.name for phase in recipe.phase]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"phase.{name}", "two phases have this name; phases have different names"
@@ -204,3 +206,18 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         if recipe.data.order_column and getattr(recipe.data, key):
             yield "data.order_column", f"this key does not go with data.{key}; take one of the two: --set data.{key}="
     yield from sources.find_conflicts(recipe.task, recipe.data.source)
+
+
+def _find_phase_conflicts(recipe: Recipe, phase: Phase) -> Iterator[tuple[str, str]]:
+    """Find keys of a phase that are valid alone and not together."""
+    if phase.accumulate > 1 and phase.steps and phase.steps % phase.accumulate:
+        nearest = max(1, round(phase.steps / phase.accumulate)) * phase.accumulate
+        yield "steps", f"{phase.steps} batches do not fill updates of {phase.accumulate}; take for example {nearest}"
+    if phase.accumulate > 1 and phase.gradient_norm:
+        yield "gradient_norm", "this key does not go with accumulate, whose gradient is one of several steps"
+    if phase.accumulate > 1 and phase.ema is not None:
+        yield "ema", "this key does not go with accumulate, which changes no weight in most steps"
+    for key, is_used in (("accumulate", phase.accumulate > 1), ("ema", phase.ema is not None)):
+        if is_used and recipe.precision == "float16":
+            rule = "whose optimizer scales the loss and skips steps; take precision = 'bfloat16' or 'float32'"
+            yield key, f"this key does not go with precision = 'float16', {rule}"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, heads, objectives
+from ftapp.models.adapters import find_part
 from ftapp.recipe import TASKS, Phase, Recipe
 from ftapp.training import layer_rates
 from ftapp.training.instrumented_model import InstrumentedModel
@@ -47,11 +48,27 @@ def compile_phase(
             weights=class_weights,
         )
     variables = model.trainable_variables
+    kept = list_kept(phase, plan)
     model.compile(
-        optimizer=restore_optimizer(phase, variables, multipliers, saved)
+        optimizer=restore_optimizer(phase, variables, multipliers, saved, kept)
         if saved
-        else make_optimizer(phase, variables, multipliers, former),
+        else make_optimizer(phase, variables, multipliers, former, kept),
         loss=objectives.loss_for(task, recipe.model.head),
         metrics=objectives.metrics_for(task),
         jit_compile=backend.jit_compile(),
     )
+
+
+def list_kept(phase: Phase, plan: LayerPlan) -> list[Any]:
+    """List the weights that train and that weight decay leaves as they are: norms and biases, where the phase says so.
+
+    So do BERT (Devlin et al. 2019) and most transformers since.
+    """
+    if phase.weight_decay_on == "all" or not phase.weight_decay:
+        return []
+    return [
+        variable
+        for decision in plan.trained_layers
+        for variable in decision.trained
+        if "norms" in decision.description.groups or find_part(variable) == "biases"
+    ]

@@ -46,6 +46,7 @@ def _train_segment(
         _train_steps(session, state, callbacks, is_stopping)
     for callback in callbacks:
         callback.on_segment_end(state)
+    session.averages.keep()
 
 
 def _train_steps(

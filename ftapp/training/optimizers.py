@@ -42,6 +42,7 @@ def make_optimizer(
     variables: Sequence[Any] = (),
     multipliers: Sequence[tuple[Any, float]] = (),
     former: Any = None,
+    kept: Sequence[Any] = (),
 ) -> keras.optimizers.Optimizer:
     """Make the optimizer of a phase: decoupled weight decay, gradients clipped to a global norm if the recipe says so.
 
@@ -58,9 +59,10 @@ def make_optimizer(
         multipliers: Some of them, or all, with their learning rate as a multiple of the optimizer's, which is set anew
             at each step (`ftapp.recipe.schedule`).
         former: The optimizer of the phase before; None at the start.
+        kept: Those that weight decay does not shrink.
     """
     leads = _leads(former, phase.optimizer)
-    optimizer = _make(phase, variables, multipliers, leads)
+    optimizer = _make(phase, variables, multipliers, leads, kept)
     for variable in variables:
         if id(variable) in leads:
             _copy_moments(former, optimizer, variable)
@@ -91,7 +93,11 @@ def save_optimizer(optimizer: Any) -> OptimizerState:
 
 
 def restore_optimizer(
-    phase: Phase, variables: Sequence[Any], multipliers: Sequence[tuple[Any, float]], state: OptimizerState
+    phase: Phase,
+    variables: Sequence[Any],
+    multipliers: Sequence[tuple[Any, float]],
+    state: OptimizerState,
+    kept: Sequence[Any] = (),
 ) -> keras.optimizers.Optimizer:
     """Make the optimizer of a phase as it was when its state was saved.
 
@@ -100,12 +106,13 @@ def restore_optimizer(
         variables: Those that train, in the model's order.
         multipliers: As for `make_optimizer`.
         state: Of an optimizer of the same phase for the same variables.
+        kept: As for `make_optimizer`.
 
     Raises:
         ValueError: The state does not fit the phase.
     """
     leads = {id(variable): lead for variable, lead in zip(variables, state.leads, strict=True)}
-    optimizer = _make(phase, variables, multipliers, leads)
+    optimizer = _make(phase, variables, multipliers, leads, kept)
     if not optimizer.built:
         optimizer.build(list(variables))
     for variable, value in zip(optimizer.variables, state.values, strict=True):
@@ -114,7 +121,11 @@ def restore_optimizer(
 
 
 def _make(
-    phase: Phase, variables: Sequence[Any], multipliers: Sequence[tuple[Any, float]], leads: Mapping[int, int]
+    phase: Phase,
+    variables: Sequence[Any],
+    multipliers: Sequence[tuple[Any, float]],
+    leads: Mapping[int, int],
+    kept: Sequence[Any],
 ) -> Any:
     """Make the optimizer of a phase. leads: by the ids of variables; it is built if there is a group of any."""
     by_id = {id(variable): multiplier for variable, multiplier in multipliers}
@@ -127,6 +138,10 @@ def _make(
     # AdamW alone has a decay of its own, 0.004, when it is given none.
     if phase.weight_decay or phase.optimizer == "adamw":
         options["weight_decay"] = phase.weight_decay
+    if phase.accumulate > 1:
+        options["gradient_accumulation_steps"] = phase.accumulate
+    if phase.ema is not None:
+        options |= {"use_ema": True, "ema_momentum": phase.ema}
     if phase.optimizer == "sgd":
         options["momentum"] = _SGD_MOMENTUM
     # On torch Keras puts a class of its own, which updates many weights at once, in the place of the one asked for.
@@ -134,8 +149,10 @@ def _make(
     if keras.backend.backend() == "tensorflow":
         kind = embedding_gradients.sum_rows(kind)
     is_grouped = any(group != Group() for group in groups)
-    if phase.gradient_norm or is_grouped:
+    if phase.gradient_norm or is_grouped or kept:
         kind = with_hooks(kind)
+    if kept:
+        kind = _without_decay(kind, kept)
     if phase.gradient_norm:
         kind = gradient_norm.watch_norm(kind)
     if not is_grouped:
@@ -144,6 +161,19 @@ def _make(
     optimizer.build(list(variables))
     optimizer.groups = tuple(groups)
     return optimizer
+
+
+def _without_decay(base: Any, kept: Sequence[Any]) -> Any:
+    """Make a class of an optimizer class with hooks whose weight decay leaves some weights as they are."""
+    ids = frozenset(map(id, kept))
+
+    class WithoutDecay(base):
+        def apply_weight_decay(self, variables: Sequence[Any]) -> None:
+            # None of them is an empty list, which torch refuses.
+            if chosen := [variable for variable in variables if id(variable) not in ids]:
+                super().apply_weight_decay(chosen)
+
+    return WithoutDecay
 
 
 def _leads(former: Any, kind: str) -> dict[int, int]:

@@ -34,6 +34,7 @@ from ftapp.recipe import TASKS, Recipe, schedule
 from ftapp.recipe.schedule import count_steps
 from ftapp.runs.phase_events import CacheChoice, Estimate
 from ftapp.training import cost_estimate, tensorflow_steps
+from ftapp.training.averages import Averages
 from ftapp.training.compile_phase import compile_phase
 from ftapp.training.evaluate import Evaluation, evaluate
 from ftapp.training.feature_choice import choose_features, count_views
@@ -106,6 +107,7 @@ class PhaseSession:
         labels: The class of each training example where each class fills an equal share of an epoch, int (examples,);
             None elsewhere.
         spent: Where the time that features take is added.
+        averages: The averages of the weights, where the phase keeps some.
         report: Is told of progress; the session gives up where it returns False.
     """
 
@@ -158,13 +160,14 @@ class PhaseSession:
         self._class_weights = compute_weights(recipe.balance, splits.classes, splits.counts.get("train", ()))
         is_balanced = recipe.balance.sampling == "balanced"
         self.labels = splits.train.get_targets(np.arange(len(splits.train))) if is_balanced else None
-        self._held = ExitStack()
+        self._held, self.averages = ExitStack(), Averages()
         self._rate: float | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._open(stack)
             self.compile(self._former, self._saved)
+            self.averages.follow(self.optimizer)
             self._held = stack.pop_all()
         return self
 
@@ -332,7 +335,8 @@ class PhaseSession:
         if not self.prepare(split, np.concatenate(order), None):
             return None
         report = functools.partial(self.report, f"evaluating the {split} split")
-        return evaluate(self.model, self.data[split], order, len(self.splits.classes), report)
+        with self.averages.applied():
+            return evaluate(self.model, self.data[split], order, len(self.splits.classes), report)
 
     def tracing_ahead(self) -> AbstractContextManager[None]:
         """While the context lasts, TensorFlow traces a training step beside evaluations. Other backends do nothing."""

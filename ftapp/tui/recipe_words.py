@@ -147,6 +147,10 @@ def describe_rate(phase: Phase) -> str:
         parts.append(phase.schedule)
     if phase.clip_norm is not None:
         parts.append(f"clipped at {phase.clip_norm:g}")
+    if phase.accumulate > 1:
+        parts.append(f"an update from {phase.accumulate} batches")
+    if phase.ema is not None:
+        parts.append(f"averaged weights, {phase.ema:g}")
     return ", ".join(parts)
 
 

@@ -117,7 +117,7 @@ def test_adapters_go_on_exactly_on_other_backends(
     backend: str, text_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XLA_FLAGS", QUICK_XLA)
-    sets = [LORA, "phase.finetune.steps=4"]
+    sets = [LORA, "phase.finetune.steps=4", "phase.finetune.accumulate=2", "phase.later.ema=0.8"]
     whole = check_exact(backend, text_recipe + LATER, sets, [], (6,), tmp_path)
     proofs = [phase["proof"] for phase in whole["phases"]]
     assert [(each["changed"], each["stuck"]) for each in proofs] == [([], [])] * 2

@@ -71,7 +71,13 @@ RECIPES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         TWO_PHASES,
         ("frozen.cache=false", "phase.finetune.layer_decay=0.9", "balance.sampling=balanced", "balance.focal_gamma=1"),
     ),
-    "language-model": ("lm_recipe", "", ("samples.every=3",)),
+    "language-model": ("lm_recipe", "", ("samples.every=3", "phase.finetune.ema=0.8")),
+    "accumulated": (
+        "text_recipe",
+        "",
+        ("phase.finetune.accumulate=3", "phase.finetune.weight_decay=0.1", "phase.finetune.weight_decay_on=kernels"),
+    ),
+    "averaged": ("image_recipe", TWO_PHASES, ("phase.head.ema=0.9", "phase.finetune.ema=0.8", "keep.best=loss")),
 }
 
 

@@ -31,16 +31,18 @@ class BestWeights(Callback):
         """
         self._metric, self._setup, self._log = setup.recipe.kept_metric, setup, log
         self._values: Arrays = {}
+        self._session: PhaseSession
 
     def get_values(self, step: int, state: TrainState) -> Arrays | None:
         """Give the copy for a checkpoint after a step; None where the checkpoint's own weights are the best ones."""
-        is_older = self._values and state.best is not None and state.best.step != step
-        return self._values if is_older else None
+        averages = self._setup.recipe.phase[state.position.phase].ema is not None
+        is_other = self._values and state.best is not None and (averages or state.best.step != step)
+        return self._values if is_other else None
 
     def resume(self, state: TrainState, checkpoint: TrainingCheckpoint) -> None:
         """Take the best weights from the checkpoint from which the run goes on."""
         is_best = state.best is not None and state.best.step == state.position.run_step
-        values = checkpoint.weights if is_best else checkpoint.best
+        values = checkpoint.weights if is_best and checkpoint.best is None else checkpoint.best
         if self._metric is None or values is None:
             state.best = None
         else:
@@ -48,6 +50,7 @@ class BestWeights(Callback):
 
     def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Add what this segment is the first to change: it is still as it was when the best weights were copied."""
+        self._session = session
         if self._values:
             variables = self._list_variables(state).items()
             fresh = {name: variable for name, variable in variables if name not in self._values}
@@ -69,7 +72,8 @@ class BestWeights(Callback):
         value, former = found.value(self._metric), best.value(self._metric) if best else None
         if value is None or (former is not None and not get_metric(self._metric).is_better(value, former)):
             return
-        self._values = copy_values(self._list_variables(state))
+        with self._session.averages.applied():
+            self._values = copy_values(self._list_variables(state))
         state.best = found
 
     def has_trained(self, state: TrainState) -> bool:

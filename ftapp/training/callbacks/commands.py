@@ -115,6 +115,8 @@ class Commands(Callback):
     def _change_layers(self, command: Freeze | Unfreeze) -> str | None:
         """Have layers freeze or thaw before the next step. Returns the reason why not."""
         setup, state, index = self._setup, self._state, self._session.index
+        if self._session.phase.ema is not None:
+            return "the phase averages its weights (ema), so its layers stay as they are: averages would begin anew"
         now = plan_segment(setup, index, state.commanded_rules)
         if unmatched := find_unmatched([Selections(command.layers)], now.descriptions):
             return unmatched[0]
@@ -137,7 +139,7 @@ class Commands(Callback):
         try:
             self._run.checkpoints_folder.mkdir(exist_ok=True)
             reserve(self._run.checkpoints_folder, saved_model.estimate_size(session.whole))
-            with session.as_built():
+            with session.as_built(), session.averages.applied():
                 marks = {"status": "running", "step": step}
                 classes = session.splits.classes
                 saved_model.save(folder, session.recipe, self._setup.pretrained, session.whole, classes, marks)

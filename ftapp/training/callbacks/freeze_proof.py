@@ -41,12 +41,14 @@ class FreezeProof(Callback):
     def on_segment_end(self, state: TrainState) -> None:
         """Compare the weights, and try a gradient step on those that did not move."""
         self.finding, self.stuck = self._proof.compare(), []
-        steps = state.position.step - state.segment_step
-        # The first factor of an adapter has no gradient in the first step: the second one is zero.
-        still = [name for name in self.finding.still if steps > 1 or not is_first_factor(name)]
-        if still and steps:
+        updates = (state.position.step - state.segment_step) // self._session.phase.accumulate
+        # The first factor of an adapter has no gradient in the first update: the second one is zero.
+        still = [name for name in self.finding.still if updates > 1 or not is_first_factor(name)]
+        if still and updates:
             session, batch = self._session, next(self._session.batches())
-            self.stuck = self._proof.find_stuck(still, session.model, batch.inputs, batch.targets, state.rate_sum)
+            self.stuck = self._proof.find_stuck(
+                still, session.model, batch.inputs, batch.targets, state.rate_sum / session.phase.accumulate
+            )
             session.compile()
 
     def list_facts(self) -> dict[str, Any]:

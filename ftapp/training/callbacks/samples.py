@@ -19,6 +19,7 @@ from ftapp.recipe import Recipe
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Sampled, TokensShared
+from ftapp.training.averages import Averages
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.session import PhaseSession, StepResult
@@ -58,6 +59,7 @@ class SampleWriter(Callback):
             self._common = find_common_tokens(tokens, recipe.samples.common)
         self._sampler: Any = None
         self._sampler_state: Any = None
+        self._averages = Averages()  # none before the first step
 
     def on_run_begin(self, state: TrainState) -> None:
         """Sample the model as it comes."""
@@ -66,6 +68,7 @@ class SampleWriter(Callback):
 
     def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Compile the generation anew on JAX, which knows a weight by its place among those that train."""
+        self._averages = session.averages
         if keras.backend.backend() == "jax":
             self._sampler = None
 
@@ -93,7 +96,8 @@ class SampleWriter(Callback):
         """Write samples, once for a step."""
         if state.sample_step != state.weights_step:
             state.sample_step = state.weights_step
-            self.write(state.weights_step)
+            with self._averages.applied():
+                self.write(state.weights_step)
 
     def write(self, step: int) -> None:
         """Write an event for each prompt, and one for the share of common tokens if it is measured."""

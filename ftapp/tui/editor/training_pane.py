@@ -71,8 +71,11 @@ class TrainingPane(VerticalScroll, can_focus=False):
         yield FieldLine("phase.warmup", "warm-up")
         yield RateCurve()
         yield FieldLine("phase.weight_decay")
+        yield FieldLine("phase.weight_decay_on", "decay of")
         yield FieldLine("phase.clip_norm", "clipping", empty="none")
         yield FieldLine("phase.gradient_norm")
+        yield FieldLine("phase.accumulate")
+        yield FieldLine("phase.ema", "averages", empty="none")
         with Horizontal(id="phase-buttons"):
             yield Button("Find a rate (l)", id="find-rate", compact=True)
             yield Button("Add phase", id="add-phase", compact=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ftapp.recipe import Optimizer, Phase
+from ftapp.training.averages import Averages
 from ftapp.training.gradient_norm import take_norm
 from ftapp.training.optimizers import make_optimizer
 
@@ -240,3 +241,67 @@ def test_a_token_that_comes_twice_has_one_gradient(kind: str, options: dict[str,
     by_rows, by_sums = (keras.ops.convert_to_numpy(table) for table in tables)
     np.testing.assert_array_equal(by_rows, by_sums)
     assert (by_rows[:2] != 1).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weight_decay_leaves_what_is_kept(kind: str) -> None:
+    def move(decay: float, kept: str) -> list[Any]:
+        trained = model()
+        before = weights(trained)
+        spec = phase(kind, weight_decay=decay)
+        chosen = [each for each in trained.weights if each.name == "bias"] if kept == "biases" else trained.weights
+        optimizer = make_optimizer(spec, trained.trainable_variables, kept=chosen if kept else ())
+        trained.compile(optimizer, "mse", jit_compile=False, run_eagerly=keras.backend.backend() == "tensorflow")
+        trained.train_on_batch(X[:4], Y[:4])
+        return [after - old for after, old in zip(weights(trained), before, strict=True)]
+
+    plain, all_of_it, kernels, nothing = move(0, ""), move(0.5, ""), move(0.5, "biases"), move(0.5, "all")
+    for index in range(0, 6, 2):  # a kernel and its bias
+        assert np.array_equal(kernels[index], all_of_it[index])
+        assert not np.allclose(kernels[index], plain[index], rtol=1e-3)
+        assert np.allclose(kernels[index + 1], plain[index + 1], atol=1e-7)
+        assert np.allclose(nothing[index], plain[index], atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_accumulated_batches_are_one_update(kind: str) -> None:
+    whole, parts = model(), model()
+    spec = phase(kind, weight_decay=0.1, clip_norm=0.1, accumulate=2, steps=2)
+    train(parts, spec, range(1), compiled=True)
+    assert all(np.array_equal(*pair) for pair in zip(weights(parts), weights(whole), strict=True))
+    parts = model()
+    optimizer = train(parts, spec, range(4), rates={"below": 0.5}, compiled=True)
+    large = make_optimizer(
+        phase(kind, weight_decay=0.1, clip_norm=0.1),
+        whole.trainable_variables,
+        [(each, 0.5) for each in whole.get_layer("below").weights],
+    )
+    whole.compile(large, "mse", jit_compile=False)
+    for rows in (slice(0, 4), slice(4, 8)):
+        whole.train_on_batch(X[rows], Y[rows])
+    for one, other in zip(weights(whole), weights(parts), strict=True):
+        assert np.allclose(one, other, atol=1e-6)
+    assert int(keras.ops.convert_to_numpy(optimizer.iterations)) == 2
+
+
+def test_averages_follow_the_weights() -> None:
+    trained, spec = model(), phase("adam", ema=0.8)
+    first = weights(trained)
+    optimizer, averages = make_optimizer(spec, trained.trainable_variables), Averages()
+    averages.follow(optimizer)
+    with averages.applied():
+        assert all(np.array_equal(*pair) for pair in zip(weights(trained), first, strict=True))
+    trained.compile(optimizer, "mse", jit_compile=False)
+    expected: list[Any] = []
+    for step in range(4):
+        trained.train_on_batch(X[step * 4 : step * 4 + 4], Y[step * 4 : step * 4 + 4])
+        now = weights(trained)
+        pairs = zip(expected or now, now, strict=True)
+        expected = [np.float32(0.8) * old + np.float32(0.2) * new for old, new in pairs]
+    last = weights(trained)
+    with averages.applied():
+        assert all(np.allclose(*pair, atol=1e-6) for pair in zip(weights(trained), expected, strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(weights(trained), last, strict=True))
+    averages.keep()
+    assert all(np.allclose(*pair, atol=1e-6) for pair in zip(weights(trained), expected, strict=True))
+    assert not np.allclose(weights(trained)[0], last[0], atol=1e-4)
