@@ -30,6 +30,7 @@ from ftapp.runs import outcome
 from ftapp.runs.run_folder import EXIT_CODES
 from tests.conftest import Do
 from tests.support.documents import PAGES, README, after, blocks, commands, page
+from tests.support.example_results import write_examples
 from tests.support.files import ROOT
 from tests.support.processes import wait_for
 from tests.support.recorded_runs import record_run
@@ -57,7 +58,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("FTAPP_RUNS", str(tmp_path / "runs"))
     for folder in ("RUN", "OTHER"):
         record_run(tmp_path / "runs").folder.rename(tmp_path / folder)
-    record_run(tmp_path / "runs")
+    write_examples(record_run(tmp_path / "runs"))
     made = {}
     tried = set()
     for line in commands():
@@ -70,7 +71,7 @@ def test_other_commands_work_as_written(tmp_path: Path, monkeypatch: pytest.Monk
         assert result.exit_code == 0, (line, result.output)
         made[line] = result.output
         tried.add(arguments[0])
-    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache", "models", "report", "compare"}
+    assert tried == {"recipes", "show", "copy", "validate", "runs", "cache", "models", "errors", "report", "compare"}
     assert all(name in made["ftapp recipes"] for name in recipe.bundled())
 
 

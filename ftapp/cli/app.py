@@ -13,7 +13,22 @@ from typing import Annotated
 
 import typer
 
-from ftapp.cli import advise, cache, ctl, failure, lr_find, models, plan, recipes, report, resume, run, runs, serve
+from ftapp.cli import (
+    advise,
+    cache,
+    ctl,
+    errors,
+    failure,
+    lr_find,
+    models,
+    plan,
+    recipes,
+    report,
+    resume,
+    run,
+    runs,
+    serve,
+)
 from ftapp.cli.options import OfflineOption, RunsDirOption
 from ftapp.common.safe_output import screen_output
 from ftapp.common.standard_streams import open_closed
@@ -75,6 +90,7 @@ app.command()(advise.advise)
 app.command(name="models")(models.list_models)
 app.command(name="cache")(cache.list_cache)
 app.command(name="runs")(runs.list_runs)
+app.command(name="errors")(errors.list_errors)
 app.command()(report.report)
 app.command(name="compare")(report.compare_runs)
 app.command()(serve.serve)

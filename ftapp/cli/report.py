@@ -22,6 +22,10 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="The page to write, in place of the default.")
     ] = None,
+    examples: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Show at most N test examples of a run; 0 for none. [default: 20]"),
+    ] = None,
     runs_dir: RunsDirOption = None,
 ) -> None:
     """Write a run's report and model card into its folder, or a page about several runs, and print the path.
@@ -31,17 +35,21 @@ def report(
     from ftapp.analysis.records import read_arms, read_record
     from ftapp.report import comparison
     from ftapp.report import run as single
+    from ftapp.report.examples import MOST
 
     try:
         with refuse_bad_recipes():
-            if experiment := _find_experiment(runs, runs_dir):
+            experiment = _find_experiment(runs, runs_dir)
+            if examples is not None and (experiment or len(runs) > 1):
+                refuse("--examples is for the report of one run; this report compares several")
+            if experiment:
                 from ftapp.cli.run_experiment import print_experiment
 
                 print_experiment(experiment, as_json=False)
                 return
         found = _find_runs(runs, runs_dir)
         if len(found) == 1:
-            path = single.write(read_record(found[0]), output)
+            path = single.write(read_record(found[0]), output, MOST if examples is None else examples)
         else:
             path = comparison.write(read_arms(found), output or Path("comparison.html"))
     except OSError as error:

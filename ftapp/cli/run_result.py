@@ -54,7 +54,10 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     on_int8 = ((get_metric(name), value) for name, value in outcome["int8_metrics"].items())
     rows |= {f"test {each.label}, int8 features": each.format_plain(value) for each, value in on_int8}
     if best := outcome["constant"]:
-        rows[f"always '{best['class']}'"] = f"accuracy {best['accuracy']:.4f}"
+        constant = ((get_metric(name), value) for name, value in best.items() if name != "class")
+        rows[f"always '{best['class']}'"] = ", ".join(
+            f"{each.label} {each.format_plain(value)}" for each, value in constant
+        )
     recalls = [Recall(name, **of_class) for name, of_class in outcome["recall"].items()]
     if is_uneven(recalls):
         rows["found of each class"] = _describe_recall(recalls)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.data.mixing import Mixer
 from ftapp.recipe import Augment
 
 
@@ -24,6 +25,7 @@ class Augmenter:
         self._spec = spec
         self._layers = _make_layers(spec, image_size)
         self._resize = keras.layers.Resizing(*image_size, data_format="channels_last", dtype="float32")
+        self._mixer = Mixer(spec) if spec.mixes_labels else None
 
     def __call__(self, images: NDArray[np.float32], key: Sequence[int]) -> NDArray[np.float32]:
         """Change a batch of images.
@@ -45,6 +47,20 @@ class Augmenter:
             else:
                 x = layer(x, training=True)
         return np.asarray(keras.ops.convert_to_numpy(x), dtype=np.float32)
+
+    def mix(self, images: NDArray[np.float32], key: Sequence[int]) -> NDArray[np.float32]:
+        """Mix the images of a batch as training does (`ftapp.data.mixing`), if the recipe says so.
+
+        Args:
+            images: Float32 (batch, height, width, 3) in 0..255.
+            key: Whole numbers that decide pairs and shares.
+
+        Returns:
+            The images, of the same shape and type.
+        """
+        if self._mixer is None:
+            return images
+        return self._mixer(images, np.zeros((len(images), 1), np.float32), key)[0]
 
     def __repr__(self) -> str:
         """The changes it makes: the same text in every process, whatever keys recipes get later."""
@@ -71,7 +87,8 @@ def make_grid(
     columns = [images]
     if augmenter:
         # In one batch: a call takes some 50 ms, whatever its size.
-        columns += np.split(augmenter(np.concatenate([images] * views), key), views)
+        seen = np.split(augmenter(np.concatenate([images] * views), key), views)
+        columns += [augmenter.mix(each, (*key, view)) for view, each in enumerate(seen)]
     return np.stack(columns).round().clip(0, 255).astype(np.uint8)
 
 
@@ -194,6 +211,8 @@ def _make_layers(spec: Augment, image_size: Sequence[int]) -> list[keras.layers.
     if spec.crop < 1:
         cropped = (max(1, round(height * spec.crop)), max(1, round(width * spec.crop)))
         layers.append(keras.layers.RandomCrop(*cropped, **options))
+    if spec.rand_augment:
+        layers.append(keras.layers.RandAugment((0, 255), factor=spec.rand_augment, **options))
     return layers + _make_colour_layers(spec, options)
 
 

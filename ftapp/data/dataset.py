@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -107,6 +108,15 @@ class EncodedDataset(Dataset, Protocol):
         Returns:
             The number of tokens; None for images.
         """
+
+    def locate(self, index: int) -> str:
+        """Name the place of an example in its source, such as "row 7", for people."""
+
+    def find_file(self, index: int) -> Path | None:
+        """Return the file that an example has for itself; None where it has none."""
+
+    def read_example(self, index: int) -> str | NDArray[np.uint8]:
+        """Return an example as people see it: a text, or an RGB image, uint8 (height, width, 3)."""
 
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Hash all that decides the inputs of some examples, padding aside.

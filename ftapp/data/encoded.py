@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from ftapp.data.encoding import (
 )
 from ftapp.data.examples import hash_content
 from ftapp.data.order import split_into_batches
+from ftapp.data.thumbnails import THUMBNAIL
 from ftapp.recipe import TASKS, Recipe
 
 _TEXTS_AT_ONCE = 1024
@@ -39,7 +41,21 @@ def _start_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="images")
 
 
-class Images:
+class _OfSubset:
+    """What the examples of a subset are called in their source."""
+
+    _subset: Subset
+
+    def locate(self, index: int) -> str:
+        """Name the place of an example in its source."""
+        return self._subset.locate(index)
+
+    def find_file(self, index: int) -> Path | None:
+        """Return the file that an example has for itself; None where it has none."""
+        return self._subset.find_file(index)
+
+
+class Images(_OfSubset):
     """Images, decoded at each use on all cores, resized and scaled as the preset needs them.
 
     Large JPEG files are decoded at a fraction of their size that has at least the pixels of the preset's images.
@@ -96,6 +112,10 @@ class Images:
         images = self._read(np.arange(min(count, len(self))))
         return augmentation.make_grid(images, self._augmenter, views, key)
 
+    def read_example(self, index: int) -> NDArray[np.uint8]:
+        """Return an image as it is, uint8 (height, width, 3), large JPEG files at a fraction of their size."""
+        return self._subset.read_image(index, THUMBNAIL)
+
     def compute_width(self, indices: NDArray[np.int64]) -> int | None:
         """Return None: images have no tokens."""
         return None
@@ -119,7 +139,7 @@ class Images:
         return self._digests[index]
 
 
-class LabelledTexts:
+class LabelledTexts(_OfSubset):
     """Texts, tokenized once, when they are first asked for: 5 to 9 bytes a token, padded to the sequence length.
 
     Args:
@@ -153,6 +173,10 @@ class LabelledTexts:
         if isinstance(key, AugmentedView):  # which does not depend on what else is in its batch
             numbers = [int.from_bytes(digest, "big") for digest in self.hash_examples(indices, None)]
         return self._augmenter(inputs, [(*key, number) for number in numbers])
+
+    def read_example(self, index: int) -> str:
+        """Return a text."""
+        return str(self._subset[index])
 
     def encode(self, indices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Encode these texts if they are not yet encoded.
@@ -229,6 +253,7 @@ class Sequences:
         stream = encode_stream(documents, preprocessor.tokenizer)
         starts = np.arange(max(0, (len(stream) - 1) // length))[:, None] * length
         self._windows: NDArray[np.int32] = stream[starts + np.arange(length + 1)]
+        self._tokenizer = preprocessor.tokenizer
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -242,6 +267,17 @@ class Sequences:
         """Return the next token at each position, int32 (examples, tokens)."""
         targets: NDArray[np.int32] = self._windows[indices, 1:]
         return targets
+
+    def locate(self, index: int) -> str:
+        """Name the place of a sequence in the stream of the split's documents."""
+        return f"sequence {index + 1}"
+
+    def find_file(self, index: int) -> None:
+        """Return None: sequences are parts of files, or of several."""
+
+    def read_example(self, index: int) -> str:
+        """Return the text of the tokens of a sequence."""
+        return str(self._tokenizer.detokenize(self._windows[index, :-1].tolist()))
 
     def compute_width(self, indices: NDArray[np.int64]) -> int:
         """Return the number of tokens to which these examples are padded."""

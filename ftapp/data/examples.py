@@ -8,6 +8,7 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,10 @@ class Examples(ABC):
     def locate(self, index: int) -> str:
         """Name the place of an example in its source, for messages."""
         return f"example {index + 1}"
+
+    def find_file(self, index: int) -> Path | None:
+        """Find the file that an example has for itself; None where it has none."""
+        return None
 
     @abstractmethod
     def digest(self, index: int) -> bytes:
@@ -144,6 +149,14 @@ class Subset:
     def read_image(self, position: int, at_least: int | None = None) -> NDArray[np.uint8]:
         """Read the image at a position of this subset, as `Examples.read_image` does."""
         return self.examples.read_image(int(self.indices[position]), at_least)
+
+    def locate(self, position: int) -> str:
+        """Name the place of the example at a position of this subset, as `Examples.locate` does."""
+        return self.examples.locate(int(self.indices[position]))
+
+    def find_file(self, position: int) -> Path | None:
+        """Find the file of the example at a position of this subset, as `Examples.find_file` does."""
+        return self.examples.find_file(int(self.indices[position]))
 
     @property
     def labels(self) -> NDArray[np.int32]:

@@ -91,6 +91,11 @@ class ImageFiles(Examples):
         """Name the image, such as by its folder and file."""
         return self.files[index].name
 
+    def find_file(self, index: int) -> Path | None:
+        """Find the file of the image; None where its bytes are in a table."""
+        content = self.files[index].content
+        return content if isinstance(content, Path) else None
+
     def digest(self, index: int) -> bytes:
         """Hash the bytes of the file."""
         return self.files[index].digest

@@ -1,13 +1,11 @@
 """The splits of examples for training, validation and test: without duplicates, stratified, repeatable from the seed.
 
-Duplicates go before the split, so that none sits on both sides. Of equal examples the first is kept; when they carry
-different labels all of them go, since no answer to them is right. Where the source itself has a test split, that split
-stays whole, and examples that it shares with the rest are dropped from the rest; so too for a validation split.
+Duplicates go before the split (`ftapp.data.duplicates`), so that none sits on both sides. Where the source itself has a
+test or validation split, that split stays whole.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,11 +14,10 @@ from numpy.typing import NDArray
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import format_quantity, join_names
 from ftapp.data import group_splits, near_copies, time_splits
+from ftapp.data.duplicates import describe_shared, drop_duplicates
 from ftapp.data.examples import (
     SPLIT_NAMES,
-    TEST,
     TRAIN,
-    VALIDATION,
     DocumentSplits,
     Examples,
     Splits,
@@ -55,14 +52,15 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
         The splits.
 
     Raises:
-        RecipeError: A size cannot be met, or a class has too few examples.
+        RecipeError: A size cannot be met, a class has too few examples, or equal examples have different labels.
     """
     generator = np.random.default_rng(seed)
     labels = examples.labels
-    (train, validation, test), duplicates, contradicting = _drop_duplicates(examples)
-    total = len(train) + len(validation) + len(test)
+    distinct = drop_duplicates(examples, spec.conflicts)
+    train, validation, test = distinct.train, distinct.validation, distinct.test
+    total = len(distinct)
     needed = 1 if len(test) else 2
-    _check_classes(examples, train, needed, contradicting)
+    _check_classes(examples, train, needed, distinct.notes)
 
     has_validation, has_test = len(validation) > 0, len(test) > 0
     scale = min(1.0, (spec.limit or total) / total)
@@ -88,12 +86,12 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
     notes = (
         *examples.notes,
-        *contradicting,
+        *distinct.notes,
         *_describe_groups(examples, (train, validation, test)),
         *time_splits.describe(examples.times, (train, validation, test)),
         *_describe_alike(parts[0], parts[2]),
     )
-    return Splits(parts[0], parts[1], parts[2], examples.classes, duplicates, notes)
+    return Splits(parts[0], parts[1], parts[2], examples.classes, distinct.duplicates, notes)
 
 
 def _describe_groups(examples: Examples, parts: Sequence[Indices]) -> Iterator[str]:
@@ -190,8 +188,8 @@ def _describe_repeats(train: Sequence[str], test: Sequence[str]) -> Iterator[str
 
 def _drop_copies(texts: Texts) -> tuple[Texts, int]:
     """Drop duplicates and near-copies; return the other texts in their order and the number of duplicates."""
-    parts, duplicates, _ = _drop_duplicates(texts)
-    kept = np.sort(np.concatenate(parts))
+    distinct = drop_duplicates(texts, "stop")
+    kept = np.sort(np.concatenate((distinct.train, distinct.validation, distinct.test)))
     given = None if texts.given_split is None else texts.given_split[kept]
     ranks = [TRAIN] * len(kept) if given is None else given.tolist()
     copies = near_copies.find([texts[int(index)] for index in kept], ranks)
@@ -206,60 +204,12 @@ def _drop_copies(texts: Texts) -> tuple[Texts, int]:
     chosen = kept[left]
     some = [texts[int(index)] for index in chosen]
     groups = None if texts.groups is None else texts.groups[chosen]
-    return Texts(some, given_split=None if given is None else given[left], notes=notes, groups=groups), duplicates
+    return Texts(
+        some, given_split=None if given is None else given[left], notes=notes, groups=groups
+    ), distinct.duplicates
 
 
-def _drop_duplicates(examples: Examples) -> tuple[tuple[Indices, Indices, Indices], int, list[str]]:
-    """Drop the duplicates of a source's examples.
-
-    Returns:
-        The indices of the train, validation and test splits, each ascending; the number of duplicates dropped; and a
-        sentence about examples dropped because equal ones have other labels, if there are any.
-    """
-    given = examples.given_split
-    membership = np.full(len(examples), TRAIN, np.int8) if given is None else given
-    held_out: set[bytes] = set()
-    parts: dict[int, list[int]] = {TRAIN: [], VALIDATION: [], TEST: []}
-    for part in (TEST, VALIDATION):
-        found = {int(index): examples.identify(int(index)) for index in np.flatnonzero(membership == part)}
-        parts[part] = [index for index, digest in found.items() if digest not in held_out]
-        held_out.update(found.values())
-    first: dict[bytes, int] = {}
-    equal: Counter[bytes] = Counter()  # to the first one
-    disputed: dict[bytes, int] = {}
-    for index in map(int, np.flatnonzero(membership == TRAIN)):
-        digest = examples.identify(index)
-        if digest in held_out:
-            continue
-        kept = first.setdefault(digest, index)
-        if kept == index:
-            continue
-        equal[digest] += 1
-        if examples.labels[kept] != examples.labels[index]:
-            disputed.setdefault(digest, index)
-    parts[TRAIN] = sorted(index for digest, index in first.items() if digest not in disputed)
-    arrays = tuple(np.array(parts[part], np.int64) for part in (TRAIN, VALIDATION, TEST))
-    contradicting = sum(1 + equal[digest] for digest in disputed)
-    duplicates = len(examples) - sum(map(len, arrays)) - contradicting
-    pairs = [(first[digest], other) for digest, other in disputed.items()]
-    return (arrays[0], arrays[1], arrays[2]), duplicates, _describe_contradictions(examples, contradicting, pairs)
-
-
-def _describe_contradictions(examples: Examples, count: int, pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """Describe examples that contradict each other, with the places of the first; nothing where there are none."""
-    if not pairs:
-        return []
-    labels, classes = examples.labels, examples.classes
-    names = [
-        f"{examples.locate(one)} ({classes[labels[one]]}) and {examples.locate(other)} ({classes[labels[other]]})"
-        for one, other in pairs[:3]
-    ]
-    more = f" and {len(pairs) - 3:,} more" if len(pairs) > 3 else ""
-    return [f"{count:,} examples contradict each other and are left out, equal ones with other labels: "
-            f"{', '.join(names)}{more}"]  # fmt: skip
-
-
-def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting: Sequence[str]) -> None:
+def _check_classes(examples: Examples, pool: Indices, needed: int, conflicts: Sequence[str]) -> None:
     uses = "to train on" if needed == 1 else "to train on and one to test on"
     if not examples.classes:
         if len(pool) < needed:
@@ -275,18 +225,7 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, contradicting
     if short:
         more = " have too few" if len(short) > 10 else ""
         message = f"without duplicates, {join_names(short, 10)}{more}; each class needs one example {uses}"
-        raise _make_error("data.source", "; ".join((message, *_describe_shared(examples), *contradicting)))
-
-
-def _describe_shared(examples: Examples) -> list[str]:
-    """Describe training examples that are in a held-out split too; nothing where there are none."""
-    if examples.given_split is None:
-        return []
-    is_train = examples.given_split == TRAIN
-    held_out = {examples.identify(int(index)) for index in np.flatnonzero(~is_train)}
-    train = [int(index) for index in np.flatnonzero(is_train)]
-    shared = sum(examples.identify(index) in held_out for index in train)
-    return [f"{shared:,} of {len(train):,} training examples are in a held-out split too"] if shared else []
+        raise _make_error("data.source", "; ".join((message, *describe_shared(examples), *conflicts)))
 
 
 def _count_examples(size: float, available: int, scale: float, part: str) -> int:

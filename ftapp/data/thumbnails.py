@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 THUMBNAIL = 256
 """Pixels of the longer side of a thumbnail at most."""
+_SMALL, _TINY = 128, 64  # pixels of the longer side of an embedded picture, and of one that is embedded as it is
 _TILE, _GAP = 112, 4  # pixels of a picture on a sheet, and between two
 
 
@@ -23,6 +25,22 @@ def write_thumbnail(image: NDArray[np.uint8], file: Path) -> None:
     small = Image.fromarray(image)
     small.thumbnail((THUMBNAIL, THUMBNAIL))
     small.save(file, compress_level=1)
+
+
+def encode_small(image: NDArray[np.uint8]) -> bytes:
+    """Encode a small copy of an image, of some kilobytes, to be embedded in a file.
+
+    Args:
+        image: RGB, uint8 (height, width, 3).
+
+    Returns:
+        WebP of at most 128 pixels a side. Images of at most 64 pixels lose nothing.
+    """
+    small = Image.fromarray(image)
+    small.thumbnail((_SMALL, _SMALL))
+    content = io.BytesIO()
+    small.save(content, "WEBP", quality=80, lossless=max(small.size) <= _TINY)
+    return content.getvalue()
 
 
 def write_sheet(columns: NDArray[np.uint8], file: Path) -> None:

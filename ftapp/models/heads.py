@@ -116,7 +116,12 @@ def _float64(values: Any) -> NDArray[np.float64]:
 
 
 def training_loss_for(
-    head: Head, *, smoothing: float = 0.0, gamma: float = 0.0, weights: NDArray[np.float64] | None = None
+    head: Head,
+    *,
+    smoothing: float = 0.0,
+    gamma: float = 0.0,
+    weights: NDArray[np.float64] | None = None,
+    soft: bool = False,
 ) -> keras.losses.Loss | None:
     """Return what a head is trained on where that differs from its loss (`ftapp.models.objectives`), else None.
 
@@ -127,35 +132,49 @@ def training_loss_for(
         gamma: The power of 1 - p that losses are multiplied by (Lin et al. 2017, "Focal Loss for Dense Object
             Detection", equation 4).
         weights: By how much the loss of an example counts, by its class, (classes,); None where all count the same.
+        soft: Whether labels are shares of classes (`ftapp.data.mixing`).
     """
-    if not smoothing and not gamma and weights is None:
+    if not smoothing and not gamma and weights is None and not soft:
         return None
     options = {"label_smoothing": smoothing} if smoothing else {}
     if gamma:
-        return OneHotLoss(functools.partial(_FOCAL[head], gamma=gamma, **options), weights)
-    return OneHotLoss(functools.partial(_MEASURED[head], **options), weights)
+        return OneHotLoss(functools.partial(_FOCAL[head], gamma=gamma, **options), weights, soft=soft)
+    return OneHotLoss(functools.partial(_MEASURED[head], **options), weights, soft=soft)
 
 
 class OneHotLoss(keras.losses.Loss):
-    """A loss of one-hot labels, averaged over examples, for class numbers.
+    """A loss of one-hot labels, averaged over examples, for class numbers or shares of classes.
 
     Args:
         measured: Gives the losses (batch,) of one-hot labels and scores, both (batch, classes).
         weights: As for `training_loss_for`.
+        soft: Whether labels are shares of classes. An example counts as its classes on average.
     """
 
-    def __init__(self, measured: Callable[..., Any], weights: NDArray[np.float64] | None = None) -> None:
+    def __init__(
+        self, measured: Callable[..., Any], weights: NDArray[np.float64] | None = None, *, soft: bool = False
+    ) -> None:
         super().__init__()
-        self._measured, self._weights = measured, weights
+        self._measured, self._weights, self._soft = measured, weights, soft
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the losses (batch,) of class numbers, (batch,) or (batch, 1), and scores (batch, classes)."""
-        labels = keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32")
-        one_hot = keras.ops.one_hot(labels, y_pred.shape[-1], dtype=y_pred.dtype)
-        losses = self._measured(one_hot, y_pred)
+        """Return the losses (batch,) of labels and scores (batch, classes).
+
+        Args:
+            y_true: Class numbers, (batch,) or (batch, 1), or shares of classes, (batch, classes).
+            y_pred: The scores.
+        """
+        classes = y_pred.shape[-1]
+        if self._soft:
+            shares = keras.ops.cast(keras.ops.reshape(y_true, (-1, classes)), y_pred.dtype)
+        else:
+            labels = keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32")
+            shares = keras.ops.one_hot(labels, classes, dtype=y_pred.dtype)
+        losses = self._measured(shares, y_pred)
         if self._weights is None:
             return losses
-        return losses * keras.ops.take(keras.ops.convert_to_tensor(self._weights, dtype=losses.dtype), labels)
+        weights = keras.ops.convert_to_tensor(self._weights, dtype=losses.dtype)
+        return losses * (keras.ops.matmul(shares, weights) if self._soft else keras.ops.take(weights, labels))
 
 
 def one_vs_rest_hinge(one_hot: Any, scores: Any) -> Any:

@@ -13,12 +13,14 @@ from ftapp.recipe.value_types import (
     MOST_EXAMPLES,
     ClassNames,
     ClassWeights,
+    Conflicts,
     Encoding,
     FillMode,
     Share,
     SourceUri,
     SplitFolders,
     SplitSize,
+    Strength,
 )
 
 
@@ -56,6 +58,10 @@ class Data(Section):
     are refused."""
     skip_broken: bool = False
     """Whether image files that cannot be decoded are left out, and the run names them. Without it, they are refused."""
+    conflicts: Conflicts = "stop"
+    """What becomes of equal examples with different labels: stop (the run is refused and names them), drop (all of them
+    are left out), or first (the first one and its label count, as with other duplicates). Splits of the source itself
+    stay whole in any case."""
     encoding: Encoding = "utf-8"
     """The encoding of a table or text, such as cp1252. A byte order mark at the start of a file overrides it. With
     utf-8, files in UTF-16 without such a mark and Western European files in cp1252 are recognised."""
@@ -116,6 +122,16 @@ class Augment(Section):
     erasing: Share = 0.0
     """The share of images in which noise replaces a rectangle (random erasing, Zhong et al. 2020). Its sides are 14% to
     57% of the image's."""
+    rand_augment: Strength = 0.0
+    """The strength of two random operations, such as a shear, a turn, a contrast or fewer colours, which are drawn for
+    each batch (RandAugment, Cubuk et al. 2020). 1 is the most; 0 changes nothing."""
+    mixup: Strength = 0.0
+    """Blend images of a batch in pairs, and their labels alike (mixup, Zhang et al. 2018). The shares follow a beta
+    distribution with this parameter, such as 0.2; the nearer to 1, the more even they are. 0 blends nothing."""
+    cutmix: Strength = 0.0
+    """Replace a rectangle of an image by that of another image of the batch, and the same share of its label (CutMix,
+    Yun et al. 2019). The sizes follow a beta distribution whose parameter is drawn up to this number, such as 1. With
+    mixup too, each step takes one of the two."""
     token_dropout: Share = 0.0
     """Leave each token of a text out with this probability (random deletion, Wei & Zou 2019)."""
     word_swap: Share = 0.0
@@ -129,7 +145,13 @@ class Augment(Section):
         """Whether any key changes examples at all; if none does, training sees examples as they are."""
         places = self.flip != "none" or self.rotation > 0 or self.zoom > 0 or self.crop < 1 or any(self.translation)
         colours = self.brightness or self.contrast or self.saturation or self.hue or self.blur or self.erasing
-        return places or bool(colours) or self.token_dropout > 0 or self.word_swap > 0
+        both = self.rand_augment > 0 or self.mixes_labels
+        return places or bool(colours) or both or self.token_dropout > 0 or self.word_swap > 0
+
+    @property
+    def mixes_labels(self) -> bool:
+        """Whether training examples are mixed with others of their batch, and their labels with them."""
+        return self.mixup > 0 or self.cutmix > 0
 
 
 class Balance(Section):

@@ -61,8 +61,10 @@ LOSS = Metric("loss", "loss", is_lower_better=True)
 ACCURACY = Metric("accuracy", "accuracy", is_proportion=True)
 MACRO_F1 = Metric("macro-f1", "macro F1")
 """The mean F1 of the classes that have examples, each class alike."""
+AUC = Metric("auc", "ROC AUC")
+"""The area under the ROC curve: of two classes that of the second, of more the mean of each against all others."""
 
-KNOWN = {each.name: each for each in (LOSS, ACCURACY, MACRO_F1)}
+KNOWN = {each.name: each for each in (LOSS, ACCURACY, MACRO_F1, AUC)}
 """The table, by name."""
 
 

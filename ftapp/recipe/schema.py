@@ -169,6 +169,9 @@ class Evaluate(Section):
     batch_size: BatchSize = 64
     """The number of examples in one batch of an evaluation, at most 65,536. It changes time and memory, not the
     result."""
+    keep_worst: Annotated[int, Field(ge=0, le=1000)] = 20
+    """The number of test examples with the highest losses, at most 1,000, whose text or picture the run keeps for its
+    report. With 0, the run keeps none. It notes place, answer and loss of each test example in any case."""
 
 
 class StopRule(Section):
@@ -179,7 +182,7 @@ class StopRule(Section):
     """
 
     metric: WatchedMetric = "loss"
-    """The metric of the evaluations that is watched: loss, and accuracy or macro-f1 for classifiers."""
+    """The metric of the evaluations that is watched: loss, and accuracy, macro-f1 or auc for classifiers."""
     patience: Annotated[int, Field(ge=1, le=10_000)]
     """How many evaluations in a row without an improvement end the phase, at most 10,000."""
     min_delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
@@ -193,8 +196,8 @@ class Keep(Section):
     """
 
     best: KeptMetric
-    """The metric of the evaluations by which weights are the best: loss, and accuracy or macro-f1 for classifiers. With
-    none, the run ends with the weights of its last step."""
+    """The metric of the evaluations by which weights are the best: loss, and accuracy, macro-f1 or auc for
+    classifiers. With none, the run ends with the weights of its last step."""
 
 
 class Checkpoints(Section):

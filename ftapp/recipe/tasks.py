@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ftapp.recipe.metrics import ACCURACY, LOSS, MACRO_F1, Metric
+from ftapp.recipe.metrics import ACCURACY, AUC, LOSS, MACRO_F1, Metric
 
 TaskName = Literal["image-classification", "text-classification", "causal-lm"]
 Head = Literal["softmax", "one-vs-rest", "linear-svm"]
@@ -61,8 +61,8 @@ class Task:
 
     @property
     def held_out_metrics(self) -> tuple[Metric, ...]:
-        """What an evaluation measures, the loss first. Macro F1 is made of the counts of confusions."""
-        return (LOSS, *self.metrics, *([MACRO_F1] if self.confuses else []))
+        """What an evaluation measures, the loss first. Macro F1 and AUC are made of the answers to all examples."""
+        return (LOSS, *self.metrics, *([MACRO_F1, AUC] if self.confuses else []))
 
     @property
     def size_key(self) -> str:
@@ -73,13 +73,13 @@ class Task:
     def foreign_keys(self) -> tuple[str, ...]:
         """The keys of a recipe that mean nothing to this task, such as "model.pooling"."""
         model = [key for kind, keys in _OF_INPUTS.items() if kind != self.inputs for key in keys]
-        augment = [key for key in (*_OF_IMAGES, *_OF_TEXTS) if key not in self.augmentations]
+        augment = [key for key in (*_OF_IMAGES, *_OF_TEXTS, *_MIXING) if key not in self.augmentations]
         return (
             *(f"model.{key}" for key in (*model, *(() if self.heads else _OF_HEADS))),
             *(f"augment.{key}" for key in augment),
             *(f"balance.{key}" for key in _OF_CLASSES if self.labels != "classes"),
             *(["data.image_column"] if self.inputs == "texts" else []),
-            *([] if self.is_labelled else ["data.order_column"]),
+            *([] if self.is_labelled else ["data.order_column", "data.conflicts"]),
         )
 
 
@@ -100,8 +100,10 @@ _OF_IMAGES = (
     "hue",
     "blur",
     "erasing",
+    "rand_augment",
 )
 _OF_TEXTS = ("token_dropout", "word_swap")
+_MIXING = ("mixup", "cutmix")  # labels too, which are then shares of classes
 _CLASSIFIERS: tuple[Head, ...] = ("softmax", "one-vs-rest", "linear-svm")
 _OF_CLASSIFIERS: dict[Head | None, str] = {
     "softmax": "categorical-crossentropy",
@@ -123,7 +125,7 @@ TASKS: Mapping[str, Task] = {
         losses=_OF_CLASSIFIERS,
         metrics=(ACCURACY,),
         confuses=True,
-        augmentations=_OF_IMAGES,
+        augmentations=(*_OF_IMAGES, *_MIXING),
     ),
     "text-classification": Task(
         title="Text classification",

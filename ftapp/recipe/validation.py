@@ -159,6 +159,7 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
     if recipe.balance.focal_gamma and model.head == "linear-svm":
         yield "balance.focal_gamma", "this key does not go with head = 'linear-svm', which has no probabilities"
+    yield from _find_mixing_conflicts(recipe)
     if recipe.frozen.dtype == "int8" and recipe.frozen.engine != "openvino":
         yield (
             "frozen.dtype",
@@ -221,3 +222,27 @@ def _find_phase_conflicts(recipe: Recipe, phase: Phase) -> Iterator[tuple[str, s
         if is_used and recipe.precision == "float16":
             rule = "whose optimizer scales the loss and skips steps; take precision = 'bfloat16' or 'float32'"
             yield key, f"this key does not go with precision = 'float16', {rule}"
+
+
+def _find_mixing_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Find keys that do not go with examples that are mixed with their labels."""
+    mixing = {key: getattr(recipe.augment, key) for key in ("mixup", "cutmix")} if recipe.augment else {}
+    for key in (key for key, strength in mixing.items() if strength):
+        if recipe.model.head == "linear-svm":
+            yield (
+                f"augment.{key}",
+                "this key does not go with head = 'linear-svm', whose labels are one class each; set model.head = "
+                f"'softmax', or augment.{key} = 0",
+            )
+        if recipe.frozen.engine != "keras":
+            yield (
+                f"augment.{key}",
+                f"this key does not go with frozen.engine = '{recipe.frozen.engine}', which computes cached features; "
+                f"each step mixes other images, so none are cached: set frozen.engine = 'keras', or augment.{key} = 0",
+            )
+        for phase in recipe.phase:
+            if phase.batch_size == 1:
+                yield (
+                    f"phase.{phase.name}.batch_size",
+                    f"1 example is too few for augment.{key}, which mixes the images of a batch; the least is 2",
+                )

@@ -20,9 +20,11 @@ Backend = Literal["tensorflow", "jax", "torch"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Split = Literal["validation", "test"]
 FillMode = Literal["nearest", "reflect", "wrap", "constant"]
+Conflicts = Literal["stop", "drop", "first"]
 Optimizer = Literal["adam", "adamw", "sgd", "rmsprop", "lion"]
 Schedule = Literal["constant", "linear", "cosine"]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Strength = Annotated[float, Field(ge=0, le=1)]
 
 # Bounds of numbers. They are far beyond what is of use and short of what fails without a sentence: a count that no
 # array can have, a rate that float32 rounds to 0 or that makes the first step infinite.

@@ -73,7 +73,9 @@ def write_card_text(one: Record) -> str:
             for name, value in result.values.items()
         ]
         if best := class_results.find_constant_answer(history):
-            lines.append(f"- Accuracy of a constant answer, always '{best.name}': {best.accuracy:.2%}")
+            shares = [(get_metric(name), value) for name, value in best.metrics.items()]
+            told = ", ".join(f"{each.label} {each.format_text(value)}" for each, value in shares)
+            lines.append(f"- A constant answer, always '{escape_text(best.name)}': {told}")
         recalls = class_results.count_recalls(history)
         if class_results.is_uneven(recalls):
             lines.append(f"- Found of each class: {', '.join(map(str, recalls))}")

@@ -16,8 +16,8 @@ from ftapp.analysis.findings import HEADER
 from ftapp.analysis.records import Arm, collect_drift, find_differences, measure_run, measure_token_share_gain
 from ftapp.analysis.statistics import Interval, measure_windowed_variance
 from ftapp.common import formatting
+from ftapp.common.csv_cells import format_cell
 from ftapp.common.durable import replace_file
-from ftapp.common.formatting import make_one_line
 from ftapp.recipe.metrics import get_metric, sort_names
 from ftapp.report import page, pieces, svg
 from ftapp.report.svg import Line
@@ -45,24 +45,18 @@ def write_csv(arms: Sequence[Arm], file: TextIO) -> None:
     """A row for each run: its metrics, and the keys in which the recipes differ."""
     keys = find_differences(arms)
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["name", "run", *measure_run(arms[0].records[0]), *map(_cell_text, keys)])
+    writer.writerow(["name", "run", *measure_run(arms[0].records[0]), *map(format_cell, keys)])
     for index, arm in enumerate(arms):
         values = [
             value if value is None else _format_csv_value(value) for value in (row[index] for row in keys.values())
         ]
         for each in arm.records:
-            names = map(_cell_text, (arm.name, str(each.run.folder)))
+            names = map(format_cell, (arm.name, str(each.run.folder)))
             writer.writerow([*names, *measure_run(each).values(), *values])
 
 
 def _format_csv_value(value: object) -> str:
-    return str(value) if isinstance(value, int | float) else _cell_text(format_setting(value))
-
-
-def _cell_text(text: str) -> str:
-    """A text that a spreadsheet takes for one: what would be a formula begins with an apostrophe."""
-    text = make_one_line(text)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return str(value) if isinstance(value, int | float) else format_cell(format_setting(value))
 
 
 def list_sentences(arms: Sequence[Arm]) -> list[str]:

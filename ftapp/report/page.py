@@ -85,9 +85,14 @@ def build_quotes(title: str, texts: Sequence[tuple[str, str]]) -> str:
     return f"<figure><h3>{escape(title)}</h3>{told}</figure>"
 
 
-def build_grid(parts: Iterable[str]) -> str:
-    """Figures beside each other where there is room."""
-    return f'<div class="grid">{"".join(parts)}</div>'
+def build_grid(parts: Iterable[str], kind: str = "grid") -> str:
+    """Figures beside each other where there is room. kind: their class, grid or, for small ones, pictures."""
+    return f'<div class="{kind}">{"".join(parts)}</div>'
+
+
+def build_picture(image: str, lines: Iterable[str]) -> str:
+    """A small picture with lines of plain text below it. image: HTML."""
+    return f"<figure>{image}{''.join(f'<figcaption>{escape(line)}</figcaption>' for line in lines)}</figure>"
 
 
 def build_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -12,8 +12,8 @@ from ftapp.common import formatting
 from ftapp.common.durable import replace_file
 from ftapp.common.formatting import format_duration, format_size
 from ftapp.common.safe_files import read_bytes
-from ftapp.recipe.metrics import ACCURACY, get_metric, sort_names
-from ftapp.report import card, page, pieces, svg
+from ftapp.recipe.metrics import get_metric, sort_names
+from ftapp.report import card, examples, page, pieces, svg
 from ftapp.report.svg import Line
 from ftapp.runs import class_results
 from ftapp.runs.narration import describe_best, describe_interventions
@@ -21,19 +21,20 @@ from ftapp.runs.narration import describe_best, describe_interventions
 FILE = "report.html"
 
 
-def write(one: Record, output: Path | None = None) -> Path:
+def write(one: Record, output: Path | None = None, most_examples: int = examples.MOST) -> Path:
     """Write the run's report and model card into its folder, and return the report's path.
 
-    output: the report's file, in place of the one in the folder. Raises OSError.
+    output: the report's file, in place of the one in the folder. most_examples: test examples that it shows; 0 for
+    none. Raises OSError.
     """
     path = output or one.run.folder / FILE
-    replace_file(path, page.build_page(one.title, build_body(one)).encode())
+    replace_file(path, page.build_page(one.title, build_body(one, most_examples)).encode())
     card.write(one)
     return path
 
 
-def build_body(one: Record) -> list[str]:
-    """The page of a run, section by section."""
+def build_body(one: Record, most_examples: int = examples.MOST) -> list[str]:
+    """The page of a run, section by section. most_examples: as in `write`."""
     history = one.history
     parts = [_build_header(one), _build_figures(one)]
     if history.data and history.data.classes:
@@ -53,6 +54,7 @@ def build_body(one: Record) -> list[str]:
         parts.append(page.build_list("soft", dict.fromkeys(f"Note: {note.message}" for note in history.notes)))
     if len(history.steps):
         parts += [page.build_heading("Training"), page.build_grid(_draw_curves(one))]
+    parts += examples.show_examples(one, most_examples)
     if history.samples:
         parts += [page.build_heading("Samples"), _show_samples(one)]
     if history.phases:
@@ -92,12 +94,14 @@ def _build_header(one: Record) -> str:
 
 
 def _build_figures(one: Record) -> str:
-    found, result = measure_run(one), one.history.result
+    found, result, constant = measure_run(one), one.history.result, class_results.find_constant_answer(one.history)
     values: list[tuple[str, str, str]] = []
     if result:
         for measured, value in ((get_metric(name), value) for name, value in result.metrics.items()):
-            best = class_results.find_constant_answer(one.history) if measured == ACCURACY else None
-            beside = f"; always '{best.name}': {best.accuracy:.1%}" if best else ""
+            share = constant.metrics.get(measured.name) if constant else None
+            beside = (
+                f"; always '{constant.name}': {measured.format_cell(share)}" if constant and share is not None else ""
+            )
             quantized = result.quantized.get(measured.name)
             on_int8 = f"; {measured.format_cell(quantized)} on int8 features" if quantized is not None else ""
             note = f"of {result.examples:,} held-out examples{on_int8}{beside}"

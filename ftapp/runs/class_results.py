@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ftapp.recipe.metrics import ACCURACY, MACRO_F1
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Confused
 
@@ -13,13 +14,22 @@ _UNEVEN = 1.5  # times as many examples of the largest class as of the smallest
 
 @dataclass(frozen=True)
 class ConstantAnswer:
-    """The best constant answer: the class that is most frequent in the test split, and its share, 0..1."""
+    """The best constant answer: the class that is most frequent in the test split, and what it measures.
+
+    Attributes:
+        name: The name of the class.
+        accuracy: Its share of the examples, 0..1.
+        macro_f1: The mean F1 of the classes that have examples, 0..1; that of all others is 0.
+    """
 
     name: str
     accuracy: float
+    macro_f1: float
 
-    def __str__(self) -> str:
-        return f"always '{self.name}': accuracy {self.accuracy:.4f}"
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What the answer measures, by the names of metrics."""
+        return {ACCURACY.name: self.accuracy, MACRO_F1.name: self.macro_f1}
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,8 @@ def find_constant_answer(history: History) -> ConstantAnswer | None:
     if len(sizes) != len(data.classes) or not sum(sizes):
         return None
     largest = max(range(len(sizes)), key=sizes.__getitem__)
-    return ConstantAnswer(data.classes[largest], sizes[largest] / sum(sizes))
+    share = sizes[largest] / sum(sizes)
+    return ConstantAnswer(data.classes[largest], share, 2 * share / (1 + share) / sum(map(bool, sizes)))
 
 
 def count_recalls(history: History) -> list[Recall]:

@@ -41,7 +41,7 @@ def summarize_outcome(history: History, recipe: Recipe | None = None) -> dict[st
     """The keys that this module adds to the result of a run as JSON has it."""
     best, found = find_constant_answer(history), count_recalls(history)
     return {
-        "constant": {"class": best.name, "accuracy": best.accuracy} if best else None,
+        "constant": {"class": best.name, **best.metrics} if best else None,
         "recall": {each.name: {"found": each.found, "examples": each.examples} for each in found},
         "warnings": [each.to_table() for each in find_warnings(history, recipe)],
     }

@@ -6,6 +6,7 @@ train.log     the process's stdout and stderr  run.lock          locked while th
 status.json   how it stands, for lists of runs disk.lock         locked while it waits for room on the disk
 model/        the trained model                checkpoints/      the state at some steps, to go on from it
 layers.json   the layers of the model          replay.jsonl      commands to carry out at given steps
+examples.jsonl  what the model made of each test example
 """
 
 from __future__ import annotations
@@ -100,6 +101,11 @@ class Run:
     def structure_file(self) -> Path:
         """The layers of its model (`ftapp.runs.structure_file`)."""
         return self.folder / "layers.json"
+
+    @property
+    def examples_file(self) -> Path:
+        """What the model made of each test example (`ftapp.runs.example_results`)."""
+        return self.folder / "examples.jsonl"
 
     @property
     def recipe_file(self) -> Path:

@@ -39,6 +39,7 @@ def compile_phase(
             the same.
     """
     task = TASKS[recipe.task]
+    mixes_labels = recipe.augmentation is not None and recipe.augmentation.mixes_labels
     multipliers = layer_rates.list_multipliers(phase, plan)
     if task.heads:
         model.training_loss = heads.training_loss_for(
@@ -46,7 +47,9 @@ def compile_phase(
             smoothing=recipe.model.label_smoothing,
             gamma=recipe.balance.focal_gamma,
             weights=class_weights,
+            soft=mixes_labels,
         )
+    model.trains_on_shares = mixes_labels
     variables = model.trainable_variables
     kept = list_kept(phase, plan)
     model.compile(

@@ -1,4 +1,4 @@
-"""Held-out metrics: the mean of a model's metrics over a split, and which classes it takes for which."""
+"""Held-out metrics: the mean of a model's metrics over a split, and what the model makes of each example."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.analysis.metrics.calibration import bin_confidences
-from ftapp.analysis.metrics.confusion import count_confusion
-from ftapp.analysis.metrics.scores import score_classes
 from ftapp.data.dataset import Dataset
 from ftapp.data.prefetch import prefetch
-from ftapp.recipe.metrics import MACRO_F1
+from ftapp.training.answers import AnswerKind, Answers, join_answers
 from ftapp.training.instrumented_model import InstrumentedModel, read_values
 
 
@@ -23,21 +20,31 @@ class Evaluation:
     """The result of a measurement.
 
     Attributes:
-        metrics: The mean of each metric by its name, `loss` among them, and the macro F1 where the model predicts.
-        confusion: Counts (true class, predicted class); None where the model does not predict.
-        calibration: Rows of `ftapp.analysis.metrics.calibration`; None where the model does not predict.
+        metrics: The metrics by name, `loss` among them.
+        order: The examples, as positions in the split in the order in which they were measured, int64 (examples,).
+        losses: The loss of each; of a sequence the mean over its tokens, float32 (examples,).
+        answers: The model's answers; None for models of tokens.
+        targets: The labels; None where no scores are kept.
+        scores: What the model puts out, float (examples, outputs); None where no scores are kept.
     """
 
     metrics: dict[str, float]
-    confusion: NDArray[np.int64] | None
-    calibration: NDArray[np.float64] | None
+    order: NDArray[np.int64]
+    losses: NDArray[np.float32]
+    answers: Answers | None = None
+    targets: NDArray[Any] | None = None
+    scores: NDArray[np.floating] | None = None
+
+    def sort_by_loss(self) -> NDArray[np.int64]:
+        """Return places in the arrays, the highest loss first; of equal losses the first example of the split first."""
+        return np.lexsort((self.order, -self.losses))
 
 
 def evaluate(
     model: InstrumentedModel,
     dataset: Dataset,
     order: Sequence[NDArray[Any]],
-    classes: int,
+    kind: AnswerKind | None,
     report: Callable[[int, int], bool],
 ) -> Evaluation | None:
     """Measure a compiled model on examples in one pass.
@@ -45,36 +52,39 @@ def evaluate(
     Keras resets its metrics at each batch, so the mean is made here, in double precision.
 
     Args:
-        model: The compiled model.
+        model: The compiled model, which gives scores if there is a `kind`.
         dataset: The examples as the model takes them.
         order: The examples of each batch.
-        classes: The number of classes; of no matter where the model does not predict.
+        kind: What measures the model's answers; None for tokens.
         report: Is called with the examples measured so far and in all after each batch. Returns False to give up.
 
     Returns:
-        The means over all examples; None where `report` gave up.
+        The result over all examples; None where `report` gave up.
     """
     examples, done = sum(map(len, order)), 0
     totals: dict[str, float] = {}
-    counts: NDArray[np.int64] | None = None
-    bins: NDArray[np.float64] | None = None
+    losses: list[NDArray[np.float32]] = []
+    answers: list[Answers] = []
+    targets: list[NDArray[Any]] = []
+    scores: list[NDArray[np.floating]] = []
     for x, y in prefetch(
         lambda indices: (dataset.make_inputs(indices, None), dataset.get_targets(indices)), iter(order)
     ):
-        metrics, predicted = read_values(model.test_on_batch(x, y, return_dict=True))
-        for name, value in metrics.items():
+        found = read_values(model.test_on_batch(x, y, return_dict=True))
+        for name, value in found.metrics.items():
             totals[name] = totals.get(name, 0.0) + value * len(y)
-        if predicted is not None:
-            found, parts = (
-                count_confusion(y, predicted.classes, classes),
-                bin_confidences(predicted.scores, predicted.classes == y),
-            )
-            counts = found if counts is None else counts + found
-            bins = parts if bins is None else bins + parts
+        losses += [] if found.losses is None else [found.losses]
+        if kind and found.scores is not None:
+            answers.append(kind.answer(y, found.scores))
+            if kind.keeps_scores:
+                targets.append(y)
+                scores.append(found.scores)
         done += len(y)
         if not report(done, examples):
             return None
-    means = {name: total / examples for name, total in totals.items()}
-    if counts is not None:
-        _, _, means[MACRO_F1.name] = score_classes(counts).mean()
-    return Evaluation(means, counts, bins)
+    metrics = {name: total / examples for name, total in totals.items()}
+    result = (np.concatenate(order), np.concatenate(losses), join_answers(answers))
+    if not kind or not scores:
+        return Evaluation(metrics, *result)
+    both = np.concatenate(targets), np.concatenate(scores)
+    return Evaluation(metrics | kind.measure(*both), *result, *both)

@@ -48,6 +48,8 @@ def choose_features(
     choice = functools.partial(CacheChoice, layers=list(halves.layers))
     if not recipe.frozen.cache:
         return choice(cached=False, reason="the recipe says so (frozen.cache = false)")
+    if recipe.augmentation and recipe.augmentation.mixes_labels:
+        return choice(cached=False, reason="each step mixes the images of its batch (augment.mixup, augment.cutmix)")
     steps, per_epoch = count_steps(phase, len(splits.train))
     views = count_views(recipe, phase, splits)
     what = "augmented view of each example" if views else "example"

@@ -1,4 +1,4 @@
-"""Models whose batches give their metrics without waiting for the device, and predicted classes with them."""
+"""Models whose batches give metrics without waiting for the device, and of held-out examples losses and scores too."""
 
 from __future__ import annotations
 
@@ -14,22 +14,57 @@ from ftapp.training import gradient_norm
 from ftapp.training.tensorflow_steps import TracedStep
 
 
+class WatchedLoss(keras.losses.Loss):
+    """A loss that remembers the losses of single examples, which it computes in any case.
+
+    Args:
+        loss: The loss, of any kind that averages over examples.
+    """
+
+    def __init__(self, loss: keras.losses.Loss) -> None:
+        super().__init__(reduction=loss.reduction, dtype=loss.dtype)
+        self._loss = loss
+        self._losses: Any = None  # from their computation to the end of the same step
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return what the loss returns, (batch,) or (batch, tokens)."""
+        self._losses = self._loss.call(y_true, y_pred)
+        return self._losses
+
+    def take_losses(self) -> Any:
+        """Take the losses of the last batch, and forget them: a compiled function must not meet them twice.
+
+        Returns:
+            The loss of each example, of a sequence the mean over its tokens, (batch,); None outside of a step.
+        """
+        found, self._losses = self._losses, None
+        several = found is not None and len(found.shape) > 1
+        return keras.ops.mean(found, axis=tuple(range(1, len(found.shape)))) if several else found
+
+
 class InstrumentedModel(keras.Model):
     """A Functional model over another one's layers, for `train_on_batch` and `test_on_batch` with `return_dict`.
 
     These give a dictionary for `read_values`: the metrics by name, with `gradient_norm` among those of a training step
-    if the optimizer is watched (`ftapp.training.gradient_norm`). If `predicts` is set before the model is compiled, it
-    holds the class of the highest score of each example too, and that score, from the same forward pass.
+    if the optimizer is watched (`ftapp.training.gradient_norm`). That of `test_on_batch` holds the loss of each example
+    too and, if `gives_scores` is set before the model is compiled, the model's outputs, from the same forward pass.
 
     Attributes:
-        predicts: Whether batches give predicted classes.
+        gives_scores: Whether batches of held-out examples give the model's outputs.
         training_loss: What is trained on in place of the compiled loss, which held-out examples are measured by.
+        trains_on_shares: Whether labels of training steps are shares of classes. The metrics of a step then take the
+            class of the largest share for the label.
     """
 
-    predicts = False
+    gives_scores = False
+    trains_on_shares = False
     training_loss: keras.losses.Loss | None = None
     train_function: Any  # Keras's, of the newest compilation
     test_function: Any
+
+    def compile(self, *given: Any, loss: keras.losses.Loss, **options: Any) -> None:
+        """Compile the model as Keras does, with a loss that remembers those of single examples."""
+        super().compile(*given, loss=WatchedLoss(loss), **options)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Make what computes a training step; on TensorFlow a function that is traced once."""
@@ -51,38 +86,52 @@ class InstrumentedModel(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """Compute what is trained on, with the layers' own losses; of held-out examples, the compiled loss."""
-        if self.training_loss is None or not training:
-            return super().compute_loss(x, y, y_pred, sample_weight, training)
-        return sum(map(keras.ops.sum, self.losses), self.training_loss(y, y_pred, sample_weight))
+        if self.training_loss is not None and training:
+            return sum(map(keras.ops.sum, self.losses), self.training_loss(y, y_pred, sample_weight))
+        found = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if training:
+            self.loss.take_losses()
+        return found
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
         """What Keras hands out for a batch. It makes numbers of all but tuples, and would wait for the device."""
+        losses = self.loss.take_losses()
+        if self.trains_on_shares and losses is None:
+            y = keras.ops.argmax(y, axis=-1)
         results = super().compute_metrics(x, y, y_pred, sample_weight)
         if (norm := gradient_norm.take_norm(self.optimizer)) is not None:
             results["gradient_norm"] = norm
-        if self.predicts:
-            results["predicted"] = keras.ops.argmax(y_pred, axis=-1)
-            results["confidence"] = keras.ops.max(y_pred, axis=-1)
+        if losses is not None:
+            results["losses"] = losses
+            if self.gives_scores:
+                results["scores"] = y_pred
         return {name: (value,) for name, value in results.items()}
 
 
-def instrument(model: keras.Model, *, predicts: bool) -> InstrumentedModel:
+def instrument(model: keras.Model, *, gives_scores: bool) -> InstrumentedModel:
     """Make a model of the same layers and weights as a Functional one, to be compiled.
 
     Args:
         model: The Functional model.
-        predicts: Whether its batches give the predicted classes too.
+        gives_scores: Whether batches of held-out examples give its outputs too.
     """
     same = InstrumentedModel(model.input, model.output, name=model.name)
-    same.predicts = predicts
+    same.gives_scores = gives_scores
     return same
 
 
-class Predicted(NamedTuple):
-    """classes: the class of the highest score of each example, int (examples,); scores: these scores, float."""
+class BatchValues(NamedTuple):
+    """What a batch gave.
 
-    classes: NDArray[np.integer]
-    scores: NDArray[np.floating]
+    Attributes:
+        metrics: The metrics by name.
+        losses: The loss of each example, float32 (examples,); None of a training step.
+        scores: The model's outputs, float (examples, ...); None where it does not give them.
+    """
+
+    metrics: dict[str, float]
+    losses: NDArray[np.float32] | None
+    scores: NDArray[np.floating] | None
 
 
 def beside_loss(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -91,15 +140,12 @@ def beside_loss(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name not in others and math.isfinite(value)}
 
 
-def read_values(results: dict[str, tuple[Any]]) -> tuple[dict[str, float], Predicted | None]:
+def read_values(results: dict[str, tuple[Any]]) -> BatchValues:
     """Read what a batch gave. Waits for the device.
 
     Args:
         results: What `train_on_batch` or `test_on_batch` of an `InstrumentedModel` returns.
-
-    Returns:
-        (the metrics by name, what the model predicts or None).
     """
     arrays = {name: keras.ops.convert_to_numpy(value) for name, (value,) in results.items()}
-    predicted = Predicted(arrays.pop("predicted"), arrays.pop("confidence")) if "predicted" in arrays else None
-    return {name: float(value) for name, value in arrays.items()}, predicted
+    losses, scores = arrays.pop("losses", None), arrays.pop("scores", None)
+    return BatchValues({name: float(value) for name, value in arrays.items()}, losses, scores)

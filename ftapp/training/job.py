@@ -38,6 +38,7 @@ from ftapp.training.callbacks.commands import Commands
 from ftapp.training.callbacks.drift import DriftLog
 from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.evaluator import Evaluator
+from ftapp.training.callbacks.example_log import ExampleLog
 from ftapp.training.callbacks.freeze_proof import FreezeProof
 from ftapp.training.callbacks.gpu_log import GpuLog
 from ftapp.training.callbacks.last_good import LastGood
@@ -219,7 +220,7 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
         proof,
         good,
         VerifyFeatures(log),
-        Evaluator(log, control, steps, good),
+        Evaluator(log, control, steps, good, ExampleLog(job.run, control)),
         best,
         early,
         DriftLog(setup, log, control, steps),

@@ -21,7 +21,8 @@ from ftapp.recipe import Recipe
 
 if TYPE_CHECKING:
     from ftapp.freezing.layer_plan import LayerPlan
-    from ftapp.training.session import PhaseSession, StepResult
+    from ftapp.training.batch import StepResult
+    from ftapp.training.session import PhaseSession
 
 
 def test(

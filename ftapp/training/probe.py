@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ftapp.data.dataset import BatchKey, EncodedDataset
 from ftapp.data.order import order_epoch
+from ftapp.training.batch import Batch
 from ftapp.training.instrumented_model import read_values
-from ftapp.training.session import Batch, PhaseSession
+from ftapp.training.session import PhaseSession
 
 _BATCHES = 32  # of the first epoch, one of which is typical
 
@@ -49,7 +50,7 @@ def time_step(session: PhaseSession, indices: NDArray[np.int64], *, warm_up: int
         Seconds, the median.
     """
     inputs, targets = session.make_blank("train", indices)
-    batch = Batch(BatchKey(session.recipe.seed, session.index, 0, 0), inputs, targets)
+    batch = Batch(BatchKey(session.recipe.seed, session.index, 0, 0), inputs, session.mixer.soften(targets))
     return median_seconds(lambda: session.step(batch, session.phase.base_rate).read(), warm_up, timed)
 
 

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,9 +15,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ftapp.analysis.metrics.confusion import MOST_CLASSES
 from ftapp.data.class_balance import compute_weights
 from ftapp.data.dataset import BatchKey, Dataset, EncodedSplits
+from ftapp.data.mixing import BatchMixer
 from ftapp.data.order import order_evaluation, order_phase
 from ftapp.data.prefetch import prefetch
 from ftapp.freezing import freeze
@@ -30,53 +29,21 @@ from ftapp.models.flops import Call
 from ftapp.models.heads import NORMALIZATION
 from ftapp.models.keras_internals import flatten_layers
 from ftapp.models.layers import has_dropout
-from ftapp.recipe import TASKS, Recipe, schedule
+from ftapp.recipe import Recipe, schedule
 from ftapp.recipe.schedule import count_steps
 from ftapp.runs.phase_events import CacheChoice, Estimate
 from ftapp.training import cost_estimate, tensorflow_steps
+from ftapp.training.answers import make_answer_kind
 from ftapp.training.averages import Averages
+from ftapp.training.batch import Batch, StepResult
 from ftapp.training.compile_phase import compile_phase
 from ftapp.training.evaluate import Evaluation, evaluate
 from ftapp.training.feature_choice import choose_features, count_views
-from ftapp.training.instrumented_model import InstrumentedModel, instrument, read_values
+from ftapp.training.instrumented_model import InstrumentedModel, instrument
 from ftapp.training.optimizers import OptimizerState
 from ftapp.training.phase_features import Report, open_features
 from ftapp.training.random_layers import LayerSeeds
 from ftapp.training.state import SpentSeconds, chain_examples
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The examples of a step.
-
-    Attributes:
-        key: The step, from whose numbers the augmentation and the dropout masks follow.
-        inputs: What the model of the session takes.
-        targets: Class numbers (examples,), or the next token at each position (examples, tokens).
-        examples: The keys of the examples, joined.
-    """
-
-    key: BatchKey
-    inputs: Any
-    targets: NDArray[np.int32]
-    examples: bytes = b""
-
-
-@dataclass(frozen=True)
-class StepResult:
-    """A step that was given to the device.
-
-    Attributes:
-        rate: The base learning rate of the step.
-        values: What the device computes, as `ftapp.training.instrumented_model.read_values` takes it.
-    """
-
-    rate: float
-    values: Any
-
-    def read(self) -> dict[str, float]:
-        """Give the metrics of the batch by name. Waits for the device."""
-        return read_values(self.values)[0]
 
 
 class PhaseSession:
@@ -106,6 +73,8 @@ class PhaseSession:
         per_epoch: The steps of an epoch.
         labels: The class of each training example where each class fills an equal share of an epoch, int (examples,);
             None elsewhere.
+        answers: What measures the answers of the model; None where they are tokens.
+        mixer: Mixes the examples of a batch.
         spent: Where the time that features take is added.
         averages: The averages of the weights, where the phase keeps some.
         report: Is told of progress; the session gives up where it returns False.
@@ -160,6 +129,8 @@ class PhaseSession:
         self._class_weights = compute_weights(recipe.balance, splits.classes, splits.counts.get("train", ()))
         is_balanced = recipe.balance.sampling == "balanced"
         self.labels = splits.train.get_targets(np.arange(len(splits.train))) if is_balanced else None
+        self.answers = make_answer_kind(recipe, splits)
+        self.mixer = BatchMixer(recipe.augmentation, len(splits.classes))
         self._held, self.averages = ExitStack(), Averages()
         self._rate: float | None = None
 
@@ -206,8 +177,8 @@ class PhaseSession:
         """Choose the half above the cut and the features where there are any, else the whole model and the examples."""
         examples = {name: getattr(self.splits, name) for name in ("train", "validation", "test")}
         self.data = dict(self.cached) or examples
-        predicts = TASKS[self.recipe.task].labels == "classes" and len(self.splits.classes) <= MOST_CLASSES
-        self.model = instrument(halves.rest if halves and self.cached else self.whole, predicts=predicts)
+        half = halves.rest if halves and self.cached else self.whole
+        self.model = instrument(half, gives_scores=self.answers is not None)
 
     def drop_features(self) -> None:
         """Compute the whole model from now on, since weights below the cut are no longer those of the features."""
@@ -263,7 +234,8 @@ class PhaseSession:
         """
         data = self.data["train"]
         examples = b"".join(self.splits.train.hash_examples(indices, None))
-        return Batch(key, data.make_inputs(indices, key), data.get_targets(indices), examples)
+        inputs, targets = self.mixer.mix(data.make_inputs(indices, key), data.get_targets(indices), key)
+        return Batch(key, inputs, targets, examples)
 
     def _steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """For each step its examples, and its key. Their features are kept by then."""
@@ -282,8 +254,7 @@ class PhaseSession:
 
     def order_steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """Give the examples and the keys of the steps of the phase from `start` to `stop`, as `order_phase` does."""
-        key = self.recipe.seed, self.index
-        size = self.phase.batch_size
+        size, key = self.phase.batch_size, (self.recipe.seed, self.index)
         return order_phase(self.splits.train, size, key, start, stop, labels=self.labels, fill=self._fill)
 
     def hash_examples(self, stop: int) -> bytes:
@@ -336,14 +307,15 @@ class PhaseSession:
             return None
         report = functools.partial(self.report, f"evaluating the {split} split")
         with self.averages.applied():
-            return evaluate(self.model, self.data[split], order, len(self.splits.classes), report)
+            return evaluate(self.model, self.data[split], order, self.answers, report)
 
     def tracing_ahead(self) -> AbstractContextManager[None]:
         """While the context lasts, TensorFlow traces a training step beside evaluations. Other backends do nothing."""
         if keras.backend.backend() != "tensorflow":
             return nullcontext()
         self.build_optimizer()
-        return tensorflow_steps.trace_ahead(self.model, *self.make_blank("train", np.arange(1)))
+        x, y = self.make_blank("train", np.arange(1))
+        return tensorflow_steps.trace_ahead(self.model, x, y, self.mixer.soften(y))
 
     def make_blank(self, split: str, indices: NDArray[np.int64]) -> tuple[Any, NDArray[np.int32]]:
         """Make the inputs and targets of examples, with zeros in the place of cached features."""

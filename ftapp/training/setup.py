@@ -18,7 +18,7 @@ from ftapp.models import backend, build
 from ftapp.models.build import Pretrained
 from ftapp.models.layers import ModelLayer
 from ftapp.recipe import Recipe
-from ftapp.recipe.metrics import ACCURACY, MACRO_F1
+from ftapp.recipe.metrics import ACCURACY, AUC, MACRO_F1
 from ftapp.training.build_model import build_model
 
 
@@ -110,6 +110,18 @@ def check_metrics(recipe: Recipe, classes: int) -> None:
         RecipeError: One of them is not.
     """
     wanted = {"stop.metric": recipe.stop and recipe.stop.metric, "keep.best": recipe.keep and recipe.kept_metric}
-    if classes > MOST_CLASSES and (keys := [key for key, name in wanted.items() if name == MACRO_F1.name]):
-        rule = f"macro F1 is measured for at most {MOST_CLASSES} classes, and the data have {classes}"
-        raise RecipeError([Problem("", key, f"{rule}; did you mean '{ACCURACY.name}'?") for key in keys])
+    if classes <= MOST_CLASSES:
+        return
+    problems = [
+        Problem(
+            "",
+            key,
+            f"{metric.label} is measured for at most {MOST_CLASSES} classes, and the data have {classes}; did you mean "
+            f"'{ACCURACY.name}'?",
+        )
+        for key, name in wanted.items()
+        for metric in (MACRO_F1, AUC)
+        if metric.name == name
+    ]
+    if problems:
+        raise RecipeError(problems)

@@ -51,18 +51,19 @@ class TracedStep:
 
 
 @contextmanager
-def trace_ahead(model: Any, x: Any, y: Any) -> Iterator[None]:
+def trace_ahead(model: Any, x: Any, y: Any, trained: Any) -> Iterator[None]:
     """Trace a training step on another thread while the context lasts, in which nothing but evaluations is computed.
 
     Args:
         model: The compiled model, with an optimizer that is built.
         x: The inputs of a batch of any size.
-        y: Its targets.
+        y: Its targets as evaluations take them.
+        trained: Its targets as training steps take them.
     """
     train: TracedStep = model.make_train_function()
     model.make_test_function().trace(x, y)  # first, since the first trace makes the variables of the metrics
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="trace") as pool:
-        tracing = pool.submit(train.trace, x, y)
+        tracing = pool.submit(train.trace, x, trained)
         yield
     tracing.result()
 

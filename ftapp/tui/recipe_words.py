@@ -253,6 +253,8 @@ def describe_augment(augment: Augment) -> str:
         name: getattr(augment, name) for name in ("brightness", "contrast", "saturation", "hue", "blur", "erasing")
     }
     parts += [f"{name} {share:.0%}" for name, share in shares.items() if share]
+    strengths = {"RandAugment": augment.rand_augment, "mixup": augment.mixup, "CutMix": augment.cutmix}
+    parts += [f"{name} {strength:g}" for name, strength in strengths.items() if strength]
     if augment.token_dropout:
         parts.append(f"{augment.token_dropout:.0%} of tokens left out")
     if augment.word_swap:

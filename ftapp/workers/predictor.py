@@ -150,9 +150,8 @@ class Predictor:
         """Find the file of an image: its own where it comes from one, else a file of this process."""
         from PIL import Image
 
-        index = int(test.indices[position])
-        if paths := getattr(test.examples, "paths", None):
-            return str(paths[index])
+        if own := test.find_file(position):
+            return str(own)
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="ftapp-predictor-")
         file = Path(self._folder.name) / f"test-{position}.png"
         if not file.exists():

@@ -77,7 +77,7 @@ def test_tiny_recipes_give_their_golden_losses(
     assert result["recipe"] == task
     assert result["status"] == "done"
     assert result["backend"] == backend
-    assert set(result["metrics"]) == ({"loss"} if task == "lm" else {"loss", "accuracy", "macro-f1"})
+    assert set(result["metrics"]) == ({"loss"} if task == "lm" else {"loss", "accuracy", "macro-f1", "auc"})
     if task != "lm":
         counts = result["confusion"]
         assert sum(counts[0]) == sum(counts[1]) == {"image": 5, "text": 10}[task]

@@ -71,6 +71,11 @@ RECIPES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         TWO_PHASES,
         ("frozen.cache=false", "phase.finetune.layer_decay=0.9", "balance.sampling=balanced", "balance.focal_gamma=1"),
     ),
+    "mixed": (
+        "image_recipe",
+        TWO_PHASES,
+        ("augment.rand_augment=0.3", "augment.mixup=0.4", "augment.cutmix=1", "balance.focal_gamma=1"),
+    ),
     "language-model": ("lm_recipe", "", ("samples.every=3", "phase.finetune.ema=0.8")),
     "accumulated": (
         "text_recipe",

@@ -14,18 +14,22 @@ from textual.widgets import SelectionList, Static
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.event_types import Status
 from ftapp.runs.events import BestRestored, DataLoaded, GpuUsed, ModelBuilt, ModelSaved, RunEnded
+from ftapp.runs.example_results import ExampleResult
 from ftapp.runs.phase_events import Confused, Drifted, PhaseEnded, Sampled, Stepped
 from ftapp.runs.run_folder import Run
 from ftapp.tui.app import FtApp
 from ftapp.tui.screens.run import PANES, RunScreen
 from ftapp.tui.settings import Settings
 from ftapp.tui.widgets.chart import Chart
+from ftapp.tui.widgets.errors_pane import ErrorsPane
 from ftapp.tui.widgets.examples_pane import ExamplesPane
 from ftapp.tui.widgets.failure_notice import FailureNotice
 from ftapp.tui.widgets.headline import Headline
 from ftapp.tui.widgets.log_pane import LogPane
+from ftapp.tui.widgets.pane import Pane
 from ftapp.tui.widgets.phases_pane import PhasesPane
 from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane, shorten_path
+from tests.support.example_results import FOUND, write_examples
 from tests.tui.conftest import Write
 from tests.tui.harness import SIZES, living, until
 
@@ -45,7 +49,7 @@ def text(widget: Static) -> str:
     return str(widget.visual)
 
 
-def shown(screen: RunScreen, pane: type[PhasesPane] | type[TrainedLayersPane] | type[ExamplesPane]) -> str:
+def shown(screen: RunScreen, pane: type[Pane]) -> str:
     """What a pane says, as plain lines."""
     content = screen.query_one(pane).query_one(Static)
     return "\n".join(content.render_line(y).text.rstrip() for y in range(content.size.height))
@@ -298,3 +302,26 @@ def test_short_names_of_layers_keep_the_block_and_the_end() -> None:
         "classifier",
     ]
     assert all(len(shorten_path(path, width)) <= width for path in (query, dense, "a" * 50) for width in range(8, 50))
+
+
+async def test_the_test_examples_with_the_highest_loss(write_run: Write) -> None:
+    run = write_run()
+    write_examples(run, *FOUND, ExampleResult(example="3/7.png", loss=0.5, file="/photos/3/7.png"))
+    async with FtApp().run_test(size=(160, 60)) as pilot:
+        screen = await opened(pilot, run)
+        lines = [line.split() for line in shown(screen, ErrorsPane).splitlines()]
+        assert lines[0][:8] == ["4.2500", "good", "→", "bad", "98.6%", "row", "7", "=never"]
+        assert lines[1:3] == [["0.1250", "bad", "88.0%", "row", "3"], ["0.5000", "3/7.png"]]
+        pane = screen.query_one(ErrorsPane)
+        assert str(pane.border_subtitle) == "3 of 100, 1 wrong"
+        pane.focus()
+        await pilot.press("m")
+        await until(pilot, lambda: pane.size.height > 50)
+
+
+async def test_a_run_without_results_of_examples_has_no_pane_of_them(write_run: Write) -> None:
+    run = write_run()
+    write_examples(run, step=3)  # of another result
+    async with FtApp().run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, run)
+        assert not screen.query_one(ErrorsPane).display

@@ -8,10 +8,11 @@ from typing import Any
 from ftapp.recipe.metrics import get_metric
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import BestRestored
+from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.checkpoint import Arrays, TrainingCheckpoint, copy_values, list_changing, restore_values
 from ftapp.training.segments import list_plans
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.setup import Setup
 from ftapp.training.state import TrainState
 

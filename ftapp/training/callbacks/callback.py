@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.batch import StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
 

@@ -17,12 +17,13 @@ from ftapp.runs.event_log import EventLog, ProgressLog
 from ftapp.runs.events import Checkpointed
 from ftapp.runs.replay import ReplayedCommand
 from ftapp.runs.run_folder import Run
+from ftapp.training.batch import StepResult
 from ftapp.training.build_model import find_problems
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.early_stop import EarlyStop
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.segments import plan_segment
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.setup import Setup
 from ftapp.training.state import TrainState
 

@@ -7,11 +7,12 @@ import time
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Drifted
+from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.drift import DriftMeter
 from ftapp.training.segments import list_plans
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.setup import Setup
 from ftapp.training.state import TrainState
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ftapp.recipe import StopRule
 from ftapp.recipe.metrics import get_metric
+from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.state import Patience, TrainState
 
 

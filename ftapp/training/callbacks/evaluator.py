@@ -9,24 +9,27 @@ import msgspec
 
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
-from ftapp.runs.phase_events import Confused, Evaluated
+from ftapp.runs.phase_events import Evaluated
+from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
+from ftapp.training.callbacks.example_log import ExampleLog
 from ftapp.training.callbacks.last_good import LastGood
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.divergence import check_finite
 from ftapp.training.evaluate import Evaluation
 from ftapp.training.instrumented_model import beside_loss
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
 
 class Evaluator(Callback):
     """Measures the held-out split that the recipe names, and at the end of the run the whole test split."""
 
-    def __init__(self, log: EventLog, control: Control, steps: StepLog, good: LastGood) -> None:
-        self._log, self._control, self._steps, self._good = log, control, steps, good
+    def __init__(self, log: EventLog, control: Control, steps: StepLog, good: LastGood, examples: ExampleLog) -> None:
+        self._log, self._control, self._steps, self._good, self._examples = log, control, steps, good, examples
         self._session: PhaseSession
         self._rate = math.nan  # of the last step
+        self._found: Evaluation | None = None  # the last evaluation of this process
 
     def on_segment_begin(self, session: PhaseSession, state: TrainState) -> None:
         """Measure this segment's model from now on."""
@@ -62,6 +65,7 @@ class Evaluator(Callback):
         session = self._session
         if not session.is_quantized:
             self._measure(state, "test", None, final=True)
+            self._write_examples(state)
             return
         start, prepared, size = self._control.clock(), state.spent.preparing, len(session.data["test"])
         quantized = state.evaluated.values if self._is_known(state, "test", size) and state.evaluated else None
@@ -77,6 +81,16 @@ class Evaluator(Callback):
             check_finite(loss, state.weights_step, session.phase, self._rate)
         seconds = self._control.clock() - start - (state.spent.preparing - prepared)
         self._write(state, found, "test", size, seconds, final=True, quantized=quantized)
+        self._write_examples(state)
+
+    def _write_examples(self, state: TrainState) -> None:
+        """Write what the model made of each test example, if the split was measured."""
+        last = state.evaluated
+        if last is None or not last.final:
+            return  # the run was asked to end meanwhile
+        found = self._found or self._session.evaluate("test")  # again if another process of the run has measured it
+        if found is not None:
+            self._examples.write(self._session, last.step, found)
 
     def _evaluate(self, state: TrainState) -> None:
         spec = self._session.recipe.evaluate
@@ -92,7 +106,8 @@ class Evaluator(Callback):
         size = min(limit or size, size)
         last = state.evaluated
         if last and self._is_known(state, split, size):
-            self._log.write(msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final))
+            state.evaluated = msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final)
+            self._log.write(state.evaluated)
             if state.confused:
                 self._log.write(msgspec.structs.replace(state.confused, time=time.time(), final=final))
             return
@@ -122,7 +137,7 @@ class Evaluator(Callback):
         final: bool,
         quantized: dict[str, float] | None = None,
     ) -> None:
-        step = state.weights_step
+        step, self._found = state.weights_step, found
         state.evaluated = Evaluated(
             time=time.time(),
             step=step,
@@ -135,15 +150,7 @@ class Evaluator(Callback):
             quantized=quantized or {},
         )
         self._log.write(state.evaluated)
-        if found.confusion is not None:
-            is_probable = self._session.recipe.model.head != "linear-svm"
-            bins = found.calibration if is_probable else None
-            state.confused = Confused(
-                time=time.time(),
-                step=step,
-                split=split,
-                counts=found.confusion.tolist(),
-                calibration=[] if bins is None else bins.tolist(),
-                final=final,
-            )
+        kind = self._session.answers
+        if kind is not None and found.targets is not None and found.scores is not None:
+            state.confused = kind.describe(found.targets, found.scores, step=step, split=split, final=final)
             self._log.write(state.confused)

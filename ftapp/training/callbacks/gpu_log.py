@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.events import GpuUsed
+from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.gpu_monitor import GpuMonitor
-from ftapp.training.session import StepResult
 from ftapp.training.state import TrainState
 
 _SECONDS = 5.0

@@ -20,9 +20,10 @@ from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Sampled, TokensShared
 from ftapp.training.averages import Averages
+from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
 

@@ -11,11 +11,12 @@ import psutil
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Stepped
+from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.last_good import LastGood
 from ftapp.training.divergence import check_finite
 from ftapp.training.instrumented_model import beside_loss
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
 FIRST_STEPS = 8

@@ -8,10 +8,11 @@ import time
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import PhaseTimed
+from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import FIRST_STEPS, StepLog
 from ftapp.training.feature_choice import count_views
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
 

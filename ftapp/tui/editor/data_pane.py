@@ -26,12 +26,14 @@ class DataPane(VerticalScroll, can_focus=False):
     """Fields of [data], with a preview of the data."""
 
     DEFAULT_CSS = """
-    DataPane > .for-tables, DataPane > .for-folders, DataPane > .for-images { display: none; height: auto; }
+    DataPane > .for-tables, DataPane > .for-folders, DataPane > .for-images, DataPane > .for-labelled {
+        display: none; height: auto;
+    }
     DataPane > .for-tables > .of-images, DataPane.-images > .for-tables > .of-texts { display: none; }
     DataPane.-images > .for-tables > .of-images { display: block; }
     DataPane.-images > .for-images { display: block; }
     DataPane.-folders > .for-folders { display: block; }
-    DataPane.-tables > .for-tables { display: block; }
+    DataPane.-tables > .for-tables, DataPane.-labelled > .for-labelled { display: block; }
     DataPane > #data-preview { height: auto; }
     #data-preview > #sizes, #data-preview > #data-state { height: auto; margin-top: 1; }
     #data-preview > #data-state { color: $text-muted; display: none; }
@@ -76,6 +78,8 @@ class DataPane(VerticalScroll, can_focus=False):
         with Vertical(classes="for-images"):
             yield FieldLine("data.skip_broken")
         yield FieldLine("data.classes", empty="all that occur")
+        with Vertical(classes="for-labelled"):
+            yield FieldLine("data.conflicts")
         yield FieldLine("data.limit", empty="all examples")
         yield FieldLine("data.validation")
         yield FieldLine("data.test")
@@ -98,6 +102,7 @@ class DataPane(VerticalScroll, can_focus=False):
         self.set_class(task is not None and task.is_labelled and (is_table or not is_image), "-tables")
         self.set_class(is_image, "-images")
         self.set_class(source.startswith(("folder:", "text:")), "-folders")
+        self.set_class(task is None or task.is_labelled, "-labelled")
         self.set_class(task is None or task.labels == "classes", "-classes")
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:

@@ -93,6 +93,7 @@ class TrainingPane(VerticalScroll, can_focus=False):
             FieldLine("evaluate.split"),
             FieldLine("evaluate.examples", empty="all"),
             FieldLine("evaluate.batch_size", "batch"),
+            FieldLine("evaluate.keep_worst"),
         )
         with Vertical(classes="for-classes"):
             yield from _section(

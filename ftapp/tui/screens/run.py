@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -32,6 +33,7 @@ from ftapp.tui.screens.freeze_layers import FreezeLayers
 from ftapp.tui.terminal.pace import rest
 from ftapp.tui.widgets.cautions import Cautions
 from ftapp.tui.widgets.chart import Chart
+from ftapp.tui.widgets.errors_pane import ErrorsPane
 from ftapp.tui.widgets.examples_pane import ExamplesPane
 from ftapp.tui.widgets.failure_notice import FailureNotice
 from ftapp.tui.widgets.headline import Headline
@@ -41,7 +43,6 @@ from ftapp.tui.widgets.trained_layers_pane import TrainedLayersPane
 
 _REFRESH_SECONDS = 0.5
 _IDLE_SECONDS = 2.0
-
 PANES = {
     "loss": "Loss",
     "metric": "Accuracy or another metric",
@@ -52,10 +53,9 @@ PANES = {
     "phases": "Phases",
     "layers": "Layers that train",
     "examples": "Samples or confusion",
+    "errors": "Highest test losses",
     "log": "Log",
 }
-
-
 _COMMANDS = {"pause", "resume", "stop", "checkpoint", "rate", "freeze"}
 
 
@@ -83,7 +83,8 @@ the first step with other layers.
         #loss, #metric { height: 1fr; min-height: 7; }
         #details Chart { width: 1fr; height: 100%; }
         #phases { height: auto; max-height: 40%; }
-        #layers, #examples { height: auto; min-height: 3; max-height: 30%; }
+        #layers, #examples, #errors { height: auto; min-height: 3; max-height: 30%; }
+        #facts.-five > #layers, #facts.-five > #examples, #facts.-five > #errors { max-height: 22%; }
         #log { height: 1fr; min-height: 5; }
         #panes.-no-details { grid-size: 2 1; grid-rows: 1fr; }
         #panes.-no-details #facts { row-span: 1; }
@@ -143,6 +144,7 @@ the first step with other layers.
                 yield PhasesPane(id="phases")
                 yield TrainedLayersPane(id="layers")
                 yield ExamplesPane(id="examples")
+                yield ErrorsPane(self.run, id="errors")
                 yield LogPane(self.run, id="log")
             with Horizontal(id="details"):
                 yield Chart("Learning rate", id="rate", smooth=False)
@@ -207,12 +209,12 @@ the first step with other layers.
         history = self.history
         self.query_one(Headline).show(self._recipe_name, history, self._recipe, self._status)
         self.query_one(FailureNotice).show(self.run, history, self._status)
-        going_on = self._status == "running"
-        minded = outcome.find_alarms(history) if going_on else outcome.find_warnings(history, self._recipe)
-        self.query_one(Cautions).show(minded)
+        find = outcome.find_alarms if self._status == "running" else partial(outcome.find_warnings, recipe=self._recipe)
+        self.query_one(Cautions).show(find(history))
         self.query_one(PhasesPane).show(history, self._recipe, self._status)
         self.query_one(TrainedLayersPane).show(history)
         self.query_one(ExamplesPane).show(history)
+        self.query_one("#facts").set_class(self.query_one(ErrorsPane).show(history), "-five")
         self.query_one(LogPane).show(history)
         self._metric = self._chosen_metric()
         chart = self.query_one("#metric", Chart)

@@ -8,11 +8,16 @@ from rich.text import Text
 from textual.widgets import Static
 
 from ftapp.common import formatting
+from ftapp.common.formatting import shorten_name
 from ftapp.recipe import Recipe
-from ftapp.recipe.metrics import ACCURACY, MACRO_F1, get_metric
+from ftapp.recipe.metrics import ACCURACY, AUC, MACRO_F1, get_metric
+from ftapp.runs.class_results import find_constant_answer
 from ftapp.runs.history import History
+from ftapp.runs.phase_events import Evaluated
 from ftapp.tui import run_progress
 from ftapp.tui.widgets.pane import theme_color
+
+_NAME = 16  # characters of the name of a class
 
 STATUS_COLORS = {
     "running": "primary",
@@ -51,13 +56,7 @@ class Headline(Static):
         parts = []
         if history.ended:
             if result := history.result:
-                measured = {**result.metrics, "loss": result.loss}
-                if ACCURACY.name in measured:  # so that the line has room for the rest
-                    measured.pop(MACRO_F1.name, None)
-                parts += [
-                    f"test {get_metric(name).label} {get_metric(name).format_text(value)}"
-                    for name, value in measured.items()
-                ]
+                parts += list(_describe_result(history, result))
             parts.append(f"{history.ended.steps} steps in {formatting.format_duration(history.ended.seconds)}")
             if history.kept:
                 parts.append(f"weights of step {history.kept.best_step}")
@@ -84,3 +83,20 @@ class Headline(Static):
             yield activity.activity + (f" {activity.done}/{activity.total}" if activity.total else "")
         else:
             yield "starting"
+
+
+def _describe_result(history: History, result: Evaluated) -> Iterator[str]:
+    """Describe the result, with that of a constant answer beside the first metric that it has."""
+    measured = {**result.metrics, "loss": result.loss}
+    if ACCURACY.name in measured:  # so that the line has room for the rest
+        for each in (MACRO_F1, AUC):
+            measured.pop(each.name, None)
+    best = find_constant_answer(history)
+    baseline = best.metrics if best else {}
+    beside = next((name for name in measured if name in baseline), None)
+    for name, value in measured.items():
+        metric = get_metric(name)
+        said = f"test {metric.label} {metric.format_text(value)}"
+        if best and name == beside:
+            said += f" (always {shorten_name(best.name, _NAME)} {metric.format_text(baseline[name])})"
+        yield said

@@ -14,11 +14,16 @@ from textual.widgets import Static
 class Pane(VerticalScroll, can_focus=True):
     """A titled box with text, which scrolls."""
 
+    ALLOW_MAXIMIZE = True  # unlike other containers
+    DEFAULT_CSS = """
+    Pane.-maximized { height: 1fr !important; max-height: 100% !important; }
+    """
+
     def __init__(self, title: str, *, id: str | None = None) -> None:
         super().__init__(id=id, classes="pane")
         self.border_title = title
         self._text = Static(markup=False)
-        self._again: Callable[[], None] | None = None  # draws the content again
+        self._again: Callable[[], object] | None = None  # draws the content again
 
     def on_resize(self) -> None:
         if self._again:  # the content depends on the width

@@ -77,7 +77,7 @@ def test_drift_goes_back_to_the_start_of_the_run_over_phases() -> None:
     )
 
 
-def test_an_instrumented_model_gives_what_the_plain_one_does_and_predictions() -> None:
+def test_an_instrumented_model_gives_what_the_plain_one_does_with_losses_and_scores() -> None:
     model, _ = built()
     moved(model.layers[-1], 1)
     random = np.random.default_rng(0)
@@ -85,14 +85,18 @@ def test_an_instrumented_model_gives_what_the_plain_one_does_and_predictions() -
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
     plain = model.test_on_batch(x, y, return_dict=True)
-    for predicts in (True, False):
-        same = instrument(model, predicts=predicts)
+    for gives_scores in (True, False):
+        same = instrument(model, gives_scores=gives_scores)
         same.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
-        metrics, predicted = read_values(same.test_on_batch(x, y, return_dict=True))
-        assert metrics == {name: float(value) for name, value in plain.items()}
-        if predicts:
-            assert predicted is not None
-            np.testing.assert_array_equal(predicted.classes, model.predict_on_batch(x).argmax(axis=1))
-            np.testing.assert_allclose(predicted.scores, model.predict_on_batch(x).max(axis=1), rtol=1e-6)
+        found = read_values(same.test_on_batch(x, y, return_dict=True))
+        assert found.metrics == {name: float(value) for name, value in plain.items()}
+        assert found.losses is not None
+        assert found.losses.shape == (8,)
+        assert found.losses.mean() == pytest.approx(found.metrics["loss"], rel=1e-6)
+        if gives_scores:
+            assert found.scores is not None
+            np.testing.assert_allclose(found.scores, model.predict_on_batch(x), rtol=1e-6)
         else:
-            assert predicted is None
+            assert found.scores is None
+    trained = read_values(same.train_on_batch(x, y, return_dict=True))
+    assert (trained.losses, trained.scores) == (None, None)

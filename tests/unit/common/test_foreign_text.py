@@ -20,6 +20,7 @@ import ftapp
 from ftapp.analysis.records import read_arms, read_record
 from ftapp.cli import app, run_result
 from ftapp.common.console import PlainConsole
+from ftapp.common.csv_cells import format_cell
 from ftapp.common.formatting import make_one_line, make_printable
 from ftapp.common.processes import make_module_command
 from ftapp.common.safe_output import ScreenedStream
@@ -212,8 +213,8 @@ def test_a_spreadsheet_runs_no_formula(tmp_path: Path) -> None:
     out = io.StringIO()
     comparison.write_csv(read_arms([run, run]), out)
     assert next(csv.DictReader(io.StringIO(out.getvalue())))["name"] == "A =cmd|'x'!A0"
-    assert comparison._cell_text("=1+1") == "'=1+1"
-    assert comparison._cell_text("@x") == "'@x"
+    assert format_cell("=1+1") == "'=1+1"
+    assert format_cell("@x") == "'@x"
     assert comparison._format_csv_value(-1.5) == "-1.5"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ftapp.data.augmentation import Augmenter, TextAugmenter
+from ftapp.data.augmentation import Augmenter, TextAugmenter, make_grid
 from ftapp.recipe import Augment
 
 # Left half 40, right half 200, and a bright top left corner.
@@ -42,6 +42,9 @@ def test_nothing_asked_is_nothing_done() -> None:
         ({"hue": 0.1}, True),
         ({"blur": 0.1}, True),
         ({"erasing": 0.1}, True),
+        ({"rand_augment": 0.1}, True),
+        ({"mixup": 0.1}, True),
+        ({"cutmix": 0.1}, True),
         ({"token_dropout": 0.1}, True),
         ({"word_swap": 0.1}, True),
     ],
@@ -212,3 +215,24 @@ def test_something_of_a_text_is_always_left() -> None:
 
 def test_equal_keys_change_texts_equally() -> None:
     assert noisy(token_dropout=0.3, word_swap=0.3) == noisy(token_dropout=0.3, word_swap=0.3)
+
+
+def test_two_random_operations_follow_from_the_key() -> None:
+    batches = [augmented((0, step), 4, rand_augment=0.5) for step in range(8)]
+    again = [augmented((0, step), 4, rand_augment=0.5) for step in range(8)]
+    for one, other in zip(batches, again, strict=True):
+        assert np.array_equal(one, other)
+        assert one.shape == (4, 24, 32, 3)
+        assert one.min() >= -0.01
+        assert one.max() <= 255.01
+    assert len({batch.tobytes() for batch in batches}) > 4
+
+
+def test_a_grid_shows_mixed_images() -> None:
+    dark, bright = np.zeros((8, 8, 3), np.float32), np.full((8, 8, 3), 200, np.float32)
+    augmenter = Augmenter(Augment(mixup=1.0), (8, 8))
+    grid = make_grid(np.stack([dark, bright] * 4), augmenter, 3, (0,))
+    assert grid.shape == (4, 8, 8, 8, 3)
+    assert set(np.unique(grid[0])) == {0, 200}
+    assert len(np.unique(grid[1:])) > 6
+    assert not np.array_equal(grid[1], grid[2])

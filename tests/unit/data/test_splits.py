@@ -151,7 +151,7 @@ def test_duplicates_are_dropped_before_the_split() -> None:
     source = examples([30, 30])
     texts = [*source.texts, " text 0 of class 0\n", "text 1 of class 0", "cafe\u0301", "caf\u00e9"]
     labels = np.append(source.labels, [0, 1, 1, 1]).astype(np.int32)
-    splits = split(Texts(texts, labels, source.classes), spec(), 0)
+    splits = split(Texts(texts, labels, source.classes), spec(conflicts="drop"), 0)
     kept = {int(index) for part in (splits.train, splits.validation, splits.test) for index in part.indices}
     # One repeats with the same label; two disagree on the label and both go; one repeats in another Unicode form.
     assert kept == set(range(60)) - {1} | {62}

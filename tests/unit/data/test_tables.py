@@ -250,7 +250,12 @@ def test_how_numbers_were_read_as_classes_is_said(tmp_path: Path) -> None:
 
 def test_contradicting_rows_are_told_apart_from_duplicates(tmp_path: Path) -> None:
     contrary = [(text, "pos" if label == "neg" else "neg") for text, label in ROWS[:3]]
-    splits = load(tmp_path / "a.csv", written(rows=[*ROWS, *contrary, *ROWS[10:14]]))
+    table = written(rows=[*ROWS, *contrary, *ROWS[10:14]])
+    assert refused(tmp_path / "a.csv", table).startswith(
+        "data.conflicts: 6 examples contradict each other, equal ones with other labels: row 2 (neg) and row 22 (pos), "
+        "row 3 (pos) and row 23 (neg), row 4 (neg) and row 24 (pos); equal examples have one label;"
+    )
+    splits = load(tmp_path / "a.csv", table, conflicts="drop")
     assert splits.duplicates == 4
     (note,) = splits.notes
     assert note.startswith("6 examples contradict each other")

@@ -63,3 +63,23 @@ def test_focal_loss_counts_what_the_model_is_sure_of_less() -> None:
     of_truth = np.where(np.eye(3)[LABELS] == 1, SCORES, 1 - SCORES)
     found = compute(training_loss("one-vs-rest", gamma=2.0))
     assert found == pytest.approx((-((1 - of_truth) ** 2) * np.log(of_truth)).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("head", ["softmax", "one-vs-rest"])
+def test_shares_of_classes_are_labels_of_their_own(head: Head) -> None:
+    shares = np.array([[0.75, 0.25, 0.0], [0.0, 0.0, 1.0]], np.float32)
+    logs, others = -np.log(SCORES), -np.log(1 - SCORES)
+    expected = (shares * logs).sum(axis=1)
+    if head == "one-vs-rest":
+        expected = (shares * logs + (1 - shares) * others).mean(axis=1)
+
+    def measure(**options: Any) -> float:
+        return float(keras.ops.convert_to_numpy(training_loss(head, soft=True, **options)(shares, SCORES)))
+
+    assert measure() == pytest.approx(expected.mean(), rel=1e-5)
+    weights = np.array([1.0, 3.0, 2.0])
+    assert measure(weights=weights) == pytest.approx((expected * (shares @ weights)).mean(), rel=1e-5)
+    whole = np.eye(3, dtype=np.float32)[LABELS]
+    hard = compute(training_loss(head, gamma=2.0, weights=weights))
+    soft = training_loss(head, gamma=2.0, weights=weights, soft=True)(whole, SCORES)
+    assert float(keras.ops.convert_to_numpy(soft)) == pytest.approx(hard, rel=1e-6)

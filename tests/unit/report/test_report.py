@@ -23,8 +23,10 @@ from ftapp.report.svg import Line
 from ftapp.runs import narration
 from ftapp.runs.event_log import EventLog, NoteHandler
 from ftapp.runs.events import BestRestored, ModelSaved
+from ftapp.runs.example_results import ExampleResult
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import LayersChanged, SegmentProof, Stepped
+from tests.support.example_results import FOUND, write_examples
 from tests.support.recorded_runs import record_run
 
 VOID = {"meta", "br", "img", "link", "input"}
@@ -239,7 +241,8 @@ def test_a_bad_result_is_called_so_on_the_page_and_the_card(tmp_path: Path) -> N
         text = file.read_text("utf-8")
         assert f"Warning: {warning}" in text
     assert "always &#x27;bad&#x27;: 50.0%" in page_file.read_text("utf-8")
-    assert "always 'bad': 50.00%" in (run.folder / card.FILE).read_text("utf-8")
+    constant = "- A constant answer, always 'bad': accuracy 50.00%, macro F1 0.3333"
+    assert constant in (run.folder / card.FILE).read_text("utf-8")
 
 
 def test_notes_of_a_run_stand_in_its_result_narration_and_report(tmp_path: Path) -> None:
@@ -287,3 +290,28 @@ def test_a_segment_without_steps_has_no_proof_in_the_report(tmp_path: Path) -> N
     told = pieces.describe_phase_proofs(history)
     assert sum("up to step" in each for each in told) == 1
     assert any(each.startswith(f"{phase}, up to step 2") for each in told)
+
+
+def test_report_shows_the_test_examples_with_the_highest_loss(tmp_path: Path) -> None:
+    made = record_run(tmp_path)
+    picture = thumbnails.encode_small(np.full((8, 6, 3), 200, np.uint8))
+    pictured = ExampleResult(example="3/<7>.png", loss=1.5, truth="3", answer="8", right=False, picture=picture)
+    long = ExampleResult(example="row 9", loss=0.0625, text="x" * 150)
+    write_examples(made, pictured, *FOUND, long)
+    text = checked(single.write(read_record(made)))
+    assert "The 4 of 100 examples of the test split with the highest loss." in text
+    for told in ("'3' taken for '8'", "loss 1.5000", "3/<7>.png", "'good' taken for 'bad' (98.6%)", "row 7"):
+        assert told in text
+    assert "=never <b>again</b>" in text
+    assert "x" * 100 + "…" in text
+    assert "x" * 101 not in text
+    file = made.folder / "report.html"
+    assert 'src="data:image/webp;base64,UklGR' in file.read_text("utf-8")
+
+    def report(*arguments: str) -> str:
+        result = CliRunner().invoke(app.app, ["report", str(made.folder), *arguments])
+        return result.stderr if result.exit_code else file.read_text("utf-8")
+
+    assert "row 7" not in report("--examples", "1")
+    assert "highest loss" not in report("--examples", "0")
+    assert "--examples is for the report of one run" in report(str(made.folder), "--examples", "3")

@@ -20,11 +20,12 @@ from ftapp.models import build
 from ftapp.models.keras_internals import flatten_layers, seed_generators
 from ftapp.models.layers import has_dropout
 from ftapp.recipe import Recipe
+from ftapp.training.batch import StepResult
 from ftapp.training.build_model import build_model
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.instrumented_model import InstrumentedModel
 from ftapp.training.loop import train_phase
-from ftapp.training.session import PhaseSession, StepResult
+from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
 
 

@@ -15,14 +15,19 @@ def load(*overrides: str) -> Recipe:
 
 
 @pytest.mark.parametrize(
-    ("override", "key"),
-    [("stop={ metric = 'macro-f1', patience = 2 }", "stop.metric"), ("keep.best=macro-f1", "keep.best")],
+    ("override", "key", "label"),
+    [
+        ("stop={ metric = 'macro-f1', patience = 2 }", "stop.metric", "macro F1"),
+        ("keep.best=macro-f1", "keep.best", "macro F1"),
+        ("keep.best=auc", "keep.best", "ROC AUC"),
+    ],
 )
-def test_macro_f1_of_too_many_classes_is_refused(override: str, key: str) -> None:
+def test_metrics_that_need_few_classes_are_refused_for_many(override: str, key: str, label: str) -> None:
     check_metrics(load(override), 100)
     with pytest.raises(RecipeError) as error:
         check_metrics(load(override), 101)
     assert [problem.key for problem in error.value.problems] == [key]
+    assert f"{label} is measured for at most 100 classes" in str(error.value)
     assert "the data have 101; did you mean 'accuracy'?" in str(error.value)
 
 

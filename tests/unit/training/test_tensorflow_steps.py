@@ -30,7 +30,7 @@ def make_model(kind: type[keras.Model]) -> tuple[keras.Model, Counted]:
     model = kind({"tokens": tokens, "mask": mask}, keras.layers.Dense(3)(pooled))
     random = np.random.default_rng(0)
     model.set_weights([random.normal(size=each.shape) for each in model.get_weights()])
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile("adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     counted.calls = 0
     return model, counted
 
@@ -66,7 +66,7 @@ def test_a_model_that_is_compiled_anew_is_traced_anew() -> None:
     model, counted = make_model(InstrumentedModel)
     x, y = make_batch(4, 6)
     model.train_on_batch(x, y)
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile("sgd", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     before = counted.calls
     model.train_on_batch(x, y)
     assert counted.calls > before

@@ -1,0 +1,159 @@
+"""The model's answers to held-out examples: what is measured and told of them, and how an answer is named.
+
+Each kind of labels (`ftapp.recipe.tasks.Task.labels`) has one class here, but for those that are part of the examples,
+such as the next tokens.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.analysis.metrics.auc import measure_auc
+from ftapp.analysis.metrics.calibration import bin_confidences
+from ftapp.analysis.metrics.confusion import MOST_CLASSES, count_confusion
+from ftapp.analysis.metrics.scores import score_classes
+from ftapp.data.dataset import EncodedSplits
+from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe.metrics import AUC, MACRO_F1
+from ftapp.runs.example_results import ScoreKind
+from ftapp.runs.phase_events import Confused
+
+Scores = NDArray[np.floating]
+
+
+class Answers(NamedTuple):
+    """The answers to some examples.
+
+    Attributes:
+        truths: The labels, (examples, ...).
+        answers: The model's answers, of the same shape and kind.
+        truth_scores: The scores of the labels, (examples,); None where a label has no score of its own.
+        answer_scores: The scores of the answers, likewise.
+    """
+
+    truths: NDArray[Any]
+    answers: NDArray[Any]
+    truth_scores: Scores | None = None
+    answer_scores: Scores | None = None
+
+
+class AnswerKind(ABC):
+    """Measures and names the answers of one kind of labels.
+
+    Args:
+        recipe: The recipe of the run.
+        splits: Its encoded data.
+
+    Attributes:
+        keeps_scores: Whether what is measured needs the scores of all examples.
+        is_exact: Whether an answer is right or wrong. Otherwise it is more or less right.
+        score_kind: What the scores of labels are.
+    """
+
+    keeps_scores = True
+    is_exact = True
+    score_kind: ScoreKind = ""
+
+    def __init__(self, recipe: Recipe, splits: EncodedSplits) -> None:
+        self.head, self.splits = recipe.model.head, splits
+
+    @abstractmethod
+    def answer(self, targets: NDArray[Any], scores: Scores) -> Answers:
+        """Make answers of the model's outputs.
+
+        Args:
+            targets: The labels (examples, ...), as `ftapp.data.dataset.Dataset.get_targets` gives them.
+            scores: What the model puts out (examples, outputs).
+        """
+
+    @abstractmethod
+    def name(self, label: Any) -> str:
+        """Name a label or an answer, as an element of `Answers` has it."""
+
+    @abstractmethod
+    def measure(self, targets: NDArray[Any], scores: Scores) -> dict[str, float]:
+        """Measure what is no mean over batches.
+
+        Args:
+            targets: The labels of all examples.
+            scores: What the model puts out for them.
+
+        Returns:
+            The metrics by name.
+        """
+
+    @abstractmethod
+    def describe(self, targets: NDArray[Any], scores: Scores, *, step: int, split: str, final: bool) -> Confused:
+        """Describe the answers in an event.
+
+        Args:
+            targets: The labels of all examples.
+            scores: What the model puts out for them.
+            step: The steps of the run before the evaluation.
+            split: The split that was evaluated.
+            final: Whether it is the result.
+        """
+
+
+class ClassAnswers(AnswerKind):
+    """One class of all: that of the highest score, of equals the first one. Many classes are not counted in pairs."""
+
+    def __init__(self, recipe: Recipe, splits: EncodedSplits) -> None:
+        super().__init__(recipe, splits)
+        self.keeps_scores = len(splits.classes) <= MOST_CLASSES
+        self.score_kind = "distance" if self.head == "linear-svm" else "probability"
+
+    def answer(self, targets: NDArray[Any], scores: Scores) -> Answers:
+        """Answer with the class of the highest score."""
+        rows, answers = np.arange(len(targets)), scores.argmax(axis=-1)
+        return Answers(targets, answers, scores[rows, targets], scores[rows, answers])
+
+    def name(self, label: Any) -> str:
+        """Name a class."""
+        return self.splits.classes[int(label)]
+
+    def measure(self, targets: NDArray[Any], scores: Scores) -> dict[str, float]:
+        """Measure the macro F1 and, where there are examples of two classes, the area under the ROC curve."""
+        _, _, macro_f1 = score_classes(self._count(targets, scores)).mean()
+        area = measure_auc(targets, scores)
+        return {MACRO_F1.name: macro_f1} | ({} if area is None else {AUC.name: area})
+
+    def describe(self, targets: NDArray[Any], scores: Scores, *, step: int, split: str, final: bool) -> Confused:
+        """Describe which classes are taken for which, and whether the model is as often right as it is sure."""
+        bins: list[list[float]] = []
+        if self.score_kind == "probability":
+            bins = bin_confidences(scores.max(axis=-1), scores.argmax(axis=-1) == targets).tolist()
+        return Confused(
+            time=time.time(),
+            step=step,
+            split=split,
+            counts=self._count(targets, scores).tolist(),
+            calibration=bins,
+            final=final,
+        )
+
+    def _count(self, targets: NDArray[Any], scores: Scores) -> NDArray[np.int64]:
+        return count_confusion(targets, scores.argmax(axis=-1), len(self.splits.classes))
+
+
+_KINDS: dict[str, type[AnswerKind]] = {"classes": ClassAnswers}
+
+
+def make_answer_kind(recipe: Recipe, splits: EncodedSplits) -> AnswerKind | None:
+    """Make what measures the answers of a recipe's task; None for tokens."""
+    kind = _KINDS.get(TASKS[recipe.task].labels)
+    return kind(recipe, splits) if kind else None
+
+
+def join_answers(parts: Sequence[Answers]) -> Answers | None:
+    """Join the answers to several batches; None where there are none."""
+    if not parts:
+        return None
+    columns = [None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)]
+    return Answers(*columns)  # type: ignore[arg-type]

@@ -1,0 +1,46 @@
+"""The batch of a training step, and the result of the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.data.dataset import BatchKey
+from ftapp.training.instrumented_model import read_values
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The examples of a step.
+
+    Attributes:
+        key: The step, from whose numbers the augmentation and the dropout masks follow.
+        inputs: What the model of the session takes.
+        targets: Class numbers (examples,), shares of classes (examples, classes), or next tokens (examples, tokens).
+        examples: The keys of the examples, joined.
+    """
+
+    key: BatchKey
+    inputs: Any
+    targets: NDArray[np.int32] | NDArray[np.float32]
+    examples: bytes = b""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A step that was given to the device.
+
+    Attributes:
+        rate: The base learning rate of the step.
+        values: What the device computes, as `ftapp.training.instrumented_model.read_values` takes it.
+    """
+
+    rate: float
+    values: Any
+
+    def read(self) -> dict[str, float]:
+        """Give the metrics of the batch by name. Waits for the device."""
+        return read_values(self.values).metrics
