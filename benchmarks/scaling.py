@@ -1,4 +1,4 @@
-"""How ftapp's time grows: each of images, pixels, epochs, tokens and layers that train doubled in turn.
+"""How ftapp's time grows: each of images, pixels, epochs and tokens doubled in turn.
 
 images  a feature extractor: VGG16 with random weights, frozen, on random images of 64x64 pixels; only the head trains.
 text    a language model: ftapp's bundled small GPT-2 on random words, the attention of the last two blocks trains.
@@ -64,22 +64,20 @@ split = "test"
 
 @dataclass(frozen=True)
 class Text:
-    """A run on text. length: tokens of a sequence; blocks: at the top, whose attention trains."""
+    """A run on text. length: tokens of a sequence."""
 
     characters: int
     length: int
     epochs: int
-    blocks: int = 2
 
     @property
     def label(self) -> str:
-        sizes = f"{self.characters:,} characters, sequences of {self.length} tokens, {_epochs(self.epochs)}"
-        return f"{sizes}, {self.blocks} blocks"
+        return f"{self.characters:,} characters, sequences of {self.length} tokens, {_epochs(self.epochs)}"
 
     def recipe(self, scratch: Path) -> str:
         return f"""
 title = "{self.label}"
-summary = "The attention of the last {self.blocks} blocks trains."
+summary = "The attention of the last two blocks trains."
 task = "causal-lm"
 [model]
 preset = "assets:gpt2_mini"
@@ -90,7 +88,7 @@ validation = 0.0
 test = {_TEST_SHARE}
 [[phase]]
 name = "finetune"
-layers = ["freeze all", "train attention & last:{self.blocks}"]
+layers = ["freeze all", "train attention & last:2"]
 epochs = {self.epochs}
 batch_size = 8
 [evaluate]
@@ -117,7 +115,6 @@ def doublings(images: Images, text: Text) -> dict[str, tuple[Case, str]]:
         "text-tokens": (replace(text, characters=2 * text.characters), "tokens of the text"),
         "text-length": (replace(text, length=2 * text.length), "tokens of a sequence, half as many sequences"),
         "text-epochs": (replace(text, epochs=2 * text.epochs), "epochs"),
-        "text-blocks": (replace(text, blocks=2 * text.blocks), "blocks that train"),
     }
 
 

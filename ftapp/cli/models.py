@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -52,10 +53,18 @@ def list_models(
             model.name,
             "" if model.parameters is None else format_count(model.parameters),
             "" if model.most_bytes is None else format_size(model.most_bytes),
-            ", ".join(model.tasks),
+            shorten_tasks(model.tasks),
             model.description,
         ]
         for model in found
     ]
     print_table(columns, rows)
     print_text(f"{len(found)} of the {len(models)} models" if word else f"{len(found)} models")
+
+
+def shorten_tasks(names: Iterable[str]) -> str:
+    """Write the names of tasks, those with the same beginning as one: "text-*, causal-lm"."""
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        kinds.setdefault(name.partition("-")[0], []).append(name)
+    return ", ".join(some[0] if len(some) == 1 else f"{kind}-*" for kind, some in kinds.items())

@@ -15,6 +15,7 @@ from ftapp.common import formatting, tables
 from ftapp.common.console import PlainConsole
 from ftapp.recipe.metrics import get_metric
 from ftapp.runs import narration
+from ftapp.runs.baselines import Baseline
 from ftapp.runs.class_results import Recall, is_uneven
 
 _NARROWEST, _MARGINS = 16, 4  # cells of a result's values at least, and around each of the two columns
@@ -53,11 +54,8 @@ def print_result(outcome: dict[str, Any], console: Console) -> None:
     rows = {f"test {each.label}": each.format_plain(value) for each, value in measured}
     on_int8 = ((get_metric(name), value) for name, value in outcome["int8_metrics"].items())
     rows |= {f"test {each.label}, int8 features": each.format_plain(value) for each, value in on_int8}
-    if best := outcome["constant"]:
-        constant = ((get_metric(name), value) for name, value in best.items() if name != "class")
-        rows[f"always '{best['class']}'"] = ", ".join(
-            f"{each.label} {each.format_plain(value)}" for each, value in constant
-        )
+    if baseline := outcome["baseline"]:
+        rows[baseline["answer"]] = Baseline(**baseline).format_metrics()
     recalls = [Recall(name, **of_class) for name, of_class in outcome["recall"].items()]
     if is_uneven(recalls):
         rows["found of each class"] = _describe_recall(recalls)

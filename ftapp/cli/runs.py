@@ -47,7 +47,7 @@ def list_runs(
         Column("status", 0, least=12),
         Column("", 1),  # a sign where the result has warnings
         Column("steps", 4, right=True),
-        *(Column(get_metric(name).label, 2 if name == "loss" else 1, right=True) for name in names),
+        *(Column(get_metric(name).heading, 2 if name == "loss" else 1, right=True) for name in names),
         Column("seconds", 3, right=True),
     ]
     cells = [

@@ -12,8 +12,9 @@ from typing import Any, Protocol, cast
 from ftapp.common import downloads
 from ftapp.common.downloads import Progress
 from ftapp.data.class_balance import check_balance, describe_balance
-from ftapp.data.examples import DocumentSplits, Examples, Splits, Subset, Texts
+from ftapp.data.examples import DataProblems, DocumentSplits, Examples, Splits, Subset, Texts
 from ftapp.data.splits import split, split_documents
+from ftapp.data.table_numbers import convert_classes
 from ftapp.recipe import TASKS, Data, Recipe, sources
 from ftapp.recipe.sources import Source
 
@@ -199,4 +200,7 @@ def _garbage_collection_disabled() -> Iterator[None]:
 def _read(spec: Data, task: str, progress: Progress | None) -> Examples:
     source = sources.parse(spec.source)
     reader = cast(_Reader, importlib.import_module(f"ftapp.data.{SOURCES[source.scheme]}"))
-    return reader.read(spec, source, task, progress)
+    examples = reader.read(spec, source, task, progress)
+    if TASKS[task].labels == "numbers" and examples.classes:
+        convert_classes(examples, DataProblems())
+    return examples

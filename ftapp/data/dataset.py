@@ -9,6 +9,21 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+Targets = NDArray[Any]
+"""The labels of a batch, as `Dataset.get_targets` describes them."""
+
+
+class NumberScale(NamedTuple):
+    """The scale of the numbers that regression learns. The head computes in it, and the model puts out plain numbers.
+
+    Attributes:
+        mean: The mean of the training split.
+        deviation: Its standard deviation, above 0.
+    """
+
+    mean: float
+    deviation: float
+
 
 class BatchKey(NamedTuple):
     """The numbers of a training step; the augmentation of its batch follows from them.
@@ -73,14 +88,15 @@ class Dataset(Protocol):
             An array or arrays by name, with the examples along the first axis.
         """
 
-    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+    def get_targets(self, indices: NDArray[np.int64]) -> Targets:
         """Return the labels of some examples.
 
         Args:
             indices: The examples, int64 (batch,).
 
         Returns:
-            Class numbers (batch,), or the next token at each position (batch, tokens).
+            Class numbers (batch,); whether each has each class (batch, classes); numbers (batch,); or the next token
+            at each position (batch, tokens).
         """
         ...
 
@@ -143,6 +159,7 @@ class EncodedSplits:
         duplicates: The number of duplicates that were dropped.
         counts: Examples of each class, in the order of `classes`, by the name of the split; empty for language models.
         notes: Decisions that were made when the source was read, in sentences.
+        scale: The scale of the numbers that regression learns; None for other labels.
     """
 
     train: EncodedDataset
@@ -152,3 +169,4 @@ class EncodedSplits:
     duplicates: int
     counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    scale: NumberScale | None = None

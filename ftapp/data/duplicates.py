@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples
+from ftapp.data.examples import TEST, TRAIN, VALIDATION, Examples, Labels
 from ftapp.recipe.value_types import Conflicts
 
 Indices = NDArray[np.int64]
@@ -71,7 +71,7 @@ def drop_duplicates(examples: Examples, conflicts: Conflicts) -> Distinct:
             number[digest] += 1
             if digest not in before and (owner == index or part != TRAIN):
                 parts[part].append(index)
-            if not np.array_equal(examples.labels[owner], examples.labels[index]):
+            if _contradict(examples.labels, owner, index):
                 disputed.setdefault(digest, index)
     if disputed and conflicts == "stop":
         raise RecipeError([Problem("", "data.conflicts", _explain(examples, first, disputed, number))])
@@ -84,6 +84,11 @@ def drop_duplicates(examples: Examples, conflicts: Conflicts) -> Distinct:
     duplicates = len(examples) - sum(map(len, arrays.values())) - left_out
     notes = tuple(_describe(examples, first, disputed, number, conflicts))
     return Distinct(arrays[TRAIN], arrays[VALIDATION], arrays[TEST], duplicates, notes)
+
+
+def _contradict(labels: Labels, one: int, other: int) -> bool:
+    """Tell whether equal examples contradict each other. Numbers differ as measurements do; the first one counts."""
+    return not np.issubdtype(labels.dtype, np.floating) and not np.array_equal(labels[one], labels[other])
 
 
 def describe_shared(examples: Examples) -> list[str]:
@@ -140,4 +145,4 @@ def _list_pairs(examples: Examples, pairs: Sequence[tuple[int, int]]) -> str:
 
 def _name(examples: Examples, index: int) -> str:
     """Name an example by its place and its label."""
-    return f"{examples.locate(index)} ({examples.classes[examples.labels[index]]})"
+    return f"{examples.locate(index)} ({examples.describe_label(index)})"

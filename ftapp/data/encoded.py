@@ -18,7 +18,7 @@ from ftapp.common.downloads import Progress
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Subset, augmentation
 from ftapp.data.augmentation import Augmenter, TextAugmenter
-from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits
+from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits, NumberScale, Targets
 from ftapp.data.encoding import (
     compute_padded_width,
     encode_stream,
@@ -94,8 +94,8 @@ class Images(_OfSubset):
             images = self._augmenter(images, key)
         return scale_images(images, self._preprocessor)
 
-    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return class numbers, int32 (examples,)."""
+    def get_targets(self, indices: NDArray[np.int64]) -> Targets:
+        """Return the labels of the examples, as `Dataset` describes them."""
         return self._subset.labels[indices]
 
     def make_grid(self, count: int, views: int, key: BatchKey) -> NDArray[np.uint8]:
@@ -198,8 +198,8 @@ class LabelledTexts(_OfSubset):
                 self._is_known[some] = True
         return self._inputs
 
-    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Return class numbers, int32 (examples,)."""
+    def get_targets(self, indices: NDArray[np.int64]) -> Targets:
+        """Return the labels of the examples, as `Dataset` describes them."""
         return self._labels[indices]
 
     def compute_width(self, indices: NDArray[np.int64]) -> int:
@@ -359,8 +359,15 @@ def encode_splits(
             raise RecipeError([Problem("", f"data.{name}" if name != "train" else "data.source", message)])
     parts = encoded["train"], encoded["validation"], encoded["test"]
     if isinstance(found, data.Splits):
-        return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, found.notes)
+        scale = measure_scale(found.train.labels) if task.labels == "numbers" else None
+        return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, found.notes, scale)
     return EncodedSplits(*parts, (), found.duplicates, notes=found.notes)
+
+
+def measure_scale(numbers: NDArray[Any]) -> NumberScale:
+    """Measure mean and standard deviation of the numbers of a training split; of equal numbers the deviation is 1."""
+    wide = numbers.astype(np.float64)
+    return NumberScale(float(wide.mean()), float(wide.std()) or 1.0)
 
 
 def _make_augmenter(recipe: Recipe) -> Augmenter | None:

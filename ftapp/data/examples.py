@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import unicodedata
@@ -9,13 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
+from ftapp.data.strata import find_strata
 from ftapp.data.time_splits import Times
 from ftapp.recipe.folder_layout import Role
 
@@ -24,6 +26,9 @@ SPLITS: dict[Role, int] = {"train": TRAIN, "validation": VALIDATION, "test": TES
 """The values of `Examples.given_split`."""
 SPLIT_NAMES = ("train", "validation", "test")
 
+Labels = NDArray[Any]
+"""The labels of examples, as `Examples.labels` describes them."""
+
 _SHOWN = 10  # problems; a file with the wrong encoding or column has thousands
 
 
@@ -31,8 +36,10 @@ class Examples(ABC):
     """All examples of a source.
 
     Attributes:
-        labels: int32 (examples,), positions in `classes`; all 0 for texts without labels.
-        classes: The names of the classes in the order of the model's outputs; empty for texts without labels.
+        labels: int32 (examples,), positions in `classes`, all 0 for texts without labels; bool (examples, classes),
+            whether an example has each class, where it may have several; or float32 (examples,), numbers.
+        classes: The names of the classes in the order of the model's outputs; empty for texts without labels and for
+            numbers.
         given_split: int8 (examples,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
         groups: int64 (examples,), the numbers of groups of which none is in two splits; None where there are none.
         times: The time of each example, by which splits are cut; None where they are drawn.
@@ -40,13 +47,25 @@ class Examples(ABC):
         decodes: Whether the examples are image files, which are decoded when they are asked for.
     """
 
-    labels: NDArray[np.int32]
+    labels: Labels
     classes: tuple[str, ...]
     given_split: NDArray[np.int8] | None = None
     groups: NDArray[np.int64] | None = None
     times: Times | None = None
     notes: tuple[str, ...] = ()
     decodes = False
+
+    @functools.cached_property
+    def strata(self) -> NDArray[np.int32]:
+        """The stratum of each example, int32 (examples,) (`ftapp.data.strata`)."""
+        return find_strata(self.labels)
+
+    def describe_label(self, index: int) -> str:
+        """Write the label of an example: its class, its classes, or its number."""
+        label = self.labels[index]
+        if self.labels.ndim == 2:
+            return describe_set(label, self.classes)
+        return self.classes[label] if self.classes else f"{label:g}"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,7 +108,7 @@ class Texts(Examples):
 
     Args:
         texts: The texts.
-        labels: int32 (texts,), positions in `classes`; None for texts without labels.
+        labels: As `Examples` has them; None for texts without labels.
         classes: The names of the classes.
         given_split: int8 (texts,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
         names: The name of each text, such as its file's or "row 7"; None for numbers.
@@ -100,7 +119,7 @@ class Texts(Examples):
     def __init__(
         self,
         texts: Sequence[str],
-        labels: NDArray[np.int32] | None = None,
+        labels: Labels | None = None,
         classes: tuple[str, ...] = (),
         given_split: NDArray[np.int8] | None = None,
         names: Sequence[str] | None = None,
@@ -159,15 +178,18 @@ class Subset:
         return self.examples.find_file(int(self.indices[position]))
 
     @property
-    def labels(self) -> NDArray[np.int32]:
-        """The labels of the examples, int32 (m,), positions in `examples.classes`."""
+    def labels(self) -> Labels:
+        """The labels of the examples, as `Examples` has them."""
         return self.examples.labels[self.indices]
+
+    def describe_label(self, position: int) -> str:
+        """Write the label of the example at a position of this subset, as `Examples.describe_label` does."""
+        return self.examples.describe_label(int(self.indices[position]))
 
     @property
     def class_counts(self) -> tuple[int, ...]:
         """The number of examples of each class, in the order of `examples.classes`."""
-        counts = np.bincount(self.labels, minlength=len(self.examples.classes))
-        return tuple(int(count) for count in counts) if self.examples.classes else ()
+        return tuple(count_classes(self.labels, len(self.examples.classes)))
 
 
 @dataclass(frozen=True)
@@ -295,6 +317,32 @@ def _join_places(places: list[str]) -> str:
     if len(places) == 1 or not all(place.startswith(f"{kind} ") for place in places):
         return join_names(places)
     return f"{kind}s {join_names([place.removeprefix(f'{kind} ') for place in places])}"
+
+
+def describe_set(has_class: NDArray[np.bool_], classes: Sequence[str]) -> str:
+    """Write the names of the classes that an example has.
+
+    Args:
+        has_class: Whether it has each class, (classes,).
+        classes: Their names.
+    """
+    return ", ".join(name for name, has in zip(classes, has_class, strict=True) if has) or "no label"
+
+
+def count_classes(labels: Labels, classes: int) -> list[int]:
+    """Count the examples of each class.
+
+    Args:
+        labels: The labels of some examples, as `Examples` has them.
+        classes: How many classes there are; 0 for numbers and texts without labels.
+
+    Returns:
+        The counts in the order of the classes.
+    """
+    if not classes:
+        return []
+    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
+    return [int(count) for count in counts]
 
 
 def hash_content(content: bytes) -> bytes:

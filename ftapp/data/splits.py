@@ -23,6 +23,7 @@ from ftapp.data.examples import (
     Splits,
     Subset,
     Texts,
+    count_classes,
 )
 from ftapp.data.labels import quote_label
 from ftapp.data.time_splits import Times
@@ -55,7 +56,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
         RecipeError: A size cannot be met, a class has too few examples, or equal examples have different labels.
     """
     generator = np.random.default_rng(seed)
-    labels = examples.labels
+    strata = examples.strata
     distinct = drop_duplicates(examples, spec.conflicts)
     train, validation, test = distinct.train, distinct.validation, distinct.test
     total = len(distinct)
@@ -74,9 +75,9 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
             f"{spec.limit} examples are too few; a limit leaves {needed} of each class to train on, at least "
             f"{least} in all{rest}",
         )
-    test, _ = _draw(labels, test, kept_test, generator)
-    validation, _ = _draw(labels, validation, kept_validation, generator)
-    train, _ = _draw(labels, train, kept_train, generator, least=needed)
+    test, _ = _draw(strata, test, kept_test, generator)
+    validation, _ = _draw(strata, validation, kept_validation, generator)
+    train, _ = _draw(strata, train, kept_train, generator, least=needed)
 
     whole = len(train)
     if not has_test:
@@ -213,10 +214,10 @@ def _check_classes(examples: Examples, pool: Indices, needed: int, conflicts: Se
     uses = "to train on" if needed == 1 else "to train on and one to test on"
     if not examples.classes:
         if len(pool) < needed:
-            count = format_quantity(len(pool), "text")
+            count = format_quantity(len(pool), "text" if isinstance(examples, Texts) else "example")
             raise _make_error("data.source", f"the source has {count} without duplicates; a split needs one {uses}")
         return
-    counts = np.bincount(examples.labels[pool], minlength=len(examples.classes))
+    counts = count_classes(examples.labels[pool], len(examples.classes))
     short = [
         f"{quote_label(name)} has {count}"
         for name, count in zip(examples.classes, counts, strict=True)
@@ -243,9 +244,9 @@ def _carve(
     examples: Examples, pool: Indices, size: float, whole: int, part: str, generator: np.random.Generator
 ) -> tuple[Indices, Indices]:
     """Draw a stratified split of `size` examples, or that share of `whole`, out of `pool`; return it and the rest."""
-    labels = examples.labels
+    strata = examples.strata
     count = int(size) if size >= 1 else max(1, round(size * whole)) if size else 0
-    room = len(pool) - len(np.unique(labels[pool]))
+    room = len(pool) - len(np.unique(strata[pool]))
     if count > room:
         given = f"{count} of {len(pool)} examples are too many for the {part} split"
         rule = f"each class keeps an example to train on, which leaves at most {max(room, 0)}"
@@ -253,8 +254,8 @@ def _carve(
     if examples.times is not None and count:
         return _cut_latest(examples, examples.times, pool, count, part)
     if examples.groups is None or not count:
-        return _draw(labels, pool, count, generator, least=1, left=1)
-    drawn = group_splits.draw_groups(labels[pool], examples.groups[pool], count, generator)
+        return _draw(strata, pool, count, generator, least=1, left=1)
+    drawn = group_splits.draw_groups(strata[pool], examples.groups[pool], count, generator)
     if drawn is None:
         groups = format_quantity(len(np.unique(examples.groups[pool])), "group")
         rule = "each class keeps examples of another group to train on"
@@ -276,20 +277,20 @@ def _cut_latest(examples: Examples, times: Times, pool: Indices, count: int, par
 
 
 def _draw(
-    labels: NDArray[np.int32],
+    strata: NDArray[np.int32],
     pool: Indices,
     count: int,
     generator: np.random.Generator,
     least: int = 0,
     left: int = 0,
 ) -> tuple[Indices, Indices]:
-    """Draw `count` of `pool`, each class in proportion, rounded so that the sum is met; return them and the rest.
+    """Draw `count` of `pool`, each stratum in proportion, rounded so that the sum is met; return them and the rest.
 
-    `least` of each class are drawn if the count allows it, `left` of each class stay in any case.
+    `least` of each stratum are drawn if the count allows it, `left` of each stay in any case.
     """
     if count == len(pool):
         return pool, pool[:0]
-    names, counts = np.unique(labels[pool], return_counts=True)
+    names, counts = np.unique(strata[pool], return_counts=True)
     high = counts - left
     low = np.minimum(least, high)
     if low.sum() > count:
@@ -301,7 +302,7 @@ def _draw(
     while quota.sum() > count:
         quota[np.argmax(np.where(quota > low, quota - ideal, -np.inf))] -= 1
     drawn = np.concatenate(
-        [generator.permutation(pool[labels[pool] == name])[:number] for name, number in zip(names, quota, strict=True)]
+        [generator.permutation(pool[strata[pool] == name])[:number] for name, number in zip(names, quota, strict=True)]
     )
     return np.sort(drawn), np.setdiff1d(pool, drawn, assume_unique=True)
 

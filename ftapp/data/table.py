@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
-from ftapp.data import file_splits, image_files, labels, table_images, table_labels, table_rows, table_times
-from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Texts
+from ftapp.data import file_splits, image_files, table_images, table_labels, table_rows, table_times
+from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Labels, Texts, count_classes
 from ftapp.data.image_files import ImageFiles
+from ftapp.data.label_readers import ClassReader, LabelReader
 from ftapp.data.labels import quote_label
 from ftapp.data.table_columns import format_plain
+from ftapp.data.table_numbers import NumberReader
 from ftapp.data.table_rows import TableRow
+from ftapp.data.table_sets import SetReader
 from ftapp.data.texts import prepare
 from ftapp.data.time_splits import Times
 from ftapp.recipe import TASKS, Data, folder_layout
@@ -31,6 +34,12 @@ from ftapp.recipe.sources import Source
 _NO_TEXT = frozenset(("nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A", "#NAME?", "#REF!", "#VALUE!"))
 """Words that programs write for a missing text; fewer than for labels, since a text may be of one word."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LABEL_READERS: Mapping[str, type[LabelReader]] = {
+    "classes": ClassReader,
+    "sets": SetReader,
+    "numbers": NumberReader,
+}
+_OTHER_COLUMNS = ("split_column", "group_column", "order_column")
 _GROUP_RULE = "each row names its group, such as a patient or a speaker"
 
 
@@ -60,14 +69,17 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         texts = Texts(table.contents, table.targets, table.classes, table.given, table.places, notes, table.groups)
         texts.times = table.times
         return texts
-    assert table.targets is not None, "images have classes"
+    assert table.targets is not None, "images have labels"
     findings = DataProblems()
     files = image_files.check(table.contents, progress)
     whole = table_images.find_whole(files, table.rows, spec, table.notes, findings)
-    lost = set(table.targets.tolist()) - set(table.targets[whole].tolist())
-    for position in sorted(lost) if spec.skip_broken else ():
-        name = quote_label(table.classes[position])
-        findings.add(table.root, f"none of the images of the class {name} can be decoded; a class has some")
+    counts = zip(
+        *(count_classes(part, len(table.classes)) for part in (table.targets, table.targets[whole])), strict=True
+    )
+    for name, (before, after) in zip(table.classes, counts, strict=True) if spec.skip_broken else ():
+        if before and not after:
+            said = f"none of the images of the class {quote_label(name)} can be decoded; a class has some"
+            findings.add(table.root, said)
     findings.check()
     given = None if table.given is None else table.given[whole]
     groups = None if table.groups is None else table.groups[whole]
@@ -101,7 +113,7 @@ class _Table:
         rows: The rows.
         places: The name of each row.
         contents: The text or image file of each row.
-        targets: int32 (rows,), positions in `classes`; None without labels.
+        targets: The labels, as `Examples` has them; None without labels.
         classes: The names of the classes.
         given: int8 (rows,), the split of each row; None where all are for training.
         groups: int64 (rows,), the group of each row; None where there are none.
@@ -113,7 +125,7 @@ class _Table:
     rows: list[TableRow]
     places: list[str]
     contents: list[Any]
-    targets: NDArray[np.int32] | None
+    targets: Labels | None
     classes: tuple[str, ...]
     given: NDArray[np.int8] | None
     groups: NDArray[np.int64] | None
@@ -123,13 +135,12 @@ class _Table:
 
 def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _Table:
     findings = DataProblems()
-    inputs, labelled = TASKS[task].inputs, TASKS[task].is_labelled
+    inputs, reader = TASKS[task].inputs, _LABEL_READERS.get(TASKS[task].labels)
     content = "image_column" if inputs == "images" else "text_column"
-    keys = (content, *(["label_column"] if labelled else []), "split_column", "group_column", "order_column")
-    wanted: dict[str, str] = {}
-    for key in keys:
-        if column := getattr(spec, key):
-            wanted.setdefault(column, f"data.{key}")
+    wanted = {getattr(spec, content): f"data.{content}"}
+    others = {column: f"data.{key}" for key in _OTHER_COLUMNS if (column := getattr(spec, key))}
+    for column, key in (*(reader.name_columns(spec) if reader else {}).items(), *others.items()):
+        wanted.setdefault(column, key)
     root, rows, notes = table_rows.read(spec, source, wanted, findings, progress)
     places = _name_rows(rows)
     contents: list[Any] = (
@@ -137,10 +148,11 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
         if inputs == "images"
         else [_check_text(row, spec, findings) for row in rows]
     )
-    named = table_labels.read(rows, spec.label_column, findings) if labelled else []
+    labels = reader(root, spec, notes, findings) if reader else None
+    values = labels.read(rows) if labels else []
     if spec.skip_incomplete:
-        missing = {label for label in named if label.casefold() in labels.MISSING} - set(spec.classes or ())
-        whole = [at for at, each in enumerate(contents) if each and not (labelled and named[at] in missing)]
+        is_missing = labels.find_missing(values) if labels else [False] * len(rows)
+        whole = [at for at, each in enumerate(contents) if each and not is_missing[at]]
         if len(whole) < len(rows):
             notes.append(f"{len(rows) - len(whole):,} rows left out: no {inputs[:-1]} or no label in them")
         rows, places, contents = (
@@ -148,7 +160,7 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
             [places[at] for at in whole],
             [contents[at] for at in whole],
         )
-        named = [named[at] for at in whole] if labelled else []
+        values = [values[at] for at in whole] if labels else []
         if not rows:
             findings.add(root, f"no row has both {'an image' if inputs == 'images' else 'a text'} and a label")
     findings.check()
@@ -158,11 +170,7 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
     groups = _read_groups(root, rows, spec.group_column, findings) if spec.group_column else None
     times = table_times.read(rows, spec.order_column, findings) if spec.order_column else None
     findings.check()
-    if not labelled:
-        return _Table(root, rows, places, contents, None, (), given, groups, times, notes)
-    classes, known = table_labels.find_classes(root, rows, named, spec, notes, findings)
-    findings.check()
-    targets = np.array([known[name] for name in named], np.int32)
+    targets, classes = labels.finish(rows, values) if labels else (None, ())
     return _Table(root, rows, places, contents, targets, classes, given, groups, times, notes)
 
 

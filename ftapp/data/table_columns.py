@@ -35,7 +35,8 @@ def check(path: Path, rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, st
         folded = {column.casefold().strip(): column for column in reversed(columns)}
         close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
         choice = folded[close[0]] if close else guesses.get(key)
-        mend = suggest_nearest(name, columns) if key == "data.source" else override(key, choice) if choice else ""
+        is_listed = key in ("data.source", "data.label_columns")
+        mend = suggest_nearest(name, columns) if is_listed else override(key, choice) if choice else ""
         if not mend and key == "data.text_column" and (image := guesses.get("data.image_column")):
             mend = f"the column '{image}' holds images; name a recipe for images, such as vgg16-feature-extractor"
         if not mend and (holder := next((key for row in rows for key, value in row.items()

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import explain_error
-from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, Lengths
+from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, Lengths, Targets
 from ftapp.data.prefetch import prefetch
 from ftapp.freezing import feature_cache, proof
 from ftapp.freezing.cut import Boundary, Cut
@@ -148,7 +148,7 @@ class CachedFeatures:
             features[column.name] = features[column.name].astype(wanted, copy=False)
         return features
 
-    def get_targets(self, indices: NDArray[np.int64]) -> NDArray[np.int32]:
+    def get_targets(self, indices: NDArray[np.int64]) -> Targets:
         """Return the targets of these examples, as the dataset does."""
         return self._dataset.get_targets(indices)
 

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from ftapp.common.durable import replace_file
 from ftapp.common.quick_imports import hide_libraries
-from ftapp.data.dataset import EncodedDataset
+from ftapp.data.dataset import EncodedDataset, Targets
+from ftapp.data.strata import find_strata
 from ftapp.freezing.cut import Cut
 from ftapp.models.keras_internals import flatten_layers
 from ftapp.runs.phase_events import QuantizationCheck
@@ -184,17 +185,17 @@ def check_features(
     """
     pairs: dict[str, list[tuple[Floats, Floats]]] = {}
     vectors: list[tuple[Floats, Floats]] = []
-    targets: list[NDArray[np.int64]] = []
+    targets: list[Targets] = []
     for indices in split_sample(dataset, samples.check):
         theirs, ours = exact(indices, None), quantized(indices, None)
-        wanted = np.asarray(dataset.get_targets(indices), np.int64)
+        wanted = dataset.get_targets(indices)
+        by_token = wanted.ndim > 1 and wanted.dtype != bool  # the classes of an example are one answer
         names = [name for name, values in theirs.items() if values.dtype.kind not in "biu"]
         counts = [None] * len(indices) if dataset.lengths is None else dataset.lengths[indices].tolist()
         for row, count in enumerate(counts):
             both = [(_take(theirs[name][row], count), _take(ours[name][row], count)) for name in names]
             for name, pair in zip(names, both, strict=True):
                 pairs.setdefault(name, []).append(pair)
-            by_token = wanted.ndim > 1
             vectors.append((_pool([one for one, _ in both], by_token), _pool([other for _, other in both], by_token)))
             targets.append(wanted[row, : len(vectors[-1][0])] if by_token else wanted[row : row + 1])
     cosine = {name: float(np.mean([_cosine(*pair) for pair in found])) for name, found in pairs.items()}
@@ -202,7 +203,7 @@ def check_features(
     agreement = compare_answers(
         np.concatenate([one for one, _ in vectors]),
         np.concatenate([other for _, other in vectors]),
-        np.concatenate(targets),
+        find_strata(np.concatenate(targets)),
     )
     return QuantizationCheck(
         calibrated=len(samples.calibration),
@@ -238,7 +239,7 @@ def _error(pairs: Sequence[tuple[Floats, Floats]]) -> float:
     return float(np.sqrt(difference / max(sum(float((exact**2).sum()) for exact, _ in pairs), 1e-30)))
 
 
-def compare_answers(exact: Floats, quantized: Floats, targets: NDArray[np.int64]) -> float:
+def compare_answers(exact: Floats, quantized: Floats, targets: NDArray[np.integer]) -> float:
     """Measure how often a linear classifier, fitted on float features, answers the same on quantized ones.
 
     It is a ridge regression on the classes, fitted on all parts of the sample but the one that it answers for.
@@ -246,7 +247,7 @@ def compare_answers(exact: Floats, quantized: Floats, targets: NDArray[np.int64]
     Args:
         exact: Float features (examples, features).
         quantized: Quantized features of the same examples.
-        targets: Their classes, or the next tokens, of which all but the most frequent are one class.
+        targets: Their strata (`ftapp.data.strata`), or the next tokens. All but the most frequent are one class.
 
     Returns:
         The share of equal answers, from 0 to 1.

@@ -10,6 +10,7 @@ import keras_hub
 
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import HubError, Problem, RecipeError, RunError, suggest_nearest
+from ftapp.data.dataset import NumberScale
 from ftapp.models import preset_files
 from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.heads import add_head
@@ -91,13 +92,14 @@ def _load_preprocessor(recipe: Recipe, place: str) -> Any:
     return preprocessor
 
 
-def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
+def build(recipe: Recipe, pretrained: Pretrained, classes: int, scale: NumberScale | None = None) -> keras.Model:
     """Build the Functional model that trains, from encoded inputs to the head's scores or the next token's logits.
 
     Args:
         recipe: The recipe.
         pretrained: Its preset.
-        classes: The number of classes; not used for language models.
+        classes: The number of classes; not used for language models and for numbers.
+        scale: The scale of the numbers that regression learns; of mean 0 and deviation 1 by default.
 
     Raises:
         RecipeError: `model.features` is no layer of the backbone.
@@ -117,7 +119,11 @@ def build(recipe: Recipe, pretrained: Pretrained, classes: int) -> keras.Model:
     if isinstance(features, dict):
         # A backbone that pools its tokens itself, as BERT does, was trained to put a text's meaning there.
         features = features.get("pooled_output", features.get("sequence_output"))
-    return keras.Model(backbone.input, add_head(features, recipe.model, classes), name="classifier_model")
+    if TASKS[recipe.task].labels == "numbers":
+        head = add_head(features, recipe.model, 1, scale or NumberScale(0.0, 1.0))
+    else:
+        head = add_head(features, recipe.model, classes)
+    return keras.Model(backbone.input, head, name="classifier_model")
 
 
 def build_language_model(backbone: Any) -> keras.Model:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.data.dataset import NumberScale
 from ftapp.models import backend
 from ftapp.models.keras_internals import graph_nodes
 from ftapp.recipe import Head, Model
@@ -23,17 +24,18 @@ NORMALIZATION = "head_normalization"
 """The layer that brings features to mean 0 and variance 1."""
 
 
-def add_head(features: Any, spec: Model, classes: int) -> Any:
+def add_head(features: Any, spec: Model, outputs: int, scale: NumberScale | None = None) -> Any:
     """Add new layers on a backbone's features, in float32 at any precision of the backbone.
 
     Args:
         features: A tensor (batch, height, width, channels), (batch, tokens, width) or (batch, width).
         spec: The recipe's `[model]`.
-        classes: The number of classes.
+        outputs: The number of classes, or 1 for a number.
+        scale: The scale of the numbers of regression; None for classes.
 
     Returns:
-        Scores (batch, classes), float32: probabilities that sum to 1 (softmax), a probability for each class against
-        all others (one-vs-rest), or signed distances to each class's hyperplane (linear-svm).
+        Scores (batch, outputs), float32: probabilities that sum to 1 (softmax), a probability for each class against
+        all others (one-vs-rest), signed distances to each class's hyperplane (linear-svm), or a number (linear).
     """
     x = features
     if len(x.shape) == 4:
@@ -47,11 +49,15 @@ def add_head(features: Any, spec: Model, classes: int) -> Any:
         x = keras.layers.Dense(width, activation="relu", dtype="float32", name=f"head_dense_{index}")(x)
     if spec.dropout:
         x = keras.layers.Dropout(spec.dropout, dtype="float32", name="head_dropout")(x)
-    activation = {"softmax": "softmax", "one-vs-rest": "sigmoid", "linear-svm": None}[spec.head]
+    activation = {"softmax": "softmax", "one-vs-rest": "sigmoid"}.get(spec.head)
     penalty = keras.regularizers.L2(_SVM_L2) if spec.head == "linear-svm" else None
-    return keras.layers.Dense(
-        classes, activation=activation, kernel_regularizer=penalty, dtype="float32", name="classifier"
+    x = keras.layers.Dense(
+        outputs, activation=activation, kernel_regularizer=penalty, dtype="float32", name="classifier"
     )(x)
+    if scale is None:
+        return x
+    # The layer below then learns numbers of mean 0 and variance 1, so that one learning rate suits any unit.
+    return keras.layers.Rescaling(scale.deviation, scale.mean, dtype="float32", name="number_scale")(x)
 
 
 def find_normalization(model: Any) -> Any | None:
@@ -148,7 +154,7 @@ class OneHotLoss(keras.losses.Loss):
     Args:
         measured: Gives the losses (batch,) of one-hot labels and scores, both (batch, classes).
         weights: As for `training_loss_for`.
-        soft: Whether labels are shares of classes. An example counts as its classes on average.
+        soft: Whether labels are shares of classes, or sets of them. An example counts as its classes on average.
     """
 
     def __init__(
@@ -190,6 +196,25 @@ def one_vs_rest_hinge(one_hot: Any, scores: Any) -> Any:
         The losses (batch,), averaged over the classes.
     """
     return keras.losses.hinge(2 * one_hot - 1, scores)
+
+
+class ScaledSquaredError(keras.losses.Loss):
+    """The squared error in units of the training split's variance, averaged over examples.
+
+    Always answering the mean of the training split has a loss of about 1, whatever the unit of the numbers.
+
+    Args:
+        scale: The scale of the numbers.
+    """
+
+    def __init__(self, scale: NumberScale) -> None:
+        super().__init__()
+        self._deviation = scale.deviation
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the losses (batch,) of numbers, (batch,) or (batch, 1), and answers (batch, 1)."""
+        error = keras.ops.reshape(y_true, (-1,)) - keras.ops.reshape(y_pred, (-1,))
+        return keras.ops.square(error / self._deviation)
 
 
 _MEASURED = {

@@ -21,6 +21,7 @@ from ftapp.data.texts import prepare
 from ftapp.models.adapters import adapters_merged
 from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
+from ftapp.models.objectives import usual_threshold
 from ftapp.recipe import TASKS, Recipe
 
 _DESCRIPTION = "ftapp.json"
@@ -85,6 +86,7 @@ class TrainedModel:
         model: The whole model.
         preprocessor: The preset's preprocessor.
         causal_lm: The whole language model for the task causal-lm, else None.
+        thresholds: The score of each class from which on an example has it, where it may have several; else None.
     """
 
     task: str
@@ -93,6 +95,7 @@ class TrainedModel:
     model: Any
     preprocessor: Any
     causal_lm: Any | None
+    thresholds: tuple[float, ...] | None = None
 
     def predict(self, examples: Sequence[Any]) -> Any:
         """Predict texts or images, prepared as in the training.
@@ -101,7 +104,7 @@ class TrainedModel:
             examples: Texts, or images: paths of files, or RGB arrays (height, width, 3) in 0..255.
 
         Returns:
-            Scores, float32 (examples, classes).
+            Scores, float32 (examples, classes); numbers, float32 (examples, 1), of regression.
 
         Raises:
             ValueError: An array has another shape or range, or a file holds no image.
@@ -167,7 +170,11 @@ def load(folder: Path) -> TrainedModel:
         model = build_language_model(causal_lm.backbone)  # which holds what model.keras does
     else:
         causal_lm, model = None, load_over_blank(lambda: keras.saving.load_model(folder / "model.keras", compile=False))
-    return TrainedModel(task, description["head"], tuple(description["classes"]), model, preprocessor, causal_lm)
+    classes, head = tuple(description["classes"]), description["head"]
+    thresholds = None
+    if TASKS[task].labels == "sets":
+        thresholds = tuple(description.get("thresholds", [usual_threshold(head)] * len(classes)))
+    return TrainedModel(task, head, classes, model, preprocessor, causal_lm, thresholds)
 
 
 def _store_float32(config: Path) -> None:

@@ -24,12 +24,19 @@ class Metric:
         is_lower_better: Whether a smaller value is the better one.
         is_proportion: Whether it is the share of examples that have a property, 0..1. It is written in per cent, and
             its standard error is that of a binomial proportion.
+        abbreviation: What the field calls it where there is little room; the label where it is empty.
     """
 
     name: str
     label: str
     is_lower_better: bool = False
     is_proportion: bool = False
+    abbreviation: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The heading of a column: the abbreviation, or else the label."""
+        return self.abbreviation or self.label
 
     @property
     def title(self) -> str:
@@ -64,7 +71,23 @@ MACRO_F1 = Metric("macro-f1", "macro F1")
 AUC = Metric("auc", "ROC AUC")
 """The area under the ROC curve: of two classes that of the second, of more the mean of each against all others."""
 
-KNOWN = {each.name: each for each in (LOSS, ACCURACY, MACRO_F1, AUC)}
+MICRO_F1 = Metric("micro-f1", "micro F1")
+"""The F1 of all answers yes or no to all classes together, so that frequent classes count more."""
+MEAN_AVERAGE_PRECISION = Metric("map", "mean average precision", abbreviation="mAP")
+"""The area below the curve of precision and recall, averaged over the classes that have examples."""
+MEAN_ABSOLUTE_ERROR = Metric("mae", "mean absolute error", is_lower_better=True, abbreviation="MAE")
+ROOT_MEAN_SQUARED_ERROR = Metric("rmse", "root mean squared error", is_lower_better=True, abbreviation="RMSE")
+R_SQUARED = Metric("r2", "R²")
+"""The share of the numbers' variance that the answers explain: 1 at best, and 0 for always answering the mean."""
+SPEARMAN = Metric("spearman", "rank correlation", abbreviation="rank corr.")
+
+KNOWN = {
+    each.name: each
+    for each in (
+        *(LOSS, ACCURACY, MICRO_F1, MACRO_F1, AUC, MEAN_AVERAGE_PRECISION),
+        *(MEAN_ABSOLUTE_ERROR, ROOT_MEAN_SQUARED_ERROR, R_SQUARED, SPEARMAN),
+    )
+}
 """The table, by name."""
 
 

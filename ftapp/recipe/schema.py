@@ -62,8 +62,9 @@ class Model(Section):
     dropout: Share = 0.0
     """The share of the classifier's inputs that training drops at random."""
     head: Head = "softmax"
-    """The classifier: softmax (one class of all), one-vs-rest (a logistic unit for each class against all others), or
-    linear-svm (hinge loss, a wide margin)."""
+    """The last layer. For one class of all: softmax, one-vs-rest (a logistic unit for each class against all others),
+    or linear-svm (hinge loss, a wide margin). For several labels: one-vs-rest, or linear-svm. For a number: linear.
+    Without it, the first of these."""
     label_smoothing: Share = 0.0
     """The share of each training label that is spread evenly over all classes (Szegedy et al. 2016). It
     regularises: the model becomes less confident. Held-out losses do not use it."""
@@ -182,7 +183,7 @@ class StopRule(Section):
     """
 
     metric: WatchedMetric = "loss"
-    """The metric of the evaluations that is watched: loss, and accuracy, macro-f1 or auc for classifiers."""
+    """The metric of the evaluations that is watched: loss, or another metric of the task, such as accuracy."""
     patience: Annotated[int, Field(ge=1, le=10_000)]
     """How many evaluations in a row without an improvement end the phase, at most 10,000."""
     min_delta: Annotated[float, Field(ge=0, le=1e6)] = 0.0
@@ -196,8 +197,8 @@ class Keep(Section):
     """
 
     best: KeptMetric
-    """The metric of the evaluations by which weights are the best: loss, and accuracy, macro-f1 or auc for
-    classifiers. With none, the run ends with the weights of its last step."""
+    """The metric of the evaluations by which weights are the best: loss, or another metric of the task, such as
+    accuracy. With none, the run ends with the weights of its last step."""
 
 
 class Checkpoints(Section):
@@ -280,8 +281,8 @@ class Finding(Section):
             raise ValueError(f"'{self.measure}' {rule}")
         if measure.at_step != (self.step is not None):
             given = "lacks 'step'" if self.step is None else f"takes no 'step'; got {self.step}"
-            names = " and ".join(f"'{name}'" for name, each in MEASURES.items() if each.at_step)
-            raise ValueError(f"'{self.measure}' {given}; 'step' goes with {names} alone")
+            rule = "'step' goes with measures such as 'accuracy-after' alone"
+            raise ValueError(f"'{self.measure}' {given}; {rule}")
         return self
 
 
@@ -306,7 +307,8 @@ class Recipe(Section):
     summary: str
     """What the recipe does, in a sentence or two."""
     task: TaskName
-    """What the model learns: to classify images, to classify texts, or to continue texts."""
+    """What the model learns of an image or a text: its class (image-classification), several labels
+    (image-multi-label), or a number (image-regression); or to continue texts (causal-lm)."""
     seed: Annotated[int, Field(ge=0, lt=MOST_SEEDS)] = 0
     """The seed of the new layers' initial weights, the splits, the order of examples, and every other random choice."""
     backend: Backend = "tensorflow"
@@ -326,6 +328,17 @@ class Recipe(Section):
     samples: Samples | None = None
     finding: list[Finding] = []
     """Results that the recipe's arms are expected to show."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_head(cls, raw: Any) -> Any:
+        """Choose the usual head of the task where the recipe names none."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("model"), dict) or "head" in raw["model"]:
+            return raw
+        task = TASKS.get(raw["task"]) if isinstance(raw.get("task"), str) else None
+        if task is None or not task.heads or task.heads[0] == Model.model_fields["head"].default:
+            return raw
+        return {**raw, "model": {**raw["model"], "head": task.heads[0]}}
 
     @property
     def augmentation(self) -> Augment | None:

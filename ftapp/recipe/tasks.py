@@ -11,10 +11,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ftapp.recipe.metrics import ACCURACY, AUC, LOSS, MACRO_F1, Metric
+from ftapp.recipe.metrics import (
+    ACCURACY,
+    AUC,
+    LOSS,
+    MACRO_F1,
+    MEAN_ABSOLUTE_ERROR,
+    MEAN_AVERAGE_PRECISION,
+    MICRO_F1,
+    R_SQUARED,
+    ROOT_MEAN_SQUARED_ERROR,
+    SPEARMAN,
+    Metric,
+)
 
-TaskName = Literal["image-classification", "text-classification", "causal-lm"]
-Head = Literal["softmax", "one-vs-rest", "linear-svm"]
+TaskName = Literal[
+    "image-classification",
+    "text-classification",
+    "image-multi-label",
+    "text-multi-label",
+    "image-regression",
+    "text-regression",
+    "causal-lm",
+]
+Head = Literal["softmax", "one-vs-rest", "linear-svm", "linear"]
+LabelKind = Literal["classes", "sets", "numbers", "tokens"]
 SourceKind = Literal["files", "images", "rows", "texts", "any"]
 
 
@@ -25,34 +46,38 @@ class Task:
     Attributes:
         title: What lists of tasks call it.
         inputs: What an example is.
-        labels: What the model predicts: the class of an example, or each next token.
+        labels: What the model predicts of an example: its class, the set of its classes, a number, or each next token.
         example: What an example of training is called, one of them.
         hub_name: What model hubs call the task.
         preprocessor: The stem of KerasHub's names for it, as in `image_classifier_preprocessor.py`.
         sources: Kinds of data sources that serve it (`ftapp.recipe.sources`).
         splitter: How data are split: labelled examples with each class in proportion, or the texts of documents.
-        heads: New classifiers that suit it; none where the pretrained model keeps its own.
-        losses: The name of the loss for each head; under None for the head of the pretrained model itself.
-        metrics: What is measured of batches beside the loss, the most important one first.
-        confuses: Whether it is counted which class is taken for which.
+        losses: The name of the loss for each new head that suits it, the usual head first; under None for the head of
+            the pretrained model itself.
+        metrics: What is measured of batches and evaluations beside the loss, the most important one first.
+        evaluation_metrics: What is measured of evaluations alone, since it is no mean over batches.
         writes: Whether the model writes text, so that a run can take samples.
         augmentations: The keys of [augment] that suit it, beside those that suit any augmentation.
     """
 
     title: str
     inputs: Literal["images", "texts"]
-    labels: Literal["classes", "tokens"]
+    labels: LabelKind
     example: str
     hub_name: str
     preprocessor: str
     sources: tuple[SourceKind, ...]
     splitter: Literal["stratified", "documents"]
-    heads: tuple[Head, ...]
     losses: Mapping[Head | None, str]
     metrics: tuple[Metric, ...]
-    confuses: bool = False
+    evaluation_metrics: tuple[Metric, ...] = ()
     writes: bool = False
     augmentations: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """New heads that suit the task, the usual one first; none where the pretrained model keeps its own."""
+        return tuple(head for head in self.losses if head)
 
     @property
     def is_labelled(self) -> bool:
@@ -60,9 +85,14 @@ class Task:
         return self.labels != "tokens"
 
     @property
+    def has_classes(self) -> bool:
+        """Whether the model has an output for each of some named classes."""
+        return self.labels in ("classes", "sets")
+
+    @property
     def held_out_metrics(self) -> tuple[Metric, ...]:
-        """What an evaluation measures, the loss first. Macro F1 and AUC are made of the answers to all examples."""
-        return (LOSS, *self.metrics, *([MACRO_F1, AUC] if self.confuses else []))
+        """What an evaluation measures, the loss first."""
+        return (LOSS, *self.metrics, *self.evaluation_metrics)
 
     @property
     def size_key(self) -> str:
@@ -77,15 +107,25 @@ class Task:
         return (
             *(f"model.{key}" for key in (*model, *(() if self.heads else _OF_HEADS))),
             *(f"augment.{key}" for key in augment),
-            *(f"balance.{key}" for key in _OF_CLASSES if self.labels != "classes"),
             *(["data.image_column"] if self.inputs == "texts" else []),
-            *([] if self.is_labelled else ["data.order_column", "data.conflicts"]),
+            *(key for key, kinds in _OF_LABELS.items() if self.labels not in kinds),
         )
 
 
 _OF_INPUTS = {"images": ("image_size", "features", "pooling"), "texts": ("sequence_length",)}
-_OF_HEADS = ("normalize", "hidden", "dropout", "head", "label_smoothing")
-_OF_CLASSES = ("class_weights", "focal_gamma", "sampling")
+_OF_HEADS = ("normalize", "hidden", "dropout", "head")
+_OF_LABELS: Mapping[str, tuple[LabelKind, ...]] = {
+    "model.label_smoothing": ("classes", "sets"),
+    "balance.class_weights": ("classes",),
+    "balance.focal_gamma": ("classes", "sets"),
+    "balance.sampling": ("classes",),
+    "data.classes": ("classes", "sets"),
+    "data.merge_labels": ("classes", "sets"),
+    "data.conflicts": ("classes", "sets"),
+    "data.order_column": ("classes", "sets", "numbers"),
+    "data.label_columns": ("sets",),
+    "data.label_separator": ("sets",),
+}
 _OF_IMAGES = (
     "flip",
     "rotation",
@@ -104,12 +144,15 @@ _OF_IMAGES = (
 )
 _OF_TEXTS = ("token_dropout", "word_swap")
 _MIXING = ("mixup", "cutmix")  # labels too, which are then shares of classes
-_CLASSIFIERS: tuple[Head, ...] = ("softmax", "one-vs-rest", "linear-svm")
-_OF_CLASSIFIERS: dict[Head | None, str] = {
+_FOR_CLASSES: Mapping[Head | None, str] = {
     "softmax": "categorical-crossentropy",
     "one-vs-rest": "binary-crossentropy",
     "linear-svm": "hinge",
 }
+_FOR_SETS: Mapping[Head | None, str] = {"one-vs-rest": "set-crossentropy", "linear-svm": "set-hinge"}
+_FOR_NUMBERS: Mapping[Head | None, str] = {"linear": "squared-error"}
+_OF_SETS = (MACRO_F1, MEAN_AVERAGE_PRECISION)
+_OF_NUMBERS = (ROOT_MEAN_SQUARED_ERROR, R_SQUARED, SPEARMAN)
 
 TASKS: Mapping[str, Task] = {
     "image-classification": Task(
@@ -121,10 +164,9 @@ TASKS: Mapping[str, Task] = {
         preprocessor="image_classifier",
         sources=("files", "images", "rows", "any"),
         splitter="stratified",
-        heads=_CLASSIFIERS,
-        losses=_OF_CLASSIFIERS,
+        losses=_FOR_CLASSES,
         metrics=(ACCURACY,),
-        confuses=True,
+        evaluation_metrics=(MACRO_F1, AUC),
         augmentations=(*_OF_IMAGES, *_MIXING),
     ),
     "text-classification": Task(
@@ -136,10 +178,65 @@ TASKS: Mapping[str, Task] = {
         preprocessor="text_classifier",
         sources=("rows", "files", "any"),
         splitter="stratified",
-        heads=_CLASSIFIERS,
-        losses=_OF_CLASSIFIERS,
+        losses=_FOR_CLASSES,
         metrics=(ACCURACY,),
-        confuses=True,
+        evaluation_metrics=(MACRO_F1, AUC),
+        augmentations=_OF_TEXTS,
+    ),
+    "image-multi-label": Task(
+        title="Several labels for an image",
+        inputs="images",
+        labels="sets",
+        example="example",
+        hub_name="image-classification",
+        preprocessor="image_classifier",
+        sources=("rows",),
+        splitter="stratified",
+        losses=_FOR_SETS,
+        metrics=(MICRO_F1,),
+        evaluation_metrics=_OF_SETS,
+        augmentations=_OF_IMAGES,
+    ),
+    "text-multi-label": Task(
+        title="Several labels for a text",
+        inputs="texts",
+        labels="sets",
+        example="example",
+        hub_name="text-classification",
+        preprocessor="text_classifier",
+        sources=("rows",),
+        splitter="stratified",
+        losses=_FOR_SETS,
+        metrics=(MICRO_F1,),
+        evaluation_metrics=_OF_SETS,
+        augmentations=_OF_TEXTS,
+    ),
+    "image-regression": Task(
+        title="A number for an image",
+        inputs="images",
+        labels="numbers",
+        example="example",
+        hub_name="image-classification",
+        preprocessor="image_classifier",
+        sources=("files", "images", "rows"),
+        splitter="stratified",
+        losses=_FOR_NUMBERS,
+        metrics=(MEAN_ABSOLUTE_ERROR,),
+        evaluation_metrics=_OF_NUMBERS,
+        augmentations=_OF_IMAGES,
+    ),
+    "text-regression": Task(
+        title="A number for a text",
+        inputs="texts",
+        labels="numbers",
+        example="example",
+        hub_name="text-classification",
+        preprocessor="text_classifier",
+        sources=("files", "rows"),
+        splitter="stratified",
+        losses=_FOR_NUMBERS,
+        metrics=(MEAN_ABSOLUTE_ERROR,),
+        evaluation_metrics=_OF_NUMBERS,
         augmentations=_OF_TEXTS,
     ),
     "causal-lm": Task(
@@ -151,7 +248,6 @@ TASKS: Mapping[str, Task] = {
         preprocessor="causal_lm",
         sources=("texts", "rows", "any"),
         splitter="documents",
-        heads=(),
         losses={None: "token-crossentropy"},
         metrics=(),
         writes=True,

@@ -155,6 +155,9 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "model.sequence_length", say_too_long(model.sequence_length, longest)
     if recipe.augment is not None and not task.augmentations:
         yield "augment", f"task = '{recipe.task}' takes no augmentation, which is for classifiers"
+    if task.heads and model.head not in task.heads:
+        rule = suggest_nearest(model.head, task.heads)
+        yield "model.head", f"'{model.head}' does not go with task = '{recipe.task}'; {rule}"
     if model.label_smoothing and model.head == "linear-svm":
         yield "model.label_smoothing", "this key does not go with head = 'linear-svm', which has no probabilities"
     if recipe.balance.focal_gamma and model.head == "linear-svm":
@@ -206,6 +209,8 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for key in ("split_column", "group_column"):
         if recipe.data.order_column and getattr(recipe.data, key):
             yield "data.order_column", f"this key does not go with data.{key}; take one of the two: --set data.{key}="
+    if recipe.data.label_columns and recipe.data.classes:
+        yield "data.classes", "this key does not go with data.label_columns, whose names are the classes"
     yield from sources.find_conflicts(recipe.task, recipe.data.source)
 
 

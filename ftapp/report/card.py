@@ -17,6 +17,7 @@ from ftapp.report import pieces
 from ftapp.report.card_header import make_header
 from ftapp.report.markdown import escape_text, format_block, format_code, format_quote
 from ftapp.runs import class_results
+from ftapp.runs.baselines import find_baseline
 from ftapp.runs.narration import describe_best
 
 FILE = "MODEL_CARD.md"
@@ -72,10 +73,10 @@ def write_card_text(one: Record) -> str:
             f"- {escape_text(get_metric(name).title)}: {get_metric(name).format_text(value)}"
             for name, value in result.values.items()
         ]
-        if best := class_results.find_constant_answer(history):
-            shares = [(get_metric(name), value) for name, value in best.metrics.items()]
-            told = ", ".join(f"{each.label} {each.format_text(value)}" for each, value in shares)
-            lines.append(f"- A constant answer, always '{escape_text(best.name)}': {told}")
+        if baseline := find_baseline(history):
+            told = ((get_metric(name), value) for name, value in baseline.metrics.items())
+            shares = ", ".join(f"{each.label} {each.format_text(value)}" for each, value in told)
+            lines.append(f"- A constant answer, {escape_text(baseline.answer)}: {shares}")
         recalls = class_results.count_recalls(history)
         if class_results.is_uneven(recalls):
             lines.append(f"- Found of each class: {', '.join(map(str, recalls))}")

@@ -123,6 +123,37 @@ def build_confusion(history: History) -> list[str]:
     ]
 
 
+def build_set_scores(history: History) -> list[str]:
+    """How each class is found where examples may have several; nothing for a run that has none."""
+    found = next((each for each in reversed(history.set_scores) if each.final), None)
+    classes = history.data.classes if history.data else []
+    if found is None or len(found.f1) != len(classes):
+        return []
+    rows = [
+        [name, *(f"{value:.3f}" for value in values), "" if average is None else f"{average:.3f}", f"{count:,}"]
+        for name, average, count, *values in zip(
+            *(classes, found.average_precision, found.counts),
+            *(found.precision, found.recall, found.f1, found.thresholds),
+            strict=True,
+        )
+    ]
+    header = ["class", "precision", "recall", "F1", "threshold", "average precision", "of"]
+    caption = (
+        "An example has a class if its score is at least the threshold, which has the best F1 on the validation split."
+    )
+    return [page.build_figure(f"By class, {found.split} split", page.build_table(header, rows), caption)]
+
+
+def draw_comparison(history: History) -> list[str]:
+    """The answers to held-out examples over their true numbers; nothing for a run that has none."""
+    found = next((each for each in reversed(history.comparisons) if each.final and each.truth), None)
+    if found is None:
+        return []
+    caption = f"Of {len(found.truth):,} examples of the {found.split} split. Right answers lie on the line."
+    plot = svg.draw_scatter(np.array(found.truth), np.array(found.answers), "true number", "answer")
+    return [page.build_figure("Answers over true numbers", plot, caption)]
+
+
 def show_augmentation(one: Record) -> list[str]:
     """Training images and what augmentation makes of them; nothing of a run that has none."""
     try:

@@ -15,7 +15,7 @@ from ftapp.common.safe_files import read_bytes
 from ftapp.recipe.metrics import get_metric, sort_names
 from ftapp.report import card, examples, page, pieces, svg
 from ftapp.report.svg import Line
-from ftapp.runs import class_results
+from ftapp.runs.baselines import find_baseline
 from ftapp.runs.narration import describe_best, describe_interventions
 
 FILE = "report.html"
@@ -94,14 +94,13 @@ def _build_header(one: Record) -> str:
 
 
 def _build_figures(one: Record) -> str:
-    found, result, constant = measure_run(one), one.history.result, class_results.find_constant_answer(one.history)
+    found, result, baseline = measure_run(one), one.history.result, find_baseline(one.history)
     values: list[tuple[str, str, str]] = []
     if result:
         for measured, value in ((get_metric(name), value) for name, value in result.metrics.items()):
-            share = constant.metrics.get(measured.name) if constant else None
-            beside = (
-                f"; always '{constant.name}': {measured.format_cell(share)}" if constant and share is not None else ""
-            )
+            beside = ""
+            if baseline and measured.name in baseline.metrics:
+                beside = f"; {baseline.answer}: {measured.format_cell(baseline.metrics[measured.name])}"
             quantized = result.quantized.get(measured.name)
             on_int8 = f"; {measured.format_cell(quantized)} on int8 features" if quantized is not None else ""
             note = f"of {result.examples:,} held-out examples{on_int8}{beside}"
@@ -148,6 +147,8 @@ def _draw_curves(one: Record) -> list[str]:
         )
     made += pieces.show_augmentation(one)
     made += pieces.build_confusion(history)
+    made += pieces.build_set_scores(history)
+    made += pieces.draw_comparison(history)
     layers, steps, values = collect_drift(history, "since_start")
     if values.size:
         plot = svg.choose_heat(values, layers, steps, "step", "drift")

@@ -8,7 +8,7 @@ import msgspec
 
 from ftapp.runs.phase_events import CacheChoice, Estimate
 
-Meaning = Literal["probabilities", "one-vs-rest", "decision values"]
+Meaning = Literal["probabilities", "one-vs-rest", "decision values", "number"]
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,13 +221,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of a classifier to one example.
+    """The answer of a model to one example.
 
     Attributes:
-        classes: The names of the classes.
-        scores: By class, in the order of `classes`.
+        classes: The names of the classes; empty for a number.
+        scores: By class, in the order of `classes`; or the number alone.
         meaning: `probabilities` add up to 1 (softmax). `one-vs-rest` are probabilities of each class against all
-            others. `decision values` are distances from the margin (linear-svm), above 0 for the class.
+            others. `decision values` are distances from the margin (linear-svm), above 0 for the class. `number` is
+            the answer itself.
+        thresholds: The score of each class from which on the example has it, where it may have several; else None.
         tokens: How many a text has, before it is cut.
         length: The most tokens that the model reads.
     """
@@ -235,38 +237,61 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...]
     scores: tuple[float, ...]
     meaning: Meaning
+    thresholds: tuple[float, ...] | None = None
     tokens: int | None = None
     length: int | None = None
 
     @property
     def best(self) -> tuple[str, float]:
-        """The class with the highest score, and the score."""
+        """The class with the highest score, and the score; of a number no class."""
+        if not self.classes:
+            return "", self.scores[0]
         return max(zip(self.classes, self.scores, strict=True), key=lambda pair: pair[1])
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """The classes that the example has by the model's answer; none of a number."""
+        if self.thresholds is None:
+            return (self.best[0],) if self.classes else ()
+        rows = zip(self.classes, self.scores, self.thresholds, strict=True)
+        return tuple(name for name, score, threshold in rows if score >= threshold)
+
+    @property
+    def answer(self) -> str:
+        """The answer in words: the class, the classes, or the number."""
+        return ", ".join(self.answered) or ("no label" if self.classes else f"{self.scores[0]:.4g}")
 
 
 class HeldOut(msgspec.Struct, frozen=True, kw_only=True):
-    """An example of the test split with the answer of a classifier.
+    """An example of the test split with the answer of a model.
 
     Attributes:
-        label: The name of its class.
+        label: Its class, its classes, or its number, in words.
         prediction: The model's answer.
+        number: Its number, of regression; None for classes.
         text: The example, if it is a text.
         file: The example, if it is an image.
     """
 
     label: str
     prediction: Prediction
+    number: float | None = None
     text: str | None = None
     file: str | None = None
 
     @property
     def found(self) -> str:
-        """The class that the model takes it for."""
-        return self.prediction.best[0]
+        """The model's answer in words."""
+        return self.prediction.answer
+
+    @property
+    def error(self) -> float | None:
+        """The distance of the answer from the number; None for classes."""
+        return None if self.number is None else abs(self.prediction.scores[0] - self.number)
 
     @property
     def is_right(self) -> bool:
-        """Whether that is its class."""
+        """Whether the answer is the label; a number is right as far as it is written."""
         return self.found == self.label
 
 

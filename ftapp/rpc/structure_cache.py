@@ -33,7 +33,7 @@ def load(recipe: Recipe) -> Structure | None:
 
 def keep(recipe: Recipe, structure: Structure) -> None:
     """Keep a structure, unless its number of classes was assumed. A cache that cannot be written is no error."""
-    if structure.classes is None and TASKS[recipe.task].labels == "classes":
+    if structure.classes is None and TASKS[recipe.task].has_classes:
         return
     cache_files.keep(_find_file(recipe), msgspec.json.encode(structure))
 
@@ -64,7 +64,7 @@ def _find_file(recipe: Recipe) -> Path:
     facts: list[Any] = [recipe.task, recipe.model.model_dump(), [metadata.version(name) for name in _PACKAGES]]
     if folder := presets.find_local_folder(recipe.model.preset):
         facts += [(file.name, file.read_bytes()) for file in sorted(folder.glob("*.json"))]
-    if TASKS[recipe.task].labels == "classes":
+    if TASKS[recipe.task].has_classes:
         facts.append(_identify_classes(recipe))
     key = hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
     return user_folders.cache() / "structures" / f"{key}.kept"
@@ -76,7 +76,10 @@ def _identify_classes(recipe: Recipe) -> Any:
     if source.scheme == "folder" and not sources.is_archive(Path(source.name)):
         return [str(path) for path in _list_folders(recipe)]
     keys = recipe.data.model_dump(
-        include={"source", "classes", "label_column", "merge_labels", "skip_incomplete", "encoding"}
+        include={
+            *("source", "classes", "label_column", "label_columns", "label_separator"),
+            *("merge_labels", "skip_incomplete", "encoding"),
+        }
     )
     return [keys, identify_data(recipe)[-1]]
 

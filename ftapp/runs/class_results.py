@@ -48,7 +48,7 @@ class Recall:
 def find_constant_answer(history: History) -> ConstantAnswer | None:
     """The constant answer to the test split; None for language models and before the split is known."""
     data = history.data
-    if data is None or not data.classes:
+    if data is None or not data.classes or history.set_scores:  # of several labels no answer is one class
         return None
     final = final_confusion(history)
     sizes = [sum(row) for row in final.counts] if final else list(data.counts.get("test", []))

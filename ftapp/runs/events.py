@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from ftapp.runs.event_types import Count, Event, MetricName, Number, Seconds, Share, Status, Step
 from ftapp.runs.phase_events import (
     CacheVerified,
@@ -267,6 +268,8 @@ AnyEvent = (
     | Stepped
     | Evaluated
     | Confused
+    | SetsScored
+    | NumbersCompared
     | Drifted
     | Sampled
     | TokensShared

@@ -13,6 +13,7 @@ import msgspec
 from ftapp.common.formatting import format_quantity
 from ftapp.common.tail_reader import PIECE
 from ftapp.recipe.metrics import sort_names
+from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from ftapp.runs.event_reader import EventReader
 from ftapp.runs.events import (
     AnyEvent,
@@ -66,6 +67,8 @@ class History:
     steps: Steps = field(default_factory=Steps)
     evaluations: list[Evaluated] = field(default_factory=list)
     confusions: list[Confused] = field(default_factory=list)
+    set_scores: list[SetsScored] = field(default_factory=list)
+    comparisons: list[NumbersCompared] = field(default_factory=list)
     drifts: list[Drifted] = field(default_factory=list)
     samples: list[Sampled] = field(default_factory=list)
     token_shares: list[TokensShared] = field(default_factory=list)
@@ -139,6 +142,10 @@ class History:
                 self.notes.append(event)
             case Confused():
                 self.confusions.append(event)
+            case SetsScored():
+                self.set_scores.append(event)
+            case NumbersCompared():
+                self.comparisons.append(event)
             case LayersChanged():
                 self.layer_changes.append(event)
                 self._change_layers(event)

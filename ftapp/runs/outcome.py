@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ftapp.recipe import cautions
 from ftapp.recipe.cautions import Caution
 from ftapp.recipe.metrics import ACCURACY, Metric, get_metric
+from ftapp.runs.baselines import find_baseline
 from ftapp.runs.class_results import Recall, count_recalls, final_confusion, find_constant_answer, fits_classes
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated
@@ -39,9 +40,10 @@ _BALANCED = "equal shares of the classes (balance.sampling = balanced)"
 
 def summarize_outcome(history: History, recipe: Recipe | None = None) -> dict[str, Any]:
     """The keys that this module adds to the result of a run as JSON has it."""
-    best, found = find_constant_answer(history), count_recalls(history)
+    best, found, baseline = find_constant_answer(history), count_recalls(history), find_baseline(history)
     return {
         "constant": {"class": best.name, **best.metrics} if best else None,
+        "baseline": {"answer": baseline.answer, "metrics": baseline.metrics} if baseline else None,
         "recall": {each.name: {"found": each.found, "examples": each.examples} for each in found},
         "warnings": [each.to_table() for each in find_warnings(history, recipe)],
     }
@@ -142,6 +144,8 @@ def _choices(history: History) -> tuple[int, str]:
     final = final_confusion(history)
     if final is not None and history.data is not None:
         return (len(history.data.classes), "classes") if final.calibration else (0, "")
+    if history.set_scores or history.comparisons:
+        return 0, ""
     return (history.model.vocabulary if history.model else 0), "tokens"
 
 

@@ -17,14 +17,22 @@ from numpy.typing import NDArray
 from ftapp.analysis.metrics.auc import measure_auc
 from ftapp.analysis.metrics.calibration import bin_confidences
 from ftapp.analysis.metrics.confusion import MOST_CLASSES, count_confusion
+from ftapp.analysis.metrics.numbers import score_numbers
 from ftapp.analysis.metrics.scores import score_classes
+from ftapp.analysis.metrics.sets import SetScores, choose_thresholds, score_sets
 from ftapp.data.dataset import EncodedSplits
+from ftapp.data.examples import describe_set
+from ftapp.models.objectives import usual_threshold
 from ftapp.recipe import TASKS, Recipe
-from ftapp.recipe.metrics import AUC, MACRO_F1
+from ftapp.recipe.metrics import AUC, MACRO_F1, MEAN_AVERAGE_PRECISION, MICRO_F1
+from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from ftapp.runs.example_results import ScoreKind
 from ftapp.runs.phase_events import Confused
 
 Scores = NDArray[np.floating]
+AnswerEvent = Confused | SetsScored | NumbersCompared
+
+_MOST_PAIRS = 500  # of numbers in an event
 
 
 class Answers(NamedTuple):
@@ -89,7 +97,7 @@ class AnswerKind(ABC):
         """
 
     @abstractmethod
-    def describe(self, targets: NDArray[Any], scores: Scores, *, step: int, split: str, final: bool) -> Confused:
+    def describe(self, targets: NDArray[Any], scores: Scores, *, step: int, split: str, final: bool) -> AnswerEvent:
         """Describe the answers in an event.
 
         Args:
@@ -142,13 +150,101 @@ class ClassAnswers(AnswerKind):
         return count_confusion(targets, scores.argmax(axis=-1), len(self.splits.classes))
 
 
-_KINDS: dict[str, type[AnswerKind]] = {"classes": ClassAnswers}
+class SetAnswers(AnswerKind):
+    """Any number of classes: those whose scores reach a threshold.
+
+    Attributes:
+        thresholds: The score of each class from which on an example has it, float64 (classes,).
+    """
+
+    def __init__(self, recipe: Recipe, splits: EncodedSplits) -> None:
+        super().__init__(recipe, splits)
+        self.thresholds = np.full(len(splits.classes), usual_threshold(self.head), np.float64)
+
+    def choose_thresholds(self, targets: NDArray[Any], scores: Scores) -> None:
+        """Choose the thresholds from now on by their F1 on a split that is not the test split."""
+        self.thresholds = choose_thresholds(targets, scores, usual_threshold(self.head))
+
+    def answer(self, targets: NDArray[Any], scores: Scores) -> Answers:
+        """Answer with the classes whose scores reach their thresholds."""
+        return Answers(targets, scores >= self.thresholds)
+
+    def name(self, label: Any) -> str:
+        """Name the classes of a set."""
+        return describe_set(label, self.splits.classes)
+
+    def measure(self, targets: NDArray[Any], scores: Scores) -> dict[str, float]:
+        """Measure micro and macro F1, and the mean average precision."""
+        return _name_set_metrics(score_sets(targets, scores, self.thresholds))
+
+    def describe(self, targets: NDArray[Any], scores: Scores, *, step: int, split: str, final: bool) -> SetsScored:
+        """Describe how each class is found."""
+        found = score_sets(targets, scores, self.thresholds)
+        constant = score_sets(targets, np.ones(scores.shape), np.zeros(scores.shape[1]))
+        return SetsScored(
+            time=time.time(),
+            step=step,
+            split=split,
+            thresholds=self.thresholds.tolist(),
+            precision=found.precision.tolist(),
+            recall=found.recall.tolist(),
+            f1=found.f1.tolist(),
+            average_precision=[None if np.isnan(each) else each for each in found.average_precision.tolist()],
+            counts=found.examples.tolist(),
+            constant=_name_set_metrics(constant),
+            final=final,
+        )
+
+
+class NumberAnswers(AnswerKind):
+    """A number, which is more or less right."""
+
+    is_exact = False
+
+    def answer(self, targets: NDArray[Any], scores: Scores) -> Answers:
+        """Answer with the number that the model puts out."""
+        return Answers(targets, scores[:, 0])
+
+    def name(self, label: Any) -> str:
+        """Write a number."""
+        return f"{float(label):.4g}"
+
+    def measure(self, targets: NDArray[Any], scores: Scores) -> dict[str, float]:
+        """Measure errors, R² and the rank correlation."""
+        return score_numbers(targets, scores[:, 0])
+
+    def describe(self, targets: NDArray[Any], scores: Scores, *, step: int, split: str, final: bool) -> NumbersCompared:
+        """Describe the answers to some examples, spread evenly, beside their numbers."""
+        assert self.splits.scale is not None, "numbers have a scale"
+        mean = self.splits.scale.mean
+        chosen = np.linspace(0, len(targets) - 1, min(_MOST_PAIRS, len(targets))).astype(int)
+        return NumbersCompared(
+            time=time.time(),
+            step=step,
+            split=split,
+            truth=targets[chosen].astype(float).tolist(),
+            answers=scores[chosen, 0].astype(float).tolist(),
+            constant=score_numbers(targets, np.full(len(targets), mean)),
+            mean=mean,
+            final=final,
+        )
+
+
+_KINDS: dict[str, type[AnswerKind]] = {"classes": ClassAnswers, "sets": SetAnswers, "numbers": NumberAnswers}
 
 
 def make_answer_kind(recipe: Recipe, splits: EncodedSplits) -> AnswerKind | None:
     """Make what measures the answers of a recipe's task; None for tokens."""
     kind = _KINDS.get(TASKS[recipe.task].labels)
     return kind(recipe, splits) if kind else None
+
+
+def _name_set_metrics(found: SetScores) -> dict[str, float]:
+    return {
+        MICRO_F1.name: found.micro_f1,
+        MACRO_F1.name: found.macro_f1,
+        MEAN_AVERAGE_PRECISION.name: found.mean_average_precision,
+    }
 
 
 def join_answers(parts: Sequence[Answers]) -> Answers | None:

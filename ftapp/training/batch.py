@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ftapp.data.dataset import BatchKey
+from ftapp.data.dataset import BatchKey, Targets
 from ftapp.training.instrumented_model import read_values
 
 
@@ -19,13 +16,13 @@ class Batch:
     Attributes:
         key: The step, from whose numbers the augmentation and the dropout masks follow.
         inputs: What the model of the session takes.
-        targets: Class numbers (examples,), shares of classes (examples, classes), or next tokens (examples, tokens).
+        targets: The labels, as `ftapp.data.dataset.Dataset.get_targets` gives them, or shares of classes.
         examples: The keys of the examples, joined.
     """
 
     key: BatchKey
     inputs: Any
-    targets: NDArray[np.int32] | NDArray[np.float32]
+    targets: Targets
     examples: bytes = b""
 
 

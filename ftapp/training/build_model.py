@@ -34,7 +34,7 @@ def build_model(
     """
     # Right before the new layers are drawn, so that nothing else of the recipe has a say in their first weights.
     keras.utils.set_random_seed(recipe.seed)
-    model = build.build(recipe, pretrained, len(splits.classes))
+    model = build.build(recipe, pretrained, len(splits.classes), splits.scale)
     layers = describe_layers(model, pretrained.backbone)
     plans = plan_phases(recipe, layers)
     check_phases(recipe, plans, model)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.data.dataset import NumberScale
 from ftapp.freezing.layer_plan import LayerPlan
 from ftapp.models import backend, heads, objectives
 from ftapp.models.adapters import find_part
@@ -25,6 +26,7 @@ def compile_phase(
     saved: OptimizerState | None = None,
     *,
     class_weights: NDArray[np.float64] | None = None,
+    scale: NumberScale | None = None,
 ) -> None:
     """Compile the model of a phase with its optimizer, and with the loss and metrics of the recipe's task.
 
@@ -37,6 +39,7 @@ def compile_phase(
         saved: The state of this phase's optimizer at the step from which the phase goes on; None at its beginning.
         class_weights: By how much the loss of an example counts, by its class, (classes,); None where all count
             the same.
+        scale: The scale of the numbers of regression; None for other tasks.
     """
     task = TASKS[recipe.task]
     mixes_labels = recipe.augmentation is not None and recipe.augmentation.mixes_labels
@@ -56,8 +59,8 @@ def compile_phase(
         optimizer=restore_optimizer(phase, variables, multipliers, saved, kept)
         if saved
         else make_optimizer(phase, variables, multipliers, former, kept),
-        loss=objectives.loss_for(task, recipe.model.head),
-        metrics=objectives.metrics_for(task),
+        loss=objectives.loss_for(task, recipe.model.head, scale),
+        metrics=objectives.metrics_for(task, recipe.model.head),
         jit_compile=backend.jit_compile(),
     )
 

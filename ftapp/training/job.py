@@ -119,7 +119,7 @@ def do_job(
     if isinstance(failure, NotFiniteError):
         step = best.restore(state) if best.has_trained(state) else good.restore() or 0
     if failure is None or step:
-        save(job, failure, step)
+        save(job, failure, step, state.thresholds)
     if failure is not None:
         raise failure
 
@@ -280,16 +280,19 @@ def train(job: Job, state: TrainState, good: LastGood, best: BestWeights, own: S
             callback.on_run_end(state)
 
 
-def save(job: Job, failure: Exception | None, step: int) -> None:
+def save(job: Job, failure: Exception | None, step: int, thresholds: list[float] | None = None) -> None:
     """Save the model, with marks that say how its training ended.
 
     Args:
         job: What was trained.
         failure: Why the training failed; None where it did not.
         step: The steps of the run that the weights have behind them.
+        thresholds: The scores from which on an example has each class, where the result has them.
     """
     job.log.write(Progressed(time=time.time(), activity="saving the model"))
     marks = _marks(failure, step, job.control.stop_status or "done")
+    if thresholds is not None:
+        marks["thresholds"] = thresholds
     folder, setup = job.run.model_folder, job.setup
 
     def write() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.data.class_balance import compute_weights
-from ftapp.data.dataset import BatchKey, Dataset, EncodedSplits
+from ftapp.data.dataset import BatchKey, Dataset, EncodedSplits, Targets
 from ftapp.data.mixing import BatchMixer
 from ftapp.data.order import order_evaluation, order_phase
 from ftapp.data.prefetch import prefetch
@@ -123,6 +123,7 @@ class PhaseSession:
         self.whole, self.splits, self.report = model, splits, report
         self.steps, self.per_epoch = count_steps(self.phase, len(splits.train))
         self.spent = spent or SpentSeconds()
+        self.answers = make_answer_kind(recipe, splits)
         self._begin, self._former, self._saved, self._clock = begin, former, saved, clock
         self._built_rates = [(layer, layer.rate) for layer in flatten_layers(model) if has_dropout(layer)]
         self._fill = bool(build.find_batch_normalization(model))  # the last batch of an epoch
@@ -194,7 +195,11 @@ class PhaseSession:
             former: The optimizer from which moments are carried over.
             saved: The state of the phase's own optimizer, in the place of that.
         """
-        compile_phase(self.recipe, self.phase, self.model, self.plan, former, saved, class_weights=self._class_weights)
+        compile_phase(
+            *(self.recipe, self.phase, self.model, self.plan, former, saved),
+            class_weights=self._class_weights,
+            scale=self.splits.scale,
+        )
         self._rate = None
 
     @property
@@ -317,7 +322,7 @@ class PhaseSession:
         x, y = self.make_blank("train", np.arange(1))
         return tensorflow_steps.trace_ahead(self.model, x, y, self.mixer.soften(y))
 
-    def make_blank(self, split: str, indices: NDArray[np.int64]) -> tuple[Any, NDArray[np.int32]]:
+    def make_blank(self, split: str, indices: NDArray[np.int64]) -> tuple[Any, Targets]:
         """Make the inputs and targets of examples, with zeros in the place of cached features."""
         data = self.data[split]
         if self.cached:

@@ -16,6 +16,7 @@ import msgspec
 
 from ftapp.common.errors import RunError
 from ftapp.common.safe_files import UNREADABLE, explain_error, read_bytes
+from ftapp.runs.answer_events import NumbersCompared, SetsScored
 from ftapp.runs.checkpoints import STATE_FILE, CheckpointFacts
 from ftapp.runs.phase_events import Confused, Evaluated
 
@@ -93,7 +94,7 @@ class TrainState:
         best: The evaluation with the best weights so far, where the run keeps them.
         restored_step: The step of the run whose weights took the place of those of the last step; None where none did.
         patience: How long the phase has gone on without an improvement.
-        confused: The confusions of the last evaluation, if the task has classes.
+        answers: What tells of the answers of the last evaluation, unless they are tokens.
         segment_digests: A hash of each weight at the beginning of the segment, by name (`ftapp.freezing.proof`).
         drift_step: The step of the run after which the drift of weights was last written.
         sample_step: The step of the run after which samples were last written; -1 before the first.
@@ -116,7 +117,7 @@ class TrainState:
     best: Evaluated | None = None
     restored_step: int | None = None
     patience: Patience = Patience()
-    confused: Confused | None = None
+    answers: Confused | SetsScored | NumbersCompared | None = None
     segment_digests: dict[str, bytes] = field(default_factory=dict)
     drift_step: int = 0
     sample_step: int = -1
@@ -145,6 +146,11 @@ class TrainState:
         """Put the rules in force that were commanded in the phase, from its current step on."""
         self.in_force, self.segment_step = len(self.commanded_rules), self.position.step
         self.segment_digests, self.rate_sum = {}, 0.0
+
+    @property
+    def thresholds(self) -> list[float] | None:
+        """The score of each class from which on an example has it, as the result has them; None where it has none."""
+        return self.answers.thresholds if isinstance(self.answers, SetsScored) and self.answers.final else None
 
     @property
     def commanded_rules(self) -> list[str]:

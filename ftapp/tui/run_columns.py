@@ -99,8 +99,8 @@ def _metric_column(name: str) -> RunColumn:
         return _held_out("" if value is None else found.format_cell(value), summary)
 
     return RunColumn(
-        found.label,
-        max(7, min(_LONGEST_METRIC, len(found.label) + 1)),
+        found.heading,
+        max(7, min(_LONGEST_METRIC, len(found.heading) + 1)),
         cell,
         lambda summary: summary.metrics.get(name),
         descending=not found.is_lower_better,

@@ -34,7 +34,7 @@ class DataRequests:
             folder: For the files of previews.
         """
         self._cache, self._folder = cache, folder
-        self._images: server.Last[tuple[Any, list[int]]] = server.Last()
+        self._images: server.Last[tuple[Any, list[str]]] = server.Last()
         self._survey: server.Last[Survey] = server.Last()
         self._grids = 0
 
@@ -109,7 +109,7 @@ class DataRequests:
         from ftapp.data.encoding import resize_images
         from ftapp.data.thumbnails import write_thumbnail
 
-        def resize() -> tuple[Any, list[int]]:
+        def resize() -> tuple[Any, list[str]]:
             preprocessor = self._cache.load_preprocessor(parsed, request)
             chosen = range(min(images, len(found.train)))
             preprocessor.image_size = size
@@ -117,7 +117,7 @@ class DataRequests:
                 pixels = resize_images([found.train.read_image(index, max(size)) for index in chosen], preprocessor)
             finally:
                 preprocessor.image_size = (height, width)
-            return pixels, [int(found.train.labels[index]) for index in chosen]
+            return pixels, [found.train.describe_label(index) for index in chosen]
 
         pixels, labels = self._images.get(repr((make_data_key(parsed), parsed.model.preset, size, images)), resize)
         augmenter = Augmenter(parsed.augmentation, size) if parsed.augmentation else None
@@ -132,7 +132,7 @@ class DataRequests:
                 write_thumbnail(made[row], file)
             rows.append(tuple(map(str, files)))
         shutil.rmtree(self._folder / f"grid-{self._grids - _GRIDS}", ignore_errors=True)
-        return Grid(rows=tuple(rows), labels=tuple(found.classes[label] for label in labels), size=size[::-1])
+        return Grid(rows=tuple(rows), labels=tuple(labels), size=size[::-1])
 
     def rewrite(self, request: Request, recipe: str, texts: int) -> tuple[Rewritten, ...]:
         """Augment the first training texts, and show the changes.
@@ -163,8 +163,7 @@ class DataRequests:
         for row in range(len(inputs["token_ids"])):
             tokens = inputs["token_ids"][row, : int(inputs["padding_mask"][row].sum())]
             drawn = augmenter.draw(tokens, (*BatchKey(parsed.seed, 0, 0, 0), row))
-            label = found.classes[int(train.labels[row])]
-            made.append(previews.describe_rewrite(label, augmenter.split_text(tokens), *drawn))
+            made.append(previews.describe_rewrite(train.describe_label(row), augmenter.split_text(tokens), *drawn))
         return tuple(made)
 
     def survey(self, request: Request, recipe: str) -> Survey:

@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ftapp import recipe as recipes
 from ftapp.common.errors import RunError
 from ftapp.common.quick_imports import quick_imports
@@ -32,6 +34,7 @@ _MEANINGS: dict[str, Meaning] = {
     "softmax": "probabilities",
     "one-vs-rest": "one-vs-rest",
     "linear-svm": "decision values",
+    "linear": "number",
 }
 
 
@@ -88,13 +91,7 @@ class Predictor:
             tokens = count_tokens([given], trained.preprocessor)[0]
         with self._lock:
             scores = trained.predict([example])[0]
-        return Prediction(
-            classes=trained.classes,
-            scores=tuple(map(float, scores)),
-            meaning=_MEANINGS[trained.head],
-            tokens=tokens,
-            length=length,
-        )
+        return msgspec.structs.replace(_make_prediction(trained, scores), tokens=tokens, length=length)
 
     def classify_held_out(self, request: Request, run: str, count: int) -> tuple[HeldOut, ...]:
         """Classify the first examples of the run's test split.
@@ -105,7 +102,7 @@ class Predictor:
             count: How many examples are classified at most.
 
         Returns:
-            The examples with their predictions, confident mistakes first.
+            The examples with their predictions, confident mistakes or large errors first.
 
         Raises:
             RunError: The model does not classify, or the data cannot be read.
@@ -132,18 +129,18 @@ class Predictor:
             with self._lock:
                 scores = trained.predict([read(position) for position in positions])
             for position, row in zip(positions, scores, strict=True):
-                prediction = Prediction(
-                    classes=trained.classes, scores=tuple(map(float, row)), meaning=_MEANINGS[trained.head]
-                )
                 example = test[position]
                 found.append(
                     HeldOut(
-                        label=splits.classes[int(test.labels[position])],
-                        prediction=prediction,
+                        label=test.describe_label(position),
+                        prediction=_make_prediction(trained, row),
+                        number=None if trained.classes else float(test.labels[position]),
                         text=example if isinstance(example, str) else None,
                         file=None if isinstance(example, str) else self._find_image_file(test, position),
                     )
                 )
+        if not trained.classes:
+            return tuple(sorted(found, key=lambda each: -(each.error or 0.0)))
         return tuple(sorted(found, key=lambda each: (each.is_right, -each.prediction.best[1])))
 
     def _find_image_file(self, test: Subset, position: int) -> str:
@@ -240,6 +237,15 @@ class Predictor:
             return trained
 
         return self._trained.get((run, (folder / "ftapp.json").stat().st_mtime_ns), make)
+
+
+def _make_prediction(trained: TrainedModel, scores: Any) -> Prediction:
+    return Prediction(
+        classes=trained.classes,
+        scores=tuple(map(float, scores)),
+        meaning=_MEANINGS[trained.head],
+        thresholds=trained.thresholds,
+    )
 
 
 def _begin(request: Request) -> None:

@@ -38,7 +38,7 @@ def preview_examples(splits: Splits, count: int, folder: Path) -> Preview:
     train = splits.train
     examples = []
     for position in range(min(count, len(train))):
-        label, example = splits.classes[int(train.labels[position])], train[position]
+        label, example = train.describe_label(position), train[position]
         if isinstance(example, str):
             examples.append(_make_example(example, label))
         else:

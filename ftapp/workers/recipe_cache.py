@@ -64,11 +64,11 @@ class RecipeCache:
         return self._data.get(make_data_key(recipe), lambda: data.read(recipe, request.report_progress))
 
     def count_classes(self, recipe: Recipe, request: Request) -> int | None:
-        """Count the classes that the head tells apart; None for language models, and where only a hub knows them."""
-        if TASKS[recipe.task].labels != "classes":
+        """Count the classes that the head has outputs for; None for other tasks, and where only a hub knows them."""
+        if not TASKS[recipe.task].has_classes:
             return None
-        if recipe.data.classes:
-            return len(recipe.data.classes)
+        if names := recipe.data.label_columns or recipe.data.classes:
+            return len(names)
         known = self._data.peek(make_data_key(recipe))
         if known is None and sources.is_on_hub(recipe.data.source):
             return None

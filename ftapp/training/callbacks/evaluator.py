@@ -10,6 +10,7 @@ import msgspec
 from ftapp.runs.commands import Control
 from ftapp.runs.event_log import EventLog
 from ftapp.runs.phase_events import Evaluated
+from ftapp.training.answers import SetAnswers
 from ftapp.training.batch import StepResult
 from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.example_log import ExampleLog
@@ -63,6 +64,8 @@ class Evaluator(Callback):
             NotFiniteError: The loss is not finite.
         """
         session = self._session
+        if not self._choose_thresholds():
+            return
         if not session.is_quantized:
             self._measure(state, "test", None, final=True)
             self._write_examples(state)
@@ -92,6 +95,17 @@ class Evaluator(Callback):
         if found is not None:
             self._examples.write(self._session, last.step, found)
 
+    def _choose_thresholds(self) -> bool:
+        """Choose the thresholds of sets of classes on the validation split. Returns False where the report gave up."""
+        session = self._session
+        if not isinstance(session.answers, SetAnswers) or not len(session.data["validation"]):
+            return True
+        found = session.evaluate_in_float("validation") if session.is_quantized else session.evaluate("validation")
+        if found is None or found.targets is None or found.scores is None:
+            return False
+        session.answers.choose_thresholds(found.targets, found.scores)
+        return True
+
     def _evaluate(self, state: TrainState) -> None:
         spec = self._session.recipe.evaluate
         self._measure(state, spec.split, spec.examples, final=False)
@@ -108,8 +122,8 @@ class Evaluator(Callback):
         if last and self._is_known(state, split, size):
             state.evaluated = msgspec.structs.replace(last, time=time.time(), seconds=0.0, final=final)
             self._log.write(state.evaluated)
-            if state.confused:
-                self._log.write(msgspec.structs.replace(state.confused, time=time.time(), final=final))
+            if state.answers:
+                self._log.write(msgspec.structs.replace(state.answers, time=time.time(), final=final))
             return
         start, prepared = self._control.clock(), state.spent.preparing
         found = self._session.evaluate(split, limit)
@@ -122,9 +136,14 @@ class Evaluator(Callback):
         self._write(state, found, split, size, seconds, final=final)
 
     def _is_known(self, state: TrainState, split: str, size: int) -> bool:
-        """Whether the last evaluation was of the same weights on the same examples."""
-        last = state.evaluated
-        return last is not None and (last.step, last.split, last.examples) == (state.weights_step, split, size)
+        """Whether the last evaluation was of the same weights on the same examples.
+
+        Sets of classes are measured again for the result, by thresholds that are chosen right before it.
+        """
+        last, answers = state.evaluated, self._session.answers
+        if last is None or isinstance(answers, SetAnswers) or (answers is None) is not (state.answers is None):
+            return False
+        return (last.step, last.split, last.examples) == (state.weights_step, split, size)
 
     def _write(
         self,
@@ -152,5 +171,5 @@ class Evaluator(Callback):
         self._log.write(state.evaluated)
         kind = self._session.answers
         if kind is not None and found.targets is not None and found.scores is not None:
-            state.confused = kind.describe(found.targets, found.scores, step=step, split=split, final=final)
-            self._log.write(state.confused)
+            state.answers = kind.describe(found.targets, found.scores, step=step, split=split, final=final)
+            self._log.write(state.answers)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.recipe import Phase, Recipe, make_arm_prefix
+from ftapp.recipe import TASKS, Phase, Recipe, make_arm_prefix
 from ftapp.tui.editor import fields
 from ftapp.tui.editor.draft import Draft
 
@@ -266,7 +266,11 @@ class Form:
         return f"phase.{self.phase}.{rest}" if first == "phase" else generic_key
 
     def value(self, key: str) -> Any:
-        """Find the value of a dotted key or of an option."""
+        """Find the value of a dotted key or of an option; of a head that is not named, the usual one of the task."""
         if key.startswith(fields.EXPERIMENT):
             return getattr(self.draft.options, key.removeprefix(fields.EXPERIMENT))
-        return find_value(self.tables, key)
+        found = find_value(self.tables, key)
+        task = TASKS.get(self.task)
+        if key == "model.head" and found is None and task and task.heads:
+            return task.heads[0]
+        return found

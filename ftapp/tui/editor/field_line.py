@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static, Switch
 
+from ftapp.recipe import suits
 from ftapp.tui.editor.fields import Field, find_field
 from ftapp.tui.widgets.dropdown import Dropdown
 from ftapp.tui.widgets.text_line import TextLine
@@ -156,6 +157,12 @@ class FieldLine(Widget):
 
     def action_explain(self) -> None:
         self.post_message(self.Explain(self))
+
+
+def show_suited(pane: Widget, task: str) -> None:
+    """Show the fields in a pane whose keys mean something to a task, and hide the others."""
+    for line in pane.query(FieldLine):
+        line.display = suits(task, line.field.key)
 
 
 class _Text(TextLine):

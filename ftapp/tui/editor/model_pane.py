@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 from ftapp.recipe import TASKS
 from ftapp.tui.editor.edits import Form
-from ftapp.tui.editor.field_line import FieldLine
+from ftapp.tui.editor.field_line import FieldLine, show_suited
 
 
 class ModelPane(VerticalScroll, can_focus=False):
@@ -39,7 +39,7 @@ class ModelPane(VerticalScroll, can_focus=False):
             FieldLine("model.normalize"),
             FieldLine("model.hidden", "hidden layers", empty="none"),
             FieldLine("model.dropout"),
-            FieldLine("model.head", "classifier"),
+            FieldLine("model.head"),
             FieldLine("model.label_smoothing"),
             classes="for-classes",
         )
@@ -50,3 +50,4 @@ class ModelPane(VerticalScroll, can_focus=False):
         self.set_class(task is not None and task.inputs == "images", "-images")
         self.set_class(task is None or task.inputs == "texts", "-texts")
         self.set_class(task is None or bool(task.heads), "-classes")
+        show_suited(self, form.task)

@@ -52,7 +52,7 @@ PANES = {
     "memory": "Memory",
     "phases": "Phases",
     "layers": "Layers that train",
-    "examples": "Samples or confusion",
+    "examples": "Samples or answers",
     "errors": "Highest test losses",
     "log": "Log",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,6 +32,7 @@ _MEANINGS = {
     "probabilities": "Probabilities",
     "one-vs-rest": "Each class against all others",
     "decision values": "Distances from the margin",
+    "number": "Number",
 }
 
 
@@ -169,8 +170,7 @@ class Classify(Container):
             examples.border_subtitle = ""
             return
         examples.set_options(Option(_describe_held_out(each)) for each in self._held_out)
-        wrong = sum(not each.is_right for each in self._held_out)
-        examples.border_subtitle = Content(f"{wrong} of {len(self._held_out)} wrong")
+        examples.border_subtitle = Content(_describe_errors(self._held_out))
         examples.highlighted = 0
         examples.focus()
 
@@ -222,18 +222,29 @@ class Classify(Container):
 
     def _remember(self, value: str, found: Prediction) -> None:
         tried = self.query_one("#tried", OptionList)
-        best, number = found.best[0], _format_score(found)
         label = Content.assemble(
-            (f"{number:>6}  ", _MUTED), (f"{best}  ", "b"), (formatting.make_printable(" ".join(value.split())), _MUTED)
+            (f"{_format_score(found):>6}  ", _MUTED),
+            (f"{found.answer}  ", "b"),
+            (formatting.make_printable(" ".join(value.split())), _MUTED),
         )
         self._values = [value, *self._values]
         former = [option.prompt for option in tried.options]
         tried.set_options([Option(label), *map(Option, former)])
 
 
+def _describe_errors(examples: Sequence[HeldOut]) -> str:
+    """Describe how many answers are wrong or, of numbers, how far they are off on average."""
+    errors = [each.error for each in examples if each.error is not None]
+    if errors:
+        return f"{sum(errors) / len(errors):.4g} off on average"
+    return f"{sum(not each.is_right for each in examples)} of {len(examples)} wrong"
+
+
 def _format_score(found: Prediction) -> str:
-    """Format the score of the best class."""
+    """Format the score of the best class; a number has none."""
     score = found.best[1]
+    if not found.classes:
+        return ""
     return f"{score:+.2f}" if found.meaning == "decision values" else f"{score:.1%}"
 
 
@@ -242,6 +253,8 @@ def _describe_held_out(example: HeldOut) -> Content:
     sign, style = ("✓", "$success") if example.is_right else ("✗", "$error")
     found, label = formatting.make_printable(example.found), formatting.make_printable(example.label)
     taken = found if example.is_right else f"{label} taken for {found}"
+    if example.error is not None:  # a number is more or less right
+        sign, style, taken = "·", _MUTED, f"{found} for {label}"
     itself = example.text if example.file is None else Path(example.file).name
     return Content.assemble(
         (f"{sign} ", style),

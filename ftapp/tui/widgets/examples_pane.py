@@ -1,4 +1,4 @@
-"""The samples of a language model, or the confusion matrix of a classifier."""
+"""The samples of a language model, or what another model answers to held-out examples."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from textual.content import Content
 from ftapp.common import formatting
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Confused, Sampled
+from ftapp.tui.widgets.answer_texts import draw_numbers, draw_sets
 from ftapp.tui.widgets.pane import Pane
 
 _NAME = 12  # characters of a class's name beside the confusion matrix
@@ -20,25 +21,43 @@ _MISTAKES = 500  # confusions in the list, at most
 
 
 class ExamplesPane(Pane):
-    """Shows the texts of a language model, or the confusion matrix of a classifier."""
+    """Shows the texts of a language model, or which answers another model gives: a confusion matrix or another form."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("Samples", id=id)
         self._shown: object = None
 
     def show(self, history: History) -> None:
-        """Show the samples, the newest first, or the latest confusion matrix."""
+        """Show the samples, the newest first, or the answers of the latest evaluation."""
         self._again = partial(self.show, history)
-        self.set_class(not (history.samples or history.confusions), "-empty")
-        newest = [event.time for event in (*history.samples[-1:], *history.confusions[-1:])]
+        lists = (history.samples, history.confusions, history.set_scores, history.comparisons)
+        newest = [events[-1].time for events in lists if events]
+        self.set_class(not newest, "-empty")
         if self._shown == (shown := (newest, self.size.width)):
             return
         self._shown = shown
         classes = history.data.classes if history.data else []
         if history.confusions and classes and len(history.confusions[-1].counts) == len(classes):
             self._confusion(history.confusions[-1], classes)
+        elif history.set_scores and len(history.set_scores[-1].f1) == len(classes):
+            scored = history.set_scores[-1]
+            self._put_title("By class", scored.split, scored.step)
+            self.put(draw_sets(scored, classes, self._room, self.color))
+        elif history.comparisons and history.comparisons[-1].truth:
+            compared = history.comparisons[-1]
+            self._put_title("Answers over true numbers", compared.split, compared.step)
+            self.put(draw_numbers(compared, self._room, self.color))
         else:
             self._samples(history.samples)
+
+    @property
+    def _room(self) -> int:
+        """The cells of a line."""
+        return self.size.width - 4
+
+    def _put_title(self, title: str, split: str, step: int) -> None:
+        self.border_title = title
+        self.border_subtitle = Content(f"{split}, step {step}")
 
     def _samples(self, samples: Sequence[Sampled]) -> None:
         self.border_title = "Samples"
@@ -53,10 +72,9 @@ class ExamplesPane(Pane):
 
     def _confusion(self, event: Confused, classes: Sequence[str]) -> None:
         """Draw true classes in rows, predicted classes in columns. A stronger colour is a larger share of the row."""
-        self.border_title = "Confusion, true classes in rows"
-        self.border_subtitle = Content(f"{event.split}, step {event.step}")
+        self._put_title("Confusion, true classes in rows", event.split, event.step)
         names = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in classes]
-        label, room = max(map(len, names)), self.size.width - 4
+        label, room = max(map(len, names)), self._room
         digits = max(len(str(count)) for row in event.counts for count in row)
         # Whole names over the columns where there is space, else as much as the numbers leave.
         fitting = [cell for cell in (label + 1, digits + 1) if cell > digits and label + 1 + cell * len(names) <= room]

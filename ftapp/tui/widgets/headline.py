@@ -10,14 +10,14 @@ from textual.widgets import Static
 from ftapp.common import formatting
 from ftapp.common.formatting import shorten_name
 from ftapp.recipe import Recipe
-from ftapp.recipe.metrics import ACCURACY, AUC, MACRO_F1, get_metric
-from ftapp.runs.class_results import find_constant_answer
+from ftapp.recipe.metrics import LOSS, get_metric, sort_names
+from ftapp.runs.baselines import find_baseline
 from ftapp.runs.history import History
 from ftapp.runs.phase_events import Evaluated
 from ftapp.tui import run_progress
 from ftapp.tui.widgets.pane import theme_color
 
-_NAME = 16  # characters of the name of a class
+_NAME = 25  # characters of a constant answer
 
 STATUS_COLORS = {
     "running": "primary",
@@ -86,17 +86,14 @@ class Headline(Static):
 
 
 def _describe_result(history: History, result: Evaluated) -> Iterator[str]:
-    """Describe the result, with that of a constant answer beside the first metric that it has."""
-    measured = {**result.metrics, "loss": result.loss}
-    if ACCURACY.name in measured:  # so that the line has room for the rest
-        for each in (MACRO_F1, AUC):
-            measured.pop(each.name, None)
-    best = find_constant_answer(history)
-    baseline = best.metrics if best else {}
-    beside = next((name for name in measured if name in baseline), None)
-    for name, value in measured.items():
+    """Describe the result, with that of a constant answer beside the most important metric.
+
+    Of the metrics, that one alone and the loss are told, so that the line has room for the rest.
+    """
+    baseline = find_baseline(history)
+    for name in (*sort_names(result.metrics)[:1], LOSS.name):
         metric = get_metric(name)
-        said = f"test {metric.label} {metric.format_text(value)}"
-        if best and name == beside:
-            said += f" (always {shorten_name(best.name, _NAME)} {metric.format_text(baseline[name])})"
+        said = f"test {metric.heading} {metric.format_text(result.values[name])}"
+        if baseline and name in baseline.metrics:
+            said += f" ({shorten_name(baseline.answer, _NAME)} {metric.format_text(baseline.metrics[name])})"
         yield said

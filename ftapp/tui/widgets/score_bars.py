@@ -1,4 +1,4 @@
-"""The scores of classes as bars."""
+"""The scores of classes as bars, or a number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBER = 8  # columns
 
 
 class ScoreBars(Widget):
-    """Draws a bar for each class, the best in the primary colour.
+    """Draws a bar for each class, those that the model answers in the primary colour; of a number, the number itself.
 
     Classes keep their order where all fit, so that bars do not jump while the user types; else the best come first.
     Probabilities start at the left edge; decision values, which may be negative, in the middle.
@@ -34,9 +34,11 @@ class ScoreBars(Widget):
     def render(self) -> Content:
         if self.prediction is None:
             return Content("")
+        if not self.prediction.classes:
+            return Content.styled(self.prediction.answer, "$primary bold")
         room = max(1, self.content_size.height)
         ranked = sorted(zip(self.prediction.classes, self.prediction.scores, strict=True), key=lambda pair: -pair[1])
-        best = ranked[0][0]
+        answered = self.prediction.answered
         if len(ranked) <= room:
             order = {name: index for index, name in enumerate(self.prediction.classes)}
             shown = sorted(ranked, key=lambda pair: order[pair[0]])
@@ -49,13 +51,14 @@ class ScoreBars(Widget):
         scale = max(abs(score) for _, score in ranked) or 1.0 if signed else 1.0
         lines = []
         for name, score in shown:
-            style = "$primary" if name == best else "$foreground 50%"
+            is_answer = name in answered
+            style = "$primary" if is_answer else "$foreground 50%"
             bar = _draw_signed_bar(score / scale, bars) if signed else _draw_bar(score, bars)
             lines.append(
                 Content.assemble(
-                    (_cut(name, edge).ljust(edge + 1), "$foreground" if name == best else "$foreground 60%"),
+                    (_cut(name, edge).ljust(edge + 1), "$foreground" if is_answer else "$foreground 60%"),
                     (bar, style),
-                    (_number(score, signed).rjust(_NUMBER), "$foreground bold" if name == best else "$foreground 60%"),
+                    (_number(score, signed).rjust(_NUMBER), "$foreground bold" if is_answer else "$foreground 60%"),
                 )
             )
         if rest := len(ranked) - len(shown):

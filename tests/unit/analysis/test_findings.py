@@ -183,7 +183,10 @@ def test_the_course_of_the_drift_is_of_all_repeats(tmp_path: Path) -> None:
         ({"at_least": None}, "neither 'at_least' nor 'at_most' is given; a finding has one of them or both"),
         ({}, "'loss' is of an arm 'against' another"),
         ({"measure": "trainable-share", "against": "A"}, "'trainable-share' is of one arm alone, without 'against'"),
-        ({"measure": "accuracy-after"}, "'accuracy-after' lacks 'step'; 'step' goes with 'accuracy-after' alone"),
+        (
+            {"measure": "accuracy-after"},
+            "'accuracy-after' lacks 'step'; 'step' goes with measures such as 'accuracy-after' alone",
+        ),
     ],
 )
 def test_findings_that_are_refused(keys: dict[str, object], told: str) -> None:

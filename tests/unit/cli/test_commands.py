@@ -36,10 +36,11 @@ def test_models_are_listed_by_task_and_size() -> None:
     code, stdout, _ = ftapp("models", "--json")
     assert code == 0
     rows = {row["name"]: row for row in json.loads(stdout)}
-    assert rows["vgg_16_imagenet"]["tasks"] == ["image-classification"]
+    of_images = ["image-classification", "image-multi-label", "image-regression"]
+    assert rows["vgg_16_imagenet"]["tasks"] == of_images
     assert rows["vgg_16_imagenet"]["most_bytes"] == 4 * 14_714_688
-    assert rows["bert_base_en_uncased"]["tasks"] == ["text-classification"]
-    images = [row["parameters"] for row in rows.values() if row["tasks"] == ["image-classification"]]
+    assert rows["bert_base_en_uncased"]["tasks"] == ["text-classification", "text-multi-label", "text-regression"]
+    images = [row["parameters"] for row in rows.values() if row["tasks"] == of_images]
     assert images == sorted(images)
     assert set(rows) <= set(presets.list_hub_names())
     for task in TASKS:
@@ -54,6 +55,7 @@ def test_a_word_and_a_task_narrow_the_list_of_models() -> None:
     code, stdout, _ = ftapp("models", "vgg")
     assert code == 0
     assert stdout.splitlines()[-1].startswith("4 of the ")
+    assert "  image-*  " in stdout
     assert ftapp("models", "vg_16_imagenet")[2].endswith("has 'vg_16_imagenet'; did you mean 'vgg_16_imagenet'?\n")
     code, _, stderr = ftapp("models", "--task", "image-clasification")
     assert (code, stderr) == (2, "there is no task 'image-clasification'; did you mean 'image-classification'?\n")

@@ -136,6 +136,7 @@ def test_the_result_of_a_run_breaks_paths_behind_their_separators(width: int) ->
             "metrics": {"loss": 0.1},
             "int8_metrics": {},
             "constant": None,
+            "baseline": None,
             "recall": {},
         },
         **{"classes": ["neg", "pos"], "counts": {"train": [3, 4]}, "phases": []},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from ftapp import recipe
+from ftapp.common.errors import RecipeError
 from ftapp.recipe import TASKS, Section
 from ftapp.recipe.data_schema import Augment, Balance, Data
 from ftapp.recipe.schema import Model, suits
@@ -44,6 +47,11 @@ def test_each_head_has_a_loss(name: str) -> None:
         ("text-classification", "augment.flip", False),
         ("causal-lm", "model.head", False),
         ("causal-lm", "phase", True),
+        ("text-regression", "model.label_smoothing", False),
+        ("text-regression", "data.classes", False),
+        ("text-multi-label", "balance.focal_gamma", True),
+        ("text-multi-label", "balance.sampling", False),
+        ("text-classification", "data.label_columns", False),
         ("no such task", "model.pooling", True),
     ],
 )
@@ -54,3 +62,26 @@ def test_keys_suit_tasks(name: str, key: str, expected: bool) -> None:
 def test_a_task_that_is_not_known_is_titled_by_its_name() -> None:
     assert get_title("causal-lm") == "Causal language models"
     assert get_title("regression") == "regression"
+
+
+def test_a_recipe_without_a_head_has_the_usual_one_of_its_task(tmp_path: Path) -> None:
+    table = tmp_path / "x.csv"
+    table.touch()
+    heads = {}
+    for task in ("text-classification", "text-multi-label", "text-regression"):
+        overrides = [f"task={task}", f"data.source=csv:{table}", "data.classes="]
+        loaded = recipe.load(recipe.find("bert-head-only"), None, overrides)
+        heads[task] = loaded.model.head
+    assert heads == {
+        "text-classification": "softmax",
+        "text-multi-label": "one-vs-rest",
+        "text-regression": "linear",
+    }
+
+
+def test_a_head_of_another_task_is_refused() -> None:
+    with pytest.raises(RecipeError) as error:
+        recipe.load(recipe.find("vgg16-feature-extractor"), "quick", ["task=image-regression"])
+    (problem,) = error.value.problems
+    assert problem.key == "model.head"
+    assert problem.message == "'softmax' does not go with task = 'image-regression'; choose from 'linear'"

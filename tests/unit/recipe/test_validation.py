@@ -147,25 +147,6 @@ def test_a_wrong_value_is_named_with_its_key_and_the_nearest_choice(file: Path, 
     assert len(found[0]) < 700
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["epochs=", "steps=10", "accumulate=4"], "steps: 10 batches do not fill updates of 4; take for example 8"),
-        (["accumulate=4", "gradient_norm=true"], "gradient_norm: this key does not go with accumulate"),
-        (["accumulate=4", "ema=0.9"], "ema: this key does not go with accumulate"),
-        (["ema=1.0"], "ema: 1.0 is too large; it is below 1"),
-    ],
-)
-def test_keys_of_updates_that_do_not_go_together_are_refused(file: Path, overrides: list[str], message: str) -> None:
-    (found,) = problems(file, *(f"phase.head.{each}" for each in overrides))
-    assert f"phase.head.{message}" in found
-
-
-def test_optimizers_that_skip_steps_keep_no_averages(file: Path) -> None:
-    (found,) = problems(file, "phase.head.ema=0.9", "precision=float16")
-    assert "phase.head.ema: this key does not go with precision = 'float16'" in found
-
-
 def test_labels_of_a_hinge_loss_are_not_smoothed(file: Path) -> None:
     found = problems(file, "model.label_smoothing=0.1", "model.head=linear-svm")
     assert len(found) == 1

@@ -22,7 +22,7 @@ def trained() -> TrainState:
     )
     state.best = msgspec.structs.replace(state.evaluated, step=1, loss=0.25)
     state.patience = Patience(step=3, best_step=1, best=0.25, waited=2, length=9)
-    state.confused = Confused(time=1.0, step=3, split="test", counts=[[8, 2], [3, 7]], calibration=[[1, 0.5, 1]])
+    state.answers = Confused(time=1.0, step=3, split="test", counts=[[8, 2], [3, 7]], calibration=[[1, 0.5, 1]])
     state.segment_digests = {"head/kernel": b"\x00\xff" * 8}
     state.spent = SpentSeconds(preparing=1.0, training=2.0, evaluating=0.5)
     state.drift_step, state.sample_step, state.peak_memory = 3, 2, 1 << 31

@@ -1,0 +1,134 @@
+"""The numbers that regression learns, read from a column of a table."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ftapp.common.errors import quote
+from ftapp.data import labels
+from ftapp.data.examples import DataProblems, Examples
+from ftapp.data.labels import quote_label
+from ftapp.data.table_labels import KINDS, LEAVE_OUT
+from ftapp.data.table_rows import TableRow
+from ftapp.recipe import Data
+
+_RULE = "each example has one number, such as 7, 7.5 or -1e3"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+", re.ASCII)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class NumberReader:
+    """Reads a number for each row. See `ftapp.data.label_readers.LabelReader`."""
+
+    def __init__(self, root: Path, spec: Data, notes: list[str], findings: DataProblems) -> None:
+        self._root, self._spec, self._notes, self._findings = root, spec, notes, findings
+
+    @staticmethod
+    def name_columns(spec: Data) -> dict[str, str]:
+        """Name the column of the number."""
+        return {spec.label_column: "data.label_column"}
+
+    def read(self, rows: Sequence[TableRow]) -> list[float]:
+        """Read the number of each row; NaN for none.
+
+        A comma is the decimal sign where it cannot part thousands, as in 7,5.
+        """
+        values = [row.values.get(self._spec.label_column) for row in rows]
+        with_comma = [text for value in values if isinstance(value, str) and "," in (text := value.strip())]
+        has_decimal_comma = bool(with_comma) and all(map(_COMMA.fullmatch, with_comma))
+        has_decimal_comma = has_decimal_comma and not all(map(_THOUSANDS.fullmatch, with_comma))
+        if has_decimal_comma:
+            self._notes.append(f"numbers have a decimal comma, such as {quote_label(with_comma[0])}")
+        numbers = []
+        for row, value in zip(rows, values, strict=True):
+            number = parse_number(value, has_decimal_comma=has_decimal_comma)
+            if isinstance(number, str):
+                self._findings.add(row.file, number, "data.label_column", row.place)
+                number = math.nan
+            elif math.isnan(number) and not self._spec.skip_incomplete:
+                said = f"there is no number; {_RULE}; {LEAVE_OUT}"
+                self._findings.add(row.file, said, "data.label_column", row.place)
+            numbers.append(number)
+        return numbers
+
+    def find_missing(self, values: Sequence[float]) -> list[bool]:
+        """Find the rows without a number."""
+        return [math.isnan(value) for value in values]
+
+    def finish(self, rows: Sequence[TableRow], values: Sequence[float]) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """Make the numbers, float32 (rows,)."""
+        self._findings.check()
+        numbers = np.array(values, np.float32)
+        add_constant(self._root, numbers, self._findings)
+        self._findings.check()
+        self._notes.append(describe_numbers(numbers))
+        return numbers, ()
+
+
+def parse_number(value: object, *, has_decimal_comma: bool = False) -> float | str:
+    """Parse the number of an example.
+
+    Args:
+        value: The value of a table: a string, or a value of JSON.
+        has_decimal_comma: Whether a comma is the decimal sign.
+
+    Returns:
+        The number, finite; NaN for a missing one; or what is wrong, in words.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return math.nan
+    if isinstance(value, str):
+        text = value.strip()
+        if text.casefold() in labels.MISSING:
+            return math.nan
+        plain = text.replace(",", ".") if has_decimal_comma else text
+        if not _NUMBER.fullmatch(plain):
+            hint = "; write it without signs between thousands" if _THOUSANDS.fullmatch(text) else ""
+            return f"{quote_label(text)} is no number; {_RULE}{hint}"
+        number = float(plain)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value) if abs(value) <= _LARGEST else math.inf
+    else:
+        return f"the number is {KINDS.get(type(value).__name__, 'of another kind')}: {quote(value)}; {_RULE}"
+    return number if abs(number) <= _LARGEST else f"{quote(value)} is too large; numbers are below 3.4e38"
+
+
+def convert_classes(examples: Examples, findings: DataProblems) -> None:
+    """Make numbers of the classes of examples whose names are numbers, such as folders 0 to 9.
+
+    Args:
+        examples: The examples; their labels and classes change.
+        findings: Classes whose names are no numbers are added.
+
+    Raises:
+        RecipeError: The names of some classes are no numbers.
+    """
+    numbers = [parse_number(name) for name in examples.classes]
+    for name, number in zip(examples.classes, numbers, strict=True):
+        if isinstance(number, str) or math.isnan(number):
+            findings.add("", f"the class {quote_label(name)} is no number; regression learns numbers", "data.source")
+    findings.check()
+    examples.labels = np.array(numbers, np.float32)[examples.labels]
+    examples.classes = ()
+    add_constant("", examples.labels, findings)
+    findings.check()
+    examples.notes = (*examples.notes, describe_numbers(examples.labels))
+
+
+def describe_numbers(numbers: NDArray[np.float32]) -> str:
+    """Describe the range of numbers in words."""
+    return f"numbers from {numbers.min():.4g} to {numbers.max():.4g}, {numbers.mean(dtype=np.float64):.4g} on average"
+
+
+def add_constant(file: object, numbers: NDArray[np.float32], findings: DataProblems) -> None:
+    """Add a finding where all examples have the same number."""
+    if len(numbers) and (numbers == numbers[0]).all():
+        findings.add(file, f"every number is {numbers[0]:g}; regression needs different ones", "data.label_column")

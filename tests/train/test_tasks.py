@@ -1,0 +1,122 @@
+"""Multi-label classification and regression in whole runs: they learn, measure, save, and predict what was measured."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ftapp import data, recipe
+from ftapp.analysis.metrics.sets import score_sets
+from ftapp.models import saved_model
+from ftapp.runs.answer_events import NumbersCompared, SetsScored
+from tests.conftest import Do
+from tests.support.presets import Tiny
+
+_WORDS = {"good": ("good", "great"), "bad": ("bad", "awful")}
+
+
+@pytest.fixture
+def tagged_recipe(tiny: Tiny, text_recipe: str, tmp_path: Path) -> str:
+    """Texts of which each may be good, bad, both or neither."""
+    chosen = random.Random(3)
+    rows = []
+    for number in range(120):
+        labels = [name for name in _WORDS if chosen.random() < 0.5]
+        words = [chosen.choice(_WORDS[name]) for name in labels for _ in range(3)] + ["film", str(number)]
+        chosen.shuffle(words)
+        rows.append(f"{' '.join(words)},{'|'.join(labels)}")
+    table = tmp_path / "tags.csv"
+    table.write_text("text,label\n" + "\n".join(rows) + "\n")
+    made = text_recipe.replace("text-classification", "text-multi-label").replace(f"csv:{tiny.reviews}", f"csv:{table}")
+    return made.replace("[data]", '[data]\nlabel_separator = "|"')
+
+
+@pytest.fixture
+def rated_recipe(tiny: Tiny, text_recipe: str, tmp_path: Path) -> str:
+    """Texts with a number, which is larger the more good words there are."""
+    chosen = random.Random(5)
+    rows = []
+    for number in range(120):
+        count = chosen.randrange(7)
+        words = ["good"] * count + ["bad"] * (6 - count) + [str(number)]
+        chosen.shuffle(words)
+        rows.append(f"{' '.join(words)},{1000 + 500 * count}")
+    table = tmp_path / "stars.csv"
+    table.write_text("text,label\n" + "\n".join(rows) + "\n")
+    return text_recipe.replace("text-classification", "text-regression").replace(f"csv:{tiny.reviews}", f"csv:{table}")
+
+
+def test_several_labels_are_learned_and_predicted(do: Do, tagged_recipe: str) -> None:
+    code, history, run = do(
+        tagged_recipe,
+        *("phase.finetune.steps=60", "evaluate.every=60", "phase.finetune.learning_rate=0.01"),
+        *("precision=float32", "data.validation=0.25"),
+    )
+    assert code == 0
+    assert history.result is not None
+    assert set(history.result.metrics) == {"micro-f1", "macro-f1", "map"}
+    scored = history.set_scores[-1]
+    assert isinstance(scored, SetsScored)
+    assert history.result.metrics["map"] > scored.constant["map"] + 0.15
+    assert scored.final
+    assert scored.thresholds != [0.5, 0.5]
+    assert history.set_scores[0].thresholds == [0.5, 0.5]
+    trained = saved_model.load(run.model_folder)
+    assert trained.thresholds == tuple(scored.thresholds)
+    loaded = recipe.load(run.recipe_file)
+    test = data.load(loaded.data, loaded.task, loaded.seed).test
+    scores = trained.predict([test[at] for at in range(len(test))])
+    again = score_sets(test.labels, scores, np.array(scored.thresholds))
+    assert history.result.metrics["micro-f1"] == pytest.approx(again.micro_f1)
+    assert scored.average_precision == pytest.approx(again.average_precision.tolist(), abs=1e-6)
+    assert scored.counts == test.labels.sum(axis=0).tolist()
+
+
+def test_numbers_are_learned_in_their_unit(do: Do, rated_recipe: str) -> None:
+    code, history, run = do(
+        rated_recipe, "phase.finetune.steps=80", "evaluate.every=80", "precision=float32", "model.dropout=0"
+    )
+    assert code == 0
+    first, result = history.evaluations[0], history.result
+    assert result is not None
+    assert set(result.metrics) == {"mae", "rmse", "r2", "spearman"}
+    # The head begins near the mean of the training split, of which the loss is 1.
+    assert 0.5 < first.loss < 4
+    assert result.metrics["r2"] > 0.5
+    assert result.metrics["spearman"] > 0.7
+    compared = history.comparisons[-1]
+    assert isinstance(compared, NumbersCompared)
+    assert compared.final
+    assert compared.constant["r2"] <= 0
+    assert compared.constant["rmse"] > result.metrics["rmse"]
+    loaded = recipe.load(run.recipe_file)
+    test = data.load(loaded.data, loaded.task, loaded.seed).test
+    answers = saved_model.load(run.model_folder).predict([test[at] for at in range(len(test))])
+    assert answers.shape == (len(test), 1)
+    assert np.abs(answers[:, 0] - test.labels).mean() == pytest.approx(result.metrics["mae"], rel=1e-4)
+
+
+def test_images_have_numbers(do: Do, image_recipe: str, tiny: Tiny) -> None:
+    made = image_recipe.replace("image-classification", "image-regression").replace(
+        f"folder:{tiny.photos}", "sklearn:digits"
+    )
+    code, history, _ = do(made, "data.limit=120", "phase.head.epochs=1")
+    assert code == 0
+    assert history.result is not None
+    assert history.result.metrics["mae"] > 0
+    assert history.phases[0].cache is not None
+
+
+@pytest.mark.parametrize("head", ["linear-svm", "one-vs-rest"])
+def test_heads_of_several_labels_train_on_cached_features(do: Do, tagged_recipe: str, head: str) -> None:
+    code, history, _ = do(
+        tagged_recipe, f"model.head={head}", 'phase.finetune.layers=["freeze all", "train head"]', "keep.best=map"
+    )
+    assert code == 0
+    assert history.phases[0].cache is not None
+    assert history.phases[0].cache.cached
+    usual = 0.0 if head == "linear-svm" else 0.5
+    assert history.set_scores[0].thresholds == [usual, usual]
