@@ -17,7 +17,7 @@ from ftapp.common.local_files import IMAGES, FileKind
 from ftapp.common.safe_files import explain_error
 from ftapp.data import images, labels
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems
-from ftapp.recipe import Data, folder_layout
+from ftapp.recipe import Data, folder_layout, sources
 from ftapp.recipe.folder_layout import Layout
 
 
@@ -163,6 +163,7 @@ def _find_classes(
     if len(counts) < 2:
         rule = f"a folder of {kind.plural} has a folder for each of two classes or more"
         got = f"only the folder '{min(counts)}'" if counts else "no folders"
+        rule += _suggest_table(root)
         findings.add(root, f"this folder has {got}; {rule}")
     merge = spec.merge_labels
     out = f"to leave these {kind.plural} out, move the folder away"
@@ -185,6 +186,15 @@ def _find_classes(
     if merged and not said:
         notes.append(f"folders merged: {join_names(merged)}")
     return classes, known
+
+
+def _suggest_table(root: Path) -> str:
+    """Write a clause that names the table in a folder; "" where there is none, or tables of several kinds."""
+    tables = [path for path in local_files.list_visible(root) if sources.guess_scheme(path) in sources.TABLES]
+    schemes = {sources.guess_scheme(path) for path in tables}
+    if len(schemes) != 1:
+        return ""
+    return f"; {labels.override('data.source', f'{schemes.pop()}:{tables[0] if len(tables) == 1 else root}')}"
 
 
 def _find_files(folder: Path, kind: FileKind, findings: DataProblems, ignored: list[Path]) -> Iterator[Path]:

@@ -7,7 +7,7 @@ a Parquet or Arrow file count from 1.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ftapp.common import downloads
 from ftapp.common.downloads import Progress
 from ftapp.common.errors import suggest_nearest
-from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
+from ftapp.common.formatting import escape_unprintable, format_quantity, format_size, join_names
 from ftapp.data import arrow_rows, delimited, json_rows, table_columns, text_file
 from ftapp.data.examples import DataProblems
 from ftapp.data.labels import override, quote_label
@@ -23,6 +23,7 @@ from ftapp.data.table_columns import format_plain
 from ftapp.recipe import Data
 from ftapp.recipe.sources import Source, get_inner_suffix
 
+_MOST_MEMORY = 0.8  # share of the free memory that images may take
 _DELIMITERS = {".tsv": "\t", ".tab": "\t"}  # by the suffix of a file that says what parts fields
 
 
@@ -86,6 +87,8 @@ def read(
     else:
         files = source.list_files() or [Path(source.name).expanduser()]
         root = files[0] if len(files) == 1 else files[0].parent
+    if "data.image_column" in wanted.values() and source.scheme in ("parquet", "arrow"):
+        _check_memory(root, files, findings)
     needed = {**dict.fromkeys(source.where, "data.source"), **wanted}
     rows: list[TableRow] = []
     told: dict[str, list[str]] = {}
@@ -113,6 +116,19 @@ def read(
         _add_nothing_kept(root, rows, source.where, findings)
     findings.check()
     return root, kept, notes
+
+
+def _check_memory(root: Path, files: Sequence[Path], findings: DataProblems) -> None:
+    """Check that the images in files fit in memory, where they are kept as they are stored."""
+    import psutil
+
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    free = psutil.virtual_memory().available
+    if size > _MOST_MEMORY * free:
+        findings.add(root, f"this table has {format_size(size)}, and {format_size(free)} of memory are free; images in "
+                           "Parquet and Arrow files are kept in memory; write them as files, and name their paths",
+                     "data.image_column")  # fmt: skip
+        findings.check()
 
 
 def _add_nothing_kept(root: Path, rows: list[TableRow], where: Mapping[str, str], findings: DataProblems) -> None:

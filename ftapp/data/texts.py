@@ -1,17 +1,19 @@
-"""`text:`: plain text for language models; a file, a folder of .txt files or a pattern such as `books/*.txt`."""
+"""`text:`: plain text for language models: a file, a folder or archive of .txt files, or a pattern: `books/*.txt`."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from ftapp.common import downloads, local_files
 from ftapp.common.downloads import Progress
 from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
-from ftapp.data import file_splits, text_file
+from ftapp.data import file_splits, text_file, unpacked
 from ftapp.data.examples import DataProblems, Texts
-from ftapp.recipe import Data
+from ftapp.recipe import Data, sources
 from ftapp.recipe.sources import Source
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -36,13 +38,15 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
         RecipeError: A file is empty or not UTF-8, there is no file, or some are called like splits and others are not.
         RunError: A download failed.
     """
-    findings = DataProblems()
-    notes: list[str] = []
-    paths = (
-        [downloads.fetch_artifact(source.artifact, progress)]
-        if source.artifact
-        else _find_paths(source.name, findings, notes)
-    )
+    if source.artifact:
+        return _read([downloads.fetch_artifact(source.artifact, progress)], spec, DataProblems(), [], progress)
+    path = Path(source.name).expanduser().absolute()
+    findings, notes = DataProblems(), list[str]()
+    with unpacked.open_folder(path, progress) if _has_files(path) else nullcontext(path) as opened:
+        return _read(_find_paths(opened, findings, notes), spec, findings, notes, progress)
+
+
+def _read(paths: list[Path], spec: Data, findings: DataProblems, notes: list[str], progress: Progress | None) -> Texts:
     texts = [normalise(text_file.read(path, findings, notes, spec.encoding, progress)) for path in paths]
     if not findings.found:
         for path, text in zip(paths, texts, strict=True):
@@ -54,14 +58,25 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     return Texts(texts, given_split=given, names=names, notes=tuple(notes))
 
 
-def _find_paths(name: str, findings: DataProblems, notes: list[str]) -> list[Path]:
-    path = Path(name).expanduser().absolute()
+def _has_files(path: Path) -> bool:
+    """Whether a path is an archive of several files; a zip file with one file is a compressed text."""
+    if not sources.is_archive(path) or path.suffix.lower() != ".zip":
+        return sources.is_archive(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+            return len(names) > 1
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _find_paths(path: Path, findings: DataProblems, notes: list[str]) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
         found = local_files.find_matching(path)
         if not found:
-            findings.add(name, "no file matches this pattern; a source of texts has .txt files")
+            findings.add(path, "no file matches this pattern; a source of texts has .txt files")
         return found
     files = list(local_files.walk(path, findings.add))
     found = [file for file in files if file.suffix.lower() == ".txt"]

@@ -14,7 +14,7 @@ from ftapp.tui.editor import offers
 from ftapp.tui.editor.choose_offer import ChooseOffer
 from ftapp.tui.editor.draft import Draft
 from ftapp.tui.editor.field_line import FieldLine
-from tests.tui.configuring import HUB, line, opened
+from tests.tui.configuring import HUB, fill, line, opened
 from tests.tui.harness import SIZES, drawn, until
 
 IMAGES = (
@@ -57,6 +57,24 @@ async def test_the_model_has_a_pane_with_the_size_of_an_example_first(
         assert screen.focused.parent is line(screen, f"model.{keys[0]}")
         await pilot.press("end", "ctrl+u", *("128, 96" if keys[0] == "image_size" else "24").replace(" ", ""))
         assert screen.form.value(f"model.{keys[0]}") == ([128, 96] if keys[0] == "image_size" else 24)
+
+
+async def test_a_table_of_images_has_the_fields_of_tables_and_of_images(images: Draft, tmp_path: Path) -> None:
+    (tmp_path / "photos.csv").write_text("image,label\na.png,a\n")
+    async with opened(images) as (screen, pilot):
+        await pilot.press("f4")
+
+        def show(key: str) -> bool:
+            return bool(line(screen, f"data.{key}").region.area)
+
+        await pilot.pause()
+        assert not any(map(show, ("image_column", "text_column", "label_column")))
+        await fill(screen, pilot, "data.source", f"csv:{tmp_path}/photos.csv")
+        await until(pilot, lambda: show("image_column"))
+        assert all(map(show, ("label_column", "split_column", "order_column", "skip_incomplete", "skip_broken")))
+        assert not show("text_column")
+        await fill(screen, pilot, "data.image_column", "picture")
+        assert screen.form.value("data.image_column") == "picture"
 
 
 @pytest.mark.parametrize("size", SIZES)

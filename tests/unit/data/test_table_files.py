@@ -110,6 +110,13 @@ def test_what_matches_nothing_is_refused(tmp_path: Path) -> None:
             sources.resolve(source)
 
 
+def test_a_folder_of_tables_in_place_of_classes_is_named_so(parts: Path) -> None:
+    assert problems(f"folder:{parts}")[0].endswith(f"two classes or more; --set data.source=csv:{parts}")
+    (parts / "part-0.csv").unlink()
+    (parts / "part-1.csv").unlink()
+    assert problems(f"folder:{parts}")[0].endswith(f"two classes or more; --set data.source=csv:{parts}/part-2.csv")
+
+
 def test_a_change_of_any_file_is_another_state_of_the_data(parts: Path) -> None:
     from ftapp import recipe
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow
 import pytest
 from PIL import Image
@@ -87,6 +89,14 @@ def test_each_form_of_image_in_a_parquet_file(photos: Path, images: list[Any]) -
     parquet.write_table(pyarrow.table({"picture": images, "label": LABELS}), path)
     assert find_classes(load(f"parquet:{path}", image_column="picture")) == EXPECTED
     assert problems(f"parquet:{path}")[0].endswith("--set data.image_column=picture")
+
+
+def test_images_that_do_not_fit_in_memory_are_refused(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = photos.with_suffix(".parquet")
+    parquet.write_table(pyarrow.table({"image": [png(number) for number in range(20)], "label": LABELS}), path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=path.stat().st_size))
+    (found,) = problems(f"parquet:{path}")
+    assert "of memory are free; images in Parquet and Arrow files are kept in memory; write them as files" in found
 
 
 def test_a_recipe_for_texts_says_that_a_table_has_images(photos: Path) -> None:

@@ -131,3 +131,25 @@ def test_the_check_before_a_run_unpacks_a_small_archive(pets: Path, tmp_path: Pa
     archive = pack(pets, "pets.zip")
     with pytest.raises(RecipeError, match="only the folder 'dog'"):
         folder.check(spec(f"folder:{archive}"), sources.parse(f"folder:{archive}"), "image-classification")
+
+
+@pytest.mark.parametrize("name", ["books.zip", "books.tar.gz"])
+def test_an_archive_of_plain_texts_is_their_folder(tmp_path: Path, name: str) -> None:
+    for number in range(30):
+        write_text(tmp_path / "books" / f"{number}.txt", f"chapter {number} " * 9)
+    write_text(tmp_path / "books" / "notes.md", "about")
+    whole = data.load_documents(spec(f"text:{tmp_path}/books"), 0)
+    packed = data.load_documents(spec(f"text:{pack(tmp_path / 'books', name)}"), 0)
+    assert packed == whole
+    assert packed.notes == ("1 file ignored that are no .txt: notes.md",)
+
+
+def test_a_zip_file_with_one_text_is_that_text(tmp_path: Path) -> None:
+    write_text(tmp_path / "book" / "novel.md", "A word. " * 400)
+    made = data.load_documents(spec(f"text:{pack(tmp_path / 'book', 'book.zip')}"), 0)
+    assert sum(text.count("word") for text in (*made.train, *made.validation, *made.test)) == 400
+
+
+def write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
