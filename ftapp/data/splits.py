@@ -267,8 +267,10 @@ def _cut_latest(examples: Examples, times: Times, pool: Indices, count: int, par
     """Cut the latest examples off; return them and the rest."""
     drawn = time_splits.draw_latest(times[pool], count)
     latest, rest = pool[drawn], pool[~drawn]
-    if lost := np.setdiff1d(examples.labels[latest], examples.labels[rest]).tolist():
-        names = join_names([quote_label(examples.classes[position]) for position in lost])
+    found = (count_classes(examples.labels[some], len(examples.classes)) for some in (latest, rest))
+    lost = [name for name, late, left in zip(examples.classes, *found, strict=True) if late and not left]
+    if lost:
+        names = join_names(list(map(quote_label, lost)))
         rule = f"each class has an example to train on; a smaller {part} split leaves earlier ones"
         raise _make_error(
             "data.order_column", f"only the latest {count} of {len(pool)} examples have the class {names}; {rule}"

@@ -193,3 +193,13 @@ def test_a_folder_that_datasets_saved_is_read_with_its_splits(tmp_path: Path) ->
     splits = data.load(spec(f"arrow:{tmp_path}"), "text-classification", 0)
     assert {splits.test[at] for at in range(len(splits.test))} == set(TEXTS[14:])
     assert splits.duplicates == 0
+
+
+def test_lists_of_classes_are_named_by_the_file(tmp_path: Path) -> None:
+    features = {"label": {"feature": {"names": ["joy", "fear"], "_type": "ClassLabel"}, "_type": "Sequence"}}
+    info = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    table = pyarrow.table({"text": TEXTS, "label": [[0], [1, 0]] * 10}).replace_schema_metadata(info)
+    parquet.write_table(table, tmp_path / "a.parquet")
+    splits = data.load(spec(f"parquet:{tmp_path}/a.parquet"), "text-multi-label", 0)
+    assert splits.classes == ("fear", "joy")
+    assert splits.train.examples.labels[:2].tolist() == [[False, True], [True, True]]

@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from ftapp import data
+from ftapp.common.errors import RecipeError
 from ftapp.data import time_splits
 from tests.unit.data.test_texts import problems, spec
 
@@ -81,6 +82,19 @@ def test_equal_times_and_lost_classes_are_refused(tmp_path: Path) -> None:
         "data.order_column: only the latest 4 of 20 examples have the class 'new'; each class has an example to train "
         "on; a smaller test split leaves earlier ones"
     ]
+
+
+@pytest.mark.parametrize("task", ["text-regression", "text-multi-label"])
+def test_numbers_and_sets_of_classes_are_cut_by_time(tmp_path: Path, task: str) -> None:
+    labels = [str(at) if task == "text-regression" else "a;b" if at % 2 else "b;c" for at in range(20)]
+    source = write(tmp_path / "a.csv", [str(at) for at in range(20)], labels)
+    keys = {"order_column": "day", "label_separator": ";"}
+    splits = data.load(spec(source, **keys), task, 0)
+    assert numbers(splits.test) == {16, 17, 18, 19}
+    if task != "text-regression":
+        late = write(tmp_path / "b.csv", [str(at) for at in range(20)], ["a;b"] * 17 + ["a;new"] * 3)
+        with pytest.raises(RecipeError, match="only the latest 4 of 20 examples have the class 'new'"):
+            data.load(spec(late, **keys), task, 0)
 
 
 def test_of_equal_times_the_later_row_is_later() -> None:
