@@ -42,7 +42,7 @@ class Data(Section):
     """The columns of a table that each say of one label whether an example has it, as 1 and 0, or yes and no. Their
     names are the classes. They take the place of `label_column`."""
     label_separator: Annotated[str, Field(min_length=1, max_length=10)] = ","
-    """What stands between the labels of an example in `label_column`, such as ; or |. Lists of JSON need none."""
+    """What stands between the labels of an example in `label_column`, such as ; or /. Lists of JSON need none."""
     split_column: str | None = None
     """The column of a table that names the split of each row, such as train, valid or test. Without it, the recipe
     divides the rows."""

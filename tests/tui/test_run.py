@@ -76,7 +76,7 @@ async def test_a_run_without_accuracy_shows_the_metrics_that_it_has(write_run: W
     async with FtApp().run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, run)
         headline = text(screen.query_one(Headline))
-        assert "test mean absolute error 12.5000  ·  test f1 0.7500  ·  test loss 0.5000" in headline
+        assert "test mean absolute error 12.5000  ·  test loss 0.5000" in headline
         chart = screen.query_one("#metric", Chart)
         assert "Mean absolute error" in str(chart.border_title)
         assert np.allclose(chart.curves[0].y, [12.5] * 30)
