@@ -147,7 +147,8 @@ def load_asked(name: str, source: str | None, profile: str | None, overrides: Se
     given = [*overrides, *([f"data.source={source}"] if source is not None else [])]
     resolved = recipes.load(recipes.find(name), profile, given)
     if TASKS[resolved.task].labels != "classes":
-        raise _refuse("", f"advice is for classifiers; the task of '{name}' is '{resolved.task}'; {_LM}")
+        hint = f"; {_LM}" if TASKS[resolved.task].writes else ""
+        raise _refuse("", f"advice is for one class of each example; the task of '{name}' is '{resolved.task}'{hint}")
     return resolved
 
 

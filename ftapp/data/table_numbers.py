@@ -22,6 +22,7 @@ _RULE = "each example has one number, such as 7, 7.5 or -1e3"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+", re.ASCII)
+_FEW = 3  # different values that are no numbers, and are told one by one with their rows
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -47,17 +48,30 @@ class NumberReader:
         has_decimal_comma = has_decimal_comma and not all(map(_THOUSANDS.fullmatch, with_comma))
         if has_decimal_comma:
             self._notes.append(f"numbers have a decimal comma, such as {quote_label(with_comma[0])}")
-        numbers = []
+        numbers: list[float] = []
+        wrong: dict[str, list[TableRow]] = {}
         for row, value in zip(rows, values, strict=True):
             number = parse_number(value, has_decimal_comma=has_decimal_comma)
             if isinstance(number, str):
-                self._findings.add(row.file, number, "data.label_column", row.place)
+                wrong.setdefault(number, []).append(row)
                 number = math.nan
             elif math.isnan(number) and not self._spec.skip_incomplete:
                 said = f"there is no number; {_RULE}; {LEAVE_OUT}"
                 self._findings.add(row.file, said, "data.label_column", row.place)
             numbers.append(number)
+        self._add_wrong(wrong)
         return numbers
+
+    def _add_wrong(self, wrong: dict[str, list[TableRow]]) -> None:
+        """Add what is wrong with values: one finding where there are many different ones, else one for each."""
+        count = sum(map(len, wrong.values()))
+        for message, rows in wrong.items():
+            if len(wrong) > _FEW:
+                said = f"{count:,} values are no numbers; in {rows[0].place}, {message}"
+                self._findings.add(self._root, said, "data.label_column")
+                return
+            for row in rows:
+                self._findings.add(row.file, message, "data.label_column", row.place)
 
     def find_missing(self, values: Sequence[float]) -> list[bool]:
         """Find the rows without a number."""

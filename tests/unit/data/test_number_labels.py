@@ -106,3 +106,9 @@ def test_classes_whose_names_are_numbers_are_numbers() -> None:
 def test_class_folders_without_numbers_are_refused(pets: Path) -> None:
     with pytest.raises(RecipeError, match="the class 'cat' is no number"):
         data.load(Data(source=f"folder:{pets}"), "image-regression", 0)
+
+
+def test_many_words_are_one_problem(tmp_path: Path) -> None:
+    message = refused(tmp_path / "a.csv", [f"word {at}" for at in range(20)])
+    assert "20 values are no numbers; in row 2, 'word 0' is no number" in message
+    assert "word 1" not in message
