@@ -148,7 +148,8 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         table = getattr(recipe, section)
         if section == "augment" and not task.augmentations:
             table = None  # which is refused whole
-        if table is not None and key in table.model_fields_set:
+        # Recipes of runs that an earlier version resolved may have the key, with its default value.
+        if table is not None and getattr(table, key) != type(table).model_fields[key].default:
             yield name, f"this key does not go with task = '{recipe.task}'"
     longest = presets.read_max_sequence_length(model.preset)
     if longest is not None and model.sequence_length is not None and model.sequence_length > longest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe, presets
+from tests.support.files import FIXTURES
 from tests.support.recipe_files import MINIMAL, edited
 
 
@@ -177,3 +179,19 @@ def test_names_of_classes_go_with_the_kind_of_source_that_they_were_for(
     file.write_text(MINIMAL.replace("[data]", '[data]\nclasses = ["a", "b"]'))
     found = recipe.load(file, None, [each.format(table) for each in overrides]).data.classes
     assert (tuple(found) if found else None) == classes
+
+
+@pytest.mark.parametrize("name", ["image", "text", "lm"])
+def test_recipes_of_older_runs_are_read_with_keys_that_mean_nothing_to_their_task(name: str, tmp_path: Path) -> None:
+    """They hold all keys of their version with their values; other values of such keys are refused."""
+    text = (FIXTURES / "older_runs" / name / "recipe.toml").read_text("utf-8")
+    (tmp_path / "preset").mkdir()
+    (tmp_path / "data.csv").touch()
+    text = re.sub(r'^preset = ".*"$', f'preset = "{tmp_path}/preset"', text, flags=re.MULTILINE)
+    text = re.sub(r'^source = "(\w+):.*"$', f'source = "\\1:{tmp_path}/data.csv"', text, flags=re.MULTILINE)
+    file = tmp_path / "recipe.toml"
+    file.write_text(text, encoding="utf-8")
+    assert recipe.load(file).task.startswith(name.replace("lm", "causal"))
+    if name == "lm":
+        with pytest.raises(RecipeError, match=r"data\.merge_labels: this key does not go with task = 'causal-lm'"):
+            recipe.load(file, None, ["data.merge_labels=true"])
