@@ -181,14 +181,18 @@ def test_names_of_classes_go_with_the_kind_of_source_that_they_were_for(
     assert (tuple(found) if found else None) == classes
 
 
-@pytest.mark.parametrize("name", ["image", "text", "lm"])
-def test_recipes_of_older_runs_are_read_with_keys_that_mean_nothing_to_their_task(name: str, tmp_path: Path) -> None:
-    """They hold all keys of their version with their values; other values of such keys are refused."""
+@pytest.mark.parametrize(
+    ("name", "preset"), [("image", "vgg_16_imagenet"), ("text", "bert_base_en_uncased"), ("lm", "gpt2_base_en")]
+)
+def test_older_recipes_are_read_with_keys_that_mean_nothing_to_their_task(
+    name: str, preset: str, tmp_path: Path
+) -> None:
+    """Those of runs hold all keys of their version with their values; other values of such keys are refused."""
     text = (FIXTURES / "older_runs" / name / "recipe.toml").read_text("utf-8")
-    (tmp_path / "preset").mkdir()
-    (tmp_path / "data.csv").touch()
-    text = re.sub(r'^preset = ".*"$', f'preset = "{tmp_path}/preset"', text, flags=re.MULTILINE)
-    text = re.sub(r'^source = "(\w+):.*"$', f'source = "\\1:{tmp_path}/data.csv"', text, flags=re.MULTILINE)
+    place = tmp_path / "data"
+    place.mkdir() if name == "image" else place.touch()
+    text = re.sub(r'^preset = ".*"$', f'preset = "{preset}"', text, flags=re.MULTILINE)
+    text = re.sub(r'^source = "(\w+):.*"$', f'source = "\\1:{place}"', text, flags=re.MULTILINE)
     file = tmp_path / "recipe.toml"
     file.write_text(text, encoding="utf-8")
     assert recipe.load(file).task.startswith(name.replace("lm", "causal"))
