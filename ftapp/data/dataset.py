@@ -160,6 +160,8 @@ class EncodedSplits:
         counts: Examples of each class, in the order of `classes`, by the name of the split; empty for language models.
         notes: Decisions that were made when the source was read, in sentences.
         scale: The scale of the numbers that regression learns; None for other labels.
+        weights: By how much the loss of each training example counts, 1 on average, float32 (examples,); None where
+            all count the same.
     """
 
     train: EncodedDataset
@@ -170,3 +172,4 @@ class EncodedSplits:
     counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     scale: NumberScale | None = None
+    weights: NDArray[np.float32] | None = None

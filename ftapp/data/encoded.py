@@ -29,6 +29,7 @@ from ftapp.data.encoding import (
 )
 from ftapp.data.examples import hash_content
 from ftapp.data.order import split_into_batches
+from ftapp.data.table_weights import scale_weights
 from ftapp.data.thumbnails import THUMBNAIL
 from ftapp.recipe import TASKS, Recipe
 
@@ -360,7 +361,8 @@ def encode_splits(
     parts = encoded["train"], encoded["validation"], encoded["test"]
     if isinstance(found, data.Splits):
         scale = measure_scale(found.train.labels) if task.labels == "numbers" else None
-        return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, found.notes, scale)
+        weights = scale_weights(found.train.weights)
+        return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, found.notes, scale, weights)
     return EncodedSplits(*parts, (), found.duplicates, notes=found.notes)
 
 

@@ -43,6 +43,7 @@ class Examples(ABC):
         given_split: int8 (examples,), TRAIN, VALIDATION or TEST; None when the recipe decides the splits.
         groups: int64 (examples,), the numbers of groups of which none is in two splits; None where there are none.
         times: The time of each example, by which splits are cut; None where they are drawn.
+        weights: float32 (examples,), by how much the loss of each example counts; None where all count the same.
         notes: Decisions that were made when the source was read, in sentences.
         decodes: Whether the examples are image files, which are decoded when they are asked for.
     """
@@ -52,6 +53,7 @@ class Examples(ABC):
     given_split: NDArray[np.int8] | None = None
     groups: NDArray[np.int64] | None = None
     times: Times | None = None
+    weights: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
     decodes = False
 
@@ -181,6 +183,11 @@ class Subset:
     def labels(self) -> Labels:
         """The labels of the examples, as `Examples` has them."""
         return self.examples.labels[self.indices]
+
+    @property
+    def weights(self) -> NDArray[np.float32] | None:
+        """By how much the loss of each example counts, float32 (m,); None where all count the same."""
+        return None if self.examples.weights is None else self.examples.weights[self.indices]
 
     def describe_label(self, position: int) -> str:
         """Write the label of the example at a position of this subset, as `Examples.describe_label` does."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
-from ftapp.data import file_splits, image_files, table_images, table_labels, table_rows, table_times
+from ftapp.data import file_splits, image_files, table_images, table_labels, table_rows, table_times, table_weights
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Labels, Texts, count_classes
 from ftapp.data.image_files import ImageFiles
 from ftapp.data.label_readers import ClassReader, LabelReader
@@ -39,7 +39,7 @@ _LABEL_READERS: Mapping[str, type[LabelReader]] = {
     "sets": SetReader,
     "numbers": NumberReader,
 }
-_OTHER_COLUMNS = ("split_column", "group_column", "order_column")
+_OTHER_COLUMNS = ("split_column", "group_column", "order_column", "weight_column")
 _GROUP_RULE = "each row names its group, such as a patient or a speaker"
 
 
@@ -67,7 +67,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     if TASKS[task].inputs == "texts":
         notes = tuple(table.notes)
         texts = Texts(table.contents, table.targets, table.classes, table.given, table.places, notes, table.groups)
-        texts.times = table.times
+        texts.times, texts.weights = table.times, table.weights
         return texts
     assert table.targets is not None, "images have labels"
     findings = DataProblems()
@@ -86,6 +86,7 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     targets = table.targets[whole]
     made = ImageFiles([files[at] for at in whole], targets, table.classes, given, tuple(table.notes), groups)
     made.times = None if table.times is None else table.times[whole]
+    made.weights = None if table.weights is None else table.weights[whole]
     return made
 
 
@@ -118,6 +119,7 @@ class _Table:
         given: int8 (rows,), the split of each row; None where all are for training.
         groups: int64 (rows,), the group of each row; None where there are none.
         times: The time of each row, by which splits are cut; None where they are drawn.
+        weights: float32 (rows,), by how much the loss of each row counts; None where all count the same.
         notes: Decisions in sentences.
     """
 
@@ -130,6 +132,7 @@ class _Table:
     given: NDArray[np.int8] | None
     groups: NDArray[np.int64] | None
     times: Times | None
+    weights: NDArray[np.float32] | None
     notes: list[str]
 
 
@@ -169,9 +172,10 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
     given = _find_splits(root, rows, spec, notes, findings)
     groups = _read_groups(root, rows, spec.group_column, findings) if spec.group_column else None
     times = table_times.read(rows, spec.order_column, findings) if spec.order_column else None
+    weights = table_weights.read(rows, spec.weight_column, notes, findings) if spec.weight_column else None
     findings.check()
     targets, classes = labels.finish(rows, values) if labels else (None, ())
-    return _Table(root, rows, places, contents, targets, classes, given, groups, times, notes)
+    return _Table(root, rows, places, contents, targets, classes, given, groups, times, weights, notes)
 
 
 def _name_rows(rows: Sequence[TableRow]) -> list[str]:

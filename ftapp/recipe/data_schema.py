@@ -52,6 +52,9 @@ class Data(Section):
     order_column: str | None = None
     """The column of a table with a number or a date, by which rows are ordered. The latest rows are for the test, those
     before them for validation. Without it, splits are drawn at random."""
+    weight_column: str | None = None
+    """The column of a table with a number, by which the loss of each row counts in training. These weights are scaled
+    to 1 on average. Evaluations treat all rows alike."""
     classes: ClassNames | None = None
     """Names of the classes, in the order of the model's outputs. Without them, the classes are all labels that
     occur, in order. If labels are numbers, counted from 0 or from 1, these names replace the numbers."""

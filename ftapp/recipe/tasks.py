@@ -122,7 +122,7 @@ _OF_LABELS: Mapping[str, tuple[LabelKind, ...]] = {
     "data.classes": ("classes", "sets"),
     "data.merge_labels": ("classes", "sets"),
     "data.conflicts": ("classes", "sets"),
-    "data.order_column": ("classes", "sets", "numbers"),
+    **dict.fromkeys(("data.order_column", "data.weight_column"), ("classes", "sets", "numbers")),
     "data.label_columns": ("sets",),
     "data.label_separator": ("sets",),
 }

@@ -137,6 +137,9 @@ def _find_sections(annotation: Any) -> Iterator[type[Section]]:
         yield from _find_sections(argument)
 
 
+_OF_TABLES = ("split_column", "group_column", "order_column", "weight_column")
+
+
 def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Find keys that are valid alone and not together."""
     task, model = TASKS[recipe.task], recipe.model
@@ -200,7 +203,7 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     names = [phase.name for phase in recipe.phase]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"phase.{name}", "two phases have this name; phases have different names"
-    keys = {"splits": ("folder",), **dict.fromkeys(("split_column", "group_column", "order_column"), sources.TABLES)}
+    keys = {"splits": ("folder",), **dict.fromkeys(_OF_TABLES, sources.TABLES)}
     if recipe.data.splits == "none":
         keys["splits"] = ("folder", "text", *sources.TABLES)
     for key, schemes in keys.items():
@@ -212,6 +215,8 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield "data.order_column", f"this key does not go with data.{key}; take one of the two: --set data.{key}="
     if recipe.data.label_columns and recipe.data.classes:
         yield "data.classes", "this key does not go with data.label_columns, whose names are the classes"
+    if recipe.data.weight_column and recipe.augmentation and recipe.augmentation.mixes_labels:
+        yield "data.weight_column", "this key does not go with mixup and cutmix, which mix rows of different weights"
     yield from sources.find_conflicts(recipe.task, recipe.data.source)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ftapp.data.dataset import BatchKey, Targets
 from ftapp.training.instrumented_model import read_values
 
@@ -18,12 +21,14 @@ class Batch:
         inputs: What the model of the session takes.
         targets: The labels, as `ftapp.data.dataset.Dataset.get_targets` gives them, or shares of classes.
         examples: The keys of the examples, joined.
+        weights: By how much the loss of each example counts, float32 (examples,); None where all count the same.
     """
 
     key: BatchKey
     inputs: Any
     targets: Targets
     examples: bytes = b""
+    weights: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -240,7 +240,8 @@ class PhaseSession:
         data = self.data["train"]
         examples = b"".join(self.splits.train.hash_examples(indices, None))
         inputs, targets = self.mixer.mix(data.make_inputs(indices, key), data.get_targets(indices), key)
-        return Batch(key, inputs, targets, examples)
+        weights = None if self.splits.weights is None else self.splits.weights[indices]
+        return Batch(key, inputs, targets, examples, weights)
 
     def _steps(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], BatchKey]]:
         """For each step its examples, and its key. Their features are kept by then."""
@@ -295,7 +296,8 @@ class PhaseSession:
         self.build_optimizer()
         if learning_rate != self._rate:
             self.optimizer.learning_rate = self._rate = learning_rate
-        return StepResult(learning_rate, self.model.train_on_batch(batch.inputs, batch.targets, return_dict=True))
+        values = self.model.train_on_batch(batch.inputs, batch.targets, batch.weights, return_dict=True)
+        return StepResult(learning_rate, values)
 
     def evaluate(self, split: str, limit: int | None = None) -> Evaluation | None:
         """Measure the model on a split.
@@ -320,7 +322,8 @@ class PhaseSession:
             return nullcontext()
         self.build_optimizer()
         x, y = self.make_blank("train", np.arange(1))
-        return tensorflow_steps.trace_ahead(self.model, x, y, self.mixer.soften(y))
+        weights = None if self.splits.weights is None else self.splits.weights[:1]
+        return tensorflow_steps.trace_ahead(self.model, x, y, self.mixer.soften(y), weights)
 
     def make_blank(self, split: str, indices: NDArray[np.int64]) -> tuple[Any, Targets]:
         """Make the inputs and targets of examples, with zeros in the place of cached features."""

@@ -28,20 +28,28 @@ class TracedStep:
         self._traced: Any = None
 
     def __call__(self, batches: Iterator[Any]) -> Any:
-        """Give what the step gives for the next batch, which is (inputs, targets, None)."""
-        x, y, _ = next(batches)
-        self.trace(x, y)
-        return self._traced(x, y)
+        """Give what the step gives for the next batch, which is (inputs, targets, weights or None)."""
+        x, y, weights = next(batches)
+        self.trace(x, y, weights)
+        return self._traced(x, y) if weights is None else self._traced(x, y, weights)
 
-    def trace(self, x: Any, y: Any) -> None:
-        """Trace the step unless it is traced. x, y: a batch of any size, of the types that all batches have."""
+    def trace(self, x: Any, y: Any, weights: Any = None) -> None:
+        """Trace the step unless it is traced.
+
+        Args:
+            x: The inputs of a batch of any size, of the types that all batches have.
+            y: Its targets.
+            weights: By how much the loss of each example counts, (batch,), if all batches have weights.
+        """
         import tensorflow
 
         if self._traced is not None:
             return
-        signature = [_specify(x, self._model.input), tensorflow.TensorSpec([None] * np.ndim(y), np.asarray(y).dtype)]
+        targets = [each for each in (y, weights) if each is not None]
+        sizes = [tensorflow.TensorSpec([None] * np.ndim(each), np.asarray(each).dtype) for each in targets]
+        signature = [_specify(x, self._model.input), *sizes]
         traced = tensorflow.function(
-            lambda x, y: self._step((x, y)),
+            lambda *batch: self._step(batch),
             input_signature=signature,
             jit_compile=self._model.jit_compile,
             autograph=False,
@@ -51,7 +59,7 @@ class TracedStep:
 
 
 @contextmanager
-def trace_ahead(model: Any, x: Any, y: Any, trained: Any) -> Iterator[None]:
+def trace_ahead(model: Any, x: Any, y: Any, trained: Any, weights: Any = None) -> Iterator[None]:
     """Trace a training step on another thread while the context lasts, in which nothing but evaluations is computed.
 
     Args:
@@ -59,11 +67,12 @@ def trace_ahead(model: Any, x: Any, y: Any, trained: Any) -> Iterator[None]:
         x: The inputs of a batch of any size.
         y: Its targets as evaluations take them.
         trained: Its targets as training steps take them.
+        weights: By how much the loss of each example counts in training, (batch,); None where all count the same.
     """
     train: TracedStep = model.make_train_function()
     model.make_test_function().trace(x, y)  # first, since the first trace makes the variables of the metrics
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="trace") as pool:
-        tracing = pool.submit(train.trace, x, trained)
+        tracing = pool.submit(train.trace, x, trained, weights)
         yield
     tracing.result()
 

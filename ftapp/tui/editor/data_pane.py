@@ -73,6 +73,7 @@ class DataPane(VerticalScroll, can_focus=False):
             yield FieldLine("data.split_column", empty="none")
             yield FieldLine("data.group_column", empty="none")
             yield FieldLine("data.order_column", empty="none")
+            yield FieldLine("data.weight_column", empty="none")
             yield FieldLine("data.merge_labels")
             yield FieldLine("data.skip_incomplete")
             yield FieldLine("data.encoding")

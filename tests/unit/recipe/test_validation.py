@@ -170,7 +170,7 @@ def test_how_classes_are_balanced_is_checked(file: Path, override: str, said: st
     assert said in found
 
 
-@pytest.mark.parametrize("key", ["data.split_column", "data.group_column", "data.order_column"])
+@pytest.mark.parametrize("key", ["data.split_column", "data.group_column", "data.order_column", "data.weight_column"])
 def test_columns_of_splits_and_groups_go_with_tables(file: Path, key: str) -> None:
     found = problems(file, f"{key}=part", "data.source=sklearn:digits", "data.classes=")
     assert any(

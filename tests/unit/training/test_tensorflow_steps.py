@@ -55,6 +55,20 @@ def test_a_step_is_traced_once_for_all_sizes() -> None:
         assert np.allclose(ours, theirs, atol=1e-5)
 
 
+def test_a_step_with_weights_of_examples_gives_what_keras_gives() -> None:
+    model, counted = make_model(InstrumentedModel)
+    plain, _ = make_model(keras.Model)
+    for sizes in ((8, 16), (3, 12)):
+        x, y = make_batch(*sizes)
+        weights = np.linspace(0, 2, sizes[0]).astype("float32")
+        ours = read_values(model.train_on_batch(x, y, weights, return_dict=True))[0]
+        theirs = plain.train_on_batch(x, y, weights, return_dict=True)
+        assert ours["loss"] == pytest.approx(float(theirs["loss"]), rel=1e-5)
+    assert counted.calls == 1 + 1
+    for mine, other in zip(model.get_weights(), plain.get_weights(), strict=True):
+        assert np.allclose(mine, other, atol=1e-5)
+
+
 def test_an_evaluation_is_traced_once_for_all_sizes() -> None:
     model, counted = make_model(InstrumentedModel)
     for sizes in ((8, 16), (8, 12), (3, 12)):
