@@ -23,8 +23,10 @@ _READING_ORDER = (
     "lesson-vgg16-two-phase",
     "lesson-vgg16-four-quadrants",
     "lesson-vgg16-fill-modes",
+    "lesson-vgg16-lora-or-freeze",
     "lesson-bert-frozen-attention",
     "lesson-gpt2-targeted-freezing",
+    "lesson-gpt2-lora",
 )
 
 

@@ -64,6 +64,11 @@ def list_weights(layer: Any, adapter: Adapter | None) -> list[Any]:
     return [*weights, first, PlannedFactor(f"{_FACTORS}kernel_b", (adapter.rank, shape[-1]))]
 
 
+def is_factor(name: str) -> bool:
+    """Whether a name is that of a factor of an adapter."""
+    return name.rpartition("/")[2].startswith(_FACTORS)
+
+
 def is_first_factor(name: str) -> bool:
     """Whether a name is that of a factor A, which has no gradient until B has moved."""
     return name.rpartition("/")[2] in ("lora_kernel_a", "lora_embeddings_a")

@@ -105,7 +105,7 @@ def by_layer(calls: Iterable[Call]) -> dict[Any, Cost]:
     return costs
 
 
-def training_flops(calls: Sequence[Call], trainable: Collection[Any]) -> int:
+def training_flops(calls: Sequence[Call], trainable: Collection[Any], biased: Collection[Any] = ()) -> int:
     """Count the FLOPs of a training step for one example, forward and backward, without optimizer and loss.
 
     Gradients of weights cost as much as the forward pass of their layer, for layers that train. Gradients of inputs
@@ -116,14 +116,16 @@ def training_flops(calls: Sequence[Call], trainable: Collection[Any]) -> int:
 
     Args:
         calls: The calls of `measure`.
-        trainable: The layers whose own weights train.
+        trainable: The layers of whose own weights some train.
+        biased: Those among them of which biases alone train, whose gradients are sums and not counted.
     """
     wanted = {id(layer) for layer in trainable}
+    kernels = wanted - {id(layer) for layer in biased}
     training = [call for call in calls if call.weighted and id(call.layer) in wanted]
     total = 0
     for index, call in enumerate(calls):
         total += call.cost.flops
-        if call.weighted and id(call.layer) in wanted:
+        if call.weighted and id(call.layer) in kernels:
             total += call.cost.flops
         if any(other.begun <= index for other in training if other is not call):
             total += call.cost.flops * (1 if call.weighted else 2)

@@ -65,7 +65,8 @@ def estimate_cost(
     """
     if calls is None or below is None:
         return None
-    per_example = flops.training_flops(calls, [decision.layer for decision in plan.trained_layers])
+    biased = [decision.layer for decision in plan.trained_layers if decision.treatment.parts == {"biases"}]
+    per_example = flops.training_flops(calls, [decision.layer for decision in plan.trained_layers], biased)
     trained = plan.trainable_parameters
     width = 2 if keras.config.dtype_policy().compute_dtype in ("bfloat16", "float16") else 4
     return Estimate(

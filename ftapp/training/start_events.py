@@ -7,6 +7,7 @@ import time
 from ftapp.common.errors import RunError
 from ftapp.data.dataset import EncodedSplits
 from ftapp.freezing.proof import combine, digest_weights
+from ftapp.models.adapters import is_factor
 from ftapp.recipe import TASKS, Recipe
 from ftapp.runs.checkpoints import ResumePoint
 from ftapp.runs.events import DataLoaded, ModelBuilt, Resumed, RunStarted
@@ -46,8 +47,12 @@ def describe_data(splits: EncodedSplits) -> DataLoaded:
 
 
 def describe_model(setup: Setup) -> ModelBuilt:
-    """Describe the model with its first weights, which are hashed."""
-    layers, weights = setup.plans[0].descriptions, digest_weights(setup.plans[0])
+    """Describe the model with its first weights, which are hashed.
+
+    Adapters are left out: they change nothing at first, so that runs with and without them begin alike.
+    """
+    layers = setup.plans[0].descriptions
+    weights = {name: each for name, each in digest_weights(setup.plans[0]).items() if not is_factor(name)}
     ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)
     is_language_model = TASKS[setup.recipe.task].labels == "tokens"
     return ModelBuilt(

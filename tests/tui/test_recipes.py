@@ -172,7 +172,13 @@ async def test_search_finds_titles_summaries_and_tasks() -> None:
     async with Opened().run_test() as pilot:
         screen = await ready(pilot)
         await pilot.press("slash", *"causal")
-        assert names(screen) == ["gpt2-full", "gpt2-targeted", "gpt2-reversed", "lesson-gpt2-targeted-freezing"]
+        assert names(screen) == [
+            "gpt2-full",
+            "gpt2-targeted",
+            "gpt2-reversed",
+            "lesson-gpt2-targeted-freezing",
+            "lesson-gpt2-lora",
+        ]
         await pilot.press("escape", "slash", *"IMDB one wins")
         assert names(screen) == []
 

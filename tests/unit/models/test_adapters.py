@@ -52,6 +52,10 @@ def make_inputs(model: keras.Model) -> Any:
     }
 
 
+def call(model: keras.Model, inputs: Any) -> Any:
+    return keras.ops.convert_to_numpy(model(inputs, training=False))
+
+
 @pytest.mark.parametrize(
     ("make", "rule", "count"),
     [
@@ -66,7 +70,7 @@ def test_adapters_train_beside_frozen_kernels_and_merge(make: Any, rule: str, co
     plan = plan_layers(layers, [Rule("freeze all"), Rule(rule), Rule("train head")])
     assert plan.problems == []
     inputs = make_inputs(model)
-    before = np.array(model(inputs, training=False))
+    before = call(model, inputs)
     planned = plan.trainable_parameters, plan.parameters, plan.adapter_parameters
     adapters = list_adapters(plan)
     assert len(adapters) == count
@@ -75,7 +79,7 @@ def test_adapters_train_beside_frozen_kernels_and_merge(make: Any, rule: str, co
     assert (plan.trainable_parameters, plan.parameters, plan.adapter_parameters) == planned
     assert sum(each.description.adapter_parameters for each in plan.decisions) == plan.adapter_parameters > 0
     assert plan.parameters == model.count_params()
-    assert (np.array(model(inputs, training=False)) == before).all(), "a new adapter changes nothing"
+    assert (call(model, inputs) == before).all(), "a new adapter changes nothing"
     freeze.apply(model, plan)
     assert len(model.trainable_variables) == 2 * count + 2
     proof = Proof(plan)
@@ -84,13 +88,13 @@ def test_adapters_train_beside_frozen_kernels_and_merge(make: Any, rule: str, co
         model.train_on_batch(inputs, np.ones((8, 2), np.float32))
     found = proof.compare()
     assert (found.changed, found.still, found.moved) == ((), (), 2 * count + 2)
-    after = np.array(model(inputs, training=False))
+    after = call(model, inputs)
     assert np.abs(after - before).max() > 1e-4
     with adapters_merged(model):
         assert not any(getattr(layer, "lora_rank", None) for _, layer, _ in adapters)
-        np.testing.assert_allclose(np.array(model(inputs, training=False)), after, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(call(model, inputs), after, rtol=1e-5, atol=1e-5)
     assert proof.compare() == found, "the kernels are as they were"
-    assert (np.array(model(inputs, training=False)) == after).all()
+    assert (call(model, inputs) == after).all()
 
 
 def test_first_factors_follow_from_the_seed_and_the_layer() -> None:

@@ -330,3 +330,12 @@ def test_each_backend_gives_the_same_figures(backend: str, expected: list[Any]) 
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == expected
+
+
+def test_biases_alone_need_gradients_of_inputs_and_none_of_kernels() -> None:
+    inputs = keras.Input((4,))
+    below, above = keras.layers.Dense(8, name="below"), keras.layers.Dense(2, name="above")
+    calls = flops.measure(keras.Model(inputs, above(below(inputs))), ())
+    costs = flops.by_layer(calls)
+    assert flops.training_flops(calls, [below], [below]) == total(calls) + costs[above].flops
+    assert flops.training_flops(calls, [below, above], [below]) == total(calls) + 2 * costs[above].flops
