@@ -107,7 +107,7 @@ class Task:
         return (
             *(f"model.{key}" for key in (*model, *(() if self.heads else _OF_HEADS))),
             *(f"augment.{key}" for key in augment),
-            *(["data.image_column"] if self.inputs == "texts" else []),
+            "data.image_column" if self.inputs == "texts" else "data.text_column",
             *(key for key, kinds in _OF_LABELS.items() if self.labels not in kinds),
         )
 

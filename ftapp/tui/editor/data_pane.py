@@ -29,11 +29,8 @@ class DataPane(VerticalScroll, can_focus=False):
     DataPane > .for-tables, DataPane > .for-folders, DataPane > .for-images, DataPane > .for-labelled {
         display: none; height: auto;
     }
-    DataPane > .for-tables > .of-images, DataPane.-images > .for-tables > .of-texts { display: none; }
-    DataPane.-images > .for-tables > .of-images { display: block; }
-    DataPane.-images > .for-images { display: block; }
-    DataPane.-folders > .for-folders { display: block; }
-    DataPane.-tables > .for-tables, DataPane.-labelled > .for-labelled { display: block; }
+    DataPane.-tables > .for-tables, DataPane.-folders > .for-folders, DataPane.-images > .for-images,
+    DataPane.-labelled > .for-labelled { display: block; }
     DataPane > #data-preview { height: auto; }
     #data-preview > #sizes, #data-preview > #data-state { height: auto; margin-top: 1; }
     #data-preview > #data-state { color: $text-muted; display: none; }
@@ -65,8 +62,8 @@ class DataPane(VerticalScroll, can_focus=False):
         yield FieldLine("task")
         yield FieldLine("data.source")
         with Vertical(classes="for-tables"):
-            yield FieldLine("data.text_column").add_class("of-texts")
-            yield FieldLine("data.image_column").add_class("of-images")
+            yield FieldLine("data.text_column")
+            yield FieldLine("data.image_column")
             yield FieldLine("data.label_column")
             yield FieldLine("data.label_columns", empty="none")
             yield FieldLine("data.label_separator")
