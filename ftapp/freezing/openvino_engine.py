@@ -24,7 +24,7 @@ import numpy as np
 
 from ftapp.common.processes import make_child_environment, make_module_command
 from ftapp.freezing.cut import Cut
-from ftapp.models.adapters import adapters_merged, find_part
+from ftapp.models.adapters import adapters_merged
 from ftapp.models.keras_internals import flatten_layers
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
@@ -179,7 +179,7 @@ def _write_model(model: keras.Model, folder: Path) -> None:
         weights = {
             f"{layer.name}:{index}": keras.ops.convert_to_numpy(variable.value)
             for layer in model.layers
-            for index, variable in enumerate(each for each in layer.weights if find_part(each) != "adapters")
+            for index, variable in enumerate(layer.weights)
         }
         np.savez(folder / _WEIGHTS, **weights)
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from ftapp.models.keras_internals import adapted_kernel, flatten_layers, own_weights
+from ftapp.models.keras_internals import adapted_kernel, flatten_layers, own_weights, weights_hidden
 from ftapp.recipe.layer_rules import Adapter, Part
 
 _FACTORS = "lora_"  # with which the names of factors begin
@@ -116,9 +116,13 @@ def adapters_merged(model: Any) -> Iterator[None]:
         product = keras.ops.convert_to_numpy(keras.ops.matmul(first, second))
         kernel.assign(value + product * np.float32(layer.lora_alpha / layer.lora_rank))
         layer.lora_enabled, layer.lora_rank = False, None
-    try:
-        yield
-    finally:
-        for layer, kernel, value, rank in kept:
-            kernel.assign(value)
-            layer.lora_enabled, layer.lora_rank = True, rank
+    with ExitStack() as hidden:
+        for layer, *_ in kept:
+            factors = [each for each in own_weights(layer) if find_part(each) == "adapters"]
+            hidden.enter_context(weights_hidden(layer, factors))
+        try:
+            yield
+        finally:
+            for layer, kernel, value, rank in kept:
+                kernel.assign(value)
+                layer.lora_enabled, layer.lora_rank = True, rank

@@ -7,7 +7,8 @@ states what a release of Keras has to keep of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -45,6 +46,17 @@ def own_statistics(layer: Any) -> list[Any]:
 def adapted_kernel(layer: Any) -> Any:
     """Return the kernel that LoRA adds to, without what it adds: that of a dense layer, convolution or embedding."""
     return layer._embeddings if isinstance(layer, keras.layers.Embedding) else layer._kernel
+
+
+@contextmanager
+def weights_hidden(layer: Any, hidden: Sequence[Any]) -> Iterator[None]:
+    """While the context lasts, the layer does not list some of its own weights, so that they are not counted."""
+    listed, every = layer._trainable_variables, list(layer._trainable_variables)
+    listed[:] = [variable for variable in every if all(variable is not each for each in hidden)]
+    try:
+        yield
+    finally:
+        listed[:] = every
 
 
 def is_functional(model: Any) -> bool:

@@ -19,6 +19,8 @@ pytest.importorskip("openvino")
 
 from ftapp.freezing.cut import Cut, cut
 from ftapp.freezing.openvino_engine import OpenVinoEngine, convert
+from ftapp.models.adapters import find_kernel
+from ftapp.models.layers import weighted_layers
 from tests.support import family_models
 from tests.support.plans import make_plan
 from tests.support.presets import set_weights
@@ -94,6 +96,22 @@ def test_features_are_those_of_keras(family: str) -> None:
         inputs = draw_inputs(halves, examples, tokens)
         theirs = halves.frozen.predict_on_batch(inputs)
         assert largest_difference(engine.predict_on_batch(inputs), theirs) < 1e-5
+
+
+@pytest.mark.parametrize("family", ["vgg", "gpt2"])
+def test_adapters_of_frozen_layers_are_converted_with_them(family: str) -> None:
+    halves = cut_family(family)
+    chosen = [layer for _, layer, _ in weighted_layers(halves.frozen) if find_kernel(layer)]
+    for layer in chosen:
+        layer.enable_lora(2, lora_alpha=4, b_initializer="he_uniform")
+    assert chosen
+    halves.frozen.compile()
+    inputs = draw_inputs(halves, 4, 8)
+    theirs = halves.frozen.predict_on_batch(inputs)
+    assert (
+        largest_difference(OpenVinoEngine(convert(halves), halves, "float32").predict_on_batch(inputs), theirs) < 1e-5
+    )
+    assert all(layer.lora_enabled for layer in chosen)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -69,7 +69,7 @@ def test_adapters_train_beside_frozen_kernels_and_merge(make: Any, rule: str, co
     model, layers = build(make)
     plan = plan_layers(layers, [Rule("freeze all"), Rule(rule), Rule("train head")])
     assert plan.problems == []
-    inputs = make_inputs(model)
+    inputs, size = make_inputs(model), model.count_params()
     before = call(model, inputs)
     planned = plan.trainable_parameters, plan.parameters, plan.adapter_parameters
     adapters = list_adapters(plan)
@@ -92,9 +92,11 @@ def test_adapters_train_beside_frozen_kernels_and_merge(make: Any, rule: str, co
     assert np.abs(after - before).max() > 1e-4
     with adapters_merged(model):
         assert not any(getattr(layer, "lora_rank", None) for _, layer, _ in adapters)
+        assert model.count_params() == size
         np.testing.assert_allclose(call(model, inputs), after, rtol=1e-5, atol=1e-5)
     assert proof.compare() == found, "the kernels are as they were"
     assert (call(model, inputs) == after).all()
+    assert model.count_params() == plan.parameters
 
 
 def test_first_factors_follow_from_the_seed_and_the_layer() -> None:

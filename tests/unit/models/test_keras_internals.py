@@ -57,6 +57,14 @@ def test_own_weights_and_statistics_do_not_depend_on_what_is_frozen(trainable: b
     assert keras_internals.own_statistics(dropout) == []  # its seed is not one
 
 
+def test_weights_are_hidden_for_a_time() -> None:
+    model = build()
+    layer = model.get_layer("below")
+    with keras_internals.weights_hidden(layer, [layer.bias]):
+        assert names(layer.weights) == names(layer.trainable_variables) == ["kernel"]
+    assert names(layer.weights) == names(layer.trainable_variables) == ["kernel", "bias"]
+
+
 def test_a_frozen_variable_of_a_layer_that_trains_gets_no_gradient() -> None:
     model = build()
     model.get_layer("below").kernel.trainable = False
