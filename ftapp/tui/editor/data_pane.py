@@ -59,7 +59,6 @@ class DataPane(VerticalScroll, can_focus=False):
         self._tokens: Tokens | None = None
 
     def compose(self) -> ComposeResult:
-        yield FieldLine("task")
         yield FieldLine("data.source")
         with Vertical(classes="for-tables"):
             yield FieldLine("data.text_column")
@@ -78,6 +77,7 @@ class DataPane(VerticalScroll, can_focus=False):
             yield FieldLine("data.splits", "split folders", empty="from the folders")
         with Vertical(classes="for-images"):
             yield FieldLine("data.skip_broken")
+        yield FieldLine("task")
         yield FieldLine("data.classes", empty="all that occur")
         with Vertical(classes="for-labelled"):
             yield FieldLine("data.conflicts")

@@ -25,6 +25,7 @@ class FieldLine(Widget):
     FieldLine { height: auto; color: $text-muted; }
     FieldLine:focus-within { color: $foreground; }
     FieldLine.-wrong { color: $error; }
+    FieldLine.-unsuited { display: none !important; }
     FieldLine > * { margin-left: 17; width: 1fr; }
     FieldLine > Switch, FieldLine > Switch:focus {
         border: none; padding: 0 1; width: auto; height: 1; background: $surface;
@@ -160,9 +161,9 @@ class FieldLine(Widget):
 
 
 def show_suited(pane: Widget, task: str) -> None:
-    """Show the fields in a pane whose keys mean something to a task, and hide the others."""
+    """Hide the fields in a pane whose keys mean nothing to a task."""
     for line in pane.query(FieldLine):
-        line.display = suits(task, line.field.key)
+        line.set_class(not suits(task, line.field.key), "-unsuited")
 
 
 class _Text(TextLine):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.text import Text
 from textual.widgets import Static
@@ -13,7 +13,6 @@ from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import LOSS, get_metric, sort_names
 from ftapp.runs.baselines import find_baseline
 from ftapp.runs.history import History
-from ftapp.runs.phase_events import Evaluated
 from ftapp.tui import run_progress
 from ftapp.tui.widgets.pane import theme_color
 
@@ -56,8 +55,11 @@ class Headline(Static):
         parts = []
         if history.ended:
             if result := history.result:
-                parts += list(_describe_result(history, result))
+                names = sort_names(result.metrics)[:1]  # alone, so that the line has room for the rest
+                parts += [f"test {_write_metric(name, result.values)}" for name in (*names, LOSS.name)]
             parts.append(f"{history.ended.steps} steps in {formatting.format_duration(history.ended.seconds)}")
+            if result and (baseline := find_baseline(history)) and (known := sort_names(baseline.metrics)[:1]):
+                parts.append(f"{shorten_name(baseline.answer, _NAME)}: {_write_metric(known[0], baseline.metrics)}")
             if history.kept:
                 parts.append(f"weights of step {history.kept.best_step}")
         elif status in ("running", "paused"):
@@ -85,15 +87,6 @@ class Headline(Static):
             yield "starting"
 
 
-def _describe_result(history: History, result: Evaluated) -> Iterator[str]:
-    """Describe the result, with that of a constant answer beside the most important metric.
-
-    Of the metrics, that one alone and the loss are told, so that the line has room for the rest.
-    """
-    baseline = find_baseline(history)
-    for name in (*sort_names(result.metrics)[:1], LOSS.name):
-        metric = get_metric(name)
-        said = f"test {metric.heading} {metric.format_text(result.values[name])}"
-        if baseline and name in baseline.metrics:
-            said += f" ({shorten_name(baseline.answer, _NAME)} {metric.format_text(baseline.metrics[name])})"
-        yield said
+def _write_metric(name: str, values: Mapping[str, float]) -> str:
+    metric = get_metric(name)
+    return f"{metric.heading} {metric.format_text(values[name])}"
