@@ -30,10 +30,12 @@ def read(rows: Sequence[TableRow], column: str, notes: list[str], findings: Data
         The weights, float32 (rows,); 0 where there is a problem.
     """
     weights = np.zeros(len(rows), np.float32)
-    for at, row in enumerate(rows):
-        number = parse_number(row.values.get(column))
+    values = [row.values.get(column) for row in rows]
+    numbers = list(map(parse_number, values))
+    other = next((value for value, number in zip(values, numbers, strict=True) if isinstance(number, str)), None)
+    for at, (row, number) in enumerate(zip(rows, numbers, strict=True)):
         if isinstance(number, str):
-            problem = f"the weight is no number: {quote(row.values.get(column))}"
+            problem = f"the weight is no number, such as {quote(other)}"
         elif math.isnan(number):
             problem = "there is no weight"
         else:

@@ -9,7 +9,7 @@ WESTERN = "cp1252"
 """The encoding of Western European texts on Windows, which has all printable characters of Latin-1 too."""
 
 _LEAST_ZEROS = 0.1  # of the bytes of a text in UTF-16
-_LETTERS = "àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßœÀÁÂÄÅÆÇÈÉÊËÍÎÏÑÓÔÖØÙÚÛÜŒ‘’‚“”„–—…•«»‹›€£§°©®™·¡¿´×½²\u00a0"
+_LETTERS = "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÄÅÆÇÈÉÊËÍÎÏÑÓÔÖØÙÚÛÜŒ‘’‚“”„–—…•«»‹›€£§°©®™·¡¿´×½²\u00a0"
 """The common characters of Western European texts."""
 _MOST_WESTERN = 0.95  # share of them among those outside of ASCII; Polish, Czech and Turkish, read so, have less
 _FEW = 0.02  # share of words in other letters, and of characters in UTF-8

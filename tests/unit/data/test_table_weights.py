@@ -37,7 +37,7 @@ def test_each_example_has_the_weight_of_its_row(tmp_path: Path) -> None:
     [
         ("", "row 7: there is no weight; a weight is 0 or more"),
         ("-0.5", "row 7: the weight -0.5 is below 0; a weight is 0 or more"),
-        ("much", "row 7: the weight is no number: 'much'; a weight is 0 or more"),
+        ("much", "row 7: the weight is no number, such as 'much'; a weight is 0 or more"),
     ],
 )
 def test_what_is_no_weight_is_refused(tmp_path: Path, weight: str, said: str) -> None:

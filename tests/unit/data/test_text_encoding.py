@@ -36,6 +36,7 @@ def test_western_european_files_are_read_and_the_run_says_so(tmp_path: Path, wor
         ("πολύ καλή ταινία", "cp1253"),
         ("とても良い映画", "shift_jis"),
         ("un café très doux", "utf-8"),
+        ("a byte of all ones: ÿ", "latin-1"),
     ],
 )
 def test_other_letters_and_damaged_utf8_are_not_western(text: str, encoding: str) -> None:
