@@ -102,7 +102,8 @@ class Phase(Section):
     """The name of the phase: a letter, then at most 39 letters, digits, - and _."""
     layers: list[ParsedRule] = []
     """Rules that say which layers train, each on a line. Everything trains until a rule says otherwise. Later rules
-    override earlier ones. For example: freeze all; train attention & last:4; train head."""
+    override earlier ones. For example: freeze all; train attention & last:4; train head. lora:8 query, value adds
+    adapters of rank 8, and train biases trains biases alone."""
     epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] | None = None
     """How many times the phase sees all training examples, at most 10,000."""
     steps: Steps | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from ftapp.recipe.layer_rules import Rule
 from ftapp.recipe.structure import Layer, Structure
 from ftapp.tui.editor import layers
 from ftapp.tui.editor.layers import Node, State
@@ -124,3 +126,18 @@ def test_a_curve_is_drawn_from_the_first_to_the_last_value() -> None:
         top, *below = draw_rows(constant, 12, 4)
         assert top == "⠉" * 12
         assert not "".join(below).strip()
+
+
+def test_adapters_and_biases_count_as_parts_of_layers() -> None:
+    query = replace(layer("block_0/query", 100, ("attention",), 0), biases=10, kernel=(10, 9))
+    norm = replace(layer("block_0/norm", 20, ("norms",), 0), biases=10)
+    structure = Structure(layers=(layer("block_0", 0, (), 0), query, norm), blocks=1, classes=2)
+    adapted = layers.apply_rules(structure, ["freeze all", "lora:2 attention"])
+    assert (adapted.trained, adapted.parameters) == (2 * 19, 120 + 2 * 19)
+    assert adapted.state([0]) is State.PARTLY
+    assert layers.apply_rules(structure, ["freeze !biases"]).trained == 20
+    later = structure.follow([[Rule("lora:2 attention")]])
+    assert layers.apply_rules(later, ["freeze all", "train adapters"]).trained == 2 * 19
+    assert "adapter of rank 2" in layers.apply_rules(later, ["lora:3 attention"]).problems()[0]
+    root = layers.build_tree(structure)
+    assert adapted.add(adapted.toggle(node(root, "block_0/query"))) == ["freeze all", "train attention"]

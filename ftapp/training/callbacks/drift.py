@@ -37,9 +37,10 @@ class DriftLog(Callback):
         self._drift.begin_segment(session.plan)
 
     def on_step_begin(self, state: TrainState) -> None:
-        """Copy the weights before a step that an evaluation follows. No step's time has it."""
-        position = state.position
-        if self._session.is_evaluated(position.step + 1, position.run_step + 1):
+        """Copy the weights before a step that an evaluation follows, if it makes an update. No step's time has it."""
+        position, steps = state.position, state.position.step + 1 - state.segment_step
+        updates = steps % self._session.phase.accumulate == 0
+        if updates and self._session.is_evaluated(position.step + 1, position.run_step + 1):
             self._steps.flush()
             start = self._control.clock()
             self._drift.begin_step()
