@@ -1,7 +1,7 @@
 """The structures of models on disk, so that a model that was looked at once is shown again without Keras.
 
-A structure lies under a hash of all that it follows from: [model], the task, versions, the configuration of a local
-preset, and for classifiers the facts that decide the number of their classes.
+A structure lies under a hash of all that it follows from: [model], the task, versions, the fields of a structure, the
+configuration of a local preset, and for classifiers the facts that decide the number of their classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from ftapp.common import cache_files, local_files, safe_files, user_folders
 from ftapp.common.local_files import IMAGES, TEXTS
 from ftapp.recipe import TASKS, Recipe, folder_layout, presets, sources
-from ftapp.recipe.structure import Structure
+from ftapp.recipe.structure import Layer, Structure
 
 _PACKAGES = ("ftapp", "keras", "keras-hub")
 
@@ -62,6 +62,7 @@ def identify_data(recipe: Recipe) -> Any:
 
 def _find_file(recipe: Recipe) -> Path:
     facts: list[Any] = [recipe.task, recipe.model.model_dump(), [metadata.version(name) for name in _PACKAGES]]
+    facts.append(Layer.__struct_fields__)
     if folder := presets.find_local_folder(recipe.model.preset):
         facts += [(file.name, file.read_bytes()) for file in sorted(folder.glob("*.json"))]
     if TASKS[recipe.task].has_classes:

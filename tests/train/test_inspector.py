@@ -198,6 +198,24 @@ def test_a_timed_step_is_measured_and_others_follow_from_it(each: Recipe, asked:
     assert other.step > 0
 
 
+def test_adapters_are_costed_and_timed_and_leave_the_model_as_it_was(image_recipe: str, asked: Asked) -> None:
+    second = '[[phase]]\nname = "later"\nlayers = ["freeze all", "train adapters, head"]\nsteps = 2\n'
+    chosen = recipe.parse(image_recipe.replace('"train head"', '"lora:2 last:1", "train head"') + second)
+    structure = asked("structure", chosen)
+    before = [asked("costs", chosen, phase=index, layers=None) for index in (0, 1)]
+    assert [each.trainable for each in before] == [before[0].trainable] * 2
+    assert asked("timing", chosen, phase=0).step > 0
+    assert asked("timing", chosen, phase=1).step > 0
+    after = [asked("costs", chosen, phase=index, layers=None) for index in (0, 1)]
+    assert [(each.trainable, each.parameters) for each in after] == [
+        (each.trainable, each.parameters) for each in before
+    ]
+    assert [each.basis for each in after] == ["measured", "measured"]
+    assert asked("structure", chosen) == structure
+    with pytest.raises(RecipeError, match="no layer has an adapter yet"):
+        asked("costs", chosen, phase=0, layers=["freeze all", "train adapters"])
+
+
 def test_previews_of_images(image_recipe: str, asked: Asked) -> None:
     preview = asked("data", recipe.parse(image_recipe), examples=3)
     assert preview.sizes == {"train": 22, "validation": 8, "test": 10}
