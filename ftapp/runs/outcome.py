@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftapp.recipe import cautions
 from ftapp.recipe.cautions import Caution
-from ftapp.recipe.metrics import ACCURACY, Metric, get_metric
+from ftapp.recipe.metrics import ACCURACY, MEAN_AVERAGE_PRECISION, ROOT_MEAN_SQUARED_ERROR, Metric, get_metric
 from ftapp.runs.baselines import find_baseline
 from ftapp.runs.class_results import Recall, count_recalls, final_confusion, find_constant_answer, fits_classes
 from ftapp.runs.history import History
@@ -70,6 +70,7 @@ def find_warnings(history: History, recipe: Recipe | None = None) -> list[Cautio
     else:
         found += _check_loss(history, result)
         found += _check_accuracy(history, result)
+        found += _check_other_answers(history, result)
         found += _check_validation(history, result)
     found += _check_training(history)
     found += _find_random_head(history)
@@ -210,6 +211,22 @@ def _check_accuracy(history: History, result: Evaluated) -> Iterator[Caution]:
             f"the model recognised no test example of {names}{more}",
             "the model does not know these classes; give it more examples of them, or more steps",
         )
+
+
+def _check_other_answers(history: History, result: Evaluated) -> Iterator[Caution]:
+    """Several labels or numbers that are answered no better than by a constant answer."""
+    baseline = find_baseline(history)
+    if baseline is None or ACCURACY.name in result.metrics:
+        return
+    for metric in (MEAN_AVERAGE_PRECISION, ROOT_MEAN_SQUARED_ERROR):
+        value, constant = result.value(metric.name), baseline.metrics.get(metric.name)
+        if value is not None and constant is not None and not metric.is_better(value, constant):
+            yield Caution(
+                "no-better-than-constant",
+                f"the test {metric.label} is {metric.format_plain(value)}, no better than the "
+                f"{metric.format_plain(constant)} of {baseline.answer}",
+                "try more steps, another learning rate, or more of the layers trained",
+            )
 
 
 def _no_better_than_chance(present: Sequence[Recall]) -> float | None:
