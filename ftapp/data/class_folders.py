@@ -190,11 +190,8 @@ def _find_classes(
 
 def _suggest_table(root: Path) -> str:
     """Write a clause that names the table in a folder; "" where there is none, or tables of several kinds."""
-    tables = [path for path in local_files.list_visible(root) if sources.guess_scheme(path) in sources.TABLES]
-    schemes = {sources.guess_scheme(path) for path in tables}
-    if len(schemes) != 1:
-        return ""
-    return f"; {labels.override('data.source', f'{schemes.pop()}:{tables[0] if len(tables) == 1 else root}')}"
+    scheme = sources.find_table(root)
+    return f"; {labels.override('data.source', f'{scheme}:{root}')}" if scheme else ""
 
 
 def _find_files(folder: Path, kind: FileKind, findings: DataProblems, ignored: list[Path]) -> Iterator[Path]:

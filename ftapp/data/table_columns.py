@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,13 @@ from ftapp.data.json_rows import Object
 from ftapp.data.labels import override, quote_labels
 
 
-def check(path: Path, rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, str], findings: DataProblems) -> None:
+def check(
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    wanted: Mapping[str, str],
+    known: Collection[str],
+    findings: DataProblems,
+) -> None:
     """Add a finding for each wanted column that no row has.
 
     A JSON object that alone lacks a column is found when its value is read.
@@ -25,6 +31,7 @@ def check(path: Path, rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, st
         path: The file.
         rows: Its rows.
         wanted: Columns, each with the recipe's key that names it.
+        known: The columns that a file of the table has, this one or another.
         findings: Gets the problems.
     """
     columns = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
@@ -37,6 +44,8 @@ def check(path: Path, rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, st
         choice = folded[close[0]] if close else guesses.get(key)
         is_listed = key in ("data.source", "data.label_columns")
         mend = suggest_nearest(name, columns) if is_listed else override(key, choice) if choice else ""
+        if name in known:
+            mend = "other files of the table have it; rename a column of this one, or leave the file out"
         if not mend and key == "data.text_column" and (image := guesses.get("data.image_column")):
             mend = f"the column '{image}' holds images; name a recipe for images, such as vgg16-feature-extractor"
         if not mend and (holder := next((key for row in rows for key, value in row.items()

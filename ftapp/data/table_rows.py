@@ -92,11 +92,15 @@ def read(
     needed = {**dict.fromkeys(source.where, "data.source"), **wanted}
     rows: list[TableRow] = []
     told: dict[str, list[str]] = {}
-    for file in files:
-        reading = _Reading(spec, wanted, needed, progress)
-        found = [TableRow(file, *row) for row in _READERS[source.scheme](file, reading)]
+    readings = [_Reading(spec, wanted, needed, progress) for _ in files]
+    parts = [
+        [TableRow(file, *row) for row in _READERS[source.scheme](file, reading)]
+        for file, reading in zip(files, readings, strict=True)
+    ]
+    known = {column for found in parts for row in found[:1] for column in row.values}
+    for file, reading, found in zip(files, readings, parts, strict=True):
         if found and not reading.findings.found:
-            table_columns.check(file, [row.values for row in found], needed, reading.findings)
+            table_columns.check(file, [row.values for row in found], needed, known, reading.findings)
         if not found and not reading.findings.found and len(files) > 1:
             reading.notes.append("no rows in this file")
         findings.found += reading.findings.found

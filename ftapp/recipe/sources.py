@@ -198,7 +198,8 @@ def guess(text: str) -> str | None:
     if text.startswith("pypi://") or (colon and scheme in _LOCAL | _NAMED):
         return text
     with suppress(OSError):  # a name too long for a file
-        if Path(text).exists() and (likely := guess_scheme(Path(text))):
+        path = Path(text)
+        if path.exists() and (likely := find_table(path) or guess_scheme(path)):
             return f"{likely}:{text}"
     return None
 
@@ -255,6 +256,14 @@ def guess_scheme(path: Path) -> str | None:
     if path.is_dir():
         return "folder"
     return _SUFFIXES.get(get_inner_suffix(path)) or ("folder" if is_archive(path) else None)
+
+
+def find_table(folder: Path) -> str | None:
+    """Find the scheme of the tables in a folder; None where it has none, or tables of several kinds, or folders."""
+    if not folder.is_dir() or local_files.list_folders(folder):
+        return None
+    schemes = {scheme for path in local_files.list_visible(folder) if (scheme := guess_scheme(path)) in TABLES}
+    return schemes.pop() if len(schemes) == 1 else None
 
 
 def is_archive(path: Path) -> bool:

@@ -65,7 +65,7 @@ def test_a_file_without_a_column_is_named(parts: Path) -> None:
     write(parts / "part-2.csv", [("", "good")])
     assert problems(f"csv:{parts}") == [
         f"{parts}/part-1.csv: data.label_column: there is no column 'label'; the columns are 'text', 'class'; "
-        "--set data.label_column=class"
+        "other files of the table have it; rename a column of this one, or leave the file out"
     ]
     write(parts / "part-1.csv", ROWS[10:20])
     assert problems(f"csv:{parts}")[0].startswith(f"{parts}/part-2.csv: data.text_column: row 2: the text is empty")
@@ -110,11 +110,23 @@ def test_what_matches_nothing_is_refused(tmp_path: Path) -> None:
             sources.resolve(source)
 
 
+def test_a_column_that_no_file_has_is_named_with_the_likely_one(parts: Path) -> None:
+    found = problems(f"csv:{parts}", label_column="lable")
+    assert found == [
+        f"{parts}: data.label_column: 3 files: part-0.csv, part-1.csv, part-2.csv: there is no column 'lable'; the "
+        "columns are 'text', 'label'; --set data.label_column=label"
+    ]
+
+
+def test_a_path_that_is_no_recipe_is_named_as_the_source_it_is(parts: Path, tmp_path: Path) -> None:
+    assert sources.guess(str(parts)) == f"csv:{parts}"
+    assert sources.guess(str(tmp_path)) == f"folder:{tmp_path}"
+    (parts / "b.jsonl").touch()
+    assert sources.guess(str(parts)) == f"folder:{parts}"
+
+
 def test_a_folder_of_tables_in_place_of_classes_is_named_so(parts: Path) -> None:
     assert problems(f"folder:{parts}")[0].endswith(f"two classes or more; --set data.source=csv:{parts}")
-    (parts / "part-0.csv").unlink()
-    (parts / "part-1.csv").unlink()
-    assert problems(f"folder:{parts}")[0].endswith(f"two classes or more; --set data.source=csv:{parts}/part-2.csv")
 
 
 def test_a_change_of_any_file_is_another_state_of_the_data(parts: Path) -> None:
