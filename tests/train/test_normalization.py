@@ -146,9 +146,9 @@ def test_a_rest_of_an_epoch_is_no_small_batch_for_batch_normalization(
     sizes = []
     train_on_batch = InstrumentedModel.train_on_batch
 
-    def record(self: Any, x: Any, y: Any, **options: Any) -> Any:
+    def record(self: Any, x: Any, y: Any, *others: Any, **options: Any) -> Any:
         sizes.append(len(y))
-        return train_on_batch(self, x, y, **options)
+        return train_on_batch(self, x, y, *others, **options)
 
     monkeypatch.setattr(InstrumentedModel, "train_on_batch", record)
     text = resnet_recipe(image_recipe, tiny, tmp_path / "resnet")
