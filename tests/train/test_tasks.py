@@ -120,3 +120,27 @@ def test_heads_of_several_labels_train_on_cached_features(do: Do, tagged_recipe:
     assert history.phases[0].cache.cached
     usual = 0.0 if head == "linear-svm" else 0.5
     assert history.set_scores[0].thresholds == [usual, usual]
+
+
+def test_balanced_weights_find_a_class_of_one_in_twenty(do: Do, tiny: Tiny, text_recipe: str, tmp_path: Path) -> None:
+    chosen = random.Random(1)
+    rows = []
+    for number in range(400):
+        is_bad = number % 20 == 0
+        words = [chosen.choice(_WORDS["bad" if is_bad else "good"]) for _ in range(3)] + ["good"]
+        chosen.shuffle(words)
+        rows.append(f"{' '.join(words)} {number},{'bad' if is_bad else 'good'}")
+    table = tmp_path / "uneven.csv"
+    table.write_text("text,label\n" + "\n".join(rows) + "\n")
+    made = text_recipe.replace(f"csv:{tiny.reviews}", f"csv:{table}")
+    options = [
+        *('phase.finetune.layers=["train all"]', "phase.finetune.steps=60", "phase.finetune.learning_rate=0.002"),
+        *("phase.finetune.batch_size=16", "model.dropout=0", "evaluate.every=60", "precision=float32"),
+    ]
+    found = {}
+    for weights in ("none", "balanced"):
+        _, history, _ = do(made, *options, f"balance.class_weights={weights}")
+        assert history.result is not None
+        found[weights] = history.result.metrics["macro-f1"]
+    assert found["none"] < 0.5
+    assert found["balanced"] > 0.9
