@@ -96,6 +96,11 @@ def text_recipe(tiny: Tiny, probed: None) -> str:
 
 
 @pytest.fixture
+def completion_recipe(tiny: Tiny, probed: None) -> str:
+    return recipes.completion_recipe(tiny)
+
+
+@pytest.fixture
 def lm_recipe(tiny: Tiny, probed: None) -> str:
     return recipes.lm_recipe(tiny)
 

@@ -9,8 +9,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.recipe.templates import Exchange
+
 Targets = NDArray[Any]
 """The labels of a batch, as `Dataset.get_targets` describes them."""
+
+IGNORED = -1
+"""The target of a position on which no loss is, such as those within a prompt."""
 
 
 class NumberScale(NamedTuple):
@@ -96,7 +101,7 @@ class Dataset(Protocol):
 
         Returns:
             Class numbers (batch,); whether each has each class (batch, classes); numbers (batch,); or the next token
-            at each position (batch, tokens).
+            at each position (batch, tokens), `IGNORED` where it does not count.
         """
         ...
 
@@ -131,8 +136,8 @@ class EncodedDataset(Dataset, Protocol):
     def find_file(self, index: int) -> Path | None:
         """Return the file that an example has for itself; None where it has none."""
 
-    def read_example(self, index: int) -> str | NDArray[np.uint8]:
-        """Return an example as people see it: a text, or an RGB image, uint8 (height, width, 3)."""
+    def read_example(self, index: int) -> str | Exchange | NDArray[np.uint8]:
+        """Return an example as people see it: a text, an exchange, or an RGB image, uint8 (height, width, 3)."""
 
     def hash_examples(self, indices: NDArray[np.int64], view: AugmentedView | None) -> list[bytes]:
         """Hash all that decides the inputs of some examples, padding aside.

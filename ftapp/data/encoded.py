@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from ftapp.common.errors import Problem, RecipeError
 from ftapp.data import Subset, augmentation
 from ftapp.data.augmentation import Augmenter, TextAugmenter
 from ftapp.data.dataset import AugmentedView, BatchKey, EncodedDataset, EncodedSplits, NumberScale, Targets
+from ftapp.data.encoded_completions import EncodedCompletions, check_lengths
 from ftapp.data.encoding import (
     compute_padded_width,
     encode_stream,
@@ -28,6 +28,7 @@ from ftapp.data.encoding import (
     scale_images,
 )
 from ftapp.data.examples import hash_content
+from ftapp.data.of_subset import OfSubset
 from ftapp.data.order import split_into_batches
 from ftapp.data.table_weights import scale_weights
 from ftapp.data.thumbnails import THUMBNAIL
@@ -42,21 +43,7 @@ def _start_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="images")
 
 
-class _OfSubset:
-    """What the examples of a subset are called in their source."""
-
-    _subset: Subset
-
-    def locate(self, index: int) -> str:
-        """Name the place of an example in its source."""
-        return self._subset.locate(index)
-
-    def find_file(self, index: int) -> Path | None:
-        """Return the file that an example has for itself; None where it has none."""
-        return self._subset.find_file(index)
-
-
-class Images(_OfSubset):
+class Images(OfSubset):
     """Images, decoded at each use on all cores, resized and scaled as the preset needs them.
 
     Large JPEG files are decoded at a fraction of their size that has at least the pixels of the preset's images.
@@ -140,7 +127,7 @@ class Images(_OfSubset):
         return self._digests[index]
 
 
-class LabelledTexts(_OfSubset):
+class LabelledTexts(OfSubset):
     """Texts, tokenized once, when they are first asked for: 5 to 9 bytes a token, padded to the sequence length.
 
     Args:
@@ -338,16 +325,21 @@ def encode_splits(
     """
     encoded: dict[str, EncodedDataset] = {}
     task = TASKS[recipe.task]
+    completions: dict[str, EncodedCompletions] = {}
     for name in ("train", "validation", "test"):
         part = getattr(found, name)
-        if task.labels == "tokens":
+        if task.writes:
             progress(f"tokenizing the {name} split", 0, None)
+        if task.labels == "completions":
+            encoded[name] = completions[name] = EncodedCompletions(part, preprocessor)
+        elif task.labels == "tokens":
             encoded[name] = Sequences(part, preprocessor)
         elif task.inputs == "texts":
             noise = TextAugmenter(recipe.augmentation, preprocessor.tokenizer) if recipe.augmentation else None
             encoded[name] = LabelledTexts(part, preprocessor, noise)
         else:
             encoded[name] = Images(part, preprocessor, _make_augmenter(recipe))
+    notes = (*found.notes, *(check_lengths(recipe, completions) if completions else ()))
     for name in dict.fromkeys(("train", "test", recipe.evaluate.split)):
         if not len(encoded[name]):
             message = f"the {name} split is empty; give it a larger share, or more data"
@@ -362,8 +354,8 @@ def encode_splits(
     if isinstance(found, data.Splits):
         scale = measure_scale(found.train.labels) if task.labels == "numbers" else None
         weights = scale_weights(found.train.weights)
-        return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, found.notes, scale, weights)
-    return EncodedSplits(*parts, (), found.duplicates, notes=found.notes)
+        return EncodedSplits(*parts, found.classes, found.duplicates, found.counts, notes, scale, weights)
+    return EncodedSplits(*parts, (), found.duplicates, notes=notes)
 
 
 def measure_scale(numbers: NDArray[Any]) -> NumberScale:

@@ -1,4 +1,4 @@
-"""`csv:`, `jsonl:` and `parquet:`: a text or image, and for classification a label, in each row of a table.
+"""`csv:`, `jsonl:` and `parquet:`: a text or image, a label, or a prompt with its completion in each row of a table.
 
 Texts stay as they are but for `<br />` tags, which become a space, and for what no program can show: characters of
 value zero and halves of characters.
@@ -6,8 +6,6 @@ value zero and halves of characters.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.downloads import Progress
-from ftapp.data import file_splits, image_files, table_images, table_labels, table_rows, table_times, table_weights
+from ftapp.data import (
+    file_splits,
+    image_files,
+    table_completions,
+    table_images,
+    table_rows,
+    table_texts,
+    table_times,
+    table_weights,
+)
+from ftapp.data.completions import Completions
 from ftapp.data.examples import SPLITS, TRAIN, DataProblems, Labels, Texts, count_classes
 from ftapp.data.image_files import ImageFiles
 from ftapp.data.label_readers import ClassReader, LabelReader
@@ -26,25 +34,22 @@ from ftapp.data.table_columns import format_plain
 from ftapp.data.table_numbers import NumberReader
 from ftapp.data.table_rows import TableRow
 from ftapp.data.table_sets import SetReader
-from ftapp.data.texts import prepare
 from ftapp.data.time_splits import Times
 from ftapp.recipe import TASKS, Data, folder_layout
 from ftapp.recipe.sources import Source
 
-_NO_TEXT = frozenset(("nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A", "#NAME?", "#REF!", "#VALUE!"))
-"""Words that programs write for a missing text; fewer than for labels, since a text may be of one word."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _LABEL_READERS: Mapping[str, type[LabelReader]] = {
     "classes": ClassReader,
     "sets": SetReader,
     "numbers": NumberReader,
 }
 _OTHER_COLUMNS = ("split_column", "group_column", "order_column", "weight_column")
+_TEXT_KEYS = ("data.text_column", "data.prompt_column", "data.completion_column")
 _GROUP_RULE = "each row names its group, such as a patient or a speaker"
 
 
 def read(spec: Data, source: Source, task: str, progress: Progress | None = None) -> Texts | ImageFiles:
-    """Read the texts or images of a table, with labels unless the task is causal-lm.
+    """Read the texts, the images, or the prompts with completions of a table, with labels where the task has some.
 
     Args:
         spec: The recipe's [data].
@@ -66,7 +71,11 @@ def read(spec: Data, source: Source, task: str, progress: Progress | None = None
     table = _read(spec, source, task, progress)
     if TASKS[task].inputs == "texts":
         notes = tuple(table.notes)
-        texts = Texts(table.contents, table.targets, table.classes, table.given, table.places, notes, table.groups)
+        texts: Texts
+        if TASKS[task].labels == "completions":
+            texts = Completions(table.contents, table.given, table.places, notes, table.groups)
+        else:
+            texts = Texts(table.contents, table.targets, table.classes, table.given, table.places, notes, table.groups)
         texts.times, texts.weights = table.times, table.weights
         return texts
     assert table.targets is not None, "images have labels"
@@ -113,7 +122,7 @@ class _Table:
         root: The table's file or folder.
         rows: The rows.
         places: The name of each row.
-        contents: The text or image file of each row.
+        contents: The text, the image file or the exchanges of each row.
         targets: The labels, as `Examples` has them; None without labels.
         classes: The names of the classes.
         given: int8 (rows,), the split of each row; None where all are for training.
@@ -139,25 +148,21 @@ class _Table:
 def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _Table:
     findings = DataProblems()
     inputs, reader = TASKS[task].inputs, _LABEL_READERS.get(TASKS[task].labels)
-    content = "image_column" if inputs == "images" else "text_column"
-    wanted = {getattr(spec, content): f"data.{content}"}
+    has_completions, wanted = TASKS[task].labels == "completions", _name_columns(spec, task)
     others = {column: f"data.{key}" for key in _OTHER_COLUMNS if (column := getattr(spec, key))}
     for column, key in (*(reader.name_columns(spec) if reader else {}).items(), *others.items()):
         wanted.setdefault(column, key)
     root, rows, notes = table_rows.read(spec, source, wanted, findings, progress)
     places = _name_rows(rows)
-    contents: list[Any] = (
-        table_images.find(rows, places, spec, findings)
-        if inputs == "images"
-        else [_check_text(row, spec, findings) for row in rows]
-    )
+    contents = _read_contents(rows, places, spec, task, findings)
     labels = reader(root, spec, notes, findings) if reader else None
     values = labels.read(rows) if labels else []
     if spec.skip_incomplete:
         is_missing = labels.find_missing(values) if labels else [False] * len(rows)
         whole = [at for at, each in enumerate(contents) if each and not is_missing[at]]
         if len(whole) < len(rows):
-            notes.append(f"{len(rows) - len(whole):,} rows left out: no {inputs[:-1]} or no label in them")
+            lacks = "no prompt or no completion" if has_completions else f"no {inputs[:-1]} or no label"
+            notes.append(f"{len(rows) - len(whole):,} rows left out: {lacks} in them")
         rows, places, contents = (
             [rows[at] for at in whole],
             [places[at] for at in whole],
@@ -165,10 +170,11 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
         )
         values = [values[at] for at in whole] if labels else []
         if not rows:
-            findings.add(root, f"no row has both {'an image' if inputs == 'images' else 'a text'} and a label")
+            both = "a prompt" if has_completions else "an image" if inputs == "images" else "a text"
+            findings.add(root, f"no row has both {both} and a {'completion' if has_completions else 'label'}")
     findings.check()
     if inputs == "texts":
-        notes += _describe_halves(rows, spec)
+        notes += table_texts.describe_halves(rows, [name for name, key in wanted.items() if key in _TEXT_KEYS])
     given = _find_splits(root, rows, spec, notes, findings)
     groups = _read_groups(root, rows, spec.group_column, findings) if spec.group_column else None
     times = table_times.read(rows, spec.order_column, findings) if spec.order_column else None
@@ -178,6 +184,26 @@ def _read(spec: Data, source: Source, task: str, progress: Progress | None) -> _
     return _Table(root, rows, places, contents, targets, classes, given, groups, times, weights, notes)
 
 
+def _name_columns(spec: Data, task: str) -> dict[str, str]:
+    """Name the columns that hold the examples, labels aside: column -> the recipe's key that names it."""
+    if TASKS[task].labels == "completions":
+        return table_completions.name_columns(spec)
+    if TASKS[task].inputs == "images":
+        return {spec.image_column: "data.image_column"}
+    return {spec.text_column: "data.text_column"}
+
+
+def _read_contents(
+    rows: Sequence[TableRow], places: Sequence[str], spec: Data, task: str, findings: DataProblems
+) -> list[Any]:
+    """Read the text, the image file or the exchanges of each row; one that is false where there is none."""
+    if TASKS[task].labels == "completions":
+        return list(table_completions.read(rows, spec, findings))
+    if TASKS[task].inputs == "images":
+        return table_images.find(rows, places, spec, findings)
+    return list(table_texts.read(rows, "text_column", spec, findings))
+
+
 def _name_rows(rows: Sequence[TableRow]) -> list[str]:
     """Name each row by its place, and by its file where there are several."""
     files = list(dict.fromkeys(row.file for row in rows))
@@ -185,12 +211,6 @@ def _name_rows(rows: Sequence[TableRow]) -> list[str]:
         return [row.place for row in rows]
     names = file_splits.name_files(files)
     return [f"{names[row.file]}, {row.place}" for row in rows]
-
-
-def _describe_halves(rows: Sequence[TableRow], spec: Data) -> list[str]:
-    found = (row.values.get(spec.text_column) for row in rows)
-    cut = sum(isinstance(text, str) and not text.isascii() and bool(_SURROGATE.search(text)) for text in found)
-    return [f"{cut:,} texts hold half of a character; \ufffd stands in its place"] if cut else []
 
 
 def _find_splits(
@@ -252,23 +272,3 @@ def _read_groups(root: Path, rows: Sequence[TableRow], column: str, findings: Da
         )
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.array([numbers[name] for name in names], np.int64)
-
-
-def _check_text(row: TableRow, spec: Data, findings: DataProblems) -> str:
-    """Return a prepared text; "" where there is none, with a finding unless such rows are left out."""
-    value = row.values.get(spec.text_column)
-    if isinstance(value, str):
-        text = prepare(value)
-        if text.strip() and text.strip() not in _NO_TEXT:
-            return text
-        got = f"{quote_label(text.strip())} stands for a missing text" if text.strip() else "the text is empty"
-    elif value is None or (isinstance(value, float) and math.isnan(value)):
-        got = "there is no text"
-    else:
-        kind = table_labels.KINDS.get(type(value).__name__, "a number")
-        findings.add(row.file, f"the text is {kind}; each text is a string", "data.text_column", row.place)
-        return ""
-    if not spec.skip_incomplete:
-        message = f"{got}; each example has a text; {table_labels.LEAVE_OUT}"
-        findings.add(row.file, message, "data.text_column", row.place)
-    return ""

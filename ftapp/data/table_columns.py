@@ -15,6 +15,14 @@ from ftapp.data.examples import DataProblems
 from ftapp.data.json_rows import Object
 from ftapp.data.labels import override, quote_labels
 
+_OF_PAIRS = ("data.prompt_column", "data.completion_column")
+_USUAL = {
+    "data.prompt_column": ("prompt", "question", "instruction", "input", "query", "source"),
+    "data.completion_column": ("completion", "answer", "output", "response", "target", "chosen"),
+    "data.chat_column": ("messages", "conversations", "conversation", "chat", "dialog", "dialogue"),
+}
+"""Usual names of columns that no value tells."""
+
 
 def check(
     path: Path,
@@ -42,6 +50,8 @@ def check(
         folded = {column.casefold().strip(): column for column in reversed(columns)}
         close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
         choice = folded[close[0]] if close else guesses.get(key)
+        if not choice and key in _OF_PAIRS and (chat := guesses.get("data.chat_column")):
+            key, choice = "data.chat_column", chat
         is_listed = key in ("data.source", "data.label_columns")
         mend = suggest_nearest(name, columns) if is_listed else override(key, choice) if choice else ""
         if name in known:
@@ -82,7 +92,10 @@ def guess(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], taken: Sequ
     text = max(worded, key=lambda name: sum(map(len, worded[name])), default=None)
     different = {name: len(set(each)) for name, each in values.items() if 1 < len(set(each)) <= len(each) // 2}
     label = min(different, key=lambda name: different[name], default=None)
+    folded = {name.casefold().strip(): name for name in reversed(columns) if name not in taken}
+    usual = {key: next((folded[each] for each in names if each in folded), None) for key, names in _USUAL.items()}
     guesses = {
+        **usual,
         "data.image_column": image,
         "data.text_column": text if text != label else None,
         "data.label_column": label,

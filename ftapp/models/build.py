@@ -60,7 +60,7 @@ def _load(recipe: Recipe, place: str) -> Pretrained:
         assert recipe.model.image_size is not None
         options["image_shape"] = (*recipe.model.image_size, 3)
     try:
-        if TASKS[recipe.task].labels == "tokens":
+        if TASKS[recipe.task].writes:
             causal_lm = load_over_blank(lambda: keras_hub.models.CausalLM.from_preset(place, preprocessor=preprocessor))
             backbone = causal_lm.backbone
         else:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from ftapp.data.dataset import NumberScale
+from ftapp.models.completion_loss import CompletionCrossentropy
 from ftapp.models.heads import OneHotLoss, ScaledSquaredError, one_vs_rest_hinge
 from ftapp.recipe.tasks import Head, Task
 
@@ -20,6 +21,7 @@ _LOSSES: Mapping[str, Callable[[NumberScale], keras.losses.Loss]] = {
     "set-hinge": lambda scale: OneHotLoss(one_vs_rest_hinge, soft=True),
     "squared-error": ScaledSquaredError,
     "token-crossentropy": lambda scale: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    "completion-crossentropy": lambda scale: CompletionCrossentropy(),
 }
 _METRICS: Mapping[str, Callable[[float], keras.metrics.Metric]] = {
     "accuracy": lambda threshold: keras.metrics.SparseCategoricalAccuracy(name="accuracy"),

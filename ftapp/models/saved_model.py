@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from ftapp.models.blank_weights import load_over_blank
 from ftapp.models.build import PREPROCESSORS, Pretrained, build_language_model
 from ftapp.models.objectives import usual_threshold
 from ftapp.recipe import TASKS, Recipe
+from ftapp.recipe.templates import Template
 
 _DESCRIPTION = "ftapp.json"
 # Bytes of a saved weight (float32, in the preset and in the whole model), and of the other files of a model.
@@ -54,6 +56,8 @@ def save(
         OSError: The folder cannot be written.
     """
     description = {"task": recipe.task, "classes": list(classes), "head": recipe.model.head, **marks}
+    if recipe.has_template:
+        description["template"] = dataclasses.asdict(recipe.data.prompt_template)
     with adapters_merged(model), make_folder_in_place(folder, replaces=True) as scratch:
         _save_preset(scratch / "preset", pretrained)
         keras.Model(model.input, model.output, name=model.name).save(scratch / "model.keras")
@@ -85,8 +89,9 @@ class TrainedModel:
         classes: The names of the classes, in the order of the head's outputs.
         model: The whole model.
         preprocessor: The preset's preprocessor.
-        causal_lm: The whole language model for the task causal-lm, else None.
+        causal_lm: The whole language model of a task that predicts tokens, else None.
         thresholds: The score of each class from which on an example has it, where it may have several; else None.
+        template: What prompts are put into, if the model has learned completions; else None.
     """
 
     task: str
@@ -96,6 +101,7 @@ class TrainedModel:
     preprocessor: Any
     causal_lm: Any | None
     thresholds: tuple[float, ...] | None = None
+    template: Template | None = None
 
     def predict(self, examples: Sequence[Any]) -> Any:
         """Predict texts or images, prepared as in the training.
@@ -118,14 +124,19 @@ class TrainedModel:
         return self.model.predict({name: values[:, :width] for name, values in inputs.items()}, verbose=0)
 
     def generate(self, prompts: Sequence[str], tokens: int) -> list[str]:
-        """Continue each prompt greedily to `tokens` tokens in all.
+        """Continue each prompt greedily to `tokens` tokens in all, in its template if there is one.
 
         Raises:
             ValueError: The model is no causal language model.
         """
         if self.causal_lm is None:
             raise ValueError(f"a model for '{self.task}' generates no text; only a causal language model does")
-        return list(self.causal_lm.generate(list(map(prepare, prompts)), max_length=tokens))
+        rendered = [self.render_prompt(prepare(prompt)) for prompt in prompts]
+        return list(self.causal_lm.generate(rendered, max_length=tokens))
+
+    def render_prompt(self, prompt: str) -> str:
+        """Put a prompt into the template that the model has learned, if there is one."""
+        return self.template.render_prompt(prompt) if self.template else prompt
 
 
 def _read_pixels(image: Any, at_least: int) -> Any:
@@ -164,7 +175,7 @@ def load(folder: Path) -> TrainedModel:
     task = description["task"]
     preset = str(folder / "preset")
     preprocessor = PREPROCESSORS[TASKS[task].preprocessor].from_preset(preset)
-    if TASKS[task].labels == "tokens":
+    if TASKS[task].writes:
         causal_lm = load_over_blank(lambda: keras_hub.models.CausalLM.from_preset(preset))
         causal_lm.compile(sampler="greedy")
         model = build_language_model(causal_lm.backbone)  # which holds what model.keras does
@@ -174,7 +185,8 @@ def load(folder: Path) -> TrainedModel:
     thresholds = None
     if TASKS[task].labels == "sets":
         thresholds = tuple(description.get("thresholds", [usual_threshold(head)] * len(classes)))
-    return TrainedModel(task, head, classes, model, preprocessor, causal_lm, thresholds)
+    template = Template(**description["template"]) if "template" in description else None
+    return TrainedModel(task, head, classes, model, preprocessor, causal_lm, thresholds, template)
 
 
 def _store_float32(config: Path) -> None:

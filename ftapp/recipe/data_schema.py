@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ftapp.recipe.folder_layout import Role
 from ftapp.recipe.section import Section
+from ftapp.recipe.templates import Template, make_template
 from ftapp.recipe.value_types import (
     MOST_EXAMPLES,
     ClassNames,
@@ -43,6 +44,17 @@ class Data(Section):
     names are the classes. They take the place of `label_column`."""
     label_separator: Annotated[str, Field(min_length=1, max_length=10)] = ","
     """What stands between the labels of an example in `label_column`, such as ; or /. Lists of JSON need none."""
+    prompt_column: str = "prompt"
+    """The column of a table that holds the prompt, which a language model continues."""
+    completion_column: str = "completion"
+    """The column of a table that holds the completion of the prompt. The loss is on its tokens alone."""
+    chat_column: str | None = None
+    """The column of a table that holds a chat, as a list of turns {role, content}. It takes the place of prompts and
+    completions. The loss is on the turns of the role assistant alone."""
+    template: str | None = None
+    """How {prompt} and {completion} are joined to one text, or how {role} and {content} make each turn of a chat. The
+    loss is on {completion}, or on the content of the assistant, and on the text and the end token after it. Without it,
+    the template is "{prompt}{completion}", or "{role}:\\n{content}\\n" for a chat."""
     split_column: str | None = None
     """The column of a table that names the split of each row, such as train, valid or test. Without it, the recipe
     divides the rows."""
@@ -62,8 +74,8 @@ class Data(Section):
     """Whether labels that look alike or mean the same are one class, such as Neg and neg, 1 and 1.0, yes and Y. Without
     it, such labels are refused, unless `classes` names each of them."""
     skip_incomplete: bool = False
-    """Whether rows of a table without a text or a label, and empty texts in a folder, are left out. Without it, they
-    are refused."""
+    """Whether rows of a table without a text or a label, empty texts in a folder, and prompts that leave no token of
+    their completion within the sequence length are left out. Without it, they are refused."""
     skip_broken: bool = False
     """Whether image files that cannot be decoded are left out, and the run names them. Without it, they are refused."""
     conflicts: Conflicts = "stop"
@@ -86,6 +98,11 @@ class Data(Section):
     """The folders of each split, for a folder that can be read in two ways, as in {train = "training", test = ["fold4",
     "fold5"]}. "none" says that there are no splits. Without it, the structure and the names of the folders decide, or
     the names of several files."""
+
+    @property
+    def prompt_template(self) -> Template:
+        """The template of prompts and completions, or of the turns of a chat."""
+        return make_template(self.template, is_chat=self.chat_column is not None)
 
     @property
     def split_folders(self) -> Mapping[Role, Sequence[str]] | Literal["none"] | None:

@@ -225,8 +225,9 @@ class Samples(Section):
     share is taken over `draws` texts for each prompt.
     """
 
-    prompts: Annotated[list[str], Field(min_length=1, max_length=1000)]
-    """Beginnings that the model continues, at most 1,000."""
+    prompts: Annotated[list[str], Field(min_length=1, max_length=1000)] | None = None
+    """Beginnings that the model continues, at most 1,000. The template of completion data is put around them, and
+    without them, the model continues three prompts of the split that the run is watched on."""
     tokens: Annotated[int, Field(ge=1, le=2**16)] = 48
     """How many tokens the model adds to each prompt, at most 65,536."""
     temperature: Annotated[float, Field(ge=0.01, le=100)] = 0.8
@@ -309,7 +310,8 @@ class Recipe(Section):
     """What the recipe does, in a sentence or two."""
     task: TaskName
     """What the model learns of an image or a text: its class (image-classification), several labels
-    (image-multi-label), or a number (image-regression); or to continue texts (causal-lm)."""
+    (image-multi-label), or a number (image-regression); or to continue texts (causal-lm), or prompts by their
+    completions (completion-lm)."""
     seed: Annotated[int, Field(ge=0, lt=MOST_SEEDS)] = 0
     """The seed of the new layers' initial weights, the splits, the order of examples, and every other random choice."""
     backend: Backend = "tensorflow"
@@ -351,6 +353,15 @@ class Recipe(Section):
         """The metric whose best weights the run ends with; None where it ends with those of its last step."""
         best = self.keep.best if self.keep else self.stop.metric if self.stop else "none"
         return None if best == "none" else best
+
+    def render_prompt(self, prompt: str) -> str:
+        """Render a prompt as the model of the task takes it: in the template of completion data, else as it is."""
+        return self.data.prompt_template.render_prompt(prompt) if self.has_template else prompt
+
+    @property
+    def has_template(self) -> bool:
+        """Whether prompts are put into a template (`data.template`)."""
+        return suits(self.task, "data.template")
 
     def to_tables(self) -> dict[str, Any]:
         """Return the recipe as tables of TOML, defaults included."""

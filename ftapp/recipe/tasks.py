@@ -33,9 +33,10 @@ TaskName = Literal[
     "image-regression",
     "text-regression",
     "causal-lm",
+    "completion-lm",
 ]
 Head = Literal["softmax", "one-vs-rest", "linear-svm", "linear"]
-LabelKind = Literal["classes", "sets", "numbers", "tokens"]
+LabelKind = Literal["classes", "sets", "numbers", "tokens", "completions"]
 SourceKind = Literal["files", "images", "rows", "texts", "any"]
 
 
@@ -46,12 +47,13 @@ class Task:
     Attributes:
         title: What lists of tasks call it.
         inputs: What an example is.
-        labels: What the model predicts of an example: its class, the set of its classes, a number, or each next token.
+        labels: What the model predicts of an example: its class, the set of its classes, a number, each next token, or
+            each next token of its completions alone.
         example: What an example of training is called, one of them.
         hub_name: What model hubs call the task.
         preprocessor: The stem of KerasHub's names for it, as in `image_classifier_preprocessor.py`.
         sources: Kinds of data sources that serve it (`ftapp.recipe.sources`).
-        splitter: How data are split: labelled examples with each class in proportion, or the texts of documents.
+        splitter: How data are split: examples with each class in proportion, or the texts of documents.
         losses: The name of the loss for each new head that suits it, the usual head first; under None for the head of
             the pretrained model itself.
         metrics: What is measured of batches and evaluations beside the loss, the most important one first.
@@ -82,7 +84,7 @@ class Task:
     @property
     def is_labelled(self) -> bool:
         """Whether examples come with labels; the tokens of a text are labels of their own."""
-        return self.labels != "tokens"
+        return not self.writes
 
     @property
     def has_classes(self) -> bool:
@@ -114,6 +116,8 @@ class Task:
 
 _OF_INPUTS = {"images": ("image_size", "features", "pooling"), "texts": ("sequence_length",)}
 _OF_HEADS = ("normalize", "hidden", "dropout", "head")
+_COMPLETIONS: tuple[LabelKind, ...] = ("completions",)
+_NO_COMPLETIONS: tuple[LabelKind, ...] = ("classes", "sets", "numbers", "tokens")
 _OF_LABELS: Mapping[str, tuple[LabelKind, ...]] = {
     "model.label_smoothing": ("classes", "sets"),
     "balance.class_weights": ("classes",),
@@ -122,9 +126,14 @@ _OF_LABELS: Mapping[str, tuple[LabelKind, ...]] = {
     "data.classes": ("classes", "sets"),
     "data.merge_labels": ("classes", "sets"),
     "data.conflicts": ("classes", "sets"),
-    **dict.fromkeys(("data.order_column", "data.weight_column"), ("classes", "sets", "numbers")),
+    "data.order_column": ("classes", "sets", "numbers", "completions"),
+    "data.weight_column": ("classes", "sets", "numbers"),
     "data.label_columns": ("sets",),
     "data.label_separator": ("sets",),
+    **dict.fromkeys(("data.text_column", "data.label_column"), _NO_COMPLETIONS),
+    **dict.fromkeys(
+        ("data.prompt_column", "data.completion_column", "data.chat_column", "data.template"), _COMPLETIONS
+    ),
 }
 _OF_IMAGES = (
     "flip",
@@ -249,6 +258,19 @@ TASKS: Mapping[str, Task] = {
         sources=("texts", "rows", "any"),
         splitter="documents",
         losses={None: "token-crossentropy"},
+        metrics=(),
+        writes=True,
+    ),
+    "completion-lm": Task(
+        title="Completions of prompts and chats",
+        inputs="texts",
+        labels="completions",
+        example="example",
+        hub_name="text-generation",
+        preprocessor="causal_lm",
+        sources=("rows",),
+        splitter="stratified",
+        losses={None: "completion-crossentropy"},
         metrics=(),
         writes=True,
     ),

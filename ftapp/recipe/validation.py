@@ -217,7 +217,26 @@ def _find_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "data.classes", "this key does not go with data.label_columns, whose names are the classes"
     if recipe.data.weight_column and recipe.augmentation and recipe.augmentation.mixes_labels:
         yield "data.weight_column", "this key does not go with mixup and cutmix, which mix rows of different weights"
+    yield from _find_template_conflicts(recipe)
     yield from sources.find_conflicts(recipe.task, recipe.data.source)
+
+
+def _find_template_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Find keys of completion data that are valid alone and not together, and samples that have no prompt."""
+    if not recipe.has_template:
+        if recipe.samples is not None and recipe.samples.prompts is None and TASKS[recipe.task].writes:
+            yield "samples.prompts", "this key is required and is missing"
+        return
+    data = recipe.data
+    if data.chat_column is not None:
+        for key in ("prompt_column", "completion_column"):
+            if getattr(data, key) != type(data).model_fields[key].default:
+                yield f"data.{key}", "this key does not go with data.chat_column; take one of the two"
+    elif data.prompt_column == data.completion_column:
+        rule = "a completion has a column of its own"
+        yield "data.completion_column", f"'{data.prompt_column}' is the column of the prompts too; {rule}"
+    if fault := data.prompt_template.find_fault():
+        yield "data.template", fault
 
 
 def _find_phase_conflicts(recipe: Recipe, phase: Phase) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from ftapp.common.durable import replace_file
 from ftapp.common.formatting import format_class_counts
 from ftapp.recipe import TASKS
 from ftapp.recipe.metrics import get_metric
+from ftapp.recipe.templates import make_template
 from ftapp.report import pieces
 from ftapp.report.card_header import make_header
 from ftapp.report.markdown import escape_text, format_block, format_code, format_quote
@@ -49,6 +50,10 @@ def write_card_text(one: Record) -> str:
         lines.append(f"- Parameters: {history.model.parameters:,}")
     if data and data.classes:
         lines.append(f"- Classes: {escape_text(format_class_counts(data.classes, data.counts))}")
+    task = TASKS.get(str(settings.get("task")))
+    if task and task.labels == "completions":
+        template = make_template(settings.get("data.template"), is_chat="data.chat_column" in settings)
+        lines.append(f"- Template of prompts: {format_code(template.text)}")
     if any(phase.adapters for phase in history.phases):
         lines.append("- Low-rank adapters (LoRA) were trained and are merged into the kernels")
     if one.status != "done":

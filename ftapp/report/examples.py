@@ -51,13 +51,14 @@ def _show_picture(each: ExampleResult, results: ExampleResults) -> str:
 
 
 def _tabulate(found: Sequence[ExampleResult], results: ExampleResults) -> str:
-    header = {"loss": 0, "answer": 1, "example": 2, "text": 3}
+    header = {"loss": 0, "answer": 1, "example": 2, "text": 3, "completion": 4}
     rows = [
         [
             format_number(each.loss),
             each.describe_answer(results.scores),
             each.example,
-            each.text if len(each.text) <= _TEXT else f"{each.text[:_TEXT]}…",
+            _shorten(each.text),
+            "" if each.answer else _shorten(each.truth),
         ]
         for each in found
     ]
@@ -65,3 +66,7 @@ def _tabulate(found: Sequence[ExampleResult], results: ExampleResults) -> str:
     return page.stack(
         [name for name, place in header.items() if place in there], [[row[place] for place in there] for row in rows]
     )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"

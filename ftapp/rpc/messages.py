@@ -67,8 +67,9 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         label: The name of its class; None for language models.
-        text: The whole text, or its first characters when `characters` is more.
-        characters: How many the text has.
+        text: The whole text or prompt, or its first characters when `characters` is more.
+        characters: How many the text has, with its completion.
+        completion: The completion of a prompt, or its first characters; None for other texts.
         file: A PNG thumbnail of the image (RGB).
         size: (width, height) of the image itself.
     """
@@ -76,6 +77,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     label: str | None = None
     text: str | None = None
     characters: int | None = None
+    completion: str | None = None
     file: str | None = None
     size: tuple[int, int] | None = None
 

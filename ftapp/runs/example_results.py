@@ -26,8 +26,9 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     Attributes:
         example: The place of the example in its source, such as "row 7".
-        loss: Its loss; of a sequence the mean over its tokens.
-        truth: The label in words; empty where each token is a label.
+        loss: Its loss; of a sequence the mean over its tokens, of a prompt over those of its completion.
+        truth: The label in words, or the beginning of the completion of a prompt, of those examples whose content the
+            run keeps; empty where each token is a label.
         answer: The model's answer in words, likewise.
         truth_score: The model's score of the label; None where it gives labels no scores.
         answer_score: Its score of the answer, likewise.

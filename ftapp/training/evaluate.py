@@ -22,7 +22,7 @@ class Evaluation:
     Attributes:
         metrics: The metrics by name, `loss` among them.
         order: The examples, as positions in the split in the order in which they were measured, int64 (examples,).
-        losses: The loss of each; of a sequence the mean over its tokens, float32 (examples,).
+        losses: The loss of each; of a sequence the mean over its tokens that count, float32 (examples,).
         answers: The model's answers; None for models of tokens.
         targets: The labels; None where no scores are kept.
         scores: What the model puts out, float (examples, outputs); None where no scores are kept.
@@ -49,6 +49,8 @@ def evaluate(
 ) -> Evaluation | None:
     """Measure a compiled model on examples in one pass.
 
+    Each example counts the same or, where the loss is over some tokens alone, each of these tokens.
+
     Keras resets its metrics at each batch, so the mean is made here, in double precision.
 
     Args:
@@ -61,7 +63,7 @@ def evaluate(
     Returns:
         The result over all examples; None where `report` gave up.
     """
-    examples, done = sum(map(len, order)), 0
+    examples, done, weights = sum(map(len, order)), 0, 0.0
     totals: dict[str, float] = {}
     losses: list[NDArray[np.float32]] = []
     answers: list[Answers] = []
@@ -71,8 +73,10 @@ def evaluate(
         lambda indices: (dataset.make_inputs(indices, None), dataset.get_targets(indices)), iter(order)
     ):
         found = read_values(model.test_on_batch(x, y, return_dict=True))
+        weight = len(y) if found.counts is None else float(found.counts.sum(dtype=np.float64))
         for name, value in found.metrics.items():
-            totals[name] = totals.get(name, 0.0) + value * len(y)
+            totals[name] = totals.get(name, 0.0) + value * weight
+        weights += weight
         losses += [] if found.losses is None else [found.losses]
         if kind and found.scores is not None:
             answers.append(kind.answer(y, found.scores))
@@ -82,7 +86,7 @@ def evaluate(
         done += len(y)
         if not report(done, examples):
             return None
-    metrics = {name: total / examples for name, total in totals.items()}
+    metrics = {name: total / weights for name, total in totals.items()}
     result = (np.concatenate(order), np.concatenate(losses), join_answers(answers))
     if not kind or not scores:
         return Evaluation(metrics, *result)

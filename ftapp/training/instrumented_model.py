@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ftapp.models.completion_loss import CompletionCrossentropy
 from ftapp.training import gradient_norm
 from ftapp.training.tensorflow_steps import TracedStep
 
@@ -25,21 +26,33 @@ class WatchedLoss(keras.losses.Loss):
         super().__init__(reduction=loss.reduction, dtype=loss.dtype)
         self._loss = loss
         self._losses: Any = None  # from their computation to the end of the same step
+        self._counted: Any = None
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the loss of a batch, a scalar, as the loss itself computes it."""
+        if isinstance(self._loss, CompletionCrossentropy):
+            sample_weight = self._counted = self._loss.find_counted(keras.ops.convert_to_tensor(y_true))
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return what the loss returns, (batch,) or (batch, tokens)."""
         self._losses = self._loss.call(y_true, y_pred)
         return self._losses
 
-    def take_losses(self) -> Any:
+    def take_losses(self) -> tuple[Any, Any]:
         """Take the losses of the last batch, and forget them: a compiled function must not meet them twice.
 
         Returns:
-            The loss of each example, of a sequence the mean over its tokens, (batch,); None outside of a step.
+            The loss of each example, of a sequence the mean over its tokens that count, (batch,); None outside of a
+            step. And how many tokens of each count, (batch,); None where all examples count the same.
         """
-        found, self._losses = self._losses, None
-        several = found is not None and len(found.shape) > 1
-        return keras.ops.mean(found, axis=tuple(range(1, len(found.shape)))) if several else found
+        found, counted, self._losses, self._counted = self._losses, self._counted, None, None
+        if found is None or len(found.shape) < 2:
+            return found, None
+        if counted is None:
+            return keras.ops.mean(found, axis=tuple(range(1, len(found.shape)))), None
+        counts = keras.ops.sum(counted, axis=1)
+        return keras.ops.sum(found * counted, axis=1) / keras.ops.maximum(counts, 1.0), counts
 
 
 class InstrumentedModel(keras.Model):
@@ -95,7 +108,7 @@ class InstrumentedModel(keras.Model):
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
         """What Keras hands out for a batch. It makes numbers of all but tuples, and would wait for the device."""
-        losses = self.loss.take_losses()
+        losses, counts = self.loss.take_losses()
         if self.trains_on_shares and losses is None:
             y = keras.ops.argmax(y, axis=-1)
         results = super().compute_metrics(x, y, y_pred, sample_weight)
@@ -103,6 +116,8 @@ class InstrumentedModel(keras.Model):
             results["gradient_norm"] = norm
         if losses is not None:
             results["losses"] = losses
+            if counts is not None:
+                results["counts"] = counts
             if self.gives_scores:
                 results["scores"] = y_pred
         return {name: (value,) for name, value in results.items()}
@@ -127,11 +142,14 @@ class BatchValues(NamedTuple):
         metrics: The metrics by name.
         losses: The loss of each example, float32 (examples,); None of a training step.
         scores: The model's outputs, float (examples, ...); None where it does not give them.
+        counts: The number of tokens of each example that its loss is the mean of, float32 (examples,); None where all
+            examples count the same.
     """
 
     metrics: dict[str, float]
     losses: NDArray[np.float32] | None
     scores: NDArray[np.floating] | None
+    counts: NDArray[np.float32] | None
 
 
 def beside_loss(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -147,5 +165,5 @@ def read_values(results: dict[str, tuple[Any]]) -> BatchValues:
         results: What `train_on_batch` or `test_on_batch` of an `InstrumentedModel` returns.
     """
     arrays = {name: keras.ops.convert_to_numpy(value) for name, (value,) in results.items()}
-    losses, scores = arrays.pop("losses", None), arrays.pop("scores", None)
-    return BatchValues({name: float(value) for name, value in arrays.items()}, losses, scores)
+    losses, scores, counts = (arrays.pop(name, None) for name in ("losses", "scores", "counts"))
+    return BatchValues({name: float(value) for name, value in arrays.items()}, losses, scores, counts)

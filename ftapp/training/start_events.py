@@ -54,7 +54,7 @@ def describe_model(setup: Setup) -> ModelBuilt:
     layers = setup.plans[0].descriptions
     weights = {name: each for name, each in digest_weights(setup.plans[0]).items() if not is_factor(name)}
     ours = tuple(f"{layer.path}/" for layer in layers if "head" in layer.groups)
-    is_language_model = TASKS[setup.recipe.task].labels == "tokens"
+    is_language_model = TASKS[setup.recipe.task].writes
     return ModelBuilt(
         time=time.time(),
         parameters=setup.model.count_params(),

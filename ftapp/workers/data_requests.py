@@ -52,7 +52,7 @@ class DataRequests:
         """
         parsed = recipes.parse(recipe)
         found = self._cache.read(parsed, request)
-        if not TASKS[parsed.task].is_labelled:
+        if TASKS[parsed.task].splitter == "documents":
             return previews.preview_documents(cast("DocumentSplits", found), examples)
         return previews.preview_examples(cast("Splits", found), examples, self._folder)
 
@@ -73,7 +73,10 @@ class DataRequests:
         load_keras(parsed, request)
         found = self._cache.read(parsed, request).train
         preprocessor = self._cache.load_preprocessor(parsed, request)
+        from ftapp.data.completions import Completions
+        from ftapp.data.encoded_completions import encode_rows
         from ftapp.data.encoding import count_tokens, encode_stream
+        from ftapp.data.examples import Subset
 
         length = preprocessor.sequence_length
         if TASKS[parsed.task].labels == "tokens":
@@ -81,6 +84,10 @@ class DataRequests:
             sequences = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
             counts = [len(encode_stream([text], preprocessor.tokenizer)) for text in cast(list[str], found)[:examples]]
             return Tokens(counts=tuple(counts), length=length, sequences=sequences)
+        if isinstance(found, Subset) and isinstance(found.examples, Completions):
+            chosen = [found.examples.exchanges[index] for index in found.indices[:examples]]
+            rows = encode_rows(chosen, preprocessor.tokenizer)
+            return Tokens(counts=tuple(len(tokens) - 1 for tokens, _ in rows), length=length, sequences=None)
         counts = count_tokens(_take_texts(cast("Subset", found), examples), preprocessor)
         return Tokens(counts=tuple(counts), length=length, sequences=None)
 

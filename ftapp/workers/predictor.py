@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,7 @@ class Predictor:
         from ftapp.data.encoding import get_longer_side
 
         splits = data.read(recipe, request.report_progress)
-        if isinstance(splits, data.DocumentSplits):
+        if trained.causal_lm is not None or isinstance(splits, data.DocumentSplits):
             raise RunError("this run's model writes text and does not classify")
         test, found = splits.test, list[HeldOut]()
 
@@ -176,7 +177,7 @@ class Predictor:
         trained = self._load(request, run)
         if trained.causal_lm is None:
             raise RunError(f"this run's task is '{trained.task}'; only a causal language model writes text")
-        return self._generate(request, trained.causal_lm, **parameters)
+        return self._generate(request, trained.causal_lm, trained.render_prompt, **parameters)
 
     def generate_base(self, request: Request, run: str, **parameters: Any) -> Generated:
         """Continue a prompt with the model before training, as `generate_trained` does.
@@ -201,10 +202,18 @@ class Predictor:
             generation.quicken(base)
             return base
 
-        return self._generate(request, self._base.get(run, make), **parameters)
+        return self._generate(request, self._base.get(run, make), recipe.render_prompt, **parameters)
 
     def _generate(
-        self, request: Request, causal_lm: Any, prompt: str, tokens: int, temperature: float, top_k: int, seed: int
+        self,
+        request: Request,
+        causal_lm: Any,
+        render: Callable[[str], str],
+        prompt: str,
+        tokens: int,
+        temperature: float,
+        top_k: int,
+        seed: int,
     ) -> Generated:
         from ftapp.models import generation
 
@@ -217,7 +226,7 @@ class Predictor:
                 request.check()
 
         made = generation.stream(
-            causal_lm, prompt, on_piece, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
+            causal_lm, render(prompt), on_piece, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed
         )
         return Generated(**asdict(made))
 

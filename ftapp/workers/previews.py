@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftapp.recipe.templates import Exchange
 from ftapp.rpc.messages import Example, Mark, Preview, Rewritten, Span
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _EXCERPT = 2000  # characters of a text
 
 
 def preview_examples(splits: Splits, count: int, folder: Path) -> Preview:
-    """Show labelled texts or images.
+    """Show labelled texts or images, or prompts with their completions.
 
     Args:
         splits: The examples.
@@ -32,12 +33,16 @@ def preview_examples(splits: Splits, count: int, folder: Path) -> Preview:
     Returns:
         The preview.
     """
+    from ftapp.data.completions import Completions
     from ftapp.data.examples import SPLIT_NAMES
     from ftapp.data.thumbnails import write_thumbnail
 
     train = splits.train
     examples = []
     for position in range(min(count, len(train))):
+        if isinstance(train.examples, Completions):
+            examples.append(_make_exchange(train.examples.read_exchange(int(train.indices[position]))))
+            continue
         label, example = train.describe_label(position), train[position]
         if isinstance(example, str):
             examples.append(_make_example(example, label))
@@ -113,3 +118,10 @@ def _join_spans(pieces: Sequence[str], marks: Sequence[Mark], places: Iterable[i
 
 def _make_example(text: str, label: str | None) -> Example:
     return Example(label=label, text=text[:_EXCERPT], characters=len(text))
+
+
+def _make_exchange(exchange: Exchange) -> Example:
+    """Show a prompt, and its completion apart; of a long chat the end that comes before the last completion."""
+    prompt, completion = exchange
+    characters = len(prompt) + len(completion)
+    return Example(text=prompt[-_EXCERPT:], completion=completion[:_EXCERPT], characters=characters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ class Tiny:
     reviews: Path
     book: Path
     photos: Path
+    pairs: Path
 
 
 def make_tiny(folder: Path) -> Tiny:
     """Make the presets and the data in a folder. Takes a second or two, Keras's import aside."""
-    made = Tiny(*(folder / name for name in ("vgg", "bert", "gpt2", "reviews.csv", "book.txt", "photos")))
+    made = Tiny(
+        *(folder / name for name in ("vgg", "bert", "gpt2", "reviews.csv", "book.txt", "photos", "pairs.jsonl"))
+    )
     _save_vgg(made.vgg)
     _save_bert(made.bert)
     _save_gpt2(made.gpt2)
@@ -35,6 +39,7 @@ def make_tiny(folder: Path) -> Tiny:
     _write_reviews(made.reviews, random)
     _write_book(made.book, random)
     _write_photos(made.photos, random)
+    _write_pairs(made.pairs, random)
     return made
 
 
@@ -134,3 +139,11 @@ def _write_photos(folder: Path, random: np.random.Generator) -> None:
             stripes = np.indices((20, 24))[axis] // 2 % 2 * 180
             noise = random.integers(0, 70, (20, 24, 3))
             Image.fromarray((stripes[..., None] + noise).astype(np.uint8)).save(folder / name / f"{index}.png")
+
+
+def _write_pairs(file: Path, random: np.random.Generator) -> None:
+    rows = [
+        {"prompt": f"{index}{letter}?", "completion": letter * int(random.integers(1, 6))}
+        for index, letter in enumerate(random.choice(list("abcdefg"), 60))
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")

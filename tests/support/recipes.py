@@ -59,6 +59,29 @@ split = "test"
 """
 
 
+def completion_recipe(tiny: Tiny) -> str:
+    return f"""
+title = "tiny pairs"
+summary = "A letter again and again."
+task = "completion-lm"
+[model]
+preset = "{tiny.gpt2}"
+sequence_length = 16
+[data]
+source = "jsonl:{tiny.pairs}"
+validation = 0.1
+test = 0.2
+[[phase]]
+name = "finetune"
+layers = ["freeze all", "train attention & last:1"]
+epochs = 2
+batch_size = 8
+learning_rate = 0.003
+[samples]
+tokens = 6
+"""
+
+
 def lm_recipe(tiny: Tiny) -> str:
     return f"""
 title = "tiny book"

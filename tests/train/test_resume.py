@@ -77,6 +77,7 @@ RECIPES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("augment.rand_augment=0.3", "augment.mixup=0.4", "augment.cutmix=1", "balance.focal_gamma=1"),
     ),
     "language-model": ("lm_recipe", "", ("samples.every=3", "phase.finetune.ema=0.8")),
+    "completions": ("completion_recipe", "", ("samples.every=5",)),
     "accumulated": (
         "text_recipe",
         "",

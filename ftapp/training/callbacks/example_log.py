@@ -13,6 +13,7 @@ from ftapp.common.errors import RunError
 from ftapp.common.safe_files import explain_error
 from ftapp.data import thumbnails
 from ftapp.data.dataset import EncodedDataset
+from ftapp.recipe.templates import Exchange
 from ftapp.runs.commands import Control
 from ftapp.runs.example_results import ExampleResult, ExampleResults, write_example_results
 from ftapp.runs.run_folder import Run
@@ -85,9 +86,11 @@ def _describe_answer(answers: Answers, place: int, kind: AnswerKind) -> dict[str
 
 
 def _read_content(dataset: EncodedDataset, index: int) -> dict[str, Any]:
-    """Read the beginning of a text or a small copy of an image; nothing of a file that cannot be read any more."""
+    """Read the beginning of a text or an exchange, or a small copy of an image; nothing of a file that is gone."""
     with suppress(RunError):
         example = dataset.read_example(index)
+        if isinstance(example, Exchange):
+            return {"text": example.prompt[:_EXCERPT], "truth": example.completion[:_EXCERPT]}
         if isinstance(example, str):
             return {"text": example[:_EXCERPT]}
         return {"picture": thumbnails.encode_small(example)}

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.analysis.metrics.token_share import find_common_tokens, measure_token_share
-from ftapp.data.dataset import EncodedSplits
+from ftapp.data.dataset import IGNORED, EncodedSplits
+from ftapp.data.encoded_completions import EncodedCompletions
 from ftapp.data.texts import prepare
 from ftapp.models import backend
 from ftapp.models.build import Pretrained
@@ -25,6 +26,8 @@ from ftapp.training.callbacks.callback import Callback
 from ftapp.training.callbacks.step_log import StepLog
 from ftapp.training.session import PhaseSession
 from ftapp.training.state import TrainState
+
+_HELD_OUT = 3  # examples whose prompts are continued where the recipe has none
 
 
 class SampleWriter(Callback):
@@ -45,7 +48,7 @@ class SampleWriter(Callback):
         """Write to a log.
 
         Args:
-            recipe: Says the prompts, and whether the share of common tokens is measured.
+            recipe: Says the prompts, their template, and whether the share of common tokens is measured.
             pretrained: Holds the language model.
             splits: The encoded data, whose training split says what tokens are common.
             log: The event log.
@@ -55,9 +58,10 @@ class SampleWriter(Callback):
         self._spec, self._seed, self._causal_lm = recipe.samples, recipe.seed, pretrained.causal_lm
         self._log, self._control, self._steps = log, control, steps
         self._common: NDArray[np.int64] | None = None
+        self._prompts = _list_prompts(recipe, splits)
         if recipe.samples and recipe.samples.common:
             tokens = splits.train.get_targets(np.arange(len(splits.train)))
-            self._common = find_common_tokens(tokens, recipe.samples.common)
+            self._common = find_common_tokens(tokens[tokens != IGNORED], recipe.samples.common)
         self._sampler: Any = None
         self._sampler_state: Any = None
         self._averages = Averages()  # none before the first step
@@ -103,14 +107,14 @@ class SampleWriter(Callback):
     def write(self, step: int) -> None:
         """Write an event for each prompt, and one for the share of common tokens if it is measured."""
         spec, causal_lm = self._spec, self._causal_lm
-        if spec is None or causal_lm is None:
+        prompts = self._prompts
+        if spec is None or causal_lm is None or not prompts:
             return
         if self._sampler is None:
             self._sampler = keras_hub.samplers.TopKSampler(k=spec.top_k, temperature=spec.temperature, seed=self._seed)
             self._sampler_state = np.array(self._sampler.seed_generator.state)
             causal_lm.compile(sampler=self._sampler, jit_compile=backend.jit_compile())
         self._sampler.seed_generator.state.assign(self._sampler_state)
-        prompts = list(map(prepare, spec.prompts))
         longest = max(len(tokens) for tokens in causal_lm.preprocessor.tokenizer(prompts))
         limit = min(longest + 1 + spec.tokens, causal_lm.backbone.max_sequence_length)
         draws = 1 if self._common is None else spec.draws
@@ -122,3 +126,13 @@ class SampleWriter(Callback):
             tokens = [np.asarray(causal_lm.preprocessor.tokenizer(text), np.int64) for text in written]
             shares = [measure_token_share(each, self._common) for each in tokens]
             self._log.write(TokensShared(time=time.time(), step=step, common=len(self._common), shares=shares))
+
+
+def _list_prompts(recipe: Recipe, splits: EncodedSplits) -> list[str]:
+    """List the prompts of a recipe as the model takes them, else those of the first examples that it is watched on."""
+    if recipe.samples is None:
+        return []
+    if recipe.samples.prompts is not None:
+        return [recipe.render_prompt(prepare(prompt)) for prompt in recipe.samples.prompts]
+    watched = getattr(splits, recipe.evaluate.split)
+    return watched.list_prompts(_HELD_OUT) if isinstance(watched, EncodedCompletions) else []

@@ -63,6 +63,10 @@ class DataPane(VerticalScroll, can_focus=False):
         with Vertical(classes="for-tables"):
             yield FieldLine("data.text_column")
             yield FieldLine("data.image_column")
+            yield FieldLine("data.prompt_column")
+            yield FieldLine("data.completion_column")
+            yield FieldLine("data.chat_column", empty="none")
+            yield FieldLine("data.template", empty="the usual one")
             yield FieldLine("data.label_column")
             yield FieldLine("data.label_columns", empty="none")
             yield FieldLine("data.label_separator")
@@ -100,7 +104,8 @@ class DataPane(VerticalScroll, can_focus=False):
         source = str(form.value("data.source"))
         is_image = task is not None and task.inputs == "images"
         is_table = source.startswith(tuple(f"{scheme}:" for scheme in TABLES))
-        self.set_class(task is not None and task.is_labelled and (is_table or not is_image), "-tables")
+        has_rows = task is not None and task.splitter == "stratified"
+        self.set_class(has_rows and (is_table or not is_image), "-tables")
         self.set_class(is_image, "-images")
         self.set_class(source.startswith(("folder:", "text:")), "-folders")
         self.set_class(task is None or task.is_labelled, "-labelled")
@@ -190,7 +195,8 @@ def _sizes(preview: Preview, tokens: Tokens | None) -> Content:
 
 def _text(example: Example, tokens: int | None, limit: int | None) -> Content:
     text = " ".join((example.text or "").split())
-    cut = len(text) > _TEXT or (example.characters or 0) > len(example.text or "")
+    whole = len(example.text or "") + len(example.completion or "")
+    cut = len(text) > _TEXT or (example.characters or 0) > whole
     facts = []
     if tokens is not None:
         facts.append(f"{tokens:,} tokens" + (f", cut at {limit}" if limit and tokens > limit else ""))
@@ -198,4 +204,9 @@ def _text(example: Example, tokens: int | None, limit: int | None) -> Content:
         facts.append(f"{example.characters:,} characters")
     label = (f"{example.label}  " if example.label else "", "bold")
     head = Content.assemble(label, (" ".join(facts), "$foreground 60%"))
-    return Content("\n").join([head, Content(text[:_TEXT] + ("…" if cut else ""))])
+    lines = [head, Content(text[:_TEXT] + ("…" if cut else ""))]
+    if example.completion is not None:
+        completion = " ".join(example.completion.split())
+        more = "…" if len(completion) > _TEXT else ""
+        lines.append(Content.assemble(("→ ", "$foreground 60%"), (completion[:_TEXT] + more, "$primary")))
+    return Content("\n").join(lines)

@@ -58,4 +58,8 @@ class ErrorsPane(Pane):
             text.append(answer if each.right else f"{truth} → {answer}", color)
             text.append(f" {format_score(each.answer_score, results.scores)}  ", muted)
         text.append(make_one_line(each.example), muted)
-        return text.append(f"  {make_one_line(each.text)}") if each.text else text
+        if each.text:
+            text.append(f"  {make_one_line(each.text)}")
+        if each.truth and not each.answer:
+            text.append(f" → {make_one_line(each.truth)}", self.color("primary"))
+        return text

@@ -12,7 +12,7 @@ from tests.support.backends import BACKENDS, quick_environment
 
 FILES = [
     str(Path(__file__).parent / name)
-    for name in ("test_optimizers.py", "test_random_layers.py", "../models/test_layers.py")
+    for name in ("test_optimizers.py", "test_random_layers.py", "test_completion_loss.py", "../models/test_layers.py")
 ]
 
 

@@ -1,0 +1,72 @@
+"""The texts in the columns of a table."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from ftapp.data import table_labels
+from ftapp.data.examples import DataProblems
+from ftapp.data.labels import quote_label
+from ftapp.data.table_rows import TableRow
+from ftapp.data.texts import prepare
+from ftapp.recipe import Data
+
+_NO_TEXT = frozenset(("nan", "NaN", "NAN", "null", "NULL", "None", "<NA>", "#N/A", "#NAME?", "#REF!", "#VALUE!"))
+"""Words that programs write for a missing text; fewer than for labels, since a text may be of one word."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read(
+    rows: Sequence[TableRow],
+    key: str,
+    spec: Data,
+    findings: DataProblems,
+    *,
+    name: str = "text",
+    missing: frozenset[str] = _NO_TEXT,
+) -> list[str]:
+    """Read and prepare the texts of a column.
+
+    Args:
+        rows: The rows.
+        key: The key of [data] that names the column.
+        spec: The recipe's [data].
+        findings: Gets a problem for each missing text, unless such rows are left out.
+        name: What the text is called.
+        missing: Words that stand for a missing text.
+
+    Returns:
+        The text of each row; "" where there is none.
+    """
+    column = getattr(spec, key)
+    return [_read(row, column, f"data.{key}", spec, findings, name, missing) for row in rows]
+
+
+def _read(
+    row: TableRow, column: str, key: str, spec: Data, findings: DataProblems, name: str, missing: frozenset[str]
+) -> str:
+    value = row.values.get(column)
+    if isinstance(value, str):
+        text = prepare(value)
+        if text.strip() and text.strip() not in missing:
+            return text
+        got = f"{quote_label(text.strip())} stands for a missing {name}" if text.strip() else f"the {name} is empty"
+    elif value is None or (isinstance(value, float) and math.isnan(value)):
+        got = f"there is no {name}"
+    else:
+        kind = table_labels.KINDS.get(type(value).__name__, "a number")
+        findings.add(row.file, f"the {name} is {kind}; each {name} is a string", key, row.place)
+        return ""
+    if not spec.skip_incomplete:
+        message = f"{got}; each example has a {name}; {table_labels.LEAVE_OUT}"
+        findings.add(row.file, message, key, row.place)
+    return ""
+
+
+def describe_halves(rows: Sequence[TableRow], columns: Sequence[str]) -> list[str]:
+    """Describe how many texts of some columns hold half of a character, for which a mark stands; nothing for none."""
+    found = (row.values.get(column) for column in columns for row in rows)
+    cut = sum(isinstance(text, str) and not text.isascii() and bool(_SURROGATE.search(text)) for text in found)
+    return [f"{cut:,} texts hold half of a character; \ufffd stands in its place"] if cut else []
