@@ -8,15 +8,12 @@ from rich.text import Text
 from textual.widgets import Static
 
 from ftapp.common import formatting
-from ftapp.common.formatting import shorten_name
 from ftapp.recipe import Recipe
 from ftapp.recipe.metrics import LOSS, get_metric, sort_names
 from ftapp.runs.baselines import find_baseline
 from ftapp.runs.history import History
 from ftapp.tui import run_progress
 from ftapp.tui.widgets.pane import theme_color
-
-_NAME = 25  # characters of a constant answer
 
 STATUS_COLORS = {
     "running": "primary",
@@ -59,7 +56,8 @@ class Headline(Static):
                 parts += [f"test {_write_metric(name, result.values)}" for name in (*names, LOSS.name)]
             parts.append(f"{history.ended.steps} steps in {formatting.format_duration(history.ended.seconds)}")
             if result and (baseline := find_baseline(history)) and (known := sort_names(baseline.metrics)[:1]):
-                parts.append(f"{shorten_name(baseline.answer, _NAME)}: {_write_metric(known[0], baseline.metrics)}")
+                answer = formatting.escape_unprintable(baseline.answer)
+                parts.append(f"{answer}: {_write_metric(known[0], baseline.metrics)}")
             if history.kept:
                 parts.append(f"weights of step {history.kept.best_step}")
         elif status in ("running", "paused"):
