@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ftapp.common.errors import Problem, RecipeError
 from ftapp.common.formatting import format_quantity, join_names
 from ftapp.data import group_splits, near_copies, time_splits
+from ftapp.data.completions import Completions
 from ftapp.data.duplicates import describe_shared, drop_duplicates
 from ftapp.data.examples import (
     SPLIT_NAMES,
@@ -25,7 +26,7 @@ from ftapp.data.examples import (
     Texts,
     count_classes,
 )
-from ftapp.data.labels import quote_label
+from ftapp.data.labels import override, quote_label
 from ftapp.data.time_splits import Times
 from ftapp.recipe import Data
 
@@ -91,6 +92,7 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
         *_describe_groups(examples, (train, validation, test)),
         *time_splits.describe(examples.times, (train, validation, test)),
         *_describe_alike(parts[0], parts[2]),
+        *_describe_prompts(parts[0], parts[2], spec),
     )
     return Splits(parts[0], parts[1], parts[2], examples.classes, distinct.duplicates, notes)
 
@@ -121,6 +123,18 @@ def _describe_alike(train: Subset, test: Subset) -> Iterator[str]:
         known = {_fold_text(text) for at in range(len(train)) if _fold_beginning(text := str(train[at])) in begun}
         if count := sum(_fold_text(text) in known for text in texts):
             yield f"{count:,} of {len(test):,} test texts differ from a training text only in letter case or spaces"
+
+
+def _describe_prompts(train: Subset, test: Subset, spec: Data) -> Iterator[str]:
+    """Count the test prompts that training examples have too, with other completions."""
+    examples = test.examples
+    if isinstance(examples, Completions):
+        known = {examples.read_exchange(int(index)).prompt for index in train.indices}
+        if count := sum(examples.read_exchange(int(index)).prompt in known for index in test.indices):
+            said = f"{count:,} of {len(test):,} test prompts are prompts of training examples too"
+            can_group = spec.chat_column is None and examples.given_split is None
+            mend = f"; to keep equal prompts in one split, {override('data.group_column', spec.prompt_column)}"
+            yield said + (mend if can_group else "")
 
 
 def _fold_text(text: str) -> str:

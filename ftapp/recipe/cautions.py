@@ -83,6 +83,7 @@ def find_cautions(
         *_check_stop(recipe, known),
         *_check_held_out(recipe, known),
         *_check_noise(recipe),
+        *_check_template(recipe),
         *_check_balance(recipe),
     ]
 
@@ -336,6 +337,19 @@ def _check_noise(recipe: Recipe) -> Iterator[Caution]:
                 f"0.5 is much already: --set {key}=0.5",
                 key,
             )
+
+
+def _check_template(recipe: Recipe) -> Iterator[Caution]:
+    text, last = recipe.data.prompt_template.text, "{content}" if recipe.data.chat_column else "{completion}"
+    before = text.partition(last)[0]
+    if recipe.has_template and before.endswith(" "):
+        yield Caution(
+            "space-before-completion",
+            f"the template has a space before {last}, which becomes a token of its own; most models expect it at the "
+            "beginning of the next word",
+            "leave the space out, and begin completions with it",
+            "data.template",
+        )
 
 
 def _check_balance(recipe: Recipe) -> Iterator[Caution]:

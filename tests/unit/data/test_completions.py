@@ -17,6 +17,8 @@ from ftapp.data.dataset import IGNORED, EncodedSplits
 from ftapp.data.encoded import encode_splits
 from ftapp.data.encoded_completions import EncodedCompletions, encode_rows
 from ftapp.recipe.templates import Exchange
+from ftapp.tui.editor.data_pane import _text
+from ftapp.workers.previews import preview_examples
 from tests.support.presets import Tiny
 from tests.unit.data.test_texts import spec
 
@@ -60,6 +62,26 @@ def test_groups_and_given_splits_hold(tmp_path: Path) -> None:
     assert any("no group is in two splits" in note for note in splits.notes)
     given = load(tmp_path / "a.jsonl", rows, split_column="part")
     assert sorted(given.test.indices.tolist()) == [0, 1, 2, 3]
+
+
+def test_prompts_of_two_splits_are_told_and_groups_keep_them_in_one(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{at // 2}=", "completion": f"{at}!"} for at in range(40)]
+    notes = load(tmp_path / "a.jsonl", rows).notes
+    assert any("test prompts are prompts of training examples too; to keep equal prompts" in note for note in notes)
+    grouped = load(tmp_path / "a.jsonl", rows, group_column="prompt")
+    assert not any("prompts of training examples" in note for note in grouped.notes)
+
+
+def test_a_preview_shows_prompt_and_completion_apart(tmp_path: Path) -> None:
+    splits = load(tmp_path / "a.jsonl", PAIRS, template="{prompt} -> {completion}.")
+    preview = preview_examples(splits, 2, tmp_path)
+    assert isinstance(splits.train.examples, Completions)
+    first = splits.train.examples.read_exchange(int(splits.train.indices[0]))
+    shown = preview.examples[0]
+    assert (shown.text, shown.completion, shown.characters) == (*first, len("".join(first)))
+    assert first.prompt.endswith(" -> ")
+    lines = _text(shown, 9, 8).plain.splitlines()
+    assert lines == ["9 tokens, cut at 8", first.prompt.strip(), f"→ {first.completion}"]
 
 
 def test_rows_without_a_completion_are_refused_or_left_out(tmp_path: Path) -> None:

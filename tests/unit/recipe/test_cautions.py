@@ -69,6 +69,17 @@ def test_what_is_likely_to_go_wrong_is_told_by_the_recipe_alone(name: str, overr
     assert ids(name, override)[:1] == ([found] if found else [])
 
 
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [("{prompt} Answer: {completion}", ["space-before-completion"]), ("{prompt} Answer:{completion}", [])],
+)
+def test_a_space_before_the_completion_is_told(template: str, found: list[str], tmp_path: Path) -> None:
+    table = tmp_path / "a.jsonl"
+    table.touch()
+    task = ("task=completion-lm", f"data.source=jsonl:{table}")
+    assert ids("gpt2-full", *task, f'data.template="{template}"', "samples.prompts=") == found
+
+
 def test_sizes_and_layers_make_cautions_exact() -> None:
     sizes = {"train": 20, "validation": 3, "test": 200}
     assert ids("vgg16-two-phase", sizes=sizes) == ["few-steps", "batch-of-all", "batch-of-all", "few-validation"]
