@@ -39,6 +39,10 @@ class WatchedLoss(keras.losses.Loss):
         self._losses = self._loss.call(y_true, y_pred)
         return self._losses
 
+    def forget(self) -> None:
+        """Forget the losses of the last batch."""
+        self._losses = self._counted = None
+
     def take_losses(self) -> tuple[Any, Any]:
         """Take the losses of the last batch, and forget them: a compiled function must not meet them twice.
 
@@ -46,7 +50,8 @@ class WatchedLoss(keras.losses.Loss):
             The loss of each example, of a sequence the mean over its tokens that count, (batch,); None outside of a
             step. And how many tokens of each count, (batch,); None where all examples count the same.
         """
-        found, counted, self._losses, self._counted = self._losses, self._counted, None, None
+        found, counted = self._losses, self._counted
+        self.forget()
         if found is None or len(found.shape) < 2:
             return found, None
         if counted is None:
@@ -99,11 +104,12 @@ class InstrumentedModel(keras.Model):
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """Compute what is trained on, with the layers' own losses; of held-out examples, the compiled loss."""
+        self.loss.forget()  # losses without values, which Keras computes before the first step to find shapes
         if self.training_loss is not None and training:
             return sum(map(keras.ops.sum, self.losses), self.training_loss(y, y_pred, sample_weight))
         found = super().compute_loss(x, y, y_pred, sample_weight, training)
         if training:
-            self.loss.take_losses()
+            self.loss.forget()
         return found
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, tuple[Any]]:
