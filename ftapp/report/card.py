@@ -14,6 +14,7 @@ from ftapp.common.formatting import format_class_counts
 from ftapp.recipe import TASKS
 from ftapp.recipe.metrics import get_metric
 from ftapp.recipe.templates import make_template
+from ftapp.recipe.toml_text import format_value
 from ftapp.report import pieces
 from ftapp.report.card_header import make_header
 from ftapp.report.markdown import escape_text, format_block, format_code, format_quote
@@ -53,7 +54,7 @@ def write_card_text(one: Record) -> str:
     task = TASKS.get(str(settings.get("task")))
     if task and task.labels == "completions":
         template = make_template(settings.get("data.template"), is_chat="data.chat_column" in settings)
-        lines.append(f"- Template of prompts: {format_code(template.text)}")
+        lines.append(f"- Template of prompts: {format_code(format_value(template.text))}")
     if any(phase.adapters for phase in history.phases):
         lines.append("- Low-rank adapters (LoRA) were trained and are merged into the kernels")
     if one.status != "done":

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from ftapp import data, recipe
+from ftapp.cli.app import app
 from ftapp.data.completions import Completions
 from ftapp.data.encoded_completions import encode_rows
 from ftapp.models import saved_model
@@ -59,7 +62,13 @@ def test_completions_are_learned_and_measured_by_token(do: Do, completion_recipe
     worst = results.found[0]
     assert worst.loss == pytest.approx(max(map(np.mean, losses)), rel=1e-4)
     place = next(at for at in map(int, splits.test.indices) if examples.locate(at) == worst.example)
-    assert (worst.text, worst.truth) == tuple(examples.read_exchange(place))
+    worst_exchange = examples.read_exchange(place)
+    assert (worst.text, worst.truth) == worst_exchange
+
+    assert CliRunner().invoke(app, ["report", str(run.folder)]).exit_code == 0
+    assert '- Template of prompts: `"{prompt} {completion}."`' in (run.folder / "MODEL_CARD.md").read_text("utf-8")
+    assert all(escape(part.strip()) in (run.folder / "report.html").read_text("utf-8") for part in worst_exchange)
+    assert worst.truth in CliRunner().invoke(app, ["errors", str(run.folder)]).output
 
     watched = [examples.exchanges[at][0].prompt for at in splits.validation.indices[:3]]
     assert [sample.prompt for sample in history.samples[:3]] == watched
