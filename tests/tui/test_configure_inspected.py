@@ -11,6 +11,7 @@ from ftapp.tui.editor.augment_pane import AugmentPane
 from ftapp.tui.editor.class_bars import ClassBars
 from ftapp.tui.editor.data_pane import DataPane
 from ftapp.tui.editor.draft import Draft
+from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.layer_tree import LayerTree
 from ftapp.tui.editor.layers_pane import LayersPane
 from ftapp.tui.widgets.cautions import Cautions
@@ -135,3 +136,20 @@ async def test_cautions_follow_from_the_data_as_they_are_read(image_recipe: str,
         assert "each of them is 50% of the accuracy" in text_of(cautions)
         await fill(screen, pilot, "data.source", "folder:none")  # no folder on the way to it, which would be read
         assert "in all" not in text_of(cautions)
+
+
+async def test_prompts_and_completions_are_shown_apart_with_their_tokens(
+    completion_recipe: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "tiny.toml"
+    file.write_text(completion_recipe, encoding="utf-8")
+    async with opened(Draft(file), (160, 60)) as (screen, pilot):
+        data = screen.query_one(DataPane)
+        await told(pilot, lambda: any("tokens" in text_of(each) for each in data.query(".example")))
+        head, prompt, completion = text_of(data.query(".example").first()).splitlines()
+        assert (prompt[-1], completion[:2]) == ("?", "→ ")
+        # The start token, and the end token is predicted alone.
+        assert head == f"{len(prompt) + len(completion) - 2 + 1} tokens"
+        shown = {each.field.key for each in data.query(FieldLine) if each.display}
+        assert {"data.prompt_column", "data.completion_column", "data.chat_column", "data.template"} <= shown
+        assert not {"data.text_column", "data.label_column", "data.conflicts"} & shown
