@@ -310,9 +310,17 @@ def add_adapters(rules: Sequence[Rule], layers: Sequence[WeightedLayer]) -> list
     """
     given = []
     for layer in layers:
-        adapter = None
-        for rule in rules if layer.kernel else ():
-            if "weights" in rule.find_parts(layer):
-                adapter = rule.adapter
-        given.append(replace(layer, adapter=adapter) if adapter and layer.adapter is None else layer)
+        rule = find_adapter_rule(rules, layer) if layer.kernel and layer.adapter is None else None
+        given.append(replace(layer, adapter=rule.adapter) if rule else layer)
     return given
+
+
+def find_adapter_rule(rules: Sequence[Rule], layer: WeightedLayer) -> Rule | None:
+    """Find the rule whose adapter a layer gets: the last one about its weights; None where that gives no adapter.
+
+    Args:
+        rules: The rules of a phase, in order.
+        layer: The layer.
+    """
+    last = next((rule for rule in reversed(rules) if "weights" in rule.find_parts(layer)), None)
+    return last if last and last.adapter else None

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ftapp.common.errors import suggest_nearest
-from ftapp.recipe.layer_rules import GROUPS, Rule, Selections, WeightedLayer, add_adapters, decide
+from ftapp.recipe.layer_rules import (
+    GROUPS,
+    Rule,
+    Selections,
+    WeightedLayer,
+    add_adapters,
+    decide,
+    find_adapter_rule,
+)
 
 
 def find_problems(rules: Sequence[Rule], layers: Sequence[WeightedLayer]) -> list[str]:
@@ -65,6 +73,8 @@ def _find_adapter_problems(rules: Sequence[Rule], layers: Sequence[WeightedLayer
     messages = []
     for rule in rules:
         chosen = [layer for layer in layers if rule.matches(layer)] if rule.adapter else []
+        # Another rule may come after it for a layer that could have an adapter.
+        chosen = [layer for layer in chosen if layer.kernel is None or find_adapter_rule(rules, layer) is rule]
         messages += [message for layer in chosen if (message := _refuse_adapter(rule, layer, layers))][:1]
     return messages
 

@@ -242,8 +242,7 @@ def _find_template_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
 def _find_phase_conflicts(recipe: Recipe, phase: Phase) -> Iterator[tuple[str, str]]:
     """Find keys of a phase that are valid alone and not together."""
     if phase.accumulate > 1 and phase.steps and phase.steps % phase.accumulate:
-        nearest = max(1, round(phase.steps / phase.accumulate)) * phase.accumulate
-        yield "steps", f"{phase.steps} batches do not fill updates of {phase.accumulate}; take for example {nearest}"
+        yield "steps", say_unfilled(phase.steps, phase.accumulate)
     if phase.accumulate > 1 and phase.gradient_norm:
         yield "gradient_norm", "this key does not go with accumulate, whose gradient is one of several steps"
     if phase.accumulate > 1 and phase.ema is not None:
@@ -252,6 +251,12 @@ def _find_phase_conflicts(recipe: Recipe, phase: Phase) -> Iterator[tuple[str, s
         if is_used and recipe.precision == "float16":
             rule = "whose optimizer scales the loss and skips steps; take precision = 'bfloat16' or 'float32'"
             yield key, f"this key does not go with precision = 'float16', {rule}"
+
+
+def say_unfilled(batches: int, accumulate: int) -> str:
+    """Write the message about batches that end amid an update of `accumulate` batches."""
+    nearest = max(1, round(batches / accumulate)) * accumulate
+    return f"{batches} batches do not fill updates of {accumulate}; take for example {nearest}"
 
 
 def _find_mixing_conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 from ftapp import recipe as recipes
 from ftapp.common.errors import RecipeError, RunError
+from ftapp.common.formatting import format_quantity
 from ftapp.recipe import Recipe
 from ftapp.recipe.schedule import count_steps, lengthen
+from ftapp.recipe.validation import say_unfilled
 from ftapp.runs.checkpoints import ResumePoint, find_resume_point, hash_recipe, list_checkpoints
 from ftapp.runs.history import History
 from ftapp.runs.replay import find_damage, keep_commands
@@ -126,7 +129,7 @@ def lengthen_last_phase(recipe: Recipe, history: History, *, steps: int = 0, epo
         The longer recipe.
 
     Raises:
-        RunError: The steps of an epoch are not known yet.
+        RunError: The steps of an epoch are not known yet, or so much fills no updates of the phase.
     """
     last = recipe.phase[-1]
     examples = history.data.train if history.data else 0
@@ -135,7 +138,16 @@ def lengthen_last_phase(recipe: Recipe, history: History, *, steps: int = 0, epo
     length, per_epoch = count_steps(last, max(1, examples))
     if history.phases and history.phases[-1].phase == last.name:
         length = history.phases[-1].steps
-    return lengthen(recipe, length + (steps or epochs * per_epoch))
+    if steps % last.accumulate:
+        raise RunError(say_unfilled(steps, last.accumulate))
+    more = (steps or epochs * per_epoch) // last.accumulate * last.accumulate
+    if not more:
+        fitting = math.ceil(last.accumulate / per_epoch)
+        raise RunError(
+            f"an update takes {last.accumulate} batches, and {format_quantity(epochs, 'epoch')} more would bring "
+            f"{epochs * per_epoch}; the least is {format_quantity(fitting, 'epoch')}"
+        )
+    return lengthen(recipe, length + more)
 
 
 def find_refusal(history: History, since: float) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -95,6 +96,7 @@ def set_up(
     splits = load_encoded(recipe, pretrained.preprocessor, progress, found)
     on_data(splits)
     check_metrics(recipe, len(splits.classes))
+    check_updates(recipe, len(splits.train))
     model, layers, plans = build_model(recipe, pretrained, splits)
     return Setup(recipe, device, pretrained, splits, model, layers, plans)
 
@@ -123,5 +125,25 @@ def check_metrics(recipe: Recipe, classes: int) -> None:
         for metric in (MACRO_F1, AUC)
         if metric.name == name
     ]
+    if problems:
+        raise RecipeError(problems)
+
+
+def check_updates(recipe: Recipe, examples: int) -> None:
+    """Check that each phase is long enough for an update, where it accumulates gradients.
+
+    Args:
+        recipe: The recipe.
+        examples: The number of training examples.
+
+    Raises:
+        RecipeError: A phase is not.
+    """
+    problems = []
+    for phase in recipe.phase:
+        batches = phase.steps or (phase.epochs or 0) * math.ceil(examples / phase.batch_size)
+        if batches < phase.accumulate:
+            message = f"{phase.accumulate} batches make an update, and the phase has {batches}; the most is {batches}"
+            problems.append(Problem("", f"phase.{phase.name}.accumulate", message))
     if problems:
         raise RecipeError(problems)

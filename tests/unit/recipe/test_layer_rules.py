@@ -262,6 +262,8 @@ def test_adapters_stay_in_later_phases() -> None:
     (changed,) = find_problems([Rule("lora:3 attention")], later)
     assert "'block_0/query' has an adapter of rank 2 and alpha 4 from an earlier phase" in changed
     assert changed.endswith("'lora:2:4 attention'")
+    assert not find_problems([Rule("lora:3 attention"), Rule("lora:2:4 attention")], later), "the last rule gives it"
+    assert not find_problems([Rule("lora:9 attention"), Rule("lora:2 attention")], PARTED)
 
 
 @pytest.mark.parametrize(

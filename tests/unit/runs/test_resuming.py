@@ -12,9 +12,9 @@ from ftapp.runs.history import History
 from ftapp.runs.resuming import find_refusal, lengthen_last_phase
 
 
-def load(length: str) -> Recipe:
-    """Load a recipe whose last phase has this length, in batches of 8."""
-    overrides = [f"phase.finetune.{length}", "phase.finetune.batch_size=8"]
+def load(*keys: str) -> Recipe:
+    """Load a recipe whose last phase has these keys, in batches of 8."""
+    overrides = ["phase.finetune.batch_size=8", *(f"phase.finetune.{key}" for key in keys)]
     return recipes.load(recipes.bundled()["bert-full"], None, overrides)
 
 
@@ -25,6 +25,16 @@ def test_a_phase_is_longer_by_steps_or_by_epochs() -> None:
     history = History.of([DATA])
     assert lengthen_last_phase(load("steps=12"), history, steps=3).phase[-1].steps == 15
     assert lengthen_last_phase(load("steps=12"), history, epochs=2).phase[-1].steps == 12 + 2 * 3
+
+
+def test_a_phase_that_accumulates_is_longer_by_whole_updates() -> None:
+    history, recipe = History.of([DATA]), load("steps=12", "accumulate=4")
+    assert lengthen_last_phase(recipe, history, steps=8).phase[-1].steps == 20
+    assert lengthen_last_phase(recipe, history, epochs=2).phase[-1].steps == 16, "6 batches hold one update"
+    with pytest.raises(RunError, match="5 batches do not fill updates of 4; take for example 4"):
+        lengthen_last_phase(recipe, history, steps=5)
+    with pytest.raises(RunError, match="1 epoch more would bring 3; the least is 2 epochs"):
+        lengthen_last_phase(recipe, history, epochs=1)
 
 
 def test_epochs_of_data_that_were_not_read_have_no_known_steps() -> None:

@@ -7,7 +7,7 @@ import pytest
 from ftapp import recipe
 from ftapp.common.errors import RecipeError
 from ftapp.recipe import Recipe
-from ftapp.training.setup import check_metrics
+from ftapp.training.setup import check_metrics, check_updates
 
 
 def load(*overrides: str) -> Recipe:
@@ -33,3 +33,13 @@ def test_metrics_that_need_few_classes_are_refused_for_many(override: str, key: 
 
 def test_other_metrics_are_measured_for_any_number_of_classes() -> None:
     check_metrics(load("stop={ patience = 2 }", "keep.best=accuracy"), 1000)
+
+
+def test_an_update_of_more_batches_than_a_phase_has_is_refused() -> None:
+    found = load("phase.head.epochs=2", "phase.head.batch_size=8", "phase.head.accumulate=6")
+    name = found.phase[0].name
+    check_updates(found, 17)
+    with pytest.raises(RecipeError) as error:
+        check_updates(found, 16)
+    assert [problem.key for problem in error.value.problems] == [f"phase.{name}.accumulate"]
+    assert "6 batches make an update, and the phase has 4; the most is 4" in str(error.value)
