@@ -215,7 +215,8 @@ def explain_no_classes(counts: Mapping[str, int]) -> str:
     if all(map(_DATE.match, counts)):
         return f"{subject} look like dates; classes are names or whole numbers"
     if None not in numbers and any(number is not None and number % 1 for number in numbers):
-        return f"{subject} look like measurements; classes are names or whole numbers, and ftapp has no regression"
+        rule = "classes are names or whole numbers; the tasks text-regression and image-regression learn numbers"
+        return f"{subject} look like measurements; {rule}"
     if 2 * len(counts) > total:
         kind = "numbers" if None not in numbers else "ids or texts"
         return f"{subject} look like {kind}, nearly each its own; a class has several examples"

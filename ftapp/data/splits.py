@@ -86,6 +86,10 @@ def split(examples: Examples, spec: Data, seed: int) -> Splits:
     if not has_validation:
         validation, train = _carve(examples, train, spec.validation, whole, "validation", generator)
     parts = [Subset(examples, generator.permutation(part)) for part in (train, validation, test)]
+    weights = parts[0].weights
+    if weights is not None and not weights.any():
+        said = "every weight of the training split is 0, so nothing would be learned; some are above 0"
+        raise _make_error("data.weight_column", said)
     notes = (
         *examples.notes,
         *distinct.notes,
@@ -260,19 +264,22 @@ def _carve(
     """Draw a stratified split of `size` examples, or that share of `whole`, out of `pool`; return it and the rest."""
     strata = examples.strata
     count = int(size) if size >= 1 else max(1, round(size * whole)) if size else 0
-    room = len(pool) - len(np.unique(strata[pool]))
+    left = 1 if examples.classes else 0  # of each stratum; ranges of numbers need no example each
+    room = len(pool) - (len(np.unique(strata[pool])) if left else 1)
     if count > room:
         given = f"{count} of {len(pool)} examples are too many for the {part} split"
-        rule = f"each class keeps an example to train on, which leaves at most {max(room, 0)}"
+        keeps = "each class keeps" if examples.classes else "the training split keeps"
+        rule = f"{keeps} an example to train on, which leaves at most {max(room, 0)}"
         raise _make_error(f"data.{part}", f"{given}; {rule}")
     if examples.times is not None and count:
         return _cut_latest(examples, examples.times, pool, count, part)
     if examples.groups is None or not count:
-        return _draw(strata, pool, count, generator, least=1, left=1)
+        return _draw(strata, pool, count, generator, least=1, left=left)
     drawn = group_splits.draw_groups(strata[pool], examples.groups[pool], count, generator)
     if drawn is None:
         groups = format_quantity(len(np.unique(examples.groups[pool])), "group")
-        rule = "each class keeps examples of another group to train on"
+        keeps = "each class" if examples.classes else "each range of numbers"
+        rule = f"{keeps} keeps examples of another group to train on"
         raise _make_error("data.group_column", f"{groups} are too few for the {part} split; {rule}")
     return pool[drawn], pool[~drawn]
 

@@ -46,7 +46,7 @@ def read(rows: Sequence[TableRow], column: str, findings: DataProblems) -> list[
         value = row.values.get(column)
         if isinstance(value, str):
             if value not in names:
-                names[value] = _SURROGATE.sub("\ufffd", format_plain(value))
+                names[value] = name_label(value)
             named.append(names[value])
         elif value is None or (isinstance(value, float) and math.isnan(value)):
             named.append("")
@@ -63,6 +63,11 @@ def read(rows: Sequence[TableRow], column: str, findings: DataProblems) -> list[
         for row in found:
             findings.add(row.file, said, "data.label_column", row.place)
     return named
+
+
+def name_label(value: object) -> str:
+    """Write a value as the name of a label; a mark replaces half of a character."""
+    return _SURROGATE.sub("\ufffd", format_plain(value))
 
 
 def find_classes(

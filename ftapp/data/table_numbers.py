@@ -19,10 +19,11 @@ from ftapp.data.table_rows import TableRow
 from ftapp.recipe import Data
 
 _RULE = "each example has one number, such as 7, 7.5 or -1e3"
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+", re.ASCII)
 _FEW = 3  # different values that are no numbers, and are told one by one with their rows
+_KEPT = 0.9  # share of the different numbers; where fewer are left in float32, a run says so
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -81,9 +82,17 @@ class NumberReader:
         """Make the numbers, float32 (rows,)."""
         self._findings.check()
         numbers = np.array(values, np.float32)
-        add_constant(self._root, numbers, self._findings)
+        different, kept = len(set(values)), len(np.unique(numbers))
+        rounded = f"{different:,} different numbers are {kept:,} to the seven digits that models keep"
+        if kept == 1 < different:
+            said = f"{rounded}, {numbers[0]:g}; subtract a constant from all of them, or scale them"
+            self._findings.add(self._root, said, "data.label_column")
+        else:
+            add_constant(self._root, numbers, self._findings)
         self._findings.check()
         self._notes.append(describe_numbers(numbers))
+        if kept < _KEPT * different:
+            self._notes.append(f"{rounded}; a constant subtracted from all of them keeps more")
         return numbers, ()
 
 
@@ -139,7 +148,7 @@ def convert_classes(examples: Examples, findings: DataProblems) -> None:
 
 def describe_numbers(numbers: NDArray[np.float32]) -> str:
     """Describe the range of numbers in words."""
-    return f"numbers from {numbers.min():.4g} to {numbers.max():.4g}, {numbers.mean(dtype=np.float64):.4g} on average"
+    return f"numbers from {numbers.min():.6g} to {numbers.max():.6g}, {numbers.mean(dtype=np.float64):.6g} on average"
 
 
 def add_constant(file: object, numbers: NDArray[np.float32], findings: DataProblems) -> None:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ftapp.common.errors import quote
 from ftapp.common.formatting import format_quantity
 from ftapp.data.examples import DataProblems
-from ftapp.data.labels import override, quote_label
+from ftapp.data.labels import MISSING, override, quote_label
 from ftapp.data.table_columns import format_plain
-from ftapp.data.table_labels import LEAVE_OUT, find_classes
+from ftapp.data.table_labels import LEAVE_OUT, find_classes, name_label
 from ftapp.data.table_rows import TableRow
 from ftapp.recipe import Data
 
@@ -47,8 +47,11 @@ class SetReader:
         return [self._read_names(row) for row in rows]
 
     def find_missing(self, values: Sequence[list[str] | None]) -> list[bool]:
-        """Find the rows without an answer in one of their columns."""
-        return [value is None for value in values]
+        """Find the rows without an answer in one of their columns, or with a word for a missing label."""
+        named = {*(self._spec.classes or ()), *(self._spec.label_columns or ())}
+        return [
+            value is None or any(name.casefold() in MISSING and name not in named for name in value) for value in values
+        ]
 
     def finish(
         self, rows: Sequence[TableRow], values: Sequence[list[str] | None]
@@ -62,6 +65,10 @@ class SetReader:
         else:
             each = [row for row, names in zip(rows, sets, strict=True) for _ in names]
             names = [name for some in sets for name in some]
+            if not names:
+                said = f"no row has a label in the column '{self._spec.label_column}'; at least two labels occur"
+                self._findings.add(self._root, said, "data.label_column")
+                self._findings.check()
             classes, known = find_classes(self._root, each, names, self._spec, self._notes, self._findings)
         self._findings.check()
         answers = np.zeros((len(sets), len(classes)), bool)
@@ -82,10 +89,11 @@ class SetReader:
             text = "" if value is None or (isinstance(value, float) and math.isnan(value)) else format_plain(value)
             if text.casefold() in _YES:
                 found.append(column)
-            elif not text:
+            elif text.casefold() in MISSING:
                 is_whole = False
                 if not self._spec.skip_incomplete:
-                    said = f"the column '{column}' is empty; it says 1 or 0 of each example; {LEAVE_OUT}"
+                    got = f"has {quote_label(text)}, which stands for no answer" if text else "is empty"
+                    said = f"the column '{column}' {got}; it says 1 or 0 of each example; {LEAVE_OUT}"
                     self._findings.add(row.file, said, "data.label_columns", row.place)
             elif text.casefold() not in _NO:
                 said = f"the column '{column}' has {quote_label(text)}; it says 1 or 0, or yes or no, of each example"
@@ -104,12 +112,13 @@ class SetReader:
             parts = value
         else:
             parts = [value]
+        parts = [int(part) if isinstance(part, float) and part.is_integer() else part for part in parts]
         wrong = next((part for part in parts if not isinstance(part, str | int)), None)
         if wrong is not None:
             said = f"{quote(wrong)} is no label; the labels of an example are names or whole numbers"
             self._findings.add(row.file, said, "data.label_column", row.place)
             return []
-        return list(dict.fromkeys(name for part in parts if (name := format_plain(part))))
+        return list(dict.fromkeys(name for part in parts if (name := name_label(part))))
 
     def _check_separator(self, rows: Sequence[TableRow]) -> None:
         """Add a finding where no cell has the separator and many have another one."""

@@ -60,6 +60,8 @@ def _parse(value: object) -> float | datetime | str:
         return number if math.isfinite(number) else f"{quote_label(text)} is no finite number"
     try:
         date = datetime.fromisoformat(text)
+        return date if date.tzinfo is None else date.astimezone(UTC).replace(tzinfo=None)
     except ValueError:
         return f"{quote_label(text)} is no date and no number"
-    return date if date.tzinfo is None else date.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        return f"{quote_label(text)} is before the year 1 or after the year 9999 in UTC"

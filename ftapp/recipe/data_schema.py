@@ -17,6 +17,7 @@ from ftapp.recipe.value_types import (
     Conflicts,
     Encoding,
     FillMode,
+    LabelColumns,
     Share,
     SourceUri,
     SplitFolders,
@@ -39,7 +40,7 @@ class Data(Section):
     file its bytes."""
     label_column: str = "label"
     """The column of a table that holds the class, the number, or with `label_separator` several labels."""
-    label_columns: Annotated[list[str], Field(min_length=2)] | None = None
+    label_columns: LabelColumns | None = None
     """The columns of a table that each say of one label whether an example has it, as 1 and 0, or yes and no. Their
     names are the classes. They take the place of `label_column`."""
     label_separator: Annotated[str, Field(min_length=1, max_length=10)] = ","

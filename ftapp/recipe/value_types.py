@@ -63,6 +63,12 @@ def _check_classes(names: list[str]) -> list[str]:
     return names
 
 
+def _check_label_columns(names: list[str]) -> list[str]:
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"'{twice}' is named twice; each label has a column of its own")
+    return names
+
+
 def _check_encoding(name: str) -> str:
     try:
         "a".encode(name)
@@ -188,6 +194,7 @@ LearningRate = Annotated[
     ),
 ]
 ClassNames = Annotated[list[str], AfterValidator(_check_classes)]
+LabelColumns = Annotated[list[str], Field(min_length=2), AfterValidator(_check_label_columns)]
 Encoding = Annotated[str, AfterValidator(_check_encoding)]
 PhaseName = Annotated[str, AfterValidator(_check_phase_name)]
 PresetUri = Annotated[str, AfterValidator(presets.resolve)]

@@ -41,5 +41,5 @@ def find_baseline(history: History) -> Baseline | None:
         if compared.final:
             errors = (MEAN_ABSOLUTE_ERROR.name, ROOT_MEAN_SQUARED_ERROR.name)
             known = {name: value for name, value in compared.constant.items() if name in errors}
-            return Baseline(f"always the mean, {compared.mean:.4g}", known)
+            return Baseline(f"always the mean, {compared.mean:.6g}", known)
     return None

@@ -207,7 +207,7 @@ class NumberAnswers(AnswerKind):
 
     def name(self, label: Any) -> str:
         """Write a number."""
-        return f"{float(label):.4g}"
+        return f"{float(label):.6g}"
 
     def measure(self, targets: NDArray[Any], scores: Scores) -> dict[str, float]:
         """Measure errors, R² and the rank correlation."""

@@ -79,6 +79,7 @@ def test_equal_numbers_are_refused(tmp_path: Path) -> None:
 
 def test_a_number_beyond_float32_is_refused() -> None:
     assert "too large" in str(parse_number("1e39"))
+    assert "too large" in str(parse_number("1e9999"))
     assert "too large" in str(parse_number(10**400))
     assert parse_number("1e38") == 1e38
 
@@ -112,3 +113,19 @@ def test_many_words_are_one_problem(tmp_path: Path) -> None:
     message = refused(tmp_path / "a.csv", [f"word {at}" for at in range(20)])
     assert "20 values are no numbers; in row 2, 'word 0' is no number" in message
     assert "word 1" not in message
+
+
+def test_numbers_that_float32_makes_equal_are_told(tmp_path: Path) -> None:
+    message = refused(tmp_path / "a.csv", [1_700_000_000 + at for at in range(20)])
+    assert "20 different numbers are 1 to the seven digits that models keep, 1.7e+09; subtract a constant" in message
+    splits = load(tmp_path / "a.csv", [1_700_000_000 + 20 * at for at in range(100)])
+    assert any("100 different numbers are 16 to the seven digits" in note for note in splits.notes)
+
+
+def test_too_few_numbers_are_told_without_classes(tmp_path: Path) -> None:
+    message = refused(tmp_path / "a.csv", [1, 2])
+    assert "1 of 1 examples are too many for the validation split; the training split keeps an example" in message
+    path = tmp_path / "b.csv"  # whose duplicates make two ranges of numbers
+    path.write_text("text,label\n" + "a,1\n" * 10 + "b,2\n" * 10)
+    splits = data.load(spec(f"csv:{path}", validation=0), "text-regression", 0)
+    assert [len(part) for part in (splits.train, splits.test)] == [1, 1]

@@ -120,3 +120,33 @@ def test_each_split_has_rare_classes(tmp_path: Path) -> None:
     splits = load(write(tmp_path / "a.csv", cells), label_separator=";", validation=0.1, test=0.2)
     rare = splits.classes.index("rare")
     assert [splits.counts[name][rare] for name in ("train", "validation", "test")] == [14, 2, 4]
+
+
+def test_words_for_a_missing_label_are_refused_or_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", [*CELLS, "None"])
+    assert "row 38: 'None' stands for a missing label" in refused(path, label_separator=";")
+    splits = load(path, label_separator=";", skip_incomplete=True)
+    assert splits.classes == ("big", "blue", "red")
+    assert "1 rows left out: no text or no label in them" in splits.notes
+    columns = tmp_path / "b.csv"
+    columns.write_text("text,none,b\n" + "".join(f"t{at},{at % 2},{at // 2 % 2}\n" for at in range(20)) + "z,nan,1\n")
+    assert "the column 'none' has 'nan', which stands for no answer" in refused(columns, label_columns=["none", "b"])
+    splits = load(columns, label_columns=["none", "b"], skip_incomplete=True)
+    assert splits.classes == ("none", "b")
+    assert "1 rows left out: no text or no label in them" in splits.notes
+
+
+def test_a_table_without_any_label_is_refused(tmp_path: Path) -> None:
+    assert "no row has a label in the column 'label'" in refused(write(tmp_path / "a.csv", [""] * 20))
+
+
+def test_whole_numbers_written_as_fractions_and_halves_of_characters_are_labels(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    sets = [[1.0, "a\ud800"], [1], 1.0]
+    path.write_text("".join(json.dumps({"text": f"t{at}", "label": sets[at % 3]}) + "\n" for at in range(30)))
+    assert load(path).classes == ("1", "a\ufffd")
+
+
+def test_a_column_named_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="'a' is named twice"):
+        spec("csv:a.csv", label_columns=["a", "b", "a"])

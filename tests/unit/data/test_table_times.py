@@ -61,6 +61,7 @@ def test_times_of_a_parquet_file(tmp_path: Path) -> None:
     [
         ("", "row 7: there is no time; a time is a number, or a date such as 2026-01-31"),
         ("31.01.2026", "row 7: '31.01.2026' is no date and no number"),
+        ("0001-01-01T00:00+14:00", "row 7: '0001-01-01T00:00+14:00' is before the year 1"),
         ("inf", "row 7: 'inf' is no finite number"),
         ("7", "this is a date, and there is a number in row 7; all are of one kind"),
     ],

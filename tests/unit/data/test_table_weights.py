@@ -48,3 +48,13 @@ def test_what_is_no_weight_is_refused(tmp_path: Path, weight: str, said: str) ->
 def test_weights_that_are_all_0_are_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", ["0"] * 20)
     assert "every weight is 0, so nothing would be learned" in problems(source, weight_column="weight")[0]
+
+
+def test_weights_of_a_training_split_that_are_all_0_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    lines = [f"text {at},{at % 2},{int(at >= 10)},{'train' if at < 10 else 'test'}" for at in range(20)]
+    path.write_text("\n".join(["text,label,weight,split", *lines]) + "\n")
+    found = problems(f"csv:{path}", weight_column="weight", split_column="split")
+    assert found == [
+        "data.weight_column: every weight of the training split is 0, so nothing would be learned; some are above 0"
+    ]
