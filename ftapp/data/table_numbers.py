@@ -24,7 +24,7 @@ _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+", re.ASCII)
 _FEW = 3  # different values that are no numbers, and are told one by one with their rows
 _KEPT = 0.9  # share of the different numbers; where fewer are left in float32, a run says so
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = 1e36  # of numbers and, as 1 / 1e36, the smallest beside 0; errors a hundred times larger fit in float32
 
 
 class NumberReader:
@@ -82,6 +82,7 @@ class NumberReader:
         """Make the numbers, float32 (rows,)."""
         self._findings.check()
         numbers = np.array(values, np.float32)
+        numbers[np.abs(numbers) < 1 / _LARGEST] = 0  # as processors compute with them
         different, kept = len(set(values)), len(np.unique(numbers))
         rounded = f"{different:,} different numbers are {kept:,} to the seven digits that models keep"
         if kept == 1 < different:
@@ -121,7 +122,7 @@ def parse_number(value: object, *, has_decimal_comma: bool = False) -> float | s
         number = float(value) if abs(value) <= _LARGEST else math.inf
     else:
         return f"the number is {KINDS.get(type(value).__name__, 'of another kind')}: {quote(value)}; {_RULE}"
-    return number if abs(number) <= _LARGEST else f"{quote(value)} is too large; numbers are below 3.4e38"
+    return number if abs(number) <= _LARGEST else f"{quote(value)} is too large; numbers are at most 1e36"
 
 
 def convert_classes(examples: Examples, findings: DataProblems) -> None:

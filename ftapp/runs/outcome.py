@@ -123,7 +123,8 @@ def _check_loss(history: History, result: Evaluated) -> Iterator[Caution]:
             for each, old, new in _both(first, last)
             if each.is_better(new, old)
         ]
-        better = f", although {gains[0]}: the model is too sure of its mistakes" if gains else ""
+        because = ": some errors have grown much" if history.comparisons else ": the model is too sure of its mistakes"
+        better = f", although {gains[0]}{because}" if gains else ""
         yield Caution(
             "loss-above-start",
             f"the {last.split} loss is {last.loss:.4g}, above the {first.loss:.4g} before training{better}",
