@@ -83,6 +83,7 @@ def format_count(value: int) -> str:
     return _scale(value, ("", " k", " M", " B"))
 
 
+_NO_LABEL = "no label"
 _CLASSES = 12  # named with their counts; of more, the fewest and the most
 
 
@@ -117,6 +118,11 @@ def format_quantity(number: int, noun: str) -> str:
 def join_names(names: Sequence[str], most: int = 3) -> str:
     """The first names, and how many more there are: a, b, c and 4 more."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def join_labels(names: Sequence[str]) -> str:
+    """The labels of an example: a, b. Names with a comma are in quotes; "no label" stands for none."""
+    return ", ".join(f"'{name}'" if "," in name or name == _NO_LABEL else name for name in names) or _NO_LABEL
 
 
 def shorten_name(name: str, longest: int = 40) -> str:

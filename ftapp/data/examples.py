@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ftapp.common.errors import Problem, RecipeError
-from ftapp.common.formatting import escape_unprintable, format_quantity, join_names
+from ftapp.common.formatting import escape_unprintable, format_quantity, join_labels, join_names
 from ftapp.data.strata import find_strata
 from ftapp.data.time_splits import Times
 from ftapp.recipe.folder_layout import Role
@@ -333,7 +333,7 @@ def describe_set(has_class: NDArray[np.bool_], classes: Sequence[str]) -> str:
         has_class: Whether it has each class, (classes,).
         classes: Their names.
     """
-    return ", ".join(name for name, has in zip(classes, has_class, strict=True) if has) or "no label"
+    return join_labels([name for name, has in zip(classes, has_class, strict=True) if has])
 
 
 def count_classes(labels: Labels, classes: int) -> list[int]:

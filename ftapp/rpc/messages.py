@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from ftapp.common.formatting import join_labels
 from ftapp.runs.phase_events import CacheChoice, Estimate
 
 Meaning = Literal["probabilities", "one-vs-rest", "decision values", "number"]
@@ -261,7 +262,9 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def answer(self) -> str:
         """The answer in words: the class, the classes, or the number."""
-        return ", ".join(self.answered) or ("no label" if self.classes else f"{self.scores[0]:.4g}")
+        if not self.classes:
+            return f"{self.scores[0]:.6g}"
+        return self.best[0] if self.thresholds is None else join_labels(self.answered)
 
 
 class HeldOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import pytest
 
 from ftapp import data
 from ftapp.common.errors import RecipeError
+from ftapp.data.examples import describe_set
 from tests.unit.data.test_texts import spec
 
 CELLS = ["red;big", "big", "red", "", "blue;red;red", " blue ; big "] * 6
@@ -150,3 +151,10 @@ def test_whole_numbers_written_as_fractions_and_halves_of_characters_are_labels(
 def test_a_column_named_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="'a' is named twice"):
         spec("csv:a.csv", label_columns=["a", "b", "a"])
+
+
+def test_names_with_commas_are_told_apart() -> None:
+    names = ("a, b", "c", "no label")
+    assert describe_set(np.array([True, True, False]), names) == "'a, b', c"
+    assert describe_set(np.array([False, False, True]), names) == "'no label'"
+    assert describe_set(np.array([False, False, False]), names) == "no label"
