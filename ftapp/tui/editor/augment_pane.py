@@ -14,7 +14,7 @@ from textual.widgets import Label, Static, Switch
 from ftapp.recipe import TASKS, Augment
 from ftapp.rpc.messages import Grid, Rewritten, Span
 from ftapp.tui.editor.edits import Form
-from ftapp.tui.editor.field_line import FieldLine, show_suited
+from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, fit_width
 
 VIEWS = 4
@@ -79,7 +79,6 @@ class AugmentPane(VerticalScroll, can_focus=False):
         """Show the fields that suit the task, or why there are none."""
         task = TASKS.get(form.task)
         self.set_class(task is None or not task.augmentations, "-none")
-        show_suited(self, form.task)
         self.set_class(task is not None and task.inputs == "texts" and bool(task.augmentations), "-texts")
         used = form.value("augment") is not None
         self.set_class(not used, "-off")

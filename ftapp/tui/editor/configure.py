@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -136,8 +137,9 @@ class ConfigureScreen(Page):
         set_text(self.query_one("#title", Static), name)
         self.query_one(ChoicesLine).show(form)
         self.query_one(ArmLine).show(form)
-        for line in self.query(FieldLine):
+        for line in self._lines:
             line.show(form.value(form.key(line.field.key)), keep_typed=keep_typed)
+            line.suit(form.task)
         self.query_one(LayersPane).show(form, keep_typed=keep_typed)
         self.query_one(TrainingPane).show(form)
         self.query_one(DataPane).show(form)
@@ -145,10 +147,15 @@ class ConfigureScreen(Page):
         self.query_one(ModelPane).show(form)
         self.show_problems()
 
+    @functools.cached_property
+    def _lines(self) -> tuple[FieldLine, ...]:
+        """All fields, which stay the same while the screen is open."""
+        return tuple(self.query(FieldLine))
+
     def show_problems(self) -> None:
         """Show each problem where it belongs, and all of them in a few words at the bottom."""
         problems = self.problems
-        mark_problems(self, self.form, problems)
+        mark_problems(self, self._lines, self.form, problems)
         text = "\n".join(map(describe_problem, problems))
         self.query_one("#problems").set_class(bool(problems), "-any")
         set_text(self.query_one("#problems", Static), text)

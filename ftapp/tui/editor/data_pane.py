@@ -15,7 +15,7 @@ from ftapp.recipe.sources import TABLES
 from ftapp.rpc.messages import Example, Preview, Tokens
 from ftapp.tui.editor.class_bars import ClassBars
 from ftapp.tui.editor.edits import Form
-from ftapp.tui.editor.field_line import FieldLine, show_suited
+from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.widgets.pictures import Pictures, fit_width
 
 _TEXT = 240  # characters of an example that are shown
@@ -110,7 +110,6 @@ class DataPane(VerticalScroll, can_focus=False):
         self.set_class(source.startswith(("folder:", "text:")), "-folders")
         self.set_class(task is None or task.is_labelled, "-labelled")
         self.set_class(task is None or task.labels == "classes", "-classes")
-        show_suited(self, form.task)
 
     def wait(self, message: str, *, unfetched: bool = False) -> None:
         """Show a message in place of the preview.

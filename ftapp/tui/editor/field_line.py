@@ -117,6 +117,10 @@ class FieldLine(Widget):
                     with self.prevent(Input.Changed):
                         text.value = self.field.write(value)
 
+    def suit(self, task: str) -> None:
+        """Hide the line if its key means nothing to a task."""
+        self.set_class(not suits(task, self.field.key), "-unsuited")
+
     def put(self, text: str) -> None:
         """Put a text into the field, as if the user typed it."""
         box = self.query_one(_Text)
@@ -158,12 +162,6 @@ class FieldLine(Widget):
 
     def action_explain(self) -> None:
         self.post_message(self.Explain(self))
-
-
-def show_suited(pane: Widget, task: str) -> None:
-    """Hide the fields in a pane whose keys mean nothing to a task."""
-    for line in pane.query(FieldLine):
-        line.set_class(not suits(task, line.field.key), "-unsuited")
 
 
 class _Text(TextLine):

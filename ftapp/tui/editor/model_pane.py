@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 from ftapp.recipe import TASKS
 from ftapp.tui.editor.edits import Form
-from ftapp.tui.editor.field_line import FieldLine, show_suited
+from ftapp.tui.editor.field_line import FieldLine
 
 
 class ModelPane(VerticalScroll, can_focus=False):
@@ -50,4 +50,3 @@ class ModelPane(VerticalScroll, can_focus=False):
         self.set_class(task is not None and task.inputs == "images", "-images")
         self.set_class(task is None or task.inputs == "texts", "-texts")
         self.set_class(task is None or bool(task.heads), "-classes")
-        show_suited(self, form.task)

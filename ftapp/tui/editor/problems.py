@@ -35,16 +35,17 @@ def find_problems(form: Form, structure: Structure | None) -> list[Problem]:
     return found
 
 
-def mark_problems(screen: Widget, form: Form, problems: Sequence[Problem]) -> None:
+def mark_problems(screen: Widget, fields: Sequence[FieldLine], form: Form, problems: Sequence[Problem]) -> None:
     """Show each problem at its field, and mark the tabs of the panes that have one.
 
     Args:
-        screen: Holds the fields, panes and tabs.
+        screen: Holds the panes and tabs.
+        fields: The fields on it.
         form: The draft, whose arm decides which problems are shown.
         problems: As `find_problems` returns them.
     """
     here = [problem for problem in problems if edits.find_arm(problem) in (None, form.arm)]
-    lines = {form.key(line.field.key): line for line in screen.query(FieldLine)}
+    lines = {form.key(line.field.key): line for line in fields}
     rules_key, phase_key = form.key("phase.layers"), f"phase.{form.phase}"
     messages, _ = edits.assign_problems(here, [*lines, rules_key, phase_key])
     # A problem of a phase as a whole is one of its length.
@@ -53,9 +54,9 @@ def mark_problems(screen: Widget, form: Form, problems: Sequence[Problem]) -> No
     for key, line in lines.items():
         line.show_error(messages.get(key))
     screen.query_one(LayersPane).show_error(messages.get(rules_key))
+    marked = {each.id for line in fields if line.message for each in line.ancestors}
     for name in TITLES:
-        pane = screen.query_one(f"#panes > #{name}")
-        wrong = any(line.has_class("-wrong") for line in pane.query(FieldLine)) or pane.has_class("-wrong")
+        wrong = name in marked or screen.query_one(f"#panes > #{name}").has_class("-wrong")
         screen.query_one(f"#tabs Tab#{name}", Tab).set_class(wrong, "-wrong")
 
 

@@ -16,7 +16,7 @@ from textual.widgets import Button, Static
 from ftapp.recipe import TASKS, Phase, Recipe, schedule
 from ftapp.tui import recipe_words
 from ftapp.tui.editor.edits import Form
-from ftapp.tui.editor.field_line import FieldLine, show_suited
+from ftapp.tui.editor.field_line import FieldLine
 from ftapp.tui.editor.rate_curve import RateCurve
 from ftapp.tui.widgets.facts import Facts
 from ftapp.tui.widgets.texts import set_text
@@ -125,7 +125,6 @@ class TrainingPane(VerticalScroll, can_focus=False):
         task = TASKS.get(form.task)
         self.set_class(task is not None and task.writes, "-lm")
         self.set_class(task is None or task.has_classes, "-classes")
-        show_suited(self, form.task)
         number = form.phases.index(form.phase) + 1 if form.phase in form.phases else 0
         of = f" {number} of {len(form.phases)}" if len(form.phases) > 1 else ""
         set_text(self.query_one("#phase-title", Static), f"Phase{of}")
