@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import statistics
 from collections.abc import Callable, Sequence
 from html import escape
@@ -323,10 +324,14 @@ def list_differences(arms: Sequence[Arm]) -> list[list[str]]:
 
 
 def format_setting(value: object) -> str:
-    """A value of a recipe in words."""
+    """A value of a recipe in words. A text with line ends, tabs or space around it is written as in a recipe's file."""
     if value is None:
         return "–"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(format_setting, value))
+    if isinstance(value, str) and (value != value.strip() or not value.isprintable()):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
 
 
 def show_samples(arms: Sequence[Arm]) -> list[str]:
